@@ -1,0 +1,165 @@
+"""The events that the outside offers to a request: one frozen value each, as updates and signals carry them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from placet.directory import Directory
+from placet.state import Decision
+
+SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who does it: a person id, and whether Placet's operators (`admin`) or the owner's rights are theirs."""
+
+    person: str
+    admin: bool = False
+
+    @property
+    def name(self) -> str:
+        """Write the actor as entries do."""
+        return f"user:{self.person}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A request as it is asked for; `input` has been normalised (placet.variables)."""
+
+    request_id: str
+    requester: str
+    title: str
+    input: dict[str, Any]
+    directory: Directory
+    directory_at: datetime
+    started_by: str | None = None  # the person who entered it for the requester, if another
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decide:
+    """Decide one task. `round` guards against deciding a later round than the one that was seen."""
+
+    by: Actor
+    task_id: str
+    decision: Decision
+    comment: str | None = None
+    form: dict[str, Any] | None = None
+    round: int | None = None
+    key: str | None = None
+    via: str = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reassign:
+    """Give a task to somebody else, for good."""
+
+    by: Actor
+    task_id: str
+    to: str
+    reason: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delegate:
+    """Let somebody else decide a task; with `keep` the delegator may still decide it too."""
+
+    by: Actor
+    task_id: str
+    to: str
+    keep: bool = False
+    reason: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Take a task out of its queue."""
+
+    by: Actor
+    task_id: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Put a claimed task back into its queue."""
+
+    by: Actor
+    task_id: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """Say something about the request."""
+
+    by: Actor
+    text: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extend:
+    """Move deadlines: of one task or of all open ones, by `seconds` of working time or to a moment."""
+
+    by: Actor
+    task_id: str | None = None
+    seconds: float | None = None
+    due_at: datetime | None = None
+    reason: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resubmit:
+    """Answer a request for changes, with new input (normalised) or without."""
+
+    by: Actor
+    input: dict[str, Any] | None = None
+    comment: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw:
+    """Take the request back (the requester), or cancel it (owner, admin)."""
+
+    by: Actor
+    how: Literal["withdrawn", "cancelled"] = "withdrawn"
+    reason: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryRead:
+    """The directory as it is now, for the plan's names and everyone in the request."""
+
+    directory: Directory
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalRefused:
+    """A signal came with a token that does not hold: nothing changes, and the attempt is on record."""
+
+    claimed: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+
+Event = (
+    Decide
+    | Reassign
+    | Delegate
+    | Claim
+    | Release
+    | Comment
+    | Extend
+    | Resubmit
+    | Withdraw
+    | DirectoryRead
+    | SignalRefused
+)

@@ -1,0 +1,99 @@
+"""The interpreter: `begin`, `apply` and `due` turn a state and an event into a new state and its effects.
+
+Pure and total: an event either leads to a valid state or is refused with an error of `placet.errors`, and then nothing
+has happened. The drivers (the Temporal workflow, the simulator) give the time and carry the effects out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from placet import commands
+from placet.audit import genesis
+from placet.events import Event, Opening
+from placet.ladder import climb, next_due
+from placet.plan import Plan
+from placet.run import DirectoryNeeded, Run
+from placet.stages import advance, settle
+from placet.state import State, Step
+
+__all__ = ["apply", "begin", "check", "due", "next_due", "opening_state"]
+
+# A request that begins later than this after its directory was read has the directory read again.
+STARTED_LATE = timedelta(minutes=5)
+# Events whose answers are remembered, so that a repeated one is answered again rather than applied again.
+MOST_ANSWERS = 1000
+
+
+def opening_state(opening: Opening, now: datetime) -> State:
+    """Return the state of a request before its first entry: what an update that overtakes `begin` finds."""
+    return State(
+        request_id=opening.request_id,
+        requester=opening.requester,
+        title=opening.title,
+        input=opening.input,
+        started_at=now,
+        directory=opening.directory,
+        directory_at=now if abs(now - opening.directory_at) <= STARTED_LATE else opening.directory_at,
+        head=genesis(opening.request_id),
+    )
+
+
+def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Step:
+    """Start a request: record how it began and go on from the trigger until somebody is asked."""
+
+    def work(run: Run) -> None:
+        by = opening.started_by
+        run.record(
+            "started",
+            actor=f"user:{by or opening.requester}",
+            requester=f"user:{opening.requester}",
+            blueprint=plan.name,
+            version=plan.version,
+            digest=plan.digest,
+            title=opening.title,
+            input=opening.input,
+        )
+        advance(run, plan.start)
+
+    return _worked(plan, state, now, work)
+
+
+def apply(plan: Plan, state: State, event: Event, now: datetime) -> Step:
+    """Apply one event; raises Refused (or InputInvalid) where it may not be applied.
+
+    An event whose key was answered before changes nothing: the answer it had still holds.
+    """
+    key: str | None = getattr(event, "key", None)
+    if key is not None and key in state.answered:
+        return Step(state=state)
+    step = _worked(plan, state, now, lambda run: commands.carry_out(run, event))
+    if key is None or step.needs_directory:
+        return step
+    answered = dict(list(step.state.answered.items())[-(MOST_ANSWERS - 1) :])
+    answered[key] = step.state.seq
+    return replace(step, state=replace(step.state, answered=answered))
+
+
+def check(plan: Plan, state: State, event: Event, now: datetime) -> None:
+    """Raise what `apply` would raise, without applying; what only a fresh directory can tell is left to `apply`."""
+    apply(plan, state, event, now)
+
+
+def due(plan: Plan, state: State, now: datetime) -> Step:
+    """Carry out every reminder, warning, breach, escalation and final rule that is due by now."""
+    if state.status != "pending":
+        return Step(state=state)
+    return _worked(plan, state, now, lambda run: climb(run, settle))
+
+
+def _worked(plan: Plan, state: State, now: datetime, work: Callable[[Run], Any]) -> Step:
+    run = Run(plan, state, now)
+    try:
+        work(run)
+    except DirectoryNeeded:
+        return Step(state=state, needs_directory=True)
+    return run.step()

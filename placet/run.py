@@ -1,0 +1,166 @@
+"""A run in progress: the mutable scratchpad on which one event is worked out, between two immutable states."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from placet.audit import Entry, link, moment
+from placet.calendar import Calendar, add_hours, subtract_hours, working_seconds
+from placet.directory import Directory
+from placet.events import SYSTEM
+from placet.plan import Plan, Point, Stage
+from placet.state import Notice, StageRun, State, Status, Step, Task
+
+# How old the directory may be when people are looked up: only what was read for this very event counts.
+FRESH = timedelta(seconds=1)
+
+
+class DirectoryNeeded(Exception):  # noqa: N818 - a control flow of the core that never leaves it
+    """People have to be looked up, and the directory at hand is too old for it."""
+
+
+class Run:
+    """Work one event out. Nothing is visible outside until `step()` is called, so a refusal leaves no trace."""
+
+    def __init__(self, plan: Plan, state: State, now: datetime) -> None:
+        self.plan = plan
+        self.now = now
+        self._state = state
+        self._changes: dict[str, Any] = {}
+        self.tasks: dict[str, Task] = {t.id: t for t in state.tasks}
+        self.stages: dict[str, StageRun] = {s.point: s for s in state.stages}
+        self.seq = state.seq
+        self.head = state.head
+        self.entries: list[Entry] = []
+        self.notices: list[Notice] = []
+
+    @property
+    def state(self) -> State:
+        """The state before this event, with the fields that were `set` since."""
+        return replace(self._state, **self._changes) if self._changes else self._state
+
+    @property
+    def directory(self) -> Directory:
+        """The people of this request, as of now; raises DirectoryNeeded where they were read too long ago."""
+        if self.now - self.state.directory_at > FRESH:
+            raise DirectoryNeeded
+        return self.state.directory
+
+    @property
+    def calendar(self) -> Calendar:
+        """The calendar that every clock of this request runs on."""
+        return self.plan.calendar
+
+    def set(self, **changes: Any) -> None:
+        """Change fields of the state itself (not tasks or stages)."""
+        self._changes.update(changes)
+
+    def point(self, name: str) -> Point:
+        """Return a node of the plan."""
+        return self.plan.points[name]
+
+    def stage_of(self, task: Task) -> Stage:
+        """Return the declared stage that a task belongs to."""
+        stage = self.plan.points[task.point].stage
+        assert stage is not None, f"{task.point} holds a task and so is an approval"  # noqa: S101
+        return stage
+
+    def tasks_of(self, run: StageRun) -> list[Task]:
+        """List the tasks of a stage's present round, in the order of its seats."""
+        return [t for t in self.tasks.values() if t.point == run.point and t.round == run.round]
+
+    def open_tasks(self) -> list[Task]:
+        """List the tasks that wait for somebody."""
+        return [t for t in self.tasks.values() if t.status == "open"]
+
+    def change(self, task: Task, **changes: Any) -> Task:
+        """Replace a task by one with these fields changed."""
+        changed = replace(task, **changes)
+        self.tasks[task.id] = changed
+        return changed
+
+    def record(
+        self, kind: str, *, actor: str = SYSTEM, task: Task | None = None, stage: str | None = None, **detail: Any
+    ) -> Entry:
+        """Append an entry to the audit chain; None is left out of the detail, moments are written in RFC 3339."""
+        self.seq += 1
+        entry = link(
+            self.head,
+            seq=self.seq,
+            at=self.now,
+            kind=kind,
+            actor=actor,
+            stage=task.stage if task else stage,
+            task_id=task.id if task else None,
+            detail={k: _plain(v) for k, v in detail.items() if v is not None},
+        )
+        self.head = entry.hash
+        self.entries.append(entry)
+        return entry
+
+    def tell(self, event: str, *people: str | None, task: Task | None = None, **detail: Any) -> None:
+        """Have these people told, each once, about the entry that was recorded last."""
+        for person in dict.fromkeys(p for p in people if p):
+            key = f"{self.state.request_id}:{self.seq}:{event}:{person}"
+            plain = {k: _plain(v) for k, v in detail.items() if v is not None}
+            self.notices.append(
+                Notice(key=key, event=event, to=person, seq=self.seq, task_id=task.id if task else None, detail=plain)
+            )
+
+    def after(self, start: datetime, span: timedelta) -> datetime:
+        """Return the moment when that much working time has passed since `start`."""
+        return add_hours(self.calendar, start, span.total_seconds())
+
+    def before(self, end: datetime, span: timedelta) -> datetime:
+        """Return the moment from which that much working time is left until `end`."""
+        return subtract_hours(self.calendar, end, span.total_seconds())
+
+    def working(self, start: datetime, end: datetime) -> timedelta:
+        """Return the working time between two moments."""
+        return timedelta(seconds=float(working_seconds(self.calendar, start, end)))
+
+    def finish(self, status: Status, outcome: str | None, *, kind: str, actor: str = SYSTEM, **detail: Any) -> None:
+        """End the request: close what is open, record it, and tell the requester and whoever still had a task."""
+        holders: list[str] = []
+        for task in self.open_tasks():
+            self.change(task, status="cancelled")
+            holders += [task.assignee] if task.assignee else task.candidates
+            holders += task.delegates
+            self.record(
+                "task_closed", task=task, why=f"the request is {outcome or status}", before="open", after="cancelled"
+            )
+        self.stages.clear()
+        self.set(status=status, outcome=outcome, ended_at=self.now)
+        self.record(kind, actor=actor, outcome=outcome, **detail)
+        self.tell(kind, self.state.requester, *holders, outcome=outcome)
+
+    def step(self) -> Step:
+        """Close the scratchpad: the new state and what it took to get there."""
+        state = replace(
+            self.state,
+            tasks=tuple(self.tasks.values()),
+            stages=tuple(self.stages.values()),
+            seq=self.seq,
+            head=self.head,
+        )
+        return Step(state=state, entries=tuple(self.entries), notices=tuple(self.notices))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, timedelta):
+        return _decimal(value.total_seconds())
+    if isinstance(value, float):
+        return _decimal(value)
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    return value
+
+
+def _decimal(value: float) -> int | str:
+    return int(value) if value.is_integer() and abs(value) < 2**53 else repr(value)

@@ -1,0 +1,135 @@
+"""The state of one request: a single serialisable value that a run carries, and continue-as-new passes on whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from placet.audit import Entry
+from placet.directory import Directory
+
+Status = Literal["pending", "completed", "failed", "cancelled"]
+SlaState = Literal["ok", "warning", "breached"]
+TaskStatus = Literal["open", "decided", "superseded", "cancelled"]
+Decision = Literal["approve", "reject", "request_changes"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One seat's task. People are bare ids; moments are absolute and in UTC.
+
+    `assignee` is None while the task waits in a queue (`candidates`); `delegates` may decide it as well.
+    """
+
+    id: str
+    point: str
+    stage: str
+    round: int
+    seat: int
+    weight: int
+    assignee: str | None
+    via: str
+    opened_at: datetime
+    candidates: tuple[str, ...] = ()
+    delegates: tuple[str, ...] = ()
+    held_by: tuple[str, ...] = ()  # everyone who has had it, oldest first
+    due_at: datetime | None = None
+    warn_at: datetime | None = None
+    breached_at: datetime | None = None
+    remind_at: datetime | None = None  # next of the repeating reminders
+    remind_before: tuple[datetime, ...] = ()  # reminders before the deadline still to come
+    escalate_at: datetime | None = None
+    next_level: int = 0
+    level: int = 0
+    sla_state: SlaState = "ok"
+    status: TaskStatus = "open"
+    decision: Decision | None = None
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    comment: str | None = None
+    form: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """One vote of a stage: whom it belongs to when the stage opens; a queue has candidates and no person."""
+
+    person: str | None
+    via: str
+    weight: int = 1
+    candidates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRun:
+    """A stage that is going on. `returned_at` is set while the requester has to change the request."""
+
+    point: str
+    round: int
+    seats: tuple[Seat, ...]
+    opened: int  # seats whose task has been opened; all of them unless the order is sequential
+    returned_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Everything that is true of one request now."""
+
+    request_id: str
+    requester: str
+    title: str
+    input: dict[str, Any]
+    started_at: datetime
+    directory: Directory
+    directory_at: datetime
+    status: Status = "pending"
+    outcome: str | None = None
+    ended_at: datetime | None = None
+    round: int = 1
+    stages: tuple[StageRun, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    seq: int = 0
+    head: str = ""
+    answered: dict[str, int] = field(default_factory=dict)  # key of an event -> seq after it
+
+    @property
+    def stage(self) -> str | None:
+        """Name the stage that is going on, if any."""
+        open_points = {run.point for run in self.stages}
+        return next((t.stage for t in reversed(self.tasks) if t.point in open_points), None)
+
+    @property
+    def open_tasks(self) -> list[Task]:
+        """List the tasks that wait for somebody."""
+        return [t for t in self.tasks if t.status == "open"]
+
+    def task(self, task_id: str) -> Task | None:
+        """Find a task by id."""
+        return next((t for t in self.tasks if t.id == task_id), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something one person is to be told; `key` is unique to (request, entry, event, person)."""
+
+    key: str
+    event: str
+    to: str
+    seq: int
+    task_id: str | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one event led to: the new state, what to record, and whom to tell.
+
+    Where `needs_directory` is true nothing has happened yet: read the directory for the plan's names, apply
+    DirectoryRead, and offer the same event again.
+    """
+
+    state: State
+    entries: tuple[Entry, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    needs_directory: bool = False
