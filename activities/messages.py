@@ -1,0 +1,75 @@
+"""What travels between the workflow and its activities: one frozen value for each input and result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from placet.audit import Entry
+from placet.directory import Directory
+from placet.state import Notice, Status, Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """What one event left behind: new entries and notices, and the projection of the state after them.
+
+    `entries` are consecutive and end with the entry whose seq and hash are `seq` and `head`; `tasks` are all tasks of
+    the request, oldest first; `answered` are the keys of the events that were applied with these entries.
+    """
+
+    request_id: str
+    template_id: str
+    template: str
+    version: str
+    owner: str | None
+    title: str
+    requester: str
+    input: dict[str, Any]
+    status: Status
+    outcome: str | None
+    stage: str | None
+    round: int
+    returned: bool
+    started_at: datetime
+    ended_at: datetime | None
+    seq: int
+    head: str
+    tasks: tuple[Task, ...]
+    entries: tuple[Entry, ...]
+    notices: tuple[Notice, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookUp:
+    """Ask for the directory as it is now: for these names (placet.who) and these people."""
+
+    names: tuple[str, ...]
+    people: tuple[str, ...]
+    given: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The answer to LookUp."""
+
+    directory: Directory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenCheck:
+    """Ask whether a signal's token stands for this decision by this person on this task and round."""
+
+    token: str
+    task_id: str
+    decision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenVerdict:
+    """The answer to TokenCheck: the person it stands for, or why it does not hold."""
+
+    person: str | None
+    round: int | None
+    reason: str | None
