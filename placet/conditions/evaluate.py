@@ -1,0 +1,29 @@
+"""Evaluate a checked expression: its tree, compiled into closures, on exact values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from placet.conditions.expression import Expression
+from placet.conditions.program import BUDGET, Program, program_of
+from placet.errors import EvaluationFailed
+
+_DERIVED = "_program"
+
+
+def evaluate(expression: Expression, values: Mapping[str, object]) -> object:
+    """Return the expression's value: bool, int, Decimal, str, date, datetime (UTC), a tuple for a list, a mapping.
+
+    `values` holds a Python value for each variable (see `placet.variables.values_of`); None or nothing stands for an
+    absent one. Raises EvaluationFailed, which names line and column, where a value is missing or of another type, for a
+    division by zero, a number that overflows, an index out of range, and where the work exceeds its bound.
+    """
+    # The closures live as long as the expression that they belong to: nothing to evict, and no key to compute.
+    program: Program | None = expression.__dict__.get(_DERIVED)
+    if program is None:
+        program = program_of(expression)
+        expression.__dict__[_DERIVED] = program
+    try:
+        return program.run(dict(values) if program.binds else values, [BUDGET])
+    except RecursionError:
+        raise EvaluationFailed("line 1, column 1: the expression is nested too deep; split it") from None

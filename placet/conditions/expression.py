@@ -1,0 +1,43 @@
+"""A checked expression: what a plan stores and `evaluate` runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, TypeAlias
+
+Node: TypeAlias = dict[str, Any]  # its shape is in the docstring of placet.conditions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expression:
+    """Hold an expression's text and its checked tree. Plain JSON on both sides; treat the tree as immutable."""
+
+    source: str
+    ast: Node
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Return the variables that the expression reads."""
+        found: set[str] = set()
+        pending = [self.ast]
+        while pending:
+            node = pending.pop()
+            if node["op"] == "name":
+                found.add(node["name"])
+            pending.extend(node["args"])
+        return frozenset(found)
+
+    def __hash__(self) -> int:
+        """Hash by the text: the tree is a dictionary."""
+        return hash(self.source)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave what was derived (compiled closures) out of copies and pickles."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def place(source: str, at: int) -> str:
+    """Return `line L, column C` (both from 1, in characters) for an offset."""
+    before = source[: max(at, 0)]
+    return f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"

@@ -1,0 +1,313 @@
+r"""Match text against patterns in linear time.
+
+Python's `re` backtracks: a pattern such as `(a+)+$` can keep it busy for years, and patterns here come from blueprints and
+run inside workflows. This is RE2's way: a set of states walks over the text once, so the time is at most len(text) * states.
+
+Supported, with the meaning that RE2 and JSON Schema share: literals, `.` (no line feed), `[a-z]`, `[^...]`, `\d \w \s` and
+`\D \W \S` (ASCII), `\n \t \r`, escaped punctuation, `( )`, `(?: )`, `|`, `* + ?`, `{m}`, `{m,}`, `{m,n}`, `^` and `$` (ends of
+the whole text).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NoReturn, TypeAlias
+
+MAX_PATTERN = 500  # characters
+MAX_STATES = 1_000  # after {m,n} is written out
+_MAX_NESTING = 20
+_MAX_CACHED = 2_000  # transitions
+
+_DIGIT = (("0", "9"),)
+_WORD = (("0", "9"), ("A", "Z"), ("_", "_"), ("a", "z"))
+_SPACE = (("\t", "\n"), ("\f", "\r"), (" ", " "))
+_CLASSES = {"d": _DIGIT, "w": _WORD, "s": _SPACE}
+_CONTROLS = {"n": "\n", "t": "\t", "r": "\r"}
+
+Ranges: TypeAlias = tuple[tuple[str, str], ...]
+
+
+class PatternInvalid(ValueError):  # noqa: N818 - named as the tree of errors names its own
+    """The pattern cannot be used; the message says where and why."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Chars:
+    """Hold a set of characters as ranges that are in it or, `negated`, that are not."""
+
+    ranges: Ranges
+    negated: bool = False
+    also: tuple[_Chars, ...] = ()  # such as the \D in [\D1]
+
+    def holds(self, char: str) -> bool:
+        inside = any(low <= char <= high for low, high in self.ranges) or any(other.holds(char) for other in self.also)
+        return inside != self.negated
+
+
+@dataclass(slots=True)
+class _State:
+    """Hold a state that eats one of `chars`, or is bound to an end of the text (`edge`), or is a free step to `next`."""
+
+    next: tuple[int, ...] = ()
+    chars: _Chars | None = None
+    edge: str = ""
+
+
+_Set: TypeAlias = frozenset[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pattern:
+    """Hold a compiled pattern. `size` is its number of states."""
+
+    text: str
+    _states: tuple[_State, ...]
+    _entry: int
+    _accept: int
+    _steps: dict[tuple[_Set, str], _Set] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def size(self) -> int:
+        """Return the number of states: the work per character is at most in proportion to it."""
+        return len(self._states)
+
+    def search(self, text: str) -> bool:
+        """Say whether the pattern matches anywhere in the text."""
+        anew = self._closure([self._entry])
+        current = self._closure([self._entry], start=True)
+        for char in text:
+            if self._accept in current:
+                return True
+            reached = self._steps.get((current, char))
+            if reached is None:
+                reached = self._step(current, char) | anew
+                if len(self._steps) >= _MAX_CACHED:
+                    self._steps.clear()
+                self._steps[current, char] = reached
+            current = reached
+        return self._accept in self._closure(current, start=not text, end=True)
+
+    def _step(self, current: _Set, char: str) -> _Set:
+        moved: list[int] = []
+        for number in current:
+            state = self._states[number]
+            if state.chars is not None and state.chars.holds(char):
+                moved.extend(state.next)
+        return self._closure(moved)
+
+    def _closure(self, numbers: Iterable[int], *, start: bool = False, end: bool = False) -> _Set:
+        """Follow every step that eats nothing."""
+        seen: set[int] = set()
+        pending = list(numbers)
+        while pending:
+            number = pending.pop()
+            if number in seen:
+                continue
+            seen.add(number)
+            state = self._states[number]
+            if state.chars is None and (not state.edge or (state.edge == "^" and start) or (state.edge == "$" and end)):
+                pending.extend(state.next)
+        return frozenset(seen)
+
+
+@lru_cache(maxsize=256)
+def compile_pattern(text: str) -> Pattern:
+    """Return the compiled pattern. Raises PatternInvalid."""
+    if len(text) > MAX_PATTERN:
+        raise PatternInvalid(f"the pattern has more than {MAX_PATTERN} characters")
+    return _Compiler(text).compile()
+
+
+# A fragment is (entry, exits): states whose `next` is still to be extended.
+_Fragment: TypeAlias = tuple[int, list[int]]
+
+
+class _Compiler:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+        self.states: list[_State] = []
+
+    def compile(self) -> Pattern:
+        entry, exits = self.alternatives(0)
+        if self.at < len(self.text):
+            self.refuse("this ) closes nothing")
+        accept = self.state()
+        self.join(exits, accept)
+        return Pattern(text=self.text, _states=tuple(self.states), _entry=entry, _accept=accept)
+
+    def refuse(self, message: str) -> NoReturn:
+        raise PatternInvalid(f"pattern, character {self.at + 1}: {message}")
+
+    def state(self, chars: _Chars | None = None, edge: str = "") -> int:
+        if len(self.states) >= MAX_STATES:
+            self.refuse(
+                f"the pattern is too large once its repetitions are written out (more than {MAX_STATES} states)"
+            )
+        self.states.append(_State(chars=chars, edge=edge))
+        return len(self.states) - 1
+
+    def join(self, exits: Iterable[int], target: int) -> None:
+        for number in exits:
+            self.states[number].next += (target,)
+
+    def peek(self) -> str:
+        return self.text[self.at : self.at + 1]
+
+    def take(self) -> str:
+        char = self.peek()
+        if not char:
+            self.refuse("the pattern ends too early")
+        self.at += 1
+        return char
+
+    def alternatives(self, depth: int) -> _Fragment:
+        if depth > _MAX_NESTING:
+            self.refuse(f"more than {_MAX_NESTING} groups inside each other")
+        entry = self.state()
+        exits: list[int] = []
+        while True:
+            first, last = self.sequence(depth)
+            self.join([entry], first)
+            exits += last
+            if self.peek() != "|":
+                return entry, exits
+            self.at += 1
+
+    def sequence(self, depth: int) -> _Fragment:
+        entry = self.state()
+        exits = [entry]
+        while self.peek() not in {"", "|", ")"}:
+            first, last = self.repeated(depth)
+            self.join(exits, first)
+            exits = last
+        return entry, exits
+
+    def repeated(self, depth: int) -> _Fragment:
+        begin = self.at
+        fragment = self.atom(depth)
+        end = self.at
+        least, most = self.counts()
+        if (least, most) == (1, 1):
+            return fragment
+        if self.peek() and self.peek() in "*+?{":
+            self.refuse("a repetition cannot be repeated; use a group")
+        entry = self.state()
+        exits = [entry]
+        after = self.at
+        skips: list[int] = []
+        # Written out by compiling the atom's text again, as often as it may occur; without an upper end the last one loops.
+        for number in range(max(least, 1) if most is None else most):
+            if number > 0:
+                self.at = begin
+                fragment = self.atom(depth)
+                if self.at != end:
+                    self.refuse("this repetition cannot be read")
+            first, last = fragment
+            if number >= least:
+                skips += exits
+            self.join(exits, first)
+            exits = last
+        if most is None:
+            again = self.state()
+            self.join(exits, again)
+            self.join([again], fragment[0])
+            exits = [again]
+        self.at = after
+        return entry, exits + skips
+
+    def counts(self) -> tuple[int, int | None]:
+        """Read a repetition, if there is one. A lazy one (`*?`) matches the same texts."""
+        simple: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
+        char = self.peek()
+        if char in simple:
+            self.at += 1
+            found = simple[char]
+        elif char == "{":
+            self.at += 1
+            least = self.number()
+            most: int | None = least
+            if self.peek() == ",":
+                self.at += 1
+                most = None if self.peek() == "}" else self.number()
+            if self.take() != "}" or (most is not None and most < least):
+                self.refuse("write a repetition as {2}, {2,} or {2,5}; a literal brace as \\{")
+            found = (least, most)
+        else:
+            return 1, 1
+        if self.peek() == "?":
+            self.at += 1
+        return found
+
+    def number(self) -> int:
+        begin = self.at
+        while self.peek() and self.peek() in "0123456789":
+            self.at += 1
+        if not 0 < self.at - begin <= 4:
+            self.refuse("write a repetition as {2}, {2,} or {2,5}; a literal brace as \\{")
+        return int(self.text[begin : self.at])
+
+    def atom(self, depth: int) -> _Fragment:
+        char = self.take()
+        if char == "(":
+            if self.peek() == "?":
+                self.at += 1
+                if self.take() != ":":
+                    self.refuse("of the (?...) groups only (?:...) is supported")
+            fragment = self.alternatives(depth + 1)
+            if self.peek() != ")":
+                self.refuse("a ) is missing")
+            self.at += 1
+            return fragment
+        if char in "*+?{":
+            self.refuse(f"{char} has nothing to repeat; a literal one is \\{char}")
+        number = self.state(edge=char) if char in "^$" else self.state(chars=self.chars(char))
+        return number, [number]
+
+    def chars(self, char: str) -> _Chars:
+        if char == ".":
+            return _Chars(ranges=(("\n", "\n"),), negated=True)
+        if char == "[":
+            return self.bracket()
+        return self.escape() if char == "\\" else _Chars(ranges=((char, char),))
+
+    def escape(self) -> _Chars:
+        char = self.take()
+        if char.lower() in _CLASSES:
+            return _Chars(ranges=_CLASSES[char.lower()], negated=char.isupper())
+        char = _CONTROLS.get(char, char)
+        if char.isalnum():
+            self.refuse(
+                f"\\{char} is not supported; there are \\d \\w \\s \\D \\W \\S \\n \\t \\r and escaped punctuation"
+            )
+        return _Chars(ranges=((char, char),))
+
+    def bracket(self) -> _Chars:
+        negated = self.peek() == "^"
+        if negated:
+            self.at += 1
+        ranges: list[tuple[str, str]] = []
+        also: list[_Chars] = []
+        first = True
+        while first or self.peek() != "]":
+            first = False
+            low = self.member()
+            if low.negated or len(low.ranges) > 1 or low.ranges == _DIGIT:
+                also.append(low)
+                continue
+            begin = end = low.ranges[0][0]
+            if self.peek() == "-" and self.text[self.at + 1 : self.at + 2] not in {"]", ""}:
+                self.at += 1
+                high = self.member()
+                end = high.ranges[0][0]
+                if high.negated or len(high.ranges) > 1 or high.ranges == _DIGIT or end < begin:
+                    self.refuse("this range of characters runs backwards or has no end")
+            ranges.append((begin, end))
+        self.at += 1
+        return _Chars(ranges=tuple(ranges), negated=negated, also=tuple(also))
+
+    def member(self) -> _Chars:
+        char = self.take()
+        return self.escape() if char == "\\" else _Chars(ranges=((char, char),))
