@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import PydanticCustomError
 
 from placet.calendar import Calendar, Shift
 from placet.errors import BlueprintInvalid, Problem
@@ -74,7 +75,11 @@ class WorkingHours(_Settings):
 
 def _choose(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     """Report an object's mistakes as those of WorkingHours, so that their places carry no names of union members."""
-    return WorkingHours.model_validate(value) if isinstance(value, dict) else handler(value)
+    if isinstance(value, dict):
+        return WorkingHours.model_validate(value)
+    if value == "24x7" or isinstance(value, WorkingHours):
+        return handler(value)
+    raise PydanticCustomError("calendar", 'Give "24x7" or an object with the working hours.')
 
 
 CalendarSettings = Annotated[Literal["24x7"] | WorkingHours, WrapValidator(_choose)]
