@@ -1,11 +1,12 @@
 r"""Match text against patterns in linear time.
 
-Python's `re` backtracks: a pattern such as `(a+)+$` can keep it busy for years, and patterns here come from blueprints and
-run inside workflows. This is RE2's way: a set of states walks over the text once, so the time is at most len(text) * states.
+Python's `re` backtracks: a pattern such as `(a+)+$` can keep it busy for years, and patterns here come from blueprints
+and run inside workflows. This is RE2's way: a set of states walks over the text once, so the time is at most
+len(text) * states.
 
-Supported, with the meaning that RE2 and JSON Schema share: literals, `.` (no line feed), `[a-z]`, `[^...]`, `\d \w \s` and
-`\D \W \S` (ASCII), `\n \t \r`, escaped punctuation, `( )`, `(?: )`, `|`, `* + ?`, `{m}`, `{m,}`, `{m,n}`, `^` and `$` (ends of
-the whole text).
+Supported, with the meaning that RE2 and JSON Schema share: literals, `.` (no line feed), `[a-z]`, `[^...]`, `\d \w \s`
+and `\D \W \S` (ASCII), `\n \t \r`, escaped punctuation, `( )`, `(?: )`, `|`, `* + ?`, `{m}`, `{m,}`, `{m,n}`, `^` and `$`
+(ends of the whole text).
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class _Chars:
 
 @dataclass(slots=True)
 class _State:
-    """Hold a state that eats one of `chars`, or is bound to an end of the text (`edge`), or is a free step to `next`."""
+    """Hold a state: it eats one of `chars`, or is bound to an end of the text (`edge`), or is a free step to `next`."""
 
     next: tuple[int, ...] = ()
     chars: _Chars | None = None
@@ -198,7 +199,7 @@ class _Compiler:
         exits = [entry]
         after = self.at
         skips: list[int] = []
-        # Written out by compiling the atom's text again, as often as it may occur; without an upper end the last one loops.
+        # Written out by compiling the atom's text again, as often as it may occur; without an upper end, the last loops.
         for number in range(max(least, 1) if most is None else most):
             if number > 0:
                 self.at = begin

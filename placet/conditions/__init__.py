@@ -4,11 +4,11 @@
 plan carries. `evaluate` runs it in pure Python with exact decimals: no I/O, no clock, no floats, bounded work.
 
 What differs from CEL, each because an approval may hang on it:
-- `decimal` instead of `double`: `0.1` in the text is exactly one tenth; int and decimal mix, nothing else does. Sums and
-  products are exact up to 100 digits (more is an error, never rounded), a quotient has 34 significant digits, half to
-  even. int divided by int truncates as in CEL; an int has 64 bits.
-- `&&`, `||` and `?:` go from left to right and stop early; an error on the left is an error (CEL would look at the right
-  side too).
+- `decimal` instead of `double`: `0.1` in the text is exactly one tenth; int and decimal mix, nothing else does. Sums
+  and products are exact up to 100 digits (more is an error, never rounded), a quotient has 34 significant digits, half
+  to even. int divided by int truncates as in CEL; an int has 64 bits.
+- `&&`, `||` and `?:` go from left to right and stop early; an error on the left is an error (CEL would look at the
+  right side too).
 - An absent optional variable or field equals `null`; any other use of it is an error, never quietly false.
 - `date("2026-01-01")` and `timestamp("2026-01-01T09:00:00Z")` take a quoted literal, `matches` a quoted pattern.
 - Left out: maps, bytes, unsigned and duration values, comparing whole objects, and a macro variable that hides another

@@ -37,7 +37,7 @@ def read_decimal(text: str) -> Decimal:
 
 
 def bounded(number: Decimal) -> Decimal:
-    """Return the number if its plain notation has at most 38 digits on each side of the point, else raise ValueError."""
+    """Return the number if its plain notation has at most 38 digits on each side of the point. Raises ValueError."""
     if not number.is_finite():
         raise ValueError("NaN and Infinity are no numbers to decide on")
     _, digits, exponent = number.as_tuple()

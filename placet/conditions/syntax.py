@@ -1,7 +1,7 @@
 """Parse CEL text into a plain tree, with the CEL project's own parser.
 
-The parser hands its tree out only as a serialised `cel.expr.ParsedExpr` (syntax.proto of the CEL specification), without
-generated Python classes for it. The wire format of the few messages that matter is read here, by field number.
+The parser hands its tree out only as a serialised `cel.expr.ParsedExpr` (syntax.proto of the CEL specification),
+without generated Python classes for it. The wire format of the few messages that matter is read here, by field number.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _environment() -> Any:
 def _explained(source: str, report: str) -> str:
     """Turn the parser's report into one sentence with the place and the remedy."""
     if "recursion" in report:
-        return "line 1, column 1: the expression is nested more than 32 levels deep, or a sum of more than 32 terms; split it"
+        return "line 1, column 1: the expression is nested more than 32 levels deep, or too long a sum; split it"
     found = _FAULT.search(report)
     if found is None:
         return f"line 1, column 1: {report.splitlines()[0]}"

@@ -11,7 +11,7 @@ Kind: TypeAlias = Literal["string", "int", "decimal", "bool", "date", "timestamp
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Type:
-    """Describe what a value is. `optional` says that it may be absent, which is no part of what it is when it is there."""
+    """Describe what a value is. `optional`: it may be absent, which is no part of what it is when it is there."""
 
     kind: Kind
     item: Type | None = None  # of a list
