@@ -1,0 +1,1 @@
+"""Find or make a Temporal server, run it beside Placet, and prepare it."""

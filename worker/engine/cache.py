@@ -1,0 +1,74 @@
+"""Keep engines per user and version, so that no half of one is ever taken for a whole."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+Progress = Callable[[str], None]
+"""Receives one line whenever there is something to tell to a person who waits."""
+
+
+def quiet(_line: str) -> None:
+    """Tell nobody."""
+
+
+def cache_directory(environ: Mapping[str, str]) -> Path:
+    """Return the user's cache for engines of this machine's kind; `PLACET_CACHE` overrides the platform's place."""
+    if given := environ.get("PLACET_CACHE"):
+        base = Path(given).expanduser()
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches" / "placet"
+    else:
+        base = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "placet"
+    return base / "engine" / f"{sys.platform}-{platform.machine()}"
+
+
+@contextmanager
+def locked(directory: Path, *, progress: Progress) -> Iterator[None]:
+    """Hold the cache alone: a second process waits here, and then finds what the first one made."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("a") as lock:
+        told = 0.0
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() - told > 15:
+                    progress("another process is making the engine, waiting for it…")
+                    told = time.monotonic()
+                time.sleep(0.2)
+        for left in directory.glob(".making-*"):  # by someone who was killed: the lock is ours, so nobody is at it
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+@contextmanager
+def workshop(directory: Path) -> Iterator[Path]:
+    """Give a folder beside the cached engines in which one is made; it is gone afterwards, whatever happened."""
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=directory, ignore_cleanup_errors=True) as made:
+        yield Path(made)
+
+
+def adopt(made: Path, target: Path) -> Path:
+    """Move a finished program to its place: first its bytes to the disk, then its name, all at once."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made.chmod(0o755)
+    with made.open("rb") as program:
+        os.fsync(program.fileno())
+    made.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return target
