@@ -181,9 +181,8 @@ class _Ledger:
         segment = bisect_right(self._since, moment) - 1
         wall = moment + self._offsets[segment]
         if segment:
-            wall = max(
-                wall, self._peaks[segment - 1] - 1
-            )  # while the clock repeats an hour, shifts that began stay begun
+            # while the clock repeats an hour, shifts that had begun stay begun
+            wall = max(wall, self._peaks[segment - 1] - 1)
         today = wall // _DAY
         first = today - self._reach
         passed = self._before(first)

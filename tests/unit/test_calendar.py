@@ -96,6 +96,11 @@ def test_office_hours_in_berlin(start: str, hours: float, end: str) -> None:
         ("America/Sao_Paulo", {"sat": ["22:00-02:00"]}, "2018-11-04T01:00Z", 3, "2018-11-04T04:00Z"),
         ("America/Sao_Paulo", {"sat": ["22:00-02:00"]}, "2018-02-18T00:00Z", 5, "2018-02-18T05:00Z"),
         ("America/Sao_Paulo", {"sat": ["20:00-24:00"]}, "2018-02-17T22:00Z", 5, "2018-02-18T03:00Z"),
+        ("America/Sao_Paulo", {"sat": ["20:00-24:00"]}, "2018-02-18T02:30Z", 0.5, "2018-02-18T03:00Z"),
+        # in Newfoundland the clock went from one minute past midnight back to the day before: Sunday's shift went on
+        ("America/St_Johns", {"sun": ["00:00-04:00"]}, "2010-11-07T02:30Z", 0.5, "2010-11-07T03:00Z"),
+        ("America/St_Johns", {"sun": ["00:00-04:00"]}, "2010-11-07T02:45Z", 4.75, "2010-11-07T07:30Z"),
+        ("America/St_Johns", {"sun": ["00:00-04:00"]}, "2010-11-07T02:30Z", 5.5, "2010-11-14T04:00Z"),
         # Samoa left out Friday 30 December 2011
         ("Pacific/Apia", OFFICE, "2011-12-30T02:00Z", 2, "2012-01-01T20:00Z"),
         # two shifts a day
@@ -216,6 +221,7 @@ ZONES = {
     "America/Sao_Paulo": 2018,
     "America/Havana": 2026,
     "Atlantic/Azores": 2026,
+    "America/St_Johns": 2010,
     "Pacific/Apia": 2011,
 }
 WEEKS: list[dict[str, list[str]]] = [
