@@ -22,7 +22,7 @@ class Actor:
     @property
     def name(self) -> str:
         """Write the actor as entries do."""
-        return f"user:{self.person}"
+        return SYSTEM if self.person == SYSTEM else f"user:{self.person}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

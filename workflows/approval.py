@@ -1,0 +1,396 @@
+"""ApprovalWorkflow: the thin driver that carries out durably what the core decides, one run for each request.
+
+The core (`placet.machine`) is pure; this workflow gives it the time, records what it reports, keeps the one timer, and
+answers updates, signals and queries. It holds no rule of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+from activities.messages import Found, LookUp, Recording, TokenCheck, TokenVerdict
+from placet import machine
+from placet.audit import Entry
+from placet.errors import Ended, PlacetError
+from placet.events import (
+    SYSTEM,
+    Actor,
+    Claim,
+    Comment,
+    Decide,
+    Delegate,
+    DirectoryRead,
+    Event,
+    Extend,
+    Opening,
+    Reassign,
+    Release,
+    Resubmit,
+    SignalRefused,
+    Withdraw,
+)
+from placet.plan import Plan
+from placet.state import Decision, Notice, State, Step
+from workflows import display
+from workflows.refusal import as_failure
+
+# Recording is what everything else waits for: it is tried until the database is back, and never given up.
+RECORD_RETRIES = RetryPolicy(initial_interval=timedelta(milliseconds=50), maximum_interval=timedelta(seconds=10))
+RECORD_TIMEOUT = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What a run starts with. `state` is set where an earlier run of the same request continues as new."""
+
+    plan: Plan
+    opening: Opening
+    template_id: str
+    state: State | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What an update answers once its effects are recorded: where the request stands."""
+
+    seq: int
+    head: str
+    status: str
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedDecision:
+    """The `decide` signal: a decision by whomever the token was signed for."""
+
+    token: str
+    task_id: str
+    decision: Decision
+    comment: str | None = None
+    form: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """The entries that this run holds (those of earlier runs are in the store), and the chain's head."""
+
+    entries: tuple[Entry, ...]
+    head: str
+
+
+@workflow.defn
+class ApprovalWorkflow:
+    """One request for approval, from its start to its outcome."""
+
+    @workflow.init
+    def __init__(self, start: Start) -> None:
+        """Build the state before anything runs: an update can be delivered before `run` begins."""
+        self._start = start
+        self._plan = start.plan
+        self._state = start.state or machine.opening_state(start.opening, workflow.now())
+        self._begun = start.state is not None
+        self._entries: list[Entry] = []
+        self._unrecorded: list[Entry] = []
+        self._notices: list[Notice] = []
+        self._turn = asyncio.Lock()  # one event after the other, also across the awaits of recording
+
+    @workflow.run
+    async def run(self, start: Start) -> Answer:  # noqa: ARG002 - `__init__` has taken it
+        """Drive the request to its end; a cancellation from outside ends it as cancelled, with everybody told."""
+        driver = asyncio.create_task(self._drive())
+        try:
+            await asyncio.shield(driver)
+        except asyncio.CancelledError:
+            await self._cancel()
+            await driver
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._answer()
+
+    @workflow.query
+    def state(self) -> State:
+        """Return the whole state."""
+        return self._state
+
+    @workflow.query
+    def timeline(self) -> Timeline:
+        """Return the entries of this run."""
+        return Timeline(entries=tuple(self._entries), head=self._state.head)
+
+    @workflow.query
+    def recorded(self) -> Answer:
+        """Return how far history holds the audit chain: what may be told to the outside."""
+        return self._answer()
+
+    @workflow.update
+    async def decide(self, event: Decide) -> Answer:
+        """Decide a task."""
+        return await self._answered(event)
+
+    @decide.validator
+    def _may_decide(self, event: Decide) -> None:
+        self._refuse(event)
+
+    @workflow.update
+    async def reassign(self, event: Reassign) -> Answer:
+        """Give a task to somebody else."""
+        return await self._answered(event)
+
+    @reassign.validator
+    def _may_reassign(self, event: Reassign) -> None:
+        self._refuse(event)
+
+    @workflow.update
+    async def delegate(self, event: Delegate) -> Answer:
+        """Let somebody else decide a task."""
+        return await self._answered(event)
+
+    @delegate.validator
+    def _may_delegate(self, event: Delegate) -> None:
+        self._refuse(event)
+
+    @workflow.update
+    async def claim(self, event: Claim) -> Answer:
+        """Take a task out of its queue."""
+        return await self._answered(event)
+
+    @claim.validator
+    def _may_claim(self, event: Claim) -> None:
+        self._refuse(event)
+
+    @workflow.update
+    async def release(self, event: Release) -> Answer:
+        """Put a task back into its queue."""
+        return await self._answered(event)
+
+    @release.validator
+    def _may_release(self, event: Release) -> None:
+        self._refuse(event)
+
+    @workflow.update
+    async def comment(self, event: Comment) -> Answer:
+        """Comment on the request."""
+        return await self._answered(event)
+
+    @comment.validator
+    def _may_comment(self, event: Comment) -> None:
+        self._refuse(event)
+
+    @workflow.update
+    async def extend(self, event: Extend) -> Answer:
+        """Move deadlines."""
+        return await self._answered(event)
+
+    @extend.validator
+    def _may_extend(self, event: Extend) -> None:
+        self._refuse(event)
+
+    @workflow.update
+    async def resubmit(self, event: Resubmit) -> Answer:
+        """Answer a request for changes."""
+        return await self._answered(event)
+
+    @resubmit.validator
+    def _may_resubmit(self, event: Resubmit) -> None:
+        self._refuse(event)
+
+    @workflow.update
+    async def withdraw(self, event: Withdraw) -> Answer:
+        """Withdraw or cancel the request."""
+        return await self._answered(event)
+
+    @withdraw.validator
+    def _may_withdraw(self, event: Withdraw) -> None:
+        self._refuse(event)
+
+    @workflow.signal(name="decide")
+    async def decide_by_signal(self, signed: SignedDecision) -> None:
+        """Decide a task by a signed token, for interfaces of others; a token that does not hold changes nothing."""
+        verdict = await workflow.execute_local_activity(
+            "verify_token",
+            TokenCheck(token=signed.token, task_id=signed.task_id, decision=signed.decision),
+            result_type=TokenVerdict,
+            schedule_to_close_timeout=RECORD_TIMEOUT,
+        )
+        reason = verdict.reason
+        if verdict.person is not None:
+            event = Decide(
+                by=Actor(person=verdict.person),
+                task_id=signed.task_id,
+                decision=signed.decision,
+                comment=signed.comment,
+                form=signed.form,
+                round=verdict.round,
+                via="signal",
+            )
+            try:
+                await self._carry_out(event)
+            except PlacetError as error:
+                reason = error.message
+        if reason is not None:
+            claimed = {"task_id": signed.task_id[:200], "decision": signed.decision, "person": verdict.person}
+            await self._carry_out(SignalRefused(claimed=claimed, reason=reason))
+
+    @workflow.signal
+    async def directory_changed(self) -> None:
+        """Read the directory again: somebody in it has left, and their tasks move on."""
+        async with self._turn:
+            await self._read_directory()
+            await self._record()
+
+    def _refuse(self, event: Event) -> None:
+        """Refuse what may not be applied before it enters history."""
+        if not self._begun:
+            return  # the handler waits for the beginning and applies the rules then
+        try:
+            machine.check(self._plan, self._state, event, workflow.now())
+        except PlacetError as error:
+            raise as_failure(error) from error
+
+    async def _drive(self) -> None:
+        """Begin, then carry out whatever is due until the request ends."""
+        await self._begin()
+        while self._state.status == "pending":
+            await self._until_due()
+            if workflow.info().is_continue_as_new_suggested():
+                await self._continue_as_new()
+            await self._climb()
+
+    async def _cancel(self) -> None:
+        by = Actor(person=SYSTEM, admin=True)
+        try:
+            await self._carry_out(Withdraw(by=by, how="cancelled", reason="cancelled in the engine"))
+        except Ended:
+            return
+
+    async def _begin(self) -> None:
+        if self._begun:
+            return
+        async with self._turn:
+            await self._step(lambda now: machine.begin(self._plan, self._start.opening, self._state, now))
+            self._begun = True
+
+    async def _until_due(self) -> None:
+        """Wait for the one moment at which something is due, or for an event that moves it."""
+        armed = machine.next_due(self._plan, self._state)
+        wait = None if armed is None else armed - workflow.now()
+        if wait is not None and wait <= timedelta(0):
+            return
+        try:
+            await workflow.wait_condition(
+                lambda: (
+                    self._state.status != "pending"
+                    or machine.next_due(self._plan, self._state) != armed
+                    or workflow.info().is_continue_as_new_suggested()
+                ),
+                timeout=wait,
+                timeout_summary=f"due {armed:%Y-%m-%d %H:%M:%S} UTC" if armed else None,
+            )
+        except TimeoutError:
+            return
+
+    async def _climb(self) -> None:
+        async with self._turn:
+            await self._step(lambda now: machine.due(self._plan, self._state, now))
+
+    async def _answered(self, event: Event) -> Answer:
+        try:
+            await self._carry_out(event)
+        except PlacetError as error:
+            raise as_failure(error) from error
+        return self._answer()
+
+    async def _carry_out(self, event: Event) -> None:
+        await workflow.wait_condition(lambda: self._begun)
+        async with self._turn:
+            await self._step(lambda now: machine.apply(self._plan, self._state, event, now))
+
+    async def _step(self, work: Callable[[datetime], Step]) -> None:
+        """Let the core work something out, and carry its effects out before anything else happens."""
+        step = work(workflow.now())
+        while step.needs_directory:
+            await self._read_directory()
+            step = work(workflow.now())
+        self._take(step)
+        await self._record()
+
+    async def _read_directory(self) -> None:
+        people = [self._state.requester, *(p for t in self._state.tasks for p in (*t.held_by, *t.delegates))]
+        question = LookUp(
+            names=tuple(str(name) for name in self._plan.names()),
+            people=tuple(dict.fromkeys(people)),
+            given=self._state.input,
+        )
+        found = await workflow.execute_local_activity(
+            "look_up",
+            question,
+            result_type=Found,
+            start_to_close_timeout=RECORD_TIMEOUT,
+            retry_policy=RECORD_RETRIES,
+            summary="who can be asked now",
+        )
+        now = workflow.now()
+        self._take(machine.apply(self._plan, self._state, DirectoryRead(directory=found.directory, at=now), now))
+
+    def _take(self, step: Step) -> None:
+        self._state = step.state
+        self._entries += step.entries
+        self._unrecorded += step.entries
+        self._notices += step.notices
+
+    async def _record(self) -> None:
+        """Write what is new in one transaction, then show it on the Temporal Web UI."""
+        if not self._unrecorded:
+            return
+        state = self._state
+        recording = Recording(
+            request_id=state.request_id,
+            template_id=self._start.template_id,
+            template=self._plan.name,
+            version=self._plan.version,
+            owner=self._plan.owner,
+            title=state.title,
+            requester=state.requester,
+            input=state.input,
+            status=state.status,
+            outcome=state.outcome,
+            stage=state.stage,
+            round=state.round,
+            returned=any(s.returned_at for s in state.stages),
+            started_at=state.started_at,
+            ended_at=state.ended_at,
+            seq=state.seq,
+            head=state.head,
+            tasks=state.tasks,
+            entries=tuple(self._unrecorded),
+            notices=tuple(self._notices),
+        )
+        self._unrecorded, self._notices = [], []
+        await workflow.execute_local_activity(
+            "record",
+            recording,
+            start_to_close_timeout=RECORD_TIMEOUT,
+            retry_policy=RECORD_RETRIES,
+            summary=", ".join(dict.fromkeys(entry.kind for entry in recording.entries))[:200],
+        )
+        self._show()
+
+    def _show(self) -> None:
+        if updates := display.changes(self._state, workflow.info().typed_search_attributes):
+            workflow.upsert_search_attributes(updates)
+        workflow.set_current_details(display.details(self._plan, self._state))
+
+    async def _continue_as_new(self) -> None:
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if self._state.status == "pending":
+            workflow.continue_as_new(replace(self._start, state=self._state))
+
+    def _answer(self) -> Answer:
+        state = self._state
+        return Answer(seq=state.seq, head=state.head, status=state.status, outcome=state.outcome)

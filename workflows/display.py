@@ -1,0 +1,83 @@
+"""What the Temporal Web UI shows of a request: search attributes, a summary, and the details of a running one."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio.common import SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
+
+from placet.audit import moment
+from placet.plan import Plan
+from placet.state import State, Task
+from workflows import attributes
+
+_MOST_ASSIGNEES = 20
+_LONGEST_KEYWORD = 200
+# The API predicts the first deadline some milliseconds before the run sets it; so much is not worth an event.
+_SAME_MOMENT = timedelta(seconds=5)
+_WORST = {"ok": 0, "warning": 1, "breached": 2}
+
+
+def opening_attributes(plan: Plan, state: State) -> TypedSearchAttributes:
+    """Return what a request is started with, so that its first step need not write it."""
+    pairs: list[SearchAttributePair[Any]] = [
+        SearchAttributePair(attributes.BLUEPRINT, plan.name[:_LONGEST_KEYWORD]),
+        SearchAttributePair(attributes.VERSION, plan.version),
+        SearchAttributePair(attributes.REQUESTER, state.requester),
+    ]
+    pairs += [SearchAttributePair(key, value) for key, value in _wanted(state).items() if value is not None]
+    return TypedSearchAttributes(pairs)
+
+
+def changes(state: State, shown: TypedSearchAttributes) -> list[SearchAttributeUpdate[Any]]:
+    """Return what has to be written so that the attributes show this state; empty where they do."""
+    wanted = _wanted(state)
+    if all(_same(shown.get(key), value) for key, value in wanted.items()):
+        return []
+    return [key.value_unset() if value is None else key.value_set(value) for key, value in wanted.items()]
+
+
+def summary(plan: Plan, title: str) -> str:
+    """Return the one line by which a request is listed."""
+    return f"{plan.name} {plan.version}: {title}"[:_LONGEST_KEYWORD]
+
+
+def details(plan: Plan, state: State) -> str:
+    """Return where a request stands, as Markdown."""
+    lines = [f"**{plan.name}** {plan.version}, requested by `{state.requester}`", ""]
+    if state.status != "pending":
+        return "\n".join([*lines, f"Ended: **{state.outcome or state.status}**"])
+    if any(s.returned_at for s in state.stages):
+        lines.append("Waiting for the requester to change it.")
+    lines += [_line(task) for task in state.open_tasks[:_MOST_ASSIGNEES]]
+    return "\n".join(lines)
+
+
+def _line(task: Task) -> str:
+    who = task.assignee or "queue of " + ", ".join(task.candidates[:5])
+    due = f", due {moment(task.due_at)[:16]}Z" if task.due_at else ""
+    level = f", escalation level {task.level}" if task.level else ""
+    return f"- {task.stage}: `{who}` ({task.sla_state}{due}{level})"
+
+
+def _wanted(state: State) -> dict[Any, Any]:
+    tasks = state.open_tasks
+    people = sorted({p for t in tasks for p in ((t.assignee, *t.delegates) if t.assignee else t.candidates) if p})
+    due = [t.due_at for t in tasks if t.due_at is not None]
+    stage = state.stage
+    return {
+        attributes.ASSIGNEES: people[:_MOST_ASSIGNEES] or None,
+        attributes.STAGE: stage[:_LONGEST_KEYWORD] if stage else None,
+        attributes.SLA_STATE: max((t.sla_state for t in tasks), key=_WORST.__getitem__, default=None),
+        attributes.DUE_TIME: min(due, default=None),
+        attributes.OUTCOME: (state.outcome or state.status) if state.status != "pending" else None,
+    }
+
+
+def _same(shown: Any, wanted: Any) -> bool:
+    if isinstance(shown, datetime) and isinstance(wanted, datetime):
+        return abs(shown - wanted) < _SAME_MOMENT
+    if isinstance(wanted, list):
+        return list(shown or []) == wanted
+    return bool(shown == wanted)
