@@ -5,8 +5,8 @@ and run inside workflows. This is RE2's way: a set of states walks over the text
 len(text) * states.
 
 Supported, with the meaning that RE2 and JSON Schema share: literals, `.` (no line feed), `[a-z]`, `[^...]`, `\d \w \s`
-and `\D \W \S` (ASCII), `\n \t \r`, escaped punctuation, `( )`, `(?: )`, `|`, `* + ?`, `{m}`, `{m,}`, `{m,n}`, `^` and `$`
-(ends of the whole text).
+and `\D \W \S` (ASCII), `\n \t \r`, escaped punctuation, `( )`, `(?: )`, `|`, `* + ?`, `{m}`, `{m,}`, `{m,n}`, `^`
+and `$` (ends of the whole text).
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class _Compiler:
         exits = [entry]
         after = self.at
         skips: list[int] = []
-        # Written out by compiling the atom's text again, as often as it may occur; without an upper end, the last loops.
+        # Written out by compiling the atom's text again, as often as it may occur; without an upper end the last loops.
         for number in range(max(least, 1) if most is None else most):
             if number > 0:
                 self.at = begin

@@ -34,7 +34,6 @@ _WORDS = {
     "&": "&&",
     "|": "||",
     "=": "==",
-    "<>": "!=",
 }
 
 
@@ -105,8 +104,10 @@ def _explained(source: str, report: str) -> str:
         return where + f"{fault}; this word cannot be a name"
     lines = re.split(r"\r\n|\n|\r", source)
     text = lines[line - 1] if line <= len(lines) else ""
-    word = re.match(r"\w+|<>|[=&|]", text[max(column - 1, 0) :])
+    word = re.match(r"\w+|[=&|]", text[max(column - 1, 0) :])
     before = re.search(r"(\w+)\s*$", text[: max(column - 1, 0)])
+    if text[max(column - 2, 0) : column] == "<>":
+        return where + "'<>' is no operator; write !="
     for candidate in (word[0] if word else "", before[1] if before else ""):
         if candidate in _WORDS:
             return where + f"{candidate!r} is no operator; write {_WORDS[candidate]}"
