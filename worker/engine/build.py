@@ -27,7 +27,7 @@ def find_go(environ: Mapping[str, str], pins: Pins = PINS) -> Path:
     found = shutil.which("go", path=environ.get("PATH"))
     if not found:
         raise EngineMissing(f"Go is not on PATH: install Go {wanted} or newer (https://go.dev/dl).")
-    said = answer(Path(found), "version") or ""
+    said = answer(Path(found), "version", environ={**environ, "GOTOOLCHAIN": "local"}) or ""
     version = parse(said.replace("go version go", "", 1).split(" ")[0] + ".0")
     if version is None or version < pins.go:
         raise EngineMissing(f"{found} is {said.strip() or 'broken'}: install Go {wanted} or newer (https://go.dev/dl).")

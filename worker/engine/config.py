@@ -59,6 +59,7 @@ def free_ports(wanted: Ports, *, before: Ports | None = None) -> Ports:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
                     listener.bind((HOST, port))
+                    listener.listen(1)  # with SO_REUSEADDR, only a listener holds its port alone
                 except OSError:
                     continue
                 chosen[field.name] = listener.getsockname()[1]

@@ -124,11 +124,19 @@ def run(
         return code, output.read().decode(errors="replace")
 
 
-def answer(program: Path, argument: str = "--version", *, timeout: float = 20.0) -> str | None:
+def answer(
+    program: Path, argument: str = "--version", *, environ: Mapping[str, str] | None = None, timeout: float = 20.0
+) -> str | None:
     """Return what a program prints about itself, or None when it cannot be run or fails."""
     try:
         done = subprocess.run(  # noqa: S603 - a program that the locator found, asked for its version
-            [program, argument], capture_output=True, text=True, timeout=timeout, check=True, stdin=subprocess.DEVNULL
+            [program, argument],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            env=environ,
         )
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None

@@ -39,7 +39,7 @@ START_SECONDS = 60.0
 # Ports are free when they are looked for and may be taken a moment later; then others are tried.
 PORT_ATTEMPTS = 5
 # An engine whose parent was killed is gone within a second; a start right after that waits for it.
-LOCK_SECONDS = 5.0
+LOCK_SECONDS = 3.0
 
 
 class Engine:

@@ -1,0 +1,43 @@
+"""The worker: which workflows and activities it registers, and on which task queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import Interceptor, PollerBehaviorSimpleMaximum, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from worker.sandbox import workflow_runner
+from workflows.approval import ApprovalWorkflow
+
+WORKFLOWS: tuple[type, ...] = (ApprovalWorkflow,)
+
+# Five pollers kept decide p99 lower than ten on two cores: fewer long polls compete for the same few tasks.
+_POLLERS = 5
+# Long enough for a record that waits for a slow disk; workflow tasks that are not finished then run again elsewhere.
+_GRACE = timedelta(seconds=10)
+
+
+def approval_worker(
+    client: Client,
+    *,
+    task_queue: str,
+    activities: Sequence[Callable[..., Any]],
+    interceptors: Sequence[Interceptor] = (),
+    runner: SandboxedWorkflowRunner | None = None,
+) -> Worker:
+    """Return the worker for approvals; `activities` are record, look_up and verify_token, bound to their resources."""
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=WORKFLOWS,
+        activities=activities,
+        interceptors=interceptors,
+        workflow_runner=runner or workflow_runner(),
+        workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(_POLLERS),
+        graceful_shutdown_timeout=_GRACE,
+        max_cached_workflows=2000,
+    )

@@ -1,0 +1,72 @@
+"""What an installation is told from outside: PLACET_… variables, and files under $PLACET_HOME."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from placet.errors import InputInvalid, Problem
+
+_SECRET_FILE = "secret.key"  # noqa: S105 - the name of a file
+
+
+def default_home() -> Path:
+    """Return the folder that holds all data where PLACET_HOME is not set."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "placet"
+
+
+class Settings(BaseSettings):
+    """The settings of one installation; API and worker read the same ones."""
+
+    model_config = SettingsConfigDict(env_prefix="PLACET_", frozen=True)
+
+    home: Path = Field(default_factory=default_home)
+    database_url: str | None = None  # default: SQLite under home
+    secret_key: Annotated[str, Field(min_length=16)] | None = Field(default=None, repr=False)
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8420
+    task_queue: str = "placet"
+    engine_database: str = "file"  # what an embedded engine keeps its data in: file, memory, postgresql://…
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
+
+    @property
+    def database(self) -> str:
+        """The URL of Placet's own database."""
+        return self.database_url or f"sqlite:///{self.home.absolute() / 'placet.db'}"
+
+    def secret(self) -> str:
+        """Return the signing secret: PLACET_SECRET_KEY, or one that is made once and kept under home."""
+        if self.secret_key:
+            return self.secret_key
+        path = self.home / _SECRET_FILE
+        if not path.exists():
+            self.home.mkdir(parents=True, exist_ok=True)
+            # Written whole beside its place and linked there: two processes that start at once end up with one secret.
+            fresh = path.with_suffix(f".{os.getpid()}")
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(48))
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(fresh, path)
+            fresh.unlink()
+        return path.read_text().strip()
+
+
+def read_settings() -> Settings:
+    """Read the settings; raises InputInvalid that names each variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = tuple(
+            Problem(pointer=f"PLACET_{'_'.join(str(p) for p in e['loc']).upper()}", message=e["msg"])
+            for e in error.errors(include_url=False, include_context=False)
+        )
+        raise InputInvalid("; ".join(f"{p.pointer}: {p.message}" for p in problems), problems=problems) from None
