@@ -1,8 +1,8 @@
 """One real Temporal server for a whole test run, shared by the processes of pytest-xdist.
 
-A process of its own holds the server (`python -m tests.engine FOLDER`). Every process of the run holds a shared lock
-on `FOLDER/users` as long as it lives; when the holder gets that lock alone, nobody is left, and it ends. The kernel lets
-go of locks however a process ends, so a killed run leaves nothing behind.
+A process of its own holds the server (`python -m tests.engine FOLDER`). Every process of the run holds a shared
+lock on `FOLDER/users` as long as it lives; when the holder gets that lock alone, nobody is left, and it ends. The
+kernel lets go of locks however a process ends, so a killed run leaves nothing behind.
 """
 
 from __future__ import annotations
