@@ -116,13 +116,13 @@ class Shape(BaseModel):
 
     @cached_property
     def lowest(self) -> Any:
-        """Return the minimum as a Python value."""
-        return typed(self, _READ[self.type](self, self.minimum))
+        """Return the minimum as a Python value, None where there is none."""
+        return self._stated("minimum", self.minimum)
 
     @cached_property
     def highest(self) -> Any:
-        """Return the maximum as a Python value."""
-        return typed(self, _READ[self.type](self, self.maximum))
+        """Return the maximum as a Python value, None where there is none."""
+        return self._stated("maximum", self.maximum)
 
     @cached_property
     def choices(self) -> frozenset[Any]:
@@ -145,8 +145,14 @@ class Shape(BaseModel):
         self._stated_values_fit()
         return self
 
+    def _stated(self, fact: str, bound: Bound | None) -> Any:
+        try:
+            return None if bound is None else typed(self, _READ[self.type](self, bound))
+        except ValueError as error:
+            raise ValueError(f"{fact}: {error}") from None
+
     def _stated_values_fit(self) -> None:
-        if self.minimum is not None and self.maximum is not None and self.lowest > self.highest:
+        if None not in (self.lowest, self.highest) and self.lowest > self.highest:
             raise ValueError("minimum is above maximum")
         if self.min_length is not None and self.max_length is not None and self.min_length > self.max_length:
             raise ValueError("min_length is above max_length")
