@@ -1,0 +1,118 @@
+"""Read a body: bounded, exactly (no number goes through a float), and only what can be stored as text."""
+
+from __future__ import annotations
+
+import json
+import math
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from placet.errors import InputInvalid, Problem
+
+MAX_BYTES = 1_048_576
+MAX_DEPTH = 64
+MAX_VALUES = 100_000  # a blueprint of the allowed size has some ten thousand
+_MAX_DIGITS = 400
+
+
+async def read_bytes(request: Request) -> bytes:
+    """Return the body; raises a 413 once it is longer than MAX_BYTES, whatever its headers said."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BYTES:
+            raise HTTPException(413, f"The body is longer than {MAX_BYTES} bytes; send less.", {"Connection": "close"})
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def check_media_type(content_type: str | None) -> None:
+    """Raise a 415 where a body says that it is something else than JSON."""
+    kind = (content_type or "application/json").split(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise HTTPException(415, f"A body of {kind[:100]} cannot be read; send Content-Type: application/json.")
+
+
+def read_json(body: bytes) -> Any:
+    """Parse JSON with fractions as Decimal; raises InputInvalid where it is not JSON or holds what cannot be stored."""
+    try:
+        value = json.loads(
+            body.decode("utf-8-sig"), parse_float=_fraction, parse_int=_whole, parse_constant=_refuse_constant
+        )
+    except UnicodeDecodeError as error:
+        _refuse("", f"the body is not UTF-8 (byte {error.start}); encode it as UTF-8")
+    except json.JSONDecodeError as error:
+        _refuse("", f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})")
+    except RecursionError:
+        _refuse("", f"the body is nested deeper than {MAX_DEPTH} levels")
+    _check(value)
+    return value
+
+
+def with_floats(value: Any) -> Any:
+    """Return the same JSON value with floats for Decimals, for what has no money in it (blueprints, forms)."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return {key: with_floats(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [with_floats(inner) for inner in value]
+    return value
+
+
+def _fraction(text: str) -> Decimal:
+    if len(text) > _MAX_DIGITS or not math.isfinite(float(text)):
+        _refuse("", f"the number {text[:40]} is too large; send it as text if it is meant")
+    return Decimal(text)
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        _refuse("", f"the number {text[:40]}… is too large; send it as text if it is meant")
+    return int(text)
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    _refuse("", f"{text} is not JSON; send a number or null")
+
+
+def _check(value: Any) -> None:
+    """Refuse values that are too deep, too many, or hold text that no database can store."""
+    seen = 0
+    waiting: list[tuple[Any, str, int]] = [(value, "", 0)]
+    while waiting:
+        current, pointer, depth = waiting.pop()
+        seen += 1
+        if seen > MAX_VALUES:
+            _refuse("", f"the body holds more than {MAX_VALUES} values; send less")
+        if depth > MAX_DEPTH:
+            _refuse("", f"the body is nested deeper than {MAX_DEPTH} levels")
+        if isinstance(current, str):
+            _check_text(current, pointer)
+        elif isinstance(current, dict):
+            for key, inner in current.items():
+                _check_text(key, pointer)
+                waiting.append((inner, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}", depth + 1))
+        elif isinstance(current, list):
+            waiting += [(inner, f"{pointer}/{index}", depth + 1) for index, inner in enumerate(current)]
+
+
+def _check_text(text: str, pointer: str) -> None:
+    if "\0" in text or not _encodable(text):
+        _refuse(pointer, "U+0000 and halves of surrogate pairs are no text; remove them")
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refuse(pointer: str, message: str) -> NoReturn:
+    raise InputInvalid(message[0].upper() + message[1:] + ".", problems=(Problem(pointer=pointer, message=message),))

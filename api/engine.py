@@ -1,0 +1,151 @@
+"""Talk to the engine: start requests, offer them events, ask them; every failure becomes an error of ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import (
+    RPCTimeoutOrCancelledError,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.context import Context
+from placet import machine
+from placet.errors import NotFound, PlacetError, Unavailable
+from placet.events import Claim, Comment, Decide, Delegate, Extend, Reassign, Release, Resubmit, Withdraw
+from workflows import display
+from workflows.approval import Answer, ApprovalWorkflow, Start
+from workflows.refusal import as_error
+
+Command = Decide | Reassign | Delegate | Claim | Release | Comment | Extend | Resubmit | Withdraw
+
+# A query answers within milliseconds or there is no worker.
+_QUERY_DEADLINE = timedelta(seconds=3)
+# The server's word for an update whose workflow ended before its handler did.
+_OVERTAKEN = "AcceptedUpdateCompletedWorkflow"
+
+
+class Gone(NotFound):
+    """The engine runs no such request: it has ended, or never began."""
+
+
+async def start(context: Context, beginning: Start) -> None:
+    """Start a request; one that was started before under the same id is left as it is. Raises Unavailable."""
+    opening = beginning.opening
+    state = machine.opening_state(opening, opening.directory_at)
+    with_tasks = machine.begin(beginning.plan, opening, state, opening.directory_at).state
+    async with _reaching(context.start_deadline):
+        try:
+            await context.client.start_workflow(
+                ApprovalWorkflow.run,
+                beginning,
+                id=opening.request_id,
+                task_queue=context.task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                request_eager_start=True,
+                static_summary=display.summary(beginning.plan, opening.title),
+                static_details=f"Request `{opening.request_id}` by `{opening.requester}`",
+                search_attributes=display.opening_attributes(beginning.plan, with_tasks),
+                rpc_timeout=context.start_deadline,
+            )
+        except WorkflowAlreadyStartedError:
+            return
+
+
+async def command(context: Context, request_id: str, event: Command, *, key: str) -> Answer:
+    """Offer an event to a request under an update id, and return its answer once the effects are recorded.
+
+    Raises the core's refusal, Gone where the request has ended in the engine, Unavailable where nobody answers in time.
+    """
+    handle = context.client.get_workflow_handle(request_id)
+    async with _reaching(context.command_deadline):
+        answer: Answer = await handle.execute_update(
+            type(event).__name__.lower(), event, id=key, result_type=Answer, rpc_timeout=context.command_deadline
+        )
+        return answer
+
+
+async def directory_changed(context: Context, request_id: str) -> None:
+    """Have a request read the directory again; one that has ended needs it no more."""
+    try:
+        async with _reaching(_QUERY_DEADLINE):
+            await context.client.get_workflow_handle(request_id).signal(
+                ApprovalWorkflow.directory_changed, rpc_timeout=_QUERY_DEADLINE
+            )
+    except Gone:
+        return
+
+
+async def head_of(context: Context, request_id: str) -> str | None:
+    """Return the head of the audit chain as history holds it; None once the engine no longer has the request."""
+    handle = context.client.get_workflow_handle(request_id)
+    try:
+        async with _reaching(_QUERY_DEADLINE):
+            described = await handle.describe(rpc_timeout=_QUERY_DEADLINE)
+            if described.status is WorkflowExecutionStatus.COMPLETED:
+                ended = context.client.get_workflow_handle_for(ApprovalWorkflow.run, request_id)
+                return (await ended.result(rpc_timeout=_QUERY_DEADLINE)).head
+            recorded: Answer = await handle.query(ApprovalWorkflow.recorded, rpc_timeout=_QUERY_DEADLINE)
+            return recorded.head
+    except Gone:
+        return None
+
+
+async def pollers(context: Context) -> int:
+    """Count the workers that ask for workflow tasks now (the server remembers each for five minutes)."""
+    question = DescribeTaskQueueRequest(
+        namespace=context.namespace,
+        task_queue=TaskQueue(name=context.task_queue),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    )
+    async with _reaching(_QUERY_DEADLINE):
+        found = await context.client.workflow_service.describe_task_queue(question, timeout=_QUERY_DEADLINE)
+    return len(found.pollers)
+
+
+@asynccontextmanager
+async def _reaching(deadline: timedelta) -> AsyncIterator[None]:
+    """Turn what the SDK raises into errors of ours."""
+    try:
+        async with asyncio.timeout(deadline.total_seconds()):
+            yield
+    except WorkflowUpdateFailedError as error:
+        raise _refusal(error.cause) from error
+    except WorkflowQueryFailedError as error:
+        raise Unavailable(f"A query failed: {error}") from error
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise Gone from error
+        raise Unavailable(f"The engine answered {error.status.name}: {error.message}") from error
+    except (
+        TimeoutError,
+        RPCTimeoutOrCancelledError,
+        WorkflowUpdateRPCTimeoutOrCancelledError,
+        WorkflowQueryRejectedError,
+        WorkflowFailureError,
+    ) as error:
+        raise Unavailable(f"The engine or every worker is away: {error!r}") from error
+
+
+def _refusal(cause: Any) -> PlacetError:
+    if isinstance(cause, ApplicationError):
+        if cause.type == _OVERTAKEN:
+            return Gone()
+        if (error := as_error(cause)) is not None:
+            return error
+    return Unavailable(f"An update failed: {cause!r}")

@@ -1,0 +1,193 @@
+"""Problem details (RFC 9457): how every error leaves the API, and the one place where errors get their status."""
+
+from __future__ import annotations
+
+import http
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from placet.errors import (
+    AlreadyDecided,
+    BlueprintInvalid,
+    ConditionInvalid,
+    Conflict,
+    Ended,
+    EvaluationFailed,
+    InputInvalid,
+    NotFound,
+    NotPermitted,
+    PlacetError,
+    Problem,
+    Refused,
+    Unavailable,
+    UnknownTask,
+)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = 2  # seconds
+
+_log = structlog.get_logger(__name__)
+
+
+class KeyReused(Conflict):
+    """This Idempotency-Key was used for another call; use a new key for a new call."""
+
+
+# The first class that fits gives the status, so special ones stand before their bases.
+_STATUS: tuple[tuple[type[PlacetError], int], ...] = (
+    (KeyReused, 422),
+    (NotPermitted, 403),
+    (UnknownTask, 404),
+    (NotFound, 404),
+    (AlreadyDecided, 409),
+    (Ended, 409),
+    (Refused, 409),
+    (Conflict, 409),
+    (BlueprintInvalid, 422),
+    (ConditionInvalid, 422),
+    (EvaluationFailed, 422),
+    (InputInvalid, 422),
+    (Unavailable, 503),
+)
+
+_TITLES: dict[type[PlacetError], str] = {
+    KeyReused: "The idempotency key was used for another call",
+    NotPermitted: "Not permitted",
+    UnknownTask: "No such task",
+    NotFound: "Not found",
+    AlreadyDecided: "Already decided",
+    Ended: "The request has ended",
+    Refused: "Not possible as the request stands",
+    Conflict: "Conflict",
+    BlueprintInvalid: "The blueprint is invalid",
+    ConditionInvalid: "The condition is invalid",
+    EvaluationFailed: "A condition could not be evaluated",
+    InputInvalid: "The input is invalid",
+    Unavailable: "Unavailable for now",
+}
+
+
+def status_of(error: PlacetError) -> int:
+    """Return the HTTP status of an error; 500 for one that should not have come this far."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    title: str | None = None,
+    kind: str | None = None,
+    errors: Sequence[Problem] = (),
+    **more: Any,
+) -> dict[str, Any]:
+    """Return a problem document; `more` are extension members."""
+    return {
+        "type": f"urn:placet:problem:{kind}" if kind else "about:blank",
+        "title": title or http.HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "errors": [{"pointer": e.pointer, "message": e.message} for e in errors],
+        **more,
+    }
+
+
+def problem_of(error: PlacetError) -> dict[str, Any]:
+    """Return the problem document of one of our errors."""
+    status = status_of(error)
+    if status == 500:
+        return _internal()
+    kind = next(kind for kind, _ in _STATUS if isinstance(error, kind))
+    more = {"standing": error.standing} if isinstance(error, AlreadyDecided) else {}
+    detail = error.message
+    if isinstance(error, Unavailable):
+        # Which host did not answer is for the log; the caller learns what to do.
+        detail = (Unavailable.__doc__ or "").strip()
+    return problem(status, detail, title=_TITLES[kind], kind=_kebab(kind.__name__), errors=error.problems, **more)
+
+
+def respond(document: dict[str, Any], headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return a problem document as a response."""
+    if document["status"] == 503:
+        headers = {"Retry-After": str(RETRY_AFTER), **(headers or {})}
+    return JSONResponse(document, status_code=document["status"], media_type=MEDIA_TYPE, headers=headers)
+
+
+def problems_of_validation(error: RequestValidationError) -> tuple[Problem, ...]:
+    """Return what FastAPI found wrong: JSON Pointers into the body, or into the parameters by name."""
+    return tuple(
+        Problem(pointer=_pointer(e["loc"]), message=str(e["msg"]).removeprefix("Value error, ")) for e in error.errors()
+    )
+
+
+def validation_problem(error: RequestValidationError) -> dict[str, Any]:
+    """Return the problem document of a body or parameter of the wrong shape."""
+    found = problems_of_validation(error)
+    detail = f"{found[0].pointer or 'the body'}: {found[0].message}" if found else "The call has the wrong shape."
+    return problem(422, detail, title=_TITLES[InputInvalid], kind="input-invalid", errors=found)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of this application with a problem document."""
+
+    async def ours(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, PlacetError)  # noqa: S101 - registered for nothing else
+        if status_of(error) >= 500:
+            _log.warning("call_failed", error=error.message, kind=type(error).__name__)
+        return respond(problem_of(error))
+
+    async def shape(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
+        return respond(validation_problem(error))
+
+    async def http_error(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+        headers = dict(error.headers or {})
+        detail = str(error.detail)
+        if error.status_code == 404 and detail == http.HTTPStatus.NOT_FOUND.phrase:
+            detail = f"There is nothing at {request.url.path}."
+        if error.status_code == 405:
+            allowed = _allowed(request)
+            headers["Allow"] = ", ".join(allowed)
+            detail = f"{request.method} is not possible here; possible: {', '.join(allowed)}."
+        return respond(problem(error.status_code, detail), headers)
+
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        _log.error("unexpected_error", path=request.url.path, method=request.method, exc_info=error)
+        return respond(_internal())
+
+    app.add_exception_handler(PlacetError, ours)
+    app.add_exception_handler(RequestValidationError, shape)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(Exception, unexpected)
+
+
+def _internal() -> dict[str, Any]:
+    return problem(500, "Something went wrong here; it has been logged. Try again, or tell the operator.")
+
+
+def _allowed(request: Request) -> list[str]:
+    methods: set[str] = set()
+    for route in request.app.router.routes:
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            match, _ = route.matches({**request.scope, "method": method})
+            if match is Match.FULL:
+                methods.add(method)
+    return sorted(methods)
+
+
+def _kebab(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+def _pointer(location: Sequence[int | str]) -> str:
+    # The first part says whether it is the body, the query, the path or a header; pointers go into what was sent there.
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location[1:])
