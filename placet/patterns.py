@@ -19,7 +19,7 @@ from typing import NoReturn, TypeAlias
 MAX_PATTERN = 500  # characters
 MAX_STATES = 1_000  # after {m,n} is written out
 _MAX_NESTING = 20
-_MAX_CACHED = 2_000  # transitions
+_MAX_CACHED = 50_000  # members of the sets that are remembered for one pattern
 
 _DIGIT = (("0", "9"),)
 _WORD = (("0", "9"), ("A", "Z"), ("_", "_"), ("a", "z"))
@@ -43,8 +43,11 @@ class _Chars:
     also: tuple[_Chars, ...] = ()  # such as the \D in [\D1]
 
     def holds(self, char: str) -> bool:
-        inside = any(low <= char <= high for low, high in self.ranges) or any(other.holds(char) for other in self.also)
-        return inside != self.negated
+        # A plain loop: this is the innermost step, and a generator would double its cost.
+        for low, high in self.ranges:
+            if low <= char <= high:
+                return not self.negated
+        return any(other.holds(char) for other in self.also) != self.negated
 
 
 @dataclass(slots=True)
@@ -84,7 +87,7 @@ class Pattern:
             reached = self._steps.get((current, char))
             if reached is None:
                 reached = self._step(current, char) | anew
-                if len(self._steps) >= _MAX_CACHED:
+                if len(self._steps) * self.size >= _MAX_CACHED:
                     self._steps.clear()
                 self._steps[current, char] = reached
             current = reached
@@ -113,7 +116,7 @@ class Pattern:
         return frozenset(seen)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def compile_pattern(text: str) -> Pattern:
     """Return the compiled pattern. Raises PatternInvalid."""
     if len(text) > MAX_PATTERN:

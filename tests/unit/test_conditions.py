@@ -286,6 +286,8 @@ def test_an_int_may_stand_for_a_decimal_and_a_tuple_for_a_list() -> None:
         ("1 / 3.0", DECIMAL, Decimal("0." + "3" * 34)),  # the stated precision
         ("2.0 / 3", DECIMAL, Decimal("0." + "6" * 33 + "7")),  # half to even at its end
         ("-0.0", DECIMAL, Decimal(0)),  # no negative zero
+        ("-0." + "1" * 38, DECIMAL, Decimal("-0." + "1" * 38)),  # a sign costs no digits
+        ("-(amount * 0." + "1" * 37 + ")", DECIMAL, Decimal("-666.677777777777777777777777777777777711110")),
         ("size(tags) + 1", INT, 3),
         ("department + '-1'", STRING, "it-1"),
         ("tags.map(t, size(t))", list_of(INT), (1, 2)),

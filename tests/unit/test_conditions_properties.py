@@ -13,7 +13,6 @@ from pydantic import TypeAdapter
 
 from placet.conditions import DECIMAL, INT, STRING, Expression, Type, compile_condition, evaluate, list_of, object_of
 from placet.errors import ConditionInvalid, EvaluationFailed
-from placet.patterns import PatternInvalid, compile_pattern
 
 ADAPTER = TypeAdapter(Expression)
 OPERATORS = {
@@ -124,28 +123,3 @@ anything = st.recursive(
 def test_no_other_error_leaves_the_evaluator_on_any_values(text: str, values: dict[str, object]) -> None:
     outcome = attempted(text, values)
     assert isinstance(outcome, bool | EvaluationFailed)
-
-
-atoms = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\d", r"[\Da]", "(a|b)", "(?:ab)", "()", r"\.", "[a-c1-]"])
-pieces = st.tuples(atoms, st.sampled_from(["", "*", "+", "?", "{2}", "{1,}", "{0,2}", "{0}", "*?"])).map("".join)
-patterns = st.recursive(
-    st.lists(pieces, max_size=4).map("".join),
-    lambda inner: (
-        st.lists(inner, min_size=1, max_size=3).map(lambda parts: f"({'|'.join(parts)})*") | inner.map("^{}$".format)
-    ),
-    max_leaves=4,
-)
-
-
-@given(patterns, st.text(alphabet="abc1.-", max_size=8))
-def test_a_pattern_matches_what_pythons_own_matches(pattern: str, text: str) -> None:
-    assert compile_pattern(pattern).search(text) is (re.search(pattern, text, re.ASCII) is not None)
-
-
-@given(st.text(alphabet="ab()[]{}*+?|^$\\.,0-9dw", max_size=20), st.text(max_size=10))
-def test_a_pattern_is_used_or_refused(pattern: str, text: str) -> None:
-    try:
-        found = compile_pattern(pattern).search(text)
-    except PatternInvalid:
-        found = False
-    assert found in {True, False}
