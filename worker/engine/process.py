@@ -83,11 +83,14 @@ class Guarded:
 
     def kill(self) -> int:
         """End the program by force, as a crash would."""
-        for group in (self.pid, self._guard.pid):
-            if group and self._guard.poll() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(group, signal.SIGKILL)
-        return self.wait(10)
+        if self.pid and self._guard.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+        try:
+            return self.wait(10)  # the guard collects it, so that it is gone when this returns
+        except subprocess.TimeoutExpired:
+            self._guard.kill()
+            return self.wait(10)
 
     def _close(self) -> None:
         if self._guard.stdin:

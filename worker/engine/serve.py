@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+import httpx
 from temporalio.service import ConnectConfig, RPCError, ServiceClient
 
 from placet.errors import Conflict, EngineMissing, InputInvalid, Unavailable
@@ -289,7 +290,7 @@ async def _answers(engine: Engine) -> str | None:
 
 
 async def _shows(engine: Engine, launch: _Launch) -> str | None:
-    """Start the Web UI and wait until it listens; otherwise return the end of its log."""
+    """Start the Web UI and wait until it answers; otherwise return the end of its log."""
     if not launch.ui:
         return None
     web = await asyncio.to_thread(launch.web)
@@ -299,20 +300,19 @@ async def _shows(engine: Engine, launch: _Launch) -> str | None:
     while time.monotonic() < end:
         if web and web.code() is not None:
             break
-        if await _listens(engine.ports.ui):
+        if await _serves(engine.ui_url):
             return None
         await asyncio.sleep(0.05)
     return _tail(engine.home / "ui.log" if web else engine.log)
 
 
-async def _listens(port: int) -> bool:
+async def _serves(url: str | None) -> bool:
+    """Tell whether the Web UI answers and reaches its server; the first attempt of the CLI's own comes too early."""
     try:
-        _, writer = await asyncio.open_connection(HOST, port)
-    except OSError:
+        async with httpx.AsyncClient(trust_env=False) as web:
+            return (await web.get(f"{url}/api/v1/namespaces")).is_success
+    except httpx.HTTPError:
         return False
-    writer.close()
-    await writer.wait_closed()
-    return True
 
 
 def _tail(log: Path) -> str:
