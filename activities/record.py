@@ -1,0 +1,26 @@
+"""The activity that writes what happened: many at once share a transaction."""
+
+from __future__ import annotations
+
+from temporalio import activity
+
+from activities.messages import Recording
+from storage.database import Database
+from storage.group import GroupCommit
+from storage.record import write_all
+
+
+class Recorder:
+    """Record for a worker. What comes in while a transaction is being committed goes into the next one together."""
+
+    def __init__(self, database: Database) -> None:
+        self._commits = GroupCommit(database, write_all, key=lambda recording: recording.request_id)
+
+    @activity.defn(name="record")
+    async def record(self, recording: Recording) -> None:
+        """Write one recording and return once it is committed.
+
+        Raises Conflict where it does not fit what is stored and Unavailable where the database is away; both may be
+        tried again.
+        """
+        await self._commits.submit(recording)

@@ -1,0 +1,72 @@
+"""Cursors: where a page of a list ended, as an opaque text that is checked when it comes back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, NoReturn, TypeVar
+
+from placet.audit import moment
+from placet.errors import InputInvalid, Problem
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[Row]):
+    """Some rows of a list, and the cursor that leads on, or None at its end."""
+
+    items: tuple[Row, ...]
+    next_cursor: str | None
+
+
+def page(rows: Sequence[Row], limit: int, place: Callable[[Row], tuple[str | datetime, ...]]) -> Page[Row]:
+    """Make a page of at most `limit` rows out of up to `limit + 1` that were found; `place` is what they sort by."""
+    if len(rows) <= limit:
+        return Page(items=tuple(rows), next_cursor=None)
+    kept = rows[:limit]
+    return Page(items=tuple(kept), next_cursor=write(*place(kept[-1])))
+
+
+def write(*place: str | datetime) -> str:
+    """Write a place as a cursor."""
+    plain = [moment(p) if isinstance(p, datetime) else p for p in place]
+    return base64.urlsafe_b64encode(json.dumps(plain, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def read_names(cursor: str, count: int) -> tuple[str, ...]:
+    """Read the texts out of a cursor; raises InputInvalid where it is none of ours."""
+    try:
+        place = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error, RecursionError):
+        _refuse()
+    if (
+        not isinstance(place, list)
+        or len(place) != count
+        or not all(isinstance(p, str) and "\0" not in p for p in place)
+    ):
+        _refuse()
+    return tuple(place)
+
+
+def read_moment(cursor: str) -> tuple[datetime, str]:
+    """Read a moment and an id out of a cursor; raises InputInvalid where it is none of ours."""
+    at, ident = read_names(cursor, 2)
+    try:
+        when = datetime.fromisoformat(at)
+    except ValueError:
+        _refuse()
+    if when.tzinfo is None:
+        _refuse()
+    return when, ident
+
+
+def _refuse() -> NoReturn:
+    raise InputInvalid(
+        "The cursor is not one that a list gave out; begin again without it",
+        problems=(Problem(pointer="/cursor", message="Send a next_cursor as it was answered, or leave it out"),),
+    )

@@ -1,0 +1,96 @@
+"""Commit in groups: a disk can be flushed only so often a second, so those who wait for it share a transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable, Sequence
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection
+
+from storage.database import Database
+
+Item = TypeVar("Item")
+# One transaction holds at most this many, so that a long queue does not become a long wait for its first.
+MOST_TOGETHER = 128
+
+
+class GroupCommit(Generic[Item]):
+    """Gather items and write them together, without waiting for company: an idle database is used at once.
+
+    `work(connection, items, now)` writes the items and returns for each None or the error that it alone gets. Where
+    the transaction itself fails, each item is tried again in one of its own, so that one cannot fail the others.
+    Items with the same `key` never share a transaction, and keep their order.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        work: Callable[[Connection, Sequence[Item], datetime], Sequence[Exception | None]],
+        *,
+        key: Callable[[Item], Hashable],
+    ) -> None:
+        self._database = database
+        self._work = work
+        self._key = key
+        self._waiting: list[tuple[Item, asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def submit(self, item: Item) -> None:
+        """Return once the item is committed; raise what it got instead."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, done))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write())
+        await done
+
+    async def _write(self) -> None:
+        while self._waiting:
+            group = self._next()
+            try:
+                await self._together(group)
+            except Exception as error:
+                if len(group) == 1:
+                    _tell(group[0][1], error)
+                    continue
+                for one in group:
+                    await self._alone(one)
+
+    async def _alone(self, one: tuple[Item, asyncio.Future[None]]) -> None:
+        try:
+            await self._together([one])
+        except Exception as error:
+            _tell(one[1], error)
+
+    async def _together(self, group: list[tuple[Item, asyncio.Future[None]]]) -> None:
+        items, now = [item for item, _ in group], datetime.now(UTC)
+        async with self._database.connection() as connection:
+            outcomes = await connection.run_sync(self._work, items, now)
+        for (_, done), outcome in zip(group, outcomes, strict=True):
+            _tell(done, outcome)
+
+    def _next(self) -> list[tuple[Item, asyncio.Future[None]]]:
+        group: list[tuple[Item, asyncio.Future[None]]] = []
+        later: list[tuple[Item, asyncio.Future[None]]] = []
+        seen: set[Hashable] = set()
+        for item, done in self._waiting:
+            if done.cancelled():  # nobody waits for it any more: its activity was cancelled and will be tried again
+                continue
+            key = self._key(item)
+            if key in seen or len(group) >= MOST_TOGETHER:
+                later.append((item, done))
+            else:
+                group.append((item, done))
+            seen.add(key)
+        self._waiting = later
+        return group
+
+
+def _tell(done: asyncio.Future[None], outcome: Exception | None) -> None:
+    if done.done():
+        return
+    if outcome is None:
+        done.set_result(None)
+    else:
+        done.set_exception(outcome)

@@ -1,0 +1,329 @@
+"""Write what an event left behind: audit entries, projection and notices, in one transaction, keyed by (request, seq).
+
+Three rules make repeats safe. The same hash again is a no-op, so an activity may be retried. Another hash at a stored
+seq means that history wins: the worker that wrote it died before its workflow task was completed, so the rows from
+there on are moved to `audit_superseded`. What is older than the stored rows that it contradicts comes from such a dead
+worker itself, which woke up late, and is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, Protocol
+
+import rfc8785
+from sqlalchemy import Connection, Table, bindparam, delete, exists, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import SQLModel, col
+
+from placet.audit import Entry
+from placet.errors import Conflict
+from placet.state import Notice, Task
+from placet.who import person_id
+from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Outbox, Participant
+
+# Notices that ask somebody to act on a task: pointless once the task is no longer open.
+ASKING = ("task_opened", "reminded", "sla_warning", "escalated_to", "delegated", "reassigned", "extended")
+# The engine's clock may differ by this much between its hosts; a task is tried again only after much longer.
+CLOCK_SKEW = timedelta(seconds=2)
+
+
+class Recorded(Protocol):
+    """What one event left behind, and the state after it; activities.messages.Recording is one."""
+
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def template_id(self) -> str: ...
+    @property
+    def template(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def owner(self) -> str | None: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def requester(self) -> str: ...
+    @property
+    def input(self) -> dict[str, Any]: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def outcome(self) -> str | None: ...
+    @property
+    def stage(self) -> str | None: ...
+    @property
+    def round(self) -> int: ...
+    @property
+    def returned(self) -> bool: ...
+    @property
+    def started_at(self) -> datetime: ...
+    @property
+    def ended_at(self) -> datetime | None: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def head(self) -> str: ...
+    @property
+    def tasks(self) -> tuple[Task, ...]: ...
+    @property
+    def entries(self) -> tuple[Entry, ...]: ...
+    @property
+    def notices(self) -> tuple[Notice, ...]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fresh:
+    """The part of a recording that is not stored yet, and whether rows that contradict it have to go first."""
+
+    recording: Recorded
+    entries: tuple[Entry, ...]
+    notices: tuple[Notice, ...]
+    contradicted: bool
+
+
+async def write(session: AsyncSession, recording: Recorded, now: datetime) -> None:
+    """Write one recording in the session's transaction; raises Conflict where it does not fit what is stored."""
+    outcome = await session.run_sync(lambda sync: write_all(sync.connection(), [recording], now)[0])
+    if outcome is not None:
+        raise outcome
+
+
+def write_all(connection: Connection, recordings: Sequence[Recorded], now: datetime) -> list[Conflict | None]:
+    """Write recordings of different requests; return for each None, or why it does not fit (and was left out)."""
+    ordered = sorted(recordings, key=lambda r: r.request_id)  # everyone locks in the same order
+    stored = _stored(connection, [r.request_id for r in ordered])
+    outcomes: dict[str, Conflict | None] = {}
+    fresh: list[_Fresh] = []
+    for recording in ordered:
+        outcomes[recording.request_id] = None
+        try:
+            part = _fresh(connection, recording, stored.get(recording.request_id, 0))
+        except Conflict as conflict:
+            outcomes[recording.request_id] = conflict
+        else:
+            fresh += [part] if part is not None else []
+    for part in fresh:
+        if part.contradicted:
+            _supersede(connection, part, now)
+    if fresh:
+        _insert(connection, fresh, now)
+    return [outcomes[r.request_id] for r in recordings]
+
+
+def _stored(connection: Connection, ids: list[str]) -> Mapping[str, int]:
+    query = (
+        select(col(ApprovalRequest.id), col(ApprovalRequest.seq))
+        .where(col(ApprovalRequest.id).in_(ids))
+        .order_by(col(ApprovalRequest.id))
+        .with_for_update()
+    )
+    return {row.id: row.seq for row in connection.execute(query)}
+
+
+def _fresh(connection: Connection, recording: Recorded, stored_seq: int) -> _Fresh | None:
+    entries = recording.entries
+    if not entries or entries[-1].seq != recording.seq or entries[-1].hash != recording.head:
+        raise Conflict(
+            f"A recording of {recording.request_id} does not end with entry {recording.seq}, which it names as its head"
+        )
+    first = entries[0].seq
+    if first > stored_seq + 1:
+        # Entries are recorded one after the other, each before the next event is applied. So rows are missing here:
+        # the database was put back to an older copy. Going on would leave a hole in the chain for ever.
+        raise Conflict(
+            f"Entries {stored_seq + 1} to {first - 1} of {recording.request_id} are missing in the database; "
+            "put a complete copy of it back, and this recording will be repeated"
+        )
+    if first == stored_seq + 1:
+        return _Fresh(recording=recording, entries=entries, notices=recording.notices, contradicted=False)
+
+    query = select(col(AuditEntry.seq), col(AuditEntry.hash), col(AuditEntry.at)).where(
+        col(AuditEntry.request_id) == recording.request_id, col(AuditEntry.seq) >= first
+    )
+    there = {row.seq: row for row in connection.execute(query)}
+    new = next((e for e in entries if e.seq not in there or there[e.seq].hash != e.hash), None)
+    if new is None:
+        return None
+    contradicted = new.seq in there
+    if contradicted and new.at < there[new.seq].at - CLOCK_SKEW:
+        raise Conflict(
+            f"Entry {new.seq} of {recording.request_id} was recorded anew; this is of an attempt that was given up"
+        )
+    return _Fresh(
+        recording=recording,
+        entries=entries[new.seq - first :],
+        notices=tuple(n for n in recording.notices if n.seq >= new.seq),
+        contradicted=contradicted,
+    )
+
+
+def _supersede(connection: Connection, part: _Fresh, now: datetime) -> None:
+    """Take back what history never held: its entries, its projection, and the notices that have not been sent."""
+    request_id, seq = part.recording.request_id, part.entries[0].seq
+    rows = (col(AuditEntry.request_id) == request_id, col(AuditEntry.seq) >= seq)
+    kept = ("request_id", "seq", "at", "kind", "actor", "stage", "task_id", "detail", "hash")
+    entries = connection.execute(select(*(_columns(AuditEntry)[name] for name in kept)).where(*rows)).mappings()
+    lost = [{**entry, "superseded_at": now} for entry in entries]
+    connection.execute(insert(AuditSuperseded), lost)
+    connection.execute(delete(AuditEntry).where(*rows))
+    notices = (col(Outbox.request_id) == request_id, col(Outbox.seq) >= seq)
+    connection.execute(delete(Outbox).where(*notices, col(Outbox.status).in_(("held", "ready", "dropped"))))
+    # A notice that left before (it was confirmed by mistake) keeps its row; its key makes way for the true one.
+    for key, entry_hash in connection.execute(select(col(Outbox.key), col(Outbox.hash)).where(*notices)).all():
+        connection.execute(update(Outbox).where(col(Outbox.key) == key).values(key=f"{key}#{entry_hash[:12]}"))
+    connection.execute(delete(ApprovalTask).where(col(ApprovalTask.request_id) == request_id))
+    connection.execute(delete(Participant).where(col(Participant.request_id) == request_id))
+
+
+def _insert(connection: Connection, fresh: list[_Fresh], now: datetime) -> None:
+    entries = [_entry(part.recording.request_id, entry, now) for part in fresh for entry in part.entries]
+    connection.execute(insert(AuditEntry), entries)
+    put = _upserts(connection.dialect.name)
+    connection.execute(put["approval_request"], [_request(part.recording) for part in fresh])
+    tasks = [_task(part.recording, n, task) for part in fresh for n, task in enumerate(part.recording.tasks, 1)]
+    if tasks:
+        connection.execute(put["approval_task"], tasks)
+        people = [
+            {"request_id": part.recording.request_id, "person": person}
+            for part in fresh
+            for person in sorted(_participants(part.recording.tasks))
+        ]
+        if people:
+            connection.execute(put["participant"], people)
+    if notices := [row for part in fresh for row in _notices(part, now)]:
+        connection.execute(insert(Outbox), notices)
+    closed = [p.recording.request_id for p in fresh if any(t.status != "open" for t in p.recording.tasks)]
+    if closed:
+        connection.execute(_drop_pointless(), {"closed": closed})
+
+
+@lru_cache
+def _upserts(dialect: str) -> dict[str, Any]:
+    """Build the statements that insert a row or, where its key is there, replace it."""
+    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
+
+    def replacing(model: type[SQLModel]) -> Any:
+        statement = make(model)
+        fields = {c.name: statement.excluded[c.name] for c in _columns(model) if c.name != "id"}
+        return statement.on_conflict_do_update(index_elements=["id"], set_=fields)
+
+    return {
+        "approval_request": replacing(ApprovalRequest),
+        "approval_task": replacing(ApprovalTask),
+        "participant": make(Participant).on_conflict_do_nothing(),
+    }
+
+
+@lru_cache
+def _drop_pointless() -> Any:
+    """Build the statement that drops what asks people to act on tasks that are no longer open."""
+    still_open = exists().where(col(ApprovalTask.id) == col(Outbox.task_id), col(ApprovalTask.status) == "open")
+    return (
+        update(Outbox)
+        .where(
+            col(Outbox.request_id).in_(bindparam("closed", expanding=True)),
+            col(Outbox.status).in_(("held", "ready")),
+            col(Outbox.event).in_(ASKING),
+            col(Outbox.task_id).is_not(None),
+            ~still_open,
+        )
+        .values(status="dropped")
+    )
+
+
+def _columns(model: type[SQLModel]) -> Any:
+    table: Table = model.__table__  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
+    return table.columns
+
+
+def _request(recording: Recorded) -> dict[str, Any]:
+    return {
+        "id": recording.request_id,
+        "template_id": recording.template_id,
+        "template": recording.template,
+        "version": recording.version,
+        "title": recording.title,
+        "input": recording.input,
+        "requester": recording.requester,
+        "owner": person_id(recording.owner) if recording.owner else None,
+        "status": recording.status,
+        "outcome": recording.outcome,
+        "stage": recording.stage,
+        "round": recording.round,
+        "returned": recording.returned,
+        "seq": recording.seq,
+        "head": recording.head,
+        "started_at": recording.started_at,
+        "ended_at": recording.ended_at,
+    }
+
+
+def _task(recording: Recorded, position: int, task: Task) -> dict[str, Any]:
+    return {
+        "id": task.id,
+        "request_id": recording.request_id,
+        "position": position,
+        "stage": task.stage,
+        "round": task.round,
+        "assignee": task.assignee,
+        "candidates": list(task.candidates),
+        "delegates": list(task.delegates),
+        "assigned_via": task.via,
+        "status": task.status,
+        "opened_at": task.opened_at,
+        "due_at": task.due_at,
+        "sla_state": task.sla_state,
+        "escalation_level": task.level,
+        "decision": task.decision,
+        "decided_by": task.decided_by,
+        "decided_at": task.decided_at,
+        "comment": task.comment,
+        "form": task.form,
+    }
+
+
+def _participants(tasks: Iterable[Task]) -> set[str]:
+    people: set[str] = set()
+    for task in tasks:
+        people.update(task.held_by, task.delegates, task.candidates, (task.assignee,) if task.assignee else ())
+    return people
+
+
+def _entry(request_id: str, entry: Entry, now: datetime) -> dict[str, Any]:
+    return {
+        "request_id": request_id,
+        "seq": entry.seq,
+        "at": entry.at,
+        "kind": entry.kind,
+        "actor": entry.actor,
+        "stage": entry.stage,
+        "task_id": entry.task_id,
+        "detail": rfc8785.dumps(entry.detail).decode(),
+        "hash": entry.hash,
+        "recorded_at": now,
+    }
+
+
+def _notices(part: _Fresh, now: datetime) -> Iterable[dict[str, Any]]:
+    hashes = {entry.seq: entry.hash for entry in part.entries}
+    for notice in part.notices:
+        yield {
+            "key": notice.key,
+            "request_id": part.recording.request_id,
+            "seq": notice.seq,
+            "hash": hashes[notice.seq],
+            "event": notice.event,
+            "person": notice.to,
+            "task_id": notice.task_id,
+            "detail": notice.detail,
+            "status": "held",
+            "created_at": now,
+            "next_attempt_at": now,
+            "attempts": 0,
+        }

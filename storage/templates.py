@@ -1,0 +1,101 @@
+"""Versions of blueprints: drafts that can still be changed, published ones that cannot, and deprecated ones."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from semver import Version
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from placet.errors import Conflict, NotFound
+from storage import cursor as cursors
+from storage.tables import ProcessTemplate
+
+
+async def insert(session: AsyncSession, template: ProcessTemplate) -> ProcessTemplate:
+    """Store a new version; raises Conflict where its name has that version already."""
+    try:
+        async with session.begin_nested():
+            session.add(template)
+    except IntegrityError as error:
+        raise Conflict(
+            f"{template.name!r} has a version {template.version} already; give the new one a higher version"
+        ) from error
+    return template
+
+
+async def get(session: AsyncSession, template_id: str) -> ProcessTemplate:
+    """Return one version by its id; raises NotFound."""
+    found = await session.get(ProcessTemplate, template_id)
+    if found is None:
+        raise NotFound(f"There is no process template {template_id!r}")
+    return found
+
+
+async def find(session: AsyncSession, name: str, version: str | None = None) -> ProcessTemplate:
+    """Return a version by name, or the newest published one; raises NotFound.
+
+    Newest is by the precedence of semantic versions; a pre-release comes before its release.
+    """
+    query = select(ProcessTemplate).where(col(ProcessTemplate.name) == name)
+    if version is not None:
+        found = (await session.scalars(query.where(col(ProcessTemplate.version) == version))).one_or_none()
+        if found is None:
+            raise NotFound(f"There is no process template {name!r} in version {version!r}")
+        return found
+    published = select(col(ProcessTemplate.id), col(ProcessTemplate.version)).where(
+        col(ProcessTemplate.name) == name, col(ProcessTemplate.status) == "published"
+    )
+    versions = (await session.execute(published)).all()
+    if not versions:
+        raise NotFound(f"There is no published process template {name!r}")
+    # Build metadata has no precedence; the text decides there, so that the answer does not change by itself.
+    newest = max(versions, key=lambda row: (Version.parse(row.version), row.version))
+    return await get(session, newest.id)
+
+
+async def page(
+    session: AsyncSession, *, limit: int, cursor: str | None = None, name: str | None = None, status: str | None = None
+) -> cursors.Page[ProcessTemplate]:
+    """List versions by name and then as they were made, `limit` at a time."""
+    query = select(ProcessTemplate).order_by(col(ProcessTemplate.name), col(ProcessTemplate.id)).limit(limit + 1)
+    if cursor is not None:
+        after_name, after_id = cursors.read_names(cursor, 2)
+        query = query.where(
+            (col(ProcessTemplate.name) > after_name)
+            | ((col(ProcessTemplate.name) == after_name) & (col(ProcessTemplate.id) > after_id))
+        )
+    if name is not None:
+        query = query.where(col(ProcessTemplate.name) == name)
+    if status is not None:
+        query = query.where(col(ProcessTemplate.status) == status)
+    return cursors.page((await session.scalars(query)).all(), limit, lambda row: (row.name, row.id))
+
+
+async def publish(session: AsyncSession, template_id: str, *, by: str, now: datetime) -> ProcessTemplate:
+    """Publish a draft; a published one stays as it is. Raises NotFound, and Conflict for a deprecated one."""
+    template = await _for_change(session, template_id)
+    if template.status == "deprecated":
+        raise Conflict(f"{template.name!r} {template.version} is deprecated; make a new version instead")
+    if template.status == "draft":
+        template.status, template.published_by, template.published_at = "published", by, now
+    return template
+
+
+async def deprecate(session: AsyncSession, template_id: str) -> ProcessTemplate:
+    """Take a version out of use; requests that began with it keep it. Raises NotFound, and Conflict for a draft."""
+    template = await _for_change(session, template_id)
+    if template.status == "draft":
+        raise Conflict(f"{template.name!r} {template.version} is a draft and not in use; publish it or leave it")
+    template.status = "deprecated"
+    return template
+
+
+async def _for_change(session: AsyncSession, template_id: str) -> ProcessTemplate:
+    found = await session.get(ProcessTemplate, template_id, with_for_update=True)
+    if found is None:
+        raise NotFound(f"There is no process template {template_id!r}")
+    return found

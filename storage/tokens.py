@@ -1,0 +1,57 @@
+"""API tokens: shown once, kept as a digest only."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from storage.people import get
+from storage.tables import ApiToken, Person
+
+# Tells scanners for leaked secrets whose token it is.
+_PREFIX = "placet_"
+
+
+async def issue(session: AsyncSession, person: str, *, ttl: timedelta | None, now: datetime) -> str:
+    """Make a token for a person and return its text, which cannot be had again; raises NotFound."""
+    await get(session, person)
+    text = _PREFIX + secrets.token_urlsafe(32)
+    session.add(
+        ApiToken(digest=digest(text), person=person, created_at=now, expires_at=None if ttl is None else now + ttl)
+    )
+    await session.flush()
+    return text
+
+
+async def principal_of(session: AsyncSession, text: str, now: datetime) -> Person | None:
+    """Return the active person whom a token stands for, or None where it is unknown, expired or revoked."""
+    query = (
+        select(Person)
+        .join(ApiToken, col(ApiToken.person) == col(Person.id))
+        .where(
+            col(ApiToken.digest) == digest(text),
+            col(ApiToken.revoked_at).is_(None),
+            or_(col(ApiToken.expires_at).is_(None), col(ApiToken.expires_at) > now),
+            col(Person.active),
+        )
+    )
+    return (await session.scalars(query)).one_or_none()
+
+
+async def revoke(session: AsyncSession, text: str, now: datetime) -> None:
+    """End a token's validity; an unknown one is none to end."""
+    await session.execute(
+        update(ApiToken)
+        .where(col(ApiToken.digest) == digest(text), col(ApiToken.revoked_at).is_(None))
+        .values(revoked_at=now)
+    )
+
+
+def digest(text: str) -> str:
+    """Return what is stored of a token. It is random and long, so a plain hash is enough."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,90 @@
+"""Both real databases for tests: `database` and `database_url` run a test twice, on SQLite and on PostgreSQL.
+
+Every test gets a database of its own with the newest schema: a copy of one that was migrated once.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from storage.database import Database
+from storage.migrate import migrate
+from tests.postgresql import Server, Share
+
+DIALECTS = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return the run's PostgreSQL server, started by whoever needs it first."""
+    own = tmp_path_factory.getbasetemp()
+    share = Share(own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own)
+    yield share.server()
+    share.close()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def _postgresql_template(postgresql: Server) -> str:
+    name = f"template_{uuid.uuid4().hex}"
+    postgresql.run(f"CREATE DATABASE {name}")
+    await migrate(postgresql.url(name))
+    return name
+
+
+@pytest_asyncio.fixture(scope="session")
+async def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    await migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
+    """Return the URL of a migrated SQLite database of this test's own."""
+    path = tmp_path / "placet.db"
+    shutil.copyfile(_sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Server, _postgresql_template: str) -> Iterator[str]:
+    """Return the URL of a migrated PostgreSQL database of this test's own."""
+    name = f"test_{uuid.uuid4().hex}"
+    postgresql.run(f"CREATE DATABASE {name} TEMPLATE {_postgresql_template}")
+    yield postgresql.url(name)
+    postgresql.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=DIALECTS)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of a migrated database of this test's own, once for each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture(params=DIALECTS)
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Return the URL of a database without any table, once for each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    server: Server = request.getfixturevalue("postgresql")
+    name = f"empty_{uuid.uuid4().hex}"
+    server.run(f"CREATE DATABASE {name}")
+    yield server.url(name)
+    server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """Return a migrated database of this test's own, once for each kind, open."""
+    opened = Database(database_url)
+    yield opened
+    await opened.close()
