@@ -1,0 +1,74 @@
+"""The alert rules: valid, tested by promtool, and each with what the person who is woken needs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.promtool import promtool, refused
+
+PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
+
+
+def alerts() -> list[dict[str, Any]]:
+    groups = yaml.safe_load((PROMETHEUS / "rules.yml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"] if "alert" in rule]
+
+
+def test_promtool_accepts_the_rules_and_the_configuration() -> None:
+    for arguments in (("check", "rules", "rules.yml"), ("check", "config", "prometheus.yml")):
+        found = promtool(*arguments, cwd=PROMETHEUS)
+        assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_each_alert_fires_and_does_not_fire_as_its_unit_tests_say() -> None:
+    found = promtool("test", "rules", "rules_test.yml", cwd=PROMETHEUS)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+@pytest.mark.parametrize(
+    ("threshold", "other"),
+    [
+        ("[1h])) > 0.1", "[1h])) > 0.3"),  # breach rate
+        ("[5m]))) > 3", "[5m]))) > 2"),  # failures
+        ("[5m]))) > 3", "[5m]))) > 4"),
+        ("[5m]))) > 30", "[5m]))) > 60"),  # slow escalations
+        ("for: 10m", "for: 0m"),
+    ],
+)
+def test_the_unit_tests_notice_another_threshold(tmp_path: Path, threshold: str, other: str) -> None:
+    shutil.copy(PROMETHEUS / "rules_test.yml", tmp_path)
+    rules = (PROMETHEUS / "rules.yml").read_text()
+    assert threshold in rules
+    (tmp_path / "rules.yml").write_text(rules.replace(threshold, other))
+    assert promtool("test", "rules", "rules_test.yml", cwd=tmp_path).returncode != 0
+
+
+def test_every_alert_is_tested_both_ways() -> None:
+    cases = [
+        case
+        for test in yaml.safe_load((PROMETHEUS / "rules_test.yml").read_text())["tests"]
+        for case in test.get("alert_rule_test", [])
+    ]
+    for alert in alerts():
+        outcomes = {bool(case["exp_alerts"]) for case in cases if case["alertname"] == alert["alert"]}
+        assert outcomes == {True, False}, alert["alert"]
+
+
+def test_every_alert_says_how_bad_it_is_what_it_means_and_what_to_do() -> None:
+    runbook = (PROMETHEUS.parents[1] / "docs" / "runbook.md").read_text()
+    for alert in alerts():
+        assert alert["labels"]["severity"] in {"warning", "critical"}
+        assert alert["annotations"]["summary"]
+        assert alert["annotations"]["description"]
+        assert alert["annotations"]["runbook_url"] == f"docs/runbook.md#{alert['alert'].lower()}"
+        assert f"## {alert['alert']}\n" in runbook
+
+
+def test_a_query_that_is_no_promql_is_refused() -> None:
+    assert refused(["rate(workflow_tasks_over_sla_total[1h])"]) is None
+    assert "parse error" in (refused(["rate(workflow_tasks_over_sla_total"]) or "")
