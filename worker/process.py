@@ -28,8 +28,12 @@ def approval_worker(
     activities: Sequence[Callable[..., Any]],
     interceptors: Sequence[Interceptor] = (),
     runner: SandboxedWorkflowRunner | None = None,
+    failure_types: Sequence[type[BaseException]] = (),
 ) -> Worker:
-    """Return the worker for approvals; `activities` are record, look_up and verify_token, bound to their resources."""
+    """Return the worker for approvals; `activities` are record, look_up and verify_token, bound to their resources.
+
+    An exception of `failure_types` fails a workflow; all others suspend it until the code is mended.
+    """
     return Worker(
         client,
         task_queue=task_queue,
@@ -37,6 +41,7 @@ def approval_worker(
         activities=activities,
         interceptors=interceptors,
         workflow_runner=runner or workflow_runner(),
+        workflow_failure_exception_types=failure_types,
         workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(_POLLERS),
         graceful_shutdown_timeout=_GRACE,
         max_cached_workflows=2000,

@@ -1,0 +1,161 @@
+"""Where the parts are put together: database, engine, worker, dispatcher and API, as each command needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.directory import DirectoryReader
+from activities.record import Recorder
+from activities.tokens import DecisionTokens
+from api.app import create_app
+from api.context import Context
+from placet.errors import Conflict
+from storage.database import Database
+from storage.migrate import migrate
+from worker.connect import EngineSettings, connect
+from worker.engine.namespaces import prepare
+from worker.engine.serve import Engine, start_engine
+from worker.process import approval_worker
+from worker.settings import Settings
+
+_WHERE = "up.json"
+STARTUP_SECONDS = 60.0
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """Open the database at the newest schema."""
+    await migrate(settings.database)
+    database = Database(settings.database)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def where_up(settings: Settings) -> dict[str, Any] | None:
+    """Return what a running `placet up` wrote about where it is, or None."""
+    try:
+        return dict(json.loads((settings.home / _WHERE).read_text()))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def write_where(settings: Settings, where: dict[str, Any]) -> None:
+    """Note where everything is, for the other commands."""
+    fresh = settings.home / f"{_WHERE}.new"
+    fresh.write_text(json.dumps(where))
+    fresh.replace(settings.home / _WHERE)
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    """Return how to reach the engine: TEMPORAL_ADDRESS, else the one that `placet up` started."""
+    there = EngineSettings.read()
+    if not os.environ.get("TEMPORAL_ADDRESS") and (where := where_up(settings)):
+        return replace(there, address=where["temporal"], namespace=where["namespace"])
+    return there
+
+
+def temporal_ui(settings: Settings, there: EngineSettings) -> str:
+    """Return the Temporal Web UI's address as far as it is known."""
+    given = os.environ.get("TEMPORAL_UI_URL")
+    where = where_up(settings)
+    if given:
+        return given.rstrip("/")
+    if where and where["temporal"] == there.address and where.get("temporal_ui"):
+        return str(where["temporal_ui"])
+    return f"http://{there.address.rsplit(':', 1)[0]}:8233"
+
+
+def build_worker(database: Database, client: Client, settings: Settings) -> Worker:
+    """Return the worker for approvals with its activities bound to this database."""
+    activities = [
+        Recorder(database).record,
+        DirectoryReader(database).look_up,
+        DecisionTokens(settings.secret()).verify,
+    ]
+    return approval_worker(client, task_queue=settings.task_queue, activities=activities)
+
+
+def build_api(database: Database, client: Client, settings: Settings, ui_url: str) -> Any:
+    """Return the API's application."""
+    return create_app(
+        Context(
+            database=database,
+            client=client,
+            task_queue=settings.task_queue,
+            ui_url=ui_url,
+            secret=settings.secret(),
+        )
+    )
+
+
+class Server(uvicorn.Server):
+    """Uvicorn without signal handlers of its own: the command that runs it decides when to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Leave the signals to the command."""
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind the API's address now, so that a taken port is told before anything is started; raises Conflict."""
+    try:
+        return socket.create_server((host, port), backlog=2048, reuse_port=False)
+    except OSError as error:
+        raise Conflict(f"{host}:{port} is taken ({error.strerror}); give another with --port, or 0 for a free one.") from error
+
+
+@asynccontextmanager
+async def serving(app: Any, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
+    """Serve the application on a bound socket while the block runs."""
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5, lifespan="on")
+    server = Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield task
+    finally:
+        server.should_exit = True
+        await task
+
+
+@asynccontextmanager
+async def engine_of(settings: Settings, progress: Any) -> AsyncIterator[tuple[EngineSettings, Engine | None]]:
+    """Give an engine that is prepared: the one TEMPORAL_ADDRESS names, or one of our own while the block runs."""
+    there = EngineSettings.read()
+    if os.environ.get("TEMPORAL_ADDRESS"):
+        progress(f"using the Temporal server at {there.address}")
+        await prepare(there)
+        yield there, None
+        return
+    async with await start_engine(
+        settings.home / "engine", database=settings.engine_database, ui=True, progress=progress
+    ) as engine:
+        there = replace(there, address=engine.address)
+        await prepare(there, embedded=True)
+        yield there, engine
+
+
+async def connected(there: EngineSettings) -> Client:
+    """Connect to the engine."""
+    return await connect(there)
+
+
+def home_of(settings: Settings) -> Path:
+    """Return the folder of all data, made where it is missing."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    return settings.home

@@ -1,0 +1,174 @@
+"""`placet demo`: one approval from start to end, with seconds for hours, over HTTP as anybody would do it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+from rich.table import Table
+
+from cli import people, tokens, up
+from cli.output import out, progress
+from placet.errors import Unavailable
+from worker.settings import Settings
+
+_PATIENCE = 120.0  # seconds; a machine that is busy elsewhere is slow, and a demo should not fail for it
+BLUEPRINTS = Path(str(resources.files("placet"))).parent / "blueprints"
+
+
+@dataclass
+class Story:
+    """A demo in progress: how to call as whom, and what has been told already."""
+
+    http: httpx.AsyncClient
+    tokens: dict[str, str]
+    told: set[tuple[str, int]] = field(default_factory=set)
+
+    async def call(self, person: str, method: str, path: str, body: Any = None, *, expect: int) -> Any:
+        """Call the API as a person; anything but the expected status ends the demo with what was answered."""
+        answer = await self.http.request(
+            method,
+            f"/api/v1/workflow/{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {self.tokens[person]}"},
+        )
+        if answer.status_code != expect:
+            raise Unavailable(f"{method} {path} as {person} answered {answer.status_code}: {answer.text}")
+        return answer.json()
+
+    async def follow(self, request_id: str, kind: str, *, times: int = 1) -> None:
+        """Tell what happens to a request until something of this kind has happened so often."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _PATIENCE
+        while loop.time() < end:
+            timeline = await self.call("olivia", "GET", f"requests/{request_id}/timeline/?limit=500", expect=200)
+            for item in timeline["items"]:
+                chain = "delivery" if item["kind"].startswith("notif") else "audit"
+                if (chain, item["seq"]) not in self.told:
+                    self.told.add((chain, item["seq"]))
+                    _tell(item)
+            if sum(1 for item in timeline["items"] if item["kind"] == kind) >= times:
+                return
+            await asyncio.sleep(0.1)
+        raise Unavailable(f"{kind} did not happen within {_PATIENCE:.0f} seconds")
+
+
+async def play(settings: Settings, *, port: int, hour: float, stay: bool) -> None:
+    """Start everything in a folder of its own, play the story, and keep serving while `stay`."""
+    async with AsyncExitStack() as stack:
+        home = Path(stack.enter_context(TemporaryDirectory(prefix="placet-demo-", ignore_cleanup_errors=True)))
+        own = settings.model_copy(update={"home": home, "port": port, "database_url": None})
+        running = await stack.enter_async_context(up.everything(own, progress))
+        await people.load(own, BLUEPRINTS / "people.json")
+        who = {p["id"]: await tokens.issue(own, p["id"], None) for p in _read("people.json")}
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=running.api, timeout=30, trust_env=False))
+        await _story(Story(http=http, tokens=who), hour)
+        _summary(running, who)
+        if stay:
+            out.print("\nStill serving; press Ctrl-C to end.")
+            await up.until_told_to_stop()
+
+
+async def _story(story: Story, hour: float) -> None:
+    out.rule("Placet: one approval, from start to end")
+    out.print(f"One hour is {hour:g} s here. Rita asks for 7,250.00; Max is her manager, Dana heads the department,")
+    out.print("Carla is the CFO. Max will not answer.\n")
+    blueprint = _in_seconds(_read("expense.json"), hour)
+    template = await story.call("olivia", "POST", "process-templates/", blueprint, expect=201)
+    await story.call("olivia", "POST", f"process-templates/{template['id']}/publish/", expect=200)
+    _say("olivia", f"publishes the blueprint {template['name']!r} {template['version']}")
+    body = {
+        "template": blueprint["name"],
+        "title": "Trade fair stand, Berlin",
+        "input": {"amount": "7250.00", "department": "sales", "purpose": "Stand and travel"},
+    }
+    request = await story.call("rita", "POST", "requests/", body, expect=201)
+    _say("rita", f"asks for approval: {request['id']}")
+    await story.follow(request["id"], "escalated")
+    await story.follow(request["id"], "reminded", times=3)
+    task = await _task_of(story, "dana", request["id"])
+    late = await story.http.post(
+        f"/api/v1/workflow/tasks/{task['id']}/decide/",
+        json={"decision": "approve"},
+        headers={"Authorization": f"Bearer {story.tokens['max']}"},
+    )
+    _say("max", f"wants to approve after all, and is refused ({late.status_code}): {late.json()['detail']}")
+    await story.call("dana", "POST", f"tasks/{task['id']}/decide/", {"decision": "approve", "comment": "Go."}, expect=200)
+    await story.follow(request["id"], "task_opened", times=2)
+    task = await _task_of(story, "carla", request["id"])
+    await story.call("carla", "POST", f"tasks/{task['id']}/decide/", {"decision": "approve"}, expect=200)
+    await story.follow(request["id"], "completed")
+    verified = await story.call("olivia", "GET", f"requests/{request['id']}/audit/verify/", expect=200)
+    final = await story.call("rita", "GET", f"requests/{request['id']}/", expect=200)
+    out.print(
+        f"\n[bold]{final['title']}: {final['outcome']}.[/bold] Audit chain of {verified['entries']} entries "
+        f"{'holds' if verified['ok'] else 'DOES NOT HOLD'}, in the database and in the engine's history."
+    )
+    out.print(f"In the Temporal Web UI: {final['links']['temporal_ui']}", soft_wrap=True)
+    if final["outcome"] != "approved" or not verified["ok"]:
+        raise Unavailable("the story did not end as it should")
+
+
+async def _task_of(story: Story, person: str, request_id: str) -> dict[str, Any]:
+    answer = await story.call(
+        person, "GET", f"tasks/?assignee=me&status=open&request_id={request_id}", expect=200
+    )
+    return dict(answer["items"][0])
+
+
+def _in_seconds(blueprint: dict[str, Any], hour: float) -> dict[str, Any]:
+    """Return the blueprint with every number of hours meaning so many seconds each."""
+    scale = hour / 3600
+
+    def scaled(value: Any, name: str = "") -> Any:
+        if isinstance(value, dict):
+            return {k: scaled(v, k) for k, v in value.items()}
+        if isinstance(value, list):
+            return [scaled(v, name) for v in value]
+        return value * scale if name.endswith("_hours") or name == "sla_hours" else value
+
+    return dict(scaled(blueprint))
+
+
+def _read(name: str) -> Any:
+    return json.loads((BLUEPRINTS / name).read_text())
+
+
+def _say(person: str, what: str) -> None:
+    out.print(f"[bold cyan]{person:>9}[/bold cyan]  {what}", soft_wrap=True)
+
+
+def _tell(item: dict[str, Any]) -> None:
+    at = datetime.fromisoformat(item["at"]).strftime("%H:%M:%S.%f")[:-4]
+    detail = item["detail"]
+    parts = [item["stage"] or ""]
+    if item["kind"] in {"escalated", "reassigned"}:
+        parts.append(f"{detail['before']['assignee']} → {detail['after']['assignee']}")
+    parts += [str(detail[name]) for name in ("assignee", "decision", "outcome", "why") if detail.get(name)]
+    if isinstance(detail.get("to"), list):
+        parts.append("to " + ", ".join(detail["to"]))
+    actor = item["actor"].removeprefix("user:")
+    out.print(
+        f"[dim]{at}[/dim] [bold cyan]{actor:>9}[/bold cyan]  [yellow]{item['kind']:<18}[/yellow] "
+        + "  ".join(p for p in parts if p),
+        soft_wrap=True,
+    )
+
+
+def _summary(running: up.Running, who: dict[str, str]) -> None:
+    table = Table(title="Where everything is", show_header=False, box=None)
+    for name, title in up.TITLES.items():
+        table.add_row(f"[bold]{title}[/bold]", running.as_json()[name])
+    out.print(table)
+    table = Table(title="API tokens", show_header=False, box=None)
+    for person, token in who.items():
+        table.add_row(f"[bold]{person}[/bold]", token)
+    out.print(table)

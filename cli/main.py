@@ -1,0 +1,198 @@
+"""The command line: `placet COMMAND`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+import uvloop
+
+from cli import assembly, demo, people, templates, tokens, up, verify
+from cli.output import NO, explained, out, print_json, progress
+from worker.engine.namespaces import prepare
+from worker.settings import Settings, read_settings
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Approval processes on Temporal.")
+people_app = typer.Typer(no_args_is_help=True, help="Who is in the organisation.")
+app.add_typer(people_app, name="people")
+
+T = TypeVar("T")
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    with explained():
+        return uvloop.run(work)
+
+
+def _settings(**changes: Any) -> Settings:
+    with explained():
+        return read_settings().model_copy(update={k: v for k, v in changes.items() if v is not None})
+
+
+@app.command("up")
+def up_command(
+    port: Annotated[int | None, typer.Option(help="Where the API listens; 0 for a free port.")] = None,
+    host: Annotated[str | None, typer.Option(help="The address that the API listens on.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Start engine, API and worker together, and print where they are once everything is ready."""
+    settings = _settings(port=port, host=host)
+
+    async def work() -> None:
+        async with up.everything(settings, progress) as running:
+            where = running.as_json()
+            if as_json:
+                print_json(where)
+            else:
+                out.print("[bold green]Placet is up.[/bold green]")
+                for name, title in up.TITLES.items():
+                    out.print(f"  {title:16} {where[name]}", soft_wrap=True)
+            await up.until_told_to_stop()
+            progress("stopping")
+
+    _run(work())
+
+
+@app.command("worker")
+def worker_command() -> None:
+    """Run a worker against the engine that TEMPORAL_ADDRESS names, or that `placet up` started."""
+    settings = _settings()
+
+    async def work() -> None:
+        async with assembly.open_database(settings) as database:
+            there = assembly.engine_settings(settings)
+            client = await assembly.connected(there)
+            async with assembly.build_worker(database, client, settings):
+                progress(f"working on task queue {settings.task_queue!r} of {there.address} ({there.namespace})")
+                await up.until_told_to_stop()
+
+    _run(work())
+
+
+@app.command("api")
+def api_command(port: Annotated[int | None, typer.Option(help="Where to listen; 0 for a free port.")] = None) -> None:
+    """Run the API against the engine that TEMPORAL_ADDRESS names, or that `placet up` started."""
+    settings = _settings(port=port)
+
+    async def work() -> None:
+        listener = assembly.listen(settings.host, settings.port)
+        async with assembly.open_database(settings) as database:
+            there = assembly.engine_settings(settings)
+            client = await assembly.connected(there)
+            app = assembly.build_api(database, client, settings, assembly.temporal_ui(settings, there))
+            async with assembly.serving(app, listener):
+                progress(f"listening on http://{settings.host}:{listener.getsockname()[1]}")
+                await up.until_told_to_stop()
+
+    _run(work())
+
+
+@app.command("engine")
+def engine_command() -> None:
+    """Run only the engine, with its namespaces and search attributes, and print where it is."""
+    settings = _settings()
+
+    async def work() -> None:
+        assembly.home_of(settings)
+        async with assembly.engine_of(settings, progress) as (there, engine):
+            print_json(
+                {
+                    "temporal": there.address,
+                    "namespace": there.namespace,
+                    "temporal_ui": engine.ui_url if engine else None,
+                    "pid": engine.pid if engine else None,
+                }
+            )
+            await up.until_told_to_stop()
+
+    _run(work())
+
+
+@app.command("prepare")
+def prepare_command() -> None:
+    """Register the namespaces and search attributes on an existing engine."""
+    settings = _settings()
+    changed = _run(prepare(assembly.engine_settings(settings)))
+    out.print("registered what was missing" if changed else "nothing was missing")
+
+
+@app.command("migrate")
+def migrate_command() -> None:
+    """Bring the database to the newest schema."""
+    settings = _settings()
+    _run(assembly.migrate(settings.database))
+    out.print("the database is at the newest schema")
+
+
+@people_app.command("load")
+def people_load(
+    file: Annotated[Path, typer.Argument(help="A JSON list of people.", exists=True, dir_okay=False)], as_json: Json = False
+) -> None:
+    """Load people from a JSON file: new ones are added, known ones are replaced."""
+    settings = _settings()
+    count = _run(people.load(settings, file))
+    print_json({"loaded": count}) if as_json else out.print(f"loaded {count} people")
+
+
+@app.command("token")
+def token_command(
+    person: Annotated[str, typer.Argument(help="The person's id.")],
+    days: Annotated[int | None, typer.Option(help="After how many days it ends; never, if left out.", min=1)] = None,
+) -> None:
+    """Print a new API token for a person, and nothing else."""
+    settings = _settings()
+    sys.stdout.write(_run(tokens.issue(settings, person, days)) + "\n")
+
+
+@app.command("verify")
+def verify_command(
+    requests: Annotated[list[str] | None, typer.Argument(help="Ids of requests; all of them, if left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check audit chains against their rows and the engine's history; exit code 1 where one does not hold."""
+    settings = _settings()
+    results = _run(verify.verify(settings, requests or []))
+    if as_json:
+        print_json({"ok": all(r["ok"] for r in results), "requests": results})
+    else:
+        verify.show(results)
+    if not all(r["ok"] for r in results):
+        raise typer.Exit(NO)
+
+
+@app.command("check")
+def check_command(
+    files: Annotated[list[Path], typer.Argument(help="Blueprints as JSON files.")], as_json: Json = False
+) -> None:
+    """Prove blueprints sound, or show what is wrong; exit code 1 where there is an error."""
+    settings = _settings()
+    results = _run(templates.check(settings, files))
+    if as_json:
+        print_json({"ok": all(r["ok"] for r in results), "files": results})
+    else:
+        templates.show(results)
+    if not all(r["ok"] for r in results):
+        raise typer.Exit(NO)
+
+
+@app.command("openapi")
+def openapi_command() -> None:
+    """Print the API's OpenAPI document."""
+    from api.app import describe
+
+    sys.stdout.write(json.dumps(describe(), indent=2, ensure_ascii=False) + "\n")
+
+
+@app.command("demo")
+def demo_command(
+    port: Annotated[int, typer.Option(help="Where the API listens; 0 for a free port.")] = 0,
+    hour: Annotated[float, typer.Option(help="How many seconds stand for an hour.", min=0.05)] = 0.25,
+) -> None:
+    """Play an approval from start to end with seconds for hours, and keep serving where somebody can watch."""
+    _run(demo.play(_settings(), port=port, hour=hour, stay=sys.stdin.isatty()))
+

@@ -1,0 +1,46 @@
+"""How the commands speak: rich text for people, one JSON document for scripts, and exit codes that mean something.
+
+0 done, 1 the answer is no (a chain does not hold, a blueprint has errors), 2 the call itself was wrong, 3 something that
+is needed is away (engine, database).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from placet.errors import EngineMissing, PlacetError, Unavailable
+
+NO, WRONG, AWAY = 1, 2, 3
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document on one line, for scripts."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def progress(message: str) -> None:
+    """Tell what takes long, on standard error."""
+    err.print(f"[dim]{message}[/dim]", markup=True)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn Placet's errors into a message and an exit code; anything else is a fault and shows its traceback."""
+    try:
+        yield
+    except PlacetError as error:
+        err.print(f"[red]{error.message}[/red]", markup=True)
+        for problem in error.problems:
+            err.print(f"  {problem.pointer or '/'}: {problem.message}", markup=False)
+        raise typer.Exit(AWAY if isinstance(error, Unavailable | EngineMissing) else WRONG) from error

@@ -1,0 +1,138 @@
+"""`placet up`: engine, API and worker together in one process, until they are told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from cli import assembly
+from placet.errors import Unavailable
+from storage.database import Database
+from worker.engine.serve import Engine, start_engine
+from worker.settings import Settings
+
+
+TITLES = {
+    "api": "API",
+    "docs": "API docs",
+    "inbox": "inbox (JSON)",
+    "metrics": "metrics",
+    "temporal_ui": "Temporal Web UI",
+    "temporal": "Temporal server",
+    "home": "data",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """Where everything is, once it answers."""
+
+    api: str
+    temporal_ui: str
+    temporal: str
+    namespace: str
+    database: Database
+    settings: Settings
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `placet up --json` prints."""
+        return {
+            "api": self.api,
+            "docs": f"{self.api}/api/v1/docs",
+            "inbox": f"{self.api}/api/v1/workflow/tasks/?assignee=me&status=open",
+            "metrics": f"{self.api}/api/v1/metrics/prometheus",
+            "temporal_ui": self.temporal_ui,
+            "temporal": self.temporal,
+            "namespace": self.namespace,
+            "home": str(self.settings.home),
+            "pid": os.getpid(),
+        }
+
+
+@asynccontextmanager
+async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running]:
+    """Run engine, worker and API while the block runs; entered once everything answers."""
+    assembly.home_of(settings)
+    listener = assembly.listen(settings.host, settings.port)
+    async with AsyncExitStack() as stack:
+        stack.callback(listener.close)
+        database = await stack.enter_async_context(assembly.open_database(settings))
+        there, engine = await stack.enter_async_context(assembly.engine_of(settings, progress))
+        client = await assembly.connected(there)
+        ui_url = (engine.ui_url if engine else None) or assembly.temporal_ui(settings, there)
+        api_url = f"http://{settings.host}:{listener.getsockname()[1]}"
+        await stack.enter_async_context(assembly.build_worker(database, client, settings))
+        app = assembly.build_api(database, client, settings, ui_url)
+        await stack.enter_async_context(assembly.serving(app, listener))
+        if engine is not None:
+            await stack.enter_async_context(_kept_up(engine, settings, progress))
+        running = Running(
+            api=api_url,
+            temporal_ui=ui_url,
+            temporal=there.address,
+            namespace=there.namespace,
+            database=database,
+            settings=settings,
+        )
+        await _until_ready(api_url)
+        assembly.write_where(settings, running.as_json())
+        yield running
+
+
+@asynccontextmanager
+async def _kept_up(engine: Engine, settings: Settings, progress: Any) -> AsyncIterator[None]:
+    """Start the engine again where it is, should it be killed while everything else runs."""
+    again: list[Engine] = []
+
+    async def watch() -> None:
+        current = engine
+        while True:
+            code = await current.ended()
+            progress(f"the Temporal server ended (exit code {code}); starting it again")
+            await current.stop()
+            current = await start_engine(
+                settings.home / "engine", database=settings.engine_database, ui=True, ports=engine.ports
+            )
+            again.append(current)
+
+    task = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        for each in again:
+            await each.stop()
+
+
+async def _until_ready(api_url: str) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + assembly.STARTUP_SECONDS
+    problem: Any = None
+    async with httpx.AsyncClient(base_url=api_url, trust_env=False) as http:
+        while loop.time() < end:
+            try:
+                answer = await http.get("/api/v1/health/ready")
+                if answer.status_code == httpx.codes.OK:
+                    return
+                problem = answer.json()
+            except httpx.TransportError as error:
+                problem = error
+            await asyncio.sleep(0.1)
+    raise Unavailable(f"Not everything came up within {assembly.STARTUP_SECONDS:.0f} seconds: {problem}")
+
+
+async def until_told_to_stop() -> None:
+    """Wait for SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()

@@ -1,0 +1,50 @@
+"""`placet verify`: the audit chains, against their rows and against the engine's history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+from sqlalchemy import select
+from sqlmodel import col
+
+from api.engine import head_of
+from cli import assembly
+from cli.output import out, progress
+from placet.errors import Unavailable
+from storage.tables import ApprovalRequest, AuditEntry
+from storage.verify import verify_rows
+from worker.settings import Settings
+
+
+async def verify(settings: Settings, requests: list[str]) -> list[dict[str, Any]]:
+    """Check these requests, or all of them; without an engine the rows alone are checked, and that is said."""
+    there = assembly.engine_settings(settings)
+    async with assembly.open_database(settings) as database:
+        try:
+            client = await assembly.connected(there)
+        except Unavailable as error:
+            progress(f"only the rows are checked: {error.message}")
+            client = None
+        async with database.session() as session:
+            ids = requests or sorted(
+                set((await session.scalars(select(col(ApprovalRequest.id)))).all())
+                | set((await session.scalars(select(col(AuditEntry.request_id)).distinct())).all())
+            )
+        results: list[dict[str, Any]] = []
+        for request_id in ids:
+            async with database.session() as session:
+                result: dict[str, Any] = {"id": request_id, **(await verify_rows(session, request_id))}
+            results.append(result)
+        return results
+
+
+def show(results: list[dict[str, Any]]) -> None:
+    """Print what was checked, a line for each request."""
+    table = Table(box=None)
+    for name in ("request", "holds", "entries", "first bad", "head"):
+        table.add_column(name)
+    for r in results:
+        holds = "[green]yes[/green]" if r["ok"] else "[red]NO[/red]"
+        table.add_row(r["id"], holds, str(r["entries"]), str(r["first_bad_seq"] or ""), (r["head"] or "")[:16])
+    out.print(table)

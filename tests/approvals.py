@@ -1,0 +1,153 @@
+"""Approvals on the real engine and a real database, for tests: a worker, people, and requests to start and decide."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from activities.directory import DirectoryReader
+from activities.record import Recorder
+from activities.tokens import DecisionTokens
+from placet.blueprint import parse_blueprint
+from placet.events import Actor, Opening
+from placet.plan import compile_plan
+from placet.variables import normalise_input
+from storage import people
+from storage.database import Database
+from storage.tables import Person
+from worker.process import approval_worker
+from workflows import display
+from workflows.approval import Answer, ApprovalWorkflow, Start
+
+SECRET = "a secret for the tests alone"
+
+EXPENSE: dict[str, Any] = {
+    "name": "Expense approval",
+    "version": "1.0.0",
+    "owner": "user:olivia",
+    "variables": [{"name": "amount", "type": "decimal", "minimum": 0}],
+    "process_steps": [
+        {
+            "stage_name": "Manager Approval",
+            "sla_hours": 24,
+            "escalation_enabled": True,
+            "escalation_to": "department_head",
+            "reminders": {"every_hours": 8},
+        }
+    ],
+}
+
+# ann asks; bob is her manager, dora heads the department, carl is the CFO above them; olivia owns the process.
+PEOPLE: tuple[dict[str, Any], ...] = (
+    {"id": "ann", "manager": "bob"},
+    {"id": "bob", "manager": "dora"},
+    {"id": "dora", "manager": "carl", "roles": ["department_head"]},
+    {"id": "carl", "roles": ["cfo"]},
+    {"id": "olivia", "access": ["admin"]},
+)
+
+
+async def store_people(database: Database, rows: tuple[dict[str, Any], ...] = PEOPLE) -> None:
+    """Store people; what a row leaves out is empty."""
+    async with database.begin() as session:
+        for row in rows:
+            await people.put(session, person(**row))
+
+
+def person(**row: Any) -> Person:
+    """Make a person row with everything that is not given left empty."""
+    full: dict[str, Any] = {
+        "name": row["id"].title(),
+        "email": f"{row['id']}@example.com",
+        "roles": [],
+        "groups": [],
+        "access": [],
+        "away": [],
+        "preferences": {},
+        "updated_at": datetime.now(UTC),
+    }
+    return Person(**(full | row))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """Where tests start requests: a client, a database with people in it, and a running worker."""
+
+    client: Client
+    database: Database
+    task_queue: str
+
+    async def start(
+        self,
+        blueprint: dict[str, Any] = EXPENSE,
+        *,
+        given: dict[str, Any] | None = None,
+        requester: str = "ann",
+        client: Client | None = None,
+        started_at: datetime | None = None,
+    ) -> WorkflowHandle[ApprovalWorkflow, Answer]:
+        """Start a request as the API does; `client` may be one with a clock of its own."""
+        parsed = parse_blueprint(deepcopy(blueprint))
+        now = started_at or datetime.now(UTC)
+        plan = compile_plan(parsed, start=now)
+        given = normalise_input(parsed.variables, given if given is not None else {"amount": "100"})
+        async with self.database.session() as session:
+            directory = await people.directory_for(session, plan.names(), also=[requester], given=given)
+        opening = Opening(
+            request_id=f"req-{uuid.uuid4().hex[:12]}",
+            requester=requester,
+            title="A test",
+            input=given,
+            directory=directory,
+            directory_at=now,
+        )
+        return await (client or self.client).start_workflow(
+            ApprovalWorkflow.run,
+            Start(plan=plan, opening=opening, template_id="template"),
+            id=opening.request_id,
+            task_queue=self.task_queue,
+            static_summary=display.summary(plan, opening.title),
+        )
+
+
+@asynccontextmanager
+async def desk(
+    client: Client, database: Database, *, runner: SandboxedWorkflowRunner | None = None, failing: bool = False
+) -> AsyncIterator[Desk]:
+    """Run a worker with the real activities on a task queue of its own."""
+    task_queue = f"desk-{uuid.uuid4().hex[:8]}"
+    async with worker(client, database, task_queue, runner=runner, failing=failing):
+        yield Desk(client=client, database=database, task_queue=task_queue)
+
+
+def worker(
+    client: Client,
+    database: Database,
+    task_queue: str,
+    *,
+    runner: SandboxedWorkflowRunner | None = None,
+    failing: bool = False,
+) -> Worker:
+    """Return a worker with the real activities; `failing` makes impure workflow code fail instead of hang."""
+    activities = [Recorder(database).record, DirectoryReader(database).look_up, DecisionTokens(SECRET).verify]
+    return approval_worker(
+        client,
+        task_queue=task_queue,
+        activities=activities,
+        runner=runner,
+        failure_types=(Exception,) if failing else (),
+    )
+
+
+def by(person_id: str, *, admin: bool = False) -> Actor:
+    """Name an actor."""
+    return Actor(person=person_id, admin=admin)

@@ -1,0 +1,306 @@
+"""The driver on the real engine, with real databases and virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from copy import deepcopy
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import TimeSkipper, TimeSkippingConfig
+from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from activities.tokens import DecisionTokens
+from placet.audit import first_bad
+from placet.events import Claim, Comment, Decide, Extend, Withdraw
+from placet.state import State
+from storage import requests
+from storage.database import Database
+from tests.approvals import EXPENSE, SECRET, Desk, by, desk, store_people
+from tests.waiting import until
+from worker.process import WORKFLOWS
+from worker.sandbox import workflow_runner
+from workflows import attributes
+from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
+
+Handle = WorkflowHandle[ApprovalWorkflow, Answer]
+HOUR = timedelta(hours=1)
+
+
+@pytest_asyncio.fixture
+async def office(client: Client, database: Database) -> AsyncIterator[Desk]:
+    await store_people(database)
+    async with desk(client, database) as there:
+        yield there
+
+
+def standing(client: Client) -> TimeSkipper:
+    """A clock that moves only when it is told to."""
+    return TimeSkipper(client, config=TimeSkippingConfig(enabled=False))
+
+
+async def state_of(handle: Handle) -> State:
+    return await handle.query(ApprovalWorkflow.state)
+
+
+async def rows_of(database: Database, handle: Handle) -> list[Any]:
+    async with database.session() as session:
+        return await requests.timeline(session, handle.id)
+
+
+async def kinds_of(database: Database, handle: Handle) -> list[str]:
+    return [row.kind for row in await rows_of(database, handle)]
+
+
+def refusal(error: pytest.ExceptionInfo[WorkflowUpdateFailedError]) -> str:
+    cause = error.value.cause
+    assert isinstance(cause, ApplicationError)
+    return cause.type or ""
+
+
+async def test_one_step_approval_takes_at_most_sixteen_events(office: Desk) -> None:
+    handle = await office.start()
+    await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, "bob"))
+    answer = await handle.result()
+    assert (answer.status, answer.outcome) == ("completed", "approved")
+    history = await handle.fetch_history()
+    assert len(history.events) <= 16
+
+
+async def test_what_the_workflow_holds_is_what_the_database_holds(office: Desk) -> None:
+    handle = await office.start()
+    answer = await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, "bob"))
+    rows = await rows_of(office.database, handle)
+    assert [row.kind for row in rows] == ["started", "task_opened", "decided", "stage_settled", "completed"]
+    assert rows[-1].hash == answer.head
+    timeline = await handle.query(ApprovalWorkflow.timeline)
+    assert [(e.seq, e.hash) for e in timeline.entries] == [(row.seq, row.hash) for row in rows]
+    assert first_bad(handle.id, timeline.entries) is None
+
+
+async def test_the_ladder_is_climbed_in_virtual_time(office: Desk) -> None:
+    clock = standing(office.client)
+    handle = await office.start(client=clock.client)
+    assert await clock.fast_forward(handle, 21 * HOUR)
+    assert await kinds_of(office.database, handle) == ["started", "task_opened", "reminded", "reminded"]
+    assert await clock.fast_forward(handle, 2 * HOUR)
+    assert (await state_of(handle)).open_tasks[0].sla_state == "warning"
+    assert await clock.fast_forward(handle, 2 * HOUR)
+    task = (await state_of(handle)).open_tasks[0]
+    assert (task.sla_state, task.assignee, task.level) == ("breached", "dora", 1)
+    assert await clock.fast_forward(handle, 24 * HOUR)
+    assert (await state_of(handle)).open_tasks[0].assignee == "carl"
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, "bob"))
+    assert refusal(refused) == "NotPermitted"
+    await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, "carl"))
+    kinds = await kinds_of(office.database, handle)
+    assert kinds.count("escalated") == 2
+    assert kinds[-1] == "completed"
+
+
+async def test_escalation_lands_within_a_second_of_its_virtual_moment(office: Desk) -> None:
+    clock = standing(office.client)
+    handle = await office.start(client=clock.client)
+    await clock.fast_forward(handle, 25 * HOUR)
+    rows = await rows_of(office.database, handle)
+    begun = rows[0].at
+    escalated = next(row for row in rows if row.kind == "escalated")
+    assert timedelta(0) <= escalated.at - begun - 24 * HOUR < timedelta(seconds=1)
+
+
+async def test_refused_updates_leave_no_history(office: Desk) -> None:
+    handle = await office.start()
+    await until(lambda: kinds_of(office.database, handle))
+    before = len((await handle.fetch_history()).events)
+    for person, expected in (("ann", "NotPermitted"), ("dora", "NotPermitted")):
+        with pytest.raises(WorkflowUpdateFailedError) as refused:
+            await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, person))
+        assert refusal(refused) == expected
+    events = (await handle.fetch_history()).events
+    accepted = [e for e in events if e.HasField("workflow_execution_update_accepted_event_attributes")]
+    assert not accepted
+    assert len(events) - before <= 2 * 4  # nothing but workflow tasks, where the server keeps even those
+
+
+async def test_repeated_update_with_the_same_key_is_answered_again(office: Desk) -> None:
+    handle = await office.start(
+        deepcopy(EXPENSE)
+        | {"process_steps": [*EXPENSE["process_steps"], {"stage_name": "B", "approvers": ["role:cfo"]}]}
+    )
+    event = _decide(handle, 1, "bob", key="once")
+    first = await handle.execute_update(ApprovalWorkflow.decide, event, id="once")
+    again = await handle.execute_update(ApprovalWorkflow.decide, event, id="another id for the same key")
+    assert again.seq == first.seq
+    assert (await kinds_of(office.database, handle)).count("decided") == 1
+
+
+async def test_of_two_decisions_at_once_one_stands(office: Desk) -> None:
+    both = deepcopy(EXPENSE)
+    both["process_steps"][0] |= {"approvers": ["user:bob"], "quorum": "any"}
+    handle = await office.start(both)
+    results = await asyncio.gather(
+        *(
+            handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, "bob", decision=d))
+            for d in ("approve", "reject")
+        ),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(r, Answer) for r in results) == 1
+    assert (await kinds_of(office.database, handle)).count("decided") == 1
+
+
+async def test_signal_with_a_good_token_decides(office: Desk) -> None:
+    handle = await office.start()
+    token = DecisionTokens(SECRET).issue("bob", f"{handle.id}.1", 1)
+    await handle.signal(
+        ApprovalWorkflow.decide_by_signal, SignedDecision(token=token, task_id=f"{handle.id}.1", decision="approve")
+    )
+    assert (await handle.result()).outcome == "approved"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "nonsense",
+        DecisionTokens("another secret, not ours").issue("bob", "{id}.1", 1),
+        DecisionTokens(SECRET).issue("bob", "some-other-request.1", 1),
+        DecisionTokens(SECRET).issue("ann", "{id}.1", 1),
+    ],
+    ids=["not a token", "signed elsewhere", "for another task", "by the requester"],
+)
+async def test_signal_with_a_bad_token_changes_nothing_and_is_on_record(office: Desk, token: str) -> None:
+    handle = await office.start()
+    task = f"{handle.id}.1"
+    if "{id}" in token or token == DecisionTokens(SECRET).issue("ann", "{id}.1", 1):
+        token = DecisionTokens(SECRET).issue("ann", task, 1)
+    await handle.signal(
+        ApprovalWorkflow.decide_by_signal, SignedDecision(token=token, task_id=task, decision="approve")
+    )
+    kinds = await until(lambda: _with(office.database, handle, "signal_refused"))
+    assert "decided" not in kinds
+    assert (await state_of(handle)).open_tasks[0].id == task
+
+
+async def test_withdrawal_closes_tasks_and_tells_people(office: Desk) -> None:
+    handle = await office.start()
+    await handle.execute_update(ApprovalWorkflow.withdraw, Withdraw(by=by("ann"), reason="not needed"))
+    assert (await handle.result()).outcome == "withdrawn"
+    async with office.database.session() as session:
+        stored = await requests.get(session, handle.id)
+    assert [task.status for task in stored.tasks] == ["cancelled"]
+    assert stored.request.status == "cancelled"
+
+
+async def test_cancelling_in_the_temporal_web_ui_ends_the_request_in_order(office: Desk) -> None:
+    handle = await office.start()
+    await until(lambda: kinds_of(office.database, handle))
+    await handle.cancel()
+    assert (await handle.result()).outcome == "cancelled"
+    assert (await kinds_of(office.database, handle))[-1] == "cancelled"
+
+
+async def test_search_attributes_follow_the_request(office: Desk) -> None:
+    clock = standing(office.client)
+    handle = await office.start(client=clock.client)
+    await clock.fast_forward(handle, 25 * HOUR)
+    shown = (await handle.describe()).typed_search_attributes
+    assert shown.get(attributes.ASSIGNEES) == ["dora"]
+    assert shown.get(attributes.SLA_STATE) == "breached"
+    assert shown.get(attributes.STAGE) == "Manager Approval"
+    await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, "dora"))
+    await handle.result()
+    shown = (await handle.describe()).typed_search_attributes
+    assert shown.get(attributes.OUTCOME) == "approved"
+    assert shown.get(attributes.ASSIGNEES) is None
+
+
+async def test_an_operator_moves_the_deadline_and_the_timer_follows(office: Desk) -> None:
+    clock = standing(office.client)
+    handle = await office.start(client=clock.client)
+    await clock.fast_forward(handle, 20 * HOUR)
+    await handle.execute_update(ApprovalWorkflow.extend, Extend(by=by("olivia"), seconds=10 * 3600.0))
+    await clock.fast_forward(handle, 10 * HOUR)
+    assert (await state_of(handle)).open_tasks[0].assignee == "bob"
+    await clock.fast_forward(handle, 5 * HOUR)
+    assert (await state_of(handle)).open_tasks[0].assignee == "dora"
+
+
+async def test_a_queue_is_claimed_on_the_engine(office: Desk) -> None:
+    queue = deepcopy(EXPENSE)
+    queue["process_steps"][0] |= {"approvers": ["role:cfo"], "claim": True}
+    handle = await office.start(queue)
+    await handle.execute_update(ApprovalWorkflow.claim, Claim(by=by("carl"), task_id=f"{handle.id}.1"))
+    await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, "carl"))
+    assert (await handle.result()).outcome == "approved"
+
+
+async def test_a_very_long_process_continues_as_new_and_loses_nothing(client: Client, database: Database) -> None:
+    """A year and a half of daily reminders and hundreds of comments pass the server's suggestion to continue."""
+    await store_people(database)
+    long = deepcopy(EXPENSE)
+    long["process_steps"][0] = {"stage_name": "Slow", "approvers": ["user:bob"], "reminders": {"every_hours": 24}}
+    async with desk(client, database) as office:
+        clock = standing(client)
+        handle = await office.start(long, client=clock.client)
+        first_run = (await handle.describe()).run_id
+        key = "an answer from the first run"
+        await handle.execute_update(ApprovalWorkflow.comment, Comment(by=by("ann"), text="first", key=key), id=key)
+        count = 1
+        while (await handle.describe()).run_id == first_run:
+            await asyncio.gather(
+                *(
+                    handle.execute_update(
+                        ApprovalWorkflow.comment, Comment(by=by("ann"), text=f"note {n} " + "x" * 2000)
+                    )
+                    for n in range(50)
+                )
+            )
+            count += 50
+            assert count < 3000, "the server never suggested to continue as new"
+        again = await handle.execute_update(
+            ApprovalWorkflow.comment, Comment(by=by("ann"), text="first", key=key), id=key
+        )
+        rows = await rows_of(database, handle)
+        assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
+        assert sum(row.kind == "commented" for row in rows) == count
+        assert again.head == rows[-1].hash
+        await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, "bob"))
+        assert (await handle.result()).outcome == "approved"
+
+
+async def test_workflows_run_under_the_bare_sandbox(client: Client, database: Database) -> None:
+    await store_people(database)
+    async with desk(client, database, runner=SandboxedWorkflowRunner(), failing=True) as office:
+        clock = standing(client)
+        handle = await office.start(client=clock.client)
+        await clock.fast_forward(handle, 25 * HOUR)
+        await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, "dora"))
+        assert (await handle.result()).outcome == "approved"
+
+
+async def test_histories_replay(office: Desk) -> None:
+    clock = standing(office.client)
+    handle = await office.start(client=clock.client)
+    await clock.fast_forward(handle, 25 * HOUR)
+    await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, "dora"))
+    await handle.result()
+    replayer = Replayer(
+        workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=office.client.data_converter
+    )
+    await replayer.replay_workflow(await handle.fetch_history())
+
+
+async def _with(database: Database, handle: Handle, kind: str) -> list[str]:
+    kinds = await kinds_of(database, handle)
+    return kinds if kind in kinds else []
+
+
+def _decide(handle: Handle, task: int, person: str, *, decision: Any = "approve", key: str | None = None) -> Decide:
+    return Decide(by=by(person), task_id=f"{handle.id}.{task}", decision=decision, key=key)

@@ -1,0 +1,21 @@
+"""Waiting without sleeping for luck: ask again until it holds, and fail loudly at a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def until(question: Callable[[], Awaitable[T]], *, seconds: float = 30.0, what: str = "what was waited for") -> T:
+    """Ask until the answer is truthy, and return it; AssertionError after `seconds`."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while True:
+        answer = await question()
+        if answer:
+            return answer
+        assert loop.time() < end, f"{what} did not happen within {seconds:.0f} seconds"
+        await asyncio.sleep(0.02)
