@@ -7,12 +7,16 @@ the genesis hash of its request, so that no entry can be moved between requests.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import rfc8785
+
+_EXACT = 2**53  # RFC 8785 writes numbers as doubles, which hold whole numbers exactly below this
+_SORTED = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +43,31 @@ def genesis(request_id: str) -> str:
 
 def moment(at: datetime) -> str:
     """Write a moment as RFC 3339 in UTC with microseconds: the one form that is hashed."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    text = (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")
+    return text[:-6] + "Z"
+
+
+def exact(value: Any) -> Any:
+    """Return the value with whole numbers beyond 2^53 written as text, which RFC 8785 has no numbers for."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if -_EXACT < value < _EXACT else str(value)
+    if isinstance(value, dict):
+        return {k: exact(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [exact(v) for v in value]
+    return value
+
+
+def canonical_json(value: Any) -> bytes:
+    """Write JSON values that hold no floats in their RFC 8785 form; raises ValueError or TypeError for other values.
+
+    Python's own encoder gives the same bytes, ten times as fast, as long as no character lies beyond U+FFFF: from there
+    on the standard sorts keys by UTF-16 code units and Python by code points.
+    """
+    text = _SORTED.encode(value)
+    if text.isascii() or max(text) < "\U00010000":
+        return text.encode()
+    return rfc8785.dumps(value)
 
 
 def link(
@@ -54,7 +82,7 @@ def link(
     detail: dict[str, Any],
 ) -> Entry:
     """Make the entry that follows the entry with hash `previous`."""
-    body = rfc8785.dumps(
+    body = canonical_json(
         {
             "actor": actor,
             "at": moment(at),
@@ -84,7 +112,8 @@ def first_bad(request_id: str, entries: Iterable[Entry]) -> int | None:
                 task_id=entry.task_id,
                 detail=entry.detail,
             )
-        except (ValueError, TypeError, AttributeError, OverflowError):  # a row that was edited into nonsense
+        # a row that was edited into nonsense
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return expected
         if entry.seq != expected or again.hash != entry.hash:
             return expected

@@ -7,17 +7,35 @@ The models check shape and ranges; what spans several places (dangling ids, unre
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from placet.almanac import CalendarSettings
-from placet.errors import BlueprintInvalid, PlacetError, Problem
+from placet.errors import BlueprintInvalid, InputInvalid, PlacetError, Problem
+from placet.forms import check_schema
 from placet.variables import Variable
 from placet.who import parse_who
 
-SEMVER = re.compile(r"^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$")
-_YEARS_50 = 50 * 366 * 24
+_NUMBER = r"(?:0|[1-9][0-9]{0,8})"
+_PRERELEASE = r"(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+SEMVER = re.compile(
+    rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-{_PRERELEASE}(?:\.{_PRERELEASE})*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
+)
+_YEARS_50 = 50 * 366 * 24  # hours
+_SHORTEST = 1e-3 / 3600  # hours: a millisecond, below which a clock would run at every moment
 
 
 class Model(BaseModel):
@@ -34,20 +52,36 @@ def _who(text: str) -> str:
     return text
 
 
-def _whole_number(value: Any) -> Any:
+def _number(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("write a number")  # noqa: TRY004 - pydantic turns ValueError into a finding
     return value
 
 
+def _not_too_short(hours: float) -> float:
+    if hours < _SHORTEST:
+        raise ValueError("write a positive number of hours, at least a millisecond")
+    return hours
+
+
+def _schema(form: dict[str, Any]) -> dict[str, Any]:
+    try:
+        check_schema(form)
+    except InputInvalid as error:
+        raise ValueError(error.problems[0].message if error.problems else error.message) from error
+    return form
+
+
 WhoText = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_who)]
-Hours = Annotated[float, BeforeValidator(_whole_number), Field(gt=0, le=_YEARS_50, allow_inf_nan=False)]
-HoursFromZero = Annotated[float, BeforeValidator(_whole_number), Field(ge=0, le=_YEARS_50, allow_inf_nan=False)]
-Count = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=1000)]
+Hours = Annotated[
+    float, BeforeValidator(_number), AfterValidator(_not_too_short), Field(le=_YEARS_50, allow_inf_nan=False)
+]
+HoursFromZero = Annotated[float, BeforeValidator(_number), Field(ge=0, le=_YEARS_50, allow_inf_nan=False)]
+Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=1000)]
 Identifier = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*$")]
 Outcome = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[a-z][a-z0-9_]*$")]
 Title = Annotated[str, Field(min_length=1, max_length=200)]
-JsonObject = dict[str, Any]
+FormSchema = Annotated[dict[str, Any], AfterValidator(_schema)]
 
 
 class WeightedApprover(Model):
@@ -57,11 +91,22 @@ class WeightedApprover(Model):
     weight: Count = 1
 
 
+def _shape(value: Any) -> str:
+    return "text" if isinstance(value, str) else "object"
+
+
+# Told apart by their JSON type, so that a fault is reported once and for what was meant.
+Approver = Annotated[
+    Annotated[WhoText, Tag("text")] | Annotated[WeightedApprover, Tag("object")],
+    Discriminator(_shape),
+]
+
+
 class Quorum(Model):
     """How many seats must approve: exactly one of `at_least` (seats), `percent` (of seats, rounded up), `weight`."""
 
     at_least: Count | None = None
-    percent: Annotated[float, BeforeValidator(_whole_number), Field(gt=0, le=100, allow_inf_nan=False)] | None = None
+    percent: Annotated[float, BeforeValidator(_number), Field(gt=0, le=100, allow_inf_nan=False)] | None = None
     weight: Count | None = None
 
     @model_validator(mode="after")
@@ -69,6 +114,11 @@ class Quorum(Model):
         if sum(v is not None for v in (self.at_least, self.percent, self.weight)) != 1:
             raise ValueError('give exactly one of "at_least", "percent" and "weight"')
         return self
+
+
+QuorumSetting = Annotated[
+    Annotated[Literal["any", "all"], Tag("text")] | Annotated[Quorum, Tag("object")], Discriminator(_shape)
+]
 
 
 class Sla(Model):
@@ -104,10 +154,8 @@ class Step(Model):
     """One approval stage: who approves, how many must, by when, and what happens when they do not."""
 
     stage_name: Title
-    approvers: Annotated[tuple[WhoText | WeightedApprover, ...], Field(min_length=1, max_length=200)] = (
-        "manager_of(requester)",
-    )
-    quorum: Literal["any", "all"] | Quorum = "any"
+    approvers: Annotated[tuple[Approver, ...], Field(min_length=1, max_length=200)] = ("manager_of(requester)",)
+    quorum: QuorumSetting = "any"
     rejection: Literal["any", "unreachable"] = "any"
     order: Literal["parallel", "sequential"] = "parallel"
     claim: bool = False
@@ -121,7 +169,7 @@ class Step(Model):
     escalation: Annotated[tuple[EscalationLevel, ...], Field(min_length=1, max_length=50)] | None = None
     final: Literal["wait", "approve", "reject", "expire"] = "wait"
     reminders: Reminders | None = None
-    form: JsonObject | None = None
+    form: FormSchema | None = None
     comment_required: Annotated[tuple[Literal["approve", "reject", "request_changes"], ...], Field(max_length=3)] = ()
     separation_of_duties: SeparationOfDuties | None = None
     description: Annotated[str, Field(max_length=2000)] | None = None
@@ -135,7 +183,8 @@ class Step(Model):
         targets = self.escalation_to is not None or self.escalation is not None
         if self.escalation_enabled and not targets:
             raise ValueError('"escalation_enabled" needs "escalation_to" or "escalation"')
-        if self.escalates and self.sla_hours is None and self.sla is None:
+        # Without the word "escalation_enabled", a target alone still says who stands in for approvers who are missing.
+        if self.escalation_enabled and self.sla_hours is None and self.sla is None:
             raise ValueError('escalation starts at the breach, so give "sla_hours" or "sla"')
         if self.escalation is not None:
             after = [level.after_hours for level in self.escalation]
@@ -159,8 +208,8 @@ class Settings(Model):
     warn_before_hours: HoursFromZero = 2
     re_escalate_after_hours: Hours = 24
     separation_of_duties: SeparationOfDuties = SeparationOfDuties()
-    max_rounds: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=50)] = 5
-    jitter_seconds: Annotated[float, BeforeValidator(_whole_number), Field(ge=0, le=3600, allow_inf_nan=False)] = 0
+    max_rounds: Annotated[int, BeforeValidator(_number), Field(ge=1, le=50)] = 5
+    jitter_seconds: Annotated[float, BeforeValidator(_number), Field(ge=0, le=3600, allow_inf_nan=False)] = 0
 
 
 class _Node(Model):
@@ -229,20 +278,43 @@ class Blueprint(Model):
     process_steps: Annotated[tuple[Step, ...], Field(max_length=300)] = ()
     graph_spec: GraphSpec | None = None
 
+    @field_validator("version")
+    @classmethod
+    def _semantic(cls, version: str) -> str:
+        if not SEMVER.fullmatch(version):
+            raise ValueError(f'{version!r} is not a semantic version; write for example "1.0.0"')
+        return version
+
+    @field_validator("owner")
+    @classmethod
+    def _names_somebody(cls, owner: str | None) -> str | None:
+        if owner is not None and parse_who(owner).root.kind in {"owner", "assignee"}:
+            raise ValueError("the owner of a process cannot be named after itself; write user:ID")
+        return owner
+
+    @field_validator("variables")
+    @classmethod
+    def _variables_once(cls, variables: tuple[Variable, ...]) -> tuple[Variable, ...]:
+        _once("variable", [v.name for v in variables])
+        return variables
+
+    @field_validator("process_steps")
+    @classmethod
+    def _stages_once(cls, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        _once("stage_name", [s.stage_name for s in steps])
+        return steps
+
     @model_validator(mode="after")
-    def _names_are_unique(self) -> Blueprint:
-        if not SEMVER.match(self.version):
-            raise ValueError(f'version {self.version!r} is not a semantic version; write for example "1.0.0"')
+    def _has_a_process(self) -> Blueprint:
         if not self.process_steps and self.graph_spec is None:
             raise ValueError('give "process_steps", or a "graph_spec"')
-        for what, names in (
-            ("variable", [v.name for v in self.variables]),
-            ("stage_name", [s.stage_name for s in self.process_steps]),
-        ):
-            twice = sorted({n for n in names if names.count(n) > 1})
-            if twice:
-                raise ValueError(f"{what} {twice[0]!r} is declared twice; give each its own name")
         return self
+
+
+def _once(what: str, names: list[str]) -> None:
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
+    if twice:
+        raise ValueError(f"{what} {twice[0]!r} is declared twice; give each its own name")
 
 
 def parse_blueprint(raw: object) -> Blueprint:
@@ -250,7 +322,7 @@ def parse_blueprint(raw: object) -> Blueprint:
     try:
         return Blueprint.model_validate(raw)
     except ValidationError as error:
-        problems = tuple(_problem(e["loc"], e["msg"]) for e in error.errors(include_url=False, include_context=False))
+        problems = _problems(error)
         raise BlueprintInvalid(problems[0].message if len(problems) == 1 else None, problems=problems) from None
 
 
@@ -259,20 +331,31 @@ def canonical(blueprint: Blueprint) -> dict[str, Any]:
     return blueprint.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-# Names of union members and validators that pydantic puts into a location, which are no part of the document.
-_SYNTHETIC = re.compile(
-    r"^(function-|tagged-union|WeightedApprover$|Quorum$|literal\[|str$|constrained-|WorkingHours$)"
-)
-_NODE_TYPES = {"trigger", "approval", "decision", "terminator"}
+# The tags of unions, which pydantic puts into a location after an index or a field, are no part of the document.
+_TAGS = {"trigger", "approval", "decision", "terminator", "text", "object"}
+_TAGGED = {"nodes": 2, "approvers": 2, "quorum": 1}  # how far behind a field's name its union's tag stands
 
 
-def _problem(location: tuple[int | str, ...], message: str) -> Problem:
-    parts: list[str] = []
-    for index, part in enumerate(location):
-        text = str(part)
-        if isinstance(part, str) and _SYNTHETIC.match(text):
-            continue
-        if index and text in _NODE_TYPES and isinstance(location[index - 1], int):
-            continue
-        parts.append(text.replace("~", "~0").replace("/", "~1"))
-    return Problem(pointer="".join(f"/{p}" for p in parts), message=message.removeprefix("Value error, "))
+def _problems(error: ValidationError) -> tuple[Problem, ...]:
+    found: list[Problem] = []
+    faults = error.errors(include_url=False, include_context=False)
+    for fault in faults:
+        if fault["type"] == "too_short" and any(_below(f["loc"], fault["loc"]) for f in faults):
+            continue  # pydantic leaves an item with a fault out, and then counts the items
+        parts = _document_path(fault["loc"])
+        pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+        found.append(Problem(pointer=pointer, message=fault["msg"].removeprefix("Value error, ")))
+    return tuple(found)
+
+
+def _below(inner: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
+
+
+def _document_path(location: tuple[int | str, ...]) -> list[str]:
+    tags = {
+        index + _TAGGED[part]
+        for index, part in enumerate(location)
+        if isinstance(part, str) and part in _TAGGED and index in {1, 2}
+    }
+    return [str(part) for index, part in enumerate(location) if not (index in tags and part in _TAGS)]

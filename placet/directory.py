@@ -91,15 +91,14 @@ def needed(
     """
     people: dict[str, Person] = {}
 
-    def take(person: Person | None) -> None:
-        above = 0
-        while person is not None and person.id not in people and above <= _LONGEST_CHAIN:
-            people[person.id] = person
-            for absence in person.away:
-                if absence.substitute and absence.substitute not in people:
-                    take(find(absence.substitute))
-            person = find(person.manager) if person.manager else None
-            above += 1
+    def take(first: Person | None) -> None:
+        pending = [first]
+        while pending:
+            person = pending.pop()
+            if person is not None and person.id not in people:
+                people[person.id] = person
+                nexts = [person.manager, *(absence.substitute for absence in person.away)]
+                pending += [find(one) for one in nexts if one and one not in people]
 
     for one in also:
         take(find(person_id(one)))

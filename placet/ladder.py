@@ -1,23 +1,33 @@
-"""The ladder: reminders, warning, breach, escalation and the final rule of open tasks, as time passes."""
+"""The ladder: reminders, warning, breach, escalation and the final rule of open tasks, as time passes.
+
+A process may declare a jitter, so that thousands of deadlines at the same instant are spread. It delays everything of
+one request by the same time: `climb` works at `run.now` as if it were that much earlier, so that delays do not add up.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import lru_cache
 
-from placet.plan import Plan, Stage
-from placet.policy import Assignment, eligible, nearest, resolve, taken_seats
+from placet.plan import Level, Plan, Stage
+from placet.policy import Assignment, eligible, nearest, owners, resolve, taken_seats
 from placet.run import Run
-from placet.state import State, Task
+from placet.state import StageRun, State, Task
 from placet.who import parse_who
+
+Settle = Callable[[Run, str, str], None]  # (run, point, result): closes a stage with what the final rule says
 
 # One call of `climb` does at most so much; what is left is due at once again. It bounds an update's or timer's work.
 MOST_AT_ONCE = 10_000
 
+_FINAL = {"approve": "approved", "reject": "rejected", "expire": "expired"}
+_WARN, _BREACH, _ESCALATE, _REMIND = range(4)
+
 
 def set_clocks(run: Run, task: Task, stage: Stage) -> Task:
-    """Start the clocks of a task that opens now."""
+    """Return the task with its clocks started: it opens now."""
     due = run.after(run.now, stage.sla) if stage.sla is not None else None
     warn = run.before(due, stage.warn_before) if due is not None and stage.warn_before else None
     early = [run.before(due, span) for span in stage.remind_before] if due is not None else []
@@ -27,16 +37,12 @@ def set_clocks(run: Run, task: Task, stage: Stage) -> Task:
         warn_at=max(warn, run.now) if warn is not None else None,
         remind_at=run.after(run.now, stage.remind_every) if stage.remind_every else None,
         remind_before=tuple(m for m in early if m > run.now),
-        escalate_at=None,
     )
 
 
 def jitter(plan: Plan, request_id: str) -> timedelta:
     """Return this request's share of the declared jitter: the same in every replay, spread evenly over requests."""
-    if not plan.jitter:
-        return timedelta(0)
-    share = int.from_bytes(hashlib.sha256(request_id.encode()).digest()[:6]) / 2**48
-    return plan.jitter * share
+    return plan.jitter * _share(request_id) if plan.jitter else timedelta(0)
 
 
 def next_due(plan: Plan, state: State) -> datetime | None:
@@ -47,20 +53,17 @@ def next_due(plan: Plan, state: State) -> datetime | None:
     return min(moments) + jitter(plan, state.request_id) if moments else None
 
 
-def climb(run: Run, settle: Callable[[Run, str, str], None]) -> None:
-    """Carry out everything that is due by now, in the order of the moments it was due at.
-
-    `settle(run, point, result)` is called where the final rule decides a stage.
-    """
-    lag = jitter(run.plan, run.state.request_id)
+def climb(run: Run, settle: Settle) -> None:
+    """Carry out everything that is due by now, in the order of the moments it was due at."""
     for _ in range(MOST_AT_ONCE):
-        if any(s.returned_at for s in run.stages.values()):
+        if run.returned:
             return
+        at = _nominal(run)
         due = [
-            (moment + lag, rank, index, task)
+            (moment, rank, index, task)
             for index, task in enumerate(run.open_tasks())
             for moment, rank in _moments(task)
-            if moment + lag <= run.now
+            if moment <= at
         ]
         if not due:
             return
@@ -75,22 +78,21 @@ def climb(run: Run, settle: Callable[[Run, str, str], None]) -> None:
             _remind(run, task)
 
 
-def finish_ladder(run: Run, task: Task, settle: Callable[[Run, str, str], None]) -> None:
-    """Apply the stage's final rule: the chain of escalation has ended and nobody has decided."""
-    stage = run.stage_of(task)
-    if stage.final == "wait":
-        run.change(task, escalate_at=None, remind_at=run.after(run.now, stage.remind_every or stage.re_escalate_after))
-        run.record("escalation_ended", task=task, final="wait", why="the escalation chain has ended; reminders go on")
-        run.tell("escalation_ended", task.assignee, _owner(run), task=task)
-        return
-    run.change(task, escalate_at=None)
-    run.record(
-        "escalation_ended", task=task, final=stage.final, why="the escalation chain has ended without a decision"
-    )
-    settle(run, task.point, {"approve": "approved", "reject": "rejected", "expire": "expired"}[stage.final])
+def final_result(run: Run, stage_run: StageRun) -> str | None:
+    """Return what the final rule makes of a stage, or None while a chain of one of its open tasks has not ended."""
+    waiting = [t for t in run.tasks_of(stage_run) if t.status == "open"]
+    if not waiting or not all(t.ladder_ended for t in waiting):
+        return None
+    return _FINAL.get(_final(run, stage_run, run.stage_at(stage_run.point)))
 
 
-_WARN, _BREACH, _ESCALATE, _REMIND = range(4)
+@lru_cache(maxsize=1024)
+def _share(request_id: str) -> float:
+    return int.from_bytes(hashlib.sha256(request_id.encode()).digest()[:6]) / 2**48
+
+
+def _nominal(run: Run) -> datetime:
+    return run.now - jitter(run.plan, run.state.request_id)
 
 
 def _moments(task: Task) -> Iterator[tuple[datetime, int]]:
@@ -106,155 +108,186 @@ def _moments(task: Task) -> Iterator[tuple[datetime, int]]:
         yield task.remind_at, _REMIND
 
 
-def _people(task: Task) -> list[str]:
-    return [p for p in ((task.assignee, *task.delegates) if task.assignee else task.candidates) if p]
+def _people(run: Run, task: Task) -> list[str]:
+    """List who is to be reminded: those who can still decide this task, or the owner while it is vacant."""
+    decided = {t.decided_by for t in run.tasks_of(run.stages[task.point])}
+    return [p for p in task.people if p not in decided] or owners(run)
 
 
 def _warn(run: Run, task: Task) -> None:
     run.change(task, sla_state="warning")
     run.record("sla_warning", task=task, due=task.warn_at, due_at=task.due_at, before="ok", after="warning")
-    run.tell("sla_warning", *_people(task), task=task, due_at=task.due_at)
+    run.tell("sla_warning", *_people(run, task), task=task, due_at=task.due_at)
 
 
 def _breach(run: Run, task: Task) -> None:
     stage = run.stage_of(task)
-    first = run.after(run.now, stage.levels[0].after) if stage.levels else run.now
+    at = _nominal(run)
     remind = task.remind_at
-    if remind is not None and stage.remind_every and remind <= run.now:
+    if remind is not None and stage.remind_every and remind <= at:  # the news of the breach stands for the reminder
         remind = _following(run, remind, stage.remind_every)
-    changed = run.change(
+    run.change(
         task,
         sla_state="breached",
-        breached_at=run.now,
+        breached_at=at,
         warn_at=None,
         remind_before=(),
         remind_at=remind,
-        escalate_at=first,
+        escalate_at=run.after(at, stage.levels[0].after) if stage.levels else at,
     )
     run.record("sla_breached", task=task, due=task.due_at, before=task.sla_state, after="breached")
-    run.tell("sla_breached", *_people(changed), run.state.requester, _owner(run), task=task, due_at=task.due_at)
+    run.tell("sla_breached", *_people(run, task), run.state.requester, *owners(run), task=task, due_at=task.due_at)
 
 
 def _remind(run: Run, task: Task) -> None:
     stage = run.stage_of(task)
-    lag = jitter(run.plan, run.state.request_id)
-    due = [m for m in (task.remind_at, *task.remind_before[:1]) if m is not None and m + lag <= run.now]
+    at = _nominal(run)
+    due = min(m for m in (task.remind_at, *task.remind_before) if m is not None)
     remind = task.remind_at
-    if remind is not None and remind + lag <= run.now:
+    if remind is not None and remind <= at:
         remind = _following(run, remind, stage.remind_every or stage.re_escalate_after)
     # Reminders that were missed while nothing ran are one reminder now.
-    early = tuple(m for m in task.remind_before if m + lag > run.now)
-    run.change(task, remind_at=remind, remind_before=early)
-    run.record("reminded", task=task, due=min(due), to=[f"user:{p}" for p in _people(task)], due_at=task.due_at)
-    run.tell("reminded", *_people(task), task=task, due_at=task.due_at)
+    run.change(task, remind_at=remind, remind_before=tuple(m for m in task.remind_before if m > at))
+    people = _people(run, task)
+    run.record("reminded", task=task, due=due, to=[f"user:{p}" for p in people], due_at=task.due_at)
+    run.tell("reminded", *people, task=task, due_at=task.due_at)
 
 
 def _following(run: Run, moment: datetime, every: timedelta) -> datetime:
-    """Return the first moment of a repeating schedule after now; its rhythm is kept, what was missed is skipped."""
+    """Return the first moment of a repeating schedule that is yet to come: the rhythm is kept, the missed are not."""
+    at = _nominal(run)
     following = run.after(moment, every)
-    if following > run.now:
+    if following > at:
         return following
-    missed = run.working(moment, run.now) // every
-    following = run.after(moment, every * max(1, missed))
-    while following <= run.now:
+    following = run.after(moment, every * max(1, run.working(moment, at) // every))
+    while following <= at:
         following = run.after(following, every)
     return following
 
 
-def _escalate(run: Run, task: Task, settle: Callable[[Run, str, str], None]) -> None:
+def _escalate(run: Run, task: Task, settle: Settle) -> None:
     stage = run.stage_of(task)
-    listed = task.next_level < len(stage.levels)
-    level = stage.levels[task.next_level] if listed else None
+    level = stage.levels[task.next_level] if task.next_level < len(stage.levels) else None
     if level is None and not stage.to_the_top:
-        finish_ladder(run, task, settle)
+        _end_ladder(run, task, settle)
         return
-    found, why = _target(run, task, stage)
-    if found is None:
+    found, why = _target(run, task, stage, level)
+    if not found:
         if level is not None and task.next_level + 1 < len(stage.levels):
-            run.change(
-                task, next_level=task.next_level + 1, escalate_at=_level_due(run, task, stage, task.next_level + 1)
-            )
+            following = _level_due(run, task, stage, task.next_level + 1)
+            run.change(task, next_level=task.next_level + 1, escalate_at=following)
             run.record("escalation_skipped", task=task, to=level.to, why="nobody there may take the task")
-            return
-        finish_ladder(run, task, settle)
+        else:
+            _end_ladder(run, task, settle)
         return
     action = level.action if level is not None else "reassign"
-    number = task.level + 1
-    due = task.escalate_at
+    people = [f.person for f in found]
     changes: dict[str, object] = {
-        "level": number,
+        "level": task.level + 1,
         "next_level": task.next_level + 1,
         "escalate_at": _level_due(run, task, stage, task.next_level + 1),
     }
     if action == "reassign":
         changes |= {
-            "assignee": found.person,
+            "assignee": people[0],
             "candidates": (),
             "delegates": (),
-            "via": found.via,
-            "held_by": (*task.held_by, found.person),
+            "via": found[0].via,
+            "held_by": (*task.held_by, people[0]),
             "due_at": run.after(run.now, stage.re_escalate_after),
-            "remind_at": run.after(run.now, stage.remind_every) if stage.remind_every else None,
+            "remind_at": run.after(_nominal(run), stage.remind_every) if stage.remind_every else None,
         }
     elif action == "add":
-        changes |= {"delegates": (*task.delegates, found.person), "held_by": (*task.held_by, found.person)}
+        changes |= {"delegates": (*task.delegates, *people), "held_by": (*task.held_by, *people)}
     changed = run.change(task, **changes)
     run.record(
         "escalated",
         task=task,
-        due=due,
-        level=number,
+        due=task.escalate_at,
+        level=changed.level,
         action=action,
         why=why,
         before={"assignee": _name(task.assignee), "due_at": task.due_at},
-        after={"assignee": _name(changed.assignee), "due_at": changed.due_at, "to": _name(found.person)},
+        after={"assignee": _name(changed.assignee), "due_at": changed.due_at, "to": [_name(p) for p in people]},
     )
-    run.tell("escalated_to", found.person, task=task, level=number, due_at=changed.due_at)
-    run.tell("escalated_from", *(p for p in _people(task) if p != found.person), task=task, level=number)
+    run.tell("escalated_to", *people, task=task, level=changed.level, due_at=changed.due_at)
+    run.tell("escalated_from", *(p for p in task.people if p not in people), task=task, level=changed.level)
 
 
 def _level_due(run: Run, task: Task, stage: Stage, level: int) -> datetime:
+    at = _nominal(run)
     if level < len(stage.levels):
-        return max(run.now, run.after(task.breached_at or run.now, stage.levels[level].after))
-    return run.after(run.now, stage.re_escalate_after)
+        return max(at, run.after(task.breached_at or at, stage.levels[level].after))
+    return run.after(at, stage.re_escalate_after)
 
 
-def _target(run: Run, task: Task, stage: Stage) -> tuple[Assignment | None, str | None]:
-    """Find who takes the task at its next level, and a sentence where it is not simply the one who was named."""
-    taken = taken_seats(run, run.stages[task.point], but=task.seat) | set(task.delegates)
-    level = stage.levels[task.next_level] if task.next_level < len(stage.levels) else None
+def _target(run: Run, task: Task, stage: Stage, level: Level | None) -> tuple[list[Assignment], str | None]:
+    """Find who takes the task at its next level, and a sentence where it is not simply the one who was named.
 
-    def may(person: str, via: str) -> Assignment | None:
-        found = eligible(run, person, stage, task.point, via=via, taken=taken)
-        return None if found is None or found.person == task.assignee else found
+    A notice goes to everyone who is named; a task is reassigned to one person, and one is added.
+    """
+    taken = taken_seats(run, run.stages[task.point], but=task.seat)
+    if level is not None and level.action == "add":
+        taken |= set(task.people)
+
+    def first(people: list[str], via: str) -> list[Assignment]:
+        for person in people:
+            found = eligible(run, person, stage, task.point, via=via, taken=taken)
+            if found is not None and found.person != task.assignee:
+                return [found]
+        return []
+
+    def fresh(people: list[str]) -> list[str]:
+        return [p for p in people if p not in task.held_by]
 
     if level is None:
-        for manager in run.directory.managers(task.assignee) if task.assignee else []:
-            if manager not in task.held_by and (found := may(manager, "escalation")):
-                return found, "escalates to the manager of whoever had the task"
-        return None, None
-    named = nearest(
-        run, resolve(run, parse_who(level.to), assignee=task.assignee), task.assignee or run.state.requester
-    )
-    for person in named:
-        if found := may(person, "escalation"):
-            return found, None if found.person == person else f"user:{person} is away; the substitute takes it"
+        above = run.directory.managers(task.assignee) if task.assignee else []
+        return first(fresh(above), "escalation"), "escalates to the manager of whoever had the task"
+    named = resolve(run, parse_who(level.to), assignee=task.assignee)
+    if level.action == "notify":
+        people = [p for p in named if run.directory.get(p) is not None] or resolve(run, parse_who("owner"))
+        return [Assignment(person=p, via="escalation") for p in people], None
+    named = nearest(run, named, task.assignee or run.state.requester)
+    if found := first(named, "escalation"):
+        stands_in = found[0].person not in named
+        return found, f"user:{found[0].person} takes it as a substitute" if stands_in else None
     if stage.to_the_top:
-        for manager in run.directory.managers(named[0] if named else task.assignee or ""):
-            if manager not in task.held_by and (found := may(manager, "escalation")):
-                return found, f"nobody eligible at {level.to}; the next above takes it"
+        above = run.directory.managers(named[0] if named else task.assignee or "")
+        if found := first(fresh(above), "escalation"):
+            return found, f"nobody eligible at {level.to}; the next above takes it"
     if task.next_level + 1 >= len(stage.levels):
-        for person in resolve(run, parse_who("owner")):
-            if person not in task.held_by and (found := may(person, "owner")):
-                return found, f"nobody eligible at {level.to}; the process owner takes it"
-    return None, None
+        return first(
+            fresh(resolve(run, parse_who("owner"))), "owner"
+        ), f"nobody eligible at {level.to}; the owner takes it"
+    return [], None
 
 
-def _owner(run: Run) -> str | None:
-    if not run.plan.owner:
-        return None
-    who = parse_who(run.plan.owner)
-    return who.name if who.kind == "user" else None
+def _end_ladder(run: Run, task: Task, settle: Settle) -> None:
+    """Note that a task's chain has ended; the stage's final rule applies once the chains of all its tasks have."""
+    stage = run.stage_of(task)
+    stage_run = run.stages[task.point]
+    final = _final(run, stage_run, stage)
+    remind = task.remind_at or run.after(_nominal(run), stage.remind_every or stage.re_escalate_after)
+    run.change(task, escalate_at=None, ladder_ended=True, remind_at=remind)
+    ended = "the escalation chain has ended" if stage.levels else "the deadline has passed and nothing escalates"
+    result = final_result(run, stage_run)
+    if final != stage.final:
+        why = f"{ended}; nothing is approved for want of an approver"
+    elif final == "wait":
+        why = f"{ended}; reminders go on"
+    else:
+        why = ended if result else f"{ended}; the final rule waits for the stage's other tasks"
+    run.record("escalation_ended", task=task, final=final, why=why)
+    if result is not None:
+        settle(run, task.point, result)
+    elif final == "wait":
+        run.tell("escalation_ended", *_people(run, task), *owners(run), task=task)
+
+
+def _final(run: Run, stage_run: StageRun, stage: Stage) -> str:
+    """Return the final rule; what nobody was ever asked for is not approved by it."""
+    vacant = any(t.status == "open" and not t.held_by and not t.candidates for t in run.tasks_of(stage_run))
+    return "wait" if stage.final == "approve" and vacant else stage.final
 
 
 def _name(person: str | None) -> str | None:

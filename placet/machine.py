@@ -13,12 +13,15 @@ from typing import Any
 
 from placet import commands
 from placet.audit import genesis
-from placet.events import Event, Opening
+from placet.errors import Refused
+from placet.events import DirectoryRead, Event, Opening, SignalRefused
+from placet.forms import check_text
 from placet.ladder import climb, next_due
 from placet.plan import Plan
 from placet.run import DirectoryNeeded, Run
 from placet.stages import advance, settle
 from placet.state import State, Step
+from placet.variables import normalise_input
 
 __all__ = ["apply", "begin", "check", "due", "next_due", "opening_state"]
 
@@ -43,19 +46,26 @@ def opening_state(opening: Opening, now: datetime) -> State:
 
 
 def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Step:
-    """Start a request: record how it began and go on from the trigger until somebody is asked."""
+    """Start a request: record how it began and go on from the trigger until somebody is asked.
+
+    Raises InputInvalid for input that does not fit the plan's variables. A request that has begun stays as it is.
+    """
+    if state.seq:
+        return Step(state=state)
+    check_text(opening.title, "/title", optional=False)
+    given = normalise_input(plan.variables, opening.input)
 
     def work(run: Run) -> None:
-        by = opening.started_by
+        run.set(input=given)
         run.record(
             "started",
-            actor=f"user:{by or opening.requester}",
+            actor=f"user:{opening.started_by or opening.requester}",
             requester=f"user:{opening.requester}",
             blueprint=plan.name,
             version=plan.version,
             digest=plan.digest,
             title=opening.title,
-            input=opening.input,
+            input=given,
         )
         advance(run, plan.start)
 
@@ -70,6 +80,10 @@ def apply(plan: Plan, state: State, event: Event, now: datetime) -> Step:
     key: str | None = getattr(event, "key", None)
     if key is not None and key in state.answered:
         return Step(state=state)
+    if state.status != "pending" and isinstance(event, DirectoryRead | SignalRefused):
+        return Step(state=state)  # nobody waits for an answer, and nothing changes after the end
+    if not state.seq and not isinstance(event, DirectoryRead):
+        raise Refused("The request has not begun yet; repeat in a moment.")
     step = _worked(plan, state, now, lambda run: commands.carry_out(run, event))
     if key is None or step.needs_directory:
         return step
@@ -85,7 +99,8 @@ def check(plan: Plan, state: State, event: Event, now: datetime) -> None:
 
 def due(plan: Plan, state: State, now: datetime) -> Step:
     """Carry out every reminder, warning, breach, escalation and final rule that is due by now."""
-    if state.status != "pending":
+    armed = next_due(plan, state)
+    if armed is None or armed > now:
         return Step(state=state)
     return _worked(plan, state, now, lambda run: climb(run, settle))
 

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 import rfc8785
 
-from placet.almanac import compile_calendar
+from placet.almanac import calendar_problems, compile_calendar
+from placet.audit import exact
 from placet.blueprint import (
     ApprovalNode,
     Blueprint,
@@ -25,13 +26,14 @@ from placet.blueprint import (
     Step,
     TerminatorNode,
     TriggerNode,
+    WeightedApprover,
     canonical,
 )
 from placet.calendar import Calendar
-from placet.conditions import Expression, compile_condition
+from placet.conditions import Expression, Scope, compile_condition
 from placet.errors import BlueprintInvalid, ConditionInvalid, Problem
 from placet.variables import Variable, scope_of
-from placet.who import Who, parse_who, person_id
+from placet.who import Who, parse_who
 
 Final = Literal["wait", "approve", "reject", "expire"]
 Repeat = Literal["allow", "carry", "forbid"]
@@ -59,7 +61,7 @@ class Need:
     """How much approval a stage needs: `kind` any, all, at_least (seats), percent (of seats) or weight."""
 
     kind: Literal["any", "all", "at_least", "percent", "weight"]
-    value: float = 1
+    value: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +140,18 @@ class Plan:
 
 def digest(blueprint: Blueprint) -> str:
     """Return the sha256 (hex) of the blueprint's canonical JSON: its identity."""
-    return hashlib.sha256(rfc8785.dumps(canonical(blueprint))).hexdigest()
+    return hashlib.sha256(rfc8785.dumps(exact(canonical(blueprint)))).hexdigest()
 
 
 def compile_plan(blueprint: Blueprint, *, start: datetime) -> Plan:
     """Compile a blueprint for runs that begin around `start`; raises BlueprintInvalid with every fault found."""
-    problems: list[Problem] = []
+    problems = _name_problems(blueprint)
+    problems += [
+        Problem(pointer=f"/settings{problem.pointer}", message=problem.message)
+        for problem in calendar_problems(blueprint.settings.calendar, blueprint.settings.timezone)
+    ]
     graph = blueprint.graph_spec or chain(blueprint)
+    scope = scope_of(blueprint.variables)
     steps = {step.stage_name: step for step in blueprint.process_steps}
     outgoing: dict[str, list[tuple[int, Edge]]] = {}
     ids = [node.id for node in graph.nodes]
@@ -170,7 +177,9 @@ def compile_plan(blueprint: Blueprint, *, start: datetime) -> Plan:
                 Problem(pointer=f"{here}/step", message=f"no process step has the stage_name {node.step!r}; add one")
             )
             continue
-        points[node.id] = _point(blueprint, node, steps, outgoing.get(node.id, []), problems)
+        points[node.id] = _point(
+            blueprint, node, steps, scope=scope, edges=outgoing.get(node.id, []), problems=problems
+        )
     if len(triggers) != 1:
         problems.append(
             Problem(
@@ -214,10 +223,37 @@ def chain(blueprint: Blueprint) -> GraphSpec:
     return GraphSpec(nodes=tuple(nodes), edges=tuple(edges))
 
 
+def _name_problems(blueprint: Blueprint) -> list[Problem]:
+    """Find the names that can never stand for anybody where they are written."""
+    variables = {v.name for v in blueprint.variables}
+    places = [("/owner", blueprint.owner)] if blueprint.owner else []
+    for index, step in enumerate(blueprint.process_steps):
+        here = f"/process_steps/{index}"
+        approvers = [(f"{here}/approvers/{n}", a) for n, a in enumerate(step.approvers)]
+        places += [(f"{at}/who", a.who) if isinstance(a, WeightedApprover) else (at, a) for at, a in approvers]
+        places += [(f"{here}/escalation_to", step.escalation_to)] if step.escalation_to else []
+        places += [(f"{here}/escalation/{n}/to", level.to) for n, level in enumerate(step.escalation or ())]
+    problems: list[Problem] = []
+    for pointer, text in places:
+        root = parse_who(text).root
+        if root.kind == "input" and root.name not in variables:
+            message = f"there is no variable {root.name!r}; declare it or name somebody else"
+            problems.append(Problem(pointer=pointer, message=message))
+        if root.kind == "assignee" and "/approvers/" in pointer:
+            message = "a task that is about to open has no assignee; name somebody else"
+            problems.append(Problem(pointer=pointer, message=message))
+    return problems
+
+
 def _point(
-    blueprint: Blueprint, node: Node, steps: dict[str, Step], edges: list[tuple[int, Edge]], problems: list[Problem]
+    blueprint: Blueprint,
+    node: Node,
+    steps: dict[str, Step],
+    *,
+    scope: Scope,
+    edges: list[tuple[int, Edge]],
+    problems: list[Problem],
 ) -> Point:
-    scope = scope_of(blueprint.variables)
     ways: list[Way] = []
     for index, edge in edges:
         here = f"/graph_spec/edges/{index}"
@@ -296,20 +332,12 @@ def _stage(blueprint: Blueprint, step: Step) -> Stage:
 def _need(quorum: str | Quorum) -> Need:
     if isinstance(quorum, Quorum):
         if quorum.at_least is not None:
-            return Need(kind="at_least", value=quorum.at_least)
+            return Need(kind="at_least", value=float(quorum.at_least))
         if quorum.percent is not None:
             return Need(kind="percent", value=quorum.percent)
-        return Need(kind="weight", value=quorum.weight or 1)
+        return Need(kind="weight", value=float(quorum.weight or 1))
     return Need(kind="all") if quorum == "all" else Need(kind="any")
 
 
 def _hours(hours: float) -> timedelta:
     return timedelta(hours=hours)
-
-
-def owner_id(plan: Plan) -> str | None:
-    """Return the process owner's person id where the owner is named as one person."""
-    if plan.owner is None:
-        return None
-    who = parse_who(plan.owner)
-    return person_id(who.name) if who.kind == "user" else None

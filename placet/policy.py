@@ -7,10 +7,12 @@ request, and one person fills at most one seat of a stage.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from placet.plan import Need, Point, Stage
+from placet.directory import Directory
+from placet.plan import Need, Point, Seating, Stage
 from placet.run import Run
 from placet.state import Seat, StageRun, Task
 from placet.who import Who, parse_who, person_id
@@ -26,25 +28,20 @@ class Assignment:
 
 def resolve(run: Run, who: Who, *, assignee: str | None = None) -> list[str]:
     """Return the person ids that a name stands for now, in a fixed order; not yet asked whether they are eligible."""
-    directory = run.directory
-    if who.kind == "user":
-        return [who.name]
-    if who.kind == "role":
-        return directory.holders(who.name)
-    if who.kind == "group":
-        return directory.members(who.name)
-    if who.kind == "requester":
-        return [run.state.requester]
-    if who.kind == "owner":
-        return resolve(run, parse_who(run.plan.owner)) if run.plan.owner and run.plan.owner != "owner" else []
-    if who.kind == "assignee":
-        return [assignee] if assignee else []
-    if who.kind == "input":
-        value = run.state.input.get(who.name)
-        return [person_id(value)] if isinstance(value, str) else []
-    below = resolve(run, who.of, assignee=assignee) if who.of else []
-    found = run.directory.people.get(below[0]) if below else None
-    return [found.manager] if found is not None and found.manager else []
+    return _resolve(run, run.directory, who, assignee)
+
+
+def owners(run: Run) -> list[str]:
+    """Return who is to be told as the process owner, by the directory as it was last read."""
+    return _resolve(run, run.state.directory, parse_who("owner"), None)
+
+
+def operates(run: Run, person: str) -> bool:
+    """Whether this person is the process owner (one of them, where a role or a group owns the process)."""
+    if run.plan.owner is None:
+        return False
+    who = parse_who(run.plan.owner)
+    return who.name == person if who.kind == "user" else person in resolve(run, who)
 
 
 def nearest(run: Run, people: list[str], to: str | None) -> list[str]:
@@ -52,7 +49,7 @@ def nearest(run: Run, people: list[str], to: str | None) -> list[str]:
 
     Where several hold a role (three department heads), the one above the person concerned is meant.
     """
-    chain = run.directory.managers(to) if to else []
+    chain = run.directory.managers(to) if to and len(people) > 1 else []
     return sorted(people, key=lambda p: (chain.index(p) if p in chain else len(chain), p))
 
 
@@ -61,13 +58,14 @@ def eligible(run: Run, person: str, stage: Stage, point: str, *, via: str, taken
 
     `taken` are the people who fill the stage's other seats.
     """
+    directory = run.directory
     seen: set[str] = set()
     candidate, how = person, via
     while candidate not in seen:
         seen.add(candidate)
-        if run.directory.get(candidate) is None:
+        if directory.get(candidate) is None:
             return None
-        absence = run.directory.absence(candidate, run.now)
+        absence = directory.absence(candidate, run.now)
         if absence is None:
             break
         if absence.substitute is None:
@@ -84,15 +82,13 @@ def eligible(run: Run, person: str, stage: Stage, point: str, *, via: str, taken
 
 
 def decided_elsewhere(run: Run, person: str, point: str) -> Task | None:
-    """Return the approval or rejection that this person gave in another stage of the request."""
-    return next(
-        (
-            t
-            for t in run.tasks.values()
-            if t.point != point and t.decided_by == person and t.decision in {"approve", "reject"}
-        ),
-        None,
-    )
+    """Return the task of another stage of the request that this person approved or rejected last."""
+    found = [
+        t
+        for t in run.tasks.values()
+        if t.decided_by == person and t.point != point and t.decision in {"approve", "reject"}
+    ]
+    return max(found, key=lambda t: t.decided_at or t.opened_at) if found else None
 
 
 def taken_seats(run: Run, stage_run: StageRun, *, but: int | None = None) -> set[str]:
@@ -109,67 +105,71 @@ def taken_seats(run: Run, stage_run: StageRun, *, but: int | None = None) -> set
     return people
 
 
-def seat_people(run: Run, point: Point, stage: Stage) -> tuple[list[Seat], str | None]:
+def fill_seats(run: Run, point: Point, stage: Stage) -> tuple[list[Seat], str | None]:
     """Fill a stage's seats when it opens; returns the seats, and a sentence where somebody had to stand in.
 
     The eligible people, each once, without the requester. Where nobody is left, or fewer than the quorum needs, the
-    next eligible in the escalation chain stand in, and then the process owner.
+    next eligible in the escalation chain stand in, and then the process owner; what is still missing stays a vacant
+    seat for an operator to assign, because a quorum is never lowered.
     """
     seats: list[Seat] = []
     taken: set[str] = set()
-    missing: list[str] = []
-
-    def sit(person: str, via: str, weight: int) -> bool:
-        found = eligible(run, person, stage, point.id, via=via, taken=taken)
-        if found is None:
-            return False
-        taken.add(found.person)
-        seats.append(Seat(person=found.person, via=found.via, weight=weight))
-        return True
-
+    missing: list[tuple[str, int]] = []
     for seating in stage.approvers:
-        who = parse_who(seating.who)
-        people = resolve(run, who)
-        if not who.single and (stage.claim or stage.least_loaded):
-            free = [p for p in people if p != run.state.requester and p not in taken]
-            if stage.repeat == "forbid":
-                free = [p for p in free if not decided_elsewhere(run, p, point.id)]
-            if stage.claim:
-                if free:
-                    seats.append(Seat(person=None, via=str(who), weight=seating.weight, candidates=tuple(free)))
-                else:
-                    missing.append(str(who))
-            else:
-                free.sort(key=lambda p: (run.directory.people[p].load, p))
-                if not any(sit(p, str(who), seating.weight) for p in free):
-                    missing.append(str(who))
-            continue
-        seated = [sit(p, "approver" if who.kind == "user" else str(who), seating.weight) for p in people]
-        if not any(seated):
-            missing.append(str(who))
-    if not seats or not reachable(stage.need, seats):
-        for person, via in _stand_ins(run, stage):
-            if seats and reachable(stage.need, seats):
-                break
-            sit(person, via, 1)
-        named = ", ".join(missing) if missing else "the declared approvers"
-        return seats, f"nobody eligible is left among {named}"
-    return seats, None
+        found = list(_sit(run, point, stage, seating, taken))
+        seats += found
+        if not found:
+            missing.append((seating.who, seating.weight))
+    if seats and reachable(stage.need, seats):
+        return seats, None
+    names = ", ".join(name for name, _ in missing)
+    why = f"nobody eligible among {names}" if names else "fewer people are eligible than the quorum needs"
+    weights = [weight for _, weight in missing]  # whoever stands in has the vote of those who are missing
+    for person, via in stand_ins(run, stage):
+        if seats and reachable(stage.need, seats):
+            break
+        if assignment := eligible(run, person, stage, point.id, via=via, taken=taken):
+            taken.add(assignment.person)
+            seats.append(_seat(assignment, weights.pop(0) if weights else 1))
+    while not (seats and reachable(stage.need, seats)):
+        lacking = stage.need.value - sum(s.weight for s in seats) if stage.need.kind == "weight" else 1
+        seats.append(Seat(person=None, via="vacant", weight=max(1, math.ceil(lacking))))
+    return seats, why
 
 
-def _stand_ins(run: Run, stage: Stage) -> list[tuple[str, str]]:
-    people: list[tuple[str, str]] = []
+def fill_again(run: Run, point: Point, stage: Stage, stage_run: StageRun, index: int) -> tuple[Seat, str | None]:
+    """Fill a seat of a sequence whose turn has come: its person may have left, or be away, since the stage opened."""
+    seat = stage_run.seats[index]
+    taken = taken_seats(run, stage_run, but=index)
+    if seat.candidates:
+        queue = _queue(run, point, stage, list(seat.candidates), taken)
+        if queue:
+            return Seat(person=None, via=seat.via, weight=seat.weight, candidates=queue), None
+    elif seat.person and (found := eligible(run, seat.person, stage, point.id, via=seat.via, taken=taken)):
+        return _seat(found, seat.weight), None
+    why = f"user:{seat.person} is not eligible any more" if seat.person else f"nobody eligible among {seat.via}"
+    for person, via in stand_ins(run, stage):
+        if found := eligible(run, person, stage, point.id, via=via, taken=taken):
+            return _seat(found, seat.weight), why
+    return Seat(person=None, via="vacant", weight=seat.weight), why
+
+
+def stand_ins(run: Run, stage: Stage) -> Iterator[tuple[str, str]]:
+    """Yield who may stand in for approvers who are missing: the escalation chain, then the process owner."""
     for level in stage.levels:
+        if level.action == "notify":
+            continue
         targets = nearest(run, resolve(run, parse_who(level.to)), run.state.requester)
-        people += [(p, "escalation") for p in targets]
-        if stage.to_the_top:
-            people += [(m, "escalation") for p in targets[:1] for m in run.directory.managers(p)]
-    if run.plan.owner:
-        people += [(p, "owner") for p in resolve(run, parse_who("owner"))]
-    return people
+        for person in targets:
+            yield person, "escalation"
+        if stage.to_the_top and targets:
+            for person in run.directory.managers(targets[0]):
+                yield person, "escalation"
+    for person in resolve(run, parse_who("owner")):
+        yield person, "owner"
 
 
-def amount_needed(need: Need, seats: list[Seat] | tuple[Seat, ...]) -> float:
+def amount_needed(need: Need, seats: Sequence[Seat]) -> float:
     """Return how many seats (or how much weight) must approve; never lowered because seats are missing."""
     if need.kind == "any":
         return 1
@@ -180,7 +180,7 @@ def amount_needed(need: Need, seats: list[Seat] | tuple[Seat, ...]) -> float:
     return need.value
 
 
-def reachable(need: Need, seats: list[Seat] | tuple[Seat, ...]) -> bool:
+def reachable(need: Need, seats: Sequence[Seat]) -> bool:
     """Whether the quorum is met when every seat approves."""
     total = sum(s.weight for s in seats) if need.kind == "weight" else len(seats)
     return total >= amount_needed(need, seats)
@@ -193,17 +193,69 @@ def verdict(run: Run, stage_run: StageRun, stage: Stage) -> Literal["approved", 
     approved = rejected = undecided = 0
     for index, seat in enumerate(stage_run.seats):
         counts = seat.weight if weighted else 1
-        if votes.get(index) == "approve":
+        vote = votes.get(index)
+        if vote == "approve":
             approved += counts
-        elif votes.get(index) == "reject":
+        elif vote == "reject":
             rejected += counts
         else:
             undecided += counts
     needed = amount_needed(stage.need, stage_run.seats)
     if approved >= needed:
         return "approved"
-    if rejected and stage.rejection == "any":
-        return "rejected"
-    if (rejected and approved + undecided < needed) or not undecided:
+    if rejected and (stage.rejection == "any" or approved + undecided < needed):
         return "rejected"
     return None
+
+
+def _sit(run: Run, point: Point, stage: Stage, seating: Seating, taken: set[str]) -> Iterator[Seat]:
+    """Yield the seats of one declared name, and add who fills them to `taken`."""
+    who, weight = parse_who(seating.who), seating.weight
+    people = resolve(run, who)
+    if who.single or not (stage.claim or stage.least_loaded):
+        for person in people:
+            via = "approver" if who.kind == "user" else str(who)
+            if found := eligible(run, person, stage, point.id, via=via, taken=taken):
+                taken.add(found.person)
+                yield _seat(found, weight)
+    elif stage.claim:
+        if queue := _queue(run, point, stage, people, taken):
+            yield Seat(person=None, via=str(who), weight=weight, candidates=queue)
+    else:
+        for person in sorted(people, key=lambda p: (run.directory.people[p].load, p)):
+            if found := eligible(run, person, stage, point.id, via=str(who), taken=taken):
+                taken.add(found.person)
+                yield _seat(found, weight)
+                return
+
+
+def _queue(run: Run, point: Point, stage: Stage, people: list[str], taken: set[str]) -> tuple[str, ...]:
+    """Return who may claim a task of these people's queue."""
+    found = (eligible(run, p, stage, point.id, via="queue", taken=taken) for p in people)
+    return tuple(dict.fromkeys(f.person for f in found if f))
+
+
+def _seat(found: Assignment, weight: int) -> Seat:
+    return Seat(person=found.person, via=found.via, weight=weight)
+
+
+def _resolve(run: Run, directory: Directory, who: Who, assignee: str | None) -> list[str]:
+    kind = who.kind
+    if kind == "user":
+        return [who.name]
+    if kind == "role":
+        return directory.holders(who.name)
+    if kind == "group":
+        return directory.members(who.name)
+    if kind == "requester":
+        return [run.state.requester]
+    if kind == "owner":  # the plan holds no owner that is named after the owner
+        return _resolve(run, directory, parse_who(run.plan.owner), assignee) if run.plan.owner else []
+    if kind == "assignee":
+        return [assignee] if assignee else []
+    if kind == "input":
+        value = run.state.input.get(who.name)
+        return [person_id(value)] if isinstance(value, str) else []
+    below = _resolve(run, directory, who.of, assignee) if who.of else []
+    found = directory.people.get(below[0]) if below else None
+    return [found.manager] if found is not None and found.manager else []

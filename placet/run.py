@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
-from placet.audit import Entry, link, moment
+from placet.audit import Entry, exact, link, moment
 from placet.calendar import Calendar, add_hours, subtract_hours, working_seconds
 from placet.directory import Directory
 from placet.events import SYSTEM
@@ -27,24 +28,18 @@ class Run:
     def __init__(self, plan: Plan, state: State, now: datetime) -> None:
         self.plan = plan
         self.now = now
-        self._state = state
-        self._changes: dict[str, Any] = {}
+        self.state = state  # as it was before this event, with what was `set` since; tasks and stages are below
         self.tasks: dict[str, Task] = {t.id: t for t in state.tasks}
         self.stages: dict[str, StageRun] = {s.point: s for s in state.stages}
         self.seq = state.seq
         self.head = state.head
         self.entries: list[Entry] = []
-        self.notices: list[Notice] = []
-
-    @property
-    def state(self) -> State:
-        """The state before this event, with the fields that were `set` since."""
-        return replace(self._state, **self._changes) if self._changes else self._state
+        self.notices: dict[str, Notice] = {}  # by key: nobody is told the same thing twice
 
     @property
     def directory(self) -> Directory:
-        """The people of this request, as of now; raises DirectoryNeeded where they were read too long ago."""
-        if self.now - self.state.directory_at > FRESH:
+        """The people of this request, as of now; raises DirectoryNeeded where they were read at another time."""
+        if abs(self.now - self.state.directory_at) > FRESH:
             raise DirectoryNeeded
         return self.state.directory
 
@@ -53,9 +48,14 @@ class Run:
         """The calendar that every clock of this request runs on."""
         return self.plan.calendar
 
+    @property
+    def returned(self) -> bool:
+        """Whether the request is with its requester for changes; all clocks stand still then."""
+        return any(s.returned_at is not None for s in self.stages.values())
+
     def set(self, **changes: Any) -> None:
         """Change fields of the state itself (not tasks or stages)."""
-        self._changes.update(changes)
+        self.state = replace(self.state, **changes)
 
     def point(self, name: str) -> Point:
         """Return a node of the plan."""
@@ -63,13 +63,17 @@ class Run:
 
     def stage_of(self, task: Task) -> Stage:
         """Return the declared stage that a task belongs to."""
-        stage = self.plan.points[task.point].stage
-        assert stage is not None, f"{task.point} holds a task and so is an approval"  # noqa: S101
+        return self.stage_at(task.point)
+
+    def stage_at(self, point: str) -> Stage:
+        """Return the declared stage of an approval node."""
+        stage = self.plan.points[point].stage
+        assert stage is not None, f"{point} holds tasks and so is an approval"  # noqa: S101
         return stage
 
     def tasks_of(self, run: StageRun) -> list[Task]:
-        """List the tasks of a stage's present round, in the order of its seats."""
-        return [t for t in self.tasks.values() if t.point == run.point and t.round == run.round]
+        """List the tasks of a stage that is going on, in the order of its seats; not those of earlier visits."""
+        return [t for t in islice(self.tasks.values(), run.first, None) if t.point == run.point]
 
     def open_tasks(self) -> list[Task]:
         """List the tasks that wait for somebody."""
@@ -102,12 +106,13 @@ class Run:
 
     def tell(self, event: str, *people: str | None, task: Task | None = None, **detail: Any) -> None:
         """Have these people told, each once, about the entry that was recorded last."""
-        for person in dict.fromkeys(p for p in people if p):
-            key = f"{self.state.request_id}:{self.seq}:{event}:{person}"
-            plain = {k: _plain(v) for k, v in detail.items() if v is not None}
-            self.notices.append(
-                Notice(key=key, event=event, to=person, seq=self.seq, task_id=task.id if task else None, detail=plain)
-            )
+        plain = {k: _plain(v) for k, v in detail.items() if v is not None}
+        task_id = task.id if task else None
+        for person in people:
+            if person:
+                key = f"{self.state.request_id}:{self.seq}:{event}:{person}"
+                notice = Notice(key=key, event=event, to=person, seq=self.seq, task_id=task_id, detail=plain)
+                self.notices.setdefault(key, notice)
 
     def after(self, start: datetime, span: timedelta) -> datetime:
         """Return the moment when that much working time has passed since `start`."""
@@ -119,15 +124,20 @@ class Run:
 
     def working(self, start: datetime, end: datetime) -> timedelta:
         """Return the working time between two moments."""
-        return timedelta(seconds=float(working_seconds(self.calendar, start, end)))
+        return timedelta(seconds=working_seconds(self.calendar, start, end))
+
+    def close(self, task: Task, *, why: str, result: str) -> None:
+        """Close an open task that its stage no longer needs, and tell its people."""
+        self.change(task, status="superseded", result=result)
+        self.record("task_closed", task=task, why=why, before="open", after="superseded")
+        self.tell("superseded", *task.people, task=task)
 
     def finish(self, status: Status, outcome: str | None, *, kind: str, actor: str = SYSTEM, **detail: Any) -> None:
         """End the request: close what is open, record it, and tell the requester and whoever still had a task."""
         holders: list[str] = []
         for task in self.open_tasks():
             self.change(task, status="cancelled")
-            holders += [task.assignee] if task.assignee else task.candidates
-            holders += task.delegates
+            holders += task.people
             self.record(
                 "task_closed", task=task, why=f"the request is {outcome or status}", before="open", after="cancelled"
             )
@@ -145,22 +155,18 @@ class Run:
             seq=self.seq,
             head=self.head,
         )
-        return Step(state=state, entries=tuple(self.entries), notices=tuple(self.notices))
+        return Step(state=state, entries=tuple(self.entries), notices=tuple(self.notices.values()))
 
 
 def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, int):
+        return exact(value)
     if isinstance(value, datetime):
         return moment(value)
-    if isinstance(value, timedelta):
-        return _decimal(value.total_seconds())
     if isinstance(value, float):
-        return _decimal(value)
-    if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
+        return int(value) if value.is_integer() and abs(value) < 2**53 else repr(value)
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
-    return value
-
-
-def _decimal(value: float) -> int | str:
-    return int(value) if value.is_integer() and abs(value) < 2**53 else repr(value)
+    return [_plain(v) for v in value]

@@ -43,17 +43,27 @@ class Task:
     next_level: int = 0
     level: int = 0
     sla_state: SlaState = "ok"
+    ladder_ended: bool = False  # the chain of escalation has ended; the stage's final rule waits for the others
     status: TaskStatus = "open"
+    result: str | None = None  # of a superseded task: what its stage came to without it
     decision: Decision | None = None
     decided_by: str | None = None
     decided_at: datetime | None = None
     comment: str | None = None
     form: dict[str, Any] | None = None
 
+    @property
+    def people(self) -> tuple[str, ...]:
+        """List who can act on it now: the assignee or the queue, and delegates. Nobody, while it is vacant."""
+        return ((self.assignee,) if self.assignee else self.candidates) + self.delegates
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
-    """One vote of a stage: whom it belongs to when the stage opens; a queue has candidates and no person."""
+    """One vote of a stage: whom it belongs to when the stage opens.
+
+    A queue has candidates and no person; a vacant seat has neither, and waits for an operator to assign it.
+    """
 
     person: str | None
     via: str
@@ -69,6 +79,7 @@ class StageRun:
     round: int
     seats: tuple[Seat, ...]
     opened: int  # seats whose task has been opened; all of them unless the order is sequential
+    first: int = 0  # how many tasks the request had before this visit of the stage
     returned_at: datetime | None = None
 
 
@@ -104,6 +115,13 @@ class State:
         """List the tasks that wait for somebody."""
         return [t for t in self.tasks if t.status == "open"]
 
+    @property
+    def people(self) -> list[str]:
+        """List everybody whom the request concerns, by id: whom a reading of the directory must look up."""
+        tasks = (p for t in self.tasks for p in (*t.held_by, *t.candidates, *t.delegates))
+        seats = (p for r in self.stages for s in r.seats for p in (s.person, *s.candidates) if p)
+        return list(dict.fromkeys([self.requester, *tasks, *seats]))
+
     def task(self, task_id: str) -> Task | None:
         """Find a task by id."""
         return next((t for t in self.tasks if t.id == task_id), None)
@@ -125,8 +143,8 @@ class Notice:
 class Step:
     """What one event led to: the new state, what to record, and whom to tell.
 
-    Where `needs_directory` is true nothing has happened yet: read the directory for the plan's names, apply
-    DirectoryRead, and offer the same event again.
+    Where `needs_directory` is true nothing has happened yet: read the directory for the plan's names and the state's
+    people, apply DirectoryRead, and offer the same event again at that moment.
     """
 
     state: State

@@ -19,8 +19,8 @@ from functools import lru_cache
 from placet.errors import BlueprintInvalid
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,127}"
-_SIMPLE = re.compile(rf"^(?:(user|role|group|input):)?({_NAME})$")
-_MANAGER = re.compile(r"^manager_of\((.*)\)$")
+_SIMPLE = re.compile(rf"(?:(user|role|group|input):)?({_NAME})")
+_MANAGER = re.compile(r"manager_of\((.*)\)")
 _SINGLE = {"requester", "owner", "assignee"}
 _DEEPEST = 8
 
@@ -58,14 +58,14 @@ def parse_who(text: str) -> Who:
 def _parse(text: str, depth: int) -> Who:
     if depth > _DEEPEST:
         raise BlueprintInvalid(f"manager_of is nested deeper than {_DEEPEST} levels; name a role instead")
-    if manager := _MANAGER.match(text):
+    if manager := _MANAGER.fullmatch(text):
         inner = _parse(manager.group(1).strip(), depth + 1)
         if not inner.single:
             raise BlueprintInvalid(f"manager_of needs one person, but {inner} can be several; write manager_of(user:…)")
         return Who("manager_of", of=inner)
     if text in _SINGLE:
         return Who(text)
-    if simple := _SIMPLE.match(text):
+    if simple := _SIMPLE.fullmatch(text):
         return Who(simple.group(1) or "role", simple.group(2))
     raise BlueprintInvalid(
         f"{text!r} names nobody; write user:ID, role:NAME, group:NAME, input:VARIABLE, manager_of(requester) or owner"

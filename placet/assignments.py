@@ -1,0 +1,155 @@
+"""Assignments: how a task reaches somebody else, reassigned, delegated, claimed, released, or left behind."""
+
+from __future__ import annotations
+
+from placet.directory import Directory
+from placet.errors import InputInvalid, NotPermitted, Problem, Refused
+from placet.events import SYSTEM, Claim, Delegate, Reassign, Release
+from placet.forms import check_text
+from placet.policy import Assignment, eligible, owners, stand_ins, taken_seats
+from placet.rights import may_operate, open_task, require_not_own, require_operator, require_seat
+from placet.run import Run
+from placet.state import Task
+from placet.who import person_id
+
+
+def reassign(run: Run, event: Reassign) -> None:
+    """Move a task to somebody else; its deadline stays."""
+    task = open_task(run, event.task_id)
+    if task.assignee != event.by.person:
+        require_operator(run, event.by, "whoever has the task, ")
+    reason = check_text(event.reason, "/reason")
+    found = _recipient(run, task, event.to)
+    _hand_over(run, task, found.person, kind="reassigned", via="reassignment", actor=event.by.name, why=reason)
+
+
+def delegate(run: Run, event: Delegate) -> None:
+    """Let somebody else decide; the delegator keeps the right to decide where `keep` says so."""
+    task = open_task(run, event.task_id)
+    if task.assignee != event.by.person:
+        raise NotPermitted("Only whoever has the task can delegate it.")
+    reason = check_text(event.reason, "/reason")
+    found = _recipient(run, task, event.to)
+    if not event.keep:
+        via = f"delegation:{event.by.person}"
+        _hand_over(run, task, found.person, kind="delegated", via=via, actor=event.by.name, why=reason)
+        return
+    if found.person in task.delegates:
+        raise Refused(f"user:{found.person} may decide the task already.")
+    changed = run.change(
+        task,
+        delegates=(*task.delegates, found.person),
+        held_by=(*task.held_by, found.person),
+    )
+    run.record(
+        "delegated",
+        actor=event.by.name,
+        task=task,
+        why=reason,
+        keep=True,
+        before={"delegates": [f"user:{d}" for d in task.delegates]},
+        after={"delegates": [f"user:{d}" for d in changed.delegates]},
+    )
+    run.tell("delegated", found.person, task=task, by=event.by.name, due_at=task.due_at)
+
+
+def claim(run: Run, event: Claim) -> None:
+    """Take a task out of its queue."""
+    task = open_task(run, event.task_id)
+    person = event.by.person
+    if task.assignee is not None:
+        raise Refused(f"The task is user:{task.assignee}'s already; ask them to release it.")
+    require_not_own(run, person)
+    if person not in task.candidates:
+        raise NotPermitted("The task waits in a queue that is not yours.")
+    require_seat(run, task, person)
+    run.change(task, assignee=person, via="claim", held_by=(*task.held_by, person))
+    run.record("claimed", actor=event.by.name, task=task, before={"assignee": None}, after={"assignee": event.by.name})
+
+
+def release(run: Run, event: Release) -> None:
+    """Put a claimed task back into its queue."""
+    task = open_task(run, event.task_id)
+    if not task.candidates or task.assignee is None:
+        raise Refused("Only a task that was claimed from a queue can be released; reassign this one.")
+    if task.assignee != event.by.person and not may_operate(run, event.by):
+        raise NotPermitted("Only whoever claimed the task, the process owner or an admin can release it.")
+    _put_back(run, task, actor=event.by.name, why=None)
+
+
+def move_on_from_leavers(run: Run) -> None:
+    """Move the tasks of people who have left: to a delegate, their manager, the escalation's next, or the owner."""
+    directory = run.state.directory
+    for task in run.open_tasks():
+        staying = _without_leavers(run, task, directory)
+        if staying.assignee is not None:
+            if directory.get(staying.assignee) is None:
+                if staying.candidates:
+                    _put_back(run, staying, actor=SYSTEM, why=f"user:{task.assignee} has left")
+                else:
+                    _succeed(run, staying, why=f"user:{task.assignee} has left")
+        elif task.candidates and not staying.candidates:
+            _succeed(run, staying, why="everybody in the task's queue has left")
+
+
+def _without_leavers(run: Run, task: Task, directory: Directory) -> Task:
+    delegates = tuple(d for d in task.delegates if directory.get(d) is not None)
+    candidates = tuple(c for c in task.candidates if directory.get(c) is not None)
+    if delegates == task.delegates and candidates == task.candidates:
+        return task
+    return run.change(task, delegates=delegates, candidates=candidates)
+
+
+def _succeed(run: Run, task: Task, *, why: str) -> None:
+    stage = run.stage_of(task)
+    taken = taken_seats(run, run.stages[task.point], but=task.seat)
+    above = run.directory.managers(task.assignee) if task.assignee else []
+    for person in (*task.delegates, *above, *(p for p, _ in stand_ins(run, stage))):
+        found = eligible(run, person, stage, task.point, via="succession", taken=taken)
+        if found is not None and found.person != task.assignee:
+            _hand_over(run, task, found.person, kind="reassigned", via="succession", actor=SYSTEM, why=why)
+            return
+    run.change(task, assignee=None, delegates=(), via="vacant")
+    before = {"assignee": f"user:{task.assignee}"} if task.assignee else None
+    run.record("approver_missing", task=task, why=f"{why} and nobody may take the task", before=before)
+    run.tell("approver_missing", *owners(run), task=task, why=why)
+
+
+def _put_back(run: Run, task: Task, *, actor: str, why: str | None) -> None:
+    before = {"assignee": f"user:{task.assignee}"}
+    changed = run.change(task, assignee=None, delegates=(), via="queue")
+    run.record("released", actor=actor, task=task, why=why, before=before, after={"assignee": None})
+    run.tell("task_opened", *(c for c in changed.candidates if c != task.assignee), task=task, due_at=task.due_at)
+
+
+def _hand_over(run: Run, task: Task, to: str, *, kind: str, via: str, actor: str, why: str | None) -> None:
+    run.change(task, assignee=to, delegates=(), via=via, held_by=(*task.held_by, to))
+    run.record(
+        kind,
+        actor=actor,
+        task=task,
+        why=why,
+        before={"assignee": f"user:{task.assignee}" if task.assignee else None},
+        after={"assignee": f"user:{to}"},
+    )
+    run.tell(kind, to, task=task, by=actor, due_at=task.due_at)
+    run.tell("task_taken_over", *(p for p in (task.assignee, *task.delegates) if p != to), task=task, by=actor)
+
+
+def _recipient(run: Run, task: Task, to: str) -> Assignment:
+    person = person_id(to)
+    if run.directory.get(person) is None:
+        raise InputInvalid(
+            f"There is no person {person!r}.",
+            problems=(Problem(pointer="/to", message=f"there is no active person {person!r}; give the id of one"),),
+        )
+    if person == task.assignee:
+        raise Refused(f"user:{person} has the task already.")
+    taken = taken_seats(run, run.stages[task.point], but=task.seat)
+    found = eligible(run, person, run.stage_of(task), task.point, via="reassignment", taken=taken)
+    if found is None or found.person != person:
+        raise NotPermitted(
+            f"user:{person} may not have this task: away, the requester, in another seat of the stage, "
+            "or barred by separation of duties."
+        )
+    return found

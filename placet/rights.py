@@ -1,0 +1,105 @@
+"""Rights: what has to hold before an event may touch a request, and the refusals where it does not."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from placet.errors import AlreadyDecided, Ended, NotPermitted, Refused, UnknownTask
+from placet.events import Actor
+from placet.policy import decided_elsewhere, operates, taken_seats
+from placet.run import Run
+from placet.state import Task
+
+
+def require_running(run: Run) -> None:
+    """Raise Ended where the request has ended."""
+    if run.state.status != "pending":
+        raise Ended(f"The request has ended: {run.state.outcome or run.state.status}.")
+
+
+def require_not_returned(run: Run) -> None:
+    """Raise Refused while the request is with its requester."""
+    if run.returned:
+        raise Refused("The request is with its requester for changes; wait until it is resubmitted.")
+
+
+def require_operator(run: Run, by: Actor, what: str) -> None:
+    """Raise NotPermitted for whoever is neither the process owner nor an admin."""
+    if not may_operate(run, by):
+        raise NotPermitted(f"Only {what}the process owner or an admin can do this.")
+
+
+def may_operate(run: Run, by: Actor) -> bool:
+    """Whether this is the process owner or an admin."""
+    return by.admin or operates(run, by.person)
+
+
+def open_task(run: Run, task_id: str) -> Task:
+    """Return an open task; raises UnknownTask, Ended, or AlreadyDecided with the decision that stands."""
+    task = run.tasks.get(task_id)
+    if task is None:
+        raise UnknownTask(f"The request has no task {task_id!r}.")
+    if task.status == "open":
+        return task
+    if task.status == "cancelled":
+        raise Ended(f"The request has ended: {run.state.outcome or run.state.status}.")
+    decided = task if task.status == "decided" else _last_vote(run, task)
+    if task.status == "decided":
+        message = f"The task has been decided: {task.decision} by user:{task.decided_by}."
+    else:
+        message = f"The task is closed: {_RESULTS.get(task.result or '', 'its stage has been settled without it')}."
+    raise AlreadyDecided(
+        message,
+        standing={
+            "task_id": task.id,
+            "status": task.status,
+            "decision": decided.decision if decided else None,
+            "decided_by": f"user:{decided.decided_by}" if decided else None,
+            "decided_at": decided.decided_at.isoformat() if decided and decided.decided_at else None,
+            "result": task.result,
+            "outcome": run.state.outcome,
+        },
+    )
+
+
+def require_decider(run: Run, task: Task, by: Actor) -> None:
+    """Raise NotPermitted for whoever may not decide this task."""
+    person = by.person
+    require_not_own(run, person)
+    if person != task.assignee and person not in task.delegates:
+        if task.assignee is None and person in task.candidates:
+            raise NotPermitted("The task waits in a queue; claim it first.")
+        raise NotPermitted("This task is not yours to decide.")
+    require_seat(run, task, person)
+
+
+def require_not_own(run: Run, person: str) -> None:
+    """Raise NotPermitted for the requester."""
+    if person == run.state.requester:
+        raise NotPermitted("Nobody decides their own request.")
+
+
+def require_seat(run: Run, task: Task, person: str) -> None:
+    """Raise NotPermitted for whoever fills another seat of the stage, or is barred by an earlier stage."""
+    if person in taken_seats(run, run.stages[task.point], but=task.seat):
+        raise NotPermitted("You fill another seat of this stage already; one person fills at most one.")
+    if run.stage_of(task).repeat == "forbid" and decided_elsewhere(run, person, task.point):
+        raise NotPermitted("You have decided another stage of this request, and this process forbids both.")
+
+
+_RESULTS = {
+    "changes_requested": "changes were requested, and the stage opens again when the request is resubmitted",
+    "approved": "its stage has been approved without it",
+    "rejected": "its stage has been rejected without it",
+    "expired": "its stage has expired",
+}
+
+
+def _last_vote(run: Run, task: Task) -> Task | None:
+    """Return the task whose decision settled the stage of a task that was closed unanswered, if one did."""
+    votes = [t for t in run.tasks.values() if t.point == task.point and t.round == task.round and t.status == "decided"]
+    return max(votes, key=_decided_at) if votes else None
+
+
+def _decided_at(task: Task) -> datetime:
+    return task.decided_at or task.opened_at
