@@ -30,7 +30,7 @@ class Story:
     def open(self, *people: str, requester: str = "rita") -> Story:
         """Begin, with one open task for each of these people."""
         begun = replace(self, head=genesis(self.request_id))
-        begun = begun._add("started", actor=f"user:{requester}", title="Grüße 😀")
+        begun = begun._add("started", actor=f"user:{requester}", requester=f"user:{requester}", title="Grüße 😀")
         for person in people:
             begun = begun.ask(person)
         return replace(begun, first=1)
@@ -74,7 +74,9 @@ class Story:
             decided_at=later.at,
         )
         tasks = (*self.tasks[: number - 1], task, *self.tasks[number:])
-        story = replace(later, tasks=tasks)._add("decided", actor=f"user:{task.assignee}", task=task, decision=decision)
+        story = replace(later, tasks=tasks)._add(
+            "decided", actor=f"user:{task.assignee}", task=task, decision=decision, after=decision
+        )
         if not end:
             return story
         outcome = "approved" if decision == "approve" else "rejected"
@@ -93,7 +95,7 @@ class Story:
             template="Expense approval",
             version="1.0.0",
             owner="user:olivia",
-            title="Taxi",
+            title="Grüße 😀",
             requester="rita",
             input={"amount": "12.50", "note": "Grüße"},
             status="completed" if self.outcome else "pending",

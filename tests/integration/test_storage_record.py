@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
 from sqlalchemy import select
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, col
 
 from activities.messages import Recording
-from storage import record, requests
+from placet.errors import Conflict
+from storage import outbox, record, requests
 from storage.database import Database
-from storage.tables import ApprovalTask, AuditEntry, AuditSuperseded, Outbox, Participant
+from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Outbox, Participant
+from storage.verify import verify_rows
 from tests.integration.recordings import NOW, Story
+
+STORED = (ApprovalRequest, AuditEntry, AuditSuperseded, ApprovalTask, Participant, Outbox)
 
 
 async def _write(database: Database, *recordings: Recording) -> None:
@@ -18,35 +27,169 @@ async def _write(database: Database, *recordings: Recording) -> None:
             await record.write(session, one, NOW)
 
 
-async def _rows(database: Database, model: type[SQLModel]) -> list[dict[str, object]]:
+async def _rows(database: Database, model: type[SQLModel]) -> list[dict[str, Any]]:
     async with database.session() as session:
         found = [row.model_dump() for row in await session.scalars(select(model))]
-    return sorted(found, key=repr)
+    return sorted(found, key=lambda row: (row.get("seq", 0), repr(row)))
 
 
-async def _everything(database: Database) -> dict[str, list[dict[str, object]]]:
-    models = (AuditEntry, AuditSuperseded, ApprovalTask, Participant, Outbox)
-    rows = {model.__name__: await _rows(database, model) for model in models}
+async def _everything(database: Database) -> dict[str, list[dict[str, Any]]]:
+    return {model.__name__: await _rows(database, model) for model in STORED}
+
+
+async def _verify(database: Database, request_id: str = "r1") -> bool:
     async with database.session() as session:
-        page = await requests.page(session, limit=100)
-    return rows | {"requests": [stored.request.model_dump() for stored in page.items]}
+        return (await verify_rows(session, request_id))["ok"]
 
 
 async def test_a_request_reads_as_it_was_recorded(database: Database) -> None:
-    opened, decided = Story(request_id="r1").open("bob"), Story(request_id="r1").open("bob").decide()
+    opened = Story(request_id="r1").open("bob")
+    decided = opened.decide()
     await _write(database, opened.recording(), decided.recording())
 
     async with database.session() as session:
         stored = await requests.get(session, "r1")
         timeline = await requests.timeline(session, "r1")
-    assert (stored.request.status, stored.request.outcome, stored.request.seq) == ("completed", "approved", 4)
-    assert stored.request.head == decided.recording().head
+    request = stored.request
+    assert (request.status, request.outcome, request.seq, request.head) == ("completed", "approved", 4, decided.head)
+    assert (request.owner, request.input) == ("olivia", {"amount": "12.50", "note": "Grüße"})
     assert [(t.id, t.assignee, t.status, t.decision) for t in stored.tasks] == [("r1.1", "bob", "decided", "approve")]
-    assert [(h.seq, h.kind) for h in timeline] == [
-        (1, "started"),
-        (2, "task_opened"),
-        (3, "decided"),
-        (4, "completed"),
-    ]
+    assert [(h.seq, h.kind) for h in timeline] == [(1, "started"), (2, "task_opened"), (3, "decided"), (4, "completed")]
     assert timeline[0].at == NOW
-    assert timeline[0].detail == {"title": "Grüße 😀"}
+    assert timeline[0].detail == {"requester": "user:rita", "title": "Grüße 😀"}
+    assert await _verify(database)
+
+
+async def test_the_same_recording_again_changes_nothing(database: Database) -> None:
+    story = Story(request_id="r1").open("bob")
+    await _write(database, story.recording())
+    before = await _everything(database)
+    await _write(database, story.recording())
+    assert await _everything(database) == before
+
+
+async def test_an_older_recording_again_does_not_take_the_request_back(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob", "carol")
+    one = opened.decide(1, end=False)
+    two = one.decide(2)
+    await _write(database, opened.recording(), one.recording(), two.recording())
+    before = await _everything(database)
+    await _write(database, one.recording(), opened.recording())
+    assert await _everything(database) == before
+
+
+async def test_history_wins_over_rows_that_it_never_held(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob", "carol")
+    lost = opened.decide(1, "reject")  # an update whose workflow task was lost after the commit
+    also_lost = lost.comment("too bad")
+    held = opened.moved(timedelta(seconds=30)).decide(2, "approve", end=False)
+    await _write(database, opened.recording(), lost.recording(), also_lost.recording(), held.recording())
+
+    everything = await _everything(database)
+    assert [row["hash"] for row in everything["AuditEntry"]] == [e.hash for e in held.entries]
+    superseded = everything["AuditSuperseded"]
+    assert [row["hash"] for row in superseded] == [e.hash for e in also_lost.entries[opened.seq :]]
+    async with database.session() as session:
+        stored = await requests.get(session, "r1")
+    assert (stored.request.status, stored.request.head) == ("pending", held.head)
+    assert [(t.status, t.decision) for t in stored.tasks] == [("open", None), ("decided", "approve")]
+    # The requester is not told of a rejection that never was.
+    assert {row["event"] for row in everything["Outbox"]} == {"task_opened"}
+    assert await _verify(database)
+    # What history wins once, it keeps: the retry of its recording is a repeat.
+    await _write(database, held.recording())
+    assert await _everything(database) == everything
+
+
+async def test_tasks_and_people_that_never_were_are_gone(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob")
+    lost, held = opened.ask("mallory"), opened.comment("hello")
+    await _write(database, opened.recording(), lost.recording(), held.recording())
+    assert [row["id"] for row in await _rows(database, ApprovalTask)] == ["r1.1"]
+    assert [row["person"] for row in await _rows(database, Participant)] == ["bob"]
+
+
+async def test_history_wins_from_the_first_entry_that_differs(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob")
+    reminded = opened.remind()
+    lost = reminded.comment("lost")
+    both = replace(reminded.comment("held"), first=reminded.first)  # one recording: the reminder again, then the rest
+    await _write(database, opened.recording(), lost_first := reminded.recording(), lost.recording(), both.recording())
+    everything = await _everything(database)
+    assert [row["seq"] for row in everything["AuditSuperseded"]] == [lost.seq]
+    assert sum(row["event"] == "reminded" for row in everything["Outbox"]) == len(lost_first.notices) == 1
+    assert await _verify(database)
+
+
+async def test_notices_that_left_keep_their_rows_and_the_true_ones_are_sent_too(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob", "carol")
+    lost = opened.decide(1, "reject")
+    held = opened.moved(timedelta(seconds=30)).decide(2, "approve")
+    await _write(database, opened.recording(), lost.recording())
+    async with database.begin() as session:
+        await outbox.confirm(session, outbox.Confirmation(request_id="r1", seq=lost.seq, head=lost.head))
+        for due in await outbox.take(session, now=NOW, lease=timedelta(minutes=1), limit=10):
+            await outbox.sent(session, due, detail={}, now=NOW)
+    await _write(database, held.recording())
+    told = {(row["hash"], row["status"]) for row in await _rows(database, Outbox) if row["event"] == "completed"}
+    assert told == {(lost.head, "sent"), (held.head, "held")}
+
+
+async def test_a_recording_beyond_what_is_stored_is_refused_until_the_rest_is_there(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob")
+    reminded = opened.remind()
+    with pytest.raises(Conflict, match="Entries 1 to 2 of r1 are missing"):
+        await _write(database, reminded.recording())
+    await _write(database, opened.recording(), reminded.recording())
+    assert await _verify(database)
+
+
+async def test_a_worker_that_was_given_up_cannot_overwrite_what_came_after_it(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob")
+    given_up, held = opened.comment("old"), opened.moved(timedelta(seconds=10)).comment("new")
+    await _write(database, opened.recording(), held.recording())
+    before = await _everything(database)
+    with pytest.raises(Conflict, match="attempt that was given up"):
+        await _write(database, given_up.recording())
+    assert await _everything(database) == before
+
+
+async def test_clocks_of_the_engine_that_differ_a_little_do_not_stop_history(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob")
+    lost, held = opened.moved(timedelta(seconds=1)).comment("lost"), opened.comment("held")
+    await _write(database, opened.recording(), lost.recording(), held.recording())
+    assert [row["hash"] for row in await _rows(database, AuditEntry)] == [e.hash for e in held.entries]
+
+
+async def test_a_recording_that_contradicts_itself_is_refused(database: Database) -> None:
+    story = Story(request_id="r1").open("bob")
+    for wrong in (story.recording(head="0" * 64), story.recording(seq=9), story.recording(entries=())):
+        with pytest.raises(Conflict, match="does not end with entry"):
+            await _write(database, wrong)
+    assert await _rows(database, AuditEntry) == []
+
+
+async def test_what_asks_to_decide_is_dropped_with_the_decision_and_news_are_not(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob", "carol")
+    reminded = opened.remind(1)
+    decided = reminded.decide(1, end=False)
+    await _write(database, opened.recording(), reminded.recording(), decided.recording())
+    rows = {(row["event"], row["person"]): row["status"] for row in await _rows(database, Outbox)}
+    assert rows == {("task_opened", "bob"): "dropped", ("task_opened", "carol"): "held", ("reminded", "bob"): "dropped"}
+
+
+async def test_a_failed_write_leaves_nothing(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob")
+    twice = opened.recording(notices=opened.notices * 2)  # the second breaks the key of the outbox
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        await _write(database, twice)
+    assert all(rows == [] for rows in (await _everything(database)).values())
+
+
+async def test_writing_many_leaves_out_only_those_that_do_not_fit(database: Database) -> None:
+    good, bad = Story(request_id="a").open("bob"), Story(request_id="b").open("bob").remind()
+    async with database.connection() as connection:
+        outcomes = await connection.run_sync(record.write_all, [bad.recording(), good.recording()], NOW)
+    assert [type(o) for o in outcomes] == [Conflict, type(None)]
+    async with database.session() as session:
+        assert list(await session.scalars(select(col(ApprovalRequest.id)))) == ["a"]

@@ -1,0 +1,345 @@
+"""The queue of what is to be told: planned from the outbox, taken under a lease, finished with a delivery entry."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import rfc8785
+from sqlalchemy import Connection, Table, case, delete, exists, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlmodel import col
+
+from placet.audit import genesis, link
+from placet.errors import NotFound
+from storage.notification_tables import NotificationMessage
+from storage.tables import AuditEntry, Delivery, Outbox
+
+# A planned notice is looked at again so long after, should its messages have been lost.
+PLAN_AGAIN_AFTER = timedelta(days=14)
+
+_MESSAGE: Table = NotificationMessage.__table__  # type: ignore[attr-defined]  # SQLModel adds it with table=True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """One channel that a notice goes over, and not before when."""
+
+    channel: str
+    not_before: datetime
+    digest: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """How one attempt ended: `sent`, `failed` for good, `dropped`, or `pending` again at `again_at`."""
+
+    key: str
+    channel: str
+    lease: str
+    status: str
+    again_at: datetime | None = None
+    error: str | None = None
+    detail: dict[str, Any] = field(default_factory=dict)  # of the delivery entry
+    entry: bool = True  # whether sent and failed are entered into the request's deliveries
+
+
+async def held(session: AsyncSession, before: datetime, *, limit: int) -> list[str]:
+    """List requests with notices that have waited for history's confirmation since before a moment, oldest first."""
+    query = (
+        select(col(Outbox.request_id))
+        .where(col(Outbox.status) == "held", col(Outbox.next_attempt_at) <= before)
+        .group_by(col(Outbox.request_id))
+        .order_by(func.min(col(Outbox.next_attempt_at)))
+        .limit(limit)
+    )
+    return list(await session.scalars(query))
+
+
+async def confirm(connection: AsyncConnection, request_id: str, seq: int, head: str, now: datetime) -> int:
+    """Let the notices go that history holds: up to entry `seq`, whose hash history says is `head`.
+
+    Where the store has another entry there, or none yet, it is about to be rewritten and nothing is let go: a hash
+    stands for its whole chain, so rows below an equal one are those of history. Returns how many were let go.
+    """
+    stored = await connection.scalar(
+        select(col(AuditEntry.hash)).where(col(AuditEntry.request_id) == request_id, col(AuditEntry.seq) == seq)
+    )
+    if stored != head:
+        return 0
+    same = exists().where(
+        col(AuditEntry.request_id) == col(Outbox.request_id),
+        col(AuditEntry.seq) == col(Outbox.seq),
+        col(AuditEntry.hash) == col(Outbox.hash),
+    )
+    let_go = (
+        update(Outbox)
+        .where(col(Outbox.request_id) == request_id, col(Outbox.status) == "held", col(Outbox.seq) <= seq, same)
+        .values(status="ready", next_attempt_at=now)
+    )
+    return int((await connection.execute(let_go)).rowcount)
+
+
+async def plannable(session: AsyncSession, now: datetime, *, limit: int) -> list[Outbox]:
+    """List notices that may go and have not been given to channels yet, oldest first."""
+    query = (
+        select(Outbox)
+        .where(col(Outbox.status) == "ready", col(Outbox.next_attempt_at) <= now)
+        .order_by(col(Outbox.next_attempt_at))
+        .limit(limit)
+    )
+    return list(await session.scalars(query))
+
+
+async def plan(connection: AsyncConnection, plans: Iterable[tuple[Outbox, Sequence[Leaf]]], now: datetime) -> None:
+    """Give notices to channels; one without a channel is dropped. Doing it twice is doing it once."""
+    for row, leaves in plans:
+        mine = (col(Outbox.key) == row.key, col(Outbox.hash) == row.hash, col(Outbox.status) == "ready")
+        changes: dict[str, Any] = {"next_attempt_at": now + PLAN_AGAIN_AFTER} if leaves else {"status": "dropped"}
+        changed = await connection.execute(update(Outbox).where(*mine).values(**changes))
+        if changed.rowcount != 1:
+            continue  # it was superseded or dropped meanwhile
+        for leaf in leaves:
+            fresh = {
+                "request_id": row.request_id,
+                "seq": row.seq,
+                "hash": row.hash,
+                "event": row.event,
+                "person": row.person,
+                "digest": leaf.digest,
+                "status": "pending",
+                "attempts": 0,
+                "created_at": max(now, leaf.not_before),
+                "next_attempt_at": leaf.not_before,
+                "lease": None,
+                "last_error": None,
+                "finished_at": None,
+            }
+            await connection.execute(put(connection.dialect.name, row.key, leaf.channel, fresh))
+
+
+def put(dialect: str, key: str, channel: str, fresh: dict[str, Any]) -> Any:
+    """Build the statement that queues a message; one of the same key for an entry that history lost makes way."""
+    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = make(_MESSAGE).values(key=key, channel=channel, **fresh)
+    return statement.on_conflict_do_update(
+        index_elements=["key", "channel"], set_=fresh, where=_MESSAGE.c.hash != fresh["hash"]
+    )
+
+
+async def due(session: AsyncSession, channel: str, now: datetime) -> bool:
+    """Say whether a channel has something to send now, without writing anything."""
+    return bool(await session.scalar(select(exists().where(*_due(channel, now)))))
+
+
+async def take(
+    connection: AsyncConnection, channel: str, now: datetime, *, limit: int, lease: timedelta
+) -> list[NotificationMessage]:
+    """Take messages of a channel for so long; nobody else gets them before. Digests are taken whole (`take_digest`)."""
+    chosen = (
+        select(_MESSAGE.c.key)
+        .where(*_due(channel, now), _MESSAGE.c.digest.is_(False))
+        .order_by(_MESSAGE.c.next_attempt_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return await _lease(connection, (_MESSAGE.c.channel == channel, _MESSAGE.c.key.in_(chosen)), now, lease)
+
+
+async def take_digest(
+    connection: AsyncConnection, channel: str, now: datetime, *, lease: timedelta
+) -> list[NotificationMessage]:
+    """Take all that is due for the digest of one person; empty where nobody's digest is due."""
+    where = (*_due(channel, now), _MESSAGE.c.digest.is_(True))
+    first = select(_MESSAGE.c.person).where(*where).order_by(_MESSAGE.c.next_attempt_at).limit(1)
+    person = await connection.scalar(first)
+    if person is None:
+        return []
+    return await _lease(connection, (*where, _MESSAGE.c.person == person), now, lease)
+
+
+def finish_all(connection: Connection, items: Sequence[Finish], now: datetime) -> list[Exception | None]:
+    """Write how attempts ended, with delivery entries; for `storage.group`. What was taken by others is left alone."""
+    for item in items:
+        _finish(connection, item, now)
+    return [None] * len(items)
+
+
+async def expire(
+    connection: AsyncConnection, channel: str, now: datetime, *, older_than: datetime, limit: int
+) -> list[NotificationMessage]:
+    """Take messages that have been tried since before a moment, due or not, so that they can be given up."""
+    chosen = (
+        select(_MESSAGE.c.key)
+        .where(
+            _MESSAGE.c.channel == channel,
+            _MESSAGE.c.status == "pending",
+            _MESSAGE.c.created_at <= older_than,
+            (_MESSAGE.c.lease.is_(None)) | (_MESSAGE.c.next_attempt_at <= now),
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return await _lease(
+        connection, (_MESSAGE.c.channel == channel, _MESSAGE.c.key.in_(chosen)), now, timedelta(minutes=1)
+    )
+
+
+async def forget(connection: AsyncConnection, message: NotificationMessage) -> None:
+    """Remove a message whose entry history never held."""
+    await connection.execute(
+        delete(_MESSAGE).where(
+            _MESSAGE.c.key == message.key, _MESSAGE.c.channel == message.channel, _MESSAGE.c.lease == message.lease
+        )
+    )
+
+
+async def send_again(connection: AsyncConnection, key: str, now: datetime, *, channel: str | None = None) -> int:
+    """Queue a notice again over the channels that failed, or over one that is named; raises NotFound.
+
+    Returns how many messages were queued; the receiver sees the same message id.
+    """
+    where = [_MESSAGE.c.key == key]
+    where.append(_MESSAGE.c.channel == channel if channel else _MESSAGE.c.status == "failed")
+    changed = await connection.execute(
+        update(_MESSAGE)
+        .where(*where, _MESSAGE.c.status != "pending")
+        .values(
+            status="pending",
+            attempts=0,
+            created_at=now,
+            next_attempt_at=now,
+            lease=None,
+            finished_at=None,
+            digest=False,
+        )
+    )
+    if not changed.rowcount and not await connection.scalar(select(exists().where(_MESSAGE.c.key == key))):
+        raise NotFound(f"No notice {key!r} has been given to a channel yet.")
+    if changed.rowcount:
+        await connection.execute(
+            update(Outbox)
+            .where(col(Outbox.key) == key, col(Outbox.status).in_(("sent", "failed")))
+            .values(status="ready", next_attempt_at=now + PLAN_AGAIN_AFTER)
+        )
+    return int(changed.rowcount)
+
+
+async def messages(session: AsyncSession, request_id: str) -> list[NotificationMessage]:
+    """List what was or is to be sent about a request, in the order of its entries."""
+    query = select(NotificationMessage).where(col(NotificationMessage.request_id) == request_id)
+    ordered = query.order_by(
+        col(NotificationMessage.seq), col(NotificationMessage.key), col(NotificationMessage.channel)
+    )
+    return list(await session.scalars(ordered))
+
+
+async def counts(session: AsyncSession) -> dict[tuple[str, str], int]:
+    """Count messages by (channel, status): what the failure metric is derived from. Webhooks count as one channel."""
+    kind = case((_MESSAGE.c.channel.startswith("webhook:"), "webhook"), else_=_MESSAGE.c.channel)
+    query = select(kind, _MESSAGE.c.status, func.count()).group_by(kind, _MESSAGE.c.status)
+    return {(channel, status): number for channel, status, number in (await session.execute(query)).all()}
+
+
+async def failed_deliveries(session: AsyncSession) -> int:
+    """Count what could not be delivered, ever: it never goes down, also when something is sent again."""
+    query = select(func.count()).select_from(Delivery).where(col(Delivery.kind) == "notification_failed")
+    return int(await session.scalar(query) or 0)
+
+
+def _due(channel: str, now: datetime) -> tuple[Any, ...]:
+    return (_MESSAGE.c.channel == channel, _MESSAGE.c.status == "pending", _MESSAGE.c.next_attempt_at <= now)
+
+
+async def _lease(
+    connection: AsyncConnection, where: tuple[Any, ...], now: datetime, lease: timedelta
+) -> list[NotificationMessage]:
+    taken = (
+        update(_MESSAGE)
+        .where(*where, _MESSAGE.c.status == "pending")
+        .values(lease=uuid.uuid4().hex, next_attempt_at=now + lease, attempts=_MESSAGE.c.attempts + 1)
+        .returning(*_MESSAGE.c)
+    )
+    rows = (await connection.execute(taken)).mappings().all()
+    return sorted((NotificationMessage(**row) for row in rows), key=lambda m: (m.created_at, m.seq, m.key))
+
+
+def _finish(connection: Connection, item: Finish, now: datetime) -> None:
+    changes: dict[str, Any] = {"status": item.status, "lease": None, "last_error": item.error}
+    if item.status == "pending":
+        changes["next_attempt_at"] = item.again_at or now
+    else:
+        changes["finished_at"] = now
+    mine = (_MESSAGE.c.key == item.key, _MESSAGE.c.channel == item.channel, _MESSAGE.c.lease == item.lease)
+    statement = update(_MESSAGE).where(*mine).values(**changes).returning(*_MESSAGE.c)
+    row = connection.execute(statement).mappings().one_or_none()
+    if row is None or item.status == "pending":
+        return
+    if item.entry and item.status in {"sent", "failed"}:
+        kind = "notified" if item.status == "sent" else "notification_failed"
+        enter(connection, request_id=row["request_id"], kind=kind, key=item.key, detail=item.detail, now=now)
+    if row["person"] is not None:
+        _close(connection, item.key, row["hash"])
+
+
+def _close(connection: Connection, key: str, entry_hash: str) -> None:
+    """Mark the notice once all its channels are done: sent where one of them carried it."""
+    rows = connection.execute(select(_MESSAGE.c.status, _MESSAGE.c.attempts).where(_MESSAGE.c.key == key)).all()
+    states = {row.status for row in rows}
+    if "pending" in states:
+        return
+    status = next((s for s in ("sent", "failed", "dropped") if s in states), "dropped")
+    connection.execute(
+        update(Outbox)
+        .where(col(Outbox.key) == key, col(Outbox.hash) == entry_hash)
+        .values(status=status, attempts=max(row.attempts for row in rows))
+    )
+
+
+def enter(
+    connection: Connection, *, request_id: str, kind: str, key: str, detail: dict[str, Any], now: datetime
+) -> None:
+    """Append to the deliveries of a request: a chain of their own, which begins at its own genesis."""
+    last = connection.execute(
+        select(col(Delivery.seq), col(Delivery.hash))
+        .where(col(Delivery.request_id) == request_id)
+        .order_by(col(Delivery.seq).desc())
+        .limit(1)
+    ).one_or_none()
+    about = connection.execute(
+        select(col(AuditEntry.stage), col(AuditEntry.task_id))
+        .join(Outbox, (col(Outbox.request_id) == col(AuditEntry.request_id)) & (col(Outbox.seq) == col(AuditEntry.seq)))
+        .where(col(Outbox.key) == key)
+    ).one_or_none()
+    entry = link(
+        last.hash if last else delivery_genesis(request_id),
+        seq=last.seq + 1 if last else 1,
+        at=now,
+        kind=kind,
+        actor="system",
+        stage=about.stage if about else None,
+        task_id=about.task_id if about else None,
+        detail=detail,
+    )
+    connection.execute(
+        insert(Delivery).values(
+            request_id=request_id,
+            seq=entry.seq,
+            at=entry.at,
+            kind=entry.kind,
+            outbox_key=key,
+            stage=entry.stage,
+            task_id=entry.task_id,
+            detail=rfc8785.dumps(entry.detail).decode(),
+            hash=entry.hash,
+        )
+    )
+
+
+def delivery_genesis(request_id: str) -> str:
+    """Return the hash that the first delivery entry of a request follows."""
+    return genesis(f"{request_id}/deliveries")
