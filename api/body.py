@@ -12,20 +12,19 @@ from starlette.requests import Request
 
 from placet.errors import InputInvalid, Problem
 
-MAX_BYTES = 1_048_576
 MAX_DEPTH = 64
 MAX_VALUES = 100_000  # a blueprint of the allowed size has some ten thousand
 _MAX_DIGITS = 400
 
 
-async def read_bytes(request: Request) -> bytes:
-    """Return the body; raises a 413 once it is longer than MAX_BYTES, whatever its headers said."""
+async def read_bytes(request: Request, most: int) -> bytes:
+    """Return the body; raises a 413 once it is longer than `most` bytes, whatever its headers said."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > MAX_BYTES:
-            raise HTTPException(413, f"The body is longer than {MAX_BYTES} bytes; send less.", {"Connection": "close"})
+        if size > most:
+            raise HTTPException(413, f"The body is longer than {most} bytes; send less.", {"Connection": "close"})
         chunks.append(chunk)
     return b"".join(chunks)
 

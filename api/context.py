@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 
 from temporalio.client import Client
 
+from api.plans import Plans
 from storage.database import Database
+from storage.group import GroupCommit
+from storage.outbox import Confirmation, confirm_all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,18 +24,28 @@ class Context:
     ui_url: str
     """The Temporal Web UI's address, without a trailing slash."""
     secret: str = field(repr=False)
-    """Signs decision tokens and cursors; the worker has the same."""
+    """Signs decision tokens; the worker has the same."""
+    max_body_bytes: int = 1_000_000
+    """Bodies that are longer get 413."""
     command_deadline: timedelta = timedelta(seconds=8)
     """How long an update may take before the answer is 503."""
     start_deadline: timedelta = timedelta(seconds=10)
     """How long a new request's opening record may take before the answer is 503."""
-    retry_after: timedelta = timedelta(seconds=2)
-    """What a 503 asks its caller to wait."""
 
     @property
     def namespace(self) -> str:
         """The engine's namespace in which requests run."""
         return self.client.namespace
+
+    @cached_property
+    def plans(self) -> Plans:
+        """The compiled plans of this process."""
+        return Plans()
+
+    @cached_property
+    def confirmations(self) -> GroupCommit[Confirmation]:
+        """Releases notices about what history holds; calls that wait at the same time share a transaction."""
+        return GroupCommit(self.database, confirm_all, key=lambda confirmation: confirmation.request_id)
 
     def ui_link(self, request_id: str) -> str:
         """Return where the Temporal Web UI shows a request."""

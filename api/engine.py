@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
 from temporalio.client import (
+    Client,
     RPCTimeoutOrCancelledError,
     WorkflowExecutionStatus,
     WorkflowFailureError,
@@ -36,6 +37,8 @@ Command = Decide | Reassign | Delegate | Claim | Release | Comment | Extend | Re
 
 # A query answers within milliseconds or there is no worker.
 _QUERY_DEADLINE = timedelta(seconds=3)
+# The server lets a poll wait for a minute, and remembers who polled for five.
+_LONG_POLL = timedelta(seconds=65)
 # The server's word for an update whose workflow ended before its handler did.
 _OVERTAKEN = "AcceptedUpdateCompletedWorkflow"
 
@@ -91,14 +94,14 @@ async def directory_changed(context: Context, request_id: str) -> None:
         return
 
 
-async def head_of(context: Context, request_id: str) -> str | None:
+async def head_of(client: Client, request_id: str) -> str | None:
     """Return the head of the audit chain as history holds it; None once the engine no longer has the request."""
-    handle = context.client.get_workflow_handle(request_id)
+    handle = client.get_workflow_handle(request_id)
     try:
         async with _reaching(_QUERY_DEADLINE):
             described = await handle.describe(rpc_timeout=_QUERY_DEADLINE)
             if described.status is WorkflowExecutionStatus.COMPLETED:
-                ended = context.client.get_workflow_handle_for(ApprovalWorkflow.run, request_id)
+                ended = client.get_workflow_handle_for(ApprovalWorkflow.run, request_id)
                 return (await ended.result(rpc_timeout=_QUERY_DEADLINE)).head
             recorded: Answer = await handle.query(ApprovalWorkflow.recorded, rpc_timeout=_QUERY_DEADLINE)
             return recorded.head
@@ -106,16 +109,24 @@ async def head_of(context: Context, request_id: str) -> str | None:
         return None
 
 
-async def pollers(context: Context) -> int:
-    """Count the workers that ask for workflow tasks now (the server remembers each for five minutes)."""
+async def reach(client: Client) -> None:
+    """Raise Unavailable unless the engine answers, and has the namespace."""
+    question = DescribeNamespaceRequest(namespace=client.namespace)
+    async with _reaching(_QUERY_DEADLINE):
+        await client.workflow_service.describe_namespace(question, timeout=_QUERY_DEADLINE)
+
+
+async def has_worker(client: Client, task_queue: str) -> bool:
+    """Say whether a worker asks for workflow tasks; one that was killed counts until its last long poll would end."""
     question = DescribeTaskQueueRequest(
-        namespace=context.namespace,
-        task_queue=TaskQueue(name=context.task_queue),
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=task_queue),
         task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
     )
     async with _reaching(_QUERY_DEADLINE):
-        found = await context.client.workflow_service.describe_task_queue(question, timeout=_QUERY_DEADLINE)
-    return len(found.pollers)
+        found = await client.workflow_service.describe_task_queue(question, timeout=_QUERY_DEADLINE)
+    since = datetime.now(UTC) - _LONG_POLL
+    return any(poller.last_access_time.ToDatetime(UTC) > since for poller in found.pollers)
 
 
 @asynccontextmanager

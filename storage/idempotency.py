@@ -35,6 +35,11 @@ async def complete(
     await session.execute(call.values(status_code=status_code, answer=answer))
 
 
+async def release(session: AsyncSession, *, principal: str, key: str) -> None:
+    """Free a key whose call was refused before anything happened; an answered one stays."""
+    await session.execute(delete(IdempotentCall).where(*_is(principal, key), col(IdempotentCall.status_code).is_(None)))
+
+
 async def forget(session: AsyncSession, *, before: datetime) -> int:
     """Delete the calls that were made before a moment, and return how many they were."""
     gone = await session.execute(

@@ -1,0 +1,72 @@
+"""Carry out what people do to a request: offer it to the engine, and answer with what is then on record."""
+
+from __future__ import annotations
+
+from api import engine
+from api.context import Context
+from api.engine import Command, Gone
+from api.identity import Principal
+from api.seeing import seen_request, seen_task
+from placet.audit import moment
+from placet.errors import AlreadyDecided, Ended, PlacetError
+from storage import requests
+from storage.outbox import Confirmation
+from storage.requests import Stored
+from storage.tables import ApprovalTask
+
+
+async def act_on_task(context: Context, principal: Principal, task_id: str, event: Command, *, key: str) -> Stored:
+    """Offer an event about one task; raises NotFound, NotPermitted, the core's refusal, or Unavailable."""
+    async with context.database.session() as session:
+        task = await seen_task(session, principal, task_id)
+    return await _offer(context, task.request_id, event, key=key, task_id=task_id)
+
+
+async def act_on_request(
+    context: Context, principal: Principal, request_id: str, event: Command, *, key: str, task_id: str | None = None
+) -> Stored:
+    """Offer an event about a request; raises NotFound, NotPermitted, the core's refusal, or Unavailable."""
+    async with context.database.session() as session:
+        await seen_request(session, principal, request_id)
+    return await _offer(context, request_id, event, key=key, task_id=task_id)
+
+
+async def _offer(context: Context, request_id: str, event: Command, *, key: str, task_id: str | None) -> Stored:
+    try:
+        answer = await engine.command(context, request_id, event, key=key)
+    except Gone:
+        async with context.database.session() as session:
+            stored = await requests.get(session, request_id)
+        raise what_stands(stored, task_id) from None
+    # History holds the entries now, so their notices may leave.
+    await context.confirmations.submit(Confirmation(request_id=request_id, seq=answer.seq, head=answer.head))
+    async with context.database.session() as session:
+        return await requests.get(session, request_id)
+
+
+def what_stands(stored: Stored, task_id: str | None) -> PlacetError:
+    """Return why nothing can be done to a request that the engine no longer runs."""
+    task = next((t for t in stored.tasks if t.id == task_id), None)
+    if task is not None and task.status in {"decided", "superseded"}:
+        return AlreadyDecided(_said(task), standing=_standing(task, stored))
+    if stored.request.status == "pending":
+        return Ended("The engine no longer runs this request: it was terminated there, or its history is gone.")
+    return Ended(f"The request has ended: {stored.request.outcome or stored.request.status}.")
+
+
+def _said(task: ApprovalTask) -> str:
+    if task.status == "decided":
+        by = f"user:{task.decided_by}" if task.decided_by else "system"
+        return f"The task has been decided: {task.decision} by {by}."
+    return "The task is closed: its stage has been settled without it."
+
+
+def _standing(task: ApprovalTask, stored: Stored) -> dict[str, str | None]:
+    return {
+        "task_id": task.id,
+        "status": task.status,
+        "decision": task.decision,
+        "decided_by": f"user:{task.decided_by}" if task.decided_by else None,
+        "decided_at": moment(task.decided_at) if task.decided_at else None,
+        "outcome": stored.request.outcome,
+    }

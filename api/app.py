@@ -1,0 +1,64 @@
+"""The application: every router under /api/v1, its errors as problem details, and its own documentation."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from fastapi import FastAPI
+
+from api import problems
+from api.context import Context
+from api.health import Health
+from api.paths import BASE, EitherSlash
+from api.routes import health, people, requests, tasks, templates
+from api.schemas.common import ProblemDocument
+
+_DESCRIPTION = """\
+Approval processes as durable Temporal workflows. Send `Authorization: Bearer TOKEN` (`placet token PERSON` makes one)
+and, with every call that changes something, an `Idempotency-Key` of your own: a repeat with the same key gets the one
+answer. Errors are problem details (RFC 9457) that name each place that is wrong by JSON Pointer.
+"""
+_ERRORS: dict[int, str] = {
+    401: "No valid token.",
+    403: "Not this person's to do.",
+    404: "There is no such thing.",
+    409: "Decided already, ended, or in conflict with what is there.",
+    422: "Wrong shape or content; `errors` names each place.",
+    503: "The outcome is unknown; repeat with the same Idempotency-Key after `Retry-After` seconds.",
+}
+
+
+def create_app(context: Context) -> FastAPI:
+    """Return the API for this context."""
+    app = _application()
+    app.state.context = context
+    app.state.health = Health(context)
+    return app
+
+
+def describe() -> dict[str, Any]:
+    """Return the OpenAPI document, which needs nothing to run."""
+    return _application().openapi()
+
+
+def _application() -> FastAPI:
+    app = FastAPI(
+        title="Placet",
+        version="1.0.0",
+        description=_DESCRIPTION,
+        openapi_url=f"{BASE}/openapi.json",
+        docs_url=f"{BASE}/docs",
+        redoc_url=None,
+        redirect_slashes=False,
+        strict_content_type=False,
+    )
+    problems.install(app)
+    app.add_middleware(cast(Any, EitherSlash))
+    content = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+    errors = {
+        status: {"model": ProblemDocument, "description": text, "content": content} for status, text in _ERRORS.items()
+    }
+    for part in (templates, requests, tasks, people):
+        app.include_router(part.router, prefix=BASE, responses=cast(Any, errors))
+    app.include_router(health.router, prefix=BASE)
+    return app

@@ -1,0 +1,201 @@
+"""How a call is received: identity first, then the body, then the one answer for its Idempotency-Key.
+
+It is the class of every route that needs a person, so that no route can forget any of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from api.body import check_media_type, read_bytes, read_json
+from api.context import Context
+from api.deps import Call
+from api.identity import Principal
+from api.problems import KeyReused, status_of, validation_problem
+from placet.errors import InputInvalid, NotPermitted, PlacetError, Problem, Unavailable
+from storage import idempotency, refusals, tokens
+from storage.tables import Refusal
+
+_MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
+_LONGEST_KEY = 255
+_LONGEST_REASON = 1000
+
+
+class _ExactRequest(Request):
+    """A request whose body has been read already, exactly."""
+
+    def __init__(self, request: Request, body: bytes, value: Any) -> None:
+        super().__init__(request.scope, request.receive)
+        self._body = body
+        self._value = value
+
+    async def json(self) -> Any:
+        """Return the parsed body."""
+        return self._value
+
+
+class PersonalRoute(APIRoute):
+    """A route that only an authenticated person can call."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap the route with what every call goes through."""
+        handle = super().get_route_handler()
+
+        async def personal(request: Request) -> Response:
+            context: Context = request.app.state.context
+            principal = await authenticate(context, request.headers.get("authorization"))
+            request.state.principal = principal
+            if request.method not in _MUTATING:
+                return await handle(request)
+            body = await read_bytes(request, context.max_body_bytes)
+            if body.strip():
+                check_media_type(request.headers.get("content-type"))
+            try:
+                value = read_json(body) if body.strip() else None
+                exact = _ExactRequest(request, body.strip(), value)
+                return await _once(context, principal, exact, value, handle)
+            except (PlacetError, RequestValidationError) as error:
+                await _put_on_record(context, principal, request, error)
+                raise
+
+        return personal
+
+
+async def authenticate(context: Context, header: str | None) -> Principal:
+    """Return whose token the Authorization header carries; raises a 401."""
+    scheme, _, text = (header or "").strip().partition(" ")
+    if scheme.lower() != "bearer" or not text.strip():
+        raise _unauthenticated("Send Authorization: Bearer with a token; `placet token PERSON` makes one.", "")
+    async with context.database.session() as session:
+        person = await tokens.principal_of(session, text.strip(), datetime.now(UTC))
+    if person is None:
+        raise _unauthenticated("The token is unknown, expired or revoked, or its person has left.", "invalid_token")
+    return Principal(person=person.id, access=frozenset(person.access))
+
+
+def _unauthenticated(detail: str, error: str) -> HTTPException:
+    challenge = f'Bearer realm="placet", error="{error}"' if error else 'Bearer realm="placet"'
+    return HTTPException(401, detail, {"WWW-Authenticate": challenge})
+
+
+async def _once(
+    context: Context,
+    principal: Principal,
+    request: Request,
+    value: Any,
+    handle: Callable[[Request], Coroutine[Any, Any, Response]],
+) -> Response:
+    """Carry a call out, or answer as before where its key has been answered."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        request.state.call = Call(key=str(uuid.uuid4()), subject=uuid.uuid4().hex)
+        return await handle(request)
+    if not 0 < len(key) <= _LONGEST_KEY or not key.isprintable():
+        message = f"write 1 to {_LONGEST_KEY} printable characters"
+        raise InputInvalid(
+            f"Idempotency-Key: {message}.", problems=(Problem(pointer="/Idempotency-Key", message=message),)
+        )
+    subject = uuid.uuid4().hex
+    fingerprint = _digest(request.method, request.url.path, json.dumps(value, sort_keys=True, default=str))
+    async with context.database.begin() as session:
+        known = await idempotency.reserve(
+            session,
+            principal=principal.person,
+            key=key,
+            fingerprint=fingerprint,
+            subject=subject,
+            now=datetime.now(UTC),
+        )
+    if known.fingerprint != fingerprint:
+        raise KeyReused
+    if known.status_code is not None:
+        return JSONResponse(known.answer, known.status_code, {"Idempotent-Replayed": "true"})
+    request.state.call = Call(key=_digest(principal.person, key), subject=known.subject or "")
+    fresh = known.subject == subject
+    try:
+        response = await handle(request)
+    except (PlacetError, RequestValidationError) as error:
+        # Nothing has happened, so the key is free again for the call as it should have been.
+        if fresh and not isinstance(error, Unavailable):
+            async with context.database.begin() as session:
+                await idempotency.release(session, principal=principal.person, key=key)
+        raise
+    if response.status_code < 300 and not getattr(request.state, "unsettled", False):
+        async with context.database.begin() as session:
+            await idempotency.complete(
+                session,
+                principal=principal.person,
+                key=key,
+                status_code=response.status_code,
+                answer=json.loads(bytes(response.body)),
+            )
+    return response
+
+
+def _digest(*parts: str) -> str:
+    # Lengths keep apart what would otherwise run together.
+    return hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode()).hexdigest()
+
+
+async def _put_on_record(
+    context: Context, principal: Principal, request: Request, error: PlacetError | RequestValidationError
+) -> None:
+    """Write down who was refused what on a request; a refused update leaves no trace in the engine."""
+    if isinstance(error, PlacetError):
+        status, reason = status_of(error), error.message
+    else:
+        status, reason = 422, validation_problem(error)["detail"]
+    task_id = request.path_params.get("task_id")
+    request_id = request.path_params.get("request_id") or request_of(task_id)
+    concerns_request = request_id is not None and status in {403, 409, 422}
+    if not concerns_request and not isinstance(error, NotPermitted):
+        return
+    await record_refusal(
+        context,
+        principal,
+        action=request.scope["route"].name,
+        request_id=request_id,
+        task_id=task_id,
+        status=status,
+        reason=reason,
+    )
+
+
+async def record_refusal(
+    context: Context,
+    principal: Principal,
+    *,
+    action: str,
+    request_id: str | None,
+    task_id: str | None,
+    status: int,
+    reason: str,
+) -> None:
+    """Store one refusal."""
+    refusal = Refusal(
+        at=datetime.now(UTC),
+        principal=principal.person,
+        request_id=request_id and request_id[:200],
+        task_id=task_id and task_id[:200],
+        action=action,
+        status_code=status,
+        reason=reason[:_LONGEST_REASON],
+    )
+    async with context.database.begin() as session:
+        await refusals.add(session, refusal)
+
+
+def request_of(task_id: str | None) -> str | None:
+    """Return the id of the request that a task belongs to, by its own id."""
+    return task_id.rpartition(".")[0] or None if task_id else None

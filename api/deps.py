@@ -1,0 +1,56 @@
+"""What routes ask for: one alias for each thing that a call is given."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.context import Context
+from api.identity import Principal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A mutating call: by what it is known, so that a repeat of it has the same effect.
+
+    `key` is the engine's update id; `subject` is the id of what the call creates, if it creates something.
+    """
+
+    key: str
+    subject: str
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+def _caller(request: Request) -> Principal:
+    principal: Principal = request.state.principal
+    return principal
+
+
+def _call(request: Request) -> Call:
+    call: Call = request.state.call
+    return call
+
+
+async def _reading(context: Annotated[Context, Depends(_context)]) -> AsyncIterator[AsyncSession]:
+    async with context.database.session() as session:
+        yield session
+
+
+Here = Annotated[Context, Depends(_context)]
+"""What the API was started with."""
+Caller = Annotated[Principal, Depends(_caller)]
+"""Who is calling."""
+ThisCall = Annotated[Call, Depends(_call)]
+"""By what a mutating call is known."""
+Reading = Annotated[AsyncSession, Depends(_reading)]
+"""One consistent snapshot of what is stored."""
+Limit = Annotated[int, Query(ge=1, le=500, description="How many items a page has.")]
+Cursor = Annotated[str | None, Query(max_length=2000, description="`next_cursor` of the page before.")]

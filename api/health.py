@@ -1,0 +1,58 @@
+"""Whether this installation is up: the engine, the database, and a worker that takes tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from api import engine
+from api.context import Context
+from placet.errors import PlacetError, Unavailable
+
+# How old an answer may be, in seconds: health is asked often, and by many.
+_FRESH = 2.0
+_DEADLINE = 3.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Health:
+    """Look at every part, at most once in two seconds."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._turn = asyncio.Lock()
+        self._at = float("-inf")
+        self._checks: dict[str, str] = {}
+
+    async def checks(self) -> dict[str, str]:
+        """Return `{part: state}` with the states `ok` and `down`."""
+        async with self._turn:
+            if time.monotonic() - self._at > _FRESH:
+                found = await asyncio.gather(
+                    _check(self._engine), _check(self._context.database.check), _check(self._worker)
+                )
+                self._checks = dict(zip(("engine", "database", "worker"), found, strict=True))
+                self._at = time.monotonic()
+            return self._checks
+
+    async def _engine(self) -> None:
+        await engine.reach(self._context.client)
+
+    async def _worker(self) -> None:
+        if not await engine.has_worker(self._context.client, self._context.task_queue):
+            raise Unavailable(f"no worker asks for tasks on the task queue {self._context.task_queue!r}")
+
+
+async def _check(look: Callable[[], Awaitable[None]]) -> str:
+    try:
+        async with asyncio.timeout(_DEADLINE):
+            await look()
+    except (TimeoutError, PlacetError) as error:
+        # Where and why is for the log: whoever asks needs no token.
+        _log.warning("not_ready", part=look.__qualname__, reason=str(error) or repr(error))
+        return "down"
+    return "ok"

@@ -1,0 +1,172 @@
+"""Requests: start, list, read, and everything that concerns one as a whole."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api import engine
+from api.acting import act_on_request
+from api.calls import PersonalRoute
+from api.context import Context
+from api.deps import Caller, Cursor, Here, Limit, Reading, ThisCall
+from api.identity import Principal
+from api.schemas.common import Listed, PersonRef
+from api.schemas.requests import (
+    NewComment,
+    NewDeadline,
+    NewRequest,
+    Reason,
+    RequestView,
+    Resubmission,
+    TimelineItem,
+    TimelineView,
+    Verified,
+)
+from api.seeing import seen_request, viewer_of
+from api.starting import start_request
+from placet.errors import NotFound
+from placet.events import Comment, Extend, Resubmit, Withdraw
+from placet.variables import normalise_input
+from storage import requests, templates
+from storage.requests import Stored
+from storage.verify import Verdict, verify_rows
+
+router = APIRouter(prefix="/workflow/requests", tags=["requests"], route_class=PersonalRoute)
+
+_SECONDS_AN_HOUR = 3600
+
+
+@router.post("/", status_code=201)
+async def start_a_request(context: Here, caller: Caller, call: ThisCall, body: NewRequest) -> RequestView:
+    """Start a request for approval; answers once its first entry is on record."""
+    return _view(context, await start_request(context, caller, body, request_id=call.subject))
+
+
+@router.get("/")
+async def list_requests(
+    context: Here,
+    session: Reading,
+    caller: Caller,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    status: Literal["pending", "completed", "failed", "cancelled"] | None = None,
+    template: Annotated[str | None, Query(max_length=200)] = None,
+    requester: Annotated[PersonRef | Literal["me"] | None, Query()] = None,
+) -> Listed[RequestView]:
+    """List the requests that the caller may see, newest first."""
+    page = await requests.page(
+        session,
+        limit=limit,
+        cursor=cursor,
+        viewer=viewer_of(caller),
+        status=status,
+        template=template,
+        requester=caller.person if requester == "me" else requester,
+    )
+    return Listed(items=[_view(context, stored) for stored in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/{request_id}/")
+async def read_request(context: Here, session: Reading, caller: Caller, request_id: str) -> RequestView:
+    """Show one request with all of its tasks."""
+    return _view(context, await seen_request(session, caller, request_id))
+
+
+@router.get("/{request_id}/timeline/")
+async def read_timeline(session: Reading, caller: Caller, request_id: str) -> TimelineView:
+    """Show all that happened to a request."""
+    await seen_request(session, caller, request_id)
+    return TimelineView(items=[TimelineItem.of(row) for row in await requests.timeline(session, request_id)])
+
+
+@router.get("/{request_id}/audit/verify/")
+async def verify_chain(context: Here, session: Reading, caller: Caller, request_id: str) -> Verified:
+    """Recompute the audit chain from its rows, and compare its head with the engine's history."""
+    found = await _verdict(session, caller, request_id)
+    engine_head = await engine.head_of(context.client, request_id)
+    return Verified(
+        ok=found["ok"] and engine_head in {None, found["head"]},
+        entries=found["entries"],
+        head=found["head"],
+        engine_head=engine_head,
+        first_bad_seq=found["first_bad_seq"],
+        differs=found["differs"],
+    )
+
+
+@router.post("/{request_id}/withdraw/")
+async def withdraw(
+    context: Here, caller: Caller, call: ThisCall, request_id: str, body: Reason | None = None
+) -> RequestView:
+    """Take a request back; its requester can."""
+    event = Withdraw(by=caller.actor, how="withdrawn", reason=body and body.reason, key=call.key)
+    return _view(context, await act_on_request(context, caller, request_id, event, key=call.key))
+
+
+@router.post("/{request_id}/cancel/")
+async def cancel(
+    context: Here, caller: Caller, call: ThisCall, request_id: str, body: Reason | None = None
+) -> RequestView:
+    """End a request without an outcome of its own; its process owner and admins can."""
+    event = Withdraw(by=caller.actor, how="cancelled", reason=body and body.reason, key=call.key)
+    return _view(context, await act_on_request(context, caller, request_id, event, key=call.key))
+
+
+@router.post("/{request_id}/comments/")
+async def comment(context: Here, caller: Caller, call: ThisCall, request_id: str, body: NewComment) -> RequestView:
+    """Say something about a request, on record."""
+    event = Comment(by=caller.actor, text=body.text, key=call.key)
+    return _view(context, await act_on_request(context, caller, request_id, event, key=call.key))
+
+
+@router.post("/{request_id}/extend/")
+async def extend(context: Here, caller: Caller, call: ThisCall, request_id: str, body: NewDeadline) -> RequestView:
+    """Move deadlines; the process owner and admins can."""
+    seconds = body.hours * _SECONDS_AN_HOUR if body.hours is not None else body.seconds
+    event = Extend(
+        by=caller.actor,
+        task_id=body.task_id,
+        seconds=seconds,
+        due_at=body.due_at,
+        reason=body.reason,
+        key=call.key,
+    )
+    return _view(context, await act_on_request(context, caller, request_id, event, key=call.key, task_id=body.task_id))
+
+
+@router.post("/{request_id}/resubmit/")
+async def resubmit(
+    context: Here, caller: Caller, call: ThisCall, request_id: str, body: Resubmission | None = None
+) -> RequestView:
+    """Answer a request for changes: the stage that asked opens again."""
+    given = None
+    body = body or Resubmission()
+    if body.input is not None:
+        async with context.database.session() as session:
+            stored = await seen_request(session, caller, request_id)
+            template = await templates.get(session, stored.request.template_id)
+        plan = await context.plans.of(template, stored.request.started_at)
+        given = normalise_input(plan.variables, body.input)
+    event = Resubmit(by=caller.actor, input=given, comment=body.comment, key=call.key)
+    return _view(context, await act_on_request(context, caller, request_id, event, key=call.key))
+
+
+async def _verdict(session: AsyncSession, caller: Principal, request_id: str) -> Verdict:
+    try:
+        await seen_request(session, caller, request_id)
+    except NotFound:
+        found = await verify_rows(session, request_id)
+        if not found["entries"]:
+            raise
+        return found  # the request's own row is gone, and its entries are not
+    except (ValueError, DBAPIError):
+        pass  # a row that was edited into nonsense: that is what is to be found out
+    return await verify_rows(session, request_id)
+
+
+def _view(context: Context, stored: Stored) -> RequestView:
+    return RequestView.of(stored, context.ui_link(stored.request.id))

@@ -1,0 +1,180 @@
+"""Tasks: the inbox, and what can be done with one task or with many."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+
+from activities.tokens import DecisionTokens
+from api.acting import act_on_task
+from api.body import with_floats
+from api.calls import PersonalRoute, record_refusal, request_of
+from api.context import Context
+from api.deps import Caller, Cursor, Here, Limit, Reading, ThisCall
+from api.engine import Command
+from api.identity import Principal
+from api.problems import problem_of, status_of
+from api.schemas.common import Listed, PersonRef
+from api.schemas.requests import (
+    BulkDecision,
+    BulkItem,
+    BulkResult,
+    BulkResults,
+    DecisionToken,
+    HandOver,
+    NewDecision,
+    NewDelegate,
+    Nothing,
+    RequestView,
+    TaskView,
+)
+from api.seeing import seen_task, viewer_of
+from placet.errors import PlacetError
+from placet.events import Claim, Decide, Delegate, Reassign, Release
+from storage import requests
+
+router = APIRouter(prefix="/workflow/tasks", tags=["tasks"], route_class=PersonalRoute)
+
+# Of one bulk call at a time: the engine's workflow tasks are what takes long, and others wait for them too.
+_AT_ONCE = 8
+
+
+@router.get("/")
+async def list_tasks(
+    session: Reading,
+    caller: Caller,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    assignee: Annotated[Literal["me"] | PersonRef | None, Query(description="`me`, or a person: `user:mia`.")] = None,
+    status: Literal["open", "decided", "superseded", "cancelled"] | None = None,
+    sla_state: Literal["ok", "warning", "breached"] | Literal[""] | None = None,
+    request_id: Annotated[str | None, Query(max_length=200)] = None,
+) -> Listed[TaskView]:
+    """List tasks, newest first; those of an assignee include what they may decide for others or claim."""
+    waits_for = caller.person if assignee == "me" else assignee
+    page = await requests.task_page(
+        session,
+        limit=limit,
+        cursor=cursor,
+        viewer=None if waits_for == caller.person else viewer_of(caller),
+        waits_for=waits_for,
+        status=status,
+        sla_state=sla_state or None,
+        request_id=request_id,
+    )
+    return Listed(items=[TaskView.of(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.post("/decide/")
+async def decide_many(
+    request: Request, context: Here, caller: Caller, call: ThisCall, body: BulkDecision
+) -> BulkResults:
+    """Decide several tasks; each succeeds or fails by itself."""
+    room = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(item: BulkItem) -> BulkResult:
+        # Each task has a key of its own, so that a repeat of the whole call repeats each decision.
+        key = hashlib.sha256(f"{call.key}:{item.task_id}".encode()).hexdigest()
+        async with room:
+            try:
+                view = await _act(context, caller, item.task_id, _decision(caller, item, item.task_id, key), key)
+            except PlacetError as error:
+                await _refused(context, caller, item.task_id, error)
+                return BulkResult(task_id=item.task_id, status=status_of(error), problem=problem_of(error))
+            return BulkResult(task_id=item.task_id, status=200, request=view)
+
+    results = await asyncio.gather(*(one(item) for item in body.each))
+    # What is unknown is not the one answer: a repeat has to find it out.
+    request.state.unsettled = any(result.status >= 500 for result in results)
+    return BulkResults(results=results)
+
+
+@router.get("/{task_id}/")
+async def read_task(session: Reading, caller: Caller, task_id: str) -> TaskView:
+    """Show one task."""
+    return TaskView.of(await seen_task(session, caller, task_id))
+
+
+@router.post("/{task_id}/decide/")
+async def decide(context: Here, caller: Caller, call: ThisCall, task_id: str, body: NewDecision) -> RequestView:
+    """Decide a task; answers with the request as it then is."""
+    return await _act(context, caller, task_id, _decision(caller, body, task_id, call.key), call.key)
+
+
+@router.post("/{task_id}/reassign/")
+async def reassign(context: Here, caller: Caller, call: ThisCall, task_id: str, body: HandOver) -> RequestView:
+    """Give a task to somebody else; whoever has it, the process owner and admins can."""
+    event = Reassign(by=caller.actor, task_id=task_id, to=body.to, reason=body.reason, key=call.key)
+    return await _act(context, caller, task_id, event, call.key)
+
+
+@router.post("/{task_id}/delegate/")
+async def delegate(context: Here, caller: Caller, call: ThisCall, task_id: str, body: NewDelegate) -> RequestView:
+    """Let somebody else decide; whoever has the task can."""
+    event = Delegate(by=caller.actor, task_id=task_id, to=body.to, keep=body.keep, reason=body.reason, key=call.key)
+    return await _act(context, caller, task_id, event, call.key)
+
+
+@router.post("/{task_id}/claim/")
+async def claim(
+    context: Here,
+    caller: Caller,
+    call: ThisCall,
+    task_id: str,
+    body: Nothing | None = None,  # noqa: ARG001 - an empty object may be sent
+) -> RequestView:
+    """Take a task out of its queue."""
+    return await _act(context, caller, task_id, Claim(by=caller.actor, task_id=task_id, key=call.key), call.key)
+
+
+@router.post("/{task_id}/release/")
+async def release(
+    context: Here,
+    caller: Caller,
+    call: ThisCall,
+    task_id: str,
+    body: Nothing | None = None,  # noqa: ARG001 - an empty object may be sent
+) -> RequestView:
+    """Put a claimed task back into its queue."""
+    return await _act(context, caller, task_id, Release(by=caller.actor, task_id=task_id, key=call.key), call.key)
+
+
+@router.post("/{task_id}/token/")
+async def issue_decision_token(context: Here, session: Reading, caller: Caller, task_id: str) -> DecisionToken:
+    """Sign a token with which the `decide` signal decides this task, in this round, as the caller."""
+    task = await seen_task(session, caller, task_id)
+    token = DecisionTokens(context.secret).issue(caller.person, task_id, task.round)
+    return DecisionToken(token=token, task_id=task_id, round=task.round)
+
+
+def _decision(caller: Principal, body: NewDecision, task_id: str, key: str) -> Decide:
+    return Decide(
+        by=caller.actor,
+        task_id=task_id,
+        decision=body.decision,
+        comment=body.comment,
+        form=with_floats(body.form),
+        round=body.round,
+        key=key,
+    )
+
+
+async def _act(context: Context, caller: Principal, task_id: str, event: Command, key: str) -> RequestView:
+    stored = await act_on_task(context, caller, task_id, event, key=key)
+    return RequestView.of(stored, context.ui_link(stored.request.id))
+
+
+async def _refused(context: Context, caller: Principal, task_id: str, error: PlacetError) -> None:
+    if (status := status_of(error)) in {403, 409, 422}:
+        await record_refusal(
+            context,
+            caller,
+            action="decide",
+            request_id=request_of(task_id),
+            task_id=task_id,
+            status=status,
+            reason=error.message,
+        )

@@ -1,0 +1,117 @@
+"""Process templates: blueprints by name and version, from draft to published."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import rfc8785
+from fastapi import APIRouter, Body, Query, Response
+
+from api.body import with_floats
+from api.calls import PersonalRoute
+from api.context import Context
+from api.deps import Caller, Cursor, Here, Limit, Reading
+from api.identity import Principal
+from api.plans import read_blueprint
+from api.routes.examples import EXPENSE_APPROVAL
+from api.schemas.common import Listed
+from api.schemas.templates import TemplateView, TemplateWhole
+from placet.blueprint import canonical
+from placet.errors import Conflict, NotFound
+from storage import templates
+from storage.tables import ProcessTemplate
+
+router = APIRouter(prefix="/workflow/process-templates", tags=["process templates"], route_class=PersonalRoute)
+
+BlueprintBody = Annotated[Any, Body(openapi_examples={"expense": {"value": EXPENSE_APPROVAL}})]
+
+
+@router.post("/", status_code=201)
+async def create_template(context: Here, caller: Caller, body: BlueprintBody) -> TemplateView:
+    """Store a blueprint as a draft; the same blueprint again is the same draft. Designers and admins can."""
+    return TemplateView.of(await _draft(context, caller, body))
+
+
+@router.post("/import_blueprint/", status_code=201)
+async def import_blueprint(context: Here, caller: Caller, body: BlueprintBody) -> TemplateView:
+    """Store an exported blueprint as a draft. Designers and admins can."""
+    return TemplateView.of(await _draft(context, caller, body))
+
+
+@router.get("/")
+async def list_templates(
+    session: Reading,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    name: Annotated[str | None, Query(max_length=200)] = None,
+    status: Literal["draft", "published", "deprecated"] | None = None,
+) -> Listed[TemplateView]:
+    """List versions by name."""
+    page = await templates.page(session, limit=limit, cursor=cursor, name=name, status=status)
+    return Listed(items=[TemplateView.of(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/{template_id}/")
+async def read_template(session: Reading, template_id: str) -> TemplateWhole:
+    """Show one version with its blueprint."""
+    row = await templates.get(session, template_id)
+    return TemplateWhole.of(row, blueprint=row.blueprint)
+
+
+@router.get("/{template_id}/export/", response_class=Response, responses={200: {"content": {"application/json": {}}}})
+async def export_blueprint(session: Reading, template_id: str) -> Response:
+    """Return the blueprint in canonical form (RFC 8785): the same bytes every time."""
+    row = await templates.get(session, template_id)
+    return Response(rfc8785.dumps(row.blueprint), media_type="application/json")
+
+
+@router.post("/{template_id}/publish/")
+async def publish_template(context: Here, caller: Caller, template_id: str) -> TemplateView:
+    """Publish a draft: requests can begin with it, and it no longer changes. Designers and admins can."""
+    caller.need("designer", "admin")
+    now = datetime.now(UTC)
+    async with context.database.session() as session:
+        row = await templates.get(session, template_id)
+    await read_blueprint(row.blueprint, now)
+    async with context.database.begin() as session:
+        return TemplateView.of(await templates.publish(session, template_id, by=caller.person, now=now))
+
+
+@router.post("/{template_id}/deprecate/")
+async def deprecate_template(context: Here, caller: Caller, template_id: str) -> TemplateView:
+    """Take a version out of use; requests that began with it keep it. Designers and admins can."""
+    caller.need("designer", "admin")
+    async with context.database.begin() as session:
+        return TemplateView.of(await templates.deprecate(session, template_id))
+
+
+async def _draft(context: Context, caller: Principal, raw: object) -> ProcessTemplate:
+    caller.need("designer", "admin")
+    now = datetime.now(UTC)
+    blueprint, digest = await read_blueprint(with_floats(raw), now)
+    document = canonical(blueprint)
+    row = ProcessTemplate(
+        id=uuid.uuid4().hex,
+        name=blueprint.name,
+        version=blueprint.version,
+        template_type=blueprint.template_type,
+        status="draft",
+        owner=blueprint.owner,
+        digest=digest,
+        blueprint=document,
+        graph_spec=document.get("graph_spec"),
+        created_by=caller.person,
+        created_at=now,
+    )
+    async with context.database.begin() as session:
+        try:
+            there = await templates.find(session, blueprint.name, blueprint.version)
+        except NotFound:
+            return await templates.insert(session, row)
+    if there.digest != digest:
+        raise Conflict(
+            f"{there.name!r} has a version {there.version} already, with other content; give this one a higher version."
+        )
+    return there

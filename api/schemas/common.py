@@ -1,0 +1,82 @@
+"""What the bodies and answers have in common."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from placet.audit import moment
+from placet.errors import PlacetError
+from placet.who import parse_who, person_id
+
+Item = TypeVar("Item")
+
+
+class Body(BaseModel):
+    """The base of what is sent: nothing unknown is taken, so that a misspelt name is found."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class View(BaseModel):
+    """The base of what is shown."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def _text_only(value: Any) -> Any:
+    if isinstance(value, str | datetime):
+        return value
+    raise ValueError("write a moment as text, such as 2026-01-31T09:00:00Z")
+
+
+def _person(reference: str) -> str:
+    bare = person_id(reference)
+    try:
+        who = parse_who(f"user:{bare}")
+    except PlacetError as error:
+        raise ValueError("write a person's id: letters, digits and . _ @ + -, at most 128") from error
+    if bare == "system" or who.kind != "user":
+        raise ValueError(f"{bare!r} is no person's id; choose another")
+    return bare
+
+
+Shown = Annotated[datetime, PlainSerializer(moment, return_type=str)]
+"""A moment in an answer: RFC 3339 in UTC."""
+Moment = Annotated[AwareDatetime, BeforeValidator(_text_only)]
+"""A moment in a body: RFC 3339 with its offset."""
+PersonRef = Annotated[str, Field(max_length=140), AfterValidator(_person)]
+"""A person in a body, as `user:alice` or `alice`; read as the bare id."""
+Words = Annotated[str, Field(max_length=10_000)]
+"""A comment or a reason."""
+
+
+class Listed(View, Generic[Item]):
+    """One page of a list."""
+
+    items: list[Item]
+    next_cursor: str | None
+
+
+class FieldProblem(View):
+    """What is wrong at one place of what was sent."""
+
+    pointer: str
+    message: str
+
+
+class ProblemDocument(View):
+    """An error as RFC 9457 has it, with a pointer for every place that is wrong."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem]
+
+
+def shown(person: str | None) -> str | None:
+    """Write a person's id as answers do."""
+    return None if person is None else f"user:{person}"

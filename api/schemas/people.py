@@ -1,0 +1,146 @@
+"""People: what is sent to store one, and what is shown."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
+
+from api.body import with_floats
+from api.schemas.common import Body, Moment, PersonRef, Shown, View
+from placet.audit import moment
+from placet.errors import InputInvalid, Problem
+from storage.tables import Person
+
+_EXAMPLE: dict[str, Any] = {
+    "id": "mia",
+    "name": "Mia Manager",
+    "email": "mia@example.com",
+    "manager": "dora",
+    "groups": ["sales"],
+    "roles": ["department_head"],
+    "access": ["approver"],
+    "away": {"from": "2026-08-03T00:00:00Z", "until": "2026-08-17T00:00:00Z", "substitute": "dora"},
+    "preferences": {},
+    "active": True,
+}
+
+
+class Away(Body):
+    """A span in which somebody is away: from its first moment up to `until`."""
+
+    start: Annotated[Moment, Field(alias="from")]
+    until: Moment
+    substitute: PersonRef | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Away:
+        if self.until <= self.start:
+            raise ValueError('"until" must come after "from"')
+        return self
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """Return the span as it is stored."""
+        return {"from": moment(self.start), "until": moment(self.until), "substitute": self.substitute}
+
+
+def _as_list(value: Any) -> Any:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _each_once(values: list[Any]) -> list[Any]:
+    return list(dict.fromkeys(values))
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@+-]{0,127}$")]
+Names = Annotated[list[Name], Field(max_length=200), AfterValidator(_each_once)]
+Access = Literal["requester", "approver", "designer", "auditor", "admin"]
+
+
+class PersonFacts(Body):
+    """A person without the id, for calls that name it in their path."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    email: Annotated[str, Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+    manager: PersonRef | None = None
+    groups: Names = Field(default_factory=list)
+    roles: Names = Field(default_factory=list)
+    access: Annotated[list[Access], AfterValidator(_each_once)] = Field(default_factory=list)
+    away: Annotated[list[Away], BeforeValidator(_as_list), Field(max_length=100)] = Field(default_factory=list)
+    preferences: dict[str, Any] = Field(default_factory=dict)
+    active: StrictBool = True
+
+    def row(self, person: str, now: datetime) -> Person:
+        """Return the person as they are stored under this id; raises InputInvalid."""
+        if self.manager == person:
+            message = "nobody is their own manager; name another, or null for nobody"
+            raise InputInvalid(f"/manager: {message}", problems=(Problem(pointer="/manager", message=message),))
+        return Person(
+            id=person,
+            name=self.name or person,
+            email=self.email,
+            manager=self.manager,
+            roles=self.roles,
+            groups=self.groups,
+            access=list(self.access),
+            away=[span.stored for span in self.away],
+            preferences=with_floats(self.preferences),
+            active=self.active,
+            updated_at=now,
+        )
+
+
+class PersonBody(PersonFacts):
+    """A person as the organisation knows them; `roles` are the organisation's, `access` is Placet's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
+
+    id: PersonRef
+
+
+class PersonPut(PersonFacts):
+    """A person under the id of the path; an `id` in the body has to be the same."""
+
+    model_config = PersonBody.model_config
+
+    id: PersonRef | None = None
+
+
+class PersonView(View):
+    """One person; `away` is null, one span, or a list where there are several."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
+
+    id: str
+    name: str
+    email: str | None
+    manager: str | None
+    groups: list[str]
+    roles: list[str]
+    access: list[str]
+    away: dict[str, Any] | list[dict[str, Any]] | None
+    preferences: dict[str, Any]
+    active: bool
+    updated_at: Shown
+
+    @classmethod
+    def of(cls, row: Person) -> PersonView:
+        """Show a stored person."""
+        away = row.away
+        return cls.model_construct(
+            id=row.id,
+            name=row.name,
+            email=row.email,
+            manager=row.manager,
+            groups=row.groups,
+            roles=row.roles,
+            access=row.access,
+            away=None if not away else away[0] if len(away) == 1 else away,
+            preferences=row.preferences,
+            active=row.active,
+            updated_at=row.updated_at,
+        )

@@ -1,0 +1,361 @@
+"""Requests and their tasks: what is sent to change them, and what is shown of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, ConfigDict, Field, StrictBool, model_validator
+
+from api.schemas.common import Body, Moment, PersonRef, Shown, View, Words, shown
+from placet.state import Decision
+from storage.requests import Happened, Stored
+from storage.tables import ApprovalTask
+
+_EXAMPLE_TASK = {
+    "id": "0b0c4a7e1f6d4e0e9a51c2f0e1d3a5b7.1",
+    "request_id": "0b0c4a7e1f6d4e0e9a51c2f0e1d3a5b7",
+    "stage": "Manager Approval",
+    "status": "open",
+    "round": 1,
+    "assignee": "user:mia",
+    "assigned_via": "manager_of(requester)",
+    "candidates": [],
+    "delegates": [],
+    "opened_at": "2026-03-02T09:00:00.000000Z",
+    "due_at": "2026-03-03T09:00:00.000000Z",
+    "sla_state": "ok",
+    "escalation_level": 0,
+    "decision": None,
+    "decided_by": None,
+    "decided_at": None,
+    "comment": None,
+    "form": None,
+}
+_EXAMPLE_REQUEST = {
+    "id": "0b0c4a7e1f6d4e0e9a51c2f0e1d3a5b7",
+    "template": "Expense approval",
+    "version": "1.0.0",
+    "title": "Team offsite in Hamburg",
+    "input": {"amount": "7200", "department": "sales"},
+    "requester": "user:sam",
+    "owner": "user:olivia",
+    "status": "pending",
+    "outcome": None,
+    "stage": "Manager Approval",
+    "round": 1,
+    "returned": False,
+    "started_at": "2026-03-02T09:00:00.000000Z",
+    "ended_at": None,
+    "tasks": [_EXAMPLE_TASK],
+    "links": {"temporal_ui": "http://127.0.0.1:8233/namespaces/default/workflows/0b0c4a7e1f6d4e0e9a51c2f0e1d3a5b7"},
+}
+
+
+def _body(example: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [example]})
+
+
+class NewRequest(Body):
+    """Ask for approval."""
+
+    model_config = _body(
+        {
+            "template": "Expense approval",
+            "title": "Team offsite in Hamburg",
+            "input": {"amount": "7200", "department": "sales"},
+        }
+    )
+
+    template: Annotated[str, Field(min_length=1, max_length=200)]
+    version: Annotated[str, Field(max_length=100)] | None = None
+    title: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    input: dict[str, Any] = {}
+    requester: PersonRef | None = None
+
+
+class NewDecision(Body):
+    """Decide a task; `round` guards against deciding a later round than the one that was seen."""
+
+    model_config = _body({"decision": "approve", "comment": "Within budget."})
+
+    decision: Decision
+    comment: Words | None = None
+    form: dict[str, Any] | None = None
+    round: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+
+
+class HandOver(Body):
+    """Give a task to somebody else."""
+
+    model_config = _body({"to": "user:dora", "reason": "Dora knows the supplier."})
+
+    to: Annotated[PersonRef, Field(validation_alias=AliasChoices("to", "assignee"))]
+    reason: Annotated[Words | None, Field(validation_alias=AliasChoices("reason", "comment"))] = None
+
+
+class NewDelegate(HandOver):
+    """Let somebody else decide a task; with `keep` the delegator may still decide it too."""
+
+    model_config = _body({"to": "user:dora", "keep": True, "reason": "I am travelling."})
+
+    keep: StrictBool = False
+
+
+class NewComment(Body):
+    """Say something about a request."""
+
+    model_config = _body({"text": "The offer is attached in the shared folder."})
+
+    text: Annotated[Words, Field(validation_alias=AliasChoices("text", "comment"))]
+
+
+class Reason(Body):
+    """Why it is done."""
+
+    model_config = _body({"reason": "No longer needed."})
+
+    reason: Annotated[Words | None, Field(validation_alias=AliasChoices("reason", "comment"))] = None
+
+
+class Nothing(Body):
+    """No more than the call itself."""
+
+
+class NewDeadline(Body):
+    """Move the deadline of one open task, or of all: by working hours, by seconds, or to a moment."""
+
+    model_config = _body({"hours": 8, "reason": "Public holiday in Bavaria."})
+
+    task_id: Annotated[str, Field(max_length=200)] | None = None
+    hours: Annotated[float, Field(gt=0, le=87_660, allow_inf_nan=False)] | None = None
+    seconds: Annotated[float, Field(gt=0, le=315_576_000, allow_inf_nan=False)] | None = None
+    due_at: Moment | None = None
+    reason: Words | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> NewDeadline:
+        if sum(given is not None for given in (self.hours, self.seconds, self.due_at)) != 1:
+            raise ValueError('give exactly one of "hours", "seconds" and "due_at"')
+        return self
+
+
+class Resubmission(Body):
+    """Answer a request for changes, with new input or without."""
+
+    model_config = _body(
+        {"input": {"amount": "6900", "department": "sales"}, "comment": "Two nights instead of three."}
+    )
+
+    input: dict[str, Any] | None = None
+    comment: Words | None = None
+
+
+class BulkItem(NewDecision):
+    """One of several decisions."""
+
+    model_config = _body({"task_id": _EXAMPLE_TASK["id"], "decision": "approve"})
+
+    task_id: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class BulkDecision(Body):
+    """Decide several tasks: each with its own decision (`items`), or all alike (`task_ids` with `decision`)."""
+
+    model_config = _body({"items": [{"task_id": _EXAMPLE_TASK["id"], "decision": "approve"}]})
+
+    items: Annotated[list[BulkItem], Field(min_length=1, max_length=200)] | None = None
+    task_ids: (
+        Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1, max_length=200)] | None
+    ) = None
+    decision: Decision | None = None
+    comment: Words | None = None
+    form: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> BulkDecision:
+        if (self.items is None) == (self.task_ids is None):
+            raise ValueError('give either "items", or "task_ids" with one "decision"')
+        if self.task_ids is not None and self.decision is None:
+            raise ValueError('"task_ids" needs a "decision"')
+        return self
+
+    @property
+    def each(self) -> list[BulkItem]:
+        """List the decisions one by one, each task once."""
+        items = self.items
+        if items is None:
+            assert self.decision is not None  # noqa: S101 - the validator has seen to it
+            items = [
+                BulkItem(task_id=task, decision=self.decision, comment=self.comment, form=self.form)
+                for task in self.task_ids or ()
+            ]
+        return list({item.task_id: item for item in items}.values())
+
+
+class TaskView(View):
+    """One task."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_EXAMPLE_TASK]})
+
+    id: str
+    request_id: str
+    stage: str
+    status: Literal["open", "decided", "superseded", "cancelled"]
+    round: int
+    assignee: str | None
+    assigned_via: str
+    candidates: list[str]
+    delegates: list[str]
+    opened_at: Shown
+    due_at: Shown | None
+    sla_state: Literal["ok", "warning", "breached"]
+    escalation_level: int
+    decision: str | None
+    decided_by: str | None
+    decided_at: Shown | None
+    comment: str | None
+    form: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, row: ApprovalTask) -> TaskView:
+        """Show a stored task."""
+        return cls.model_construct(
+            id=row.id,
+            request_id=row.request_id,
+            stage=row.stage,
+            status=row.status,
+            round=row.round,
+            assignee=shown(row.assignee),
+            assigned_via=row.assigned_via,
+            candidates=[f"user:{person}" for person in row.candidates],
+            delegates=[f"user:{person}" for person in row.delegates],
+            opened_at=row.opened_at,
+            due_at=row.due_at,
+            sla_state=row.sla_state,
+            escalation_level=row.escalation_level,
+            decision=row.decision,
+            decided_by=shown(row.decided_by),
+            decided_at=row.decided_at,
+            comment=row.comment,
+            form=row.form,
+        )
+
+
+class Links(View):
+    """Where more of a request can be seen."""
+
+    temporal_ui: str
+
+
+class RequestView(View):
+    """One request with all of its tasks, oldest first."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_EXAMPLE_REQUEST]})
+
+    id: str
+    template: str
+    version: str
+    title: str
+    input: dict[str, Any]
+    requester: str
+    owner: str | None
+    status: Literal["pending", "completed", "failed", "cancelled"]
+    outcome: str | None
+    stage: str | None
+    round: int
+    returned: bool
+    started_at: Shown
+    ended_at: Shown | None
+    tasks: list[TaskView]
+    links: Links
+
+    @classmethod
+    def of(cls, stored: Stored, temporal_ui: str) -> RequestView:
+        """Show a stored request."""
+        row = stored.request
+        return cls.model_construct(
+            id=row.id,
+            template=row.template,
+            version=row.version,
+            title=row.title,
+            input=row.input,
+            requester=f"user:{row.requester}",
+            # An owner that is not one person is kept as it was named, such as role:cfo.
+            owner=row.owner if row.owner is None or ":" in row.owner else f"user:{row.owner}",
+            status=row.status,
+            outcome=row.outcome,
+            stage=row.stage,
+            round=row.round,
+            returned=row.returned,
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+            tasks=[TaskView.of(task) for task in stored.tasks],
+            links=Links(temporal_ui=temporal_ui),
+        )
+
+
+class BulkResult(View):
+    """What became of one of several decisions."""
+
+    task_id: str
+    status: int
+    request: RequestView | None = None
+    problem: dict[str, Any] | None = None
+
+
+class BulkResults(View):
+    """What became of each, in the order they were sent."""
+
+    results: list[BulkResult]
+
+
+class TimelineItem(View):
+    """One thing that happened."""
+
+    seq: int
+    at: Shown
+    kind: str
+    actor: str
+    stage: str | None
+    task_id: str | None
+    detail: dict[str, Any]
+    hash: str
+
+    @classmethod
+    def of(cls, row: Happened) -> TimelineItem:
+        """Show one line of a timeline."""
+        return cls.model_construct(
+            seq=row.seq,
+            at=row.at,
+            kind=row.kind,
+            actor=row.actor,
+            stage=row.stage,
+            task_id=row.task_id,
+            detail=row.detail,
+            hash=row.hash,
+        )
+
+
+class TimelineView(View):
+    """All that happened, in order."""
+
+    items: list[TimelineItem]
+
+
+class Verified(View):
+    """Whether the audit chain holds, and whether the engine's history ends where it does."""
+
+    ok: bool
+    entries: int
+    head: str | None
+    engine_head: str | None
+    first_bad_seq: int | None
+    differs: list[str]
+
+
+class DecisionToken(View):
+    """A signed token with which the `decide` signal decides one task in one round as the caller."""
+
+    token: str
+    task_id: str
+    round: int
