@@ -47,7 +47,7 @@ async def start_a_request(context: Here, caller: Caller, call: ThisCall, body: N
 
 
 @router.get("/")
-async def list_requests(
+async def list_requests(  # noqa: PLR0917 - called by keyword, with what its query may hold
     context: Here,
     session: Reading,
     caller: Caller,
@@ -103,7 +103,7 @@ async def withdraw(
     context: Here, caller: Caller, call: ThisCall, request_id: str, body: Reason | None = None
 ) -> RequestView:
     """Take a request back; its requester can."""
-    event = Withdraw(by=caller.actor, how="withdrawn", reason=body and body.reason, key=call.key)
+    event = Withdraw(by=caller.actor, how="withdrawn", reason=body.reason if body else None, key=call.key)
     return _view(context, await act_on_request(context, caller, request_id, event, key=call.key))
 
 
@@ -112,7 +112,7 @@ async def cancel(
     context: Here, caller: Caller, call: ThisCall, request_id: str, body: Reason | None = None
 ) -> RequestView:
     """End a request without an outcome of its own; its process owner and admins can."""
-    event = Withdraw(by=caller.actor, how="cancelled", reason=body and body.reason, key=call.key)
+    event = Withdraw(by=caller.actor, how="cancelled", reason=body.reason if body else None, key=call.key)
     return _view(context, await act_on_request(context, caller, request_id, event, key=call.key))
 
 

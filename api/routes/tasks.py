@@ -43,7 +43,7 @@ _AT_ONCE = 8
 
 
 @router.get("/")
-async def list_tasks(
+async def list_tasks(  # noqa: PLR0917 - called by keyword, with what its query may hold
     session: Reading,
     caller: Caller,
     limit: Limit = 50,

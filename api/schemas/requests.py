@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AliasChoices, ConfigDict, Field, StrictBool, model_validator
 
@@ -11,7 +11,7 @@ from placet.state import Decision
 from storage.requests import Happened, Stored
 from storage.tables import ApprovalTask
 
-_EXAMPLE_TASK = {
+_EXAMPLE_TASK: dict[str, Any] = {
     "id": "0b0c4a7e1f6d4e0e9a51c2f0e1d3a5b7.1",
     "request_id": "0b0c4a7e1f6d4e0e9a51c2f0e1d3a5b7",
     "stage": "Manager Approval",
@@ -31,7 +31,7 @@ _EXAMPLE_TASK = {
     "comment": None,
     "form": None,
 }
-_EXAMPLE_REQUEST = {
+_EXAMPLE_REQUEST: dict[str, Any] = {
     "id": "0b0c4a7e1f6d4e0e9a51c2f0e1d3a5b7",
     "template": "Expense approval",
     "version": "1.0.0",
@@ -69,7 +69,7 @@ class NewRequest(Body):
     template: Annotated[str, Field(min_length=1, max_length=200)]
     version: Annotated[str, Field(max_length=100)] | None = None
     title: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    input: dict[str, Any] = {}
+    input: dict[str, Any] = Field(default_factory=dict)
     requester: PersonRef | None = None
 
 
@@ -142,9 +142,7 @@ class NewDeadline(Body):
 class Resubmission(Body):
     """Answer a request for changes, with new input or without."""
 
-    model_config = _body(
-        {"input": {"amount": "6900", "department": "sales"}, "comment": "Two nights instead of three."}
-    )
+    model_config = _body({"input": {"amount": "6900", "department": "sales"}, "comment": "Two nights not three."})
 
     input: dict[str, Any] | None = None
     comment: Words | None = None
@@ -223,7 +221,7 @@ class TaskView(View):
             id=row.id,
             request_id=row.request_id,
             stage=row.stage,
-            status=row.status,
+            status=cast(Any, row.status),
             round=row.round,
             assignee=shown(row.assignee),
             assigned_via=row.assigned_via,
@@ -231,7 +229,7 @@ class TaskView(View):
             delegates=[f"user:{person}" for person in row.delegates],
             opened_at=row.opened_at,
             due_at=row.due_at,
-            sla_state=row.sla_state,
+            sla_state=cast(Any, row.sla_state),
             escalation_level=row.escalation_level,
             decision=row.decision,
             decided_by=shown(row.decided_by),
@@ -282,7 +280,7 @@ class RequestView(View):
             requester=f"user:{row.requester}",
             # An owner that is not one person is kept as it was named, such as role:cfo.
             owner=row.owner if row.owner is None or ":" in row.owner else f"user:{row.owner}",
-            status=row.status,
+            status=cast(Any, row.status),
             outcome=row.outcome,
             stage=row.stage,
             round=row.round,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self, cast
 
 from pydantic import ConfigDict
 
@@ -28,13 +28,13 @@ class TemplateView(View):
     published_at: Shown | None
 
     @classmethod
-    def of(cls, row: ProcessTemplate, **more: Any) -> TemplateView:
+    def of(cls, row: ProcessTemplate, **more: Any) -> Self:
         """Show a stored version."""
         return cls.model_construct(
             id=row.id,
             name=row.name,
             version=row.version,
-            status=row.status,
+            status=cast(Any, row.status),
             template_type=row.template_type,
             owner=row.owner,
             digest=row.digest,
