@@ -8,6 +8,7 @@ worker itself, which woke up late, and is refused.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ from placet.audit import Entry
 from placet.errors import Conflict
 from placet.state import Notice, Task
 from placet.who import person_id
+from storage import metrics
 from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Outbox, Participant
 
 # Notices that ask somebody to act on a task: pointless once the task is no longer open.
@@ -108,11 +110,14 @@ def write_all(connection: Connection, recordings: Sequence[Recorded], now: datet
             outcomes[recording.request_id] = conflict
         else:
             fresh += [part] if part is not None else []
-    for part in fresh:
-        if part.contradicted:
-            _supersede(connection, part, now)
+    lost = {p.recording.request_id: _supersede(connection, p, now) for p in fresh if p.contradicted}
     if fresh:
         _insert(connection, fresh, now)
+        counted: metrics.Changes = Counter()
+        for part in fresh:
+            gone = lost.get(part.recording.request_id, ())
+            counted.update(metrics.changes(part.recording, part.entries, now, lost=gone))
+        metrics.count(connection, counted)
     return [outcomes[r.request_id] for r in recordings]
 
 
@@ -163,8 +168,11 @@ def _fresh(connection: Connection, recording: Recorded, stored_seq: int) -> _Fre
     )
 
 
-def _supersede(connection: Connection, part: _Fresh, now: datetime) -> None:
-    """Take back what history never held: its entries, its projection, and the notices that have not been sent."""
+def _supersede(connection: Connection, part: _Fresh, now: datetime) -> list[tuple[int, str]]:
+    """Take back what history never held: its entries, its projection, and the notices that have not been sent.
+
+    Return the seq and kind of each entry that went.
+    """
     request_id, seq = part.recording.request_id, part.entries[0].seq
     rows = (col(AuditEntry.request_id) == request_id, col(AuditEntry.seq) >= seq)
     kept = ("request_id", "seq", "at", "kind", "actor", "stage", "task_id", "detail", "hash")
@@ -179,6 +187,7 @@ def _supersede(connection: Connection, part: _Fresh, now: datetime) -> None:
         connection.execute(update(Outbox).where(col(Outbox.key) == key).values(key=f"{key}#{entry_hash[:12]}"))
     connection.execute(delete(ApprovalTask).where(col(ApprovalTask.request_id) == request_id))
     connection.execute(delete(Participant).where(col(Participant.request_id) == request_id))
+    return [(entry["seq"], entry["kind"]) for entry in lost]
 
 
 def _insert(connection: Connection, fresh: list[_Fresh], now: datetime) -> None:

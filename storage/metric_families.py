@@ -1,0 +1,108 @@
+"""The metrics by name: what each counts, its labels, and which of them are there at 0 from the start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Labels = tuple[str, ...]
+
+# Seconds. 30 is the threshold of the alert, so it must be one of them.
+ESCALATION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0)
+CONFIDENCE_BUCKETS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One metric; `known` are the label values that are shown before anything happened, () where it has no labels."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    known: tuple[Labels, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+def _plain(name: str, kind: Literal["counter", "gauge"], text: str) -> Family:
+    return Family(name=name, kind=kind, help=text, known=((),))
+
+
+FAMILIES: tuple[Family, ...] = (
+    _plain(
+        "workflow_tasks_checked_total",
+        "counter",
+        "Due moments of tasks that timers acted on: reminders, warnings, breaches, escalations, ends of chains.",
+    ),
+    _plain("workflow_tasks_escalated_total", "counter", "Tasks that escalated by one level."),
+    _plain("workflow_tasks_reminded_total", "counter", "Reminders about open tasks."),
+    _plain("workflow_tasks_over_sla_total", "counter", "Tasks that passed their deadline undecided."),
+    _plain("workflow_tasks_opened_total", "counter", "Tasks that were opened."),
+    _plain(
+        "workflow_escalation_failures_total",
+        "counter",
+        "Escalation levels at which nobody could take the task, and notifications that were given up.",
+    ),
+    Family(
+        name="workflow_escalation_duration_seconds",
+        kind="histogram",
+        help="Time from the moment an escalation was due to the moment it was recorded.",
+        known=((),),
+        buckets=ESCALATION_BUCKETS,
+    ),
+    _plain("workflow_pending_count", "gauge", "Tasks that wait for somebody now."),
+    _plain(
+        "workflow_near_sla_breach_count",
+        "gauge",
+        "Open tasks inside the warning time before their deadline now.",
+    ),
+    Family(
+        name="workflow_execution_total",
+        kind="counter",
+        help="Requests that ended, by the type of their process and how they ended.",
+        labels=("type", "status"),
+        known=(("approval", "completed"), ("approval", "failed"), ("approval", "cancelled")),
+    ),
+    Family(
+        name="workflow_sla_breach_total",
+        kind="counter",
+        help="Breaches of SLA definitions, by severity.",
+        labels=("severity",),
+        known=(("warning",), ("critical",)),
+    ),
+    Family(
+        name="workflow_sla_percentage",
+        kind="gauge",
+        help="Percentage of the executions in the SLO window that met their SLA, 0 to 100.",
+        labels=("workflow_name",),
+    ),
+    Family(
+        name="workflow_simulation_total",
+        kind="counter",
+        help="Simulations that ended, by how.",
+        labels=("status",),
+        known=(("completed",), ("failed",)),
+    ),
+    Family(
+        name="workflow_suggestion_total",
+        kind="counter",
+        help="Suggestions that were made, by what proposed them.",
+        labels=("source",),
+        known=(("rule",), ("model",), ("llm",)),
+    ),
+    Family(
+        name="workflow_suggestion_confidence",
+        kind="histogram",
+        help="Confidence of the suggestions that were made, 0 to 1.",
+        known=((),),
+        buckets=CONFIDENCE_BUCKETS,
+    ),
+    Family(
+        name="action_execution_total",
+        kind="counter",
+        help="Catalog actions that were run, by type and latency class.",
+        labels=("action_type", "latency_class"),
+    ),
+)
+
+BY_NAME = {family.name: family for family in FAMILIES}
