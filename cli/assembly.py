@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -82,7 +82,7 @@ def temporal_ui(settings: Settings, there: EngineSettings) -> str:
 
 def build_worker(database: Database, client: Client, settings: Settings) -> Worker:
     """Return the worker for approvals with its activities bound to this database."""
-    activities = [
+    activities: list[Callable[..., Any]] = [
         Recorder(database).record,
         DirectoryReader(database).look_up,
         DecisionTokens(settings.secret()).verify,
@@ -117,7 +117,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), backlog=2048, reuse_port=False)
     except OSError as error:
-        raise Conflict(f"{host}:{port} is taken ({error.strerror}); give another with --port, or 0 for a free one.") from error
+        raise Conflict(
+            f"{host}:{port} is taken ({error.strerror}); give another with --port, or 0 for a free one."
+        ) from error
 
 
 @asynccontextmanager

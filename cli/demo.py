@@ -101,7 +101,9 @@ async def _story(story: Story, hour: float) -> None:
         headers={"Authorization": f"Bearer {story.tokens['max']}"},
     )
     _say("max", f"wants to approve after all, and is refused ({late.status_code}): {late.json()['detail']}")
-    await story.call("dana", "POST", f"tasks/{task['id']}/decide/", {"decision": "approve", "comment": "Go."}, expect=200)
+    await story.call(
+        "dana", "POST", f"tasks/{task['id']}/decide/", {"decision": "approve", "comment": "Go."}, expect=200
+    )
     await story.follow(request["id"], "task_opened", times=2)
     task = await _task_of(story, "carla", request["id"])
     await story.call("carla", "POST", f"tasks/{task['id']}/decide/", {"decision": "approve"}, expect=200)
@@ -118,9 +120,7 @@ async def _story(story: Story, hour: float) -> None:
 
 
 async def _task_of(story: Story, person: str, request_id: str) -> dict[str, Any]:
-    answer = await story.call(
-        person, "GET", f"tasks/?assignee=me&status=open&request_id={request_id}", expect=200
-    )
+    answer = await story.call(person, "GET", f"tasks/?assignee=me&status=open&request_id={request_id}", expect=200)
     return dict(answer["items"][0])
 
 

@@ -13,6 +13,7 @@ import uvloop
 
 from cli import assembly, demo, people, templates, tokens, up, verify
 from cli.output import NO, explained, out, print_json, progress
+from storage.migrate import migrate
 from worker.engine.namespaces import prepare
 from worker.settings import Settings, read_settings
 
@@ -75,7 +76,9 @@ def worker_command() -> None:
 
 
 @app.command("api")
-def api_command(port: Annotated[int | None, typer.Option(help="Where to listen; 0 for a free port.")] = None) -> None:
+def api_command(
+    port: Annotated[int | None, typer.Option(help="Where to listen; 0 for a free port.")] = None, as_json: Json = False
+) -> None:
     """Run the API against the engine that TEMPORAL_ADDRESS names, or that `placet up` started."""
     settings = _settings(port=port)
 
@@ -86,7 +89,8 @@ def api_command(port: Annotated[int | None, typer.Option(help="Where to listen; 
             client = await assembly.connected(there)
             app = assembly.build_api(database, client, settings, assembly.temporal_ui(settings, there))
             async with assembly.serving(app, listener):
-                progress(f"listening on http://{settings.host}:{listener.getsockname()[1]}")
+                where = f"http://{settings.host}:{listener.getsockname()[1]}"
+                print_json({"api": where}) if as_json else progress(f"listening on {where}")
                 await up.until_told_to_stop()
 
     _run(work())
@@ -125,13 +129,14 @@ def prepare_command() -> None:
 def migrate_command() -> None:
     """Bring the database to the newest schema."""
     settings = _settings()
-    _run(assembly.migrate(settings.database))
+    _run(migrate(settings.database))
     out.print("the database is at the newest schema")
 
 
 @people_app.command("load")
 def people_load(
-    file: Annotated[Path, typer.Argument(help="A JSON list of people.", exists=True, dir_okay=False)], as_json: Json = False
+    file: Annotated[Path, typer.Argument(help="A JSON list of people.", exists=True, dir_okay=False)],
+    as_json: Json = False,
 ) -> None:
     """Load people from a JSON file: new ones are added, known ones are replaced."""
     settings = _settings()
@@ -170,8 +175,8 @@ def check_command(
     files: Annotated[list[Path], typer.Argument(help="Blueprints as JSON files.")], as_json: Json = False
 ) -> None:
     """Prove blueprints sound, or show what is wrong; exit code 1 where there is an error."""
-    settings = _settings()
-    results = _run(templates.check(settings, files))
+    with explained():
+        results = templates.check(files)
     if as_json:
         print_json({"ok": all(r["ok"] for r in results), "files": results})
     else:
@@ -195,4 +200,3 @@ def demo_command(
 ) -> None:
     """Play an approval from start to end with seconds for hours, and keep serving where somebody can watch."""
     _run(demo.play(_settings(), port=port, hour=hour, stay=sys.stdin.isatty()))
-

@@ -1,7 +1,7 @@
 """How the commands speak: rich text for people, one JSON document for scripts, and exit codes that mean something.
 
-0 done, 1 the answer is no (a chain does not hold, a blueprint has errors), 2 the call itself was wrong, 3 something that
-is needed is away (engine, database).
+0 done, 1 the answer is no (a chain does not hold, a blueprint has errors), 2 the call itself was wrong, 3 something is
+away that is needed (engine, database).
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from storage.database import Database
 from worker.engine.serve import Engine, start_engine
 from worker.settings import Settings
 
-
 TITLES = {
     "api": "API",
     "docs": "API docs",

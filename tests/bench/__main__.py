@@ -1,0 +1,44 @@
+"""`make bench`: measure on this machine, and write the figures into docs/BENCHMARKS.md."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.bench import approvals
+
+BENCHMARKS = Path(__file__).parents[2] / "docs" / "BENCHMARKS.md"
+SECTIONS = {"approvals": approvals}
+
+
+def machine() -> str:
+    """Say in a line what the figures were measured on."""
+    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+
+
+def write(name: str, text: str) -> None:
+    """Put a section's figures between its markers."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    page = BENCHMARKS.read_text()
+    head, rest = page.split(begin, 1)
+    _, tail = rest.split(end, 1)
+    stamp = f"Measured {datetime.now(UTC):%Y-%m-%d} on {machine()}, by `make bench BENCH={name}`."
+    BENCHMARKS.write_text(f"{head}{begin}\n{stamp}\n\n{text.rstrip()}\n{end}{tail}")
+
+
+def main() -> None:
+    """Run the sections that are named, or all of them."""
+    for name in sys.argv[1:] or list(SECTIONS):
+        with tempfile.TemporaryDirectory(prefix="placet-bench-", ignore_cleanup_errors=True) as home:
+            text = asyncio.run(SECTIONS[name].measure(Path(home)))
+        sys.stdout.write(text + "\n")
+        write(name, text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""A worker that dies (or kills the engine) right after the commit of its n-th record, before the engine can know."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+from temporalio import activity
+
+from activities.directory import DirectoryReader
+from activities.messages import Recording
+from activities.record import Recorder
+from activities.tokens import DecisionTokens
+from cli import assembly
+from worker.process import approval_worker
+from worker.settings import read_settings
+
+
+class CrashingRecorder:
+    """Record as the worker does, and then let the crash happen."""
+
+    def __init__(self, recorder: Recorder, *, on_record: int, victim: int) -> None:
+        self._recorder = recorder
+        self._left = on_record
+        self._victim = victim
+
+    @activity.defn(name="record")
+    async def record(self, recording: Recording) -> None:
+        """Commit, and crash when it is time."""
+        await self._recorder.record(recording)
+        self._left -= 1
+        if self._left == 0:
+            if self._victim:
+                os.killpg(self._victim, signal.SIGKILL)
+                return
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def main() -> None:
+    """Run until the crash."""
+    settings = read_settings()
+    async with assembly.open_database(settings) as database:
+        client = await assembly.connected(assembly.engine_settings(settings))
+        recorder = CrashingRecorder(
+            Recorder(database),
+            on_record=int(os.environ["CRASH_ON_RECORD"]),
+            victim=int(os.environ["CRASH_VICTIM"]),
+        )
+        activities = [recorder.record, DirectoryReader(database).look_up, DecisionTokens(settings.secret()).verify]
+        async with approval_worker(client, task_queue=settings.task_queue, activities=activities):
+            await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

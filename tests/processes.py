@@ -1,0 +1,157 @@
+"""Placet as its users run it: real processes in a folder of their own, which tests may kill at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+BIN = Path(sys.executable).parent / "placet"
+_PATIENCE = 120.0
+
+
+class Process:
+    """One process group; what it writes goes to a log, which a failure shows."""
+
+    def __init__(self, program: Sequence[str | Path], *, env: dict[str, str], log: Path) -> None:
+        self.log = log
+        self._err = log.open("ab")
+        self._popen = subprocess.Popen(
+            [str(part) for part in program],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._err,
+            start_new_session=True,
+        )
+        self.pid = self._popen.pid
+
+    def line(self, seconds: float = _PATIENCE) -> str:
+        """Return the next line of standard output; AssertionError with the log where none comes in time."""
+        got: list[bytes] = []
+        assert self._popen.stdout is not None
+        reader = threading.Thread(target=lambda: got.append(self._popen.stdout.readline()), daemon=True)  # type: ignore[union-attr]
+        reader.start()
+        reader.join(seconds)
+        assert any(got), f"the process said nothing within {seconds:.0f} s:\n{self.log.read_text()[-4000:]}"
+        return got[0].decode()
+
+    def kill(self) -> None:
+        """End the process and its group at once, as a crash would."""
+        if self._popen.poll() is None:
+            os.killpg(self.pid, signal.SIGKILL)
+        self.wait()
+
+    def stop(self) -> int:
+        """Ask the process to end, and return its exit code."""
+        self._popen.terminate()
+        return self.wait()
+
+    def wait(self, seconds: float = 60.0) -> int:
+        """Wait for the end, and return the exit code."""
+        code = self._popen.wait(seconds)
+        if self._popen.stdout is not None:
+            self._popen.stdout.close()
+        self._err.close()
+        return code
+
+    @property
+    def running(self) -> bool:
+        """Whether it still runs."""
+        return self._popen.poll() is None
+
+
+@dataclass
+class Installation:
+    """A folder with everything of one Placet, and the processes that were started on it."""
+
+    home: Path
+    extra: dict[str, str] = field(default_factory=dict)
+    started: list[Process] = field(default_factory=list)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of its processes: this one's, without what would lead them elsewhere."""
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("PLACET_", "TEMPORAL_"))}
+        kept = {k: v for k, v in os.environ.items() if k == "PLACET_CACHE"}
+        return clean | kept | {"PLACET_HOME": str(self.home)} | self.extra
+
+    def spawn(self, *arguments: str | Path, program: Sequence[str | Path] = (BIN,), **env: str) -> Process:
+        """Start `placet ARGUMENTS…` (or another program) in the background."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        name = str(arguments[0]) if arguments else Path(program[-1]).stem
+        log = self.home / f"test-{len(self.started)}-{name}.log"
+        process = Process([*program, *arguments], env=self.env | env, log=log)
+        self.started.append(process)
+        return process
+
+    def run(self, *arguments: str | Path, expect: int = 0) -> str:
+        """Run `placet ARGUMENTS…` to its end, and return what it printed."""
+        done = subprocess.run(
+            [str(BIN), *map(str, arguments)],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+        assert done.returncode == expect, f"placet {arguments} exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def up(self) -> tuple[Process, dict[str, Any]]:
+        """Start everything, and return it with where it is."""
+        process = self.spawn("up", "--port", "0", "--json")
+        return process, json.loads(process.line())
+
+    def load(self, people: Sequence[dict[str, Any]]) -> dict[str, str]:
+        """Load people, and return a token for each."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        file = self.home / "people.json"
+        file.write_text(json.dumps(list(people)))
+        self.run("people", "load", file)
+        return {p["id"]: self.run("token", p["id"]).strip() for p in people}
+
+
+@contextmanager
+def installation(home: Path, **env: str) -> Iterator[Installation]:
+    """Give an installation whose processes are all ended afterwards."""
+    there = Installation(home=home, extra=env)
+    try:
+        yield there
+    finally:
+        for process in there.started:
+            if process.running:
+                process.kill()
+
+
+class Caller:
+    """Call the API as one person."""
+
+    def __init__(self, api: str, token: str) -> None:
+        self._http = httpx.Client(
+            base_url=f"{api}/api/v1/workflow/",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=30,
+            trust_env=False,
+        )
+
+    def __call__(self, method: str, path: str, body: Any = None, *, expect: int = 200, key: str | None = None) -> Any:
+        """Call, and return the JSON of the answer; AssertionError unless it has the expected status."""
+        headers = {"Idempotency-Key": key} if key else {}
+        answer = self._http.request(method, path, json=body, headers=headers)
+        assert answer.status_code == expect, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
