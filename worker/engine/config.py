@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
@@ -22,6 +24,11 @@ from worker.engine.versions import ROOT
 
 HOST = "127.0.0.1"
 SETTINGS = ROOT / "deploy" / "temporal"
+
+# Below the ports that systems give to outgoing connections, so that one stays free between two runs; and the server's
+# PostgreSQL schema keeps ports of its cluster in a smallint: with one above 32767 it does not start.
+PORT_RANGE = range(20000, 32768)
+PORT_GUESSES = 100
 
 # What the two kinds of engine keep under an engine's home; neither is tried on the other's file.
 SERVER_FILE = "engine.sqlite"
@@ -54,7 +61,8 @@ def free_ports(wanted: Ports, *, before: Ports | None = None) -> Ports:
         for field in fields(Ports):
             asked: int = getattr(wanted, field.name)
             earlier: int = getattr(before, field.name) if before else 0
-            for port in (asked,) if asked else (earlier, 0):
+            guesses = [earlier] * bool(earlier) + [secrets.choice(PORT_RANGE) for _ in range(PORT_GUESSES)]
+            for port in (asked,) if asked else guesses:
                 listener = held.enter_context(socket.socket())
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
@@ -62,11 +70,11 @@ def free_ports(wanted: Ports, *, before: Ports | None = None) -> Ports:
                     listener.listen(1)  # with SO_REUSEADDR, only a listener holds its port alone
                 except OSError:
                     continue
-                chosen[field.name] = listener.getsockname()[1]
+                chosen[field.name] = port
                 break
             else:
                 raise InputInvalid(
-                    f"port {asked} for the engine's {field.name} is taken or not allowed: choose another."
+                    f"port {asked or PORT_RANGE} for the engine's {field.name} is taken or not allowed: choose another."
                 )
     return Ports(**chosen)
 
@@ -86,6 +94,18 @@ class Postgres:
     def visibility(self) -> str:
         """The name of the database for visibility."""
         return f"{self.name}_visibility"
+
+    def access(self, name: str) -> dict[str, Any]:
+        """Return what psycopg needs to connect to the database `name` on this server."""
+        return {
+            "dbname": name,
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "password": self.password,
+            "sslmode": "require" if self.tls else "prefer",
+            "connect_timeout": 10,
+        }
 
     @classmethod
     def parse(cls, url: str) -> Postgres:

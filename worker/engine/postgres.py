@@ -44,19 +44,11 @@ def prepare_schema(
 
 def _has_schema(database: Postgres, name: str) -> bool:
     """Tell whether the database has the engine's version table; creates the database when there is none."""
-    access = {
-        "host": database.host,
-        "port": database.port,
-        "user": database.user,
-        "password": database.password,
-        "sslmode": "require" if database.tls else "prefer",
-        "connect_timeout": 10,
-    }
     try:
-        with psycopg.connect(dbname="postgres", autocommit=True, **access) as server:  # type: ignore[arg-type]  # keywords of libpq
+        with psycopg.connect(autocommit=True, **database.access("postgres")) as server:
             if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
                 server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        with psycopg.connect(dbname=name, **access) as inside:  # type: ignore[arg-type]  # keywords of libpq
+        with psycopg.connect(**database.access(name)) as inside:
             row = inside.execute("SELECT to_regclass('schema_version')").fetchone()
             return row is not None and row[0] is not None
     except psycopg.Error as error:

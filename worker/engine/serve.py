@@ -33,6 +33,7 @@ from worker.engine.config import (
     write_ui_config,
 )
 from worker.engine.locate import Binaries, Kind, Startable, locate_startable
+from worker.engine.membership import forget_members
 from worker.engine.postgres import prepare_schema
 from worker.engine.process import Guarded
 
@@ -144,6 +145,7 @@ async def start_engine(
         if isinstance(store, Postgres) and isinstance(startable, Binaries):
             tool, plain = startable.sql_tool, _plain(environ)
             await asyncio.to_thread(prepare_schema, tool, store, directory=home, environ=plain, progress=progress)
+        await asyncio.to_thread(forget_members, store)
         earlier = Ports(**before["ports"]) if before else None
         attempt = 0
         while True:
