@@ -56,8 +56,7 @@ async def list_templates(
 @router.get("/{template_id}/")
 async def read_template(session: Reading, template_id: str) -> TemplateWhole:
     """Show one version with its blueprint."""
-    row = await templates.get(session, template_id)
-    return TemplateWhole.of(row, blueprint=row.blueprint)
+    return TemplateWhole.of(await templates.get(session, template_id))
 
 
 @router.get("/{template_id}/export/", response_class=Response, responses={200: {"content": {"application/json": {}}}})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal
 
 from pydantic import ConfigDict
 
-from api.schemas.common import Shown, View
+from api.schemas.common import Shown, View, shown
 from storage.tables import ProcessTemplate
 
 
@@ -28,25 +28,33 @@ class TemplateView(View):
     published_at: Shown | None
 
     @classmethod
-    def of(cls, row: ProcessTemplate, **more: Any) -> Self:
+    def of(cls, row: ProcessTemplate) -> TemplateView:
         """Show a stored version."""
-        return cls.model_construct(
-            id=row.id,
-            name=row.name,
-            version=row.version,
-            status=cast(Any, row.status),
-            template_type=row.template_type,
-            owner=row.owner,
-            digest=row.digest,
-            created_by=f"user:{row.created_by}",
-            created_at=row.created_at,
-            published_by=f"user:{row.published_by}" if row.published_by else None,
-            published_at=row.published_at,
-            **more,
-        )
+        return TemplateView.model_construct(**_facts(row))
 
 
 class TemplateWhole(TemplateView):
     """One version of a blueprint, with the blueprint."""
 
     blueprint: dict[str, Any]
+
+    @classmethod
+    def of(cls, row: ProcessTemplate) -> TemplateWhole:
+        """Show a stored version with its blueprint."""
+        return TemplateWhole.model_construct(**_facts(row), blueprint=row.blueprint)
+
+
+def _facts(row: ProcessTemplate) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "version": row.version,
+        "status": row.status,
+        "template_type": row.template_type,
+        "owner": row.owner,
+        "digest": row.digest,
+        "created_by": shown(row.created_by),
+        "created_at": row.created_at,
+        "published_by": shown(row.published_by),
+        "published_at": row.published_at,
+    }

@@ -1,0 +1,47 @@
+"""Metrics: for Prometheus, which needs no token unless PLACET_METRICS_TOKEN is set, and for people."""
+
+from __future__ import annotations
+
+import hmac
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request, Response
+from starlette.exceptions import HTTPException
+
+from api.calls import PersonalRoute
+from api.deps import Caller, Here, Reading
+from api.metrics import expose
+from api.schemas.metrics import EscalationsView
+from storage import escalations, metrics
+
+scraped = APIRouter(prefix="/metrics", tags=["metrics"])
+router = APIRouter(prefix="/metrics", tags=["metrics"], route_class=PersonalRoute)
+
+
+@scraped.get(
+    "/prometheus", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+)
+async def prometheus(request: Request, context: Here, session: Reading) -> Response:
+    """Show every metric in the exposition format; the numbers are the same whichever process is asked."""
+    if context.metrics_token is not None:
+        sent = request.headers.get("authorization", "").encode()
+        if not hmac.compare_digest(sent, f"Bearer {context.metrics_token}".encode()):
+            detail = "Send Authorization: Bearer with the text of PLACET_METRICS_TOKEN."
+            raise HTTPException(401, detail, {"WWW-Authenticate": 'Bearer realm="placet metrics"'})
+    text, content_type = expose(await metrics.totals(session), request.headers.get("accept", ""))
+    return Response(text, headers={"Content-Type": content_type})
+
+
+@router.get("/workflow-escalations")
+async def workflow_escalations(session: Reading, caller: Caller) -> EscalationsView:
+    """Show how escalation is going: the metrics, open tasks by stage, lateness, and what failed last.
+
+    Anybody who is known may see the numbers; only auditors and admins see which requests failed.
+    """
+    return EscalationsView.of(
+        datetime.now(UTC),
+        await metrics.totals(session),
+        await escalations.by_stage(session),
+        await escalations.lateness(session),
+        await escalations.failures(session) if caller.sees_all else None,
+    )

@@ -1,0 +1,127 @@
+"""The API in this process, over ASGI, for tests: people with tokens, and calls as any of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+from temporalio.client import Client
+
+from api.app import create_app
+from api.context import Context
+from storage import tokens
+from storage.database import Database
+from tests.approvals import EXPENSE, SECRET, store_people
+
+BASE = "/api/v1"
+# As in tests.approvals, and one of each access.
+STAFF: tuple[dict[str, Any], ...] = (
+    {"id": "ann", "manager": "bob"},
+    {"id": "bob", "manager": "dora"},
+    {"id": "dora", "manager": "carl", "roles": ["department_head"]},
+    {"id": "carl", "roles": ["cfo"]},
+    {"id": "olivia"},
+    {"id": "zoe"},
+    {"id": "desi", "access": ["designer"]},
+    {"id": "audrey", "access": ["auditor"]},
+    {"id": "adam", "access": ["admin"]},
+    {"id": "gus", "groups": ["finance"]},
+    {"id": "gwen", "groups": ["finance"]},
+    {"id": "gone", "active": False},
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiDesk:
+    """Call the API as somebody."""
+
+    http: httpx.AsyncClient
+    database: Database
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        as_: str | None = "ann",
+        body: Any = None,
+        content: bytes | None = None,
+        key: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        """Send one call; `body` goes as JSON, `content` as it is."""
+        sent = dict(headers or {})
+        if as_ is not None:
+            sent["Authorization"] = f"Bearer {await self.token(as_)}"
+        if key is not None:
+            sent["Idempotency-Key"] = key
+        if content is not None:
+            sent.setdefault("Content-Type", "application/json")
+        return await self.http.request(method, f"{BASE}{path}", json=body, content=content, headers=sent)
+
+    async def get(self, path: str, *, as_: str | None = "ann") -> httpx.Response:
+        """Read something."""
+        return await self.call("GET", path, as_=as_)
+
+    async def post(self, path: str, body: Any = None, *, as_: str | None = "ann", key: str | None = None) -> httpx.Response:
+        """Change something."""
+        return await self.call("POST", path, as_=as_, body=body, key=key)
+
+    async def token(self, person: str) -> str:
+        """Return a token of a person, the same one each time."""
+        if person not in self.tokens:
+            async with self.database.begin() as session:
+                self.tokens[person] = await tokens.issue(session, person, ttl=None, now=datetime.now(UTC))
+        return self.tokens[person]
+
+    async def publish(self, blueprint: dict[str, Any] = EXPENSE, **changes: Any) -> str:
+        """Publish a blueprint under a name of its own, and return that name."""
+        name = f"{blueprint['name']} {uuid.uuid4().hex[:8]}"
+        made = await self.post("/workflow/process-templates/", {**blueprint, "name": name, **changes}, as_="desi")
+        assert made.status_code == 201, made.text
+        done = await self.post(f"/workflow/process-templates/{made.json()['id']}/publish/", as_="desi")
+        assert done.status_code == 200, done.text
+        return name
+
+    async def start(self, template: str, *, as_: str = "ann", **given: Any) -> dict[str, Any]:
+        """Start a request and return it."""
+        answer = await self.post("/workflow/requests/", {"template": template, "input": given}, as_=as_)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+
+@asynccontextmanager
+async def api_desk(
+    database: Database, client: Client, *, task_queue: str = "nobody", seconds: float = 8
+) -> AsyncIterator[ApiDesk]:
+    """Open the API on this database and engine; calls that nobody answers get 503 after `seconds`."""
+    await store_people(database, STAFF)
+    deadline = timedelta(seconds=seconds)
+    context = Context(
+        database=database,
+        client=client,
+        task_queue=task_queue,
+        ui_url="http://temporal.test",
+        secret=SECRET,
+        command_deadline=deadline,
+        start_deadline=deadline,
+    )
+    transport = httpx.ASGITransport(app=create_app(context), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://placet.test") as http:
+        yield ApiDesk(http=http, database=database)
+
+
+async def no_engine() -> Client:
+    """Return a client of an engine that is not there."""
+    return await Client.connect("127.0.0.1:9", lazy=True)
+
+
+def pointers(answer: httpx.Response) -> list[str]:
+    """Return which places a problem names."""
+    return [problem["pointer"] for problem in answer.json()["errors"]]
