@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import rfc8785
@@ -41,6 +42,7 @@ def genesis(request_id: str) -> str:
     return hashlib.sha256(f"placet:{request_id}".encode()).hexdigest()
 
 
+@lru_cache(maxsize=1024)
 def moment(at: datetime) -> str:
     """Write a moment as RFC 3339 in UTC with microseconds: the one form that is hashed."""
     text = (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")

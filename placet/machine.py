@@ -7,7 +7,6 @@ has happened. The drivers (the Temporal workflow, the simulator) give the time a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,8 +26,6 @@ __all__ = ["apply", "begin", "check", "due", "next_due", "opening_state"]
 
 # A request that begins later than this after its directory was read has the directory read again.
 STARTED_LATE = timedelta(minutes=5)
-# Events whose answers are remembered, so that a repeated one is answered again rather than applied again.
-MOST_ANSWERS = 1000
 
 
 def opening_state(opening: Opening, now: datetime) -> State:
@@ -56,7 +53,8 @@ def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Step:
     given = normalise_input(plan.variables, opening.input)
 
     def work(run: Run) -> None:
-        run.set(input=given)
+        if given != state.input:
+            run.set(input=given)
         run.record(
             "started",
             actor=f"user:{opening.started_by or opening.requester}",
@@ -84,12 +82,7 @@ def apply(plan: Plan, state: State, event: Event, now: datetime) -> Step:
         return Step(state=state)  # nobody waits for an answer, and nothing changes after the end
     if not state.seq and not isinstance(event, DirectoryRead):
         raise Refused("The request has not begun yet; repeat in a moment.")
-    step = _worked(plan, state, now, lambda run: commands.carry_out(run, event))
-    if key is None or step.needs_directory:
-        return step
-    answered = dict(list(step.state.answered.items())[-(MOST_ANSWERS - 1) :])
-    answered[key] = step.state.seq
-    return replace(step, state=replace(step.state, answered=answered))
+    return _worked(plan, state, now, lambda run: commands.carry_out(run, event), key)
 
 
 def check(plan: Plan, state: State, event: Event, now: datetime) -> None:
@@ -105,10 +98,10 @@ def due(plan: Plan, state: State, now: datetime) -> Step:
     return _worked(plan, state, now, lambda run: climb(run, settle))
 
 
-def _worked(plan: Plan, state: State, now: datetime, work: Callable[[Run], Any]) -> Step:
+def _worked(plan: Plan, state: State, now: datetime, work: Callable[[Run], Any], key: str | None = None) -> Step:
     run = Run(plan, state, now)
     try:
         work(run)
     except DirectoryNeeded:
         return Step(state=state, needs_directory=True)
-    return run.step()
+    return run.step(key)

@@ -16,6 +16,8 @@ from placet.state import Notice, StageRun, State, Status, Step, Task
 
 # How old the directory may be when people are looked up: only what was read for this very event counts.
 FRESH = timedelta(seconds=1)
+# Events whose answers are remembered, so that a repeated one is answered again rather than applied again.
+MOST_ANSWERS = 1000
 
 
 class DirectoryNeeded(Exception):  # noqa: N818 - a control flow of the core that never leaves it
@@ -98,7 +100,7 @@ class Run:
             actor=actor,
             stage=task.stage if task else stage,
             task_id=task.id if task else None,
-            detail={k: _plain(v) for k, v in detail.items() if v is not None},
+            detail=_plain_detail(detail),
         )
         self.head = entry.hash
         self.entries.append(entry)
@@ -106,7 +108,7 @@ class Run:
 
     def tell(self, event: str, *people: str | None, task: Task | None = None, **detail: Any) -> None:
         """Have these people told, each once, about the entry that was recorded last."""
-        plain = {k: _plain(v) for k, v in detail.items() if v is not None}
+        plain = _plain_detail(detail)
         task_id = task.id if task else None
         for person in people:
             if person:
@@ -146,16 +148,24 @@ class Run:
         self.record(kind, actor=actor, outcome=outcome, **detail)
         self.tell(kind, self.state.requester, *holders, outcome=outcome)
 
-    def step(self) -> Step:
-        """Close the scratchpad: the new state and what it took to get there."""
+    def step(self, key: str | None = None) -> Step:
+        """Close the scratchpad: the new state, with the event's key among those answered, and what it took."""
+        answered = self.state.answered
+        if key is not None:
+            answered = dict(islice(answered.items(), max(0, len(answered) + 1 - MOST_ANSWERS), None)) | {key: self.seq}
         state = replace(
             self.state,
+            answered=answered,
             tasks=tuple(self.tasks.values()),
             stages=tuple(self.stages.values()),
             seq=self.seq,
             head=self.head,
         )
         return Step(state=state, entries=tuple(self.entries), notices=tuple(self.notices.values()))
+
+
+def _plain_detail(detail: dict[str, Any]) -> dict[str, Any]:
+    return {k: v if type(v) is str else _plain(v) for k, v in detail.items() if v is not None}
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from placet.conditions import evaluate
 from placet.errors import EvaluationFailed
-from placet.ladder import final_result, set_clocks
+from placet.ladder import final_result, start_clocks
 from placet.plan import Point, Stage, Way
 from placet.policy import decided_elsewhere, fill_again, fill_seats, owners, verdict
 from placet.run import Run
@@ -184,8 +184,9 @@ def _open_task(run: Run, point: Point, stage: Stage, seat: Seat, index: int) -> 
         candidates=seat.candidates,
         held_by=(seat.person,) if seat.person else (),
         opened_at=run.now,
+        **start_clocks(run, stage),
     )
-    task = set_clocks(run, task, stage)
+    run.tasks[task.id] = task
     run.record(
         "task_opened",
         task=task,

@@ -1,0 +1,146 @@
+"""What is true of every request at every moment, whatever has happened to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+
+from placet import machine
+from placet.audit import Entry, first_bad
+from placet.plan import Plan
+from placet.state import Notice, State, Step
+
+DECISIONS = {"approve", "reject", "request_changes"}
+
+
+def hold(plan: Plan, state: State, entries: list[Entry], now: datetime) -> None:
+    """Assert everything that must be true of a state, given the whole chain of its entries."""
+    _chain(state, entries)
+    _ending(plan, state)
+    _stages(plan, state)
+    _tasks(plan, state, now)
+    _people(plan, state)
+    _clocks(plan, state)
+
+
+def step_holds(before: State, step: Step) -> None:
+    """Assert what must be true of one step on its own: nothing is lost, and nobody is told twice."""
+    after = step.state
+    if step.needs_directory:
+        assert after is before
+        assert not step.entries
+        assert not step.notices
+    assert after.seq == before.seq + len(step.entries), "every entry is counted, and only entries are"
+    assert [t.id for t in after.tasks][: len(before.tasks)] == [t.id for t in before.tasks], "tasks only come to be"
+    for old, new in zip(before.tasks, after.tasks, strict=False):
+        if old.status != "open":
+            assert old == new, "a settled task never changes"
+    keys = Counter(n.key for n in step.notices)
+    assert all(times == 1 for times in keys.values()), f"a notice went out twice: {keys}"
+    seqs = {e.seq for e in step.entries}
+    assert all(n.seq in seqs for n in step.notices), "a notice belongs to an entry of its step"
+    _reminders(before, step.notices)
+
+
+def _reminders(before: State, notices: tuple[Notice, ...]) -> None:
+    open_before = {t.id: t for t in before.tasks if t.status == "open"}
+    for notice in notices:
+        if notice.event == "reminded" and notice.task_id in open_before:
+            task = open_before[notice.task_id]
+            decided = {
+                t.decided_by for t in before.tasks if t.point == task.point and t.round == task.round and t.decided_by
+            }
+            if task.people:
+                assert notice.to not in decided or notice.to not in task.people, "a reminder for one who has decided"
+
+
+def _chain(state: State, entries: list[Entry]) -> None:
+    assert first_bad(state.request_id, entries) is None
+    assert [e.seq for e in entries] == list(range(1, state.seq + 1))
+    if entries:
+        assert entries[-1].hash == state.head
+    assert sorted(entries, key=lambda e: e.at) == entries, "time only goes on"
+
+
+def _ending(plan: Plan, state: State) -> None:
+    over = state.status != "pending"
+    assert over == (state.ended_at is not None)
+    if over:
+        assert not state.open_tasks, "an ended request has no open task"
+        assert not state.stages
+        assert machine.next_due(plan, state) is None
+    else:
+        assert state.outcome is None
+        returned = any(s.returned_at for s in state.stages)
+        assert returned or state.open_tasks, "a pending request waits for somebody"
+    if state.status == "completed":
+        assert state.outcome is not None
+    if state.status == "cancelled":
+        assert state.outcome in {"withdrawn", "cancelled"}
+
+
+def _stages(plan: Plan, state: State) -> None:
+    assert len(state.stages) <= 1, "a process is in one place at a time"
+    for run in state.stages:
+        assert plan.points[run.point].stage is not None
+        assert run.seats
+        assert run.opened <= len(run.seats)
+        tasks = [t for t in state.tasks[run.first :] if t.point == run.point]
+        assert [t.seat for t in tasks] == list(range(run.opened)), "one task a seat, in order"
+        if run.returned_at is not None:
+            assert not [t for t in tasks if t.status == "open"], "a returned stage waits for its requester only"
+        elif plan.points[run.point].stage.order == "sequential":  # type: ignore[union-attr] # asserted above
+            assert len([t for t in tasks if t.status == "open"]) == 1, "a sequence asks one after the other"
+        else:
+            assert run.opened == len(run.seats)
+        holders = [h for t in tasks if (h := t.decided_by or (t.assignee if t.status == "open" else None))]
+        assert len(holders) == len(set(holders)), f"one person fills at most one seat: {holders}"
+
+
+def _tasks(plan: Plan, state: State, now: datetime) -> None:
+    ids = [t.id for t in state.tasks]
+    assert len(ids) == len(set(ids))
+    places = {run.point: run for run in state.stages}
+    for index, task in enumerate(state.tasks):
+        assert (task.status == "decided") == (task.decision in DECISIONS) == (task.decided_by is not None)
+        assert (task.decided_at is not None) == (task.status == "decided")
+        assert (task.breached_at is not None) == (task.sla_state == "breached")
+        assert task.opened_at <= now
+        if task.assignee is not None:
+            assert task.assignee in task.held_by
+        if task.status == "open":
+            assert task.point in places, "an open task belongs to the stage that is going on"
+            assert index >= places[task.point].first
+            assert task.round == state.round
+            assert len(set(task.people)) == len(task.people)
+        if task.due_at is None:
+            assert task.sla_state == "ok"
+        assert plan.points[task.point].stage is not None
+
+
+def _people(plan: Plan, state: State) -> None:
+    decided: dict[str, set[str]] = {}
+    for task in state.tasks:
+        assert task.decided_by != state.requester, "nobody decides their own request"
+        assert state.requester not in task.people, "nobody is asked about their own request"
+        stage = plan.points[task.point].stage
+        if task.decided_by and task.decision != "request_changes" and stage is not None:
+            if stage.repeat == "forbid":
+                others = {p for p, people in decided.items() if p != task.point and task.decided_by in people}
+                assert not others, "who decided another stage may not decide this one"
+            decided.setdefault(task.point, set()).add(task.decided_by)
+
+
+def _clocks(plan: Plan, state: State) -> None:
+    due = machine.next_due(plan, state)
+    timed = any(
+        m is not None
+        for t in state.open_tasks
+        for m in (
+            t.escalate_at,
+            t.remind_at,
+            t.remind_before or None,
+            t.due_at if t.breached_at is None else None,
+        )
+    )
+    assert (due is not None) == timed, "the timer is armed exactly while something will fall due"

@@ -1,0 +1,272 @@
+"""Any process under any script of events: the state stays valid, the chain verifies, and the same gives the same."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from placet import machine
+from placet.directory import Directory, Person
+from placet.events import (
+    Actor,
+    Claim,
+    Comment,
+    Decide,
+    Delegate,
+    Extend,
+    Reassign,
+    Release,
+    Resubmit,
+    SignalRefused,
+    Withdraw,
+)
+from tests.unit.core import REFUSALS, Case, away, blueprint, office, plan_of
+
+EVERYBODY = ["rita", "mo", "dh", "ceo", "cfo", "olivia", "ann", "ben", "cid"]
+NAMES = [
+    "manager_of(requester)",
+    "manager_of(manager_of(requester))",
+    "role:cfo",
+    "department_head",
+    "group:finance",
+    "requester",
+    "owner",
+    "user:nobody",
+    *(f"user:{p}" for p in EVERYBODY),
+]
+HOURS = st.sampled_from([0.5, 1, 2, 8, 24, 40])
+
+approvers = st.lists(
+    st.one_of(
+        st.sampled_from(NAMES),
+        st.builds(lambda who, weight: {"who": who, "weight": weight}, st.sampled_from(NAMES), st.integers(1, 3)),
+    ),
+    min_size=1,
+    max_size=4,
+)
+quorums = st.one_of(
+    st.sampled_from(["any", "all"]),
+    st.integers(1, 4).map(lambda n: {"at_least": n}),
+    st.sampled_from([1, 33.4, 50, 66, 100]).map(lambda p: {"percent": p}),
+    st.integers(1, 5).map(lambda w: {"weight": w}),
+)
+levels = st.lists(
+    st.fixed_dictionaries(
+        {
+            "after_hours": st.sampled_from([0, 1, 3, 10]),
+            "to": st.sampled_from([*NAMES, "assignee", "manager_of(assignee)"]),
+            "action": st.sampled_from(["reassign", "add", "notify"]),
+        }
+    ),
+    min_size=1,
+    max_size=3,
+).map(lambda ls: sorted(ls, key=lambda level: level["after_hours"]))
+escalations = st.one_of(
+    st.just({}),
+    st.builds(lambda to: {"escalation_to": to}, st.sampled_from(NAMES)),
+    st.builds(lambda chain: {"escalation": chain}, levels),
+)
+reminders = st.one_of(
+    st.just({}),
+    st.builds(
+        lambda every, before: {"reminders": {**({"every_hours": every} if every else {}), "before_hours": before}},
+        st.one_of(st.none(), HOURS),
+        st.lists(HOURS, max_size=2),
+    ),
+)
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw one approval stage."""
+    step: dict[str, Any] = {
+        "approvers": draw(approvers),
+        "quorum": draw(quorums),
+        "rejection": draw(st.sampled_from(["any", "unreachable"])),
+        "order": draw(st.sampled_from(["parallel", "sequential"])),
+        "claim": draw(st.sampled_from([False, False, True])),
+        "assign": draw(st.sampled_from(["each", "each", "least_loaded"])),
+        "final": draw(st.sampled_from(["wait", "approve", "reject", "expire"])),
+        "re_escalate_after_hours": draw(HOURS),
+        **draw(escalations),
+        **draw(reminders),
+    }
+    if draw(st.integers(0, 4)):
+        step["sla_hours"] = draw(HOURS)
+    if draw(st.booleans()):
+        step["separation_of_duties"] = {"repeat": draw(st.sampled_from(["carry", "forbid"]))}
+    if not draw(st.integers(0, 4)):
+        step["form"] = {"type": "object", "required": ["ok"], "properties": {"ok": {"type": "boolean"}}}
+    return step
+
+
+@st.composite
+def blueprints(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a process: a straight chain, or a graph with a decision, a way back and a way for what has expired."""
+    stages = draw(st.lists(steps(), min_size=1, max_size=3))
+    more: dict[str, Any] = {
+        "variables": [{"name": "amount", "type": "decimal"}],
+        "settings": {"jitter_seconds": draw(st.sampled_from([0, 0, 600])), "max_rounds": draw(st.integers(1, 3))},
+        "owner": draw(st.sampled_from(["user:olivia", "user:rita", "role:cfo", "user:nobody", None])),
+    }
+    if draw(st.booleans()):
+        names = [f"s{n}" for n, _ in enumerate(stages)]
+        back = draw(st.sampled_from([*names, "no"]))
+        expired = draw(st.sampled_from([*names, "no", None]))
+        nodes = [
+            {"id": "start", "type": "trigger"},
+            {"id": "large", "type": "decision"},
+            {"id": "yes", "type": "terminator", "outcome": "approved"},
+            {"id": "no", "type": "terminator", "outcome": "rejected"},
+            *({"id": name, "type": "approval", "step": f"Stage {n}"} for n, name in enumerate(names, 1)),
+        ]
+        edges = [
+            {"from": "start", "to": "large"},
+            {
+                "from": "large",
+                "to": names[0],
+                "condition": draw(st.sampled_from(["amount > 5000", "amount / 0.0 > 1.0"])),
+            },
+            {"from": "large", "to": draw(st.sampled_from([names[-1], "yes"])), "default": True},
+        ]
+        for name, following in zip(names, [*names[1:], "yes"], strict=True):
+            edges += [{"from": name, "to": following, "on": "approved"}, {"from": name, "to": back, "on": "rejected"}]
+            edges += [{"from": name, "to": expired, "on": "expired"}] if expired else []
+        more["graph_spec"] = {"nodes": nodes, "edges": edges}
+    return blueprint(*stages, **more)
+
+
+@st.composite
+def organisations(draw: st.DrawFn) -> Directory:
+    """Draw the office with some people away, some gone, and some managers changed (also into a loop)."""
+    org = office()
+    changed: dict[str, Person | None] = {}
+    for name in draw(st.lists(st.sampled_from(EVERYBODY), max_size=4, unique=True)):
+        person = org.people[name]
+        how = draw(st.integers(0, 3))
+        if how == 0:
+            changed[name] = None
+        elif how == 1:
+            changed[name] = Person(id=name, manager=person.manager, roles=person.roles, active=False)
+        elif how == 2:
+            changed[name] = away(person, substitute=draw(st.sampled_from([None, *EVERYBODY])))
+        else:
+            changed[name] = Person(id=name, manager=draw(st.sampled_from(EVERYBODY)), groups=person.groups)
+    return office(**changed)
+
+
+ACTIONS = st.tuples(
+    st.sampled_from(
+        [
+            *["decide"] * 8,
+            *["due"] * 4,
+            *["jump"] * 2,
+            *["resubmit"] * 2,
+            *["claim"] * 2,
+            "reassign",
+            "delegate",
+            "keep",
+            "release",
+            "comment",
+            "extend",
+            "withdraw",
+            "cancel",
+            "organisation",
+            "signal",
+        ]
+    ),
+    st.integers(0, 11),  # who
+    st.integers(0, 11),  # which
+    st.integers(0, 11),  # how
+)
+
+
+def perform(case: Case, action: str, who: int, which: int, how: int, orgs: list[Directory]) -> None:
+    """Do one thing; most of the time by somebody who may."""
+    tasks = case.state.open_tasks or list(case.state.tasks)
+    task = tasks[which % len(tasks)] if tasks else None
+    able = list(task.people) if task else []
+    person = able[who % len(able)] if able and who < 9 else EVERYBODY[who % len(EVERYBODY)]
+    by = Actor(person=person, admin=how == 0)
+    to = EVERYBODY[how % len(EVERYBODY)]
+    task_id = task.id if task else "none"
+    key = f"{action}-{how}" if who == 3 else None
+    match action:
+        case "due":
+            case.until(machine.next_due(case.plan, case.state) or case.now)
+        case "jump":
+            case.jump(case.now + timedelta(hours=[0, 1, 7, 30, 200, 5000][how % 6]))
+        case "organisation":
+            case.reads(orgs[how % len(orgs)])
+        case "decide":
+            decision: Any = ["approve", "approve", "approve", "reject", "request_changes"][how % 5]
+            form = {"ok": True} if how % 2 else None
+            case.do(Decide(by=by, task_id=task_id, decision=decision, comment="so", form=form, key=key))
+        case "resubmit":
+            given_input = {"amount": ["1", "9000", "many"][how % 3]} if how % 2 else None
+            case.do(Resubmit(by=Actor(person="rita"), input=given_input, key=key))
+        case "claim":
+            case.do(Claim(by=by, task_id=task_id, key=key))
+        case "release":
+            case.do(Release(by=by, task_id=task_id, key=key))
+        case "reassign":
+            case.do(Reassign(by=Actor(person=person, admin=True), task_id=task_id, to=to, key=key))
+        case "delegate" | "keep":
+            case.do(Delegate(by=by, task_id=task_id, to=to, keep=action == "keep", key=key))
+        case "comment":
+            case.do(Comment(by=by, text="a word" if how % 4 else " ", key=key))
+        case "extend":
+            chosen = task_id if how % 2 else None
+            case.do(Extend(by=Actor(person="x", admin=True), task_id=chosen, seconds=(how - 1) * 3600.0, key=key))
+        case "withdraw":
+            case.do(Withdraw(by=Actor(person="rita"), key=key))
+        case "cancel":
+            case.do(Withdraw(by=by, how="cancelled", key=key))
+        case "signal":
+            case.do(SignalRefused(claimed={"task_id": task_id, "odd": how}, reason="no"))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(
+    raw=blueprints(),
+    orgs=st.lists(organisations(), min_size=1, max_size=2),
+    amount=st.sampled_from(["1", "9000"]),
+    script=st.lists(ACTIONS, max_size=14),
+)
+def test_any_script_of_events_leaves_a_valid_state(
+    raw: dict[str, Any], orgs: list[Directory], amount: str, script: list[tuple[str, int, int, int]]
+) -> None:
+    case = Case(plan=plan_of(raw), org=orgs[0], input={"amount": amount}, twice=True)
+    for action in script:
+        try:
+            perform(case, *action, orgs)
+            event(f"done: {action[0]}")
+        except REFUSALS as refusal:
+            event(f"refused: {action[0]}, {type(refusal).__name__}")
+    event(f"ends {case.state.status} {case.state.outcome}")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(raw=blueprints(), org=organisations(), amount=st.sampled_from(["1", "9000"]))
+def test_time_alone_never_breaks_a_request_and_every_chain_of_escalation_ends(
+    raw: dict[str, Any], org: Directory, amount: str
+) -> None:
+    case = Case(plan=plan_of(raw), org=org, input={"amount": amount})
+    for _ in range(40):
+        due = machine.next_due(case.plan, case.state)
+        if due is None:
+            break
+        case.until(due)
+    for task in case.state.open_tasks:
+        assert task.level <= len(case.plan.points[task.point].stage.levels) + len(EVERYBODY)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("minutes", [0, 1, 59, 600])
+def test_what_was_missed_while_nothing_ran_is_caught_up_in_the_order_it_was_due(minutes: int) -> None:
+    case = Case(plan=plan_of(blueprint({"sla_hours": 4, "escalation_to": "department_head"})), org=office())
+    entries = case.jump(case.now + timedelta(hours=4, minutes=minutes))
+    assert [e.kind for e in entries] == ["sla_warning", "sla_breached", "escalated"]
