@@ -1,0 +1,177 @@
+"""The prover: questions about inputs, answered with a confirmed input or a proof that there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import z3
+
+from placet.conditions import Expression, evaluate
+from placet.errors import EvaluationFailed, InputInvalid
+from placet.solver import Undecided
+from placet.solver.formula import Formulas, Value
+from placet.solver.samples import sample
+from placet.solver.symbols import Declarations, Part, Symbol, Term, Unreadable, value_of
+from placet.variables import Variable, normalise_input, values_of
+
+# z3 counts its own work, so that the same question is given up at the same point on every machine; the time is a
+# second line of defence. One question may cost about a second, all questions of one prover about ten.
+ONE_QUESTION = 3_000_000
+ALL_QUESTIONS = 30_000_000
+MILLISECONDS = 2_000
+MEGABYTES = 1_024
+_REMEMBERED = 64  # inputs found so far; most questions are answered by one of them
+
+z3.set_param("memory_max_size", MEGABYTES)
+
+
+class Prover:
+    """Answer questions over one set of variables. It has a z3 context of its own; not for several threads at once."""
+
+    def __init__(self, variables: Sequence[Variable]) -> None:
+        self.variables = tuple(variables)
+        self.context = z3.Context()
+        self._declarations = Declarations(self.context)
+        self._shapes = {variable.name: variable for variable in variables}
+        self._symbols: dict[str, Symbol] = {}
+        self._formulas = Formulas(self._declarations, self._symbols)
+        self._values: dict[str, Value] = {}
+        self._parts: list[tuple[frozenset[str], Part]] = []  # the variables that each part is about
+        self._spent = 0
+        self._found: list[dict[str, Any]] = []
+
+    def value(self, expression: Expression) -> tuple[Term, Term]:
+        """Return two z3 Bools for a condition: whether it holds, and whether its evaluation fails."""
+        known = self._values.get(expression.source)
+        if known is None:
+            for name in sorted(expression.names):
+                if name not in self._symbols:
+                    self._declare(name)
+            known = self._formulas.value(expression)
+            self._parts.append((expression.names, self._declarations.part()))
+            self._values[expression.source] = known
+        return known.symbol.term, known.fails
+
+    @property
+    def overflows(self) -> list[Term]:
+        """Return, for the arithmetic seen so far, the z3 Bools that a whole number exceeds 64 bits."""
+        return list(self._formulas.overflows)
+
+    def witness(self, conditions: Sequence[tuple[Expression, bool]]) -> dict[str, Any] | None:
+        """Return a normalised input on which each condition is what is asked, None where there is none."""
+        terms: list[Term] = []
+        names: set[str] = set()
+        for expression, wanted in conditions:
+            holds, fails = self.value(expression)
+            names |= expression.names
+            terms += [z3.Not(fails), holds if wanted else z3.Not(holds)]
+
+        def confirmed(values: dict[str, object]) -> bool:
+            return all(result(expression, values) is wanted for expression, wanted in conditions)
+
+        return self.find(terms, names=names, confirmed=confirmed)
+
+    def find(
+        self, terms: Sequence[Term], *, names: Iterable[str], confirmed: Callable[[dict[str, object]], bool]
+    ) -> dict[str, Any] | None:
+        """Return a normalised input for which the terms hold and `confirmed` says so of its values; None if none can.
+
+        `names` are the variables that the terms are about. Raises Undecided where the solver gives up, or where none of
+        its answers is confirmed.
+        """
+        for known in self._found:
+            if confirmed(values_of(self.variables, known)):
+                return known
+        asked = frozenset(names)
+        parts = [part for about, part in self._parts if about <= asked]
+        solver = z3.Solver(ctx=self.context)
+        solver.set("rlimit", ONE_QUESTION)
+        solver.set("timeout", MILLISECONDS)
+        try:
+            solver.add(*terms, *(demand for part in parts for demand in part.demands), *self._formulas.facts(()))
+            if not self._satisfiable(solver):
+                return None
+            for candidate in self._candidates(solver, parts, asked):
+                if confirmed(values_of(self.variables, candidate)):
+                    self._found = [candidate, *self._found][:_REMEMBERED]
+                    return candidate
+            solver.add(*(truth for part in parts for truth in part.truths))
+            if not self._satisfiable(solver):
+                return None
+        except z3.Z3Exception as fault:
+            raise Undecided(f"the solver gave up: {fault}") from None
+        raise Undecided("the solver's answers lie outside of what it knows exactly")
+
+    def any_input(self) -> dict[str, Any] | None:
+        """Return some valid input, None where none is easily found."""
+        return self._found[0] if self._found else self._normalised({})
+
+    def _declare(self, name: str) -> None:
+        self._symbols[name] = self._declarations.declare(self._shapes[name], name)
+        part = self._declarations.part()
+        for term, shape in part.texts:
+            if shape.pattern is not None:
+                part.demands.append(self._formulas.matches(term, shape.pattern))
+        self._parts.append((frozenset([name]), part))
+
+    def _satisfiable(self, solver: Any) -> bool:
+        if self._spent > ALL_QUESTIONS:
+            raise Undecided("the questions together took more work than allowed")
+        answer = solver.check()
+        # z3 counts for the whole context, from its beginning on.
+        self._spent = next((int(value) for key, value in solver.statistics() if key == "rlimit count"), self._spent)
+        if answer == z3.unknown:
+            raise Undecided(f"the solver gave up ({solver.reason_unknown()})")
+        return bool(answer == z3.sat)
+
+    def _candidates(self, solver: Any, parts: list[Part], asked: frozenset[str]) -> Iterator[dict[str, Any]]:
+        """Generate inputs from models of what the solver holds, tidy ones first."""
+        samples = [(term, self._formulas.samples(shape)) for part in parts for term, shape in part.texts]
+        texts = [z3.Or([term == self._formulas.text(text) for text in known]) for term, known in samples]
+        texts += self._formulas.facts(text for _, known in samples for text in known)
+        guesses = [guess for part in parts for guess in part.guesses]
+        tidy = [[wish for part in parts for wish in part.tidy[level]] for level in range(3)]
+        tidiest = [*tidy[0], *texts, *guesses]
+        for wishes in (
+            tidiest,
+            [*tidy[0], *guesses],
+            *([*t, *texts, *guesses] for t in tidy[1:]),
+            [*texts, *guesses],
+            guesses,
+            [],
+        ):
+            solver.push()
+            try:
+                solver.add(*wishes)
+                candidate = self._input(solver.model(), asked) if self._satisfiable(solver) else None
+            except (Undecided, Unreadable):
+                candidate = None
+            finally:
+                solver.pop()
+            if candidate is not None:
+                yield candidate
+
+    def _input(self, model: Any, asked: frozenset[str]) -> dict[str, Any] | None:
+        return self._normalised({name: value_of(self._symbols[name], model) for name in asked})
+
+    def _normalised(self, given: dict[str, Any]) -> dict[str, Any] | None:
+        raw: dict[str, Any] = {}
+        for variable in self.variables:
+            value = given.get(variable.name)
+            if value is None and variable.required:
+                value = sample(variable)
+            if value is not None:
+                raw[variable.name] = value
+        try:
+            return normalise_input(self.variables, raw)
+        except InputInvalid:
+            return None
+
+
+def result(expression: Expression, values: dict[str, object]) -> bool | None:
+    """Return what a condition evaluates to, None where its evaluation fails."""
+    try:
+        return evaluate(expression, values) is True
+    except EvaluationFailed:
+        return None
