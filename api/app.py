@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from typing import Any, cast
 
 from fastapi import FastAPI
+from opentelemetry.trace import TracerProvider
 
 from api import problems
 from api.context import Context
 from api.health import Health
 from api.paths import BASE, EitherSlash
-from api.routes import health, people, requests, tasks, templates
+from api.routes import health, metrics, people, requests, tasks, templates
 from api.schemas.common import ProblemDocument
 
 _DESCRIPTION = """\
@@ -30,7 +32,7 @@ _ERRORS: dict[int, str] = {
 
 def create_app(context: Context) -> FastAPI:
     """Return the API for this context."""
-    app = _application()
+    app = _application(context.tracer_provider)
     app.state.context = context
     app.state.health = Health(context)
     return app
@@ -41,8 +43,16 @@ def describe() -> dict[str, Any]:
     return _application().openapi()
 
 
-def _application() -> FastAPI:
+def _application(tracer_provider: TracerProvider | None = None) -> FastAPI:
     app = FastAPI(
+        telemetry={
+            "tracer_provider": tracer_provider,
+            "tracing": tracer_provider is not None,
+            "metrics": False,  # the stored totals are the API's metrics
+            "logs": False,
+            "operation_spans": False,
+            "exclude": _watched,
+        },
         title="Placet",
         version="1.0.0",
         description=_DESCRIPTION,
@@ -58,7 +68,13 @@ def _application() -> FastAPI:
     errors = {
         status: {"model": ProblemDocument, "description": text, "content": content} for status, text in _ERRORS.items()
     }
-    for part in (templates, requests, tasks, people):
+    for part in (templates, requests, tasks, people, metrics):
         app.include_router(part.router, prefix=BASE, responses=cast(Any, errors))
     app.include_router(health.router, prefix=BASE)
+    app.include_router(metrics.scraped, prefix=BASE)
     return app
+
+
+def _watched(scope: MutableMapping[str, Any]) -> bool:
+    """Tell whether a call comes from what watches this process, which would drown the traces of people."""
+    return str(scope.get("path", "")).startswith((f"{BASE}/health", f"{BASE}/metrics"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 
+from opentelemetry.trace import TracerProvider
 from temporalio.client import Client
 
 from api.plans import Plans
@@ -25,6 +26,10 @@ class Context:
     """The Temporal Web UI's address, without a trailing slash."""
     secret: str = field(repr=False)
     """Signs decision tokens; the worker has the same."""
+    metrics_token: str | None = field(default=None, repr=False)
+    """What a scraper has to send as its bearer token; None lets everyone scrape."""
+    tracer_provider: TracerProvider | None = None
+    """Records the spans of calls; None traces nothing."""
     max_body_bytes: int = 1_000_000
     """Bodies that are longer get 413."""
     command_deadline: timedelta = timedelta(seconds=8)

@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
 from placet.audit import Entry
+from storage.escalations import late_by
 from storage.metric_families import BY_NAME, FAMILIES, Family, Labels
 from storage.tables import ApprovalTask, ProcessTemplate
 
@@ -119,8 +120,7 @@ def changes(
     for entry in entries:
         found.update(_of_kind(recorded, entry.kind))
         if entry.kind == "escalated" and (entry.seq, entry.kind) not in gone:
-            due = datetime.fromisoformat(entry.detail["due"])
-            found.update(observation(ESCALATION_SECONDS, max(0.0, (now - due).total_seconds())))
+            found.update(observation(ESCALATION_SECONDS, late_by(entry.detail, now)))
     return found
 
 

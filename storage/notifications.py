@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import rfc8785
-from sqlalchemy import Connection, Table, case, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Table, case, delete, exists, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
 
-from placet.audit import genesis, link
+from placet.audit import canonical_json, link
 from placet.errors import NotFound
+from storage import metrics
 from storage.notification_tables import NotificationMessage
+from storage.outbox import delivery_genesis
 from storage.tables import AuditEntry, Delivery, Outbox
 
 # A planned notice is looked at again so long after, should its messages have been lost.
@@ -40,48 +41,14 @@ class Finish:
 
     key: str
     channel: str
+    request_id: str
     lease: str
     status: str
     again_at: datetime | None = None
     error: str | None = None
     detail: dict[str, Any] = field(default_factory=dict)  # of the delivery entry
     entry: bool = True  # whether sent and failed are entered into the request's deliveries
-
-
-async def held(session: AsyncSession, before: datetime, *, limit: int) -> list[str]:
-    """List requests with notices that have waited for history's confirmation since before a moment, oldest first."""
-    query = (
-        select(col(Outbox.request_id))
-        .where(col(Outbox.status) == "held", col(Outbox.next_attempt_at) <= before)
-        .group_by(col(Outbox.request_id))
-        .order_by(func.min(col(Outbox.next_attempt_at)))
-        .limit(limit)
-    )
-    return list(await session.scalars(query))
-
-
-async def confirm(connection: AsyncConnection, request_id: str, seq: int, head: str, now: datetime) -> int:
-    """Let the notices go that history holds: up to entry `seq`, whose hash history says is `head`.
-
-    Where the store has another entry there, or none yet, it is about to be rewritten and nothing is let go: a hash
-    stands for its whole chain, so rows below an equal one are those of history. Returns how many were let go.
-    """
-    stored = await connection.scalar(
-        select(col(AuditEntry.hash)).where(col(AuditEntry.request_id) == request_id, col(AuditEntry.seq) == seq)
-    )
-    if stored != head:
-        return 0
-    same = exists().where(
-        col(AuditEntry.request_id) == col(Outbox.request_id),
-        col(AuditEntry.seq) == col(Outbox.seq),
-        col(AuditEntry.hash) == col(Outbox.hash),
-    )
-    let_go = (
-        update(Outbox)
-        .where(col(Outbox.request_id) == request_id, col(Outbox.status) == "held", col(Outbox.seq) <= seq, same)
-        .values(status="ready", next_attempt_at=now)
-    )
-    return int((await connection.execute(let_go)).rowcount)
+    untried: bool = False  # it was only taken, and so was no attempt
 
 
 async def plannable(session: AsyncSession, now: datetime, *, limit: int) -> list[Outbox]:
@@ -136,6 +103,12 @@ async def due(session: AsyncSession, channel: str, now: datetime) -> bool:
     return bool(await session.scalar(select(exists().where(*_due(channel, now)))))
 
 
+async def has_older(session: AsyncSession, channel: str, moment: datetime) -> bool:
+    """Say whether something has been tried over a channel since before a moment."""
+    old = (_MESSAGE.c.channel == channel, _MESSAGE.c.status == "pending", _MESSAGE.c.created_at <= moment)
+    return bool(await session.scalar(select(exists().where(*old))))
+
+
 async def take(
     connection: AsyncConnection, channel: str, now: datetime, *, limit: int, lease: timedelta
 ) -> list[NotificationMessage]:
@@ -164,8 +137,8 @@ async def take_digest(
 
 def finish_all(connection: Connection, items: Sequence[Finish], now: datetime) -> list[Exception | None]:
     """Write how attempts ended, with delivery entries; for `storage.group`. What was taken by others is left alone."""
-    for item in items:
-        _finish(connection, item, now)
+    given_up = sum(_finish(connection, item, now) for item in items)
+    metrics.count(connection, metrics.increment(metrics.FAILURES, by=given_up))
     return [None] * len(items)
 
 
@@ -268,22 +241,26 @@ async def _lease(
     return sorted((NotificationMessage(**row) for row in rows), key=lambda m: (m.created_at, m.seq, m.key))
 
 
-def _finish(connection: Connection, item: Finish, now: datetime) -> None:
+def _finish(connection: Connection, item: Finish, now: datetime) -> bool:
+    """Write how one attempt ended; return whether the message was given up by it."""
     changes: dict[str, Any] = {"status": item.status, "lease": None, "last_error": item.error}
     if item.status == "pending":
         changes["next_attempt_at"] = item.again_at or now
+        if item.untried:
+            changes["attempts"] = _MESSAGE.c.attempts - 1
     else:
         changes["finished_at"] = now
     mine = (_MESSAGE.c.key == item.key, _MESSAGE.c.channel == item.channel, _MESSAGE.c.lease == item.lease)
     statement = update(_MESSAGE).where(*mine).values(**changes).returning(*_MESSAGE.c)
     row = connection.execute(statement).mappings().one_or_none()
     if row is None or item.status == "pending":
-        return
+        return False
     if item.entry and item.status in {"sent", "failed"}:
         kind = "notified" if item.status == "sent" else "notification_failed"
-        enter(connection, request_id=row["request_id"], kind=kind, key=item.key, detail=item.detail, now=now)
+        _enter(connection, row, kind, item.detail, now)
     if row["person"] is not None:
         _close(connection, item.key, row["hash"])
+    return item.status == "failed"
 
 
 def _close(connection: Connection, key: str, entry_hash: str) -> None:
@@ -300,20 +277,18 @@ def _close(connection: Connection, key: str, entry_hash: str) -> None:
     )
 
 
-def enter(
-    connection: Connection, *, request_id: str, kind: str, key: str, detail: dict[str, Any], now: datetime
-) -> None:
-    """Append to the deliveries of a request: a chain of their own, which begins at its own genesis."""
-    last = connection.execute(
-        select(col(Delivery.seq), col(Delivery.hash))
-        .where(col(Delivery.request_id) == request_id)
-        .order_by(col(Delivery.seq).desc())
-        .limit(1)
-    ).one_or_none()
+def _enter(connection: Connection, row: Mapping[str, Any], kind: str, detail: dict[str, Any], now: datetime) -> None:
+    """Append to the deliveries of a request: a chain of their own."""
+    request_id = row["request_id"]
+    if connection.dialect.name == "postgresql":  # on SQLite there is one writer at any time
+        lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:chain, 0))")
+        connection.execute(lock, {"chain": f"{request_id}:delivery"})
+    chain = select(col(Delivery.seq), col(Delivery.hash)).where(col(Delivery.request_id) == request_id)
+    last = connection.execute(chain.order_by(col(Delivery.seq).desc()).limit(1)).one_or_none()
     about = connection.execute(
-        select(col(AuditEntry.stage), col(AuditEntry.task_id))
-        .join(Outbox, (col(Outbox.request_id) == col(AuditEntry.request_id)) & (col(Outbox.seq) == col(AuditEntry.seq)))
-        .where(col(Outbox.key) == key)
+        select(col(AuditEntry.stage), col(AuditEntry.task_id)).where(
+            col(AuditEntry.request_id) == request_id, col(AuditEntry.seq) == row["seq"]
+        )
     ).one_or_none()
     entry = link(
         last.hash if last else delivery_genesis(request_id),
@@ -323,23 +298,17 @@ def enter(
         actor="system",
         stage=about.stage if about else None,
         task_id=about.task_id if about else None,
-        detail=detail,
+        detail={"event": row["event"], "attempts": row["attempts"], **detail},
     )
-    connection.execute(
-        insert(Delivery).values(
-            request_id=request_id,
-            seq=entry.seq,
-            at=entry.at,
-            kind=entry.kind,
-            outbox_key=key,
-            stage=entry.stage,
-            task_id=entry.task_id,
-            detail=rfc8785.dumps(entry.detail).decode(),
-            hash=entry.hash,
-        )
-    )
-
-
-def delivery_genesis(request_id: str) -> str:
-    """Return the hash that the first delivery entry of a request follows."""
-    return genesis(f"{request_id}/deliveries")
+    written = {
+        "request_id": request_id,
+        "seq": entry.seq,
+        "at": entry.at,
+        "kind": entry.kind,
+        "outbox_key": row["key"],
+        "stage": entry.stage,
+        "task_id": entry.task_id,
+        "detail": canonical_json(entry.detail).decode(),
+        "hash": entry.hash,
+    }
+    connection.execute(insert(Delivery).values(**written))

@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8420
     task_queue: str = "placet"
     engine_database: str = "file"  # what an embedded engine keeps its data in: file, memory, postgresql://…
+    metrics_token: Annotated[str, Field(min_length=16)] | None = Field(default=None, repr=False)  # of scrapers
+    worker_metrics: str | None = None  # host:port of the SDK's metrics; default: 127.0.0.1:9464, or a free port
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
 
     @property

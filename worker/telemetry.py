@@ -1,0 +1,92 @@
+"""What a process tells about itself: the Temporal SDK's metrics, and traces from the call to the record.
+
+Both are off the path of a request's correctness: metrics listen on loopback unless an address says otherwise, and
+traces cost nothing until OTEL_EXPORTER_OTLP_ENDPOINT says where they go.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from temporalio.client import Interceptor
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+
+from placet.errors import Conflict, InputInvalid
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+DEFAULT_PORT = 9464  # where exporters of OpenTelemetry listen by convention
+
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
+
+def metrics_address(given: str | None) -> str:
+    """Return the `host:port` at which this process shows the SDK's metrics.
+
+    `given` is PLACET_WORKER_METRICS: `host:port`, or a port on loopback. Without it, it is port 9464 on loopback, or a
+    free one where that is taken (by another installation on this machine). Raises InputInvalid, and Conflict where the
+    address that was given is taken.
+    """
+    if given is None:
+        return _free("127.0.0.1", DEFAULT_PORT) or _free("127.0.0.1", 0) or ""
+    found = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[\w.-]+):)?(\d{1,5})", given)
+    if not found or int(found[2]) > 65535:
+        raise InputInvalid(f"PLACET_WORKER_METRICS is {given!r}: write host:port or a port, such as 127.0.0.1:9464.")
+    address = _free(found[1] or "127.0.0.1", int(found[2]))
+    if address is None:
+        raise Conflict(f"PLACET_WORKER_METRICS is {given!r}, where nothing can listen: name an address that is free.")
+    return address
+
+
+def metrics_runtime(address: str) -> Runtime:
+    """Return the SDK runtime that shows its metrics at `http://<address>/metrics`; one a process is enough."""
+    metrics = PrometheusConfig(
+        bind_address=address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+    )
+    try:
+        return Runtime(telemetry=TelemetryConfig(metrics=metrics))
+    except (RuntimeError, ValueError) as error:  # the SDK's words for an address that it cannot use
+        raise Conflict(f"The metrics of the Temporal SDK cannot be shown at {address}: {error}") from error
+
+
+def tracer_provider(service: str, environ: Mapping[str, str] | None = None) -> TracerProvider | None:
+    """Return what records this process's spans and sends them by OTLP/HTTP, or None where no endpoint is set.
+
+    OpenTelemetry's own variables hold: OTEL_SERVICE_NAME overrides `service`, OTEL_TRACES_SAMPLER chooses a share.
+    """
+    environ = os.environ if environ is None else environ
+    if not any(environ.get(name) for name in _ENDPOINTS):
+        return None
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    name = environ.get("OTEL_SERVICE_NAME") or service
+    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider
+
+
+def tracing(provider: TracerProvider | None) -> tuple[Interceptor, ...]:
+    """Return the interceptors to connect with; a worker that is made with such a client traces as well."""
+    if provider is None:
+        return ()
+    from temporalio.contrib.opentelemetry import TracingInterceptor
+
+    return (TracingInterceptor(tracer=provider.get_tracer("placet")),)
+
+
+def _free(host: str, port: int) -> str | None:
+    """Return `host:port` with the port that can be listened on, or None; port 0 finds one."""
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    try:
+        with socket.create_server((host.strip("[]"), port), family=family) as listener:
+            return f"{host}:{listener.getsockname()[1]}"
+    except OSError:
+        return None
