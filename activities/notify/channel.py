@@ -1,0 +1,62 @@
+"""What a channel is: something that carries one message to one address, or says why it could not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from placet.errors import PlacetError
+
+LONGEST_REASON = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message for one person, ready to leave. `id` is the same at every attempt, so receivers can see a repeat."""
+
+    id: str
+    person: str
+    name: str
+    address: str | None  # as the channel understands it; None where the person has none
+    subject: str
+    text: str
+    html: str
+    url: str
+    event: str
+    request_id: str
+    urgent: bool = False
+
+
+class NotDelivered(PlacetError):  # noqa: N818 - named like the others of the tree
+    """The channel did not take the message.
+
+    `permanent`: trying again is useless. `channel_down`: the fault is the channel's, not this message's, so that its
+    other messages wait as well.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False, channel_down: bool = False) -> None:
+        super().__init__(" ".join(message.split())[:LONGEST_REASON])
+        self.permanent = permanent
+        self.channel_down = channel_down
+
+
+class Channel(Protocol):
+    """One way to reach people."""
+
+    @property
+    def name(self) -> str:
+        """The name that people choose it by: `mail`, `chat`, `sms`."""
+        ...
+
+    @property
+    def concurrency(self) -> int:
+        """How many messages it carries at once."""
+        ...
+
+    async def send(self, message: Message) -> None:
+        """Return once the message has been taken over; raise NotDelivered otherwise."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...

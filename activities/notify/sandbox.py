@@ -1,0 +1,264 @@
+"""Render texts that operators edit, so that no template can hang, fill or leave the process.
+
+Jinja's sandbox keeps a template from Python's insides but not from looping for ever or building huge strings. So only
+a small language is let through: output, `if`, `for`, filters from a short list, no calls, no arithmetic but `+` and
+`-`, no assignments, no lists but of constants, no macros, no files. So nothing can be doubled over and over; what
+remains is linear in the template and its values, and the loops, the length and the processor time of one rendering are
+bounded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from jinja2 import StrictUndefined, Template, TemplateError, Undefined, nodes, pass_context
+from jinja2.runtime import Context
+from jinja2.sandbox import SandboxedEnvironment
+from markupsafe import Markup
+
+from placet.errors import InputInvalid, Problem
+
+LONGEST_SOURCE = 32_000  # characters of one template
+LONGEST_OUTPUT = 200_000  # characters of one rendering
+MOST_ITERATIONS = 5_000  # rounds of all loops of one rendering together
+LONGEST_JOIN = 5_000
+DEEPEST = 40  # levels of nesting, of blocks and of filters that follow one another
+MOST_SECONDS = 1.0  # of processor time for one rendering
+_BUDGET = "_budget"
+
+_NODES = (
+    nodes.Template,
+    nodes.Output,
+    nodes.TemplateData,
+    nodes.Name,
+    nodes.Const,
+    nodes.Getattr,
+    nodes.Getitem,
+    nodes.If,
+    nodes.For,
+    nodes.CondExpr,
+    nodes.Filter,
+    nodes.Test,
+    nodes.Compare,
+    nodes.Operand,
+    nodes.And,
+    nodes.Or,
+    nodes.Not,
+    nodes.Add,
+    nodes.Sub,
+    nodes.Concat,
+    nodes.List,
+    nodes.Tuple,
+    nodes.Keyword,
+)
+_TESTS = frozenset({"defined", "undefined", "none", "true", "false", "string", "number", "in", "eq", "ne", "equalto"})
+
+
+class TemplateBroken(InputInvalid):
+    """The template cannot be rendered."""
+
+
+@dataclass
+class Budget:
+    """What one rendering may still use up: rounds of loops, and processor time of this thread."""
+
+    rounds: int = MOST_ITERATIONS
+    until: float = field(default_factory=lambda: time.thread_time() + MOST_SECONDS)
+
+    def spend(self, rounds: int = 0) -> None:
+        """Use up so many rounds and the time since; raises TemplateBroken where none is left."""
+        self.rounds -= rounds
+        if self.rounds < 0:
+            raise TemplateBroken(f"The template's loops run more than {MOST_ITERATIONS} times; loop over less.")
+        if time.thread_time() > self.until:
+            raise TemplateBroken(f"The template takes more than {MOST_SECONDS:g} s to render; make it simpler.")
+
+
+def _bad(message: str, line: int, pointer: str) -> TemplateBroken:
+    text = f"line {line}: {message}" if line else message
+    return TemplateBroken(f"The template cannot be used: {text}", problems=(Problem(pointer=pointer, message=text),))
+
+
+@pass_context
+def _counted(context: Context, values: Iterable[Any]) -> Iterator[Any]:
+    budget: Budget = context.parent[_BUDGET]
+    for value in values:
+        budget.spend(1)
+        yield value
+
+
+def when(value: Any, zone: str = "UTC") -> str:
+    """Write a moment for people: `Mon 3 Nov 2025, 16:00 CET`; None is written as a dash."""
+    if value is None or value == "":
+        return "-"
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    local = moment.astimezone(ZoneInfo(zone))
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M %Z}"
+
+
+def duration(value: Any) -> str:
+    """Write seconds for people: `2 d 3 h`, `45 min`, `1.5 s`."""
+    seconds = float(value)
+    sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
+    if seconds < 60:
+        return f"{sign}{seconds:.3g} s"
+    minutes = round(seconds / 60)
+    days, rest = divmod(minutes, 24 * 60)
+    parts = [(days, "d"), (rest // 60, "h"), (rest % 60, "min")]
+    return sign + " ".join(f"{n} {unit}" for n, unit in [p for p in parts if p[0]][:2])
+
+
+def _join(values: Iterable[Any], separator: str = "", attribute: str | None = None) -> str:
+    parts: list[str] = []
+    length = 0
+    for value in values:
+        part = str(value[attribute] if attribute is not None else value)
+        length += len(part) + len(separator)
+        if length > LONGEST_JOIN:
+            raise TemplateBroken(f"`join` makes more than {LONGEST_JOIN} characters; join less.")
+        parts.append(part)
+    return separator.join(parts)
+
+
+def _shorten(value: Any, length: int = 200) -> str:
+    text = str(value)
+    return text if len(text) <= length else text[: max(0, length - 1)] + "…"
+
+
+def _default(value: Any, instead: Any = "") -> Any:
+    return instead if isinstance(value, Undefined) or value is None or value == "" else value
+
+
+def _items(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return list(value.items())
+
+
+_FILTERS: dict[str, Callable[..., Any]] = {
+    "when": when,
+    "duration": duration,
+    "join": _join,
+    "shorten": _shorten,
+    "truncate": _shorten,
+    "default": _default,
+    "d": _default,
+    "items": _items,
+    "upper": lambda value: str(value).upper(),
+    "lower": lambda value: str(value).lower(),
+    "capitalize": lambda value: str(value)[:1].upper() + str(value)[1:],
+    "title": lambda value: str(value).title(),
+    "trim": lambda value: str(value).strip(),
+    "length": len,
+    "count": len,
+    "first": lambda values: next(iter(values), ""),
+    "last": lambda values: values[-1] if values else "",
+    "urlencode": lambda value: quote(str(value), safe=""),
+}
+_ESCAPES = frozenset({"e", "escape"})
+
+
+def _environment(*, html: bool) -> SandboxedEnvironment:
+    environment = SandboxedEnvironment(
+        autoescape=html, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
+    )
+    escapes = {name: environment.filters[name] for name in _ESCAPES}
+    environment.filters = {**_FILTERS, **escapes, "_counted": _counted}
+    environment.tests = {name: test for name, test in environment.tests.items() if name in _TESTS}
+    environment.globals = {}
+    return environment
+
+
+_HTML = _environment(html=True)
+_TEXT = _environment(html=False)
+
+
+@cache
+def _allowed() -> str:
+    return ", ".join(sorted({*_FILTERS, *_ESCAPES}))
+
+
+def prepare(source: str, *, html: bool, pointer: str = "") -> Template:
+    """Compile a template of the small language; raises TemplateBroken that names line and remedy.
+
+    `pointer` names the field that the source came from.
+    """
+    if len(source) > LONGEST_SOURCE:
+        raise _bad(f"it is longer than {LONGEST_SOURCE} characters", 0, pointer)
+    environment = _HTML if html else _TEXT
+    try:
+        tree = environment.parse(source)
+        _check(tree, pointer)
+        return environment.from_string(tree)
+    except TemplateError as error:
+        raise _bad(error.message or "it does not parse", getattr(error, "lineno", 0) or 0, pointer) from error
+    except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError) as error:
+        raise _bad("it is nested too deeply or holds a number that is too large", 0, pointer) from error
+
+
+def _check(tree: nodes.Template, pointer: str) -> None:
+    for node, depth in _walk(tree, 0):
+        kind = type(node).__name__
+        if depth > DEEPEST:
+            raise _bad(f"it is nested more than {DEEPEST} levels deep", node.lineno, pointer)
+        if not isinstance(node, _NODES):
+            raise _bad(f"{kind} is not allowed; use output, if, for and filters", node.lineno, pointer)
+        if isinstance(node, nodes.Filter) and node.name not in _FILTERS and node.name not in _ESCAPES:
+            raise _bad(f"there is no filter {node.name!r}; there are {_allowed()}", node.lineno, pointer)
+        if isinstance(node, nodes.Test) and node.name not in _TESTS:
+            raise _bad(f"there is no test {node.name!r}; there are {', '.join(sorted(_TESTS))}", node.lineno, pointer)
+        if isinstance(node, nodes.Name) and node.name.startswith("_"):
+            raise _bad(f"{node.name!r} is not a value of a notice", node.lineno, pointer)
+        if isinstance(node, nodes.List) and not all(isinstance(item, nodes.Const) for item in node.items):
+            raise _bad("a list may hold constants only", node.lineno, pointer)
+        if isinstance(node, nodes.Tuple) and node.ctx != "store":
+            raise _bad("tuples are not allowed; write a list of constants", node.lineno, pointer)
+        if isinstance(node, nodes.Filter) and (node.dyn_args is not None or node.dyn_kwargs is not None):
+            raise _bad("filters take plain arguments", node.lineno, pointer)
+    for loop in tree.find_all(nodes.For):
+        if loop.recursive:
+            raise _bad("loops may not be recursive", loop.lineno, pointer)
+        loop.iter = nodes.Filter(loop.iter, "_counted", [], [], None, None, lineno=loop.lineno)
+
+
+def _walk(node: nodes.Node, depth: int) -> Iterator[tuple[nodes.Node, int]]:
+    yield node, depth
+    if depth > DEEPEST:
+        return
+    for child in node.iter_child_nodes():
+        yield from _walk(child, depth + 1)
+
+
+def render(template: Template, values: Mapping[str, Any]) -> str:
+    """Render with these values; raises TemplateBroken where a value is missing or a bound is reached."""
+    length = 0
+    parts: list[str] = []
+    budget = Budget()
+    try:
+        for part in template.generate({**values, _BUDGET: budget}):
+            budget.spend()
+            length += len(part)
+            if length > LONGEST_OUTPUT:
+                raise _too_long()
+            parts.append(part)
+    except TemplateBroken:
+        raise
+    except TemplateError as error:
+        raise TemplateBroken(f"The template cannot be rendered: {error.message}") from error
+    except (TypeError, ValueError, KeyError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
+        raise TemplateBroken(f"The template cannot be rendered: {error}") from error
+    return "".join(parts)
+
+
+def _too_long() -> TemplateBroken:
+    return TemplateBroken(f"The template writes more than {LONGEST_OUTPUT} characters; write less.")
+
+
+def trusted(html: str) -> Markup:
+    """Mark HTML that was rendered here, so that the layout puts it in as it is."""
+    return Markup(html)  # noqa: S704 - it comes out of an escaping template

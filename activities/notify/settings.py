@@ -1,0 +1,101 @@
+"""Settings of the notifications, from the environment: `PLACET_` and the field's name in capitals."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from placet.errors import InputInvalid, Problem
+
+Urls = Annotated[tuple[SecretStr, ...], NoDecode]
+
+
+class NotifySettings(BaseSettings):
+    """How notices leave. Spans are seconds; URLs of services hold credentials and are never shown."""
+
+    model_config = SettingsConfigDict(env_prefix="PLACET_", frozen=True, extra="ignore")
+
+    public_url: str = "http://127.0.0.1:8000"
+    """Where people reach Placet: every link in a mail begins with it."""
+    mail_from: str = "Placet <placet@localhost>"
+    smtp_host: str | None = None
+    smtp_port: int = Field(default=25, ge=1, le=65535)
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_tls: Literal["none", "starttls", "tls", "auto"] = "auto"
+    """`tls` from the first byte (port 465), `starttls` required, `auto` where the server offers it."""
+    smtp_connections: int = Field(default=4, ge=1, le=64)
+    smtp_timeout: float = Field(default=30, gt=0)
+
+    chat_urls: Urls = ()
+    """Apprise URLs of the organisation's chat, parted by blanks; `{address}` stands for the person's address there."""
+    sms_urls: Urls = ()
+    """Apprise URLs of the SMS service; `{address}` stands for the person's number."""
+    chat_timeout: float = Field(default=30, gt=0)
+
+    webhook_timeout: float = Field(default=15, gt=0)
+    webhook_allow_private: bool = False
+    """Whether webhooks may go to private addresses (10/8, 192.168/16, …)."""
+    webhook_allow_loopback: bool = False
+    """Whether webhooks may go to this machine itself; for tests and the demo."""
+    webhook_secrets_dir: str | None = None
+    """The folder that `file:NAME` secret references are read from."""
+
+    notify_retry_first: float = Field(default=5, gt=0)
+    notify_retry_most: float = Field(default=3600, gt=0)
+    notify_give_up_after: float = Field(default=3 * 24 * 3600, gt=0)
+    """How long a notice is tried over a channel that does not take it before it counts as failed."""
+    notify_confirm_after: float = Field(default=1, ge=0)
+    """How long a notice waits for the API's confirmation before the engine is asked."""
+    notify_poll: float = Field(default=1, gt=0)
+    """How long the dispatcher sleeps at most before it looks into the outbox again."""
+    notify_lease: float = Field(default=120, gt=0)
+    """How long a notice belongs to the dispatcher that took it; longer than any channel's timeout."""
+
+    @field_validator("chat_urls", "sms_urls", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = value.strip()
+        return json.loads(text) if text.startswith("[") else text.split()
+
+    @field_validator("public_url")
+    @classmethod
+    def _no_slash(cls, value: str) -> str:
+        if not re.match(r"https?://", value):
+            raise ValueError("write the whole address, with http:// or https://")
+        return value.rstrip("/")
+
+    @property
+    def give_up_after(self) -> timedelta:
+        """How long a channel is tried."""
+        return timedelta(seconds=self.notify_give_up_after)
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a notice that was taken is left to whoever took it."""
+        return timedelta(seconds=self.notify_lease)
+
+    def link(self, request_id: str) -> str:
+        """Return where a request is shown to people."""
+        return f"{self.public_url}/requests/{request_id}"
+
+
+def load() -> NotifySettings:
+    """Read the settings from the environment; raises InputInvalid that names each variable that is wrong."""
+    from pydantic import ValidationError
+
+    try:
+        return NotifySettings()
+    except ValidationError as error:
+        problems = tuple(
+            Problem(pointer="/" + "/".join(f"PLACET_{str(p).upper()}" for p in e["loc"][:1]), message=e["msg"])
+            for e in error.errors()
+        )
+        raise InputInvalid("The notification settings are wrong.", problems=problems) from error

@@ -1,0 +1,128 @@
+"""What the store knows about notices that are about to leave: request, task, entry and people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import SQLModel, col
+
+from storage.notification_tables import NotificationMessage
+from storage.record import ASKING
+from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Outbox, Person, ProcessTemplate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One notice with all that belongs to it. `request` and `entry` are None for what is not about a request."""
+
+    outbox: Outbox
+    entry: AuditEntry | None
+    request: dict[str, Any] | None
+    task: dict[str, Any] | None
+
+    @property
+    def pointless(self) -> bool:
+        """Whether the person need not hear of it any more: it asks for what is done, or is somebody else's by now."""
+        if self.outbox.status == "dropped":
+            return True
+        task = self.task
+        if task is None:
+            return False
+        person = self.outbox.person
+        if self.outbox.event == "sla_breached":  # also goes to requester and owner, who want to know in any case
+            return bool(person == task["decided_by"])
+        if self.outbox.event not in ASKING:
+            return False
+        holders = {task["assignee"]} if task["assignee"] else set(task["candidates"])
+        return task["status"] != "open" or person not in holders | set(task["delegates"])
+
+    def people(self) -> set[str]:
+        """Name everyone whom the notice may name."""
+        found = {self.outbox.person}
+        by = self.outbox.detail.get("by")
+        actor = self.entry.actor if self.entry else None
+        found |= {who.removeprefix("user:") for who in (by, actor) if isinstance(who, str)}
+        if self.request is not None:
+            found.add(self.request["requester"])
+        if self.task is not None and self.task["assignee"]:
+            found.add(self.task["assignee"])
+        return found
+
+    def why(self) -> str | None:
+        """Return the reason that the entry gives, if any."""
+        if self.entry is None:
+            return None
+        why = json.loads(self.entry.detail).get("why")
+        return why if isinstance(why, str) else None
+
+
+async def told(session: AsyncSession, messages: Sequence[NotificationMessage]) -> dict[str, Told]:
+    """Return what the notices are about, by key. One is missing where its entry is not (or no longer) history's."""
+    keys = {message.key: message.hash for message in messages}
+    found = await _told(session, col(Outbox.key).in_(keys))
+    return {key: one for key, one in found.items() if one.outbox.hash == keys[key]}
+
+
+async def of_notice(session: AsyncSession, key: str) -> Told | None:
+    """Return what one notice is about."""
+    return (await _told(session, col(Outbox.key) == key)).get(key)
+
+
+async def latest(session: AsyncSession, request_id: str, event: str) -> Told | None:
+    """Return the newest notice of an event about a request, to show a template with."""
+    newest = (
+        select(col(Outbox.key))
+        .where(col(Outbox.request_id) == request_id, col(Outbox.event) == event)
+        .order_by(col(Outbox.seq).desc())
+        .limit(1)
+    )
+    key = await session.scalar(newest)
+    return await of_notice(session, key) if key else None
+
+
+async def people(session: AsyncSession, ids: Iterable[str]) -> dict[str, Person]:
+    """Return people by id, as many as there are."""
+    rows = await session.scalars(select(Person).where(col(Person.id).in_(sorted(set(ids)))))
+    return {row.id: row for row in rows}
+
+
+async def _told(session: AsyncSession, where: Any) -> dict[str, Told]:
+    query = (
+        select(Outbox, AuditEntry, ApprovalRequest, ApprovalTask, ProcessTemplate.blueprint)
+        .outerjoin(
+            AuditEntry,
+            and_(
+                col(AuditEntry.request_id) == col(Outbox.request_id),
+                col(AuditEntry.seq) == col(Outbox.seq),
+                col(AuditEntry.hash) == col(Outbox.hash),
+            ),
+        )
+        .outerjoin(ApprovalRequest, col(ApprovalRequest.id) == col(Outbox.request_id))
+        .outerjoin(ApprovalTask, col(ApprovalTask.id) == col(Outbox.task_id))
+        .outerjoin(ProcessTemplate, col(ProcessTemplate.id) == col(ApprovalRequest.template_id))
+        .where(where)
+    )
+    found: dict[str, Told] = {}
+    for outbox, entry, request, task, blueprint in (await session.execute(query)).all():
+        if request is not None and entry is None:
+            continue  # written for an entry that history lost
+        columns = None if request is None else {**_plain(request), "timezone": _timezone(blueprint)}
+        found[outbox.key] = Told(
+            outbox=outbox, entry=entry, request=columns, task=None if task is None else _plain(task)
+        )
+    return found
+
+
+def _plain(row: SQLModel) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in type(row).model_fields}
+
+
+def _timezone(blueprint: Mapping[str, Any] | None) -> str | None:
+    settings = (blueprint or {}).get("settings")
+    zone = settings.get("timezone") if isinstance(settings, dict) else None
+    return zone if isinstance(zone, str) else None

@@ -1,0 +1,328 @@
+"""Notices become mails on a real SMTP server: only what history holds, each once, and again after faults."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlmodel import col
+
+from activities.messages import Recording
+from activities.notify.channel import Channel
+from activities.notify.dispatcher import Confirm, Dispatcher
+from activities.notify.settings import NotifySettings
+from activities.notify.smtp import SmtpChannel
+from storage import notifications, outbox, people, record
+from storage.database import Database
+from storage.outbox import Confirmation
+from storage.tables import Delivery, Outbox, Person
+from storage.verify import verify_rows
+from tests.integration.recordings import Story
+from tests.mailbox import FaultyMailbox
+from tests.waiting import until
+
+NOW = datetime.now(UTC)
+
+
+def settings_for(box: FaultyMailbox, **changes: Any) -> NotifySettings:
+    given: dict[str, Any] = {
+        "smtp_host": box.host,
+        "smtp_port": box.port,
+        "smtp_tls": "none",
+        "smtp_timeout": 5,
+        "mail_from": "Placet <placet@example.org>",
+        "public_url": "https://placet.example.org",
+        "notify_retry_first": 0.05,
+        "notify_retry_most": 0.2,
+        "notify_give_up_after": 30,
+        "notify_confirm_after": 0.1,
+        "notify_poll": 0.1,
+        **changes,
+    }
+    return NotifySettings(**given)
+
+
+async def nothing_known(_request_id: str) -> None:
+    """Answer like an engine that cannot tell."""
+
+
+@asynccontextmanager
+async def dispatching(
+    database: Database,
+    settings: NotifySettings,
+    *,
+    confirm: Confirm = nothing_known,
+    channels: list[Channel] | None = None,
+    **more: Any,
+) -> AsyncIterator[Dispatcher]:
+    channels = [SmtpChannel(settings)] if channels is None else channels
+    dispatcher = Dispatcher(database, channels, confirm, settings, **more)
+    running = asyncio.create_task(dispatcher.run())
+    try:
+        yield dispatcher
+    finally:
+        dispatcher.stop()
+        await asyncio.wait_for(running, 20)
+
+
+async def add_people(database: Database, *names: str, **preferences: Any) -> None:
+    async with database.begin() as session:
+        for name in names:
+            person = Person(id=name, name=name.title(), email=f"{name}@example.org", updated_at=NOW)
+            person.roles, person.groups, person.access, person.away = [], [], [], []
+            person.preferences = preferences
+            await people.put(session, person)
+
+
+async def write(database: Database, *recordings: Recording) -> None:
+    for one in recordings:
+        async with database.begin() as session:
+            await record.write(session, one, datetime.now(UTC))
+
+
+async def confirm(database: Database, recording: Recording) -> None:
+    async with database.begin() as session:
+        held = Confirmation(request_id=recording.request_id, seq=recording.seq, head=recording.head)
+        await outbox.confirm(session, held)
+
+
+async def states(database: Database) -> dict[str, str]:
+    async with database.session() as session:
+        return {row.key: row.status for row in await session.scalars(select(Outbox))}
+
+
+async def entries(database: Database) -> list[tuple[str, dict[str, Any]]]:
+    async with database.session() as session:
+        rows = await session.scalars(select(Delivery).order_by(col(Delivery.request_id), col(Delivery.seq)))
+        return [(row.kind, json.loads(row.detail)) for row in rows]
+
+
+def all_are(database: Database, *wanted: str) -> Callable[[], Awaitable[bool]]:
+    async def ask() -> bool:
+        found = await states(database)
+        return bool(found) and set(found.values()) <= set(wanted)
+
+    return ask
+
+
+async def test_a_confirmed_notice_arrives_as_a_mail_that_reads_well(database: Database, mailbox: FaultyMailbox) -> None:
+    await add_people(database, "bob", "rita")
+    opened = Story(request_id="r1").open("bob").recording()
+    await write(database, opened)
+    await confirm(database, opened)
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent"), seconds=10)
+    (mail,) = mailbox.mails()
+    assert mail.to == ("bob@example.org",)
+    assert mail.headers["To"] == "Bob <bob@example.org>"
+    assert mail.subject == "Your decision, please: Grüße 😀"
+    assert "Rita asks for your decision" in mail.text
+    assert "amount: 12.50" in mail.text
+    assert "https://placet.example.org/requests/r1" in mail.text
+    assert "<strong>Grüße 😀</strong>" in mail.html
+    assert mail.headers["Auto-Submitted"] == "auto-generated"
+    ((kind, detail),) = await entries(database)
+    assert kind == "notified"
+    assert (detail["channel"], detail["to"], detail["event"], detail["attempts"]) == (
+        "mail",
+        "user:bob",
+        "task_opened",
+        1,
+    )
+    assert mail.message_id == f"<{detail['message_id']}@example.org>"
+    async with database.session() as session:
+        assert (await verify_rows(session, "r1"))["ok"]
+
+
+async def test_a_held_notice_leaves_once_the_engine_confirms_it(database: Database, mailbox: FaultyMailbox) -> None:
+    await add_people(database, "bob", "eve")
+    opened = Story(request_id="r1").open("bob", "eve").recording()
+    await write(database, opened)
+    asked: list[str] = []
+    known = asyncio.Event()
+
+    async def engine(request_id: str) -> tuple[int, str] | None:
+        asked.append(request_id)
+        return (opened.seq, opened.head) if known.is_set() else None
+
+    async with dispatching(database, settings_for(mailbox), confirm=engine):
+        await until(lambda: _soon(len(asked) >= 2), seconds=10)
+        assert set((await states(database)).values()) == {"held"}
+        assert mailbox.mails() == []
+        asked.clear()
+        known.set()
+        await until(all_are(database, "sent"), seconds=10)
+    assert asked == ["r1"]  # one question for both notices
+    assert sorted(mail.to[0] for mail in mailbox.mails()) == ["bob@example.org", "eve@example.org"]
+
+
+async def test_nothing_leaves_for_an_entry_that_history_took_back(database: Database, mailbox: FaultyMailbox) -> None:
+    await add_people(database, "bob", "rita")
+    opened = Story(request_id="r1").open("bob")
+    lost = opened.comment("this update was lost")
+    kept = opened.moved(timedelta(seconds=30)).comment("this one was kept")
+    await write(database, opened.recording(), lost.recording())
+
+    async def engine(_request_id: str) -> tuple[int, str]:
+        return kept.seq, kept.head  # history already goes another way than the store
+
+    async with dispatching(database, settings_for(mailbox), confirm=engine):
+        await asyncio.sleep(0.5)  # long enough for several questions; nothing may come of them
+        assert mailbox.mails() == []
+        await write(database, kept.recording())
+        await until(all_are(database, "sent"), seconds=20)
+    assert len(mailbox.mails()) == 2
+    (detail,) = [d for _, d in await entries(database) if d["event"] == "commented"]
+    async with database.session() as session:
+        (message,) = [m for m in await notifications.messages(session, "r1") if m.event == "commented"]
+    assert message.hash == kept.head
+    assert detail["to"] == "user:bob"
+
+
+async def test_an_address_that_is_refused_fails_at_once_and_the_others_do_not_wait(
+    database: Database, mailbox: FaultyMailbox
+) -> None:
+    await add_people(database, "bob", "eve")
+    mailbox.refused["bob@example.org"] = "550 5.1.1 <bob@example.org> is unknown"
+    opened = Story(request_id="r1").open("bob", "eve").recording()
+    await write(database, opened)
+    await confirm(database, opened)
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent", "failed"), seconds=10)
+    assert mailbox.tried.count("bob@example.org") == 1
+    assert [mail.to[0] for mail in mailbox.mails()] == ["eve@example.org"]
+    found = {detail["to"]: (kind, detail) for kind, detail in await entries(database)}
+    kind, detail = found["user:bob"]
+    assert kind == "notification_failed"
+    assert "550" in detail["why"]
+    assert "bob@example.org" not in json.dumps(detail)  # the chain holds no addresses
+    assert found["user:eve"][0] == "notified"
+    async with database.session() as session:
+        assert await notifications.failed_deliveries(session) == 1
+        assert await notifications.counts(session) == {("mail", "sent"): 1, ("mail", "failed"): 1}
+
+
+async def _soon(holds: bool) -> bool:
+    return holds
+
+
+async def test_a_server_that_is_down_gets_every_mail_once_it_is_up(database: Database, mailbox: FaultyMailbox) -> None:
+    people_ = [f"p{n}" for n in range(6)]
+    await add_people(database, *people_)
+    opened = Story(request_id="r1").open(*people_).recording()
+    await write(database, opened)
+    await confirm(database, opened)
+    await mailbox.down()
+    async with dispatching(database, settings_for(mailbox)) as dispatcher:
+        await until(lambda: _soon(dispatcher.down == ["mail"]), seconds=10)
+        assert set((await states(database)).values()) == {"ready"}
+        await mailbox.up()
+        await until(all_are(database, "sent"), seconds=10)
+    assert sorted(mail.to[0] for mail in mailbox.mails()) == sorted(f"{p}@example.org" for p in people_)
+    assert {kind for kind, _ in await entries(database)} == {"notified"}
+
+
+async def test_a_server_that_stays_down_is_given_up_in_the_end(database: Database, mailbox: FaultyMailbox) -> None:
+    people_ = [f"p{n}" for n in range(8)]
+    await add_people(database, *people_)
+    opened = Story(request_id="r1").open(*people_).recording()
+    await write(database, opened)
+    await confirm(database, opened)
+    await mailbox.down()
+    async with dispatching(database, settings_for(mailbox, notify_give_up_after=0.6)):
+        await until(all_are(database, "failed"), seconds=10)
+    found = await entries(database)
+    assert len(found) == 8
+    assert {kind for kind, _ in found} == {"notification_failed"}
+    async with database.begin() as session:
+        connection = await session.connection()
+        key = next(iter(await states(database)))
+        assert await notifications.send_again(connection, key, datetime.now(UTC)) == 1
+    await mailbox.up()
+    async with dispatching(database, settings_for(mailbox)):
+        await until(lambda: _soon(len(mailbox.mails()) == 1), seconds=10)
+        await until(_is(database, key, "sent"), seconds=10)
+
+
+def _is(database: Database, key: str, status: str) -> Callable[[], Awaitable[bool]]:
+    async def ask() -> bool:
+        return (await states(database))[key] == status
+
+    return ask
+
+
+async def test_two_dispatchers_at_once_send_nothing_twice(database: Database, mailbox: FaultyMailbox) -> None:
+    people_ = [f"p{n}" for n in range(30)]
+    await add_people(database, *people_)
+    for n in range(3):
+        opened = Story(request_id=f"r{n}").open(*people_).recording()
+        await write(database, opened)
+        await confirm(database, opened)
+    settings = settings_for(mailbox)
+    other = Database(database.url.render_as_string(hide_password=False))
+    async with dispatching(database, settings), dispatching(other, settings):
+        await until(all_are(database, "sent"), seconds=30)
+    await other.close()
+    assert len(mailbox.mails()) == 90
+    assert len({mail.message_id for mail in mailbox.mails()}) == 90
+    assert len(await entries(database)) == 90
+    async with database.session() as session:
+        assert [(await verify_rows(session, f"r{n}"))["ok"] for n in range(3)] == [True] * 3
+
+
+async def test_a_slow_server_is_not_asked_twice_for_the_same_mail(database: Database, mailbox: FaultyMailbox) -> None:
+    mailbox.delay = 0.3
+    people_ = [f"p{n}" for n in range(6)]
+    await add_people(database, *people_)
+    opened = Story(request_id="r1").open(*people_).recording()
+    await write(database, opened)
+    await confirm(database, opened)
+    settings = settings_for(mailbox, smtp_connections=2)
+    async with dispatching(database, settings), dispatching(database, settings):
+        await until(all_are(database, "sent"), seconds=20)
+    assert len(mailbox.mails()) == 6
+
+
+async def test_a_reminder_does_not_reach_somebody_whose_task_went_to_another(
+    database: Database, mailbox: FaultyMailbox
+) -> None:
+    await add_people(database, "bob", "eve")
+    reminded = Story(request_id="r1").open("bob").remind()
+    await write(database, Story(request_id="r1").open("bob").recording(), reminded.recording())
+    moved = replace(reminded, tasks=(replace(reminded.tasks[0], assignee="eve"),)).comment("given to eve")
+    await write(database, moved.recording())
+    await confirm(database, moved.recording())
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent", "dropped"), seconds=10)
+    found = {key.split(":")[2]: status for key, status in (await states(database)).items()}
+    assert found["reminded"] == "dropped"
+    assert [mail.subject for mail in mailbox.mails()] == ["Comment on Grüße 😀"]
+
+
+async def test_what_a_dead_dispatcher_had_taken_is_sent_after_its_lease(
+    database: Database, mailbox: FaultyMailbox
+) -> None:
+    await add_people(database, "bob")
+    opened = Story(request_id="r1").open("bob").recording()
+    await write(database, opened)
+    await confirm(database, opened)
+    async with database.connection() as connection:
+        await connection.execute(update(Outbox).values(next_attempt_at=NOW - timedelta(seconds=1)))
+    async with database.session() as session:
+        rows = await notifications.plannable(session, datetime.now(UTC), limit=5)
+    leaf = notifications.Leaf(channel="mail", not_before=datetime.now(UTC))
+    async with database.connection() as connection:
+        await notifications.plan(connection, [(row, [leaf]) for row in rows], datetime.now(UTC))
+        taken = await notifications.take(connection, "mail", datetime.now(UTC), limit=5, lease=timedelta(seconds=0.5))
+    assert [message.attempts for message in taken] == [1]
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent"), seconds=10)
+    assert [mail.to[0] for mail in mailbox.mails()] == ["bob@example.org"]
+    ((_, detail),) = await entries(database)
+    assert detail["attempts"] == 2
