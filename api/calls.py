@@ -23,7 +23,7 @@ from api.context import Context
 from api.deps import Call
 from api.identity import Principal
 from api.problems import KeyReused, status_of, validation_problem
-from placet.errors import InputInvalid, NotPermitted, PlacetError, Problem, Unavailable
+from placet.errors import InputInvalid, NotFound, NotPermitted, PlacetError, Problem, Unavailable
 from storage import idempotency, refusals, tokens
 from storage.tables import Refusal
 
@@ -56,6 +56,7 @@ class PersonalRoute(APIRoute):
             context: Context = request.app.state.context
             principal = await authenticate(context, request.headers.get("authorization"))
             request.state.principal = principal
+            _check_address(request)
             if request.method not in _MUTATING:
                 return await handle(request)
             body = await read_bytes(request, context.max_body_bytes)
@@ -82,6 +83,16 @@ async def authenticate(context: Context, header: str | None) -> Principal:
     if person is None:
         raise _unauthenticated("The token is unknown, expired or revoked, or its person has left.", "invalid_token")
     return Principal(person=person.id, access=frozenset(person.access))
+
+
+def _check_address(request: Request) -> None:
+    """Refuse U+0000, which no database can look for."""
+    if any("\0" in str(value) for value in request.path_params.values()):
+        raise NotFound
+    for name, value in request.query_params.multi_items():
+        if "\0" in value or "\0" in name:
+            message = "U+0000 is no text; remove it"
+            raise InputInvalid(f"/{name}: {message}", problems=(Problem(pointer=f"/{name}", message=message),))
 
 
 def _unauthenticated(detail: str, error: str) -> HTTPException:

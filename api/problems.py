@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http
 import re
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -161,7 +162,9 @@ def install(app: FastAPI) -> None:
         return respond(problem(error.status_code, detail), headers)
 
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        _log.error("unexpected_error", path=request.url.path, method=request.method, exc_info=error)
+        # As text: renderers that show local variables would put what people sent into the log.
+        trace = "".join(traceback.format_exception(error))
+        _log.error("unexpected_error", path=request.url.path, method=request.method, trace=trace)
         return respond(_internal())
 
     app.add_exception_handler(PlacetError, ours)

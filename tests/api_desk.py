@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.app import create_app
 from api.context import Context
@@ -69,7 +70,9 @@ class ApiDesk:
         """Read something."""
         return await self.call("GET", path, as_=as_)
 
-    async def post(self, path: str, body: Any = None, *, as_: str | None = "ann", key: str | None = None) -> httpx.Response:
+    async def post(
+        self, path: str, body: Any = None, *, as_: str | None = "ann", key: str | None = None
+    ) -> httpx.Response:
         """Change something."""
         return await self.call("POST", path, as_=as_, body=body, key=key)
 
@@ -98,9 +101,12 @@ class ApiDesk:
 
 @asynccontextmanager
 async def api_desk(
-    database: Database, client: Client, *, task_queue: str = "nobody", seconds: float = 8
+    database: Database, client: Client, *, task_queue: str = "nobody", seconds: float = 8, **settings: Any
 ) -> AsyncIterator[ApiDesk]:
-    """Open the API on this database and engine; calls that nobody answers get 503 after `seconds`."""
+    """Open the API on this database and engine; calls that nobody answers get 503 after `seconds`.
+
+    `settings` are more of the context's.
+    """
     await store_people(database, STAFF)
     deadline = timedelta(seconds=seconds)
     context = Context(
@@ -111,6 +117,7 @@ async def api_desk(
         secret=SECRET,
         command_deadline=deadline,
         start_deadline=deadline,
+        **settings,
     )
     transport = httpx.ASGITransport(app=create_app(context), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://placet.test") as http:
@@ -119,7 +126,7 @@ async def api_desk(
 
 async def no_engine() -> Client:
     """Return a client of an engine that is not there."""
-    return await Client.connect("127.0.0.1:9", lazy=True)
+    return await Client.connect("127.0.0.1:9", lazy=True, data_converter=pydantic_data_converter)
 
 
 def pointers(answer: httpx.Response) -> list[str]:

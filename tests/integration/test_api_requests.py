@@ -1,0 +1,456 @@
+"""The API on the real engine: requests from their start to their end, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import text, update
+from temporalio.client import Client
+
+from storage import outbox, refusals
+from storage.database import Database
+from storage.tables import IdempotentCall
+from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
+from tests.approvals import EXPENSE, worker
+from tests.waiting import until
+from workflows.approval import ApprovalWorkflow, SignedDecision
+
+TWO_STAGES: dict[str, Any] = {
+    **EXPENSE,
+    "process_steps": [
+        {"stage_name": "Manager Approval", "approvers": ["manager_of(requester)"], "sla_hours": 24},
+        {"stage_name": "CFO Approval", "approvers": ["role:cfo"], "sla_hours": 48},
+    ],
+}
+QUEUE: dict[str, Any] = {
+    **EXPENSE,
+    "process_steps": [{"stage_name": "Finance", "approvers": ["group:finance"], "claim": True, "sla_hours": 8}],
+}
+
+
+@pytest_asyncio.fixture
+async def desk(database: Database, client: Client) -> AsyncIterator[ApiDesk]:
+    queue = f"api-{uuid.uuid4().hex[:8]}"
+    async with worker(client, database, queue), api_desk(database, client, task_queue=queue) as opened:
+        yield opened
+
+
+async def test_request_is_approved_by_one_after_the_other(desk: ApiDesk) -> None:
+    name = await desk.publish(TWO_STAGES)
+    request = await desk.start(name, amount="7200.50")
+    assert (request["status"], request["outcome"], request["stage"]) == ("pending", None, "Manager Approval")
+    assert request["input"] == {"amount": "7200.5"}
+    assert request["requester"] == "user:ann"
+    assert request["links"]["temporal_ui"] == f"http://temporal.test/namespaces/default/workflows/{request['id']}"
+    (task,) = request["tasks"]
+    assert (task["assignee"], task["status"], task["sla_state"]) == ("user:bob", "open", "ok")
+
+    after = await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": "approve"}, as_="bob")
+    assert after.status_code == 200, after.text
+    assert [t["decision"] for t in after.json()["tasks"]] == ["approve", None]
+    second = after.json()["tasks"][1]
+    assert (second["assignee"], after.json()["stage"]) == ("user:carl", "CFO Approval")
+
+    done = await desk.post(f"/workflow/tasks/{second['id']}/decide", {"decision": "approve"}, as_="carl")
+    assert (done.json()["status"], done.json()["outcome"]) == ("completed", "approved")
+    shown = await desk.get(f"/workflow/requests/{request['id']}/")
+    assert shown.json() == done.json()
+
+    timeline = (await desk.get(f"/workflow/requests/{request['id']}/timeline/")).json()["items"]
+    kinds = [item["kind"] for item in timeline]
+    assert (kinds[0], kinds[-1], kinds.count("decided")) == ("started", "completed", 2)
+    assert {"seq", "at", "kind", "actor", "stage", "task_id", "detail", "hash"} <= timeline[0].keys()
+
+    checked = (await desk.get(f"/workflow/requests/{request['id']}/audit/verify/")).json()
+    assert checked["ok"] is True
+    assert checked["entries"] == len(timeline)
+    assert checked["head"] == checked["engine_head"] == timeline[-1]["hash"]
+
+
+async def test_notices_leave_once_history_holds_what_they_are_about(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(), amount=1)
+    await desk.post(f"/workflow/tasks/{request['tasks'][0]['id']}/decide/", {"decision": "reject"}, as_="bob")
+    async with desk.database.session() as session:
+        assert request["id"] not in await outbox.held(session, before=datetime.now(UTC) + timedelta(hours=1), limit=100)
+        assert await outbox.next_due(session) is not None
+
+
+async def test_late_decision_learns_what_stands(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(TWO_STAGES), amount=1)
+    path = f"/workflow/tasks/{request['tasks'][0]['id']}/decide/"
+    first = await desk.post(path, {"decision": "approve"}, as_="bob", key="first")
+    while_running = await desk.post(path, {"decision": "reject"}, as_="bob", key="second")
+    assert while_running.status_code == 409
+    assert while_running.headers["content-type"] == "application/problem+json"
+    assert while_running.json()["standing"]["decision"] == "approve"
+    assert while_running.json()["standing"]["decided_by"] == "user:bob"
+    assert "approve by user:bob" in while_running.json()["detail"]
+
+    last = f"/workflow/tasks/{first.json()['tasks'][1]['id']}/decide/"
+    done = await desk.post(last, {"decision": "reject"}, as_="carl", key="last")
+    assert done.json()["outcome"] == "rejected"
+    after_the_end = await desk.post(path, {"decision": "reject"}, as_="bob")
+    assert (after_the_end.status_code, after_the_end.json()["standing"]["decision"]) == (409, "approve")
+    ended = await desk.post(f"/workflow/requests/{request['id']}/withdraw/")
+    assert ended.status_code == 409
+    assert "rejected" in ended.json()["detail"]
+
+    again = await desk.post(last, {"decision": "reject"}, as_="carl", key="last")
+    assert (again.status_code, again.json()) == (200, done.json())
+    assert (await desk.post(path, {"decision": "approve"}, as_="bob", key="first")).json() == first.json()
+
+
+async def test_lost_answer_is_given_again_by_the_engine(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(), amount=1)
+    path = f"/workflow/tasks/{request['tasks'][0]['id']}/decide/"
+    done = await desk.post(path, {"decision": "approve"}, as_="bob", key="once")
+    assert done.json()["status"] == "completed"
+    async with desk.database.begin() as session:  # as if this process had died before it could keep its answer
+        await session.execute(update(IdempotentCall).values(status_code=None, answer=None))
+    again = await desk.post(path, {"decision": "approve"}, as_="bob", key="once")
+    assert (again.status_code, again.json()) == (200, done.json())
+
+
+async def test_same_key_starts_one_request(desk: ApiDesk) -> None:
+    name = await desk.publish()
+    body = {"template": name, "input": {"amount": "12"}}
+    answers = await asyncio.gather(*(desk.post("/workflow/requests/", body, key="one") for _ in range(4)))
+    assert {a.status_code for a in answers} == {201}, [a.text for a in answers]
+    assert len({a.json()["id"] for a in answers}) == 1
+    other_body = await desk.post("/workflow/requests/", {**body, "input": {"amount": "13"}}, key="one")
+    assert other_body.status_code == 422
+    assert other_body.json()["type"] == "urn:placet:problem:key-reused"
+    somebody_else = await desk.post("/workflow/requests/", body, key="one", as_="bob")
+    assert somebody_else.json()["id"] != answers[0].json()["id"]
+    mine = (await desk.get("/workflow/requests/?requester=me")).json()
+    assert [r["id"] for r in mine["items"]] == [answers[0].json()["id"]]
+
+
+async def test_refused_call_leaves_its_key_for_the_right_one(desk: ApiDesk) -> None:
+    name = await desk.publish()
+    wrong = await desk.post("/workflow/requests/", {"template": name, "input": {"amount": -1}}, key="k")
+    assert (wrong.status_code, pointers(wrong)) == (422, ["/input/amount"])
+    right = await desk.post("/workflow/requests/", {"template": name, "input": {"amount": 1}}, key="k")
+    assert right.status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "pointer"),
+    [
+        ({"template": "No such process", "input": {}}, 422, "/template"),
+        ({"template": "", "input": {}}, 422, "/template"),
+        ({"input": {}}, 422, "/template"),
+        ({"template": "{}", "version": "9.9.9", "input": {"amount": 1}}, 422, "/version"),
+        ({"template": "{}", "input": {"amount": "much"}}, 422, "/input/amount"),
+        ({"template": "{}", "input": {"amount": True}}, 422, "/input/amount"),
+        ({"template": "{}", "input": {}}, 422, "/input/amount"),
+        ({"template": "{}", "input": {"amount": 1, "colour": "red"}}, 422, "/input/colour"),
+        ({"template": "{}", "input": []}, 422, "/input"),
+        ({"template": "{}", "input": {"amount": 1}, "titel": "x"}, 422, "/titel"),
+        ({"template": "{}", "input": {"amount": 1}, "title": 5}, 422, "/title"),
+        ({"template": "{}", "input": {"amount": 1}, "requester": "../x"}, 422, "/requester"),
+        ([], 422, ""),
+        ("text", 422, ""),
+        (None, 422, ""),
+    ],
+)
+async def test_wrong_request_names_the_place_and_starts_nothing(
+    desk: ApiDesk, body: Any, status: int, pointer: str
+) -> None:
+    name = await desk.publish()
+    if isinstance(body, dict) and body.get("template") == "{}":
+        body = {**body, "template": name}
+    answer = await desk.post("/workflow/requests/", body)
+    assert (answer.status_code, pointers(answer)) == (status, [pointer]), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (await desk.get("/workflow/requests/?requester=me")).json() == {"items": [], "next_cursor": None}
+
+
+async def test_money_goes_through_no_float(desk: ApiDesk) -> None:
+    name = await desk.publish()
+    content = f'{{"template": "{name}", "input": {{"amount": 12345678901234567.89}}}}'.encode()
+    answer = await desk.call("POST", "/workflow/requests/", content=content)
+    assert answer.json()["input"] == {"amount": "12345678901234567.89"}
+
+
+async def test_only_an_admin_starts_for_somebody_else(desk: ApiDesk) -> None:
+    body = {"template": await desk.publish(), "input": {"amount": 1}, "requester": "user:ann"}
+    assert (await desk.post("/workflow/requests/", body, as_="zoe")).status_code == 403
+    assert (await desk.post("/workflow/requests/", body, as_="ann")).status_code == 201
+    by_admin = await desk.post("/workflow/requests/", body, as_="adam")
+    assert by_admin.json()["requester"] == "user:ann"
+    timeline = await desk.get(f"/workflow/requests/{by_admin.json()['id']}/timeline/")
+    assert timeline.json()["items"][0]["actor"] == "user:adam"
+    for nobody in ("ghost", "gone"):
+        unknown = await desk.post("/workflow/requests/", {**body, "requester": nobody}, as_="adam")
+        assert (unknown.status_code, pointers(unknown)) == (422, ["/requester"])
+
+
+async def test_wrong_person_is_refused_and_that_is_on_record(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(), amount=1)
+    task = request["tasks"][0]["id"]
+    for person in ("zoe", "adam", "ann", "audrey"):
+        answer = await desk.post(f"/workflow/tasks/{task}/decide/", {"decision": "approve"}, as_=person)
+        assert answer.status_code == 403, (person, answer.text)
+    shape = await desk.post(f"/workflow/tasks/{task}/decide/", {"decision": "maybe"}, as_="bob")
+    assert (shape.status_code, pointers(shape)) == (422, ["/decision"])
+    async with desk.database.session() as session:
+        kept = await refusals.of_request(session, request["id"])
+    assert [(r.principal, r.status_code, r.action) for r in kept] == [
+        ("zoe", 403, "decide"),
+        ("adam", 403, "decide"),
+        ("ann", 403, "decide"),
+        ("audrey", 403, "decide"),
+        ("bob", 422, "decide"),
+    ]
+    assert (await desk.get(f"/workflow/tasks/{task}/")).json()["status"] == "open"
+
+
+async def test_request_is_seen_by_those_it_concerns(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(), amount=1)
+    path = f"/workflow/requests/{request['id']}/"
+    for person in ("ann", "bob", "olivia", "audrey", "adam"):
+        assert (await desk.get(path, as_=person)).status_code == 200, person
+        listed = (await desk.get("/workflow/requests/", as_=person)).json()["items"]
+        assert request["id"] in [r["id"] for r in listed]
+    for part in ("", "timeline/", "audit/verify/"):
+        assert (await desk.get(path + part, as_="zoe")).status_code == 403
+        assert (await desk.get(f"/workflow/requests/{uuid.uuid4().hex}/{part}", as_="zoe")).status_code == 404
+    assert (await desk.get("/workflow/requests/", as_="zoe")).json()["items"] == []
+    assert (await desk.get("/workflow/tasks/?assignee=user:bob", as_="zoe")).json()["items"] == []
+    assert (await desk.post(path + "comments/", {"text": "hello"}, as_="zoe")).status_code == 403
+
+
+async def test_unknown_tasks_are_not_found(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(), amount=1)
+    for task in (f"{request['id']}.9", "nothing", "x.1", "%00.1", "a%20b.1"):
+        answer = await desk.post(f"/workflow/tasks/{task}/decide/", {"decision": "approve"}, as_="bob")
+        assert answer.status_code == 404, (task, answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_inbox_lists_what_somebody_can_do(desk: ApiDesk) -> None:
+    name = await desk.publish()
+    requests = [await desk.start(name, amount=n + 1) for n in range(3)]
+    ids = {r["tasks"][0]["id"] for r in requests}
+    first = (await desk.get("/workflow/tasks/?assignee=me&status=open&sla_state=ok&limit=2", as_="bob")).json()
+    assert len(first["items"]) == 2
+    rest = await desk.get(f"/workflow/tasks?assignee=me&status=open&limit=2&cursor={first['next_cursor']}", as_="bob")
+    assert rest.json()["next_cursor"] is None
+    assert {t["id"] for t in first["items"] + rest.json()["items"]} == ids
+    assert (await desk.get("/workflow/tasks/?assignee=me&sla_state=breached", as_="bob")).json()["items"] == []
+    one = await desk.get(f"/workflow/tasks/?request_id={requests[0]['id']}", as_="bob")
+    assert [t["request_id"] for t in one.json()["items"]] == [requests[0]["id"]]
+
+
+async def test_queue_is_claimed_released_and_decided(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(QUEUE), amount=1)
+    task = request["tasks"][0]
+    assert (task["assignee"], task["candidates"]) == (None, ["user:gus", "user:gwen"])
+    for person in ("gus", "gwen"):
+        inbox = (await desk.get("/workflow/tasks/?assignee=me&status=open", as_=person)).json()["items"]
+        assert task["id"] in [t["id"] for t in inbox]
+    path = f"/workflow/tasks/{task['id']}"
+    assert (await desk.post(f"{path}/decide/", {"decision": "approve"}, as_="gus")).status_code == 403
+    assert (await desk.post(f"{path}/claim/", as_="gus")).json()["tasks"][0]["assignee"] == "user:gus"
+    assert (await desk.post(f"{path}/claim/", {}, as_="gwen")).status_code == 409
+    assert (await desk.post(f"{path}/release/", as_="gus")).json()["tasks"][0]["assignee"] is None
+    assert (await desk.post(f"{path}/claim/", as_="gwen")).status_code == 200
+    done = await desk.post(f"{path}/decide/", {"decision": "approve"}, as_="gwen")
+    assert done.json()["outcome"] == "approved"
+
+
+async def test_task_is_delegated_and_reassigned(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(), amount=1)
+    path = f"/workflow/tasks/{request['tasks'][0]['id']}"
+    kept = await desk.post(f"{path}/delegate/", {"to": "user:dora", "keep": True}, as_="bob")
+    assert kept.json()["tasks"][0]["delegates"] == ["user:dora"]
+    nobody = await desk.post(f"{path}/reassign/", {"to": "user:ghost"}, as_="bob")
+    assert (nobody.status_code, pointers(nobody)) == (422, ["/to"])
+    own = await desk.post(f"{path}/reassign/", {"to": "user:ann"}, as_="bob")
+    assert own.status_code == 403
+    moved = await desk.post(f"{path}/reassign/", {"to": "zoe", "reason": "knows it"}, as_="bob")
+    assert moved.json()["tasks"][0]["assignee"] == "user:zoe"
+    assert (await desk.post(f"{path}/decide/", {"decision": "approve"}, as_="bob")).status_code == 403
+    assert (await desk.post(f"{path}/decide/", {"decision": "approve"}, as_="zoe")).json()["outcome"] == "approved"
+
+
+async def test_changes_are_requested_and_the_request_resubmitted(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(), amount=100)
+    path = f"/workflow/requests/{request['id']}"
+    back = await desk.post(
+        f"/workflow/tasks/{request['tasks'][0]['id']}/decide/",
+        {"decision": "request_changes", "comment": "less"},
+        as_="bob",
+    )
+    assert back.json()["returned"] is True
+    wrong = await desk.post(f"{path}/resubmit/", {"input": {"amount": "x"}})
+    assert (wrong.status_code, pointers(wrong)) == (422, ["/input/amount"])
+    again = await desk.post(f"{path}/resubmit/", {"input": {"amount": 80.5}, "comment": "better"})
+    assert (again.json()["round"], again.json()["input"], again.json()["returned"]) == (2, {"amount": "80.5"}, False)
+    stale = await desk.post(
+        f"/workflow/tasks/{again.json()['tasks'][-1]['id']}/decide/", {"decision": "approve", "round": 1}, as_="bob"
+    )
+    assert stale.status_code == 409
+
+
+async def test_requester_withdraws_and_owner_or_admin_cancels(desk: ApiDesk) -> None:
+    name = await desk.publish()
+    taken_back, cancelled = await desk.start(name, amount=1), await desk.start(name, amount=2)
+    assert (await desk.post(f"/workflow/requests/{taken_back['id']}/withdraw/", as_="bob")).status_code == 403
+    back = await desk.post(f"/workflow/requests/{taken_back['id']}/withdraw/", {"reason": "no need"})
+    assert (back.json()["status"], back.json()["outcome"]) == ("cancelled", "withdrawn")
+    assert (await desk.post(f"/workflow/requests/{cancelled['id']}/cancel/")).status_code == 403
+    gone = await desk.post(f"/workflow/requests/{cancelled['id']}/cancel/", as_="olivia")
+    assert (gone.json()["status"], gone.json()["outcome"]) == ("cancelled", "cancelled")
+    decided = await desk.post(
+        f"/workflow/tasks/{cancelled['tasks'][0]['id']}/decide/", {"decision": "approve"}, as_="bob"
+    )
+    assert (decided.status_code, decided.json()["type"]) == (409, "urn:placet:problem:ended")
+
+
+async def test_comments_and_deadlines(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(), amount=1)
+    path = f"/workflow/requests/{request['id']}"
+    assert (await desk.post(f"{path}/comments/", {"text": "see the offer"}, as_="bob")).status_code == 200
+    empty = await desk.post(f"{path}/comments/", {"text": "  "}, as_="bob")
+    assert (empty.status_code, pointers(empty)) == (422, ["/text"])
+    before = request["tasks"][0]["due_at"]
+    assert (await desk.post(f"{path}/extend/", {"hours": 1}, as_="bob")).status_code == 403
+    later = await desk.post(f"{path}/extend/", {"hours": 1.5}, as_="olivia")
+    moved = datetime.fromisoformat(later.json()["tasks"][0]["due_at"]) - datetime.fromisoformat(before)
+    assert moved == timedelta(hours=1.5)
+    for wrong in ({}, {"hours": 1, "seconds": 1}, {"hours": -1}, {"due_at": "2020-01-01T00:00:00Z"}, {"due_at": 5}):
+        assert (await desk.post(f"{path}/extend/", wrong, as_="olivia")).status_code == 422, wrong
+
+
+async def test_many_tasks_are_decided_each_by_itself(desk: ApiDesk) -> None:
+    name = await desk.publish()
+    mine, hers = await desk.start(name, amount=1), await desk.start(name, amount=2, as_="bob")
+    ids = [mine["tasks"][0]["id"], hers["tasks"][0]["id"], "none.1"]
+    body = {"items": [{"task_id": i, "decision": "approve"} for i in ids]}
+    answer = await desk.post("/workflow/tasks/decide/", body, as_="bob", key="bulk")
+    assert answer.status_code == 200, answer.text
+    results = answer.json()["results"]
+    assert [(r["task_id"], r["status"]) for r in results] == list(zip(ids, (200, 403, 404), strict=True))
+    assert results[0]["request"]["outcome"] == "approved"
+    assert results[1]["problem"]["title"] == "Not permitted"
+    assert (await desk.post("/workflow/tasks/decide/", body, as_="bob", key="bulk")).json() == answer.json()
+    alike = {"task_ids": [hers["tasks"][0]["id"]], "decision": "reject", "comment": "no"}
+    assert (await desk.post("/workflow/tasks/decide/", alike, as_="dora")).json()["results"][0]["status"] == 200
+    for wrong in ({}, {"items": []}, {"task_ids": ["a"]}, {**body, **alike}):
+        assert (await desk.post("/workflow/tasks/decide/", wrong, as_="dora")).status_code == 422, wrong
+
+
+async def test_token_decides_by_signal(desk: ApiDesk, client: Client) -> None:
+    request = await desk.start(await desk.publish(), amount=1)
+    task = request["tasks"][0]
+    token = (await desk.post(f"/workflow/tasks/{task['id']}/token/", as_="bob")).json()
+    assert token["round"] == 1
+    handle = client.get_workflow_handle_for(ApprovalWorkflow.run, request["id"])
+    await handle.signal("decide", SignedDecision(token=token["token"], task_id=task["id"], decision="approve"))
+    assert (await handle.result()).outcome == "approved"
+
+
+async def test_tasks_of_somebody_who_leaves_move_on(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(), amount=1)
+    bob = (await desk.get("/workflow/people/bob/", as_="adam")).json()
+    del bob["updated_at"]
+    left = await desk.call("PUT", "/workflow/people/bob/", body={**bob, "active": False}, as_="adam")
+    assert left.status_code == 200, left.text
+
+    async def moved() -> bool:
+        shown = (await desk.get(f"/workflow/requests/{request['id']}/")).json()
+        return bool(shown["tasks"][0]["assignee"] == "user:dora")
+
+    await until(moved, seconds=10)
+    assert (await desk.get("/workflow/tasks/", as_="bob")).status_code == 401
+
+
+async def test_request_that_was_terminated_in_the_engine_can_only_be_read(desk: ApiDesk, client: Client) -> None:
+    request = await desk.start(await desk.publish(), amount=1)
+    await client.get_workflow_handle(request["id"]).terminate()
+    answer = await desk.post(f"/workflow/tasks/{request['tasks'][0]['id']}/decide/", {"decision": "approve"}, as_="bob")
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:placet:problem:ended")
+    assert (await desk.get(f"/workflow/requests/{request['id']}/")).status_code == 200
+
+
+async def test_verify_tells_an_edited_row(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(), amount=1)
+    path = f"/workflow/requests/{request['id']}/audit/verify/"
+    assert (await desk.get(path)).json()["ok"] is True
+    async with desk.database.begin() as session:
+        await session.execute(
+            text("UPDATE audit_entry SET detail = '{nonsense' WHERE request_id = :id AND seq = 1"),
+            {"id": request["id"]},
+        )
+    spoilt = await desk.get(path)
+    assert spoilt.status_code == 200
+    assert (spoilt.json()["ok"], spoilt.json()["first_bad_seq"]) == (False, 1)
+    async with desk.database.begin() as session:
+        await session.execute(
+            text("UPDATE approval_request SET input = '{nonsense' WHERE id = :id")
+            if desk.database.dialect == "sqlite"
+            else text("DELETE FROM approval_request WHERE id = :id"),
+            {"id": request["id"]},
+        )
+    assert (await desk.get(path)).json()["ok"] is False
+
+
+async def test_without_a_worker_the_answer_is_503_and_the_key_finds_the_outcome(
+    database: Database, client: Client
+) -> None:
+    queue = f"api-{uuid.uuid4().hex[:8]}"
+    async with api_desk(database, client, task_queue=queue, seconds=0.5) as desk:
+        body = {"template": await desk.publish(), "input": {"amount": 1}}
+        assert (await desk.get("/health/ready", as_=None)).json()["checks"]["worker"] == "down"
+        away = await desk.post("/workflow/requests/", body, key="start")
+        assert away.status_code == 503
+        assert int(away.headers["retry-after"]) >= 1
+        assert away.json()["type"] == "urn:placet:problem:unavailable"
+
+    async with api_desk(database, client, task_queue=queue) as desk, worker(client, database, queue):
+        started = await desk.post("/workflow/requests/", body, key="start")
+        assert started.status_code == 201, started.text
+        assert len((await desk.get("/workflow/requests/?requester=me")).json()["items"]) == 1
+        path = f"/workflow/tasks/{started.json()['tasks'][0]['id']}/decide/"
+
+    async with api_desk(database, client, task_queue=queue, seconds=0.5) as desk:
+        away = await desk.post(path, {"decision": "approve"}, as_="bob", key="decide")
+        assert (away.status_code, "retry-after" in away.headers) == (503, True)
+        many = {"items": [{"task_id": started.json()["tasks"][0]["id"], "decision": "approve"}]}
+        bulk = await desk.post("/workflow/tasks/decide/", many, as_="bob", key="bulk")
+        assert bulk.json()["results"][0]["status"] == 503
+
+    async with api_desk(database, client, task_queue=queue) as desk, worker(client, database, queue):
+        answer = await desk.post(path, {"decision": "approve"}, as_="bob", key="decide")
+        assert (answer.status_code, answer.json().get("outcome")) in {(200, "approved"), (409, None)}, answer.text
+        assert (await desk.get(f"/workflow/requests/{started.json()['id']}/")).json()["outcome"] == "approved"
+
+
+async def test_without_an_engine_reading_works_and_ready_says_so(database: Database) -> None:
+    async with api_desk(database, await no_engine(), seconds=1) as desk:
+        body = {"template": await desk.publish(), "input": {"amount": 1}}
+        assert (await desk.post("/workflow/requests/", body)).status_code == 503
+        assert (await desk.get("/workflow/requests/")).status_code == 200
+        ready = await desk.get("/health/ready", as_=None)
+        assert ready.status_code == 503
+        assert ready.json() == {"status": "down", "checks": {"engine": "down", "database": "ok", "worker": "down"}}
+        assert (await desk.get("/health/live", as_=None)).status_code == 200
+
+
+async def test_ready_is_ok_when_every_part_is(desk: ApiDesk) -> None:
+    async def up() -> bool:
+        return (await desk.get("/health/ready", as_=None)).status_code == 200
+
+    await until(up, seconds=10)
+    assert (await desk.get("/health/ready/", as_=None)).json() == {
+        "status": "ok",
+        "checks": {"engine": "ok", "database": "ok", "worker": "ok"},
+    }
