@@ -1,0 +1,266 @@
+"""The driver: the core in virtual time. It jumps from one moment at which something happens to the next.
+
+It is to the core what `workflows.approval` is on the engine: it gives the time, answers the core's questions about the
+directory, and carries nothing out. What falls due comes before what people do at the same moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from placet import machine
+from placet.audit import Entry
+from placet.directory import Directory, needed
+from placet.errors import PlacetError
+from placet.events import DirectoryRead, Event, Opening
+from placet.plan import Plan
+from placet.state import Notice, State, Step
+from simulation.script import Move
+
+HORIZON = timedelta(days=366)
+MOST_ENTRIES = 20_000
+# A move this soon after something fell due may overtake it on an engine, whose timers are not exact.
+CLOSE = timedelta(seconds=2)
+
+
+class Players(Protocol):
+    """Whoever acts in a simulation: `simulation.script.Cast`, or a past request's people."""
+
+    def next(self, state: State, now: datetime) -> Move | None:
+        """Return what happens next, not before `now`; None where nobody does anything more."""
+
+    def acted(self, move: Move) -> None:
+        """Take note that this move was made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acted:
+    """A move as it was made: how long after the start, and why it was refused, if it was.
+
+    `task_after` is the time since the task that it is about was opened, `close` whether something fell due just before.
+    """
+
+    after: timedelta
+    event: Event
+    refused: str | None = None
+    task_after: timedelta | None = None
+    close: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """How a simulated request went: its entries, whom it would have told, what people did, and where it stands.
+
+    `stopped` says why it did not come to its end: `horizon` (too long), `entries` (too much), `waiting` (for ever).
+    """
+
+    started_at: datetime
+    state: State
+    entries: tuple[Entry, ...]
+    notices: tuple[Notice, ...]
+    acts: tuple[Acted, ...]
+    stopped: str | None = None
+
+    @property
+    def duration(self) -> timedelta:
+        """How long it took, or has taken so far."""
+        end = self.state.ended_at or (self.entries[-1].at if self.entries else self.started_at)
+        return end - self.started_at
+
+
+def reader(plan: Plan, people: Directory) -> Callable[[State], Directory]:
+    """Return what the directory answers for a request: the part of `people` that it can reach, and nobody else."""
+    names = plan.names()
+    holding: dict[tuple[str, str], list[str]] = {
+        (who.kind, who.name): people.holders(who.name) if who.kind == "role" else people.members(who.name)
+        for who in (name.root for name in names)
+        if who.kind in {"role", "group"}
+    }
+    found: dict[tuple[object, ...], Directory] = {}
+
+    def read(state: State) -> Directory:
+        asked = tuple(state.people)
+        given = tuple(v for name in names if name.root.kind == "input" and (v := state.input.get(name.root.name)))
+        key = (asked, str(given))
+        if key not in found:
+            found[key] = needed(
+                names,
+                find=people.people.get,
+                holders=lambda role: [people.people[i] for i in holding.get(("role", role), [])],
+                members=lambda group: [people.people[i] for i in holding.get(("group", group), [])],
+                also=asked,
+                given=state.input,
+            )
+        return found[key]
+
+    return read
+
+
+def drive(
+    plan: Plan,
+    opening: Opening,
+    players: Players,
+    *,
+    read: Callable[[State], Directory] | None = None,
+    horizon: timedelta = HORIZON,
+    most_entries: int = MOST_ENTRIES,
+) -> Course:
+    """Run one request from its opening to its end; `opening.directory_at` is the moment at which it starts.
+
+    `read` answers what the directory holds now (by default what the opening carries).
+    """
+    start = opening.directory_at
+    state = machine.opening_state(opening, start)
+    return resume(
+        plan,
+        state,
+        players,
+        start=start,
+        now=start,
+        begin=opening,
+        read=read,
+        horizon=horizon,
+        most_entries=most_entries,
+    )
+
+
+def resume(
+    plan: Plan,
+    state: State,
+    players: Players,
+    *,
+    start: datetime,
+    now: datetime,
+    begin: Opening | None = None,
+    read: Callable[[State], Directory] | None = None,
+    horizon: timedelta = HORIZON,
+    most_entries: int = MOST_ENTRIES,
+) -> Course:
+    """Run on from a state: from its beginning where `begin` is given, else from where a request stands at `now`."""
+    desk = _Desk(plan, state, now, read or (lambda s: s.directory))
+    acts: list[Acted] = []
+    stopped: str | None = None
+    last_due: datetime | None = None
+    if begin is not None:
+        desk.begin(begin)
+    while desk.state.status == "pending":
+        if len(desk.entries) >= most_entries:
+            stopped = "entries"
+            break
+        armed = machine.next_due(plan, desk.state)
+        move = players.next(desk.state, desk.now)
+        if armed is not None and (move is None or armed <= move.at):
+            move, moment = None, max(armed, desk.now)
+        elif move is not None:
+            moment = move.at
+        else:
+            stopped = "waiting"
+            break
+        if moment - start > horizon:
+            stopped = "horizon"
+            break
+        desk.now = moment
+        if move is None:
+            desk.due()
+            last_due = moment
+            continue
+        opened = task_opened(desk.state, move.event)
+        acts.append(
+            Acted(
+                after=moment - start,
+                event=move.event,
+                refused=desk.apply(move.event),
+                task_after=moment - opened if opened is not None else None,
+                close=last_due is not None and moment - last_due < CLOSE,
+            )
+        )
+        players.acted(move)
+    return Course(
+        started_at=start,
+        state=desk.state,
+        entries=tuple(desk.entries),
+        notices=tuple(desk.notices),
+        acts=tuple(acts),
+        stopped=stopped,
+    )
+
+
+class _Desk:
+    """Where one request lies while it is driven: its state, the time, and what has been recorded."""
+
+    def __init__(self, plan: Plan, state: State, now: datetime, read: Callable[[State], Directory]) -> None:
+        self.plan = plan
+        self.state = state
+        self.now = now
+        self.entries: list[Entry] = []
+        self.notices: list[Notice] = []
+        self._read = read
+
+    def begin(self, opening: Opening) -> None:
+        self._take(lambda state: machine.begin(self.plan, opening, state, self.now))
+
+    def due(self) -> None:
+        self._take(lambda state: machine.due(self.plan, state, self.now))
+
+    def apply(self, event: Event) -> str | None:
+        """Apply an event; returns why it was refused, if it was."""
+        try:
+            self._take(lambda state: machine.apply(self.plan, state, event, self.now))
+        except PlacetError as error:
+            return error.message
+        return None
+
+    def _take(self, work: Callable[[State], Step]) -> None:
+        step = work(self.state)
+        while step.needs_directory:
+            # As on the engine: what is read is kept, also where the event is then refused.
+            read = DirectoryRead(directory=self._read(self.state), at=self.now)
+            self._keep(machine.apply(self.plan, self.state, read, self.now))
+            step = work(self.state)
+        self._keep(step)
+
+    def _keep(self, step: Step) -> None:
+        self.state = step.state
+        self.entries += step.entries
+        self.notices += step.notices
+
+
+def task_opened(state: State, event: Event) -> datetime | None:
+    """Return when the task that an event is about was opened, if it is about one."""
+    task_id: str | None = getattr(event, "task_id", None)
+    task = state.task(task_id) if task_id is not None else None
+    return task.opened_at if task is not None else None
+
+
+def opening_for(
+    plan: Plan,
+    people: Directory,
+    *,
+    requester: str,
+    given: Mapping[str, object],
+    start: datetime,
+    request_id: str,
+    title: str = "Simulation",
+    read: Callable[[State], Directory] | None = None,
+) -> Opening:
+    """Return the opening of a simulated request, with the part of the directory that it can reach."""
+    bare = Opening(
+        request_id=request_id,
+        requester=requester,
+        title=title,
+        input=dict(given),
+        directory=Directory(),
+        directory_at=start,
+    )
+    look = read or reader(plan, people)
+    return Opening(
+        request_id=request_id,
+        requester=requester,
+        title=title,
+        input=dict(given),
+        directory=look(machine.opening_state(bare, start)),
+        directory_at=start,
+    )

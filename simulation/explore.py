@@ -1,0 +1,228 @@
+"""Explore: the given request step by step, and every feasible route and stage outcome of its process, in the core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import perf_counter
+from typing import Any
+
+from placet.plan import Plan
+from placet.state import Decision, State
+from simulation.costs import cost_of
+from simulation.driver import Course
+from simulation.question import Prepared, Question, prepare, unsound
+from simulation.result import (
+    Branch,
+    Simulation,
+    chain_of,
+    milliseconds,
+    path_of,
+    plain,
+    refusals_of,
+    worst_sla,
+)
+from simulation.routes import MOST_VISITS, Route, Ways, conditions_of
+from simulation.script import Habits, Move, habitual
+from simulation.witness import Witnesses
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+@dataclass(kw_only=True)
+class Outcomes:
+    """People who make the stages come out as wanted, one after the other; all later ones are approved."""
+
+    plan: Plan
+    results: Sequence[str]
+    habits: Habits
+    visits: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    done: dict[tuple[Any, ...], int] = field(default_factory=dict)
+
+    def next(self, state: State, now: datetime) -> Move | None:
+        """Return what happens next."""
+        return min(self._moves(state, now), key=lambda m: m.at, default=None)
+
+    def acted(self, move: Move) -> None:
+        """Take note that a move was made."""
+        self.done[move.mark] = 1
+
+    def _moves(self, state: State, now: datetime) -> Iterator[Move]:
+        for run in state.stages:
+            visit = self.visits.setdefault((run.point, run.round, run.first), len(self.visits))
+            result = self.results[visit] if visit < len(self.results) else "approved"
+            stage = self.plan.points[run.point].stage
+            if stage is None or result not in {"approved", "rejected"}:
+                continue
+            for task in state.tasks[run.first :]:
+                person = next(iter(task.people), None)
+                if task.status == "open" and task.point == run.point and person is not None:
+                    at = max(self.habits.moment(self.plan, stage, task), now)
+                    decision: Decision = "approve" if result == "approved" else "reject"
+                    yield from habitual(self.done, stage, task, person=person, decision=decision, at=at)
+
+
+def explore(question: Question, *, tell: Tell | None = None) -> Simulation:
+    """Simulate a request and explore its process; never raises for what is wrong with the question's content.
+
+    `tell` is called with each branch as it is found.
+    """
+    begun = perf_counter()
+    prepared, errors = prepare(question)
+    if prepared is None:
+        return unsound("explore", question, errors)
+    course = prepared.run()
+    branches, ways, carried = _branches(prepared, tell)
+    took = perf_counter() - begun
+    warnings = [*prepared.warnings, *_about(course), *_cut(ways, carried)]
+    return simulation_of(
+        "explore",
+        prepared,
+        course,
+        branches=branches,
+        warnings=warnings,
+        statistics={
+            "branches": len(branches),
+            "infeasible": ways.infeasible,
+            "solver_asked": ways.witnesses.asked,
+            "seconds": round(took, 6),
+            "branches_per_second": round(len(branches) / took) if took else None,
+        },
+    )
+
+
+def simulation_of(
+    mode: str,
+    prepared: Prepared,
+    course: Course,
+    *,
+    branches: Sequence[Branch] = (),
+    warnings: Sequence[str] = (),
+    statistics: dict[str, Any] | None = None,
+    extra: dict[str, Any] | None = None,
+) -> Simulation:
+    """Return the answer of a simulation whose given request took this course."""
+    question = prepared.question
+    predicted = prepared.predict(course)
+    return Simulation(
+        mode=mode,
+        template=prepared.plan.name,
+        version=prepared.plan.version,
+        digest=prepared.plan.digest,
+        requester=question.requester,
+        input=prepared.given,
+        outcome=course.state.outcome,
+        end=course.state.status,
+        stopped=course.stopped,
+        execution_path=path_of(course),
+        approval_chain=chain_of(course),
+        branch_explorations=tuple(branches),
+        predicted_duration_ms=predicted.p50_ms,
+        predicted_duration=predicted,
+        refused=refusals_of(course),
+        withheld=withheld_by(course),
+        cost=cost_of(course, question.prices),
+        warnings=tuple(dict.fromkeys(warnings)),
+        statistics=statistics or {},
+        extra=extra or {},
+    )
+
+
+def withheld_by(course: Course) -> dict[str, int]:
+    """Count the notices that a request would have sent, by event."""
+    counts: dict[str, int] = {}
+    for notice in course.notices:
+        counts[notice.event] = counts.get(notice.event, 0) + 1
+    return dict(sorted(counts.items()))
+
+
+def _branches(prepared: Prepared, tell: Tell | None) -> tuple[list[Branch], Ways, int]:
+    question = prepared.question
+    witnesses = Witnesses(
+        prepared.plan.variables,
+        conditions_of(prepared.plan),
+        given=prepared.given,
+        people=prepared.persons,
+    )
+    ways = Ways(plan=prepared.plan, witnesses=witnesses, most=question.most_branches)
+    habits = prepared.habits()
+    branches: list[Branch] = []
+    seen: set[tuple[Any, ...]] = set()
+    carried = 0
+    for route in ways.routes():
+        players = Outcomes(plan=prepared.plan, results=route.results, habits=habits)
+        course = prepared.run(players, given=route.witness)
+        settled = tuple(_settled(course))
+        if tuple(s["result"] for s in settled) != route.results and course.stopped is None:
+            carried += 1  # an earlier decision settles a stage by itself, so that this outcome cannot come about
+        key = (route.wishes, tuple((s["stage"], s["result"]) for s in settled), course.state.outcome)
+        if key in seen:
+            continue
+        seen.add(key)
+        branch = _branch(prepared, route, course, settled, len(branches) + 1)
+        branches.append(branch)
+        if tell is not None:
+            tell({"branch": plain(branch)})
+    return branches, ways, carried
+
+
+def _branch(prepared: Prepared, route: Route, course: Course, settled: Sequence[dict[str, str]], number: int) -> Branch:
+    ended = course.state.status != "pending"
+    return Branch(
+        id=f"branch-{number}",
+        route=route.nodes,
+        path_condition=route.condition,
+        conditions=route.taken,
+        witness=route.witness,
+        witness_from=route.witness_from,
+        outcomes=tuple(settled),
+        outcome=course.state.outcome,
+        approval_chain=chain_of(course),
+        predicted_duration_ms=milliseconds(course.duration) if ended else None,
+        sla_state=worst_sla(course),
+        steps=len(course.entries),
+        stopped=course.stopped,
+        cost=cost_of(course, prepared.question.prices),
+    )
+
+
+def _settled(course: Course) -> Iterator[dict[str, str]]:
+    for entry in course.entries:
+        if entry.kind == "stage_settled":
+            yield {"stage": entry.stage or "", "result": str(entry.detail.get("result"))}
+
+
+def _about(course: Course) -> Iterator[str]:
+    """Say what is worth a warning in the given request's course."""
+    if course.state.status == "failed":
+        why = next((e.detail.get("why") for e in reversed(course.entries) if e.kind == "failed"), "")
+        yield f"the process itself fails: {why}"
+    if course.stopped == "waiting":
+        yield "the request waits for ever: nobody decides what is open"
+    elif course.stopped == "horizon":
+        yield f"the request is still open after {course.duration.days} days"
+    elif course.stopped == "entries":
+        yield f"the simulation was stopped after {len(course.entries)} entries"
+    for entry in course.entries:
+        if entry.kind == "approver_missing":
+            yield f"{entry.stage}: {entry.detail.get('why')}"
+    for act in course.acts:
+        if act.refused:
+            yield f"{type(act.event).__name__.lower()} was refused: {act.refused}"
+
+
+def _cut(ways: Ways, carried: int) -> Iterator[str]:
+    """Say what was left out of the exploration, and why."""
+    if ways.stopped_at is not None:
+        yield f"only the first {ways.stopped_at} branches were explored; there are more"
+    if ways.cut_loops:
+        names = ", ".join(sorted(ways.cut_loops))
+        yield f"loops were followed {MOST_VISITS} times and then cut: back to {names}"
+    if ways.cut_long:
+        yield f"{ways.cut_long} routes were too long and cut"
+    if ways.unknown:
+        names = ", ".join(dict.fromkeys(ways.unknown[:20]))
+        yield f"no input was found that takes {names}, and the solver could not prove that there is none"
+    if carried:
+        yield f"{carried} outcomes cannot come about: earlier decisions settle a stage by themselves"

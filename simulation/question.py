@@ -1,0 +1,223 @@
+"""The question of a simulation: a process, a request for it, and the people and habits to assume."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from placet.blueprint import Blueprint, parse_blueprint
+from placet.directory import Directory, Person
+from placet.errors import BlueprintInvalid, InputInvalid
+from placet.plan import Plan, Stage, compile_plan
+from placet.state import State, Task
+from placet.variables import normalise_input
+from simulation.costs import Prices
+from simulation.driver import HORIZON, MOST_ENTRIES, Course, drive, opening_for, reader
+from simulation.result import Prediction, Simulation, milliseconds, problem_json
+from simulation.samples import sample_input
+from simulation.script import RULE, Cast, Habits, Line
+
+# Fewer past decisions than this in a stage say nothing about the next one.
+LEAST_HISTORY = 5
+DRAWS = 100  # runs from which the distribution is taken
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is to be simulated. Nothing in it is looked up: who asks has read the people and the history before.
+
+    `history` are past response times by stage name, in seconds. `given` None stands for an input that is made up.
+    """
+
+    blueprint: object  # JSON values
+    people: Directory
+    requester: str
+    start: datetime
+    given: Mapping[str, Any] | None = None
+    script: Sequence[Line] = ()
+    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    decide_after: timedelta | None = None
+    horizon: timedelta = HORIZON
+    most_entries: int = MOST_ENTRIES
+    most_branches: int = 200
+    prices: Prices = field(default_factory=Prices)
+    request_id: str = "simulation"
+    title: str = "Simulation"
+
+
+class Prepared:
+    """A question whose blueprint and input were found sound; raises BlueprintInvalid or InputInvalid."""
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self.blueprint: Blueprint = parse_blueprint(question.blueprint)
+        self.plan: Plan = compile_plan(self.blueprint, start=question.start)
+        self.warnings: list[str] = []
+        self.people = question.people if question.people.people else self._stand_ins()
+        raw = question.given
+        if raw is None:
+            raw = sample_input(self.plan.variables, self.persons)
+            if raw:
+                self.warnings.append("no input was given; this one was made up: " + ", ".join(sorted(raw)))
+        self.given: dict[str, Any] = normalise_input(self.plan.variables, raw)
+        if self.people.get(question.requester) is None:
+            self.warnings.append(f"the requester user:{question.requester} is not in the directory")
+
+    @cached_property
+    def persons(self) -> dict[str, str]:
+        """Somebody for each variable that names an approver: a person other than the requester."""
+        somebody = next((i for i in sorted(self.people.people) if i != self.question.requester), None)
+        roots = (name.root for name in self.plan.names())
+        return {root.name: somebody for root in roots if root.kind == "input" and somebody is not None}
+
+    @cached_property
+    def read(self) -> Callable[[State], Directory]:
+        """What the directory answers."""
+        return reader(self.plan, self.people)
+
+    def run(
+        self, players: Any = None, *, given: Mapping[str, Any] | None = None, habits: Habits | None = None
+    ) -> Course:
+        """Drive one request through the core: with these players, or the script's cast and these habits."""
+        question = self.question
+        opening = opening_for(
+            self.plan,
+            self.people,
+            requester=question.requester,
+            given=self.given if given is None else given,
+            start=question.start,
+            request_id=question.request_id,
+            title=question.title,
+            read=self.read,
+        )
+        if players is None:
+            players = Cast(plan=self.plan, lines=tuple(question.script), habits=habits or self.habits())
+        return drive(
+            self.plan,
+            opening,
+            players,
+            read=self.read,
+            horizon=question.horizon,
+            most_entries=question.most_entries,
+        )
+
+    def habits(self) -> Habits:
+        """Return how people behave in a single run: they take the median of history, or what is declared."""
+        question = self.question
+        if question.decide_after is not None:
+            return Habits(after=question.decide_after)
+        middles = {stage: quantile(sorted(past), 0.5) for stage, past in self.known.items()}
+        return Habits(delay=lambda stage, _: _seconds(middles.get(stage.name))) if middles else Habits()
+
+    @cached_property
+    def known(self) -> dict[str, Sequence[float]]:
+        """The stages of this process for which there is history enough."""
+        names = {stage.name for stage in self.plan.stages}
+        return {n: past for n, past in self.question.history.items() if n in names and len(past) >= LEAST_HISTORY}
+
+    def predict(self, single: Course) -> Prediction:
+        """Return how long this request takes; `single` is its one run by `habits`."""
+        question = self.question
+        if question.decide_after is not None or not self.known or question.script:
+            took = milliseconds(single.duration) if single.state.status != "pending" else None
+            rule = RULE
+            if question.script:
+                rule = f"as the script says; where it says nothing, {RULE}"
+            elif question.decide_after is not None:
+                rule = f"every decision takes {question.decide_after.total_seconds() / 3600:g} hours"
+            return Prediction(p50_ms=took, p90_ms=took, source="declared", rule=rule)
+        draw = random.Random(0)  # noqa: S311 - a simulation, and the same answer for the same question
+
+        def delay(stage: Stage, task: Task) -> timedelta | None:  # noqa: ARG001 - as Habits calls it
+            past = self.known.get(stage.name)
+            return _seconds(draw.choice(past)) if past else None
+
+        once: dict[tuple[str, str], timedelta | None] = {}
+
+        def steady(stage: Stage, task: Task) -> timedelta | None:
+            key = (task.id, stage.name)
+            if key not in once:
+                once[key] = delay(stage, task)
+            return once[key]
+
+        took_all: list[float] = []
+        for _ in range(DRAWS):
+            once.clear()
+            course = self.run(habits=Habits(delay=steady))
+            if course.state.status != "pending":
+                took_all.append(milliseconds(course.duration))
+        took_all.sort()
+        decisions = sum(len(past) for past in self.known.values())
+        return Prediction(
+            p50_ms=round(quantile(took_all, 0.5)) if took_all else None,
+            p90_ms=round(quantile(took_all, 0.9)) if took_all else None,
+            source="history",
+            rule=f"drawn from {decisions} past decisions in {len(self.known)} stages; elsewhere {RULE}",
+            samples=len(took_all),
+        )
+
+    def _stand_ins(self) -> Directory:
+        """Make up a small organisation in which everybody whom the process names exists."""
+        requester = self.question.requester
+        people = {
+            requester: Person(id=requester, manager="manager"),
+            "manager": Person(id="manager", manager="director"),
+            "director": Person(id="director"),
+        }
+        for name in self.plan.names():
+            root = name.root
+            if root.kind == "user":
+                people.setdefault(root.name, Person(id=root.name, manager="director"))
+            elif root.kind == "role":
+                people[f"the.{root.name}"] = Person(id=f"the.{root.name}", manager="director", roles=(root.name,))
+            elif root.kind == "group":
+                for n in (1, 2, 3):
+                    person = f"{root.name}.{n}"
+                    people[person] = Person(id=person, manager="director", groups=(root.name,))
+        self.warnings.append("no people are loaded; a made-up organisation stands in for them")
+        return Directory(people=people)
+
+
+def prepare(question: Question) -> tuple[Prepared | None, tuple[dict[str, Any], ...]]:
+    """Return the prepared question, or None and what is wrong with it."""
+    try:
+        return Prepared(question), ()
+    except BlueprintInvalid as error:
+        return None, tuple(problem_json(p) for p in error.problems) or (_whole(error.message, "blueprint"),)
+    except InputInvalid as error:
+        told = tuple(problem_json(p, code="input") for p in error.problems)
+        return None, told or (_whole(error.message, "input"),)
+
+
+def unsound(mode: str, question: Question, errors: tuple[dict[str, Any], ...]) -> Simulation:
+    """Return the answer to a question that cannot be simulated."""
+    raw = question.blueprint if isinstance(question.blueprint, Mapping) else {}
+    return Simulation(
+        mode=mode,
+        template=str(raw.get("name", ""))[:200],
+        version=str(raw.get("version", ""))[:100],
+        digest=None,
+        requester=question.requester,
+        input=dict(question.given or {}),
+        validation_errors=errors,
+    )
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """Return the quantile of sorted values, between neighbours in proportion."""
+    at = (len(ordered) - 1) * share
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
+
+
+def _seconds(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def _whole(message: str, code: str) -> dict[str, Any]:
+    return {"code": code, "pointer": "", "message": message}

@@ -1,0 +1,147 @@
+"""Routes: the ways through a process, by decision and by stage result, each with what its input must fulfil."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from placet.conditions import Expression
+from placet.plan import Plan, Point, Way
+from simulation.witness import Wish, Witnesses
+
+MOST_BRANCHES = 1000
+MOST_VISITS = 2  # of one node on one route
+MOST_NODES = 200  # on one route
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One way through: the nodes, the result of each stage in order, and the wishes that its input grants."""
+
+    nodes: tuple[str, ...]
+    results: tuple[str, ...] = ()
+    wishes: tuple[Wish, ...] = ()
+    taken: tuple[dict[str, Any], ...] = ()  # the decisions: node, target, condition, default
+    witness: dict[str, Any] = field(default_factory=dict)
+    witness_from: str = "given"
+
+    @property
+    def condition(self) -> str:
+        """The path condition as one expression."""
+        parts = dict.fromkeys(_written(expression, wanted) for expression, wanted in self.wishes)
+        return " && ".join(parts) or "true"
+
+
+@dataclass(kw_only=True)
+class Ways:
+    """The routes of a plan, found depth first; afterwards it says what was cut and what proved impossible."""
+
+    plan: Plan
+    witnesses: Witnesses
+    most: int = MOST_BRANCHES
+    cut_loops: set[str] = field(default_factory=set)
+    cut_long: int = 0
+    stopped_at: int | None = None
+    infeasible: int = 0
+    unknown: list[str] = field(default_factory=list)
+
+    def routes(self) -> Iterator[Route]:
+        """Yield every feasible route; stops after `most` and says so."""
+        found = self.witnesses.find(())
+        base, came = found if found is not None else ({}, "given")
+        waiting = [Route(nodes=(self.plan.start,), witness=base, witness_from=came)]
+        count = 0
+        while waiting:
+            route = waiting.pop()
+            point = self.plan.points.get(route.nodes[-1])
+            if point is None or point.type == "terminator":
+                if count >= self.most:
+                    self.stopped_at = count
+                    return
+                count += 1
+                yield route
+                continue
+            waiting += reversed(list(self._onward(route, point)))
+
+    def _onward(self, route: Route, point: Point) -> Iterator[Route]:
+        if point.type == "decision":
+            yield from self._decided(route, point)
+        elif point.type == "approval":
+            for result in results_of(point):
+                way = way_on(point, result)
+                yield from self._at(route, way.target if way else f"({result})", results=(*route.results, result))
+        elif point.ways:
+            yield from self._at(route, point.ways[0].target)
+
+    def _decided(self, route: Route, point: Point) -> Iterator[Route]:
+        before: list[Wish] = []
+        for way in point.ways:
+            if way.condition is None:
+                continue
+            yield from self._choose(route, point, way, [*before, (way.condition, True)])
+            before.append((way.condition, False))
+        default = next((w for w in point.ways if w.default), None)
+        if default is not None:
+            yield from self._choose(route, point, default, before)
+
+    def _choose(self, route: Route, point: Point, way: Way, wishes: list[Wish]) -> Iterator[Route]:
+        fresh = [w for w in wishes if w not in route.wishes]
+        every = (*route.wishes, *fresh)
+        found = self.witnesses.find(every)
+        if found is None:
+            if self.witnesses.undecided:
+                self.unknown.append(f"{point.id} -> {way.target}")
+            else:
+                self.infeasible += 1
+            return
+        taken = {
+            "node": point.id,
+            "to": way.target,
+            "condition": way.condition.source if way.condition else None,
+            "default": way.condition is None,
+        }
+        yield from self._at(
+            route, way.target, wishes=every, taken=(*route.taken, taken), witness=found[0], witness_from=found[1]
+        )
+
+    def _at(self, route: Route, target: str, **changes: Any) -> Iterator[Route]:
+        if route.nodes.count(target) >= MOST_VISITS:
+            self.cut_loops.add(target)
+            return
+        if len(route.nodes) >= MOST_NODES:
+            self.cut_long += 1
+            return
+        kept = {
+            "results": route.results,
+            "wishes": route.wishes,
+            "taken": route.taken,
+            "witness": route.witness,
+            "witness_from": route.witness_from,
+        }
+        yield Route(nodes=(*route.nodes, target), **{**kept, **changes})
+
+
+def results_of(point: Point) -> tuple[str, ...]:
+    """Return what an approval can come to."""
+    stage = point.stage
+    if stage is not None and stage.final == "expire" and stage.sla is not None:
+        return ("approved", "rejected", "expired")
+    return ("approved", "rejected")
+
+
+def way_on(point: Point, result: str) -> Way | None:
+    """Return the edge that a stage's result takes, None where it ends the request."""
+    for way in point.ways:
+        if way.on == result:
+            return way
+    return next((w for w in point.ways if w.on is None), None) if result == "approved" else None
+
+
+def conditions_of(plan: Plan) -> list[Expression]:
+    """List every condition of a plan."""
+    return [way.condition for point in plan.points.values() for way in point.ways if way.condition is not None]
+
+
+def _written(expression: Expression, wanted: bool) -> str:
+    return f"({expression.source})" if wanted else f"!({expression.source})"

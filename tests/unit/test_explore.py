@@ -1,0 +1,228 @@
+"""Explore: every feasible route with a witness, the given request step by step, and what is said of what was cut."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from placet.directory import Directory
+from placet.errors import InputInvalid
+from simulation.explore import explore
+from simulation.question import Question
+from simulation.result import Simulation
+from simulation.script import parse_script
+from tests.unit.core import START, blueprint, office
+
+EXPENSE = json.loads((Path(__file__).parents[2] / "blueprints" / "expense.json").read_text())
+HOUR_MS = 3_600_000
+
+
+def ask(raw: Any, **more: Any) -> Question:
+    """Ask about a process, as rita of the tests' office."""
+    return Question(**{"blueprint": raw, "people": office(), "requester": "rita", "start": START, **more})
+
+
+def routes(simulation: Simulation) -> dict[tuple[str, ...], str | None]:
+    """Return each branch's route and outcome."""
+    return {b.route: b.outcome for b in simulation.branch_explorations}
+
+
+def decision(*ways: tuple[str | None, str], variables: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a process of one decision; each way is a condition (None: the default) and the outcome it ends with."""
+    nodes: list[dict[str, Any]] = [{"id": "start", "type": "trigger"}, {"id": "which", "type": "decision"}]
+    nodes += [{"id": f"end{n}", "type": "terminator", "outcome": o} for n, (_, o) in enumerate(ways)]
+    edges: list[dict[str, Any]] = [{"from": "start", "to": "which"}]
+    edges += [
+        {"from": "which", "to": f"end{n}", **({"condition": c} if c else {"default": True})}
+        for n, (c, _) in enumerate(ways)
+    ]
+    return {**blueprint(variables=variables), "graph_spec": {"nodes": nodes, "edges": edges}}
+
+
+def test_every_feasible_route_and_outcome_is_one_branch() -> None:
+    found = explore(ask(EXPENSE, given={"amount": "100", "department": "it"}))
+    assert routes(found) == {
+        ("start", "manager", "large", "cfo", "yes"): "approved",
+        ("start", "manager", "large", "cfo", "no"): "rejected",
+        ("start", "manager", "large", "yes"): "approved",
+        ("start", "manager", "no"): "rejected",
+    }
+
+
+def test_a_branch_carries_its_condition_a_witness_its_chain_and_its_time() -> None:
+    found = explore(ask(EXPENSE, given={"amount": "100", "department": "it"}))
+    large = next(b for b in found.branch_explorations if b.route[-2:] == ("cfo", "yes"))
+    assert large.path_condition == "(amount > 5000)"
+    assert float(large.witness["amount"]) > 5000
+    assert large.witness["department"] == "it", "what does not matter stays as it was given"
+    assert [(link.assignee, link.decision) for link in large.approval_chain] == [
+        ("user:mo", "approve"),
+        ("user:cfo", "approve"),
+    ]
+    assert large.predicted_duration_ms == (12 + 24) * HOUR_MS
+
+
+def test_the_given_request_is_told_step_by_step() -> None:
+    found = explore(ask(EXPENSE, given={"amount": "100", "department": "it"}))
+    assert [(s.after_ms, s.kind) for s in found.execution_path] == [
+        (0, "started"),
+        (0, "task_opened"),
+        (8 * HOUR_MS, "reminded"),
+        (12 * HOUR_MS, "decided"),
+        (12 * HOUR_MS, "stage_settled"),
+        (12 * HOUR_MS, "routed"),
+        (12 * HOUR_MS, "completed"),
+    ]
+    assert (found.outcome, found.predicted_duration_ms) == ("approved", 12 * HOUR_MS)
+    assert found.validation_errors == ()
+    assert json.loads(json.dumps(found.described()))["approval_chain"][0]["assignee"] == "user:mo"
+
+
+def test_a_way_that_no_input_takes_is_no_branch() -> None:
+    raw = decision(("n > 5", "big"), ("n <= 5", "small"), (None, "never"), variables=[{"name": "n", "type": "integer"}])
+    assert sorted(routes(explore(ask(raw))).values(), key=str) == ["big", "small"]
+
+
+def test_a_witness_that_no_edge_value_gives_comes_from_the_solver() -> None:
+    variables = [{"name": n, "type": "integer"} for n in ("a", "b")]
+    found = explore(ask(decision(("a * 3 == b + 1000 && a > 400", "odd"), (None, "even"), variables=variables)))
+    odd = next(b for b in found.branch_explorations if b.outcome == "odd")
+    assert odd.witness_from == "solver"
+    assert odd.witness["a"] * 3 == odd.witness["b"] + 1000
+
+
+def test_a_stage_that_may_expire_has_a_branch_for_it() -> None:
+    found = explore(ask(blueprint({"sla_hours": 4, "final": "expire"})))
+    assert sorted(b.outcome or "" for b in found.branch_explorations) == ["approved", "expired", "rejected"]
+
+
+def test_an_outcome_that_an_earlier_approval_rules_out_is_no_branch() -> None:
+    raw = blueprint({}, {}, settings={"separation_of_duties": {"repeat": "carry"}})
+    found = explore(ask(raw))
+    assert sorted(b.outcome or "" for b in found.branch_explorations) == ["approved", "rejected"]
+    assert any("cannot come about" in w for w in found.warnings)
+
+
+def test_a_loop_is_cut_and_said_to_be() -> None:
+    raw = blueprint({})
+    raw["graph_spec"] = {
+        "nodes": [
+            {"id": "start", "type": "trigger"},
+            {"id": "again", "type": "approval", "step": "Stage 1"},
+            {"id": "yes", "type": "terminator", "outcome": "approved"},
+        ],
+        "edges": [
+            {"from": "start", "to": "again"},
+            {"from": "again", "to": "yes", "on": "approved"},
+            {"from": "again", "to": "again", "on": "rejected"},
+        ],
+    }
+    found = explore(ask(raw))
+    assert [len(b.outcomes) for b in found.branch_explorations] == [1, 2]
+    assert any("back to again" in w for w in found.warnings)
+
+
+def test_branches_beyond_the_limit_are_cut_and_said_to_be() -> None:
+    found = explore(ask(blueprint({}, {}, {}, {}), most_branches=3))
+    assert len(found.branch_explorations) == 3
+    assert any("only the first 3 branches" in w for w in found.warnings)
+
+
+def test_a_script_says_who_does_what_and_when() -> None:
+    script = parse_script(
+        [{"on": "Manager Approval", "by": "mo", "decision": "reject", "comment": "no", "at_hours": 3}]
+    )
+    found = explore(ask(EXPENSE, given={"amount": "9000", "department": "it"}, script=script))
+    assert (found.outcome, found.predicted_duration_ms) == ("rejected", 3 * HOUR_MS)
+
+
+def test_what_people_may_not_do_is_refused_and_told() -> None:
+    script = parse_script([{"at_hours": 1, "by": "ann", "do": "withdraw"}, {"at_hours": 2, "do": "withdraw"}])
+    found = explore(ask(blueprint({"sla_hours": 24}), script=script))
+    assert [r["by"] for r in found.refused] == ["user:ann"]
+    assert found.outcome == "withdrawn"
+
+
+def test_silence_escalates_and_a_request_that_nobody_decides_is_said_to_wait() -> None:
+    script = parse_script([{"on": "Manager Approval", "do": "wait"}])
+    found = explore(ask(EXPENSE, given={"amount": "1", "department": "it"}, script=script, horizon=timedelta(days=30)))
+    kinds = [s.kind for s in found.execution_path]
+    assert kinds.count("escalated") == 2, "department head, then their manager"
+    assert found.outcome is None
+    assert any("still open" in w for w in found.warnings)
+
+
+def test_changes_are_requested_once_and_the_requester_resubmits() -> None:
+    script = parse_script([{"decision": "request_changes", "comment": "more"}])
+    found = explore(ask(blueprint({"sla_hours": 24}), script=script))
+    kinds = [s.kind for s in found.execution_path]
+    assert (kinds.count("changes_requested"), kinds.count("resubmitted")) == (1, 1)
+    assert [link.round for link in found.approval_chain] == [1, 2]
+
+
+def test_history_gives_a_distribution() -> None:
+    hours = [n * 3600.0 for n in range(1, 21)]
+    found = explore(ask(blueprint({"sla_hours": 48}), history={"Stage 1": hours}))
+    predicted = found.predicted_duration
+    assert predicted is not None
+    assert predicted.source == "history"
+    assert predicted.p50_ms is not None
+    assert predicted.p90_ms is not None
+    assert 7 * HOUR_MS < predicted.p50_ms < 14 * HOUR_MS < predicted.p90_ms <= 20 * HOUR_MS
+
+
+def test_a_broken_blueprint_is_answered_with_validation_errors() -> None:
+    found = explore(ask({"name": "x", "version": "one", "process_steps": [{"stage_name": "A", "approvers": []}]}))
+    assert found.failed
+    assert {"/process_steps/0/approvers"} <= {e["pointer"] for e in found.validation_errors}
+
+
+def test_a_wrong_input_is_answered_with_validation_errors() -> None:
+    found = explore(ask(EXPENSE, given={"amount": "-1", "department": "law"}))
+    assert {e["pointer"] for e in found.validation_errors} == {"/input/amount", "/input/department"}
+
+
+def test_without_people_a_made_up_organisation_stands_in() -> None:
+    found = explore(ask(EXPENSE, people=Directory(), given={"amount": "9000", "department": "it"}))
+    assert found.outcome == "approved"
+    assert any("made-up organisation" in w for w in found.warnings)
+
+
+def test_a_form_is_filled_in_where_the_stage_asks_for_one() -> None:
+    form = {"type": "object", "required": ["code"], "properties": {"code": {"type": "string", "minLength": 8}}}
+    assert explore(ask(blueprint({"form": form, "comment_required": ["approve"]}))).outcome == "approved"
+
+
+def test_a_queue_is_claimed_before_it_is_decided() -> None:
+    found = explore(ask(blueprint({"approvers": ["group:finance"], "claim": True})))
+    kinds = [s.kind for s in found.execution_path]
+    assert kinds.index("claimed") < kinds.index("decided")
+    assert found.outcome == "approved"
+
+
+def test_the_same_question_has_the_same_answer() -> None:
+    one, other = (explore(ask(EXPENSE, given={"amount": "1", "department": "it"})).described() for _ in range(2))
+    for told in (one, other):
+        del told["statistics"]
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"on": "A"},  # decides nothing
+        {"on": "A", "decision": "maybe"},
+        {"decision": "approve", "at_hours": 1, "after_hours": 1},
+        {"do": "delegate"},
+        {"do": "extend"},
+        {"decision": "approve", "who": "bob"},
+    ],
+)
+def test_a_line_that_makes_no_sense_is_refused_by_its_place(line: dict[str, Any]) -> None:
+    with pytest.raises(InputInvalid) as caught:
+        parse_script([line])
+    assert caught.value.problems[0].pointer.startswith("/script/0")
