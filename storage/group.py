@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
+from placet.errors import Unavailable
 from storage.database import Database
 
 Item = TypeVar("Item")
@@ -50,9 +51,14 @@ class GroupCommit(Generic[Item]):
             group = self._next()
             try:
                 await self._together(group)
+            except asyncio.CancelledError:  # the loop is being closed
+                for _, done in (*group, *self._waiting):
+                    done.cancel()
+                raise
             except Exception as error:
-                if len(group) == 1:
-                    _tell(group[0][1], error)
+                if len(group) == 1 or isinstance(error, Unavailable):
+                    for _, done in group:
+                        _tell(done, error)
                     continue
                 for one in group:
                     await self._alone(one)
@@ -65,8 +71,7 @@ class GroupCommit(Generic[Item]):
 
     async def _together(self, group: list[tuple[Item, asyncio.Future[None]]]) -> None:
         items, now = [item for item, _ in group], datetime.now(UTC)
-        async with self._database.connection() as connection:
-            outcomes = await connection.run_sync(self._work, items, now)
+        outcomes = await self._database.run(self._work, items, now)
         for (_, done), outcome in zip(group, outcomes, strict=True):
             _tell(done, outcome)
 

@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlmodel import SQLModel, col
 
 from activities.messages import Recording
 from placet.errors import Conflict
-from storage import outbox, record, requests
+from storage import record, requests
 from storage.database import Database
 from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Outbox, Participant
 from storage.verify import verify_rows
@@ -127,9 +127,7 @@ async def test_notices_that_left_keep_their_rows_and_the_true_ones_are_sent_too(
     held = opened.moved(timedelta(seconds=30)).decide(2, "approve")
     await _write(database, opened.recording(), lost.recording())
     async with database.begin() as session:
-        await outbox.confirm(session, outbox.Confirmation(request_id="r1", seq=lost.seq, head=lost.head))
-        for due in await outbox.take(session, now=NOW, lease=timedelta(minutes=1), limit=10):
-            await outbox.sent(session, due, detail={}, now=NOW)
+        await session.execute(update(Outbox).where(col(Outbox.event) == "completed").values(status="sent"))
     await _write(database, held.recording())
     told = {(row["hash"], row["status"]) for row in await _rows(database, Outbox) if row["event"] == "completed"}
     assert told == {(lost.head, "sent"), (held.head, "held")}

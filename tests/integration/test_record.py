@@ -1,0 +1,113 @@
+"""The recording activity: many at once share transactions, and none can fail another."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import func, select, text
+from temporalio.testing import ActivityEnvironment
+
+from activities.record import Recorder
+from placet.errors import Conflict, Unavailable
+from storage import requests
+from storage.database import Database
+from storage.tables import AuditEntry
+from storage.verify import verify_rows
+from tests.integration.recordings import Story
+
+
+def _stories(count: int) -> list[Story]:
+    return [Story(request_id=f"r{number}").open("bob") for number in range(count)]
+
+
+async def _record(recorder: Recorder, story: Story) -> None:
+    await ActivityEnvironment().run(recorder.record, story.recording())
+
+
+async def test_many_recordings_at_once_are_all_stored_whole(database: Database) -> None:
+    recorder = Recorder(database)
+    stories = _stories(40)
+
+    async def live(story: Story) -> None:
+        await _record(recorder, story)
+        await _record(recorder, story.remind())
+        await _record(recorder, story.remind().decide())
+
+    await asyncio.gather(*(live(story) for story in stories))
+    async with database.session() as session:
+        for story in stories:
+            verdict = await verify_rows(session, story.request_id)
+            assert verdict["ok"], verdict
+            assert verdict["entries"] == 5
+
+
+async def test_recordings_of_one_request_keep_their_order(database: Database) -> None:
+    recorder = Recorder(database)
+    story = _stories(1)[0]
+    steps = [story, story.comment("1"), story.comment("1").comment("2"), story.comment("1").comment("2").comment("3")]
+    await asyncio.gather(*(_record(recorder, step) for step in steps))
+    async with database.session() as session:
+        assert (await requests.get(session, "r0")).request.seq == steps[-1].seq
+
+
+async def test_one_that_does_not_fit_fails_alone(database: Database) -> None:
+    recorder = Recorder(database)
+    stories = _stories(8)
+    stories[3] = stories[3].remind()  # its beginning was never recorded
+    results = await asyncio.gather(*(_record(recorder, s) for s in stories), return_exceptions=True)
+    assert [type(r) for r in results] == [Conflict if n == 3 else type(None) for n in range(8)]
+
+
+async def test_one_that_the_database_refuses_fails_alone(database: Database) -> None:
+    recorder = Recorder(database)
+    stories = _stories(8)
+    broken = stories[3].recording(notices=stories[3].notices * 2)  # breaks the key of the outbox
+    recordings = [broken if n == 3 else s.recording() for n, s in enumerate(stories)]
+    run = ActivityEnvironment().run
+    results = await asyncio.gather(*(run(recorder.record, r) for r in recordings), return_exceptions=True)
+    assert [isinstance(r, Exception) for r in results] == [n == 3 for n in range(8)]
+    async with database.session() as session:
+        assert (await session.scalars(select(func.count(func.distinct(AuditEntry.request_id))))).one() == 7
+
+
+async def test_recordings_by_two_processes_do_not_fail_each_other(database_url: str) -> None:
+    databases = [Database(database_url) for _ in range(2)]
+    recorders = [Recorder(database) for database in databases]
+    stories = _stories(16)
+    # The same ones by both: an attempt that timed out is still being written while the next one is.
+    await asyncio.gather(*(_until_stored(recorder, s) for s in stories for recorder in recorders))
+    async with databases[0].session() as session:
+        assert all([(await verify_rows(session, s.request_id))["ok"] for s in stories])
+    for database in databases:
+        await database.close()
+
+
+async def _until_stored(recorder: Recorder, story: Story) -> None:
+    """Record, and once more where the other was faster by a moment, as the activity's retry policy does."""
+    try:
+        await _record(recorder, story)
+    except Exception:
+        await _record(recorder, story)
+
+
+async def test_what_failed_once_can_be_recorded_when_the_database_is_well_again(database: Database) -> None:
+    recorder = Recorder(database)
+    story = _stories(1)[0]
+    async with database.begin() as session:
+        await session.execute(text("ALTER TABLE audit_entry RENAME TO hidden"))
+    with pytest.raises(Exception, match="audit_entry"):
+        await _record(recorder, story)
+    async with database.begin() as session:
+        await session.execute(text("ALTER TABLE hidden RENAME TO audit_entry"))
+    await _record(recorder, story)
+
+
+async def test_a_database_that_cannot_be_reached_is_unavailable() -> None:
+    for url in ("postgresql://nobody@127.0.0.1:1/none", "sqlite:////dev/null/placet.db"):
+        database = Database(url)
+        with pytest.raises(Unavailable, match="does not answer"):
+            await _record(Recorder(database), _stories(1)[0])
+        with pytest.raises(Unavailable, match="does not answer"):
+            await database.check()
+        await database.close()
