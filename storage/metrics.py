@@ -164,7 +164,7 @@ async def totals(session: AsyncSession) -> Totals:
 
 async def open_by_state(session: AsyncSession) -> dict[str, int]:
     """Count the open tasks by SLA state."""
-    return dict((await session.execute(_OPEN)).tuples().all())
+    return {row.sla_state: row.number for row in await session.execute(_OPEN)}
 
 
 def _of_kind(recorded: Recorded, kind: str) -> Changes:
@@ -180,7 +180,7 @@ async def _by_type(session: AsyncSession, rows: Mapping[Labels, Mapping[str, flo
     """Put the type of the process where the rows have the id of the template."""
     ids = sorted({template for template, _ in rows})
     query = select(col(ProcessTemplate.id), col(ProcessTemplate.template_type)).where(col(ProcessTemplate.id).in_(ids))
-    types = dict((await session.execute(query)).tuples().all()) if ids else {}
+    types = {row.id: row.template_type for row in await session.execute(query)} if ids else {}
     found: dict[Labels, dict[str, float]] = {}
     for (template, status), parts in rows.items():
         series = found.setdefault((types.get(template, "approval"), status), {"": 0.0})
@@ -220,7 +220,7 @@ def _adding(dialect: str) -> Any:
 
 _ALL = select(col(MetricTotal.name), col(MetricTotal.labels), col(MetricTotal.bucket), col(MetricTotal.peak))
 _OPEN = (
-    select(col(ApprovalTask.sla_state), func.count())
+    select(col(ApprovalTask.sla_state), func.count().label("number"))
     .where(col(ApprovalTask.status) == "open")
     .group_by(col(ApprovalTask.sla_state))
 )
