@@ -88,7 +88,7 @@ def decided_elsewhere(run: Run, person: str, point: str) -> Task | None:
         for t in run.tasks.values()
         if t.decided_by == person and t.point != point and t.decision in {"approve", "reject"}
     ]
-    return max(found, key=lambda t: t.decided_at or t.opened_at) if found else None
+    return max(reversed(found), key=lambda t: t.decided_at or t.opened_at) if found else None
 
 
 def taken_seats(run: Run, stage_run: StageRun, *, but: int | None = None) -> set[str]:

@@ -98,7 +98,7 @@ _RESULTS = {
 def _last_vote(run: Run, task: Task) -> Task | None:
     """Return the task whose decision settled the stage of a task that was closed unanswered, if one did."""
     votes = [t for t in run.tasks.values() if t.point == task.point and t.round == task.round and t.status == "decided"]
-    return max(votes, key=_decided_at) if votes else None
+    return max(reversed(votes), key=_decided_at) if votes else None
 
 
 def _decided_at(task: Task) -> datetime:

@@ -235,7 +235,7 @@ def perform(case: Case, action: str, who: int, which: int, how: int, orgs: list[
     raw=blueprints(),
     orgs=st.lists(organisations(), min_size=1, max_size=2),
     amount=st.sampled_from(["1", "9000"]),
-    script=st.lists(ACTIONS, max_size=14),
+    script=st.lists(ACTIONS, min_size=6, max_size=16),
 )
 def test_any_script_of_events_leaves_a_valid_state(
     raw: dict[str, Any], orgs: list[Directory], amount: str, script: list[tuple[str, int, int, int]]
