@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from placet.conditions import Expression, evaluate
 from placet.errors import EvaluationFailed, InputInvalid
-from placet.solver import Undecided, prover
+from placet.solver import Undecided
 from placet.solver.samples import sample
 from placet.variables import Variable, normalise_input, values_of
 
@@ -97,7 +97,9 @@ class Witnesses:
 
     def _ask(self, wishes: Sequence[Wish]) -> bool:
         if self._prover is None:
-            self._prover = prover(self._variables)
+            from placet.solver.prover import Prover  # loads z3
+
+            self._prover = Prover(self._variables)
         self.asked += 1
         self.undecided = False
         try:
