@@ -96,12 +96,13 @@ async def test_a_crashed_engine_comes_back_at_once_on_other_ports(tmp_path: Path
         await client.start_workflow("Nobody", id=name, task_queue="nobody")
     await crashed.kill()
     (tmp_path / "engine.json").unlink()
+    begun = time.monotonic()
     async with await start_engine(tmp_path, startable=startable, ui=False) as engine:
         assert engine.address != crashed.address
-        async with asyncio.timeout(6):  # it would be 10 to 20 seconds if it still looked for the dead one
-            again = await connect(EngineSettings(address=engine.address))
-            for name in names:
-                assert (await again.get_workflow_handle(name).describe()).id == name
+        again = await connect(EngineSettings(address=engine.address))
+        for name in names:
+            assert (await again.get_workflow_handle(name).describe()).id == name
+    assert time.monotonic() - begun < 9  # one that still looks for the dead needs 10 s and more to serve, or to stop
 
 
 async def test_an_engine_on_postgresql_finds_its_data_again(tmp_path: Path, postgresql: Server) -> None:
