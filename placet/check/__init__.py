@@ -35,5 +35,13 @@ def check(raw: object, *, directory: DirectoryView | None = None) -> Report:  # 
     _, refusals = compiled(blueprint, raw)
     findings += refusals
     draft = draft_of(blueprint)
+    if any(arrow.condition is not None for arrow in draft.arrows):
+        # The solver is loaded for those who need it only.
+        from placet.check.branches import branch_findings
+        from placet.check.reach import Reach
+        from placet.solver.prover import Prover
+
+        reach = Reach(draft, Prover(blueprint.variables))
+        findings += branch_findings(draft, reach)
     findings += graph_findings(draft)
     return report(findings)

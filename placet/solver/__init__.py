@@ -13,33 +13,26 @@ quotient is known to 33 digits, products of variables and `filter`/`map` results
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from placet.conditions import Expression
 from placet.errors import PlacetError
 from placet.variables import Variable
 
-if TYPE_CHECKING:
-    from placet.solver.prover import Prover
-
-__all__ = ["Undecided", "prover", "witness"]
+__all__ = ["Undecided", "witness"]
 
 
 class Undecided(PlacetError):  # noqa: N818 - named as the tree of errors names its own
     """The solver neither found an input nor proved that there is none, within its bounds of work and memory."""
 
 
-def prover(variables: Sequence[Variable]) -> Prover:
-    """Return a solver for many questions over the same variables; not to be shared between threads."""
-    from placet.solver.prover import Prover
-
-    return Prover(variables)
-
-
 def witness(conditions: Sequence[tuple[Expression, bool]], variables: Sequence[Variable]) -> dict[str, Any] | None:
     """Return a normalised input on which each condition evaluates to what is asked; None where there is none.
 
     A condition whose evaluation fails neither holds nor does not hold. The input is as `normalise_input` returns it:
-    decimals and dates as text, absent optional variables left out. Raises Undecided.
+    decimals and dates as text, absent optional variables left out. Raises Undecided. For many questions over the same
+    variables one `placet.solver.prover.Prover` is faster.
     """
-    return prover(variables).witness(conditions)
+    from placet.solver.prover import Prover
+
+    return Prover(variables).witness(conditions)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import z3
 
 from placet.conditions import Expression, evaluate
-from placet.errors import EvaluationFailed, InputInvalid
+from placet.errors import EvaluationFailed
 from placet.solver import Undecided
 from placet.solver.formula import Formulas, Value
-from placet.solver.samples import sample
+from placet.solver.samples import sample_input
 from placet.solver.symbols import Declarations, Part, Symbol, Term, Unreadable, value_of
-from placet.variables import Variable, normalise_input, values_of
+from placet.variables import Variable, values_of
 
 # z3 counts its own work, so that the same question is given up at the same point on every machine; the time is a
 # second line of defence. One question may cost about a second, all questions of one prover about ten.
@@ -39,7 +39,7 @@ class Prover:
         self._values: dict[str, Value] = {}
         self._parts: list[tuple[frozenset[str], Part]] = []  # the variables that each part is about
         self._spent = 0
-        self._found: list[dict[str, Any]] = []
+        self._found: list[tuple[dict[str, Any], dict[str, object]]] = []
 
     def value(self, expression: Expression) -> tuple[Term, Term]:
         """Return two z3 Bools for a condition: whether it holds, and whether its evaluation fails."""
@@ -73,15 +73,21 @@ class Prover:
         return self.find(terms, names=names, confirmed=confirmed)
 
     def find(
-        self, terms: Sequence[Term], *, names: Iterable[str], confirmed: Callable[[dict[str, object]], bool]
+        self,
+        terms: Sequence[Term],
+        *,
+        names: Iterable[str],
+        confirmed: Callable[[dict[str, object]], bool],
+        likely: bool = True,
     ) -> dict[str, Any] | None:
         """Return a normalised input for which the terms hold and `confirmed` says so of its values; None if none can.
 
-        `names` are the variables that the terms are about. Raises Undecided where the solver gives up, or where none of
+        `names` are the variables that the terms are about; `likely`: an input is expected, and tidy ones are looked for
+        before it is asked whether there is any. Raises Undecided where the solver gives up, or where none of
         its answers is confirmed.
         """
-        for known in self._found:
-            if confirmed(values_of(self.variables, known)):
+        for known, values in self._found:
+            if confirmed(values):
                 return known
         asked = frozenset(names)
         parts = [part for about, part in self._parts if about <= asked]
@@ -90,11 +96,11 @@ class Prover:
         solver.set("timeout", MILLISECONDS)
         try:
             solver.add(*terms, *(demand for part in parts for demand in part.demands), *self._formulas.facts(()))
-            if not self._satisfiable(solver):
-                return None
-            for candidate in self._candidates(solver, parts, asked):
-                if confirmed(values_of(self.variables, candidate)):
-                    self._found = [candidate, *self._found][:_REMEMBERED]
+            for number, wishes in enumerate(self._wishes(parts)):
+                if number == int(likely) and not self._satisfiable(solver):
+                    return None
+                candidate = self._candidate(solver, wishes, asked)
+                if candidate is not None and self._confirms(candidate, confirmed):
                     return candidate
             solver.add(*(truth for part in parts for truth in part.truths))
             if not self._satisfiable(solver):
@@ -103,9 +109,12 @@ class Prover:
             raise Undecided(f"the solver gave up: {fault}") from None
         raise Undecided("the solver's answers lie outside of what it knows exactly")
 
-    def any_input(self) -> dict[str, Any] | None:
-        """Return some valid input, None where none is easily found."""
-        return self._found[0] if self._found else self._normalised({})
+    def _confirms(self, candidate: dict[str, Any], confirmed: Callable[[dict[str, object]], bool]) -> bool:
+        values = values_of(self.variables, candidate)
+        if not confirmed(values):
+            return False
+        self._found = [(candidate, values), *self._found][:_REMEMBERED]
+        return True
 
     def _declare(self, name: str) -> None:
         self._symbols[name] = self._declarations.declare(self._shapes[name], name)
@@ -125,48 +134,29 @@ class Prover:
             raise Undecided(f"the solver gave up ({solver.reason_unknown()})")
         return bool(answer == z3.sat)
 
-    def _candidates(self, solver: Any, parts: list[Part], asked: frozenset[str]) -> Iterator[dict[str, Any]]:
-        """Generate inputs from models of what the solver holds, tidy ones first."""
+    def _wishes(self, parts: list[Part]) -> list[list[Term]]:
+        """Return what to wish for, one list after the other: tidy values first, any at all last."""
         samples = [(term, self._formulas.samples(shape)) for part in parts for term, shape in part.texts]
         texts = [z3.Or([term == self._formulas.text(text) for text in known]) for term, known in samples]
         texts += self._formulas.facts(text for _, known in samples for text in known)
         guesses = [guess for part in parts for guess in part.guesses]
         tidy = [[wish for part in parts for wish in part.tidy[level]] for level in range(3)]
-        tidiest = [*tidy[0], *texts, *guesses]
-        for wishes in (
-            tidiest,
-            [*tidy[0], *guesses],
-            *([*t, *texts, *guesses] for t in tidy[1:]),
-            [*texts, *guesses],
-            guesses,
-            [],
-        ):
-            solver.push()
-            try:
-                solver.add(*wishes)
-                candidate = self._input(solver.model(), asked) if self._satisfiable(solver) else None
-            except (Undecided, Unreadable):
-                candidate = None
-            finally:
-                solver.pop()
-            if candidate is not None:
-                yield candidate
+        wishes = [[*tidy[0], *texts, *guesses], [*tidy[0], *guesses]]
+        return [*wishes, *([*t, *texts, *guesses] for t in tidy[1:]), [*texts, *guesses], guesses, []]
+
+    def _candidate(self, solver: Any, wishes: list[Term], asked: frozenset[str]) -> dict[str, Any] | None:
+        """Return the input of a model of what the solver holds and the wishes."""
+        solver.push()
+        try:
+            solver.add(*wishes)
+            return self._input(solver.model(), asked) if self._satisfiable(solver) else None
+        except (Undecided, Unreadable):
+            return None
+        finally:
+            solver.pop()
 
     def _input(self, model: Any, asked: frozenset[str]) -> dict[str, Any] | None:
-        return self._normalised({name: value_of(self._symbols[name], model) for name in asked})
-
-    def _normalised(self, given: dict[str, Any]) -> dict[str, Any] | None:
-        raw: dict[str, Any] = {}
-        for variable in self.variables:
-            value = given.get(variable.name)
-            if value is None and variable.required:
-                value = sample(variable)
-            if value is not None:
-                raw[variable.name] = value
-        try:
-            return normalise_input(self.variables, raw)
-        except InputInvalid:
-            return None
+        return sample_input(self.variables, {name: value_of(self._symbols[name], model) for name in asked})
 
 
 def result(expression: Expression, values: dict[str, object]) -> bool | None:

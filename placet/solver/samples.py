@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 from placet.conditions import moments
 from placet.conditions.number import write_decimal
+from placet.errors import InputInvalid
 from placet.patterns import Pattern, PatternInvalid, compile_pattern
 from placet.shapes import Shape
+from placet.variables import Variable, normalise_input
 
 _LONGEST = 200  # characters of a sample text
 _MOST_CHARS = 24  # different ones in samples
@@ -18,6 +20,21 @@ _MOST_STATES = 3_000  # of several patterns together
 _TRIED = ("a", "A", "0", "-", " ", "é")  # for characters that are described by what they are not
 
 _States: TypeAlias = frozenset[int]
+
+
+def sample_input(variables: Sequence[Variable], given: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+    """Return a normalised input with these values and ordinary ones for the rest; None where they do not fit."""
+    raw: dict[str, Any] = {}
+    for variable in variables:
+        value = (given or {}).get(variable.name)
+        if value is None and variable.required:
+            value = sample(variable)
+        if value is not None:
+            raw[variable.name] = value
+    try:
+        return normalise_input(variables, raw)
+    except InputInvalid:
+        return None
 
 
 def sample(shape: Shape) -> Any:

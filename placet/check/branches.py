@@ -1,0 +1,189 @@
+"""Branches: whether every decision is complete and unambiguous for every input that can come to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import z3
+
+from placet.check.draft import Arrow, Draft, Vertex
+from placet.check.findings import Finding, error, warning
+from placet.check.reach import Reach, Shown, Values
+from placet.conditions import Expression, evaluate
+from placet.errors import EvaluationFailed
+from placet.solver import Undecided
+from placet.variables import values_of
+
+Condition = tuple[Arrow, Expression]
+
+
+def branch_findings(draft: Draft, reach: Reach) -> list[Finding]:
+    """List what is wrong with the decisions whose conditions all compile."""
+    return [
+        finding
+        for vertex in draft.vertices.values()
+        if vertex.chooses and vertex.arrows and not any(a.faulty for a in vertex.arrows)
+        for finding in _Decision(draft, reach, vertex).findings()
+    ]
+
+
+class _Decision:
+    """Ask about one decision. Its conditions are tried in order; a default is taken where none holds."""
+
+    def __init__(self, draft: Draft, reach: Reach, vertex: Vertex) -> None:
+        self.draft = draft
+        self.reach = reach
+        self.vertex = vertex
+        self.conditions: list[Condition] = [(a, a.condition) for a in vertex.arrows if a.condition is not None]
+        self.default = next((a for a in vertex.arrows if a.default), None)
+        terms = [reach.prover.value(expression) for _, expression in self.conditions]
+        self.holds = [z3.And(z3.Not(fails), holds) for holds, fails in terms]
+        self.fails = [fails for _, fails in terms]
+        self.none = [z3.And(z3.Not(fails), z3.Not(holds)) for holds, fails in terms]
+        self.names = {name for _, expression in self.conditions for name in expression.names}
+        self.found: list[Finding] = []
+
+    def findings(self) -> list[Finding]:
+        """Ask every question; a decision that nothing comes to is told by what makes it so."""
+        if self.conditions and self.reach.lives(self.vertex.id):
+            for index, _ in enumerate(self.conditions):
+                self._dead(index)
+                self._overlap(index)
+            self._gap()
+            self._failure()
+        return self.found
+
+    def _ask(
+        self, terms: Sequence[Any], check: Callable[[Values], bool], pointer: str, question: str, *, likely: bool
+    ) -> tuple[Shown | None, bool]:
+        """Return what shows it (None: nothing can), and whether that is known; where it is not, that is a finding."""
+        try:
+            return self.reach.show(self.vertex.id, terms, self.names, check, likely=likely), True
+        except Undecided as doubt:
+            message = f"it could not be proven that {question}: {doubt.message}; simplify the conditions"
+            self.found.append(warning("not_proven", pointer, message))
+            return None, False
+
+    def _results(self, values: Values) -> list[bool | None]:
+        return [self.reach.result(expression, values) for _, expression in self.conditions]
+
+    def _dead(self, index: int) -> None:
+        arrow, expression = self.conditions[index]
+        pointer = f"{arrow.pointer}/condition"
+
+        def first(values: Values) -> bool:
+            results = self._results(values)[: index + 1]
+            return results[-1] is True and all(result is False for result in results[:-1])
+
+        shown, known = self._ask(
+            [*self.none[:index], self.holds[index]],
+            first,
+            pointer,
+            "this branch can be taken by some input",
+            likely=True,
+        )
+        if shown is None and known:
+            why = self._why_dead(index, expression)
+            self.found.append(error("dead_branch", pointer, f"this branch is never taken: {why}"))
+
+    def _why_dead(self, index: int, expression: Expression) -> str:
+        try:
+            if self.reach.prover.witness([(expression, True)]) is None:
+                return "its condition holds for no valid input; mend it, or remove the edge"
+            if (
+                self.reach.show(self.vertex.id, [self.holds[index]], self.names, lambda v: self._holds(index, v))
+                is None
+            ):
+                return "its condition never holds on the ways that lead here; mend it, or remove the edge"
+        except Undecided:
+            pass  # the reason is only for the message
+        return "an earlier condition takes every input for which it holds; mend one of them, or remove the edge"
+
+    def _holds(self, index: int, values: Values) -> bool:
+        return self._results(values)[index] is True
+
+    def _overlap(self, index: int) -> None:
+        if not index:
+            return
+        arrow, expression = self.conditions[index]
+        pointer = f"{arrow.pointer}/condition"
+
+        def both(values: Values) -> bool:
+            results = self._results(values)
+            return results[index] is True and any(result is True for result in results[:index])
+
+        shown, _ = self._ask(
+            [self.holds[index], z3.Or(self.holds[:index])], both, pointer, "only one branch fits", likely=False
+        )
+        if shown is None:
+            return
+        results = self._results(values_of(self.draft.blueprint.variables, shown.witness))
+        earlier = self.conditions[results.index(True)][0]
+        message = f"{_brief(expression.source)} and {_brief(earlier.text)} can both hold; make them exclude each other"
+        level = warning if earlier.target == arrow.target else error
+        self.found.append(level("overlap", pointer, message + shown.note, **shown.parts))
+
+    def _gap(self) -> None:
+        def none(values: Values) -> bool:
+            return all(result is False for result in self._results(values))
+
+        pointer = self.vertex.pointer
+        shown, known = self._ask(
+            self.none, none, pointer, "some branch is always taken", likely=self.default is not None
+        )
+        if self.default is not None:
+            if shown is None and known:
+                message = "the conditions cover every input, so this default is never taken; it can go"
+                self.found.append(warning("dead_branch", self.default.pointer, message))
+        elif shown is not None:
+            message = (
+                f"no condition of {self.vertex.id!r} holds for some input, and it has no default; "
+                'add an edge with "default": true, or cover it'
+            )
+            self.found.append(error("gap", pointer, message + shown.note, **shown.parts))
+
+    def _failure(self) -> None:
+        """Find an input on which a condition cannot be evaluated; one that merely overflows is told more mildly."""
+        if all(z3.is_false(fails) for fails in self.fails):
+            return
+        met = z3.Or([z3.And([*self.none[:n], fails]) for n, fails in enumerate(self.fails)])
+
+        def fails_first(values: Values) -> bool:
+            results = self._results(values)
+            return None in results and True not in results[: results.index(None)]
+
+        def mildly(values: Values) -> bool:
+            return fails_first(values) and "64 bits" in self._fault(values)[1]
+
+        def plainly(values: Values) -> bool:
+            return fails_first(values) and not mildly(values)
+
+        overflows = self.reach.prover.overflows
+        for terms, check, level in (
+            ([met, *map(z3.Not, overflows)], plainly, error),
+            ([met], mildly, warning),
+        ):
+            shown, known = self._ask(
+                terms, check, self.vertex.pointer, "every condition can be evaluated", likely=False
+            )
+            if shown is not None:
+                arrow, fault = self._fault(values_of(self.draft.blueprint.variables, shown.witness))
+                message = f"for some input this condition cannot be evaluated, and the request fails: {fault}"
+                pointer = f"{arrow.pointer}/condition"
+                self.found.append(level("evaluation_fails", pointer, message + shown.note, **shown.parts))
+            if shown is not None or not known or not overflows:
+                return
+
+    def _fault(self, values: Values) -> tuple[Arrow, str]:
+        for arrow, expression in self.conditions:
+            try:
+                evaluate(expression, values)
+            except EvaluationFailed as fault:
+                return arrow, fault.message
+        return self.conditions[0][0], ""
+
+
+def _brief(text: str | None) -> str:
+    """Return a condition as a message quotes it."""
+    return repr(text if text is None or len(text) <= 200 else text[:197] + "...")
