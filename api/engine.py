@@ -39,6 +39,8 @@ Command = Decide | Reassign | Delegate | Claim | Release | Comment | Extend | Re
 _QUERY_DEADLINE = timedelta(seconds=3)
 # The server lets a poll wait for a minute, and remembers who polled for five.
 _LONG_POLL = timedelta(seconds=65)
+# What the SDK says, as a plain RuntimeError, where a connection that is made on first use cannot be made.
+_NOT_CONNECTED = "Failed client connect"
 # The server's word for an update whose workflow ended before its handler did.
 _OVERTAKEN = "AcceptedUpdateCompletedWorkflow"
 
@@ -143,6 +145,10 @@ async def _reaching(deadline: timedelta) -> AsyncIterator[None]:
         if error.status is RPCStatusCode.NOT_FOUND:
             raise Gone from error
         raise Unavailable(f"The engine answered {error.status.name}: {error.message}") from error
+    except RuntimeError as error:
+        if not str(error).startswith(_NOT_CONNECTED):
+            raise
+        raise Unavailable(f"The engine cannot be reached: {error}") from error
     except (
         TimeoutError,
         RPCTimeoutOrCancelledError,

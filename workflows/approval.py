@@ -38,6 +38,7 @@ from placet.events import (
 )
 from placet.plan import Plan
 from placet.state import Decision, Notice, State, Step
+from placet.who import person_id
 from workflows import display
 from workflows.refusal import as_failure
 
@@ -246,8 +247,8 @@ class ApprovalWorkflow:
 
     def _refuse(self, event: Event) -> None:
         """Refuse what may not be applied before it enters history."""
-        if not self._begun:
-            return  # the handler waits for the beginning and applies the rules then
+        if not self._begun or self._stranger(event) is not None:
+            return  # the handler waits for the beginning, or reads who that is, and applies the rules then
         try:
             machine.check(self._plan, self._state, event, workflow.now())
         except PlacetError as error:
@@ -309,6 +310,8 @@ class ApprovalWorkflow:
     async def _carry_out(self, event: Event) -> None:
         await workflow.wait_condition(lambda: self._begun)
         async with self._turn:
+            if (stranger := self._stranger(event)) is not None:
+                await self._read_directory(stranger)
             await self._step(lambda now: machine.apply(self._plan, self._state, event, now))
 
     async def _step(self, work: Callable[[datetime], Step]) -> None:
@@ -320,8 +323,15 @@ class ApprovalWorkflow:
         self._take(step)
         await self._record()
 
-    async def _read_directory(self) -> None:
-        people = [self._state.requester, *(p for t in self._state.tasks for p in (*t.held_by, *t.delegates))]
+    def _stranger(self, event: Event) -> str | None:
+        """Return who is to get a task, where the request's part of the directory does not hold them."""
+        if not isinstance(event, Reassign | Delegate):
+            return None
+        person = person_id(event.to)
+        return person if person not in self._state.directory.people else None
+
+    async def _read_directory(self, *also: str) -> None:
+        people = [self._state.requester, *(p for t in self._state.tasks for p in (*t.held_by, *t.delegates)), *also]
         question = LookUp(
             names=tuple(str(name) for name in self._plan.names()),
             people=tuple(dict.fromkeys(people)),

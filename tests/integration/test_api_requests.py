@@ -276,6 +276,7 @@ async def test_task_is_delegated_and_reassigned(desk: ApiDesk) -> None:
     own = await desk.post(f"{path}/reassign/", {"to": "user:ann"}, as_="bob")
     assert own.status_code == 403
     moved = await desk.post(f"{path}/reassign/", {"to": "zoe", "reason": "knows it"}, as_="bob")
+    assert moved.status_code == 200, moved.text
     assert moved.json()["tasks"][0]["assignee"] == "user:zoe"
     assert (await desk.post(f"{path}/decide/", {"decision": "approve"}, as_="bob")).status_code == 403
     assert (await desk.post(f"{path}/decide/", {"decision": "approve"}, as_="zoe")).json()["outcome"] == "approved"
