@@ -75,7 +75,7 @@ def explore(question: Question, *, tell: Tell | None = None) -> Simulation:
     course = prepared.run()
     branches, ways, carried = _branches(prepared, tell)
     took = perf_counter() - begun
-    warnings = [*prepared.warnings, *_about(course), *_cut(ways, carried)]
+    warnings = [*prepared.warnings, *about(course), *_cut(ways, carried)]
     return simulation_of(
         "explore",
         prepared,
@@ -193,7 +193,7 @@ def _settled(course: Course) -> Iterator[dict[str, str]]:
             yield {"stage": entry.stage or "", "result": str(entry.detail.get("result"))}
 
 
-def _about(course: Course) -> Iterator[str]:
+def about(course: Course) -> Iterator[str]:
     """Say what is worth a warning in the given request's course."""
     if course.state.status == "failed":
         why = next((e.detail.get("why") for e in reversed(course.entries) if e.kind == "failed"), "")

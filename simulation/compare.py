@@ -1,0 +1,126 @@
+"""Compare timelines: what two courses of the same request have in common, and where they part.
+
+Moments count from the start of each, and are the same where they differ by no more than an engine's timers and its own
+working time; hashes are left out, because they hold absolute moments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import SequenceMatcher
+from typing import Any
+
+from placet.audit import Entry
+
+# What timers (20 ms here, a second elsewhere), updates and local activities take of a rehearsed workflow's own time.
+TOLERANCE = timedelta(seconds=10)
+
+_MOMENT = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One entry without what differs by nature: `after` and all moments in `detail` count from the start."""
+
+    after: timedelta
+    kind: str
+    actor: str
+    stage: str | None
+    task: str | None
+    detail: Any
+
+    @property
+    def about(self) -> tuple[str, str, str | None]:
+        """What happened to whom, whatever the details."""
+        return (self.kind, self.actor, self.stage)
+
+
+def lines_of(entries: Sequence[Entry], start: datetime) -> tuple[Line, ...]:
+    """Return the entries of a request that began at `start` as comparable lines; task ids lose their request's id."""
+    return tuple(
+        Line(
+            after=entry.at - start,
+            kind=entry.kind,
+            actor=entry.actor,
+            stage=entry.stage,
+            task=entry.task_id.rpartition(".")[2] if entry.task_id else None,
+            detail=_relative(entry.detail, start),
+        )
+        for entry in entries
+    )
+
+
+def differences(
+    one: Sequence[Line], other: Sequence[Line], *, tolerance: timedelta = TOLERANCE
+) -> tuple[dict[str, Any], ...]:
+    """List where two timelines differ, entry by entry; empty where they are equal."""
+    found: list[dict[str, Any]] = []
+    for index in range(max(len(one), len(other))):
+        left = one[index] if index < len(one) else None
+        right = other[index] if index < len(other) else None
+        if left is None or right is None or not _same(left, right, tolerance):
+            found.append({"entry": index + 1, "one": _told(left), "other": _told(right)})
+    return tuple(found)
+
+
+def side_by_side(
+    one: Sequence[Line], other: Sequence[Line], *, tolerance: timedelta = TOLERANCE
+) -> tuple[dict[str, Any], ...]:
+    """Align two timelines that may part and meet again; each row says whether it is the same on both sides."""
+    matcher = SequenceMatcher(a=[x.about for x in one], b=[x.about for x in other], autojunk=False)
+    rows: list[dict[str, Any]] = []
+    for tag, a1, a2, b1, b2 in matcher.get_opcodes():
+        if tag == "equal":
+            rows += [
+                {"same": _same(x, y, tolerance), "one": _told(x), "other": _told(y)}
+                for x, y in zip(one[a1:a2], other[b1:b2], strict=True)
+            ]
+            continue
+        rows += [{"same": False, "one": _told(x), "other": None} for x in one[a1:a2]]
+        rows += [{"same": False, "one": None, "other": _told(y)} for y in other[b1:b2]]
+    return tuple(rows)
+
+
+def _same(one: Line, other: Line, tolerance: timedelta) -> bool:
+    return (
+        one.about == other.about
+        and one.task == other.task
+        and abs(one.after - other.after) <= tolerance
+        and _alike(one.detail, other.detail, tolerance)
+    )
+
+
+def _alike(one: Any, other: Any, tolerance: timedelta) -> bool:
+    if isinstance(one, timedelta) and isinstance(other, timedelta):
+        return abs(one - other) <= tolerance
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(one[k], other[k], tolerance) for k in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(_alike(a, b, tolerance) for a, b in zip(one, other, strict=True))
+    return bool(one == other)
+
+
+def _relative(value: Any, start: datetime) -> Any:
+    if isinstance(value, str) and _MOMENT.match(value):
+        return datetime.fromisoformat(value) - start
+    if isinstance(value, dict):
+        return {k: v if k in {"input", "title", "form"} else _relative(v, start) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_relative(v, start) for v in value]
+    return value
+
+
+def _told(line: Line | None) -> dict[str, Any] | None:
+    if line is None:
+        return None
+    return {
+        "after_ms": line.after // timedelta(milliseconds=1),
+        "kind": line.kind,
+        "actor": line.actor,
+        "stage": line.stage,
+        "task": line.task,
+        "detail": line.detail,
+    }

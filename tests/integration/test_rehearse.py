@@ -1,0 +1,81 @@
+"""Rehearsals on the real engine: the production workflow in virtual time, withheld, and the same as the core foresees."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+
+from simulation.question import Question
+from simulation.rehearse import Stage, rehearse
+from simulation.script import parse_script
+from tests.engine import SharedEngine
+from tests.unit.core import blueprint, office
+
+EXPENSE = json.loads((Path(__file__).parents[2] / "blueprints" / "expense.json").read_text())
+
+
+@pytest.fixture
+def stage(client: Client, engine: SharedEngine) -> Stage:
+    """Give the namespace for rehearsals on the shared engine."""
+    return Stage.beside(client, engine.settings.rehearsal_namespace, "http://ui.example")
+
+
+def ask(raw: Any, **more: Any) -> Question:
+    """Ask about a process, now."""
+    known = {"blueprint": raw, "people": office(), "requester": "rita", "start": datetime.now(UTC)}
+    return Question(**{**known, "request_id": f"rehearsal-{uuid.uuid4().hex[:12]}", **more})
+
+
+async def test_a_rehearsal_is_what_the_core_foresees_and_leaves_a_history(stage: Stage) -> None:
+    question = ask(EXPENSE, given={"amount": "9000", "department": "it"})
+    found = await rehearse(stage, question)
+    assert found.extra["differences"] == []
+    assert [link.assignee for link in found.approval_chain] == ["user:mo", "user:cfo"]
+    assert found.outcome == "approved"
+    assert found.extra["links"]["temporal_ui"].endswith(f"/namespaces/placet-rehearsal/workflows/{question.request_id}")
+    described = await stage.client.get_workflow_handle(question.request_id).describe()
+    assert described.status is not None
+    assert described.status.name == "COMPLETED"
+
+
+async def test_silence_is_rehearsed_through_every_escalation(stage: Stage) -> None:
+    script = parse_script([{"on": "Manager Approval", "by": "dh", "decision": "reject", "comment": "no"}])
+    found = await rehearse(stage, ask(EXPENSE, given={"amount": "1", "department": "it"}, script=script))
+    kinds = [s.kind for s in found.execution_path]
+    assert found.extra["differences"] == []
+    assert [k for k in ("reminded", "sla_warning", "sla_breached", "escalated", "decided") if k in kinds] == [
+        "reminded", "sla_warning", "sla_breached", "escalated", "decided"]  # fmt: skip
+    assert found.outcome == "rejected"
+
+
+async def test_a_year_of_daily_reminders_takes_seconds(stage: Stage) -> None:
+    script = parse_script([{"on": "Stage 1", "decision": "approve", "at_hours": 365 * 24 + 1}])
+    begun = time.perf_counter()
+    found = await rehearse(stage, ask(blueprint({"reminders": {"every_hours": 24}}), script=script))
+    assert found.extra["differences"] == []
+    assert [s.kind for s in found.execution_path].count("reminded") == 365
+    assert time.perf_counter() - begun < 60
+
+
+async def test_what_the_core_refuses_the_workflow_refuses(stage: Stage) -> None:
+    script = parse_script([{"do": "withdraw", "by": "ann", "at_hours": 1}, {"do": "withdraw", "at_hours": 2}])
+    found = await rehearse(stage, ask(blueprint({"sla_hours": 24}), script=script))
+    assert found.extra["differences"] == []
+    assert [r["by"] for r in found.refused] == ["user:ann"]
+    assert found.outcome == "withdrawn"
+
+
+async def test_a_request_that_stays_open_is_ended_with_the_rehearsal(stage: Stage) -> None:
+    question = ask(blueprint({"sla_hours": 4}), script=parse_script([{"do": "wait"}]), horizon=timedelta(days=3))
+    found = await rehearse(stage, question)
+    assert (found.outcome, found.stopped) == (None, "horizon")
+    described = await stage.client.get_workflow_handle(question.request_id).describe()
+    assert described.status is not None
+    assert described.status.name == "TERMINATED"
