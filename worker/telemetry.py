@@ -77,9 +77,9 @@ def tracing(provider: TracerProvider | None) -> tuple[Interceptor, ...]:
     """Return the interceptors to connect with; a worker that is made with such a client traces as well."""
     if provider is None:
         return ()
-    from temporalio.contrib.opentelemetry import TracingInterceptor
+    from worker.tracing import Tracing
 
-    return (TracingInterceptor(tracer=provider.get_tracer("placet")),)
+    return (Tracing(tracer=provider.get_tracer("placet")),)
 
 
 def _free(host: str, port: int) -> str | None:

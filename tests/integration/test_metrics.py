@@ -328,11 +328,17 @@ async def test_new_counters_and_histograms_need_a_line_each(database: Database) 
     assert {family.name for family in FAMILIES} == set(found.values) | set(found.histograms)
 
 
-async def test_an_approval_on_the_engine_moves_the_metrics(client: Client, sqlite_url: str) -> None:
-    database = Database(sqlite_url)
+@pytest_asyncio.fixture
+async def stored(sqlite_url: str) -> AsyncIterator[Database]:
+    opened = Database(sqlite_url)
+    yield opened
+    await opened.close()
+
+
+async def test_an_approval_on_the_engine_moves_the_metrics(client: Client, stored: Database) -> None:
     clock = TimeSkipper(client, config=TimeSkippingConfig(enabled=False))
-    await store_people(database)
-    async with desk(client, database) as office, api_desk(database, client) as api:
+    await store_people(stored)
+    async with desk(client, stored) as office, api_desk(stored, client) as api:
         handle = await office.start(EXPENSE, client=clock.client)
         await clock.fast_forward(handle, timedelta(hours=25))
 
@@ -351,4 +357,3 @@ async def test_an_approval_on_the_engine_moves_the_metrics(client: Client, sqlit
         samples = await scrape(api)
         assert samples['workflow_execution_total{status="completed",type="approval"}'] == 1
         assert samples["workflow_pending_count"] == 0
-    await database.close()

@@ -1,0 +1,117 @@
+"""Telemetry of processes: one trace from the HTTP call to the record, and the SDK's metrics."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import pytest_asyncio
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from placet.errors import Conflict, InputInvalid
+from storage.database import Database
+from tests.api_desk import api_desk
+from tests.approvals import worker
+from tests.engine import SharedEngine
+from tests.waiting import until
+from worker.connect import connect
+from worker.telemetry import DEFAULT_PORT, metrics_address, metrics_runtime, tracer_provider, tracing
+
+
+@pytest_asyncio.fixture
+async def stored(sqlite_url: str) -> AsyncIterator[Database]:
+    database = Database(sqlite_url)
+    yield database
+    await database.close()
+
+
+def ancestors(span: ReadableSpan, spans: dict[int, ReadableSpan]) -> list[str]:
+    """Return the names of the spans that a span hangs below, its parent first."""
+    names: list[str] = []
+    while span.parent is not None and span.parent.span_id in spans:
+        span = spans[span.parent.span_id]
+        names.append(span.name)
+    return names
+
+
+async def test_a_call_and_its_record_are_one_trace(engine: SharedEngine, stored: Database) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    client = await connect(engine.settings, interceptors=tracing(provider))
+    queue = f"traced-{uuid.uuid4().hex[:8]}"
+    async with (
+        worker(client, stored, queue),
+        api_desk(stored, client, task_queue=queue, tracer_provider=provider) as api,
+    ):
+        started = await api.start(await api.publish(), amount="12.50")
+        exporter.clear()
+        task = started["tasks"][0]["id"]
+        answer = await api.post(f"/workflow/tasks/{task}/decide/", {"decision": "approve"}, as_="bob")
+        assert answer.status_code == 200, answer.text
+
+        async def recorded() -> list[ReadableSpan]:
+            return [s for s in exporter.get_finished_spans() if s.name == "RunActivity:record"]
+
+        record = (await until(recorded, what="the span of the record"))[0]
+        await api.get("/health/live", as_=None)
+    spans = {span.context.span_id: span for span in exporter.get_finished_spans()}
+    call = next(span for span in spans.values() if span.name.startswith("POST"))
+    assert call.parent is None
+    assert record.context.trace_id == call.context.trace_id
+    above = ancestors(record, spans)
+    assert above == ["StartActivity:record", "StartWorkflowUpdate:decide", call.name]
+    assert not any("health" in span.name for span in spans.values())  # what watches us is no person's call
+
+
+async def test_without_an_endpoint_nothing_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    assert tracer_provider("placet-api", {}) is None
+    assert tracing(None) == ()
+
+
+async def test_an_endpoint_turns_tracing_on_under_the_name_of_the_process() -> None:
+    provider = tracer_provider("placet-api", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"})
+    assert provider is not None
+    assert provider.resource.attributes["service.name"] == "placet-api"
+    provider.shutdown()
+    named = tracer_provider("x", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_SERVICE_NAME": "mine"})
+    assert named is not None
+    assert named.resource.attributes["service.name"] == "mine"
+    named.shutdown()
+
+
+async def test_the_sdk_shows_its_metrics(engine: SharedEngine, stored: Database) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = metrics_address(str(port))
+    assert address == f"127.0.0.1:{port}"
+    client = await connect(engine.settings, runtime=metrics_runtime(address))
+    async with worker(client, stored, f"measured-{uuid.uuid4().hex[:8]}"), httpx.AsyncClient() as http:
+
+        async def shown() -> bool:
+            text = (await http.get(f"http://{address}/metrics")).text
+            return "temporal_worker_task_slots_available" in text and "temporal_worker_start_total" in text
+
+        await until(shown, what="the SDK's metrics")
+
+
+def test_an_address_that_is_taken_or_none_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(Conflict, match="PLACET_WORKER_METRICS"):
+        metrics_address(f"127.0.0.1:{taken.getsockname()[1]}")
+    for wrong in ("nonsense", "127.0.0.1:", "127.0.0.1:70000", "http://127.0.0.1:9464"):
+        with pytest.raises(InputInvalid, match="PLACET_WORKER_METRICS"):
+            metrics_address(wrong)
+
+
+def test_two_installations_on_one_machine_both_have_a_place() -> None:
+    first = metrics_address(None)
+    host, port = first.rsplit(":", 1)
+    assert host == "127.0.0.1"
+    with socket.create_server((host, int(port))):
+        assert metrics_address(None) not in {first, f"{host}:{DEFAULT_PORT}" if int(port) == DEFAULT_PORT else first}
