@@ -1,22 +1,40 @@
 """Check a blueprint: proofs about every path, decision, quorum and escalation, each finding with a place and a remedy.
 
 `check` takes any JSON value and never raises. What only a directory can tell is told where one is given.
+docs/checks.md lists the codes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
-from placet.check.certificate import Certificate
+from placet.blueprint import Blueprint
+from placet.check.budget import budget_findings, budget_of
+from placet.check.certificate import ASSUMED, PROVEN, PROVEN_BY_A_DIRECTORY, Certificate
 from placet.check.compiled import compiled
-from placet.check.draft import draft_of
-from placet.check.findings import Finding, Report, error, report
-from placet.check.graph import graph_findings
+from placet.check.draft import Draft, draft_of
+from placet.check.duration import duration_findings, duration_of
+from placet.check.escalation import escalation_findings
+from placet.check.findings import Finding, Report, report
+from placet.check.graph import cycles, graph_findings
+from placet.check.people import people_findings
 from placet.check.shape import read_shape
+from placet.check.staffing import staffing_of
+from placet.check.variables import variable_findings
 from placet.directory import Person
+from placet.plan import Plan
+from placet.solver import Undecided
+from placet.solver.samples import sample_input
+
+if TYPE_CHECKING:
+    from placet.check.reach import Reach
 
 __all__ = ["Certificate", "DirectoryView", "Finding", "Report", "check"]
+
+# Findings about a way through the graph: their witness is an input that comes there.
+_OF_A_WAY = {"endless_path", "unbounded_loop", "gap", "overlap"}
 
 
 class DirectoryView(Protocol):
@@ -27,21 +45,82 @@ class DirectoryView(Protocol):
         """Return the people by id."""
 
 
-def check(raw: object, *, directory: DirectoryView | None = None) -> Report:  # noqa: ARG001
+def check(raw: object, *, directory: DirectoryView | None = None) -> Report:
     """Check parsed JSON as a blueprint; an empty directory counts as none."""
     blueprint, findings = read_shape(raw)
     if blueprint is None:
-        return report(findings or [error("schema", "", "this is no blueprint")])
-    _, refusals = compiled(blueprint, raw)
+        return report(findings)
+    plan, refusals = compiled(blueprint, raw)
     findings += refusals
     draft = draft_of(blueprint)
-    if any(arrow.condition is not None for arrow in draft.arrows):
-        # The solver is loaded for those who need it only.
-        from placet.check.branches import branch_findings
-        from placet.check.reach import Reach
-        from placet.solver.prover import Prover
+    reach, branches = _branches(draft)
+    findings += [_shown(draft, reach, finding) for finding in graph_findings(draft)]
+    findings += [*branches, *people_findings(draft), *escalation_findings(draft), *variable_findings(draft)]
+    if plan is None:
+        return report(findings)
+    more, certificate = _measured(draft, plan, blueprint, directory)
+    findings += more
+    unproven = any(finding.code == "not_proven" for finding in findings)
+    return report(findings, replace(certificate, complete=not unproven))
 
-        reach = Reach(draft, Prover(blueprint.variables))
-        findings += branch_findings(draft, reach)
-    findings += graph_findings(draft)
-    return report(findings)
+
+def _branches(draft: Draft) -> tuple[Reach | None, list[Finding]]:
+    if not any(arrow.condition is not None for arrow in draft.arrows):
+        return None, []
+    # The solver is loaded for those who need it only.
+    from placet.check.branches import branch_findings
+    from placet.check.reach import Reach
+    from placet.solver.prover import Prover
+
+    reach = Reach(draft, Prover(draft.blueprint.variables))
+    return reach, branch_findings(draft, reach)
+
+
+def _shown(draft: Draft, reach: Reach | None, finding: Finding) -> Finding:
+    """Add to a finding about a way an input that comes to it, where there is one."""
+    if finding.code not in _OF_A_WAY or finding.witness is not None:
+        return finding
+    place = finding.pointer
+    sources = {arrow.pointer: arrow.source for arrow in draft.arrows}
+    name = sources.get(place) or next((v.id for v in draft.vertices.values() if v.pointer == place), None)
+    if name is None:
+        return finding
+    if reach is None:
+        return replace(finding, witness=sample_input(draft.blueprint.variables))
+    try:
+        shown = reach.arrival(name) if reach.lives(name) else None
+        if finding.code == "unbounded_loop" and shown is not None:
+            group = next((group for group in cycles(draft) if name in group), [])
+            shown = reach.circling(group) or shown
+    except Undecided:  # the finding stands without an input
+        return finding
+    return finding if shown is None else replace(finding, witness=shown.witness, opening=shown.opening)
+
+
+def _measured(
+    draft: Draft, plan: Plan, blueprint: Blueprint, directory: DirectoryView | None
+) -> tuple[list[Finding], Certificate]:
+    """Measure what takes a compiled plan: people, time and the engine's budget."""
+    staffing = staffing_of(draft, plan, directory.people if directory is not None else {})
+    duration = duration_of(draft, plan)
+    budget = budget_of(draft, plan)
+    findings = [*staffing.findings, *duration_findings(draft, duration), *budget_findings(budget)]
+    hours = None if duration.total is None else duration.total.total_seconds() / 3600
+    told = staffing.requesters > 0 and staffing.complete
+    certificate = Certificate(
+        digest=plan.digest,
+        name=blueprint.name,
+        version=blueprint.version,
+        proven=(*PROVEN, *(PROVEN_BY_A_DIRECTORY if told else ())),
+        assumed=ASSUMED,
+        totals={
+            "nodes": len(draft.vertices),
+            "worst_case_working_hours": None if hours is None else str(round(hours, 6)),
+            "longest_way": list(duration.way),
+            "waits_without_end": list(duration.endless),
+            "requesters": staffing.requesters or None,
+            "may_be_away": staffing.may_be_away,
+            "engine": budget.described(),
+        },
+    )
+    return findings, certificate

@@ -23,6 +23,7 @@ _CODES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"^/graph_spec/edges/\d+$"), "missing_condition"),
     (re.compile(r"^/graph_spec/edges/\d+/on$"), "wrong_edge"),
     (re.compile(r"^/settings/"), "calendar"),
+    (re.compile(r"^/(owner|process_steps/\d+/(approvers|escalation|escalation_to)\b.*)$"), "dangling_id"),
 )
 _CONDITION = re.compile(r"^/graph_spec/edges/\d+/condition$")
 

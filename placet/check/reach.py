@@ -117,6 +117,28 @@ class Reach:
             raise doubt
         return None
 
+    def circling(self, group: Sequence[str]) -> Shown | None:
+        """Return an input that goes round a loop for as long as people let it. Raises Undecided."""
+        start, inside = group[0], set(group)
+        ways: dict[str, list[_Way]] = {start: []}
+        pending, round_trip = [start], None
+        while pending and round_trip is None:
+            name = pending.pop(0)
+            for target, taken in self._leaving(self.draft.vertices[name]):
+                if target == start:
+                    round_trip = [*ways[name], taken]
+                elif target in inside and target not in ways:
+                    ways[target] = [*ways[name], taken]
+                    pending.append(target)
+        if round_trip is None:
+            return None
+        names = {name for way in round_trip for name in way.names}
+        return self.show(start, [way.term for way in round_trip], names, lambda v: self._circles(v, start))
+
+    def _circles(self, values: Values, start: str) -> bool:
+        onward = self._onward(self.draft.vertices[start], values)
+        return any(start in self._walk(values, name) for name in onward)
+
     def result(self, expression: Expression, values: Values) -> bool | None:
         """Return what a condition evaluates to, None where its evaluation fails; remembered."""
         key = (id(values), expression.source)

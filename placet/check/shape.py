@@ -18,6 +18,7 @@ MAX_CONDITIONS = 200_000  # characters of all conditions together
 MAX_WHOLE = 2**53 - 1  # canonical JSON (RFC 8785) knows no larger whole number
 
 _EMPTY_APPROVERS = re.compile(r"^/process_steps/\d+/approvers$")
+_FORM = re.compile(r"^/process_steps/\d+/form$")
 _VARIABLE_TYPE = re.compile(r"^/variables/\d+(/.*)?/type$")
 
 
@@ -157,6 +158,8 @@ def _classified(raw: object, problem: Problem) -> Finding:
     if _EMPTY_APPROVERS.match(problem.pointer) and value in ([], ()):
         code = "empty_approvers"
         message = 'an empty list of approvers can never approve; name one, or leave "approvers" out for the manager'
+    elif _FORM.match(problem.pointer):
+        code = "form_schema"
     elif problem.pointer == "/version":
         code = "version"
     elif _VARIABLE_TYPE.match(problem.pointer):

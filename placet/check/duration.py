@@ -1,0 +1,85 @@
+"""Duration: how long a request takes at the very worst, in working hours of its calendar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from placet.check.draft import Draft
+from placet.check.findings import Finding, warning
+from placet.check.graph import components, cycles
+from placet.check.people import most_seats
+from placet.plan import Plan, Point, Stage
+
+LONGEST_CHAIN = 32  # managers above one person, as placet.directory counts them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duration:
+    """The worst case: the longest way through the stages, and the longest stage once more for each further round.
+
+    `total` is None where some stage has no end of its own; `way` names the nodes that it was measured along.
+    """
+
+    total: timedelta | None
+    way: tuple[str, ...] = ()
+    endless: tuple[str, ...] = ()  # stages that wait for as long as it takes
+
+
+def stage_time(stage: Stage) -> timedelta | None:
+    """Return how long one task of a stage stays open at most; None where it waits for as long as it takes."""
+    if stage.sla is None or stage.final == "wait":
+        return None
+    chain = timedelta(0)
+    if stage.levels:
+        above = LONGEST_CHAIN if stage.to_the_top else 0
+        chain = stage.levels[-1].after + stage.re_escalate_after * (1 + above)
+    return stage.sla + chain
+
+
+def duration_of(draft: Draft, plan: Plan) -> Duration:
+    """Return the worst case of a compiled blueprint; time that the requester takes for changes does not count."""
+    reached = {name for name in draft.vertices if name in plan.points}
+    times = {name: _point_time(draft, plan.points[name]) for name in reached if plan.points[name].stage is not None}
+    endless = tuple(dict.fromkeys(_stage_name(plan, name) for name in draft.vertices if times.get(name, 0) is None))
+    if endless or cycles(draft):
+        return Duration(total=None, endless=endless)
+    longest: dict[str, tuple[timedelta, tuple[str, ...]]] = {}
+    for [name] in components(draft):  # those that a node leads to come before it
+        following = [longest[arrow.target] for arrow in draft.vertices[name].arrows]
+        rest, way = max(following, key=lambda found: found[0], default=(timedelta(0), ()))
+        longest[name] = ((times.get(name) or timedelta(0)) + rest, (name, *way))
+    total, way = longest[plan.start]
+    again = max((t for t in times.values() if t is not None), default=timedelta(0)) * (plan.max_rounds - 1)
+    return Duration(total=total + again, way=way)
+
+
+def duration_findings(draft: Draft, duration: Duration) -> list[Finding]:
+    """Say which stages may wait without end."""
+    if not duration.endless:
+        return []
+    named = ", ".join(repr(name) for name in duration.endless[:10]) + (
+        " and more" if len(duration.endless) > 10 else ""
+    )
+    message = (
+        f"the worst-case total time is unbounded: {named} waits for as long as it takes; "
+        'an SLA with a "final" rule other than "wait" bounds it'
+    )
+    return [warning("unbounded_time", draft.steps[duration.endless[0]], message)]
+
+
+def _stage_name(plan: Plan, name: str) -> str:
+    stage = plan.points[name].stage
+    return stage.name if stage is not None else name
+
+
+def _point_time(draft: Draft, point: Point) -> timedelta | None:
+    """Return a stage's time; in a sequence one seat's begins when the one before has decided."""
+    step = draft.vertices[point.id].step
+    if point.stage is None or step is None:
+        return None
+    one = stage_time(point.stage)
+    if one is None or point.stage.order == "parallel":
+        return one
+    seats = most_seats(step)
+    return None if seats is None else one * seats

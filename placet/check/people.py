@@ -1,0 +1,170 @@
+"""People: approvers and quorums, first by what the blueprint itself says, then by what a directory knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from placet.blueprint import Quorum, Step, WeightedApprover
+from placet.check.draft import Draft, Vertex
+from placet.check.findings import Finding, error, warning
+from placet.check.graph import components
+from placet.who import Who, parse_who
+
+
+def people_findings(draft: Draft) -> list[Finding]:
+    """List what is wrong with approvers and quorums whoever the people are."""
+    kinds: dict[str, str] = {v.name: v.type for v in draft.blueprint.variables}
+    findings = [
+        finding
+        for name, pointer in draft.steps.items()
+        for step in draft.blueprint.process_steps
+        if step.stage_name == name
+        for finding in (*_approvers(step, pointer, kinds), *_quorum(step, pointer))
+    ]
+    return [*findings, *_forbidden_twice(draft)]
+
+
+def names_of(draft: Draft) -> Iterator[tuple[str, Who]]:
+    """Generate every name that the blueprint gives, with its place."""
+    if draft.blueprint.owner is not None:
+        yield "/owner", parse_who(draft.blueprint.owner)
+    for step in draft.blueprint.process_steps:
+        here = draft.place(step)
+        if "approvers" in step.model_fields_set:
+            yield from approvers_of(step, here)
+        if step.escalation_to is not None:
+            yield f"{here}/escalation_to", parse_who(step.escalation_to)
+        for index, level in enumerate(step.escalation or ()):
+            yield f"{here}/escalation/{index}/to", parse_who(level.to)
+
+
+def approvers_of(step: Step, pointer: str) -> Iterator[tuple[str, Who]]:
+    """Generate a step's approvers with their places."""
+    for index, approver in enumerate(step.approvers):
+        weighted = isinstance(approver, WeightedApprover)
+        place = f"{pointer}/approvers/{index}" + ("/who" if weighted else "")
+        yield place, parse_who(approver.who if isinstance(approver, WeightedApprover) else approver)
+
+
+def most_seats(step: Step) -> int | None:
+    """Return how many seats the step can have at most, None where roles or groups leave it open."""
+    singles: set[str] = set()
+    queues = 0
+    for _, who in approvers_of(step, ""):
+        if who.kind == "requester":
+            continue  # nobody decides their own request
+        if who.single:
+            singles.add(str(who))
+        elif step.claim or step.assign == "least_loaded":
+            queues += 1
+        else:
+            return None
+    return len(singles) + queues
+
+
+def _approvers(step: Step, pointer: str, kinds: dict[str, str]) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for place, who in approvers_of(step, pointer):
+        if str(who) in seen:
+            message = f"{who} is named twice, and one person fills one seat; name somebody else or remove it"
+            yield warning("repeated_approver", place, message)
+        seen.add(str(who))
+        if who.kind == "requester" and len(step.approvers) > 1:
+            message = "the requester never gets a seat, for nobody decides their own request; remove it"
+            yield warning("requester_approves", place, message)
+        if who.root.kind == "input" and kinds.get(who.root.name, "string") != "string":
+            message = f"{who} needs a string variable with a person's id, this is {kinds[who.root.name]}"
+            yield error("types", place, message)
+
+
+def _quorum(step: Step, pointer: str) -> Iterator[Finding]:
+    seats = most_seats(step)
+    quorum = step.quorum
+    if seats == 0:
+        message = "nobody decides their own request, so a stage of only the requester is never approved; name others"
+        yield error("impossible_quorum", f"{pointer}/approvers", message)
+        return
+    if not isinstance(quorum, Quorum):
+        return
+    here = f"{pointer}/quorum"
+    if quorum.at_least is not None and seats is not None and quorum.at_least > seats:
+        message = f"{quorum.at_least} approvals can never come from {seats} seats; lower it, or name more approvers"
+        yield error("impossible_quorum", f"{here}/at_least", message)
+    if quorum.weight is not None:
+        weight = _most_weight(step)
+        if weight is not None and quorum.weight > weight:
+            message = f"the seats weigh {weight} together, never {quorum.weight}; lower it, or raise the weights"
+            yield error("impossible_quorum", f"{here}/weight", message)
+
+
+def _most_weight(step: Step) -> int | None:
+    if most_seats(step) is None:
+        return None
+    weights: dict[str, int] = {}
+    queues = 0
+    for (_, who), approver in zip(approvers_of(step, ""), step.approvers, strict=True):
+        weight = approver.weight if isinstance(approver, WeightedApprover) else 1
+        if who.kind == "requester":
+            continue
+        if who.single:
+            weights.setdefault(str(who), weight)  # the first entry is the one that gets the seat
+        else:
+            queues += weight
+    return sum(weights.values()) + queues
+
+
+def _forbidden_twice(draft: Draft) -> Iterator[Finding]:
+    """Find stages whose people have all had to decide before, where deciding twice is forbidden."""
+    before = _surely_decided(draft)
+    settings = draft.blueprint.settings.separation_of_duties
+    for vertex in draft.vertices.values():
+        step = vertex.step
+        if step is None or (step.separation_of_duties or settings).repeat != "forbid" or most_seats(step) is None:
+            continue
+        kept = tuple(
+            approver
+            for (_, who), approver in zip(approvers_of(step, ""), step.approvers, strict=True)
+            if not who.single or str(who) not in before[vertex.id]
+        )
+        if len(kept) == len(step.approvers):
+            continue
+        left = list(_quorum(step.model_copy(update={"approvers": kept}), "")) if kept else [None]
+        if left and not list(_quorum(step, "")):
+            named = ", ".join(sorted(before[vertex.id] & {str(who) for _, who in approvers_of(step, "")}))
+            message = (
+                f"{named} has always decided an earlier stage, and this process forbids deciding two; "
+                "name others, or allow it"
+            )
+            yield error("impossible_quorum", f"{draft.place(step)}/approvers", message)
+
+
+def _surely_decided(draft: Draft) -> dict[str, set[str]]:
+    """Return for each node which single people have decided on every way to it; loops are left open."""
+    known: dict[str, set[str] | None] = dict.fromkeys(draft.vertices)
+    for entry in draft.entries:
+        known[entry.id] = set()
+    for group in reversed(components(draft)):
+        for name in group:
+            here = known[name]
+            if len(group) > 1:
+                here = set()
+            vertex = draft.vertices[name]
+            for arrow in vertex.arrows:
+                if here is None:
+                    continue
+                after = here | (_deciding(vertex) if arrow.on in {None, "approved"} else set())
+                there = known[arrow.target]
+                known[arrow.target] = after if there is None else there & after
+    return {name: found or set() for name, found in known.items()}
+
+
+def _deciding(vertex: Vertex) -> set[str]:
+    """Return the single people without whom the stage is not approved; an escalation may decide in their place."""
+    step = vertex.step
+    if step is None or step.escalates or step.final == "approve" or most_seats(step) is None:
+        return set()
+    people = {str(who) for _, who in approvers_of(step, "") if who.kind == "user"}
+    everybody = step.quorum == "all" or most_seats(step) == 1
+    if isinstance(step.quorum, Quorum) and step.quorum.at_least is not None:
+        everybody = everybody or step.quorum.at_least == most_seats(step)
+    return people if everybody else set()
