@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from opentelemetry.sdk.trace import TracerProvider
 from temporalio.client import Client
+from temporalio.runtime import Runtime
 from temporalio.worker import Worker
 
 from activities.directory import DirectoryReader
@@ -30,6 +32,7 @@ from worker.engine.namespaces import prepare
 from worker.engine.serve import Engine, start_engine
 from worker.process import approval_worker
 from worker.settings import Settings
+from worker.telemetry import tracing
 
 _WHERE = "up.json"
 STARTUP_SECONDS = 60.0
@@ -90,7 +93,9 @@ def build_worker(database: Database, client: Client, settings: Settings) -> Work
     return approval_worker(client, task_queue=settings.task_queue, activities=activities)
 
 
-def build_api(database: Database, client: Client, settings: Settings, ui_url: str) -> Any:
+def build_api(
+    database: Database, client: Client, settings: Settings, ui_url: str, traces: TracerProvider | None = None
+) -> Any:
     """Return the API's application."""
     return create_app(
         Context(
@@ -99,6 +104,8 @@ def build_api(database: Database, client: Client, settings: Settings, ui_url: st
             task_queue=settings.task_queue,
             ui_url=ui_url,
             secret=settings.secret(),
+            metrics_token=settings.metrics_token,
+            tracer_provider=traces,
         )
     )
 
@@ -152,9 +159,11 @@ async def engine_of(settings: Settings, progress: Any) -> AsyncIterator[tuple[En
         yield there, engine
 
 
-async def connected(there: EngineSettings) -> Client:
-    """Connect to the engine."""
-    return await connect(there)
+async def connected(
+    there: EngineSettings, *, traces: TracerProvider | None = None, runtime: Runtime | None = None
+) -> Client:
+    """Connect to the engine; `traces` and `runtime` are those of worker.telemetry."""
+    return await connect(there, interceptors=tracing(traces), runtime=runtime)
 
 
 def home_of(settings: Settings) -> Path:

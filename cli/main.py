@@ -16,6 +16,7 @@ from cli.output import NO, explained, out, print_json, progress
 from storage.migrate import migrate
 from worker.engine.namespaces import prepare
 from worker.settings import Settings, read_settings
+from worker.telemetry import metrics_address, metrics_runtime, tracer_provider
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Approval processes on Temporal.")
 people_app = typer.Typer(no_args_is_help=True, help="Who is in the organisation.")
@@ -67,8 +68,12 @@ def worker_command() -> None:
     async def work() -> None:
         async with assembly.open_database(settings) as database:
             there = assembly.engine_settings(settings)
-            client = await assembly.connected(there)
+            sdk_metrics = metrics_address(settings.worker_metrics)
+            client = await assembly.connected(
+                there, traces=tracer_provider("placet-worker"), runtime=metrics_runtime(sdk_metrics)
+            )
             async with assembly.build_worker(database, client, settings):
+                progress(f"the SDK's metrics are at http://{sdk_metrics}/metrics")
                 progress(f"working on task queue {settings.task_queue!r} of {there.address} ({there.namespace})")
                 await up.until_told_to_stop()
 
@@ -86,8 +91,9 @@ def api_command(
         listener = assembly.listen(settings.host, settings.port)
         async with assembly.open_database(settings) as database:
             there = assembly.engine_settings(settings)
-            client = await assembly.connected(there)
-            app = assembly.build_api(database, client, settings, assembly.temporal_ui(settings, there))
+            traces = tracer_provider("placet-api")
+            client = await assembly.connected(there, traces=traces)
+            app = assembly.build_api(database, client, settings, assembly.temporal_ui(settings, there), traces)
             async with assembly.serving(app, listener):
                 where = f"http://{settings.host}:{listener.getsockname()[1]}"
                 print_json({"api": where}) if as_json else progress(f"listening on {where}")

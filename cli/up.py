@@ -17,12 +17,14 @@ from placet.errors import Unavailable
 from storage.database import Database
 from worker.engine.serve import Engine, start_engine
 from worker.settings import Settings
+from worker.telemetry import metrics_address, metrics_runtime, tracer_provider
 
 TITLES = {
     "api": "API",
     "docs": "API docs",
     "inbox": "inbox (JSON)",
     "metrics": "metrics",
+    "sdk_metrics": "SDK metrics",
     "temporal_ui": "Temporal Web UI",
     "temporal": "Temporal server",
     "home": "data",
@@ -37,6 +39,7 @@ class Running:
     temporal_ui: str
     temporal: str
     namespace: str
+    sdk_metrics: str
     database: Database
     settings: Settings
 
@@ -47,6 +50,7 @@ class Running:
             "docs": f"{self.api}/api/v1/docs",
             "inbox": f"{self.api}/api/v1/workflow/tasks/?assignee=me&status=open",
             "metrics": f"{self.api}/api/v1/metrics/prometheus",
+            "sdk_metrics": self.sdk_metrics,
             "temporal_ui": self.temporal_ui,
             "temporal": self.temporal,
             "namespace": self.namespace,
@@ -64,11 +68,13 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
         stack.callback(listener.close)
         database = await stack.enter_async_context(assembly.open_database(settings))
         there, engine = await stack.enter_async_context(assembly.engine_of(settings, progress))
-        client = await assembly.connected(there)
+        traces = tracer_provider("placet")
+        sdk_metrics = metrics_address(settings.worker_metrics)
+        client = await assembly.connected(there, traces=traces, runtime=metrics_runtime(sdk_metrics))
         ui_url = (engine.ui_url if engine else None) or assembly.temporal_ui(settings, there)
         api_url = f"http://{settings.host}:{listener.getsockname()[1]}"
         await stack.enter_async_context(assembly.build_worker(database, client, settings))
-        app = assembly.build_api(database, client, settings, ui_url)
+        app = assembly.build_api(database, client, settings, ui_url, traces)
         await stack.enter_async_context(assembly.serving(app, listener))
         if engine is not None:
             await stack.enter_async_context(_kept_up(engine, settings, progress))
@@ -77,6 +83,7 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
             temporal_ui=ui_url,
             temporal=there.address,
             namespace=there.namespace,
+            sdk_metrics=f"http://{sdk_metrics}/metrics",
             database=database,
             settings=settings,
         )
