@@ -1,0 +1,140 @@
+"""Requests and tasks as they are read, by whoever may; and notices as history releases them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, text
+
+from placet.errors import InputInvalid, NotFound
+from storage import outbox, record, requests
+from storage.database import Database
+from storage.tables import Outbox
+from tests.integration.recordings import NOW, Story
+
+
+async def _store(database: Database) -> None:
+    """Store five requests, one a minute, and decide the first."""
+    async with database.begin() as session:
+        for number in range(5):
+            story = Story(request_id=f"r{number}").open("bob" if number % 2 else "carol")
+            at = NOW + timedelta(minutes=number // 2)  # two at the same moment
+            tasks = tuple(replace(t, opened_at=at, delegates=("dan",) if number == 4 else ()) for t in story.tasks)
+            owner = "user:olivia" if number == 3 else "role:cfo"
+            await record.write(session, story.recording(started_at=at, tasks=tasks, owner=owner), NOW)
+        await record.write(session, Story(request_id="r0").open("carol").decide().recording(owner=None), NOW)
+
+
+async def _pages(database: Database, **filters: str) -> list[str]:
+    found: list[str] = []
+    cursor: str | None = None
+    async with database.session() as session:
+        while True:
+            page = await requests.page(session, limit=2, cursor=cursor, **filters)
+            found += [stored.request.id for stored in page.items]
+            assert all(len(stored.tasks) == 1 for stored in page.items)
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+
+
+async def test_requests_are_listed_newest_first_by_whoever_may_see_them(database: Database) -> None:
+    await _store(database)
+    assert await _pages(database) == ["r4", "r3", "r2", "r1", "r0"]
+    assert await _pages(database, viewer="rita") == ["r4", "r3", "r2", "r1", "r0"]  # the requester
+    assert await _pages(database, viewer="bob") == ["r3", "r1"]  # has a task
+    assert await _pages(database, viewer="carol") == ["r4", "r2", "r0"]  # had a task
+    assert await _pages(database, viewer="dan") == ["r4"]  # a delegate
+    assert await _pages(database, viewer="olivia") == ["r3"]  # the owner
+    assert await _pages(database, viewer="mallory") == []
+    assert await _pages(database, status="completed") == ["r0"]
+    assert await _pages(database, requester="mallory") == []
+    assert await _pages(database, template="Expense approval", viewer="bob") == ["r3", "r1"]
+
+
+async def test_one_request_is_found_by_whoever_may_see_it(database: Database) -> None:
+    await _store(database)
+    async with database.session() as session:
+        assert (await requests.get(session, "r4", viewer="dan")).request.id == "r4"
+        assert (await requests.task(session, "r4.1", viewer="dan")).request_id == "r4"
+        for hidden in (requests.get(session, "r4", viewer="bob"), requests.get(session, "r9")):
+            with pytest.raises(NotFound, match="There is no request"):
+                await hidden
+        for hidden_task in (requests.task(session, "r4.1", viewer="bob"), requests.task(session, "r9.1")):
+            with pytest.raises(NotFound, match="There is no task"):
+                await hidden_task
+        with pytest.raises(InputInvalid):
+            await requests.page(session, limit=2, cursor="WyJub3ciLCJhIl0")
+
+
+async def test_tasks_are_listed_by_whom_they_wait_for(database: Database) -> None:
+    await _store(database)
+    queue = Story(request_id="q").open("bob")
+    unclaimed = replace(queue.tasks[0], assignee=None, held_by=(), candidates=("erin", "erin_2"))
+    claimed = replace(queue.tasks[0], id="q.2", assignee="erin_2", held_by=(), candidates=("erin", "erin_2"))
+    async with database.begin() as session:
+        await record.write(session, queue.recording(tasks=(unclaimed, claimed)), NOW)
+
+    async def listed(**filters: str) -> list[str]:
+        async with database.session() as session:
+            return sorted(t.id for t in (await requests.task_page(session, limit=50, **filters)).items)
+
+    assert await listed(assignee="carol") == ["r0.1", "r2.1", "r4.1"]
+    assert await listed(assignee="carol", status="open") == ["r2.1", "r4.1"]
+    assert await listed(waits_for="dan") == ["r4.1"]
+    assert await listed(waits_for="erin") == ["q.1"]
+    assert await listed(waits_for="erin_2") == ["q.1", "q.2"]
+    assert await listed(waits_for="erin%") == []
+    assert await listed(viewer="bob") == ["r1.1", "r3.1"]
+    assert await listed(request_id="r1", sla_state="ok") == ["r1.1"]
+    assert await listed(sla_state="breached") == []
+    async with database.session() as session:
+        first = await requests.task_page(session, limit=4, status="open")
+        second = await requests.task_page(session, limit=4, status="open", cursor=first.next_cursor)
+    assert [t.id for t in (*first.items, *second.items)] == ["r4.1", "r3.1", "r2.1", "r1.1", "q.2", "q.1"]
+
+
+async def test_notices_are_released_for_what_history_holds_and_nothing_else(database: Database) -> None:
+    story = Story(request_id="r").open("bob", "carol")
+    later = story.comment("hello")
+    async with database.begin() as session:
+        await record.write(session, story.recording(), NOW)
+        await record.write(session, later.recording(), NOW)
+
+    async def ready(seq: int, head: str) -> set[str]:
+        async with database.begin() as session:
+            await outbox.confirm(session, outbox.Confirmation(request_id="r", seq=seq, head=head))
+        async with database.session() as session:
+            return {row.event for row in await session.scalars(select(Outbox)) if row.status == "ready"}
+
+    async with database.session() as session:
+        assert await outbox.next_due(session) is None
+        assert await outbox.held(session, before=NOW + timedelta(1), limit=9) == ["r"]
+        assert await outbox.held(session, before=NOW, limit=9) == []
+    assert await ready(later.seq, story.head) == set()  # not the hash of that entry
+    assert await ready(later.seq + 1, later.head) == set()  # beyond what is stored
+    assert await ready(story.seq, story.head) == {"task_opened"}
+    assert await ready(later.seq, later.head) == {"task_opened", "commented"}
+    async with database.session() as session:
+        assert await outbox.held(session, before=NOW + timedelta(1), limit=9) == []
+        assert await outbox.next_due(session) is not None
+
+
+async def test_a_session_cannot_write(database: Database) -> None:
+    with pytest.raises(Exception, match=r"read-?only"):
+        async with database.session() as session:
+            await session.execute(text("DELETE FROM person"))
+
+
+async def test_a_session_sees_one_moment(database: Database) -> None:
+    await _store(database)
+    async with database.session() as session:
+        before = await requests.get(session, "r1")
+        async with database.begin() as other:
+            await record.write(other, Story(request_id="r1").open("bob").decide().recording(), NOW)
+        session.expire_all()
+        assert (await requests.get(session, "r1")).request.status == before.request.status == "pending"
+    async with database.session() as session:
+        assert (await requests.get(session, "r1")).request.status == "completed"

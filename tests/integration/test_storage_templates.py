@@ -1,0 +1,123 @@
+"""Versions of blueprints, API tokens and idempotent calls as they are stored."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from placet.errors import Conflict, NotFound
+from storage import idempotency, people, templates, tokens
+from storage.database import Database
+from storage.tables import Person, ProcessTemplate
+from tests.integration.recordings import NOW
+
+
+def _template(ident: str, version: str, *, name: str = "Expense", status: str = "published") -> ProcessTemplate:
+    return ProcessTemplate(
+        id=ident,
+        name=name,
+        version=version,
+        template_type="approval",
+        status=status,
+        digest="",
+        blueprint={"name": name},
+        created_by="olivia",
+        created_at=NOW,
+    )
+
+
+@pytest.mark.parametrize(
+    ("versions", "newest"),
+    [
+        (["1.0.0", "1.10.0", "1.9.0"], "1.10.0"),  # by number, not by text
+        (["2.0.0-rc.1", "1.9.9"], "2.0.0-rc.1"),  # a pre-release of a higher version
+        (["2.0.0-rc.1", "2.0.0"], "2.0.0"),  # a pre-release comes before its release
+        (["2.0.0-rc.2", "2.0.0-rc.10"], "2.0.0-rc.10"),
+        (["1.0.0+b", "1.0.0+a"], "1.0.0+b"),  # the same precedence; the answer is settled all the same
+    ],
+)
+async def test_newest_is_by_semantic_version(database: Database, versions: list[str], newest: str) -> None:
+    async with database.begin() as session:
+        for number, version in enumerate(versions):
+            await templates.insert(session, _template(f"t{number}", version))
+        await templates.insert(session, _template("draft", "9.0.0", status="draft"))
+        await templates.insert(session, _template("other", "9.0.0", name="Other"))
+    async with database.session() as session:
+        assert (await templates.find(session, "Expense")).version == newest
+        assert (await templates.find(session, "Expense", "9.0.0")).id == "draft"
+
+
+async def test_a_version_exists_once(database: Database) -> None:
+    async with database.begin() as session:
+        await templates.insert(session, _template("a", "1.0.0"))
+        with pytest.raises(Conflict, match=r"has a version 1\.0\.0 already"):
+            await templates.insert(session, _template("b", "1.0.0"))
+        await templates.insert(session, _template("c", "1.0.1"))  # the transaction goes on
+    async with database.session() as session:
+        page = await templates.page(session, limit=10)
+        one = await templates.page(session, limit=1, name="Expense", status="published")
+        two = await templates.page(session, limit=1, name="Expense", cursor=one.next_cursor)
+    assert [t.id for t in page.items] == ["a", "c"] == [one.items[0].id, two.items[0].id]
+
+
+async def test_the_life_of_a_version(database: Database) -> None:
+    async with database.begin() as session:
+        await templates.insert(session, _template("a", "1.0.0", status="draft"))
+        with pytest.raises(NotFound, match="no published"):
+            await templates.find(session, "Expense")
+        with pytest.raises(Conflict, match="is a draft"):
+            await templates.deprecate(session, "a")
+        await templates.publish(session, "a", by="olivia", now=NOW)
+        again = await templates.publish(session, "a", by="mallory", now=NOW + timedelta(days=1))
+        assert (again.published_by, again.published_at) == ("olivia", NOW)
+        await templates.deprecate(session, "a")
+        with pytest.raises(Conflict, match="is deprecated"):
+            await templates.publish(session, "a", by="olivia", now=NOW)
+        for missing in (templates.get(session, "b"), templates.deprecate(session, "b")):
+            with pytest.raises(NotFound):
+                await missing
+
+
+async def test_a_token_stands_for_its_person_until_it_ends(database: Database) -> None:
+    async with database.begin() as session:
+        for name in ("bob", "gone"):
+            facts = {"roles": [], "groups": [], "access": ["admin"], "away": [], "preferences": {}}
+            await people.put(session, Person(id=name, name=name, updated_at=NOW, active=name == "bob", **facts))
+        good = await tokens.issue(session, "bob", ttl=timedelta(days=1), now=NOW)
+        endless = await tokens.issue(session, "bob", ttl=None, now=NOW)
+        revoked = await tokens.issue(session, "bob", ttl=None, now=NOW)
+        left = await tokens.issue(session, "gone", ttl=None, now=NOW)
+        await tokens.revoke(session, revoked, NOW)
+        with pytest.raises(NotFound):
+            await tokens.issue(session, "nobody", ttl=None, now=NOW)
+    async with database.session() as session:
+
+        async def who(text: str, after: timedelta = timedelta(0)) -> str | None:
+            found = await tokens.principal_of(session, text, NOW + after)
+            return found and found.id
+
+        assert await who(good) == "bob"
+        assert await who(good, timedelta(days=1)) is None
+        assert await who(endless, timedelta(days=10_000)) == "bob"
+        assert [await who(text) for text in (revoked, left, good[:-1], "", "\ud800")] == [None] * 5
+
+
+async def test_a_key_stands_for_the_first_call_that_used_it(database: Database) -> None:
+    async def reserve(principal: str, fingerprint: str, subject: str) -> tuple[str, str | None, int | None]:
+        async with database.begin() as session:
+            call = await idempotency.reserve(
+                session, principal=principal, key="k", fingerprint=fingerprint, subject=subject, now=NOW
+            )
+            return call.fingerprint, call.subject, call.status_code
+
+    assert await reserve("bob", "f1", "s1") == ("f1", "s1", None)
+    assert await reserve("bob", "f2", "s2") == ("f1", "s1", None)
+    assert await reserve("carol", "f2", "s2") == ("f2", "s2", None)
+    async with database.begin() as session:
+        for status in (201, 500):  # the first answer stands
+            await idempotency.complete(session, principal="bob", key="k", status_code=status, answer={"id": status})
+    assert await reserve("bob", "f1", "s3") == ("f1", "s1", 201)
+    async with database.begin() as session:
+        assert await idempotency.forget(session, before=NOW) == 0
+        assert await idempotency.forget(session, before=NOW + timedelta(seconds=1)) == 2

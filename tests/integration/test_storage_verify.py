@@ -1,0 +1,137 @@
+"""Verification finds every hand in the rows, and says where, whatever was written into them."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from placet.audit import canonical_json, link
+from storage import record
+from storage.database import Database
+from storage.outbox import delivery_genesis
+from storage.tables import Delivery
+from storage.verify import Verdict, verify_rows
+from tests.integration.recordings import NOW, Story
+
+
+async def _store(database: Database) -> Story:
+    opened = Story(request_id="r1").open("bob")
+    decided = opened.decide()
+    async with database.begin() as session:
+        await record.write(session, opened.recording(), NOW)
+        await record.write(session, decided.recording(), NOW)
+        previous = delivery_genesis("r1")
+        for seq in (1, 2):
+            sent = link(
+                previous, seq=seq, at=NOW, kind="notified", actor="system", stage=None, task_id=None, detail={"n": seq}
+            )
+            previous = sent.hash
+            facts = {"at": sent.at, "kind": sent.kind, "hash": sent.hash, "outbox_key": "k"}
+            detail = canonical_json(sent.detail).decode()
+            session.add(Delivery(request_id="r1", seq=seq, detail=detail, **facts))
+    return decided
+
+
+async def _verdict(database: Database, *edits: str) -> Verdict:
+    for edit in edits:
+        async with database.begin() as session:
+            await session.execute(text(edit))
+    async with database.session() as session:
+        return await verify_rows(session, "r1")
+
+
+async def test_rows_as_they_were_written_hold(database: Database) -> None:
+    story = await _store(database)
+    assert await _verdict(database) == {
+        "ok": True,
+        "entries": 4,
+        "head": story.head,
+        "first_bad_seq": None,
+        "deliveries": 2,
+        "first_bad_delivery": None,
+        "differs": [],
+    }
+
+
+ENTRY = "UPDATE audit_entry SET {} WHERE request_id = 'r1' AND seq = 3"
+
+
+@pytest.mark.parametrize(
+    ("edit", "seq"),
+    [
+        (ENTRY.format("actor = 'user:mallory'"), 3),
+        (ENTRY.format("kind = 'commented'"), 3),
+        (ENTRY.format("stage = NULL"), 3),
+        (ENTRY.format("task_id = 'r1.2'"), 3),
+        (ENTRY.format("at = '2025-03-03 09:01:00.123457'"), 3),  # a microsecond
+        (ENTRY.format("detail = '{}'"), 3),
+        (ENTRY.format("detail = 'nonsense'"), 3),
+        (ENTRY.format("detail = ''"), 3),
+        (ENTRY.format("detail = '[1]'"), 3),
+        (ENTRY.format("detail = '{\"n\": NaN}'"), 3),
+        (ENTRY.format("detail = '{\"n\": 123456789012345678901234567890}'"), 3),
+        (ENTRY.format("detail = '" + "[" * 50_000 + "'"), 3),
+        (ENTRY.format('detail = \'{"n": "\\ud800"}\''), 3),
+        (ENTRY.format("hash = ''"), 3),
+        (ENTRY.format("seq = 9"), 3),  # a gap, and a row beyond the end
+        (ENTRY.format("request_id = 'r2'"), 3),
+        ("DELETE FROM audit_entry WHERE seq = 1", 1),
+        ("DELETE FROM audit_entry WHERE seq = 4", 4),  # the end is cut off
+        ("DELETE FROM audit_entry", 1),
+        ("DELETE FROM approval_request", 5),
+        ("UPDATE approval_request SET head = ''", 4),
+        ("UPDATE approval_request SET seq = 3", 5),
+        ("UPDATE approval_request SET outcome = 'rejected'", 4),
+        ("UPDATE approval_request SET status = 'pending'", 4),
+        ("UPDATE approval_request SET requester = 'mallory'", 1),
+        ("UPDATE approval_request SET title = 'Car'", 1),
+        ("UPDATE approval_task SET decision = 'reject'", 3),
+        ("UPDATE approval_task SET decision = NULL", 3),
+        ("DELETE FROM approval_task", 2),
+    ],
+)
+async def test_an_edited_row_is_found_at_its_place(database: Database, edit: str, seq: int) -> None:
+    await _store(database)
+    verdict = await _verdict(database, edit)
+    assert (verdict["ok"], verdict["first_bad_seq"]) == (False, seq)
+
+
+@pytest.mark.parametrize("at", ["'infinity'", "'10000-01-01'", "'0001-01-01 BC'"])
+async def test_moments_that_python_has_no_word_for_are_found_on_postgresql(postgresql_url: str, at: str) -> None:
+    database = Database(postgresql_url)
+    await _store(database)
+    assert (await _verdict(database, ENTRY.format(f"at = {at}")))["first_bad_seq"] == 3
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "detail = x'ff00fe'",
+        "at = 'yesterday'",
+        "at = 17",
+        "at = x'ff'",
+        "hash = x'ff'",
+        "seq = 'three'",
+        "actor = x'80'",
+    ],
+)
+async def test_bytes_that_are_no_text_are_found_on_sqlite(sqlite_url: str, change: str) -> None:
+    database = Database(sqlite_url)
+    await _store(database)
+    verdict = await _verdict(database, ENTRY.format(change))
+    assert (verdict["ok"], verdict["first_bad_seq"]) == (False, 3)
+    await database.close()
+
+
+@pytest.mark.parametrize("edit", ["UPDATE delivery SET kind = 'x' WHERE seq = 2", "DELETE FROM delivery WHERE seq = 1"])
+async def test_deliveries_have_a_chain_too(database: Database, edit: str) -> None:
+    await _store(database)
+    verdict = await _verdict(database, edit)
+    assert (verdict["ok"], verdict["first_bad_seq"], verdict["deliveries"] > 0) == (False, None, True)
+    assert verdict["first_bad_delivery"] == (2 if "UPDATE" in edit else 1)
+
+
+async def test_an_unknown_request_does_not_hold(database: Database) -> None:
+    verdict = await _verdict(database)
+    assert (verdict["ok"], verdict["entries"], verdict["head"]) == (False, 0, None)
