@@ -43,15 +43,13 @@ def step_holds(before: State, step: Step) -> None:
 
 
 def _reminders(before: State, notices: tuple[Notice, ...]) -> None:
-    open_before = {t.id: t for t in before.tasks if t.status == "open"}
-    for notice in notices:
-        if notice.event == "reminded" and notice.task_id in open_before:
-            task = open_before[notice.task_id]
-            decided = {
-                t.decided_by for t in before.tasks if t.point == task.point and t.round == task.round and t.decided_by
-            }
-            if task.people:
-                assert notice.to not in decided or notice.to not in task.people, "a reminder for one who has decided"
+    places = {run.point: run for run in before.stages}
+    for task in before.open_tasks:
+        of_stage = [t for t in before.tasks[places[task.point].first :] if t.point == task.point]
+        decided = {t.decided_by for t in of_stage if t.decided_by}
+        reminded = {n.to for n in notices if n.event == "reminded" and n.task_id == task.id}
+        if set(task.people) - decided:  # else the owner is reminded, who may well have decided
+            assert not reminded & decided, "a reminder never reaches someone who has decided"
 
 
 def _chain(state: State, entries: list[Entry]) -> None:
