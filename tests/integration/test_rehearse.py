@@ -1,4 +1,4 @@
-"""Rehearsals on the real engine: the production workflow in virtual time, withheld, and the same as the core foresees."""
+"""Rehearsals on the real engine: the production workflow in virtual time, and the same as the core foresees."""
 
 from __future__ import annotations
 

@@ -1,0 +1,96 @@
+"""One core, two drivers: any process under any script has the same timeline in virtual time and on the real engine."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from placet.directory import Directory
+from simulation.question import Question
+from simulation.rehearse import Stage, rehearse
+from simulation.script import parse_script
+from tests.engine import SharedEngine
+from tests.unit.test_machine_properties import EVERYBODY, blueprints, organisations
+from worker.connect import connect
+
+# Moments that never coincide with a deadline or a reminder, which lie on half hours: at the same instant an engine may
+# take either first.
+HOURS = st.sampled_from([0.13, 0.71, 1.37, 3.83, 7.29, 25.61, 49.17])
+STAGES = st.sampled_from([None, "Stage 1", "Stage 2", "Stage 3"])
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw one line of a script."""
+    do = draw(
+        st.sampled_from([*["decide"] * 6, "wait", "comment", "withdraw", "cancel", "reassign", "delegate", "extend"])
+    )
+    line: dict[str, Any] = {"do": do}
+    if do in {"decide", "wait", "reassign", "delegate"}:
+        line["on"] = draw(STAGES)
+    if do in {"comment", "extend", "cancel"} or draw(st.booleans()):
+        line["by"] = draw(st.sampled_from(EVERYBODY))
+    if do == "decide":
+        line["decision"] = draw(st.sampled_from(["approve", "approve", "reject", "request_changes"]))
+        line["form"] = draw(st.sampled_from([None, {"ok": True}]))
+    if do in {"reassign", "delegate"}:
+        line["to"] = draw(st.sampled_from(EVERYBODY))
+    if do == "extend":
+        line["hours"] = draw(HOURS)
+    if do == "comment":
+        line["comment"] = "a word"
+    line[draw(st.sampled_from(["at_hours", "after_hours"]))] = draw(HOURS)
+    return {k: v for k, v in line.items() if v is not None}
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[asyncio.Runner]:
+    """Give an event loop for the whole module: Hypothesis calls tests that are not coroutines."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def stage(loop: asyncio.Runner, engine: SharedEngine) -> Stage:
+    """Give the namespace for rehearsals, with a client that lives in that loop."""
+    return Stage(client=loop.run(connect(engine.settings, namespace=engine.settings.rehearsal_namespace)))
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
+)
+@given(
+    raw=blueprints(),
+    org=organisations(),
+    amount=st.sampled_from(["1", "9000"]),
+    script=st.lists(lines(), max_size=4),
+)
+def test_both_drivers_give_the_same_timeline(
+    loop: asyncio.Runner, stage: Stage, raw: dict[str, Any], org: Directory, amount: str, script: list[dict[str, Any]]
+) -> None:
+    question = Question(
+        blueprint=raw,
+        people=org,
+        requester="rita",
+        start=datetime.now(UTC),
+        given={"amount": amount},
+        script=parse_script(script),
+        decide_after=timedelta(hours=2, minutes=37),
+        horizon=timedelta(days=9),
+        most_entries=150,
+        request_id=f"same-{uuid.uuid4().hex[:12]}",
+    )
+    found = loop.run(rehearse(stage, question))
+    event(f"ends {found.end} {found.outcome} {found.stopped}")
+    for refusal in found.refused:
+        event(f"refused: {refusal['what']}")
+    assert found.extra["differences"] == []
