@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -32,6 +32,16 @@ class Mail:
     headers: dict[str, str]
 
 
+class _Kept(NamedTuple):
+    """A mail as it lies there; it is parsed when somebody looks at it."""
+
+    number: int
+    received_at: datetime
+    sender: str
+    to: tuple[str, ...]
+    content: bytes
+
+
 class Mailbox:
     """Serve SMTP on loopback; `async with Mailbox() as box` listens at `box.host`, `box.port` until the end.
 
@@ -42,7 +52,7 @@ class Mailbox:
         """Listen at this address; port 0 takes a free one."""
         self.host = host
         self.port = port
-        self._kept: deque[Mail] = deque(maxlen=most)
+        self._kept: deque[_Kept] = deque(maxlen=most)
         self._received = 0
         self._server: asyncio.Server | None = None
         self._sessions: set[SMTP] = set()
@@ -82,7 +92,7 @@ class Mailbox:
 
     def mails(self, *, to: str | None = None, after: int = 0) -> list[Mail]:
         """List the mails that were kept, oldest first: those to an address, and those after a number."""
-        return [mail for mail in self._kept if mail.number > after and (to is None or to in mail.to)]
+        return [_mail(one) for one in self._kept if one.number > after and (to is None or to in one.to)]
 
     def clear(self) -> None:
         """Throw everything away."""
@@ -91,9 +101,9 @@ class Mailbox:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002 - aiosmtpd's name
         """Keep a mail."""
         content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
-        message = email.message_from_bytes(content, policy=SMTP_POLICY)
         self._received += 1
-        self._kept.append(_mail(self._received, envelope, message))
+        to = tuple(envelope.rcpt_tos)
+        self._kept.append(_Kept(self._received, datetime.now(UTC), envelope.mail_from or "", to, content))
         return "250 Kept"
 
     def _session(self) -> SMTP:
@@ -104,12 +114,13 @@ class Mailbox:
         return session
 
 
-def _mail(number: int, envelope: Envelope, message: EmailMessage) -> Mail:
+def _mail(kept: _Kept) -> Mail:
+    message = email.message_from_bytes(kept.content, policy=SMTP_POLICY)
     return Mail(
-        number=number,
-        received_at=datetime.now(UTC),
-        sender=envelope.mail_from or "",
-        to=tuple(envelope.rcpt_tos),
+        number=kept.number,
+        received_at=kept.received_at,
+        sender=kept.sender,
+        to=kept.to,
         subject=str(message["Subject"] or ""),
         message_id=str(message["Message-ID"] or ""),
         text=_body(message, "plain"),

@@ -93,7 +93,7 @@ async def people(session: AsyncSession, ids: Iterable[str]) -> dict[str, Person]
 
 async def _told(session: AsyncSession, where: Any) -> dict[str, Told]:
     query = (
-        select(Outbox, AuditEntry, ApprovalRequest, ApprovalTask, ProcessTemplate.blueprint)
+        select(Outbox, AuditEntry, ApprovalRequest, ApprovalTask, col(ProcessTemplate.blueprint))
         .outerjoin(
             AuditEntry,
             and_(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, case, delete, exists, func, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, Table, case, delete, exists, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
@@ -62,39 +63,53 @@ async def plannable(session: AsyncSession, now: datetime, *, limit: int) -> list
     return list(await session.scalars(query))
 
 
-async def plan(connection: AsyncConnection, plans: Iterable[tuple[Outbox, Sequence[Leaf]]], now: datetime) -> None:
+async def plan(connection: AsyncConnection, plans: Sequence[tuple[Outbox, Sequence[Leaf]]], now: datetime) -> None:
     """Give notices to channels; one without a channel is dropped. Doing it twice is doing it once."""
-    for row, leaves in plans:
-        mine = (col(Outbox.key) == row.key, col(Outbox.hash) == row.hash, col(Outbox.status) == "ready")
-        changes: dict[str, Any] = {"next_attempt_at": now + PLAN_AGAIN_AFTER} if leaves else {"status": "dropped"}
-        changed = await connection.execute(update(Outbox).where(*mine).values(**changes))
-        if changed.rowcount != 1:
-            continue  # it was superseded or dropped meanwhile
-        for leaf in leaves:
-            fresh = {
-                "request_id": row.request_id,
-                "seq": row.seq,
-                "hash": row.hash,
-                "event": row.event,
-                "person": row.person,
-                "digest": leaf.digest,
-                "status": "pending",
-                "attempts": 0,
-                "created_at": max(now, leaf.not_before),
-                "next_attempt_at": leaf.not_before,
-                "lease": None,
-                "last_error": None,
-                "finished_at": None,
-            }
-            await connection.execute(put(connection.dialect.name, row.key, leaf.channel, fresh))
+    going = [row.key for row, leaves in plans if leaves]
+    muted = [row.key for row, leaves in plans if not leaves]
+    # What was superseded or dropped meanwhile is not there any more, or not as it was.
+    there = {tuple(row) for row in await _mark(connection, going, {"next_attempt_at": now + PLAN_AGAIN_AFTER})}
+    await _mark(connection, muted, {"status": "dropped"})
+    queued = [
+        {
+            "key": row.key,
+            "channel": leaf.channel,
+            "request_id": row.request_id,
+            "seq": row.seq,
+            "hash": row.hash,
+            "event": row.event,
+            "person": row.person,
+            "digest": leaf.digest,
+            "status": "pending",
+            "attempts": 0,
+            "created_at": max(now, leaf.not_before),
+            "next_attempt_at": leaf.not_before,
+        }
+        for row, leaves in plans
+        if (row.key, row.hash) in there
+        for leaf in leaves
+    ]
+    if queued:
+        await connection.execute(put(connection.dialect.name), queued)
 
 
-def put(dialect: str, key: str, channel: str, fresh: dict[str, Any]) -> Any:
-    """Build the statement that queues a message; one of the same key for an entry that history lost makes way."""
+async def _mark(connection: AsyncConnection, keys: list[str], changes: dict[str, Any]) -> Sequence[Any]:
+    ready = update(Outbox).where(col(Outbox.key).in_(keys), col(Outbox.status) == "ready")
+    changed = ready.values(**changes).returning(col(Outbox.key), col(Outbox.hash))
+    return (await connection.execute(changed)).all() if keys else []
+
+
+@lru_cache
+def put(dialect: str) -> Any:
+    """Build the statement that queues messages; one of the same key for an entry that history lost makes way."""
     make = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement = make(_MESSAGE).values(key=key, channel=channel, **fresh)
+    statement = make(_MESSAGE)
+    given = ("request_id", "seq", "hash", "event", "person", "digest", "status", "attempts")
+    fresh = {name: statement.excluded[name] for name in (*given, "created_at", "next_attempt_at")}
     return statement.on_conflict_do_update(
-        index_elements=["key", "channel"], set_=fresh, where=_MESSAGE.c.hash != fresh["hash"]
+        index_elements=["key", "channel"],
+        set_={**fresh, "lease": None, "last_error": None, "finished_at": None},
+        where=_MESSAGE.c.hash != statement.excluded.hash,
     )
 
 
@@ -277,7 +292,7 @@ def _close(connection: Connection, key: str, entry_hash: str) -> None:
     )
 
 
-def _enter(connection: Connection, row: Mapping[str, Any], kind: str, detail: dict[str, Any], now: datetime) -> None:
+def _enter(connection: Connection, row: RowMapping, kind: str, detail: dict[str, Any], now: datetime) -> None:
     """Append to the deliveries of a request: a chain of their own."""
     request_id = row["request_id"]
     if connection.dialect.name == "postgresql":  # on SQLite there is one writer at any time

@@ -9,8 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from activities.notify.channel import Channel
+from activities.notify.feed import Feed
+from activities.notify.inquiry import MOST_ASKED, Confirm, Inquiry
 from activities.notify.lane import Lane
 from activities.notify.preferences import MAIL
+from activities.notify.secrets import Secrets
 from activities.notify.settings import NotifySettings
 from activities.notify.unset import NotSetUp
 from activities.notify.wording import Source, Wording
@@ -20,18 +23,12 @@ from storage import notification_facts, notifications, outbox, wordings
 from storage.database import Database
 from storage.group import GroupCommit
 from storage.notifications import Finish
-from storage.outbox import Confirmation
 
 log = logging.getLogger(__name__)
 
-Confirm = Callable[[str], Awaitable[tuple[int, str] | None]]
-"""Ask the engine how far its history holds a request's audit chain: (seq, head), or None where it cannot tell."""
-
+CONFIRMING, PLANNING, WEBHOOKS = "confirming", "planning", "webhooks"
 MOST_PLANNED = 100
-MOST_ASKED = 50
-ASKED_AT_ONCE = 8
 SHORTEST_WAIT = 0.05  # seconds; what the wait between looks starts from, and doubles
-ASK_AGAIN_MOST = 300.0  # seconds between two questions about a request that history does not confirm
 TEMPLATES_AGAIN = 2.0  # seconds
 
 
@@ -46,25 +43,28 @@ class Dispatcher:
         settings: NotifySettings,
         *,
         links: Links | None = None,
+        secrets: Secrets | None = None,
     ) -> None:
-        """Take the channels that are set up; `links` makes one-click links for mails that ask for a decision."""
+        """Take the channels that are set up.
+
+        `links` makes one-click links for mails that ask for a decision; with `secrets`, webhooks are sent as well.
+        """
         self._database = database
-        self._confirm = confirm
+        self._inquiry = Inquiry(confirm)
         self._settings = settings
         self._wording = Wording()
         self._channels = {channel.name: channel for channel in channels}
         self._channels.setdefault(MAIL, NotSetUp(MAIL, "set PLACET_SMTP_HOST"))
         commits: GroupCommit[Finish] = GroupCommit(
-            database, notifications.finish_all, key=lambda finish: finish.request_id
+            database, notifications.finish_all, key=lambda finish: (finish.key, finish.channel)
         )
-        self._commits = commits
         self._lanes = [
             Lane(name, Writer(channel, database, self._wording, settings, links=links), database, commits, settings)
             for name, channel in self._channels.items()
         ]
-        self._news = [asyncio.Event()]
+        self._news = {name: asyncio.Event() for name in (CONFIRMING, PLANNING, WEBHOOKS, *self._channels)}
         self._stopping = asyncio.Event()
-        self._ask_again: dict[str, tuple[float, float]] = {}  # request -> (monotonic moment, wait)
+        self._feed = None if secrets is None else Feed(database, self._inquiry, commits, secrets, settings)
         self._templates_at = 0.0
 
     @property
@@ -74,30 +74,54 @@ class Dispatcher:
 
     def wake(self) -> None:
         """Look into the outbox at once: something was written or confirmed in this process."""
-        for event in self._news:
-            event.set()
+        for news in self._news.values():
+            news.set()
 
     def stop(self) -> None:
         """Let `run` return once the messages that are on their way have arrived."""
         self._stopping.set()
         self.wake()
+        if self._feed is not None:
+            self._feed.changed.set()
 
     async def run(self) -> None:
         """Send until stopped. What fails is logged and tried again; nothing ends the dispatcher."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._repeat("confirming", self._confirm_held))
-                group.create_task(self._repeat("planning", self._plan))
+                group.create_task(self._repeat(CONFIRMING, self._confirm_held, PLANNING))
+                group.create_task(self._repeat(PLANNING, self._plan, *self._channels))
                 for lane in self._lanes:
                     group.create_task(self._repeat(lane.name, lane.step))
+                if self._feed is not None:
+                    group.create_task(self._repeat(WEBHOOKS, self._feed.step))
+                    group.create_task(self._hooks(self._feed, group))
         finally:
+            if self._feed is not None:
+                await self._feed.close()
             for channel in self._channels.values():
                 await channel.close()
 
-    async def _repeat(self, name: str, step: Callable[[], Awaitable[bool]]) -> None:
-        """Do a step again and again: at once where there is more, else soon, and ever later up to the poll time."""
-        news = asyncio.Event()
-        self._news.append(news)
+    async def _hooks(self, feed: Feed, group: asyncio.TaskGroup) -> None:
+        """Keep one lane running for each endpoint, as they come and go."""
+        running: dict[Lane, asyncio.Task[None]] = {}
+        while not self._stopping.is_set():
+            wanted = feed.lanes
+            for lane in [lane for lane in running if lane not in wanted]:
+                running.pop(lane).cancel()
+                self._news.pop(lane.name, None)
+            for lane in wanted:
+                if lane not in running:
+                    self._news[lane.name] = asyncio.Event()
+                    running[lane] = group.create_task(self._repeat(lane.name, lane.step))
+            feed.changed.clear()
+            await feed.changed.wait()
+
+    async def _repeat(self, name: str, step: Callable[[], Awaitable[bool]], *following: str) -> None:
+        """Do a step again and again: at once where there is more, else soon, and ever later up to the poll time.
+
+        Whatever a step has moved on concerns the steps that follow it, which are woken.
+        """
+        news = self._news[name]
         wait = SHORTEST_WAIT
         while not self._stopping.is_set():
             try:
@@ -110,9 +134,8 @@ class Dispatcher:
                 more = False
             if more:
                 wait = SHORTEST_WAIT
-                # The others want to see at once what this step has moved on.
-                self.wake()
-                news.clear()
+                for other in following:
+                    self._news[other].set()
                 continue
             try:
                 await asyncio.wait_for(news.wait(), wait)
@@ -126,36 +149,17 @@ class Dispatcher:
         """Ask the engine about notices that nobody has confirmed, one question for each request."""
         before = datetime.now(UTC) - timedelta(seconds=self._settings.notify_confirm_after)
         async with self._database.session() as session:
-            waiting = await outbox.held(session, before=before, limit=MOST_ASKED + len(self._ask_again))
-        self._ask_again = {r: again for r, again in self._ask_again.items() if r in waiting}
-        now = time.monotonic()
-        asked = [r for r in waiting if self._ask_again.get(r, (0.0, 0.0))[0] <= now][:MOST_ASKED]
-        if not asked:
+            waiting = await outbox.held(session, before=before, limit=MOST_ASKED + self._inquiry.doubtful)
+        answers = await self._inquiry.ask(waiting)
+        if not answers:
             return False
-        room = asyncio.Semaphore(ASKED_AT_ONCE)
-
-        async def ask(request_id: str) -> Confirmation | None:
-            async with room:
-                try:
-                    answer = await self._confirm(request_id)
-                except Exception as error:
-                    log.warning("the engine did not say how far its history of %s goes: %r", request_id, error)
-                    return None
-            return None if answer is None else Confirmation(request_id=request_id, seq=answer[0], head=answer[1])
-
-        answers = [answer for answer in await asyncio.gather(*map(ask, asked)) if answer is not None]
-        if answers:
-            async with self._database.connection() as connection:
-                await connection.run_sync(outbox.confirm_all, answers)
+        async with self._database.connection() as connection:
+            await connection.run_sync(outbox.confirm_all, answers)
         async with self._database.session() as session:
-            still = set(await outbox.held(session, before=before, limit=MOST_ASKED + len(self._ask_again)))
-        for request_id in asked:
-            wait = min(2 * self._ask_again.get(request_id, (0.0, 0.5))[1], ASK_AGAIN_MOST)
-            if request_id in still:
-                self._ask_again[request_id] = (time.monotonic() + wait, wait)
-            else:
-                self._ask_again.pop(request_id, None)
-        return any(request_id not in still for request_id in asked)
+            still = set(await outbox.held(session, before=before, limit=MOST_ASKED + self._inquiry.doubtful))
+        for answer in answers:
+            self._inquiry.settle(answer.request_id, confirmed=answer.request_id not in still)
+        return any(answer.request_id not in still for answer in answers)
 
     async def _plan(self) -> bool:
         """Decide for each notice over which channels it goes, and when."""

@@ -97,7 +97,10 @@ class SmtpChannel:
         client = await self._connection()
         kept = False
         try:
-            await client.send_message(mail, sender=self._sender, recipients=[address])
+            if address.isascii():
+                await client.sendmail(self._sender, [address], mail.as_bytes())
+            else:  # slower, but it knows which servers take such addresses
+                await client.send_message(mail, sender=self._sender, recipients=[address])
             kept = True
         except SMTPResponseException as error:
             kept = error.code != _SERVICE_NOT_AVAILABLE

@@ -15,7 +15,8 @@ from sqlmodel import col
 
 from activities.messages import Recording
 from activities.notify.channel import Channel
-from activities.notify.dispatcher import Confirm, Dispatcher
+from activities.notify.dispatcher import Dispatcher
+from activities.notify.inquiry import Confirm
 from activities.notify.settings import NotifySettings
 from activities.notify.smtp import SmtpChannel
 from storage import notifications, outbox, people, record

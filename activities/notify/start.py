@@ -1,0 +1,37 @@
+"""Start a dispatcher from settings: what a worker process needs, and nothing else."""
+
+from __future__ import annotations
+
+from activities.notify.channel import Channel
+from activities.notify.chat import ChatChannel
+from activities.notify.dispatcher import Dispatcher
+from activities.notify.inquiry import Confirm
+from activities.notify.secrets import Secrets
+from activities.notify.settings import NotifySettings
+from activities.notify.smtp import SmtpChannel
+from activities.notify.writer import Links
+from storage.database import Database
+
+
+def channels(settings: NotifySettings) -> list[Channel]:
+    """Return the channels that are set up."""
+    found: list[Channel] = []
+    if settings.smtp_host is not None:
+        found.append(SmtpChannel(settings))
+    if settings.chat_urls:
+        found.append(ChatChannel("chat", settings.chat_urls, timeout=settings.chat_timeout))
+    if settings.sms_urls:
+        found.append(ChatChannel("sms", settings.sms_urls, timeout=settings.chat_timeout))
+    return found
+
+
+def dispatcher(
+    database: Database,
+    confirm: Confirm,
+    settings: NotifySettings,
+    *,
+    secret: str,
+    links: Links | None = None,
+) -> Dispatcher:
+    """Return a dispatcher that is ready to `run()`. `secret` is the installation's, as for the decision tokens."""
+    return Dispatcher(database, channels(settings), confirm, settings, links=links, secrets=Secrets(secret, settings))
