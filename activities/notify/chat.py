@@ -14,8 +14,6 @@ from activities.notify.channel import Message, NotDelivered
 
 # Services whose hosts are fixed, so that a person's own URL cannot point this server at its own network.
 OWN_SERVICES = frozenset({"slack", "msteams", "discord", "tgram", "gchat", "twilio", "vonage", "pover"})
-    {"slack", "msteams", "workflows", "discord", "tgram", "gchat", "twilio", "vonage", "pover", "zulip"}
-)
 LONGEST = 1_500  # characters of one chat message
 ADDRESS = "{address}"
 
