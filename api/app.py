@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from typing import Any, cast
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
+from fastapi.security import HTTPBearer
 from opentelemetry.trace import TracerProvider
 
 from api import problems
@@ -28,6 +29,27 @@ _ERRORS: dict[int, str] = {
     422: "Wrong shape or content; `errors` names each place.",
     503: "The outcome is unknown; repeat with the same Idempotency-Key after `Retry-After` seconds.",
 }
+# Both headers are read by api.calls before a route is; here they are described.
+_TOKEN = HTTPBearer(auto_error=False, scheme_name="token", description="What `placet token PERSON` prints.")
+_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A repeat with the same key gets the one answer; the same key with another body is 422.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
+class _Api(FastAPI):
+    """FastAPI whose documentation shows the key of mutating calls."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        if self.openapi_schema is None:
+            for operations in super().openapi()["paths"].values():
+                for method in operations.keys() & {"post", "put", "patch", "delete"}:
+                    operations[method].setdefault("parameters", []).append(_KEY)
+        return super().openapi()
 
 
 def create_app(context: Context) -> FastAPI:
@@ -43,8 +65,8 @@ def describe() -> dict[str, Any]:
     return _application().openapi()
 
 
-def _application(tracer_provider: TracerProvider | None = None) -> FastAPI:
-    app = FastAPI(
+def _application(tracer_provider: TracerProvider | None = None) -> _Api:
+    app = _Api(
         telemetry={
             "tracer_provider": tracer_provider,
             "tracing": tracer_provider is not None,
@@ -69,7 +91,7 @@ def _application(tracer_provider: TracerProvider | None = None) -> FastAPI:
         status: {"model": ProblemDocument, "description": text, "content": content} for status, text in _ERRORS.items()
     }
     for part in (templates, requests, tasks, people, metrics):
-        app.include_router(part.router, prefix=BASE, responses=cast(Any, errors))
+        app.include_router(part.router, prefix=BASE, responses=cast(Any, errors), dependencies=[Security(_TOKEN)])
     app.include_router(health.router, prefix=BASE)
     app.include_router(metrics.scraped, prefix=BASE)
     return app

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import UTC, datetime
 
-import rfc8785
-
 from placet.blueprint import Blueprint, parse_blueprint
+from placet.check import Report, check
+from placet.check.findings import Finding
+from placet.directory import Directory
 from placet.errors import BlueprintInvalid, Problem
 from placet.plan import Plan, compile_plan, digest
 from storage.tables import ProcessTemplate
 
 _MOST = 256
+# A proof takes a core to itself, and the solver shares its memory between threads.
+_ONE_PROOF = threading.Lock()
 
 
 class Plans:
@@ -38,15 +42,33 @@ async def read_blueprint(raw: object, now: datetime) -> tuple[Blueprint, str]:
 
     def work() -> tuple[Blueprint, str]:
         blueprint = parse_blueprint(raw)
-        try:
-            mark = digest(blueprint)
-        except rfc8785.CanonicalizationError as error:
-            message = f"a number is too large to be written exactly ({error}); write it as text"
-            raise BlueprintInvalid(message, problems=(Problem(pointer="", message=message),)) from error
         compile_plan(blueprint, start=now)
-        return blueprint, mark
+        return blueprint, digest(blueprint)
 
     return await asyncio.to_thread(work)
+
+
+async def checked(raw: object, directory: Directory | None = None) -> Report:
+    """Prove a blueprint sound, or find what is wrong with it."""
+
+    def work() -> Report:
+        with _ONE_PROOF:
+            return check(raw, directory=directory)
+
+    return await asyncio.to_thread(work)
+
+
+async def prove(raw: object) -> None:
+    """Raise BlueprintInvalid with every error that keeps a blueprint from being used."""
+    found = [finding for finding in (await checked(raw)).findings if finding.severity == "error"]
+    if found:
+        problems = tuple(Problem(pointer=finding.pointer, message=finding.message) for finding in found)
+        raise BlueprintInvalid(_summary(found), problems=problems)
+
+
+def _summary(found: list[Finding]) -> str:
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return f"{found[0].pointer}: {found[0].message}{more}"
 
 
 def _compile(raw: object, now: datetime) -> Plan:

@@ -78,6 +78,11 @@ async def directory_for(
     return directory.Directory(people={i: _with_load(p, loads.get(i, 0)) for i, p in chosen.people.items()})
 
 
+async def everyone(session: AsyncSession) -> directory.Directory:
+    """Return the whole organisation as a process would see it."""
+    return directory.Directory(people={row.id: as_seen(row) for row in await session.scalars(select(Person))})
+
+
 def as_seen(row: Person) -> directory.Person:
     """Return the person as a process sees them: ids, roles, groups and absences, without name or address."""
     return directory.Person(

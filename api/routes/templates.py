@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -14,13 +15,13 @@ from api.calls import PersonalRoute
 from api.context import Context
 from api.deps import Caller, Cursor, Here, Limit, Reading
 from api.identity import Principal
-from api.plans import read_blueprint
+from api.plans import checked, prove, read_blueprint
 from api.routes.examples import EXPENSE_APPROVAL
 from api.schemas.common import Listed
-from api.schemas.templates import TemplateView, TemplateWhole
+from api.schemas.templates import CheckView, TemplateView, TemplateWhole
 from placet.blueprint import canonical
 from placet.errors import Conflict, NotFound
-from storage import templates
+from storage import people, templates
 from storage.tables import ProcessTemplate
 
 router = APIRouter(prefix="/workflow/process-templates", tags=["process templates"], route_class=PersonalRoute)
@@ -38,6 +39,13 @@ async def create_template(context: Here, caller: Caller, body: BlueprintBody) ->
 async def import_blueprint(context: Here, caller: Caller, body: BlueprintBody) -> TemplateView:
     """Store an exported blueprint as a draft. Designers and admins can."""
     return TemplateView.of(await _draft(context, caller, body))
+
+
+@router.post("/check/")
+async def check_blueprint(session: Reading, body: BlueprintBody) -> CheckView:
+    """Prove a blueprint sound, or show what is wrong with it and with which input; nothing is stored."""
+    report = await checked(with_floats(body), await people.everyone(session))
+    return CheckView.model_validate(report.described())
 
 
 @router.get("/")
@@ -63,7 +71,11 @@ async def read_template(session: Reading, template_id: str) -> TemplateWhole:
 async def export_blueprint(session: Reading, template_id: str) -> Response:
     """Return the blueprint in canonical form (RFC 8785): the same bytes every time."""
     row = await templates.get(session, template_id)
-    return Response(rfc8785.dumps(row.blueprint), media_type="application/json")
+    try:
+        document = rfc8785.dumps(row.blueprint)
+    except rfc8785.IntegerDomainError:  # a number that RFC 8785 has no form for, such as a bound of a form
+        document = json.dumps(row.blueprint, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return Response(document, media_type="application/json")
 
 
 @router.post("/{template_id}/publish/")
@@ -73,7 +85,7 @@ async def publish_template(context: Here, caller: Caller, template_id: str) -> T
     now = datetime.now(UTC)
     async with context.database.session() as session:
         row = await templates.get(session, template_id)
-    await read_blueprint(row.blueprint, now)
+    await prove(row.blueprint)
     async with context.database.begin() as session:
         return TemplateView.of(await templates.publish(session, template_id, by=caller.person, now=now))
 

@@ -44,6 +44,27 @@ class TemplateWhole(TemplateView):
         return TemplateWhole.model_construct(**_facts(row), blueprint=row.blueprint)
 
 
+class FindingView(View):
+    """One thing that is wrong with a blueprint; `witness` is an input that shows it, where one does."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    code: str
+    severity: Literal["error", "warning"]
+    pointer: str
+    message: str
+    witness: Any = None
+
+
+class CheckView(View):
+    """What a check found: `ok` where nothing is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    ok: bool
+    findings: list[FindingView]
+
+
 def _facts(row: ProcessTemplate) -> dict[str, Any]:
     return {
         "id": row.id,

@@ -433,6 +433,8 @@ async def test_without_a_worker_the_answer_is_503_and_the_key_finds_the_outcome(
         answer = await desk.post(path, {"decision": "approve"}, as_="bob", key="decide")
         assert (answer.status_code, answer.json().get("outcome")) in {(200, "approved"), (409, None)}, answer.text
         assert (await desk.get(f"/workflow/requests/{started.json()['id']}/")).json()["outcome"] == "approved"
+        bulk = await desk.post("/workflow/tasks/decide/", many, as_="bob", key="bulk")
+        assert bulk.json()["results"][0]["status"] in {200, 409}  # whichever of the two decisions came first
 
 
 async def test_without_an_engine_reading_works_and_ready_says_so(database: Database) -> None:

@@ -1,0 +1,105 @@
+"""People over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from storage.database import Database
+from tests.api_desk import STAFF, ApiDesk, api_desk, no_engine, pointers
+
+PAT: dict[str, Any] = {
+    "id": "pat",
+    "name": "Pat",
+    "email": "pat@example.com",
+    "manager": "user:bob",
+    "groups": ["finance"],
+    "roles": ["cfo", "cfo"],
+    "access": ["auditor"],
+    "away": {"from": "2026-08-03T02:00:00+02:00", "until": "2026-08-17T00:00:00Z", "substitute": "user:dora"},
+}
+
+
+@pytest_asyncio.fixture
+async def desk(database: Database) -> AsyncIterator[ApiDesk]:
+    async with api_desk(database, await no_engine(), seconds=1) as opened:
+        yield opened
+
+
+async def test_person_is_stored_read_changed_and_listed(desk: ApiDesk) -> None:
+    made = await desk.post("/workflow/people/", PAT, as_="adam")
+    assert made.status_code == 201, made.text
+    shown = (await desk.get("/workflow/people/pat/")).json()
+    assert shown == made.json()
+    assert (shown["manager"], shown["roles"], shown["active"]) == ("bob", ["cfo"], True)
+    assert shown["away"] == {
+        "from": "2026-08-03T00:00:00.000000Z",
+        "until": "2026-08-17T00:00:00.000000Z",
+        "substitute": "dora",
+    }
+    changed = await desk.call("PUT", "/workflow/people/pat/", body={**PAT, "away": None}, as_="adam")
+    assert (changed.status_code, changed.json()["away"]) == (200, None)
+    back = {key: value for key, value in changed.json().items() if key != "updated_at"}
+    assert (await desk.call("PUT", "/workflow/people/pat/", body=back, as_="adam")).status_code == 200
+    spans = [PAT["away"], {"from": "2026-10-01T00:00:00Z", "until": "2026-10-02T00:00:00Z"}]
+    several = await desk.call("PUT", "/workflow/people/pat/", body={**PAT, "away": spans}, as_="adam")
+    assert [span["substitute"] for span in several.json()["away"]] == ["dora", None]
+
+    first = (await desk.get("/workflow/people/?limit=5")).json()
+    rest = (await desk.get(f"/workflow/people/?limit=500&cursor={first['next_cursor']}")).json()
+    ids = [p["id"] for p in first["items"] + rest["items"]]
+    assert ids == sorted([*(row["id"] for row in STAFF), "pat"])
+    assert rest["next_cursor"] is None
+
+
+async def test_put_makes_somebody_new(desk: ApiDesk) -> None:
+    made = await desk.call("PUT", "/workflow/people/quinn/", body={"name": "Quinn"}, as_="adam")
+    assert (made.status_code, made.json()["id"]) == (201, "quinn")
+
+
+async def test_same_person_twice_is_a_conflict(desk: ApiDesk) -> None:
+    assert (await desk.post("/workflow/people/", {"id": "ann"}, as_="adam")).status_code == 409
+    assert (await desk.get("/workflow/people/nobody/")).status_code == 404
+
+
+@pytest.mark.parametrize("person", ["ann", "desi", "audrey"])
+async def test_only_admins_change_people(desk: ApiDesk, person: str) -> None:
+    assert (await desk.post("/workflow/people/", PAT, as_=person)).status_code == 403
+    assert (await desk.call("PUT", "/workflow/people/ann/", body={}, as_=person)).status_code == 403
+    assert (await desk.get("/workflow/people/", as_=person)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"id": "a b"}, "/id"),
+        ({"id": ""}, "/id"),
+        ({"id": "system"}, "/id"),
+        ({"id": 5}, "/id"),
+        ({"name": ""}, "/name"),
+        ({"email": "no address"}, "/email"),
+        ({"manager": "role:cfo"}, "/manager"),
+        ({"manager": "pat"}, "/manager"),
+        ({"groups": "finance"}, "/groups"),
+        ({"groups": ["a b"]}, "/groups/0"),
+        ({"access": ["king"]}, "/access/0"),
+        ({"away": {"from": "2026-08-03T00:00:00Z"}}, "/away/0/until"),
+        ({"away": {"from": "2026-08-03T00:00:00", "until": "2026-08-04T00:00:00Z"}}, "/away/0/from"),
+        ({"away": {"from": "2026-08-03T00:00:00Z", "until": "2026-08-03T00:00:00Z"}}, "/away/0"),
+        ({"away": "always"}, "/away/0"),
+        ({"active": "yes"}, "/active"),
+        ({"colour": "red"}, "/colour"),
+    ],
+)
+async def test_wrong_person_names_the_place(desk: ApiDesk, change: dict[str, Any], pointer: str) -> None:
+    answer = await desk.post("/workflow/people/", {**PAT, **change}, as_="adam")
+    assert (answer.status_code, pointers(answer)) == (422, [pointer]), answer.text
+    assert (await desk.get("/workflow/people/pat/")).status_code == 404
+
+
+async def test_id_in_body_and_path_have_to_agree(desk: ApiDesk) -> None:
+    answer = await desk.call("PUT", "/workflow/people/ann/", body=PAT, as_="adam")
+    assert (answer.status_code, pointers(answer)) == (422, ["/id"])
