@@ -26,7 +26,6 @@ HOUR = timedelta(hours=1)
 PLANS = TypeAdapter(Plan)
 STATES = TypeAdapter(State)
 STEPS = TypeAdapter(Step)
-_adapter = lru_cache(TypeAdapter[Any])  # an event travels as the one type that its update names
 
 
 def people(*persons: Person) -> Directory:
@@ -103,8 +102,7 @@ class Case:
 
     def do(self, event: Event) -> list[Entry]:
         """Apply an event now, and return the entries it led to; raises what the core refuses it with."""
-        kind = _adapter(type(event))
-        same = kind.validate_json(kind.dump_json(event)) if self.twice else event
+        same: Event = _travelled(event) if self.twice else event
         assert same == event
         return self._step(lambda plan, state: machine.apply(plan, state, same, self.now))
 
@@ -207,6 +205,17 @@ def case(*steps: dict[str, Any], org: Directory | None = None, **more: Any) -> C
     """Begin a request of the tests' organisation; `more` are fields of Case, or of the blueprint."""
     ours = {k: more.pop(k) for k in ("requester", "input", "title", "request_id", "twice") if k in more}
     return Case(plan=plan_of(blueprint(*steps, **more)), org=org or office(), **ours)
+
+
+def _travelled(event: Event) -> Any:
+    adapter = _adapter(type(event))
+    return adapter.validate_json(adapter.dump_json(event))
+
+
+@lru_cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return how an event travels: as the one type that its update names."""
+    return TypeAdapter(kind)
 
 
 REFUSALS = (Refused, InputInvalid)
