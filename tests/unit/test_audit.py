@@ -27,7 +27,7 @@ def test_the_canonical_form_is_that_of_rfc_8785(value: Any) -> None:
 
 
 def test_keys_beyond_the_basic_plane_sort_by_code_units() -> None:
-    value = {"\U0001f600": 1, "\ufb33": 2, "a": '\u20ac"\\\n\x01\x7f'}
+    value: Any = {"\U0001f600": 1, "\ufb33": 2, "a": '\u20ac"\\\n\x01\x7f'}
     assert canonical_json(value) == rfc8785.dumps(value)
 
 

@@ -185,7 +185,7 @@ def test_a_group_may_have_its_least_loaded_member_asked() -> None:
 
 
 def test_who_decided_another_stage_may_not_claim_where_the_process_forbids_it() -> None:
-    forbid = {"settings": {"separation_of_duties": {"repeat": "forbid"}}}
+    forbid: dict[str, Any] = {"settings": {"separation_of_duties": {"repeat": "forbid"}}}
     request = case({"approvers": ["user:ben"]}, QUEUE, **forbid)
     request.decide("ben")
     assert request.task.candidates == ("ann", "cid")

@@ -64,7 +64,7 @@ levels = st.lists(
     ),
     min_size=1,
     max_size=3,
-).map(lambda ls: sorted(ls, key=lambda level: level["after_hours"]))
+).map(lambda ls: sorted(ls, key=lambda level: float(str(level["after_hours"]))))
 escalations = st.one_of(
     st.just({}),
     st.builds(lambda to: {"escalation_to": to}, st.sampled_from(NAMES)),
