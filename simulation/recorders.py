@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from temporalio import activity
@@ -25,6 +27,8 @@ class Recorders:
         self.notices: dict[str, Notice] = {}
         self.tasks: dict[str, Task] = {}
         self.lookups = 0
+        self.started_at: datetime | None = None
+        self.begun = asyncio.Event()  # set once the request's beginning is recorded
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -45,6 +49,8 @@ class Recorders:
         self._entries = entries
         self.notices.update((notice.key, notice) for notice in recording.notices)
         self.tasks.update((task.id, task) for task in recording.tasks)
+        self.started_at = recording.started_at
+        self.begun.set()
 
     @activity.defn(name="look_up")
     async def look_up(self, question: LookUp) -> Found:

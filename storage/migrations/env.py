@@ -8,7 +8,7 @@ from alembic import context
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
-from storage import metrics, notification_tables, tables  # noqa: F401 - what is imported here is what migrations know
+from storage import metrics, notification_tables, simulation_tables, tables  # noqa: F401 - what is imported here is what migrations know
 
 
 def render(kind: str, item: Any, _context: Any) -> str | Literal[False]:

@@ -1,0 +1,145 @@
+"""Simulations as they are stored, and what they read from the past."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from placet.directory import Directory
+from placet.errors import Conflict, NotFound
+from storage import cursor as cursors
+from storage import metrics
+from storage.people import as_seen
+from storage.simulation_tables import WorkflowSimulation
+from storage.tables import ApprovalRequest, ApprovalTask, Person
+
+# A running simulation that is older than this belonged to a process that is gone.
+LONGEST = timedelta(minutes=30)
+MOST_PAST = 5000  # past decisions of one process that a prediction is drawn from
+
+
+async def insert(session: AsyncSession, row: WorkflowSimulation) -> WorkflowSimulation:
+    """Store a simulation that begins."""
+    session.add(row)
+    await session.flush()
+    return row
+
+
+async def get(session: AsyncSession, simulation_id: str, *, viewer: str | None = None) -> WorkflowSimulation:
+    """Return one simulation; raises NotFound, also where `viewer` (None: sees all) may not see it."""
+    found = await session.get(WorkflowSimulation, simulation_id)
+    if found is None or (viewer is not None and found.created_by != viewer):
+        raise NotFound(f"There is no simulation {simulation_id!r}, or it is not yours to see")
+    return found
+
+
+async def page(
+    session: AsyncSession,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    viewer: str | None = None,
+    mode: str | None = None,
+    status: str | None = None,
+) -> cursors.Page[WorkflowSimulation]:
+    """List simulations, newest first, `limit` at a time; `viewer` None sees all."""
+    query = select(WorkflowSimulation)
+    if cursor is not None:
+        at, last = cursors.read_moment(cursor)
+        created, ident = col(WorkflowSimulation.created_at), col(WorkflowSimulation.id)
+        query = query.where((created < at) | ((created == at) & (ident < last)))
+    for column, value in (
+        (WorkflowSimulation.created_by, viewer),
+        (WorkflowSimulation.mode, mode),
+        (WorkflowSimulation.status, status),
+    ):
+        if value is not None:
+            query = query.where(col(column) == value)
+    query = query.order_by(col(WorkflowSimulation.created_at).desc(), col(WorkflowSimulation.id).desc())
+    rows = (await session.scalars(query.limit(limit + 1))).all()
+    return cursors.page(rows, limit, lambda row: (row.created_at, row.id))
+
+
+async def finish(
+    session: AsyncSession,
+    simulation_id: str,
+    *,
+    status: str,
+    now: datetime,
+    result: dict[str, Any] | None = None,
+    error: str | None = None,
+) -> bool:
+    """End a running simulation and count it; returns False where it has ended already."""
+    changed = await session.execute(
+        update(WorkflowSimulation)
+        .where(col(WorkflowSimulation.id) == simulation_id, col(WorkflowSimulation.status) == "running")
+        .values(status=status, finished_at=now, result=result, error=error)
+    )
+    if not changed.rowcount:  # type: ignore[attr-defined]  # a result of UPDATE has it
+        return False
+    connection = await session.connection()
+    await connection.run_sync(metrics.count, metrics.increment("workflow_simulation_total", status))
+    return True
+
+
+async def cancel(session: AsyncSession, simulation_id: str, now: datetime) -> WorkflowSimulation:
+    """Cancel a running simulation; raises NotFound, and Conflict where it has ended."""
+    if not await finish(session, simulation_id, status="cancelled", now=now, error="cancelled"):
+        found = await get(session, simulation_id)
+        raise Conflict(f"The simulation has ended already: {found.status}")
+    return await get(session, simulation_id)
+
+
+async def close_abandoned(session: AsyncSession, now: datetime) -> int:
+    """End the simulations whose process is gone; returns how many there were."""
+    query = select(col(WorkflowSimulation.id)).where(
+        col(WorkflowSimulation.status) == "running", col(WorkflowSimulation.created_at) < now - LONGEST
+    )
+    ids = (await session.scalars(query)).all()
+    for one in ids:
+        await finish(session, one, status="failed", now=now, error="the process that ran it is gone")
+    return len(ids)
+
+
+async def whole_directory(session: AsyncSession) -> Directory:
+    """Read everybody, as a process sees them."""
+    rows = (await session.scalars(select(Person))).all()
+    return Directory(people={row.id: as_seen(row) for row in rows})
+
+
+async def response_times(session: AsyncSession, template: str) -> dict[str, list[float]]:
+    """Return the latest decisions' response times of a process by stage name, in seconds; all versions together."""
+    query = (
+        select(col(ApprovalTask.stage), col(ApprovalTask.opened_at), col(ApprovalTask.decided_at))
+        .join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
+        .where(
+            col(ApprovalRequest.template) == template,
+            col(ApprovalTask.status) == "decided",
+            col(ApprovalTask.decided_at).is_not(None),
+        )
+        .order_by(col(ApprovalTask.decided_at).desc())
+        .limit(MOST_PAST)
+    )
+    found: dict[str, list[float]] = {}
+    for stage, opened_at, decided_at in (await session.execute(query)).all():
+        if decided_at is not None:
+            found.setdefault(stage, []).append((decided_at - opened_at).total_seconds())
+    return found
+
+
+async def past_requests(
+    session: AsyncSession, template: str, *, limit: int, version: str | None = None
+) -> Sequence[ApprovalRequest]:
+    """Return the latest requests of a process that have ended, newest first."""
+    query = select(ApprovalRequest).where(
+        col(ApprovalRequest.template) == template, col(ApprovalRequest.status) != "pending"
+    )
+    if version is not None:
+        query = query.where(col(ApprovalRequest.version) == version)
+    query = query.order_by(col(ApprovalRequest.started_at).desc(), col(ApprovalRequest.id).desc()).limit(limit)
+    return (await session.scalars(query)).all()
