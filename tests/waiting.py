@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -19,3 +20,12 @@ async def until(question: Callable[[], Awaitable[T]], *, seconds: float = 30.0, 
             return answer
         assert loop.time() < end, f"{what} did not happen within {seconds:.0f} seconds"
         await asyncio.sleep(0.02)
+
+
+def poll(question: Callable[[], T], *, seconds: float = 60.0, what: str = "what was waited for") -> T:
+    """Ask until the answer is truthy, where no event loop runs; AssertionError after `seconds`."""
+    end = time.monotonic() + seconds
+    while not (answer := question()):
+        assert time.monotonic() < end, f"{what} did not happen within {seconds:.0f} seconds"
+        time.sleep(0.05)
+    return answer

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
+import sqlite3
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.approvals import EXPENSE, PEOPLE
 from tests.processes import Caller, Installation, Process, installation
-from tests.waiting import until
+from tests.waiting import poll
 
 TWO_STEPS = EXPENSE | {
     "process_steps": [*EXPENSE["process_steps"], {"stage_name": "CFO Approval", "approvers": ["role:cfo"]}]
@@ -119,10 +119,10 @@ def test_killing_up_leaves_no_process_behind(place: Installation) -> None:
     children = _descendants(where["pid"])
     assert children
     process.kill()
-    _until_gone(children)
+    poll(lambda: not any(map(_alive, children)), seconds=20, what="the end of what it had started")
 
 
-async def test_worker_killed_between_commit_and_completion_loses_and_doubles_nothing(place: Installation) -> None:
+def test_worker_killed_between_commit_and_completion_loses_and_doubles_nothing(place: Installation) -> None:
     """The decision's record is committed, the worker dies before the engine knows: history wins."""
     parts = Parts(place)
     parts.publish(TWO_STEPS)
@@ -134,14 +134,14 @@ async def test_worker_killed_between_commit_and_completion_loses_and_doubles_not
     parts.worker.wait()
     answers.join(60)
     parts.restart_worker()
-    decided = await until(lambda: _decided(parts, task), what="the repeated call")
+    decided = poll(lambda: _decided(parts, task), what="the repeated call")
     assert decided["tasks"][0]["decision"] == "approve"
     kinds = [item["kind"] for item in parts.timeline(request["id"])]
     assert kinds.count("decided") == 1
     parts.verified(request["id"])
 
 
-async def test_engine_killed_between_commit_and_completion_loses_and_doubles_nothing(place: Installation) -> None:
+def test_engine_killed_between_commit_and_completion_loses_and_doubles_nothing(place: Installation) -> None:
     parts = Parts(place)
     parts.publish(TWO_STEPS)
     request = parts.ask()
@@ -153,13 +153,13 @@ async def test_engine_killed_between_commit_and_completion_loses_and_doubles_not
     parts.restart_engine()
     if not parts.worker.running:
         parts.restart_worker()
-    decided = await until(lambda: _decided(parts, task), seconds=90, what="the repeated call")
+    decided = poll(lambda: _decided(parts, task), seconds=90, what="the repeated call")
     assert decided["tasks"][0]["decision"] == "approve"
     assert [item["kind"] for item in parts.timeline(request["id"])].count("decided") == 1
     parts.verified(request["id"])
 
 
-async def test_api_killed_during_a_decision_gives_the_one_answer_afterwards(place: Installation) -> None:
+def test_api_killed_during_a_decision_gives_the_one_answer_afterwards(place: Installation) -> None:
     parts = Parts(place)
     parts.publish(TWO_STEPS)
     request = parts.ask()
@@ -170,7 +170,7 @@ async def test_api_killed_during_a_decision_gives_the_one_answer_afterwards(plac
     waiting.join(60)
     parts.restart_api()
     parts.restart_worker()
-    decided = await until(lambda: _decided(parts, task), what="the repeated call")
+    decided = poll(lambda: _decided(parts, task), what="the repeated call")
     assert decided["tasks"][0]["decision"] == "approve"
     assert [item["kind"] for item in parts.timeline(request["id"])].count("decided") == 1
     parts.verified(request["id"])
@@ -189,8 +189,6 @@ def test_decision_without_a_worker_gets_503_and_is_not_lost(place: Installation)
 
 
 def test_verify_fails_when_a_row_is_edited_by_hand(place: Installation) -> None:
-    import sqlite3
-
     parts = Parts(place)
     parts.publish(TWO_STEPS)
     request = parts.ask()
@@ -206,7 +204,7 @@ def _decide(caller: Caller, task: str, *, expect: int = 200) -> dict[str, Any]:
     return dict(caller("POST", f"tasks/{task}/decide/", {"decision": "approve"}, key="k", expect=expect))
 
 
-async def _decided(parts: Parts, task: str) -> dict[str, Any] | None:
+def _decided(parts: Parts, task: str) -> dict[str, Any] | None:
     try:
         return _decide(parts.caller("bob"), task)
     except AssertionError as error:
@@ -222,8 +220,6 @@ def _in_background(work: Any) -> threading.Thread:
 
 
 def _ignore(work: Any) -> None:
-    import httpx
-
     try:
         work()
     except (httpx.TransportError, AssertionError):
@@ -236,19 +232,6 @@ def _descendants(pid: int) -> set[int]:
         for child in (task / "children").read_text().split():
             found |= {int(child)} | _descendants(int(child))
     return found
-
-
-def _until_gone(pids: set[int]) -> None:
-    import time
-
-    end = time.monotonic() + 20
-    left = set(pids)
-    while left and time.monotonic() < end:
-        left = {pid for pid in left if _alive(pid)}
-        time.sleep(0.05)
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
-    assert not left, f"still running: {left}"
 
 
 def _alive(pid: int) -> bool:
