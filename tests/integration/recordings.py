@@ -59,6 +59,11 @@ class Story:
         task = self.tasks[number - 1]
         return self._later()._add("reminded", task=task)._tell("reminded", task.assignee or "", task)
 
+    def breach(self, number: int = 1) -> Story:
+        """Let a task's deadline pass, and tell the requester."""
+        task = self.tasks[number - 1]
+        return self._later()._add("sla_breached", task=task)._tell("sla_breached", "rita", task)
+
     def comment(self, text: str, by: str = "rita") -> Story:
         """Say something."""
         return self._later()._add("commented", actor=f"user:{by}", text=text)._tell("commented", "bob", None)

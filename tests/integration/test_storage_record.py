@@ -170,10 +170,16 @@ async def test_a_recording_that_contradicts_itself_is_refused(database: Database
 async def test_what_asks_to_decide_is_dropped_with_the_decision_and_news_are_not(database: Database) -> None:
     opened = Story(request_id="r1").open("bob", "carol")
     reminded = opened.remind(1)
-    decided = reminded.decide(1, end=False)
-    await _write(database, opened.recording(), reminded.recording(), decided.recording())
+    breached = reminded.breach(1)
+    decided = breached.decide(1, end=False)
+    await _write(database, *(story.recording() for story in (opened, reminded, breached, decided)))
     rows = {(row["event"], row["person"]): row["status"] for row in await _rows(database, Outbox)}
-    assert rows == {("task_opened", "bob"): "dropped", ("task_opened", "carol"): "held", ("reminded", "bob"): "dropped"}
+    assert rows == {
+        ("task_opened", "bob"): "dropped",
+        ("task_opened", "carol"): "held",
+        ("reminded", "bob"): "dropped",
+        ("sla_breached", "rita"): "held",
+    }
 
 
 async def test_a_failed_write_leaves_nothing(database: Database) -> None:
