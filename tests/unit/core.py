@@ -208,7 +208,8 @@ def case(*steps: dict[str, Any], org: Directory | None = None, **more: Any) -> C
 
 
 def _travelled(event: Event) -> Any:
-    adapter = _adapter(type(event))
+    kind: Any = type(event)
+    adapter = _adapter(kind)
     return adapter.validate_json(adapter.dump_json(event))
 
 
