@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -76,9 +78,13 @@ def short(message: Message) -> str:
     return f"{text[:room]}\n\n{message.url}"
 
 
+@cache
 def _library() -> Any:
-    """Import apprise when the first message leaves: it is large, and most installations do without."""
-    import apprise
+    """Load apprise with all its services when the first message leaves: it takes a second, and most do without."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # some of its services use what Python is about to drop
+        import apprise
 
-    logging.getLogger("apprise").setLevel(logging.ERROR)  # its messages name URLs with credentials
+        apprise.Apprise.instantiate("json://localhost")
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its messages name URLs with credentials
     return apprise

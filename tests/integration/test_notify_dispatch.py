@@ -4,112 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from sqlalchemy import select, update
-from sqlmodel import col
+from sqlalchemy import update
 
-from activities.messages import Recording
-from activities.notify.channel import Channel
-from activities.notify.dispatcher import Dispatcher
-from activities.notify.inquiry import Confirm
-from activities.notify.settings import NotifySettings
-from activities.notify.smtp import SmtpChannel
-from storage import notifications, outbox, people, record
+from storage import notifications
 from storage.database import Database
-from storage.outbox import Confirmation
-from storage.tables import Delivery, Outbox, Person
+from storage.tables import Outbox
 from storage.verify import verify_rows
+from tests.dispatching import (
+    NOW,
+    add_people,
+    all_are,
+    becomes,
+    confirm,
+    dispatching,
+    entries,
+    settings_for,
+    soon,
+    states,
+    write,
+)
 from tests.integration.recordings import Story
 from tests.mailbox import FaultyMailbox
 from tests.waiting import until
-
-NOW = datetime.now(UTC)
-
-
-def settings_for(box: FaultyMailbox, **changes: Any) -> NotifySettings:
-    given: dict[str, Any] = {
-        "smtp_host": box.host,
-        "smtp_port": box.port,
-        "smtp_tls": "none",
-        "smtp_timeout": 5,
-        "mail_from": "Placet <placet@example.org>",
-        "public_url": "https://placet.example.org",
-        "notify_retry_first": 0.05,
-        "notify_retry_most": 0.2,
-        "notify_give_up_after": 30,
-        "notify_confirm_after": 0.1,
-        "notify_poll": 0.1,
-        **changes,
-    }
-    return NotifySettings(**given)
-
-
-async def nothing_known(_request_id: str) -> None:
-    """Answer like an engine that cannot tell."""
-
-
-@asynccontextmanager
-async def dispatching(
-    database: Database,
-    settings: NotifySettings,
-    *,
-    confirm: Confirm = nothing_known,
-    channels: list[Channel] | None = None,
-    **more: Any,
-) -> AsyncIterator[Dispatcher]:
-    channels = [SmtpChannel(settings)] if channels is None else channels
-    dispatcher = Dispatcher(database, channels, confirm, settings, **more)
-    running = asyncio.create_task(dispatcher.run())
-    try:
-        yield dispatcher
-    finally:
-        dispatcher.stop()
-        await asyncio.wait_for(running, 20)
-
-
-async def add_people(database: Database, *names: str, **preferences: Any) -> None:
-    async with database.begin() as session:
-        for name in names:
-            person = Person(id=name, name=name.title(), email=f"{name}@example.org", updated_at=NOW)
-            person.roles, person.groups, person.access, person.away = [], [], [], []
-            person.preferences = preferences
-            await people.put(session, person)
-
-
-async def write(database: Database, *recordings: Recording) -> None:
-    for one in recordings:
-        async with database.begin() as session:
-            await record.write(session, one, datetime.now(UTC))
-
-
-async def confirm(database: Database, recording: Recording) -> None:
-    async with database.begin() as session:
-        held = Confirmation(request_id=recording.request_id, seq=recording.seq, head=recording.head)
-        await outbox.confirm(session, held)
-
-
-async def states(database: Database) -> dict[str, str]:
-    async with database.session() as session:
-        return {row.key: row.status for row in await session.scalars(select(Outbox))}
-
-
-async def entries(database: Database) -> list[tuple[str, dict[str, Any]]]:
-    async with database.session() as session:
-        rows = await session.scalars(select(Delivery).order_by(col(Delivery.request_id), col(Delivery.seq)))
-        return [(row.kind, json.loads(row.detail)) for row in rows]
-
-
-def all_are(database: Database, *wanted: str) -> Callable[[], Awaitable[bool]]:
-    async def ask() -> bool:
-        found = await states(database)
-        return bool(found) and set(found.values()) <= set(wanted)
-
-    return ask
 
 
 async def test_a_confirmed_notice_arrives_as_a_mail_that_reads_well(database: Database, mailbox: FaultyMailbox) -> None:
@@ -153,7 +72,7 @@ async def test_a_held_notice_leaves_once_the_engine_confirms_it(database: Databa
         return (opened.seq, opened.head) if known.is_set() else None
 
     async with dispatching(database, settings_for(mailbox), confirm=engine):
-        await until(lambda: _soon(len(asked) >= 2), seconds=10)
+        await until(lambda: soon(len(asked) >= 2), seconds=10)
         assert set((await states(database)).values()) == {"held"}
         assert mailbox.mails() == []
         asked.clear()
@@ -209,10 +128,6 @@ async def test_an_address_that_is_refused_fails_at_once_and_the_others_do_not_wa
         assert await notifications.counts(session) == {("mail", "sent"): 1, ("mail", "failed"): 1}
 
 
-async def _soon(holds: bool) -> bool:
-    return holds
-
-
 async def test_a_server_that_is_down_gets_every_mail_once_it_is_up(database: Database, mailbox: FaultyMailbox) -> None:
     people_ = [f"p{n}" for n in range(6)]
     await add_people(database, *people_)
@@ -221,7 +136,7 @@ async def test_a_server_that_is_down_gets_every_mail_once_it_is_up(database: Dat
     await confirm(database, opened)
     await mailbox.down()
     async with dispatching(database, settings_for(mailbox)) as dispatcher:
-        await until(lambda: _soon(dispatcher.down == ["mail"]), seconds=10)
+        await until(lambda: soon(dispatcher.down == ["mail"]), seconds=10)
         assert set((await states(database)).values()) == {"ready"}
         await mailbox.up()
         await until(all_are(database, "sent"), seconds=10)
@@ -247,15 +162,8 @@ async def test_a_server_that_stays_down_is_given_up_in_the_end(database: Databas
         assert await notifications.send_again(connection, key, datetime.now(UTC)) == 1
     await mailbox.up()
     async with dispatching(database, settings_for(mailbox)):
-        await until(lambda: _soon(len(mailbox.mails()) == 1), seconds=10)
-        await until(_is(database, key, "sent"), seconds=10)
-
-
-def _is(database: Database, key: str, status: str) -> Callable[[], Awaitable[bool]]:
-    async def ask() -> bool:
-        return (await states(database))[key] == status
-
-    return ask
+        await until(lambda: soon(len(mailbox.mails()) == 1), seconds=10)
+        await until(becomes(database, key, "sent"), seconds=10)
 
 
 async def test_two_dispatchers_at_once_send_nothing_twice(database: Database, mailbox: FaultyMailbox) -> None:

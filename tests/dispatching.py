@@ -1,0 +1,122 @@
+"""A dispatcher on a real database and a real mail server, told in a line or two."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from activities.messages import Recording
+from activities.notify.channel import Channel
+from activities.notify.dispatcher import Dispatcher
+from activities.notify.inquiry import Confirm
+from activities.notify.settings import NotifySettings
+from activities.notify.smtp import SmtpChannel
+from storage import outbox, people, record
+from storage.database import Database
+from storage.outbox import Confirmation
+from storage.tables import Delivery, Outbox, Person
+from tests.mailbox import FaultyMailbox
+
+NOW = datetime.now(UTC)
+
+
+def settings_for(box: FaultyMailbox, **changes: Any) -> NotifySettings:
+    given: dict[str, Any] = {
+        "smtp_host": box.host,
+        "smtp_port": box.port,
+        "smtp_tls": "none",
+        "smtp_timeout": 5,
+        "mail_from": "Placet <placet@example.org>",
+        "public_url": "https://placet.example.org",
+        "notify_retry_first": 0.05,
+        "notify_retry_most": 0.2,
+        "notify_give_up_after": 30,
+        "notify_confirm_after": 0.1,
+        "notify_poll": 0.1,
+        **changes,
+    }
+    return NotifySettings(**given)
+
+
+async def nothing_known(_request_id: str) -> None:
+    """Answer like an engine that cannot tell."""
+
+
+@asynccontextmanager
+async def dispatching(
+    database: Database,
+    settings: NotifySettings,
+    *,
+    confirm: Confirm = nothing_known,
+    channels: list[Channel] | None = None,
+    **more: Any,
+) -> AsyncIterator[Dispatcher]:
+    channels = [SmtpChannel(settings)] if channels is None else channels
+    dispatcher = Dispatcher(database, channels, confirm, settings, **more)
+    running = asyncio.create_task(dispatcher.run())
+    try:
+        yield dispatcher
+    finally:
+        dispatcher.stop()
+        await asyncio.wait_for(running, 20)
+
+
+async def add_people(database: Database, *names: str, **preferences: Any) -> None:
+    async with database.begin() as session:
+        for name in names:
+            person = Person(id=name, name=name.title(), email=f"{name}@example.org", updated_at=NOW)
+            person.roles, person.groups, person.access, person.away = [], [], [], []
+            person.preferences = preferences
+            await people.put(session, person)
+
+
+async def write(database: Database, *recordings: Recording) -> None:
+    for one in recordings:
+        async with database.begin() as session:
+            await record.write(session, one, datetime.now(UTC))
+
+
+async def confirm(database: Database, recording: Recording) -> None:
+    async with database.begin() as session:
+        held = Confirmation(request_id=recording.request_id, seq=recording.seq, head=recording.head)
+        await outbox.confirm(session, held)
+
+
+async def states(database: Database) -> dict[str, str]:
+    async with database.session() as session:
+        return {row.key: row.status for row in await session.scalars(select(Outbox))}
+
+
+async def entries(database: Database) -> list[tuple[str, dict[str, Any]]]:
+    async with database.session() as session:
+        rows = await session.scalars(select(Delivery).order_by(col(Delivery.request_id), col(Delivery.seq)))
+        return [(row.kind, json.loads(row.detail)) for row in rows]
+
+
+def all_are(database: Database, *wanted: str) -> Callable[[], Awaitable[bool]]:
+    async def ask() -> bool:
+        found = await states(database)
+        return bool(found) and set(found.values()) <= set(wanted)
+
+    return ask
+
+
+async def soon(holds: bool) -> bool:
+    """Answer a question that was put in an expression."""
+    return holds
+
+
+def becomes(database: Database, key: str, status: str) -> Callable[[], Awaitable[bool]]:
+    """Ask whether one notice has come to this."""
+
+    async def ask() -> bool:
+        return (await states(database))[key] == status
+
+    return ask
