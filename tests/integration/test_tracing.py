@@ -16,8 +16,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from placet.errors import Conflict, InputInvalid
 from storage.database import Database
 from tests.api_desk import api_desk
-from tests.approvals import worker
+from tests.approvals import desk, store_people, worker
 from tests.engine import SharedEngine
+from tests.unit.test_dashboards import names_of, queries
 from tests.waiting import until
 from worker.connect import connect
 from worker.telemetry import DEFAULT_PORT, metrics_address, metrics_runtime, tracer_provider, tracing
@@ -86,19 +87,25 @@ async def test_an_endpoint_turns_tracing_on_under_the_name_of_the_process() -> N
     named.shutdown()
 
 
-async def test_the_sdk_shows_its_metrics(engine: SharedEngine, stored: Database) -> None:
+async def test_the_sdk_shows_its_metrics_and_what_the_dashboards_ask_of_them(
+    engine: SharedEngine, stored: Database
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     address = metrics_address(str(port))
     assert address == f"127.0.0.1:{port}"
     client = await connect(engine.settings, runtime=metrics_runtime(address))
-    async with worker(client, stored, f"measured-{uuid.uuid4().hex[:8]}"), httpx.AsyncClient() as http:
+    asked = {name for query in queries() for name in names_of(query) if name.startswith("temporal_")}
+    assert asked
+    await store_people(stored)
+    async with desk(client, stored) as office, httpx.AsyncClient() as http:
+        await office.start()
 
         async def shown() -> bool:
             text = (await http.get(f"http://{address}/metrics")).text
-            return "temporal_worker_task_slots_available" in text and "temporal_worker_start_total" in text
+            return asked <= {line.split("{")[0] for line in text.splitlines()}
 
-        await until(shown, what="the SDK's metrics")
+        await until(shown, what=f"every one of {sorted(asked)}")
 
 
 def test_an_address_that_is_taken_or_none_is_told() -> None:

@@ -107,3 +107,10 @@ def test_the_dashboards_that_were_asked_for_are_there() -> None:
         "Confidence of suggestions, last day",
         "Action performance",
     }
+
+
+def test_every_metric_is_documented_with_its_type_and_labels() -> None:
+    page = (DEPLOY.parent / "docs" / "metrics.md").read_text()
+    for family in FAMILIES:
+        labels = ", ".join(f"`{label}`" for label in family.labels)
+        assert f"| `{family.name}` | {family.kind} | {labels}{' ' if labels else ''}| " in page
