@@ -88,7 +88,7 @@ class Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: ShapeType
-    required: bool = True  # of a variable or a property; a list's items are always there
+    required: bool = False  # of a variable or a property; a list's items are always there
     default: Any = None
     title: str | None = None
     description: str | None = None

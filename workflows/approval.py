@@ -331,10 +331,9 @@ class ApprovalWorkflow:
         return person if person not in self._state.directory.people else None
 
     async def _read_directory(self, *also: str) -> None:
-        people = [self._state.requester, *(p for t in self._state.tasks for p in (*t.held_by, *t.delegates)), *also]
         question = LookUp(
             names=tuple(str(name) for name in self._plan.names()),
-            people=tuple(dict.fromkeys(people)),
+            people=tuple(dict.fromkeys([*self._state.people, *also])),
             given=self._state.input,
         )
         found = await workflow.execute_local_activity(
