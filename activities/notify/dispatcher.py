@@ -103,27 +103,30 @@ class Dispatcher:
 
     async def _hooks(self, feed: Feed, group: asyncio.TaskGroup) -> None:
         """Keep one lane running for each endpoint, as they come and go."""
-        running: dict[Lane, asyncio.Task[None]] = {}
+        running: dict[Lane, asyncio.Event] = {}
         while not self._stopping.is_set():
             wanted = feed.lanes
             for lane in [lane for lane in running if lane not in wanted]:
-                running.pop(lane).cancel()
-                self._news.pop(lane.name, None)
+                # Its last step is left to end: what it sends now has to be noted.
+                running.pop(lane).set()
             for lane in wanted:
                 if lane not in running:
+                    running[lane] = asyncio.Event()
                     self._news[lane.name] = asyncio.Event()
-                    running[lane] = group.create_task(self._repeat(lane.name, lane.step))
+                    group.create_task(self._repeat(lane.name, lane.step, ended=running[lane]))
             feed.changed.clear()
             await feed.changed.wait()
 
-    async def _repeat(self, name: str, step: Callable[[], Awaitable[bool]], *following: str) -> None:
+    async def _repeat(
+        self, name: str, step: Callable[[], Awaitable[bool]], *following: str, ended: asyncio.Event | None = None
+    ) -> None:
         """Do a step again and again: at once where there is more, else soon, and ever later up to the poll time.
 
         Whatever a step has moved on concerns the steps that follow it, which are woken.
         """
         news = self._news[name]
         wait = SHORTEST_WAIT
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and not (ended is not None and ended.is_set()):
             try:
                 more = await step()
             except Unavailable as error:

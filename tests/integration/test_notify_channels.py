@@ -163,8 +163,16 @@ async def test_an_endpoint_that_fails_is_tried_again_and_one_that_is_gone_is_swi
         await write(database, later)
         await confirm(database, later)
         await until(_switched_off(database, endpoint.id), seconds=15)
+        await until(_given_up(database), seconds=15)
     failed = [d for kind, d in await entries(database) if kind == "notification_failed" and "webhook" in d["channel"]]
     assert [d["why"] for d in failed] == ["the endpoint answered 410 and was switched off"]
+
+
+def _given_up(database: Database) -> Any:
+    async def ask() -> bool:
+        return "failed" in {message.status for message in await hook_messages(database)}
+
+    return ask
 
 
 def _switched_off(database: Database, endpoint_id: str) -> Any:
