@@ -15,9 +15,10 @@ from placet import machine
 from placet.audit import Entry
 from placet.directory import Directory, needed
 from placet.errors import PlacetError
-from placet.events import DirectoryRead, Event, Opening
+from placet.events import Delegate, DirectoryRead, Event, Opening, Reassign
 from placet.plan import Plan
 from placet.state import Notice, State, Step
+from placet.who import person_id
 from simulation.script import Move
 
 HORIZON = timedelta(days=366)
@@ -26,11 +27,28 @@ MOST_ENTRIES = 20_000
 CLOSE = timedelta(seconds=2)
 
 
+class Read(Protocol):
+    """What the directory answers for a request, and for people who are to get a task of it."""
+
+    def __call__(self, state: State, *also: str) -> Directory: ...
+
+
+class NothingKnown(Exception):  # noqa: N818 - a finding between players and driver, never seen outside
+    """What happens next cannot be told: `why` says of whom."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
 class Players(Protocol):
     """Whoever acts in a simulation: `simulation.script.Cast`, or a past request's people."""
 
     def next(self, state: State, now: datetime) -> Move | None:
-        """Return what happens next, not before `now`; None where nobody does anything more."""
+        """Return what happens next, not before `now`; None where nobody does anything more.
+
+        Raises NothingKnown where that cannot be told, which stops the run.
+        """
 
     def acted(self, move: Move) -> None:
         """Take note that this move was made."""
@@ -54,7 +72,8 @@ class Acted:
 class Course:
     """How a simulated request went: its entries, whom it would have told, what people did, and where it stands.
 
-    `stopped` says why it did not come to its end: `horizon` (too long), `entries` (too much), `waiting` (for ever).
+    `stopped` says why it did not come to its end: `horizon` (too long), `entries` (too much), `waiting` (for ever), or
+    `unknown`, and then `why`.
     """
 
     started_at: datetime
@@ -63,6 +82,7 @@ class Course:
     notices: tuple[Notice, ...]
     acts: tuple[Acted, ...]
     stopped: str | None = None
+    why: str | None = None
 
     @property
     def duration(self) -> timedelta:
@@ -71,7 +91,7 @@ class Course:
         return end - self.started_at
 
 
-def reader(plan: Plan, people: Directory) -> Callable[[State], Directory]:
+def reader(plan: Plan, people: Directory) -> Read:
     """Return what the directory answers for a request: the part of `people` that it can reach, and nobody else."""
     names = plan.names()
     holding: dict[tuple[str, str], list[str]] = {
@@ -81,8 +101,8 @@ def reader(plan: Plan, people: Directory) -> Callable[[State], Directory]:
     }
     found: dict[tuple[object, ...], Directory] = {}
 
-    def read(state: State) -> Directory:
-        asked = tuple(state.people)
+    def read(state: State, *also: str) -> Directory:
+        asked = (*state.people, *also)
         given = tuple(v for name in names if name.root.kind == "input" and (v := state.input.get(name.root.name)))
         key = (asked, str(given))
         if key not in found:
@@ -104,7 +124,7 @@ def drive(
     opening: Opening,
     players: Players,
     *,
-    read: Callable[[State], Directory] | None = None,
+    read: Read | None = None,
     horizon: timedelta = HORIZON,
     most_entries: int = MOST_ENTRIES,
 ) -> Course:
@@ -135,14 +155,15 @@ def resume(
     start: datetime,
     now: datetime,
     begin: Opening | None = None,
-    read: Callable[[State], Directory] | None = None,
+    read: Read | None = None,
     horizon: timedelta = HORIZON,
     most_entries: int = MOST_ENTRIES,
 ) -> Course:
     """Run on from a state: from its beginning where `begin` is given, else from where a request stands at `now`."""
-    desk = _Desk(plan, state, now, read or (lambda s: s.directory))
+    desk = _Desk(plan, state, now, read or (lambda s, *_: s.directory))
     acts: list[Acted] = []
     stopped: str | None = None
+    why: str | None = None
     last_due: datetime | None = None
     if begin is not None:
         desk.begin(begin)
@@ -151,7 +172,11 @@ def resume(
             stopped = "entries"
             break
         armed = machine.next_due(plan, desk.state)
-        move = players.next(desk.state, desk.now)
+        try:
+            move = players.next(desk.state, desk.now)
+        except NothingKnown as end:
+            stopped, why = "unknown", end.why
+            break
         if armed is not None and (move is None or armed <= move.at):
             move, moment = None, max(armed, desk.now)
         elif move is not None:
@@ -185,13 +210,14 @@ def resume(
         notices=tuple(desk.notices),
         acts=tuple(acts),
         stopped=stopped,
+        why=why,
     )
 
 
 class _Desk:
     """Where one request lies while it is driven: its state, the time, and what has been recorded."""
 
-    def __init__(self, plan: Plan, state: State, now: datetime, read: Callable[[State], Directory]) -> None:
+    def __init__(self, plan: Plan, state: State, now: datetime, read: Read) -> None:
         self.plan = plan
         self.state = state
         self.now = now
@@ -208,6 +234,9 @@ class _Desk:
     def apply(self, event: Event) -> str | None:
         """Apply an event; returns why it was refused, if it was."""
         try:
+            # As on the engine: whoever is to get a task may be a stranger to the request so far.
+            if isinstance(event, Reassign | Delegate) and person_id(event.to) not in self.state.directory.people:
+                self._read_directory(person_id(event.to))
             self._take(lambda state: machine.apply(self.plan, state, event, self.now))
         except PlacetError as error:
             return error.message
@@ -216,11 +245,14 @@ class _Desk:
     def _take(self, work: Callable[[State], Step]) -> None:
         step = work(self.state)
         while step.needs_directory:
-            # As on the engine: what is read is kept, also where the event is then refused.
-            read = DirectoryRead(directory=self._read(self.state), at=self.now)
-            self._keep(machine.apply(self.plan, self.state, read, self.now))
+            self._read_directory()
             step = work(self.state)
         self._keep(step)
+
+    def _read_directory(self, *also: str) -> None:
+        """Read it and keep what was read, also where the event is then refused, as on the engine."""
+        read = DirectoryRead(directory=self._read(self.state, *also), at=self.now)
+        self._keep(machine.apply(self.plan, self.state, read, self.now))
 
     def _keep(self, step: Step) -> None:
         self.state = step.state
@@ -244,7 +276,7 @@ def opening_for(
     start: datetime,
     request_id: str,
     title: str = "Simulation",
-    read: Callable[[State], Directory] | None = None,
+    read: Read | None = None,
 ) -> Opening:
     """Return the opening of a simulated request, with the part of the directory that it can reach."""
     bare = Opening(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -13,10 +13,10 @@ from placet.blueprint import Blueprint, parse_blueprint
 from placet.directory import Directory, Person
 from placet.errors import BlueprintInvalid, InputInvalid
 from placet.plan import Plan, Stage, compile_plan
-from placet.state import State, Task
+from placet.state import Task
 from placet.variables import normalise_input
 from simulation.costs import Prices
-from simulation.driver import HORIZON, MOST_ENTRIES, Course, drive, opening_for, reader
+from simulation.driver import HORIZON, MOST_ENTRIES, Course, Read, drive, opening_for, reader
 from simulation.result import Prediction, Simulation, milliseconds, problem_json
 from simulation.samples import sample_input
 from simulation.script import RULE, Cast, Habits, Line
@@ -75,7 +75,7 @@ class Prepared:
         return {root.name: somebody for root in roots if root.kind == "input" and somebody is not None}
 
     @cached_property
-    def read(self) -> Callable[[State], Directory]:
+    def read(self) -> Read:
         """What the directory answers."""
         return reader(self.plan, self.people)
 

@@ -46,8 +46,8 @@ def sample_form(schema: Mapping[str, Any], *, depth: int = 0) -> Any:
 
 
 def sample_input(variables: Sequence[Variable], people: Mapping[str, str]) -> dict[str, Any]:
-    """Return a raw input with a value for each variable that needs one, for `normalise_input`.
+    """Return a raw input with a value for each variable, for `normalise_input`: conditions read the optional ones too.
 
     `people` are ids for the variables that name a person.
     """
-    return {v.name: people.get(v.name, sample(v)) for v in variables if v.required and v.default is None}
+    return {v.name: people.get(v.name, sample(v)) for v in variables}

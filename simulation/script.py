@@ -165,7 +165,7 @@ class Cast:
                 continue
             if line.do in _ON_TASKS:
                 for task in open_tasks:
-                    if (index, task.id) not in self.done and _speaks_of(line, task):
+                    if (index, task.id) not in self.done and speaks_of(line, task):
                         yield from self._on_task(state, line, index, task, now)
             elif line.do != "resubmit" or returned:
                 yield from self._on_request(state, line, index, min(returned, default=None), now)
@@ -213,7 +213,7 @@ class Cast:
     def _habit(self, task: Task, now: datetime) -> Iterator[Move]:
         stage = self.plan.points[task.point].stage
         decision = self.habits.decision
-        if decision is None or stage is None or any(_speaks_of(line, task) for line in self.lines):
+        if decision is None or stage is None or any(speaks_of(line, task) for line in self.lines):
             return
         person = next(iter(task.people), None)
         if person is None:
@@ -266,7 +266,8 @@ def people_of(lines: Sequence[Line]) -> list[str]:
 _LINES = TypeAdapter(Annotated[tuple[Line, ...], Field(max_length=MOST_LINES)])
 
 
-def _speaks_of(line: Line, task: Task) -> bool:
+def speaks_of(line: Line, task: Task) -> bool:
+    """Whether a line says what happens to a task, so that nothing else does."""
     if line.do not in _ON_TASKS:
         return False
     if line.on is not None:

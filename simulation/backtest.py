@@ -1,0 +1,291 @@
+"""Backtest: past requests through a candidate blueprint, with decisions and response times as they were.
+
+What the past does not tell is counted as unknown and never guessed: an approver who was not asked in that stage, a task
+held longer than it ever was, an input that the candidate's variables do not take. The directory is today's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from statistics import fmean, median, stdev
+from time import perf_counter
+from typing import Any
+
+from placet.blueprint import Blueprint, parse_blueprint
+from placet.directory import Directory
+from placet.errors import InputInvalid
+from placet.plan import Plan, compile_plan
+from placet.variables import normalise_input
+from simulation.costs import Prices, Used, price
+from simulation.driver import Course, Read, drive, opening_for, reader
+from simulation.past import Again, Happened, past_of
+from simulation.result import milliseconds, plain
+
+RULE = (
+    "people decide as they did, after the time that they took in that stage; people who were never asked in it are "
+    "silent while others still decide, and the request is unknown from where nobody known is left; the directory is "
+    "today's"
+)
+HORIZON = timedelta(days=366)
+MOST_ENTRIES = 2000
+_Z = 1.96  # of a 95 % interval
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One past request: its facts and its timeline, oldest entry first."""
+
+    id: str
+    requester: str
+    given: Mapping[str, Any]
+    status: str
+    outcome: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    entries: Sequence[Happened]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """How a request went, in what a blueprint can change."""
+
+    route: tuple[str, ...]
+    approvers: tuple[str, ...]
+    outcome: str | None
+    duration_ms: int
+    sla_state: str
+    cost: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One past request beside the candidate's course of it. `unknown` says why there is none."""
+
+    request_id: str
+    before: Side
+    after: Side | None
+    unknown: str | None = None
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backtest:
+    """All rows, and what they come to."""
+
+    rows: tuple[Row, ...]
+    totals: dict[str, Any]
+    seconds: float
+
+    def described(self, *, most_rows: int = 1000) -> dict[str, Any]:
+        """Return it as JSON values; rows that change something come first."""
+        ordered = sorted(self.rows, key=lambda r: (not r.changed, r.unknown is not None))
+        return {
+            "rule": RULE,
+            "totals": plain(self.totals),
+            "rows": plain(ordered[:most_rows]),
+            "rows_left_out": max(0, len(self.rows) - most_rows),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(kw_only=True)
+class Candidate:
+    """A blueprint that past requests are put through."""
+
+    blueprint: Blueprint
+    people: Directory
+    prices: Prices = field(default_factory=Prices)
+    _plans: dict[int, tuple[Plan, Read]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, raw: object, people: Directory, prices: Prices | None = None) -> Candidate:
+        """Read the blueprint; raises BlueprintInvalid."""
+        return cls(blueprint=parse_blueprint(raw), people=people, prices=prices or Prices())
+
+    def put(self, case: Case) -> Row:
+        """Put one past request through."""
+        before = _as_it_was(case, self.prices)
+        plan, read = self._plan(case.started_at)
+        try:
+            given = normalise_input(plan.variables, self._known(case.given))
+        except InputInvalid as error:
+            places = ", ".join(sorted({p.pointer.removeprefix("/input/") for p in error.problems}))
+            return Row(request_id=case.id, before=before, after=None, unknown=f"the input does not fit: {places}")
+        opening = opening_for(
+            plan,
+            self.people,
+            requester=case.requester,
+            given=given,
+            start=case.started_at,
+            request_id=case.id,
+            read=read,
+        )
+        course = drive(
+            plan,
+            opening,
+            Again(plan=plan, past=past_of(case.entries)),
+            read=read,
+            horizon=HORIZON,
+            most_entries=MOST_ENTRIES,
+        )
+        if course.stopped is not None:
+            return Row(request_id=case.id, before=before, after=None, unknown=_stopped(course))
+        after = _side(course, self.prices)
+        return Row(request_id=case.id, before=before, after=after, changed=_changed(before, after))
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(v.name for v in self.blueprint.variables)
+
+    def _known(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in given.items() if name in self._names}
+
+    def _plan(self, start: datetime) -> tuple[Plan, Read]:
+        """Return the plan for requests of that year: calendars are frozen for whole years."""
+        if start.year not in self._plans:
+            plan = compile_plan(self.blueprint, start=start)
+            self._plans[start.year] = (plan, reader(plan, self.people))
+        return self._plans[start.year]
+
+
+def backtest(candidate: Candidate, cases: Iterable[Case], *, tell: Tell | None = None, every: int = 500) -> Backtest:
+    """Put past requests through a candidate; `tell` hears of the progress."""
+    begun = perf_counter()
+    rows: list[Row] = []
+    for case in cases:
+        rows.append(candidate.put(case))
+        if tell is not None and len(rows) % every == 0:
+            tell({"done": len(rows)})
+    return Backtest(rows=tuple(rows), totals=totals_of(rows), seconds=perf_counter() - begun)
+
+
+def totals_of(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return what rows come to, each figure with its 95 % interval."""
+    known = [(row, row.after) for row in rows if row.after is not None]
+    reasons = Counter(row.unknown for row in rows if row.unknown is not None)
+    hours = [(after.duration_ms - row.before.duration_ms) / 3_600_000 for row, after in known]
+    costs = [float(after.cost - row.before.cost) for row, after in known]
+    breaches = [float((after.sla_state == "breached") - (row.before.sla_state == "breached")) for row, after in known]
+    return {
+        "requests": len(rows),
+        "known": len(known),
+        "unknown": len(rows) - len(known),
+        "unknown_reasons": dict(reasons.most_common(20)),
+        "changed": share(sum(bool(row.changed) for row, _ in known), len(known)),
+        "changed_by_aspect": dict(Counter(aspect for row, _ in known for aspect in row.changed)),
+        "outcome_changed": share(sum("outcome" in row.changed for row, _ in known), len(known)),
+        "hours": {
+            "median_before": _median([row.before.duration_ms / 3_600_000 for row, _ in known]),
+            "median_after": _median([after.duration_ms / 3_600_000 for _, after in known]),
+            "mean_change": mean_of(hours),
+        },
+        "breached": {
+            "before": sum(row.before.sla_state == "breached" for row, _ in known),
+            "after": sum(after.sla_state == "breached" for _, after in known),
+            "mean_change": mean_of(breaches),
+        },
+        "cost": {
+            "before": sum((row.before.cost for row, _ in known), Decimal(0)),
+            "after": sum((after.cost for _, after in known), Decimal(0)),
+            "mean_change": mean_of(costs),
+        },
+    }
+
+
+def share(count: int, of: int) -> dict[str, Any]:
+    """Return a share with its Wilson interval."""
+    if not of:
+        return {"count": count, "of": of, "share": None, "low": None, "high": None}
+    p = count / of
+    centre = p + _Z**2 / (2 * of)
+    spread = _Z * math.sqrt(p * (1 - p) / of + _Z**2 / (4 * of**2))
+    scale = 1 + _Z**2 / of
+    low, high = (centre - spread) / scale, (centre + spread) / scale
+    return {
+        "count": count,
+        "of": of,
+        "share": round(p, 4),
+        "low": round(max(0, low), 4),
+        "high": round(min(1, high), 4),
+    }
+
+
+def mean_of(values: Sequence[float]) -> dict[str, Any]:
+    """Return a mean with its interval by the normal approximation; none below two values."""
+    if not values:
+        return {"mean": None, "low": None, "high": None}
+    mean = fmean(values)
+    if len(values) == 1:
+        return {"mean": round(mean, 4), "low": None, "high": None}
+    spread = _Z * stdev(values) / math.sqrt(len(values))
+    return {"mean": round(mean, 4), "low": round(mean - spread, 4), "high": round(mean + spread, 4)}
+
+
+def _as_it_was(case: Case, prices: Prices) -> Side:
+    end = case.ended_at or (case.entries[-1].at if case.entries else case.started_at)
+    decisions = Counter(e.actor.removeprefix("user:") for e in case.entries if e.kind == "decided")
+    kinds = {e.kind for e in case.entries}
+    worst = "breached" if "sla_breached" in kinds else "warning" if "sla_warning" in kinds else "ok"
+    used = Used(decisions=dict(decisions), notices=0, duration=end - case.started_at)
+    return Side(
+        route=tuple(_route(case.entries)),
+        approvers=tuple(decisions),
+        outcome=case.outcome,
+        duration_ms=milliseconds(end - case.started_at),
+        sla_state=worst,
+        cost=price(used, prices).total,
+    )
+
+
+def _side(course: Course, prices: Prices) -> Side:
+    decisions = Counter(e.actor.removeprefix("user:") for e in course.entries if e.kind == "decided")
+    used = Used(decisions=dict(decisions), notices=0, duration=course.duration)
+    kinds = {e.kind for e in course.entries}
+    return Side(
+        route=tuple(_route(course.entries)),
+        approvers=tuple(decisions),
+        outcome=course.state.outcome,
+        duration_ms=milliseconds(course.duration),
+        sla_state="breached" if "sla_breached" in kinds else "warning" if "sla_warning" in kinds else "ok",
+        cost=price(used, prices).total,
+    )
+
+
+def _route(entries: Sequence[Happened]) -> Iterable[str]:
+    for entry in entries:
+        if entry.kind == "stage_settled":
+            yield f"{entry.stage}: {entry.detail.get('result')}"
+        elif entry.kind == "routed":
+            yield f"{entry.detail.get('node')} -> {entry.detail.get('to')}"
+
+
+def _changed(before: Side, after: Side) -> tuple[str, ...]:
+    found = [
+        name for name in ("route", "outcome", "sla_state", "cost") if getattr(before, name) != getattr(after, name)
+    ]
+    if sorted(before.approvers) != sorted(after.approvers):
+        found.append("approvers")
+    # An engine is a little late where virtual time is not.
+    if abs(before.duration_ms - after.duration_ms) > max(10_000, before.duration_ms // 1000):
+        found.append("duration")
+    return tuple(found)
+
+
+def _stopped(course: Course) -> str:
+    if course.stopped == "unknown":
+        return course.why or "unknown"
+    return {"waiting": "nobody decides what is open", "horizon": "still open after a year"}.get(
+        course.stopped or "", "too much happens"
+    )
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return round(median(values), 4) if values else None

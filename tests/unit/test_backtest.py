@@ -1,0 +1,149 @@
+"""Backtests: the past as it was through another blueprint, and nothing guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from placet.blueprint import parse_blueprint
+from placet.directory import Directory
+from placet.plan import compile_plan
+from simulation.backtest import Candidate, Case, backtest, share
+from simulation.compare import differences, lines_of
+from simulation.costs import Prices
+from simulation.driver import Course, drive, opening_for, reader
+from simulation.past import Again, past_of
+from simulation.script import Cast, Habits, parse_script
+from tests.unit.core import START, blueprint, office
+from tests.unit.test_machine_properties import blueprints, organisations
+
+HOUR = timedelta(hours=1)
+
+
+def run(raw: dict[str, Any], *script: dict[str, Any], people: Directory | None = None, given: Any = None) -> Course:
+    """Drive a request through a process by a script."""
+    plan = compile_plan(parse_blueprint(raw), start=START)
+    org = people or office()
+    read = reader(plan, org)
+    opening = opening_for(plan, org, requester="rita", given=given or {}, start=START, request_id="r", read=read)
+    cast = Cast(plan=plan, lines=parse_script(list(script)), habits=Habits(after=2.61 * HOUR))
+    return drive(plan, opening, cast, read=read, horizon=timedelta(days=12), most_entries=150)
+
+
+def case(course: Course, number: int = 0) -> Case:
+    """Return a course as a past request."""
+    return Case(
+        id=f"r{number}",
+        requester="rita",
+        given=course.state.input,
+        status=course.state.status,
+        outcome=course.state.outcome,
+        started_at=START,
+        ended_at=course.state.ended_at,
+        entries=course.entries,
+    )
+
+
+def put(raw: dict[str, Any], *cases: Case, prices: Prices | None = None) -> Sequence[Any]:
+    """Put past requests through a candidate."""
+    return backtest(Candidate.of(raw, office(), prices), cases).rows
+
+
+SLOW = blueprint({"sla_hours": 24, "escalation_to": "department_head"})
+
+
+def test_an_unchanged_blueprint_changes_nothing() -> None:
+    for script in ({"decision": "approve", "after_hours": 5}, {"decision": "reject", "after_hours": 30}):
+        (row,) = put(SLOW, case(run(SLOW, script)))
+        assert (row.changed, row.unknown) == ((), None)
+
+
+def test_a_shorter_sla_shows_the_breach_that_there_would_have_been() -> None:
+    (row,) = put(blueprint({"sla_hours": 4}), case(run(SLOW, {"decision": "approve", "after_hours": 5})))
+    assert row.changed == ("sla_state",)
+    assert (row.before.sla_state, row.after.sla_state) == ("ok", "breached")
+
+
+def test_an_approver_who_was_never_asked_is_unknown_and_not_guessed() -> None:
+    (row,) = put(blueprint({"approvers": ["role:cfo"]}), case(run(SLOW, {"decision": "approve"})))
+    assert row.after is None
+    assert row.unknown == "what cfo does in Stage 1 is not known"
+
+
+def test_a_stage_that_falls_away_makes_it_faster() -> None:
+    two = blueprint({}, {"approvers": ["role:cfo"]})
+    (row,) = put(blueprint({}), case(run(two, {"decision": "approve", "after_hours": 3})))
+    assert set(row.changed) == {"route", "approvers", "duration"}
+    assert (row.before.duration_ms, row.after.duration_ms) == (6 * 3_600_000, 3 * 3_600_000)
+
+
+def test_silence_is_known_only_as_long_as_it_lasted() -> None:
+    past = case(run(SLOW, {"by": "dh", "on": "Stage 1", "decision": "approve", "at_hours": 30}))
+    (same,) = put(SLOW, past)
+    assert same.changed == ()
+    (longer,) = put(blueprint({"sla_hours": 48, "escalation_to": "department_head"}), past)
+    assert longer.unknown == "what mo does in Stage 1 is not known"
+
+
+def test_an_input_that_the_candidate_does_not_take_is_unknown() -> None:
+    needs = blueprint({}, variables=[{"name": "amount", "type": "decimal", "required": True}])
+    (row,) = put(needs, case(run(SLOW, {"decision": "approve"})))
+    assert row.unknown == "the input does not fit: amount"
+
+
+def test_cost_is_compared_by_the_given_prices() -> None:
+    two = blueprint({}, {"approvers": ["role:cfo"]})
+    prices = Prices(approver_hour=60, minutes_per_decision=30, delay_hour=2)  # type: ignore[arg-type]  # read as decimals
+    (row,) = put(blueprint({}), case(run(two, {"decision": "approve", "after_hours": 3})), prices=prices)
+    assert (row.before.cost, row.after.cost) == (2 * 30 + 6 * 2, 30 + 3 * 2)
+
+
+def test_totals_count_what_is_known_and_give_intervals() -> None:
+    courses = [run(SLOW, {"decision": "approve", "after_hours": n}) for n in range(1, 11)]
+    found = backtest(Candidate.of(blueprint({"sla_hours": 6}), office()), [case(c, n) for n, c in enumerate(courses)])
+    assert found.totals["known"] == 10
+    assert found.totals["breached"] == {
+        "before": 0,
+        "after": 5,
+        "mean_change": {"mean": 0.5, "low": pytest.approx(0.173, abs=0.01), "high": pytest.approx(0.827, abs=0.01)},
+    }
+    assert found.totals["outcome_changed"]["share"] == 0
+
+
+def test_a_share_has_its_wilson_interval() -> None:
+    assert share(5, 10) == {"count": 5, "of": 10, "share": 0.5, "low": 0.2366, "high": 0.7634}
+    assert share(0, 0)["share"] is None
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(
+    raw=blueprints(),
+    org=organisations(),
+    amount=st.sampled_from(["1", "9000"]),
+    script=st.lists(
+        st.fixed_dictionaries(
+            {
+                "decision": st.sampled_from(["approve", "reject", "request_changes"]),
+                "after_hours": st.sampled_from([0.13, 3.37, 26.41]),
+                "form": st.just({"ok": True}),
+            },
+            optional={"by": st.sampled_from(["mo", "cfo", "dh", "ann"]), "on": st.just("Stage 1")},
+        ),
+        max_size=3,
+    ),
+)
+def test_the_past_in_its_own_blueprint_is_the_same_timeline(
+    raw: dict[str, Any], org: Directory, amount: str, script: list[dict[str, Any]]
+) -> None:
+    first = run(raw, *script, people=org, given={"amount": amount})
+    plan = compile_plan(parse_blueprint(raw), start=START)
+    read = reader(plan, org)
+    opening = opening_for(plan, org, requester="rita", given={"amount": amount}, start=START, request_id="r", read=read)
+    again = drive(plan, opening, Again(plan=plan, past=past_of(first.entries)), read=read, horizon=timedelta(days=12))
+    one, other = lines_of(first.entries, START), lines_of(again.entries, START)
+    assert differences(one, other[: len(one)]) == ()
