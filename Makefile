@@ -24,10 +24,11 @@ lint: install
 
 test: lint
 	sh tests/machine.sh
+	.venv/bin/placet engine --find
 	$(PY) -m pytest -n 2 --dist loadgroup
 
 bench: install
-	$(PY) -m tests.bench
+	$(PY) -m tests.bench $(BENCH)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,16 +10,21 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from opentelemetry.sdk.trace import TracerProvider
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
 from temporalio.runtime import Runtime
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.directory import DirectoryReader
+from activities.notify.inquiry import Confirm
+from activities.notify.settings import NotifySettings
+from activities.notify.start import dispatcher
 from activities.record import Recorder
 from activities.tokens import DecisionTokens
 from api.app import create_app
@@ -33,9 +38,11 @@ from worker.engine.serve import Engine, start_engine
 from worker.process import approval_worker
 from worker.settings import Settings
 from worker.telemetry import tracing
+from workflows.approval import Answer, ApprovalWorkflow
 
 _WHERE = "up.json"
-STARTUP_SECONDS = 60.0
+STARTUP_SECONDS = 120.0
+_CONFIRM_SECONDS = timedelta(seconds=5)
 
 
 @asynccontextmanager
@@ -93,6 +100,36 @@ def build_worker(database: Database, client: Client, settings: Settings) -> Work
     return approval_worker(client, task_queue=settings.task_queue, activities=activities)
 
 
+@asynccontextmanager
+async def working(
+    database: Database, client: Client, settings: Settings, notify: NotifySettings | None = None
+) -> AsyncIterator[None]:
+    """Run what a worker process runs while the block does: the worker for approvals, and the dispatcher of notices."""
+    notices = dispatcher(database, _confirm(client), notify or NotifySettings(), secret=settings.secret())
+    async with build_worker(database, client, settings):
+        sending = asyncio.create_task(notices.run())
+        try:
+            yield
+        finally:
+            notices.stop()
+            await sending
+
+
+def _confirm(client: Client) -> Confirm:
+    """Return how the dispatcher learns what history holds: the workflow is asked, running or ended."""
+
+    async def recorded(request_id: str) -> tuple[int, str] | None:
+        try:
+            answer: Answer = await client.get_workflow_handle(request_id).query(
+                ApprovalWorkflow.recorded, rpc_timeout=_CONFIRM_SECONDS
+            )
+        except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
+            return None
+        return answer.seq, answer.head
+
+    return recorded
+
+
 def build_api(
     database: Database, client: Client, settings: Settings, ui_url: str, traces: TracerProvider | None = None
 ) -> Any:
@@ -104,6 +141,7 @@ def build_api(
             task_queue=settings.task_queue,
             ui_url=ui_url,
             secret=settings.secret(),
+            max_body_bytes=settings.max_body_bytes,
             metrics_token=settings.metrics_token,
             tracer_provider=traces,
         )

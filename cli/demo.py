@@ -13,8 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
+from rich.markup import escape
 from rich.table import Table
 
+from activities.mailbox import Mailbox
 from cli import people, tokens, up
 from cli.output import out, progress
 from placet.errors import Unavailable
@@ -30,7 +32,8 @@ class Story:
 
     http: httpx.AsyncClient
     tokens: dict[str, str]
-    told: set[tuple[str, int]] = field(default_factory=set)
+    mailbox: Mailbox | None
+    told: set[tuple[str, str, int]] = field(default_factory=set)
 
     async def call(self, person: str, method: str, path: str, body: Any = None, *, expect: int) -> Any:
         """Call the API as a person; anything but the expected status ends the demo with what was answered."""
@@ -52,8 +55,8 @@ class Story:
             timeline = await self.call("olivia", "GET", f"requests/{request_id}/timeline/?limit=500", expect=200)
             for item in timeline["items"]:
                 chain = "delivery" if item["kind"].startswith("notif") else "audit"
-                if (chain, item["seq"]) not in self.told:
-                    self.told.add((chain, item["seq"]))
+                if (request_id, chain, item["seq"]) not in self.told:
+                    self.told.add((request_id, chain, item["seq"]))
                     _tell(item)
             if sum(1 for item in timeline["items"] if item["kind"] == kind) >= times:
                 return
@@ -70,7 +73,7 @@ async def play(settings: Settings, *, port: int, hour: float, stay: bool) -> Non
         await people.load(own, BLUEPRINTS / "people.json")
         who = {p["id"]: await tokens.issue(own, p["id"], None) for p in _read("people.json")}
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=running.api, timeout=30, trust_env=False))
-        await _story(Story(http=http, tokens=who), hour)
+        await _story(Story(http=http, tokens=who, mailbox=running.mailbox), hour)
         _summary(running, who)
         if stay:
             out.print("\nStill serving; press Ctrl-C to end.")
@@ -108,8 +111,26 @@ async def _story(story: Story, hour: float) -> None:
     task = await _task_of(story, "carla", request["id"])
     await story.call("carla", "POST", f"tasks/{task['id']}/decide/", {"decision": "approve"}, expect=200)
     await story.follow(request["id"], "completed")
-    verified = await story.call("olivia", "GET", f"requests/{request['id']}/audit/verify/", expect=200)
-    final = await story.call("rita", "GET", f"requests/{request['id']}/", expect=200)
+    await _proof(story, request["id"])
+    await _nobody_answers(story, blueprint["name"])
+    await _mails(story)
+
+
+async def _nobody_answers(story: Story, template: str) -> None:
+    out.print("\nA second one, to which Dana does not answer either: it climbs on to her manager.\n")
+    body = {"template": template, "title": "Team dinner", "input": {"amount": "480.00", "department": "sales"}}
+    request = await story.call("rita", "POST", "requests/", body, expect=201)
+    _say("rita", f"asks for approval: {request['id']}")
+    await story.follow(request["id"], "escalated", times=2)
+    task = await _task_of(story, "carla", request["id"])
+    await story.call("carla", "POST", f"tasks/{task['id']}/decide/", {"decision": "approve"}, expect=200)
+    await story.follow(request["id"], "completed")
+    await _proof(story, request["id"])
+
+
+async def _proof(story: Story, request_id: str) -> None:
+    verified = await story.call("olivia", "GET", f"requests/{request_id}/audit/verify/", expect=200)
+    final = await story.call("rita", "GET", f"requests/{request_id}/", expect=200)
     out.print(
         f"\n[bold]{final['title']}: {final['outcome']}.[/bold] Audit chain of {verified['entries']} entries "
         f"{'holds' if verified['ok'] else 'DOES NOT HOLD'}, in the database and in the engine's history."
@@ -117,6 +138,22 @@ async def _story(story: Story, hour: float) -> None:
     out.print(f"In the Temporal Web UI: {final['links']['temporal_ui']}", soft_wrap=True)
     if final["outcome"] != "approved" or not verified["ok"]:
         raise Unavailable("the story did not end as it should")
+
+
+async def _mails(story: Story) -> None:
+    """Show what came, once the last of the mails that tell Rita the outcome has."""
+    if story.mailbox is None:
+        return  # a mail server is set, and the mails went there
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _PATIENCE
+    while not any(mail.subject == "Approved: Team dinner" for mail in story.mailbox.mails()):
+        if loop.time() > end:
+            raise Unavailable("the mail that tells the outcome did not come")
+        await asyncio.sleep(0.1)
+    out.print("\nMails that went out:\n")
+    for mail in story.mailbox.mails():
+        at, to = f"{mail.received_at:%H:%M:%S}", ", ".join(mail.to)
+        out.print(f"[dim]{at}[/dim]  {to:24} {escape(mail.subject)}", soft_wrap=True)
 
 
 async def _task_of(story: Story, person: str, request_id: str) -> dict[str, Any]:
@@ -166,7 +203,8 @@ def _tell(item: dict[str, Any]) -> None:
 def _summary(running: up.Running, who: dict[str, str]) -> None:
     table = Table(title="Where everything is", show_header=False, box=None)
     for name, title in up.TITLES.items():
-        table.add_row(f"[bold]{title}[/bold]", running.as_json()[name])
+        if running.as_json()[name] is not None:
+            table.add_row(f"[bold]{title}[/bold]", running.as_json()[name])
     out.print(table)
     table = Table(title="API tokens", show_header=False, box=None)
     for person, token in who.items():

@@ -14,6 +14,7 @@ import uvloop
 from cli import assembly, demo, people, templates, tokens, up, verify
 from cli.output import NO, explained, out, print_json, progress
 from storage.migrate import migrate
+from worker.engine.locate import locate
 from worker.engine.namespaces import prepare
 from worker.settings import Settings, read_settings
 from worker.telemetry import metrics_address, metrics_runtime, tracer_provider
@@ -53,7 +54,8 @@ def up_command(
             else:
                 out.print("[bold green]Placet is up.[/bold green]")
                 for name, title in up.TITLES.items():
-                    out.print(f"  {title:16} {where[name]}", soft_wrap=True)
+                    if where[name] is not None:
+                        out.print(f"  {title:16} {where[name]}", soft_wrap=True)
             await up.until_told_to_stop()
             progress("stopping")
 
@@ -72,7 +74,7 @@ def worker_command() -> None:
             client = await assembly.connected(
                 there, traces=tracer_provider("placet-worker"), runtime=metrics_runtime(sdk_metrics)
             )
-            async with assembly.build_worker(database, client, settings):
+            async with assembly.working(database, client, settings):
                 progress(f"the SDK's metrics are at http://{sdk_metrics}/metrics")
                 progress(f"working on task queue {settings.task_queue!r} of {there.address} ({there.namespace})")
                 await up.until_told_to_stop()
@@ -103,7 +105,9 @@ def api_command(
 
 
 @app.command("engine")
-def engine_command() -> None:
+def engine_command(
+    find: Annotated[bool, typer.Option("--find", help="Only find or make the engine, and say which it is.")] = False,
+) -> None:
     """Run only the engine, with its namespaces and search attributes, and print where it is."""
     settings = _settings()
 
@@ -120,7 +124,12 @@ def engine_command() -> None:
             )
             await up.until_told_to_stop()
 
-    _run(work())
+    if not find:
+        _run(work())
+        return
+    with explained():
+        found = locate(progress=progress)
+    out.print(f"engine: {found}", markup=False, soft_wrap=True)
 
 
 @app.command("prepare")

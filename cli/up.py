@@ -12,7 +12,10 @@ from typing import Any
 
 import httpx
 
+from activities.mailbox import Mailbox
+from activities.notify.settings import load as load_notices
 from cli import assembly
+from cli.mailroom import mailroom
 from placet.errors import Unavailable
 from storage.database import Database
 from worker.engine.serve import Engine, start_engine
@@ -25,6 +28,7 @@ TITLES = {
     "inbox": "inbox (JSON)",
     "metrics": "metrics",
     "sdk_metrics": "SDK metrics",
+    "mailbox": "mailbox",
     "temporal_ui": "Temporal Web UI",
     "temporal": "Temporal server",
     "home": "data",
@@ -40,6 +44,8 @@ class Running:
     temporal: str
     namespace: str
     sdk_metrics: str
+    mailbox: Mailbox | None
+    mailbox_url: str | None
     database: Database
     settings: Settings
 
@@ -51,6 +57,7 @@ class Running:
             "inbox": f"{self.api}/api/v1/workflow/tasks/?assignee=me&status=open",
             "metrics": f"{self.api}/api/v1/metrics/prometheus",
             "sdk_metrics": self.sdk_metrics,
+            "mailbox": self.mailbox_url,
             "temporal_ui": self.temporal_ui,
             "temporal": self.temporal,
             "namespace": self.namespace,
@@ -61,7 +68,10 @@ class Running:
 
 @asynccontextmanager
 async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running]:
-    """Run engine, worker and API while the block runs; entered once everything answers."""
+    """Run engine, worker, dispatcher and API while the block runs; entered once everything answers.
+
+    Where no mail server is set, mails go to a mailbox of this machine's own, which is served as pages.
+    """
     assembly.home_of(settings)
     listener = assembly.listen(settings.host, settings.port)
     async with AsyncExitStack() as stack:
@@ -73,7 +83,16 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
         client = await assembly.connected(there, traces=traces, runtime=metrics_runtime(sdk_metrics))
         ui_url = (engine.ui_url if engine else None) or assembly.temporal_ui(settings, there)
         api_url = f"http://{settings.host}:{listener.getsockname()[1]}"
-        await stack.enter_async_context(assembly.build_worker(database, client, settings))
+        notify = load_notices().model_copy(update={"public_url": os.environ.get("PLACET_PUBLIC_URL", api_url)})
+        mailbox, mailbox_url = None, None
+        if notify.smtp_host is None:
+            mailbox = await stack.enter_async_context(Mailbox())
+            pages = assembly.listen(settings.host, 0)
+            await stack.enter_async_context(assembly.serving(mailroom(mailbox), pages))
+            mailbox_url = f"http://{settings.host}:{pages.getsockname()[1]}"
+            own = {"smtp_host": mailbox.host, "smtp_port": mailbox.port, "smtp_tls": "none"}
+            notify = notify.model_copy(update=own)
+        await stack.enter_async_context(assembly.working(database, client, settings, notify))
         app = assembly.build_api(database, client, settings, ui_url, traces)
         await stack.enter_async_context(assembly.serving(app, listener))
         if engine is not None:
@@ -83,6 +102,8 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
             temporal_ui=ui_url,
             temporal=there.address,
             namespace=there.namespace,
+            mailbox=mailbox,
+            mailbox_url=mailbox_url,
             sdk_metrics=f"http://{sdk_metrics}/metrics",
             database=database,
             settings=settings,

@@ -9,17 +9,13 @@ from sqlalchemy import select
 from sqlmodel import col
 from temporalio.client import Client
 
-from api.engine import head_of
+from api import verifying
 from cli import assembly
 from cli.output import out, progress
 from placet.errors import Unavailable
 from storage.database import Database
 from storage.tables import ApprovalRequest, AuditEntry
-from storage.verify import verify_rows
 from worker.settings import Settings
-
-# A request that goes on while it is looked at differs for a moment; so often it is looked at again.
-_LOOKS = 3
 
 
 async def verify(settings: Settings, requests: list[str]) -> list[dict[str, Any]]:
@@ -40,15 +36,8 @@ async def verify(settings: Settings, requests: list[str]) -> list[dict[str, Any]
 
 
 async def _one(database: Database, client: Client | None, request_id: str) -> dict[str, Any]:
-    # The engine is asked first: what is recorded while we look can only make the rows newer than its head.
-    for _ in range(_LOOKS):
-        engine_head = await head_of(client, request_id) if client is not None else None
-        async with database.session() as session:
-            found = await verify_rows(session, request_id)
-        if engine_head in {None, found["head"]}:
-            break
-    ok = found["ok"] and engine_head in {None, found["head"]}
-    return {"id": request_id, **found, "ok": ok, "engine_head": engine_head}
+    found = await verifying.verify(database, client, request_id)
+    return {"id": request_id, **found["rows"], "ok": found["ok"], "engine_head": found["engine_head"]}
 
 
 def show(results: list[dict[str, Any]]) -> None:
