@@ -8,6 +8,10 @@ BASE = "/api/v1"
 _SLASHED = f"{BASE}/workflow/"
 
 
+# Scrapers and people leave the base out where they mean these; /metrics is what Prometheus asks for unless told.
+_SHORT = ("/workflow/", "/metrics/", "/health/")
+
+
 class EitherSlash:
     """Bring paths into the form that the routes are declared in: resources end with a slash, all else does not."""
 
@@ -17,9 +21,10 @@ class EitherSlash:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on under the declared form of its path."""
         path = scope.get("path", "")
-        if scope["type"] == "http" and path.startswith(BASE):
+        if scope["type"] == "http" and path.startswith((BASE, *_SHORT)):
+            path = path if path.startswith(BASE) else BASE + path
             plain = path.rstrip("/")
             declared = f"{plain}/" if path.startswith(_SLASHED) else plain
-            if declared != path:
+            if declared != scope["path"]:
                 scope = {**scope, "path": declared, "raw_path": declared.encode()}
         await self.app(scope, receive, send)

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import engine
 from api.acting import act_on_request
 from api.calls import PersonalRoute
 from api.context import Context
@@ -28,12 +27,13 @@ from api.schemas.requests import (
 )
 from api.seeing import seen_request, viewer_of
 from api.starting import start_request
+from api.verifying import verify
 from placet.errors import NotFound
 from placet.events import Comment, Extend, Resubmit, Withdraw
 from placet.variables import normalise_input
 from storage import requests, templates
 from storage.requests import Stored
-from storage.verify import Verdict, verify_rows
+from storage.verify import verify_rows
 
 router = APIRouter(prefix="/workflow/requests", tags=["requests"], route_class=PersonalRoute)
 
@@ -86,15 +86,16 @@ async def read_timeline(session: Reading, caller: Caller, request_id: str) -> Ti
 @router.get("/{request_id}/audit/verify/")
 async def verify_chain(context: Here, session: Reading, caller: Caller, request_id: str) -> Verified:
     """Recompute the audit chain from its rows, and compare its head with the engine's history."""
-    found = await _verdict(session, caller, request_id)
-    engine_head = await engine.head_of(context.client, request_id)
+    await _may_verify(session, caller, request_id)
+    found = await verify(context.database, context.client, request_id)
+    rows = found["rows"]
     return Verified(
-        ok=found["ok"] and engine_head in {None, found["head"]},
-        entries=found["entries"],
-        head=found["head"],
-        engine_head=engine_head,
-        first_bad_seq=found["first_bad_seq"],
-        differs=found["differs"],
+        ok=found["ok"],
+        entries=rows["entries"],
+        head=rows["head"],
+        engine_head=found["engine_head"],
+        first_bad_seq=rows["first_bad_seq"],
+        differs=rows["differs"],
     )
 
 
@@ -155,17 +156,14 @@ async def resubmit(
     return _view(context, await act_on_request(context, caller, request_id, event, key=call.key))
 
 
-async def _verdict(session: AsyncSession, caller: Principal, request_id: str) -> Verdict:
+async def _may_verify(session: AsyncSession, caller: Principal, request_id: str) -> None:
     try:
         await seen_request(session, caller, request_id)
     except NotFound:
-        found = await verify_rows(session, request_id)
-        if not found["entries"]:
-            raise
-        return found  # the request's own row is gone, and its entries are not
+        if not (await verify_rows(session, request_id))["entries"]:
+            raise  # otherwise the request's own row is gone, and its entries are not
     except (ValueError, DBAPIError):
-        pass  # a row that was edited into nonsense: that is what is to be found out
-    return await verify_rows(session, request_id)
+        return  # a row that was edited into nonsense: that is what is to be found out
 
 
 def _view(context: Context, stored: Stored) -> RequestView:
