@@ -15,7 +15,7 @@ from placet.check.budget import budget_findings, budget_of
 from placet.check.certificate import ASSUMED, PROVEN, PROVEN_BY_A_DIRECTORY, Certificate
 from placet.check.compiled import compiled
 from placet.check.draft import Draft, draft_of
-from placet.check.duration import duration_findings, duration_of
+from placet.check.duration import LONGEST_CHAIN, duration_findings, duration_of
 from placet.check.escalation import escalation_findings
 from placet.check.findings import Finding, Report, report
 from placet.check.graph import cycles, graph_findings
@@ -102,7 +102,8 @@ def _measured(
 ) -> tuple[list[Finding], Certificate]:
     """Measure what takes a compiled plan: people, time and the engine's budget."""
     staffing = staffing_of(draft, plan, directory.people if directory is not None else {})
-    duration = duration_of(draft, plan)
+    managers = LONGEST_CHAIN if staffing.longest_chain is None else staffing.longest_chain
+    duration = duration_of(draft, plan, managers)
     budget = budget_of(draft, plan)
     findings = [*staffing.findings, *duration_findings(draft, duration), *budget_findings(budget)]
     hours = None if duration.total is None else duration.total.total_seconds() / 3600

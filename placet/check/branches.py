@@ -144,36 +144,38 @@ class _Decision:
             self.found.append(error("gap", pointer, message + shown.note, **shown.parts))
 
     def _failure(self) -> None:
-        """Find an input on which a condition cannot be evaluated; one that merely overflows is told more mildly."""
+        """Find inputs on which a condition cannot be evaluated, one for each kind of reason."""
         if all(z3.is_false(fails) for fails in self.fails):
             return
         met = z3.Or([z3.And([*self.none[:n], fails]) for n, fails in enumerate(self.fails)])
+        overflows, absences = self.reach.prover.overflows, self.reach.prover.absences
+        calm = [met, *map(z3.Not, overflows)]
+        failed = self._failed("failed", [*calm, *map(z3.Not, absences)])
+        if absences:
+            failed = self._failed("absent", calm) or failed
+        if overflows and not failed:
+            self._failed("overflow", [met])
 
-        def fails_first(values: Values) -> bool:
+    def _failed(self, kind: str, terms: Sequence[Any]) -> bool:
+        """Find an input on which a condition fails for this kind of reason; says whether there is one."""
+
+        def fails_so(values: Values) -> bool:
             results = self._results(values)
-            return None in results and True not in results[: results.index(None)]
+            first = None in results and True not in results[: results.index(None)]
+            return first and _kind(self._fault(values)[1]) == kind
 
-        def mildly(values: Values) -> bool:
-            return fails_first(values) and "64 bits" in self._fault(values)[1]
-
-        def plainly(values: Values) -> bool:
-            return fails_first(values) and not mildly(values)
-
-        overflows = self.reach.prover.overflows
-        for terms, check, level in (
-            ([met, *map(z3.Not, overflows)], plainly, error),
-            ([met], mildly, warning),
-        ):
-            shown, known = self._ask(
-                terms, check, self.vertex.pointer, "every condition can be evaluated", likely=False
-            )
-            if shown is not None:
-                arrow, fault = self._fault(values_of(self.draft.blueprint.variables, shown.witness))
-                message = f"for some input this condition cannot be evaluated, and the request fails: {fault}"
-                pointer = f"{arrow.pointer}/condition"
-                self.found.append(level("evaluation_fails", pointer, message + shown.note, **shown.parts))
-            if shown is not None or not known or not overflows:
-                return
+        shown, _ = self._ask(terms, fails_so, self.vertex.pointer, "every condition can be evaluated", likely=False)
+        if shown is None:
+            return False
+        arrow, fault = self._fault(values_of(self.draft.blueprint.variables, shown.witness))
+        message = f"for some input this condition cannot be evaluated, and the request fails: {fault}{shown.note}"
+        pointer = f"{arrow.pointer}/condition"
+        if kind == "absent":
+            self.found.append(warning("unset_variable", pointer, message, **shown.parts))
+        else:
+            level = warning if kind == "overflow" else error
+            self.found.append(level("evaluation_fails", pointer, message, **shown.parts))
+        return True
 
     def _fault(self, values: Values) -> tuple[Arrow, str]:
         for arrow, expression in self.conditions:
@@ -182,6 +184,13 @@ class _Decision:
             except EvaluationFailed as fault:
                 return arrow, fault.message
         return self.conditions[0][0], ""
+
+
+def _kind(fault: str) -> str:
+    """Tell why an evaluation failed, by the evaluator's sentence."""
+    if "has no value" in fault or "is absent" in fault:
+        return "absent"
+    return "overflow" if "64 bits" in fault else "failed"
 
 
 def _brief(text: str | None) -> str:

@@ -62,11 +62,13 @@ def budget_of(draft: Draft, plan: Plan) -> Budget:
         total += max(known, default=0) * most * (plan.max_rounds - 1) + 2 * plan.max_rounds
     declared = sum(_bytes(variable) + len(variable.name) + 6 for variable in plan.variables)
     taken = min(declared, INPUT)
+    writers = [min(seats, _writers(stage)) for stage, seats in stages]
+    comments = sum(writers) + max(writers, default=0) * (plan.max_rounds - 1)
     return Budget(
         tasks=tasks,
         moments=total,
         events=None if total is None else total * EVENTS_OF_A_MOMENT,
-        state_bytes=taken + tasks * (TASK + WRITTEN),
+        state_bytes=taken + tasks * TASK + comments * WRITTEN,
         input_bytes=taken,
     )
 
@@ -86,6 +88,12 @@ def _seats(draft: Draft, name: str) -> int:
     step = draft.vertices[name].step
     seats = most_seats(step) if step is not None else 0
     return SEATS if seats is None else max(seats, 1)
+
+
+def _writers(stage: Stage) -> int:
+    """Return after how many decisions a stage is settled at the latest, as far as its rules tell."""
+    settles = stage.rejection == "any" and stage.need.kind in {"any", "at_least"}
+    return int(stage.need.value) if settles else SEATS
 
 
 def _moments(stage: Stage) -> int | None:

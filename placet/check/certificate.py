@@ -23,7 +23,7 @@ ASSUMED = (
     "times are working hours of the process's calendar, without the time a requester takes for changes",
     "the engine continues a run as new at 4,096 events, and carries 2,000,000 bytes in one payload",
     "a request's input has at most 1,000,000 bytes, a comment 10,000, and a stage of roles or groups 20 seats",
-    "branches that end in the same place may overlap; whole numbers may exceed 64 bits where a warning says so",
+    "where a warning says so: branches to the same node overlap, optional values are absent, numbers exceed 64 bits",
 )
 
 

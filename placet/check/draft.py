@@ -47,6 +47,7 @@ class Vertex:
     end: bool = False
     chooses: bool = False
     pauses: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ def draft_of(blueprint: Blueprint) -> Draft:
     for index, node in enumerate(graph.nodes):
         nodes.setdefault(node.id, (index, node))
     outgoing = _outgoing(graph, {name: node.type for name, (_, node) in nodes.items()}, scope_of(blueprint.variables))
+    cut = {edge.source for edge in graph.edges if edge.target not in nodes}
     vertices: dict[str, Vertex] = {}
     for name, (index, node) in nodes.items():
         step = steps.get(node.step) if isinstance(node, ApprovalNode) else None
@@ -99,6 +101,7 @@ def draft_of(blueprint: Blueprint) -> Draft:
             end=node.type == "terminator",
             chooses=node.type == "decision",
             pauses=node.type == "approval",
+            cut=name in cut,
         )
     return Draft(blueprint=blueprint, vertices=vertices, steps=places)
 

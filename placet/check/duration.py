@@ -26,21 +26,26 @@ class Duration:
     endless: tuple[str, ...] = ()  # stages that wait for as long as it takes
 
 
-def stage_time(stage: Stage) -> timedelta | None:
-    """Return how long one task of a stage stays open at most; None where it waits for as long as it takes."""
+def stage_time(stage: Stage, managers: int = LONGEST_CHAIN) -> timedelta | None:
+    """Return how long one task of a stage stays open at most; None where it waits for as long as it takes.
+
+    `managers` is the longest chain of managers above anybody.
+    """
     if stage.sla is None or stage.final == "wait":
         return None
     chain = timedelta(0)
     if stage.levels:
-        above = LONGEST_CHAIN if stage.to_the_top else 0
+        above = managers if stage.to_the_top else 0
         chain = stage.levels[-1].after + stage.re_escalate_after * (1 + above)
     return stage.sla + chain
 
 
-def duration_of(draft: Draft, plan: Plan) -> Duration:
+def duration_of(draft: Draft, plan: Plan, managers: int = LONGEST_CHAIN) -> Duration:
     """Return the worst case of a compiled blueprint; time that the requester takes for changes does not count."""
     reached = {name for name in draft.vertices if name in plan.points}
-    times = {name: _point_time(draft, plan.points[name]) for name in reached if plan.points[name].stage is not None}
+    times = {
+        name: _point_time(draft, plan.points[name], managers) for name in reached if plan.points[name].stage is not None
+    }
     endless = tuple(dict.fromkeys(_stage_name(plan, name) for name in draft.vertices if times.get(name, 0) is None))
     if endless or cycles(draft):
         return Duration(total=None, endless=endless)
@@ -73,12 +78,12 @@ def _stage_name(plan: Plan, name: str) -> str:
     return stage.name if stage is not None else name
 
 
-def _point_time(draft: Draft, point: Point) -> timedelta | None:
+def _point_time(draft: Draft, point: Point, managers: int) -> timedelta | None:
     """Return a stage's time; in a sequence one seat's begins when the one before has decided."""
     step = draft.vertices[point.id].step
     if point.stage is None or step is None:
         return None
-    one = stage_time(point.stage)
+    one = stage_time(point.stage, managers)
     if one is None or point.stage.order == "parallel":
         return one
     seats = most_seats(step)

@@ -105,6 +105,8 @@ def _endless(draft: Draft) -> Iterator[Finding]:
     for group in components(draft):
         if group[0] in ends or any(a.target not in group for name in group for a in draft.vertices[name].arrows):
             continue
+        if any(draft.vertices[name].cut for name in group):
+            continue  # the dangling edge is reported, and may be the way out
         for name in sorted(group):
             vertex = draft.vertices[name]
             what = "leads nowhere" if not vertex.arrows else "leads only round in circles"
@@ -158,7 +160,7 @@ def _results(vertex: Vertex) -> Iterator[Finding]:
         # A plain edge stands for approved.
         taken = [a for a in vertex.arrows if a.on == result or (a.on is None and result == "approved")]
         yield from _twice(vertex, taken, f"edges for {result!r}")
-    if vertex.arrows and not any(a.on in {None, "approved"} for a in vertex.arrows):
+    if vertex.arrows and not vertex.cut and not any(a.on in {None, "approved"} for a in vertex.arrows):
         message = f'{vertex.id!r} does not say what follows an approval; add an edge with "on": "approved"'
         yield error("gap", vertex.pointer, message)
 

@@ -17,6 +17,12 @@ MAX_TEXT = 2_000_000  # characters in the whole document, names included
 MAX_CONDITIONS = 200_000  # characters of all conditions together
 MAX_WHOLE = 2**53 - 1  # canonical JSON (RFC 8785) knows no larger whole number
 
+_PLAINER = {
+    "Field required": "this is required; add it",
+    "Extra inputs are not permitted": "there is no such field here; mend its name, or remove it",
+}
+_SHOWN_PARTS = 8  # of the place of something that is refused unread
+
 _EMPTY_APPROVERS = re.compile(r"^/process_steps/\d+/approvers$")
 _FORM = re.compile(r"^/process_steps/\d+/form$")
 _VARIABLE_TYPE = re.compile(r"^/variables/\d+(/.*)?/type$")
@@ -35,8 +41,12 @@ def read_shape(raw: object) -> tuple[Blueprint | None, list[Finding]]:
         blueprint = parse_blueprint(mended)
     except BlueprintInvalid as refusal:
         told = {f.pointer for f in findings}
-        if not any(f.code == "duplicate_id" for f in findings) or any(p.pointer for p in refusal.problems):
-            findings += [_classified(raw, p) for p in _telling(raw, refusal.problems) if p.pointer not in told]
+        twice = [f.pointer for f in findings if f.code == "duplicate_id"]
+        for problem in _telling(raw, refusal.problems):
+            listed = isinstance(value_at(raw, problem.pointer), list) or not problem.pointer
+            if problem.pointer in told or (listed and any(t.startswith(f"{problem.pointer}/") for t in twice)):
+                continue  # the same, at its exact place, is among the findings
+            findings.append(_classified(raw, problem))
         return None, findings
     except RecursionError:
         return None, [error("schema", "", "the document is nested too deep; flatten it")]
@@ -87,7 +97,7 @@ def _limits(raw: object) -> Iterator[Finding]:
         if len(pending) > MAX_VALUES:
             pointer, fault = "", f"the document holds more than {MAX_VALUES} values; split the process"
         if fault is not None:
-            yield error("schema", pointer if len(pointer) <= 1_000 else "", fault)
+            yield error("schema", "/".join(pointer.split("/")[:_SHOWN_PARTS])[:1_000], fault)
             return
     yield from _condition_limit(raw)
 
@@ -168,4 +178,4 @@ def _classified(raw: object, problem: Problem) -> Finding:
         code, message = "impossible_quorum", "more than 100 percent can never approve; write at most 100"
     elif problem.pointer.endswith("/condition") and value == "":
         code, message = "syntax", 'an empty condition never holds; write one, such as amount > 5000, or "default": true'
-    return error(code, problem.pointer, message[:1_000])
+    return error(code, problem.pointer, _PLAINER.get(message, message)[:1_000])

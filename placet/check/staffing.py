@@ -35,6 +35,7 @@ class Staffing:
 
     findings: tuple[Finding, ...] = ()
     requesters: int = 0
+    longest_chain: int | None = None  # of managers above anybody
     may_be_away: int | None = None
     complete: bool = True
 
@@ -59,7 +60,8 @@ def staffing_of(draft: Draft, plan: Plan, people: Mapping[str, Person]) -> Staff
         office.complete = False
     return Staffing(
         findings=tuple(findings),
-        requesters=sum(map(len, office.alike.values())),
+        requesters=len(office.people),
+        longest_chain=office.longest_chain(),
         may_be_away=office.may_be_away if office.complete else None,
         complete=office.complete,
     )
@@ -126,6 +128,21 @@ class _Office:
         )
         return Run(self.plan, opening_state(opening, SOME_DAY), SOME_DAY)
 
+    def holders(self, who: Who) -> set[str]:
+        """Return the ids of those whom a user, role or group name stands for."""
+        if who.kind == "user":
+            return {who.name} & self.people.keys()
+        found = {"role": self.roles, "group": self.groups}.get(who.kind, {})
+        return {person.id for person in found.get(who.name, ())}
+
+    def exists(self, who: Who) -> bool:
+        """Say whether this names a user, a role or a group, and somebody is meant."""
+        return bool(self.holders(who))
+
+    def longest_chain(self) -> int:
+        """Return the most managers that anybody has above them."""
+        return max((len(chain) - 1 for chain in self.alike), default=0)
+
     def _alike(self) -> dict[tuple[object, ...], list[str]]:
         """Group the possible requesters by what can make a difference."""
         named = self.reached().people
@@ -146,14 +163,18 @@ class _Staff:
         self.stage = stage
         self.step = next(s for s in draft.blueprint.process_steps if s.stage_name == stage.name)
         self.pointer = draft.place(self.step)
+        names = [who for _, who in approvers_of(self.step, "")]
         # Whom an input names is not known before there is one.
-        self.told = all(who.root.kind != "input" for _, who in approvers_of(self.step, ""))
+        self.told = all(who.root.kind != "input" for who in names)
+        # Where the approvers hang on who asks, a directory that is still being filled proves nothing.
+        self.definite = all(office.exists(who) for who in names)
 
     def findings(self) -> Iterator[Finding]:
         """Generate what is wrong with this stage's people."""
         if not self.told:
             return
         short: list[str] = []
+        helped: list[str] = []
         own: dict[str, list[Seat]] = {}
         for alike in self.office.alike.values():
             seats, why = self._fill(alike[0])
@@ -161,7 +182,9 @@ class _Staff:
                 short += alike
             elif why is None:
                 own[alike[0]] = seats
-        yield from self._short(short)
+            else:
+                helped += alike
+        yield from self._short(short, helped)
         yield from self._escalates_to_self(own)
         if not short:
             yield from self._fragile()
@@ -171,31 +194,18 @@ class _Staff:
     def _fill(self, requester: str, away: frozenset[str] = frozenset()) -> tuple[list[Seat], str | None]:
         return fill_seats(self.office.run(requester, away), self.point, self.stage)
 
-    def _short(self, short: list[str]) -> Iterator[Finding]:
-        if not short:
-            return
-        everyone = len(short) == len(self.office.people)
-        known = all(self._exists(who) for _, who in approvers_of(self.step, ""))
-        witness = {"requester": short[0]}
-        if everyone and known:
-            message = (
-                "whoever asks, too few people may approve, also with those who stand in; name more, or ask for fewer"
-            )
-            yield error("impossible_quorum", self.pointer, message, witness=witness)
-        else:
+    def _short(self, short: list[str], helped: list[str]) -> Iterator[Finding]:
+        approvers = {p for _, who in approvers_of(self.step, "") for p in self.office.holders(who)}
+        others = self.office.people.keys() - approvers
+        if self.definite and others and others <= {*short, *helped}:
+            message = "whoever asks, fewer people may approve than the quorum needs; name more, or ask for fewer"
+            yield error("impossible_quorum", self.pointer, message, witness={"requester": min(others)})
+        elif short:
             message = (
                 f"for {len(short)} of {len(self.office.people)} requesters, such as {short[0]!r}, too few people may "
                 "approve and nobody stands in, so an operator has to assign the task; name an owner or an escalation"
             )
-            yield warning("quorum_not_met", self.pointer, message, witness=witness)
-
-    def _exists(self, who: Who) -> bool:
-        root = who.root
-        if root.kind == "user":
-            return root.name in self.office.people
-        if root.kind == "role":
-            return bool(self.office.roles.get(root.name))
-        return bool(self.office.groups.get(root.name)) if root.kind == "group" else True
+            yield warning("quorum_not_met", self.pointer, message, witness={"requester": short[0]})
 
     def _escalates_to_self(self, own: dict[str, list[Seat]]) -> Iterator[Finding]:
         """Find levels whose people are all in the stage already."""
@@ -203,11 +213,12 @@ class _Staff:
             if action == "notify" or target.root.kind in {"input", "assignee"}:
                 continue
             same = [r for r, seats in own.items() if self._only(r, target, seats)]
-            if not same:
-                continue
-            message = f"{target} are people who have this stage's tasks already; name somebody above"
-            level = error if len(same) == len(self.office.alike) else warning
-            yield level("escalation_to_oneself", place, message, witness={"requester": same[0]})
+            certain = self.definite and len(same) == len(own)
+            # Where it only happens to some, the shorthand goes on to the next above.
+            if same and (certain or not self.stage.to_the_top):
+                message = f"{target} are people who have this stage's tasks already; name somebody above"
+                level = error if certain else warning
+                yield level("escalation_to_oneself", place, message, witness={"requester": same[0]})
 
     def _only(self, requester: str, target: Who, seats: list[Seat]) -> bool:
         named = {person_id(p) for p in resolve(self.office.run(requester), target)} & self.office.people.keys()
@@ -224,8 +235,8 @@ class _Staff:
                 self.office.may_be_away = count - 1
                 if count == 1:
                     message = (
-                        f"while {', '.join(sorted(gone))} is away without a substitute, too few are left to approve what "
-                        f"{alike[0]!r} asks for; name more approvers, an escalation or an owner"
+                        f"while {', '.join(sorted(gone))} is away without a substitute, too few are left to approve "
+                        f"what {alike[0]!r} asks for; name more approvers, an escalation or an owner"
                     )
                     witness = {"requester": alike[0], "away": sorted(gone)}
                     yield warning("not_resilient", self.pointer, message, witness=witness)

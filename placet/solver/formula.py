@@ -43,6 +43,7 @@ class Formulas:
         self.context = declarations.context
         self.symbols = symbols
         self.overflows: list[Term] = []  # each: some arithmetic on whole numbers exceeds 64 bits
+        self.absences: list[Term] = []  # each: a value that an expression needs is absent
         self.literals: dict[str, None] = {}  # texts that conditions mention, in order
         self.patterns: dict[str, Any] = {}  # pattern -> the function that stands for matching it
         self._opaque: dict[str, Symbol] = {}
@@ -75,10 +76,11 @@ class Formulas:
 
     def facts(self, samples: Iterable[str]) -> list[Term]:
         """Return which of these texts, and of those that conditions mention, match the patterns."""
+        texts = tuple(dict.fromkeys([*self.literals, *samples]))
         return [
             function(self.text(text)) == compile_pattern(pattern).search(text)
             for pattern, function in self.patterns.items()
-            for text in dict.fromkeys([*self.literals, *samples])
+            for text in texts
         ]
 
     def matches(self, term: Term, pattern: str) -> Term:
@@ -152,7 +154,7 @@ class Formulas:
 
     def _name(self, node: Node) -> Value:
         symbol = self.symbols[node["name"]]
-        return Value(symbol=symbol, fails=symbol.absent)
+        return Value(symbol=symbol, fails=self._absence(symbol))
 
     def _item(self, node: Node) -> Value:
         return Value(symbol=self._items[node["name"]], fails=self.declarations.false())
@@ -160,7 +162,12 @@ class Formulas:
     def _field(self, node: Node) -> Value:
         target = self.node(node["args"][0])
         inner = target.symbol.fields[node["field"]]
-        return Value(symbol=inner, fails=self.any([target.fails, inner.absent]))
+        return Value(symbol=inner, fails=self.any([target.fails, self._absence(inner)]))
+
+    def _absence(self, symbol: Symbol) -> Term:
+        if not z3.is_false(symbol.absent):
+            self.absences.append(symbol.absent)
+        return symbol.absent
 
     def _has(self, node: Node) -> Value:
         target = self.node(node["args"][0])

@@ -58,6 +58,11 @@ class Prover:
         """Return, for the arithmetic seen so far, the z3 Bools that a whole number exceeds 64 bits."""
         return list(self._formulas.overflows)
 
+    @property
+    def absences(self) -> list[Term]:
+        """Return, for the conditions seen so far, the z3 Bools that a value they need is absent."""
+        return list(self._formulas.absences)
+
     def witness(self, conditions: Sequence[tuple[Expression, bool]]) -> dict[str, Any] | None:
         """Return a normalised input on which each condition is what is asked, None where there is none."""
         terms: list[Term] = []

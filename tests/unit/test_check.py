@@ -1,0 +1,387 @@
+"""The check as its callers meet it: what passes, what people and directories change, hostile input, the certificate."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from placet.blueprint import parse_blueprint
+from placet.check import Report, check
+from placet.directory import Directory, Person
+from placet.plan import digest
+
+EXPENSE: dict[str, Any] = {
+    "name": "Expense approval",
+    "version": "1.0.0",
+    "template_type": "approval",
+    "owner": "user:olivia",
+    "variables": [
+        {"name": "amount", "type": "decimal", "required": True, "minimum": 0},
+        {"name": "department", "type": "string", "required": True, "enum": ["sales", "it"]},
+    ],
+    "settings": {
+        "timezone": "Europe/Berlin",
+        "calendar": "24x7",
+        "warn_before_hours": 2,
+        "re_escalate_after_hours": 24,
+    },
+    "process_steps": [
+        {
+            "stage_name": "Manager Approval",
+            "approvers": ["manager_of(requester)"],
+            "quorum": "any",
+            "sla_hours": 24,
+            "escalation_enabled": True,
+            "escalation_to": "department_head",
+            "reminders": {"every_hours": 8},
+        },
+        {"stage_name": "CFO Approval", "approvers": ["role:cfo"], "sla_hours": 48, "escalation_enabled": False},
+    ],
+    "graph_spec": {
+        "nodes": [
+            {"id": "start", "type": "trigger", "x": 0, "y": 0},
+            {"id": "manager", "type": "approval", "step": "Manager Approval"},
+            {"id": "large", "type": "decision"},
+            {"id": "cfo", "type": "approval", "step": "CFO Approval"},
+            {"id": "yes", "type": "terminator", "outcome": "approved"},
+            {"id": "no", "type": "terminator", "outcome": "rejected"},
+        ],
+        "edges": [
+            {"from": "start", "to": "manager"},
+            {"from": "manager", "to": "large", "on": "approved"},
+            {"from": "manager", "to": "no", "on": "rejected"},
+            {"from": "large", "to": "cfo", "condition": "amount > 5000"},
+            {"from": "large", "to": "yes", "default": True},
+            {"from": "cfo", "to": "yes", "on": "approved"},
+            {"from": "cfo", "to": "no", "on": "rejected"},
+        ],
+    },
+}
+PEOPLE = {
+    p.id: p
+    for p in (
+        Person(id="ceo"),
+        Person(id="olivia", manager="ceo"),
+        Person(id="carl", manager="ceo", roles=("cfo",)),
+        Person(id="hedy", manager="ceo", roles=("department_head",)),
+        Person(id="mia", manager="hedy"),
+        Person(id="rob", manager="mia"),
+    )
+}
+STAGE = {"stage_name": "Manager Approval", "sla_hours": 24, "escalation_enabled": True, "escalation_to": "head"}
+
+
+def codes(report: Report, severity: str) -> set[str]:
+    return {f.code for f in report.findings if f.severity == severity}
+
+
+def chain(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"name": "Chain", "version": "1.0.0", "process_steps": list(steps), **more}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        EXPENSE,  # the contract's own example
+        {key: value for key, value in EXPENSE.items() if key != "graph_spec"},  # its stages alone, as a chain
+        chain({"stage_name": "Manager"}),  # the least there is
+        chain(STAGE),  # the stage that the mission spells out
+        chain(
+            {"stage_name": "Board", "approvers": ["group:board"], "quorum": {"percent": 60}, "rejection": "unreachable"}
+        ),
+        chain(
+            {
+                "stage_name": "Weighed",
+                "approvers": [{"who": "user:ann", "weight": 2}, {"who": "user:bob", "weight": 1}],
+                "quorum": {"weight": 3},
+                "sla": {"target_hours": 5 / 3600, "warn_before_hours": 1, "critical_hours": 2},
+                "escalation": [{"to": "department_head", "action": "notify"}, {"after_hours": 2, "to": "cfo"}],
+                "final": "reject",
+            }
+        ),
+        chain({"stage_name": "Queue", "approvers": ["role:cfo"], "claim": True, "order": "sequential"}),
+    ],
+)
+def test_a_sound_blueprint_has_no_errors(raw: dict[str, Any]) -> None:
+    report = check(raw)
+    assert report.ok, report.findings
+    assert report.certificate is not None
+
+
+def test_what_only_a_directory_can_tell_is_a_warning_without_one() -> None:
+    assert codes(check(EXPENSE), "warning") >= {"people_unknown", "unused_variable"}
+    assert codes(check(EXPENSE, directory=Directory()), "warning") == codes(check(EXPENSE), "warning")
+
+
+def test_a_directory_that_fits_leaves_nothing_unknown() -> None:
+    report = check(EXPENSE, directory=Directory(people=PEOPLE))
+    assert report.ok
+    assert not codes(report, "warning") & {"people_unknown", "unknown_person", "unknown_role", "quorum_not_met"}
+    assert report.certificate is not None
+    assert report.certificate.totals["requesters"] == len(PEOPLE)
+
+
+def test_unknown_names_are_named_and_do_not_keep_a_blueprint_back() -> None:
+    raw = chain({"stage_name": "A", "approvers": ["user:ghost", "role:none", "group:none"]}, owner="user:olivia")
+    report = check(raw, directory=Directory(people=PEOPLE))
+    assert report.ok
+    assert codes(report, "warning") >= {"unknown_person", "unknown_role", "unknown_group"}
+
+
+def test_a_quorum_that_the_organisation_cannot_meet_is_an_error() -> None:
+    raw = chain({"stage_name": "A", "approvers": ["role:cfo"], "quorum": {"at_least": 2}})
+    assert check(raw).ok
+    report = check(raw, directory=Directory(people=PEOPLE))
+    assert codes(report, "error") == {"impossible_quorum"}
+    found = next(f for f in report.findings if f.code == "impossible_quorum")
+    assert found.witness is not None
+    assert found.witness["requester"] in PEOPLE
+
+
+def test_a_requester_without_anybody_above_is_a_warning_with_their_name() -> None:
+    report = check(chain({"stage_name": "A"}), directory=Directory(people=PEOPLE))
+    assert report.ok
+    found = next(f for f in report.findings if f.code == "quorum_not_met")
+    assert found.witness == {"requester": "ceo"}
+    assert check(chain({"stage_name": "A"}, owner="user:olivia"), directory=Directory(people=PEOPLE)).ok
+
+
+def test_an_escalation_to_the_only_approver_is_found_by_the_directory() -> None:
+    raw = chain({"stage_name": "A", "approvers": ["user:carl"], "sla_hours": 1, "escalation_to": "cfo"})
+    assert check(raw).ok
+    assert codes(check(raw, directory=Directory(people=PEOPLE)), "error") == {"escalation_to_oneself"}
+
+
+def test_one_absence_that_stops_a_stage_is_named() -> None:
+    raw = chain({"stage_name": "A", "approvers": ["user:carl"]}, owner="user:olivia")
+    report = check(raw, directory=Directory(people=PEOPLE))
+    found = next(f for f in report.findings if f.code == "not_resilient")
+    # olivia asks, so she cannot stand in for carl
+    assert found.witness == {"requester": "olivia", "away": ["carl"]}
+    assert report.certificate is not None
+    assert report.certificate.totals["may_be_away"] == 0
+
+
+def test_a_stage_with_enough_people_bears_two_absences() -> None:
+    people = {f"p{n}": Person(id=f"p{n}", groups=("board",)) for n in range(5)}
+    report = check(chain({"stage_name": "A", "approvers": ["group:board"]}), directory=Directory(people=people))
+    assert report.certificate is not None
+    assert report.certificate.totals["may_be_away"] == 2
+    assert "not_resilient" not in codes(report, "warning")
+
+
+def test_a_large_organisation_is_checked_in_bounded_time() -> None:
+    people = PEOPLE | {f"p{n}": Person(id=f"p{n}", manager=f"p{n // 8}" if n else "hedy") for n in range(5_000)}
+    began = time.monotonic()
+    assert check(EXPENSE, directory=Directory(people=people)).ok
+    assert time.monotonic() - began < 30
+
+
+def test_the_certificate_is_bound_to_the_digest_and_counts_the_worst_case() -> None:
+    steps = (
+        {"stage_name": "A", "sla_hours": 10, "final": "expire"},
+        {"stage_name": "B", "sla_hours": 5, "final": "reject", "escalation": [{"after_hours": 2, "to": "head"}]},
+    )
+    raw = chain(*steps, settings={"max_rounds": 3, "re_escalate_after_hours": 4})
+    certificate = check(raw).certificate
+    assert certificate is not None
+    assert certificate.digest == digest(parse_blueprint(raw))
+    assert certificate.complete
+    # A takes 10 and B 5 + 2 + 4; the longer of them comes twice more
+    assert certificate.totals["worst_case_working_hours"] == "43.0"
+    assert certificate.totals["longest_way"] == ["start", "step-1", "step-2", "approved"]
+    json.dumps(check(raw).described())
+
+
+def test_a_stage_that_waits_has_no_worst_case_and_says_so() -> None:
+    report = check(chain({"stage_name": "A", "sla_hours": 10}))
+    assert "unbounded_time" in codes(report, "warning")
+    assert report.certificate is not None
+    assert report.certificate.totals["worst_case_working_hours"] is None
+
+
+def test_a_state_that_outgrows_the_engine_is_a_warning() -> None:
+    steps = [{"stage_name": f"S{n}", "approvers": ["group:all"], "quorum": "all"} for n in range(20)]
+    assert "engine_budget" in codes(check(chain(*steps)), "warning")
+
+
+def test_branches_that_lead_to_the_same_place_may_overlap() -> None:
+    raw = copy.deepcopy(EXPENSE)
+    raw["graph_spec"]["edges"].insert(4, {"from": "large", "to": "cfo", "condition": 'department == "it"'})
+    report = check(raw)
+    assert report.ok
+    assert "overlap" in codes(report, "warning")
+
+
+def test_a_value_that_may_be_absent_is_a_warning_with_the_input_that_fails() -> None:
+    raw = copy.deepcopy(EXPENSE)
+    raw["variables"][1]["required"] = False
+    raw["graph_spec"]["edges"][3]["condition"] = 'amount > 5000 && department == "it"'
+    report = check(raw)
+    assert report.ok
+    found = next(f for f in report.findings if f.code == "unset_variable")
+    assert found.witness is not None
+    assert set(found.witness) == {"amount"}
+    assert float(found.witness["amount"]) > 5000
+
+
+def test_a_doubt_of_the_solver_is_a_warning_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("placet.solver.prover.ONE_QUESTION", 1)
+    report = check(EXPENSE)
+    assert report.ok
+    doubt = next(f for f in report.findings if f.code == "not_proven")
+    assert "gave up" in doubt.message
+    assert report.certificate is not None
+    assert not report.certificate.complete
+
+
+def test_several_faults_are_told_at_once() -> None:
+    raw = copy.deepcopy(EXPENSE)
+    raw["version"] = "one"
+    raw["settings"]["timezone"] = "Mars"
+    raw["graph_spec"]["edges"][3]["condition"] = "amount < 0"
+    raw["graph_spec"]["edges"][6]["to"] = "nowhere"
+    assert codes(check(raw), "error") == {"version", "calendar", "dead_branch", "dangling_id"}
+
+
+def nested(depth: int) -> Any:
+    value: Any = {}
+    for _ in range(depth):
+        value = {"items": value, "type": "list"}
+    return value
+
+
+def looped() -> Any:
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+def shared() -> Any:
+    value: Any = ["ha"]
+    for _ in range(60):
+        value = [value, value]  # 2**60 values in a few bytes
+    return value
+
+
+def step(**more: Any) -> dict[str, Any]:
+    return chain({"stage_name": "A", **more})
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        None,
+        True,
+        3.5,
+        "text",
+        [],
+        {},
+        float("nan"),
+        10**5_000,
+        object(),
+        {1: 2},
+        {"name": "\ud800"},
+        nested(100_000),
+        looped(),
+        shared(),
+        chain(*({"stage_name": str(n)} for n in range(200_000))),
+        chain({"stage_name": "A"}, variables=[{"name": "a", **nested(40)}]),
+        chain({"stage_name": "A"}, variables=[{"name": "a", "type": "string", "pattern": "(((a{90}){90}){90}){90}"}]),
+        step(approvers=["user:a"] * 100_000),
+        step(approvers=["manager_of(" * 500 + "requester" + ")" * 500]),
+        step(form={"pattern": "(a+)+$", "properties": {"a": {"$ref": "http://127.0.0.1/x"}}}),
+        step(sla_hours=1e308),
+        step(quorum={"at_least": 2**70}),
+        {
+            **EXPENSE,
+            "graph_spec": {"nodes": EXPENSE["graph_spec"]["nodes"], "edges": [{"from": "a", "to": "b"}] * 50_000},
+        },
+        {
+            **EXPENSE,
+            "graph_spec": {
+                **EXPENSE["graph_spec"],
+                "edges": [{"from": "large", "to": "yes", "condition": "(" * 3_000 + "amount" + ")" * 900}] * 300,
+            },
+        },
+        {
+            **EXPENSE,
+            "graph_spec": {
+                **EXPENSE["graph_spec"],
+                "edges": [
+                    {"from": "large", "to": "yes", "condition": "amount * " * 20 + f"amount > {n}"} for n in range(40)
+                ],
+            },
+        },
+    ],
+    ids=lambda raw: str(type(raw).__name__),
+)
+def test_hostile_input_is_refused_quickly(raw: Any) -> None:
+    began = time.monotonic()
+    report = check(raw)
+    assert not report.ok
+    assert report.findings
+    assert all(len(f.pointer) <= 1_000 for f in report.findings)
+    assert time.monotonic() - began < 30
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_value_in_any_place_makes_it_raise(data: st.DataObject) -> None:
+    raw = copy.deepcopy(EXPENSE)
+    place: Any = raw
+    while True:
+        key = data.draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
+        if not isinstance(place[key], dict | list) or not place[key] or data.draw(st.integers(0, 4)) == 0:
+            break
+        place = place[key]
+    place[key] = data.draw(JSON)
+    report = check(raw)
+    json.dumps(report.described())
+    assert report.ok == (report.certificate is not None)
+
+
+def test_two_hundred_nodes_are_checked_in_seconds() -> None:
+    steps = [{"stage_name": f"S{n}", "approvers": [f"user:u{n}"], "sla_hours": 24} for n in range(98)]
+    nodes: list[dict[str, Any]] = [{"id": "start", "type": "trigger"}]
+    edges: list[dict[str, Any]] = [{"from": "start", "to": "d0"}]
+    for n in range(98):
+        following = f"d{n + 1}" if n < 97 else "yes"
+        nodes += [{"id": f"d{n}", "type": "decision"}, {"id": f"a{n}", "type": "approval", "step": f"S{n}"}]
+        place = ["sales", "it"][n % 2]
+        edges += [
+            {"from": f"d{n}", "to": f"a{n}", "condition": f'amount > {100 * n} && department == "{place}"'},
+            {"from": f"d{n}", "to": following, "default": True},
+            {"from": f"a{n}", "to": following, "on": "approved"},
+            {"from": f"a{n}", "to": "no", "on": "rejected"},
+        ]
+    nodes += EXPENSE["graph_spec"]["nodes"][-2:]
+    began = time.process_time()
+    report = check({**EXPENSE, "process_steps": steps, "graph_spec": {"nodes": nodes, "edges": edges}})
+    assert report.ok
+    assert len(nodes) == 199
+    assert time.process_time() - began < 20  # about a second; the bound is for loaded machines
+
+
+def test_the_solver_is_loaded_only_for_conditions() -> None:
+    program = (
+        "import sys; from placet.check import check; "
+        "r = check({'name': 'x', 'version': '1.0.0', 'process_steps': [{'stage_name': 'A'}]}); "
+        "assert r.ok; assert 'z3' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
