@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -22,9 +22,10 @@ from placet.directory import Directory
 from placet.errors import InputInvalid
 from placet.plan import Plan, compile_plan
 from placet.variables import normalise_input
+from simulation.compare import Happened
 from simulation.costs import Prices, Used, price
 from simulation.driver import Course, Read, drive, opening_for, reader
-from simulation.past import Again, Happened, past_of
+from simulation.past import Again, past_of
 from simulation.result import milliseconds, plain
 
 RULE = (
@@ -110,8 +111,8 @@ class Candidate:
         """Read the blueprint; raises BlueprintInvalid."""
         return cls(blueprint=parse_blueprint(raw), people=people, prices=prices or Prices())
 
-    def put(self, case: Case) -> Row:
-        """Put one past request through."""
+    def put(self, case: Case, *, until: datetime | None = None) -> Row:
+        """Put one past request through; one that still runs is known `until` now, and compared as far as that."""
         before = _as_it_was(case, self.prices)
         plan, read = self._plan(case.started_at)
         try:
@@ -131,14 +132,19 @@ class Candidate:
         course = drive(
             plan,
             opening,
-            Again(plan=plan, past=past_of(case.entries)),
+            Again(plan=plan, past=past_of(case.entries, until=until)),
             read=read,
             horizon=HORIZON,
             most_entries=MOST_ENTRIES,
         )
-        if course.stopped is not None:
+        if course.stopped is not None and until is None:
             return Row(request_id=case.id, before=before, after=None, unknown=_stopped(course))
         after = _side(course, self.prices)
+        if course.stopped is not None:
+            # It still runs on both sides: what has taken place is compared, and its time so far is one and the same.
+            after = replace(after, duration_ms=before.duration_ms, cost=before.cost)
+            changed = _changed(before, after)
+            return Row(request_id=case.id, before=before, after=after, unknown=_stopped(course), changed=changed)
         return Row(request_id=case.id, before=before, after=after, changed=_changed(before, after))
 
     @cached_property
@@ -156,12 +162,19 @@ class Candidate:
         return self._plans[start.year]
 
 
-def backtest(candidate: Candidate, cases: Iterable[Case], *, tell: Tell | None = None, every: int = 500) -> Backtest:
-    """Put past requests through a candidate; `tell` hears of the progress."""
+def backtest(
+    candidate: Candidate,
+    cases: Iterable[Case],
+    *,
+    until: datetime | None = None,
+    tell: Tell | None = None,
+    every: int = 100,
+) -> Backtest:
+    """Put past requests through a candidate; `tell` hears of the progress. `until`: they still run (shadow)."""
     begun = perf_counter()
     rows: list[Row] = []
     for case in cases:
-        rows.append(candidate.put(case))
+        rows.append(candidate.put(case, until=until))
         if tell is not None and len(rows) % every == 0:
             tell({"done": len(rows)})
     return Backtest(rows=tuple(rows), totals=totals_of(rows), seconds=perf_counter() - begun)

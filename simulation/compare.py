@@ -11,14 +11,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import SequenceMatcher
-from typing import Any
-
-from placet.audit import Entry
+from typing import Any, Protocol
 
 # What timers (20 ms here, a second elsewhere), updates and local activities take of a rehearsed workflow's own time.
 TOLERANCE = timedelta(seconds=10)
 
 _MOMENT = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$")
+
+
+class Happened(Protocol):
+    """One line of a timeline: an audit entry, or a stored row of one."""
+
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def actor(self) -> str: ...
+    @property
+    def stage(self) -> str | None: ...
+    @property
+    def task_id(self) -> str | None: ...
+    @property
+    def detail(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +53,7 @@ class Line:
         return (self.kind, self.actor, self.stage)
 
 
-def lines_of(entries: Sequence[Entry], start: datetime) -> tuple[Line, ...]:
+def lines_of(entries: Sequence[Happened], start: datetime) -> tuple[Line, ...]:
     """Return the entries of a request that began at `start` as comparable lines; task ids lose their request's id."""
     return tuple(
         Line(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from placet import machine
 from placet.events import (
@@ -30,27 +30,11 @@ from placet.events import (
 from placet.plan import Plan
 from placet.state import State, Task
 from placet.who import person_id
+from simulation.compare import Happened
 from simulation.driver import NothingKnown
 from simulation.script import Cast, Habits, Line, Move, habitual, speaks_of
 
 DeedKind = Literal["decide", "claim", "release", "delegate", "reassign"]
-
-
-class Happened(Protocol):
-    """One line of a timeline: an audit entry, or a stored row of one."""
-
-    @property
-    def at(self) -> datetime: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def actor(self) -> str: ...
-    @property
-    def stage(self) -> str | None: ...
-    @property
-    def task_id(self) -> str | None: ...
-    @property
-    def detail(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +86,15 @@ class _Holding:
     deeds: list[Deed] = field(default_factory=list)
 
 
-def past_of(entries: Sequence[Happened]) -> Past:
-    """Read a request's timeline, oldest entry first."""
-    return _Reader(entries).read()
+def past_of(entries: Sequence[Happened], *, until: datetime | None = None) -> Past:
+    """Read a request's timeline, oldest entry first; one that still runs is known `until` now."""
+    return _Reader(entries, until).read()
 
 
 class _Reader:
-    def __init__(self, entries: Sequence[Happened]) -> None:
+    def __init__(self, entries: Sequence[Happened], until: datetime | None) -> None:
         self._entries = entries
+        self._until = until
         self._held: dict[tuple[str, str], _Holding] = {}  # (task, person)
         self._tenures: list[Tenure] = []
         self._spoken: list[Spoken] = []
@@ -120,7 +105,7 @@ class _Reader:
     def read(self) -> Past:
         if not self._entries:
             return Past(tenures=())
-        start, end = self._entries[0].at, self._entries[-1].at
+        start, end = self._entries[0].at, self._until or self._entries[-1].at
         returned = start
         for entry in self._entries:
             if entry.kind == "changes_requested":
@@ -368,7 +353,9 @@ class Again:
             person = next(iter(task.people), None)
             if task.status == "open" and stage is not None and person is not None:
                 self.assumed.add((task.stage, person))
-                at = max(habits.moment(self.plan, stage, task), now)
+                # What is not known begins where the known silence ends, and takes what a decision takes from there.
+                span = habits.moment(self.plan, stage, task) - task.opened_at
+                at = max(self._edge(task, person, now) + span, now)
                 yield from habitual(self._done, stage, task, person=person, decision=habits.decision, at=at)
 
 

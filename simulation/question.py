@@ -178,7 +178,7 @@ class Prepared:
                 for n in (1, 2, 3):
                     person = f"{root.name}.{n}"
                     people[person] = Person(id=person, manager="director", groups=(root.name,))
-        self.warnings.append("no people are loaded; a made-up organisation stands in for them")
+        self.warnings.append("nobody whom this process names is in the directory; a made-up organisation stands in")
         return Directory(people=people)
 
 

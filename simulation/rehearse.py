@@ -180,9 +180,8 @@ class _Player:
             acts.append(replace(act, refused=await self._offer(handle, act.event)))
             if self._tell is not None:
                 self._tell({"at_ms": act.after // timedelta(milliseconds=1), "of": len(foreseen.acts)})
-        if running and foreseen.stopped != "waiting":
-            last = foreseen.duration if foreseen.stopped is None else self._until_stopped(foreseen)
-            await self._forward(handle, start + last + AFTER_THE_LAST)
+        if running:
+            await self._forward(handle, start + foreseen.duration + AFTER_THE_LAST)
         state = await handle.query(ApprovalWorkflow.state)
         played = Course(
             started_at=start,
@@ -231,9 +230,6 @@ class _Player:
             static_summary=display.summary(plan, question.title),
         )
         return self._handle
-
-    def _until_stopped(self, foreseen: Course) -> timedelta:
-        return min(foreseen.duration, self._prepared.question.horizon)
 
     async def _forward_to(self, handle: Handle, start: datetime, act: Acted) -> bool:
         """Take the workflow to the moment of an act: counted from its task's own opening, so that nothing adds up."""

@@ -132,14 +132,13 @@ async def response_times(session: AsyncSession, template: str) -> dict[str, list
     return found
 
 
-async def past_requests(
-    session: AsyncSession, template: str, *, limit: int, version: str | None = None
+async def requests_of(
+    session: AsyncSession, template: str, *, limit: int, running: bool = False
 ) -> Sequence[ApprovalRequest]:
-    """Return the latest requests of a process that have ended, newest first."""
+    """Return the latest requests of a process that have ended, or that still run, newest first."""
+    status = col(ApprovalRequest.status)
     query = select(ApprovalRequest).where(
-        col(ApprovalRequest.template) == template, col(ApprovalRequest.status) != "pending"
+        col(ApprovalRequest.template) == template, status == "pending" if running else status != "pending"
     )
-    if version is not None:
-        query = query.where(col(ApprovalRequest.version) == version)
     query = query.order_by(col(ApprovalRequest.started_at).desc(), col(ApprovalRequest.id).desc()).limit(limit)
     return (await session.scalars(query)).all()

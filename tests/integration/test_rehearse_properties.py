@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from placet.directory import Directory
@@ -66,6 +66,7 @@ def stage(loop: asyncio.Runner, engine: SharedEngine) -> Stage:
 @settings(
     max_examples=40,
     deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to shrink what takes an engine takes too long
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )
 @given(

@@ -1,0 +1,153 @@
+"""Gather what an order needs from the store: the blueprint, the people, the past. Nothing is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from placet.blueprint import parse_blueprint
+from placet.directory import Directory
+from placet.errors import BlueprintInvalid, NotFound
+from placet.plan import compile_plan
+from simulation.backtest import Case
+from simulation.order import Order, patched
+from simulation.question import Question
+from simulation.script import people_of
+from storage import people as stored_people
+from storage import simulations, templates
+from storage.tables import ApprovalRequest, AuditEntry, ProcessTemplate
+
+_AT_ONCE = 400  # requests whose timelines are read together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A stored audit entry, with its detail read."""
+
+    at: datetime
+    kind: str
+    actor: str
+    stage: str | None
+    task_id: str | None
+    detail: dict[str, Any]
+
+
+async def template_of(session: AsyncSession, name: str, version: str | None = None) -> ProcessTemplate:
+    """Return a stored blueprint by name and version, or by id: the newest published one, else the newest draft."""
+    try:
+        return await templates.find(session, name, version)
+    except NotFound:
+        if version is None and (found := await session.get(ProcessTemplate, name)) is not None:
+            return found
+        if version is not None:
+            raise
+        page = await templates.page(session, limit=500, name=name)
+        if not page.items:
+            raise
+        return max(page.items, key=lambda row: row.created_at)
+
+
+async def question_of(
+    session: AsyncSession, order: Order, *, requester: str, now: datetime, simulation_id: str
+) -> Question:
+    """Return the question that an order to explore or rehearse asks; raises NotFound and InputInvalid."""
+    raw: Any = order.blueprint
+    name = str(raw.get("name", "")) if raw else ""
+    if raw is None:
+        row = await template_of(session, order.template or "", order.version)
+        raw, name = row.blueprint, row.name
+    raw = patched(raw, order.patch)
+    requester = order.person or requester
+    start = order.starts_at or now
+    return Question(
+        blueprint=raw,
+        people=await _people(session, raw, order, requester, start),
+        requester=requester,
+        start=start,
+        given=order.input,
+        script=order.script,
+        history=await simulations.response_times(session, name),
+        decide_after=order.decide_after,
+        horizon=order.horizon,
+        most_branches=order.most_branches,
+        prices=order.prices,
+        request_id=simulation_id,
+    )
+
+
+async def case_of(session: AsyncSession, request_id: str) -> tuple[ApprovalRequest, Case]:
+    """Return one request with its timeline; raises NotFound."""
+    row = await session.get(ApprovalRequest, request_id)
+    if row is None:
+        raise NotFound(f"There is no request {request_id!r}")
+    return row, (await cases_of(session, [row]))[0]
+
+
+async def cases_of(session: AsyncSession, rows: Sequence[ApprovalRequest]) -> list[Case]:
+    """Return these requests with their timelines, in the order they came."""
+    entries: dict[str, list[Entry]] = {row.id: [] for row in rows}
+    ids = list(entries)
+    for first in range(0, len(ids), _AT_ONCE):
+        query = (
+            select(
+                col(AuditEntry.request_id),
+                col(AuditEntry.at),
+                col(AuditEntry.kind),
+                col(AuditEntry.actor),
+                col(AuditEntry.stage),
+                col(AuditEntry.task_id),
+                col(AuditEntry.detail),
+            )
+            .where(col(AuditEntry.request_id).in_(ids[first : first + _AT_ONCE]))
+            .order_by(col(AuditEntry.request_id), col(AuditEntry.seq))
+        )
+        for request_id, at, kind, actor, stage, task_id, detail in (await session.execute(query)).all():
+            entries[request_id].append(
+                Entry(at=at, kind=kind, actor=actor, stage=stage, task_id=task_id, detail=json.loads(detail))
+            )
+    return [
+        Case(
+            id=row.id,
+            requester=row.requester,
+            given=_given(row, entries[row.id]),
+            status=row.status,
+            outcome=row.outcome,
+            started_at=entries[row.id][0].at if entries[row.id] else row.started_at,
+            ended_at=row.ended_at,
+            entries=tuple(entries[row.id]),
+        )
+        for row in rows
+    ]
+
+
+async def everybody(session: AsyncSession) -> Directory:
+    """Read the whole directory."""
+    return await simulations.whole_directory(session)
+
+
+def _given(row: ApprovalRequest, entries: Sequence[Entry]) -> dict[str, Any]:
+    """Return what a request began with; resubmissions may have changed it since."""
+    for entry in entries:
+        if entry.kind == "started" and isinstance(entry.detail.get("input"), dict):
+            return dict(entry.detail["input"])
+    return dict(row.input)
+
+
+async def _people(session: AsyncSession, raw: Any, order: Order, requester: str, start: datetime) -> Directory:
+    """Read whom the process can reach; everybody where its inputs name people, for a branch may name anyone."""
+    try:
+        names = compile_plan(parse_blueprint(raw), start=start).names()
+    except BlueprintInvalid:
+        return Directory()  # the answer is what is wrong with it
+    if any(name.root.kind == "input" for name in names):
+        return await everybody(session)
+    return await stored_people.directory_for(
+        session, names, also=[requester, *people_of(order.script)], given=order.input or {}
+    )

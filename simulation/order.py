@@ -1,0 +1,108 @@
+"""An order: what somebody wants simulated, as JSON."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+import jsonpatch
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
+
+from placet.blueprint import Model
+from placet.errors import InputInvalid, Problem
+from placet.who import person_id
+from simulation.costs import Prices
+from simulation.script import MOST_LINES, Line
+
+Mode = Literal["explore", "rehearse", "replay", "backtest", "shadow"]
+MODES: tuple[Mode, ...] = ("explore", "rehearse", "replay", "backtest", "shadow")
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Operation(Model):
+    """One operation of a JSON Patch (RFC 6902) on the blueprint."""
+
+    op: Literal["add", "replace", "remove", "test"]
+    path: Annotated[str, Field(max_length=1000)]
+    value: Any = None
+
+
+class Order(Model):
+    """What is to be simulated.
+
+    explore, rehearse: `template` (with `version`) or `blueprint`, and optionally `input`, `requester`, `script`.
+    replay: `request_id`, and what is to be different: another blueprint or version, a `patch`, a `script`.
+    backtest: `template` names whose past requests, `blueprint`, `patch` or `version` the candidate; shadow: the same
+    for requests that still run.
+    """
+
+    mode: Mode = "explore"
+    template: Name | None = None
+    version: Annotated[str, Field(max_length=100)] | None = None
+    blueprint: dict[str, Any] | None = None
+    patch: Annotated[tuple[Operation, ...], Field(max_length=100)] = ()
+    request_id: Name | None = None
+    input: dict[str, Any] | None = None
+    requester: Name | None = None
+    script: Annotated[tuple[Line, ...], Field(max_length=MOST_LINES)] = ()
+    prices: Prices = Field(default_factory=Prices)
+    decide_after_hours: Annotated[float, Field(ge=0, le=24 * 366, allow_inf_nan=False)] | None = None
+    horizon_days: Annotated[float, Field(gt=0, le=3660, allow_inf_nan=False)] = 366
+    most_branches: Annotated[int, Field(ge=1, le=1000)] = 200
+    limit: Annotated[int, Field(ge=1, le=50_000)] = 1000
+    starts_at: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _enough(self) -> Order:
+        if self.mode == "replay" and self.request_id is None:
+            raise ValueError('a replay needs "request_id"')
+        if self.mode in {"explore", "rehearse"} and self.template is None and self.blueprint is None:
+            raise ValueError('give "template" or "blueprint"')
+        if self.mode in {"backtest", "shadow"}:
+            if self.template is None:
+                raise ValueError('a backtest needs "template": whose past requests')
+            if self.blueprint is None and not self.patch and self.version is None:
+                raise ValueError('a backtest needs a candidate: "blueprint", "patch" or another "version"')
+        return self
+
+    @property
+    def person(self) -> str | None:
+        """The requester's bare id."""
+        return person_id(self.requester) if self.requester else None
+
+    @property
+    def decide_after(self) -> timedelta | None:
+        """How long every decision takes, where that is said."""
+        return None if self.decide_after_hours is None else timedelta(hours=self.decide_after_hours)
+
+    @property
+    def horizon(self) -> timedelta:
+        """After how much virtual time a request that is still open is left."""
+        return timedelta(days=self.horizon_days)
+
+
+def parse_order(raw: object) -> Order:
+    """Read an order from JSON values; raises InputInvalid with every fault by JSON Pointer."""
+    try:
+        return Order.model_validate(raw)
+    except ValidationError as error:
+        problems = tuple(
+            Problem(
+                pointer="".join(f"/{p}" for p in fault["loc"]),
+                message=fault["msg"].removeprefix("Value error, "),
+            )
+            for fault in error.errors(include_url=False, include_context=False)
+        )
+        first = problems[0]
+        raise InputInvalid(f"{first.pointer or '/'}: {first.message}", problems=problems) from None
+
+
+def patched(blueprint: Any, patch: tuple[Operation, ...]) -> Any:
+    """Return the blueprint with a patch applied; raises InputInvalid for one that does not fit."""
+    if not patch:
+        return blueprint
+    try:
+        return jsonpatch.apply_patch(blueprint, [o.model_dump(exclude_unset=True) for o in patch])
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
+        message = f"the patch does not fit this blueprint: {error}"[:500]
+        raise InputInvalid(message, problems=(Problem(pointer="/patch", message=message),)) from None

@@ -1,0 +1,151 @@
+"""Carry an order out, whichever mode it asks for, and tell how it goes. Only `finish` of the caller writes anything."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from temporalio.client import Client
+
+from simulation.backtest import Backtest, Candidate, backtest
+from simulation.explore import explore
+from simulation.gather import case_of, cases_of, everybody, question_of, template_of
+from simulation.order import Order, patched
+from simulation.question import Question
+from simulation.rehearse import Stage, rehearse
+from simulation.replay import check_history, what_if
+from storage import simulations
+from storage.database import Database
+
+Tell = Callable[[dict[str, Any]], None]
+T = TypeVar("T")
+
+
+class Stopped(Exception):  # noqa: N818 - how a thread is told to end, never seen outside
+    """Nobody waits for the answer any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """What simulations are carried out with. Without `client` there is no engine: nothing is rehearsed or replayed."""
+
+    database: Database
+    client: Client | None = None
+    rehearsals: str = "placet-rehearsal"
+    ui_url: str | None = None
+
+    async def carry_out(
+        self, order: Order, *, requester: str, simulation_id: str, now: datetime, tell: Tell | None = None
+    ) -> dict[str, Any]:
+        """Return the answer as JSON values. Raises NotFound, InputInvalid, BlueprintInvalid and Unavailable."""
+        work: dict[str, Callable[[], Awaitable[dict[str, Any]]]] = {
+            "explore": lambda: self._explore(order, requester, simulation_id, now, tell),
+            "rehearse": lambda: self._rehearse(order, requester, simulation_id, now, tell),
+            "replay": lambda: self._replay(order, now),
+            "backtest": lambda: self._backtest(order, now, tell),
+            "shadow": lambda: self._backtest(order, now, tell),
+        }
+        return await work[order.mode]()
+
+    async def _explore(
+        self, order: Order, requester: str, simulation_id: str, now: datetime, tell: Tell | None
+    ) -> dict[str, Any]:
+        question = await self._question(order, requester, simulation_id, now)
+        return (await _in_thread(lambda told: explore(question, tell=told), tell)).described()
+
+    async def _rehearse(
+        self, order: Order, requester: str, simulation_id: str, now: datetime, tell: Tell | None
+    ) -> dict[str, Any]:
+        question = await self._question(order, requester, f"rehearsal-{simulation_id}", now)
+        if self.client is None:
+            found = await _in_thread(lambda told: explore(question, tell=told), tell)
+            told = found.described()
+            why = "there is no engine here, so the process was explored instead of rehearsed"
+            return {**told, "mode": "rehearse", "fell_back_to": "explore", "warnings": [why, *told["warnings"]]}
+        stage = Stage.beside(self.client, self.rehearsals, self.ui_url)
+        return (await rehearse(stage, question, tell=tell)).described()
+
+    async def _replay(self, order: Order, now: datetime) -> dict[str, Any]:
+        async with self.database.session() as session:
+            row, case = await case_of(session, order.request_id or "")
+            original = (await template_of(session, row.template_id)).blueprint
+            raw: Any = order.blueprint
+            if raw is None and (order.template or order.version):
+                raw = (await template_of(session, order.template or row.template, order.version)).blueprint
+            raw = patched(original if raw is None else raw, order.patch)
+            question = Question(
+                blueprint=raw,
+                people=await everybody(session),
+                requester=order.person or case.requester,
+                start=case.started_at,
+                given=order.input if order.input is not None else case.given,
+                script=order.script,
+                decide_after=order.decide_after,
+                horizon=order.horizon,
+                prices=order.prices,
+                request_id=case.id,
+                title=row.title,
+            )
+        checked = await check_history(self.client, case.id)
+        unchanged = raw == original and not order.script and order.input is None
+        return (
+            await asyncio.to_thread(what_if, question, case, checked=checked, now=now, unchanged=unchanged)
+        ).described()
+
+    async def _backtest(self, order: Order, now: datetime, tell: Tell | None) -> dict[str, Any]:
+        name = order.template or ""
+        running = order.mode == "shadow"
+        async with self.database.session() as session:
+            raw: Any = order.blueprint
+            if raw is None:
+                raw = (await template_of(session, name, order.version)).blueprint
+            raw = patched(raw, order.patch)
+            rows = await simulations.requests_of(session, name, limit=order.limit, running=running)
+            cases = await cases_of(session, rows)
+            people = await everybody(session)
+        candidate = Candidate.of(raw, people, order.prices)
+        until = now if running else None
+
+        def work(told: Tell | None) -> Backtest:
+            return backtest(candidate, cases, until=until, tell=told)
+
+        found = await _in_thread(work, tell)
+        return {
+            "mode": order.mode,
+            "template": name,
+            "version": candidate.blueprint.version,
+            **found.described(),
+            "validation_errors": [],
+            "warnings": [] if rows else [f"no request of {name!r} {'runs' if running else 'has ended'} yet"],
+        }
+
+    async def _question(self, order: Order, requester: str, simulation_id: str, now: datetime) -> Question:
+        async with self.database.session() as session:
+            return await question_of(session, order, requester=requester, now=now, simulation_id=simulation_id)
+
+
+def failed(result: dict[str, Any]) -> bool:
+    """Whether an answer says that nothing could be simulated."""
+    return bool(result.get("validation_errors")) and not result.get("execution_path")
+
+
+async def _in_thread(work: Callable[[Tell | None], T], tell: Tell | None) -> T:
+    """Run work beside the event loop; where the task is cancelled, the thread ends at the next thing it tells."""
+    loop = asyncio.get_running_loop()
+    gone = threading.Event()
+
+    def told(what: dict[str, Any]) -> None:
+        if gone.is_set():
+            raise Stopped
+        if tell is not None:
+            loop.call_soon_threadsafe(tell, what)
+
+    try:
+        return await asyncio.to_thread(work, told)
+    except asyncio.CancelledError:
+        gone.set()
+        raise
