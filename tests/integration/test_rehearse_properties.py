@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -50,6 +51,21 @@ def lines(draw: st.DrawFn) -> dict[str, Any]:
     return {k: v for k, v in line.items() if v is not None}
 
 
+def apart(value: Any, number: Iterator[int], name: str = "") -> Any:
+    """Move all hours of a blueprint apart, in their order.
+
+    What falls due at the same moment in theory does so in another order where a breach was noticed some milliseconds
+    late, because escalation counts from there and reminders from the opening.
+    """
+    if isinstance(value, dict):
+        return {key: apart(inner, number, key) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [apart(inner, number, name) for inner in value]
+    if name.endswith("_hours") and value:
+        return value + next(number) * 0.0137
+    return value
+
+
 @pytest.fixture(scope="module")
 def loop() -> Iterator[asyncio.Runner]:
     """Give an event loop for the whole module: Hypothesis calls tests that are not coroutines."""
@@ -79,7 +95,7 @@ def test_both_drivers_give_the_same_timeline(
     loop: asyncio.Runner, stage: Stage, raw: dict[str, Any], org: Directory, amount: str, script: list[dict[str, Any]]
 ) -> None:
     question = Question(
-        blueprint=raw,
+        blueprint=apart(raw, count(1)),
         people=org,
         requester="rita",
         start=datetime.now(UTC),
