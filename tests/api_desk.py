@@ -11,13 +11,13 @@ from typing import Any
 
 import httpx
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.app import create_app
 from api.context import Context
 from storage import tokens
 from storage.database import Database
 from tests.approvals import EXPENSE, SECRET, store_people
+from worker.converter import DATA_CONVERTER
 
 BASE = "/api/v1"
 # As in tests.approvals, and one of each access.
@@ -126,7 +126,7 @@ async def api_desk(
 
 async def no_engine() -> Client:
     """Return a client of an engine that is not there."""
-    return await Client.connect("127.0.0.1:9", lazy=True, data_converter=pydantic_data_converter)
+    return await Client.connect("127.0.0.1:9", lazy=True, data_converter=DATA_CONVERTER)
 
 
 def pointers(answer: httpx.Response) -> list[str]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from temporalio.client import Client, Interceptor
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import Runtime
 from temporalio.service import TLSConfig
 
 from placet.errors import InputInvalid, Unavailable
+from worker.converter import DATA_CONVERTER
 
 DEFAULT_ADDRESS = "127.0.0.1:7233"
 
@@ -71,7 +71,7 @@ async def connect(
             namespace=namespace or settings.namespace,
             api_key=settings.api_key,
             tls=settings.tls or False,
-            data_converter=pydantic_data_converter,
+            data_converter=DATA_CONVERTER,
             interceptors=interceptors,
             runtime=runtime,
             identity=identity,

@@ -49,7 +49,8 @@ class Sample:
 async def measure(home: Path) -> str:
     """Measure, and return the figures as Markdown."""
     with installation(home) as place:
-        tokens = place.load(tuple({"name": p["id"], "email": None} | p for p in PEOPLE))
+        rows = tuple({"name": p["id"], "email": f"{p['id']}@example.com"} | p for p in PEOPLE)
+        tokens = await asyncio.to_thread(place.load, rows)
         _, where = place.up()
         olivia = Caller(where["api"], tokens["olivia"])
         template = olivia("POST", "process-templates/", EXPENSE, expect=201)
