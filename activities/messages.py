@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from placet.actions import ActionCall, ActionSpec
 from placet.audit import Entry
 from placet.directory import Directory
 from placet.state import Notice, Status, Task
@@ -73,3 +74,11 @@ class TokenVerdict:
     person: str | None
     round: int | None
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRun:
+    """Ask for one execution of a catalog action: `spec` is as the plan froze it, `call` what the request asks for."""
+
+    spec: ActionSpec
+    call: ActionCall

@@ -9,11 +9,11 @@ from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
 from opentelemetry.trace import TracerProvider
 
-from api import problems
+from api import docs, problems
 from api.context import Context
 from api.health import Health
 from api.paths import BASE, EitherSlash
-from api.routes import health, metrics, people, requests, tasks, templates
+from api.routes import actions, health, metrics, people, requests, simulations, tasks, templates
 from api.schemas.common import ProblemDocument
 
 _DESCRIPTION = """\
@@ -79,18 +79,19 @@ def _application(tracer_provider: TracerProvider | None = None) -> _Api:
         version="1.0.0",
         description=_DESCRIPTION,
         openapi_url=f"{BASE}/openapi.json",
-        docs_url=f"{BASE}/docs",
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         strict_content_type=False,
     )
     problems.install(app)
+    docs.install(app)
     app.add_middleware(cast(Any, EitherSlash))
     content = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
     errors = {
         status: {"model": ProblemDocument, "description": text, "content": content} for status, text in _ERRORS.items()
     }
-    for part in (templates, requests, tasks, people, metrics):
+    for part in (templates, requests, tasks, people, actions, simulations, metrics):
         app.include_router(part.router, prefix=BASE, responses=cast(Any, errors), dependencies=[Security(_TOKEN)])
     app.include_router(health.router, prefix=BASE)
     app.include_router(metrics.scraped, prefix=BASE)

@@ -32,6 +32,7 @@ from api.context import Context
 from placet.errors import Conflict
 from storage.database import Database
 from storage.migrate import migrate
+from worker.actions import action_worker, seed_catalog
 from worker.connect import EngineSettings, connect
 from worker.engine.namespaces import prepare
 from worker.engine.serve import Engine, start_engine
@@ -51,6 +52,7 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
     await migrate(settings.database)
     database = Database(settings.database)
     try:
+        await seed_catalog(database)
         yield database
     finally:
         await database.close()
@@ -106,7 +108,7 @@ async def working(
 ) -> AsyncIterator[None]:
     """Run what a worker process runs while the block does: the worker for approvals, and the dispatcher of notices."""
     notices = dispatcher(database, _confirm(client), notify or NotifySettings(), secret=settings.secret())
-    async with build_worker(database, client, settings):
+    async with build_worker(database, client, settings), build_action_worker(database, client, settings):
         sending = asyncio.create_task(notices.run())
         try:
             yield
@@ -128,6 +130,11 @@ def _confirm(client: Client) -> Confirm:
         return answer.seq, answer.head
 
     return recorded
+
+
+def build_action_worker(database: Database, client: Client, settings: Settings) -> Worker:
+    """Return the worker for catalog actions, on a task queue of its own."""
+    return action_worker(client, database, task_queue=settings.task_queue)
 
 
 def build_api(

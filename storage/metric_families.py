@@ -11,6 +11,9 @@ Labels = tuple[str, ...]
 ESCALATION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0)
 CONFIDENCE_BUCKETS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
+# Seconds: from an action that only computes to one that takes an hour.
+ACTION_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
@@ -102,6 +105,13 @@ FAMILIES: tuple[Family, ...] = (
         kind="counter",
         help="Catalog actions that were run, by type and latency class.",
         labels=("action_type", "latency_class"),
+    ),
+    Family(
+        name="action_execution_duration_seconds",
+        kind="histogram",
+        help="How long one attempt of a catalog action took, by type and latency class.",
+        labels=("action_type", "latency_class"),
+        buckets=ACTION_BUCKETS,
     ),
 )
 

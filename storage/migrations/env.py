@@ -8,7 +8,13 @@ from alembic import context
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
-from storage import metrics, notification_tables, simulation_tables, tables  # noqa: F401 - what is imported here is what migrations know
+from storage import (  # noqa: F401 - what is imported here is what migrations know
+    action_tables,
+    metrics,
+    notification_tables,
+    simulation_tables,
+    tables,
+)
 
 
 def render(kind: str, item: Any, _context: Any) -> str | Literal[False]:

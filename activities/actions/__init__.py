@@ -1,0 +1,1 @@
+"""Catalog actions: what a process does to the world besides asking people."""

@@ -1,0 +1,155 @@
+"""The activity that runs catalog actions: checked on the way in and out, counted, and with secrets kept inside."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.actions.executor import ActionFailed, Executor, Job
+from activities.actions.secrets import Vault
+from activities.messages import ActionRun
+from placet.errors import PlacetError, Problem
+from placet.schemas import schema_problems, value_problems
+from storage.action_tables import ActionExecution
+from storage.actions import record_execution
+from storage.database import Database
+
+log = logging.getLogger(__name__)
+
+QUEUE_SUFFIX = "-actions"
+"""Actions have a task queue of their own: a slow one must not keep a decision waiting."""
+
+_MARGIN = 0.9  # of the time the engine gives an attempt, so that our answer is there before its timeout
+_NO_LIMIT = 24 * 3600.0
+
+
+class ActionRunner:
+    """Run catalog actions for a worker."""
+
+    def __init__(
+        self, database: Database, executors: Mapping[str, Executor], *, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self._database = database
+        self._executors = executors
+        self._environ = environ
+
+    @activity.defn(name="run_action")
+    async def run(self, asked: ActionRun) -> dict[str, Any]:
+        """Return the action's output, checked against its schema.
+
+        Fails with type InputInvalid, OutputInvalid or ActionFailed; details are `{"problems": [{pointer, message}]}`.
+        """
+        began, clock = datetime.now(UTC), time.monotonic()
+        fault: str | None = "Cancelled"
+        vault = Vault(self._environ)
+        try:
+            async with _heartbeats():
+                output = await self._carry_out(asked, vault)
+            fault = None
+        except ApplicationError as error:
+            fault = error.type
+            raise
+        except Exception as error:
+            # An executor of somebody else's: its text may hold anything, so that only its kind is told.
+            fault = type(error).__name__
+            log.warning("action %s failed with %s", asked.spec.name, fault)
+            raise ApplicationError(f"The executor failed: {fault}", {"problems": []}, type="ActionFailed") from None
+        else:
+            return output
+        finally:
+            await self._record(asked, began, time.monotonic() - clock, fault)
+
+    async def _carry_out(self, asked: ActionRun, vault: Vault) -> dict[str, Any]:
+        spec, call = asked.spec, asked.call
+        _check(spec.input_schema, call.input, "/input", "InputInvalid", "The action's input breaks its input_schema")
+        executor = self._executors.get(spec.executor)
+        if executor is None:
+            message = f"this worker has no executor {spec.executor!r}; install the package that brings it"
+            raise _failure(message, "ActionFailed", (Problem(pointer="/executor", message=message),), permanent=False)
+        info = activity.info()
+        limit = info.start_to_close_timeout.total_seconds() if info.start_to_close_timeout else _NO_LIMIT
+        try:
+            job = Job(
+                action=spec.name,
+                request_id=info.workflow_id or "",
+                node=call.point,
+                key=call.key,
+                attempt=info.attempt,
+                seconds=limit * _MARGIN,
+                config=vault.resolve(spec.config),
+                input=call.input,
+            )
+            output = vault.hide(await executor.run(job))
+        except ActionFailed as error:
+            raise _failure(vault.hide(error.message), "ActionFailed", (), permanent=error.permanent) from None
+        except PlacetError as error:
+            problems = tuple(Problem(pointer=p.pointer, message=vault.hide(p.message)) for p in error.problems)
+            raise _failure(vault.hide(error.message), "ActionFailed", problems, permanent=False) from None
+        _check(spec.output_schema, output, "/output", "OutputInvalid", "The action's output breaks its output_schema")
+        return dict(output)
+
+    async def _record(self, asked: ActionRun, began: datetime, took: float, fault: str | None) -> None:
+        info = activity.info()
+        spec, call = asked.spec, asked.call
+        same = f"{info.workflow_run_id}:{call.key}:{info.activity_id}:{info.attempt}"
+        execution = ActionExecution(
+            id=hashlib.sha256(same.encode()).hexdigest()[:32],
+            request_id=info.workflow_id or "",
+            node=call.point,
+            visit=call.visit,
+            action=spec.name,
+            attempt=info.attempt,
+            started_at=began,
+            finished_at=datetime.now(UTC),
+            duration=took,
+            ok=fault is None,
+            error=fault,
+        )
+        try:
+            await asyncio.shield(self._database.run(record_execution, execution, spec))
+        except PlacetError as error:
+            # The action has been carried out: failing now would carry it out again, for the sake of a statistic.
+            log.warning("execution %s of action %s is not in the statistics: %s", execution.id, spec.name, error)
+
+
+def _check(schema: dict[str, Any], value: Any, pointer: str, kind: str, summary: str) -> None:
+    problems = schema_problems(schema, pointer) or value_problems(schema, value, pointer)
+    if problems:
+        raise _failure(f"{summary}: {problems[0].pointer}: {problems[0].message}", kind, problems, permanent=True)
+
+
+def _failure(message: str, kind: str, problems: tuple[Problem, ...], *, permanent: bool) -> ApplicationError:
+    detail = {"problems": [{"pointer": p.pointer, "message": p.message} for p in problems]}
+    return ApplicationError(message, detail, type=kind, non_retryable=permanent)
+
+
+@asynccontextmanager
+async def _heartbeats() -> AsyncIterator[None]:
+    """Tell the engine that the attempt goes on, three times in each span after which it would give it up."""
+    span = activity.info().heartbeat_timeout
+    if span is None:
+        yield
+        return
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(span.total_seconds() / 3)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await beating

@@ -1,0 +1,73 @@
+"""The `webhook` executor: one event to somebody's endpoint, signed as Standard Webhooks asks for."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from standardwebhooks import Webhook
+
+from activities.actions.executor import ActionFailed, Job
+from activities.actions.reach import fetch
+from activities.actions.secrets import SECRET_REFERENCE
+from activities.actions.settings import ActionSettings
+from placet.audit import moment
+
+INPUT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "url": {"type": "string", "maxLength": 8000},
+        "type": {"type": "string", "minLength": 1, "maxLength": 200},
+        "data": {"type": "object"},
+    },
+    "required": ["type", "data"],
+    "additionalProperties": False,
+}
+OUTPUT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"status": {"type": "integer"}, "message_id": {"type": "string"}},
+    "required": ["status", "message_id"],
+}
+
+
+class WebhookExecutor:
+    """Post `{type, timestamp, data}`; the message's id is the idempotency key, the same at every attempt."""
+
+    config_schema: dict[str, Any] = {  # noqa: RUF012 - a constant of the protocol's shape
+        "type": "object",
+        "properties": {"url": {"type": "string", "maxLength": 8000}, "secret": SECRET_REFERENCE},
+        "additionalProperties": False,
+    }
+
+    def __init__(self, settings: ActionSettings) -> None:
+        self._settings = settings
+
+    async def run(self, job: Job) -> dict[str, Any]:
+        """Post the event; raises ActionFailed."""
+        url = job.config.get("url") or job.input.get("url")
+        secret = job.config.get("secret")
+        if not url or not secret:
+            message = 'give `url`, and `"secret": {"secret": NAME}` to sign with, in the action\'s config'
+            raise ActionFailed(message, permanent=True)
+        now = datetime.now(UTC)
+        event = {"type": job.input["type"], "timestamp": moment(now), "data": job.input["data"]}
+        content = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+        try:
+            signature = Webhook(secret).sign(job.key, now, content)
+        except ValueError as error:
+            raise ActionFailed("the webhook's secret is not whsec_ and base64", permanent=True) from error
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "Placet-Actions/1",
+            "webhook-id": job.key,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": signature,
+        }
+        answer = await fetch(
+            "POST", url, headers=headers, content=content.encode(), seconds=job.seconds, settings=self._settings
+        )
+        if not 200 <= answer.status < 300:
+            gone = answer.status == 410
+            raise ActionFailed(f"the endpoint answered {answer.status}", permanent=gone)
+        return {"status": answer.status, "message_id": job.key}

@@ -1,0 +1,192 @@
+"""The action catalog: what is sent to describe an action, and what is shown of one."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictBool
+
+from activities.actions.builtin import config_schema, known_executors
+from activities.actions.secrets import references
+from api.body import with_floats
+from api.identity import Principal
+from api.schemas.common import Body, Shown, View
+from placet.errors import InputInvalid, Problem
+from placet.schemas import schema_problems, value_problems
+from storage.action_tables import ActionCatalog
+from storage.actions import Statistics
+
+_EXAMPLE: dict[str, Any] = {
+    "name": "book_expense",
+    "description": "Book an approved expense in the ERP.",
+    "executor": "http",
+    "is_idempotent": False,
+    "accepts_key": True,
+    "latency_class": "medium",
+    "side_effects": ["http", "erp"],
+    "input_schema": {
+        "type": "object",
+        "properties": {"body": {"type": "object", "required": ["amount"]}},
+        "required": ["body"],
+    },
+    "output_schema": {"type": "object", "required": ["status"]},
+    "config": {
+        "url": "https://erp.example.com/bookings",
+        "method": "POST",
+        "headers": {"Authorization": {"secret": "ERP_AUTHORIZATION"}},
+    },
+    "cost": "0.02",
+    "enabled": True,
+}
+
+
+def _cost(value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise ValueError('write a decimal number, such as "0.02"')  # noqa: TRY004 - pydantic makes it a finding
+    try:
+        price = Decimal(value)
+    except ArithmeticError as error:
+        raise ValueError('write a decimal number, such as "0.02"') from error
+    if not price.is_finite() or not 0 <= price < Decimal(10) ** 12 or len(str(price)) > 40:
+        raise ValueError("write a price from 0 up to a million million")
+    return format(price, "f")
+
+
+def _each_once(values: list[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,99}$")]
+SideEffect = Annotated[str, Field(min_length=1, max_length=100)]
+JsonObject = Annotated[dict[str, Any], AfterValidator(with_floats)]
+Latency = Literal["instant", "fast", "medium", "slow", "very_slow"]
+
+
+class ActionFacts(Body):
+    """What the catalog says of an action."""
+
+    description: Annotated[str, Field(max_length=4000)] = ""
+    executor: Annotated[str, Field(min_length=1, max_length=100)] = "http"
+    is_idempotent: StrictBool = False
+    latency_class: Latency = "medium"
+    side_effects: Annotated[list[SideEffect], Field(max_length=50), AfterValidator(_each_once)] = Field(
+        default_factory=list
+    )
+    accepts_key: StrictBool = False
+    input_schema: JsonObject = Field(default_factory=lambda: {"type": "object"})
+    output_schema: JsonObject = Field(default_factory=lambda: {"type": "object"})
+    config: JsonObject = Field(default_factory=dict)
+    cost: Annotated[str | None, BeforeValidator(_cost)] = None
+    enabled: StrictBool = True
+
+    def check(self, caller: Principal) -> None:
+        """Raise InputInvalid with every fault, and NotPermitted where secrets are an admin's to hand out."""
+        problems = [
+            *schema_problems(self.input_schema, "/input_schema"),
+            *schema_problems(self.output_schema, "/output_schema"),
+        ]
+        known = config_schema(self.executor)
+        if known is None:
+            message = f"there is no executor of that name; there are {', '.join(sorted(known_executors()))}"
+            problems.append(Problem(pointer="/executor", message=message))
+        else:
+            problems += value_problems(known, self.config, "/config")
+            if any(references(self.config)) and "url" in known.get("properties", {}) and "url" not in self.config:
+                message = "an action that carries a secret says itself where it goes; give its url"
+                problems.append(Problem(pointer="/config/url", message=message))
+        if problems:
+            raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=tuple(problems))
+        if any(references(self.config)):
+            caller.need("admin")
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is stored of them, by column."""
+        return {name: getattr(self, name) for name in ActionFacts.model_fields}
+
+    def into(self, row: ActionCatalog, by: str, now: datetime) -> None:
+        """Write the facts over a stored action."""
+        for name, value in self.facts().items():
+            setattr(row, name, value)
+        row.updated_by, row.updated_at = by, now
+
+
+class ActionBody(ActionFacts):
+    """A new action."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
+
+    name: Name
+
+    def row(self, by: str, now: datetime) -> ActionCatalog:
+        """Return the action as it is stored."""
+        stamps: dict[str, Any] = {"created_by": by, "created_at": now, "updated_by": by, "updated_at": now}
+        return ActionCatalog(id=uuid.uuid4().hex, name=self.name, **self.facts(), **stamps)
+
+
+class ActionPut(ActionFacts):
+    """An action under the name or id of the path; a `name` in the body has to be the same."""
+
+    model_config = ActionBody.model_config
+
+    name: Name | None = None
+
+
+class StatisticsView(View):
+    """How an action fared: attempts, their mean and 95th percentile in seconds, and the share that succeeded."""
+
+    count: int
+    mean_seconds: float | None
+    p95_seconds: float | None
+    success_rate: float | None
+
+
+class ActionView(View):
+    """One action of the catalog."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    description: str
+    executor: str
+    is_idempotent: bool
+    latency_class: Latency
+    side_effects: list[str]
+    accepts_key: bool
+    input_schema: dict[str, Any]
+    output_schema: dict[str, Any]
+    config: dict[str, Any]
+    cost: str | None
+    enabled: bool
+    created_by: str
+    created_at: Shown
+    updated_by: str
+    updated_at: Shown
+    statistics: StatisticsView
+
+    @classmethod
+    def of(cls, row: ActionCatalog, fared: Statistics | None) -> ActionView:
+        """Show a stored action."""
+        fared = fared or Statistics()
+        facts = {name: getattr(row, name) for name in ActionFacts.model_fields}
+        return cls.model_construct(
+            id=row.id,
+            name=row.name,
+            **facts,
+            created_by=_by(row.created_by),
+            created_at=row.created_at,
+            updated_by=_by(row.updated_by),
+            updated_at=row.updated_at,
+            statistics=StatisticsView(
+                count=fared.count, mean_seconds=fared.mean, p95_seconds=fared.p95, success_rate=fared.success_rate
+            ),
+        )
+
+
+def _by(person: str) -> str:
+    return person if person == "system" else f"user:{person}"

@@ -1,0 +1,95 @@
+"""The worker for catalog actions, on a task queue of its own beside the one of approvals."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from temporalio.client import Client
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from activities.actions import settings as action_settings
+from activities.actions.builtin import BUILT_IN, DESCRIPTIONS, executors
+from activities.actions.inner import Begin, NewRequest
+from activities.actions.runner import QUEUE_SUFFIX, ActionRunner
+from activities.directory import directory_for
+from activities.notify import settings as notify_settings
+from placet import machine
+from placet.blueprint import parse_blueprint
+from placet.errors import InputInvalid, Problem, Unavailable
+from placet.events import Opening
+from placet.plan import compile_plan
+from placet.variables import normalise_input
+from storage import actions, requests, templates
+from storage.database import Database
+from workflows import display
+from workflows.approval import ApprovalWorkflow, Start
+
+_AT_ONCE = 50  # attempts that one worker runs side by side
+_GRACE = timedelta(seconds=10)
+_START_SECONDS = timedelta(seconds=10)
+
+
+def action_worker(client: Client, database: Database, *, task_queue: str) -> Worker:
+    """Return the worker for actions of the approvals on `task_queue`; raises InputInvalid for wrong settings."""
+    found = executors(action_settings.load(), notify_settings.load(), beginner(client, database, task_queue))
+    return Worker(
+        client,
+        task_queue=task_queue + QUEUE_SUFFIX,
+        activities=[ActionRunner(database, found).run],
+        max_concurrent_activities=_AT_ONCE,
+        graceful_shutdown_timeout=_GRACE,
+    )
+
+
+async def seed_catalog(database: Database) -> None:
+    """Put the actions that come with Placet into the catalog where they are missing."""
+    async with database.begin() as session:
+        await actions.seed(session, BUILT_IN, DESCRIPTIONS, datetime.now(UTC))
+
+
+def beginner(client: Client, database: Database, task_queue: str) -> Begin:
+    """Return what starts the requests that actions ask for."""
+
+    async def begin(new: NewRequest) -> None:
+        now = datetime.now(UTC)
+        async with database.session() as session:
+            parent = (await requests.get(session, new.parent)).request
+            template = await templates.find(session, new.template, new.version)
+            if template.status != "published":
+                message = f"version {template.version} of {template.name!r} is {template.status}; name a published one"
+                raise InputInvalid(message, problems=(Problem(pointer="/version", message=message),))
+            plan = await asyncio.to_thread(compile_plan, parse_blueprint(template.blueprint), start=now)
+            given = normalise_input(plan.variables, new.input)
+            names = [str(name) for name in plan.names()]
+            directory = await directory_for(session, names, [parent.requester], given)
+        opening = Opening(
+            request_id=new.request_id,
+            requester=parent.requester,
+            title=new.title or f"{plan.name} ({parent.title})"[:200],
+            input=given,
+            directory=directory,
+            directory_at=now,
+        )
+        state = machine.begin(plan, opening, machine.opening_state(opening, now), now).state
+        try:
+            await client.start_workflow(
+                ApprovalWorkflow.run,
+                Start(plan=plan, opening=opening, template_id=template.id),
+                id=opening.request_id,
+                task_queue=task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary=display.summary(plan, opening.title),
+                static_details=f"Request `{opening.request_id}`, started by request `{new.parent}`",
+                search_attributes=display.opening_attributes(plan, state),
+                rpc_timeout=_START_SECONDS,
+            )
+        except WorkflowAlreadyStartedError:
+            return
+        except RPCError as error:
+            raise Unavailable(f"The engine answered {error.status.name}: {error.message}") from error
+
+    return begin
