@@ -1,0 +1,177 @@
+"""Simulations: ask for one, see how it goes and what it came to, and cancel it. Nothing else is ever changed by one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Header, Query, Request, Response
+from fastapi.responses import HTMLResponse, StreamingResponse
+
+from api.body import with_floats
+from api.calls import PersonalRoute
+from api.deps import Caller, Cursor, Here, Limit, Reading, ThisCall
+from api.identity import Principal
+from api.routes.examples import EXPENSE_APPROVAL
+from api.schemas.common import Listed
+from api.schemas.simulations import SimulationLine, SimulationView
+from api.seeing import seen_request, viewer_of
+from api.simulating import event, jobs_of
+from placet.errors import InputInvalid
+from simulation.gather import template_of
+from simulation.order import Order, parse_order
+from simulation.report import html_report
+from simulation.result import plain
+from simulation.service import failed
+from storage import metrics, simulations
+from storage.simulation_tables import WorkflowSimulation
+
+router = APIRouter(prefix="/workflow/workflow-simulations", tags=["simulations"], route_class=PersonalRoute)
+
+# What runs in the background is waited for so long before it is answered as running.
+PATIENCE = 2.0  # seconds
+
+OrderBody = Annotated[
+    Any,
+    Body(
+        openapi_examples={
+            "explore": {
+                "value": {"mode": "explore", "blueprint": EXPENSE_APPROVAL, "input": {"amount": "7200"}},
+            },
+            "replay": {"value": {"mode": "replay", "request_id": "…", "patch": []}},
+        }
+    ),
+]
+Prefer = Annotated[str | None, Header(description="`respond-async` answers at once, while it runs.", max_length=200)]
+
+
+@router.post("/", status_code=201)
+async def create_simulation(  # noqa: PLR0917 - FastAPI passes them by name
+    request: Request, context: Here, caller: Caller, call: ThisCall, body: OrderBody, prefer: Prefer = None
+) -> SimulationView:
+    """Simulate: explore answers completed, the other modes may answer running. Changes nothing but this record."""
+    order = _order(body)
+    await _allowed(request, caller, order)
+    requester = order.person or caller.person
+    row = _row(call.subject, caller, order, body)
+    jobs = jobs_of(request.app)
+    later = "respond-async" in (prefer or "")
+    if order.mode == "explore" and not later:
+        now = datetime.now(UTC)
+        result = await jobs.service.carry_out(order, requester=requester, simulation_id=row.id, now=now)
+        row.result, row.finished_at = result, datetime.now(UTC)
+        row.status = "failed" if failed(result) else "completed"
+        async with context.database.begin() as session:
+            await simulations.insert(session, row)
+            connection = await session.connection()
+            counted = metrics.increment("workflow_simulation_total", row.status)
+            await connection.run_sync(metrics.count, counted)
+        return SimulationView.of(row)
+    async with context.database.begin() as session:
+        await simulations.insert(session, row)
+    job = jobs.start(row, order, requester=requester)
+    if not later and job.task is not None:
+        await asyncio.wait([job.task], timeout=PATIENCE)
+    async with context.database.session() as session:
+        return SimulationView.of(await simulations.get(session, row.id))
+
+
+@router.get("/")
+async def list_simulations(  # noqa: PLR0917 - FastAPI passes them by name
+    session: Reading,
+    caller: Caller,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    mode: Annotated[str | None, Query(max_length=20)] = None,
+    status: Literal["running", "completed", "failed", "cancelled"] | None = None,
+) -> Listed[SimulationLine]:
+    """List one's own simulations, newest first; auditors and admins see all."""
+    page = await simulations.page(
+        session, limit=limit, cursor=cursor, viewer=viewer_of(caller), mode=mode, status=status
+    )
+    return Listed(items=[SimulationLine.of(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/{simulation_id}/")
+async def read_simulation(session: Reading, caller: Caller, simulation_id: str) -> SimulationView:
+    """Show one simulation with its answer."""
+    return SimulationView.of(await simulations.get(session, simulation_id, viewer=viewer_of(caller)))
+
+
+@router.get(
+    "/{simulation_id}/events/",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
+async def stream_simulation(request: Request, context: Here, caller: Caller, simulation_id: str) -> StreamingResponse:
+    """Stream progress and results as server-sent events; the last event carries the whole answer."""
+    async with context.database.session() as session:
+        await simulations.get(session, simulation_id, viewer=viewer_of(caller))
+    jobs = jobs_of(request.app)
+
+    async def events() -> AsyncIterator[str]:
+        async for told in jobs.events(simulation_id):
+            name = "branch" if "branch" in told else "progress"
+            yield event(name, told.get("branch", told)) if told else ": still running\n\n"
+        async with context.database.session() as session:
+            row = await simulations.get(session, simulation_id)
+        yield event(row.status, SimulationView.of(row).model_dump(mode="json"))
+
+    return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+@router.get("/{simulation_id}/report/", response_class=HTMLResponse)
+async def report_simulation(session: Reading, caller: Caller, simulation_id: str) -> Response:
+    """Return the answer as a page with charts that stands alone as a file."""
+    row = await simulations.get(session, simulation_id, viewer=viewer_of(caller))
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    page = html_report({"mode": row.mode, **(row.result or {})})
+    return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+
+
+@router.post("/{simulation_id}/cancel/")
+async def cancel_simulation(request: Request, context: Here, caller: Caller, simulation_id: str) -> SimulationView:
+    """Cancel a simulation that runs."""
+    async with context.database.begin() as session:
+        await simulations.get(session, simulation_id, viewer=viewer_of(caller))
+        row = await simulations.cancel(session, simulation_id, datetime.now(UTC))
+    jobs_of(request.app).cancel(simulation_id)
+    return SimulationView.of(row)
+
+
+def _order(body: Any) -> Order:
+    """Read the order: amounts in the input and the prices stay exact."""
+    if not isinstance(body, dict):
+        raise InputInvalid('Send an object such as {"mode": "explore", "template": "…"}.')
+    exact = {"input", "prices"}
+    return parse_order({key: value if key in exact else with_floats(value) for key, value in body.items()})
+
+
+async def _allowed(request: Request, caller: Principal, order: Order) -> None:
+    """Check who may ask for what: the past of others, and their view of the organisation, are not for everybody."""
+    if order.mode in {"backtest", "shadow"}:
+        caller.need("designer", "auditor", "admin")
+    if order.person is not None and order.person != caller.person:
+        caller.need("designer", "auditor", "admin")
+    async with request.app.state.context.database.session() as session:
+        if order.request_id is not None:
+            await seen_request(session, caller, order.request_id)
+        if order.template is not None and order.blueprint is None:
+            await template_of(session, order.template, order.version)
+
+
+def _row(simulation_id: str, caller: Principal, order: Order, body: Any) -> WorkflowSimulation:
+    blueprint = order.blueprint or {}
+    return WorkflowSimulation(
+        id=simulation_id,
+        mode=order.mode,
+        status="running",
+        template=order.template or str(blueprint.get("name", ""))[:200] or None,
+        version=order.version,
+        request_id=order.request_id,
+        question=plain(body),
+        created_by=caller.person,
+        created_at=datetime.now(UTC),
+    )

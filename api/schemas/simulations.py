@@ -1,0 +1,79 @@
+"""Simulations as they are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from api.schemas.common import Shown, View
+from storage.simulation_tables import WorkflowSimulation
+
+_LARGE = ("execution_path", "branch_explorations", "approval_chain", "rows", "timelines", "differences", "statistics")
+
+
+class SimulationView(View):
+    """A simulation; once it is completed, its answer stands beside these fields."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    id: str
+    mode: str
+    status: str
+    template: str | None
+    version: str | None
+    request_id: str | None
+    created_by: str
+    created_at: Shown
+    finished_at: Shown | None
+    error: str | None
+    execution_path: list[dict[str, Any]] = Field(default_factory=list)
+    branch_explorations: list[dict[str, Any]] = Field(default_factory=list)
+    approval_chain: list[dict[str, Any]] = Field(default_factory=list)
+    predicted_duration_ms: int | None = None
+    validation_errors: list[dict[str, Any]] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
+
+    @classmethod
+    def of(cls, row: WorkflowSimulation) -> SimulationView:
+        """Show a stored simulation with its answer."""
+        return cls(**{**(row.result or {}), **_facts(row)})
+
+
+class SimulationLine(View):
+    """A simulation in a list: without the large parts of its answer."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    id: str
+    mode: str
+    status: str
+    template: str | None
+    version: str | None
+    request_id: str | None
+    created_by: str
+    created_at: Shown
+    finished_at: Shown | None
+    error: str | None
+
+    @classmethod
+    def of(cls, row: WorkflowSimulation) -> SimulationLine:
+        """Show a stored simulation."""
+        small = {k: v for k, v in (row.result or {}).items() if k not in _LARGE}
+        return cls(**{**small, **_facts(row)})
+
+
+def _facts(row: WorkflowSimulation) -> dict[str, Any]:
+    result = row.result or {}
+    return {
+        "id": row.id,
+        "mode": row.mode,
+        "status": row.status,
+        "template": result.get("template") or row.template,
+        "version": result.get("version") or row.version,
+        "request_id": row.request_id,
+        "created_by": f"user:{row.created_by}",
+        "created_at": row.created_at,
+        "finished_at": row.finished_at,
+        "error": row.error,
+    }

@@ -1,0 +1,255 @@
+"""Simulations over HTTP, on the real engine and both databases; and that none of them changes anything else."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import select
+from sqlmodel import SQLModel
+from temporalio.client import Client
+
+from storage import simulations
+from storage.database import Database
+from storage.simulation_tables import WorkflowSimulation
+from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
+from tests.approvals import EXPENSE, worker
+from tests.waiting import until
+
+PATH = "/workflow/workflow-simulations/"
+W3 = {
+    "execution_path",
+    "branch_explorations",
+    "approval_chain",
+    "predicted_duration_ms",
+    "validation_errors",
+    "warnings",
+}
+TWO_STAGES: dict[str, Any] = {
+    **EXPENSE,
+    "process_steps": [
+        {"stage_name": "Manager Approval", "approvers": ["manager_of(requester)"], "sla_hours": 24},
+        {"stage_name": "CFO Approval", "approvers": ["role:cfo"], "sla_hours": 48},
+    ],
+}
+
+
+@pytest_asyncio.fixture
+async def desk(database: Database, client: Client) -> AsyncIterator[ApiDesk]:
+    """Give the API with a worker on the real engine."""
+    queue = f"api-{uuid.uuid4().hex[:8]}"
+    async with worker(client, database, queue), api_desk(database, client, task_queue=queue) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def alone(sqlite_url: str) -> AsyncIterator[ApiDesk]:
+    """Give the API without an engine."""
+    database = Database(sqlite_url)
+    async with api_desk(database, await no_engine(), seconds=1) as opened:
+        yield opened
+    await database.close()
+
+
+async def simulate(desk: ApiDesk, *, as_: str = "desi", **order: Any) -> dict[str, Any]:
+    """Simulate, and wait for the answer."""
+    made = await desk.post(PATH, order, as_=as_)
+    assert made.status_code == 201, made.text
+
+    async def ended() -> dict[str, Any] | None:
+        found = (await desk.get(f"{PATH}{made.json()['id']}/", as_=as_)).json()
+        return dict(found) if found["status"] != "running" else None
+
+    return await until(ended) or {}
+
+
+async def decide(desk: ApiDesk, request: dict[str, Any], person: str, decision: str = "approve") -> dict[str, Any]:
+    """Decide the open task of a request."""
+    task = next(t for t in request["tasks"] if t["status"] == "open")
+    answer = await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": decision}, as_=person)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def test_exploring_answers_completed_with_everything(alone: ApiDesk) -> None:
+    made = await alone.post(PATH, {"mode": "explore", "blueprint": TWO_STAGES, "input": {"amount": "12.50"}})
+    assert made.status_code == 201
+    found = made.json()
+    assert found["status"] == "completed"
+    assert found.keys() >= W3 | {"id", "cost", "predicted_duration"}
+    assert len(found["branch_explorations"]) == 3
+    assert [link["assignee"] for link in found["approval_chain"]] == ["user:bob", "user:carl"]
+    assert found["input"] == {"amount": "12.5"}
+    assert (await alone.get(f"{PATH}{found['id']}/")).json() == found
+
+
+async def test_a_stored_template_is_simulated_by_its_name(alone: ApiDesk) -> None:
+    name = await alone.publish(TWO_STAGES)
+    found = await simulate(alone, mode="explore", template=name, input={"amount": "1"}, as_="ann")
+    assert (found["template"], found["version"], found["outcome"]) == (name, "1.0.0", "approved")
+
+
+async def test_what_is_wrong_with_a_blueprint_is_told_and_counted_as_failed(alone: ApiDesk) -> None:
+    found = await simulate(alone, mode="explore", blueprint={**TWO_STAGES, "process_steps": [{"stage_name": ""}]})
+    assert found["status"] == "failed"
+    assert [e["pointer"] for e in found["validation_errors"]] == ["/process_steps/0/stage_name"]
+    metrics = (await alone.get("/metrics/prometheus", as_="adam")).text
+    assert 'workflow_simulation_total{status="failed"} 1' in metrics
+
+
+@pytest.mark.parametrize(
+    ("order", "pointer"),
+    [
+        ({"mode": "guess", "template": "x"}, "/mode"),
+        ({"mode": "explore"}, ""),
+        ({"mode": "replay"}, ""),
+        ({"mode": "explore", "blueprint": EXPENSE, "script": [{"on": "A"}]}, "/script/0"),
+        ({"mode": "explore", "blueprint": EXPENSE, "colour": "red"}, "/colour"),
+    ],
+)
+async def test_an_order_that_makes_no_sense_is_refused_by_its_place(
+    alone: ApiDesk, order: dict[str, Any], pointer: str
+) -> None:
+    answer = await alone.post(PATH, order)
+    assert answer.status_code == 422
+    assert pointers(answer) == [pointer]
+
+
+async def test_simulations_are_paged_and_seen_by_their_author_and_by_auditors(alone: ApiDesk) -> None:
+    ids = [(await simulate(alone, mode="explore", blueprint=EXPENSE, as_="ann"))["id"] for _ in range(3)]
+    first = (await alone.get(f"{PATH}?limit=2", as_="audrey")).json()
+    rest = (await alone.get(f"{PATH}?limit=2&cursor={first['next_cursor']}", as_="audrey")).json()
+    assert [row["id"] for row in first["items"] + rest["items"]] == ids[::-1]
+    assert (await alone.get(PATH, as_="bob")).json()["items"] == []
+    assert (await alone.get(f"{PATH}{ids[0]}/", as_="bob")).status_code == 404
+
+
+async def test_the_past_of_others_is_not_for_everybody(alone: ApiDesk) -> None:
+    order = {"mode": "backtest", "template": "Expense approval", "blueprint": EXPENSE}
+    assert (await alone.post(PATH, order, as_="ann")).status_code == 403
+    other = {"mode": "explore", "blueprint": EXPENSE, "requester": "user:bob"}
+    assert (await alone.post(PATH, other, as_="ann")).status_code == 403
+
+
+async def test_progress_is_streamed_and_ends_with_the_answer(alone: ApiDesk) -> None:
+    order = {"mode": "explore", "blueprint": TWO_STAGES}
+    made = await alone.call("POST", PATH, as_="ann", body=order, headers={"Prefer": "respond-async"})
+    stream = await alone.get(f"{PATH}{made.json()['id']}/events/")
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    events = [block.split("\n") for block in stream.text.split("\n\n") if block.startswith("event")]
+    assert [event[0] for event in events] == [*["event: branch"] * 3, "event: completed"]
+    assert json.loads(events[-1][1].removeprefix("data: "))["outcome"] == "approved"
+
+
+async def test_a_simulation_that_runs_can_be_cancelled_once(alone: ApiDesk) -> None:
+    row = WorkflowSimulation(
+        id="s1", mode="backtest", status="running", question={}, created_by="ann", created_at=datetime.now(UTC)
+    )
+    async with alone.database.begin() as session:
+        await simulations.insert(session, row)
+    assert (await alone.post(f"{PATH}s1/cancel/")).json()["status"] == "cancelled"
+    assert (await alone.post(f"{PATH}s1/cancel/")).status_code == 409
+
+
+async def test_the_report_is_a_page_that_loads_nothing(alone: ApiDesk) -> None:
+    name = "<script>alert(1)</script>"
+    found = await simulate(alone, mode="explore", blueprint={**TWO_STAGES, "name": name})
+    page = (await alone.get(f"{PATH}{found['id']}/report/", as_="desi")).text
+    assert "<svg" in page
+    assert "Every way through" in page
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+async def test_a_rehearsal_links_to_its_history(desk: ApiDesk) -> None:
+    found = await simulate(desk, mode="rehearse", blueprint=TWO_STAGES, input={"amount": "1"})
+    assert (found["status"], found["outcome"]) == ("completed", "approved")
+    assert found["agrees_with_explore"], found["differences"]
+    assert "/namespaces/placet-rehearsal/workflows/rehearsal-" in found["links"]["temporal_ui"]
+
+
+async def test_a_real_request_replays_and_differs_only_where_something_is_changed(desk: ApiDesk) -> None:
+    name = await desk.publish(TWO_STAGES)
+    request = await desk.start(name, amount="7")
+    await decide(desk, await decide(desk, request, "bob"), "carl")
+    same = await simulate(desk, as_="audrey", mode="replay", request_id=request["id"])
+    assert same["history"]["ok"] is True, same["history"]
+    assert (same["timelines_differ"], same["assumed"], same["unchanged_blueprint"]) == (0, [], True)
+    shorter = [{"op": "remove", "path": "/process_steps/1"}]
+    changed = await simulate(desk, as_="audrey", mode="replay", request_id=request["id"], patch=shorter)
+    assert changed["before"]["deciders"] == ["user:bob", "user:carl"]
+    assert changed["after"]["deciders"] == ["user:bob"]
+    rejected = await simulate(
+        desk,
+        as_="audrey",
+        mode="replay",
+        request_id=request["id"],
+        script=[{"on": "CFO Approval", "decision": "reject"}],
+    )
+    assert (rejected["before"]["outcome"], rejected["after"]["outcome"]) == ("approved", "rejected")
+
+
+async def test_a_running_request_is_forecast_from_where_it_stands(desk: ApiDesk) -> None:
+    name = await desk.publish(TWO_STAGES)
+    request = await decide(desk, await desk.start(name, amount="7"), "bob")
+    found = await simulate(desk, as_="audrey", mode="replay", request_id=request["id"])
+    assert (found["forecast"], found["before"]["status"], found["after"]["outcome"]) == (True, "pending", "approved")
+    assert found["assumed"] == [{"stage": "CFO Approval", "person": "user:carl"}]
+    assert found["predicted_duration_ms"] == pytest.approx(24 * 3_600_000, rel=0.01)
+
+
+async def test_a_backtest_shows_what_each_past_request_would_have_been(desk: ApiDesk) -> None:
+    name = await desk.publish(TWO_STAGES)
+    for decision in ("approve", "reject"):
+        request = await decide(desk, await desk.start(name, amount="7"), "bob", decision)
+        if decision == "approve":
+            await decide(desk, request, "carl")
+    order = {"mode": "backtest", "template": name, "patch": [{"op": "remove", "path": "/process_steps/1"}]}
+    found = await simulate(desk, **order)
+    assert (found["totals"]["requests"], found["totals"]["known"], found["totals"]["changed"]["count"]) == (2, 2, 1)
+    assert "approvers" in found["rows"][0]["changed"]
+    other = [{"op": "replace", "path": "/process_steps/0/approvers", "value": ["user:gus"]}]
+    unknown = await simulate(desk, mode="backtest", template=name, patch=other)
+    assert unknown["totals"]["unknown_reasons"] == {"what gus does in Manager Approval is not known": 2}
+
+
+async def test_no_mode_changes_anything_but_its_own_record(desk: ApiDesk, client: Client) -> None:
+    name = await desk.publish(TWO_STAGES)
+    done = await desk.start(name, amount="7")
+    await decide(desk, await decide(desk, done, "bob"), "carl")
+    await desk.start(name, amount="8")
+    for order in (
+        {"mode": "explore", "template": name, "input": {"amount": "1"}},
+        {"mode": "rehearse", "template": name, "input": {"amount": "1"}},
+        {"mode": "replay", "request_id": done["id"]},
+        {"mode": "backtest", "template": name, "blueprint": EXPENSE},
+        {"mode": "shadow", "template": name, "blueprint": EXPENSE},
+    ):
+        before = await photograph(desk.database, client)
+        found = await simulate(desk, **order, as_="adam")
+        assert found["status"] == "completed", found
+        after = await photograph(desk.database, client)
+        assert after == before, order["mode"]
+
+
+async def photograph(database: Database, client: Client) -> dict[str, Any]:
+    """Return every row of every table and every workflow of the namespace for requests, but for simulations' own."""
+    rows: dict[str, Any] = {}
+    async with database.session() as session:
+        for table in SQLModel.metadata.sorted_tables:
+            if table.name == "workflow_simulation":
+                continue
+            found = sorted(repr(tuple(row)) for row in (await session.execute(select(table))).all())
+            rows[table.name] = [
+                row for row in found if "workflow_simulation_total" not in row and "api_token" not in row
+            ]
+    rows.pop("api_token", None)  # the test's own calls make tokens
+    async for workflow in client.list_workflows("PlacetBlueprint = 'nothing' OR WorkflowType = 'ApprovalWorkflow'"):
+        handle = client.get_workflow_handle(workflow.id)
+        rows[f"workflow {workflow.id}"] = (await handle.describe()).history_length
+    return rows
