@@ -49,6 +49,7 @@ class Deed:
     to: str | None = None
     keep: bool = False
     by: str | None = None
+    via: str = "simulation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +177,7 @@ class _Reader:
                 decision=detail.get("decision"),
                 comment=detail.get("why"),
                 form=detail.get("form"),
+                via=detail["via"],
             )
         self._end_all(task_id, entry.at)
 
@@ -371,7 +373,7 @@ def _deed_event(task: Task, person: str, deed: Deed) -> Event | None:
             decision=deed.decision,
             comment=deed.comment,
             form=deed.form,
-            via="simulation",
+            via=deed.via,
         )
     if deed.kind == "release":
         return Release(by=by, task_id=task.id)
