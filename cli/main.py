@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 import uvloop
 
-from cli import assembly, demo, people, templates, tokens, up, verify
+from cli import assembly, demo, doctor, people, simulate, templates, tokens, up, verify
 from cli.output import NO, explained, out, print_json, progress
 from storage.migrate import migrate
 from worker.engine.locate import locate
@@ -197,6 +197,48 @@ def check_command(
     else:
         templates.show(results)
     if not all(r["ok"] for r in results):
+        raise typer.Exit(NO)
+
+
+@app.command("simulate")
+def simulate_command(
+    file: Annotated[Path | None, typer.Argument(help="A blueprint as a JSON file.")] = None,
+    mode: Annotated[str, typer.Option(help="explore, rehearse, replay or backtest.")] = "explore",
+    given: Annotated[str | None, typer.Option("--input", help="The request's input, as JSON.")] = None,
+    requester: Annotated[str | None, typer.Option(help="Who asks, by id.")] = None,
+    script: Annotated[Path | None, typer.Option(help="What people do, as a JSON file.")] = None,
+    request_id: Annotated[str | None, typer.Option("--request", help="The request that replay drives again.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Where to write the result as a page.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Try a process out before anybody is asked; exit code 1 where it cannot be carried through."""
+    settings = _settings()
+    more = {"request_id": request_id} if request_id is not None else {}
+    with explained():
+        order = simulate.order_of(file, mode=mode, given=given, requester=requester, script=script, more=more)
+    result = _run(simulate.simulate(settings, order, quiet=as_json))
+    if report is not None:
+        simulate.write_report(result, report)
+    if as_json:
+        print_json(result)
+        well = result["status"] == "completed" and not result["validation_errors"]
+    else:
+        well = simulate.show(result)
+    if not well:
+        raise typer.Exit(NO)
+
+
+@app.command("doctor")
+def doctor_command(as_json: Json = False) -> None:
+    """Look whether everything is there that Placet needs; exit code 1 where something is not."""
+    settings = _settings()
+    checks = _run(doctor.examine(settings))
+    well = all(check.ok for check in checks)
+    if as_json:
+        print_json({"ok": well, "checks": {c.name: {"ok": c.ok, "found": c.found} for c in checks}})
+    else:
+        doctor.show(checks)
+    if not well:
         raise typer.Exit(NO)
 
 

@@ -37,6 +37,10 @@ class Running:
 
     address: str
 
+    def __str__(self) -> str:
+        """Say it for people."""
+        return f"the running server at {self.address}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class CommandLine:
@@ -45,6 +49,10 @@ class CommandLine:
     program: Path
     version: str
     kind: Kind = "cli"
+
+    def __str__(self) -> str:
+        """Say it for people."""
+        return f"the Temporal CLI {self.program} with server {self.version}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +64,10 @@ class Binaries:
     ui: Path
     version: str
     kind: Kind = "server"
+
+    def __str__(self) -> str:
+        """Say it for people."""
+        return f"the Temporal server {self.version} in {self.server.parent}"
 
 
 Startable = CommandLine | Binaries

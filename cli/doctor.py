@@ -1,0 +1,99 @@
+"""`placet doctor`: whether everything that Placet needs is there, and what to do where it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from rich.markup import escape
+
+from api.engine import has_worker
+from cli import assembly
+from cli.output import out
+from placet.errors import PlacetError, Unavailable
+from worker.engine.locate import locate
+from worker.engine.namespaces import missing_attributes
+from worker.settings import Settings
+
+_OLDEST = (3, 11)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was looked at: what it is, whether it is well, and what was found."""
+
+    name: str
+    ok: bool
+    found: str
+
+
+async def examine(settings: Settings) -> list[Check]:
+    """Look at everything; what is away is a finding, never an error."""
+    looks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
+        ("python", _python),
+        ("data folder", lambda: _home(settings)),
+        ("database", lambda: _database(settings)),
+        ("engine program", _engine_program),
+        ("engine", lambda: _engine(settings)),
+        ("worker", lambda: _worker(settings)),
+    ]
+    return [await _look(name, look) for name, look in looks]
+
+
+async def _look(name: str, look: Callable[[], Awaitable[str]]) -> Check:
+    try:
+        return Check(name=name, ok=True, found=await look())
+    except PlacetError as error:
+        return Check(name=name, ok=False, found=error.message)
+    except OSError as error:
+        return Check(name=name, ok=False, found=f"{error.filename}: {error.strerror}")
+
+
+async def _python() -> str:
+    version = sys.version.split()[0]
+    if sys.version_info < _OLDEST:
+        raise Unavailable(f"Python {version} is too old; install 3.11 or newer.")
+    return version
+
+
+async def _home(settings: Settings) -> str:
+    home = assembly.home_of(settings)
+    if not os.access(home, os.W_OK):
+        raise Unavailable(f"{home} cannot be written to; set PLACET_HOME to a folder that can.")
+    return str(home)
+
+
+async def _database(settings: Settings) -> str:
+    async with assembly.open_database(settings) as database:
+        await database.check()
+        return database.url.render_as_string(hide_password=True)
+
+
+async def _engine_program() -> str:
+    return str(await asyncio.to_thread(locate))
+
+
+async def _engine(settings: Settings) -> str:
+    there = assembly.engine_settings(settings)
+    client = await assembly.connected(there)
+    missing = await missing_attributes(client, there.namespace)
+    if missing:
+        raise Unavailable(f"{there.address} lacks the search attributes {', '.join(missing)}; run `placet prepare`.")
+    return f"{there.address}, namespace {there.namespace}"
+
+
+async def _worker(settings: Settings) -> str:
+    client = await assembly.connected(assembly.engine_settings(settings))
+    if not await has_worker(client, settings.task_queue):
+        raise Unavailable(f"Nobody works on task queue {settings.task_queue!r}; run `placet worker` or `placet up`.")
+    return f"task queue {settings.task_queue!r}"
+
+
+def show(checks: list[Check]) -> None:
+    """Print what was found, a line each."""
+    for check in checks:
+        mark = "[green]well[/green]" if check.ok else "[red]AWAY[/red]"
+        out.print(f"  {mark}  {check.name:15} {escape(check.found)}", soft_wrap=True)
