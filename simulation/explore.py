@@ -29,6 +29,8 @@ from simulation.witness import Witnesses
 
 Tell = Callable[[dict[str, Any]], None]
 
+MOST_BRANCH_ENTRIES = 2000  # of one branch
+
 
 @dataclass(kw_only=True)
 class Outcomes:
@@ -150,9 +152,13 @@ def _branches(prepared: Prepared, tell: Tell | None) -> tuple[list[Branch], Ways
     branches: list[Branch] = []
     seen: set[tuple[Any, ...]] = set()
     carried = 0
+    end = perf_counter() + question.seconds
     for route in ways.routes():
+        if perf_counter() > end:
+            ways.stopped_at = len(branches)
+            break
         players = Outcomes(plan=prepared.plan, results=route.results, habits=habits)
-        course = prepared.run(players, given=route.witness)
+        course = prepared.run(players, given=route.witness, most_entries=MOST_BRANCH_ENTRIES)
         settled = tuple(_settled(course))
         if tuple(s["result"] for s in settled) != route.results and course.stopped is None:
             carried += 1  # an earlier decision settles a stage by itself, so that this outcome cannot come about

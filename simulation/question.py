@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from time import perf_counter
 from typing import Any
 
 from placet.blueprint import Blueprint, parse_blueprint
@@ -44,6 +45,7 @@ class Question:
     horizon: timedelta = HORIZON
     most_entries: int = MOST_ENTRIES
     most_branches: int = 200
+    seconds: float = 10.0  # of our time; what is not explored by then is cut, and said to be
     prices: Prices = field(default_factory=Prices)
     request_id: str = "simulation"
     title: str = "Simulation"
@@ -80,7 +82,12 @@ class Prepared:
         return reader(self.plan, self.people)
 
     def run(
-        self, players: Any = None, *, given: Mapping[str, Any] | None = None, habits: Habits | None = None
+        self,
+        players: Any = None,
+        *,
+        given: Mapping[str, Any] | None = None,
+        habits: Habits | None = None,
+        most_entries: int | None = None,
     ) -> Course:
         """Drive one request through the core: with these players, or the script's cast and these habits."""
         question = self.question
@@ -102,7 +109,7 @@ class Prepared:
             players,
             read=self.read,
             horizon=question.horizon,
-            most_entries=question.most_entries,
+            most_entries=most_entries or question.most_entries,
         )
 
     def habits(self) -> Habits:
@@ -145,7 +152,10 @@ class Prepared:
             return once[key]
 
         took_all: list[float] = []
+        end = perf_counter() + question.seconds / 4
         for _ in range(DRAWS):
+            if perf_counter() > end:
+                break
             once.clear()
             course = self.run(habits=Habits(delay=steady))
             if course.state.status != "pending":

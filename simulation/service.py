@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from temporalio.client import Client
 
+from placet.check import check
 from simulation.backtest import Backtest, Candidate, backtest
 from simulation.explore import explore
 from simulation.gather import case_of, cases_of, everybody, question_of, template_of
@@ -18,6 +19,7 @@ from simulation.order import Order, patched
 from simulation.question import Question
 from simulation.rehearse import Stage, rehearse
 from simulation.replay import check_history, what_if
+from simulation.result import Simulation
 from storage import simulations
 from storage.database import Database
 
@@ -55,7 +57,7 @@ class Service:
         self, order: Order, requester: str, simulation_id: str, now: datetime, tell: Tell | None
     ) -> dict[str, Any]:
         question = await self._question(order, requester, simulation_id, now)
-        return (await _in_thread(lambda told: explore(question, tell=told), tell)).described()
+        return await _in_thread(lambda told: checked(question, explore(question, tell=told)), tell)
 
     async def _rehearse(
         self, order: Order, requester: str, simulation_id: str, now: datetime, tell: Tell | None
@@ -126,6 +128,17 @@ class Service:
     async def _question(self, order: Order, requester: str, simulation_id: str, now: datetime) -> Question:
         async with self.database.session() as session:
             return await question_of(session, order, requester=requester, now=now, simulation_id=simulation_id)
+
+
+def checked(question: Question, simulation: Simulation) -> dict[str, Any]:
+    """Return the answer with what the proofs say of the blueprint beside what the simulation itself found."""
+    told = simulation.described()
+    if simulation.failed:
+        return told
+    report = check(question.blueprint, directory=question.people if question.people.people else None)
+    told["validation_errors"] += [f.described() for f in report.findings if f.severity == "error"]
+    told["warnings"] += [f"{f.pointer}: {f.message}" for f in report.findings if f.severity == "warning"]
+    return told
 
 
 def failed(result: dict[str, Any]) -> bool:
