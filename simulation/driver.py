@@ -28,12 +28,12 @@ CLOSE = timedelta(seconds=2)
 
 
 class Read(Protocol):
-    """What the directory answers for a request, and for people who are to get a task of it."""
+    """What the directory answers for people of a request, by id, and for its input."""
 
-    def __call__(self, state: State, *also: str) -> Directory: ...
+    def __call__(self, asked: tuple[str, ...], given: Mapping[str, object], /) -> Directory: ...
 
 
-class NothingKnown(Exception):  # noqa: N818 - a finding between players and driver, never seen outside
+class NothingKnown(Exception):
     """What happens next cannot be told: `why` says of whom."""
 
     def __init__(self, why: str) -> None:
@@ -99,12 +99,11 @@ def reader(plan: Plan, people: Directory) -> Read:
         for who in (name.root for name in names)
         if who.kind in {"role", "group"}
     }
+    inputs = [name.root.name for name in names if name.root.kind == "input"]
     found: dict[tuple[object, ...], Directory] = {}
 
-    def read(state: State, *also: str) -> Directory:
-        asked = (*state.people, *also)
-        given = tuple(v for name in names if name.root.kind == "input" and (v := state.input.get(name.root.name)))
-        key = (asked, str(given))
+    def read(asked: tuple[str, ...], given: Mapping[str, object]) -> Directory:
+        key = (asked, *(str(given.get(name)) for name in inputs))
         if key not in found:
             found[key] = needed(
                 names,
@@ -112,7 +111,7 @@ def reader(plan: Plan, people: Directory) -> Read:
                 holders=lambda role: [people.people[i] for i in holding.get(("role", role), [])],
                 members=lambda group: [people.people[i] for i in holding.get(("group", group), [])],
                 also=asked,
-                given=state.input,
+                given=given,
             )
         return found[key]
 
@@ -160,7 +159,7 @@ def resume(
     most_entries: int = MOST_ENTRIES,
 ) -> Course:
     """Run on from a state: from its beginning where `begin` is given, else from where a request stands at `now`."""
-    desk = _Desk(plan, state, now, read or (lambda s, *_: s.directory))
+    desk = _Desk(plan, state, now, read)
     acts: list[Acted] = []
     stopped: str | None = None
     why: str | None = None
@@ -217,7 +216,7 @@ def resume(
 class _Desk:
     """Where one request lies while it is driven: its state, the time, and what has been recorded."""
 
-    def __init__(self, plan: Plan, state: State, now: datetime, read: Read) -> None:
+    def __init__(self, plan: Plan, state: State, now: datetime, read: Read | None) -> None:
         self.plan = plan
         self.state = state
         self.now = now
@@ -251,8 +250,9 @@ class _Desk:
 
     def _read_directory(self, *also: str) -> None:
         """Read it and keep what was read, also where the event is then refused, as on the engine."""
-        read = DirectoryRead(directory=self._read(self.state, *also), at=self.now)
-        self._keep(machine.apply(self.plan, self.state, read, self.now))
+        state = self.state
+        found = self._read((*state.people, *also), state.input) if self._read is not None else state.directory
+        self._keep(machine.apply(self.plan, state, DirectoryRead(directory=found, at=self.now), self.now))
 
     def _keep(self, step: Step) -> None:
         self.state = step.state
@@ -279,20 +279,12 @@ def opening_for(
     read: Read | None = None,
 ) -> Opening:
     """Return the opening of a simulated request, with the part of the directory that it can reach."""
-    bare = Opening(
-        request_id=request_id,
-        requester=requester,
-        title=title,
-        input=dict(given),
-        directory=Directory(),
-        directory_at=start,
-    )
     look = read or reader(plan, people)
     return Opening(
         request_id=request_id,
         requester=requester,
         title=title,
         input=dict(given),
-        directory=look(machine.opening_state(bare, start)),
+        directory=look((requester,), given),
         directory_at=start,
     )

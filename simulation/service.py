@@ -27,7 +27,7 @@ Tell = Callable[[dict[str, Any]], None]
 T = TypeVar("T")
 
 
-class Stopped(Exception):  # noqa: N818 - how a thread is told to end, never seen outside
+class Stopped(Exception):
     """Nobody waits for the answer any more."""
 
 
