@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
+from placet.directory import Directory, Person
+from simulation.explore import explore
 from simulation.question import Question
 from simulation.rehearse import Stage, rehearse
 from simulation.script import parse_script
 from tests.engine import SharedEngine
-from tests.unit.core import blueprint, office
+from tests.unit.core import blueprint, office, people
 
 EXPENSE = json.loads((Path(__file__).parents[2] / "blueprints" / "expense.json").read_text())
 
@@ -79,3 +81,32 @@ async def test_a_request_that_stays_open_is_ended_with_the_rehearsal(stage: Stag
     described = await stage.client.get_workflow_handle(question.request_id).describe()
     assert described.status is not None
     assert described.status.name == "TERMINATED"
+
+
+GALLERY = sorted(p for p in (Path(__file__).parents[2] / "blueprints").glob("*.json") if p.name != "people.json")
+
+
+@pytest.mark.parametrize("file", GALLERY, ids=lambda file: file.stem)
+async def test_the_gallery_rehearses_as_it_explores_for_every_witness(stage: Stage, file: Path) -> None:
+    raw = json.loads(file.read_text())  # noqa: ASYNC240 - a small file of the tests
+    organisation = gallery_people()
+    requester = next(p.id for p in organisation.people.values() if p.manager)
+    found = explore(ask(raw, people=organisation, requester=requester))
+    assert found.branch_explorations, found.validation_errors
+    witnesses = {json.dumps(b.witness, sort_keys=True): b.witness for b in found.branch_explorations}
+    for witness in witnesses.values():
+        played = await rehearse(stage, ask(raw, people=organisation, requester=requester, given=witness))
+        assert played.extra["differences"] == []
+
+
+def gallery_people() -> Directory:
+    """Return the people that come with the gallery."""
+    rows = json.loads((Path(__file__).parents[2] / "blueprints" / "people.json").read_text())
+    return people(
+        *(
+            Person(
+                id=row["id"], manager=row.get("manager"), roles=tuple(row["roles"]), groups=tuple(row.get("groups", ()))
+            )
+            for row in rows
+        )
+    )
