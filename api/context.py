@@ -9,6 +9,8 @@ from functools import cached_property
 from opentelemetry.trace import TracerProvider
 from temporalio.client import Client
 
+from activities.notify.settings import NotifySettings
+from activities.notify.settings import load as load_notify
 from api.plans import Plans
 from storage.database import Database
 from storage.group import GroupCommit
@@ -30,6 +32,10 @@ class Context:
     """What a scraper has to send as its bearer token; None lets everyone scrape."""
     tracer_provider: TracerProvider | None = None
     """Records the spans of calls; None traces nothing."""
+    notify: NotifySettings = field(default_factory=load_notify)
+    """How notices leave, as the workers have it: what previews and new webhooks are held to."""
+    publish_needs_two: bool = False
+    """Whether a blueprint is published by somebody else than who wrote it."""
     max_body_bytes: int = 1_000_000
     """Bodies that are longer get 413."""
     command_deadline: timedelta = timedelta(seconds=8)

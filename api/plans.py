@@ -12,6 +12,7 @@ from placet.check.findings import Finding
 from placet.directory import Directory
 from placet.errors import BlueprintInvalid, Problem
 from placet.plan import Plan, compile_plan, digest
+from placet.versions import Change, check_bump, classify
 from storage.tables import ProcessTemplate
 
 _MOST = 256
@@ -64,6 +65,16 @@ async def prove(raw: object) -> None:
     if found:
         problems = tuple(Problem(pointer=finding.pointer, message=finding.message) for finding in found)
         raise BlueprintInvalid(_summary(found), problems=problems)
+
+
+async def compared(old: object, new: object) -> Change:
+    """Say how two stored blueprints differ."""
+    return await asyncio.to_thread(lambda: classify(parse_blueprint(old), parse_blueprint(new)))
+
+
+async def rising(old: object, new: object) -> None:
+    """Raise BlueprintInvalid where a version's number does not rise by as much as its content changed."""
+    await asyncio.to_thread(lambda: check_bump(parse_blueprint(old), parse_blueprint(new)))
 
 
 def _summary(found: list[Finding]) -> str:

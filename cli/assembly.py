@@ -148,6 +148,7 @@ def build_api(
             task_queue=settings.task_queue,
             ui_url=ui_url,
             secret=settings.secret(),
+            publish_needs_two=settings.publish_needs_two,
             max_body_bytes=settings.max_body_bytes,
             metrics_token=settings.metrics_token,
             tracer_provider=traces,

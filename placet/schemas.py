@@ -35,9 +35,9 @@ def value_problems(schema: dict[str, Any], value: Any, pointer: str) -> tuple[Pr
     except InputInvalid as error:
         return error.problems
     problems: list[Problem] = []
-    for error in _validator(json.dumps(schema)).iter_errors(value):
-        inner = "".join(f"/{_escaped(str(part))}" for part in error.instance_path)
-        problems.append(Problem(pointer=pointer + inner, message=error.message[:_LONGEST_MESSAGE]))
+    for fault in _validator(json.dumps(schema)).iter_errors(value):
+        inner = "".join(f"/{_escaped(str(part))}" for part in fault.instance_path)
+        problems.append(Problem(pointer=pointer + inner, message=fault.message[:_LONGEST_MESSAGE]))
         if len(problems) == _MOST_PROBLEMS:
             break
     return tuple(problems)

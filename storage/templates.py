@@ -75,14 +75,46 @@ async def page(
     return cursors.page((await session.scalars(query)).all(), limit, lambda row: (row.name, row.id))
 
 
-async def publish(session: AsyncSession, template_id: str, *, by: str, now: datetime) -> ProcessTemplate:
-    """Publish a draft; a published one stays as it is. Raises NotFound, and Conflict for a deprecated one."""
+async def publish(
+    session: AsyncSession, template_id: str, *, by: str, now: datetime, digest: str | None = None
+) -> ProcessTemplate:
+    """Publish a draft; a published one stays as it is. Raises NotFound, and Conflict for a deprecated one.
+
+    `digest` is of the content that was looked at: one that changed meanwhile is not published (Conflict).
+    """
     template = await _for_change(session, template_id)
+    if digest is not None and template.digest != digest:
+        raise Conflict(f"{template.name!r} {template.version} has changed in the meantime; look at it again")
     if template.status == "deprecated":
         raise Conflict(f"{template.name!r} {template.version} is deprecated; make a new version instead")
     if template.status == "draft":
         template.status, template.published_by, template.published_at = "published", by, now
     return template
+
+
+async def replace_draft(session: AsyncSession, template_id: str, written: ProcessTemplate) -> ProcessTemplate:
+    """Give a draft other content; whoever wrote it is then its author. Raises NotFound and Conflict."""
+    template = await _for_change(session, template_id)
+    if template.status != "draft":
+        raise Conflict(
+            f"{template.name!r} {template.version} is {template.status} and no longer changes; make a new version"
+        )
+    try:
+        async with session.begin_nested():
+            for name in ("name", "version", "template_type", "owner", "digest", "blueprint", "graph_spec"):
+                setattr(template, name, getattr(written, name))
+            template.created_by, template.created_at = written.created_by, written.created_at
+    except IntegrityError as error:
+        raise Conflict(f"{written.name!r} has a version {written.version} already; give this one another") from error
+    return template
+
+
+async def released(session: AsyncSession, name: str) -> dict[str, str]:
+    """Return the ids of the versions of a name that are or were published, by version."""
+    query = select(col(ProcessTemplate.version), col(ProcessTemplate.id)).where(
+        col(ProcessTemplate.name) == name, col(ProcessTemplate.status) != "draft"
+    )
+    return {row.version: row.id for row in await session.execute(query)}
 
 
 async def deprecate(session: AsyncSession, template_id: str) -> ProcessTemplate:

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     engine_database: str = "file"  # what an embedded engine keeps its data in: file, memory, postgresql://…
     metrics_token: Annotated[str, Field(min_length=16)] | None = Field(default=None, repr=False)  # of scrapers
     worker_metrics: str | None = None  # host:port of the SDK's metrics; default: 127.0.0.1:9464, or a free port
+    publish_needs_two: bool = False  # whether a blueprint is published by somebody else than who wrote it
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
 
     @property

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-import rfc8785
 from fastapi import APIRouter, Body, Query, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.body import with_floats
 from api.calls import PersonalRoute
 from api.context import Context
 from api.deps import Caller, Cursor, Here, Limit, Reading
 from api.identity import Principal
-from api.plans import checked, prove, read_blueprint
+from api.plans import checked, compared, prove, read_blueprint, rising
 from api.routes.examples import EXPENSE_APPROVAL
 from api.schemas.common import Listed
-from api.schemas.templates import CheckView, TemplateView, TemplateWhole
+from api.schemas.templates import CheckView, DiffView, TemplateView, TemplateWhole
 from placet.blueprint import canonical
-from placet.errors import Conflict, NotFound
+from placet.errors import Conflict, NotFound, NotPermitted
+from placet.versions import baseline, export_bytes
 from storage import people, templates
 from storage.tables import ProcessTemplate
 
@@ -71,23 +71,52 @@ async def read_template(session: Reading, template_id: str) -> TemplateWhole:
 async def export_blueprint(session: Reading, template_id: str) -> Response:
     """Return the blueprint in canonical form (RFC 8785): the same bytes every time."""
     row = await templates.get(session, template_id)
-    try:
-        document = rfc8785.dumps(row.blueprint)
-    except rfc8785.IntegerDomainError:  # a number that RFC 8785 has no form for, such as a bound of a form
-        document = json.dumps(row.blueprint, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    return Response(document, media_type="application/json")
+    return Response(export_bytes(row.blueprint), media_type="application/json")
+
+
+@router.get("/{template_id}/diff/")
+async def diff_templates(
+    session: Reading, template_id: str, against: Annotated[str | None, Query(max_length=200)] = None
+) -> DiffView:
+    """Say what a version changes since another one (by id; else the release before it), in words and as JSON Patch."""
+    row = await templates.get(session, template_id)
+    before = await templates.get(session, against) if against else await _before(session, row)
+    if before is None:
+        raise NotFound("Nothing has been published before this version; name another one with `against`.")
+    change = await compared(before.blueprint, row.blueprint)
+    return DiffView.of(before, row, change)
+
+
+@router.put("/{template_id}/")
+async def put_template(context: Here, caller: Caller, template_id: str, body: BlueprintBody) -> TemplateView:
+    """Give a draft other content; what is published no longer changes. Designers and admins can."""
+    written = await _written(caller, body)
+    async with context.database.begin() as session:
+        return TemplateView.of(await templates.replace_draft(session, template_id, written))
 
 
 @router.post("/{template_id}/publish/")
 async def publish_template(context: Here, caller: Caller, template_id: str) -> TemplateView:
-    """Publish a draft: requests can begin with it, and it no longer changes. Designers and admins can."""
+    """Publish a draft: requests can begin with it, and it no longer changes. Designers and admins can.
+
+    Where PLACET_PUBLISH_NEEDS_TWO says so, it is somebody else than who wrote it. The version has to rise by as much
+    as the content changed since the release before it.
+    """
     caller.need("designer", "admin")
     now = datetime.now(UTC)
     async with context.database.session() as session:
         row = await templates.get(session, template_id)
-    await prove(row.blueprint)
+        before = await _before(session, row)
+    if row.status == "draft":
+        if context.publish_needs_two and row.created_by == caller.person:
+            raise NotPermitted(f"user:{caller.person} wrote this; somebody else has to publish it.")
+        await prove(row.blueprint)
+        if before is not None:
+            await rising(before.blueprint, row.blueprint)
     async with context.database.begin() as session:
-        return TemplateView.of(await templates.publish(session, template_id, by=caller.person, now=now))
+        return TemplateView.of(
+            await templates.publish(session, template_id, digest=row.digest, by=caller.person, now=now)
+        )
 
 
 @router.post("/{template_id}/deprecate/")
@@ -98,12 +127,34 @@ async def deprecate_template(context: Here, caller: Caller, template_id: str) ->
         return TemplateView.of(await templates.deprecate(session, template_id))
 
 
+async def _before(session: AsyncSession, row: ProcessTemplate) -> ProcessTemplate | None:
+    """Return the release that a version follows, if there is one."""
+    released = await templates.released(session, row.name)
+    version = baseline(row.version, released)
+    return None if version is None else await templates.get(session, released[version])
+
+
 async def _draft(context: Context, caller: Principal, raw: object) -> ProcessTemplate:
+    row = await _written(caller, raw)
+    async with context.database.begin() as session:
+        try:
+            there = await templates.find(session, row.name, row.version)
+        except NotFound:
+            return await templates.insert(session, row)
+    if there.digest != row.digest:
+        raise Conflict(
+            f"{there.name!r} has a version {there.version} already, with other content; give this one a higher version."
+        )
+    return there
+
+
+async def _written(caller: Principal, raw: object) -> ProcessTemplate:
+    """Return what was sent as a draft of the caller's, not yet stored."""
     caller.need("designer", "admin")
     now = datetime.now(UTC)
     blueprint, digest = await read_blueprint(with_floats(raw), now)
     document = canonical(blueprint)
-    row = ProcessTemplate(
+    return ProcessTemplate(
         id=uuid.uuid4().hex,
         name=blueprint.name,
         version=blueprint.version,
@@ -116,13 +167,3 @@ async def _draft(context: Context, caller: Principal, raw: object) -> ProcessTem
         created_by=caller.person,
         created_at=now,
     )
-    async with context.database.begin() as session:
-        try:
-            there = await templates.find(session, blueprint.name, blueprint.version)
-        except NotFound:
-            return await templates.insert(session, row)
-    if there.digest != digest:
-        raise Conflict(
-            f"{there.name!r} has a version {there.version} already, with other content; give this one a higher version."
-        )
-    return there

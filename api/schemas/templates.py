@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict
 
 from api.schemas.common import Shown, View, shown
+from placet.versions import Change, Level, least_version
 from storage.tables import ProcessTemplate
 
 
@@ -63,6 +64,51 @@ class CheckView(View):
 
     ok: bool
     findings: list[FindingView]
+
+
+class VersionRef(View):
+    """One of two versions that are compared."""
+
+    id: str
+    version: str
+    status: str
+
+
+class DifferenceView(View):
+    """One difference: how much it weighs, where it is, and in words."""
+
+    change: Level
+    pointer: str
+    message: str
+
+
+class DiffView(View):
+    """What a version changes since another; `patch` (RFC 6902) turns the one's blueprint into the other's."""
+
+    against: VersionRef
+    template: VersionRef
+    change: Level
+    least_version: str
+    differences: list[DifferenceView]
+    patch: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, before: ProcessTemplate, row: ProcessTemplate, change: Change) -> DiffView:
+        """Show a comparison."""
+        first, second = (
+            VersionRef.model_construct(id=one.id, version=one.version, status=one.status) for one in (before, row)
+        )
+        return cls(
+            against=first,
+            template=second,
+            change=change.level,
+            least_version=least_version(before.version, change.level),
+            differences=[
+                DifferenceView.model_construct(change=r.level, pointer=r.pointer, message=r.message)
+                for r in change.reasons
+            ],
+            patch=list(change.patch),
+        )
 
 
 def _facts(row: ProcessTemplate) -> dict[str, Any]:

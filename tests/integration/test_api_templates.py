@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -146,3 +147,121 @@ async def test_check_shows_what_is_wrong_and_publishing_refuses_it(desk: ApiDesk
     for nonsense in ([], "text", 5, {}):
         answer = await desk.post(f"{PATH}check/", nonsense)
         assert (answer.status_code, answer.json()["ok"]) == (200, False)
+
+
+async def _version(desk: ApiDesk, version: str, **changes: Any) -> str:
+    made = await desk.post(PATH, {**EXPENSE_APPROVAL, "version": version, **changes}, as_="desi")
+    assert made.status_code == 201, made.text
+    return f"{PATH}{made.json()['id']}/"
+
+
+async def test_version_that_rises_too_little_is_not_published(desk: ApiDesk) -> None:
+    first = await _version(desk, "1.0.0")
+    assert (await desk.post(f"{first}publish/", as_="desi")).status_code == 200
+    variables = [*EXPENSE_APPROVAL["variables"], {"name": "receipt", "type": "string", "required": True}]
+    low = await _version(desk, "1.1.0", variables=variables)
+    refused = await desk.post(f"{low}publish/", as_="desi")
+    assert (refused.status_code, pointers(refused)) == (422, ["/version"])
+    assert "2.0.0" in refused.json()["detail"]
+    assert (await desk.get(low)).json()["status"] == "draft"
+    high = await _version(desk, "2.0.0", variables=variables)
+    assert (await desk.post(f"{high}publish/", as_="desi")).status_code == 200
+    # the old line may still be mended
+    fix = await _version(desk, "1.0.1", description="Mended")
+    assert (await desk.post(f"{fix}publish/", as_="desi")).status_code == 200
+
+
+async def test_difference_is_told_in_words_and_as_a_patch(desk: ApiDesk) -> None:
+    first = await _version(desk, "1.0.0")
+    second = await _version(desk, "1.1.0", owner="user:dora")
+    nothing = await desk.get(f"{second}diff/")
+    assert nothing.status_code == 404
+    await desk.post(f"{first}publish/", as_="desi")
+    told = (await desk.get(f"{second}diff/")).json()
+    assert told == (await desk.get(f"{second}diff/?against={first.split('/')[-2]}")).json()
+    assert (told["against"]["version"], told["template"]["version"]) == ("1.0.0", "1.1.0")
+    assert (told["change"], told["least_version"]) == ("minor", "1.1.0")
+    assert told["differences"] == [{"change": "minor", "pointer": "/owner", "message": "owner is another"}]
+    assert sorted(step["path"] for step in told["patch"]) == ["/owner", "/version"]
+    assert (await desk.get(f"{second}diff/?against=unknown")).status_code == 404
+
+
+async def test_draft_changes_and_published_version_does_not(desk: ApiDesk) -> None:
+    one = await _version(desk, "1.0.0")
+    changed = await desk.call("PUT", one, as_="adam", body={**EXPENSE_APPROVAL, "owner": "user:dora"})
+    assert (changed.status_code, changed.json()["created_by"]) == (200, "user:adam")
+    assert (await desk.get(one)).json()["blueprint"]["owner"] == "user:dora"
+    other = await _version(desk, "1.0.1")
+    assert (await desk.call("PUT", other, as_="desi", body=EXPENSE_APPROVAL)).status_code == 409
+    assert (await desk.call("PUT", one, as_="ann", body=EXPENSE_APPROVAL)).status_code == 403
+    assert (await desk.call("PUT", one, as_="desi", body={})).status_code == 422
+    await desk.post(f"{one}publish/", as_="desi")
+    assert (await desk.call("PUT", one, as_="desi", body=EXPENSE_APPROVAL)).status_code == 409
+
+
+async def test_somebody_else_publishes_where_two_are_needed(database: Database) -> None:
+    async with api_desk(database, await no_engine(), seconds=1, publish_needs_two=True) as desk:
+        one = await _version(desk, "1.0.0")
+        refused = await desk.post(f"{one}publish/", as_="desi")
+        assert refused.status_code == 403
+        assert "somebody else" in refused.json()["detail"]
+        # whoever changes a draft has written it
+        await desk.call("PUT", one, as_="adam", body={**EXPENSE_APPROVAL, "owner": "user:dora"})
+        assert (await desk.post(f"{one}publish/", as_="adam")).status_code == 403
+        assert (await desk.post(f"{one}publish/", as_="desi")).status_code == 200
+
+
+def _nested(depth: int) -> Any:
+    value: Any = {"type": "string"}
+    for _ in range(depth):
+        value = {"type": "object", "properties": {"a": value}}
+    return value
+
+
+_WIDE = [{"id": f"n{n}", "type": "decision"} for n in range(600)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "raw"),
+    [
+        ({}, b"[" * 100_000),
+        ({}, b'{"a":' * 50_000 + b"1" + b"}" * 50_000),
+        ({"variables": [{"name": "a", **_nested(40)}]}, None),
+        ({}, b'{"name": "x", "version": "1.0.0", "process_steps": [{"stage_name": "a", "sla_hours": 1e99999}]}'),
+        ({}, b'{"name": "x", "version": "1.0.0", "sla": ' + b"9" * 500_000 + b"}"),
+        ({"version": "1.0." + "9" * 50_000}, None),
+        ({"graph_spec": {"nodes": [{"id": "a", "type": "trigger"}] * 3, "edges": []}}, None),
+        ({"graph_spec": {"nodes": _WIDE, "edges": []}}, None),
+        ({"variables": [{"name": "a", "type": "string", "pattern": "(a+)+" * 500}]}, None),
+        ({"variables": [{"name": "a", "type": "string", "pattern": "a{1000}{1000}{1000}"}]}, None),
+        ({"owner": "manager_of(" * 5000 + "owner" + ")" * 5000}, None),
+        ({"process_steps": [{"stage_name": "a"}] * 20_000}, None),
+    ],
+)
+async def test_hostile_file_is_refused_at_once(desk: ApiDesk, changes: dict[str, Any], raw: bytes | None) -> None:
+    content = raw or json.dumps({**EXPENSE_APPROVAL, **changes}).encode()
+    began = time.process_time()
+    answer = await desk.call("POST", f"{PATH}import_blueprint/", as_="desi", content=content)
+    assert time.process_time() - began < 5, "it took too long"
+    assert answer.status_code in {413, 422}, answer.text[:500]
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert len(answer.content) < 200_000
+    assert (await desk.get(PATH)).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "amount > 1" + " && amount > 1" * 250,
+        "(" * 600 + "amount > 1" + ")" * 600,
+        "!" * 3000 + "true",
+        "[1,2,3].all(a, [1,2,3].all(b, [1,2,3].all(c, [1,2,3].all(d, [1,2,3].all(e, a+b+c+d+e > 0)))))",
+        "'a'" + " + 'a'" * 700 + " == 'a'",
+    ],
+)
+async def test_exploding_condition_is_compiled_in_bounds_or_refused(desk: ApiDesk, condition: str) -> None:
+    began = time.process_time()
+    answer = await desk.post(PATH, _changed("/graph_spec/edges/3/condition", condition), as_="desi")
+    assert time.process_time() - began < 5
+    assert answer.status_code in {201, 422}, answer.text[:500]
+    assert answer.status_code == 201 or "/graph_spec/edges/3/condition" in pointers(answer)
