@@ -13,7 +13,18 @@ from api import docs, problems
 from api.context import Context
 from api.health import Health
 from api.paths import BASE, EitherSlash
-from api.routes import actions, health, metrics, people, requests, simulations, tasks, templates
+from api.routes import (
+    actions,
+    health,
+    metrics,
+    notifications,
+    people,
+    requests,
+    simulations,
+    tasks,
+    templates,
+    webhooks,
+)
 from api.schemas.common import ProblemDocument
 
 _DESCRIPTION = """\
@@ -91,7 +102,7 @@ def _application(tracer_provider: TracerProvider | None = None) -> _Api:
     errors = {
         status: {"model": ProblemDocument, "description": text, "content": content} for status, text in _ERRORS.items()
     }
-    for part in (templates, requests, tasks, people, actions, simulations, metrics):
+    for part in (templates, requests, tasks, people, actions, simulations, notifications, webhooks, metrics):
         app.include_router(part.router, prefix=BASE, responses=cast(Any, errors), dependencies=[Security(_TOKEN)])
     app.include_router(health.router, prefix=BASE)
     app.include_router(metrics.scraped, prefix=BASE)

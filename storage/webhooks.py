@@ -42,10 +42,11 @@ async def add(
     now: datetime,
     description: str = "",
     secret_ref: str = "derived:1",  # noqa: S107 - names a secret, and is none
+    endpoint_id: str | None = None,
 ) -> WebhookEndpoint:
     """Store an endpoint; it gets what happens from now on. Check it first (activities.notify.feed.check_endpoint)."""
     row = WebhookEndpoint(
-        id=f"wh_{uuid.uuid4().hex}",
+        id=endpoint_id or f"wh_{uuid.uuid4().hex}",
         url=url,
         events=list(events),
         description=description,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from placet.errors import InputInvalid, Problem
 from storage.notifications import Leaf
@@ -17,13 +17,22 @@ MAIL = "mail"
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
+def _local(value: time) -> time:
+    if value.tzinfo is not None:
+        raise ValueError("write the time alone, such as 09:00; it is in the person's time zone")
+    return value
+
+
+TimeOfDay = Annotated[time, AfterValidator(_local)]
+
+
 class QuietHours(BaseModel):
     """Hours without messages, in the person's time zone: every day from `from` until `until`, and on `days` all day."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    start: time = Field(alias="from")
-    until: time
+    start: TimeOfDay = Field(alias="from")
+    until: TimeOfDay
     days: tuple[str, ...] = ()
 
     @field_validator("days")
@@ -48,7 +57,7 @@ class Digest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    at: tuple[time, ...] = Field(min_length=1, max_length=24)
+    at: tuple[TimeOfDay, ...] = Field(min_length=1, max_length=24)
 
 
 class Preferences(BaseModel):
@@ -126,6 +135,9 @@ def read(given: Any) -> Preferences:
         return Preferences.model_validate(given or {})
     except ValidationError as error:
         problems = tuple(
-            Problem(pointer="".join(f"/{part}" for part in one["loc"]), message=one["msg"]) for one in error.errors()
+            Problem(
+                pointer="".join(f"/{part}" for part in one["loc"]), message=one["msg"].removeprefix("Value error, ")
+            )
+            for one in error.errors()
         )
         raise InputInvalid("The preferences are wrong.", problems=problems) from error

@@ -1,0 +1,78 @@
+"""Webhooks: the endpoints that get every event that history holds, signed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request
+
+from activities.notify.feed import check_endpoint
+from activities.notify.secrets import Secrets
+from api.calls import PersonalRoute
+from api.deps import Caller, Cursor, Here, Limit, Reading, ThisCall
+from api.schemas.common import Listed
+from api.schemas.notifications import WebhookBody, WebhookMade, WebhookView
+from storage import cursor as cursors
+from storage import webhooks
+from storage.notification_tables import WebhookEndpoint
+
+router = APIRouter(prefix="/workflow/webhooks", tags=["webhooks"], route_class=PersonalRoute)
+
+
+@router.get("/")
+async def list_webhooks(
+    session: Reading, caller: Caller, limit: Limit = 50, cursor: Cursor = None
+) -> Listed[WebhookView]:
+    """List the endpoints, oldest first; admins can."""
+    caller.need("admin")
+    after = cursors.read_moment(cursor) if cursor is not None else None
+    found = [row for row in await webhooks.every(session) if after is None or _place(row) > after]
+    page = cursors.page(found, limit, _place)
+    return Listed(items=[WebhookView.of(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.post("/", status_code=201)
+async def create_webhook(
+    request: Request, context: Here, caller: Caller, call: ThisCall, body: WebhookBody
+) -> WebhookMade:
+    """Add an endpoint; admins can. It gets what happens from now on, and this answer alone shows the secret."""
+    caller.need("admin")
+    # The answer holds a secret, so it is not kept: the same key makes the same endpoint, and its secret, again.
+    request.state.unsettled = True
+    secrets, endpoint_id = Secrets(context.secret, context.notify), f"wh_{call.subject}"
+    await check_endpoint(body.url, body.secret_ref, endpoint_id, secrets, context.notify)
+    secret = secrets.get(body.secret_ref, endpoint_id) if body.secret_ref.startswith("derived:") else None
+    async with context.database.begin() as session:
+        row = await session.get(WebhookEndpoint, endpoint_id) or await webhooks.add(
+            session,
+            url=body.url,
+            events=list(dict.fromkeys(body.events)),
+            description=body.description,
+            secret_ref=body.secret_ref,
+            by=caller.person,
+            now=datetime.now(UTC),
+            endpoint_id=endpoint_id,
+        )
+    return WebhookMade.made(row, secret.get_secret_value() if secret else None)
+
+
+@router.get("/{webhook_id}/")
+async def read_webhook(session: Reading, caller: Caller, webhook_id: str) -> WebhookView:
+    """Show one endpoint; admins can."""
+    caller.need("admin")
+    return WebhookView.of(await webhooks.get(session, webhook_id))
+
+
+@router.delete("/{webhook_id}/")
+async def delete_webhook(context: Here, caller: Caller, webhook_id: str) -> WebhookView:
+    """Remove an endpoint, and return it as it was; what was still to be sent to it is dropped. Admins can."""
+    caller.need("admin")
+    async with context.database.begin() as session:
+        row = await webhooks.get(session, webhook_id)
+        view = WebhookView.of(row)
+        await webhooks.remove(session, webhook_id)
+    return view
+
+
+def _place(row: WebhookEndpoint) -> tuple[datetime, str]:
+    return row.created_at, row.id

@@ -1,0 +1,291 @@
+"""Notifications: templates, messages, webhooks and preferences, as they are sent and shown."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, model_validator
+
+from activities.notify.preferences import Preferences
+from activities.notify.wording import Source
+from api.schemas.common import Body, Shown, View, shown
+from storage.notification_tables import NotificationMessage, NotificationTemplate, WebhookEndpoint
+from storage.webhooks import PREFIX
+
+_LONGEST = 32_000  # characters of one part of a template, as activities.notify.sandbox has it
+_SHIPPED: dict[str, Any] = {"name": "task_opened", "version": 1}
+_WORDS: dict[str, Any] = {
+    "subject": "Please decide: {{ request.title }}",
+    "text": "{{ person.name }}, {{ request.requester }} waits for you: {{ request.url }}",
+    "html": '<p>{{ person.name }}, <a href="{{ request.url }}">{{ request.requester }} waits for you</a>.</p>',
+}
+_EDIT = _WORDS | {"note": "Shorter"}
+_PREFERENCES: dict[str, Any] = {
+    "channels": ["mail", "chat"],
+    "addresses": {"chat": "@mia"},
+    "timezone": "Europe/Berlin",
+    "quiet_hours": {"from": "20:00:00", "until": "07:30:00", "days": ["sat", "sun"]},
+    "digest": {"at": ["09:00:00"]},
+    "urgent": ["sla_breached", "escalated_to"],
+    "muted": ["commented"],
+}
+_WEBHOOK: dict[str, Any] = {
+    "url": "https://hooks.example.com/placet",
+    "events": ["completed", "escalated"],
+    "description": "The ERP",
+    "secret_ref": "derived:1",
+}
+
+Part = Annotated[str, Field(max_length=_LONGEST)]
+Kind = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,63}$")]
+
+
+class TemplateEdit(Body):
+    """New words for a template (subject, text and html together), or an earlier version to restore."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EDIT, {"restore": 0}]})
+
+    subject: Annotated[str, Field(max_length=2000)] | None = None
+    text: Part | None = None
+    html: Part | None = None
+    note: Annotated[str, Field(max_length=500)] | None = None
+    restore: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] | None = None
+    """The version to put back in force; 0 is the default that is shipped."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> TemplateEdit:
+        parts = (self.subject, self.text, self.html)
+        if self.restore is not None:
+            if any(part is not None for part in (*parts, self.note)):
+                raise ValueError("send restore alone, or subject, text and html without it")
+        elif any(part is None for part in parts):
+            raise ValueError("send subject, text and html together, or restore with a version")
+        return self
+
+    def source(self, name: str) -> Source:
+        """Return the new words as a template of this name."""
+        return Source(name=name, version=0, subject=self.subject or "", text=self.text or "", html=self.html or "")
+
+
+class Preview(Body):
+    """Words to try out, in place of those in force; with a real request's newest such notice, or with a sample."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [_WORDS | {"request_id": None}, {}]}
+    )
+
+    subject: Annotated[str, Field(max_length=2000)] | None = None
+    text: Part | None = None
+    html: Part | None = None
+    request_id: Annotated[str, Field(max_length=200)] | None = None
+
+    def source(self, there: Source) -> Source:
+        """Return what to render: what was sent, and for the rest what is in force."""
+        return Source(
+            name=there.name,
+            version=there.version,
+            subject=there.subject if self.subject is None else self.subject,
+            text=there.text if self.text is None else self.text,
+            html=there.html if self.html is None else self.html,
+        )
+
+
+class TemplateView(View):
+    """The words of a notice that are in force; version 0 is the default that is shipped."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_SHIPPED | _WORDS]})
+
+    name: str
+    version: int
+    subject: str
+    text: str
+    html: str
+
+
+class VersionView(View):
+    """One edited version of a template."""
+
+    version: int
+    status: str  # active, retired
+    subject: str
+    text: str
+    html: str
+    note: str | None
+    created_by: str | None
+    created_at: Shown
+
+    @classmethod
+    def of(cls, row: NotificationTemplate) -> VersionView:
+        """Show a stored version."""
+        return cls.model_construct(
+            version=row.version,
+            status=row.status,
+            subject=row.subject,
+            text=row.text,
+            html=row.html,
+            note=row.note,
+            created_by=shown(row.created_by),
+            created_at=row.created_at,
+        )
+
+
+class TemplateWhole(TemplateView):
+    """The words in force, and every edited version, the newest first."""
+
+    versions: list[VersionView]
+
+
+class Rendered(View):
+    """A notice as it would be sent."""
+
+    subject: str
+    text: str
+    html: str
+
+
+class MessageView(View):
+    """One notice over one channel. `error` says why the last attempt failed, to those who may know."""
+
+    key: str
+    channel: str
+    seq: int
+    event: str
+    person: str | None
+    status: str  # pending, sent, failed, dropped
+    attempts: int
+    digest: bool
+    next_attempt_at: Shown | None
+    finished_at: Shown | None
+    error: str | None
+
+    @classmethod
+    def of(cls, row: NotificationMessage, *, with_error: bool) -> MessageView:
+        """Show a stored message."""
+        return cls.model_construct(
+            key=row.key,
+            channel=row.channel,
+            seq=row.seq,
+            event=row.event,
+            person=shown(row.person),
+            status=row.status,
+            attempts=row.attempts,
+            digest=row.digest,
+            next_attempt_at=row.next_attempt_at if row.status == "pending" else None,
+            finished_at=row.finished_at,
+            error=row.last_error if with_error else None,
+        )
+
+
+class Resend(Body):
+    """Over which channel to send a notice again; left out, over those that failed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"channel": "mail"}, {}]})
+
+    channel: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+
+
+class Resent(View):
+    """How many messages are queued again, and all of the notice as they now are."""
+
+    queued: int
+    messages: list[MessageView]
+
+
+class WebhookBody(Body):
+    """An endpoint that gets events from now on, signed as Standard Webhooks has it. No `events`: all of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_WEBHOOK]})
+
+    url: Annotated[str, Field(min_length=1, max_length=2000)]
+    events: Annotated[list[Kind], Field(max_length=100)] = Field(default_factory=list)
+    description: Annotated[str, Field(max_length=500)] = ""
+    secret_ref: Annotated[str, Field(max_length=200)] = "derived:1"  # noqa: S105 - names a secret, and is none
+    """`derived:N`, made by Placet and shown in the answer; or `env:PLACET_WEBHOOK_SECRET_…`, `file:NAME`."""
+
+
+class WebhookView(View):
+    """One endpoint. `problem` says why it was switched off."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                _WEBHOOK
+                | {
+                    "id": "wh_3f0c",
+                    "active": True,
+                    "problem": None,
+                    "created_by": "user:adam",
+                    "created_at": "2026-08-03T00:00:00Z",
+                }
+            ]
+        },
+    )
+
+    id: str
+    url: str
+    events: list[str]
+    description: str
+    secret_ref: str
+    active: bool
+    problem: str | None
+    created_by: str
+    created_at: Shown
+
+    @classmethod
+    def of(cls, row: WebhookEndpoint) -> WebhookView:
+        """Show a stored endpoint."""
+        return cls.model_construct(**_endpoint(row))
+
+
+class WebhookMade(WebhookView):
+    """A new endpoint with its secret, which no other answer shows; null where the secret is the operator's own."""
+
+    secret: str | None
+
+    @classmethod
+    def made(cls, row: WebhookEndpoint, secret: str | None) -> WebhookMade:
+        """Show an endpoint with its secret."""
+        return cls.model_construct(**_endpoint(row), secret=secret)
+
+
+class PreferencesView(View):
+    """What the caller chose."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", json_schema_extra={"examples": [_PREFERENCES]})
+
+    channels: list[str]
+    addresses: dict[str, str]
+    timezone: str
+    quiet_hours: dict[str, Any] | None
+    digest: dict[str, Any] | None
+    urgent: list[str]
+    muted: list[str]
+
+    @classmethod
+    def of(cls, given: Preferences) -> PreferencesView:
+        """Show preferences, with what was left out as it is without them."""
+        return cls.model_validate(given.model_dump(mode="json", by_alias=True))
+
+
+PREFERENCES = _PREFERENCES
+"""An example of preferences, for the documentation."""
+
+
+def is_webhook(message: NotificationMessage) -> bool:
+    """Say whether a message goes to an endpoint rather than to a person."""
+    return message.channel.startswith(PREFIX)
+
+
+def _endpoint(row: WebhookEndpoint) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "url": row.url,
+        "events": row.events,
+        "description": row.description,
+        "secret_ref": row.secret_ref,
+        "active": row.active,
+        "problem": row.problem,
+        "created_by": shown(row.created_by),
+        "created_at": row.created_at,
+    }
