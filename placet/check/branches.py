@@ -111,11 +111,12 @@ class _Decision:
 
         def both(values: Values) -> bool:
             results = self._results(values)
-            return results[index] is True and any(result is True for result in results[:index])
+            earlier = [result for result in results[:index] if result is not False]
+            return results[index] is True and earlier[:1] == [True]
 
-        shown, _ = self._ask(
-            [self.holds[index], z3.Or(self.holds[:index])], both, pointer, "only one branch fits", likely=False
-        )
+        # That an earlier one is taken means that those before it neither hold nor fail.
+        taken = z3.Or([z3.And([*self.none[:n], holds]) for n, holds in enumerate(self.holds[:index])])
+        shown, _ = self._ask([self.holds[index], taken], both, pointer, "only one branch fits", likely=False)
         if shown is None:
             return
         results = self._results(values_of(self.draft.blueprint.variables, shown.witness))

@@ -40,7 +40,7 @@ class Staffing:
     complete: bool = True
 
 
-class _Exhausted(Exception):  # noqa: N818 - ends the search, never seen outside
+class _Exhausted(Exception):
     """The stages have been filled as often as one check may."""
 
 

@@ -22,7 +22,7 @@ from placet.variables import Variable
 __all__ = ["Undecided", "witness"]
 
 
-class Undecided(PlacetError):  # noqa: N818 - named as the tree of errors names its own
+class Undecided(PlacetError):
     """The solver neither found an input nor proved that there is none, within its bounds of work and memory."""
 
 

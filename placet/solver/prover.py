@@ -17,8 +17,8 @@ from placet.variables import Variable, values_of
 
 # z3 counts its own work, so that the same question is given up at the same point on every machine; the time is a
 # second line of defence. One question may cost about a second, all questions of one prover about ten.
-ONE_QUESTION = 3_000_000
-ALL_QUESTIONS = 30_000_000
+ONE_QUESTION = 2_000_000
+ALL_QUESTIONS = 15_000_000
 MILLISECONDS = 2_000
 MEGABYTES = 1_024
 _REMEMBERED = 64  # inputs found so far; most questions are answered by one of them

@@ -25,7 +25,7 @@ _FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59
 _ESCAPED = re.compile(r"\\u\{([0-9a-fA-F]+)\}|\\u([0-9a-fA-F]{4})")
 
 
-class Unreadable(Exception):  # noqa: N818 - a finding between two functions, never seen outside
+class Unreadable(Exception):
     """The model gives a value that no input can carry."""
 
 

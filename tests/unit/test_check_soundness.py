@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from placet import machine
 from placet.blueprint import parse_blueprint
 from placet.check import Finding, check
-from placet.conditions import compile_condition, evaluate
+from placet.conditions import compile_condition
 from placet.directory import Directory, Person
 from placet.events import Actor, Claim, Decide, DirectoryRead, Event, Opening, Resubmit
 from placet.plan import Plan, compile_plan
+from placet.solver.prover import result
 from placet.state import State, Step
 from placet.variables import Variable, normalise_input, scope_of, values_of
 
@@ -220,11 +221,11 @@ def shows(raw: dict[str, Any], finding: Finding) -> bool:
         return any(why in str(d.entries[-1].detail.get("why")) for d in outcomes(raw, finding))
     values = values_of(DECLARED, finding.witness)
     ways = [e["condition"] for e in raw["graph_spec"]["edges"] if e["from"] == edge["from"] and "condition" in e]
-    holding = [t for t in ways if evaluate(compile_condition(t, scope_of(DECLARED)), values) is True]
+    holding = [result(compile_condition(t, scope_of(DECLARED)), values) for t in ways]
     comes = any(
         e.kind == "routed" and e.detail["node"] == edge["from"] for d in outcomes(raw, finding) for e in d.entries
     )
-    return comes and len(holding) > 1
+    return comes and holding.count(True) > 1
 
 
 @given(raw=blueprints())
