@@ -117,6 +117,12 @@ def compile_calendar(
     )
 
 
+def zone_offsets(timezone: str, start: datetime, years: int = 10) -> tuple[tuple[int, int], ...]:
+    """Freeze a zone's rules as `compile_calendar` does: (epoch seconds, offset from UTC in seconds), in order."""
+    first = max(start.astimezone(UTC).year - 1, 1)
+    return _transitions(timezone, first, min(first + years + 2, _LAST_YEAR))
+
+
 def calendar_problems(settings: Literal["24x7"] | WorkingHours, timezone: str) -> list[Problem]:
     """List what keeps these settings from being compiled, with pointers relative to the blueprint's `settings`."""
     problems = list(_timezone_problems(timezone))

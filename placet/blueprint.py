@@ -6,82 +6,68 @@ The models check shape and ranges; what spans several places (dangling ids, unre
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from placet.almanac import CalendarSettings
-from placet.errors import BlueprintInvalid, InputInvalid, PlacetError, Problem
-from placet.forms import check_schema
+from placet.errors import BlueprintInvalid, Problem
+from placet.fields import (
+    SEMVER,
+    Count,
+    FormSchema,
+    Hours,
+    HoursFromZero,
+    Model,
+    Number,
+    Title,
+    WhoText,
+    shape,
+)
+from placet.graph import (
+    ActionNode,
+    ApprovalNode,
+    DecisionNode,
+    Edge,
+    ForkNode,
+    GraphSpec,
+    JoinNode,
+    Node,
+    SubprocessNode,
+    Table,
+    TerminatorNode,
+    TriggerNode,
+    WaitNode,
+)
 from placet.variables import Variable
 from placet.who import parse_who
 
-_NUMBER = r"(?:0|[1-9][0-9]{0,8})"
-_PRERELEASE = r"(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
-SEMVER = re.compile(
-    rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-{_PRERELEASE}(?:\.{_PRERELEASE})*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
-)
-_YEARS_50 = 50 * 366 * 24  # hours
-_SHORTEST = 1e-3 / 3600  # hours: a millisecond, below which a clock would run at every moment
-
-
-class Model(BaseModel):
-    """The base of every part: frozen, and nothing unknown is taken."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-def _who(text: str) -> str:
-    try:
-        parse_who(text)
-    except PlacetError as error:
-        raise ValueError(error.message) from error
-    return text
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("write a number")  # noqa: TRY004 - pydantic turns ValueError into a finding
-    return value
-
-
-def _not_too_short(hours: float) -> float:
-    if hours < _SHORTEST:
-        raise ValueError("write a positive number of hours, at least a millisecond")
-    return hours
-
-
-def _schema(form: dict[str, Any]) -> dict[str, Any]:
-    try:
-        check_schema(form)
-    except InputInvalid as error:
-        raise ValueError(error.problems[0].message if error.problems else error.message) from error
-    return form
-
-
-WhoText = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_who)]
-Hours = Annotated[
-    float, BeforeValidator(_number), AfterValidator(_not_too_short), Field(le=_YEARS_50, allow_inf_nan=False)
+__all__ = [
+    "SEMVER",
+    "ActionNode",
+    "ApprovalNode",
+    "Blueprint",
+    "DecisionNode",
+    "Edge",
+    "ForkNode",
+    "GraphSpec",
+    "Hours",
+    "HoursFromZero",
+    "JoinNode",
+    "Model",
+    "Node",
+    "Quorum",
+    "Step",
+    "SubprocessNode",
+    "Table",
+    "TerminatorNode",
+    "TriggerNode",
+    "WaitNode",
+    "WeightedApprover",
+    "canonical",
+    "parse_blueprint",
 ]
-HoursFromZero = Annotated[float, BeforeValidator(_number), Field(ge=0, le=_YEARS_50, allow_inf_nan=False)]
-Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=1000)]
-Identifier = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*$")]
-Outcome = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[a-z][a-z0-9_]*$")]
-Title = Annotated[str, Field(min_length=1, max_length=200)]
-FormSchema = Annotated[dict[str, Any], AfterValidator(_schema)]
 
 
 class WeightedApprover(Model):
@@ -91,14 +77,10 @@ class WeightedApprover(Model):
     weight: Count = 1
 
 
-def _shape(value: Any) -> str:
-    return "text" if isinstance(value, str) else "object"
-
-
 # Told apart by their JSON type, so that a fault is reported once and for what was meant.
 Approver = Annotated[
     Annotated[WhoText, Tag("text")] | Annotated[WeightedApprover, Tag("object")],
-    Discriminator(_shape),
+    Discriminator(shape),
 ]
 
 
@@ -106,7 +88,7 @@ class Quorum(Model):
     """How many seats must approve: exactly one of `at_least` (seats), `percent` (of seats, rounded up), `weight`."""
 
     at_least: Count | None = None
-    percent: Annotated[float, BeforeValidator(_number), Field(gt=0, le=100, allow_inf_nan=False)] | None = None
+    percent: Annotated[float, Number, Field(gt=0, le=100, allow_inf_nan=False)] | None = None
     weight: Count | None = None
 
     @model_validator(mode="after")
@@ -117,7 +99,7 @@ class Quorum(Model):
 
 
 QuorumSetting = Annotated[
-    Annotated[Literal["any", "all"], Tag("text")] | Annotated[Quorum, Tag("object")], Discriminator(_shape)
+    Annotated[Literal["any", "all"], Tag("text")] | Annotated[Quorum, Tag("object")], Discriminator(shape)
 ]
 
 
@@ -208,61 +190,8 @@ class Settings(Model):
     warn_before_hours: HoursFromZero = 2
     re_escalate_after_hours: Hours = 24
     separation_of_duties: SeparationOfDuties = SeparationOfDuties()
-    max_rounds: Annotated[int, BeforeValidator(_number), Field(ge=1, le=50)] = 5
-    jitter_seconds: Annotated[float, BeforeValidator(_number), Field(ge=0, le=3600, allow_inf_nan=False)] = 0
-
-
-class _Node(Model):
-    id: Identifier
-    x: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    y: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    name: Title | None = None
-
-
-class TriggerNode(_Node):
-    """Where a request begins; exactly one."""
-
-    type: Literal["trigger"]
-
-
-class ApprovalNode(_Node):
-    """A stage: `step` is the stage_name of one of process_steps."""
-
-    type: Literal["approval"]
-    step: Title
-
-
-class DecisionNode(_Node):
-    """A branch: the first outgoing edge whose condition holds is taken, else the default."""
-
-    type: Literal["decision"]
-
-
-class TerminatorNode(_Node):
-    """An end, with the outcome of the request."""
-
-    type: Literal["terminator"]
-    outcome: Outcome
-
-
-Node = Annotated[TriggerNode | ApprovalNode | DecisionNode | TerminatorNode, Field(discriminator="type")]
-
-
-class Edge(Model):
-    """A way from one node to another: `on` an approval's result, or under a decision's `condition`."""
-
-    source: Annotated[Identifier, Field(alias="from")]
-    target: Annotated[Identifier, Field(alias="to")]
-    on: Outcome | None = None
-    condition: Annotated[str, Field(min_length=1, max_length=4000)] | None = None
-    default: bool = False
-
-
-class GraphSpec(Model):
-    """Nodes and edges; layout x and y are kept."""
-
-    nodes: Annotated[tuple[Node, ...], Field(min_length=1, max_length=500)]
-    edges: Annotated[tuple[Edge, ...], Field(max_length=2000)]
+    max_rounds: Annotated[int, Number, Field(ge=1, le=50)] = 5
+    jitter_seconds: Annotated[float, Number, Field(ge=0, le=3600, allow_inf_nan=False)] = 0
 
 
 class Blueprint(Model):
@@ -332,8 +261,10 @@ def canonical(blueprint: Blueprint) -> dict[str, Any]:
 
 
 # The tags of unions, which pydantic puts into a location after an index or a field, are no part of the document.
-_TAGS = {"trigger", "approval", "decision", "terminator", "text", "object"}
-_TAGGED = {"nodes": 2, "approvers": 2, "quorum": 1}  # how far behind a field's name its union's tag stands
+_NODES = {"trigger", "approval", "decision", "action", "fork", "join", "wait", "subprocess", "terminator"}
+_TAGS = _NODES | {"text", "object", "test", "tests", "nothing"}
+# By a field's name: how deep in the document it stands, and how far behind it its union's tag does.
+_TAGGED = {"nodes": ({1}, 2), "approvers": ({2}, 2), "quorum": ({2}, 1), "need": ({4}, 1), "when": ({7}, 2)}
 
 
 def _problems(error: ValidationError) -> tuple[Problem, ...]:
@@ -354,8 +285,10 @@ def _below(inner: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
 
 def _document_path(location: tuple[int | str, ...]) -> list[str]:
     tags = {
-        index + _TAGGED[part]
+        index + behind
         for index, part in enumerate(location)
-        if isinstance(part, str) and part in _TAGGED and index in {1, 2}
+        if isinstance(part, str)
+        for depths, behind in [_TAGGED.get(part, (set[int](), 0))]
+        if index in depths
     }
     return [str(part) for index, part in enumerate(location) if not (index in tags and part in _TAGS)]

@@ -8,8 +8,11 @@ from typing import Any
 
 from placet.assignments import claim, delegate, move_on_from_leavers, reassign, release
 from placet.decisions import decide, resubmit
+from placet.errands import end_action, end_child, set_variables
 from placet.errors import InputInvalid, NotPermitted, Problem, Refused
 from placet.events import (
+    ActionDone,
+    ChildEnded,
     Claim,
     Comment,
     Decide,
@@ -17,16 +20,19 @@ from placet.events import (
     DirectoryRead,
     Event,
     Extend,
+    Happened,
     Reassign,
     Release,
     Resubmit,
     SignalRefused,
     Withdraw,
 )
-from placet.forms import check_text
+from placet.flow import leave
+from placet.forms import check_json, check_text
 from placet.rights import open_task, require_not_returned, require_operator, require_running
 from placet.run import Run
 from placet.state import Task
+from placet.waits import end_wait, pause_of
 
 _FURTHEST = timedelta(days=50 * 366)  # from now: the longest time that a calendar counts
 _LONGEST_CLAIM = 200  # characters of what an unverified signal said
@@ -40,7 +46,7 @@ def carry_out(run: Run, event: Event) -> None:
 def read_directory(run: Run, event: DirectoryRead) -> None:
     """Take the directory as it is now; the tasks of people who have left move on."""
     # It counts as read at this moment, whatever the clock of whoever read it says: the event that needed it comes next.
-    run.set(directory=event.directory, directory_at=run.now)
+    run.set(directory=event.directory, directory_at=run.now, directory_given=event.given)
     move_on_from_leavers(run)
 
 
@@ -48,6 +54,55 @@ def refuse_signal(run: Run, event: SignalRefused) -> None:
     """Put on record that somebody tried to decide with a token that does not hold."""
     claimed = {_harmless(k): _harmless(v) for k, v in list(event.claimed.items())[:10] if v is not None}
     run.record("signal_refused", why=_harmless(event.reason), claimed=claimed)
+
+
+def resume(run: Run, point_id: str, result: str) -> None:
+    """Go on from a wait that is over."""
+    point = run.point(point_id)
+    end_wait(run, point, result)
+    leave(run, point, result)
+
+
+def take_action(run: Run, event: ActionDone) -> None:
+    """Take what an action came to; where its branch has ended meanwhile, that is put on record and nothing else."""
+    call = run.actions.get(event.point)
+    if call is None or call.visit != event.visit:
+        run.record("action_ignored", node=event.point, visit=event.visit, ok=event.ok, why=event.error)
+        return
+    point = run.point(event.point)
+    leave(run, point, *end_action(run, point, event))
+
+
+def take_child(run: Run, event: ChildEnded) -> None:
+    """Take what a sub-process came to; one that is no longer waited for changes nothing."""
+    call = run.children.get(event.point)
+    if call is not None and call.visit == event.visit:
+        point = run.point(event.point)
+        leave(run, point, *end_child(run, point, event))
+
+
+def happen(run: Run, event: Happened) -> None:
+    """Take something that happened outside: every wait for it is over."""
+    require_running(run)
+    require_operator(run, event.by, "")
+    check_json(event.payload, "/payload")
+    waiting = [wait for wait in run.waits.values() if wait.event == event.name]
+    if not waiting:
+        named = ", ".join(sorted({wait.event for wait in run.waits.values() if wait.event})) or "nothing"
+        raise Refused(f"Nothing waits for {event.name!r} now; what is waited for: {named}.")
+    changes = [set_variables(run, pause_of(run.point(w.point)).output, event.payload, "/payload") for w in waiting]
+    run.record(
+        "event_received",
+        actor=event.by.name,
+        event=event.name,
+        payload=event.payload,
+        nodes=[wait.point for wait in waiting],
+        before={name: value for before, _ in changes for name, value in before.items()},
+        after={name: value for _, after in changes for name, value in after.items()},
+    )
+    for wait in waiting:
+        if run.waits.get(wait.point) is wait:  # the way on from one may end the branch of another
+            resume(run, wait.point, "event")
 
 
 def comment(run: Run, event: Comment) -> None:
@@ -145,4 +200,7 @@ _HANDLERS: dict[type[Any], Callable[[Run, Any], None]] = {
     Withdraw: withdraw,
     DirectoryRead: read_directory,
     SignalRefused: refuse_signal,
+    ActionDone: take_action,
+    ChildEnded: take_child,
+    Happened: happen,
 }

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from placet.errors import AlreadyDecided, InputInvalid, NotPermitted, Problem, Refused
 from placet.events import Decide, Resubmit
+from placet.flow import after_vote, reopen
 from placet.forms import check_form, check_json, check_text
 from placet.plan import Stage
 from placet.rights import open_task, require_decider, require_running
 from placet.run import Run
-from placet.stages import after_vote, reopen
 from placet.state import Task
 from placet.variables import normalise_input
 
@@ -72,7 +73,7 @@ def resubmit(run: Run, event: Resubmit) -> None:
     before = after = run.state.input
     if event.input is not None:
         check_json(event.input, "/input")
-        after = normalise_input(run.plan.variables, event.input)
+        after = _kept(run, event.input)
     run.set(round=run.state.round + 1, input=after)
     run.record(
         "resubmitted",
@@ -83,7 +84,26 @@ def resubmit(run: Run, event: Resubmit) -> None:
         round=run.state.round,
     )
     for point in returned:
-        reopen(run, point)
+        if point in run.stages:  # the way on from one may end the branch of another
+            reopen(run, point)
+
+
+def _kept(run: Run, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the new input; what the process itself has set stays, whoever resubmits."""
+    before = run.state.input
+    written = {name: before[name] for name in run.state.written if name in before}
+    after = normalise_input(run.plan.variables, {**given, **{n: before.get(n) for n in run.state.written}})
+    stated = [name for name in run.state.written if given.get(name) is not None]
+    if stated:
+        asked = normalise_input(run.plan.variables, {**given, **{n: v for n, v in written.items() if n not in given}})
+        problems = tuple(
+            Problem(pointer=f"/input/{name}", message="the process has set this; leave it out")
+            for name in stated
+            if asked.get(name) != before.get(name)
+        )
+        if problems:
+            raise InputInvalid(problems[0].message, problems=problems)
+    return after
 
 
 def _checked_form(stage: Stage, event: Decide) -> dict[str, object] | None:

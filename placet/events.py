@@ -36,6 +36,7 @@ class Opening:
     directory: Directory
     directory_at: datetime
     started_by: str | None = None  # the person who entered it for the requester, if another
+    parent: str | None = None  # the request that runs this one as a sub-process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +141,39 @@ class DirectoryRead:
 
     directory: Directory
     at: datetime
+    given: dict[str, Any] | None = None  # the input that it was read for, whose people it holds; None: for any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionDone:
+    """An action has come to its end: with its `output`, or with what went wrong. `key` is its call's."""
+
+    point: str
+    visit: int
+    key: str
+    ok: bool
+    output: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """Something has happened outside that the request may wait for."""
+
+    by: Actor
+    name: str
+    payload: dict[str, Any] = field(default_factory=dict)
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildEnded:
+    """A sub-process has ended; `output` are its variables, normalised. `outcome` is `failed` where it has none."""
+
+    point: str
+    visit: int
+    outcome: str
+    output: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,5 +195,8 @@ Event = (
     | Resubmit
     | Withdraw
     | DirectoryRead
+    | ActionDone
+    | Happened
+    | ChildEnded
     | SignalRefused
 )

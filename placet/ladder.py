@@ -1,4 +1,4 @@
-"""The ladder: reminders, warning, breach, escalation and the final rule of open tasks, as time passes.
+"""The ladder: reminders, warning, breach, escalation and the final rule of open tasks, and waits, as time passes.
 
 A process may declare a jitter, so that thousands of deadlines at the same instant are spread. It delays everything of
 one request by the same time: `climb` works at `run.now` as if it were that much earlier, so that delays do not add up.
@@ -18,7 +18,7 @@ from placet.run import Run
 from placet.state import StageRun, State, Task
 from placet.who import parse_who
 
-Settle = Callable[[Run, str, str], None]  # (run, point, result): closes a stage with what the final rule says
+Settle = Callable[[Run, str, str], None]  # (run, point, result): closes a stage, or a wait, with its result
 
 # One call of `climb` does at most so much; what is left is due at once again. It bounds an update's or timer's work.
 MOST_AT_ONCE = 10_000
@@ -56,17 +56,19 @@ def jitter(plan: Plan, request_id: str) -> timedelta:
 
 def next_due(plan: Plan, state: State) -> datetime | None:
     """Return the earliest moment at which `climb` has something to do: what the one timer is armed for."""
-    if state.status != "pending" or any(s.returned_at for s in state.stages):
+    if state.status != "pending":
         return None
     moments = [m for t in state.tasks if t.status == "open" for m, _ in _moments(t)]
+    moments += [wait.until for wait in state.waits if wait.until is not None]
     return min(moments) + jitter(plan, state.request_id) if moments else None
 
 
-def climb(run: Run, settle: Settle) -> None:
-    """Carry out everything that is due by now, in the order of the moments it was due at."""
+def climb(run: Run, settle: Settle, resume: Settle) -> None:
+    """Carry out everything that is due by now, in the order of the moments it was due at.
+
+    `settle` closes a stage with what the final rule says, `resume` goes on from a wait that is over.
+    """
     for _ in range(MOST_AT_ONCE):
-        if run.returned:
-            return
         at = _nominal(run)
         due = [
             (moment, rank, index, task)
@@ -74,9 +76,14 @@ def climb(run: Run, settle: Settle) -> None:
             for moment, rank in _moments(task)
             if moment <= at
         ]
-        if not due:
+        over = min(((w.until, w.point) for w in run.waits.values() if w.until and w.until <= at), default=None)
+        first = min(due, key=lambda d: d[:3], default=None)
+        if over is not None and (first is None or over[0] < first[0]):
+            resume(run, over[1], "elapsed" if run.waits[over[1]].event is None else "timeout")
+            continue
+        if first is None:
             return
-        _, rank, _, task = min(due, key=lambda d: d[:3])
+        _, rank, _, task = first
         if rank == _WARN:
             _warn(run, task)
         elif rank == _BREACH:

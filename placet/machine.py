@@ -13,17 +13,19 @@ from typing import Any
 from placet import commands
 from placet.audit import genesis
 from placet.errors import Refused
-from placet.events import DirectoryRead, Event, Opening, SignalRefused
+from placet.events import ActionDone, ChildEnded, DirectoryRead, Event, Opening, SignalRefused
+from placet.flow import advance, settle
 from placet.forms import check_text
 from placet.ladder import climb, next_due
 from placet.plan import Plan
 from placet.run import DirectoryNeeded, Run
-from placet.stages import advance, settle
 from placet.state import State, Step
 from placet.variables import normalise_input
 
 __all__ = ["apply", "begin", "check", "due", "next_due", "opening_state"]
 
+# What comes by itself: nobody waits for an answer.
+_UNASKED = DirectoryRead | SignalRefused | ActionDone | ChildEnded
 # A request that begins later than this after its directory was read has the directory read again.
 STARTED_LATE = timedelta(minutes=5)
 
@@ -38,6 +40,7 @@ def opening_state(opening: Opening, now: datetime) -> State:
         started_at=now,
         directory=opening.directory,
         directory_at=now if abs(now - opening.directory_at) <= STARTED_LATE else opening.directory_at,
+        directory_given=opening.input,
         head=genesis(opening.request_id),
     )
 
@@ -64,6 +67,7 @@ def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Step:
             digest=plan.digest,
             title=opening.title,
             input=given,
+            parent=opening.parent,
         )
         advance(run, plan.start)
 
@@ -78,8 +82,8 @@ def apply(plan: Plan, state: State, event: Event, now: datetime) -> Step:
     key: str | None = getattr(event, "key", None)
     if key is not None and key in state.answered:
         return Step(state=state)
-    if state.status != "pending" and isinstance(event, DirectoryRead | SignalRefused):
-        return Step(state=state)  # nobody waits for an answer, and nothing changes after the end
+    if state.status != "pending" and isinstance(event, _UNASKED):
+        return Step(state=state)  # nothing changes after the end
     if not state.seq and not isinstance(event, DirectoryRead):
         raise Refused("The request has not begun yet; repeat in a moment.")
     return _worked(plan, state, now, lambda run: commands.carry_out(run, event), key)
@@ -91,11 +95,11 @@ def check(plan: Plan, state: State, event: Event, now: datetime) -> None:
 
 
 def due(plan: Plan, state: State, now: datetime) -> Step:
-    """Carry out every reminder, warning, breach, escalation and final rule that is due by now."""
+    """Carry out every reminder, warning, breach, escalation, final rule and end of a wait that is due by now."""
     armed = next_due(plan, state)
     if armed is None or armed > now:
         return Step(state=state)
-    return _worked(plan, state, now, lambda run: climb(run, settle))
+    return _worked(plan, state, now, lambda run: climb(run, settle, commands.resume))
 
 
 def _worked(plan: Plan, state: State, now: datetime, work: Callable[[Run], Any], key: str | None = None) -> Step:
@@ -103,5 +107,5 @@ def _worked(plan: Plan, state: State, now: datetime, work: Callable[[Run], Any],
     try:
         work(run)
     except DirectoryNeeded:
-        return Step(state=state, needs_directory=True)
+        return Step(state=state, needs_directory=True, given=run.state.input)
     return run.step(key)

@@ -92,6 +92,7 @@ _RESULTS = {
     "approved": "its stage has been approved without it",
     "rejected": "its stage has been rejected without it",
     "expired": "its stage has expired",
+    "ended": "the request has gone on without its branch",
 }
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from placet.actions import ActionCall
 from placet.audit import Entry, exact, link, moment
 from placet.calendar import Calendar, add_hours, subtract_hours, working_seconds
 from placet.directory import Directory
 from placet.events import SYSTEM
 from placet.plan import Plan, Point, Stage
-from placet.state import Notice, StageRun, State, Status, Step, Task
+from placet.state import ChildCall, Gathering, Notice, StageRun, State, Status, Step, Task, Waiting
 
 # How old the directory may be when people are looked up: only what was read for this very event counts.
 FRESH = timedelta(seconds=1)
@@ -30,9 +32,14 @@ class Run:
     def __init__(self, plan: Plan, state: State, now: datetime) -> None:
         self.plan = plan
         self.now = now
+        self._before = state
         self.state = state  # as it was before this event, with what was `set` since; tasks and stages are below
         self.tasks: dict[str, Task] = {t.id: t for t in state.tasks}
         self.stages: dict[str, StageRun] = {s.point: s for s in state.stages}
+        self.waits: dict[str, Waiting] = {w.point: w for w in state.waits}
+        self.actions: dict[str, ActionCall] = {a.point: a for a in state.actions}
+        self.children: dict[str, ChildCall] = {c.point: c for c in state.children}
+        self.joins: dict[str, Gathering] = {j.point: j for j in state.joins}
         self.seq = state.seq
         self.head = state.head
         self.entries: list[Entry] = []
@@ -43,6 +50,9 @@ class Run:
         """The people of this request, as of now; raises DirectoryNeeded where they were read at another time."""
         if abs(self.now - self.state.directory_at) > FRESH:
             raise DirectoryNeeded
+        known = self.state.directory_given
+        if known is not None and self.plan.asked(known) != self.plan.asked(self.state.input):
+            raise DirectoryNeeded
         return self.state.directory
 
     @property
@@ -52,8 +62,8 @@ class Run:
 
     @property
     def returned(self) -> bool:
-        """Whether the request is with its requester for changes; all clocks stand still then."""
-        return any(s.returned_at is not None for s in self.stages.values())
+        """Whether the request is with its requester for changes, and nobody else is asked for anything meanwhile."""
+        return bool(self.stages) and all(s.returned_at is not None for s in self.stages.values())
 
     def set(self, **changes: Any) -> None:
         """Change fields of the state itself (not tasks or stages)."""
@@ -134,16 +144,39 @@ class Run:
         self.record("task_closed", task=task, why=why, before="open", after="superseded")
         self.tell("superseded", *task.people, task=task)
 
+    def visit(self, point: str) -> int:
+        """Count a visit of a node, and return how many there have been."""
+        count = self.state.visits.get(point, 0) + 1
+        self.set(visits=self.state.visits | {point: count})
+        return count
+
+    def abandon(self, within: Callable[[Point], bool], why: str) -> None:
+        """End what goes on in a part of the process: nobody's answer is waited for there any more."""
+        for name in [name for name in self.stages if within(self.point(name))]:
+            for task in self.tasks_of(self.stages[name]):
+                if task.status == "open":
+                    self.close(task, why=why, result="ended")
+            self._end(self.stages, name, why)
+        for places in (self.waits, self.actions, self.children):
+            for name in [name for name in places if within(self.point(name))]:
+                self._end(places, name, why)
+        for name in [name for name in self.joins if within(self.point(name))]:
+            del self.joins[name]
+
+    def _end(self, places: dict[str, Any], name: str, why: str) -> None:
+        del places[name]
+        self.record("branch_ended", node=name, why=why)
+
     def finish(self, status: Status, outcome: str | None, *, kind: str, actor: str = SYSTEM, **detail: Any) -> None:
         """End the request: close what is open, record it, and tell the requester and whoever still had a task."""
         holders: list[str] = []
+        why = f"the request is {outcome or status}"
         for task in self.open_tasks():
             self.change(task, status="cancelled")
             holders += task.people
-            self.record(
-                "task_closed", task=task, why=f"the request is {outcome or status}", before="open", after="cancelled"
-            )
+            self.record("task_closed", task=task, why=why, before="open", after="cancelled")
         self.stages.clear()
+        self.abandon(lambda _: True, why)
         self.set(status=status, outcome=outcome, ended_at=self.now)
         self.record(kind, actor=actor, outcome=outcome, **detail)
         self.tell(kind, self.state.requester, *holders, outcome=outcome)
@@ -158,10 +191,23 @@ class Run:
             answered=answered,
             tasks=tuple(self.tasks.values()),
             stages=tuple(self.stages.values()),
+            waits=tuple(self.waits.values()),
+            actions=tuple(self.actions.values()),
+            children=tuple(self.children.values()),
+            joins=tuple(self.joins.values()),
             seq=self.seq,
             head=self.head,
         )
-        return Step(state=state, entries=tuple(self.entries), notices=tuple(self.notices.values()))
+        before, children = self._before, [c.request_id for c in state.children]
+        return Step(
+            state=state,
+            entries=tuple(self.entries),
+            notices=tuple(self.notices.values()),
+            # What began and ended within this one event never runs.
+            actions=tuple(a for a in state.actions if a not in before.actions),
+            children=tuple(c for c in state.children if c not in before.children),
+            ended_children=tuple(c.request_id for c in before.children if c.request_id not in children),
+        )
 
 
 def _plain_detail(detail: dict[str, Any]) -> dict[str, Any]:

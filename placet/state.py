@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from placet.actions import ActionCall
 from placet.audit import Entry
 from placet.directory import Directory
 
@@ -84,6 +85,37 @@ class StageRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A wait that is going on: `until` a moment, or for an outside event (and then until its timeout, if any)."""
+
+    point: str
+    visit: int
+    since: datetime
+    until: datetime | None = None
+    event: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathering:
+    """A join that some branches have arrived at: the ways of its fork that they are."""
+
+    point: str
+    arrived: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildCall:
+    """Another process that a request runs as a request of its own; `child` is a key of the plan's children."""
+
+    request_id: str
+    point: str
+    visit: int
+    child: str
+    title: str
+    input: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """Everything that is true of one request now."""
 
@@ -94,12 +126,19 @@ class State:
     started_at: datetime
     directory: Directory
     directory_at: datetime
+    directory_given: dict[str, Any] | None = None  # the input that it was read for; None: for any
     status: Status = "pending"
     outcome: str | None = None
     ended_at: datetime | None = None
     round: int = 1
     stages: tuple[StageRun, ...] = ()
     tasks: tuple[Task, ...] = ()
+    waits: tuple[Waiting, ...] = ()
+    actions: tuple[ActionCall, ...] = ()  # that run, and whose result is waited for
+    children: tuple[ChildCall, ...] = ()  # likewise
+    joins: tuple[Gathering, ...] = ()
+    visits: dict[str, int] = field(default_factory=dict)  # of nodes that wait, by id
+    written: tuple[str, ...] = ()  # variables that the process itself has set
     seq: int = 0
     head: str = ""
     answered: dict[str, int] = field(default_factory=dict)  # key of an event -> seq after it
@@ -141,13 +180,17 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What one event led to: the new state, what to record, and whom to tell.
+    """What one event led to: the new state, what to record, whom to tell, what to run, and which children to end.
 
-    Where `needs_directory` is true nothing has happened yet: read the directory for the plan's names and the state's
-    people, apply DirectoryRead, and offer the same event again at that moment.
+    Where `needs_directory` is true nothing has happened yet: read the directory for the plan's names, the state's
+    people and the input `given`, apply DirectoryRead, and offer the same event again at that moment.
     """
 
     state: State
     entries: tuple[Entry, ...] = ()
     notices: tuple[Notice, ...] = ()
+    actions: tuple[ActionCall, ...] = ()
+    children: tuple[ChildCall, ...] = ()
+    ended_children: tuple[str, ...] = ()  # request ids
     needs_directory: bool = False
+    given: dict[str, Any] | None = None

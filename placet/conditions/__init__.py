@@ -43,7 +43,7 @@ same type.
 | `map` | list(T), U | `item`; list(U) |
 """
 
-from placet.conditions.check import compile_condition
+from placet.conditions.check import compile_condition, compile_expression
 from placet.conditions.evaluate import evaluate
 from placet.conditions.expression import Expression
 from placet.conditions.types import (
@@ -70,6 +70,7 @@ __all__ = [
     "Scope",
     "Type",
     "compile_condition",
+    "compile_expression",
     "evaluate",
     "list_of",
     "object_of",

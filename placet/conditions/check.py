@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -11,7 +11,7 @@ from placet.conditions import moments
 from placet.conditions.expression import Expression, Node
 from placet.conditions.number import write_decimal
 from placet.conditions.syntax import Syntax, parse, refuse
-from placet.conditions.types import BOOL, DATE, DECIMAL, INT, NULL, STRING, TIMESTAMP, Scope, Type, list_of
+from placet.conditions.types import BOOL, DATE, DECIMAL, INT, NULL, STRING, TIMESTAMP, Kind, Scope, Type, list_of
 from placet.patterns import PatternInvalid, compile_pattern
 
 _EQUALITY = {"_==_": "eq", "_!=_": "ne"}
@@ -40,6 +40,20 @@ def compile_condition(text: str, scope: Scope, *, expect: Type = BOOL) -> Expres
         checked = _widened(checked)
     if checked.type != wanted:
         refuse(text, 0, f"the expression gives {_a(checked.type)}; {_a(wanted)} is needed here")
+    return Expression(source=text, ast=checked.node)
+
+
+def compile_expression(text: str, scope: Scope, *, kinds: Sequence[Kind] = ()) -> Expression:
+    """Parse and type-check an expression whose result may be of any of these kinds, or of any at all.
+
+    Raises ConditionInvalid, which names line and column and says what to do.
+    """
+    checked = _Checker(text, scope).checked(parse(text))
+    if checked.type == NULL:
+        refuse(text, 0, "null alone is no value; leave it out instead")
+    if kinds and checked.type.kind not in kinds:
+        wanted = " or ".join(_a(Type(kind=kind)) for kind in kinds)
+        refuse(text, 0, f"the expression gives {_a(checked.type)}; {wanted} is needed here")
     return Expression(source=text, ast=checked.node)
 
 

@@ -11,12 +11,13 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from placet import machine
+from placet.actions import ActionSpec
 from placet.audit import Entry
 from placet.blueprint import parse_blueprint
 from placet.directory import Absence, Directory, Person
 from placet.errors import InputInvalid, Refused
-from placet.events import Actor, Decide, DirectoryRead, Event, Opening
-from placet.plan import Plan, compile_plan
+from placet.events import ActionDone, Actor, ChildEnded, Decide, DirectoryRead, Event, Happened, Opening
+from placet.plan import Child, Plan, compile_plan
 from placet.state import Notice, State, Step, Task
 from tests.unit import invariants
 
@@ -68,9 +69,34 @@ def blueprint(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"name": "Test", "version": "1.0.0", "owner": "user:olivia", "process_steps": named, **more}
 
 
-def plan_of(raw: dict[str, Any]) -> Plan:
-    """Compile a blueprint's JSON."""
-    return compile_plan(parse_blueprint(raw), start=START)
+def spec(name: str, **more: Any) -> ActionSpec:
+    """Return a catalog entry."""
+    fields: dict[str, Any] = {"executor": "http", "is_idempotent": True, "latency_class": "fast", **more}
+    return ActionSpec(name=name, **fields)
+
+
+ACTIONS = {name: spec(name) for name in ("look", "pay")}
+
+
+def plan_of(raw: dict[str, Any], children: dict[str, dict[str, Any]] | None = None) -> Plan:
+    """Compile a blueprint's JSON; `look` and `pay` are actions, `children` other blueprints by reference."""
+    compiled = {name: Child(template_id=name, plan=plan_of(child)) for name, child in (children or {}).items()}
+    return compile_plan(parse_blueprint(raw), start=START, actions=ACTIONS, children=compiled)
+
+
+def graph(*edges: str, nodes: dict[str, dict[str, Any]], ends: tuple[str, ...] = ("approved", "rejected")) -> Any:
+    """Return a graph_spec from edges like `a -> b on done`; `start` and the ends are nodes of themselves.
+
+    `nodes` are the others by id; an approval needs only its `step`.
+    """
+    listed = [{"id": "start", "type": "trigger"}, *({"id": e, "type": "terminator", "outcome": e} for e in ends)]
+    listed += [{"id": name, **({"type": "approval"} if "step" in node else {}), **node} for name, node in nodes.items()]
+    drawn = []
+    for text in edges:
+        ends_of, _, on = text.partition(" on ")
+        source, _, target = ends_of.partition(" -> ")
+        drawn.append({"from": source, "to": target} | ({"on": on} if on else {}))
+    return {"nodes": listed, "edges": drawn}
 
 
 @dataclass
@@ -89,6 +115,7 @@ class Case:
         self.now = START
         self.entries: list[Entry] = []
         self.notices: list[Notice] = []
+        self.steps: list[Step] = []
         opening = Opening(
             request_id=self.request_id,
             requester=self.requester,
@@ -110,6 +137,23 @@ class Case:
         """Decide a task: the one named, else the first open task that the person may act on."""
         chosen = task or next((t.id for t in self.state.open_tasks if by in t.people), "none")
         return self.do(Decide(by=Actor(person=by), task_id=chosen, decision=decision, **more))
+
+    def done(self, point: str, output: dict[str, Any] | None = None, *, error: str | None = None) -> list[Entry]:
+        """Let the action that runs at a node come to its end."""
+        call = next(c for c in self.state.actions if c.point == point)
+        event = ActionDone(
+            point=point, visit=call.visit, key=call.key, ok=error is None, output=output or {}, error=error
+        )
+        return self.do(event)
+
+    def ended(self, point: str, outcome: str, output: dict[str, Any] | None = None) -> list[Entry]:
+        """Let the sub-process that runs at a node end."""
+        call = next(c for c in self.state.children if c.point == point)
+        return self.do(ChildEnded(point=point, visit=call.visit, outcome=outcome, output=output or {}))
+
+    def happens(self, name: str, payload: dict[str, Any] | None = None, *, by: str = "olivia") -> list[Entry]:
+        """Let something happen outside."""
+        return self.do(Happened(by=Actor(person=by), name=name, payload=payload or {}))
 
     def until(self, moment: datetime) -> list[Entry]:
         """Let time pass as a driver does: stop at each due moment on the way."""
@@ -168,7 +212,7 @@ class Case:
         step = self._worked(work)
         taken: list[Entry] = []
         if step.needs_directory:
-            read = DirectoryRead(directory=self.org, at=self.now)
+            read = DirectoryRead(directory=self.org, at=self.now, given=step.given)
             taken += self._take(self._worked(lambda plan, state: machine.apply(plan, state, read, self.now)))
             step = self._worked(work)
             assert not step.needs_directory, "the directory was just read"
@@ -197,14 +241,16 @@ class Case:
         self.state = step.state
         self.entries += step.entries
         self.notices += step.notices
+        self.steps.append(step)
         invariants.hold(self.plan, self.state, self.entries, self.now)
         return list(step.entries)
 
 
 def case(*steps: dict[str, Any], org: Directory | None = None, **more: Any) -> Case:
     """Begin a request of the tests' organisation; `more` are fields of Case, or of the blueprint."""
+    children = more.pop("children", None)
     ours = {k: more.pop(k) for k in ("requester", "input", "title", "request_id", "twice") if k in more}
-    return Case(plan=plan_of(blueprint(*steps, **more)), org=org or office(), **ours)
+    return Case(plan=plan_of(blueprint(*steps, **more), children), org=org or office(), **ours)
 
 
 def _travelled(event: Event) -> Any:

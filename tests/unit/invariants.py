@@ -7,7 +7,7 @@ from datetime import datetime
 
 from placet import machine
 from placet.audit import Entry, first_bad
-from placet.plan import Plan
+from placet.plan import Frame, Plan
 from placet.state import Notice, State, Step
 
 DECISIONS = {"approve", "reject", "request_changes"}
@@ -18,6 +18,7 @@ def hold(plan: Plan, state: State, entries: list[Entry], now: datetime) -> None:
     _chain(state, entries)
     _ending(plan, state)
     _stages(plan, state)
+    _branches(plan, state)
     _tasks(plan, state, now)
     _people(plan, state)
     _clocks(plan, state)
@@ -40,6 +41,17 @@ def step_holds(before: State, step: Step) -> None:
     seqs = {e.seq for e in step.entries}
     assert all(n.seq in seqs for n in step.notices), "a notice belongs to an entry of its step"
     _reminders(before, step.notices)
+    _effects(before, step)
+
+
+def _effects(before: State, step: Step) -> None:
+    after = step.state
+    keys = {call.key for call in before.actions}
+    assert {c.key for c in step.actions} == {c.key for c in after.actions} - keys, "what the state waits for is run"
+    children = {call.request_id for call in before.children}
+    assert {c.request_id for c in step.children} == {c.request_id for c in after.children} - children
+    for name, count in before.visits.items():
+        assert after.visits[name] >= count
 
 
 def _reminders(before: State, notices: tuple[Notice, ...]) -> None:
@@ -65,12 +77,13 @@ def _ending(plan: Plan, state: State) -> None:
     assert over == (state.ended_at is not None)
     if over:
         assert not state.open_tasks, "an ended request has no open task"
-        assert not state.stages
+        assert not any((state.stages, state.waits, state.actions, state.children, state.joins))
         assert machine.next_due(plan, state) is None
     else:
         assert state.outcome is None
         returned = any(s.returned_at for s in state.stages)
-        assert returned or state.open_tasks, "a pending request waits for somebody"
+        asked = returned or state.open_tasks or state.waits or state.actions or state.children
+        assert asked or not state.seq, "a pending request waits for somebody or something"
     if state.status == "completed":
         assert state.outcome is not None
     if state.status == "cancelled":
@@ -78,7 +91,6 @@ def _ending(plan: Plan, state: State) -> None:
 
 
 def _stages(plan: Plan, state: State) -> None:
-    assert len(state.stages) <= 1, "a process is in one place at a time"
     for run in state.stages:
         assert plan.points[run.point].stage is not None
         assert run.seats
@@ -95,6 +107,27 @@ def _stages(plan: Plan, state: State) -> None:
         assert len(holders) == len(set(holders)), f"one person fills at most one seat: {holders}"
 
 
+def _branches(plan: Plan, state: State) -> None:
+    """Each branch of a fork is in one place at a time, or has arrived at its join."""
+    active = [p.point for places in (state.stages, state.waits, state.actions, state.children) for p in places]
+    assert len(set(active)) == len(active), "a request is at most once at a node"
+    branches = [plan.points[name].frames for name in active]
+    for join in state.joins:
+        point = plan.points[join.point]
+        assert point.join is not None
+        assert 0 < len(join.arrived) < point.join.need, "a join that has what it needs goes on"
+        branches += [(*point.frames, Frame(fork=point.join.fork, way=way)) for way in join.arrived]
+    for index, one in enumerate(branches):
+        for other in branches[index + 1 :]:
+            shorter, longer = sorted((one, other), key=len)
+            assert longer[: len(shorter)] != shorter, "two places of one branch"
+    if state.status == "pending" and state.seq:
+        for place in branches:
+            for depth, frame in enumerate(place):
+                ways = {other[depth].way for other in branches if other[:depth] == place[:depth] and len(other) > depth}
+                assert ways == set(range(len(plan.points[frame.fork].ways))), "every branch of a fork is somewhere"
+
+
 def _tasks(plan: Plan, state: State, now: datetime) -> None:
     ids = [t.id for t in state.tasks]
     assert len(ids) == len(set(ids))
@@ -109,7 +142,7 @@ def _tasks(plan: Plan, state: State, now: datetime) -> None:
         if task.status == "open":
             assert task.point in places, "an open task belongs to the stage that is going on"
             assert index >= places[task.point].first
-            assert task.round == state.round
+            assert task.round == places[task.point].round <= state.round
             assert len(set(task.people)) == len(task.people)
         if task.due_at is None:
             assert task.sla_state == "ok"
@@ -141,4 +174,5 @@ def _clocks(plan: Plan, state: State) -> None:
             t.due_at if t.breached_at is None else None,
         )
     )
+    timed = timed or any(wait.until is not None for wait in state.waits)
     assert (due is not None) == timed, "the timer is armed exactly while something will fall due"

@@ -1,0 +1,104 @@
+"""Branching: which branches of which forks each node lies in, and which join brings them together again.
+
+A node lies in one branch only, so that a request is at most once at each: the branches of a fork meet in one join and
+nowhere else, and a way out of a branch leads through the join or to a terminator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from placet.points import Frame, Join, Point
+
+Frames = tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Something that is wrong with the branches at a node."""
+
+    point: str
+    message: str
+
+
+def branched(points: Mapping[str, Point], start: str) -> tuple[dict[str, Point], list[Conflict]]:
+    """Return the points with their frames and joins filled in, and what is wrong; every way leads to a point."""
+    found = _walk(points, start)
+    joins = {name: _join(name, points[name], arrivals, found) for name, arrivals in found.arrivals.items()}
+    result = {
+        name: replace(point, frames=found.frames.get(name, ()), join=joins.get(name)) for name, point in points.items()
+    }
+    return result, list(found.conflicts.values())
+
+
+class _Found:
+    def __init__(self) -> None:
+        self.frames: dict[str, Frames] = {}
+        self.arrivals: dict[str, dict[Frame, None]] = {}  # by join, in the order they were found
+        self.closes: dict[str, str] = {}  # fork -> its join
+        self.conflicts: dict[str, Conflict] = {}
+
+    def refuse(self, point: str, message: str) -> None:
+        self.conflicts.setdefault(point, Conflict(point=point, message=message))
+
+
+def _walk(points: Mapping[str, Point], start: str) -> _Found:
+    found = _Found()
+    pending: list[tuple[str, Frames]] = [(start, ())]
+    while pending:
+        name, frames = pending.pop(0)
+        point = points[name]
+        if point.type == "terminator":
+            found.frames.setdefault(name, ())
+            continue
+        if point.type == "join":
+            if not frames:
+                found.refuse(name, f"no branch of a fork leads to the join {name!r}; add a fork, or remove the join")
+                continue
+            arriving = found.arrivals.setdefault(name, {})
+            fork = frames[-1].fork
+            if any(frame.fork != fork for frame in arriving):
+                others = sorted({frame.fork for frame in arriving} | {fork})
+                found.refuse(
+                    name, f"branches of different forks ({', '.join(others)}) meet here; give each fork its own join"
+                )
+                continue
+            if found.closes.setdefault(fork, name) != name:
+                message = (
+                    f"the branches of {fork!r} meet in {found.closes[fork]!r} already; use one join, or nest a fork"
+                )
+                found.refuse(name, message)
+                continue
+            arriving[frames[-1]] = None
+            frames = frames[:-1]
+        if name in found.frames:
+            if found.frames[name] != frames:
+                found.refuse(name, _two_places(name, found.frames[name], frames))
+            continue
+        found.frames[name] = frames
+        for index, way in enumerate(point.ways):
+            inner = (*frames, Frame(fork=name, way=index)) if point.type == "fork" else frames
+            pending.append((way.target, inner))
+    return found
+
+
+def _two_places(name: str, one: Frames, other: Frames) -> str:
+    forks = [frame.fork for frame in (*one, *other) if (frame in one) != (frame in other)]
+    fork = forks[0] if forks else name
+    if one and other and len(one) == len(other):
+        return f"two branches of {fork!r} lead to {name!r}; bring them together in a join first, or give each its own"
+    return (
+        f"{name!r} is reached both inside and outside of a branch of {fork!r}; "
+        "a branch is left only through its join, or to a terminator"
+    )
+
+
+def _join(name: str, point: Point, arrivals: Mapping[Frame, None], found: _Found) -> Join | None:
+    if point.join is None or not arrivals:
+        return None
+    ways = tuple(sorted(frame.way for frame in arrivals))
+    need = len(ways) if point.join.need == 0 else point.join.need
+    if need > len(ways):
+        found.refuse(name, f"{need} branches can never arrive here, only {len(ways)} lead to it; lower what it needs")
+    return Join(fork=next(iter(arrivals)).fork, ways=ways, need=need)

@@ -1,0 +1,97 @@
+"""Fillings: JSON in which an object with the single key `expr`, such as `{"expr": "amount * 2"}`, is computed.
+
+Everything else stands for itself. What is computed is written as JSON: a decimal as text, a date or moment in ISO form.
+An expression that is only the name of a variable without a value leaves its member out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from placet.conditions import Expression, Scope, compile_expression, evaluate, moments
+from placet.conditions.number import write_decimal
+from placet.errors import ConditionInvalid, Problem
+from placet.points import Filling
+from placet.shapes import pointer_to
+
+_ABSENT = object()
+
+
+def compile_filling(template: dict[str, Any], scope: Scope, pointer: str, problems: list[Problem]) -> Filling:
+    """Check every expression in JSON values; faults are added to `problems`, by pointers that begin with `pointer`."""
+    expressions: dict[str, Expression] = {}
+    pending: list[tuple[Any, str]] = [(template, pointer)]
+    while pending:
+        value, here = pending.pop()
+        if isinstance(value, dict):
+            text = _expression(value) if here != pointer else None
+            if text is None:
+                pending += [(inner, pointer_to(here, key)) for key, inner in reversed(value.items())]
+            elif text not in expressions:
+                try:
+                    expressions[text] = compile_expression(text, scope)
+                except ConditionInvalid as error:
+                    problems.append(Problem(pointer=f"{here}/expr", message=error.message))
+        elif isinstance(value, list | tuple):
+            pending += [(inner, pointer_to(here, index)) for index, inner in reversed(list(enumerate(value)))]
+    return Filling(template=template, expressions=expressions)
+
+
+def fill(filling: Filling, values: Mapping[str, object]) -> dict[str, Any]:
+    """Return the JSON values with everything computed; raises EvaluationFailed."""
+    filled: dict[str, Any] = {}
+    for name, value in filling.template.items():
+        found = _filled(value, filling.expressions, values)
+        if found is not _ABSENT:
+            filled[name] = found
+    return filled
+
+
+def taken(output: Any, source: str) -> Any:
+    """Return the value that stands at a field, or at a JSON Pointer, in what came back; None where nothing does."""
+    parts = [p.replace("~1", "/").replace("~0", "~") for p in source[1:].split("/")] if source[:1] == "/" else [source]
+    for part in parts:
+        if isinstance(output, Mapping):
+            output = output.get(part)
+        elif isinstance(output, Sequence) and not isinstance(output, str) and part.isdecimal():
+            output = output[int(part)] if int(part) < len(output) else None
+        else:
+            return None
+    return output
+
+
+def plain(value: object) -> Any:
+    """Write what an expression computed as JSON."""
+    if isinstance(value, Decimal):
+        return write_decimal(value)
+    if isinstance(value, date):
+        return moments.write(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return value
+
+
+def _expression(value: Mapping[str, Any]) -> str | None:
+    text = value.get("expr")
+    return text if len(value) == 1 and isinstance(text, str) else None
+
+
+def _filled(value: Any, expressions: Mapping[str, Expression], values: Mapping[str, object]) -> Any:
+    if isinstance(value, Mapping):
+        text = _expression(value)
+        if text is not None:
+            expression = expressions[text]
+            if expression.ast["op"] == "name" and values.get(expression.ast["name"]) is None:
+                return _ABSENT
+            return plain(evaluate(expression, values))
+        inner = {key: _filled(one, expressions, values) for key, one in value.items()}
+        return {key: one for key, one in inner.items() if one is not _ABSENT}
+    if isinstance(value, list | tuple):
+        items = [_filled(one, expressions, values) for one in value]
+        return [one for one in items if one is not _ABSENT]
+    return value

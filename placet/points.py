@@ -1,0 +1,146 @@
+"""Points: the nodes of a compiled process, with every default filled in and every expression checked.
+
+Durations are working time of the plan's calendar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from placet.conditions import Expression
+
+Final = Literal["wait", "approve", "reject", "expire"]
+Repeat = Literal["allow", "carry", "forbid"]
+PointType = Literal["trigger", "approval", "decision", "action", "fork", "join", "wait", "subprocess", "terminator"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """One escalation level; `after` counts from the breach, in working time."""
+
+    after: timedelta
+    to: str
+    action: Literal["reassign", "add", "notify"] = "reassign"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seating:
+    """One entry of a stage's approvers: a name (see placet.who) and the weight of each seat it fills."""
+
+    who: str
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """How much approval a stage needs: `kind` any, all, at_least (seats), percent (of seats) or weight."""
+
+    kind: Literal["any", "all", "at_least", "percent", "weight"]
+    value: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One approval stage with every default filled in; durations are working time of the plan's calendar."""
+
+    name: str
+    approvers: tuple[Seating, ...]
+    need: Need
+    rejection: Literal["any", "unreachable"]
+    order: Literal["parallel", "sequential"]
+    claim: bool
+    least_loaded: bool
+    sla: timedelta | None
+    warn_before: timedelta
+    re_escalate_after: timedelta
+    levels: tuple[Level, ...]
+    to_the_top: bool  # after the last level, go on with the manager of whoever has the task
+    final: Final
+    remind_every: timedelta | None
+    remind_before: tuple[timedelta, ...]
+    form: dict[str, Any] | None
+    comment_required: tuple[str, ...]
+    repeat: Repeat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One way on from a node: where it leads, and when it is taken."""
+
+    target: str
+    on: str | None = None
+    condition: Expression | None = None
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One branch of a fork: the fork's id, and which of its ways it is, from 0."""
+
+    fork: str
+    way: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """Where the branches of `fork` come together: it goes on once `need` of the `ways` that lead to it have arrived."""
+
+    fork: str
+    ways: tuple[int, ...]
+    need: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filling:
+    """JSON values in which every `{"expr": text}` stands for what the expression computes; `expressions` by text."""
+
+    template: dict[str, Any]
+    expressions: dict[str, Expression] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """What an action or a sub-process node asks for: `name` is a key of the plan's actions or children.
+
+    `output` says for each variable where its value stands in what comes back: a field, or a JSON Pointer.
+    """
+
+    name: str
+    input: Filling
+    output: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """What a wait node waits for: a time (`hours`), a date or moment (`until`), or an outside `event`.
+
+    `offsets` are the time zone's, for dates: (epoch seconds, offset from UTC in seconds from then on), in order.
+    """
+
+    hours: timedelta | None = None
+    until: Expression | None = None
+    offsets: tuple[tuple[int, int], ...] = ()
+    event: str | None = None
+    timeout: timedelta | None = None
+    output: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One node of the process, with its ways on in the order they were written.
+
+    `frames` are the branches that it lies in, the innermost last; whatever happens there ends when that branch does.
+    """
+
+    id: str
+    type: PointType
+    ways: tuple[Way, ...] = ()
+    stage: Stage | None = None
+    outcome: str | None = None
+    hit_policy: Literal["first", "unique", "any"] = "first"
+    frames: tuple[Frame, ...] = ()
+    join: Join | None = None
+    errand: Errand | None = None
+    pause: Pause | None = None

@@ -1,0 +1,62 @@
+"""Decision tables: each rule becomes a way whose condition is all of its tests.
+
+A test is put to its input: `>= 1000`, `!= "x"`, `in ["a", "b"]`, or a plain value, which has to be equal. Both sides
+are CEL over the variables.
+"""
+
+from __future__ import annotations
+
+import re
+
+from placet.conditions import Scope, compile_condition, compile_expression
+from placet.errors import ConditionInvalid, Problem
+from placet.graph import Table
+from placet.points import Way
+
+_TEST = re.compile(r"\s*(<=|>=|==|!=|<|>|in\b)?\s*(.*\S)?\s*", re.DOTALL)
+
+
+def table_ways(table: Table, scope: Scope, pointer: str, problems: list[Problem]) -> tuple[Way, ...]:
+    """Return the ways of a table in the order of its rules, its default last; faults are added to `problems`."""
+    inputs = [_sound(text, scope, f"{pointer}/inputs/{n}", problems) for n, text in enumerate(table.inputs)]
+    ways: list[Way] = []
+    for number, rule in enumerate(table.rules):
+        here = f"{pointer}/rules/{number}"
+        tests: list[str] = []
+        sound = True
+        for index, cell in enumerate(rule.when):
+            for text in (cell,) if isinstance(cell, str) else cell or ():
+                test = _test(table.inputs[index], text)
+                tests.append(test)
+                sound = sound and inputs[index] and _tested(test, text, scope, f"{here}/when/{index}", problems)
+        condition = compile_condition(" && ".join(tests) or "true", scope) if sound else None
+        ways.append(Way(target=rule.target, condition=condition))
+    if table.default is not None:
+        ways.append(Way(target=table.default, default=True))
+    return tuple(ways)
+
+
+def _test(given: str, text: str) -> str:
+    operator, operand = _TEST.fullmatch(text).groups()  # type: ignore[union-attr] # everything matches
+    return f"({given}) {operator or '=='} ({operand or ''})"
+
+
+def _sound(text: str, scope: Scope, pointer: str, problems: list[Problem]) -> bool:
+    try:
+        compile_expression(text, scope)
+    except ConditionInvalid as error:
+        problems.append(Problem(pointer=pointer, message=error.message))
+        return False
+    return True
+
+
+def _tested(test: str, text: str, scope: Scope, pointer: str, problems: list[Problem]) -> bool:
+    operand = _TEST.fullmatch(text).group(2)  # type: ignore[union-attr] # everything matches
+    try:
+        if operand != "null":
+            compile_expression(operand or "", scope)  # alone, so that it can close no bracket of ours
+        compile_condition(test, scope)
+    except ConditionInvalid as error:
+        problems.append(Problem(pointer=pointer, message=f"{error.message} (the test reads {test})"))
+        return False
+    return True

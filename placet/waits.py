@@ -1,0 +1,69 @@
+"""Waits: for a time, until a date or moment, or for something that happens outside."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+from placet.conditions import evaluate
+from placet.errors import EvaluationFailed
+from placet.points import Pause, Point
+from placet.run import Run
+from placet.state import Waiting
+from placet.variables import values_of
+
+_DAWN = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def begin_wait(run: Run, point: Point) -> str | None:
+    """Begin to wait; returns the result at once where there is nothing to wait for, None while it waits.
+
+    Raises EvaluationFailed where the moment cannot be computed.
+    """
+    pause = pause_of(point)
+    until = _until(run, pause)
+    if pause.event is None and until is not None and until <= run.now:
+        run.record("waited", node=point.id, until=until, why="the moment has passed already", result="elapsed")
+        return "elapsed"
+    visit = run.visit(point.id)
+    run.waits[point.id] = Waiting(point=point.id, visit=visit, since=run.now, until=until, event=pause.event)
+    run.record("waiting", node=point.id, until=until, event=pause.event)
+    return None
+
+
+def end_wait(run: Run, point: Point, result: str) -> None:
+    """End a wait that has come to its result: `elapsed`, `event` or `timeout`."""
+    wait = run.waits.pop(point.id)
+    run.record("waited", node=point.id, due=wait.until if result != "event" else None, event=wait.event, result=result)
+
+
+def pause_of(point: Point) -> Pause:
+    """Return what a wait node waits for."""
+    assert point.pause is not None, f"{point.id} is a wait"  # noqa: S101
+    return point.pause
+
+
+def midnight(day: date, offsets: tuple[tuple[int, int], ...]) -> datetime:
+    """Return the first moment at which a zone's clocks show this day; offsets as in Pause."""
+    wall = round((datetime(day.year, day.month, day.day, tzinfo=UTC) - _DAWN).total_seconds())
+    at = wall
+    for index, (begins, offset) in enumerate(offsets):
+        at = wall - offset if index == 0 else max(wall - offset, begins)
+        if index + 1 == len(offsets) or at < offsets[index + 1][0]:
+            break
+    return _DAWN + timedelta(seconds=at)
+
+
+def _until(run: Run, pause: Pause) -> datetime | None:
+    if pause.hours is not None:
+        return run.after(run.now, pause.hours)
+    if pause.until is None:
+        return run.after(run.now, pause.timeout) if pause.timeout is not None else None
+    value = evaluate(pause.until, values_of(run.plan.variables, run.state.input))
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        try:
+            return midnight(value, pause.offsets)
+        except OverflowError:
+            raise EvaluationFailed(f"{value} is no day that a clock can be set to") from None
+    raise EvaluationFailed("there is no date or moment to wait for")
