@@ -21,6 +21,7 @@ from placet.errors import InputInvalid, Problem, Unavailable
 from simulation.order import Order, parse_order
 from simulation.report import html_report
 from simulation.service import Service, failed
+from storage import simulations
 from worker.settings import Settings
 
 _MOST_STEPS = 60
@@ -49,7 +50,10 @@ def order_of(
 
 
 async def simulate(settings: Settings, order: Order, *, quiet: bool = False) -> dict[str, Any]:
-    """Carry an order out against this installation's people and past, with the engine where the mode needs one."""
+    """Carry an order out against this installation's people and past, with the engine where the mode needs one.
+
+    Where nobody is named as the requester, somebody who has a manager asks. Nothing is stored.
+    """
     client = None
     there = assembly.engine_settings(settings)
     if order.mode in {"rehearse", "replay"}:
@@ -64,15 +68,14 @@ async def simulate(settings: Settings, order: Order, *, quiet: bool = False) -> 
             rehearsals=there.rehearsal_namespace,
             ui_url=assembly.temporal_ui(settings, there),
         )
-        requester = order.person or "requester"
+        async with database.session() as session:
+            requester = order.person or await simulations.somebody(session) or "requester"
+        simulation_id = uuid.uuid4().hex
         with _Progress(order.mode, quiet=quiet) as told:
-            return await service.carry_out(
-                order,
-                requester=requester,
-                simulation_id=uuid.uuid4().hex,
-                now=datetime.now(UTC),
-                tell=told,
+            result = await service.carry_out(
+                order, requester=requester, simulation_id=simulation_id, now=datetime.now(UTC), tell=told
             )
+    return {"id": simulation_id, "status": "failed" if failed(result) else "completed", **result}
 
 
 def write_report(result: dict[str, Any], file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,13 +35,18 @@ MOST_BRANCH_ENTRIES = 2000  # of one branch
 
 @dataclass(kw_only=True)
 class Outcomes:
-    """People who make the stages come out as wanted, one after the other; all later ones are approved."""
+    """People who make each node come out as wanted, visit by visit; whatever is not spoken of is approved."""
 
     plan: Plan
-    results: Sequence[str]
+    results: Sequence[tuple[str, str]]
     habits: Habits
-    visits: dict[tuple[str, int, int], int] = field(default_factory=dict)
     done: dict[tuple[Any, ...], int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._wanted: dict[str, list[str]] = {}
+        for point, result in self.results:
+            self._wanted.setdefault(point, []).append(result)
+        self._visits: dict[str, list[tuple[int, int]]] = {}
 
     def next(self, state: State, now: datetime) -> Move | None:
         """Return what happens next."""
@@ -52,8 +58,7 @@ class Outcomes:
 
     def _moves(self, state: State, now: datetime) -> Iterator[Move]:
         for run in state.stages:
-            visit = self.visits.setdefault((run.point, run.round, run.first), len(self.visits))
-            result = self.results[visit] if visit < len(self.results) else "approved"
+            result = self._result(run.point, (run.round, run.first))
             stage = self.plan.points[run.point].stage
             if stage is None or result not in {"approved", "rejected"}:
                 continue
@@ -63,6 +68,14 @@ class Outcomes:
                     at = max(self.habits.moment(self.plan, stage, task), now)
                     decision: Decision = "approve" if result == "approved" else "reject"
                     yield from habitual(self.done, stage, task, person=person, decision=decision, at=at)
+
+    def _result(self, point: str, visit: tuple[int, int]) -> str:
+        visits = self._visits.setdefault(point, [])
+        if visit not in visits:
+            visits.append(visit)
+        wanted = self._wanted.get(point, [])
+        number = visits.index(visit)
+        return wanted[number] if number < len(wanted) else "approved"
 
 
 def explore(question: Question, *, tell: Tell | None = None) -> Simulation:
@@ -160,7 +173,8 @@ def _branches(prepared: Prepared, tell: Tell | None) -> tuple[list[Branch], Ways
         players = Outcomes(plan=prepared.plan, results=route.results, habits=habits)
         course = prepared.run(players, given=route.witness, most_entries=MOST_BRANCH_ENTRIES)
         settled = tuple(_settled(course))
-        if tuple(s["result"] for s in settled) != route.results and course.stopped is None:
+        wanted = [result for point, result in route.results if prepared.plan.points[point].stage is not None]
+        if Counter(wanted) - Counter(s["result"] for s in settled) and course.stopped is None:
             carried += 1  # an earlier decision settles a stage by itself, so that this outcome cannot come about
         key = (route.wishes, tuple((s["stage"], s["result"]) for s in settled), course.state.outcome)
         if key in seen:

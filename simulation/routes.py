@@ -14,13 +14,20 @@ MOST_BRANCHES = 1000
 MOST_VISITS = 2  # of one node on one route
 MOST_NODES = 200  # on one route
 
+# What a node comes to when all is well, beside an approval's own results: where its one plain edge leads.
+_PLAIN = {"action": "done", "wait": "elapsed", "subprocess": "approved"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One way through: the nodes, the result of each stage in order, and the wishes that its input grants."""
+    """One way through: the nodes, what those that wait for somebody or something come to, and the input's wishes.
+
+    `nodes` name the branches of a fork one after the other; `pending` are those that are still to come.
+    """
 
     nodes: tuple[str, ...]
-    results: tuple[str, ...] = ()
+    results: tuple[tuple[str, str], ...] = ()  # (node, result), in the order of `nodes`
+    pending: tuple[str, ...] = ()
     wishes: tuple[Wish, ...] = ()
     taken: tuple[dict[str, Any], ...] = ()  # the decisions: node, target, condition, default
     witness: dict[str, Any] = field(default_factory=dict)
@@ -67,10 +74,16 @@ class Ways:
     def _onward(self, route: Route, point: Point) -> Iterator[Route]:
         if point.type == "decision":
             yield from self._decided(route, point)
-        elif point.type == "approval":
-            for result in results_of(point):
+        elif point.type == "fork" and point.ways:
+            first, *others = [way.target for way in point.ways]
+            yield from self._at(route, first, pending=(*others, *route.pending))
+        elif point.type == "join" and route.pending:
+            yield from self._at(route, route.pending[0], pending=route.pending[1:])
+        elif results := results_of(point):
+            for result in results:
                 way = way_on(point, result)
-                yield from self._at(route, way.target if way else f"({result})", results=(*route.results, result))
+                come_to = (*route.results, (point.id, result))
+                yield from self._at(route, way.target if way else f"({result})", results=come_to)
         elif point.ways:
             yield from self._at(route, point.ways[0].target)
 
@@ -106,7 +119,9 @@ class Ways:
         )
 
     def _at(self, route: Route, target: str, **changes: Any) -> Iterator[Route]:
-        if route.nodes.count(target) >= MOST_VISITS:
+        there = self.plan.points.get(target)
+        joins = there is not None and there.type == "join"  # come to once for each branch
+        if route.nodes.count(target) >= MOST_VISITS and not joins:
             self.cut_loops.add(target)
             return
         if len(route.nodes) >= MOST_NODES:
@@ -114,6 +129,7 @@ class Ways:
             return
         kept = {
             "results": route.results,
+            "pending": route.pending,
             "wishes": route.wishes,
             "taken": route.taken,
             "witness": route.witness,
@@ -123,11 +139,19 @@ class Ways:
 
 
 def results_of(point: Point) -> tuple[str, ...]:
-    """Return what an approval can come to."""
+    """Return what a node can come to that waits for somebody or something; empty for all others.
+
+    What an action, a wait or a sub-process comes to beside the ordinary is followed where an edge leads on from it.
+    """
     stage = point.stage
-    if stage is not None and stage.final == "expire" and stage.sla is not None:
-        return ("approved", "rejected", "expired")
-    return ("approved", "rejected")
+    if stage is not None:
+        expires = stage.final == "expire" and stage.sla is not None
+        return ("approved", "rejected", "expired") if expires else ("approved", "rejected")
+    plain = _PLAIN.get(point.type)
+    if plain is None:
+        return ()
+    named = tuple(dict.fromkeys(way.on for way in point.ways if way.on is not None))
+    return named if None not in {way.on for way in point.ways} else (plain, *(n for n in named if n != plain))
 
 
 def way_on(point: Point, result: str) -> Way | None:
@@ -135,7 +159,8 @@ def way_on(point: Point, result: str) -> Way | None:
     for way in point.ways:
         if way.on == result:
             return way
-    return next((w for w in point.ways if w.on is None), None) if result == "approved" else None
+    plain = result in {"approved", *_PLAIN.values()}
+    return next((w for w in point.ways if w.on is None), None) if plain else None
 
 
 def conditions_of(plan: Plan) -> list[Expression]:

@@ -112,6 +112,12 @@ async def whole_directory(session: AsyncSession) -> Directory:
     return Directory(people={row.id: as_seen(row) for row in rows})
 
 
+async def somebody(session: AsyncSession) -> str | None:
+    """Return the id of somebody who has a manager, for requests that nobody in particular makes."""
+    query = select(col(Person.id)).where(col(Person.active), col(Person.manager).is_not(None)).order_by(col(Person.id))
+    return (await session.scalars(query.limit(1))).first()
+
+
 async def response_times(session: AsyncSession, template: str) -> dict[str, list[float]]:
     """Return the latest decisions' response times of a process by stage name, in seconds; all versions together."""
     query = (
