@@ -1,10 +1,11 @@
 #!/bin/sh
-# Install what the tests need besides Python: PostgreSQL's server programs and promtool. Nothing is done where they are there.
+# Install what the tests need besides Python: PostgreSQL's server programs, promtool and faketime. Nothing is done where they are there.
 set -eu
 
 missing=""
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 command -v promtool >/dev/null 2>&1 || missing="$missing prometheus"
+command -v faketime >/dev/null 2>&1 || missing="$missing faketime"
 
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
