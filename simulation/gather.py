@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,14 +12,17 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from placet.actions import ActionSpec
 from placet.blueprint import parse_blueprint
+from placet.compiling import reference
 from placet.directory import Directory
 from placet.errors import BlueprintInvalid, NotFound
-from placet.plan import compile_plan
+from placet.plan import Child, compile_plan
 from simulation.backtest import Case
 from simulation.order import Order, patched
-from simulation.question import Question
+from simulation.question import MOST_INSIDE, Question
 from simulation.script import people_of
+from storage import actions as catalog
 from storage import people as stored_people
 from storage import simulations, templates
 from storage.tables import ApprovalRequest, AuditEntry, ProcessTemplate
@@ -66,9 +69,13 @@ async def question_of(
     raw = patched(raw, order.patch)
     requester = order.person or requester
     start = order.starts_at or now
-    return Question(
+    actions = await catalog.specs(session)
+    children = await _children(session, raw, start, actions, 1)
+    question = Question(
         blueprint=raw,
-        people=await _people(session, raw, order, requester, start),
+        people=Directory(),
+        actions=actions,
+        children=children,
         requester=requester,
         start=start,
         given=order.input,
@@ -80,6 +87,7 @@ async def question_of(
         prices=order.prices,
         request_id=simulation_id,
     )
+    return replace(question, people=await _people(session, question, order))
 
 
 async def case_of(session: AsyncSession, request_id: str) -> tuple[ApprovalRequest, Case]:
@@ -140,14 +148,40 @@ def _given(row: ApprovalRequest, entries: Sequence[Entry]) -> dict[str, Any]:
     return dict(row.input)
 
 
-async def _people(session: AsyncSession, raw: Any, order: Order, requester: str, start: datetime) -> Directory:
-    """Read whom the process can reach; everybody where its inputs name people, for a branch may name anyone."""
+async def _children(
+    session: AsyncSession, raw: Any, start: datetime, actions: Mapping[str, ActionSpec], depth: int
+) -> dict[str, Child]:
+    """Compile the published processes that sub-process nodes name; what is missing the compiler refuses."""
     try:
-        names = compile_plan(parse_blueprint(raw), start=start).names()
+        blueprint = parse_blueprint(raw)
+    except BlueprintInvalid:
+        return {}
+    found: dict[str, Child] = {}
+    nodes = blueprint.graph_spec.nodes if blueprint.graph_spec is not None else ()
+    for node in nodes:
+        if node.type != "subprocess" or depth > MOST_INSIDE:
+            continue
+        named = reference(node)
+        name, _, version = named.partition("@")
+        try:
+            row = await templates.find(session, name, version or None)
+            inner = await _children(session, row.blueprint, start, actions, depth + 1)
+            plan = compile_plan(parse_blueprint(row.blueprint), start=start, actions=actions, children=inner)
+        except (NotFound, BlueprintInvalid):
+            continue
+        found[named] = Child(template_id=row.id, plan=plan)
+    return found
+
+
+async def _people(session: AsyncSession, question: Question, order: Order) -> Directory:
+    """Read whom the process can reach; everybody where its input or its sub-processes name people."""
+    try:
+        blueprint = parse_blueprint(question.blueprint)
+        plan = compile_plan(blueprint, start=question.start, actions=question.actions, children=question.children)
     except BlueprintInvalid:
         return Directory()  # the answer is what is wrong with it
-    if any(name.root.kind == "input" for name in names):
+    names = plan.names()
+    if question.children or any(name.root.kind == "input" for name in names):
         return await everybody(session)
-    return await stored_people.directory_for(
-        session, names, also=[requester, *people_of(order.script)], given=order.input or {}
-    )
+    also = [question.requester, *people_of(order.script)]
+    return await stored_people.directory_for(session, names, also=also, given=order.input or {})

@@ -10,21 +10,24 @@ from functools import cached_property
 from time import perf_counter
 from typing import Any
 
+from placet.actions import ActionSpec
 from placet.blueprint import Blueprint, parse_blueprint
 from placet.directory import Directory, Person
 from placet.errors import BlueprintInvalid, InputInvalid
-from placet.plan import Plan, Stage, compile_plan
-from placet.state import Task
+from placet.plan import Child, Plan, Stage, compile_plan
+from placet.state import ChildCall, Task
 from placet.variables import normalise_input
 from simulation.costs import Prices
 from simulation.driver import HORIZON, MOST_ENTRIES, Course, Read, drive, opening_for, reader
 from simulation.result import Prediction, Simulation, milliseconds, problem_json
 from simulation.samples import sample_input
 from simulation.script import RULE, Cast, Habits, Line
+from simulation.world import World
 
 # Fewer past decisions than this in a stage say nothing about the next one.
 LEAST_HISTORY = 5
 DRAWS = 100  # runs from which the distribution is taken
+MOST_INSIDE = 5  # sub-processes inside each other
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,8 @@ class Question:
     prices: Prices = field(default_factory=Prices)
     request_id: str = "simulation"
     title: str = "Simulation"
+    actions: Mapping[str, ActionSpec] = field(default_factory=dict)  # the catalog, by name
+    children: Mapping[str, Child] = field(default_factory=dict)  # processes for sub-process nodes, by reference
 
 
 class Prepared:
@@ -57,7 +62,9 @@ class Prepared:
     def __init__(self, question: Question) -> None:
         self.question = question
         self.blueprint: Blueprint = parse_blueprint(question.blueprint)
-        self.plan: Plan = compile_plan(self.blueprint, start=question.start)
+        self.plan: Plan = compile_plan(
+            self.blueprint, start=question.start, actions=question.actions, children=question.children
+        )
         self.warnings: list[str] = []
         self.people = question.people if question.people.people else self._stand_ins()
         raw = question.given
@@ -103,6 +110,13 @@ class Prepared:
         )
         if players is None:
             players = Cast(plan=self.plan, lines=tuple(question.script), habits=habits or self.habits())
+        if self.has_errands:
+            players = World(
+                plan=self.plan,
+                people=players,
+                run_child=lambda call: self._run_child(self.plan, call, 1),
+                results=getattr(players, "results", ()),
+            )
         return drive(
             self.plan,
             opening,
@@ -111,6 +125,32 @@ class Prepared:
             horizon=question.horizon,
             most_entries=most_entries or question.most_entries,
         )
+
+    @cached_property
+    def has_errands(self) -> bool:
+        """Whether the process waits for anything else than people."""
+        return any(point.type in {"action", "subprocess", "wait"} for point in self.plan.points.values())
+
+    def _run_child(self, parent: Plan, call: ChildCall, depth: int) -> Course | None:
+        """Drive a sub-process by itself; None where there are too many inside each other."""
+        if depth > MOST_INSIDE:
+            return None
+        plan = parent.children[call.child].plan
+        read = reader(plan, self.people)
+        opening = opening_for(
+            plan,
+            self.people,
+            requester=self.question.requester,
+            given=call.input,
+            start=self.question.start,
+            request_id=call.request_id,
+            title=call.title,
+            read=read,
+        )
+        people = Cast(plan=plan, habits=Habits(after=self.question.decide_after))
+        world = World(plan=plan, people=people, run_child=lambda inner: self._run_child(plan, inner, depth + 1))
+        horizon, most = self.question.horizon, self.question.most_entries
+        return drive(plan, opening, world, read=read, horizon=horizon, most_entries=most)
 
     def habits(self) -> Habits:
         """Return how people behave in a single run: they take the median of history, or what is declared."""

@@ -106,6 +106,10 @@ async def rehearse(
     prepared, errors = prepare(question)
     if prepared is None:
         return unsound("rehearse", question, errors)
+    if prepared.has_errands:
+        found = await asyncio.to_thread(explore, question)
+        why = "actions, waits and sub-processes are not rehearsed: the process was explored instead"
+        return replace(found, mode="rehearse", warnings=(why, *found.warnings), extra={"fell_back_to": "explore"})
     begun = perf_counter()
     try:
         async with asyncio.timeout(patience.total_seconds()):

@@ -147,7 +147,7 @@ def results_of(point: Point) -> tuple[str, ...]:
     if stage is not None:
         expires = stage.final == "expire" and stage.sla is not None
         return ("approved", "rejected", "expired") if expires else ("approved", "rejected")
-    plain = _PLAIN.get(point.type)
+    plain = "event" if point.pause is not None and point.pause.event is not None else _PLAIN.get(point.type)
     if plain is None:
         return ()
     named = tuple(dict.fromkeys(way.on for way in point.ways if way.on is not None))
@@ -159,7 +159,7 @@ def way_on(point: Point, result: str) -> Way | None:
     for way in point.ways:
         if way.on == result:
             return way
-    plain = result in {"approved", *_PLAIN.values()}
+    plain = result in {"approved", "event", *_PLAIN.values()}
     return next((w for w in point.ways if w.on is None), None) if plain else None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from placet.actions import ActionSpec
 from placet.directory import Directory
 from placet.errors import InputInvalid
 from simulation.explore import explore
@@ -226,3 +227,71 @@ def test_a_line_that_makes_no_sense_is_refused_by_its_place(line: dict[str, Any]
     with pytest.raises(InputInvalid) as caught:
         parse_script([line])
     assert caught.value.problems[0].pointer.startswith("/script/0")
+
+
+def graph(nodes: list[dict[str, Any]], edges: list[tuple[str, str, str | None]], *steps: dict[str, Any]) -> Any:
+    """Return a process of these nodes and edges (from, to, on)."""
+    ends = [{"id": o, "type": "terminator", "outcome": o} for o in ("approved", "rejected")]
+    stages = [{"id": f"s{n}", "type": "approval", "step": f"Stage {n}"} for n, _ in enumerate(steps, 1)]
+    told = [{"from": a, "to": b, **({"on": on} if on else {})} for a, b, on in edges]
+    every = [{"id": "start", "type": "trigger"}, *stages, *nodes, *ends]
+    return {**blueprint(*steps), "graph_spec": {"nodes": every, "edges": told}}
+
+
+def test_the_branches_of_a_fork_run_side_by_side_and_every_outcome_of_both_is_explored() -> None:
+    raw = graph(
+        [{"id": "split", "type": "fork"}, {"id": "meet", "type": "join"}],
+        [
+            ("start", "split", None),
+            ("split", "s1", None),
+            ("split", "s2", None),
+            ("s1", "meet", "approved"),
+            ("s1", "rejected", "rejected"),
+            ("s2", "meet", "approved"),
+            ("s2", "rejected", "rejected"),
+            ("meet", "approved", None),
+        ],
+        {"sla_hours": 10},
+        {"approvers": ["role:cfo"], "sla_hours": 20},
+    )
+    found = explore(ask(raw))
+    assert (found.outcome, found.predicted_duration_ms) == ("approved", 10 * HOUR_MS)
+    ended = [(tuple(o["result"] for o in b.outcomes), b.outcome) for b in found.branch_explorations]
+    assert (("approved", "approved"), "approved") in ended
+    assert {outcome for _, outcome in ended} == {"approved", "rejected"}
+    assert len(ended) == 3
+
+
+def test_an_action_is_not_run_and_its_failure_is_a_branch_of_its_own() -> None:
+    spec = ActionSpec(name="pay", executor="http", is_idempotent=True, latency_class="slow", side_effects=("money",))
+    raw = graph(
+        [{"id": "pay", "type": "action", "action": "pay", "input": {}}],
+        [
+            ("start", "s1", None),
+            ("s1", "pay", "approved"),
+            ("s1", "rejected", "rejected"),
+            ("pay", "approved", "done"),
+            ("pay", "rejected", "failed"),
+        ],
+        {"sla_hours": 2},
+    )
+    found = explore(ask(raw, actions={"pay": spec}))
+    assert (found.outcome, found.predicted_duration_ms) == ("approved", HOUR_MS + 60_000)
+    assert {b.route[-2:]: b.outcome for b in found.branch_explorations} == {
+        ("pay", "approved"): "approved",
+        ("pay", "rejected"): "rejected",
+        ("s1", "rejected"): "rejected",
+    }
+
+
+def test_a_wait_for_an_event_has_a_branch_for_its_timeout() -> None:
+    raw = graph(
+        [{"id": "goods", "type": "wait", "event": "goods_received", "timeout_hours": 8}],
+        [("start", "goods", None), ("goods", "approved", "event"), ("goods", "rejected", "timeout")],
+        {},
+    )
+    raw["graph_spec"]["nodes"] = [n for n in raw["graph_spec"]["nodes"] if n["id"] != "s1"]
+    found = explore(ask(raw))
+    assert (found.outcome, found.predicted_duration_ms) == ("approved", 4 * HOUR_MS)
+    times = {b.outcome: b.predicted_duration_ms for b in found.branch_explorations}
+    assert times == {"approved": 4 * HOUR_MS, "rejected": 8 * HOUR_MS}
