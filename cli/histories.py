@@ -1,0 +1,62 @@
+"""Histories to keep: what the engine holds of a request, as a file that tests replay against every later workflow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client, WorkflowHistory
+from temporalio.service import RPCError, RPCStatusCode
+
+from cli import assembly
+from placet.errors import Conflict, NotFound
+from worker.settings import Settings
+
+_ANYBODY = "recorded"
+
+
+async def record(settings: Settings, request_id: str, to: Path) -> int:
+    """Write a request's history to a file and return its number of events; raises NotFound, Conflict, Unavailable."""
+    client = await assembly.connected(assembly.engine_settings(settings))
+    return write(await fetch(client, request_id), to)
+
+
+async def fetch(client: Client, request_id: str) -> WorkflowHistory:
+    """Return a request's history; raises NotFound where the engine does not hold it."""
+    try:
+        return await client.get_workflow_handle(request_id).fetch_history()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        raise NotFound(
+            f"The engine holds no history of {request_id!r}; it never ran, or its retention passed"
+        ) from None
+
+
+def write(history: WorkflowHistory, to: Path, *, again: bool = False) -> int:
+    """Write a history without the names of the processes that made it; raises Conflict where the file is there."""
+    if to.exists() and not again:
+        raise Conflict(f"{to} is there already: what was recorded stays as it is; choose another name")
+    document = _without_identities(json.loads(history.to_json()))
+    to.parent.mkdir(parents=True, exist_ok=True)
+    to.write_text(json.dumps(document, separators=(",", ":"), sort_keys=True) + "\n")
+    return len(history.events)
+
+
+def read(file: Path) -> WorkflowHistory:
+    """Return a history that was written."""
+    document = json.loads(file.read_text())
+    workflow_id = document["events"][0]["workflowExecutionStartedEventAttributes"]["workflowId"]
+    return WorkflowHistory.from_json(workflow_id, document)
+
+
+def _without_identities(value: Any) -> Any:
+    """Take out which machine did what; a replay does not ask for it."""
+    if isinstance(value, dict):
+        # The queue that one worker keeps a request's tasks on is named after its process.
+        named = "name" if value.get("kind") == "TASK_QUEUE_KIND_STICKY" else "identity"
+        return {key: _ANYBODY if key == named else _without_identities(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_identities(inner) for inner in value]
+    return value

@@ -1,0 +1,46 @@
+"""Record the histories of this version: `python -m tests.histories [NAME…]`; what is there is left as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from cli.histories import write
+from storage.database import Database
+from storage.migrate import migrate
+from tests.approvals import desk, store_people
+from tests.engine import shared_engine
+from tests.histories import FOLDER, VERSION
+from tests.histories.scenarios import SCENARIOS
+from worker.connect import connect
+
+
+async def record(names: list[str], folder: Path, home: Path) -> None:
+    """Run the scenarios of these names on a real engine, and write what it holds of each."""
+    with shared_engine(home / "engine") as engine:
+        client = await connect(engine.settings)
+        url = f"sqlite:///{home / 'placet.db'}"
+        await migrate(url)
+        database = Database(url)
+        await store_people(database)
+        async with desk(client, database) as office:
+            for name in names:
+                handle = await SCENARIOS[name](office)
+                await handle.result()
+                events = write(await handle.fetch_history(), folder / f"{name}.json")
+                sys.stdout.write(f"{name}: {events} events\n")
+        await database.close()
+
+
+def main() -> None:
+    """Record what has not been recorded for this version."""
+    folder = FOLDER / VERSION
+    names = sys.argv[1:] or [name for name in SCENARIOS if not (folder / f"{name}.json").exists()]
+    with tempfile.TemporaryDirectory() as home:
+        asyncio.run(record(names, folder, Path(home)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""The courses of events that are recorded: each ends, and together they take every way through the workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import WorkflowHandle
+from temporalio.testing import TimeSkipper, TimeSkippingConfig
+
+from activities.tokens import DecisionTokens
+from placet.events import Claim, Comment, Decide, Delegate, Extend, Reassign, Release, Resubmit, Withdraw
+from placet.state import State
+from tests.approvals import EXPENSE, SECRET, Desk, by
+from tests.waiting import until
+from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
+
+Handle = WorkflowHandle[ApprovalWorkflow, Answer]
+Scenario = Callable[[Desk], Awaitable[Handle]]
+HOUR = timedelta(hours=1)
+
+
+def blueprint(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return a blueprint with these stages."""
+    return {
+        **EXPENSE,
+        "process_steps": [{"stage_name": f"Stage {n}", **step} for n, step in enumerate(steps, 1)],
+        **more,
+    }
+
+
+async def one_step(desk: Desk) -> Handle:
+    """Approve at once."""
+    handle = await desk.start()
+    await _decide(handle, 1, "bob")
+    return handle
+
+
+async def rejected(desk: Desk) -> Handle:
+    """Reject with a comment."""
+    handle = await desk.start()
+    await _decide(handle, 1, "bob", decision="reject", comment="too dear")
+    return handle
+
+
+async def escalation(desk: Desk) -> Handle:
+    """Let reminders, warning, breach and two levels of escalation pass."""
+    clock = TimeSkipper(desk.client, config=TimeSkippingConfig(enabled=False))
+    handle = await desk.start(client=clock.client)
+    for hours in (21, 2, 2, 24):
+        await clock.fast_forward(handle, hours * HOUR)
+    await _decide(handle, 1, "carl")
+    return handle
+
+
+async def quorum(desk: Desk) -> Handle:
+    """Have two of three approve; the third task closes as superseded."""
+    step = {"approvers": ["user:bob", "user:dora", "user:carl"], "quorum": {"at_least": 2}}
+    handle = await desk.start(blueprint(step))
+    await _decide(handle, 1, "bob")
+    await _decide(handle, 3, "carl")
+    return handle
+
+
+async def rework(desk: Desk) -> Handle:
+    """Ask for changes, resubmit, comment, and approve in the second round."""
+    handle = await desk.start()
+    await _decide(handle, 1, "bob", decision="request_changes", comment="which trip?")
+    await handle.execute_update(ApprovalWorkflow.comment, Comment(by=by("ann"), text="the one to Oslo"))
+    await handle.execute_update(ApprovalWorkflow.resubmit, Resubmit(by=by("ann"), input={"amount": "90"}))
+    await _decide(handle, 2, "bob")
+    return handle
+
+
+async def hands(desk: Desk) -> Handle:
+    """Reassign, delegate, extend, and decide by delegation."""
+    handle = await desk.start(blueprint({"approvers": ["user:bob"], "sla_hours": 24}))
+    task = f"{handle.id}.1"
+    await handle.execute_update(ApprovalWorkflow.reassign, Reassign(by=by("bob"), task_id=task, to="user:dora"))
+    await handle.execute_update(ApprovalWorkflow.delegate, Delegate(by=by("dora"), task_id=task, to="user:carl"))
+    await handle.execute_update(ApprovalWorkflow.extend, Extend(by=by("olivia", admin=True), seconds=18_000))
+    await _decide(handle, 1, "carl")
+    return handle
+
+
+async def queue(desk: Desk) -> Handle:
+    """Claim from a queue, release, and claim again."""
+    handle = await desk.start(blueprint({"approvers": ["role:cfo"], "claim": True}))
+    task = f"{handle.id}.1"
+    await handle.execute_update(ApprovalWorkflow.claim, Claim(by=by("carl"), task_id=task))
+    await handle.execute_update(ApprovalWorkflow.release, Release(by=by("carl"), task_id=task))
+    await handle.execute_update(ApprovalWorkflow.claim, Claim(by=by("carl"), task_id=task))
+    await _decide(handle, 1, "carl")
+    return handle
+
+
+async def branch(desk: Desk) -> Handle:
+    """Take a decision's condition to a second stage."""
+    graph = {
+        "nodes": [
+            {"id": "start", "type": "trigger"},
+            {"id": "first", "type": "approval", "step": "Stage 1"},
+            {"id": "large", "type": "decision"},
+            {"id": "second", "type": "approval", "step": "Stage 2"},
+            {"id": "yes", "type": "terminator", "outcome": "approved"},
+            {"id": "no", "type": "terminator", "outcome": "rejected"},
+        ],
+        "edges": [
+            {"from": "start", "to": "first"},
+            {"from": "first", "to": "large", "on": "approved"},
+            {"from": "first", "to": "no", "on": "rejected"},
+            {"from": "large", "to": "second", "condition": "amount > 50"},
+            {"from": "large", "to": "yes", "default": True},
+            {"from": "second", "to": "yes", "on": "approved"},
+            {"from": "second", "to": "no", "on": "rejected"},
+        ],
+    }
+    handle = await desk.start(blueprint({}, {"approvers": ["role:cfo"]}, graph_spec=graph))
+    await _decide(handle, 1, "bob")
+    await _decide(handle, 2, "carl")
+    return handle
+
+
+async def withdrawn(desk: Desk) -> Handle:
+    """Withdraw an open request."""
+    handle = await desk.start()
+    await handle.execute_update(
+        ApprovalWorkflow.withdraw, Withdraw(by=by("ann"), how="withdrawn", reason="bought by myself")
+    )
+    return handle
+
+
+async def cancelled(desk: Desk) -> Handle:
+    """Cancel from outside, as the Temporal Web UI does."""
+    handle = await desk.start()
+    await until(lambda: _tasks(handle), what="the first task")
+    await handle.cancel()
+    return handle
+
+
+async def signals(desk: Desk) -> Handle:
+    """Decide by signed signal, after one whose signature does not hold."""
+    handle = await desk.start()
+    await until(lambda: _tasks(handle), what="the first task")
+    task = f"{handle.id}.1"
+    good = DecisionTokens(SECRET).issue("bob", task, 1, decision="approve")
+    for token in ("forged", good):
+        await handle.signal(
+            ApprovalWorkflow.decide_by_signal, SignedDecision(token=token, task_id=task, decision="approve")
+        )
+    return handle
+
+
+async def left(desk: Desk) -> Handle:
+    """Read the directory again while a task is open."""
+    handle = await desk.start()
+    await until(lambda: _tasks(handle), what="the first task")
+    await handle.signal(ApprovalWorkflow.directory_changed)
+    await _decide(handle, 1, "bob")
+    return handle
+
+
+SCENARIOS: dict[str, Scenario] = {
+    scenario.__name__.replace("_", "-"): scenario
+    for scenario in (
+        one_step,
+        rejected,
+        escalation,
+        quorum,
+        rework,
+        hands,
+        queue,
+        branch,
+        withdrawn,
+        cancelled,
+        signals,
+        left,
+    )
+}
+
+
+async def _tasks(handle: Handle) -> int:
+    state: State = await handle.query(ApprovalWorkflow.state)
+    return len(state.tasks)
+
+
+async def _decide(
+    handle: Handle, task: int, person: str, *, decision: Any = "approve", comment: str | None = None
+) -> None:
+    event = Decide(by=by(person), task_id=f"{handle.id}.{task}", decision=decision, comment=comment)
+    await handle.execute_update(ApprovalWorkflow.decide, event)

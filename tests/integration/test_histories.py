@@ -1,0 +1,87 @@
+"""Requests that began under an earlier version go on under this one: their recorded histories replay."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from temporalio import workflow
+from temporalio.worker import Replayer, WorkflowReplayResult
+from temporalio.workflow import NondeterminismError
+
+from activities.messages import LookUp
+from cli.histories import read, write
+from placet.errors import Conflict
+from tests.histories import FOLDER, VERSION
+from tests.histories.scenarios import SCENARIOS
+from worker.converter import DATA_CONVERTER
+from worker.process import WORKFLOWS
+from worker.sandbox import workflow_runner
+from workflows.approval import RECORD_TIMEOUT, ApprovalWorkflow
+
+FILES = sorted(FOLDER.glob("*/*.json"))
+record = ApprovalWorkflow._record
+
+
+async def replay(file: Path) -> WorkflowReplayResult:
+    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=DATA_CONVERTER)
+    return await replayer.replay_workflow(read(file), raise_on_replay_failure=False)
+
+
+def test_every_course_of_events_is_recorded_for_this_version() -> None:
+    assert {file.stem for file in FILES if file.parent.name == VERSION} == set(SCENARIOS)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
+async def test_history_of_every_version_replays(file: Path) -> None:
+    assert (await replay(file)).replay_failure is None
+
+
+async def _waits_first(self: ApprovalWorkflow) -> None:
+    await workflow.sleep(timedelta(seconds=1))
+    await record(self)
+
+
+async def _asks_first(self: ApprovalWorkflow) -> None:
+    await workflow.execute_local_activity(
+        "look_up", LookUp(names=(), people=(), given={}), start_to_close_timeout=RECORD_TIMEOUT
+    )
+    await record(self)
+
+
+async def _records_nothing(self: ApprovalWorkflow) -> None:
+    self._unrecorded, self._notices = [], []
+
+
+async def _waits_where_new(self: ApprovalWorkflow) -> None:
+    if workflow.patched("wait-before-recording"):
+        await workflow.sleep(timedelta(seconds=1))
+    await record(self)
+
+
+@pytest.mark.parametrize("change", [_waits_first, _asks_first, _records_nothing], ids=lambda change: change.__name__)
+async def test_incompatible_change_of_the_workflow_is_caught(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[ApprovalWorkflow], Awaitable[None]]
+) -> None:
+    monkeypatch.setattr(ApprovalWorkflow, "_record", change)
+    result = await replay(FOLDER / VERSION / "one-step.json")
+    assert isinstance(result.replay_failure, NondeterminismError), result.replay_failure
+
+
+async def test_same_change_behind_a_patch_is_compatible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ApprovalWorkflow, "_record", _waits_where_new)
+    assert (await replay(FOLDER / VERSION / "one-step.json")).replay_failure is None
+
+
+def test_what_was_recorded_is_not_overwritten_and_names_no_machine(tmp_path: Path) -> None:
+    history = read(FOLDER / VERSION / "one-step.json")
+    there = tmp_path / "a.json"
+    assert write(history, there) == len(history.events)
+    with pytest.raises(Conflict):
+        write(history, there)
+    assert there.read_text() == (FOLDER / VERSION / "one-step.json").read_text()
+    assert platform.node() not in there.read_text()
+    assert {part.split('"')[1] for part in there.read_text().split('"identity":')[1:]} == {"recorded"}
