@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -60,7 +61,13 @@ def parse_prices(raw: object) -> Prices:
 
 def cost_of(course: Course, prices: Prices) -> Cost:
     """Return what a simulated request costs."""
-    return price(used_by(course.state, notices=len(course.notices), duration=course.duration), prices)
+    used = used_by(course.state, notices=len(course.notices), duration=course.duration)
+    return price(replace(used, actions=dict(Counter(actions_of(course)))), prices)
+
+
+def actions_of(course: Course) -> list[str]:
+    """List the actions that a course began, each as often as it was."""
+    return [str(entry.detail.get("action")) for entry in course.entries if entry.kind == "action_started"]
 
 
 def used_by(state: State, *, notices: int, duration: timedelta) -> Used:

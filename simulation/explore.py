@@ -11,7 +11,7 @@ from typing import Any
 
 from placet.plan import Plan
 from placet.state import Decision, State
-from simulation.costs import cost_of
+from simulation.costs import actions_of
 from simulation.driver import Course
 from simulation.question import Prepared, Question, prepare, unsound
 from simulation.result import (
@@ -137,7 +137,7 @@ def simulation_of(
         predicted_duration=predicted,
         refused=refusals_of(course),
         withheld=withheld_by(course),
-        cost=cost_of(course, question.prices),
+        cost=prepared.cost(course),
         warnings=tuple(dict.fromkeys(warnings)),
         statistics=statistics or {},
         extra=extra or {},
@@ -145,10 +145,9 @@ def simulation_of(
 
 
 def withheld_by(course: Course) -> dict[str, int]:
-    """Count the notices that a request would have sent, by event."""
-    counts: dict[str, int] = {}
-    for notice in course.notices:
-        counts[notice.event] = counts.get(notice.event, 0) + 1
+    """Count what a request would have done outside: the notices by event, and the actions by name."""
+    counts = Counter(notice.event for notice in course.notices)
+    counts.update(f"action {name}" for name in actions_of(course))
     return dict(sorted(counts.items()))
 
 
@@ -159,6 +158,7 @@ def _branches(prepared: Prepared, tell: Tell | None) -> tuple[list[Branch], Ways
         conditions_of(prepared.plan),
         given=prepared.given,
         people=prepared.persons,
+        seconds=question.seconds,
     )
     ways = Ways(plan=prepared.plan, witnesses=witnesses, most=question.most_branches)
     habits = prepared.habits()
@@ -203,7 +203,7 @@ def _branch(prepared: Prepared, route: Route, course: Course, settled: Sequence[
         sla_state=worst_sla(course),
         steps=len(course.entries),
         stopped=course.stopped,
-        cost=cost_of(course, prepared.question.prices),
+        cost=prepared.cost(course),
     )
 
 
@@ -243,6 +243,6 @@ def _cut(ways: Ways, carried: int) -> Iterator[str]:
         yield f"{ways.cut_long} routes were too long and cut"
     if ways.unknown:
         names = ", ".join(dict.fromkeys(ways.unknown[:20]))
-        yield f"no input was found that takes {names}, and the solver could not prove that there is none"
+        yield f"no input was found in time that takes {names}, nor a proof that there is none"
     if carried:
         yield f"{carried} outcomes cannot come about: earlier decisions settle a stage by themselves"

@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import cached_property
 from time import perf_counter
 from typing import Any
@@ -17,9 +18,9 @@ from placet.errors import BlueprintInvalid, InputInvalid
 from placet.plan import Child, Plan, Stage, compile_plan
 from placet.state import ChildCall, Task
 from placet.variables import normalise_input
-from simulation.costs import Prices
+from simulation.costs import Prices, cost_of
 from simulation.driver import HORIZON, MOST_ENTRIES, Course, Read, drive, opening_for, reader
-from simulation.result import Prediction, Simulation, milliseconds, problem_json
+from simulation.result import Cost, Prediction, Simulation, milliseconds, problem_json
 from simulation.samples import sample_input
 from simulation.script import RULE, Cast, Habits, Line
 from simulation.world import World
@@ -125,6 +126,12 @@ class Prepared:
             horizon=question.horizon,
             most_entries=most_entries or question.most_entries,
         )
+
+    def cost(self, course: Course) -> Cost:
+        """Return what a course costs: actions at the price that was given, else at the catalog's."""
+        listed = {name: Decimal(spec.cost) for name, spec in self.plan.actions.items() if spec.cost}
+        prices = self.question.prices
+        return cost_of(course, prices.model_copy(update={"actions": {**listed, **prices.actions}}))
 
     @cached_property
     def has_errands(self) -> bool:

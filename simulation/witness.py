@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from placet.conditions import Expression, evaluate
@@ -39,9 +40,11 @@ class Witnesses:
         *,
         given: Mapping[str, Any] | None = None,
         people: Mapping[str, str] | None = None,
+        seconds: float = 10.0,
     ) -> None:
         self._variables = tuple(variables)
         self._prover: Prover | None = None
+        self._end = perf_counter() + seconds  # from then on nothing is searched for any more
         self._candidates = _candidates(self._variables, conditions, given, people or {})
         self._pool: list[dict[str, Any]] = []
         self._values: list[dict[str, object]] = []
@@ -85,6 +88,9 @@ class Witnesses:
         return mask
 
     def _try_directed(self, wishes: Sequence[Wish]) -> bool:
+        if perf_counter() > self._end:
+            self.undecided = True
+            return False
         names = frozenset().union(*(expression.names for expression, _ in wishes))
         mine = {n: self._candidates[n] for n in self._candidates if n in names}
         base = self._pool[0]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -263,7 +265,7 @@ def test_the_branches_of_a_fork_run_side_by_side_and_every_outcome_of_both_is_ex
 
 
 def test_an_action_is_not_run_and_its_failure_is_a_branch_of_its_own() -> None:
-    spec = ActionSpec(name="pay", executor="http", is_idempotent=True, latency_class="slow", side_effects=("money",))
+    spec = ActionSpec(name="pay", executor="http", is_idempotent=True, latency_class="slow", cost="2.50")
     raw = graph(
         [{"id": "pay", "type": "action", "action": "pay", "input": {}}],
         [
@@ -277,6 +279,9 @@ def test_an_action_is_not_run_and_its_failure_is_a_branch_of_its_own() -> None:
     )
     found = explore(ask(raw, actions={"pay": spec}))
     assert (found.outcome, found.predicted_duration_ms) == ("approved", HOUR_MS + 60_000)
+    assert found.withheld["action pay"] == 1
+    assert found.cost is not None
+    assert found.cost.actions == Decimal("2.50")
     assert {b.route[-2:]: b.outcome for b in found.branch_explorations} == {
         ("pay", "approved"): "approved",
         ("pay", "rejected"): "rejected",
@@ -295,3 +300,23 @@ def test_a_wait_for_an_event_has_a_branch_for_its_timeout() -> None:
     assert (found.outcome, found.predicted_duration_ms) == ("approved", 4 * HOUR_MS)
     times = {b.outcome: b.predicted_duration_ms for b in found.branch_explorations}
     assert times == {"approved": 4 * HOUR_MS, "rejected": 8 * HOUR_MS}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        blueprint({"reminders": {"every_hours": 1e-9}}),
+        blueprint({"sla_hours": 1e-9, "re_escalate_after_hours": 1e-9, "escalation_to": "department_head"}),
+        blueprint(*[{"approvers": ["group:finance"], "quorum": "all"}] * 60),
+        decision(*[(f"n % {k} == 0 && n > {k}", f"o{k}") for k in range(2, 60)], (None, "none"),
+                 variables=[{"name": "n", "type": "integer", "required": True}]),
+        blueprint({"form": {"type": "object", "properties": {"a": {"$ref": "file:///etc/passwd"}}, "required": ["a"]}}),
+    ],
+    ids=["reminders", "escalations", "stages", "decisions", "reference"],
+)  # fmt: skip
+def test_a_hostile_blueprint_is_answered_within_bounds(raw: dict[str, Any]) -> None:
+    begun = time.perf_counter()
+    found = explore(ask(raw, seconds=1.0, most_entries=2000, script=parse_script([{"do": "wait"}])))
+    assert time.perf_counter() - begun < 15
+    assert len(found.execution_path) < 15_000
+    assert found.warnings or found.validation_errors or found.branch_explorations
