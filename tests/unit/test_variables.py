@@ -24,21 +24,20 @@ def declared(*variables: dict[str, Any]) -> list[Variable]:
 
 
 VARIABLES = declared(
-    {"name": "amount", "type": "decimal", "minimum": 0, "currency": "EUR", "scale": 2},
-    {"name": "department", "type": "string", "enum": ["sales", "it"]},
+    {"name": "amount", "type": "decimal", "required": True, "minimum": 0, "currency": "EUR", "scale": 2},
+    {"name": "department", "type": "string", "required": True, "enum": ["sales", "it"]},
     {"name": "days", "type": "integer", "minimum": 1, "maximum": 30, "default": 1},
-    {"name": "start", "type": "date", "minimum": "2026-01-01", "required": False},
-    {"name": "at", "type": "datetime", "required": False},
-    {"name": "urgent", "type": "boolean", "required": False},
-    {"name": "code", "type": "string", "pattern": "^[A-Z]{2}[0-9]+$", "max_length": 6, "required": False},
-    {"name": "tags", "type": "list", "items": {"type": "string"}, "min_length": 1, "max_length": 3, "required": False},
+    {"name": "start", "type": "date", "minimum": "2026-01-01"},
+    {"name": "at", "type": "datetime"},
+    {"name": "urgent", "type": "boolean"},
+    {"name": "code", "type": "string", "pattern": "^[A-Z]{2}[0-9]+$", "max_length": 6},
+    {"name": "tags", "type": "list", "items": {"type": "string"}, "min_length": 1, "max_length": 3},
     {
         "name": "lines",
         "type": "list",
-        "required": False,
         "items": {
             "type": "object",
-            "properties": {"price": {"type": "decimal"}, "note": {"type": "string", "required": False}},
+            "properties": {"price": {"type": "decimal", "required": True}, "note": {"type": "string"}},
         },
     },
 )
