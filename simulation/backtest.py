@@ -17,16 +17,18 @@ from statistics import fmean, median, stdev
 from time import perf_counter
 from typing import Any
 
+from placet.actions import ActionSpec
 from placet.blueprint import Blueprint, parse_blueprint
 from placet.directory import Directory
 from placet.errors import InputInvalid
-from placet.plan import Plan, compile_plan
+from placet.plan import Child, Plan, compile_plan
 from placet.variables import normalise_input
 from simulation.compare import Happened
 from simulation.costs import Prices, Used, price
-from simulation.driver import Course, Read, drive, opening_for, reader
+from simulation.driver import Course, Players, Read, drive, opening_for, reader
 from simulation.past import Again, past_of
 from simulation.result import milliseconds, plain
+from simulation.world import World
 
 RULE = (
     "people decide as they did, after the time that they took in that stage; people who were never asked in it are "
@@ -104,12 +106,14 @@ class Candidate:
     blueprint: Blueprint
     people: Directory
     prices: Prices = field(default_factory=Prices)
+    actions: Mapping[str, ActionSpec] = field(default_factory=dict)
+    children: Mapping[str, Child] = field(default_factory=dict)
     _plans: dict[int, tuple[Plan, Read]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, raw: object, people: Directory, prices: Prices | None = None) -> Candidate:
-        """Read the blueprint; raises BlueprintInvalid."""
-        return cls(blueprint=parse_blueprint(raw), people=people, prices=prices or Prices())
+    def of(cls, raw: object, people: Directory, prices: Prices | None = None, **more: Any) -> Candidate:
+        """Read the blueprint; `more` are the action catalog and sub-processes. Raises BlueprintInvalid."""
+        return cls(blueprint=parse_blueprint(raw), people=people, prices=prices or Prices(), **more)
 
     def put(self, case: Case, *, until: datetime | None = None) -> Row:
         """Put one past request through; one that still runs is known `until` now, and compared as far as that."""
@@ -129,10 +133,14 @@ class Candidate:
             request_id=case.id,
             read=read,
         )
+        players: Players = Again(plan=plan, past=past_of(case.entries, until=until))
+        if any(point.type in {"action", "subprocess", "wait"} for point in plan.points.values()):
+            # Sub-processes are other requests, whose past is not this one's.
+            players = World(plan=plan, people=players, run_child=lambda _: None, results=_errands(case.entries))
         course = drive(
             plan,
             opening,
-            Again(plan=plan, past=past_of(case.entries, until=until)),
+            players,
             read=read,
             horizon=HORIZON,
             most_entries=MOST_ENTRIES,
@@ -157,7 +165,7 @@ class Candidate:
     def _plan(self, start: datetime) -> tuple[Plan, Read]:
         """Return the plan for requests of that year: calendars are frozen for whole years."""
         if start.year not in self._plans:
-            plan = compile_plan(self.blueprint, start=start)
+            plan = compile_plan(self.blueprint, start=start, actions=self.actions, children=self.children)
             self._plans[start.year] = (plan, reader(plan, self.people))
         return self._plans[start.year]
 
@@ -289,6 +297,20 @@ def _changed(before: Side, after: Side) -> tuple[str, ...]:
     # An engine is a little late where virtual time is not.
     if abs(before.duration_ms - after.duration_ms) > max(10_000, before.duration_ms // 1000):
         found.append("duration")
+    return tuple(found)
+
+
+def _errands(entries: Sequence[Happened]) -> tuple[tuple[str, str], ...]:
+    """Return what actions, sub-processes and awaited events came to."""
+    found: list[tuple[str, str]] = []
+    for entry in entries:
+        node = str(entry.detail.get("node"))
+        if entry.kind in {"action_run", "action_failed"}:
+            found.append((node, "done" if entry.kind == "action_run" else "failed"))
+        elif entry.kind == "child_ended":
+            found.append((node, str(entry.detail.get("outcome"))))
+        elif entry.kind == "waited":
+            found.append((node, str(entry.detail.get("result"))))
     return tuple(found)
 
 

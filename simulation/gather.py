@@ -69,8 +69,7 @@ async def question_of(
     raw = patched(raw, order.patch)
     requester = order.person or requester
     start = order.starts_at or now
-    actions = await catalog.specs(session)
-    children = await _children(session, raw, start, actions, 1)
+    actions, children = await surroundings(session, raw, start)
     question = Question(
         blueprint=raw,
         people=Directory(),
@@ -88,6 +87,14 @@ async def question_of(
         request_id=simulation_id,
     )
     return replace(question, people=await _people(session, question, order))
+
+
+async def surroundings(
+    session: AsyncSession, raw: Any, start: datetime
+) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
+    """Return the action catalog, and the processes that a blueprint's sub-process nodes name."""
+    actions = await catalog.specs(session)
+    return actions, await _children(session, raw, start, actions, 1)
 
 
 async def case_of(session: AsyncSession, request_id: str) -> tuple[ApprovalRequest, Case]:

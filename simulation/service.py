@@ -14,7 +14,7 @@ from temporalio.client import Client
 from placet.check import check
 from simulation.backtest import Backtest, Candidate, backtest
 from simulation.explore import explore
-from simulation.gather import case_of, cases_of, everybody, question_of, template_of
+from simulation.gather import case_of, cases_of, everybody, question_of, surroundings, template_of
 from simulation.order import Order, patched
 from simulation.question import Question
 from simulation.rehearse import Stage, rehearse
@@ -79,8 +79,11 @@ class Service:
             if raw is None and (order.template or order.version):
                 raw = (await template_of(session, order.template or row.template, order.version)).blueprint
             raw = patched(original if raw is None else raw, order.patch)
+            actions, children = await surroundings(session, raw, case.started_at)
             question = Question(
                 blueprint=raw,
+                actions=actions,
+                children=children,
                 people=await everybody(session),
                 requester=order.person or case.requester,
                 start=case.started_at,
@@ -106,10 +109,11 @@ class Service:
             if raw is None:
                 raw = (await template_of(session, name, order.version)).blueprint
             raw = patched(raw, order.patch)
+            actions, children = await surroundings(session, raw, now)
             rows = await simulations.requests_of(session, name, limit=order.limit, running=running)
             cases = await cases_of(session, rows)
             people = await everybody(session)
-        candidate = Candidate.of(raw, people, order.prices)
+        candidate = Candidate.of(raw, people, order.prices, actions=actions, children=children)
         until = now if running else None
 
         def work(told: Tell | None) -> Backtest:

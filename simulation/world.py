@@ -17,7 +17,7 @@ from placet.events import SYSTEM, ActionDone, Actor, ChildEnded, Event, Happened
 from placet.plan import Plan
 from placet.solver.samples import sample
 from placet.state import ChildCall, State
-from simulation.driver import Course, Players
+from simulation.driver import Course, NothingKnown, Players
 from simulation.samples import sample_form
 from simulation.script import Move
 
@@ -53,9 +53,14 @@ class World:
             self._wanted.setdefault(point, []).append(result)
 
     def next(self, state: State, now: datetime) -> Move | None:
-        """Return what happens next; raises what the people raise."""
+        """Return what happens next; raises NothingKnown where only people are waited for, and they raise it."""
         best = min(self._moves(state, now), key=lambda m: m.at, default=None)
-        move = self.people.next(state, now)
+        try:
+            move = self.people.next(state, now)
+        except NothingKnown:
+            if best is None:
+                raise
+            return best
         return move if best is None or (move is not None and move.at <= best.at) else best
 
     def acted(self, move: Move) -> None:

@@ -70,6 +70,7 @@ async def create_simulation(  # noqa: PLR0917 - FastAPI passes them by name
             await connection.run_sync(metrics.count, counted)
         return SimulationView.of(row)
     async with context.database.begin() as session:
+        await simulations.close_abandoned(session, datetime.now(UTC))
         await simulations.insert(session, row)
     job = jobs.start(row, order, requester=requester)
     if not later and job.task is not None:
