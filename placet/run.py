@@ -40,6 +40,7 @@ class Run:
         self.actions: dict[str, ActionCall] = {a.point: a for a in state.actions}
         self.children: dict[str, ChildCall] = {c.point: c for c in state.children}
         self.joins: dict[str, Gathering] = {j.point: j for j in state.joins}
+        self.abandoned: list[ChildCall] = []
         self.seq = state.seq
         self.head = state.head
         self.entries: list[Entry] = []
@@ -157,6 +158,7 @@ class Run:
                 if task.status == "open":
                     self.close(task, why=why, result="ended")
             self._end(self.stages, name, why)
+        self.abandoned += [call for name, call in self.children.items() if within(self.point(name))]
         for places in (self.waits, self.actions, self.children):
             for name in [name for name in places if within(self.point(name))]:
                 self._end(places, name, why)
@@ -198,7 +200,7 @@ class Run:
             seq=self.seq,
             head=self.head,
         )
-        before, children = self._before, [c.request_id for c in state.children]
+        before = self._before
         return Step(
             state=state,
             entries=tuple(self.entries),
@@ -206,7 +208,7 @@ class Run:
             # What began and ended within this one event never runs.
             actions=tuple(a for a in state.actions if a not in before.actions),
             children=tuple(c for c in state.children if c not in before.children),
-            ended_children=tuple(c.request_id for c in before.children if c.request_id not in children),
+            ended_children=tuple(c.request_id for c in self.abandoned if c in before.children),
         )
 
 

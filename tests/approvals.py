@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -17,9 +17,10 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from activities.directory import DirectoryReader
 from activities.record import Recorder
 from activities.tokens import DecisionTokens
+from placet.actions import ActionSpec
 from placet.blueprint import parse_blueprint
 from placet.events import Actor, Opening
-from placet.plan import compile_plan
+from placet.plan import Child, compile_plan
 from placet.variables import normalise_input
 from storage import people
 from storage.database import Database
@@ -94,11 +95,13 @@ class Desk:
         requester: str = "ann",
         client: Client | None = None,
         started_at: datetime | None = None,
+        actions: Mapping[str, ActionSpec] | None = None,
+        children: Mapping[str, Child] | None = None,
     ) -> WorkflowHandle[ApprovalWorkflow, Answer]:
         """Start a request as the API does; `client` may be one with a clock of its own."""
         parsed = parse_blueprint(deepcopy(blueprint))
         now = started_at or datetime.now(UTC)
-        plan = compile_plan(parsed, start=now)
+        plan = compile_plan(parsed, start=now, actions=actions, children=children)
         given = normalise_input(parsed.variables, given if given is not None else {"amount": "100"})
         async with self.database.session() as session:
             directory = await people.directory_for(session, plan.names(), also=[requester], given=given)

@@ -22,6 +22,7 @@ from placet.errors import Ended, PlacetError
 from placet.events import (
     SYSTEM,
     Actor,
+    ChildEnded,
     Claim,
     Comment,
     Decide,
@@ -29,32 +30,25 @@ from placet.events import (
     DirectoryRead,
     Event,
     Extend,
-    Opening,
+    Happened,
     Reassign,
     Release,
     Resubmit,
     SignalRefused,
     Withdraw,
 )
-from placet.plan import Plan
 from placet.state import Decision, Notice, State, Step
 from placet.who import person_id
 from workflows import display
+from workflows.errands import Errands, tell_parent
 from workflows.refusal import as_failure
+from workflows.start import Start
+
+__all__ = ["Answer", "ApprovalWorkflow", "SignedDecision", "Start", "Timeline"]
 
 # Recording is what everything else waits for: it is tried until the database is back, and never given up.
 RECORD_RETRIES = RetryPolicy(initial_interval=timedelta(milliseconds=50), maximum_interval=timedelta(seconds=10))
 RECORD_TIMEOUT = timedelta(seconds=30)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """What a run starts with. `state` is set where an earlier run of the same request continues as new."""
-
-    plan: Plan
-    opening: Opening
-    template_id: str
-    state: State | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +94,11 @@ class ApprovalWorkflow:
         self._entries: list[Entry] = []
         self._unrecorded: list[Entry] = []
         self._notices: list[Notice] = []
+        self._errands = Errands(start.plan, self._carry_out)
         self._turn = asyncio.Lock()  # one event after the other, also across the awaits of recording
 
     @workflow.run
-    async def run(self, start: Start) -> Answer:  # noqa: ARG002 - `__init__` has taken it
+    async def run(self, start: Start) -> Answer:
         """Drive the request to its end; a cancellation from outside ends it as cancelled, with everybody told."""
         driver = asyncio.create_task(self._drive())
         try:
@@ -111,7 +106,9 @@ class ApprovalWorkflow:
         except asyncio.CancelledError:
             await self._cancel()
             await driver
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        if start.parent is not None:
+            await tell_parent(start.parent, self._state)
+        await workflow.wait_condition(lambda: workflow.all_handlers_finished() and self._errands.idle)
         return self._answer()
 
     @workflow.query
@@ -210,6 +207,15 @@ class ApprovalWorkflow:
     def _may_withdraw(self, event: Withdraw) -> None:
         self._refuse(event)
 
+    @workflow.update
+    async def happened(self, event: Happened) -> Answer:
+        """Take something that happened outside."""
+        return await self._answered(event)
+
+    @happened.validator
+    def _may_happen(self, event: Happened) -> None:
+        self._refuse(event)
+
     @workflow.signal(name="decide")
     async def decide_by_signal(self, signed: SignedDecision) -> None:
         """Decide a task by a signed token, for interfaces of others; a token that does not hold changes nothing."""
@@ -245,6 +251,11 @@ class ApprovalWorkflow:
             await self._read_directory()
             await self._record()
 
+    @workflow.signal
+    async def child_ended(self, event: ChildEnded) -> None:
+        """Take what a sub-process came to."""
+        await self._carry_out(event)
+
     def _refuse(self, event: Event) -> None:
         """Refuse what may not be applied before it enters history."""
         if not self._begun or self._stranger(event) is not None:
@@ -259,7 +270,7 @@ class ApprovalWorkflow:
         await self._begin()
         while self._state.status == "pending":
             await self._until_due()
-            if workflow.info().is_continue_as_new_suggested():
+            if self._may_continue_as_new():
                 await self._continue_as_new()
             await self._climb()
 
@@ -288,7 +299,7 @@ class ApprovalWorkflow:
                 lambda: (
                     self._state.status != "pending"
                     or machine.next_due(self._plan, self._state) != armed
-                    or workflow.info().is_continue_as_new_suggested()
+                    or self._may_continue_as_new()
                 ),
                 timeout=wait,
                 timeout_summary=f"due {armed:%Y-%m-%d %H:%M:%S} UTC" if armed else None,
@@ -318,10 +329,11 @@ class ApprovalWorkflow:
         """Let the core work something out, and carry its effects out before anything else happens."""
         step = work(workflow.now())
         while step.needs_directory:
-            await self._read_directory()
+            await self._read_directory(given=step.given)
             step = work(workflow.now())
         self._take(step)
         await self._record()
+        self._errands.begin(self._state)
 
     def _stranger(self, event: Event) -> str | None:
         """Return who is to get a task, where the request's part of the directory does not hold them."""
@@ -330,11 +342,12 @@ class ApprovalWorkflow:
         person = person_id(event.to)
         return person if person not in self._state.directory.people else None
 
-    async def _read_directory(self, *also: str) -> None:
+    async def _read_directory(self, *also: str, given: dict[str, Any] | None = None) -> None:
+        given = self._state.input if given is None else given
         question = LookUp(
             names=tuple(str(name) for name in self._plan.names()),
             people=tuple(dict.fromkeys([*self._state.people, *also])),
-            given=self._state.input,
+            given=given,
         )
         found = await workflow.execute_local_activity(
             "look_up",
@@ -345,13 +358,15 @@ class ApprovalWorkflow:
             summary="who can be asked now",
         )
         now = workflow.now()
-        self._take(machine.apply(self._plan, self._state, DirectoryRead(directory=found.directory, at=now), now))
+        read = DirectoryRead(directory=found.directory, at=now, given=given)
+        self._take(machine.apply(self._plan, self._state, read, now))
 
     def _take(self, step: Step) -> None:
         self._state = step.state
         self._entries += step.entries
         self._unrecorded += step.entries
         self._notices += step.notices
+        self._errands.want(step)
 
     async def _record(self) -> None:
         """Write what is new in one transaction, then show it on the Temporal Web UI."""
@@ -395,9 +410,13 @@ class ApprovalWorkflow:
             workflow.upsert_search_attributes(updates)
         workflow.set_current_details(display.details(self._plan, self._state))
 
+    def _may_continue_as_new(self) -> bool:
+        """Whether the next run may take over: what an action comes to only this one can take."""
+        return workflow.info().is_continue_as_new_suggested() and self._errands.idle
+
     async def _continue_as_new(self) -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)
-        if self._state.status == "pending":
+        if self._state.status == "pending" and self._errands.idle:
             workflow.continue_as_new(replace(self._start, state=self._state))
 
     def _answer(self) -> Answer:

@@ -9,7 +9,7 @@ from temporalio.common import SearchAttributePair, SearchAttributeUpdate, TypedS
 
 from placet.audit import moment
 from placet.plan import Plan
-from placet.state import State, Task
+from placet.state import State, Task, Waiting
 from workflows import attributes
 
 _MOST_ASSIGNEES = 20
@@ -51,6 +51,9 @@ def details(plan: Plan, state: State) -> str:
     if any(s.returned_at for s in state.stages):
         lines.append("Waiting for the requester to change it.")
     lines += [_line(task) for task in state.open_tasks[:_MOST_ASSIGNEES]]
+    lines += [f"- runs `{call.action}` at {call.point}" for call in state.actions]
+    lines += [f"- waits for request `{call.request_id}` at {call.point}" for call in state.children]
+    lines += [f"- waits at {wait.point}{_until(wait)}" for wait in state.waits]
     return "\n".join(lines)
 
 
@@ -59,6 +62,11 @@ def _line(task: Task) -> str:
     due = f", due {moment(task.due_at)[:16]}Z" if task.due_at else ""
     level = f", escalation level {task.level}" if task.level else ""
     return f"- {task.stage}: `{who}` ({task.sla_state}{due}{level})"
+
+
+def _until(wait: Waiting) -> str:
+    event = f" for `{wait.event}`" if wait.event else ""
+    return event + (f" until {moment(wait.until)[:16]}Z" if wait.until else "")
 
 
 def _wanted(state: State) -> dict[Any, Any]:

@@ -556,6 +556,7 @@ def test_a_sub_process_is_started_as_a_request_of_its_own_and_its_variables_come
     assert request.plan.children["Child"].plan.name == "Test"
     request.ended("sub", "approved", {"sum": "6"})
     assert (request.state.outcome, request.state.input) == ("approved", {"amount": "6"})
+    assert request.steps[-1].ended_children == ()
 
 
 @pytest.mark.parametrize(

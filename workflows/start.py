@@ -1,0 +1,32 @@
+"""What a run of the approval workflow starts with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from placet.events import Opening
+from placet.plan import Plan
+from placet.state import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parent:
+    """The request that runs another as a sub-process, and the node and visit at which it waits for it."""
+
+    request_id: str
+    point: str
+    visit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What a run starts with. `state` is set where an earlier run of the same request continues as new.
+
+    `parent` is set where another request runs this one as a sub-process.
+    """
+
+    plan: Plan
+    opening: Opening
+    template_id: str
+    state: State | None = None
+    parent: Parent | None = None
