@@ -1,0 +1,300 @@
+"""What breaks in the middle of an escalation or of a mail: nothing is lost or doubled, and the audit is in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from tests.acceptance.test_crash import Parts
+from tests.approvals import EXPENSE
+from tests.mailbox import FaultyMailbox
+from tests.processes import BIN, Installation, installation
+from tests.waiting import poll
+
+T = TypeVar("T")
+# Two cores start some ten requests a second; with a thousand the same test takes three minutes.
+STAMPEDE = 100
+# Longer than a writer waits for SQLite (15 s), and than one attempt to record may take (30 s).
+LOCKED_SECONDS = 40.0
+MAIL = {
+    "PLACET_SMTP_TLS": "none",
+    "PLACET_NOTIFY_RETRY_FIRST": "0.2",
+    "PLACET_NOTIFY_RETRY_MOST": "0.5",
+    "PLACET_NOTIFY_POLL": "0.2",
+}
+
+
+def ladder(seconds: float, *, again: float = 24 * 3600) -> dict[str, Any]:
+    """Return a process whose one task escalates after so many seconds, and `again` after each level."""
+    step = EXPENSE["process_steps"][0] | {"sla_hours": seconds / 3600, "reminders": None}
+    settings = {"warn_before_hours": 0, "re_escalate_after_hours": again / 3600}
+    return EXPENSE | {"process_steps": [step], "settings": settings}
+
+
+class Faulty(Parts):
+    """The parts, called by somebody who repeats what got a 503 with the same key, and what these tests look at."""
+
+    def call(self, person: str, method: str, path: str, body: Any = None) -> Any:
+        """Call until the outcome is known, and return it."""
+        key = uuid.uuid4().hex
+        headers = {"Authorization": f"Bearer {self.tokens[person]}", "Idempotency-Key": key}
+
+        def answer() -> httpx.Response | None:
+            url = f"{self.api_url}/api/v1/workflow/{path}"
+            got = httpx.request(method, url, json=body, headers=headers, timeout=60, trust_env=False)
+            return None if got.status_code == 503 else got
+
+        answered = poll(answer, seconds=120, what=f"an answer to {method} {path}")
+        assert answered is not None
+        assert answered.is_success, f"{method} {path}: {answered.status_code} {answered.text}"
+        return answered.json()
+
+    def ask(self) -> dict[str, Any]:
+        """Start a request."""
+        return dict(self.call("ann", "POST", "requests/", {"template": EXPENSE["name"], "input": {"amount": 10}}))
+
+    def approve(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Approve a request's first task."""
+        return dict(self.call("bob", "POST", f"tasks/{request['tasks'][0]['id']}/decide/", {"decision": "approve"}))
+
+    def verified(self, request_id: str) -> dict[str, Any]:
+        """Verify a request against the engine."""
+        found = dict(self.call("olivia", "GET", f"requests/{request_id}/audit/verify/"))
+        assert found["ok"], found
+        assert found["engine_head"] == found["head"]
+        return found
+
+    def wrong_clock(self, offset: str) -> None:
+        """Run a worker whose clock is wrong."""
+        self.worker = self.place.spawn(
+            "worker", program=("faketime", "-f", offset, BIN), FAKETIME_DONT_FAKE_MONOTONIC="1", **self._there
+        )
+
+    def escalations(self, request_id: str) -> list[dict[str, Any]]:
+        """List the escalations on record."""
+        return [item for item in self.timeline(request_id) if item["kind"] == "escalated"]
+
+    def in_order(self, request_id: str) -> list[str]:
+        """Return the kinds of a request's chain, which has to be whole, rising in time, and verified."""
+        self.verified(request_id)
+        with contextlib.closing(sqlite3.connect(self.place.home / "placet.db")) as rows:
+            query = "SELECT seq, at, kind FROM audit_entry WHERE request_id = ? ORDER BY seq"
+            entries = rows.execute(query, (request_id,)).fetchall()
+        assert [seq for seq, _, _ in entries] == list(range(1, len(entries) + 1))
+        assert [at for _, at, _ in entries] == sorted(at for _, at, _ in entries)
+        return [kind for _, _, kind in entries]
+
+    def messages(self, request_id: str) -> list[dict[str, Any]]:
+        """List what became of a request's notices."""
+        return list(self.call("olivia", "GET", f"requests/{request_id}/notifications/")["items"])
+
+    def failures(self) -> float:
+        """Read the failure counter as Prometheus does."""
+        text = httpx.get(f"{self.api_url}/api/v1/metrics/prometheus", trust_env=False).text
+        line = next(line for line in text.splitlines() if line.startswith("workflow_escalation_failures_total "))
+        return float(line.split()[1])
+
+
+class Post:
+    """A mail server on a thread of its own."""
+
+    def __init__(self) -> None:
+        self.box = FaultyMailbox()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.do(self.box.start())
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Have the mail server do something."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+
+    def close(self) -> None:
+        """End it."""
+        self.box.delay = 0
+        self.do(self.box.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(20)
+        self._loop.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Installation]:
+    with installation(tmp_path / "home") as there:
+        yield there
+
+
+@pytest.fixture(scope="module")
+def post() -> Iterator[Post]:
+    opened = Post()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def mailing(post: Post, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
+    """Run one installation for all tests about mail, which kill nothing."""
+    server = {"PLACET_SMTP_HOST": post.box.host, "PLACET_SMTP_PORT": str(post.box.port)}
+    with installation(tmp_path_factory.mktemp("mail") / "home", **MAIL, **server) as there:
+        parts = Faulty(there)
+        parts.publish(EXPENSE)
+        yield parts
+
+
+def test_worker_killed_between_timer_and_escalation_escalates_once_a_level(place: Installation) -> None:
+    parts = Faulty(place)
+    parts.publish(ladder(8, again=3))
+    request = parts.ask()
+    parts.worker.kill()
+    parts.crashing_worker(on_record=1)  # the escalation's: it is stored, and history does not hold it yet
+    parts.worker.wait()
+    parts.restart_worker()
+    ended = poll(lambda: parts.timeline(request["id"])[-1]["kind"] == "escalation_ended", what="the end of the ladder")
+    assert ended
+    assert parts.in_order(request["id"]) == [
+        "started",
+        "task_opened",
+        "sla_breached",
+        "escalated",
+        "escalated",
+        "escalation_ended",
+    ]
+    levels = [(e["detail"]["level"], e["detail"]["after"]["assignee"]) for e in parts.escalations(request["id"])]
+    assert levels == [(1, "user:dora"), (2, "user:carl")]
+    with contextlib.closing(sqlite3.connect(place.home / "placet.db")) as rows:
+        lost = rows.execute("SELECT kind FROM audit_superseded ORDER BY seq").fetchall()
+    assert lost == [("sla_breached",), ("escalated",)], "the attempt that died is kept apart"
+
+
+def test_while_the_mail_server_is_down_processes_go_on_and_mails_arrive_afterwards(mailing: Faulty, post: Post) -> None:
+    post.do(post.box.down())
+    decided, waiting = mailing.ask(), mailing.ask()
+    mailing.approve(decided)
+
+    def tried() -> bool:
+        return any(
+            m["attempts"] >= 2 and m["status"] == "pending" and m["error"] for m in mailing.messages(waiting["id"])
+        )
+
+    poll(tried, what="retries that are to be seen")
+    post.do(post.box.up())
+    poll(lambda: _sent(mailing, waiting["id"]) and _sent(mailing, decided["id"]), what="all mails")
+    mails = [mail.message_id for mail in post.box.mails()]
+    assert len(mails) == len(set(mails)), "each once"
+    assert [m["person"] for m in mailing.messages(waiting["id"])] == ["user:bob"]
+    assert "user:ann" in {m["person"] for m in mailing.messages(decided["id"])}
+    mailing.verified(decided["id"])
+
+
+def test_a_refused_address_is_on_record_counted_and_can_be_sent_again(mailing: Faulty, post: Post) -> None:
+    before = mailing.failures()
+    post.box.refused["bob@example.com"] = "550 No such user"
+    request = mailing.ask()
+
+    def failed() -> list[dict[str, Any]]:
+        return [item for item in mailing.timeline(request["id"]) if item["kind"] == "notification_failed"]
+
+    (entry,) = poll(failed, what="the failure's entry")
+    post.box.refused.clear()
+    assert "550" in json.dumps(entry["detail"])
+    assert mailing.failures() == before + 1
+    (message,) = mailing.messages(request["id"])
+    assert message["status"] == "failed"
+    assert mailing.call("olivia", "POST", f"notifications/{message['key']}/resend/")["queued"] == 1
+    poll(lambda: _sent(mailing, request["id"]), what="the mail")
+    assert mailing.failures() == before + 1, "what has failed has failed"
+    mailing.verified(request["id"])
+
+
+def test_a_slow_mail_server_does_not_delay_decisions(mailing: Faulty, post: Post) -> None:
+    post.box.delay, tried = 60.0, len(post.box.tried)
+    request = mailing.ask()
+    poll(lambda: len(post.box.tried) > tried, what="a mail on its way")
+    arrived = len(post.box.mails())
+    assert mailing.approve(request)["outcome"] == "approved"
+    assert len(post.box.mails()) == arrived, "the mail is still under way"
+    post.box.delay = 0
+
+
+def test_a_database_that_is_locked_for_longer_than_anybody_waits_loses_nothing(place: Installation) -> None:
+    parts = Faulty(place)
+    parts.publish(ladder(20))
+    escalating, decided = parts.ask(), parts.ask()
+    task = decided["tasks"][0]["id"]
+    statuses = []
+    with contextlib.closing(sqlite3.connect(place.home / "placet.db", timeout=30, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        end = time.monotonic() + LOCKED_SECONDS
+        while time.monotonic() < end:
+            statuses.append(_try_to_decide(parts, task))
+        other.execute("COMMIT")
+    assert set(statuses) == {503}
+    poll(lambda: _try_to_decide(parts, task) == 200, what="the one answer")
+    poll(lambda: parts.escalations(escalating["id"]), what="the escalation that fell due meanwhile")
+    assert parts.in_order(escalating["id"]) == ["started", "task_opened", "sla_breached", "escalated"]
+    assert Counter(parts.in_order(decided["id"]))["decided"] == 1
+
+
+@pytest.mark.parametrize("offset", ["+1h", "-1h"])
+def test_a_worker_whose_clock_is_wrong_escalates_at_the_right_moment(place: Installation, offset: str) -> None:
+    parts = Faulty(place)
+    parts.publish(ladder(5))
+    parts.worker.kill()
+    parts.wrong_clock(offset)
+    request = parts.ask()
+    due = datetime.fromisoformat(request["tasks"][0]["due_at"])
+    (escalated,) = poll(lambda: parts.escalations(request["id"]), what="the escalation")
+    seen = datetime.now(UTC)
+    assert due <= datetime.fromisoformat(escalated["at"]) <= seen
+    assert (seen - due).total_seconds() < 30
+    assert parts.in_order(request["id"]) == ["started", "task_opened", "sla_breached", "escalated"]
+
+
+def test_all_that_fell_due_during_an_outage_escalates_once(place: Installation) -> None:
+    parts = Faulty(place)
+    parts.publish(ladder(20))
+    with ThreadPoolExecutor(16) as pool:
+        requests = list(pool.map(lambda _: parts.ask(), range(STAMPEDE)))
+    parts.worker.kill()
+    last = max(request["tasks"][0]["due_at"] for request in requests)
+    poll(lambda: datetime.now(UTC) > datetime.fromisoformat(last), what="the last deadline")
+    parts.restart_worker()
+    poll(lambda: len(_escalated(place)) >= STAMPEDE, seconds=120, what="all escalations")
+    assert Counter(_escalated(place)) == Counter(request["id"] for request in requests)
+    place.run("verify")
+    for request in requests[:: STAMPEDE // 4]:
+        assert parts.in_order(request["id"]) == ["started", "task_opened", "sla_breached", "escalated"]
+
+
+def _sent(parts: Faulty, request_id: str) -> bool:
+    messages = parts.messages(request_id)
+    return bool(messages) and {m["status"] for m in messages} == {"sent"}
+
+
+def _try_to_decide(parts: Faulty, task: str) -> int:
+    return httpx.post(
+        f"{parts.api_url}/api/v1/workflow/tasks/{task}/decide/",
+        json={"decision": "approve"},
+        headers={"Authorization": f"Bearer {parts.tokens['bob']}", "Idempotency-Key": "k"},
+        timeout=60,
+        trust_env=False,
+    ).status_code
+
+
+def _escalated(place: Installation) -> list[str]:
+    with contextlib.closing(sqlite3.connect(place.home / "placet.db")) as rows:
+        return [row[0] for row in rows.execute("SELECT request_id FROM audit_entry WHERE kind = 'escalated'")]

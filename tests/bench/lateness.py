@@ -1,0 +1,155 @@
+"""How late escalations are, beside a bare timer with an activity on the same server in the same run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import statistics
+import sys
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle
+
+from storage.database import Database
+from storage.escalations import late_by
+from tests.approvals import EXPENSE, PEOPLE, Desk
+from tests.bench.bare_timer import TASK_QUEUE, BareTimer
+from tests.processes import installation
+from tests.waiting import until
+from worker.connect import EngineSettings, connect
+
+TASKS = (200, 2000)
+WINDOW = 10.0  # seconds in which all of them fall due
+IN_FLIGHT = 16  # starts at a time
+MARGIN = 15.0  # seconds between the last start, as it is expected, and the first deadline
+WARM = 20
+PATIENCE = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """The lateness of each task in seconds, and the span of their deadlines."""
+
+    seconds: tuple[float, ...]
+    window: float = WINDOW
+
+    def at(self, share: float) -> float:
+        """Return the lateness that this share of all does not exceed, in milliseconds."""
+        return statistics.quantiles(self.seconds, n=100, method="inclusive")[round(share * 100) - 1] * 1000
+
+    @property
+    def max(self) -> float:
+        """The worst, in milliseconds."""
+        return max(self.seconds) * 1000
+
+
+Start = Callable[[datetime], Awaitable[Any]]
+
+
+async def measure(home: Path) -> str:
+    """Measure, and return the figures as Markdown."""
+    with installation(home) as place:
+        rows = tuple({"name": p["id"], "email": f"{p['id']}@example.com"} | p for p in PEOPLE)
+        await asyncio.to_thread(place.load, rows)
+        _, where = place.up()
+        place.spawn(program=[sys.executable, "-m", "tests.bench.bare_timer"], TEMPORAL_ADDRESS=where["temporal"])
+        client = await connect(EngineSettings(address=where["temporal"]))
+        database = Database(f"sqlite:///{home / 'placet.db'}")
+        desk = Desk(client=client, database=database, task_queue="placet")
+        try:
+            await _bare(client, WARM, rate=10)
+            await _ours(desk, home, WARM, rate=5)
+            results = {}
+            for tasks in TASKS:
+                bare = await _bare(client, tasks, rate=25)
+                results[tasks] = (await _ours(desk, home, tasks, rate=8), bare)
+        finally:
+            await database.close()
+    return _table(results)
+
+
+async def _bare(client: Client, tasks: int, *, rate: float) -> Late:
+    handles: list[WorkflowHandle[BareTimer, float]] = []
+
+    async def start(due: datetime) -> None:
+        handle = await client.start_workflow(
+            BareTimer.run, due.isoformat(), id=f"bare-{uuid.uuid4()}", task_queue=TASK_QUEUE
+        )
+        handles.append(handle)
+
+    await _start(start, tasks, rate)
+    return Late(seconds=tuple(await asyncio.gather(*(handle.result() for handle in handles))))
+
+
+async def _ours(desk: Desk, home: Path, tasks: int, *, rate: float) -> Late:
+    ids: set[str] = set()
+
+    async def start(due: datetime) -> None:
+        # The clock starts when the stage opens, some milliseconds from now; the store says when each was really due.
+        hours = (due - datetime.now(UTC)).total_seconds() / 3600
+        step = EXPENSE["process_steps"][0] | {"sla_hours": hours, "reminders": None}
+        handle = await desk.start(EXPENSE | {"process_steps": [step], "settings": {"warn_before_hours": 0}})
+        ids.add(handle.id)
+
+    async def all_of_them() -> list[tuple[datetime, float]]:
+        await asyncio.sleep(1)  # so that looking costs next to nothing
+        found = await asyncio.to_thread(_escalations, home, ids)
+        return found if len(found) == tasks else []
+
+    await _start(start, tasks, rate)
+    found = await until(all_of_them, seconds=PATIENCE, what="every escalation")
+    moments = [due for due, _ in found]
+    return Late(seconds=tuple(late for _, late in found), window=(max(moments) - min(moments)).total_seconds())
+
+
+async def _start(start: Start, tasks: int, rate: float) -> None:
+    """Start so many, each with its moment in the window, before the first of them comes."""
+    first = datetime.now(UTC) + timedelta(seconds=MARGIN + tasks / rate)
+    moments = iter([first + timedelta(seconds=WINDOW * n / tasks) for n in range(tasks)])
+
+    async def lane() -> None:
+        for due in moments:
+            await start(due)
+
+    await asyncio.gather(*(lane() for _ in range(IN_FLIGHT)))
+    assert datetime.now(UTC) < first, "this machine starts them too slowly; nothing can be said of lateness"
+
+
+def _escalations(home: Path, ids: set[str]) -> list[tuple[datetime, float]]:
+    """Return when each request's escalation was due, and how many seconds later it was recorded."""
+    with contextlib.closing(sqlite3.connect(home / "placet.db")) as rows:
+        query = "SELECT request_id, detail, recorded_at FROM audit_entry WHERE kind = 'escalated'"
+        return [
+            (datetime.fromisoformat(json.loads(detail)["due"]), late_by(json.loads(detail), _utc(at)))
+            for request_id, detail, at in rows.execute(query)
+            if request_id in ids
+        ]
+
+
+def _utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _table(results: dict[int, tuple[Late, Late]]) -> str:
+    lines = [
+        "| tasks | due within s | Placet p50 / p99 / max ms | bare p50 / p99 / max ms | ratio p50 | ratio p99 |",
+        "|---:|---:|---:|---:|---:|---:|",
+    ]
+    for tasks, (ours, bare) in results.items():
+        lines.append(
+            f"| {tasks:,} | {ours.window:.1f} | {_three(ours)} | {_three(bare)} "
+            f"| **{ours.at(0.5) / bare.at(0.5):.2f}** | **{ours.at(0.99) / bare.at(0.99):.2f}** |"
+        )
+    return "\n".join(lines)
+
+
+def _three(late: Late) -> str:
+    values: Sequence[float] = (late.at(0.5), late.at(0.99), late.max)
+    return " / ".join(f"{value:,.0f}" for value in values)
