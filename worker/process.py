@@ -10,6 +10,7 @@ from temporalio.client import Client
 from temporalio.worker import Interceptor, PollerBehaviorSimpleMaximum, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from activities.moment import moment
 from worker.sandbox import workflow_runner
 from workflows.approval import ApprovalWorkflow
 
@@ -38,7 +39,7 @@ def approval_worker(
         client,
         task_queue=task_queue,
         workflows=WORKFLOWS,
-        activities=activities,
+        activities=[*activities, moment],
         interceptors=interceptors,
         workflow_runner=runner or workflow_runner(),
         workflow_failure_exception_types=failure_types,

@@ -16,6 +16,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 from activities.messages import Found, LookUp, Recording, TokenCheck, TokenVerdict
+from activities.moment import moment
 from placet import machine
 from placet.audit import Entry
 from placet.errors import Ended, PlacetError
@@ -89,7 +90,7 @@ class ApprovalWorkflow:
         """Build the state before anything runs: an update can be delivered before `run` begins."""
         self._start = start
         self._plan = start.plan
-        self._state = start.state or machine.opening_state(start.opening, workflow.now())
+        self._state = start.state or machine.opening_state(start.opening, workflow.info().start_time)
         self._begun = start.state is not None
         self._entries: list[Entry] = []
         self._unrecorded: list[Entry] = []
@@ -237,12 +238,12 @@ class ApprovalWorkflow:
                 via="signal",
             )
             try:
-                await self._carry_out(event)
+                await self._carry_out(event, anchored=True)
             except PlacetError as error:
                 reason = error.message
         if reason is not None:
             claimed = {"task_id": signed.task_id[:200], "decision": signed.decision, "person": verdict.person}
-            await self._carry_out(SignalRefused(claimed=claimed, reason=reason))
+            await self._carry_out(SignalRefused(claimed=claimed, reason=reason), anchored=True)
 
     @workflow.signal
     async def directory_changed(self) -> None:
@@ -269,10 +270,11 @@ class ApprovalWorkflow:
         """Begin, then carry out whatever is due until the request ends."""
         await self._begin()
         while self._state.status == "pending":
-            await self._until_due()
+            due = await self._until_due()
             if self._may_continue_as_new():
                 await self._continue_as_new()
-            await self._climb()
+            if due and self._state.status == "pending":
+                await self._climb()
 
     async def _cancel(self) -> None:
         by = Actor(person=SYSTEM, admin=True)
@@ -285,15 +287,16 @@ class ApprovalWorkflow:
         if self._begun:
             return
         async with self._turn:
-            await self._step(lambda now: machine.begin(self._plan, self._start.opening, self._state, now))
+            began = workflow.info().start_time  # the same in every replay, unlike the time of the first task
+            await self._step(lambda _: machine.begin(self._plan, self._start.opening, self._state, began))
             self._begun = True
 
-    async def _until_due(self) -> None:
-        """Wait for the one moment at which something is due, or for an event that moves it."""
+    async def _until_due(self) -> bool:
+        """Wait for the one moment at which something is due, or for an event that moves it; tell which it was."""
         armed = machine.next_due(self._plan, self._state)
         wait = None if armed is None else armed - workflow.now()
         if wait is not None and wait <= timedelta(0):
-            return
+            return True
         try:
             await workflow.wait_condition(
                 lambda: (
@@ -305,24 +308,40 @@ class ApprovalWorkflow:
                 timeout_summary=f"due {armed:%Y-%m-%d %H:%M:%S} UTC" if armed else None,
             )
         except TimeoutError:
-            return
+            return True
+        return False
 
     async def _climb(self) -> None:
         async with self._turn:
+            await self._moment()
             await self._step(lambda now: machine.due(self._plan, self._state, now))
+
+    async def _moment(self) -> None:
+        """Have history hold the time that `workflow.now()` tells next.
+
+        A workflow task that is split while a local activity runs (by a query, or a slow database) is one task in a
+        replay, with the later time. What comes after a local activity, or is anchored by an accepted update, has the
+        same time in every replay; all else waits for the marker that this leaves.
+        """
+        await workflow.execute_local_activity(
+            moment, start_to_close_timeout=RECORD_TIMEOUT, retry_policy=RECORD_RETRIES
+        )
 
     async def _answered(self, event: Event) -> Answer:
         try:
-            await self._carry_out(event)
+            await self._carry_out(event, anchored=True)
         except PlacetError as error:
             raise as_failure(error) from error
         return self._answer()
 
-    async def _carry_out(self, event: Event) -> None:
+    async def _carry_out(self, event: Event, *, anchored: bool = False) -> None:
+        """Apply an event in its turn; `anchored` where history holds the time already (see `_moment`)."""
         await workflow.wait_condition(lambda: self._begun)
         async with self._turn:
             if (stranger := self._stranger(event)) is not None:
                 await self._read_directory(stranger)
+            elif not anchored:
+                await self._moment()
             await self._step(lambda now: machine.apply(self._plan, self._state, event, now))
 
     async def _step(self, work: Callable[[datetime], Step]) -> None:
