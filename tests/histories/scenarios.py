@@ -9,11 +9,13 @@ from typing import Any
 from temporalio.client import WorkflowHandle
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
+from activities.actions.builtin import BUILT_IN
 from activities.tokens import DecisionTokens
 from placet.events import Claim, Comment, Decide, Delegate, Extend, Reassign, Release, Resubmit, Withdraw
 from placet.state import State
 from tests.approvals import EXPENSE, SECRET, Desk, by
 from tests.waiting import until
+from worker.actions import action_worker
 from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
 
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
@@ -161,6 +163,60 @@ async def left(desk: Desk) -> Handle:
     return handle
 
 
+async def fork(desk: Desk) -> Handle:
+    """Go two ways at once, wait on one of them, and come together."""
+    graph = {
+        "nodes": [
+            {"id": "start", "type": "trigger"},
+            {"id": "both", "type": "fork"},
+            {"id": "first", "type": "approval", "step": "Stage 1"},
+            {"id": "pause", "type": "wait", "hours": 3},
+            {"id": "together", "type": "join"},
+            {"id": "yes", "type": "terminator", "outcome": "approved"},
+            {"id": "no", "type": "terminator", "outcome": "rejected"},
+        ],
+        "edges": [
+            {"from": "start", "to": "both"},
+            {"from": "both", "to": "first"},
+            {"from": "both", "to": "pause"},
+            {"from": "first", "to": "together", "on": "approved"},
+            {"from": "first", "to": "no", "on": "rejected"},
+            {"from": "pause", "to": "together"},
+            {"from": "together", "to": "yes"},
+        ],
+    }
+    clock = TimeSkipper(desk.client, config=TimeSkippingConfig(enabled=False))
+    handle = await desk.start(blueprint({}, graph_spec=graph), client=clock.client)
+    await _decide(handle, 1, "bob")
+    await clock.fast_forward(handle, 4 * HOUR)
+    return handle
+
+
+async def action(desk: Desk) -> Handle:
+    """Run a catalog action, and take a variable from what comes back."""
+    graph = {
+        "nodes": [
+            {"id": "start", "type": "trigger"},
+            {"id": "set", "type": "action", "action": "set_variables", "input": {"n": "7"}, "output": {"amount": "n"}},
+            {"id": "first", "type": "approval", "step": "Stage 1"},
+            {"id": "yes", "type": "terminator", "outcome": "approved"},
+            {"id": "no", "type": "terminator", "outcome": "rejected"},
+        ],
+        "edges": [
+            {"from": "start", "to": "set"},
+            {"from": "set", "to": "first"},
+            {"from": "first", "to": "yes", "on": "approved"},
+            {"from": "first", "to": "no", "on": "rejected"},
+        ],
+    }
+    async with action_worker(desk.client, desk.database, task_queue=desk.task_queue):
+        handle = await desk.start(blueprint({}, graph_spec=graph), actions={spec.name: spec for spec in BUILT_IN})
+        await until(lambda: _tasks(handle), what="the task behind the action")
+        await _decide(handle, 1, "bob")
+        await handle.result()
+    return handle
+
+
 SCENARIOS: dict[str, Scenario] = {
     scenario.__name__.replace("_", "-"): scenario
     for scenario in (
@@ -176,6 +232,8 @@ SCENARIOS: dict[str, Scenario] = {
         cancelled,
         signals,
         left,
+        fork,
+        action,
     )
 }
 
