@@ -28,12 +28,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.context import Context
 from placet import machine
 from placet.errors import NotFound, PlacetError, Unavailable
-from placet.events import Claim, Comment, Decide, Delegate, Extend, Reassign, Release, Resubmit, Withdraw
+from placet.events import Claim, Comment, Decide, Delegate, Extend, Happened, Reassign, Release, Resubmit, Withdraw
 from workflows import display
 from workflows.approval import Answer, ApprovalWorkflow, Start
 from workflows.refusal import as_error
 
-Command = Decide | Reassign | Delegate | Claim | Release | Comment | Extend | Resubmit | Withdraw
+Command = Decide | Reassign | Delegate | Claim | Release | Comment | Extend | Happened | Resubmit | Withdraw
 
 # A query answers within milliseconds or there is no worker.
 _QUERY_DEADLINE = timedelta(seconds=3)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from placet.actions import ActionSpec
 from placet.blueprint import Blueprint, parse_blueprint
 from placet.check import Report, check
 from placet.check.findings import Finding
 from placet.directory import Directory
-from placet.errors import BlueprintInvalid, Problem
-from placet.plan import Plan, compile_plan, digest
+from placet.errors import BlueprintInvalid, PlacetError, Problem
+from placet.plan import Child, Plan, compile_plan, digest
 from placet.versions import Change, check_bump, classify
+from storage.surroundings import refers, surroundings
 from storage.tables import ProcessTemplate
 
 _MOST = 256
@@ -26,8 +31,13 @@ class Plans:
     def __init__(self) -> None:
         self._plans: dict[tuple[str, str], Plan] = {}
 
-    async def of(self, template: ProcessTemplate, now: datetime) -> Plan:
-        """Return the plan for requests that begin now; raises BlueprintInvalid."""
+    async def of(self, session: AsyncSession, template: ProcessTemplate, now: datetime) -> Plan:
+        """Return the plan for requests that begin now; raises BlueprintInvalid.
+
+        What refers to actions or other processes is compiled each time: those may have changed.
+        """
+        if refers(template.blueprint):
+            return (await read_blueprint(session, template.blueprint, now))[2]
         key = (template.digest, now.astimezone(UTC).date().isoformat())
         plan = self._plans.pop(key, None)
         if plan is None:
@@ -38,30 +48,43 @@ class Plans:
         return plan
 
 
-async def read_blueprint(raw: object, now: datetime) -> tuple[Blueprint, str]:
-    """Return a blueprint that compiles, with its digest; raises BlueprintInvalid with every fault."""
+async def read_blueprint(session: AsyncSession, raw: object, now: datetime) -> tuple[Blueprint, str, Plan]:
+    """Return a blueprint that compiles, with its digest and plan; raises BlueprintInvalid with every fault."""
+    blueprint = await asyncio.to_thread(parse_blueprint, raw)
+    actions, children = await surroundings(session, blueprint, now)
 
-    def work() -> tuple[Blueprint, str]:
-        blueprint = parse_blueprint(raw)
-        compile_plan(blueprint, start=now)
-        return blueprint, digest(blueprint)
+    def work() -> tuple[Blueprint, str, Plan]:
+        plan = compile_plan(blueprint, start=now, actions=actions, children=children)
+        return blueprint, digest(blueprint), plan
 
     return await asyncio.to_thread(work)
 
 
-async def checked(raw: object, directory: Directory | None = None) -> Report:
+Around = tuple[Mapping[str, ActionSpec], Mapping[str, Child]]
+
+
+async def around(session: AsyncSession, raw: object) -> Around:
+    """Return the actions and processes that a blueprint refers to; nothing for what cannot be read as one."""
+    try:
+        blueprint = await asyncio.to_thread(parse_blueprint, raw)
+    except (PlacetError, RecursionError):  # why is the check's to say
+        return {}, {}
+    return await surroundings(session, blueprint, datetime.now(UTC))
+
+
+async def checked(raw: object, about: Around, directory: Directory | None = None) -> Report:
     """Prove a blueprint sound, or find what is wrong with it."""
 
     def work() -> Report:
         with _ONE_PROOF:
-            return check(raw, directory=directory)
+            return check(raw, directory=directory, actions=about[0], children=about[1])
 
     return await asyncio.to_thread(work)
 
 
-async def prove(raw: object) -> None:
+async def prove(raw: object, about: Around) -> None:
     """Raise BlueprintInvalid with every error that keeps a blueprint from being used."""
-    found = [finding for finding in (await checked(raw)).findings if finding.severity == "error"]
+    found = [finding for finding in (await checked(raw, about)).findings if finding.severity == "error"]
     if found:
         problems = tuple(Problem(pointer=finding.pointer, message=finding.message) for finding in found)
         raise BlueprintInvalid(_summary(found), problems=problems)

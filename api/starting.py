@@ -39,7 +39,7 @@ async def start_request(context: Context, principal: Principal, new: NewRequest,
             return stored
         requester = await _requester(session, principal, new.requester)
         template = await _template(session, new)
-        plan = await context.plans.of(template, now)
+        plan = await context.plans.of(session, template, now)
         given = normalise_input(plan.variables, new.input)
         names = [str(name) for name in plan.names()]
         directory = await directory_for(session, names, [requester], given)

@@ -7,6 +7,7 @@ The models check shape and ranges; what spans several places (dangling ids, unre
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
@@ -65,6 +66,7 @@ __all__ = [
     "TriggerNode",
     "WaitNode",
     "WeightedApprover",
+    "blueprint_schema",
     "canonical",
     "parse_blueprint",
 ]
@@ -258,6 +260,16 @@ def parse_blueprint(raw: object) -> Blueprint:
 def canonical(blueprint: Blueprint) -> dict[str, Any]:
     """Return the blueprint as JSON values without defaults left unsaid: what is exported, stored and hashed."""
     return blueprint.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+@lru_cache(maxsize=1)
+def blueprint_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of the format, which docs/blueprint.schema.json publishes.
+
+    What it cannot say (ids that lead nowhere, types of expressions) only `placet check` holds.
+    """
+    schema = Blueprint.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Placet blueprint", **schema}
 
 
 # The tags of unions, which pydantic puts into a location after an index or a field, are no part of the document.

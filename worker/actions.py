@@ -25,6 +25,7 @@ from placet.plan import compile_plan
 from placet.variables import normalise_input
 from storage import actions, requests, templates
 from storage.database import Database
+from storage.surroundings import surroundings
 from workflows import display
 from workflows.approval import ApprovalWorkflow, Start
 
@@ -62,7 +63,9 @@ def beginner(client: Client, database: Database, task_queue: str) -> Begin:
             if template.status != "published":
                 message = f"version {template.version} of {template.name!r} is {template.status}; name a published one"
                 raise InputInvalid(message, problems=(Problem(pointer="/version", message=message),))
-            plan = await asyncio.to_thread(compile_plan, parse_blueprint(template.blueprint), start=now)
+            blueprint = parse_blueprint(template.blueprint)
+            known, children = await surroundings(session, blueprint, now)
+            plan = await asyncio.to_thread(compile_plan, blueprint, start=now, actions=known, children=children)
             given = normalise_input(plan.variables, new.input)
             names = [str(name) for name in plan.names()]
             directory = await directory_for(session, names, [parent.requester], given)

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.acting import act_on_request
+from api.body import with_floats
 from api.calls import PersonalRoute
 from api.context import Context
 from api.deps import Caller, Cursor, Here, Limit, Reading, ThisCall
@@ -17,6 +18,7 @@ from api.schemas.common import Listed, PersonRef
 from api.schemas.requests import (
     NewComment,
     NewDeadline,
+    NewEvent,
     NewRequest,
     Reason,
     RequestView,
@@ -28,8 +30,9 @@ from api.schemas.requests import (
 from api.seeing import seen_request, viewer_of
 from api.starting import start_request
 from api.verifying import verify
+from placet.blueprint import parse_blueprint
 from placet.errors import NotFound
-from placet.events import Comment, Extend, Resubmit, Withdraw
+from placet.events import Comment, Extend, Happened, Resubmit, Withdraw
 from placet.variables import normalise_input
 from storage import requests, templates
 from storage.requests import Stored
@@ -139,6 +142,13 @@ async def extend(context: Here, caller: Caller, call: ThisCall, request_id: str,
     return _view(context, await act_on_request(context, caller, request_id, event, key=call.key, task_id=body.task_id))
 
 
+@router.post("/{request_id}/events/")
+async def tell_event(context: Here, caller: Caller, call: ThisCall, request_id: str, body: NewEvent) -> RequestView:
+    """Tell a request that something it waits for has happened; the process owner and admins can."""
+    event = Happened(by=caller.actor, name=body.name, payload=with_floats(body.payload), key=call.key)
+    return _view(context, await act_on_request(context, caller, request_id, event, key=call.key))
+
+
 @router.post("/{request_id}/resubmit/")
 async def resubmit(
     context: Here, caller: Caller, call: ThisCall, request_id: str, body: Resubmission | None = None
@@ -150,8 +160,9 @@ async def resubmit(
         async with context.database.session() as session:
             stored = await seen_request(session, caller, request_id)
             template = await templates.get(session, stored.request.template_id)
-        plan = await context.plans.of(template, stored.request.started_at)
-        given = normalise_input(plan.variables, body.input)
+        variables = parse_blueprint(template.blueprint).variables
+        # What was left out may be what the process itself has set, and is the core's to fill in.
+        given = {k: v for k, v in normalise_input(variables, body.input).items() if k in body.input}
     event = Resubmit(by=caller.actor, input=given, comment=body.comment, key=call.key)
     return _view(context, await act_on_request(context, caller, request_id, event, key=call.key))
 

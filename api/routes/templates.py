@@ -14,11 +14,11 @@ from api.calls import PersonalRoute
 from api.context import Context
 from api.deps import Caller, Cursor, Here, Limit, Reading
 from api.identity import Principal
-from api.plans import checked, compared, prove, read_blueprint, rising
+from api.plans import around, checked, compared, prove, read_blueprint, rising
 from api.routes.examples import EXPENSE_APPROVAL
 from api.schemas.common import Listed
 from api.schemas.templates import CheckView, DiffView, TemplateView, TemplateWhole
-from placet.blueprint import canonical
+from placet.blueprint import blueprint_schema, canonical
 from placet.errors import Conflict, NotFound, NotPermitted
 from placet.versions import baseline, export_bytes
 from storage import people, templates
@@ -44,7 +44,8 @@ async def import_blueprint(context: Here, caller: Caller, body: BlueprintBody) -
 @router.post("/check/")
 async def check_blueprint(session: Reading, body: BlueprintBody) -> CheckView:
     """Prove a blueprint sound, or show what is wrong with it and with which input; nothing is stored."""
-    report = await checked(with_floats(body), await people.everyone(session))
+    raw = with_floats(body)
+    report = await checked(raw, await around(session, raw), await people.everyone(session))
     return CheckView.model_validate(report.described())
 
 
@@ -59,6 +60,12 @@ async def list_templates(
     """List versions by name."""
     page = await templates.page(session, limit=limit, cursor=cursor, name=name, status=status)
     return Listed(items=[TemplateView.of(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/schema/")
+async def read_schema() -> dict[str, Any]:
+    """Show the JSON Schema of a blueprint, as editors use it."""
+    return blueprint_schema()
 
 
 @router.get("/{template_id}/")
@@ -90,7 +97,7 @@ async def diff_templates(
 @router.put("/{template_id}/")
 async def put_template(context: Here, caller: Caller, template_id: str, body: BlueprintBody) -> TemplateView:
     """Give a draft other content; what is published no longer changes. Designers and admins can."""
-    written = await _written(caller, body)
+    written = await _written(context, caller, body)
     async with context.database.begin() as session:
         return TemplateView.of(await templates.replace_draft(session, template_id, written))
 
@@ -107,10 +114,11 @@ async def publish_template(context: Here, caller: Caller, template_id: str) -> T
     async with context.database.session() as session:
         row = await templates.get(session, template_id)
         before = await _before(session, row)
+        about = await around(session, row.blueprint)
     if row.status == "draft":
         if context.publish_needs_two and row.created_by == caller.person:
             raise NotPermitted(f"user:{caller.person} wrote this; somebody else has to publish it.")
-        await prove(row.blueprint)
+        await prove(row.blueprint, about)
         if before is not None:
             await rising(before.blueprint, row.blueprint)
     async with context.database.begin() as session:
@@ -135,7 +143,7 @@ async def _before(session: AsyncSession, row: ProcessTemplate) -> ProcessTemplat
 
 
 async def _draft(context: Context, caller: Principal, raw: object) -> ProcessTemplate:
-    row = await _written(caller, raw)
+    row = await _written(context, caller, raw)
     async with context.database.begin() as session:
         try:
             there = await templates.find(session, row.name, row.version)
@@ -148,11 +156,12 @@ async def _draft(context: Context, caller: Principal, raw: object) -> ProcessTem
     return there
 
 
-async def _written(caller: Principal, raw: object) -> ProcessTemplate:
+async def _written(context: Context, caller: Principal, raw: object) -> ProcessTemplate:
     """Return what was sent as a draft of the caller's, not yet stored."""
     caller.need("designer", "admin")
     now = datetime.now(UTC)
-    blueprint, digest = await read_blueprint(with_floats(raw), now)
+    async with context.database.session() as session:
+        blueprint, digest, _ = await read_blueprint(session, with_floats(raw), now)
     document = canonical(blueprint)
     return ProcessTemplate(
         id=uuid.uuid4().hex,

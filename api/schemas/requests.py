@@ -139,6 +139,15 @@ class NewDeadline(Body):
         return self
 
 
+class NewEvent(Body):
+    """Something that has happened outside."""
+
+    model_config = _body({"name": "contract_signed", "payload": {"signed_on": "2026-03-02"}})
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    payload: dict[str, Any] = Field(default_factory=dict)
+
+
 class Resubmission(Body):
     """Answer a request for changes, with new input or without."""
 

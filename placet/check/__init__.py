@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from placet.actions import ActionSpec
 from placet.blueprint import Blueprint
 from placet.check.budget import budget_findings, budget_of
 from placet.check.certificate import ASSUMED, PROVEN, PROVEN_BY_A_DIRECTORY, Certificate
@@ -24,7 +25,7 @@ from placet.check.shape import read_shape
 from placet.check.staffing import staffing_of
 from placet.check.variables import variable_findings
 from placet.directory import Person
-from placet.plan import Plan
+from placet.plan import Child, Plan
 from placet.solver import Undecided
 from placet.solver.samples import sample_input
 
@@ -45,12 +46,21 @@ class DirectoryView(Protocol):
         """Return the people by id."""
 
 
-def check(raw: object, *, directory: DirectoryView | None = None) -> Report:
-    """Check parsed JSON as a blueprint; an empty directory counts as none."""
+def check(
+    raw: object,
+    *,
+    directory: DirectoryView | None = None,
+    actions: Mapping[str, ActionSpec] | None = None,
+    children: Mapping[str, Child] | None = None,
+) -> Report:
+    """Check parsed JSON as a blueprint; an empty directory counts as none.
+
+    `actions` is the catalog, `children` the processes that its sub-process nodes name; None: nobody knows.
+    """
     blueprint, findings = read_shape(raw)
     if blueprint is None:
         return report(findings)
-    plan, refusals = compiled(blueprint, raw)
+    plan, refusals = compiled(blueprint, raw, actions, children)
     findings += refusals
     draft = draft_of(blueprint)
     reach, branches = _branches(draft)

@@ -70,7 +70,7 @@ class _Decision:
 
     def _dead(self, index: int) -> None:
         arrow, expression = self.conditions[index]
-        pointer = f"{arrow.pointer}/condition"
+        pointer = arrow.place
 
         def first(values: Values) -> bool:
             results = self._results(values)[: index + 1]
@@ -104,10 +104,10 @@ class _Decision:
         return self._results(values)[index] is True
 
     def _overlap(self, index: int) -> None:
-        if not index:
+        if not index or self.vertex.hit_policy == "first":
             return
         arrow, expression = self.conditions[index]
-        pointer = f"{arrow.pointer}/condition"
+        pointer = arrow.place
 
         def both(values: Values) -> bool:
             results = self._results(values)
@@ -116,6 +116,9 @@ class _Decision:
 
         # That an earlier one is taken means that those before it neither hold nor fail.
         taken = z3.Or([z3.And([*self.none[:n], holds]) for n, holds in enumerate(self.holds[:index])])
+        if self.vertex.hit_policy is not None:
+            self._rules_overlap(index)
+            return
         shown, _ = self._ask([self.holds[index], taken], both, pointer, "only one branch fits", likely=False)
         if shown is None:
             return
@@ -124,6 +127,29 @@ class _Decision:
         message = f"{_brief(expression.source)} and {_brief(earlier.text)} can both hold; make them exclude each other"
         level = warning if earlier.target == arrow.target else error
         self.found.append(level("overlap", pointer, message + shown.note, **shown.parts))
+
+    def _rules_overlap(self, index: int) -> None:
+        """Find an input for which a rule of a table and an earlier one fit, and must not."""
+        arrow, expression = self.conditions[index]
+        agree = self.vertex.hit_policy == "any"
+        rivals = [n for n in range(index) if not (agree and self.conditions[n][0].target == arrow.target)]
+        if not rivals:
+            return
+
+        def both(values: Values) -> bool:
+            results = self._results(values)
+            return results[index] is True and any(results[n] is True for n in rivals)
+
+        terms = [self.holds[index], z3.Or([self.holds[n] for n in rivals])]
+        shown, _ = self._ask(terms, both, arrow.place, "only one rule fits", likely=False)
+        if shown is not None:
+            results = self._results(values_of(self.draft.blueprint.variables, shown.witness))
+            earlier = self.conditions[next(n for n in rivals if results[n] is True)][0]
+            message = (
+                f"{_brief(expression.source)} and {_brief(earlier.text)} can both hold, and the hit policy is "
+                f"{self.vertex.hit_policy!r}; make them exclude each other"
+            )
+            self.found.append(error("overlap", arrow.place, message + shown.note, **shown.parts))
 
     def _gap(self) -> None:
         def none(values: Values) -> bool:
@@ -138,9 +164,11 @@ class _Decision:
                 message = "the conditions cover every input, so this default is never taken; it can go"
                 self.found.append(warning("dead_branch", self.default.pointer, message))
         elif shown is not None:
+            remedy = (
+                'add an edge with "default": true' if self.vertex.hit_policy is None else 'give the table a "default"'
+            )
             message = (
-                f"no condition of {self.vertex.id!r} holds for some input, and it has no default; "
-                'add an edge with "default": true, or cover it'
+                f"no condition of {self.vertex.id!r} holds for some input, and it has no default; {remedy}, or cover it"
             )
             self.found.append(error("gap", pointer, message + shown.note, **shown.parts))
 
@@ -170,7 +198,7 @@ class _Decision:
             return False
         arrow, fault = self._fault(values_of(self.draft.blueprint.variables, shown.witness))
         message = f"for some input this condition cannot be evaluated, and the request fails: {fault}{shown.note}"
-        pointer = f"{arrow.pointer}/condition"
+        pointer = arrow.place
         if kind == "absent":
             self.found.append(warning("unset_variable", pointer, message, **shown.parts))
         else:

@@ -6,12 +6,26 @@ pauses and choices, not types.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 
-from placet.blueprint import ApprovalNode, Blueprint, GraphSpec, Node, Step
+from placet.blueprint import (
+    ActionNode,
+    ApprovalNode,
+    Blueprint,
+    DecisionNode,
+    GraphSpec,
+    Node,
+    Step,
+    SubprocessNode,
+    Table,
+    WaitNode,
+)
 from placet.conditions import Expression, Scope, compile_condition
-from placet.errors import ConditionInvalid
+from placet.errors import ConditionInvalid, Problem
+from placet.fillings import compile_filling
 from placet.plan import chain
+from placet.tables import table_ways
 from placet.variables import scope_of
 
 
@@ -27,14 +41,21 @@ class Arrow:
     condition: Expression | None = None
     faulty: bool = False
     default: bool = False
+    rule: bool = False  # of a decision table
+
+    @property
+    def place(self) -> str:
+        """Return where its condition is written."""
+        return f"{self.pointer}/when" if self.rule else f"{self.pointer}/condition"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vertex:
     """One node. `results` are what it can come to, each a value of `on`; empty where its edges carry none.
 
-    `entry`: requests begin here. `end`: requests end here. `chooses`: its edges carry conditions. `pauses`: people or
-    time come between, so that the input may be another afterwards (a request for changes).
+    `plain` are the results for which an edge without `on` stands. `entry`: requests begin here. `end`: requests end
+    here. `chooses`: its edges carry conditions. `splits`: all of its edges are taken. `pauses`: people or time come
+    between, so that the input may be another afterwards (a request for changes). `rewrites`: it sets variables itself.
     """
 
     id: str
@@ -47,6 +68,10 @@ class Vertex:
     end: bool = False
     chooses: bool = False
     pauses: bool = False
+    splits: bool = False
+    rewrites: bool = False
+    plain: tuple[str, ...] = ()
+    hit_policy: str | None = None  # of a decision table
     cut: bool = False
 
 
@@ -57,6 +82,21 @@ class Draft:
     blueprint: Blueprint
     vertices: dict[str, Vertex]
     steps: dict[str, str] = field(default_factory=dict)  # stage name -> pointer of the process step
+
+    @property
+    def reads(self) -> set[str]:
+        """Collect the variables that nodes compute with, and those that they set; what is faulty counts as nothing."""
+        scope, faults, found = scope_of(self.blueprint.variables), list[Problem](), set[str]()
+        for node in self.blueprint.graph_spec.nodes if self.blueprint.graph_spec is not None else ():
+            if isinstance(node, ActionNode | SubprocessNode):
+                filling = compile_filling(node.input, scope, "", faults)
+                found |= {name for expression in filling.expressions.values() for name in expression.names}
+            if isinstance(node, WaitNode) and node.until is not None:
+                filling = compile_filling({"until": {"expr": node.until}}, scope, "", faults)
+                found |= {name for expression in filling.expressions.values() for name in expression.names}
+            if isinstance(node, ActionNode | SubprocessNode | WaitNode):
+                found |= set(node.output)
+        return found
 
     @property
     def entries(self) -> list[Vertex]:
@@ -90,17 +130,26 @@ def draft_of(blueprint: Blueprint) -> Draft:
         pointer = f"/graph_spec/nodes/{index}"
         if given is None:
             pointer = places[step.stage_name] if step else "/process_steps"
+        table = node.table if isinstance(node, DecisionNode) else None
+        arrows = outgoing.get(name, [])
+        if table is not None:
+            arrows = _rules(name, table, nodes, scope_of(blueprint.variables), f"{pointer}/table")
+        results, plain = _results(node, step)
         vertices[name] = Vertex(
             id=name,
             type=node.type,
             pointer=pointer,
-            arrows=tuple(outgoing.get(name, ())),
+            arrows=tuple(arrows),
             step=step,
-            results=_results(step) if node.type == "approval" else (),
+            results=results,
+            plain=plain,
+            hit_policy=table.hit_policy if table is not None else None,
             entry=node.type == "trigger",
             end=node.type == "terminator",
             chooses=node.type == "decision",
-            pauses=node.type == "approval",
+            pauses=node.type in {"approval", "action", "wait", "subprocess"},
+            splits=node.type == "fork",
+            rewrites=isinstance(node, ActionNode | WaitNode | SubprocessNode) and bool(node.output),
             cut=name in cut,
         )
     return Draft(blueprint=blueprint, vertices=vertices, steps=places)
@@ -132,7 +181,36 @@ def _outgoing(graph: GraphSpec, types: dict[str, str], scope: Scope) -> dict[str
     return outgoing
 
 
-def _results(step: Step | None) -> tuple[str, ...]:
-    timed = step is not None and (step.sla_hours is not None or step.sla is not None)
-    expires = step is not None and timed and step.final == "expire"
-    return ("approved", "rejected", "expired") if expires else ("approved", "rejected")
+def _rules(name: str, table: Table, nodes: Container[str], scope: Scope, pointer: str) -> list[Arrow]:
+    faults: list[Problem] = []
+    arrows: list[Arrow] = []
+    for number, way in enumerate(table_ways(table, scope, pointer, faults)):
+        if way.target not in nodes:
+            continue
+        arrow = Arrow(
+            source=name,
+            target=way.target,
+            pointer=f"{pointer}/default" if way.default else f"{pointer}/rules/{number}",
+            text=way.condition.source if way.condition else None,
+            condition=way.condition,
+            faulty=way.condition is None and not way.default,
+            default=way.default,
+            rule=True,
+        )
+        arrows.append(arrow)
+    return arrows
+
+
+def _results(node: Node, step: Step | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what a node can come to, and which of that an edge without `on` stands for."""
+    if isinstance(node, ApprovalNode):
+        timed = step is not None and (step.sla_hours is not None or step.sla is not None)
+        expires = step is not None and timed and step.final == "expire"
+        return (("approved", "rejected", "expired") if expires else ("approved", "rejected")), ("approved",)
+    if isinstance(node, ActionNode):
+        return ("done", "failed"), ("done",)
+    if isinstance(node, WaitNode) and node.event is not None:
+        return (("event", "timeout") if node.timeout_hours is not None else ("event",)), ("event",)
+    if isinstance(node, WaitNode):
+        return ("elapsed",), ("elapsed",)
+    return (), ()  # the outcomes of a sub-process are its own

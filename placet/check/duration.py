@@ -11,6 +11,7 @@ from placet.check.graph import components, cycles
 from placet.check.people import most_seats
 from placet.plan import Plan, Point, Stage
 
+LONGEST_ACTION = timedelta(hours=24)  # of one attempt, in the slowest latency class
 LONGEST_CHAIN = 32  # managers above one person, as placet.directory counts them
 
 
@@ -43,9 +44,7 @@ def stage_time(stage: Stage, managers: int = LONGEST_CHAIN) -> timedelta | None:
 def duration_of(draft: Draft, plan: Plan, managers: int = LONGEST_CHAIN) -> Duration:
     """Return the worst case of a compiled blueprint; time that the requester takes for changes does not count."""
     reached = {name for name in draft.vertices if name in plan.points}
-    times = {
-        name: _point_time(draft, plan.points[name], managers) for name in reached if plan.points[name].stage is not None
-    }
+    times = {name: _point_time(draft, plan.points[name], managers) for name in reached if draft.vertices[name].pauses}
     endless = tuple(dict.fromkeys(_stage_name(plan, name) for name in draft.vertices if times.get(name, 0) is None))
     if endless or cycles(draft):
         return Duration(total=None, endless=endless)
@@ -68,9 +67,10 @@ def duration_findings(draft: Draft, duration: Duration) -> list[Finding]:
     )
     message = (
         f"the worst-case total time is unbounded: {named} waits for as long as it takes; "
-        'an SLA with a "final" rule other than "wait" bounds it'
+        'an SLA with a "final" rule other than "wait", or a timeout, bounds it'
     )
-    return [warning("unbounded_time", draft.steps[duration.endless[0]], message)]
+    first = duration.endless[0]
+    return [warning("unbounded_time", draft.steps.get(first) or draft.vertices[first].pointer, message)]
 
 
 def _stage_name(plan: Plan, name: str) -> str:
@@ -81,8 +81,12 @@ def _stage_name(plan: Plan, name: str) -> str:
 def _point_time(draft: Draft, point: Point, managers: int) -> timedelta | None:
     """Return a stage's time; in a sequence one seat's begins when the one before has decided."""
     step = draft.vertices[point.id].step
+    if point.pause is not None:
+        return point.pause.hours or point.pause.timeout
+    if point.type == "action":
+        return LONGEST_ACTION
     if point.stage is None or step is None:
-        return None
+        return None  # how long a sub-process takes is told by its own check
     one = stage_time(point.stage, managers)
     if one is None or point.stage.order == "parallel":
         return one

@@ -144,7 +144,7 @@ def _edges(vertex: Vertex) -> Iterator[Finding]:
         yield from _twice(vertex, defaults, "defaults")
     elif vertex.results:
         yield from _results(vertex)
-    else:
+    elif not vertex.splits:
         yield from _twice(vertex, [a for a in vertex.arrows if a.on is None and a.text is None], "plain edges")
 
 
@@ -157,11 +157,12 @@ def _results(vertex: Vertex) -> Iterator[Finding]:
                 message += ' (expired needs an SLA and "final": "expire")'
             yield error("wrong_edge", f"{arrow.pointer}/on", message)
     for result in vertex.results:
-        # A plain edge stands for approved.
-        taken = [a for a in vertex.arrows if a.on == result or (a.on is None and result == "approved")]
+        # A plain edge stands for what is hoped for.
+        taken = [a for a in vertex.arrows if a.on == result or (a.on is None and result in vertex.plain)]
         yield from _twice(vertex, taken, f"edges for {result!r}")
-    if vertex.arrows and not vertex.cut and not any(a.on in {None, "approved"} for a in vertex.arrows):
-        message = f'{vertex.id!r} does not say what follows an approval; add an edge with "on": "approved"'
+    if vertex.arrows and not vertex.cut and not any(a.on in {None, *vertex.plain} for a in vertex.arrows):
+        what = "an approval" if vertex.step is not None else repr(vertex.plain[0])
+        message = f'{vertex.id!r} does not say what follows {what}; add an edge with "on": "{vertex.plain[0]}"'
         yield error("gap", vertex.pointer, message)
 
 

@@ -57,6 +57,8 @@ class Reach:
         self.draft = draft
         self.prover = prover
         self.reworks = draft.blueprint.settings.max_rounds > 1
+        self.changes = self.reworks or any(v.rewrites for v in draft.vertices.values())
+        self.forked = any(v.splits for v in draft.vertices.values())
         self._true = z3.BoolVal(True, ctx=prover.context)
         self._straight: dict[str, list[_Way]] = {name: [] for name in draft.vertices}
         self._any: dict[str, list[_Way]] = {name: [] for name in draft.vertices}
@@ -107,7 +109,7 @@ class Reach:
                     return Shown(witness=found)
             except Undecided as undecided:
                 doubt = undecided
-        if self.reworks and not anyhow.term.eq(straight.term):
+        if self.changes and not anyhow.term.eq(straight.term):
             found = self._find(
                 anyhow, terms, names, lambda v: check(v) and self._comes(v, name, resubmitted=True), likely
             )
@@ -173,12 +175,17 @@ class Reach:
                     self._straight[name] = [_Way(term=self._true, names=frozenset())]
                     self._any[name] = [_Way(term=self._true, names=frozenset())]
                 straight, anyhow = self._joined(self._straight[name]), self._joined(self._any[name])
-                if vertex.pauses and self.reworks and not z3.is_false(anyhow.term) and self.lives(name):
+                if self._renews(vertex) and not z3.is_false(anyhow.term) and self.lives(name):
                     anyhow = _Way(term=self._true, names=frozenset())
                 for target, taken in self._leaving(vertex):
                     for ways, here in ((self._straight, straight), (self._any, anyhow)):
                         if not z3.is_false(here.term):
                             ways[target].append(self._and(here, taken))
+
+    def _renews(self, vertex: Vertex) -> bool:
+        """Whether the input may be another after a node: by itself, by rework, or in another branch meanwhile."""
+        own = vertex.rewrites or (vertex.step is not None and self.reworks)
+        return own or (self.forked and vertex.pauses and self.changes)
 
     def _leaving(self, vertex: Vertex) -> list[tuple[str, _Way]]:
         """Return where a node leads, and what has to hold for each of its edges."""
@@ -220,7 +227,9 @@ class Reach:
         return resubmitted and any(name in self._walk(values, pause) for pause in self._pauses())
 
     def _pauses(self) -> list[str]:
-        return [name for name, shown in self._alive.items() if shown is not None and self.draft.vertices[name].pauses]
+        return [
+            name for name, shown in self._alive.items() if shown is not None and self._renews(self.draft.vertices[name])
+        ]
 
     def _walk(self, values: Values, start: str) -> set[str]:
         """Return the nodes that this input comes to from one on, whatever people decide."""

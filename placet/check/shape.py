@@ -120,13 +120,28 @@ def _number_fault(value: object) -> str | None:
 
 
 def _condition_limit(raw: object) -> Iterator[Finding]:
-    edges = value_at(raw, "/graph_spec/edges")
-    if not isinstance(edges, list | tuple):
-        return
-    conditions = [e["condition"] for e in edges if isinstance(e, dict) and isinstance(e.get("condition"), str)]
-    if sum(map(len, conditions)) > MAX_CONDITIONS:
-        message = f"the conditions have more than {MAX_CONDITIONS} characters together; split the process"
-        yield error("schema", "/graph_spec/edges", message)
+    for part in ("edges", "nodes"):
+        if _expressed(value_at(raw, f"/graph_spec/{part}")) > MAX_CONDITIONS:
+            message = f"the conditions have more than {MAX_CONDITIONS} characters together; split the process"
+            yield error("schema", f"/graph_spec/{part}", message)
+
+
+def _expressed(part: object) -> int:
+    """Count the characters of all expressions: a table's inputs count once for each rule, as they are put there."""
+    total = 0
+    pending: list[tuple[object, bool]] = [(part, False)]
+    while pending:
+        value, counts = pending.pop()
+        if isinstance(value, str):
+            total += len(value) if counts else 0
+        elif isinstance(value, dict):
+            rules, inputs = value.get("rules"), value.get("inputs")
+            if isinstance(rules, list) and isinstance(inputs, list):
+                total += len(rules) * sum(len(text) for text in inputs if isinstance(text, str))
+            pending += [(inner, key in {"condition", "expr", "until", "when"}) for key, inner in value.items()]
+        elif isinstance(value, list | tuple):
+            pending += [(inner, counts) for inner in value]
+    return total
 
 
 def _version(raw: object) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ def variable_findings(draft: Draft) -> list[Finding]:
     if any(arrow.faulty for arrow in draft.arrows):
         return []
     used = {name for arrow in draft.arrows if arrow.condition is not None for name in arrow.condition.names}
+    used |= draft.reads
     used |= {who.root.name for _, who in names_of(draft) if who.root.kind == "input"}
     return [
         warning(

@@ -1,0 +1,70 @@
+"""Surroundings: what a blueprint refers to elsewhere, the actions of the catalog and other published processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from placet.actions import ActionSpec
+from placet.blueprint import Blueprint, parse_blueprint
+from placet.compiling import reference
+from placet.errors import BlueprintInvalid, NotFound
+from placet.graph import ActionNode, SubprocessNode
+from placet.plan import Child, compile_plan
+from storage import actions, templates
+
+MOST_INSIDE = 4  # processes inside each other
+MOST_CHILDREN = 50  # of one process, those inside others counted each time: they all travel in its plan
+
+
+async def surroundings(
+    session: AsyncSession, blueprint: Blueprint, start: datetime
+) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
+    """Return the actions and processes that a blueprint's nodes name, as far as they can be used now.
+
+    What is missing, has a fault or lies too deep is left out, and the compiler then refuses its node.
+    """
+    return await _Reader(session, start).read(blueprint, 0)
+
+
+def refers(raw: Mapping[str, Any]) -> bool:
+    """Whether a stored blueprint refers to anything elsewhere."""
+    nodes = (raw.get("graph_spec") or {}).get("nodes", ())
+    return any(node.get("type") in {"action", "subprocess"} for node in nodes)
+
+
+class _Reader:
+    def __init__(self, session: AsyncSession, start: datetime) -> None:
+        self._session = session
+        self._start = start
+        self._children = 0
+
+    async def read(self, blueprint: Blueprint, depth: int) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
+        nodes = blueprint.graph_spec.nodes if blueprint.graph_spec is not None else ()
+        names = [node.action for node in nodes if isinstance(node, ActionNode)]
+        known = await actions.specs(self._session, names) if names else {}
+        children: dict[str, Child] = {}
+        for node in nodes:
+            if isinstance(node, SubprocessNode) and reference(node) not in children:
+                child = await self._child(node, depth)
+                if child is not None:
+                    children[reference(node)] = child
+        return known, children
+
+    async def _child(self, node: SubprocessNode, depth: int) -> Child | None:
+        self._children += 1
+        if depth >= MOST_INSIDE or self._children > MOST_CHILDREN:
+            return None
+        try:
+            row = await templates.find(self._session, node.template, node.version)
+            if row.status != "published":
+                return None
+            inner = parse_blueprint(row.blueprint)
+            known, children = await self.read(inner, depth + 1)
+            plan = compile_plan(inner, start=self._start, actions=known, children=children)
+        except (NotFound, BlueprintInvalid):
+            return None
+        return Child(template_id=row.id, plan=plan)

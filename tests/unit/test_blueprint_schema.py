@@ -1,0 +1,55 @@
+"""The published JSON Schema of a blueprint: up to date, sound, and taking what the reader takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from placet.blueprint import blueprint_schema, parse_blueprint
+from placet.errors import BlueprintInvalid
+from tests.unit.test_nodes import forked, table
+
+ROOT = Path(__file__).parents[2]
+GALLERY = sorted(p for p in (ROOT / "blueprints").glob("*.json") if p.name != "people.json")
+VALIDATOR = jsonschema_rs.Draft202012Validator(blueprint_schema())
+
+
+def test_the_published_schema_is_that_of_the_code() -> None:
+    published = (ROOT / "docs" / "blueprint.schema.json").read_text()
+    assert published == json.dumps(blueprint_schema(), indent=2) + "\n", (
+        "write it again: python -c 'import json; from placet.blueprint import blueprint_schema; "
+        "print(json.dumps(blueprint_schema(), indent=2))' > docs/blueprint.schema.json"
+    )
+
+
+@pytest.mark.parametrize("file", GALLERY, ids=lambda file: file.stem)
+def test_the_gallery_fits_the_schema(file: Path) -> None:
+    assert not list(VALIDATOR.iter_errors(json.loads(file.read_text())))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"nodes": [{"id": "w", "type": "wait", "hour": 3}]},  # an unknown member
+        {"nodes": [{"id": "w", "type": "pause"}]},  # an unknown type of node
+        {"nodes": [{"id": "j", "type": "join", "need": "most"}]},
+        {"nodes": [{"id": "d", "type": "decision", "table": {"inputs": ["1"], "rules": []}}]},
+        {"edges": [{"from": "a"}]},
+    ],
+)
+def test_what_the_schema_refuses_the_reader_refuses(change: dict[str, Any]) -> None:
+    raw = forked()
+    raw["graph_spec"] |= change
+    assert not VALIDATOR.is_valid(raw)
+    with pytest.raises(BlueprintInvalid):
+        parse_blueprint(raw)
+
+
+@pytest.mark.parametrize("raw", [forked({"at_least": 2}), table(), table(hit_policy="any", default=None)])
+def test_what_the_reader_takes_fits_the_schema(raw: dict[str, Any]) -> None:
+    assert parse_blueprint(raw)
+    assert not list(VALIDATOR.iter_errors(raw))
