@@ -15,6 +15,7 @@ from api.health import Health
 from api.paths import BASE, EitherSlash
 from api.routes import (
     actions,
+    bpmn,
     health,
     metrics,
     notifications,
@@ -102,7 +103,7 @@ def _application(tracer_provider: TracerProvider | None = None) -> _Api:
     errors = {
         status: {"model": ProblemDocument, "description": text, "content": content} for status, text in _ERRORS.items()
     }
-    for part in (templates, requests, tasks, people, actions, simulations, notifications, webhooks, metrics):
+    for part in (templates, bpmn, requests, tasks, people, actions, simulations, notifications, webhooks, metrics):
         app.include_router(part.router, prefix=BASE, responses=cast(Any, errors), dependencies=[Security(_TOKEN)])
     app.include_router(health.router, prefix=BASE)
     app.include_router(metrics.scraped, prefix=BASE)

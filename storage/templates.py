@@ -109,6 +109,12 @@ async def replace_draft(session: AsyncSession, template_id: str, written: Proces
     return template
 
 
+async def published_names(session: AsyncSession) -> frozenset[str]:
+    """Return the names that have a published version."""
+    query = select(col(ProcessTemplate.name)).where(col(ProcessTemplate.status) == "published").distinct()
+    return frozenset(await session.scalars(query))
+
+
 async def released(session: AsyncSession, name: str) -> dict[str, str]:
     """Return the ids of the versions of a name that are or were published, by version."""
     query = select(col(ProcessTemplate.version), col(ProcessTemplate.id)).where(
