@@ -18,6 +18,7 @@ from api.routes import (
     bpmn,
     health,
     metrics,
+    migration,
     notifications,
     people,
     requests,
@@ -103,7 +104,19 @@ def _application(tracer_provider: TracerProvider | None = None) -> _Api:
     errors = {
         status: {"model": ProblemDocument, "description": text, "content": content} for status, text in _ERRORS.items()
     }
-    for part in (templates, bpmn, requests, tasks, people, actions, simulations, notifications, webhooks, metrics):
+    for part in (
+        templates,
+        bpmn,
+        migration,
+        requests,
+        tasks,
+        people,
+        actions,
+        simulations,
+        notifications,
+        webhooks,
+        metrics,
+    ):
         app.include_router(part.router, prefix=BASE, responses=cast(Any, errors), dependencies=[Security(_TOKEN)])
     app.include_router(health.router, prefix=BASE)
     app.include_router(metrics.scraped, prefix=BASE)
