@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from temporalio import activity
 
+from activities.arrivals import Arrivals
 from activities.messages import Recording
 from storage.database import Database
 from storage.group import GroupCommit
@@ -13,7 +14,10 @@ from storage.record import write_all
 class Recorder:
     """Record for a worker. What comes in while a transaction is being committed goes into the next one together."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, arrivals: Arrivals | None = None) -> None:
+        """Write to this database, and tell `arrivals` what is there."""
+        self._arrivals = arrivals or Arrivals()
+        self._arrivals.told = True
         self._commits = GroupCommit(database, write_all, key=lambda recording: recording.request_id)
 
     @activity.defn(name="record")
@@ -24,3 +28,4 @@ class Recorder:
         tried again.
         """
         await self._commits.submit(recording)
+        self._arrivals.tell(recording.request_id)

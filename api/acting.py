@@ -6,19 +6,17 @@ from api import engine
 from api.context import Context
 from api.engine import Command, Gone
 from api.identity import Principal
-from api.seeing import seen_request, seen_task
+from api.seeing import see_request, see_task
 from placet.audit import moment
 from placet.errors import AlreadyDecided, Ended, PlacetError
 from storage import requests
 from storage.outbox import Confirmation
-from storage.requests import Stored
-from storage.tables import ApprovalTask
+from storage.requests import Stored, TaskRow
 
 
 async def act_on_task(context: Context, principal: Principal, task_id: str, event: Command, *, key: str) -> Stored:
     """Offer an event about one task; raises NotFound, NotPermitted, the core's refusal, or Unavailable."""
-    async with context.database.session() as session:
-        task = await seen_task(session, principal, task_id)
+    task = await context.database.read(see_task, principal, task_id)
     return await _offer(context, task.request_id, event, key=key, task_id=task_id)
 
 
@@ -26,8 +24,7 @@ async def act_on_request(
     context: Context, principal: Principal, request_id: str, event: Command, *, key: str, task_id: str | None = None
 ) -> Stored:
     """Offer an event about a request; raises NotFound, NotPermitted, the core's refusal, or Unavailable."""
-    async with context.database.session() as session:
-        await seen_request(session, principal, request_id)
+    await context.database.read(see_request, principal, request_id)
     return await _offer(context, request_id, event, key=key, task_id=task_id)
 
 
@@ -35,13 +32,11 @@ async def _offer(context: Context, request_id: str, event: Command, *, key: str,
     try:
         answer = await engine.command(context, request_id, event, key=key)
     except Gone:
-        async with context.database.session() as session:
-            stored = await requests.get(session, request_id)
+        stored = await context.database.read(requests.read, request_id)
         raise what_stands(stored, task_id) from None
     # History holds the entries now, so their notices may leave.
     await context.confirmations.submit(Confirmation(request_id=request_id, seq=answer.seq, head=answer.head))
-    async with context.database.session() as session:
-        return await requests.get(session, request_id)
+    return await context.database.read(requests.read, request_id)
 
 
 def what_stands(stored: Stored, task_id: str | None) -> PlacetError:
@@ -54,14 +49,14 @@ def what_stands(stored: Stored, task_id: str | None) -> PlacetError:
     return Ended(f"The request has ended: {stored.request.outcome or stored.request.status}.")
 
 
-def _said(task: ApprovalTask) -> str:
+def _said(task: TaskRow) -> str:
     if task.status == "decided":
         by = f"user:{task.decided_by}" if task.decided_by else "system"
         return f"The task has been decided: {task.decision} by {by}."
     return "The task is closed: its stage has been settled without it."
 
 
-def _standing(task: ApprovalTask, stored: Stored) -> dict[str, str | None]:
+def _standing(task: TaskRow, stored: Stored) -> dict[str, str | None]:
     return {
         "task_id": task.id,
         "status": task.status,

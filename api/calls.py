@@ -78,11 +78,11 @@ async def authenticate(context: Context, header: str | None) -> Principal:
     scheme, _, text = (header or "").strip().partition(" ")
     if scheme.lower() != "bearer" or not text.strip():
         raise _unauthenticated("Send Authorization: Bearer with a token; `placet token PERSON` makes one.", "")
-    async with context.database.session() as session:
-        person = await tokens.principal_of(session, text.strip(), datetime.now(UTC))
-    if person is None:
+    held = await context.database.read(tokens.holder, text.strip(), datetime.now(UTC))
+    if held is None:
         raise _unauthenticated("The token is unknown, expired or revoked, or its person has left.", "invalid_token")
-    return Principal(person=person.id, access=frozenset(person.access))
+    person, access = held
+    return Principal(person=person, access=access)
 
 
 def _check_address(request: Request) -> None:
@@ -110,7 +110,7 @@ async def _once(
     """Carry a call out, or answer as before where its key has been answered."""
     key = request.headers.get("idempotency-key")
     if key is None:
-        request.state.call = Call(key=str(uuid.uuid4()), subject=uuid.uuid4().hex)
+        request.state.call = Call(key=str(uuid.uuid4()), subject=uuid.uuid4().hex, fresh=True)
         return await handle(request)
     if not 0 < len(key) <= _LONGEST_KEY or not key.isprintable():
         message = f"write 1 to {_LONGEST_KEY} printable characters"
@@ -132,8 +132,8 @@ async def _once(
         raise KeyReused
     if known.status_code is not None:
         return JSONResponse(known.answer, known.status_code, {"Idempotent-Replayed": "true"})
-    request.state.call = Call(key=_digest(principal.person, key), subject=known.subject or "")
     fresh = known.subject == subject
+    request.state.call = Call(key=_digest(principal.person, key), subject=known.subject or "", fresh=fresh)
     try:
         response = await handle(request)
     except (PlacetError, RequestValidationError) as error:

@@ -9,6 +9,7 @@ from functools import cached_property
 from opentelemetry.trace import TracerProvider
 from temporalio.client import Client
 
+from activities.arrivals import Arrivals
 from activities.notify.settings import NotifySettings
 from activities.notify.settings import load as load_notify
 from api.plans import Plans
@@ -32,6 +33,8 @@ class Context:
     """What a scraper has to send as its bearer token; None lets everyone scrape."""
     tracer_provider: TracerProvider | None = None
     """Records the spans of calls; None traces nothing."""
+    arrivals: Arrivals = field(default_factory=Arrivals)
+    """Where a recorder of this process tells what it has recorded; the same one that the recorder has."""
     notify: NotifySettings = field(default_factory=load_notify)
     """How notices leave, as the workers have it: what previews and new webhooks are held to."""
     publish_needs_two: bool = False

@@ -17,11 +17,13 @@ from api.identity import Principal
 class Call:
     """A mutating call: by what it is known, so that a repeat of it has the same effect.
 
-    `key` is the engine's update id; `subject` is the id of what the call creates, if it creates something.
+    `key` is the engine's update id; `subject` is the id of what the call creates, if it creates something. `fresh`
+    tells that this is the first call with this subject, so nothing can have been created under it.
     """
 
     key: str
     subject: str
+    fresh: bool
 
 
 def _context(request: Request) -> Context:

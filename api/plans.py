@@ -31,6 +31,10 @@ class Plans:
     def __init__(self) -> None:
         self._plans: dict[tuple[str, str], Plan] = {}
 
+    def known(self, template_digest: str, now: datetime) -> Plan | None:
+        """Return the plan for requests that begin now if it is at hand: `of` compiles and keeps it."""
+        return self._plans.get((template_digest, now.astimezone(UTC).date().isoformat()))
+
     async def of(self, session: AsyncSession, template: ProcessTemplate, now: datetime) -> Plan:
         """Return the plan for requests that begin now; raises BlueprintInvalid.
 

@@ -3,57 +3,105 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection
 
-from activities.directory import directory_for
 from api import engine
 from api.context import Context
+from api.deps import Call
 from api.identity import Principal
+from api.plans import Plans
 from api.schemas.requests import NewRequest
+from placet.directory import Directory
 from placet.errors import InputInvalid, NotFound, NotPermitted, Problem, Unavailable
 from placet.events import Opening
 from placet.plan import Plan
 from placet.variables import normalise_input
 from storage import people, requests, templates
 from storage.requests import Stored
-from storage.tables import ProcessTemplate
+from storage.templates import Named
 from workflows.approval import Start
 
 _LONGEST_TITLE = 200
-_FIRST_LOOK = 0.005  # seconds
-_LONGEST_WAIT = 0.1
+# How long to wait between looks for the opening record: from, and up to, in seconds.
+_FIRST_LOOK, _LONGEST_WAIT = 0.005, 0.1
+# The same where a recorder of this process tells, so that looks find only what was recorded elsewhere.
+_TOLD_LOOK, _LONGEST_TOLD = 0.1, 1.0
 
 
-async def start_request(context: Context, principal: Principal, new: NewRequest, *, request_id: str) -> Stored:
-    """Start a request under this id and return it once its opening record can be read; started before, it is as it is.
+async def start_request(context: Context, principal: Principal, new: NewRequest, call: Call) -> Stored:
+    """Start a request under the call's subject and return it once its opening record can be read.
 
-    Raises InputInvalid, NotPermitted, and Unavailable where the outcome is unknown.
+    One that was started before is as it is. Raises InputInvalid, NotPermitted, and Unavailable where the outcome is
+    unknown.
     """
-    now = datetime.now(UTC)
+    request_id, now = call.subject, datetime.now(UTC)
     end = asyncio.get_running_loop().time() + context.start_deadline.total_seconds()
-    async with context.database.session() as session:
-        if (stored := await _found(session, request_id)) is not None:
-            return stored
-        requester = await _requester(session, principal, new.requester)
-        template = await _template(session, new)
-        plan = await context.plans.of(session, template, now)
-        given = normalise_input(plan.variables, new.input)
-        names = [str(name) for name in plan.names()]
-        directory = await directory_for(session, names, [requester], given)
+    if not call.fresh and (stored := await context.database.read(_found, request_id)) is not None:
+        return stored
+    ready = await context.database.read(_at_once, principal, new, context.plans, now)
+    if isinstance(ready, _Chosen):
+        async with context.database.session() as session:
+            plan = await context.plans.of(session, await templates.get(session, ready.template_id), now)
+        ready = await context.database.read(_filled, new, ready, plan)
     opening = Opening(
         request_id=request_id,
-        requester=requester,
-        title=new.title or default_title(plan, given),
-        input=given,
-        directory=directory,
+        requester=ready.requester,
+        title=new.title or default_title(ready.plan, ready.given),
+        input=ready.given,
+        directory=ready.directory,
         directory_at=now,
-        started_by=principal.person if principal.person != requester else None,
+        started_by=principal.person if principal.person != ready.requester else None,
     )
-    await engine.start(context, Start(plan=plan, opening=opening, template_id=template.id))
-    return await _recorded(context, request_id, end)
+    with context.arrivals.expecting(request_id) as arrived:
+        await engine.start(context, Start(plan=ready.plan, opening=opening, template_id=ready.template_id))
+        return await _recorded(context, request_id, arrived, end)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chosen:
+    """Which process it is, and who asks."""
+
+    template_id: str
+    digest: str
+    requester: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    """All that a request starts with."""
+
+    template_id: str
+    requester: str
+    plan: Plan
+    given: dict[str, Any]
+    directory: Directory
+
+
+def _at_once(
+    connection: Connection, principal: Principal, new: NewRequest, plans: Plans, now: datetime
+) -> _Ready | _Chosen:
+    """Read all that a request starts with from one snapshot, or what is chosen where its plan is not at hand."""
+    requester = _requester(connection, principal, new.requester)
+    template = _template(connection, new)
+    chosen = _Chosen(template_id=template.id, digest=template.digest, requester=requester)
+    plan = plans.known(chosen.digest, now)
+    return chosen if plan is None else _filled(connection, new, chosen, plan)
+
+
+def _filled(connection: Connection, new: NewRequest, chosen: _Chosen, plan: Plan) -> _Ready:
+    given = normalise_input(plan.variables, new.input)
+    return _Ready(
+        template_id=chosen.template_id,
+        requester=chosen.requester,
+        plan=plan,
+        given=given,
+        directory=people.read_directory(connection, plan.names(), also=[chosen.requester], given=given),
+    )
 
 
 def default_title(plan: Plan, given: dict[str, Any]) -> str:
@@ -62,23 +110,19 @@ def default_title(plan: Plan, given: dict[str, Any]) -> str:
     return (f"{plan.name}: {', '.join(facts[:3])}" if facts else plan.name)[:_LONGEST_TITLE]
 
 
-async def _requester(session: AsyncSession, principal: Principal, named: str | None) -> str:
+def _requester(connection: Connection, principal: Principal, named: str | None) -> str:
     if named is None or named == principal.person:
         return principal.person
     if not principal.admin:
         raise NotPermitted("Only an admin can start a request for somebody else; leave `requester` out.")
-    try:
-        known = (await people.get(session, named)).active
-    except NotFound:
-        known = False
-    if not known:
+    if not people.is_active(connection, named):
         _refuse("/requester", f"there is no active person {named!r}; give the id of one")
     return named
 
 
-async def _template(session: AsyncSession, new: NewRequest) -> ProcessTemplate:
+def _template(connection: Connection, new: NewRequest) -> Named:
     try:
-        template = await templates.find(session, new.template, new.version)
+        template = templates.named(connection, new.template, new.version)
     except NotFound as error:
         _refuse("/template" if new.version is None else "/version", f"{error.message}; publish it, or name another")
     if template.status != "published":
@@ -88,21 +132,24 @@ async def _template(session: AsyncSession, new: NewRequest) -> ProcessTemplate:
     return template
 
 
-async def _recorded(context: Context, request_id: str, end: float) -> Stored:
-    wait = _FIRST_LOOK
+async def _recorded(context: Context, request_id: str, arrived: asyncio.Event, end: float) -> Stored:
+    """Return the request once it is recorded: as soon as a recorder of this process tells, or when a look finds it."""
+    wait, longest = (_TOLD_LOOK, _LONGEST_TOLD) if context.arrivals.told else (_FIRST_LOOK, _LONGEST_WAIT)
+    now = asyncio.get_running_loop().time
     while True:
-        async with context.database.session() as session:
-            if (stored := await _found(session, request_id)) is not None:
-                return stored
-        if asyncio.get_running_loop().time() + wait > end:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(arrived.wait(), max(0.0, min(wait, end - now())))
+        arrived.clear()
+        if (stored := await context.database.read(_found, request_id)) is not None:
+            return stored
+        if now() >= end:
             raise Unavailable(f"No worker has begun request {request_id} in time.")
-        await asyncio.sleep(wait)
-        wait = min(2 * wait, _LONGEST_WAIT)
+        wait = min(2 * wait, longest)
 
 
-async def _found(session: AsyncSession, request_id: str) -> Stored | None:
+def _found(connection: Connection, request_id: str) -> Stored | None:
     try:
-        return await requests.get(session, request_id)
+        return requests.read(connection, request_id)
     except NotFound:
         return None
 

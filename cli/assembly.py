@@ -21,6 +21,7 @@ from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.arrivals import Arrivals
 from activities.directory import DirectoryReader
 from activities.notify.inquiry import Confirm
 from activities.notify.settings import NotifySettings
@@ -92,10 +93,10 @@ def temporal_ui(settings: Settings, there: EngineSettings) -> str:
     return f"http://{there.address.rsplit(':', 1)[0]}:8233"
 
 
-def build_worker(database: Database, client: Client, settings: Settings) -> Worker:
-    """Return the worker for approvals with its activities bound to this database."""
+def build_worker(database: Database, client: Client, settings: Settings, arrivals: Arrivals | None = None) -> Worker:
+    """Return the worker for approvals with its activities bound to this database; it tells `arrivals` what it wrote."""
     activities: list[Callable[..., Any]] = [
-        Recorder(database).record,
+        Recorder(database, arrivals).record,
         DirectoryReader(database).look_up,
         DecisionTokens(settings.secret()).verify,
     ]
@@ -104,11 +105,15 @@ def build_worker(database: Database, client: Client, settings: Settings) -> Work
 
 @asynccontextmanager
 async def working(
-    database: Database, client: Client, settings: Settings, notify: NotifySettings | None = None
+    database: Database,
+    client: Client,
+    settings: Settings,
+    notify: NotifySettings | None = None,
+    arrivals: Arrivals | None = None,
 ) -> AsyncIterator[None]:
     """Run what a worker process runs while the block does: the worker for approvals, and the dispatcher of notices."""
     notices = dispatcher(database, _confirm(client), notify or NotifySettings(), secret=settings.secret())
-    async with build_worker(database, client, settings), build_action_worker(database, client, settings):
+    async with build_worker(database, client, settings, arrivals), build_action_worker(database, client, settings):
         sending = asyncio.create_task(notices.run())
         try:
             yield
@@ -138,9 +143,15 @@ def build_action_worker(database: Database, client: Client, settings: Settings) 
 
 
 def build_api(
-    database: Database, client: Client, settings: Settings, ui_url: str, traces: TracerProvider | None = None
+    database: Database,
+    client: Client,
+    settings: Settings,
+    ui_url: str,
+    traces: TracerProvider | None = None,
+    *,
+    arrivals: Arrivals | None = None,
 ) -> Any:
-    """Return the API's application."""
+    """Return the API's application; `arrivals` is what the worker of this process tells, if there is one."""
     return create_app(
         Context(
             database=database,
@@ -152,6 +163,7 @@ def build_api(
             max_body_bytes=settings.max_body_bytes,
             metrics_token=settings.metrics_token,
             tracer_provider=traces,
+            arrivals=arrivals or Arrivals(),
         )
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from activities.arrivals import Arrivals
 from activities.mailbox import Mailbox
 from activities.notify.settings import load as load_notices
 from cli import assembly
@@ -92,8 +93,9 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
             mailbox_url = f"http://{settings.host}:{pages.getsockname()[1]}"
             own = {"smtp_host": mailbox.host, "smtp_port": mailbox.port, "smtp_tls": "none"}
             notify = notify.model_copy(update=own)
-        await stack.enter_async_context(assembly.working(database, client, settings, notify))
-        app = assembly.build_api(database, client, settings, ui_url, traces)
+        arrivals = Arrivals()
+        await stack.enter_async_context(assembly.working(database, client, settings, notify, arrivals))
+        app = assembly.build_api(database, client, settings, ui_url, traces, arrivals=arrivals)
         await stack.enter_async_context(assembly.serving(app, listener))
         if engine is not None:
             await stack.enter_async_context(_kept_up(engine, settings, progress))

@@ -1,7 +1,8 @@
 """The database behind everything that is stored: SQLite (WAL) in a file, or PostgreSQL by its URL.
 
-`session()` reads one consistent snapshot and cannot write; `begin()` is one transaction that commits at its end. What
-was committed survives kill -9 and the loss of power: SQLite runs with `synchronous=FULL`, PostgreSQL as it is set up.
+`session()` and `read()` see one consistent snapshot and cannot write; `begin()` and `run()` are one transaction that
+commits at its end. What was committed survives kill -9 and the loss of power: SQLite runs with `synchronous=FULL`,
+PostgreSQL as it is set up.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ BUSY_SECONDS = 15
 # How long PostgreSQL may take to answer a new connection, and a full pool to free one, in seconds.
 CONNECT_SECONDS = 5
 POOL_SECONDS = 15
-# Transactions of `run` that PostgreSQL carries out side by side.
+# Transactions of `run` that PostgreSQL carries out side by side, and snapshots of `read` that any database does.
 RUNNERS = 2
+READERS = 2
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -70,16 +72,20 @@ class Database:
             self._writer = create_async_engine(self.url, **_SQLITE, pool_size=1)
             self._reader = create_async_engine(self.url, **_SQLITE, pool_size=pool_size)
             self._runner = create_engine(self.url.set(drivername="sqlite"), **_SQLITE, pool_size=1)
+            self._glance = create_engine(self.url.set(drivername="sqlite"), **_SQLITE, pool_size=READERS)
             _prepare(self._writer.sync_engine, begin="BEGIN IMMEDIATE")
             _prepare(self._runner, begin="BEGIN IMMEDIATE")
             _prepare(self._reader.sync_engine, begin="BEGIN", read_only=True)
+            _prepare(self._glance, begin="BEGIN", read_only=True)
         else:
             self._writer = create_async_engine(self.url, **_POSTGRESQL, pool_size=pool_size)
             # The same pool; the driver sends both options with BEGIN, at no cost.
-            self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            self._reader = self._writer.execution_options(**_SNAPSHOT)
             self._runner = create_engine(self.url, **_POSTGRESQL, pool_size=RUNNERS)
+            self._glance = create_engine(self.url, **_POSTGRESQL, pool_size=READERS, execution_options=_SNAPSHOT)
         runners = 1 if self._turn else RUNNERS
         self._threads = ThreadPoolExecutor(max_workers=runners, thread_name_prefix="placet-database")
+        self._eyes = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="placet-reading")
 
     def __repr__(self) -> str:
         return f"Database({self.url.render_as_string(hide_password=True)!r})"
@@ -129,6 +135,24 @@ class Database:
             async with self._turn or nullcontext():
                 return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, transaction))
 
+    async def read(
+        self,
+        work: Callable[Concatenate[Connection, Given], Result],
+        *args: Given.args,
+        **kwargs: Given.kwargs,
+    ) -> Result:
+        """Run `work(connection, …)` on one snapshot on a thread, and return its result; raises Unavailable.
+
+        It costs one change of threads, and a session several for each statement: this is for what is read often.
+        """
+
+        def snapshot() -> Result:
+            with self._glance.connect() as connection:
+                return work(connection, *args, **kwargs)
+
+        with self._reaching():
+            return await asyncio.get_running_loop().run_in_executor(self._eyes, snapshot)
+
     async def check(self) -> None:
         """Raise Unavailable unless the database answers."""
         async with self.session() as session:
@@ -139,7 +163,9 @@ class Database:
         await self._writer.dispose()
         await self._reader.dispose()
         await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._eyes.shutdown)
         self._runner.dispose()
+        self._glance.dispose()
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
@@ -176,6 +202,7 @@ _POSTGRESQL: dict[str, Any] = {
     "pool_timeout": POOL_SECONDS,
     "connect_args": {"connect_timeout": CONNECT_SECONDS, "options": "-c timezone=UTC"},
 }
+_SNAPSHOT: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
 def _make_folder(url: URL) -> None:

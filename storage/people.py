@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, String, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, String, bindparam, cast, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -16,6 +17,23 @@ from placet.errors import NotFound
 from placet.who import Who, person_id
 from storage import cursor as cursors
 from storage.tables import ApprovalTask, Person
+
+
+class Seen(Protocol):
+    """What a process sees of a person: a Person, or a row with these columns."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def manager(self) -> str | None: ...
+    @property
+    def roles(self) -> list[str]: ...
+    @property
+    def groups(self) -> list[str]: ...
+    @property
+    def away(self) -> list[dict[str, Any]]: ...
+    @property
+    def active(self) -> bool: ...
 
 
 async def get(session: AsyncSession, person: str) -> Person:
@@ -51,8 +69,13 @@ async def deactivate(session: AsyncSession, person: str, now: datetime) -> Perso
     return found
 
 
-async def directory_for(
-    session: AsyncSession, names: Iterable[Who], *, also: Iterable[str], given: Mapping[str, object] | None
+def is_active(connection: Connection, person: str) -> bool:
+    """Tell whether this is the id of somebody who is known and has not left."""
+    return bool(connection.execute(select(col(Person.active)).where(col(Person.id) == person)).scalar_one_or_none())
+
+
+def read_directory(
+    connection: Connection, names: Iterable[Who], *, also: Iterable[str], given: Mapping[str, object] | None
 ) -> directory.Directory:
     """Read everyone whom these names can reach, as they are now: the people, the managers above, and substitutes.
 
@@ -60,7 +83,7 @@ async def directory_for(
     more for each chain of substitutes, and one for how many tasks everyone has open.
     """
     names, also = tuple(names), tuple(also)
-    people = await _reach(session, _seeds(names, also, given or {}))
+    people = _reach(connection, *_seeds(names, also, given or {}))
 
     def holding(kind: str, name: str) -> list[directory.Person]:
         found = [p for p in people.values() if name in (p.roles if kind == "role" else p.groups)]
@@ -74,8 +97,15 @@ async def directory_for(
         also=also,
         given=given,
     )
-    loads = await _loads(session, chosen.people)
+    loads = {row.assignee: row.open for row in connection.execute(_LOADS, {"people": sorted(chosen.people)})}
     return directory.Directory(people={i: _with_load(p, loads.get(i, 0)) for i, p in chosen.people.items()})
+
+
+async def directory_for(
+    session: AsyncSession, names: Iterable[Who], *, also: Iterable[str], given: Mapping[str, object] | None
+) -> directory.Directory:
+    """Do what `read_directory` does, in a session."""
+    return await session.run_sync(lambda sync: read_directory(sync.connection(), names, also=also, given=given))
 
 
 async def everyone(session: AsyncSession) -> directory.Directory:
@@ -83,7 +113,7 @@ async def everyone(session: AsyncSession) -> directory.Directory:
     return directory.Directory(people={row.id: as_seen(row) for row in await session.scalars(select(Person))})
 
 
-def as_seen(row: Person) -> directory.Person:
+def as_seen(row: Seen) -> directory.Person:
     """Return the person as a process sees them: ids, roles, groups and absences, without name or address."""
     return directory.Person(
         id=row.id,
@@ -95,48 +125,60 @@ def as_seen(row: Person) -> directory.Person:
     )
 
 
-def _seeds(names: tuple[Who, ...], also: tuple[str, ...], given: Mapping[str, object]) -> ColumnElement[bool]:
-    """Build the condition for those who are named themselves."""
+def _seeds(
+    names: tuple[Who, ...], also: tuple[str, ...], given: Mapping[str, object]
+) -> tuple[set[str], frozenset[tuple[str, str]]]:
+    """Return those who are named themselves: the ids of people, and the roles and groups that are asked for."""
     ids = {person_id(one) for one in also}
-    held: list[ColumnElement[bool]] = []
+    held: set[tuple[str, str]] = set()
     for root in {name.root for name in names}:
         if root.kind == "user":
             ids.add(root.name)
         elif root.kind == "input" and isinstance(value := given.get(root.name), str):
             ids.add(person_id(value))
         elif root.kind in {"role", "group"}:
-            # The lists are JSON text. Finding a name in quotes may find too many, which `needed` sorts out, and the
-            # characters of names have one way only to be written in JSON, so never too few.
-            column = Person.roles if root.kind == "role" else Person.groups
-            held.append(cast(col(column), String).contains(f'"{root.name}"', autoescape=True))
-    return or_(col(Person.id).in_(sorted(ids)), *held)
+            held.add((root.kind, root.name))
+    return ids, frozenset(held)
 
 
-async def _reach(session: AsyncSession, seeds: ColumnElement[bool]) -> dict[str, directory.Person]:
+def _reach(connection: Connection, seeds: set[str], held: frozenset[tuple[str, str]]) -> dict[str, directory.Person]:
     people: dict[str, directory.Person] = {}
     asked: set[str] = set()
     while True:
-        # UNION ends at a person seen before, and so at a loop of managers.
-        up = select(col(Person.id).label("id")).where(seeds).cte("up", recursive=True)
-        above = select(func.replace(col(Person.manager), "user:", "")).join(up, up.c.id == col(Person.id))
-        up = up.union(above.where(col(Person.manager).is_not(None)))
-        rows = await session.scalars(select(Person).where(col(Person.id).in_(select(up.c.id))))
+        rows = connection.execute(_upwards(held), {"seeds": sorted(seeds)})
         people.update((row.id, as_seen(row)) for row in rows)
         substitutes = {a.substitute for person in people.values() for a in person.away if a.substitute}
-        missing = substitutes - people.keys() - asked
-        if not missing:
+        seeds, held = substitutes - people.keys() - asked, frozenset()
+        if not seeds:
             return people
-        asked |= missing
-        seeds = col(Person.id).in_(sorted(missing))
+        asked |= seeds
 
 
-async def _loads(session: AsyncSession, people: Iterable[str]) -> dict[str, int]:
-    query = (
-        select(col(ApprovalTask.assignee), func.count())
-        .where(col(ApprovalTask.status) == "open", col(ApprovalTask.assignee).in_(sorted(people)))
-        .group_by(col(ApprovalTask.assignee))
-    )
-    return {person: count for person, count in (await session.execute(query)).all() if person is not None}
+@lru_cache(maxsize=256)
+def _upwards(held: frozenset[tuple[str, str]]) -> Select[Any]:
+    """Build the query for people by id (parameter `seeds`), holders of roles and groups, and everyone above them.
+
+    A statement takes longer to build than to carry out, and a process asks for the same roles each time.
+    """
+    first: list[ColumnElement[bool]] = [col(Person.id).in_(bindparam("seeds", expanding=True))]
+    for kind, name in sorted(held):
+        # The lists are JSON text. Finding a name in quotes may find too many, which `needed` sorts out, and the
+        # characters of names have one way only to be written in JSON, so never too few.
+        column = Person.roles if kind == "role" else Person.groups
+        first.append(cast(col(column), String).contains(f'"{name}"', autoescape=True))
+    # UNION ends at a person seen before, and so at a loop of managers.
+    up = select(col(Person.id).label("id")).where(or_(*first)).cte("up", recursive=True)
+    above = select(func.replace(col(Person.manager), "user:", "")).join(up, up.c.id == col(Person.id))
+    up = up.union(above.where(col(Person.manager).is_not(None)))
+    seen = (Person.id, Person.manager, Person.roles, Person.groups, Person.away, Person.active)
+    return select(*(col(column) for column in seen)).where(col(Person.id).in_(select(up.c.id)))
+
+
+_LOADS = (
+    select(col(ApprovalTask.assignee), func.count().label("open"))
+    .where(col(ApprovalTask.status) == "open", col(ApprovalTask.assignee).in_(bindparam("people", expanding=True)))
+    .group_by(col(ApprovalTask.assignee))
+)
 
 
 def _with_load(person: directory.Person, load: int) -> directory.Person:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, exists, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, String, bindparam, cast, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -17,11 +17,59 @@ from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Delivery, 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRow:
+    """A request as it is stored (storage.tables.ApprovalRequest)."""
+
+    id: str
+    template_id: str
+    template: str
+    version: str
+    title: str
+    input: dict[str, Any]
+    requester: str
+    owner: str | None
+    status: str
+    outcome: str | None
+    stage: str | None
+    round: int
+    returned: bool
+    seq: int
+    head: str
+    started_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRow:
+    """A task as it is stored (storage.tables.ApprovalTask)."""
+
+    id: str
+    request_id: str
+    position: int
+    stage: str
+    round: int
+    assignee: str | None
+    candidates: list[str]
+    delegates: list[str]
+    assigned_via: str
+    status: str
+    opened_at: datetime
+    due_at: datetime | None
+    sla_state: str
+    escalation_level: int
+    decision: str | None
+    decided_by: str | None
+    decided_at: datetime | None
+    comment: str | None
+    form: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     """A request and all of its tasks, oldest first."""
 
-    request: ApprovalRequest
-    tasks: tuple[ApprovalTask, ...]
+    request: RequestRow
+    tasks: tuple[TaskRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +86,19 @@ class Happened:
     hash: str
 
 
-async def get(session: AsyncSession, request_id: str, *, viewer: str | None = None) -> Stored:
+def read(connection: Connection, request_id: str, viewer: str | None = None) -> Stored:
     """Return a request with its tasks; raises NotFound, also where `viewer` (None: sees all) may not see it."""
-    query = select(ApprovalRequest).where(col(ApprovalRequest.id) == request_id)
-    if viewer is not None:
-        query = query.where(_visible(viewer))
-    request = (await session.scalars(query)).one_or_none()
-    if request is None:
+    query = _REQUEST if viewer is None else _REQUEST_SEEN
+    row = connection.execute(query, {"sought": request_id, "viewer": viewer}).one_or_none()
+    if row is None:
         raise NotFound(f"There is no request {request_id!r}, or it is not yours to see")
-    return Stored(request=request, tasks=(await _tasks(session, [request_id])).get(request_id, ()))
+    tasks = connection.execute(_ITS_TASKS, {"sought": request_id})
+    return Stored(request=RequestRow(**row._mapping), tasks=tuple(TaskRow(**task._mapping) for task in tasks))
+
+
+async def get(session: AsyncSession, request_id: str, *, viewer: str | None = None) -> Stored:
+    """Do what `read` does, in a session."""
+    return await session.run_sync(lambda sync: read(sync.connection(), request_id, viewer))
 
 
 async def page(
@@ -60,7 +112,7 @@ async def page(
     requester: str | None = None,
 ) -> cursors.Page[Stored]:
     """List requests with their tasks, newest first, `limit` at a time; `viewer` None sees all."""
-    query = select(ApprovalRequest)
+    query = select(*_REQUEST_COLUMNS)
     if cursor is not None:
         at, last = cursors.read_moment(cursor)
         started, ident = col(ApprovalRequest.started_at), col(ApprovalRequest.id)
@@ -75,22 +127,24 @@ async def page(
         if value is not None:
             query = query.where(col(column) == value)
     query = query.order_by(col(ApprovalRequest.started_at).desc(), col(ApprovalRequest.id).desc()).limit(limit + 1)
-    found = (await session.scalars(query)).all()
+    found = [RequestRow(**row._mapping) for row in await session.execute(query)]
     tasks = await _tasks(session, [request.id for request in found[:limit]])
     rows = [Stored(request=request, tasks=tasks.get(request.id, ())) for request in found]
     return cursors.page(rows, limit, lambda row: (row.request.started_at, row.request.id))
 
 
-async def task(session: AsyncSession, task_id: str, *, viewer: str | None = None) -> ApprovalTask:
+def read_task(connection: Connection, task_id: str, viewer: str | None = None) -> TaskRow:
     """Return one task; raises NotFound, also where `viewer` (None: sees all) may not see its request."""
-    query = select(ApprovalTask).where(col(ApprovalTask.id) == task_id)
-    if viewer is not None:
-        query = query.join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
-        query = query.where(_visible(viewer))
-    found = (await session.scalars(query)).one_or_none()
-    if found is None:
+    query = _TASK if viewer is None else _TASK_SEEN
+    row = connection.execute(query, {"sought": task_id, "viewer": viewer}).one_or_none()
+    if row is None:
         raise NotFound(f"There is no task {task_id!r}, or it is not yours to see")
-    return found
+    return TaskRow(**row._mapping)
+
+
+async def task(session: AsyncSession, task_id: str, *, viewer: str | None = None) -> TaskRow:
+    """Do what `read_task` does, in a session."""
+    return await session.run_sync(lambda sync: read_task(sync.connection(), task_id, viewer))
 
 
 async def task_page(
@@ -104,13 +158,13 @@ async def task_page(
     status: str | None = None,
     sla_state: str | None = None,
     request_id: str | None = None,
-) -> cursors.Page[ApprovalTask]:
+) -> cursors.Page[TaskRow]:
     """List tasks, newest first, `limit` at a time; `viewer` None sees all.
 
     `assignee` is whoever has the task now; `waits_for` is anyone who may decide or claim it (their delegate, the
     people of its queue).
     """
-    query = select(ApprovalTask)
+    query = select(*_TASK_COLUMNS)
     if cursor is not None:
         at, last = cursors.read_moment(cursor)
         opened, ident = col(ApprovalTask.opened_at), col(ApprovalTask.id)
@@ -129,7 +183,8 @@ async def task_page(
         if value is not None:
             query = query.where(col(column) == value)
     query = query.order_by(col(ApprovalTask.opened_at).desc(), col(ApprovalTask.id).desc()).limit(limit + 1)
-    return cursors.page((await session.scalars(query)).all(), limit, lambda row: (row.opened_at, row.id))
+    found = [TaskRow(**row._mapping) for row in await session.execute(query)]
+    return cursors.page(found, limit, lambda row: (row.opened_at, row.id))
 
 
 async def timeline(session: AsyncSession, request_id: str) -> list[Happened]:
@@ -162,19 +217,20 @@ def _happened(row: AuditEntry | Delivery, actor: str) -> Happened:
     )
 
 
-async def _tasks(session: AsyncSession, request_ids: list[str]) -> dict[str, tuple[ApprovalTask, ...]]:
+async def _tasks(session: AsyncSession, request_ids: list[str]) -> dict[str, tuple[TaskRow, ...]]:
     query = (
-        select(ApprovalTask)
+        select(*_TASK_COLUMNS)
         .where(col(ApprovalTask.request_id).in_(request_ids))
         .order_by(col(ApprovalTask.request_id), col(ApprovalTask.position))
     )
-    found: dict[str, tuple[ApprovalTask, ...]] = {}
-    for one in await session.scalars(query):
+    found: dict[str, tuple[TaskRow, ...]] = {}
+    for row in await session.execute(query):
+        one = TaskRow(**row._mapping)
         found[one.request_id] = (*found.get(one.request_id, ()), one)
     return found
 
 
-def _visible(viewer: str) -> ColumnElement[bool]:
+def _visible(viewer: str | BindParameter[str]) -> ColumnElement[bool]:
     """Build the rule of who sees a request: requester, owner, and everyone who has or had a task in it."""
     takes_part = exists().where(
         col(Participant.request_id) == col(ApprovalRequest.id), col(Participant.person) == viewer
@@ -191,3 +247,20 @@ def _waits_for(person: str) -> ColumnElement[bool]:
         & cast(col(ApprovalTask.candidates), String).contains(quoted, autoescape=True),
     )
     return or_(col(ApprovalTask.assignee) == person, col(ApprovalTask.request_id).in_(requests) & listed)
+
+
+# What every call reads is built once: building a statement takes longer than carrying it out.
+_REQUEST_COLUMNS = tuple(getattr(ApprovalRequest, field.name) for field in fields(RequestRow))
+_TASK_COLUMNS = tuple(getattr(ApprovalTask, field.name) for field in fields(TaskRow))
+_VIEWER: BindParameter[str] = bindparam("viewer", type_=String())
+_REQUEST = select(*_REQUEST_COLUMNS).where(col(ApprovalRequest.id) == bindparam("sought"))
+_REQUEST_SEEN = _REQUEST.where(_visible(_VIEWER))
+_ITS_TASKS = (
+    select(*_TASK_COLUMNS)
+    .where(col(ApprovalTask.request_id) == bindparam("sought"))
+    .order_by(col(ApprovalTask.position))
+)
+_TASK = select(*_TASK_COLUMNS).where(col(ApprovalTask.id) == bindparam("sought"))
+_TASK_SEEN = _TASK.join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id)).where(
+    _visible(_VIEWER)
+)

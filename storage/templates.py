@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 from semver import Version
-from sqlalchemy import select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -13,6 +14,25 @@ from sqlmodel import col
 from placet.errors import Conflict, NotFound
 from storage import cursor as cursors
 from storage.tables import ProcessTemplate
+
+
+class Named(NamedTuple):
+    """A version without its content, which `digest` stands for."""
+
+    id: str
+    name: str
+    version: str
+    status: str
+    digest: str
+
+
+_NAMED = select(
+    col(ProcessTemplate.id),
+    col(ProcessTemplate.name),
+    col(ProcessTemplate.version),
+    col(ProcessTemplate.status),
+    col(ProcessTemplate.digest),
+).where(col(ProcessTemplate.name) == bindparam("sought"))
 
 
 async def insert(session: AsyncSession, template: ProcessTemplate) -> ProcessTemplate:
@@ -40,21 +60,22 @@ async def find(session: AsyncSession, name: str, version: str | None = None) -> 
 
     Newest is by the precedence of semantic versions; a pre-release comes before its release.
     """
-    query = select(ProcessTemplate).where(col(ProcessTemplate.name) == name)
+    return await get(session, await session.run_sync(lambda sync: named(sync.connection(), name, version).id))
+
+
+def named(connection: Connection, name: str, version: str | None = None) -> Named:
+    """Find what `find` finds, without its content."""
+    rows = [Named(*row) for row in connection.execute(_NAMED, {"sought": name})]
     if version is not None:
-        found = (await session.scalars(query.where(col(ProcessTemplate.version) == version))).one_or_none()
+        found = next((row for row in rows if row.version == version), None)
         if found is None:
             raise NotFound(f"There is no process template {name!r} in version {version!r}")
         return found
-    published = select(col(ProcessTemplate.id), col(ProcessTemplate.version)).where(
-        col(ProcessTemplate.name) == name, col(ProcessTemplate.status) == "published"
-    )
-    versions = (await session.execute(published)).all()
-    if not versions:
+    published = [row for row in rows if row.status == "published"]
+    if not published:
         raise NotFound(f"There is no published process template {name!r}")
     # Build metadata has no precedence; the text decides there, so that the answer does not change by itself.
-    newest = max(versions, key=lambda row: (Version.parse(row.version), row.version))
-    return await get(session, newest.id)
+    return max(published, key=lambda row: (Version.parse(row.version), row.version))
 
 
 async def page(

@@ -25,6 +25,7 @@ from placet.variables import normalise_input
 from storage import people
 from storage.database import Database
 from storage.tables import Person
+from tests.sandbox import passing_runner
 from worker.process import approval_worker
 from workflows import display
 from workflows.approval import Answer, ApprovalWorkflow, Start
@@ -146,7 +147,7 @@ def worker(
         client,
         task_queue=task_queue,
         activities=activities,
-        runner=runner,
+        runner=runner or passing_runner(),
         failure_types=(Exception,) if failing else (),
     )
 

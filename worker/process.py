@@ -7,8 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.worker import Interceptor, PollerBehaviorSimpleMaximum, Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.worker import Interceptor, PollerBehaviorSimpleMaximum, Worker, WorkflowRunner
 
 from activities.moment import moment
 from worker.sandbox import workflow_runner
@@ -28,7 +27,7 @@ def approval_worker(
     task_queue: str,
     activities: Sequence[Callable[..., Any]],
     interceptors: Sequence[Interceptor] = (),
-    runner: SandboxedWorkflowRunner | None = None,
+    runner: WorkflowRunner | None = None,
     failure_types: Sequence[type[BaseException]] = (),
 ) -> Worker:
     """Return the worker for approvals; `activities` are record, look_up and verify_token, bound to their resources.

@@ -1,29 +1,14 @@
-"""How workflows are isolated: the one place that says which modules the sandbox does not import anew.
+"""How workflows are run: without the SDK's sandbox, for the reasons and figures in docs/decisions/0003-sandbox.md.
 
-The project's own packages are pure where workflows use them, and importing them anew would cost 1.8 s a workflow. Code
-that is passed through is not checked for determinism, so the tests run the workflows under the bare sandbox as well.
-Pass all of them or none: half of them breaks isinstance.
+What the sandbox would find is found before: the tests run the same workflows under the bare sandbox, and every kind of
+recorded history is replayed.
 """
 
 from __future__ import annotations
 
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
-
-PASSED_THROUGH = (
-    "placet",
-    "workflows",
-    "activities",
-    "storage",
-    "pydantic",
-    "pydantic_core",
-    "annotated_types",
-    "typing_extensions",
-    "rfc8785",
-    "jsonschema_rs",
-    "itsdangerous",
-)
+from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
 
 
-def workflow_runner() -> SandboxedWorkflowRunner:
+def workflow_runner() -> WorkflowRunner:
     """Return the runner that workers use."""
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+    return UnsandboxedWorkflowRunner()

@@ -46,7 +46,7 @@ _SECONDS_AN_HOUR = 3600
 @router.post("/", status_code=201)
 async def start_a_request(context: Here, caller: Caller, call: ThisCall, body: NewRequest) -> RequestView:
     """Start a request for approval; answers once its first entry is on record."""
-    return _view(context, await start_request(context, caller, body, request_id=call.subject))
+    return _view(context, await start_request(context, caller, body, call))
 
 
 @router.get("/")

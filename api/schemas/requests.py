@@ -8,8 +8,7 @@ from pydantic import AliasChoices, ConfigDict, Field, StrictBool, model_validato
 
 from api.schemas.common import Body, Moment, PersonRef, Shown, View, Words, shown
 from placet.state import Decision
-from storage.requests import Happened, Stored
-from storage.tables import ApprovalTask
+from storage.requests import Happened, Stored, TaskRow
 
 _EXAMPLE_TASK: dict[str, Any] = {
     "id": "0b0c4a7e1f6d4e0e9a51c2f0e1d3a5b7.1",
@@ -224,7 +223,7 @@ class TaskView(View):
     form: dict[str, Any] | None
 
     @classmethod
-    def of(cls, row: ApprovalTask) -> TaskView:
+    def of(cls, row: TaskRow) -> TaskView:
         """Show a stored task."""
         return cls.model_construct(
             id=row.id,
