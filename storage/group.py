@@ -70,10 +70,13 @@ class GroupCommit(Generic[Item]):
             _tell(one[1], error)
 
     async def _together(self, group: list[tuple[Item, asyncio.Future[None]]]) -> None:
-        items, now = [item for item, _ in group], datetime.now(UTC)
-        outcomes = await self._database.run(self._work, items, now)
+        outcomes = await self._database.run(self._carry_out, [item for item, _ in group])
         for (_, done), outcome in zip(group, outcomes, strict=True):
             _tell(done, outcome)
+
+    def _carry_out(self, connection: Connection, items: Sequence[Item]) -> Sequence[Exception | None]:
+        # Dated inside the transaction: a moment from before it would leave out the wait for other writers.
+        return self._work(connection, items, datetime.now(UTC))
 
     def _next(self) -> list[tuple[Item, asyncio.Future[None]]]:
         group: list[tuple[Item, asyncio.Future[None]]] = []

@@ -63,9 +63,9 @@ class Faulty(Parts):
         assert answered.is_success, f"{method} {path}: {answered.status_code} {answered.text}"
         return answered.json()
 
-    def ask(self) -> dict[str, Any]:
+    def ask(self, template: str = EXPENSE["name"]) -> dict[str, Any]:
         """Start a request."""
-        return dict(self.call("ann", "POST", "requests/", {"template": EXPENSE["name"], "input": {"amount": 10}}))
+        return dict(self.call("ann", "POST", "requests/", {"template": template, "input": {"amount": 10}}))
 
     def approve(self, request: dict[str, Any]) -> dict[str, Any]:
         """Approve a request's first task."""
@@ -232,8 +232,9 @@ def test_a_slow_mail_server_does_not_delay_decisions(mailing: Faulty, post: Post
 
 def test_a_database_that_is_locked_for_longer_than_anybody_waits_loses_nothing(place: Installation) -> None:
     parts = Faulty(place)
+    parts.publish(EXPENSE | {"name": "Unhurried approval"})
     parts.publish(ladder(20))
-    escalating, decided = parts.ask(), parts.ask()
+    decided, escalating = parts.ask("Unhurried approval"), parts.ask()
     task = decided["tasks"][0]["id"]
     statuses = []
     with contextlib.closing(sqlite3.connect(place.home / "placet.db", timeout=30, isolation_level=None)) as other:
