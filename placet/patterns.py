@@ -30,7 +30,7 @@ _CONTROLS = {"n": "\n", "t": "\t", "r": "\r"}
 Ranges: TypeAlias = tuple[tuple[str, str], ...]
 
 
-class PatternInvalid(ValueError):  # noqa: N818 - named as the tree of errors names its own
+class PatternInvalid(ValueError):
     """The pattern cannot be used; the message says where and why."""
 
 

@@ -22,7 +22,7 @@ FRESH = timedelta(seconds=1)
 MOST_ANSWERS = 1000
 
 
-class DirectoryNeeded(Exception):  # noqa: N818 - a control flow of the core that never leaves it
+class DirectoryNeeded(Exception):
     """People have to be looked up, and the directory at hand is too old for it."""
 
 

@@ -27,7 +27,7 @@ class Job:
     input: Mapping[str, Any]
 
 
-class ActionFailed(PlacetError):  # noqa: N818 - named like the others of the tree
+class ActionFailed(PlacetError):
     """The action could not be carried out.
 
     `permanent`: trying again is useless. The message reaches the request's history, so it holds no secret and no body.

@@ -27,7 +27,7 @@ class Message:
     urgent: bool = False
 
 
-class NotDelivered(PlacetError):  # noqa: N818 - named like the others of the tree
+class NotDelivered(PlacetError):
     """The channel did not take the message.
 
     `permanent`: trying again is useless. `channel_down`: the fault is the channel's, not this message's, so that its

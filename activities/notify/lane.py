@@ -36,11 +36,11 @@ class Sent:
     detail: dict[str, object]
 
 
-class Pointless(Exception):  # noqa: N818 - not an error: there is nothing to tell any more
+class Pointless(Exception):
     """The message need not leave any more."""
 
 
-class Lost(Exception):  # noqa: N818 - not an error: history took another way
+class Lost(Exception):
     """The message is about an entry that history does not hold."""
 
 

@@ -14,11 +14,11 @@ MAX_DIGITS = 100  # of a decimal that comes in: what sums and products keep exac
 MAX_EXPONENT = 999
 
 
-class Absent(Exception):  # noqa: N818 - a finding between two functions, never seen outside
+class Absent(Exception):
     """There is no value."""
 
 
-class Unfit(Exception):  # noqa: N818 - a finding between two functions, never seen outside
+class Unfit(Exception):
     """The value is of another type; says which."""
 
 
