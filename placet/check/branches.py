@@ -72,12 +72,15 @@ class _Decision:
         arrow, expression = self.conditions[index]
         pointer = arrow.place
 
+        # Only where the first rule that fits is taken can an earlier one take everything.
+        before = index if self.vertex.hit_policy in {None, "first"} else 0
+
         def first(values: Values) -> bool:
-            results = self._results(values)[: index + 1]
-            return results[-1] is True and all(result is False for result in results[:-1])
+            results = self._results(values)
+            return results[index] is True and all(result is False for result in results[:before])
 
         shown, known = self._ask(
-            [*self.none[:index], self.holds[index]],
+            [*self.none[:before], self.holds[index]],
             first,
             pointer,
             "this branch can be taken by some input",
