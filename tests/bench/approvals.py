@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 from temporalio.client import Client
@@ -22,6 +23,7 @@ from worker.connect import EngineSettings, connect
 IN_FLIGHT = (1, 16, 64)
 SECONDS = 8.0  # for each measurement; bare and Placet take turns
 ROUNDS = 2
+UNADDRESSED = 16  # in flight, for the measurement in which nobody has an address and so no mail leaves
 
 
 @dataclass
@@ -46,11 +48,13 @@ class Sample:
         self.decide += other.decide
 
 
+Once = Callable[[Sample], Awaitable[None]]
+
+
 async def measure(home: Path) -> str:
     """Measure, and return the figures as Markdown."""
     with installation(home) as place:
-        rows = tuple({"name": p["id"], "email": f"{p['id']}@example.com"} | p for p in PEOPLE)
-        tokens = await asyncio.to_thread(place.load, rows)
+        tokens = await asyncio.to_thread(place.load, _people(addressed=True))
         _, where = place.up()
         olivia = Caller(where["api"], tokens["olivia"])
         template = olivia("POST", "process-templates/", EXPENSE, expect=201)
@@ -62,18 +66,26 @@ async def measure(home: Path) -> str:
             ours, bare = _through_http(http, tokens), _bare(client)
             await _load(ours, 8, 3.0)
             await _load(bare, 8, 3.0)
-            results: dict[int, tuple[Sample, Sample]] = {}
-            for in_flight in IN_FLIGHT:
-                pair = (Sample(), Sample())
-                for _ in range(ROUNDS):
-                    for sample, kind in zip(pair, (ours, bare), strict=True):
-                        sample.add(await _load(kind, in_flight, SECONDS))
-                results[in_flight] = pair
+            results = {str(n): await _taking_turns(ours, bare, n) for n in IN_FLIGHT}
+            await asyncio.to_thread(place.load, _people(addressed=False))
+            results[f"{UNADDRESSED}, no mails"] = await _taking_turns(ours, bare, UNADDRESSED)
             events = await _events(client, http, tokens)
     return _table(results, events)
 
 
-def _through_http(http: httpx.AsyncClient, tokens: dict[str, str]) -> Callable[[Sample], Awaitable[None]]:
+def _people(*, addressed: bool) -> tuple[dict[str, Any], ...]:
+    return tuple({"name": p["id"], "email": f"{p['id']}@example.com" if addressed else None} | p for p in PEOPLE)
+
+
+async def _taking_turns(ours: Once, bare: Once, in_flight: int) -> tuple[Sample, Sample]:
+    pair = (Sample(), Sample())
+    for _ in range(ROUNDS):
+        for sample, kind in zip(pair, (ours, bare), strict=True):
+            sample.add(await _load(kind, in_flight, SECONDS))
+    return pair
+
+
+def _through_http(http: httpx.AsyncClient, tokens: dict[str, str]) -> Once:
     ann = {"Authorization": f"Bearer {tokens['ann']}"}
     bob = {"Authorization": f"Bearer {tokens['bob']}"}
     body = {"template": EXPENSE["name"], "input": {"amount": "100"}}
@@ -93,7 +105,7 @@ def _through_http(http: httpx.AsyncClient, tokens: dict[str, str]) -> Callable[[
     return once
 
 
-def _bare(client: Client) -> Callable[[Sample], Awaitable[None]]:
+def _bare(client: Client) -> Once:
     async def once(sample: Sample) -> None:
         begun = time.perf_counter()
         handle = await client.start_workflow(
@@ -108,7 +120,7 @@ def _bare(client: Client) -> Callable[[Sample], Awaitable[None]]:
     return once
 
 
-async def _load(once: Callable[[Sample], Awaitable[None]], in_flight: int, seconds: float) -> Sample:
+async def _load(once: Once, in_flight: int, seconds: float) -> Sample:
     sample = Sample()
     begun = time.perf_counter()
 
@@ -136,7 +148,7 @@ def _ms(values: list[float], share: float) -> str:
     return f"{statistics.quantiles(values, n=100, method='inclusive')[round(share * 100) - 1] * 1000:.0f}"
 
 
-def _table(results: dict[int, tuple[Sample, Sample]], events: int) -> str:
+def _table(results: dict[str, tuple[Sample, Sample]], events: int) -> str:
     lines = [
         "| in flight | Placet/s | bare/s | ratio | start p50/p99 ms | decide p50/p99 ms | bare update p50/p99 ms |",
         "|---:|---:|---:|---:|---:|---:|---:|",
