@@ -11,10 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench import approvals, lateness, scanner
+from tests.bench import approvals, lateness, scanner, simulation
 
 BENCHMARKS = Path(__file__).parents[2] / "docs" / "BENCHMARKS.md"
-SECTIONS: dict[str, Any] = {"approvals": approvals, "lateness": lateness, "scanner": scanner}
+SECTIONS: dict[str, Any] = {
+    "approvals": approvals,
+    "lateness": lateness,
+    "scanner": scanner,
+    "simulation": simulation,
+}
 
 
 def machine() -> str:

@@ -1,6 +1,6 @@
 """How fast simulations are: paths, requests, virtual days and past requests per second, and what bounds each.
 
-`python -m tests.bench_simulation` prints the figures; `measure` is a section of `python -m tests.bench`.
+`measure` is a section of `python -m tests.bench`.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import random
 import statistics
-import sys
-import tempfile
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -200,8 +198,3 @@ def _timed(work: Callable[[], Any]) -> float:
     begun = process_time()
     work()
     return process_time() - begun
-
-
-if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="placet-bench-", ignore_cleanup_errors=True) as folder:
-        sys.stdout.write(asyncio.run(measure(Path(folder))) + "\n")
