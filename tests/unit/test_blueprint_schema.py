@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +54,19 @@ def test_what_the_schema_refuses_the_reader_refuses(change: dict[str, Any]) -> N
 def test_what_the_reader_takes_fits_the_schema(raw: dict[str, Any]) -> None:
     assert parse_blueprint(raw)
     assert not list(VALIDATOR.iter_errors(raw))
+
+
+def documented() -> list[dict[str, Any]]:
+    """Return the nodes that docs/blueprint.md shows."""
+    text = (ROOT / "docs" / "blueprint.md").read_text()
+    shown = re.findall(r'^```json\n(.*?)^```|`(\{"id": [^`]*\})`', text, re.MULTILINE | re.DOTALL)
+    blocks = [block or inline for block, inline in shown]
+    listed = ["[" + re.sub(r"\}\s+\{", "},{", block) + "]" for block in blocks]
+    return [node for text in listed for node in json.loads(text) if "type" in node]
+
+
+def test_every_kind_of_node_is_documented_with_an_example_that_is_one() -> None:
+    nodes = documented()
+    kinds = {"trigger", "approval", "decision", "action", "fork", "join", "wait", "subprocess", "terminator"}
+    assert {node["type"] for node in nodes} == kinds
+    assert parse_blueprint({"name": "Documented", "version": "1.0.0", "graph_spec": {"nodes": nodes, "edges": []}})

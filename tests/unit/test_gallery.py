@@ -148,7 +148,9 @@ def test_each_blueprint_comes_to_its_outcomes(
             request.do(Claim(by=Actor(person=who), task_id=task))
         elif who == "hours":
             request.hours(what)
-        elif who in {"done", "ended", "happens"}:
+        elif who == "happens":
+            request.happens(what, *more, by=str(plan.owner).removeprefix("user:"))
+        elif who in {"done", "ended"}:
             getattr(request, who)(what, *more)
         else:
             stage = next(request.plan.points[t.point].stage for t in request.state.open_tasks if who in t.people)

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 from placet import machine
 from placet.directory import Directory, Person
 from placet.events import (
+    ActionDone,
     Actor,
+    ChildEnded,
     Claim,
     Comment,
     Decide,
     Delegate,
     Extend,
+    Happened,
     Reassign,
     Release,
     Resubmit,
@@ -140,6 +143,89 @@ def blueprints(draw: st.DrawFn) -> dict[str, Any]:
     return blueprint(*stages, **more)
 
 
+PLACES = st.sampled_from(["approval", "approval", "wait", "event", "action", "subprocess", "table", "fork"])
+CHILD = blueprint({"approvers": ["role:cfo"]}, variables=[{"name": "sum", "type": "decimal", "required": True}])
+
+
+class Drawing:
+    """A process that is being drawn: pieces one after the other, and in the branches of forks."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self.draw = draw
+        self.stages: list[dict[str, Any]] = []
+        self.nodes: list[dict[str, Any]] = [
+            {"id": "start", "type": "trigger"},
+            {"id": "yes", "type": "terminator", "outcome": "approved"},
+            {"id": "no", "type": "terminator", "outcome": "rejected"},
+        ]
+        self.edges: list[dict[str, Any]] = []
+
+    def chain(self, source: str, on: str | None, target: str, depth: int, length: int) -> None:
+        """Draw some nodes between two others."""
+        for _ in range(length):
+            source, on = self.piece(source, on, depth)
+        self.edge(source, target, on)
+
+    def edge(self, source: str, target: str, on: str | None = None) -> None:
+        self.edges.append({"from": source, "to": target, **({"on": on} if on else {})})
+
+    def node(self, kind: str, **fields: Any) -> str:
+        name = f"n{len(self.nodes)}"
+        self.nodes.append({"id": name, "type": kind, **fields})
+        return name
+
+    def piece(self, source: str, on: str | None, depth: int) -> tuple[str, str | None]:
+        """Draw one node, or a fork with its branches and join; returns from where, and on what, it goes on."""
+        kind = self.draw(PLACES)
+        if kind == "fork" and depth < 2:
+            fork, join = self.node("fork"), self.node("join", need=self.draw(st.sampled_from(["all", "any"])))
+            self.edge(source, fork, on)
+            for _ in range(self.draw(st.integers(2, 3))):
+                self.chain(fork, None, join, depth + 1, self.draw(st.integers(0, 2)))
+            return join, None
+        if kind in {"approval", "fork"}:
+            self.stages.append(self.draw(steps()))
+            name, way = self.node("approval", step=f"Stage {len(self.stages)}"), "approved"
+        elif kind == "wait":
+            fields = self.draw(st.sampled_from([{"hours": 5}, {"hours": 40}, {"until": "day"}]))
+            name, way = self.node("wait", **fields), "elapsed"
+        elif kind == "event":
+            more = self.draw(st.sampled_from([{}, {"timeout_hours": 9}, {"output": {"amount": "amount"}}]))
+            name, way = self.node("wait", event="go", **more), "event"
+        elif kind == "action":
+            given = {"expr": self.draw(st.sampled_from(["amount", "amount / 0.0", "amount * 2"]))}
+            name, way = self.node("action", action="look", input={"x": given}, output={"amount": "amount"}), "done"
+        elif kind == "subprocess":
+            given = {"sum": {"expr": "amount"}}
+            name, way = self.node("subprocess", template="Child", input=given, output={"amount": "sum"}), "approved"
+        else:
+            policy = self.draw(st.sampled_from(["first", "unique", "any"]))
+            following = self.node("wait", hours=1)
+            rules = [{"when": ["> 100"], "to": following}, {"when": ["> 1000"], "to": "no"}]
+            name = self.node(
+                "decision", table={"hit_policy": policy, "inputs": ["amount"], "rules": rules, "default": following}
+            )
+            self.edge(source, name, on)
+            return following, "elapsed"
+        self.edge(source, name, on)
+        if way in {"done", "event"} and self.draw(st.booleans()):
+            self.edge(name, "no", {"done": "failed", "event": "timeout"}[way])
+        return name, way
+
+
+@st.composite
+def drawings(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a process of any kinds of nodes, with forks inside forks."""
+    drawing = Drawing(draw)
+    drawing.chain("start", None, "yes", 0, draw(st.integers(1, 4)))
+    return blueprint(
+        *drawing.stages,
+        variables=[{"name": "amount", "type": "decimal"}, {"name": "day", "type": "date", "default": "2026-03-05"}],
+        settings={"jitter_seconds": draw(st.sampled_from([0, 600])), "timezone": "Europe/Berlin"},
+        graph_spec={"nodes": drawing.nodes, "edges": drawing.edges},
+    )
+
+
 @st.composite
 def organisations(draw: st.DrawFn) -> Directory:
     """Draw the office with some people away, some gone, and some managers changed (also into a loop)."""
@@ -159,30 +245,27 @@ def organisations(draw: st.DrawFn) -> Directory:
     return office(**changed)
 
 
-ACTIONS = st.tuples(
-    st.sampled_from(
-        [
-            *["decide"] * 8,
-            *["due"] * 4,
-            *["jump"] * 2,
-            *["resubmit"] * 2,
-            *["claim"] * 2,
-            "reassign",
-            "delegate",
-            "keep",
-            "release",
-            "comment",
-            "extend",
-            "withdraw",
-            "cancel",
-            "organisation",
-            "signal",
-        ]
-    ),
-    st.integers(0, 11),  # who
-    st.integers(0, 11),  # which
-    st.integers(0, 11),  # how
-)
+KINDS = [
+    *["decide"] * 8,
+    *["due"] * 4,
+    *["jump"] * 2,
+    *["resubmit"] * 2,
+    *["claim"] * 2,
+    "reassign",
+    "delegate",
+    "keep",
+    "release",
+    "comment",
+    "extend",
+    "withdraw",
+    "cancel",
+    "organisation",
+    "signal",
+]
+NUMBER = st.integers(0, 11)
+ACTIONS = st.tuples(st.sampled_from(KINDS), NUMBER, NUMBER, NUMBER)  # what, who, which, how
+# Where more than people are waited for.
+MORE_ACTIONS = st.tuples(st.sampled_from([*KINDS, *["arrive"] * 8, *["happen"] * 3]), NUMBER, NUMBER, NUMBER)
 
 
 def perform(case: Case, action: str, who: int, which: int, how: int, orgs: list[Directory]) -> None:
@@ -226,8 +309,48 @@ def perform(case: Case, action: str, who: int, which: int, how: int, orgs: list[
             case.do(Withdraw(by=Actor(person="rita"), key=key))
         case "cancel":
             case.do(Withdraw(by=by, how="cancelled", key=key))
+        case "arrive":
+            arrive(case, which, how)
+        case "happen":
+            case.do(Happened(by=Actor(person="x", admin=how > 1), name="go", payload={"amount": how * 200}, key=key))
         case "signal":
             case.do(SignalRefused(claimed={"task_id": task_id, "odd": how}, reason="no"))
+
+
+def arrive(case: Case, which: int, how: int) -> None:
+    """Let something that was run come to its end: in order, badly, late, or twice."""
+    calls = [a for step in case.steps for a in step.actions]
+    children = [c for step in case.steps for c in step.children]
+    if calls and (which % 2 or not children):
+        call = calls[which % len(calls)] if how % 3 == 0 else calls[-1]
+        output = {"amount": ["1", 5000, "many", None][how % 4]}
+        case.do(
+            ActionDone(point=call.point, visit=call.visit, key=call.key, ok=how % 5 != 0, output=output, error="no")
+        )
+    elif children:
+        child = children[which % len(children)] if how % 3 == 0 else children[-1]
+        outcome = ["approved", "approved", "rejected", "failed", "cancelled"][how % 5]
+        case.do(ChildEnded(point=child.point, visit=child.visit, outcome=outcome, output={"sum": "7"}))
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(
+    raw=drawings(),
+    orgs=st.lists(organisations(), min_size=1, max_size=2),
+    amount=st.sampled_from(["1", "500", "9000"]),
+    script=st.lists(MORE_ACTIONS, min_size=6, max_size=20),
+)
+def test_any_script_leaves_a_valid_state_in_a_process_of_any_nodes(
+    raw: dict[str, Any], orgs: list[Directory], amount: str, script: list[tuple[str, int, int, int]]
+) -> None:
+    case = Case(plan=plan_of(raw, {"Child": CHILD}), org=orgs[0], input={"amount": amount}, twice=True)
+    for action in script:
+        try:
+            perform(case, *action, orgs)
+            event(f"done: {action[0]}")
+        except REFUSALS as refusal:
+            event(f"refused: {action[0]}, {type(refusal).__name__}")
+    event(f"ends {case.state.status} {case.state.outcome}")
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
