@@ -26,17 +26,18 @@ class Call:
     fresh: bool
 
 
-def _context(request: Request) -> Context:
+# Asynchronous although they wait for nothing: FastAPI runs every other dependency on a thread of its own.
+async def _context(request: Request) -> Context:
     context: Context = request.app.state.context
     return context
 
 
-def _caller(request: Request) -> Principal:
+async def _caller(request: Request) -> Principal:
     principal: Principal = request.state.principal
     return principal
 
 
-def _call(request: Request) -> Call:
+async def _call(request: Request) -> Call:
     call: Call = request.state.call
     return call
 
