@@ -36,7 +36,7 @@ EXPENSE: dict[str, Any] = {
     "name": "Expense approval",
     "version": "1.0.0",
     "owner": "user:olivia",
-    "variables": [{"name": "amount", "type": "decimal", "minimum": 0}],
+    "variables": [{"name": "amount", "type": "decimal", "required": True, "minimum": 0}],
     "process_steps": [
         {
             "stage_name": "Manager Approval",
