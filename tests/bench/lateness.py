@@ -26,7 +26,7 @@ from tests.waiting import until
 from worker.connect import EngineSettings, connect
 from workflows.approval import ApprovalWorkflow
 
-TASKS = (200, 2000)
+TASKS = {200: 3, 2000: 1}  # how many, and in how many rounds, in which bare and Placet take turns
 WINDOW = 10.0  # seconds in which all of them fall due
 IN_FLIGHT = 8  # starts at a time
 MARGIN = 15.0  # seconds between the last start, as it is expected, and the first deadline
@@ -68,9 +68,12 @@ async def measure(home: Path) -> str:
         try:
             bare_pace, pace = (await _bare(client, WARM, 2.0))[1], (await _ours(desk, home, WARM, 1.0))[1]
             results = {}
-            for tasks in TASKS:
-                bare, _ = await _bare(client, tasks, bare_pace)
-                results[tasks] = ((await _ours(desk, home, tasks, pace))[0], bare)
+            for tasks, rounds in TASKS.items():
+                pairs = [
+                    ((await _ours(desk, home, tasks, pace))[0], (await _bare(client, tasks, bare_pace))[0])
+                    for _ in range(rounds)
+                ]
+                results[tasks] = (_together([ours for ours, _ in pairs]), _together([bare for _, bare in pairs]))
         finally:
             await database.close()
     return _table(results)
@@ -145,6 +148,11 @@ def _escalations(home: Path, ids: set[str]) -> list[tuple[datetime, float]]:
 
 def _utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _together(rounds: Sequence[Late]) -> Late:
+    seconds = tuple(late for one in rounds for late in one.seconds)
+    return Late(seconds=seconds, window=max(one.window for one in rounds))
 
 
 def _table(results: dict[int, tuple[Late, Late]]) -> str:
