@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from placet import machine
 from placet.audit import Entry
@@ -244,15 +244,17 @@ class _Desk:
     def _take(self, work: Callable[[State], Step]) -> None:
         step = work(self.state)
         while step.needs_directory:
-            self._read_directory()
+            self._read_directory(given=step.given)
             step = work(self.state)
         self._keep(step)
 
-    def _read_directory(self, *also: str) -> None:
+    def _read_directory(self, *also: str, given: dict[str, Any] | None = None) -> None:
         """Read it and keep what was read, also where the event is then refused, as on the engine."""
         state = self.state
-        found = self._read((*state.people, *also), state.input) if self._read is not None else state.directory
-        self._keep(machine.apply(self.plan, state, DirectoryRead(directory=found, at=self.now), self.now))
+        given = state.input if given is None else given
+        found = self._read((*state.people, *also), given) if self._read is not None else state.directory
+        read = DirectoryRead(directory=found, at=self.now, given=given)
+        self._keep(machine.apply(self.plan, state, read, self.now))
 
     def _keep(self, step: Step) -> None:
         self.state = step.state

@@ -47,7 +47,10 @@ def process(*edges: str, nodes: dict[str, dict[str, Any]], steps: tuple[dict[str
 
 def doubled() -> dict[str, Any]:
     node = {"type": "action", "action": "set_variables", "input": {"amount": {"expr": "amount * 2"}}}
-    nodes = {"act": {**node, "output": {"amount": "amount"}}, "w": {"type": "wait", "event": "go"}}
+    nodes: dict[str, dict[str, Any]] = {
+        "act": {**node, "output": {"amount": "amount"}},
+        "w": {"type": "wait", "event": "go"},
+    }
     return process("start -> act", "act -> w", "w -> approved", nodes=nodes)
 
 

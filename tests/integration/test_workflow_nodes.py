@@ -174,7 +174,7 @@ async def test_an_action_that_is_no_longer_needed_ends_before_the_workflow_does(
 
 
 def parallel(need: Any = "all") -> dict[str, Any]:
-    nodes = {
+    nodes: dict[str, dict[str, Any]] = {
         "f": {"type": "fork"},
         "a": {"step": "Stage 1"},
         "act": {"type": "action", "action": "look"},
@@ -322,7 +322,7 @@ async def test_a_sub_process_that_is_terminated_in_the_engine_has_failed(shop: S
 
 async def test_whatever_waits_goes_on_after_continue_as_new(shop: Shop) -> None:
     """A running action holds the run; a wait, a sub-process and an approval are passed on to the next."""
-    nodes = {
+    nodes: dict[str, dict[str, Any]] = {
         "f": {"type": "fork"},
         "act": {"type": "action", "action": "send"},
         "w": {"type": "wait", "event": "go"},

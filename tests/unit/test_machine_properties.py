@@ -187,13 +187,13 @@ class Drawing:
             self.stages.append(self.draw(steps()))
             name, way = self.node("approval", step=f"Stage {len(self.stages)}"), "approved"
         elif kind == "wait":
-            fields = self.draw(st.sampled_from([{"hours": 5}, {"hours": 40}, {"until": "day"}]))
+            fields: Any = self.draw(st.sampled_from([{"hours": 5}, {"hours": 40}, {"until": "day"}]))
             name, way = self.node("wait", **fields), "elapsed"
         elif kind == "event":
-            more = self.draw(st.sampled_from([{}, {"timeout_hours": 9}, {"output": {"amount": "amount"}}]))
+            more: Any = self.draw(st.sampled_from([{}, {"timeout_hours": 9}, {"output": {"amount": "amount"}}]))
             name, way = self.node("wait", event="go", **more), "event"
         elif kind == "action":
-            given = {"expr": self.draw(st.sampled_from(["amount", "amount / 0.0", "amount * 2"]))}
+            given: dict[str, Any] = {"expr": self.draw(st.sampled_from(["amount", "amount / 0.0", "amount * 2"]))}
             name, way = self.node("action", action="look", input={"x": given}, output={"amount": "amount"}), "done"
         elif kind == "subprocess":
             given = {"sum": {"expr": "amount"}}

@@ -480,7 +480,10 @@ def test_after_the_end_the_result_of_an_action_changes_nothing() -> None:
 
 
 def test_people_whom_an_action_names_are_looked_up_when_they_are_needed() -> None:
-    nodes = {"act": {"type": "action", "action": "look", "output": {"boss": "who"}}, "a": {"step": "Stage 1"}}
+    nodes: dict[str, dict[str, Any]] = {
+        "act": {"type": "action", "action": "look", "output": {"boss": "who"}},
+        "a": {"step": "Stage 1"},
+    }
     spec = graph("start -> act", "act -> a", "a -> approved", nodes=nodes)
     request = case({"approvers": ["input:boss"]}, variables=[{"name": "boss", "type": "string"}], graph_spec=spec)
     request.done("act", {"who": "user:cid"})
@@ -489,7 +492,10 @@ def test_people_whom_an_action_names_are_looked_up_when_they_are_needed() -> Non
 
 
 def test_a_resubmission_does_not_undo_what_the_process_has_set() -> None:
-    nodes = {"act": {"type": "action", "action": "look", "output": {"score": "risk"}}, "a": {"step": "Stage 1"}}
+    nodes: dict[str, dict[str, Any]] = {
+        "act": {"type": "action", "action": "look", "output": {"score": "risk"}},
+        "a": {"step": "Stage 1"},
+    }
     spec = graph("start -> act", "act -> a", "a -> approved", nodes=nodes)
     request = case(
         ANN, graph_spec=spec, variables=[AMOUNT, {"name": "score", "type": "integer"}], input={"amount": "1"}
