@@ -92,7 +92,8 @@ class Mailbox:
 
     def mails(self, *, to: str | None = None, after: int = 0) -> list[Mail]:
         """List the mails that were kept, oldest first: those to an address, and those after a number."""
-        return [_mail(one) for one in self._kept if one.number > after and (to is None or to in one.to)]
+        # A copy in one step: pages are served by threads, and new mails come in meanwhile.
+        return [_mail(one) for one in tuple(self._kept) if one.number > after and (to is None or to in one.to)]
 
     def clear(self) -> None:
         """Throw everything away."""

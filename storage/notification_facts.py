@@ -39,7 +39,15 @@ class Told:
         if self.outbox.event not in ASKING:
             return False
         holders = {task["assignee"]} if task["assignee"] else set(task["candidates"])
-        return task["status"] != "open" or person not in holders | set(task["delegates"])
+        concerned = self.for_information or person in holders | set(task["delegates"])
+        return task["status"] != "open" or not concerned
+
+    @property
+    def for_information(self) -> bool:
+        """Whether an escalation only tells this person, and does not give them the task."""
+        if self.outbox.event != "escalated_to" or self.entry is None:
+            return False
+        return bool(json.loads(self.entry.detail).get("action") == "notify")
 
     def people(self) -> set[str]:
         """Name everyone whom the notice may name."""

@@ -118,7 +118,8 @@ class Writer:
     def _values(self, one: Told, person: Person) -> dict[str, Any]:
         links: Mapping[str, str] = {}
         task = one.task
-        if self._links is not None and task is not None and one.outbox.event in OFFERS_LINKS and task["assignee"]:
+        offers = one.outbox.event in OFFERS_LINKS and not one.for_information
+        if self._links is not None and task is not None and offers and task["assignee"]:
             links = self._links(person.id, task["id"], task["round"])
         return values(subject(one, self._people), public_url=self._settings.public_url, links=links)
 

@@ -73,6 +73,7 @@ class PersonFacts(Body):
     away: Annotated[list[Away], BeforeValidator(_as_list), Field(max_length=100)] = Field(default_factory=list)
     preferences: dict[str, Any] = Field(default_factory=dict)
     active: StrictBool = True
+    updated_at: Any = None  # not to be set; taken so that what was read can be changed and sent back
 
     def row(self, person: str, now: datetime) -> Person:
         """Return the person as they are stored under this id; raises InputInvalid."""

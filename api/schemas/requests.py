@@ -105,7 +105,7 @@ class NewComment(Body):
 
     model_config = _body({"text": "The offer is attached in the shared folder."})
 
-    text: Annotated[Words, Field(validation_alias=AliasChoices("text", "comment"))]
+    text: Annotated[Words, Field(validation_alias=AliasChoices("text", "comment", "body", "message"))]
 
 
 class Reason(Body):
