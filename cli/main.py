@@ -12,7 +12,7 @@ import typer
 import uvloop
 
 from cli import assembly, demo, doctor, people, simulate, templates, tokens, up, verify
-from cli.output import NO, explained, out, print_json, progress
+from cli.output import NO, explained, log_to_stderr, out, print_json, progress
 from storage.migrate import migrate
 from worker.engine.locate import locate
 from worker.engine.namespaces import prepare
@@ -22,6 +22,7 @@ from worker.telemetry import metrics_address, metrics_runtime, tracer_provider
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Approval processes on Temporal.")
 people_app = typer.Typer(no_args_is_help=True, help="Who is in the organisation.")
 app.add_typer(people_app, name="people")
+app.callback()(log_to_stderr)
 
 T = TypeVar("T")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]

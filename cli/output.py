@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import structlog
 import typer
 from rich.console import Console
 
@@ -21,6 +22,11 @@ NO, WRONG, AWAY = 1, 2, 3
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+
+
+def log_to_stderr() -> None:
+    """Write what is logged to standard error: standard output belongs to the answer, which scripts read."""
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def print_json(value: Any) -> None:
