@@ -9,7 +9,7 @@ install: $(STAMP)
 $(STAMP): requirements.lock pyproject.toml
 	python3 -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	.venv/bin/uv pip install --system-certs --quiet --python $(PY) --require-hashes -r requirements.lock
+	.venv/bin/uv pip install --system-certs --quiet --compile-bytecode --python $(PY) --require-hashes -r requirements.lock
 	.venv/bin/uv pip install --system-certs --quiet --python $(PY) --no-deps --no-build-isolation -e .
 	touch $(STAMP)
 
