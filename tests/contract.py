@@ -89,8 +89,8 @@ class Placet:
         if key is not None:
             headers["Idempotency-Key"] = key
         url = f"{self.where['api']}/api/v1/{path}"
-        more = {} if body is None else {"json": body}
-        return self.http.request(method, url, headers=headers, **more)  # type: ignore[arg-type]  # a body of its own
+        more: dict[str, Any] = {} if body is None else {"json": body}
+        return self.http.request(method, url, headers=headers, **more)
 
     def get(self, who: str, path: str, *, expect: int = 200) -> Any:
         """Read something under /workflow/."""

@@ -255,7 +255,12 @@ def test_people_are_kept_by_admins_and_what_was_read_can_be_sent_back(placet: Pl
 
 
 def test_the_catalog_takes_actions_with_what_they_do(placet: Placet) -> None:
-    action = {"name": "post_ledger", "is_idempotent": True, "latency_class": "fast", "side_effects": ["ledger"]}
+    action: dict[str, Any] = {
+        "name": "post_ledger",
+        "is_idempotent": True,
+        "latency_class": "fast",
+        "side_effects": ["ledger"],
+    }
     action |= {"input_schema": {"type": "object"}, "output_schema": {"type": "object"}}
     made = placet.post("olivia", "action-catalog", action, expect=201)
     assert made == made | action
