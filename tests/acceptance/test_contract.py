@@ -232,7 +232,7 @@ def test_a_template_is_drafted_published_versioned_and_no_longer_changed(placet:
 
 def test_people_are_kept_by_admins_and_what_was_read_can_be_sent_back(placet: Placet) -> None:
     away = {"from": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z", "substitute": "ann"}
-    eve = {
+    eve: dict[str, Any] = {
         "id": "eve",
         "name": "Eve",
         "email": "eve@example.com",
