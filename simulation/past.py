@@ -258,7 +258,7 @@ class Again:
         self._left: dict[tuple[str, str], list[Tenure]] = {}
         for tenure in reversed(self.past.tenures):
             self._left.setdefault((tenure.stage, tenure.person), []).append(tenure)
-        self._tenures: dict[tuple[str, str], tuple[datetime, Tenure | None]] = {}
+        self._tenures: dict[tuple[str, str, int], tuple[datetime, Tenure | None]] = {}
         self._done: dict[tuple[Any, ...], int] = {}
         silent = Habits(decision=None)
         self._cast = Cast(plan=self.plan, lines=self.lines, habits=silent)
@@ -302,7 +302,7 @@ class Again:
                     yield from self._deeds(task, person, since, tenure, now)
 
     def _tenure(self, task: Task, person: str, now: datetime) -> tuple[datetime, Tenure | None]:
-        key = (task.id, person)
+        key = (task.id, person, _times(task, person))
         if key not in self._tenures:
             left = self._left.get((task.stage, person))
             self._tenures[key] = (now, left.pop() if left else None)
@@ -310,7 +310,7 @@ class Again:
 
     def _deeds(self, task: Task, person: str, since: datetime, tenure: Tenure, now: datetime) -> Iterator[Move]:
         for index, deed in enumerate(tenure.deeds):
-            mark = ("deed", task.id, person, index)
+            mark = ("deed", task.id, person, _times(task, person), index)
             if mark in self._done:
                 continue
             event = _deed_event(task, person, deed)
@@ -359,6 +359,11 @@ class Again:
                 span = habits.moment(self.plan, stage, task) - task.opened_at
                 at = max(self._edge(task, person, now) + span, now)
                 yield from habitual(self._done, stage, task, person=person, decision=habits.decision, at=at)
+
+
+def _times(task: Task, person: str) -> int:
+    """Count how often somebody was given a task: an escalation may bring it back; a queue stays with its members."""
+    return 1 if task.candidates else max(1, task.held_by.count(person))
 
 
 def _deed_event(task: Task, person: str, deed: Deed) -> Event | None:
