@@ -55,8 +55,8 @@ class Story:
             timeline = await self.call("olivia", "GET", f"requests/{request_id}/timeline/?limit=500", expect=200)
             for item in timeline["items"]:
                 chain = "delivery" if item["kind"].startswith("notif") else "audit"
-                if (request_id, chain, item["seq"]) not in self.told:
-                    self.told.add((request_id, chain, item["seq"]))
+                if (request_id, chain, item["chain_seq"]) not in self.told:
+                    self.told.add((request_id, chain, item["chain_seq"]))
                     _tell(item)
             if sum(1 for item in timeline["items"] if item["kind"] == kind) >= times:
                 return

@@ -83,7 +83,11 @@ async def read_request(context: Here, session: Reading, caller: Caller, request_
 async def read_timeline(session: Reading, caller: Caller, request_id: str) -> TimelineView:
     """Show all that happened to a request."""
     await seen_request(session, caller, request_id)
-    return TimelineView(items=[TimelineItem.of(row) for row in await requests.timeline(session, request_id)])
+    return TimelineView(
+        items=[
+            TimelineItem.of(row, number) for number, row in enumerate(await requests.timeline(session, request_id), 1)
+        ]
+    )
 
 
 @router.get("/{request_id}/audit/verify/")

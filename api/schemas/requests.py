@@ -316,9 +316,14 @@ class BulkResults(View):
 
 
 class TimelineItem(View):
-    """One thing that happened."""
+    """One thing that happened.
+
+    `seq` counts the lines of the timeline; `chain_seq` is the line's place in its own hash chain, the audit's or the
+    deliveries'.
+    """
 
     seq: int
+    chain_seq: int
     at: Shown
     kind: str
     actor: str
@@ -328,10 +333,11 @@ class TimelineItem(View):
     hash: str
 
     @classmethod
-    def of(cls, row: Happened) -> TimelineItem:
+    def of(cls, row: Happened, number: int) -> TimelineItem:
         """Show one line of a timeline."""
         return cls.model_construct(
-            seq=row.seq,
+            seq=number,
+            chain_seq=row.seq,
             at=row.at,
             kind=row.kind,
             actor=row.actor,

@@ -131,11 +131,13 @@ def _forbidden_twice(draft: Draft) -> Iterator[Finding]:
         left = list(_quorum(step.model_copy(update={"approvers": kept}), "")) if kept else [None]
         if left and not list(_quorum(step, "")):
             named = ", ".join(sorted(before[vertex.id] & {str(who) for _, who in approvers_of(step, "")}))
-            message = (
-                f"{named} has always decided an earlier stage, and this process forbids deciding two; "
-                "name others, or allow it"
-            )
-            yield error("impossible_quorum", f"{draft.place(step)}/approvers", message)
+            said = f"{named} has always decided an earlier stage, and this process forbids deciding two; "
+            place = f"{draft.place(step)}/approvers"
+            if draft.blueprint.owner or step.escalation_to or step.escalation:
+                # Somebody stands in, so the request goes on, though seldom as it was meant.
+                yield warning("impossible_quorum", place, said + "whoever stands in is asked instead, every time")
+            else:
+                yield error("impossible_quorum", place, said + "name others, or allow it")
 
 
 def _surely_decided(draft: Draft) -> dict[str, set[str]]:

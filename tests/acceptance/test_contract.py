@@ -119,6 +119,7 @@ def test_a_request_goes_its_way_as_the_blueprint_of_the_contract_says(placet: Pl
 
     lines = placet.timeline(request)
     assert all(line.keys() >= LINE for line in lines)
+    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
     said = [(line["kind"], line["actor"]) for line in lines if line["kind"] != "notified"]
     expected = [("started", "user:rita"), ("task_opened", "system"), ("decided", "user:max"), ("task_opened", "system")]
     assert [entry for entry in said if entry[0] in {"started", "task_opened", "decided", "completed"}] == [

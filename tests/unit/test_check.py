@@ -385,3 +385,20 @@ def test_the_solver_is_loaded_only_for_conditions() -> None:
         "assert r.ok; assert 'z3' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(("owner", "severity"), [("user:olivia", "warning"), (None, "error")])
+def test_the_same_person_in_two_stages_is_an_error_only_where_nobody_stands_in(
+    owner: str | None, severity: str
+) -> None:
+    raw: dict[str, Any] = {
+        "name": "Twice",
+        "version": "1.0.0",
+        "settings": {"separation_of_duties": {"repeat": "forbid"}},
+        "process_steps": [
+            {"stage_name": "First", "approvers": ["user:ann"]},
+            {"stage_name": "Second", "approvers": ["user:ann"]},
+        ],
+    }
+    found = [f for f in check(raw | ({"owner": owner} if owner else {})).findings if f.code == "impossible_quorum"]
+    assert [(f.severity, f.pointer) for f in found] == [(severity, "/process_steps/1/approvers")]
