@@ -313,7 +313,15 @@ class ApprovalWorkflow:
 
     async def _climb(self) -> None:
         async with self._turn:
-            await self._moment()
+            armed = machine.next_due(self._plan, self._state)
+            if armed is None:
+                return  # what the timer was armed for has been settled while it waited for its turn
+            # An escalation looks people up. That is a local activity, so it marks the time as well.
+            ahead = machine.due(self._plan, self._state, armed)
+            if ahead.needs_directory:
+                await self._read_directory(given=ahead.given)
+            else:
+                await self._moment()
             await self._step(lambda now: machine.due(self._plan, self._state, now))
 
     async def _moment(self) -> None:
