@@ -57,17 +57,35 @@ async def template_of(session: AsyncSession, name: str, version: str | None = No
         return max(page.items, key=lambda row: row.created_at)
 
 
+async def candidate_of(session: AsyncSession, order: Order) -> tuple[str, Any]:
+    """Return the name of the process whose requests a backtest looks at, and the candidate's JSON; raises NotFound."""
+    if order.template is None:
+        return order.requests_of or "", patched(order.blueprint, order.patch)
+    try:
+        row = await template_of(session, order.template, order.version)
+    except NotFound:
+        if order.blueprint is None:
+            raise
+        return order.template, patched(order.blueprint, order.patch)
+    return row.name, patched(row.blueprint if order.blueprint is None else order.blueprint, order.patch)
+
+
 async def question_of(
     session: AsyncSession, order: Order, *, requester: str, now: datetime, simulation_id: str
 ) -> Question:
     """Return the question that an order to explore or rehearse asks; raises NotFound and InputInvalid."""
-    raw: Any = order.blueprint
-    name = str(raw.get("name", "")) if raw else ""
-    if raw is None:
-        row = await template_of(session, order.template or "", order.version)
-        raw, name = row.blueprint, row.name
+    asked, row = order.person or requester, None
+    given: Mapping[str, Any] | None = order.input
+    if order.request_id is not None:
+        request, case = await case_of(session, order.request_id)
+        asked = order.person or case.requester
+        given = case.given if given is None else given
+        row = await template_of(session, request.template_id)
+    if order.template is not None:
+        row = await template_of(session, order.template, order.version)
+    raw: Any = order.blueprint if order.blueprint is not None or row is None else row.blueprint
+    name = str((raw or {}).get("name", ""))
     raw = patched(raw, order.patch)
-    requester = order.person or requester
     start = order.starts_at or now
     actions, children = await surroundings(session, raw, start)
     question = Question(
@@ -75,9 +93,9 @@ async def question_of(
         people=Directory(),
         actions=actions,
         children=children,
-        requester=requester,
+        requester=asked,
         start=start,
-        given=order.input,
+        given=given,
         script=order.script,
         history=await simulations.response_times(session, name),
         decide_after=order.decide_after,
@@ -191,4 +209,4 @@ async def _people(session: AsyncSession, question: Question, order: Order) -> Di
     if question.children or any(name.root.kind == "input" for name in names):
         return await everybody(session)
     also = [question.requester, *people_of(order.script)]
-    return await stored_people.directory_for(session, names, also=also, given=order.input or {})
+    return await stored_people.directory_for(session, names, also=also, given=question.given or {})

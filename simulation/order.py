@@ -6,17 +6,19 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 import jsonpatch
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
 
 from placet.blueprint import Model
 from placet.errors import InputInvalid, Problem
 from placet.who import person_id
+from simulation import spelling
 from simulation.costs import Prices
 from simulation.script import MOST_LINES, Line
 
 Mode = Literal["explore", "rehearse", "replay", "backtest", "shadow"]
 MODES: tuple[Mode, ...] = ("explore", "rehearse", "replay", "backtest", "shadow")
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+MOST_NAMED = 500  # requests that a backtest names one by one
 
 
 class Operation(Model):
@@ -30,10 +32,11 @@ class Operation(Model):
 class Order(Model):
     """What is to be simulated.
 
-    explore, rehearse: `template` (with `version`) or `blueprint`, and optionally `input`, `requester`, `script`.
-    replay: `request_id`, and what is to be different: another blueprint or version, a `patch`, a `script`.
-    backtest: `template` names whose past requests, `blueprint`, `patch` or `version` the candidate; shadow: the same
-    for requests that still run.
+    explore, rehearse: `template` (with `version`), `blueprint`, or `request_id` for the process and the input of a real
+    request; optionally `input`, `requester`, `script`. replay: `request_id`, and what is to be different: another
+    blueprint or version, a `patch`, a `script`. backtest, shadow: `template` names whose requests (else the candidate's
+    name does), `blueprint`, `patch` or `version` the candidate (else the newest published version); `request_ids` picks
+    some of them.
     """
 
     mode: Mode = "explore"
@@ -42,9 +45,10 @@ class Order(Model):
     blueprint: dict[str, Any] | None = None
     patch: Annotated[tuple[Operation, ...], Field(max_length=100)] = ()
     request_id: Name | None = None
+    request_ids: Annotated[tuple[Name, ...], Field(max_length=MOST_NAMED)] = ()
     input: dict[str, Any] | None = None
     requester: Name | None = None
-    script: Annotated[tuple[Line, ...], Field(max_length=MOST_LINES)] = ()
+    script: Annotated[tuple[Line, ...], Field(max_length=MOST_LINES), BeforeValidator(spelling.script)] = ()
     prices: Prices = Field(default_factory=Prices)
     decide_after_hours: Annotated[float, Field(ge=0, le=24 * 366, allow_inf_nan=False)] | None = None
     horizon_days: Annotated[float, Field(gt=0, le=3660, allow_inf_nan=False)] = 366
@@ -52,18 +56,26 @@ class Order(Model):
     limit: Annotated[int, Field(ge=1, le=50_000)] = 1000
     starts_at: AwareDatetime | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _spelt(cls, raw: Any) -> Any:
+        return spelling.order(raw)
+
     @model_validator(mode="after")
     def _enough(self) -> Order:
         if self.mode == "replay" and self.request_id is None:
-            raise ValueError('a replay needs "request_id"')
-        if self.mode in {"explore", "rehearse"} and self.template is None and self.blueprint is None:
-            raise ValueError('give "template" or "blueprint"')
-        if self.mode in {"backtest", "shadow"}:
-            if self.template is None:
-                raise ValueError('a backtest needs "template": whose past requests')
-            if self.blueprint is None and not self.patch and self.version is None:
-                raise ValueError('a backtest needs a candidate: "blueprint", "patch" or another "version"')
+            raise ValueError('a replay needs "request_id": which request is driven again')
+        if self.mode in {"explore", "rehearse"} and not (self.template or self.blueprint or self.request_id):
+            raise ValueError('say which process: "template" (its name), "blueprint" (the JSON), or "request_id"')
+        if self.mode in {"backtest", "shadow"} and self.requests_of is None:
+            raise ValueError('say whose requests: "template" (the name), or a "blueprint" with that name')
         return self
+
+    @property
+    def requests_of(self) -> str | None:
+        """The name of the process whose requests a backtest looks at."""
+        named = (self.blueprint or {}).get("name")
+        return self.template or (named if isinstance(named, str) and named else None)
 
     @property
     def person(self) -> str | None:
@@ -86,11 +98,10 @@ def parse_order(raw: object) -> Order:
     try:
         return Order.model_validate(raw)
     except ValidationError as error:
+        inside: dict[str, type[Model]] = {"": Order, "script": Line, "patch": Operation, "prices": Prices}
+        fields = {place: tuple(model.model_fields) for place, model in inside.items()}
         problems = tuple(
-            Problem(
-                pointer="".join(f"/{p}" for p in fault["loc"]),
-                message=fault["msg"].removeprefix("Value error, "),
-            )
+            spelling.problem_of(fault, raw, fields=fields)
             for fault in error.errors(include_url=False, include_context=False)
         )
         first = problems[0]

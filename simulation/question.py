@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from difflib import get_close_matches
 from functools import cached_property
 from time import perf_counter
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from placet.actions import ActionSpec
 from placet.blueprint import Blueprint, parse_blueprint
 from placet.directory import Directory, Person
-from placet.errors import BlueprintInvalid, InputInvalid
+from placet.errors import BlueprintInvalid, InputInvalid, Problem
 from placet.plan import Child, Plan, Stage, compile_plan
 from placet.state import ChildCall, Task
 from placet.variables import normalise_input
@@ -74,8 +75,21 @@ class Prepared:
             if raw:
                 self.warnings.append("no input was given; this one was made up: " + ", ".join(sorted(raw)))
         self.given: dict[str, Any] = normalise_input(self.plan.variables, raw)
+        self._check_script()
         if self.people.get(question.requester) is None:
             self.warnings.append(f"the requester user:{question.requester} is not in the directory")
+
+    def _check_script(self) -> None:
+        """Raise InputInvalid where the script speaks of a stage that there is not: it would go unheard."""
+        names = {p.stage.name: p.id for p in self.plan.points.values() if p.stage is not None}
+        known = [*names, *names.values()]
+        problems = [
+            Problem(pointer=f"/script/{n}/on", message=_no_stage(line.on, known, list(names)))
+            for n, line in enumerate(self.question.script)
+            if line.on is not None and line.on not in known
+        ]
+        if problems:
+            raise InputInvalid("The script speaks of what this process does not have.", problems=tuple(problems))
 
     @cached_property
     def persons(self) -> dict[str, str]:
@@ -270,6 +284,12 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     low = int(at)
     high = min(low + 1, len(ordered) - 1)
     return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
+
+
+def _no_stage(name: str, known: Sequence[str], stages: Sequence[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    meant = f"{near[0]!r} may be meant" if near else f"there are {', '.join(map(repr, stages[:20])) or 'none'}"
+    return f"this process has no stage {name!r}; {meant}"
 
 
 def _seconds(seconds: float | None) -> timedelta | None:

@@ -18,7 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from placet.blueprint import Hours, HoursFromZero, Model
 from placet.calendar import add_hours
-from placet.errors import InputInvalid, Problem
+from placet.errors import InputInvalid
 from placet.events import (
     Actor,
     Claim,
@@ -35,6 +35,7 @@ from placet.events import (
 from placet.plan import Plan, Stage
 from placet.state import Decision, State, Task
 from placet.who import person_id
+from simulation import spelling
 from simulation.samples import sample_form
 
 MOST_LINES = 1000
@@ -73,6 +74,11 @@ class Line(Model):
     hours: Hours | None = None
     input: dict[str, Any] | None = None
     times: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelt(cls, raw: Any) -> Any:
+        return spelling.line(raw)
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Line:
@@ -244,13 +250,10 @@ def habitual(
 def parse_script(raw: object) -> tuple[Line, ...]:
     """Read a script from JSON values; raises InputInvalid with every fault by JSON Pointer."""
     try:
-        return _LINES.validate_python(raw)
+        return _LINES.validate_python(spelling.script(raw))
     except ValidationError as error:
         problems = tuple(
-            Problem(
-                pointer="/script" + "".join(f"/{p}" for p in fault["loc"]),
-                message=fault["msg"].removeprefix("Value error, "),
-            )
+            spelling.problem_of(fault, raw, fields={"": tuple(Line.model_fields)}, at="script")
             for fault in error.errors(include_url=False, include_context=False)
         )
         message = 'The script cannot be read; each line is an object such as {"on": stage, "decision": "approve"}.'

@@ -14,7 +14,7 @@ from temporalio.client import Client
 from placet.check import check
 from simulation.backtest import Backtest, Candidate, backtest
 from simulation.explore import explore
-from simulation.gather import case_of, cases_of, everybody, question_of, surroundings, template_of
+from simulation.gather import candidate_of, case_of, cases_of, everybody, question_of, surroundings, template_of
 from simulation.order import Order, patched
 from simulation.question import Question
 from simulation.rehearse import Stage, rehearse
@@ -102,15 +102,12 @@ class Service:
         ).described()
 
     async def _backtest(self, order: Order, now: datetime, tell: Tell | None) -> dict[str, Any]:
-        name = order.template or ""
         running = order.mode == "shadow"
         async with self.database.session() as session:
-            raw: Any = order.blueprint
-            if raw is None:
-                raw = (await template_of(session, name, order.version)).blueprint
-            raw = patched(raw, order.patch)
+            name, raw = await candidate_of(session, order)
             actions, children = await surroundings(session, raw, now)
-            rows = await simulations.requests_of(session, name, limit=order.limit, running=running)
+            wanted = (*order.request_ids, *((order.request_id,) if order.request_id else ()))
+            rows = await simulations.requests_of(session, name, limit=order.limit, running=running, only=wanted)
             cases = await cases_of(session, rows)
             people = await everybody(session)
         candidate = Candidate.of(raw, people, order.prices, actions=actions, children=children)

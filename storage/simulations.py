@@ -139,12 +139,14 @@ async def response_times(session: AsyncSession, template: str) -> dict[str, list
 
 
 async def requests_of(
-    session: AsyncSession, template: str, *, limit: int, running: bool = False
+    session: AsyncSession, template: str, *, limit: int, running: bool = False, only: Sequence[str] = ()
 ) -> Sequence[ApprovalRequest]:
-    """Return the latest requests of a process that have ended, or that still run, newest first."""
+    """Return the latest requests of a process that have ended, or that still run, newest first; `only` these ids."""
     status = col(ApprovalRequest.status)
     query = select(ApprovalRequest).where(
         col(ApprovalRequest.template) == template, status == "pending" if running else status != "pending"
     )
+    if only:
+        query = query.where(col(ApprovalRequest.id).in_(only))
     query = query.order_by(col(ApprovalRequest.started_at).desc(), col(ApprovalRequest.id).desc()).limit(limit)
     return (await session.scalars(query)).all()

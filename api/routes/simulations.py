@@ -157,7 +157,7 @@ async def _allowed(request: Request, caller: Principal, order: Order) -> None:
     if order.person is not None and order.person != caller.person:
         caller.need("designer", "auditor", "admin")
     async with request.app.state.context.database.session() as session:
-        if order.request_id is not None:
+        if order.request_id is not None and order.mode not in {"backtest", "shadow"}:
             await seen_request(session, caller, order.request_id)
         if order.template is not None and order.blueprint is None:
             await template_of(session, order.template, order.version)

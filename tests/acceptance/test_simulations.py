@@ -94,6 +94,29 @@ async def test_a_stored_template_is_simulated_by_its_name(alone: ApiDesk) -> Non
     assert (found["template"], found["version"], found["outcome"]) == (name, "1.0.0", "approved")
 
 
+async def test_a_real_request_gives_the_process_and_the_input_to_explore(desk: ApiDesk) -> None:
+    name = await desk.publish(TWO_STAGES)
+    request = await desk.start(name, amount="77")
+    found = await simulate(desk, mode="explore", request_id=request["id"], as_="ann")
+    assert (found["template"], found["input"], found["requester"]) == (name, {"amount": "77"}, "ann")
+    other = await desk.post(PATH, {"mode": "explore", "request_id": request["id"]}, as_="zoe")
+    assert other.status_code == 403
+
+
+async def test_a_backtest_needs_no_more_than_a_name(desk: ApiDesk) -> None:
+    name = await desk.publish(TWO_STAGES)
+    requests = [await decide(desk, await desk.start(name, amount="7"), "bob", "reject") for _ in range(2)]
+    for order in (
+        {"template": name},
+        {"blueprint": {**TWO_STAGES, "name": name}},
+        {"template": name, "candidate": TWO_STAGES},
+    ):
+        found = await simulate(desk, mode="backtest", **order)
+        assert (found["totals"]["requests"], found["totals"]["changed"]["count"]) == (2, 0), order
+    one = await simulate(desk, mode="backtest", template=name, request_ids=[requests[0]["id"]])
+    assert [row["request_id"] for row in one["rows"]] == [requests[0]["id"]]
+
+
 async def test_what_is_wrong_with_a_blueprint_is_told_and_counted_as_failed(alone: ApiDesk) -> None:
     found = await simulate(alone, mode="explore", blueprint={**TWO_STAGES, "process_steps": [{"stage_name": ""}]})
     assert found["status"] == "failed"
@@ -109,6 +132,10 @@ async def test_what_is_wrong_with_a_blueprint_is_told_and_counted_as_failed(alon
         ({"mode": "explore"}, ""),
         ({"mode": "replay"}, ""),
         ({"mode": "explore", "blueprint": EXPENSE, "script": [{"on": "A"}]}, "/script/0"),
+        (
+            {"mode": "explore", "blueprint": EXPENSE, "script": [{"stage": "A", "decision": "maybe"}]},
+            "/script/0/decision",
+        ),
         ({"mode": "explore", "blueprint": EXPENSE, "colour": "red"}, "/colour"),
     ],
 )

@@ -320,3 +320,11 @@ def test_a_hostile_blueprint_is_answered_within_bounds(raw: dict[str, Any]) -> N
     assert time.perf_counter() - begun < 15
     assert len(found.execution_path) < 15_000
     assert found.warnings or found.validation_errors or found.branch_explorations
+
+
+def test_a_script_that_speaks_of_no_stage_is_told_and_not_passed_over() -> None:
+    script = parse_script([{"on": "Manager Aproval", "decision": "reject"}, {"on": "manager", "decision": "reject"}])
+    found = explore(ask(EXPENSE, given={"amount": "1", "department": "it"}, script=script))
+    assert [(e["pointer"], e["message"]) for e in found.validation_errors] == [
+        ("/script/0/on", "this process has no stage 'Manager Aproval'; 'Manager Approval' may be meant")
+    ]

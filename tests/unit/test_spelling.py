@@ -1,0 +1,97 @@
+"""Spelling: orders and scripts as people write them mean what they say, and what means nothing is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from placet.errors import InputInvalid
+from simulation.order import Order, parse_order
+from simulation.script import Line, parse_script
+
+REJECT = Line(on="Manager Approval", decision="reject")
+LATER = Line(on="Manager Approval", decision="reject", after_hours=1.5)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ([{"on": "Manager Approval", "decision": "reject"}], REJECT),
+        ([{"stage": "Manager Approval", "decision": "rejected"}], REJECT),
+        ([{"stage_name": "Manager Approval", "action": "reject"}], REJECT),
+        ([{"step": "Manager Approval", "do": "reject"}], REJECT),
+        ([{"task": "Manager Approval", "do": "decide", "decision": "reject"}], REJECT),
+        ({"Manager Approval": "reject"}, REJECT),
+        ({"Manager Approval": {"decision": "reject", "after_hours": 1.5}}, LATER),
+        ([{"stage": "Manager Approval", "decision": "reject", "delay_hours": 1.5}], LATER),
+        ([{"stage": "Manager Approval", "decision": "reject", "after_minutes": 90}], LATER),
+        ([{"stage": "Manager Approval", "decision": "reject", "after_seconds": 5400}], LATER),
+        ([{"assignee": "mo", "decision": "approve", "at_days": 2}], Line(by="mo", decision="approve", at_hours=48)),
+        # Who is silent decides nothing, and takes no time for it.
+        ([{"stage": "Manager Approval", "decision": None, "after_hours": 3}], Line(on="Manager Approval", do="wait")),
+        ({"Manager Approval": "timeout"}, Line(on="Manager Approval", do="wait")),
+    ],
+)  # fmt: skip
+def test_a_script_says_the_same_in_many_words(written: Any, meant: Line) -> None:
+    assert parse_script(written) == (meant,)
+    assert parse_order({"template": "T", "script": written}).script == (meant,)
+
+
+@pytest.mark.parametrize(
+    ("written", "pointer", "message"),
+    [
+        ([{"stage": "A", "decision": "maybe"}], "/script/0/decision", "'approve', 'reject' or 'request_changes'"),
+        ({"A/B": {"decision": "maybe"}}, "/script/A~1B/decision", "'approve', 'reject'"),
+        ([{"stage": "A", "on": "B", "decision": "approve"}], "/script/0", 'says what "on" says already'),
+        (
+            [{"on": "A", "after_hours": 1, "delay_minutes": 1, "decision": "approve"}],
+            "/script/0",
+            'says what "after_hours"',
+        ),
+        ([{"on": "A", "after_minutes": "soon", "decision": "approve"}], "/script/0/after_minutes", "number"),
+        ([{"stage": 7, "decision": "approve"}], "/script/0/stage", "string"),
+        ([{"on": "A", "decisoin": "approve", "decision": "approve"}], "/script/0/decisoin", '"decision" may be meant'),
+        (["approve"], "/script/0", "write an object"),
+        ("approve", "/script", "write a list"),
+    ],
+)
+def test_what_a_script_cannot_mean_is_refused_at_its_place(written: Any, pointer: str, message: str) -> None:
+    for read in (lambda: parse_script(written), lambda: parse_order({"template": "T", "script": written})):
+        with pytest.raises(InputInvalid) as refused:
+            read()
+        assert [p.pointer for p in refused.value.problems] == [pointer]
+        assert message in refused.value.problems[0].message
+
+
+def test_an_order_says_the_same_in_many_words() -> None:
+    meant = Order(mode="replay", template="T", version="2.0.0", request_id="r", input={"a": 1})
+    assert parse_order({**meant.model_dump(include={"mode", "template", "version", "request_id", "input"})}) == meant
+    other = {"mode": "replay", "template_id": "T", "candidate_version": "2.0.0", "request": "r", "variables": {"a": 1}}
+    assert parse_order(other) == meant
+
+
+@pytest.mark.parametrize(
+    ("order", "pointer", "message"),
+    [
+        ({"template": "T", "inptu": {}}, "/inptu", '"input" may be meant'),
+        ({"template": "T", "colour": "red"}, "/colour", "there are mode, template"),
+        ({"template": "T", "prices": {"curency": "EUR"}}, "/prices/curency", '"currency" may be meant'),
+        ({"template": "T", "template_id": "T"}, "", 'says what "template" says already'),
+        ({"mode": "explore"}, "", "say which process"),
+        ({"mode": "replay", "template": "T"}, "", 'needs "request_id"'),
+        ({"mode": "backtest"}, "", "say whose requests"),
+        ({"mode": "backtest", "blueprint": {}}, "", "say whose requests"),
+    ],
+)
+def test_what_an_order_cannot_mean_is_refused_at_its_place(order: dict[str, Any], pointer: str, message: str) -> None:
+    with pytest.raises(InputInvalid) as refused:
+        parse_order(order)
+    assert [p.pointer for p in refused.value.problems] == [pointer]
+    assert message in refused.value.problems[0].message
+
+
+def test_a_backtest_finds_its_requests_by_the_candidates_name_and_its_candidate_by_the_requests_name() -> None:
+    assert parse_order({"mode": "backtest", "blueprint": {"name": "T"}}).requests_of == "T"
+    assert parse_order({"mode": "backtest", "template": "S", "candidate": {"name": "T"}}).requests_of == "S"
+    assert parse_order({"mode": "backtest", "template": "S"}).requests_of == "S"
