@@ -17,7 +17,9 @@ from typing import Any
 import rfc8785
 
 _EXACT = 2**53  # RFC 8785 writes numbers as doubles, which hold whole numbers exactly below this
-_SORTED = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_SORTED = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

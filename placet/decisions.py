@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from placet.errors import AlreadyDecided, InputInvalid, NotPermitted, Problem, Refused
 from placet.events import Decide, Resubmit
+from placet.evolve import evolve
 from placet.flow import after_vote, reopen
 from placet.forms import check_form, check_json, check_text
 from placet.plan import Stage
@@ -129,4 +129,4 @@ def _return(run: Run, task: Task) -> None:
     for other in run.tasks_of(stage_run):
         if other.status == "open":
             run.close(other, why="changes were requested", result="changes_requested")
-    run.stages[task.point] = replace(stage_run, returned_at=run.now)
+    run.stages[task.point] = evolve(stage_run, returned_at=run.now)

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import rfc8785
@@ -72,7 +73,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A blueprint compiled for a run. `actions` and `children` are those that its nodes name, as they were then."""
 
@@ -99,8 +100,12 @@ class Plan:
 
     def asked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the part of an input that names people."""
-        names = {who.root.name for who in self.names() if who.root.kind == "input"}
-        return {name: given[name] for name in sorted(names) if name in given}
+        return {name: given[name] for name in self._naming if name in given}
+
+    @cached_property
+    def _naming(self) -> tuple[str, ...]:
+        """The variables that name people, in order; looked up for every seat."""
+        return tuple(sorted({who.root.name for who in self.names() if who.root.kind == "input"}))
 
     @property
     def stages(self) -> list[Stage]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -13,6 +12,7 @@ from placet.audit import Entry, exact, link, moment
 from placet.calendar import Calendar, add_hours, subtract_hours, working_seconds
 from placet.directory import Directory
 from placet.events import SYSTEM
+from placet.evolve import evolve
 from placet.plan import Plan, Point, Stage
 from placet.state import ChildCall, Gathering, Notice, StageRun, State, Status, Step, Task, Waiting
 
@@ -68,7 +68,7 @@ class Run:
 
     def set(self, **changes: Any) -> None:
         """Change fields of the state itself (not tasks or stages)."""
-        self.state = replace(self.state, **changes)
+        self.state = evolve(self.state, **changes)
 
     def point(self, name: str) -> Point:
         """Return a node of the plan."""
@@ -94,7 +94,7 @@ class Run:
 
     def change(self, task: Task, **changes: Any) -> Task:
         """Replace a task by one with these fields changed."""
-        changed = replace(task, **changes)
+        changed = evolve(task, **changes)
         self.tasks[task.id] = changed
         return changed
 
@@ -188,7 +188,7 @@ class Run:
         answered = self.state.answered
         if key is not None:
             answered = dict(islice(answered.items(), max(0, len(answered) + 1 - MOST_ANSWERS), None)) | {key: self.seq}
-        state = replace(
+        state = evolve(
             self.state,
             answered=answered,
             tasks=tuple(self.tasks.values()),

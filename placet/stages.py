@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from placet.evolve import evolve
 from placet.ladder import start_clocks
 from placet.plan import Point, Stage
 from placet.policy import decided_elsewhere, fill_again, fill_seats, owners, verdict
@@ -47,7 +46,7 @@ def open_next_seat(run: Run, point: Point, stage: Stage) -> None:
             if stand_in is not None:
                 _record_missing(run, stage, [seat], stand_in)
         seats = (*stage_run.seats[:index], seat, *stage_run.seats[index + 1 :])
-        run.stages[point.id] = replace(stage_run, seats=seats, opened=index + 1)
+        run.stages[point.id] = evolve(stage_run, seats=seats, opened=index + 1)
         task = _open_task(run, point, stage, seat, index)
         earlier = _carried(run, point, stage, seat)
         if earlier is None:

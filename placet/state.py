@@ -16,7 +16,7 @@ TaskStatus = Literal["open", "decided", "superseded", "cancelled"]
 Decision = Literal["approve", "reject", "request_changes"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """One seat's task. People are bare ids; moments are absolute and in UTC.
 
@@ -72,7 +72,7 @@ class Seat:
     candidates: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StageRun:
     """A stage that is going on. `returned_at` is set while the requester has to change the request."""
 
@@ -115,7 +115,7 @@ class ChildCall:
     input: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class State:
     """Everything that is true of one request now."""
 

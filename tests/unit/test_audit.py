@@ -61,6 +61,10 @@ def chain() -> list[Entry]:
     return request.entries
 
 
+def test_the_same_request_has_the_chain_that_it_always_had() -> None:
+    assert chain()[-1].hash == "ad763aef20dc3d61be77daac3ae09f666e2bb173fbdd46bc5a6f3b4ae5e1e492"
+
+
 def test_a_whole_chain_holds_and_belongs_to_its_request() -> None:
     assert first_bad("r", chain()) is None
     assert first_bad("r", []) is None
