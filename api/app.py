@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+import asyncio
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from fastapi import FastAPI, Security
@@ -28,6 +30,7 @@ from api.routes import (
     webhooks,
 )
 from api.schemas.common import ProblemDocument
+from api.shadowing import shadows_of
 
 _DESCRIPTION = """\
 Approval processes as durable Temporal workflows. Send `Authorization: Bearer TOKEN` (`placet token PERSON` makes one)
@@ -88,6 +91,7 @@ def _application(tracer_provider: TracerProvider | None = None) -> _Api:
             "operation_spans": False,
             "exclude": _watched,
         },
+        lifespan=_beside,
         title="Placet",
         version="1.0.0",
         description=_DESCRIPTION,
@@ -121,6 +125,17 @@ def _application(tracer_provider: TracerProvider | None = None) -> _Api:
     app.include_router(health.router, prefix=BASE)
     app.include_router(metrics.scraped, prefix=BASE)
     return app
+
+
+@asynccontextmanager
+async def _beside(app: FastAPI) -> AsyncIterator[None]:
+    """Run what goes on beside the calls: standing shadows are fed, those too that another process left."""
+    watching = asyncio.create_task(shadows_of(app).watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 def _watched(scope: MutableMapping[str, Any]) -> bool:

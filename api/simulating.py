@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.applications import Starlette
 
 from api.context import Context
-from placet.errors import PlacetError
+from api.schemas.simulations import SimulationView
+from placet.errors import PlacetError, Problem
 from simulation.order import Order
+from simulation.result import problem_json
 from simulation.service import Service, failed
-from storage import simulations
+from storage import simulation_rows, simulations
 from storage.simulation_tables import WorkflowSimulation
 from worker.connect import EngineSettings
 
@@ -24,6 +27,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 2  # in one process; further ones wait
 MOST_TOLD = 2000  # progress of one simulation that is kept for who looks later
+FIRST_ROWS = 500  # of a backtest's requests, that its answer carries; all of them are paged
 _POLL = 0.25  # seconds between looks at a simulation that another process runs
 
 
@@ -111,7 +115,7 @@ class Jobs:
         except asyncio.CancelledError:
             status, error = "cancelled", "cancelled"
         except PlacetError as fault:
-            error = fault.message
+            error, result = fault.message, unfit(fault)
         except TimeoutError:
             error = "it took too long and was given up"
         except Exception as fault:  # whatever it is, the simulation has ended and says so
@@ -119,13 +123,29 @@ class Jobs:
             error = f"{type(fault).__name__}: {fault}"[:1000]
         try:
             async with self._context.database.begin() as session:
-                await simulations.finish(
+                rows = (result or {}).pop("rows", ())
+                ended = await simulations.finish(
                     session, simulation_id, status=status, now=datetime.now(UTC), result=result, error=error
                 )
+                if ended and rows:
+                    await simulation_rows.put(session, simulation_id, enumerate(rows, 1), revision=0)
         finally:
             job.ended = True
             job.wake()
             del self._running[simulation_id]
+
+
+def unfit(fault: PlacetError) -> dict[str, Any] | None:
+    """Return the answer to an order whose content is at fault, None where nothing in particular is."""
+    problems: Sequence[Problem] = getattr(fault, "problems", ())
+    return {"validation_errors": [problem_json(problem) for problem in problems]} if problems else None
+
+
+async def shown(session: AsyncSession, row: WorkflowSimulation) -> SimulationView:
+    """Show a simulation with its answer and the first of its rows."""
+    page = await simulation_rows.page(session, row.id, limit=FIRST_ROWS)
+    count = await simulation_rows.count(session, row.id) if page.next_cursor else len(page.items)
+    return SimulationView.of(row, page.items, count)
 
 
 def jobs_of(app: Starlette) -> Jobs:
@@ -136,6 +156,7 @@ def jobs_of(app: Starlette) -> Jobs:
     return found
 
 
-def event(name: str, data: Any) -> str:
-    """Write one server-sent event."""
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+def event(name: str, data: Any, *, ident: int | None = None) -> str:
+    """Write one server-sent event; after a break a reader sends the last `ident` and is told what came since."""
+    place = f"id: {ident}\n" if ident is not None else ""
+    return f"event: {name}\n{place}data: {json.dumps(data, ensure_ascii=False)}\n\n"

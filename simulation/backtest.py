@@ -17,6 +17,7 @@ from statistics import fmean, median, stdev
 from time import perf_counter
 from typing import Any
 
+from placet import machine
 from placet.actions import ActionSpec
 from placet.blueprint import Blueprint, parse_blueprint
 from placet.directory import Directory
@@ -87,14 +88,13 @@ class Backtest:
     totals: dict[str, Any]
     seconds: float
 
-    def described(self, *, most_rows: int = 1000) -> dict[str, Any]:
+    def described(self) -> dict[str, Any]:
         """Return it as JSON values; rows that change something come first."""
         ordered = sorted(self.rows, key=lambda r: (not r.changed, r.unknown is not None))
         return {
             "rule": RULE,
             "totals": plain(self.totals),
-            "rows": plain(ordered[:most_rows]),
-            "rows_left_out": max(0, len(self.rows) - most_rows),
+            "rows": plain(ordered),
             "seconds": round(self.seconds, 3),
         }
 
@@ -117,13 +117,18 @@ class Candidate:
 
     def put(self, case: Case, *, until: datetime | None = None) -> Row:
         """Put one past request through; one that still runs is known `until` now, and compared as far as that."""
+        return self.look(case, until=until)[0]
+
+    def look(self, case: Case, *, until: datetime | None = None) -> tuple[Row, datetime | None]:
+        """Do what `put` does, and say when something falls due next in the candidate's course of it."""
         before = _as_it_was(case, self.prices)
         plan, read = self._plan(case.started_at)
         try:
             given = normalise_input(plan.variables, self._known(case.given))
         except InputInvalid as error:
             places = ", ".join(sorted({p.pointer.removeprefix("/input/") for p in error.problems}))
-            return Row(request_id=case.id, before=before, after=None, unknown=f"the input does not fit: {places}")
+            why = f"the input does not fit: {places}"
+            return Row(request_id=case.id, before=before, after=None, unknown=why), None
         opening = opening_for(
             plan,
             self.people,
@@ -145,15 +150,16 @@ class Candidate:
             horizon=HORIZON,
             most_entries=MOST_ENTRIES,
         )
+        due = machine.next_due(plan, course.state) if course.state.status == "pending" else None
         if course.stopped is not None and until is None:
-            return Row(request_id=case.id, before=before, after=None, unknown=_stopped(course))
+            return Row(request_id=case.id, before=before, after=None, unknown=_stopped(course)), None
         after = _side(course, self.prices)
         if course.stopped is not None:
             # It still runs on both sides: what has taken place is compared, and its time so far is one and the same.
             after = replace(after, duration_ms=before.duration_ms, cost=before.cost)
             changed = _changed(before, after)
-            return Row(request_id=case.id, before=before, after=after, unknown=_stopped(course), changed=changed)
-        return Row(request_id=case.id, before=before, after=after, changed=_changed(before, after))
+            return Row(request_id=case.id, before=before, after=after, unknown=_stopped(course), changed=changed), due
+        return Row(request_id=case.id, before=before, after=after, changed=_changed(before, after)), due
 
     @cached_property
     def _names(self) -> frozenset[str]:
@@ -172,7 +178,7 @@ class Candidate:
 
 def backtest(
     candidate: Candidate,
-    cases: Iterable[Case],
+    cases: Sequence[Case],
     *,
     until: datetime | None = None,
     tell: Tell | None = None,
@@ -184,7 +190,7 @@ def backtest(
     for case in cases:
         rows.append(candidate.put(case, until=until))
         if tell is not None and len(rows) % every == 0:
-            tell({"done": len(rows)})
+            tell({"done": len(rows), "of": len(cases)})
     return Backtest(rows=tuple(rows), totals=totals_of(rows), seconds=perf_counter() - begun)
 
 

@@ -36,7 +36,7 @@ class Order(Model):
     request; optionally `input`, `requester`, `script`. replay: `request_id`, and what is to be different: another
     blueprint or version, a `patch`, a `script`. backtest, shadow: `template` names whose requests (else the candidate's
     name does), `blueprint`, `patch` or `version` the candidate (else the newest published version); `request_ids` picks
-    some of them.
+    some of them. A shadow stands `for_hours`; with 0 it looks once at what runs.
     """
 
     mode: Mode = "explore"
@@ -55,6 +55,7 @@ class Order(Model):
     most_branches: Annotated[int, Field(ge=1, le=1000)] = 200
     limit: Annotated[int, Field(ge=1, le=50_000)] = 1000
     starts_at: AwareDatetime | None = None
+    for_hours: Annotated[float, Field(ge=0, le=24 * 366, allow_inf_nan=False)] = 24 * 7
 
     @model_validator(mode="before")
     @classmethod
@@ -76,6 +77,11 @@ class Order(Model):
         """The name of the process whose requests a backtest looks at."""
         named = (self.blueprint or {}).get("name")
         return self.template or (named if isinstance(named, str) and named else None)
+
+    @property
+    def stands(self) -> bool:
+        """Whether this is a shadow that looks at live requests as they come."""
+        return self.mode == "shadow" and self.for_hours > 0
 
     @property
     def person(self) -> str | None:

@@ -1,4 +1,4 @@
-"""The table behind simulations: what was asked, how it goes, and the answer."""
+"""The tables behind simulations: what was asked, how it goes, and the answer."""
 
 from __future__ import annotations
 
@@ -40,3 +40,22 @@ class WorkflowSimulation(SQLModel, table=True):
     created_by: str
     created_at: datetime = _moment()
     finished_at: datetime | None = _moment(nullable=True)
+    followed_by: str | None = None  # the process that feeds a standing shadow, until when unless it says so again
+    followed_until: datetime | None = _moment(nullable=True)
+
+
+class WorkflowSimulationRow(SQLModel, table=True):
+    """What a backtest or a shadow says of one request; `revision` rises with every change within its simulation."""
+
+    __tablename__ = "workflow_simulation_row"
+    __table_args__ = (
+        Index("ix_workflow_simulation_row_revision", "simulation_id", "revision"),
+        Index("ix_workflow_simulation_row_changed", "simulation_id", "changed", "position"),
+    )
+
+    simulation_id: str = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    revision: int
+    request_id: str
+    changed: bool
+    row: dict[str, Any] = _json()

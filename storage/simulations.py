@@ -74,11 +74,12 @@ async def finish(
     result: dict[str, Any] | None = None,
     error: str | None = None,
 ) -> bool:
-    """End a running simulation and count it; returns False where it has ended already."""
+    """End a running simulation and count it; without a `result` it keeps what it has. False where it has ended."""
+    values: dict[str, Any] = {"status": status, "finished_at": now, "error": error}
     changed = await session.execute(
         update(WorkflowSimulation)
         .where(col(WorkflowSimulation.id) == simulation_id, col(WorkflowSimulation.status) == "running")
-        .values(status=status, finished_at=now, result=result, error=error)
+        .values(values if result is None else {**values, "result": result})
     )
     if not changed.rowcount:  # type: ignore[attr-defined]  # a result of UPDATE has it
         return False
@@ -98,7 +99,9 @@ async def cancel(session: AsyncSession, simulation_id: str, now: datetime) -> Wo
 async def close_abandoned(session: AsyncSession, now: datetime) -> int:
     """End the simulations whose process is gone; returns how many there were."""
     query = select(col(WorkflowSimulation.id)).where(
-        col(WorkflowSimulation.status) == "running", col(WorkflowSimulation.created_at) < now - LONGEST
+        col(WorkflowSimulation.status) == "running",
+        col(WorkflowSimulation.mode) != "shadow",  # which stands for as long as it was asked to, whoever feeds it
+        col(WorkflowSimulation.created_at) < now - LONGEST,
     )
     ids = (await session.scalars(query)).all()
     for one in ids:

@@ -18,20 +18,23 @@ from api.routes.examples import EXPENSE_APPROVAL
 from api.schemas.common import Listed
 from api.schemas.simulations import SimulationLine, SimulationView
 from api.seeing import seen_request, viewer_of
-from api.simulating import event, jobs_of
+from api.shadowing import shadows_of, told
+from api.simulating import event, jobs_of, shown
 from placet.errors import InputInvalid
 from simulation.gather import template_of
 from simulation.order import Order, parse_order
 from simulation.report import html_report
 from simulation.result import plain
 from simulation.service import failed
-from storage import metrics, simulations
+from storage import metrics, simulation_rows, simulations
 from storage.simulation_tables import WorkflowSimulation
 
 router = APIRouter(prefix="/workflow/workflow-simulations", tags=["simulations"], route_class=PersonalRoute)
 
 # What runs in the background is waited for so long before it is answered as running.
 PATIENCE = 2.0  # seconds
+# What has money in it.
+_EXACT = {"input", "values", "variables", "prices"}
 
 OrderBody = Annotated[
     Any,
@@ -52,10 +55,14 @@ async def create_simulation(  # noqa: PLR0917 - FastAPI passes them by name
     request: Request, context: Here, caller: Caller, call: ThisCall, body: OrderBody, prefer: Prefer = None
 ) -> SimulationView:
     """Simulate: explore answers completed, the other modes may answer running. Changes nothing but this record."""
-    order = _order(body)
+    order, read = _order(body)
     await _allowed(request, caller, order)
     requester = order.person or caller.person
-    row = _row(call.subject, caller, order, body)
+    row = _row(call.subject, caller, order, read)
+    if order.stands:
+        await shadows_of(request.app).begin(row, patience=PATIENCE)
+        async with context.database.session() as session:
+            return await shown(session, await simulations.get(session, row.id))
     jobs = jobs_of(request.app)
     later = "respond-async" in (prefer or "")
     if order.mode == "explore" and not later:
@@ -76,7 +83,7 @@ async def create_simulation(  # noqa: PLR0917 - FastAPI passes them by name
     if not later and job.task is not None:
         await asyncio.wait([job.task], timeout=PATIENCE)
     async with context.database.session() as session:
-        return SimulationView.of(await simulations.get(session, row.id))
+        return await shown(session, await simulations.get(session, row.id))
 
 
 @router.get("/")
@@ -97,8 +104,23 @@ async def list_simulations(  # noqa: PLR0917 - FastAPI passes them by name
 
 @router.get("/{simulation_id}/")
 async def read_simulation(session: Reading, caller: Caller, simulation_id: str) -> SimulationView:
-    """Show one simulation with its answer."""
-    return SimulationView.of(await simulations.get(session, simulation_id, viewer=viewer_of(caller)))
+    """Show one simulation with its answer; of a backtest or a shadow with the first of its rows."""
+    return await shown(session, await simulations.get(session, simulation_id, viewer=viewer_of(caller)))
+
+
+@router.get("/{simulation_id}/rows/")
+async def list_rows(  # noqa: PLR0917 - FastAPI passes them by name
+    session: Reading,
+    caller: Caller,
+    simulation_id: str,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    changed: bool | None = None,
+) -> Listed[dict[str, Any]]:
+    """List what a backtest or a shadow says of each request; `changed` keeps those that are, or are not."""
+    await simulations.get(session, simulation_id, viewer=viewer_of(caller))
+    page = await simulation_rows.page(session, simulation_id, limit=limit, cursor=cursor, changed=changed)
+    return Listed(items=[one.row for one in page.items], next_cursor=page.next_cursor)
 
 
 @router.get(
@@ -106,19 +128,28 @@ async def read_simulation(session: Reading, caller: Caller, simulation_id: str) 
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}}},
 )
-async def stream_simulation(request: Request, context: Here, caller: Caller, simulation_id: str) -> StreamingResponse:
+async def stream_simulation(
+    request: Request,
+    context: Here,
+    caller: Caller,
+    simulation_id: str,
+    last_event_id: Annotated[int, Header(description="Of a shadow: go on after this one.", ge=0)] = 0,
+) -> StreamingResponse:
     """Stream progress and results as server-sent events; the last event carries the whole answer."""
     async with context.database.session() as session:
-        await simulations.get(session, simulation_id, viewer=viewer_of(caller))
+        row = await simulations.get(session, simulation_id, viewer=viewer_of(caller))
+    if row.mode == "shadow":
+        rows = told(context.database, simulation_id, after=last_event_id)
+        return StreamingResponse(rows, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
     jobs = jobs_of(request.app)
 
     async def events() -> AsyncIterator[str]:
-        async for told in jobs.events(simulation_id):
-            name = "branch" if "branch" in told else "progress"
-            yield event(name, told.get("branch", told)) if told else ": still running\n\n"
+        async for news in jobs.events(simulation_id):
+            name = "branch" if "branch" in news else "progress"
+            yield event(name, news.get("branch", news)) if news else ": still running\n\n"
         async with context.database.session() as session:
-            row = await simulations.get(session, simulation_id)
-        yield event(row.status, SimulationView.of(row).model_dump(mode="json"))
+            ended = await simulations.get(session, simulation_id)
+            yield event(ended.status, (await shown(session, ended)).model_dump(mode="json"))
 
     return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
@@ -128,26 +159,28 @@ async def report_simulation(session: Reading, caller: Caller, simulation_id: str
     """Return the answer as a page with charts that stands alone as a file."""
     row = await simulations.get(session, simulation_id, viewer=viewer_of(caller))
     policy = "default-src 'none'; style-src 'unsafe-inline'"
-    page = html_report({"mode": row.mode, **(row.result or {})})
+    page = html_report((await shown(session, row)).model_dump(mode="json"))
     return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
 
 @router.post("/{simulation_id}/cancel/")
 async def cancel_simulation(request: Request, context: Here, caller: Caller, simulation_id: str) -> SimulationView:
-    """Cancel a simulation that runs."""
+    """Cancel a simulation that runs; a shadow keeps what it has seen."""
     async with context.database.begin() as session:
         await simulations.get(session, simulation_id, viewer=viewer_of(caller))
         row = await simulations.cancel(session, simulation_id, datetime.now(UTC))
+        view = await shown(session, row)
     jobs_of(request.app).cancel(simulation_id)
-    return SimulationView.of(row)
+    shadows_of(request.app).end(simulation_id)
+    return view
 
 
-def _order(body: Any) -> Order:
-    """Read the order: amounts in the input and the prices stay exact."""
+def _order(body: Any) -> tuple[Order, dict[str, Any]]:
+    """Read the order, and return it beside what was read: amounts in the input and the prices stay exact."""
     if not isinstance(body, dict):
         raise InputInvalid('Send an object such as {"mode": "explore", "template": "…"}.')
-    exact = {"input", "prices"}
-    return parse_order({key: value if key in exact else with_floats(value) for key, value in body.items()})
+    read = {key: value if key in _EXACT else with_floats(value) for key, value in body.items()}
+    return parse_order(read), read
 
 
 async def _allowed(request: Request, caller: Principal, order: Order) -> None:

@@ -1,0 +1,177 @@
+"""Standing shadows: fed in this process beside the calls, taken over from one that is gone, and told as they go."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from starlette.applications import Starlette
+
+from api.context import Context
+from api.simulating import event, shown, unfit
+from placet.errors import Conflict, PlacetError, Unavailable
+from simulation.order import parse_order
+from simulation.result import plain
+from simulation.shadow import Shadow
+from storage import shadows, simulation_rows, simulations
+from storage.database import Database
+from storage.simulation_tables import WorkflowSimulation
+
+log = logging.getLogger(__name__)
+
+MOST = 10  # shadows that stand at the same time
+_EVERY = 1.0  # seconds between looks
+_HELD = timedelta(seconds=15)  # without a word from its process, another one may take a shadow over
+_RENEW = timedelta(seconds=5)
+_TAKE_OVER = 5.0  # seconds between looks for shadows that nobody feeds
+_TOLD = 200  # rows that a reader is told at a time
+
+
+@dataclass(kw_only=True)
+class _Feeding:
+    """One shadow that this process feeds."""
+
+    task: asyncio.Task[None] | None = None
+    looked: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Shadows:
+    """The shadows that this process feeds."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._me = uuid.uuid4().hex
+        self._fed: dict[str, _Feeding] = {}
+
+    async def watch(self) -> None:
+        """Feed every shadow that nobody else does, until cancelled; then leave them to the others."""
+        try:
+            while True:
+                with suppress(Unavailable):
+                    async with self._database.session() as session:
+                        standing = await shadows.standing(session)
+                    for row in standing:
+                        self._feed(row)
+                await asyncio.sleep(_TAKE_OVER)
+        finally:
+            await self.stop()
+
+    async def begin(self, row: WorkflowSimulation, *, patience: float) -> None:
+        """Store a new shadow and feed it; returns after its first look, or `patience` seconds. Raises Conflict."""
+        async with self._database.begin() as session:
+            if await shadows.count(session) >= MOST:
+                raise Conflict(f"{MOST} shadows stand already; cancel one before another is cast")
+            await simulations.insert(session, row)
+        feeding = self._feed(row)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(feeding.looked.wait(), patience)
+
+    def end(self, simulation_id: str) -> None:
+        """Stop feeding a shadow that has ended."""
+        feeding = self._fed.get(simulation_id)
+        if feeding is not None and feeding.task is not None:
+            feeding.task.cancel()
+
+    async def stop(self) -> None:
+        """Stop feeding, and leave every shadow to whoever comes next."""
+        tasks = [feeding.task for feeding in self._fed.values() if feeding.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(Unavailable):
+            async with self._database.begin() as session:
+                await shadows.leave(session, self._me)
+
+    def _feed(self, row: WorkflowSimulation) -> _Feeding:
+        if row.id not in self._fed:
+            self._fed[row.id] = feeding = _Feeding()
+            feeding.task = asyncio.create_task(self._go_on(row, feeding))
+        return self._fed[row.id]
+
+    async def _go_on(self, row: WorkflowSimulation, feeding: _Feeding) -> None:
+        try:
+            await self._until_over(row, feeding)
+        except PlacetError as fault:
+            await self._end(row.id, "failed", error=fault.message, result=unfit(fault))
+        except Exception as fault:  # whatever it is, the shadow has ended and says so
+            log.exception("shadow %s failed", row.id)
+            await self._end(row.id, "failed", error=f"{type(fault).__name__}: {fault}"[:1000])
+        finally:
+            feeding.looked.set()
+            del self._fed[row.id]
+
+    async def _until_over(self, row: WorkflowSimulation, feeding: _Feeding) -> None:
+        order = parse_order(row.question)
+        shadow = Shadow(order=order, since=row.created_at, ends=row.created_at + timedelta(hours=order.for_hours))
+        revision, renewed = -1, None
+        while True:
+            now = datetime.now(UTC)
+            try:
+                if renewed is None or now - renewed > _RENEW:
+                    async with self._database.begin() as session:
+                        if not await shadows.follow(session, row.id, by=self._me, now=now, until=now + _HELD):
+                            return
+                    renewed = now
+                if revision < 0:
+                    async with self._database.session() as session:
+                        known = await simulation_rows.known(session, row.id)
+                    shadow.resume({request_id: position for request_id, (position, _) in known.items()})
+                    revision = max((number for _, number in known.values()), default=0)
+                rows = await shadow.look(self._database, now)
+                if rows or not feeding.looked.is_set():
+                    written = [(position, plain(found)) for position, found in rows]
+                    async with self._database.begin() as session:
+                        if not await shadows.keep(session, row.id, by=self._me, result=shadow.described()):
+                            return
+                        revision = await simulation_rows.put(session, row.id, written, revision=revision)
+                feeding.looked.set()
+                if shadow.over(now):
+                    await self._end(row.id, "completed", result=shadow.described())
+                    return
+            except Unavailable as away:
+                log.warning("shadow %s waits: %s", row.id, away.message)
+            await asyncio.sleep(_EVERY)
+
+    async def _end(self, simulation_id: str, status: str, **facts: Any) -> None:
+        async with self._database.begin() as session:
+            await simulations.finish(session, simulation_id, status=status, now=datetime.now(UTC), **facts)
+
+
+async def told(database: Database, simulation_id: str, *, after: int = 0) -> AsyncIterator[str]:
+    """Yield the rows of a shadow as server-sent events as they come, from a revision on, and at last the whole."""
+    silent = 0.0
+    while True:
+        async with database.session() as session:
+            row = await simulations.get(session, simulation_id)
+            news = await simulation_rows.since(session, simulation_id, after, limit=_TOLD)
+        for one in news:
+            yield event("row", one.row, ident=one.revision)
+            after = one.revision
+        if news:
+            yield event("totals", (row.result or {}).get("totals"))
+            silent = 0.0
+        elif row.status != "running":
+            async with database.session() as session:
+                yield event(row.status, (await shown(session, row)).model_dump(mode="json"))
+            return
+        elif silent == 0.0 or silent > _TAKE_OVER:
+            yield ": still running\n\n"
+            silent = 0.0
+        if len(news) < _TOLD:
+            await asyncio.sleep(_EVERY / 2)
+            silent += _EVERY / 2
+
+
+def shadows_of(app: Starlette) -> Shadows:
+    """Return the shadows that this application feeds."""
+    context: Context = app.state.context
+    found: Shadows | None = getattr(app.state, "shadows", None)
+    if found is None:
+        found = app.state.shadows = Shadows(context.database)
+    return found

@@ -1,0 +1,149 @@
+"""Shadow: a candidate beside live requests as they come. What is recorded is read, and nothing is carried out.
+
+A shadow looks again and again: at requests that have begun since, at those in which something was recorded, and at
+those in which something would by now have fallen due under the candidate. The store is all it reads, so approvals cost
+the same with it as without. It holds nothing that it could not read again, so whoever takes it over goes on where it
+was left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from placet.audit import moment
+from simulation.backtest import Candidate, Case, Row, totals_of
+from simulation.gather import candidate_of, cases_of, everybody, surroundings
+from simulation.order import Order
+from simulation.result import plain
+from storage import shadows
+from storage.database import Database
+
+RULE = (
+    "requests are compared as far as they have come: people decide as they do, after the time that they take in that "
+    "stage, and what nobody has done yet is not known; the directory is that of now"
+)
+LATE = timedelta(minutes=1)  # after its start a request may be recorded, and is still found at once
+WIDELY = timedelta(minutes=1)  # between looks for what was recorded later than that
+RENEWED = timedelta(minutes=5)  # after so long people, catalog and sub-processes are read anew
+
+
+@dataclass(slots=True, kw_only=True)
+class Followed:
+    """One request that a shadow looks at; `head` of the chain that was looked at, `due` when to look without news."""
+
+    position: int
+    head: str = ""
+    ended: bool = False
+    due: datetime | None = None
+    row: Row | None = None
+
+
+@dataclass(kw_only=True)
+class Shadow:
+    """A candidate's shadow over the requests of one process from `since` on, at most `limit` of them, until `ends`."""
+
+    order: Order
+    since: datetime
+    ends: datetime
+    followed: dict[str, Followed] = field(default_factory=dict)
+    full: bool = False  # whether there are more requests than it may look at
+    template: str = ""
+    _candidate: Candidate | None = None
+    _read_at: datetime | None = None
+    _looked_at: datetime | None = None
+    _widely_at: datetime | None = None
+
+    def resume(self, known: Mapping[str, int]) -> None:
+        """Go on with the requests that were followed before, by their position."""
+        self.followed = {request_id: Followed(position=position) for request_id, position in known.items()}
+
+    async def look(self, database: Database, now: datetime) -> Sequence[tuple[int, Row]]:
+        """Look once; returns the rows that are new or say something else than before, by their position."""
+        async with database.session() as session:
+            candidate = await self._prepared(session, now)
+            await self._arrivals(session, now)
+            open_ids = [request_id for request_id, one in self.followed.items() if not one.ended]
+            heads = await shadows.heads(session, open_ids)
+            stale = [
+                request_id
+                for request_id, head in heads.items()
+                if self.followed[request_id].head != head or _due(self.followed[request_id], now)
+            ]
+            cases = await cases_of(session, await shadows.rows(session, stale))
+        found = await asyncio.to_thread(_looks, candidate, cases, now)
+        self._looked_at = now
+        told = [self._take(case, heads[case.id], row, due if due and due > now else None) for case, row, due in found]
+        return [one for one in told if one is not None]
+
+    def over(self, now: datetime) -> bool:
+        """Whether there is nothing more to look at: its time has come, or all that it may look at have ended."""
+        return now >= self.ends or (self.full and all(one.ended for one in self.followed.values()))
+
+    def described(self) -> dict[str, Any]:
+        """Return what it has come to so far as JSON values, without the rows."""
+        rows = [one.row for one in self.followed.values() if one.row is not None]
+        version = self._candidate.blueprint.version if self._candidate is not None else self.order.version
+        more = f"there are more than {self.order.limit} requests; later ones are not looked at"
+        return {
+            "mode": "shadow",
+            "template": self.template,
+            "version": version,
+            "rule": RULE,
+            "since": moment(self.since),
+            "ends_at": moment(self.ends),
+            "looked_at": moment(self._looked_at) if self._looked_at is not None else None,
+            "running": sum(not one.ended for one in self.followed.values()),
+            "totals": plain(totals_of(rows)),
+            "validation_errors": [],
+            "warnings": [more] if self.full else [],
+        }
+
+    async def _prepared(self, session: AsyncSession, now: datetime) -> Candidate:
+        """Return the candidate among today's people; raises NotFound, InputInvalid and BlueprintInvalid."""
+        if self._candidate is None or self._read_at is None or now - self._read_at > RENEWED:
+            self.template, raw = await candidate_of(session, self.order)
+            actions, children = await surroundings(session, raw, now)
+            people = await everybody(session)
+            self._candidate = Candidate.of(raw, people, self.order.prices, actions=actions, children=children)
+            self._read_at = now
+        return self._candidate
+
+    async def _arrivals(self, session: AsyncSession, now: datetime) -> None:
+        """Take up the requests that are new, and at first those that run already."""
+        room = self.order.limit - len(self.followed)
+        widely = self._widely_at is None or now - self._widely_at > WIDELY
+        since = self.since if widely or self._looked_at is None else max(self._looked_at - LATE, self.since)
+        if widely:
+            self._widely_at = now
+        only: Collection[str] = self.order.request_ids
+        found = await shadows.arrived(
+            session, self.template, since=since, pending=widely, limit=len(self.followed) + room + 1
+        )
+        for row in found:
+            if row.id in self.followed or (only and row.id not in only):
+                continue
+            if room <= 0:
+                self.full = True
+                return
+            room -= 1
+            self.followed[row.id] = Followed(position=len(self.followed) + 1)
+
+    def _take(self, case: Case, head: str, row: Row, due: datetime | None) -> tuple[int, Row] | None:
+        one = self.followed[case.id]
+        before, one.row = one.row, row
+        one.head, one.due, one.ended = head, due, case.status != "pending"
+        return (one.position, row) if before != row else None
+
+
+def _looks(candidate: Candidate, cases: Sequence[Case], now: datetime) -> list[tuple[Case, Row, datetime | None]]:
+    return [(case, *candidate.look(case, until=now if case.status == "pending" else None)) for case in cases]
+
+
+def _due(one: Followed, now: datetime) -> bool:
+    return one.due is not None and one.due <= now
