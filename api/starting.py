@@ -100,7 +100,7 @@ def _filled(connection: Connection, new: NewRequest, chosen: _Chosen, plan: Plan
         requester=chosen.requester,
         plan=plan,
         given=given,
-        directory=people.read_directory(connection, plan.names(), also=[chosen.requester], given=given),
+        directory=people.read_directory(connection, plan.names, also=[chosen.requester], given=given),
     )
 
 

@@ -90,22 +90,23 @@ class Plan:
     actions: dict[str, ActionSpec] = field(default_factory=dict)  # by name
     children: dict[str, Child] = field(default_factory=dict)  # by reference: name, or name@version
 
-    def names(self) -> list[Who]:
-        """List every name the plan can need people for."""
+    @cached_property
+    def names(self) -> tuple[Who, ...]:
+        """Every name the plan can need people for."""
         texts = {s.who for p in self.points.values() if p.stage for s in p.stage.approvers}
         texts |= {lv.to for p in self.points.values() if p.stage for lv in p.stage.levels}
         if self.owner:
             texts.add(self.owner)
-        return [parse_who(t) for t in sorted(texts)]
+        return tuple(parse_who(t) for t in sorted(texts))
+
+    @cached_property
+    def _naming(self) -> tuple[str, ...]:
+        """The variables that name people, in order."""
+        return tuple(sorted({who.root.name for who in self.names if who.root.kind == "input"}))
 
     def asked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the part of an input that names people."""
         return {name: given[name] for name in self._naming if name in given}
-
-    @cached_property
-    def _naming(self) -> tuple[str, ...]:
-        """The variables that name people, in order; looked up for every seat."""
-        return tuple(sorted({who.root.name for who in self.names() if who.root.kind == "input"}))
 
     @property
     def stages(self) -> list[Stage]:

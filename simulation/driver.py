@@ -93,7 +93,7 @@ class Course:
 
 def reader(plan: Plan, people: Directory) -> Read:
     """Return what the directory answers for a request: the part of `people` that it can reach, and nobody else."""
-    names = plan.names()
+    names = plan.names
     holding: dict[tuple[str, str], list[str]] = {
         (who.kind, who.name): people.holders(who.name) if who.kind == "role" else people.members(who.name)
         for who in (name.root for name in names)

@@ -205,7 +205,7 @@ async def _people(session: AsyncSession, question: Question, order: Order) -> Di
         plan = compile_plan(blueprint, start=question.start, actions=question.actions, children=question.children)
     except BlueprintInvalid:
         return Directory()  # the answer is what is wrong with it
-    names = plan.names()
+    names = plan.names
     if question.children or any(name.root.kind == "input" for name in names):
         return await everybody(session)
     also = [question.requester, *people_of(order.script)]

@@ -95,7 +95,7 @@ class Prepared:
     def persons(self) -> dict[str, str]:
         """Somebody for each variable that names an approver: a person other than the requester."""
         somebody = next((i for i in sorted(self.people.people) if i != self.question.requester), None)
-        roots = (name.root for name in self.plan.names())
+        roots = (name.root for name in self.plan.names)
         return {root.name: somebody for root in roots if root.kind == "input" and somebody is not None}
 
     @cached_property
@@ -239,7 +239,7 @@ class Prepared:
             "manager": Person(id="manager", manager="director"),
             "director": Person(id="director"),
         }
-        for name in self.plan.names():
+        for name in self.plan.names:
             root = name.root
             if root.kind == "user":
                 people.setdefault(root.name, Person(id=root.name, manager="director"))

@@ -105,7 +105,7 @@ class Desk:
         plan = compile_plan(parsed, start=now, actions=actions, children=children)
         given = normalise_input(parsed.variables, given if given is not None else {"amount": "100"})
         async with self.database.session() as session:
-            directory = await people.directory_for(session, plan.names(), also=[requester], given=given)
+            directory = await people.directory_for(session, plan.names, also=[requester], given=given)
         opening = Opening(
             request_id=f"req-{uuid.uuid4().hex[:12]}",
             requester=requester,

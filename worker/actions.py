@@ -67,7 +67,7 @@ def beginner(client: Client, database: Database, task_queue: str) -> Begin:
             known, children = await surroundings(session, blueprint, now)
             plan = await asyncio.to_thread(compile_plan, blueprint, start=now, actions=known, children=children)
             given = normalise_input(plan.variables, new.input)
-            names = [str(name) for name in plan.names()]
+            names = [str(name) for name in plan.names]
             directory = await directory_for(session, names, [parent.requester], given)
         opening = Opening(
             request_id=new.request_id,

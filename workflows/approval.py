@@ -372,7 +372,7 @@ class ApprovalWorkflow:
     async def _read_directory(self, *also: str, given: dict[str, Any] | None = None) -> None:
         given = self._state.input if given is None else given
         question = LookUp(
-            names=tuple(str(name) for name in self._plan.names()),
+            names=tuple(str(name) for name in self._plan.names),
             people=tuple(dict.fromkeys([*self._state.people, *also])),
             given=given,
         )

@@ -109,7 +109,7 @@ class _Office:
     def reached(self, *also: str) -> Directory:
         """Return the part of the organisation that a request of these people can reach."""
         return needed(
-            self.plan.names(),
+            self.plan.names,
             find=self.people.get,
             holders=lambda role: self.roles.get(role, ()),
             members=lambda group: self.groups.get(group, ()),

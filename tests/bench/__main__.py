@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench import approvals, lateness, scanner, simulation
+from tests.bench import approvals, check, lateness, scanner, simulation
 
 BENCHMARKS = Path(__file__).parents[2] / "docs" / "BENCHMARKS.md"
 SECTIONS: dict[str, Any] = {
@@ -19,6 +19,7 @@ SECTIONS: dict[str, Any] = {
     "lateness": lateness,
     "scanner": scanner,
     "simulation": simulation,
+    "check": check,
 }
 
 

@@ -74,7 +74,7 @@ def test_numbers_that_no_double_holds_have_a_digest_too() -> None:
 
 
 def test_a_plan_names_everybody_whom_it_may_need() -> None:
-    names = {str(name) for name in plan_of(PUBLISHED).names()}
+    names = {str(name) for name in plan_of(PUBLISHED).names}
     assert names == {"manager_of(requester)", "role:department_head", "role:cfo", "user:olivia"}
 
 
