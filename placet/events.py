@@ -178,7 +178,7 @@ class ChildEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalRefused:
-    """A signal came with a token that does not hold: nothing changes, and the attempt is on record."""
+    """A signal came with a token that does not hold, or is none: nothing changes, and the attempt is on record."""
 
     claimed: dict[str, Any] = field(default_factory=dict)
     reason: str = ""

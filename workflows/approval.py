@@ -19,7 +19,7 @@ from activities.messages import Found, LookUp, Recording, TokenCheck, TokenVerdi
 from activities.moment import moment
 from placet import machine
 from placet.audit import Entry
-from placet.errors import Ended, PlacetError
+from placet.errors import Ended, InputInvalid, PlacetError
 from placet.events import (
     SYSTEM,
     Actor,
@@ -38,11 +38,12 @@ from placet.events import (
     SignalRefused,
     Withdraw,
 )
-from placet.state import Decision, Notice, State, Step
+from placet.state import Notice, State, Step
 from placet.who import person_id
 from workflows import display
 from workflows.errands import Errands, tell_parent
 from workflows.refusal import as_failure
+from workflows.signed import SignedDecision, read_signal
 from workflows.start import Start
 
 __all__ = ["Answer", "ApprovalWorkflow", "SignedDecision", "Start", "Timeline"]
@@ -60,17 +61,6 @@ class Answer:
     head: str
     status: str
     outcome: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedDecision:
-    """The `decide` signal: a decision by whomever the token was signed for."""
-
-    token: str
-    task_id: str
-    decision: Decision
-    comment: str | None = None
-    form: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,8 +208,13 @@ class ApprovalWorkflow:
         self._refuse(event)
 
     @workflow.signal(name="decide")
-    async def decide_by_signal(self, signed: SignedDecision) -> None:
-        """Decide a task by a signed token, for interfaces of others; a token that does not hold changes nothing."""
+    async def decide_by_signal(self, *given: Any) -> None:
+        """Decide a task by a signed token, for interfaces of others; whatever does not hold changes nothing."""
+        try:
+            signed = read_signal(SignedDecision, given)
+        except InputInvalid as error:
+            await self._carry_out(SignalRefused(reason=error.message))
+            return
         verdict = await workflow.execute_local_activity(
             "verify_token",
             TokenCheck(token=signed.token, task_id=signed.task_id, decision=signed.decision),
@@ -246,15 +241,20 @@ class ApprovalWorkflow:
             await self._carry_out(SignalRefused(claimed=claimed, reason=reason), anchored=True)
 
     @workflow.signal
-    async def directory_changed(self) -> None:
+    async def directory_changed(self, *_: Any) -> None:
         """Read the directory again: somebody in it has left, and their tasks move on."""
         async with self._turn:
             await self._read_directory()
             await self._record()
 
     @workflow.signal
-    async def child_ended(self, event: ChildEnded) -> None:
+    async def child_ended(self, *given: Any) -> None:
         """Take what a sub-process came to."""
+        event: Event
+        try:
+            event = read_signal(ChildEnded, given)
+        except InputInvalid as error:
+            event = SignalRefused(reason=error.message)
         await self._carry_out(event)
 
     def _refuse(self, event: Event) -> None:

@@ -188,6 +188,24 @@ async def test_signal_with_a_bad_token_changes_nothing_and_is_on_record(office: 
     assert (await state_of(handle)).open_tasks[0].id == task
 
 
+@pytest.mark.parametrize("signal", ["decide", "child_ended"])
+@pytest.mark.parametrize(
+    "given",
+    [[], ["yes"], [[]], [{}], [{"token": "x"}], [{"token": "x", "task_id": 1, "decision": "approve"}], ["a", "b"]],
+    ids=["nothing", "text", "a list", "an empty object", "half of it", "another type", "two values"],
+)
+async def test_a_signal_that_carries_anything_else_is_on_record_and_stops_nothing(
+    office: Desk, signal: str, given: list[Any]
+) -> None:
+    handle = await office.start()
+    await handle.signal(signal, args=given)
+    await handle.signal("directory_changed", args=["and", "more"])
+    kinds = await until(lambda: _with(office.database, handle, "signal_refused"))
+    assert "decided" not in kinds
+    await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, "bob"))
+    assert (await handle.result()).outcome == "approved"
+
+
 async def test_withdrawal_closes_tasks_and_tells_people(office: Desk) -> None:
     handle = await office.start()
     await handle.execute_update(ApprovalWorkflow.withdraw, Withdraw(by=by("ann"), reason="not needed"))

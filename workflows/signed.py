@@ -1,0 +1,40 @@
+"""Signals as they come: whoever reaches the engine can send anything, and nothing of it may stop a request.
+
+A handler that asks for its argument fails the workflow's task when a signal comes without one, again and again, and the
+request with it. So handlers take whatever there is, and read it here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from placet.errors import InputInvalid
+from placet.state import Decision
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedDecision:
+    """The `decide` signal: a decision by whomever the token was signed for."""
+
+    token: str
+    task_id: str
+    decision: Decision
+    comment: str | None = None
+    form: dict[str, Any] | None = None
+
+
+def read_signal(shape: type[T], given: tuple[Any, ...]) -> T:
+    """Read what a signal carries, one value of this shape; raises InputInvalid for anything else."""
+    if len(given) != 1:
+        raise InputInvalid(f"the signal carries {len(given)} values; send one {shape.__name__}")
+    try:
+        return TypeAdapter(shape).validate_python(given[0])
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = "".join(f"/{part}" for part in first["loc"])
+        raise InputInvalid(f"the signal carries no {shape.__name__}: {place or '/'}: {first['msg']}") from None
