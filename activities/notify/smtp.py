@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import email
 import time
 from datetime import UTC, datetime
+from email.charset import QP, Charset
 from email.errors import HeaderParseError
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
+from email.message import Message as Mail
+from email.mime.multipart import MIMEMultipart
+from email.mime.nonmultipart import MIMENonMultipart
 from email.policy import SMTP as SMTP_POLICY
-from email.utils import format_datetime, parseaddr
+from email.policy import compat32
+from email.utils import format_datetime, formataddr, parseaddr
+from functools import lru_cache
 
 import aiosmtplib
 from aiosmtplib import (
@@ -28,6 +36,11 @@ from activities.notify.settings import NotifySettings
 # A server closes connections that are idle for long; ours are checked after so many seconds and closed after these.
 CHECK_AFTER = 5.0
 _SERVICE_NOT_AVAILABLE = 421
+# Headers are written as they are given; parsing each anew, as the email package's newer classes do, took most of the
+# time of a mail. What goes into them is checked here.
+_POLICY = compat32.clone(linesep="\r\n", max_line_length=0)
+_UTF8 = Charset("utf-8")
+_UTF8.body_encoding = QP
 
 
 class SmtpChannel:
@@ -75,12 +88,14 @@ class SmtpChannel:
         for client, _ in idle:
             await _leave(client)
 
-    def compose(self, message: Message) -> EmailMessage:
+    def compose(self, message: Message) -> Mail:
         """Write the mail: text and HTML, an id that is the same at every attempt, one thread for each request."""
-        mail = EmailMessage(policy=SMTP_POLICY)
+        mail = MIMEMultipart("alternative", policy=_POLICY)
         mail["From"] = self._from
-        mail["To"] = _address(message.name, message.address or "")
-        mail["Subject"] = message.subject
+        address = message.address or ""
+        if address.isascii():
+            mail["To"] = _address(message.name, address)
+        mail["Subject"] = _header(message.subject, "Subject")
         mail["Date"] = format_datetime(datetime.now(UTC))
         mail["Message-ID"] = f"<{message.id}@{self._domain}>"
         mail["References"] = f"<request-{message.request_id}@{self._domain}>"
@@ -89,11 +104,11 @@ class SmtpChannel:
         mail["X-Placet-Request"] = message.request_id
         if message.urgent:
             mail["Importance"] = "high"
-        mail.set_content(message.text, cte="quoted-printable")
-        mail.add_alternative(message.html, subtype="html", cte="quoted-printable")
-        return mail
+        mail.attach(_part(message.text, "plain"))
+        mail.attach(_part(message.html, "html"))
+        return mail if address.isascii() else _international(mail, message.name, address)
 
-    async def _hand_over(self, mail: EmailMessage, address: str) -> None:
+    async def _hand_over(self, mail: Mail, address: str) -> None:
         client = await self._connection()
         kept = False
         try:
@@ -145,10 +160,39 @@ class SmtpChannel:
         return client
 
 
-def _address(name: str, address: str) -> Address:
-    if "@" not in address:
-        raise ValueError("a mail address has an @")
-    return Address(display_name=" ".join(name.split()), addr_spec=address)
+@lru_cache(maxsize=1024)
+def _address(name: str, address: str) -> str:
+    """Return a mailbox as a header has it; raises ValueError or HeaderParseError where the address cannot be one."""
+    return formataddr((" ".join(name.split()), _checked(address).addr_spec))
+
+
+def _international(mail: Mail, name: str, address: str) -> EmailMessage:
+    """Return the mail to an address beyond ASCII; only the email package's newer classes write such headers."""
+    whole = email.message_from_bytes(mail.as_bytes(), policy=SMTP_POLICY)
+    checked = _checked(address)
+    whole["To"] = Address(" ".join(name.split()), checked.username, checked.domain)
+    return whole
+
+
+def _checked(address: str) -> Address:
+    before, _, after = address.rpartition("@")
+    if not before or not after:  # the email package fails otherwise on these
+        raise ValueError("a mail address has something on both sides of an @")
+    return Address(addr_spec=address)
+
+
+def _header(text: str, name: str) -> str:
+    """Return a text as a header has it, in encoded words where it needs them."""
+    plain = " ".join(text.split())
+    if plain.isascii() and "=?" not in plain:
+        return plain
+    return Header(plain, _UTF8, header_name=name).encode(linesep="\r\n")
+
+
+def _part(content: str, subtype: str) -> MIMENonMultipart:
+    part = MIMENonMultipart("text", subtype, charset="utf-8", policy=_POLICY)
+    part.set_payload(content, _UTF8)
+    return part
 
 
 async def _leave(client: aiosmtplib.SMTP) -> None:
