@@ -21,10 +21,13 @@ class BareTimer:
     """Wait for a moment, and act."""
 
     @workflow.run
-    async def run(self, due: str) -> float:
-        """Sleep until `due` (ISO 8601), run the activity, and return its seconds of lateness."""
-        await workflow.sleep(max(timedelta(0), datetime.fromisoformat(due) - workflow.now()))
-        return await workflow.execute_activity(late_by, due, start_to_close_timeout=timedelta(seconds=30))
+    async def run(self, seconds: float) -> tuple[str, float]:
+        """Sleep until so long after the start, run the activity, and return the moment and the seconds of lateness."""
+        due = workflow.info().start_time + timedelta(seconds=seconds)
+        await workflow.sleep(max(timedelta(0), due - workflow.now()))
+        moment = due.isoformat()
+        late = await workflow.execute_activity(late_by, moment, start_to_close_timeout=timedelta(seconds=30))
+        return moment, late
 
 
 async def main() -> None:
