@@ -82,6 +82,7 @@ class Past:
 
 @dataclass
 class _Holding:
+    place: int
     stage: str
     since: datetime
     deeds: list[Deed] = field(default_factory=list)
@@ -98,6 +99,7 @@ class _Reader:
         self._until = until
         self._held: dict[tuple[str, str], _Holding] = {}  # (task, person)
         self._tenures: list[Tenure] = []
+        self._places: list[int] = []  # of each tenure among all, by when they began
         self._spoken: list[Spoken] = []
         self._resubmitted: list[Spoken] = []
         self._opened: dict[str, tuple[str, datetime]] = {}
@@ -121,7 +123,11 @@ class _Reader:
                 self._spoken.append(Spoken(after=entry.at - start, event=spoken))
         for task_id, person in list(self._held):
             self._end(task_id, person, end, ongoing=True)
-        return Past(tenures=tuple(self._tenures), spoken=tuple(self._spoken), resubmitted=tuple(self._resubmitted))
+        # Somebody may have two tasks of a stage at once; in another course they get them in the same order. What went
+        # on to somebody else at the very moment at which it came is nobody's in another course either.
+        placed = sorted(zip(self._places, self._tenures, strict=True), key=lambda pair: pair[0])
+        ordered = [tenure for _, tenure in placed if tenure.lasted or tenure.deeds or tenure.ongoing]
+        return Past(tenures=tuple(ordered), spoken=tuple(self._spoken), resubmitted=tuple(self._resubmitted))
 
     def _task(self, entry: Happened, task_id: str) -> None:
         handle = {
@@ -158,7 +164,9 @@ class _Reader:
     def _claimed(self, entry: Happened, task_id: str) -> None:
         person = person_id(entry.actor)
         self._deed(task_id, person, entry.at, kind="claim")
-        self._end_all(task_id, entry.at, but=person)
+        for other in self._candidates.get(task_id, ()):  # whoever was added to them keeps the task
+            if other != person and (task_id, other) in self._held:
+                self._end(task_id, other, entry.at)
 
     def _released(self, entry: Happened, task_id: str) -> None:
         self._deed(task_id, person_id(entry.actor), entry.at, kind="release")
@@ -213,22 +221,26 @@ class _Reader:
 
     def _begin(self, task_id: str, person: str, at: datetime) -> None:
         stage = self._opened.get(task_id, ("", at))[0]
-        self._held[task_id, person] = _Holding(stage=stage, since=at)
+        self._held[task_id, person] = _Holding(place=self._place(), stage=stage, since=at)
 
     def _deed(self, task_id: str, person: str, at: datetime, **facts: Any) -> None:
         holding = self._held.get((task_id, person))
         if holding is None:
             stage, opened = self._opened.get(task_id, ("", self._entries[0].at))
-            holding = self._held[task_id, person] = _Holding(stage=stage, since=opened)
+            holding = self._held[task_id, person] = _Holding(place=self._place(), stage=stage, since=opened)
         holding.deeds.append(Deed(after=at - holding.since, **facts))
 
-    def _end_all(self, task_id: str, at: datetime, *, but: str | None = None) -> None:
+    def _place(self) -> int:
+        return len(self._held) + len(self._tenures)  # how many began before
+
+    def _end_all(self, task_id: str, at: datetime) -> None:
         for task, person in list(self._held):
-            if task == task_id and person != but:
+            if task == task_id:
                 self._end(task, person, at)
 
     def _end(self, task_id: str, person: str, at: datetime, *, ongoing: bool = False) -> None:
         holding = self._held.pop((task_id, person))
+        self._places.append(holding.place)
         self._tenures.append(
             Tenure(
                 stage=holding.stage,
@@ -258,13 +270,18 @@ class Again:
         self._left: dict[tuple[str, str], list[Tenure]] = {}
         for tenure in reversed(self.past.tenures):
             self._left.setdefault((tenure.stage, tenure.person), []).append(tenure)
-        self._tenures: dict[tuple[str, str, int], tuple[datetime, Tenure | None]] = {}
+        self._tenures: dict[tuple[str, str, tuple[int, int]], tuple[datetime, Tenure | None]] = {}
         self._done: dict[tuple[Any, ...], int] = {}
+        self._queued: dict[str, tuple[bool, int]] = {}  # by task: whether it was claimed, how often it went back
         silent = Habits(decision=None)
         self._cast = Cast(plan=self.plan, lines=self.lines, habits=silent)
 
     def next(self, state: State, now: datetime) -> Move | None:
         """Return what happens next; raises NothingKnown."""
+        for task in state.tasks:
+            if task.candidates:
+                claimed, back = self._queued.get(task.id, (False, 0))
+                self._queued[task.id] = (task.assignee is not None, back + (claimed and task.assignee is None))
         moves = list(self._moves(state, now))
         if self.lines and (scripted := self._cast.next(state, now)) is not None:
             moves.append(scripted)
@@ -302,15 +319,26 @@ class Again:
                     yield from self._deeds(task, person, since, tenure, now)
 
     def _tenure(self, task: Task, person: str, now: datetime) -> tuple[datetime, Tenure | None]:
-        key = (task.id, person, _times(task, person))
+        key = (task.id, person, self._times(task, person))
         if key not in self._tenures:
             left = self._left.get((task.stage, person))
             self._tenures[key] = (now, left.pop() if left else None)
         return self._tenures[key]
 
+    def _times(self, task: Task, person: str) -> tuple[int, int]:
+        """Tell apart the times at which somebody is given a task: how often it went back to a queue, how often to them.
+
+        An escalation may bring it back to them; a claim goes on with the time that began in the queue.
+        """
+        claimed = task.via == "claim" and task.assignee == person
+        count = task.held_by.count(person) - claimed
+        if task.candidates and (task.assignee is None or task.via == "claim"):
+            return self._queued[task.id][1], count
+        return -1, max(1, count)
+
     def _deeds(self, task: Task, person: str, since: datetime, tenure: Tenure, now: datetime) -> Iterator[Move]:
         for index, deed in enumerate(tenure.deeds):
-            mark = ("deed", task.id, person, _times(task, person), index)
+            mark = ("deed", task.id, person, self._times(task, person), index)
             if mark in self._done:
                 continue
             event = _deed_event(task, person, deed)
@@ -359,11 +387,6 @@ class Again:
                 span = habits.moment(self.plan, stage, task) - task.opened_at
                 at = max(self._edge(task, person, now) + span, now)
                 yield from habitual(self._done, stage, task, person=person, decision=habits.decision, at=at)
-
-
-def _times(task: Task, person: str) -> int:
-    """Count how often somebody was given a task: an escalation may bring it back; a queue stays with its members."""
-    return 1 if task.candidates else max(1, task.held_by.count(person))
 
 
 def _deed_event(task: Task, person: str, deed: Deed) -> Event | None:

@@ -75,7 +75,8 @@ class Shadow:
                 for request_id, head in heads.items()
                 if self.followed[request_id].head != head or _due(self.followed[request_id], now)
             ]
-            cases = await cases_of(session, await shadows.rows(session, stale))
+            rows = await shadows.rows(session, stale)
+            cases = await cases_of(session, sorted(rows, key=lambda row: self.followed[row.id].position))
         found = await asyncio.to_thread(_looks, candidate, cases, now)
         self._looked_at = now
         told = [self._take(case, heads[case.id], row, due if due and due > now else None) for case, row, due in found]

@@ -120,6 +120,30 @@ def test_a_share_has_its_wilson_interval() -> None:
     assert share(0, 0)["share"] is None
 
 
+def test_a_queue_that_escalates_back_to_its_member_is_two_times_with_the_task() -> None:
+    queue = {"approvers": ["department_head"], "claim": True, "sla_hours": 0.5, "re_escalate_after_hours": 0.5}
+    raw = blueprint({**queue, "escalation_to": "manager_of(requester)"})
+    (row,) = put(raw, case(run(raw, {"by": "ceo", "on": "Stage 1", "decision": "approve", "after_hours": 3})))
+    assert (row.changed, row.unknown) == ((), None)
+
+
+def test_two_tasks_of_one_person_in_a_stage_are_not_mistaken_for_each_other() -> None:
+    raw = blueprint({"approvers": ["group:finance", "user:ann"], "claim": True, "quorum": "any"})
+    (row,) = put(raw, case(run(raw, {"by": "ann", "on": "Stage 1", "decision": "approve", "after_hours": 3})))
+    assert (row.changed, row.unknown) == ((), None)
+
+
+def test_a_task_that_goes_back_to_its_queue_is_claimed_again_as_it_was() -> None:
+    raw = blueprint({"approvers": ["group:finance"], "claim": True})
+    claimed = {"by": "ann", "on": "Stage 1", "do": "claim", "at_hours": 1}
+    released = {"by": "ann", "on": "Stage 1", "do": "release", "at_hours": 2}
+    decided = {"by": "ben", "on": "Stage 1", "decision": "reject", "at_hours": 4}
+    first = run(raw, claimed, released, decided)
+    assert [e.kind for e in first.entries if e.task_id][1:4] == ["claimed", "released", "claimed"]
+    (row,) = put(raw, case(first))
+    assert (row.changed, row.unknown) == ((), None)
+
+
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     raw=blueprints(),
