@@ -101,10 +101,13 @@ def link(
     return Entry(seq=seq, at=at, kind=kind, actor=actor, stage=stage, task_id=task_id, detail=detail, hash=digest)
 
 
-def first_bad(request_id: str, entries: Iterable[Entry]) -> int | None:
-    """Return the sequence number of the first entry that does not hold, or None where the whole chain does."""
-    previous = genesis(request_id)
-    for expected, entry in enumerate(entries, 1):
+def first_bad(request_id: str, entries: Iterable[Entry], *, after: Entry | None = None) -> int | None:
+    """Return the sequence number of the first entry that does not hold, or None where the whole chain does.
+
+    `entries` follow one that is known to hold, `after`, or are the chain from its beginning.
+    """
+    previous = genesis(request_id) if after is None else after.hash
+    for expected, entry in enumerate(entries, 1 if after is None else after.seq + 1):
         try:
             again = link(
                 previous,
