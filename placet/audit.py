@@ -16,13 +16,16 @@ from typing import Any
 
 import rfc8785
 
+from placet.values import quick
+
 _EXACT = 2**53  # RFC 8785 writes numbers as doubles, which hold whole numbers exactly below this
 _SORTED = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One thing that happened: who, what, when, why, before and after (in `detail`), and the chain's hash.
 
