@@ -249,6 +249,7 @@ class Prepared:
             source="history",
             rule=f"drawn from {decisions} past decisions in {len(self.known)} stages; elsewhere {RULE}",
             samples=len(took_all),
+            distribution_ms=tuple(round(took) for took in took_all),
         )
 
     def _stand_ins(self) -> Directory:
