@@ -85,17 +85,6 @@ async def command(context: Context, request_id: str, event: Command, *, key: str
         return answer
 
 
-async def directory_changed(context: Context, request_id: str) -> None:
-    """Have a request read the directory again; one that has ended needs it no more."""
-    try:
-        async with _reaching(_QUERY_DEADLINE):
-            await context.client.get_workflow_handle(request_id).signal(
-                ApprovalWorkflow.directory_changed, rpc_timeout=_QUERY_DEADLINE
-            )
-    except Gone:
-        return
-
-
 async def head_of(client: Client, request_id: str) -> str | None:
     """Return the head of the audit chain as history holds it; None once the engine no longer has the request."""
     handle = client.get_workflow_handle(request_id)
@@ -118,8 +107,8 @@ async def reach(client: Client) -> None:
         await client.workflow_service.describe_namespace(question, timeout=_QUERY_DEADLINE)
 
 
-async def has_worker(client: Client, task_queue: str) -> bool:
-    """Say whether a worker asks for workflow tasks; one that was killed counts until its last long poll would end."""
+async def pollers(client: Client, task_queue: str) -> set[str]:
+    """Return the identities of workers that asked for workflow tasks; one that was killed is among them for a while."""
     question = DescribeTaskQueueRequest(
         namespace=client.namespace,
         task_queue=TaskQueue(name=task_queue),
@@ -128,7 +117,7 @@ async def has_worker(client: Client, task_queue: str) -> bool:
     async with _reaching(_QUERY_DEADLINE):
         found = await client.workflow_service.describe_task_queue(question, timeout=_QUERY_DEADLINE)
     since = datetime.now(UTC) - _LONG_POLL
-    return any(poller.last_access_time.ToDatetime(UTC) > since for poller in found.pollers)
+    return {poller.identity for poller in found.pollers if poller.last_access_time.ToDatetime(UTC) > since}
 
 
 @asynccontextmanager

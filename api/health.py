@@ -7,14 +7,19 @@ import time
 from collections.abc import Awaitable, Callable
 
 import structlog
+from temporalio.client import Client
 
 from api import engine
 from api.context import Context
 from placet.errors import PlacetError, Unavailable
+from storage import presence
+from storage.database import Database
 
 # How old an answer may be, in seconds: health is asked often, and by many.
 _FRESH = 2.0
 _DEADLINE = 3.0
+# A worker that has not noted for so long that it is there has been killed, or is cut off; it does every three seconds.
+_PRESENT = 10.0
 
 _log = structlog.get_logger(__name__)
 
@@ -43,8 +48,14 @@ class Health:
         await engine.reach(self._context.client)
 
     async def _worker(self) -> None:
-        if not await engine.has_worker(self._context.client, self._context.task_queue):
-            raise Unavailable(f"no worker asks for tasks on the task queue {self._context.task_queue!r}")
+        queue = self._context.task_queue
+        if not await workers(self._context.database, self._context.client, queue):
+            raise Unavailable(f"no worker that is there asks for tasks on the task queue {queue!r}")
+
+
+async def workers(database: Database, client: Client, task_queue: str) -> set[str]:
+    """Return the identities of the workers that are there by the database's word and work by the engine's."""
+    return await database.read(presence.seen, task_queue, within=_PRESENT) & await engine.pollers(client, task_queue)
 
 
 async def _check(look: Callable[[], Awaitable[None]]) -> str:

@@ -18,7 +18,7 @@ import uvicorn
 from opentelemetry.sdk.trace import TracerProvider
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
 from temporalio.runtime import Runtime
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from activities.arrivals import Arrivals
@@ -37,6 +37,8 @@ from worker.actions import action_worker, seed_catalog
 from worker.connect import EngineSettings, connect
 from worker.engine.namespaces import prepare
 from worker.engine.serve import Engine, start_engine
+from worker.leavers import Tell, looking_after_leavers
+from worker.presence import present
 from worker.process import approval_worker
 from worker.settings import Settings
 from worker.telemetry import tracing
@@ -111,9 +113,14 @@ async def working(
     notify: NotifySettings | None = None,
     arrivals: Arrivals | None = None,
 ) -> AsyncIterator[None]:
-    """Run what a worker process runs while the block does: the worker for approvals, and the dispatcher of notices."""
+    """Run what a worker process runs while the block does: the workers, and what is done beside them."""
     notices = dispatcher(database, _confirm(client), notify or NotifySettings(), secret=settings.secret())
-    async with build_worker(database, client, settings, arrivals), build_action_worker(database, client, settings):
+    async with (
+        build_worker(database, client, settings, arrivals),
+        build_action_worker(database, client, settings),
+        present(database, client, settings.task_queue),
+        looking_after_leavers(database, tell_of_leavers(client)),
+    ):
         sending = asyncio.create_task(notices.run())
         try:
             yield
@@ -135,6 +142,21 @@ def _confirm(client: Client) -> Confirm:
         return answer.seq, answer.head
 
     return recorded
+
+
+def tell_of_leavers(client: Client) -> Tell:
+    """Return how a request learns that somebody has left: it is signalled, and reads the directory."""
+
+    async def tell(request_id: str) -> bool:
+        try:
+            await client.get_workflow_handle(request_id).signal(
+                ApprovalWorkflow.directory_changed, rpc_timeout=_CONFIRM_SECONDS
+            )
+        except RPCError as error:
+            return error.status is not RPCStatusCode.NOT_FOUND  # what could not be told is told at the next look
+        return True
+
+    return tell
 
 
 def build_action_worker(database: Database, client: Client, settings: Settings) -> Worker:

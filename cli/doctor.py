@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rich.markup import escape
 
-from api.engine import has_worker
+from api.health import workers
 from cli import assembly
 from cli.output import out
 from placet.errors import PlacetError, Unavailable
@@ -87,9 +87,11 @@ async def _engine(settings: Settings) -> str:
 
 async def _worker(settings: Settings) -> str:
     client = await assembly.connected(assembly.engine_settings(settings))
-    if not await has_worker(client, settings.task_queue):
+    async with assembly.open_database(settings) as database:
+        found = await workers(database, client, settings.task_queue)
+    if not found:
         raise Unavailable(f"Nobody works on task queue {settings.task_queue!r}; run `placet worker` or `placet up`.")
-    return f"task queue {settings.task_queue!r}"
+    return f"task queue {settings.task_queue!r}: {', '.join(sorted(found))}"
 
 
 def show(checks: list[Check]) -> None:

@@ -152,12 +152,16 @@ def migrate_command() -> None:
 @people_app.command("load")
 def people_load(
     file: Annotated[Path, typer.Argument(help="A JSON list of people.", exists=True, dir_okay=False)],
+    complete: Annotated[bool, typer.Option("--complete", help="Whoever is not in the file has left.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Load people from a JSON file: new ones are added, known ones are replaced."""
+    """Load people from a JSON file: new ones are added, known ones are replaced, and tasks of leavers move on."""
     settings = _settings()
-    count = _run(people.load(settings, file))
-    print_json({"loaded": count}) if as_json else out.print(f"loaded {count} people")
+    count, left = _run(people.load(settings, file, complete=complete))
+    if as_json:
+        print_json({"loaded": count, "left": left})
+    else:
+        out.print(f"loaded {count} people" + (f"; these have left: {', '.join(left)}" if left else ""))
 
 
 @app.command("token")

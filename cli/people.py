@@ -17,17 +17,22 @@ from worker.settings import Settings
 _PEOPLE = TypeAdapter(list[PersonBody])
 
 
-async def load(settings: Settings, file: Path) -> int:
+async def load(settings: Settings, file: Path, *, complete: bool = False) -> tuple[int, list[str]]:
     """Store every person of a JSON list, new or in place of the one with that id; all of them or none.
 
+    With `complete`, whoever is not in the list has left. Returns how many were stored, and who has left so.
     Raises InputInvalid that names each place that is wrong.
     """
     found = _read(file)
     now = datetime.now(UTC)
+    listed = {person.id for person in found}
     async with assembly.open_database(settings) as database, database.begin() as session:
         for person in found:
             await people.put(session, person.row(person.id, now))
-    return len(found)
+        gone = [p for p in await people.all_active(session) if p.id not in listed] if complete else []
+        for row in gone:
+            await people.leave(session, row, now)
+    return len(found), [row.id for row in gone]
 
 
 def _read(file: Path) -> list[PersonBody]:

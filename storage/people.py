@@ -16,6 +16,7 @@ from placet import directory
 from placet.errors import NotFound
 from placet.who import Who, person_id
 from storage import cursor as cursors
+from storage import departures
 from storage.tables import ApprovalTask, Person
 
 
@@ -36,9 +37,14 @@ class Seen(Protocol):
     def active(self) -> bool: ...
 
 
+async def find(session: AsyncSession, person: str) -> Person | None:
+    """Return one person, or None where there is none of that id."""
+    return await session.get(Person, person)
+
+
 async def get(session: AsyncSession, person: str) -> Person:
     """Return one person; raises NotFound."""
-    found = await session.get(Person, person)
+    found = await find(session, person)
     if found is None:
         raise NotFound(f"There is no person {person!r}")
     return found
@@ -58,15 +64,30 @@ async def page(
 
 
 async def put(session: AsyncSession, person: Person) -> Person:
-    """Store a person, new or in place of the one with that id."""
-    return await session.merge(person)
+    """Store a person, new or in place of the one with that id; where they have left, their open tasks move on."""
+    before = await find(session, person.id)
+    left = before is not None and before.active and not person.active
+    stored = await session.merge(person)
+    await session.run_sync(lambda sync: _note_departure(sync.connection(), stored, left=left))
+    return stored
 
 
-async def deactivate(session: AsyncSession, person: str, now: datetime) -> Person:
-    """Mark a person as having left; their past stays. Raises NotFound."""
-    found = await get(session, person)
-    found.active, found.updated_at = False, now
-    return found
+async def leave(session: AsyncSession, person: Person, now: datetime) -> None:
+    """Have somebody leave; their past stays, and their open tasks move on."""
+    person.active, person.updated_at = False, now
+    await session.run_sync(lambda sync: _note_departure(sync.connection(), person, left=True))
+
+
+def _note_departure(connection: Connection, person: Person, *, left: bool) -> None:
+    if left:
+        departures.note(connection, person.id, person.updated_at)
+    elif person.active:
+        departures.forget(connection, person.id)
+
+
+async def all_active(session: AsyncSession) -> list[Person]:
+    """List everyone who has not left."""
+    return list(await session.scalars(select(Person).where(col(Person.active)).order_by(col(Person.id))))
 
 
 def is_active(connection: Connection, person: str) -> bool:

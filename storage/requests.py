@@ -173,7 +173,7 @@ async def task_page(
         query = query.join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
         query = query.where(_visible(viewer))
     if waits_for is not None:
-        query = query.where(_waits_for(waits_for))
+        query = query.where(waiting_for(waits_for))
     for column, value in (
         (ApprovalTask.assignee, assignee),
         (ApprovalTask.status, status),
@@ -238,7 +238,8 @@ def _visible(viewer: str | BindParameter[str]) -> ColumnElement[bool]:
     return or_(col(ApprovalRequest.requester) == viewer, col(ApprovalRequest.owner) == viewer, takes_part)
 
 
-def _waits_for(person: str) -> ColumnElement[bool]:
+def waiting_for(person: str) -> ColumnElement[bool]:
+    """Build the rule of whom a task waits for: whoever has it, their delegates, and the people of its queue."""
     requests = select(col(Participant.request_id)).where(col(Participant.person) == person)
     quoted = json.dumps(person)  # the lists are JSON text
     listed = or_(

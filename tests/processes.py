@@ -17,12 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import create_engine, text
 
 from cli.people import load
 from cli.tokens import issue
+from storage.database import driver_url
+from tests.approvals import EXPENSE, PEOPLE
 from worker.settings import Settings
 
 BIN = Path(sys.executable).parent / "placet"
+STAFF = tuple({"name": row["id"].title(), "email": f"{row['id']}@example.com"} | row for row in PEOPLE)
 _PATIENCE = 120.0
 _PR_SET_PDEATHSIG = 1
 
@@ -108,11 +112,11 @@ class Installation:
         self.started.append(process)
         return process
 
-    def run(self, *arguments: str | Path, expect: int = 0) -> str:
+    def run(self, *arguments: str | Path, expect: int = 0, **env: str) -> str:
         """Run `placet ARGUMENTS…` to its end, and return what it printed."""
         done = subprocess.run(
             [str(BIN), *map(str, arguments)],
-            env=self.env,
+            env=self.env | env,
             capture_output=True,
             text=True,
             timeout=_PATIENCE,
@@ -131,7 +135,7 @@ class Installation:
         self.home.mkdir(parents=True, exist_ok=True)
         file = self.home / "people.json"
         file.write_text(json.dumps(list(people)))
-        settings = Settings(home=self.home)
+        settings = self._settings
 
         async def work() -> dict[str, str]:
             await load(settings, file)
@@ -139,6 +143,23 @@ class Installation:
 
         # As `placet people load` and `placet token` do it, without a process for each.
         return asyncio.run(work())
+
+    def rows(self, query: str, **values: Any) -> list[Any]:
+        """Read rows of the database beside everyone who works on it; `:name` in the query is `values["name"]`."""
+        engine = create_engine(driver_url(self._settings.database).set(drivername=self._driver))
+        try:
+            with engine.connect() as connection:
+                return list(connection.execute(text(query), values))
+        finally:
+            engine.dispose()
+
+    @property
+    def _settings(self) -> Settings:
+        return Settings(home=self.home, database_url=self.extra.get("PLACET_DATABASE_URL"))
+
+    @property
+    def _driver(self) -> str:
+        return "postgresql+psycopg" if "PLACET_DATABASE_URL" in self.extra else "sqlite"
 
 
 @contextmanager
@@ -166,3 +187,74 @@ class Caller:
         answer = httpx.request(method, self._base + path, json=body, headers=headers, timeout=30, trust_env=False)
         assert answer.status_code == expect, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()
+
+
+class Parts:
+    """Engine, worker and API as processes of their own, on fixed addresses, so that each can be killed alone."""
+
+    def __init__(self, place: Installation) -> None:
+        self.place = place
+        self.tokens = place.load(STAFF)
+        self.engine = self._start_engine()
+        self.worker = place.spawn("worker", **self.there)
+        self.api_url = ""
+        self.api = self._start_api("0")
+
+    def _start_engine(self) -> Process:
+        process = self.place.spawn("engine")
+        self.there = {"TEMPORAL_ADDRESS": json.loads(process.line())["temporal"]}
+        return process
+
+    def _start_api(self, port: str) -> Process:
+        process = self.place.spawn("api", "--port", port, "--json", **self.there)
+        self.api_url = json.loads(process.line())["api"]
+        return process
+
+    def restart_engine(self) -> None:
+        """Start the engine again, where it was."""
+        before = self.there
+        self.engine = self._start_engine()
+        assert self.there == before, "the engine comes back where it was"
+
+    def restart_worker(self) -> None:
+        """Start a worker."""
+        self.worker = self.place.spawn("worker", **self.there)
+
+    def crashing_worker(self, *, on_record: int, victim: int | None = None) -> None:
+        """Run a worker that kills itself (or `victim`) right after the commit of its n-th record."""
+        self.worker = self.place.spawn(
+            program=[sys.executable, "-m", "tests.crashing_worker"],
+            CRASH_ON_RECORD=str(on_record),
+            CRASH_VICTIM=str(victim or 0),
+            **self.there,
+        )
+
+    def restart_api(self) -> None:
+        """Start the API again, where it was."""
+        self.api = self._start_api(self.api_url.rsplit(":", 1)[1])
+
+    def caller(self, person: str) -> Caller:
+        """Return how to call as a person."""
+        return Caller(self.api_url, self.tokens[person])
+
+    def publish(self, blueprint: dict[str, Any]) -> None:
+        """Draft and publish a blueprint."""
+        olivia = self.caller("olivia")
+        template = olivia("POST", "process-templates/", blueprint, expect=201)
+        olivia("POST", f"process-templates/{template['id']}/publish/")
+
+    def ask(self, template: str = EXPENSE["name"]) -> dict[str, Any]:
+        """Start a request."""
+        body = {"template": template, "input": {"amount": 10}}
+        return dict(self.caller("ann")("POST", "requests/", body, expect=201))
+
+    def timeline(self, request_id: str) -> list[dict[str, Any]]:
+        """Read all that happened to a request."""
+        return list(self.caller("olivia")("GET", f"requests/{request_id}/timeline/?limit=500")["items"])
+
+    def verified(self, request_id: str) -> dict[str, Any]:
+        """Verify a request against the engine."""
+        answer = dict(self.caller("olivia")("GET", f"requests/{request_id}/audit/verify/"))
+        assert answer["ok"], answer
+        assert answer["engine_head"] == answer["head"]
+        return answer

@@ -10,8 +10,10 @@ from sqlmodel.sql.sqltypes import AutoString
 
 from storage import (  # noqa: F401 - what is imported here is what migrations know
     action_tables,
+    departures,
     metrics,
     notification_tables,
+    presence,
     simulation_tables,
     tables,
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.approvals import EXPENSE, PEOPLE
-from tests.processes import Caller, Installation, Process, installation
+from tests.approvals import EXPENSE
+from tests.processes import STAFF, Caller, Installation, Parts, installation
 from tests.waiting import poll
 
 TWO_STEPS = EXPENSE | {
     "process_steps": [*EXPENSE["process_steps"], {"stage_name": "CFO Approval", "approvers": ["role:cfo"]}]
 }
-_ROWS = tuple({"name": row["id"].title(), "email": f"{row['id']}@example.com"} | row for row in PEOPLE)
 
 
 @pytest.fixture
@@ -29,74 +27,8 @@ def place(tmp_path: Path) -> Iterator[Installation]:
         yield there
 
 
-class Parts:
-    """Engine, worker and API as processes of their own, on fixed addresses, so that each can be killed alone."""
-
-    def __init__(self, place: Installation) -> None:
-        self.place = place
-        self.tokens = place.load(_ROWS)
-        self.engine = self._start_engine()
-        self.worker = place.spawn("worker", **self._there)
-        self.api_url = ""
-        self.api = self._start_api("0")
-
-    def _start_engine(self) -> Process:
-        process = self.place.spawn("engine")
-        self._there = {"TEMPORAL_ADDRESS": json.loads(process.line())["temporal"]}
-        return process
-
-    def _start_api(self, port: str) -> Process:
-        process = self.place.spawn("api", "--port", port, "--json", **self._there)
-        self.api_url = json.loads(process.line())["api"]
-        return process
-
-    def restart_engine(self) -> None:
-        before = self._there
-        self.engine = self._start_engine()
-        assert self._there == before, "the engine comes back where it was"
-
-    def restart_worker(self) -> None:
-        self.worker = self.place.spawn("worker", **self._there)
-
-    def crashing_worker(self, *, on_record: int, victim: int | None = None) -> None:
-        """Run a worker that kills itself (or `victim`) right after the commit of its n-th record."""
-        self.worker = self.place.spawn(
-            program=[sys.executable, "-m", "tests.crashing_worker"],
-            CRASH_ON_RECORD=str(on_record),
-            CRASH_VICTIM=str(victim or 0),
-            **self._there,
-        )
-
-    def restart_api(self) -> None:
-        self.api = self._start_api(self.api_url.rsplit(":", 1)[1])
-
-    def caller(self, person: str) -> Caller:
-        return Caller(self.api_url, self.tokens[person])
-
-    def publish(self, blueprint: dict[str, Any]) -> None:
-        olivia = self.caller("olivia")
-        template = olivia("POST", "process-templates/", blueprint, expect=201)
-        olivia("POST", f"process-templates/{template['id']}/publish/")
-
-    def ask(self) -> dict[str, Any]:
-        return dict(
-            self.caller("ann")(
-                "POST", "requests/", {"template": "Expense approval", "input": {"amount": 10}}, expect=201
-            )
-        )
-
-    def timeline(self, request_id: str) -> list[dict[str, Any]]:
-        return list(self.caller("olivia")("GET", f"requests/{request_id}/timeline/?limit=500")["items"])
-
-    def verified(self, request_id: str) -> dict[str, Any]:
-        answer = dict(self.caller("olivia")("GET", f"requests/{request_id}/audit/verify/"))
-        assert answer["ok"], answer
-        assert answer["engine_head"] == answer["head"]
-        return answer
-
-
 def test_after_kill_9_of_everything_a_request_is_pending_and_can_be_approved(place: Installation) -> None:
-    tokens = place.load(_ROWS)
+    tokens = place.load(STAFF)
     process, where = place.up()
     olivia, ann = Caller(where["api"], tokens["olivia"]), Caller(where["api"], tokens["ann"])
     template = olivia("POST", "process-templates/", TWO_STEPS, expect=201)
@@ -186,6 +118,41 @@ def test_decision_without_a_worker_gets_503_and_is_not_lost(place: Installation)
     parts.restart_worker()
     decided = poll(lambda: _decided(parts, request["tasks"][0]["id"]), what="the repeated call")
     assert decided["tasks"][0]["decision"] == "approve"
+
+
+def test_health_tells_soon_that_the_worker_was_killed_and_that_another_is_there(place: Installation) -> None:
+    parts = Parts(place)
+
+    def worker() -> str:
+        answer = httpx.get(f"{parts.api_url}/api/v1/health/ready", trust_env=False)
+        state = str(answer.json()["checks"]["worker"])
+        assert answer.status_code == (200 if state == "ok" else 503)
+        return state
+
+    poll(lambda: worker() == "ok", what="the worker")
+    parts.worker.kill()
+    poll(lambda: worker() == "down", seconds=20, what="health's word that the worker is gone")
+    parts.restart_worker()
+    poll(lambda: worker() == "ok", what="the other worker")
+    assert parts.worker.stop() == 0
+    poll(lambda: worker() == "down", seconds=10, what="health's word on a worker that has ended")
+
+
+def test_the_tasks_of_those_who_leave_while_no_worker_runs_move_on_afterwards(place: Installation) -> None:
+    parts = Parts(place)
+    parts.publish(TWO_STEPS)
+    request = parts.ask()
+    assert request["tasks"][0]["assignee"] == "user:bob"
+    parts.worker.kill()
+    staying = place.home / "staying.json"
+    staying.write_text(json.dumps([row for row in STAFF if row["id"] != "bob"]))
+    report = json.loads(place.run("people", "load", staying, "--complete", "--json"))
+    assert report == {"loaded": len(STAFF) - 1, "left": ["bob"]}
+    parts.restart_worker()
+    poll(lambda: "reassigned" in [item["kind"] for item in parts.timeline(request["id"])], what="the succession")
+    (task,) = parts.caller("ann")("GET", f"requests/{request['id']}/")["tasks"]
+    assert (task["assignee"], task["assigned_via"]) == ("user:dora", "succession")
+    parts.verified(request["id"])
 
 
 def test_verify_fails_when_a_row_is_edited_by_hand(place: Installation) -> None:

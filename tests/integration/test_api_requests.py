@@ -13,12 +13,15 @@ import pytest_asyncio
 from sqlalchemy import text, update
 from temporalio.client import Client
 
+from cli.assembly import tell_of_leavers
 from storage import outbox, refusals
 from storage.database import Database
 from storage.tables import IdempotentCall
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.approvals import EXPENSE, worker
 from tests.waiting import until
+from worker.leavers import looking_after_leavers
+from worker.presence import present
 from workflows.approval import ApprovalWorkflow, SignedDecision
 
 TWO_STAGES: dict[str, Any] = {
@@ -37,7 +40,11 @@ QUEUE: dict[str, Any] = {
 @pytest_asyncio.fixture
 async def desk(database: Database, client: Client) -> AsyncIterator[ApiDesk]:
     queue = f"api-{uuid.uuid4().hex[:8]}"
-    async with worker(client, database, queue), api_desk(database, client, task_queue=queue) as opened:
+    async with (
+        worker(client, database, queue),
+        present(database, client, queue),
+        api_desk(database, client, task_queue=queue) as opened,
+    ):
         yield opened
 
 
@@ -368,7 +375,7 @@ async def test_token_decides_by_signal(desk: ApiDesk, client: Client) -> None:
     assert (await handle.result()).outcome == "approved"
 
 
-async def test_tasks_of_somebody_who_leaves_move_on(desk: ApiDesk) -> None:
+async def test_tasks_of_somebody_who_leaves_move_on(desk: ApiDesk, client: Client) -> None:
     request = await desk.start(await desk.publish(), amount=1)
     bob = (await desk.get("/workflow/people/bob/", as_="adam")).json()
     del bob["updated_at"]
@@ -379,7 +386,8 @@ async def test_tasks_of_somebody_who_leaves_move_on(desk: ApiDesk) -> None:
         shown = (await desk.get(f"/workflow/requests/{request['id']}/")).json()
         return bool(shown["tasks"][0]["assignee"] == "user:dora")
 
-    await until(moved, seconds=10)
+    async with looking_after_leavers(desk.database, tell_of_leavers(client)):
+        await until(moved, seconds=10)
     assert (await desk.get("/workflow/tasks/", as_="bob")).status_code == 401
 
 

@@ -127,9 +127,7 @@ async def test_a_cursor_of_nobodys_making_is_refused_by_name(database: Database,
 async def test_who_has_left_stays_on_record(database: Database) -> None:
     await _store(database, _person("bob", roles=["cfo"]))
     async with database.begin() as session:
-        await people.deactivate(session, "bob", NOW)
-        with pytest.raises(NotFound):
-            await people.deactivate(session, "nobody", NOW)
+        await people.leave(session, await people.get(session, "bob"), NOW)
     async with database.session() as session:
         assert (await people.get(session, "bob")).active is False
         with pytest.raises(NotFound, match="nobody"):

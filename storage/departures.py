@@ -1,0 +1,69 @@
+"""People who have left, until their open tasks have moved on; noted with the change itself, so that none is lost."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Column, Connection, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Field, SQLModel, col
+
+from storage.requests import waiting_for
+from storage.tables import ApprovalTask, Moment
+
+FIRST_AGAIN = timedelta(seconds=5)
+LAST_AGAIN = timedelta(hours=1)
+# A task may still be opened for somebody by a request that read the directory just before they left.
+SETTLED = timedelta(minutes=1)
+
+
+class Departure(SQLModel, table=True):
+    """Somebody who has left; their requests are told at `look_at`, and again until nothing waits for them."""
+
+    __tablename__ = "departure"
+
+    person: str = Field(primary_key=True)
+    left_at: datetime = Field(sa_column=Column(Moment, nullable=False))
+    look_at: datetime = Field(sa_column=Column(Moment, nullable=False))
+
+
+def note(connection: Connection, person: str, now: datetime) -> None:
+    """Note that somebody has left."""
+    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    fresh = {"left_at": now, "look_at": now}
+    noted = make(Departure).values(person=person, **fresh)
+    connection.execute(noted.on_conflict_do_update(index_elements=["person"], set_=fresh))
+
+
+def due(connection: Connection, now: datetime) -> list[str]:
+    """List who has left and has to be looked after now."""
+    query = select(col(Departure.person)).where(col(Departure.look_at) <= now).order_by(col(Departure.look_at))
+    return list(connection.scalars(query))
+
+
+def take(connection: Connection, person: str, now: datetime) -> list[str] | None:
+    """Take somebody's departure in hand, and return the requests to tell, or None where somebody else has it.
+
+    Nobody else gets it before its next look. The looks become ever rarer, for a request may be beyond telling.
+    """
+    mine = col(Departure.person) == person, col(Departure.look_at) <= now
+    left_at = connection.scalar(select(col(Departure.left_at)).where(*mine))
+    if left_at is None:
+        return None
+    again = min(max(now - left_at, FIRST_AGAIN), LAST_AGAIN)
+    if not connection.execute(update(Departure).where(*mine).values(look_at=now + again)).rowcount:
+        return None
+    waiting = select(col(ApprovalTask.request_id)).where(col(ApprovalTask.status) == "open", waiting_for(person))
+    return sorted(set(connection.scalars(waiting)))
+
+
+def settle(connection: Connection, person: str, now: datetime) -> None:
+    """Forget a departure for which there was nobody to tell, once no request can hold the person as still there."""
+    connection.execute(
+        delete(Departure).where(col(Departure.person) == person, col(Departure.left_at) <= now - SETTLED)
+    )
+
+
+def forget(connection: Connection, person: str) -> None:
+    """Forget the departure of somebody who is back."""
+    connection.execute(delete(Departure).where(col(Departure.person) == person))

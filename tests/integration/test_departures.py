@@ -1,0 +1,118 @@
+"""Whoever leaves is noted with the change itself, and looked after until no task waits for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from storage import departures, people
+from storage.database import Database
+from storage.tables import ApprovalTask
+from tests.approvals import person
+from worker.leavers import look_after_leavers
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+@dataclass
+class Told:
+    """What was told, by somebody who answers that every request runs, or none does."""
+
+    running: bool = True
+    requests: list[str] = field(default_factory=list)
+
+    async def __call__(self, request_id: str) -> bool:
+        self.requests.append(request_id)
+        return self.running
+
+
+async def _leaves(database: Database, who: str) -> None:
+    async with database.begin() as session:
+        await people.put(session, person(id=who))
+    async with database.begin() as session:
+        await people.put(session, person(id=who, active=False, updated_at=NOW))
+
+
+def _task(request_id: str, **more: object) -> ApprovalTask:
+    full = {"assignee": None, "candidates": [], "delegates": [], "status": "open"} | more
+    return ApprovalTask(
+        id=f"{request_id}.1",
+        request_id=request_id,
+        position=0,
+        stage="Manager",
+        round=1,
+        assigned_via="approver",
+        opened_at=NOW,
+        sla_state="ok",
+        **full,
+    )
+
+
+async def _waiting(database: Database) -> None:
+    async with database.begin() as session:
+        session.add(_task("hers", assignee="bob"))
+        session.add(_task("other", assignee="dora"))
+        session.add(_task("done", assignee="bob", status="decided"))
+
+
+async def _look(database: Database, told: Told, *, after: float) -> list[str]:
+    told.requests.clear()
+    await look_after_leavers(database, told, NOW + timedelta(seconds=after))
+    return told.requests
+
+
+async def test_requests_are_told_ever_more_rarely_until_nothing_waits(database: Database) -> None:
+    await _waiting(database)
+    await _leaves(database, "bob")
+    told = Told()
+    moments = [0, 1, 5, 6, 10, 11, 20, 39, 40]
+    assert [moment for moment in moments if await _look(database, told, after=moment) == ["hers"]] == [0, 5, 10, 20, 40]
+    async with database.begin() as session:
+        task = await session.get(ApprovalTask, "hers.1")
+        assert task is not None
+        task.assignee = "dora"
+    assert await _look(database, told, after=80) == []
+    assert await database.read(departures.due, NOW + timedelta(days=9)) == []
+
+
+async def test_a_departure_is_kept_for_requests_that_read_the_directory_just_before(database: Database) -> None:
+    await _leaves(database, "bob")
+    told = Told()
+    assert await _look(database, told, after=0) == []
+    await _waiting(database)
+    assert await _look(database, told, after=6) == ["hers"]
+
+
+async def test_what_the_engine_no_longer_runs_is_not_told_for_ever(database: Database) -> None:
+    await _waiting(database)
+    await _leaves(database, "bob")
+    told = Told(running=False)
+    assert await _look(database, told, after=70) == ["hers"]
+    assert await _look(database, told, after=7200) == []
+
+
+async def test_a_departure_is_in_one_hand_at_a_time(database: Database) -> None:
+    await _waiting(database)
+    await _leaves(database, "bob")
+    assert await database.run(departures.take, "bob", NOW) == ["hers"]
+    assert await database.run(departures.take, "bob", NOW) is None
+
+
+async def test_whoever_is_back_has_not_left(database: Database) -> None:
+    await _waiting(database)
+    await _leaves(database, "bob")
+    async with database.begin() as session:
+        await people.put(session, person(id="bob"))
+    assert await _look(database, Told(), after=0) == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_whoever_stays_or_never_was_there_does_not_leave(database: Database, known: bool) -> None:
+    if known:
+        async with database.begin() as session:
+            await people.put(session, person(id="bob"))
+    async with database.begin() as session:
+        await people.put(session, person(id="bob", active=known))
+    assert await database.read(departures.due, NOW + timedelta(days=9)) == []
