@@ -16,13 +16,16 @@ from typing import Any
 
 import rfc8785
 
+from placet.values import quick
+
 _EXACT = 2**53  # RFC 8785 writes numbers as doubles, which hold whole numbers exactly below this
 _SORTED = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One thing that happened: who, what, when, why, before and after (in `detail`), and the chain's hash.
 
@@ -101,10 +104,13 @@ def link(
     return Entry(seq=seq, at=at, kind=kind, actor=actor, stage=stage, task_id=task_id, detail=detail, hash=digest)
 
 
-def first_bad(request_id: str, entries: Iterable[Entry]) -> int | None:
-    """Return the sequence number of the first entry that does not hold, or None where the whole chain does."""
-    previous = genesis(request_id)
-    for expected, entry in enumerate(entries, 1):
+def first_bad(request_id: str, entries: Iterable[Entry], *, after: Entry | None = None) -> int | None:
+    """Return the sequence number of the first entry that does not hold, or None where the whole chain does.
+
+    `entries` follow one that is known to hold, `after`, or are the chain from its beginning.
+    """
+    previous = genesis(request_id) if after is None else after.hash
+    for expected, entry in enumerate(entries, 1 if after is None else after.seq + 1):
         try:
             again = link(
                 previous,

@@ -6,13 +6,13 @@ from typing import Any
 
 from placet.errors import AlreadyDecided, InputInvalid, NotPermitted, Problem, Refused
 from placet.events import Decide, Resubmit
-from placet.evolve import evolve
 from placet.flow import after_vote, reopen
 from placet.forms import check_form, check_json, check_text
 from placet.plan import Stage
 from placet.rights import open_task, require_decider, require_running
 from placet.run import Run
 from placet.state import Task
+from placet.values import evolve
 from placet.variables import normalise_input
 
 

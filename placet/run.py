@@ -12,9 +12,9 @@ from placet.audit import Entry, exact, link, moment
 from placet.calendar import Calendar, add_hours, subtract_hours, working_seconds
 from placet.directory import Directory
 from placet.events import SYSTEM
-from placet.evolve import evolve
 from placet.plan import Plan, Point, Stage
 from placet.state import ChildCall, Gathering, Notice, StageRun, State, Status, Step, Task, Waiting
+from placet.values import evolve
 
 # How old the directory may be when people are looked up: only what was read for this very event counts.
 FRESH = timedelta(seconds=1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from placet.evolve import evolve
 from placet.ladder import start_clocks
 from placet.plan import Point, Stage
 from placet.policy import decided_elsewhere, fill_again, fill_seats, owners, verdict
 from placet.run import Run
 from placet.state import Seat, StageRun, Task
+from placet.values import evolve
 
 
 def open_stage(run: Run, point: Point) -> str | None:

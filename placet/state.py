@@ -9,6 +9,7 @@ from typing import Any, Literal
 from placet.actions import ActionCall
 from placet.audit import Entry
 from placet.directory import Directory
+from placet.values import quick
 
 Status = Literal["pending", "completed", "failed", "cancelled"]
 SlaState = Literal["ok", "warning", "breached"]
@@ -16,6 +17,7 @@ TaskStatus = Literal["open", "decided", "superseded", "cancelled"]
 Decision = Literal["approve", "reject", "request_changes"]
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """One seat's task. People are bare ids; moments are absolute and in UTC.
@@ -59,7 +61,8 @@ class Task:
         return ((self.assignee,) if self.assignee else self.candidates) + self.delegates
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick
+@dataclass(frozen=True, kw_only=True)
 class Seat:
     """One vote of a stage: whom it belongs to when the stage opens.
 
@@ -72,6 +75,7 @@ class Seat:
     candidates: tuple[str, ...] = ()
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class StageRun:
     """A stage that is going on. `returned_at` is set while the requester has to change the request."""
@@ -115,6 +119,7 @@ class ChildCall:
     input: dict[str, Any]
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class State:
     """Everything that is true of one request now."""
@@ -166,7 +171,8 @@ class State:
         return next((t for t in self.tasks if t.id == task_id), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick
+@dataclass(frozen=True, kw_only=True)
 class Notice:
     """Something one person is to be told; `key` is unique to (request, entry, event, person)."""
 
@@ -178,7 +184,8 @@ class Notice:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """What one event led to: the new state, what to record, whom to tell, what to run, and which children to end.
 

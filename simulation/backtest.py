@@ -24,6 +24,7 @@ from placet.directory import Directory
 from placet.errors import InputInvalid
 from placet.plan import Child, Plan, compile_plan
 from placet.variables import normalise_input
+from simulation.answers import answers
 from simulation.compare import Happened
 from simulation.costs import Prices, Used, price
 from simulation.driver import Course, Players, Read, drive, opening_for, reader
@@ -141,7 +142,8 @@ class Candidate:
         players: Players = Again(plan=plan, past=past_of(case.entries, until=until))
         if any(point.type in {"action", "subprocess", "wait"} for point in plan.points.values()):
             # Sub-processes are other requests, whose past is not this one's.
-            players = World(plan=plan, people=players, run_child=lambda _: None, results=_errands(case.entries))
+            came_to = answers(plan, results=_errands(case.entries))
+            players = World(plan=plan, people=players, run_child=lambda *_: None, answers=came_to)
         course = drive(
             plan,
             opening,

@@ -23,8 +23,6 @@ from simulation.script import Move
 
 HORIZON = timedelta(days=366)
 MOST_ENTRIES = 20_000
-# A move this soon after something fell due may overtake it on an engine, whose timers are not exact.
-CLOSE = timedelta(seconds=2)
 
 
 class Read(Protocol):
@@ -58,14 +56,14 @@ class Players(Protocol):
 class Acted:
     """A move as it was made: how long after the start, and why it was refused, if it was.
 
-    `task_after` is the time since the task that it is about was opened, `close` whether something fell due just before.
+    `task_after` is the time since the task that it is about was opened, `seq` how many entries there were before it.
     """
 
     after: timedelta
     event: Event
     refused: str | None = None
     task_after: timedelta | None = None
-    close: bool = False
+    seq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +161,6 @@ def resume(
     acts: list[Acted] = []
     stopped: str | None = None
     why: str | None = None
-    last_due: datetime | None = None
     if begin is not None:
         desk.begin(begin)
     while desk.state.status == "pending":
@@ -189,16 +186,15 @@ def resume(
         desk.now = moment
         if move is None:
             desk.due()
-            last_due = moment
             continue
-        opened = task_opened(desk.state, move.event)
+        opened, seq = task_opened(desk.state, move.event), desk.state.seq
         acts.append(
             Acted(
                 after=moment - start,
                 event=move.event,
                 refused=desk.apply(move.event),
                 task_after=moment - opened if opened is not None else None,
-                close=last_due is not None and moment - last_due < CLOSE,
+                seq=seq,
             )
         )
         players.acted(move)
@@ -279,6 +275,7 @@ def opening_for(
     request_id: str,
     title: str = "Simulation",
     read: Read | None = None,
+    parent: str | None = None,
 ) -> Opening:
     """Return the opening of a simulated request, with the part of the directory that it can reach."""
     look = read or reader(plan, people)
@@ -289,4 +286,5 @@ def opening_for(
         input=dict(given),
         directory=look((requester,), given),
         directory_at=start,
+        parent=parent,
     )

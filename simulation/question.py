@@ -19,12 +19,13 @@ from placet.errors import BlueprintInvalid, InputInvalid, Problem
 from placet.plan import Child, Plan, Stage, compile_plan
 from placet.state import ChildCall, Task
 from placet.variables import normalise_input
+from simulation.answers import answers
 from simulation.costs import Prices, cost_of
-from simulation.driver import HORIZON, MOST_ENTRIES, Course, Read, drive, opening_for, reader
+from simulation.driver import HORIZON, MOST_ENTRIES, Course, Players, Read, drive, opening_for, reader
 from simulation.result import Cost, Prediction, Simulation, milliseconds, problem_json
 from simulation.samples import sample_input
-from simulation.script import RULE, Cast, Habits, Line
-from simulation.world import World
+from simulation.script import OUTSIDE, RULE, Cast, Habits, Line
+from simulation.world import Cancelled, Foreseen, World
 
 # Fewer past decisions than this in a stage say nothing about the next one.
 LEAST_HISTORY = 5
@@ -80,14 +81,13 @@ class Prepared:
             self.warnings.append(f"the requester user:{question.requester} is not in the directory")
 
     def _check_script(self) -> None:
-        """Raise InputInvalid where the script speaks of a stage that there is not: it would go unheard."""
-        names = {p.stage.name: p.id for p in self.plan.points.values() if p.stage is not None}
-        known = [*names, *names.values()]
-        problems = [
-            Problem(pointer=f"/script/{n}/on", message=_no_stage(line.on, known, list(names)))
-            for n, line in enumerate(self.question.script)
-            if line.on is not None and line.on not in known
-        ]
+        """Raise InputInvalid where the script speaks of what there is not: it would go unheard."""
+        problems: list[Problem] = []
+        for number, line in enumerate(self.question.script):
+            names = spoken_of(self.plan, line.do)
+            if line.on is not None and line.on not in {*names, *names.values()}:
+                message = _not_there(line.on, _NOUNS.get(line.do, "stage"), names)
+                problems.append(Problem(pointer=f"/script/{number}/on", message=message))
         if problems:
             raise InputInvalid("The script speaks of what this process does not have.", problems=tuple(problems))
 
@@ -112,6 +112,17 @@ class Prepared:
         most_entries: int | None = None,
     ) -> Course:
         """Drive one request through the core: with these players, or the script's cast and these habits."""
+        return self.foresee(players, given=given, habits=habits, most_entries=most_entries).course
+
+    def foresee(
+        self,
+        players: Any = None,
+        *,
+        given: Mapping[str, Any] | None = None,
+        habits: Habits | None = None,
+        most_entries: int | None = None,
+    ) -> Foreseen:
+        """Drive one request as `run` does; returns its course with those of its sub-processes."""
         question = self.question
         opening = opening_for(
             self.plan,
@@ -123,23 +134,24 @@ class Prepared:
             title=question.title,
             read=self.read,
         )
+        lines = tuple(question.script) if players is None else ()
         if players is None:
-            players = Cast(plan=self.plan, lines=tuple(question.script), habits=habits or self.habits())
-        if self.has_errands:
-            players = World(
-                plan=self.plan,
-                people=players,
-                run_child=lambda call: self._run_child(self.plan, call, 1),
-                results=getattr(players, "results", ()),
-            )
-        return drive(
+            players = Cast(plan=self.plan, lines=lines, habits=habits or self.habits())
+        world = World(
+            plan=self.plan,
+            people=players,
+            run_child=lambda call, began, end: self._run_child(self.plan, call, began, end),
+            answers=answers(self.plan, lines, getattr(players, "results", ())),
+        )
+        course = drive(
             self.plan,
             opening,
-            players,
+            world if self.has_errands else players,
             read=self.read,
             horizon=question.horizon,
             most_entries=most_entries or question.most_entries,
         )
+        return world.foreseen(course)
 
     def cost(self, course: Course) -> Cost:
         """Return what a course costs: actions at the price that was given, else at the catalog's."""
@@ -152,26 +164,34 @@ class Prepared:
         """Whether the process waits for anything else than people."""
         return any(point.type in {"action", "subprocess", "wait"} for point in self.plan.points.values())
 
-    def _run_child(self, parent: Plan, call: ChildCall, depth: int) -> Course | None:
-        """Drive a sub-process by itself; None where there are too many inside each other."""
-        if depth > MOST_INSIDE:
-            return None
+    def _run_child(self, parent: Plan, call: ChildCall, began: datetime, cancelled: datetime | None) -> Foreseen:
+        """Drive a sub-process from the moment at which it begins; cancelled at the other one, if it is."""
+        question = self.question
         plan = parent.children[call.child].plan
         read = reader(plan, self.people)
         opening = opening_for(
             plan,
             self.people,
-            requester=self.question.requester,
+            requester=question.requester,
             given=call.input,
-            start=self.question.start,
+            start=began,
             request_id=call.request_id,
             title=call.title,
             read=read,
+            parent=call.request_id.rpartition("~")[0],
         )
-        people = Cast(plan=plan, habits=Habits(after=self.question.decide_after))
-        world = World(plan=plan, people=people, run_child=lambda inner: self._run_child(plan, inner, depth + 1))
-        horizon, most = self.question.horizon, self.question.most_entries
-        return drive(plan, opening, world, read=read, horizon=horizon, most_entries=most)
+        people: Players = Cast(plan=plan, habits=Habits(after=question.decide_after))
+        if cancelled is not None:
+            people = Cancelled(people=people, at=cancelled)
+        world = World(
+            plan=plan,
+            people=people,
+            run_child=lambda inner, at, end: self._run_child(plan, inner, at, end),
+            answers=answers(plan),
+        )
+        horizon = max(question.horizon - (began - question.start), timedelta(0))
+        course = drive(plan, opening, world, read=read, horizon=horizon, most_entries=question.most_entries)
+        return world.foreseen(course)
 
     def habits(self) -> Habits:
         """Return how people behave in a single run: they take the median of history, or what is declared."""
@@ -229,6 +249,7 @@ class Prepared:
             source="history",
             rule=f"drawn from {decisions} past decisions in {len(self.known)} stages; elsewhere {RULE}",
             samples=len(took_all),
+            distribution_ms=tuple(round(took) for took in took_all),
         )
 
     def _stand_ins(self) -> Directory:
@@ -286,10 +307,28 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
 
 
-def _no_stage(name: str, known: Sequence[str], stages: Sequence[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    meant = f"{near[0]!r} may be meant" if near else f"there are {', '.join(map(repr, stages[:20])) or 'none'}"
-    return f"this process has no stage {name!r}; {meant}"
+_NOUNS = {"answer": "action", "fail": "action", "happen": "awaited event", "wait": "stage or awaited event"}
+
+
+def spoken_of(plan: Plan, do: str) -> dict[str, str]:
+    """Return what a line of a script may name that does this: names, each with its node."""
+    names: dict[str, str] = {}
+    for point in plan.points.values():
+        if point.stage is not None and do not in OUTSIDE:
+            names[point.stage.name] = point.id
+        elif point.type == "action" and point.errand is not None and do in {"answer", "fail"}:
+            names[point.errand.name] = point.id
+            names[point.id] = point.id
+        elif point.pause is not None and point.pause.event is not None and do in {"happen", "wait"}:
+            names[point.pause.event] = point.id
+            names[point.id] = point.id
+    return names
+
+
+def _not_there(name: str, noun: str, names: Mapping[str, str]) -> str:
+    near = get_close_matches(name, [*names, *names.values()], n=1)
+    meant = f"{near[0]!r} may be meant" if near else f"there are {', '.join(map(repr, list(names)[:20])) or 'none'}"
+    return f"this process has no {noun} {name!r}; {meant}"
 
 
 def _seconds(seconds: float | None) -> timedelta | None:

@@ -1,56 +1,125 @@
-"""Recorders: what a rehearsal's worker has instead of activities. They answer and take note, and do nothing."""
+"""Recorders: what a rehearsal's workers have instead of activities. They answer and take note, and do nothing."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.messages import Found, LookUp, Recording, TokenCheck, TokenVerdict
+from activities.messages import ActionRun, Found, LookUp, Recording, TokenCheck, TokenVerdict
 from placet.audit import Entry, first_bad
 from placet.directory import Directory, needed
 from placet.state import Notice, Task
 from placet.who import parse_who
+from simulation.driver import Acted
+from simulation.world import Foreseen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withheld:
+    """An action that would have run: what it would have been given, and what was answered in its place."""
+
+    request_id: str
+    node: str
+    action: str
+    key: str
+    side_effects: tuple[str, ...]
+    input: dict[str, Any]
+    output: dict[str, Any] | None
+    error: str | None
+
+
+@dataclass(kw_only=True)
+class Kept:
+    """What one rehearsed request would have had written, sent and run. `foreseen` is set once its course is known."""
+
+    request_id: str
+    entries: list[Entry] = field(default_factory=list)
+    notices: dict[str, Notice] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    actions: dict[str, Withheld] = field(default_factory=dict)
+    started_at: datetime | None = None
+    ended: bool = False
+
+    def __post_init__(self) -> None:
+        self._changed = asyncio.Condition()
+        self._foreseen: asyncio.Future[Foreseen] = asyncio.get_running_loop().create_future()
+
+    @property
+    def seq(self) -> int:
+        """How many entries there are."""
+        return len(self.entries)
+
+    async def until(self, met: Callable[[], bool], patience: timedelta) -> bool:
+        """Wait until something holds of what was recorded; returns False where it does not in time."""
+        try:
+            async with asyncio.timeout(patience.total_seconds()), self._changed:
+                await self._changed.wait_for(met)
+        except TimeoutError:
+            return False
+        return True
+
+    async def take(self, recording: Recording) -> None:
+        """Keep a recording; one of entries that are there already takes their place, as in the store.
+
+        Only what is new is checked: to go over the whole chain each time would take a year's reminders seconds.
+        """
+        first = recording.entries[0].seq
+        before = self.entries[: first - 1]
+        if first_bad(self.request_id, recording.entries, after=before[-1] if before else None) is not None:
+            raise ApplicationError("the audit chain of the rehearsal does not hold", non_retryable=True)
+        async with self._changed:
+            self.entries[first - 1 :] = recording.entries
+            self.notices.update((notice.key, notice) for notice in recording.notices)
+            self.tasks.update((task.id, task) for task in recording.tasks)
+            self.started_at = recording.started_at
+            self.ended = recording.status != "pending"
+            self._changed.notify_all()
+
+    def expect(self, foreseen: Foreseen) -> None:
+        """Say how the request is foreseen to go: its actions wait for that."""
+        self._foreseen.set_result(foreseen)
+
+    async def foreseen(self) -> Foreseen:
+        """Return how the request is foreseen to go, once that is known."""
+        return await asyncio.shield(self._foreseen)
 
 
 class Recorders:
-    """Collect what one rehearsed request would have had written and sent."""
+    """Answer in place of every activity that a rehearsal would run, apart for each of its requests."""
 
-    def __init__(self, request_id: str, people: Directory) -> None:
-        self._request_id = request_id
+    def __init__(self, people: Directory, patience: timedelta) -> None:
+        """Answer from this directory; what ought to have happened before an action ends is waited for so long."""
         self._people = people
-        self._entries: dict[int, Entry] = {}
-        self.notices: dict[str, Notice] = {}
-        self.tasks: dict[str, Task] = {}
+        self._patience = patience
+        self._kept: dict[str, Kept] = {}
         self.lookups = 0
-        self.started_at: datetime | None = None
-        self.begun = asyncio.Event()  # set once the request's beginning is recorded
 
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        """What was recorded, in order."""
-        return tuple(self._entries[seq] for seq in sorted(self._entries))
+    def of(self, request_id: str) -> Kept:
+        """Return what was recorded of one request."""
+        if request_id not in self._kept:
+            self._kept[request_id] = Kept(request_id=request_id)
+        return self._kept[request_id]
 
     @property
     def activities(self) -> list[Callable[..., Any]]:
-        """The functions that a worker registers."""
+        """The functions that a worker for approvals registers."""
         return [self.record, self.look_up, self.verify_token]
+
+    @property
+    def withheld(self) -> list[Withheld]:
+        """List the actions that were not run, in the order in which they ended."""
+        return [action for kept in self._kept.values() for action in kept.actions.values()]
 
     @activity.defn(name="record")
     async def record(self, recording: Recording) -> None:
-        """Take a recording that would have been written. The same again is fine; a chain that does not hold is not."""
-        entries = {**self._entries, **{entry.seq: entry for entry in recording.entries}}
-        if first_bad(self._request_id, [entries[seq] for seq in sorted(entries)]) is not None:
-            raise ApplicationError("the audit chain of the rehearsal does not hold", non_retryable=True)
-        self._entries = entries
-        self.notices.update((notice.key, notice) for notice in recording.notices)
-        self.tasks.update((task.id, task) for task in recording.tasks)
-        self.started_at = recording.started_at
-        self.begun.set()
+        """Take a recording that would have been written."""
+        await self.of(recording.request_id).take(recording)
 
     @activity.defn(name="look_up")
     async def look_up(self, question: LookUp) -> Found:
@@ -71,3 +140,43 @@ class Recorders:
     async def verify_token(self, check: TokenCheck) -> TokenVerdict:  # noqa: ARG002 - as the workflow calls it
         """Refuse every token: nobody outside takes part in a rehearsal."""
         return TokenVerdict(person=None, round=None, reason="a rehearsal takes no signed decisions")
+
+    @activity.defn(name="run_action")
+    async def run_action(self, asked: ActionRun) -> dict[str, Any]:
+        """Note what an action would have done, and answer as `simulation.answers` says once its time has passed.
+
+        It passes between two attempts: the engine skips that delay like any timer, but no time at all while an attempt
+        runs. Whenever a workflow's clock is set, the engine makes the next attempt at once; that one waits on.
+        """
+        spec, call, info = asked.spec, asked.call, activity.info()
+        kept = self.of(info.workflow_id or "")
+        foreseen = await kept.foreseen()
+        answered = foreseen.answers.action(call)
+        if answered is None:
+            raise ApplicationError("the action is foreseen not to end", non_retryable=True)
+        span, done = answered
+        left = info.scheduled_time + span - info.started_time
+        if left > timedelta(0):
+            raise ApplicationError(
+                f"it takes {span}", type="TakesTime", next_retry_delay=left, category=ApplicationErrorCategory.BENIGN
+            )
+        # Of what happens at the same moment, the engine may take either first: it is taken as foreseen.
+        before = _seq_before(foreseen.course.acts, call.key)
+        await kept.until(lambda: kept.seq >= before, self._patience)
+        kept.actions[call.key] = Withheld(
+            request_id=kept.request_id,
+            node=call.point,
+            action=call.action,
+            key=call.key,
+            side_effects=spec.side_effects,
+            input=call.input,
+            output=done.output if done.ok else None,
+            error=done.error,
+        )
+        if not done.ok:
+            raise ApplicationError(done.error or "it failed", type="ActionFailed", non_retryable=True)
+        return done.output
+
+
+def _seq_before(acts: tuple[Acted, ...], key: str) -> int:
+    return next((act.seq for act in acts if getattr(act.event, "key", None) == key), 0)

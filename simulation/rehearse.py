@@ -8,60 +8,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any
 
-from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
+from temporalio.worker import Worker
 
+from activities.actions.runner import QUEUE_SUFFIX
 from placet import machine
-from placet.events import (
-    Claim,
-    Comment,
-    Decide,
-    Delegate,
-    Event,
-    Extend,
-    Opening,
-    Reassign,
-    Release,
-    Resubmit,
-    Withdraw,
-)
-from simulation.compare import differences, lines_of
-from simulation.driver import CLOSE, Acted, Course, opening_for
+from placet.events import Opening
+from placet.plan import Plan
+from simulation.driver import opening_for
 from simulation.explore import about, explore, simulation_of
+from simulation.player import SOON, Handle, Played, Player
 from simulation.question import Prepared, Question, prepare, unsound
-from simulation.recorders import Recorders
-from simulation.result import Simulation
+from simulation.recorders import Recorders, Withheld
+from simulation.result import Simulation, chain_of, milliseconds, path_of, plain
 from simulation.skipping import VirtualTime, lacking
-from worker.process import approval_worker
+from simulation.staging import BeginSubProcess, Staging
+from worker.process import WORKFLOWS, approval_worker
 from workflows import display
-from workflows.approval import Answer, ApprovalWorkflow, Start
+from workflows.approval import ApprovalWorkflow
+from workflows.start import Start
 
-Handle = WorkflowHandle[ApprovalWorkflow, Answer]
 Tell = Callable[[dict[str, Any]], None]
 
 # How long a rehearsal may take of our time before it is given up.
 PATIENCE = timedelta(seconds=120)
-# Taken beyond the last moment, so that what is due then has fired.
-AFTER_THE_LAST = timedelta(seconds=5)
-
-_UPDATES: dict[type[Any], Any] = {
-    Decide: ApprovalWorkflow.decide,
-    Reassign: ApprovalWorkflow.reassign,
-    Delegate: ApprovalWorkflow.delegate,
-    Claim: ApprovalWorkflow.claim,
-    Release: ApprovalWorkflow.release,
-    Comment: ApprovalWorkflow.comment,
-    Extend: ApprovalWorkflow.extend,
-    Resubmit: ApprovalWorkflow.resubmit,
-    Withdraw: ApprovalWorkflow.withdraw,
-}
+# How long the engine may take to begin a request.
+_BEGINS = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,15 +65,20 @@ class Stage:
         return f"{self.ui_url.rstrip('/')}/namespaces/{self.client.namespace}/workflows/{workflow_id}"
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Performance:
-    """One rehearsal that has been played: what the core foresaw, and what the workflow did."""
+    """A rehearsal that has been played: the request, its sub-processes, and what was not done."""
 
-    foreseen: Course
-    played: Course
-    skipped: timedelta = timedelta(0)
-    lookups: int = 0
-    differences: tuple[dict[str, Any], ...] = field(default=())
+    played: Played
+    inner: tuple[Played, ...]
+    withheld: tuple[Withheld, ...]
+    lookups: int
+
+    @property
+    def differences(self) -> tuple[dict[str, Any], ...]:
+        """List where a workflow differs from the core; those of sub-processes carry their request."""
+        theirs = ({"request": part.request_id, **found} for part in self.inner for found in part.differences)
+        return (*self.played.differences, *theirs)
 
 
 async def rehearse(
@@ -106,10 +91,6 @@ async def rehearse(
     prepared, errors = prepare(question)
     if prepared is None:
         return unsound("rehearse", question, errors)
-    if prepared.has_errands:
-        found = await asyncio.to_thread(explore, question)
-        why = "actions, waits and sub-processes are not rehearsed: the process was explored instead"
-        return replace(found, mode="rehearse", warnings=(why, *found.warnings), extra={"fell_back_to": "explore"})
     begun = perf_counter()
     try:
         async with asyncio.timeout(patience.total_seconds()):
@@ -121,18 +102,22 @@ async def rehearse(
         why = "this Temporal server cannot skip time, so the process was explored instead of rehearsed"
         return replace(found, mode="rehearse", warnings=(why, *found.warnings), extra={"fell_back_to": "explore"})
     took = perf_counter() - begun
-    warnings = [*prepared.warnings, *about(performance.played)]
+    course = performance.played.course
+    warnings = [*prepared.warnings, *about(course)]
+    warnings += [
+        f"{part.request_id}: {told}" for part in performance.inner for told in about(part.course) if part.differences
+    ]
     if performance.differences:
-        warnings.append(f"the workflow differs from the core in {len(performance.differences)} entries")
+        warnings.append(f"the workflow differs from the core in {len(performance.differences)} places")
     return simulation_of(
         "rehearse",
         prepared,
-        performance.played,
+        course,
         warnings=warnings,
         statistics={
             "seconds": round(took, 3),
-            "virtual_days": round(performance.played.duration / timedelta(days=1), 3),
-            "virtual_days_per_second": round(performance.played.duration / timedelta(days=1) / took, 1),
+            "virtual_days": round(course.duration / timedelta(days=1), 3),
+            "virtual_days_per_second": round(course.duration / timedelta(days=1) / took, 1),
             "lookups": performance.lookups,
         },
         extra={
@@ -141,125 +126,92 @@ async def rehearse(
             "links": {"temporal_ui": stage.link(question.request_id)},
             "agrees_with_explore": not performance.differences,
             "differences": list(performance.differences[:50]),
+            "actions": [plain(action) for action in performance.withheld],
+            "sub_processes": [_told(stage, part) for part in performance.inner],
         },
     )
 
 
 async def play(stage: Stage, prepared: Prepared, *, tell: Tell | None = None) -> Performance:
-    """Play a prepared question on the engine with a worker of its own, and compare it with what the core foresees."""
+    """Play a prepared question on the engine with workers of its own, and compare it with what the core foresees.
+
+    Raises RPCError where the engine cannot be reached or cannot skip time, TimeoutError where it begins nothing.
+    """
     question = prepared.question
-    recorders = Recorders(question.request_id, prepared.people)
+    recorders = Recorders(prepared.people, SOON)
     task_queue = f"rehearsal-{question.request_id}"
-    worker = approval_worker(stage.client, task_queue=task_queue, activities=recorders.activities)
-    async with worker:
-        player = _Player(VirtualTime(stage.client), prepared, recorders, tell)
+    time = VirtualTime(stage.client)
+    async with AsyncExitStack() as workers:
+        await workers.enter_async_context(
+            approval_worker(
+                stage.client,
+                task_queue=task_queue,
+                activities=recorders.activities,
+                interceptors=[Staging()],
+                workflows=(*WORKFLOWS, BeginSubProcess),
+            )
+        )
+        if _acts(prepared.plan):
+            queue = task_queue + QUEUE_SUFFIX
+            await workers.enter_async_context(Worker(stage.client, task_queue=queue, activities=[recorders.run_action]))
+        handle = await _start(time, prepared, task_queue)
+        player = Player(time, recorders, tell)
         try:
-            return await player.play(task_queue)
+            # Not by a query: one that meets a workflow task with a local activity splits that task, and the
+            # workflow's clock then reads differently in a replay.
+            kept = recorders.of(handle.id)
+            if not await kept.until(lambda: kept.started_at is not None, _BEGINS):
+                raise TimeoutError("the engine did not begin the request in time")
+            start = kept.started_at or datetime.now(UTC)
+            foreseen = Prepared(replace(question, start=start)).foresee()
+            first, *others = await player.play(handle, foreseen)
         finally:
-            await player.leave()
-
-
-class _Player:
-    def __init__(self, time: VirtualTime, prepared: Prepared, recorders: Recorders, tell: Tell | None) -> None:
-        self._time = time
-        self._prepared = prepared
-        self._recorders = recorders
-        self._tell = tell
-        self._handle: Handle | None = None
-
-    async def play(self, task_queue: str) -> Performance:
-        handle = await self._start(task_queue)
-        # Not by a query: one that meets a workflow task with a local activity splits that task, and the workflow's
-        # clock then reads differently in a replay.
-        await self._recorders.begun.wait()
-        start = self._recorders.started_at or datetime.now(UTC)
-        prepared = Prepared(replace(self._prepared.question, start=start))
-        foreseen = prepared.run()
-        acts: list[Acted] = []
-        running = True
-        for act in foreseen.acts:
-            running = running and await self._forward_to(handle, start, act)
-            if not running:
-                break
-            acts.append(replace(act, refused=await self._offer(handle, act.event)))
-            if self._tell is not None:
-                self._tell({"at_ms": act.after // timedelta(milliseconds=1), "of": len(foreseen.acts)})
-        if running:
-            await self._forward(handle, start + foreseen.duration + AFTER_THE_LAST)
-        state = await handle.query(ApprovalWorkflow.state)
-        played = Course(
-            started_at=start,
-            state=state,
-            entries=self._recorders.entries,
-            notices=tuple(self._recorders.notices.values()),
-            acts=tuple(acts),
-            stopped=foreseen.stopped if state.status == "pending" else None,
-        )
+            await player.leave(handle)
         return Performance(
-            foreseen=foreseen,
-            played=played,
-            lookups=self._recorders.lookups,
-            differences=differences(lines_of(foreseen.entries, start), lines_of(played.entries, start)),
+            played=first, inner=tuple(others), withheld=tuple(recorders.withheld), lookups=recorders.lookups
         )
 
-    async def leave(self) -> None:
-        """End what still runs: nobody works on its task queue any more."""
-        if self._handle is None:
-            return
-        try:
-            await self._handle.terminate("the rehearsal is over")
-        except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
-                raise
 
-    async def _start(self, task_queue: str) -> Handle:
-        question, plan = self._prepared.question, self._prepared.plan
-        opening: Opening = opening_for(
-            plan,
-            self._prepared.people,
-            requester=question.requester,
-            given=self._prepared.given,
-            start=datetime.now(UTC),
-            request_id=question.request_id,
-            title=question.title,
-            read=self._prepared.read,
-        )
-        self._handle = await self._time.client.start_workflow(
-            ApprovalWorkflow.run,
-            Start(plan=plan, opening=opening, template_id="rehearsal"),
-            id=question.request_id,
-            task_queue=task_queue,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=display.opening_attributes(plan, machine.opening_state(opening, opening.directory_at)),
-            static_summary=display.summary(plan, question.title),
-        )
-        return self._handle
+async def _start(time: VirtualTime, prepared: Prepared, task_queue: str) -> Handle:
+    question, plan = prepared.question, prepared.plan
+    opening: Opening = opening_for(
+        plan,
+        prepared.people,
+        requester=question.requester,
+        given=prepared.given,
+        start=datetime.now(UTC),
+        request_id=question.request_id,
+        title=question.title,
+        read=prepared.read,
+    )
+    return await time.client.start_workflow(
+        ApprovalWorkflow.run,
+        Start(plan=plan, opening=opening, template_id="rehearsal"),
+        id=question.request_id,
+        task_queue=task_queue,
+        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        search_attributes=display.opening_attributes(plan, machine.opening_state(opening, opening.directory_at)),
+        static_summary=display.summary(plan, question.title),
+    )
 
-    async def _forward_to(self, handle: Handle, start: datetime, act: Acted) -> bool:
-        """Take the workflow to the moment of an act: counted from its task's own opening, so that nothing adds up."""
-        task = self._recorders.tasks.get(getattr(act.event, "task_id", None) or "")
-        if task is not None and act.task_after is not None:
-            target = task.opened_at + act.task_after
-        else:
-            target = start + act.after
-        return await self._forward(handle, target + CLOSE if act.close else target)
 
-    async def _forward(self, handle: Handle, target: datetime) -> bool:
-        span = target - await self._time.now(handle)
-        if span <= timedelta(0):
-            return True
-        try:
-            return await self._time.forward(handle, span)
-        except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:  # it has ended
-                return False
-            raise
+def _acts(plan: Plan) -> bool:
+    """Whether a process runs actions, itself or in a sub-process."""
+    return bool(plan.actions) or any(_acts(child.plan) for child in plan.children.values())
 
-    async def _offer(self, handle: Handle, event: Event) -> str | None:
-        """Offer an event as an update; returns why it was refused, if it was."""
-        try:
-            await handle.execute_update(_UPDATES[type(event)], event)
-        except WorkflowUpdateFailedError as error:
-            cause = error.cause
-            return cause.message if isinstance(cause, ApplicationError) else str(error)
-        return None
+
+def _told(stage: Stage, part: Played) -> dict[str, Any]:
+    """Return what became of a sub-process, as JSON values."""
+    course = part.course
+    return {
+        "request_id": part.request_id,
+        "template": part.foreseen.plan.name,
+        "version": part.foreseen.plan.version,
+        "outcome": course.state.outcome,
+        "end": course.state.status,
+        "duration_ms": milliseconds(course.duration) if course.state.status != "pending" else None,
+        "execution_path": plain(path_of(course)),
+        "approval_chain": plain(chain_of(course)),
+        "links": {"temporal_ui": stage.link(part.request_id)},
+        "agrees_with_explore": not part.differences,
+    }

@@ -57,7 +57,8 @@ class ChainLink:
 class Prediction:
     """How long it takes: half of the cases within `p50_ms`, nine in ten within `p90_ms`, and where that comes from.
 
-    `source` is `history` (drawn from past response times) or `declared` (one run by the stated rule).
+    `source` is `history` (drawn from past response times) or `declared` (one run by the stated rule); `distribution_ms`
+    are the durations that were drawn, shortest first.
     """
 
     p50_ms: int | None
@@ -65,6 +66,7 @@ class Prediction:
     source: str
     rule: str
     samples: int = 1
+    distribution_ms: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

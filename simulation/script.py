@@ -4,7 +4,9 @@ A line is `{"on": stage, "by": person, "after_hours": 3, "decision": "approve", 
 task of that stage (or that person alone) decides it so many hours after it was opened. `{"at_hours": 5, …}` names the
 moment instead, counted from the start of the request. `do` is what is done: `decide` (the default), `comment`,
 `withdraw`, `cancel`, `resubmit`, `reassign`, `delegate`, `claim`, `release`, `extend`, or `wait` (nothing: the stage
-is left alone). Whatever no line speaks of is done as the `Habits` say: by default everyone approves.
+is left alone). Of what is not run a line says what comes of it: an action will `answer` (with an `output`) or `fail`,
+an outside event will `happen`, or `wait` and not come (simulation.answers). Whatever no line speaks of is done as the
+`Habits` say: by default everyone approves.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ RULE = "an approver takes half of the stage's SLA in working time, or one workin
 
 Text = Annotated[str, Field(min_length=1, max_length=300)]
 _ON_TASKS = {"decide", "reassign", "delegate", "claim", "release", "wait"}
+OUTSIDE = {"answer", "fail", "happen"}  # what nobody of the organisation does
 
 
 class Line(Model):
@@ -62,6 +65,9 @@ class Line(Model):
         "release",
         "extend",
         "wait",
+        "answer",
+        "fail",
+        "happen",
     ] = "decide"
     on: Text | None = None
     by: Text | None = None
@@ -73,6 +79,7 @@ class Line(Model):
     to: Text | None = None
     hours: Hours | None = None
     input: dict[str, Any] | None = None
+    output: dict[str, Any] | None = None
     times: Annotated[int, Field(ge=1, le=1000)] | None = None
 
     @model_validator(mode="before")
@@ -90,6 +97,12 @@ class Line(Model):
             raise ValueError(f'a line that does "{self.do}" needs "to", a person')
         if self.do == "extend" and self.hours is None:
             raise ValueError('a line that extends needs "hours"')
+        if self.do in OUTSIDE and self.on is None:
+            raise ValueError(f'a line that does "{self.do}" needs "on": the node, the action or the event')
+        if self.do in {"answer", "fail"} and self.at_hours is not None:
+            raise ValueError('what an action comes to is timed by "after_hours", from when it begins')
+        if self.output is not None and self.do not in {"answer", "happen"}:
+            raise ValueError('"output" is what an action answers or an event brings: "do": "answer" or "happen"')
         if self.do == "comment" and not (self.comment and self.by):
             raise ValueError('a line that comments needs "by" and "comment"')
         return self
@@ -104,7 +117,7 @@ class Line(Model):
         """How often the line is acted out: asking for changes and speaking once, deciding for every task."""
         if self.times is not None:
             return self.times
-        once = self.at_hours is not None or self.do not in {"decide", "resubmit", "wait", "claim"}
+        once = self.at_hours is not None or self.do not in {"decide", "resubmit", "wait", "claim", *OUTSIDE}
         return 1 if once or self.decision == "request_changes" else 1_000_000
 
 
@@ -167,7 +180,7 @@ class Cast:
         returned = [s.returned_at for s in state.stages if s.returned_at is not None]
         open_tasks = [t for t in state.tasks if t.status == "open"] if not returned else []
         for index, line in enumerate(self.lines):
-            if self.done.get((index,), 0) >= line.at_most:
+            if line.do in OUTSIDE or self.done.get((index,), 0) >= line.at_most:
                 continue
             if line.do in _ON_TASKS:
                 for task in open_tasks:

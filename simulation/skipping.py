@@ -22,7 +22,9 @@ class VirtualTime:
     """Start workflows with a clock of their own, and take them to moments."""
 
     def __init__(self, client: Client) -> None:
-        self._skipper = TimeSkipper(client, config=TimeSkippingConfig(enabled=False, max_session_skip_count=MOST_SKIPS))
+        # A child begins at its parent's moment and is then taken forward by itself, as every workflow is.
+        config = TimeSkippingConfig(enabled=False, disable_propagation=True, max_session_skip_count=MOST_SKIPS)
+        self._skipper = TimeSkipper(client, config=config)
 
     @property
     def client(self) -> Client:

@@ -1,56 +1,65 @@
 """The world in a simulation: what answers in place of catalog actions, sub-processes and outside events.
 
-Nothing is run. An action succeeds after the time of its latency class, with an output made up from its declared schema;
-a sub-process takes the course that it takes by itself; an event that is waited for comes after half of the wait's
-timeout, or an hour. Where a route wants something else of a node, that is what it comes to.
+Actions and events are answered by `simulation.answers`; a sub-process takes the course that it takes by itself from the
+moment at which it begins. Where a route wants something else of a node, that is what it comes to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from placet.actions import ActionCall
-from placet.events import SYSTEM, ActionDone, Actor, ChildEnded, Event, Happened
+from placet.events import SYSTEM, Actor, ChildEnded, Event, Withdraw
 from placet.plan import Plan
-from placet.solver.samples import sample
 from placet.state import ChildCall, State
+from simulation.answers import NEVER, WITHOUT_TIMEOUT, Answers
 from simulation.driver import Course, NothingKnown, Players
-from simulation.samples import sample_form
 from simulation.script import Move
 
-LATENCY = {
-    "instant": timedelta(milliseconds=50),
-    "fast": timedelta(milliseconds=500),
-    "medium": timedelta(seconds=5),
-    "slow": timedelta(minutes=1),
-    "very_slow": timedelta(minutes=30),
-}
-WITHOUT_TIMEOUT = timedelta(hours=1)
 
-RunChild = Callable[[ChildCall], Course | None]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """How a request goes: its course, and that of every sub-process it runs, by request id."""
+
+    plan: Plan
+    answers: Answers
+    course: Course
+    inner: Mapping[str, Foreseen] = field(default_factory=dict)
+
+
+# What the workflow makes of it when its parent cancels it.
+CANCELLED = Withdraw(by=Actor(person=SYSTEM, admin=True), how="cancelled", reason="cancelled in the engine")
+# Drives a sub-process from the moment at which it begins; cancelled at the other one, if it is.
+RunChild = Callable[[ChildCall, datetime, datetime | None], Foreseen | None]
+
+
+@dataclass(kw_only=True)
+class _Child:
+    call: ChildCall
+    began: datetime
+    foreseen: Foreseen | None
+    abandoned: datetime | None = None
 
 
 @dataclass(kw_only=True)
 class World:
     """The people of a simulation, and everything else that answers a request. Use one for each run.
 
-    `results` are what nodes are to come to, visit by visit; `run_child` drives a sub-process.
+    `run_child` drives a sub-process, or is not asked where what it comes to is wanted otherwise.
     """
 
     plan: Plan
     people: Players
     run_child: RunChild
-    results: Sequence[tuple[str, str]] = ()
+    answers: Answers
     done: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._since: dict[tuple[str, int], datetime] = {}
-        self._wanted: dict[str, list[str]] = {}
-        for point, result in self.results:
-            self._wanted.setdefault(point, []).append(result)
+        self._actions: dict[tuple[str, int], Move | None] = {}
+        self._children: dict[str, _Child] = {}
 
     def next(self, state: State, now: datetime) -> Move | None:
         """Return what happens next; raises NothingKnown where only people are waited for, and they raise it."""
@@ -68,64 +77,81 @@ class World:
         self.done[move.mark] = 1
         self.people.acted(move)
 
+    def foreseen(self, course: Course) -> Foreseen:
+        """Return the course of the request that this world answered, with those of its sub-processes."""
+        if course.state.status != "pending":
+            self._abandon(course.state, course.started_at + course.duration)
+        inner: dict[str, Foreseen] = {}
+        for request_id, child in self._children.items():
+            whole = child.foreseen
+            if child.abandoned is not None:
+                whole = self.run_child(child.call, child.began, child.abandoned)
+            if whole is not None:
+                inner[request_id] = whole
+        return Foreseen(plan=self.plan, answers=self.answers, course=course, inner=inner)
+
     def _moves(self, state: State, now: datetime) -> Iterator[Move]:
         for call in state.actions:
-            spec = self.plan.actions.get(call.action)
-            span = LATENCY[spec.latency_class if spec is not None else "fast"]
-            yield from self._move(call.point, call.visit, now, span, self._action_done(call))
+            if (call.point, call.visit) not in self._actions:
+                self._actions[call.point, call.visit] = self._action(call, now)
+        # An action goes on where its branch has ended meanwhile: what it comes to is then put on record and ignored.
+        yield from (move for move in self._actions.values() if move is not None and move.mark not in self.done)
         for child in state.children:
             yield from self._child(child, now)
+        self._abandon(state, now)
         for wait in state.waits:
-            pause = self.plan.points[wait.point].pause
-            if wait.event is None or pause is None or self._want(wait.point, wait.visit) == "timeout":
-                continue
-            span = pause.timeout / 2 if pause.timeout is not None else WITHOUT_TIMEOUT
-            payload = self._output(pause.output, {})
-            happened = Happened(by=Actor(person=SYSTEM, admin=True), name=wait.event, payload=payload)
-            yield from self._move(wait.point, wait.visit, now, span, happened)
+            mark = ("world", wait.point, wait.visit)
+            if mark not in self.done and (comes := self.answers.event(wait, state.started_at)) is not None:
+                yield Move(at=max(comes[0], now), event=comes[1], mark=mark)
 
-    def _move(self, point: str, visit: int, now: datetime, span: timedelta, event: Event) -> Iterator[Move]:
-        mark = ("world", point, visit)
-        if mark not in self.done:
-            yield Move(at=max(self._since.setdefault((point, visit), now) + span, now), event=event, mark=mark)
-
-    def _action_done(self, call: ActionCall) -> ActionDone:
-        point = self.plan.points[call.point]
-        spec = self.plan.actions.get(call.action)
-        if self._want(call.point, call.visit) == "failed":
-            return ActionDone(
-                point=call.point, visit=call.visit, key=call.key, ok=False, error="it fails in this branch"
-            )
-        made = sample_form(spec.output_schema) if spec is not None and spec.output_schema else {}
-        output = self._output(point.errand.output if point.errand else {}, made if isinstance(made, dict) else {})
-        return ActionDone(point=call.point, visit=call.visit, key=call.key, ok=True, output=output)
+    def _action(self, call: ActionCall, now: datetime) -> Move | None:
+        answered = self.answers.action(call)
+        if answered is None:
+            return None
+        return Move(at=now + answered[0], event=answered[1], mark=("world", call.point, call.visit))
 
     def _child(self, call: ChildCall, now: datetime) -> Iterator[Move]:
-        if ("world", call.point, call.visit) in self.done:
+        mark = ("world", call.point, call.visit)
+        wanted = self.answers.want(call.point, call.visit)
+        if call.request_id not in self._children:
+            foreseen = self.run_child(call, now, None) if wanted in {None, "approved"} else None
+            self._children[call.request_id] = _Child(call=call, began=now, foreseen=foreseen)
+        if mark in self.done or wanted == NEVER:
             return
-        wanted = self._want(call.point, call.visit)
-        course = self.run_child(call) if wanted in {None, "approved"} else None
-        outcome = wanted or "failed"
-        span, output = WITHOUT_TIMEOUT, call.input
-        if course is not None and course.state.status != "pending":
-            outcome = course.state.outcome or course.state.status
-            span, output = course.duration, course.state.input
-        event = ChildEnded(point=call.point, visit=call.visit, outcome=outcome, output=dict(output))
-        yield from self._move(call.point, call.visit, now, span, event)
+        child = self._children[call.request_id]
+        span, outcome, output = WITHOUT_TIMEOUT, wanted or "failed", dict(call.input)
+        if child.foreseen is not None:
+            course = child.foreseen.course
+            if course.state.status == "pending":
+                return  # it never ends, and its parent waits
+            outcome = course.state.outcome or "failed"
+            span, output = course.duration, dict(course.state.input)
+        event: Event = ChildEnded(point=call.point, visit=call.visit, outcome=outcome, output=output)
+        yield Move(at=max(child.began + span, now), event=event, mark=mark)
 
-    def _want(self, point: str, visit: int) -> str | None:
-        wanted = self._wanted.get(point, [])
-        return wanted[visit - 1] if visit <= len(wanted) else None
+    def _abandon(self, state: State, now: datetime) -> None:
+        """Note which sub-processes nobody waits for any more: they are cancelled."""
+        waited_for = {call.request_id for call in state.children}
+        for request_id, child in self._children.items():
+            ended = ("world", child.call.point, child.call.visit) in self.done
+            if child.abandoned is None and not ended and request_id not in waited_for:
+                child.abandoned = now
 
-    def _output(self, wanted: Mapping[str, str], made: dict[str, Any]) -> dict[str, Any]:
-        """Put a value that its variable takes at every place that the process reads and the made-up output lacks."""
-        shapes = {variable.name: variable for variable in self.plan.variables}
-        output = dict(made)
-        for name, source in wanted.items():
-            parts = source[1:].split("/") if source.startswith("/") else [source]
-            place = output
-            for part in parts[:-1]:
-                inner = place.get(part)
-                place[part] = place = dict(inner) if isinstance(inner, dict) else {}
-            place.setdefault(parts[-1], sample(shapes[name]))
-        return output
+
+@dataclass(kw_only=True)
+class Cancelled:
+    """People who do as others do until their request is cancelled in the engine."""
+
+    people: Players
+    at: datetime
+
+    def next(self, state: State, now: datetime) -> Move | None:
+        """Return what happens next."""
+        move = self.people.next(state, now)
+        if move is not None and move.at < self.at:
+            return move
+        return Move(at=max(self.at, now), event=CANCELLED, mark=("cancelled",))
+
+    def acted(self, move: Move) -> None:
+        """Take note that a move was made."""
+        self.people.acted(move)

@@ -27,6 +27,7 @@ def approval_worker(
     task_queue: str,
     activities: Sequence[Callable[..., Any]],
     interceptors: Sequence[Interceptor] = (),
+    workflows: Sequence[type] = WORKFLOWS,
     runner: WorkflowRunner | None = None,
     failure_types: Sequence[type[BaseException]] = (),
 ) -> Worker:
@@ -37,7 +38,7 @@ def approval_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=WORKFLOWS,
+        workflows=workflows,
         activities=[*activities, moment],
         interceptors=interceptors,
         workflow_runner=runner or workflow_runner(),

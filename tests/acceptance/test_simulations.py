@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import select
-from sqlmodel import SQLModel
 from temporalio.client import Client
 
 from storage import simulations
@@ -269,40 +267,3 @@ async def test_a_candidate_that_is_no_blueprint_is_told_by_its_places(desk: ApiD
     name = await desk.publish(TWO_STAGES)
     found = await simulate(desk, mode="backtest", template=name, blueprint={**TWO_STAGES, "version": "new"})
     assert (found["status"], [e["pointer"] for e in found["validation_errors"]]) == ("failed", ["/version"])
-
-
-async def test_no_mode_changes_anything_but_its_own_record(desk: ApiDesk, client: Client) -> None:
-    name = await desk.publish(TWO_STAGES)
-    done = await desk.start(name, amount="7")
-    await decide(desk, await decide(desk, done, "bob"), "carl")
-    await desk.start(name, amount="8")
-    for order in (
-        {"mode": "explore", "template": name, "input": {"amount": "1"}},
-        {"mode": "rehearse", "template": name, "input": {"amount": "1"}},
-        {"mode": "replay", "request_id": done["id"]},
-        {"mode": "backtest", "template": name, "blueprint": EXPENSE},
-        {"mode": "shadow", "template": name, "blueprint": EXPENSE, "for_hours": 0},
-    ):
-        before = await photograph(desk.database, client)
-        found = await simulate(desk, **order, as_="adam")
-        assert found["status"] == "completed", found
-        after = await photograph(desk.database, client)
-        assert after == before, order["mode"]
-
-
-async def photograph(database: Database, client: Client) -> dict[str, Any]:
-    """Return every row of every table and every workflow of the namespace for requests, but for simulations' own."""
-    rows: dict[str, Any] = {}
-    async with database.session() as session:
-        for table in SQLModel.metadata.sorted_tables:
-            if table.name in {"workflow_simulation", "workflow_simulation_row"}:
-                continue
-            found = sorted(repr(tuple(row)) for row in (await session.execute(select(table))).all())
-            rows[table.name] = [
-                row for row in found if "workflow_simulation_total" not in row and "api_token" not in row
-            ]
-    rows.pop("api_token", None)  # the test's own calls make tokens
-    async for workflow in client.list_workflows("PlacetBlueprint = 'nothing' OR WorkflowType = 'ApprovalWorkflow'"):
-        handle = client.get_workflow_handle(workflow.id)
-        rows[f"workflow {workflow.id}"] = (await handle.describe()).history_length
-    return rows

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from pydantic import SecretStr
 from sqlalchemy import update
 from standardwebhooks import Webhook
@@ -30,42 +26,10 @@ from storage.notification_tables import NotificationMessage, WebhookEndpoint
 from tests.dispatching import add_people, all_are, confirm, dispatching, entries, settings_for, soon, states, write
 from tests.integration.recordings import Story
 from tests.mailbox import FaultyMailbox
+from tests.receiver import Receiver
 from tests.waiting import until
 
 SECRETS = Secrets("the installation's secret", NotifySettings())
-
-
-@dataclass
-class Receiver:
-    """A real HTTP server that keeps what is posted to it."""
-
-    answer: int = 204
-    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    url: str = ""
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one connection."""
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                lines = head.decode().split("\r\n")
-                headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines[1:] if line)}
-                body = await reader.readexactly(int(headers.get("content-length", 0)))
-                self.got.append((headers, body))
-                writer.write(f"HTTP/1.1 {self.answer} X\r\nContent-Length: 0\r\n\r\n".encode())
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-
-@pytest_asyncio.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    found = Receiver()
-    server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
-    found.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
-    yield found
-    server.close()
 
 
 async def add_endpoint(database: Database, url: str, *events: str) -> WebhookEndpoint:

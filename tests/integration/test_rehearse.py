@@ -18,7 +18,7 @@ from simulation.question import Question
 from simulation.rehearse import Stage, rehearse
 from simulation.script import parse_script
 from tests.engine import SharedEngine
-from tests.gallery import FILES, raw
+from tests.gallery import ACTIONS, FILES, children, raw
 from tests.unit.core import blueprint, office, people
 
 EXPENSE = json.loads((Path(__file__).parents[2] / "blueprints" / "expense.json").read_text())
@@ -84,22 +84,20 @@ async def test_a_request_that_stays_open_is_ended_with_the_rehearsal(stage: Stag
     assert described.status.name == "TERMINATED"
 
 
-# The others are explored: a rehearsal runs no actions or sub-processes, and knows nothing of outside events.
-NOT_REHEARSED = {"action", "wait", "subprocess"}
-GALLERY = [f for f in FILES if not NOT_REHEARSED & {n["type"] for n in raw(f.stem)["graph_spec"]["nodes"]}]
-
-
-@pytest.mark.parametrize("file", GALLERY, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 async def test_the_gallery_rehearses_as_it_explores_for_every_witness(stage: Stage, file: Path) -> None:
-    process = raw(file.stem)
+    now = datetime.now(UTC)
     organisation = gallery_people()
     requester = next(p.id for p in organisation.people.values() if p.manager)
-    found = explore(ask(process, people=organisation, requester=requester))
+    known = {"people": organisation, "requester": requester, "actions": ACTIONS, "children": children(now)}
+    found = explore(ask(raw(file.stem), **known))
     assert found.branch_explorations, found.validation_errors
     witnesses = {json.dumps(b.witness, sort_keys=True): b.witness for b in found.branch_explorations}
     for witness in witnesses.values():
-        played = await rehearse(stage, ask(process, people=organisation, requester=requester, given=witness))
+        played = await rehearse(stage, ask(raw(file.stem), given=witness, **known))
         assert played.extra["differences"] == []
+        assert played.extra["agrees_with_explore"]
+        assert "fell_back_to" not in played.extra
 
 
 def gallery_people() -> Directory:

@@ -13,17 +13,30 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
+from placet.blueprint import parse_blueprint
 from placet.directory import Directory
+from placet.plan import Child, compile_plan
 from simulation.question import Question
 from simulation.rehearse import Stage, rehearse
 from simulation.script import parse_script
 from tests.engine import SharedEngine
-from tests.unit.test_machine_properties import EVERYBODY, blueprints, organisations
+from tests.unit.core import ACTIONS
+from tests.unit.test_machine_properties import CHILD, EVERYBODY, blueprints, drawings, organisations
 from worker.connect import connect
 
 # Moments that never coincide with a deadline or a reminder, which lie on half hours: at the same instant an engine may
 # take either first.
 HOURS = st.sampled_from([0.13, 0.71, 1.37, 3.83, 7.29, 25.61, 49.17])
+NODES = {
+    "action_run",
+    "action_failed",
+    "action_ignored",
+    "waited",
+    "event_received",
+    "joined",
+    "branch_ended",
+    "child_ended",
+}
 STAGES = st.sampled_from([None, "Stage 1", "Stage 2", "Stage 3"])
 
 
@@ -31,11 +44,30 @@ STAGES = st.sampled_from([None, "Stage 1", "Stage 2", "Stage 3"])
 def lines(draw: st.DrawFn) -> dict[str, Any]:
     """Draw one line of a script."""
     do = draw(
-        st.sampled_from([*["decide"] * 6, "wait", "comment", "withdraw", "cancel", "reassign", "delegate", "extend"])
+        st.sampled_from(
+            [
+                *["decide"] * 6,
+                "wait",
+                "comment",
+                "withdraw",
+                "cancel",
+                "reassign",
+                "delegate",
+                "extend",
+                "answer",
+                "fail",
+                "happen",
+            ]
+        )
     )
     line: dict[str, Any] = {"do": do}
     if do in {"decide", "wait", "reassign", "delegate"}:
         line["on"] = draw(STAGES)
+    if do in {"answer", "fail", "happen"}:
+        line["on"] = "go" if do == "happen" else "look"
+        line["output"] = draw(st.sampled_from([None, {"amount": 7}, {"amount": "much"}])) if do != "fail" else None
+        line["after_hours"] = draw(HOURS)
+        return {k: v for k, v in line.items() if v is not None}
     if do in {"comment", "extend", "cancel"} or draw(st.booleans()):
         line["by"] = draw(st.sampled_from(EVERYBODY))
     if do == "decide":
@@ -51,6 +83,14 @@ def lines(draw: st.DrawFn) -> dict[str, Any]:
     return {k: v for k, v in line.items() if v is not None}
 
 
+def heard(script: list[dict[str, Any]], raw: dict[str, Any]) -> list[dict[str, Any]]:
+    """Keep the lines that speak of what a process has; the others are refused."""
+    nodes = raw.get("graph_spec", {}).get("nodes", ())
+    there = {step["stage_name"] for step in raw["process_steps"]}
+    there |= {name for node in nodes for name in (node.get("action"), node.get("event")) if name}
+    return [line for line in script if line.get("on") is None or line["on"] in there]
+
+
 def apart(value: Any, number: Iterator[int], name: str = "") -> Any:
     """Move all hours of a blueprint apart, in their order.
 
@@ -61,7 +101,7 @@ def apart(value: Any, number: Iterator[int], name: str = "") -> Any:
         return {key: apart(inner, number, key) for key, inner in value.items()}
     if isinstance(value, list):
         return [apart(inner, number, name) for inner in value]
-    if name.endswith("_hours") and value:
+    if (name.endswith("_hours") or name == "hours") and value:
         return value + next(number) * 0.0137
     return value
 
@@ -80,34 +120,44 @@ def stage(loop: asyncio.Runner, engine: SharedEngine) -> Stage:
 
 
 @settings(
-    max_examples=40,
+    max_examples=60,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to shrink what takes an engine takes too long
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )
 @given(
-    raw=blueprints(),
+    raw=st.one_of(blueprints(), drawings(), drawings()),
     org=organisations(),
     amount=st.sampled_from(["1", "9000"]),
-    script=st.lists(lines(), max_size=4),
+    script=st.lists(lines(), max_size=5),
 )
 def test_both_drivers_give_the_same_timeline(
     loop: asyncio.Runner, stage: Stage, raw: dict[str, Any], org: Directory, amount: str, script: list[dict[str, Any]]
 ) -> None:
+    now = datetime.now(UTC)
+    child = compile_plan(parse_blueprint(CHILD), start=now)
     question = Question(
         blueprint=apart(raw, count(1)),
+        actions=ACTIONS,
+        children={"Child": Child(template_id="child", plan=child)},
         people=org,
         requester="rita",
-        start=datetime.now(UTC),
+        start=now,
         given={"amount": amount},
-        script=parse_script(script),
+        script=parse_script(heard(script, raw)),
         decide_after=timedelta(hours=2, minutes=37),
         horizon=timedelta(days=9),
         most_entries=150,
         request_id=f"same-{uuid.uuid4().hex[:12]}",
     )
     found = loop.run(rehearse(stage, question))
+    assert not found.validation_errors
     event(f"ends {found.end} {found.outcome} {found.stopped}")
     for refusal in found.refused:
         event(f"refused: {refusal['what']}")
+    for kind in NODES & {step.kind for step in found.execution_path}:
+        event(f"nodes: {kind}")
+    for part in found.extra["sub_processes"]:
+        event(f"sub-process ends {part['end']}")
+    assert "fell_back_to" not in found.extra
     assert found.extra["differences"] == []

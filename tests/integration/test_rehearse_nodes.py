@@ -1,0 +1,158 @@
+"""What a rehearsal does not run: actions, events and sub-processes take their time and answer as foreseen."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+from temporalio.worker import Replayer
+
+from placet.blueprint import parse_blueprint
+from placet.plan import Child, compile_plan
+from simulation.question import Question
+from simulation.rehearse import Stage, rehearse
+from simulation.result import Simulation
+from simulation.script import parse_script
+from tests.engine import SharedEngine
+from tests.unit.core import blueprint, graph, office, spec
+from worker.process import WORKFLOWS
+from worker.sandbox import workflow_runner
+
+HOUR_MS = 3_600_000
+ANN = {"approvers": ["user:ann"]}
+AMOUNT = [{"name": "amount", "type": "decimal"}]
+SCHEMA = {"type": "object", "properties": {"n": {"type": "string"}}, "required": ["n"]}
+ACTIONS = {
+    "bill": spec("bill", latency_class="very_slow", is_idempotent=False, side_effects=("charges a card",)),
+    "strict": spec("strict", input_schema=SCHEMA),
+}
+INNER = blueprint({"approvers": ["role:cfo"], "sla_hours": 4}, variables=[{"name": "sum", "type": "decimal"}])
+SUB = {"type": "subprocess", "template": "Inner", "input": {"sum": {"expr": "amount"}}, "output": {"amount": "sum"}}
+
+
+@pytest.fixture
+def stage(client: Client, engine: SharedEngine) -> Stage:
+    """Give the namespace for rehearsals on the shared engine."""
+    return Stage.beside(client, engine.settings.rehearsal_namespace, "http://ui.example")
+
+
+async def played(stage: Stage, raw: dict[str, Any], *script: dict[str, Any], **more: Any) -> Simulation:
+    """Rehearse a process whose sub-process is INNER, and require that it agrees with the core."""
+    now = datetime.now(UTC)
+    inner = Child(template_id="inner", plan=compile_plan(parse_blueprint(INNER), start=now))
+    known = {"actions": ACTIONS, "children": {"Inner": inner}, "given": {"amount": "5"}, "people": office()}
+    question = Question(
+        blueprint=raw,
+        requester="rita",
+        start=now,
+        script=parse_script(list(script)),
+        request_id=f"rehearsal-{uuid.uuid4().hex[:12]}",
+        **{**known, **more},
+    )
+    found = await rehearse(stage, question)
+    assert found.extra["differences"] == []
+    return found
+
+
+def moments(simulation: Simulation, *kinds: str) -> list[tuple[str, int]]:
+    """Return when these kinds of things happened, in whole minutes."""
+    return [(s.kind, round(s.after_ms / 60_000)) for s in simulation.execution_path if s.kind in kinds]
+
+
+def acting(name: str, **node: Any) -> dict[str, Any]:
+    full = {"type": "action", "action": name, **node}
+    edges = ("start -> act", "act -> approved", "act -> rejected on failed")
+    return blueprint(variables=AMOUNT, graph_spec=graph(*edges, nodes={"act": full}))
+
+
+async def test_an_action_that_may_run_only_once_takes_its_time_and_its_history_replays(stage: Stage) -> None:
+    found = await played(stage, acting("bill"))
+    assert moments(found, "action_started", "action_run") == [("action_started", 0), ("action_run", 30)]
+    [withheld] = found.extra["actions"]
+    assert (withheld["node"], withheld["side_effects"], withheld["error"]) == ("act", ["charges a card"], None)
+    history = await stage.client.get_workflow_handle(found.extra["workflow_id"]).fetch_history()
+    replayer = Replayer(
+        workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=stage.client.data_converter
+    )
+    await replayer.replay_workflow(history)
+
+
+async def test_an_input_that_breaks_its_schema_fails_at_once_as_it_would(stage: Stage) -> None:
+    found = await played(stage, acting("strict", input={"n": {"expr": "amount"}}))
+    assert found.outcome == "approved", "a decimal is text"
+    found = await played(stage, acting("strict", input={"n": 7}))
+    assert found.outcome == "rejected"
+    failed = next(s for s in found.execution_path if s.kind == "action_failed")
+    assert "/input/n" in failed.detail["why"]
+
+
+async def test_a_script_says_what_comes_of_actions_and_events(stage: Stage) -> None:
+    line = {"on": "bill", "do": "fail", "after_hours": 2, "comment": "the bank is closed"}
+    found = await played(stage, acting("bill"), line)
+    assert moments(found, "action_failed") == [("action_failed", 120)]
+    assert (found.outcome, found.extra["actions"][0]["error"]) == ("rejected", "the bank is closed")
+
+    node = {"type": "wait", "event": "signed", "timeout_hours": 8, "output": {"amount": "sum"}}
+    edges = ("start -> w", "w -> approved on event", "w -> rejected on timeout")
+    raw = blueprint(variables=AMOUNT, graph_spec=graph(*edges, nodes={"w": node}))
+    found = await played(stage, raw, {"on": "signed", "do": "happen", "at_hours": 3, "output": {"sum": 12.5}})
+    assert moments(found, "event_received") == [("event_received", 180)]
+    assert found.execution_path[-2].kind == "waited"
+    found = await played(stage, raw, {"on": "w", "do": "wait"})
+    assert (found.outcome, moments(found, "waited")) == ("rejected", [("waited", 480)])
+
+
+async def test_reminders_go_on_while_an_action_and_a_sub_process_run(stage: Stage) -> None:
+    nodes = {"f": {"type": "fork"}, "a": {"step": "Stage 1"}, "act": {"type": "action", "action": "bill"}, "sub": SUB}
+    branches = [f"f -> {n}" for n in ("a", "act", "sub")] + [f"{n} -> j" for n in ("a", "act", "sub")]
+    drawn = graph("start -> f", *branches, "j -> approved", nodes=nodes | {"j": {"type": "join"}})
+    raw = blueprint(ANN | {"reminders": {"every_hours": 0.2}}, variables=AMOUNT, graph_spec=drawn)
+    found = await played(stage, raw, {"on": "Stage 1", "decision": "approve", "at_hours": 3.1})
+    times = dict(moments(found, "action_run", "child_ended", "decided"))
+    assert times == {"action_run": 30, "child_ended": 120, "decided": 186}
+    assert moments(found, "reminded")[:3] == [("reminded", 12), ("reminded", 24), ("reminded", 36)]
+    [inner] = found.extra["sub_processes"]
+    assert (inner["outcome"], inner["duration_ms"] // 60_000) == ("approved", 120)
+    assert inner["approval_chain"][0]["assignee"] == "user:cfo"
+    assert inner["links"]["temporal_ui"].endswith(f"/workflows/{inner['request_id']}")
+
+
+async def test_a_sub_process_is_cancelled_at_its_parents_moment(stage: Stage) -> None:
+    raw = blueprint(variables=AMOUNT, graph_spec=graph("start -> sub", "sub -> approved", nodes={"sub": SUB}))
+    found = await played(stage, raw, {"do": "withdraw", "at_hours": 1})
+    assert found.outcome == "withdrawn"
+    [inner] = found.extra["sub_processes"]
+    assert (inner["end"], inner["outcome"]) == ("cancelled", "cancelled")
+    assert round(inner["duration_ms"] / 60_000) == 60
+
+
+async def test_what_answers_after_its_branch_has_ended_is_ignored(stage: Stage) -> None:
+    nodes = {
+        "f": {"type": "fork"},
+        "w": {"type": "wait", "hours": 0.25},
+        "act": {"type": "action", "action": "bill"},
+        "j": {"type": "join", "need": "any"},
+        "a": {"step": "Stage 1"},
+    }
+    drawn = graph("start -> f", "f -> w", "f -> act", "w -> j", "act -> j", "j -> a", "a -> approved", nodes=nodes)
+    found = await played(stage, blueprint(ANN, variables=AMOUNT, graph_spec=drawn), decide_after=timedelta(hours=2))
+    assert moments(found, "joined", "action_ignored", "completed") == [
+        ("joined", 15), ("action_ignored", 30), ("completed", 135)]  # fmt: skip
+
+
+async def test_sub_processes_in_sub_processes_are_rehearsed_too(stage: Stage) -> None:
+    now = datetime.now(UTC)
+    outer = blueprint(variables=AMOUNT, graph_spec=graph("start -> sub", "sub -> approved", nodes={"sub": SUB}))
+    inner = {"Inner": Child(template_id="inner", plan=compile_plan(parse_blueprint(INNER), start=now))}
+    middle = compile_plan(parse_blueprint(outer), start=now, children=inner)
+    raw = {**outer, "name": "Outermost"}
+    nodes = {"sub": {**SUB, "template": "Middle", "input": {"amount": {"expr": "amount"}}, "output": {}}}
+    raw["graph_spec"] = graph("start -> sub", "sub -> approved", nodes=nodes)
+    found = await played(stage, raw, children={"Middle": Child(template_id="middle", plan=middle)})
+    root = found.extra["workflow_id"]
+    assert [part["request_id"] for part in found.extra["sub_processes"]] == [f"{root}~1", f"{root}~1~1"]
+    assert found.outcome == "approved"
+    assert round((found.predicted_duration_ms or 0) / HOUR_MS, 1) == 2.0
