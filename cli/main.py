@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 import uvloop
 
-from cli import assembly, demo, doctor, people, simulate, templates, tokens, up, verify
+from cli import assembly, demo, doctor, people, picture, simulate, templates, tokens, up, verify
 from cli.output import NO, explained, log_to_stderr, out, print_json, progress
 from storage.migrate import migrate
 from worker.engine.locate import locate
@@ -208,27 +208,34 @@ def check_command(
 @app.command("simulate")
 def simulate_command(
     file: Annotated[Path | None, typer.Argument(help="A blueprint as a JSON file.")] = None,
-    mode: Annotated[str, typer.Option(help="explore, rehearse, replay or backtest.")] = "explore",
+    mode: Annotated[str, typer.Option(help="explore, rehearse, replay, backtest or shadow (one look).")] = "explore",
+    template: Annotated[str | None, typer.Option(help="A stored process; of a backtest, whose requests.")] = None,
+    version: Annotated[str | None, typer.Option(help="Which version of it.")] = None,
     given: Annotated[str | None, typer.Option("--input", help="The request's input, as JSON.")] = None,
     requester: Annotated[str | None, typer.Option(help="Who asks, by id.")] = None,
     script: Annotated[Path | None, typer.Option(help="What people do, as a JSON file.")] = None,
+    patch: Annotated[Path | None, typer.Option(help="What to change in the blueprint: a JSON Patch.")] = None,
+    prices: Annotated[Path | None, typer.Option(help="What hours, notices and actions cost, as a JSON file.")] = None,
     request_id: Annotated[str | None, typer.Option("--request", help="The request that replay drives again.")] = None,
+    limit: Annotated[int | None, typer.Option(help="How many requests a backtest looks at.", min=1)] = None,
     report: Annotated[Path | None, typer.Option(help="Where to write the result as a page.")] = None,
     as_json: Json = False,
 ) -> None:
     """Try a process out before anybody is asked; exit code 1 where it cannot be carried through."""
     settings = _settings()
-    more = {"request_id": request_id} if request_id is not None else {}
+    more = {"request_id": request_id, "template": template, "version": version, "limit": limit}
+    files = {"script": script, "patch": patch, "prices": prices}
     with explained():
-        order = simulate.order_of(file, mode=mode, given=given, requester=requester, script=script, more=more)
+        order = simulate.order_of(file, mode=mode, given=given, requester=requester, **files, more=more)
     result = _run(simulate.simulate(settings, order, quiet=as_json))
     if report is not None:
-        simulate.write_report(result, report)
+        with explained():
+            simulate.write_report(result, report)
     if as_json:
         print_json(result)
         well = result["status"] == "completed" and not result["validation_errors"]
     else:
-        well = simulate.show(result)
+        well = picture.show(result)
     if not well:
         raise typer.Exit(NO)
 

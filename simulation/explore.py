@@ -196,6 +196,7 @@ def _branch(prepared: Prepared, route: Route, course: Course, settled: Sequence[
         conditions=route.taken,
         witness=route.witness,
         witness_from=route.witness_from,
+        results=tuple({"node": node, "result": result} for node, result in route.results),
         outcomes=tuple(settled),
         outcome=course.state.outcome,
         approval_chain=chain_of(course),

@@ -86,8 +86,8 @@ class Cost:
 class Branch:
     """One feasible route through the process, with an input that takes it.
 
-    `path_condition` is one expression over the variables, `true` where the input does not matter; `outcomes` are the
-    stages in the order they were settled, each with its result.
+    `path_condition` is one expression over the variables, `true` where the input does not matter; `results` are what
+    the nodes on it come to that wait for somebody or something, `outcomes` the stages in the order they were settled.
     """
 
     id: str
@@ -96,6 +96,7 @@ class Branch:
     conditions: tuple[dict[str, Any], ...]
     witness: dict[str, Any]
     witness_from: str
+    results: tuple[dict[str, str], ...]
     outcomes: tuple[dict[str, str], ...]
     outcome: str | None
     approval_chain: tuple[ChainLink, ...]

@@ -15,6 +15,7 @@ from placet.shapes import Shape
 from placet.variables import Variable, normalise_input
 
 _LONGEST = 200  # characters of a sample text
+_MOST_VALUES = 20_000  # inside one sample
 _MOST_CHARS = 24  # different ones in samples
 _MOST_STATES = 3_000  # of several patterns together
 _TRIED = ("a", "A", "0", "-", " ", "é")  # for characters that are described by what they are not
@@ -38,15 +39,29 @@ def sample_input(variables: Sequence[Variable], given: Mapping[str, Any] | None 
 
 
 def sample(shape: Shape) -> Any:
-    """Return a value that the shape allows, in JSON values; for an unusual pattern it may not fit."""
+    """Return a value that the shape allows, in JSON values; for an unusual pattern it may not fit.
+
+    Nor does it where the shape asks for more than some ten thousand values: then there are fewer.
+    """
+    return _sample(shape, iter(range(_MOST_VALUES)))
+
+
+def _sample(shape: Shape, room: Iterator[int]) -> Any:
+    """Make a value up; each of those inside takes one of `room`."""
     if shape.default is not None:
         return shape.default
     if shape.enum is not None:
         return shape.enum[0]
+    if shape.type == "list" and shape.items is not None:
+        found: list[Any] = []
+        while len(found) < (shape.min_length or 0) and next(room, None) is not None:
+            found.append(_sample(shape.items, room))
+        return found
     if shape.type == "list":
-        return [sample(shape.items) for _ in range(shape.min_length or 0)] if shape.items is not None else []
+        return []
     if shape.type == "object":
-        return {name: sample(inner) for name, inner in (shape.properties or {}).items() if inner.required}
+        inside = (shape.properties or {}).items()
+        return {name: _sample(inner, room) for name, inner in inside if inner.required and next(room, None) is not None}
     if shape.type == "string":
         return text_sample(shape)
     if shape.type == "boolean":
