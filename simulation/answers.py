@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from placet.actions import ActionCall
-from placet.events import SYSTEM, ActionDone, Actor, Happened
+from placet.events import SYSTEM, ActionDone, Actor, ChildEnded, Happened
 from placet.plan import Plan
 from placet.schemas import schema_problems, value_problems
 from placet.solver.samples import sample
-from placet.state import Waiting
+from placet.state import ChildCall, Waiting
 from simulation.samples import sample_form
 from simulation.script import Line
 
@@ -71,6 +71,10 @@ class Answers:
             asked = point.errand.output if point.errand is not None else {}
             output = self._completed(asked, made if isinstance(made, dict) else {})
         return span, ActionDone(point=call.point, visit=call.visit, key=call.key, ok=True, output=output)
+
+    def child(self, call: ChildCall) -> tuple[timedelta, ChildEnded] | None:  # noqa: ARG002 - others know
+        """Return what a sub-process comes to, and after which time; None where it takes its own course."""
+        return None
 
     def event(self, wait: Waiting, started_at: datetime) -> tuple[datetime, Happened] | None:
         """Return what happens outside for a request that waits for it, and when; None where nothing does."""

@@ -24,18 +24,19 @@ from placet.directory import Directory
 from placet.errors import InputInvalid
 from placet.plan import Child, Plan, compile_plan
 from placet.variables import normalise_input
-from simulation.answers import answers
 from simulation.compare import Happened
 from simulation.costs import Prices, Used, price
 from simulation.driver import Course, Players, Read, drive, opening_for, reader
 from simulation.past import Again, past_of
+from simulation.recall import recall
 from simulation.result import milliseconds, plain
 from simulation.world import World
 
 RULE = (
     "people decide as they did, after the time that they took in that stage; people who were never asked in it are "
-    "silent while others still decide, and the request is unknown from where nobody known is left; the directory is "
-    "today's"
+    "silent while others still decide, and the request is unknown from where nobody known is left; actions and events "
+    "come to what they came to, after the time that they took, and an action that never ran succeeds after the time of "
+    "its latency class; the directory is today's"
 )
 HORIZON = timedelta(days=366)
 MOST_ENTRIES = 2000
@@ -141,15 +142,15 @@ class Candidate:
         )
         players: Players = Again(plan=plan, past=past_of(case.entries, until=until))
         if any(point.type in {"action", "subprocess", "wait"} for point in plan.points.values()):
-            # Sub-processes are other requests, whose past is not this one's.
-            came_to = answers(plan, results=_errands(case.entries))
+            # A sub-process that never ran would be another request, and nobody's past.
+            came_to = recall(plan, case.entries, until=until)
             players = World(plan=plan, people=players, run_child=lambda *_: None, answers=came_to)
         course = drive(
             plan,
             opening,
             players,
             read=read,
-            horizon=HORIZON,
+            horizon=HORIZON if until is None else min(HORIZON, max(until - case.started_at, timedelta(0))),
             most_entries=MOST_ENTRIES,
         )
         due = machine.next_due(plan, course.state) if course.state.status == "pending" else None
@@ -308,23 +309,11 @@ def _changed(before: Side, after: Side) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _errands(entries: Sequence[Happened]) -> tuple[tuple[str, str], ...]:
-    """Return what actions, sub-processes and awaited events came to."""
-    found: list[tuple[str, str]] = []
-    for entry in entries:
-        node = str(entry.detail.get("node"))
-        if entry.kind in {"action_run", "action_failed"}:
-            found.append((node, "done" if entry.kind == "action_run" else "failed"))
-        elif entry.kind == "child_ended":
-            found.append((node, str(entry.detail.get("outcome"))))
-        elif entry.kind == "waited":
-            found.append((node, str(entry.detail.get("result"))))
-    return tuple(found)
-
-
 def _stopped(course: Course) -> str:
     if course.stopped == "unknown":
         return course.why or "unknown"
+    if course.stopped in {"waiting", "horizon"} and not any(task.status == "open" for task in course.state.tasks):
+        return "what it waits for has not ended yet"
     return {"waiting": "nobody decides what is open", "horizon": "still open after a year"}.get(
         course.stopped or "", "too much happens"
     )

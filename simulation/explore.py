@@ -16,6 +16,7 @@ from simulation.driver import Course
 from simulation.question import Prepared, Question, prepare, unsound
 from simulation.result import (
     Branch,
+    Prediction,
     Simulation,
     chain_of,
     milliseconds,
@@ -116,10 +117,11 @@ def simulation_of(
     warnings: Sequence[str] = (),
     statistics: dict[str, Any] | None = None,
     extra: dict[str, Any] | None = None,
+    predicted: Prediction | None = None,
 ) -> Simulation:
     """Return the answer of a simulation whose given request took this course."""
     question = prepared.question
-    predicted = prepared.predict(course)
+    predicted = predicted or prepared.predict(course)
     return Simulation(
         mode=mode,
         template=prepared.plan.name,

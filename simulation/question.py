@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import cached_property
-from time import perf_counter
 from typing import Any
 
 from placet.actions import ActionSpec
 from placet.blueprint import Blueprint, parse_blueprint
 from placet.directory import Directory, Person
 from placet.errors import BlueprintInvalid, InputInvalid, Problem
-from placet.plan import Child, Plan, Stage, compile_plan
-from placet.state import ChildCall, Task
+from placet.plan import Child, Plan, compile_plan
+from placet.state import ChildCall
 from placet.variables import normalise_input
-from simulation.answers import answers
+from simulation.answers import Answers, answers
 from simulation.costs import Prices, cost_of
 from simulation.driver import HORIZON, MOST_ENTRIES, Course, Players, Read, drive, opening_for, reader
-from simulation.result import Cost, Prediction, Simulation, milliseconds, problem_json
+from simulation.predict import LEAST_HISTORY, declared, drawn, quantile
+from simulation.result import Cost, Prediction, Simulation, problem_json
 from simulation.samples import sample_input
 from simulation.script import OUTSIDE, RULE, Cast, Habits, Line
 from simulation.world import Cancelled, Foreseen, World
 
-# Fewer past decisions than this in a stage say nothing about the next one.
-LEAST_HISTORY = 5
-DRAWS = 100  # runs from which the distribution is taken
 MOST_INSIDE = 5  # sub-processes inside each other
 
 
@@ -110,9 +106,11 @@ class Prepared:
         given: Mapping[str, Any] | None = None,
         habits: Habits | None = None,
         most_entries: int | None = None,
+        answered: Answers | None = None,
     ) -> Course:
         """Drive one request through the core: with these players, or the script's cast and these habits."""
-        return self.foresee(players, given=given, habits=habits, most_entries=most_entries).course
+        foreseen = self.foresee(players, given=given, habits=habits, most_entries=most_entries, answered=answered)
+        return foreseen.course
 
     def foresee(
         self,
@@ -121,8 +119,12 @@ class Prepared:
         given: Mapping[str, Any] | None = None,
         habits: Habits | None = None,
         most_entries: int | None = None,
+        answered: Answers | None = None,
     ) -> Foreseen:
-        """Drive one request as `run` does; returns its course with those of its sub-processes."""
+        """Drive one request as `run` does; returns its course with those of its sub-processes.
+
+        `answered` is what actions and waits are answered with, where that is neither the script's nor the players' own.
+        """
         question = self.question
         opening = opening_for(
             self.plan,
@@ -141,7 +143,7 @@ class Prepared:
             plan=self.plan,
             people=players,
             run_child=lambda call, began, end: self._run_child(self.plan, call, began, end),
-            answers=answers(self.plan, lines, getattr(players, "results", ())),
+            answers=answered or answers(self.plan, lines, getattr(players, "results", ())),
         )
         course = drive(
             self.plan,
@@ -210,47 +212,13 @@ class Prepared:
     def predict(self, single: Course) -> Prediction:
         """Return how long this request takes; `single` is its one run by `habits`."""
         question = self.question
-        if question.decide_after is not None or not self.known or question.script:
-            took = milliseconds(single.duration) if single.state.status != "pending" else None
-            rule = RULE
-            if question.script:
-                rule = f"as the script says; where it says nothing, {RULE}"
-            elif question.decide_after is not None:
-                rule = f"every decision takes {question.decide_after.total_seconds() / 3600:g} hours"
-            return Prediction(p50_ms=took, p90_ms=took, source="declared", rule=rule)
-        draw = random.Random(0)  # noqa: S311 - a simulation, and the same answer for the same question
-
-        def delay(stage: Stage, task: Task) -> timedelta | None:  # noqa: ARG001 - as Habits calls it
-            past = self.known.get(stage.name)
-            return _seconds(draw.choice(past)) if past else None
-
-        once: dict[tuple[str, str], timedelta | None] = {}
-
-        def steady(stage: Stage, task: Task) -> timedelta | None:
-            key = (task.id, stage.name)
-            if key not in once:
-                once[key] = delay(stage, task)
-            return once[key]
-
-        took_all: list[float] = []
-        end = perf_counter() + question.seconds / 4
-        for _ in range(DRAWS):
-            if perf_counter() > end:
-                break
-            once.clear()
-            course = self.run(habits=Habits(delay=steady))
-            if course.state.status != "pending":
-                took_all.append(milliseconds(course.duration))
-        took_all.sort()
-        decisions = sum(len(past) for past in self.known.values())
-        return Prediction(
-            p50_ms=round(quantile(took_all, 0.5)) if took_all else None,
-            p90_ms=round(quantile(took_all, 0.9)) if took_all else None,
-            source="history",
-            rule=f"drawn from {decisions} past decisions in {len(self.known)} stages; elsewhere {RULE}",
-            samples=len(took_all),
-            distribution_ms=tuple(round(took) for took in took_all),
-        )
+        if question.script:
+            return declared(single, f"as the script says; where it says nothing, {RULE}")
+        if question.decide_after is not None:
+            return declared(single, f"every decision takes {question.decide_after.total_seconds() / 3600:g} hours")
+        if not self.known:
+            return declared(single, RULE)
+        return drawn(lambda habits: self.run(habits=habits), self.known, seconds=question.seconds / 4)
 
     def _stand_ins(self) -> Directory:
         """Make up a small organisation in which everybody whom the process names exists."""
@@ -297,14 +265,6 @@ def unsound(mode: str, question: Question, errors: tuple[dict[str, Any], ...]) -
         input=dict(question.given or {}),
         validation_errors=errors,
     )
-
-
-def quantile(ordered: Sequence[float], share: float) -> float:
-    """Return the quantile of sorted values, between neighbours in proportion."""
-    at = (len(ordered) - 1) * share
-    low = int(at)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
 
 
 _NOUNS = {"answer": "action", "fail": "action", "happen": "awaited event", "wait": "stage or awaited event"}

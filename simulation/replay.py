@@ -6,7 +6,7 @@ answer says for whom.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -19,10 +19,14 @@ from placet.directory import Directory
 from placet.errors import PlacetError
 from simulation.backtest import Case
 from simulation.compare import Line, lines_of, side_by_side
+from simulation.driver import Course
 from simulation.explore import about, simulation_of
 from simulation.past import Again, past_of
-from simulation.question import Question, prepare, unsound
-from simulation.result import Simulation, milliseconds
+from simulation.predict import declared, drawn
+from simulation.question import Prepared, Question, prepare, unsound
+from simulation.recall import recall
+from simulation.result import Prediction, Simulation, milliseconds
+from simulation.script import Habits
 from worker.process import WORKFLOWS
 from worker.sandbox import workflow_runner
 from workflows.approval import Start
@@ -77,10 +81,16 @@ def what_if(question: Question, case: Case, *, checked: Checked, now: datetime, 
     if prepared is None:
         return unsound("replay", question, errors)
     running = case.status == "pending"
-    past = past_of(case.entries, until=now if running else None)
-    habits = prepared.habits()
-    players = Again(plan=prepared.plan, past=past, lines=question.script, beyond=habits)
-    course = prepared.run(players)
+    until = now if running else None
+    past = past_of(case.entries, until=until)
+    answered = recall(prepared.plan, case.entries, until=until, guess=True, lines=question.script)
+
+    def again(habits: Habits) -> tuple[Again, Course]:
+        people = Again(plan=prepared.plan, past=past, lines=question.script, beyond=habits)
+        return people, prepared.run(people, answered=answered)
+
+    players, course = again(prepared.habits())
+    predicted = _predicted(prepared, course, players, lambda habits: again(habits)[1])
     was = lines_of(case.entries, case.started_at)
     now_lines = lines_of(course.entries, course.started_at)
     warnings = [*prepared.warnings, *about(course)]
@@ -93,6 +103,7 @@ def what_if(question: Question, case: Case, *, checked: Checked, now: datetime, 
         prepared,
         course,
         warnings=warnings,
+        predicted=predicted,
         extra={
             "request_id": case.id,
             "history": checked.described(),
@@ -105,6 +116,16 @@ def what_if(question: Question, case: Case, *, checked: Checked, now: datetime, 
             "forecast": running,
         },
     )
+
+
+def _predicted(prepared: Prepared, course: Course, players: Again, run: Callable[[Habits], Course]) -> Prediction:
+    """Return how long the request takes: as the past says, and where that ends as the past of others does."""
+    if not players.assumed and not prepared.question.script:
+        return declared(course, "people do what they did, after the time that they took")
+    if prepared.question.script or prepared.question.decide_after is not None or not prepared.known:
+        return prepared.predict(course)
+    seconds = prepared.question.seconds / 4
+    return drawn(run, prepared.known, seconds=seconds, before="people do what they did; what is not known is ")
 
 
 def _facts(lines: Sequence[Line], outcome: str | None, status: str) -> dict[str, Any]:

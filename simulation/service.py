@@ -89,6 +89,7 @@ class Service:
                 start=case.started_at,
                 given=order.input if order.input is not None else case.given,
                 script=order.script,
+                history=await simulations.response_times(session, row.template),
                 decide_after=order.decide_after,
                 horizon=order.horizon,
                 prices=order.prices,

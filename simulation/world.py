@@ -113,12 +113,16 @@ class World:
     def _child(self, call: ChildCall, now: datetime) -> Iterator[Move]:
         mark = ("world", call.point, call.visit)
         wanted = self.answers.want(call.point, call.visit)
+        known = self.answers.child(call)
         if call.request_id not in self._children:
-            foreseen = self.run_child(call, now, None) if wanted in {None, "approved"} else None
+            foreseen = self.run_child(call, now, None) if wanted in {None, "approved"} and known is None else None
             self._children[call.request_id] = _Child(call=call, began=now, foreseen=foreseen)
         if mark in self.done or wanted == NEVER:
             return
         child = self._children[call.request_id]
+        if known is not None:
+            yield Move(at=max(child.began + known[0], now), event=known[1], mark=mark)
+            return
         span, outcome, output = WITHOUT_TIMEOUT, wanted or "failed", dict(call.input)
         if child.foreseen is not None:
             course = child.foreseen.course

@@ -162,6 +162,8 @@ async def test_no_mode_changes_anything_but_its_own_record(world: World) -> None
         found = await simulate(desk, **order, as_="adam")
         assert found["status"] == "completed", found
         assert await world.photograph() == before, order
+        if order == {"mode": "replay", "request_id": done["id"]}:  # and what its actions came to is known
+            assert [row for row in found["timelines"] if not row["same"]] == []
     assert len((await desk.get(PATH, as_="adam")).json()["items"]) == len(orders)
 
 

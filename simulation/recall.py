@@ -1,0 +1,160 @@
+"""Recall: what actions, sub-processes and outside events came to in a real request, given again in another course.
+
+A node that ended is answered as it was, after the time that it took, with the values that it set. One that never ran in
+the past is answered as any simulation does (`simulation.answers`); one that had not ended is not known from there on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from placet.actions import ActionCall
+from placet.events import SYSTEM, ActionDone, Actor, ChildEnded, Happened
+from placet.plan import Plan
+from placet.state import ChildCall, Waiting
+from simulation.answers import NEVER, Answers, answers
+from simulation.compare import Happened as Line
+from simulation.script import Line as Scripted
+
+_BEGINS = {"action_started", "child_started", "waiting"}
+_ENDS = {"action_run", "action_failed", "child_ended", "waited"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Came:
+    """What a node came to at one visit: `result` None where it had not ended when the past did.
+
+    `values` are what it set the variables to, `payload` what an outside event carried.
+    """
+
+    result: str | None
+    took: timedelta
+    values: Mapping[str, Any] = field(default_factory=dict)
+    payload: Mapping[str, Any] | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)  # with slots, super() would not find the class
+class Recall(Answers):
+    """Answers as they were; `guess` goes on with those of any simulation where the past had not ended."""
+
+    came: Mapping[str, Sequence[Came]]
+    guess: bool = False
+
+    def action(self, call: ActionCall) -> tuple[timedelta, ActionDone] | None:
+        """Return what an action came to, and after which time."""
+        was = self._was(call.point, call.visit)
+        if was is None or was.result is None:
+            return self._later(super().action(call), was)
+        if was.result == "failed":
+            done = ActionDone(point=call.point, visit=call.visit, key=call.key, ok=False, error=was.why)
+            return was.took, done
+        errand = self.plan.points[call.point].errand
+        output = placed(errand.output if errand is not None else {}, was.values)
+        return was.took, ActionDone(point=call.point, visit=call.visit, key=call.key, ok=True, output=output)
+
+    def child(self, call: ChildCall) -> tuple[timedelta, ChildEnded] | None:
+        """Return what a sub-process came to, and after which time; None where that is not on record."""
+        was = self._was(call.point, call.visit)
+        if was is None or was.result is None:
+            return None
+        errand = self.plan.points[call.point].errand
+        output = placed(errand.output if errand is not None else {}, was.values)
+        return was.took, ChildEnded(point=call.point, visit=call.visit, outcome=was.result, output=output)
+
+    def event(self, wait: Waiting, started_at: datetime) -> tuple[datetime, Happened] | None:
+        """Return what happened outside, and when."""
+        was = self._was(wait.point, wait.visit)
+        if wait.event is None or was is None or was.result is None:
+            told = super().event(wait, started_at)
+            if was is None or told is None:
+                return told
+            return (max(told[0], wait.since + was.took), told[1]) if self.guess else None
+        if was.result != "event":
+            return None
+        payload = dict(was.payload or {})
+        return wait.since + was.took, Happened(by=Actor(person=SYSTEM, admin=True), name=wait.event, payload=payload)
+
+    def want(self, point: str, visit: int) -> str | None:
+        """Return NEVER for what had not ended and is not to be guessed."""
+        was = self._was(point, visit)
+        return NEVER if was is not None and was.result is None and not self.guess else None
+
+    def _was(self, point: str, visit: int) -> Came | None:
+        visits = self.came.get(point, ())
+        return visits[visit - 1] if visit <= len(visits) else None
+
+    def _later(
+        self, told: tuple[timedelta, ActionDone] | None, was: Came | None
+    ) -> tuple[timedelta, ActionDone] | None:
+        """Return an answer no sooner than the past has already shown that it is not there."""
+        return (max(told[0], was.took), told[1]) if told is not None and was is not None else told
+
+
+def recall(
+    plan: Plan,
+    entries: Sequence[Line],
+    *,
+    until: datetime | None = None,
+    guess: bool = False,
+    lines: Sequence[Scripted] = (),
+) -> Answers:
+    """Return the answers of a request's timeline, oldest entry first; one that still runs is known `until` now."""
+    made = answers(plan, lines)
+    spoken = {line.on for line in lines}  # a script has the last word on what it speaks of
+    came = {point: visits for point, visits in came_of(entries, until=until).items() if point not in spoken}
+    return Recall(plan=plan, lines=made.lines, wanted=made.wanted, came=came, guess=guess)
+
+
+def came_of(entries: Sequence[Line], *, until: datetime | None = None) -> dict[str, tuple[Came, ...]]:
+    """Read what nodes came to, by their ids, visit by visit."""
+    begun: dict[str, datetime] = {}
+    payloads: dict[str, Mapping[str, Any]] = {}
+    found: dict[str, list[Came]] = {}
+    for entry in entries:
+        detail = entry.detail
+        node = str(detail.get("node"))
+        if entry.kind in _BEGINS:
+            begun[node] = entry.at
+        elif entry.kind == "event_received":
+            payloads |= {str(point): detail.get("payload") or {} for point in detail.get("nodes") or ()}
+        elif entry.kind in _ENDS and node in begun:
+            found.setdefault(node, []).append(
+                Came(
+                    result=_result(entry),
+                    took=entry.at - begun.pop(node),
+                    values=detail.get("after") or {},
+                    payload=payloads.pop(node, None),
+                    why=detail.get("why"),
+                )
+            )
+    end = until or (entries[-1].at if entries else None)
+    for node, since in begun.items():
+        found.setdefault(node, []).append(Came(result=None, took=(end or since) - since))
+    return {node: tuple(visits) for node, visits in found.items()}
+
+
+def placed(output: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an output from which variables get these values: each at the place that its variable is read from."""
+    made: dict[str, Any] = {}
+    for variable, source in output.items():
+        if values.get(variable) is None:
+            continue
+        *outer, last = source[1:].split("/") if source.startswith("/") else [source]
+        place = made
+        for part in outer:
+            inner = place.get(part)
+            place[part] = place = inner if isinstance(inner, dict) else {}
+        place[last] = values[variable]
+    return made
+
+
+def _result(entry: Line) -> str:
+    if entry.kind == "child_ended":
+        return str(entry.detail.get("outcome"))
+    if entry.kind == "waited":
+        return str(entry.detail.get("result"))
+    return "failed" if entry.kind == "action_failed" else "done"

@@ -1,0 +1,154 @@
+"""Recall: past requests with actions, waits, events and sub-processes go as they went, in backtests and replays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from placet.blueprint import parse_blueprint
+from placet.plan import Child, compile_plan
+from simulation.backtest import Candidate, Case, Row
+from simulation.question import Prepared, Question
+from simulation.recall import came_of, placed
+from simulation.replay import Checked, what_if
+from simulation.result import Simulation
+from simulation.script import parse_script
+from tests.unit.core import START, blueprint, graph, office, spec
+
+HOUR_MS = 3_600_000
+VARIABLES = [{"name": "amount", "type": "decimal"}, {"name": "note", "type": "string"}]
+CATALOG = {"look": spec("look", output_schema={"type": "object"}), "pay": spec("pay", output_schema={"type": "object"})}
+INNER = blueprint({"stage_name": "Inner"}, variables=[{"name": "amount", "type": "decimal"}], name="Inner")
+
+
+def process(**look: Any) -> dict[str, Any]:
+    """Return a process that looks something up, waits for an event, runs a sub-process, asks, and pays."""
+    given = {"amount": {"expr": "amount"}}
+    nodes: dict[str, dict[str, Any]] = {
+        "look": {"type": "action", "action": "look", "input": {}, "output": {"note": "/found/note"}, **look},
+        "go": {"type": "wait", "event": "go", "timeout_hours": 24, "output": {"amount": "amount"}},
+        "inner": {"type": "subprocess", "template": "Inner", "input": given, "output": {"amount": "amount"}},
+        "ask": {"step": "Stage 1"},
+        "pay": {"type": "action", "action": "pay", "input": {}},
+    }  # fmt: skip
+    ways = ("start -> look", "look -> go", "go -> inner", "inner -> ask", "ask -> pay on approved", "pay -> approved")
+    drawn = graph(*ways, "ask -> rejected on rejected", nodes=nodes)
+    return blueprint({"sla_hours": 48}, variables=VARIABLES, graph_spec=drawn)
+
+
+def surroundings(start: datetime = START) -> dict[str, Any]:
+    """Return the catalog and the sub-process."""
+    inner = compile_plan(parse_blueprint(INNER), start=start)
+    return {"actions": CATALOG, "children": {"Inner": Child(template_id="inner", plan=inner)}}
+
+
+def ask(raw: dict[str, Any], **more: Any) -> Question:
+    """Ask about a request of rita's."""
+    known = {"people": office(), "requester": "rita", "start": START, "given": {"amount": "5"}, **surroundings()}
+    return Question(blueprint=raw, **{**known, **more})
+
+
+SCRIPT: list[dict[str, Any]] = [
+    {"do": "answer", "on": "look", "output": {"found": {"note": "seen"}}, "after_hours": 2},
+    {"do": "happen", "on": "go", "output": {"amount": "77"}, "after_hours": 5},
+    {"on": "Stage 1", "decision": "approve", "after_hours": 3},
+    {"do": "fail", "on": "pay", "comment": "no funds", "after_hours": 1},
+]
+
+
+@pytest.fixture
+def past() -> Case:
+    """Return a request whose look took two hours, whose event came after five, and whose payment failed."""
+    course = Prepared(ask(process(), script=parse_script(SCRIPT))).run()
+    return Case(
+        id="simulation",
+        requester="rita",
+        given={"amount": "5"},
+        status=course.state.status,
+        outcome=course.state.outcome,
+        started_at=START,
+        ended_at=course.state.ended_at,
+        entries=course.entries,
+    )
+
+
+def put(raw: dict[str, Any], case: Case, *, until: datetime | None = None) -> Row:
+    """Put a past request through a candidate."""
+    return Candidate.of(raw, office(), **surroundings()).put(case, until=until)
+
+
+def replayed(raw: dict[str, Any], case: Case, *, now: datetime = START, **more: Any) -> Simulation:
+    """Drive a past request again."""
+    checked = Checked(ok=None, why="none")
+    return what_if(ask(raw, given=case.given, **more), case, checked=checked, now=now, unchanged=False)
+
+
+def running(case: Case, hours: float) -> Case:
+    """Return the request as it was so many hours after it began."""
+    end = START + timedelta(hours=hours)
+    return replace(
+        case, status="pending", outcome=None, ended_at=None, entries=[e for e in case.entries if e.at <= end]
+    )
+
+
+def test_what_nodes_came_to_is_read_with_its_time_and_its_values(past: Case) -> None:
+    came = came_of(past.entries)
+    assert {node: [one.result for one in visits] for node, visits in came.items()} == {
+        "look": ["done"], "go": ["event"], "inner": ["approved"], "pay": ["failed"]
+    }  # fmt: skip
+    assert (came["look"][0].took, came["look"][0].values) == (timedelta(hours=2), {"note": "seen"})
+    assert (came["go"][0].took, came["go"][0].payload) == (timedelta(hours=5), {"amount": "77"})
+
+
+def test_the_same_process_goes_as_it_went(past: Case) -> None:
+    row = put(process(), past)
+    assert (row.changed, row.unknown) == ((), None)
+    same = replayed(process(), past)
+    assert [r for r in same.extra["timelines"] if not r["same"]] == []
+    assert same.predicted_duration_ms == row.before.duration_ms
+
+
+def test_another_deadline_keeps_what_actions_and_events_came_to(past: Case) -> None:
+    shorter = process()
+    shorter["process_steps"][0]["sla_hours"] = 1
+    row = put(shorter, past)
+    assert row.after is not None
+    assert (row.changed, row.after.sla_state, row.after.outcome) == (("sla_state",), "breached", row.before.outcome)
+
+
+def test_a_script_has_the_last_word_on_an_action(past: Case) -> None:
+    paid = replayed(process(), past, script=parse_script([{"do": "answer", "on": "pay", "output": {}}]))
+    assert (past.outcome, paid.outcome) == (None, "approved")
+
+
+def test_what_had_not_ended_is_unknown_to_a_shadow_and_forecast_by_a_replay(past: Case) -> None:
+    early = running(past, 4)  # the event has been waited for since two hours
+    row = put(process(), early, until=START + timedelta(hours=4))
+    assert row.unknown == "what it waits for has not ended yet"
+    found = replayed(process(), early, now=START + timedelta(hours=4))
+    received = next(step for step in found.execution_path if step.kind == "event_received")
+    assert received.after_ms == (2 + 12) * HOUR_MS  # half of the timeout, as in any simulation
+    late = replayed(process(), running(past, 6), now=START + timedelta(hours=16))
+    received = next(step for step in late.execution_path if step.kind == "event_received")
+    assert received.after_ms == 16 * HOUR_MS  # not before now, for it has not come yet
+
+
+def test_a_forecast_is_drawn_from_how_long_others_took(past: Case) -> None:
+    asked = running(past, 9)  # its last decision is open
+    history = {"Stage 1": [HOUR_MS / 1000 * n for n in (10, 20, 30, 40, 50)]}
+    found = replayed(process(), asked, now=START + timedelta(hours=9), history=history)
+    predicted = found.predicted_duration
+    assert predicted is not None
+    assert (predicted.source, predicted.samples) == ("history", 100)
+    assert predicted.rule.startswith("people do what they did; what is not known is drawn from 5 past decisions")
+    assert predicted.p50_ms is not None
+    assert predicted.p90_ms is not None
+    assert 9 * HOUR_MS < predicted.p50_ms < predicted.p90_ms
+
+
+def test_values_are_put_where_their_variables_are_read_from() -> None:
+    output = {"a": "/x/y", "b": "/x/z", "c": "plain", "d": "gone"}
+    assert placed(output, {"a": 1, "b": 2, "c": 3, "d": None}) == {"x": {"y": 1, "z": 2}, "plain": 3}
