@@ -18,6 +18,7 @@ from api.paths import BASE, EitherSlash
 from api.routes import (
     actions,
     bpmn,
+    costs,
     health,
     metrics,
     migration,
@@ -113,6 +114,7 @@ def _application(tracer_provider: TracerProvider | None = None) -> _Api:
         bpmn,
         migration,
         requests,
+        costs,
         tasks,
         people,
         actions,

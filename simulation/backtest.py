@@ -25,7 +25,7 @@ from placet.errors import InputInvalid
 from placet.plan import Child, Plan, compile_plan
 from placet.variables import normalise_input
 from simulation.compare import Happened
-from simulation.costs import Prices, Used, price
+from simulation.costs import Prices, price, used_in, with_catalog
 from simulation.driver import Course, Players, Read, drive, opening_for, reader
 from simulation.past import Again, past_of
 from simulation.recall import recall
@@ -123,7 +123,7 @@ class Candidate:
 
     def look(self, case: Case, *, until: datetime | None = None) -> tuple[Row, datetime | None]:
         """Do what `put` does, and say when something falls due next in the candidate's course of it."""
-        before = _as_it_was(case, self.prices)
+        before = _as_it_was(case, self._priced)
         plan, read = self._plan(case.started_at)
         try:
             given = normalise_input(plan.variables, self._known(case.given))
@@ -156,13 +156,17 @@ class Candidate:
         due = machine.next_due(plan, course.state) if course.state.status == "pending" else None
         if course.stopped is not None and until is None:
             return Row(request_id=case.id, before=before, after=None, unknown=_stopped(course)), None
-        after = _side(course, self.prices)
+        after = _side(course, self._priced)
         if course.stopped is not None:
             # It still runs on both sides: what has taken place is compared, and its time so far is one and the same.
             after = replace(after, duration_ms=before.duration_ms, cost=before.cost)
             changed = _changed(before, after)
             return Row(request_id=case.id, before=before, after=after, unknown=_stopped(course), changed=changed), due
         return Row(request_id=case.id, before=before, after=after, changed=_changed(before, after)), due
+
+    @cached_property
+    def _priced(self) -> Prices:
+        return with_catalog(self.prices, self.actions)
 
     @cached_property
     def _names(self) -> frozenset[str]:
@@ -264,7 +268,7 @@ def _as_it_was(case: Case, prices: Prices) -> Side:
     decisions = Counter(e.actor.removeprefix("user:") for e in case.entries if e.kind == "decided")
     kinds = {e.kind for e in case.entries}
     worst = "breached" if "sla_breached" in kinds else "warning" if "sla_warning" in kinds else "ok"
-    used = Used(decisions=dict(decisions), notices=0, duration=end - case.started_at)
+    used = used_in(case.entries, notices=0, duration=end - case.started_at)
     return Side(
         route=tuple(_route(case.entries)),
         approvers=tuple(decisions),
@@ -277,7 +281,7 @@ def _as_it_was(case: Case, prices: Prices) -> Side:
 
 def _side(course: Course, prices: Prices) -> Side:
     decisions = Counter(e.actor.removeprefix("user:") for e in course.entries if e.kind == "decided")
-    used = Used(decisions=dict(decisions), notices=0, duration=course.duration)
+    used = used_in(course.entries, notices=0, duration=course.duration)
     kinds = {e.kind for e in course.entries}
     return Side(
         route=tuple(_route(course.entries)),

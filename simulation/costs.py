@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from placet.actions import ActionSpec
 from placet.blueprint import Model
 from placet.errors import InputInvalid, Problem
-from placet.state import State
+from simulation.compare import Happened
 from simulation.driver import Course
 from simulation.result import Cost
 
@@ -61,22 +63,29 @@ def parse_prices(raw: object) -> Prices:
 
 def cost_of(course: Course, prices: Prices) -> Cost:
     """Return what a simulated request costs."""
-    used = used_by(course.state, notices=len(course.notices), duration=course.duration)
-    return price(replace(used, actions=dict(Counter(actions_of(course)))), prices)
+    return price(used_in(course.entries, notices=len(course.notices), duration=course.duration), prices)
 
 
-def actions_of(course: Course) -> list[str]:
-    """List the actions that a course began, each as often as it was."""
-    return [str(entry.detail.get("action")) for entry in course.entries if entry.kind == "action_started"]
+def actions_of(entries: Iterable[Happened]) -> list[str]:
+    """List the actions that a request began, each as often as it did."""
+    return [str(entry.detail.get("action")) for entry in entries if entry.kind == "action_started"]
 
 
-def used_by(state: State, *, notices: int, duration: timedelta) -> Used:
-    """Return what a request used, from its state."""
-    decisions: dict[str, int] = {}
-    for task in state.tasks:
-        if task.decided_by:
-            decisions[task.decided_by] = decisions.get(task.decided_by, 0) + 1
-    return Used(decisions=decisions, notices=notices, duration=duration)
+def used_in(entries: Sequence[Happened], *, notices: int, duration: timedelta) -> Used:
+    """Return what a request used, from its timeline; a decision that was carried over took nobody's time."""
+    decided = [e for e in entries if e.kind in {"decided", "changes_requested"} and e.detail.get("via") is not None]
+    return Used(
+        decisions=dict(Counter(entry.actor.removeprefix("user:") for entry in decided)),
+        notices=notices,
+        duration=duration,
+        actions=dict(Counter(actions_of(entries))),
+    )
+
+
+def with_catalog(prices: Prices, actions: Mapping[str, ActionSpec]) -> Prices:
+    """Return the prices with the catalog's for the actions of which none was given."""
+    listed = {name: Decimal(spec.cost) for name, spec in actions.items() if spec.cost}
+    return prices.model_copy(update={"actions": {**listed, **prices.actions}})
 
 
 def price(used: Used, prices: Prices) -> Cost:

@@ -149,7 +149,7 @@ def simulation_of(
 def withheld_by(course: Course) -> dict[str, int]:
     """Count what a request would have done outside: the notices by event, and the actions by name."""
     counts = Counter(notice.event for notice in course.notices)
-    counts.update(f"action {name}" for name in actions_of(course))
+    counts.update(f"action {name}" for name in actions_of(course.entries))
     return dict(sorted(counts.items()))
 
 

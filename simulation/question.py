@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
@@ -18,7 +17,7 @@ from placet.plan import Child, Plan, compile_plan
 from placet.state import ChildCall
 from placet.variables import normalise_input
 from simulation.answers import Answers, answers
-from simulation.costs import Prices, cost_of
+from simulation.costs import Prices, cost_of, with_catalog
 from simulation.driver import HORIZON, MOST_ENTRIES, Course, Players, Read, drive, opening_for, reader
 from simulation.predict import LEAST_HISTORY, declared, drawn, quantile
 from simulation.result import Cost, Prediction, Simulation, problem_json
@@ -157,9 +156,12 @@ class Prepared:
 
     def cost(self, course: Course) -> Cost:
         """Return what a course costs: actions at the price that was given, else at the catalog's."""
-        listed = {name: Decimal(spec.cost) for name, spec in self.plan.actions.items() if spec.cost}
-        prices = self.question.prices
-        return cost_of(course, prices.model_copy(update={"actions": {**listed, **prices.actions}}))
+        return cost_of(course, self.prices)
+
+    @cached_property
+    def prices(self) -> Prices:
+        """What things cost in this question."""
+        return with_catalog(self.question.prices, self.plan.actions)
 
     @cached_property
     def has_errands(self) -> bool:

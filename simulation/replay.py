@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio.client import Client, WorkflowHistory
@@ -19,13 +19,14 @@ from placet.directory import Directory
 from placet.errors import PlacetError
 from simulation.backtest import Case
 from simulation.compare import Line, lines_of, side_by_side
+from simulation.costs import price, used_in
 from simulation.driver import Course
 from simulation.explore import about, simulation_of
 from simulation.past import Again, past_of
 from simulation.predict import declared, drawn
 from simulation.question import Prepared, Question, prepare, unsound
 from simulation.recall import recall
-from simulation.result import Prediction, Simulation, milliseconds
+from simulation.result import Prediction, Simulation, milliseconds, plain
 from simulation.script import Habits
 from worker.process import WORKFLOWS
 from worker.sandbox import workflow_runner
@@ -111,11 +112,24 @@ def what_if(question: Question, case: Case, *, checked: Checked, now: datetime, 
             "timelines": list(rows),
             "timelines_differ": sum(not row["same"] for row in rows),
             "assumed": [{"stage": stage, "person": f"user:{person}"} for stage, person in sorted(players.assumed)],
-            "before": _facts(was, case.outcome, case.status),
-            "after": _facts(now_lines, course.state.outcome, course.state.status),
+            "before": {
+                **_facts(was, case.outcome, case.status),
+                "cost": plain(price(used_in(case.entries, notices=0, duration=_so_far(case, now)), prepared.prices)),
+            },
+            "after": {
+                **_facts(now_lines, course.state.outcome, course.state.status),
+                "cost": plain(price(used_in(course.entries, notices=0, duration=course.duration), prepared.prices)),
+            },
             "forecast": running,
         },
     )
+
+
+def _so_far(case: Case, now: datetime) -> timedelta:
+    """Return how long a request took, or has taken until now."""
+    if case.status == "pending":
+        return max(now - case.started_at, timedelta(0))
+    return (case.ended_at or case.entries[-1].at) - case.started_at
 
 
 def _predicted(prepared: Prepared, course: Course, players: Again, run: Callable[[Habits], Course]) -> Prediction:

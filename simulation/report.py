@@ -183,6 +183,8 @@ def _fact(name: str, side: Mapping[str, Any]) -> str:
     value = side.get(name)
     if name == "duration_ms":
         return span(value)
+    if name == "cost" and value:
+        return f"{value['total']} {value['currency']}"
     return ", ".join(str(v).removeprefix("user:") for v in value) if isinstance(value, list | tuple) else str(value)
 
 

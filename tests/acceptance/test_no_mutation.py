@@ -164,6 +164,15 @@ async def test_no_mode_changes_anything_but_its_own_record(world: World) -> None
         assert await world.photograph() == before, order
         if order == {"mode": "replay", "request_id": done["id"]}:  # and what its actions came to is known
             assert [row for row in found["timelines"] if not row["same"]] == []
+    priced = await desk.get(
+        f"/workflow/requests/{done['id']}/cost/?approver_hour=60&notice=0.10&minutes_per_decision=30"
+    )
+    cost = priced.json()
+    assert (priced.status_code, cost["running"], cost["decisions"]) == (200, False, {"user:bob": 1})
+    assert cost["action_runs"] == {"create_request": 1, "http_call": 1, "send_mail": 1}
+    assert cost["approvers"] == "30.00"
+    assert float(cost["total"]) == 30 + cost["notices"] * 0.1
+    assert (await desk.get(f"/workflow/requests/{done['id']}/cost/", as_="desi")).status_code == 403
     assert len((await desk.get(PATH, as_="adam")).json()["items"]) == len(orders)
 
 

@@ -39,6 +39,7 @@ MAY: dict[str, frozenset[str]] = {
     "GET /workflow/requests/": EVERYBODY,
     "GET /workflow/requests/{request_id}/": EVERYBODY,
     "GET /workflow/requests/{request_id}/timeline/": EVERYBODY,
+    "GET /workflow/requests/{request_id}/cost/": EVERYBODY,
     "GET /workflow/requests/{request_id}/audit/verify/": EVERYBODY,
     "GET /workflow/requests/{request_id}/notifications/": EVERYBODY,
     "POST /workflow/requests/{request_id}/withdraw/": EVERYBODY,

@@ -11,6 +11,7 @@ import pytest
 from placet.blueprint import parse_blueprint
 from placet.plan import Child, compile_plan
 from simulation.backtest import Candidate, Case, Row
+from simulation.costs import parse_prices
 from simulation.question import Prepared, Question
 from simulation.recall import came_of, placed
 from simulation.replay import Checked, what_if
@@ -152,3 +153,14 @@ def test_a_forecast_is_drawn_from_how_long_others_took(past: Case) -> None:
 def test_values_are_put_where_their_variables_are_read_from() -> None:
     output = {"a": "/x/y", "b": "/x/z", "c": "plain", "d": "gone"}
     assert placed(output, {"a": 1, "b": 2, "c": 3, "d": None}) == {"x": {"y": 1, "z": 2}, "plain": 3}
+
+
+def test_both_sides_are_priced_with_the_actions_that_they_ran(past: Case) -> None:
+    actions = {"look": 2, "pay": 5}
+    prices = parse_prices({"approver_hour": 60, "minutes_per_decision": 30, "delay_hour": "0.5", "actions": actions})
+    row = Candidate.of(process(), office(), prices, **surroundings()).put(past)
+    hours = row.before.duration_ms / HOUR_MS
+    assert float(row.before.cost) == pytest.approx(30 + 2 + 5 + hours / 2, abs=0.01)
+    found = replayed(process(), past, prices=prices)
+    assert found.extra["before"]["cost"] == found.extra["after"]["cost"]
+    assert found.extra["before"]["cost"]["actions"] == "7.00"

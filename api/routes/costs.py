@@ -1,0 +1,49 @@
+"""What one request has cost: the time of those who decided, the actions that ran, the notices, and the waiting."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.calls import PersonalRoute
+from api.deps import Caller, Reading
+from api.schemas.costs import CostView
+from api.seeing import seen_request
+from simulation.costs import Prices, price, used_in, with_catalog
+from storage import actions, requests
+
+router = APIRouter(prefix="/workflow/requests", tags=["requests"], route_class=PersonalRoute)
+
+Amount = Annotated[Decimal, Query(ge=0, max_digits=20, allow_inf_nan=False)]
+_NOTHING, _TEN = Decimal(0), Decimal(10)
+
+
+@router.get("/{request_id}/cost/")
+async def cost_of_request(  # noqa: PLR0917 - called by keyword, with what its query may hold
+    session: Reading,
+    caller: Caller,
+    request_id: str,
+    currency: Annotated[str, Query(pattern=r"\A[A-Z]{3}\z")] = "EUR",
+    approver_hour: Amount = _NOTHING,
+    minutes_per_decision: Amount = _TEN,
+    delay_hour: Amount = _NOTHING,
+    notice: Amount = _NOTHING,
+) -> CostView:
+    """Price one request by what it used: decisions, actions at the catalog's prices, notices and time, so far."""
+    stored = await seen_request(session, caller, request_id)
+    timeline = await requests.timeline(session, request_id)
+    notices = sum(entry.kind == "notified" for entry in timeline)
+    end = stored.request.ended_at or datetime.now(UTC)
+    used = used_in(timeline, notices=notices, duration=end - stored.request.started_at)
+    given = Prices(
+        currency=currency,
+        approver_hour=approver_hour,
+        minutes_per_decision=minutes_per_decision,
+        delay_hour=delay_hour,
+        notice=notice,
+    )
+    prices = with_catalog(given, await actions.specs(session))
+    return CostView.of(request_id, used, price(used, prices), running=stored.request.ended_at is None)

@@ -1,0 +1,36 @@
+"""What a request has cost, as it is shown."""
+
+from __future__ import annotations
+
+from api.schemas.common import View
+from simulation.costs import Used
+from simulation.result import Cost, plain
+
+
+class CostView(View):
+    """The cost of one request, and what it used: decisions by person, runs by action, notices. Amounts are text."""
+
+    request_id: str
+    running: bool
+    currency: str
+    total: str
+    approvers: str
+    actions: str
+    delay: str
+    approver_hours: str
+    delay_hours: str
+    decisions: dict[str, int]
+    action_runs: dict[str, int]
+    notices: int
+
+    @classmethod
+    def of(cls, request_id: str, used: Used, cost: Cost, *, running: bool) -> CostView:
+        """Show what a request used and what that costs."""
+        return cls(
+            request_id=request_id,
+            running=running,
+            decisions={f"user:{person}": count for person, count in used.decisions.items()},
+            action_runs=used.actions,
+            notices=used.notices,
+            **plain(cost),
+        )
