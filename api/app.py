@@ -32,6 +32,7 @@ from api.routes import (
 )
 from api.schemas.common import ProblemDocument
 from api.shadowing import shadows_of
+from api.simulating import jobs_of
 
 _DESCRIPTION = """\
 Approval processes as durable Temporal workflows. Send `Authorization: Bearer TOKEN` (`placet token PERSON` makes one)
@@ -131,13 +132,14 @@ def _application(tracer_provider: TracerProvider | None = None) -> _Api:
 
 @asynccontextmanager
 async def _beside(app: FastAPI) -> AsyncIterator[None]:
-    """Run what goes on beside the calls: standing shadows are fed, those too that another process left."""
-    watching = asyncio.create_task(shadows_of(app).watch())
+    """Run what goes on beside the calls: standing shadows are fed, and simulations watched."""
+    watching = [asyncio.create_task(work) for work in (shadows_of(app).watch(), jobs_of(app).watch())]
     try:
         yield
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
 
 
 def _watched(scope: MutableMapping[str, Any]) -> bool:

@@ -6,8 +6,9 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,7 +16,7 @@ from starlette.applications import Starlette
 
 from api.context import Context
 from api.schemas.simulations import SimulationView
-from placet.errors import PlacetError, Problem
+from placet.errors import PlacetError, Problem, Unavailable
 from simulation.order import Order
 from simulation.result import problem_json
 from simulation.service import Service, failed
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 AT_ONCE = 2  # in one process; further ones wait
 MOST_TOLD = 2000  # progress of one simulation that is kept for who looks later
 FIRST_ROWS = 500  # of a backtest's requests, that its answer carries; all of them are paged
+HELD = timedelta(seconds=30)  # without a word from its process, a simulation is given up
+_EVERY = 5.0  # seconds between such words
 _POLL = 0.25  # seconds between looks at a simulation that another process runs
 
 
@@ -59,12 +62,38 @@ class Jobs:
         self._context = context
         self._running: dict[str, Job] = {}
         self._turn = asyncio.Semaphore(AT_ONCE)
+        self._stopping = False
         self.service = Service(
             database=context.database,
             client=context.client,
             rehearsals=EngineSettings.read().rehearsal_namespace,
             ui_url=context.ui_url,
         )
+
+    async def watch(self) -> None:
+        """Say that this process is there, and give up what others began and left; when cancelled, stop what runs."""
+        try:
+            while True:
+                with suppress(Unavailable):
+                    await self._look()
+                await asyncio.sleep(_EVERY)
+        finally:
+            self._stopping = True
+            tasks = [job.task for job in self._running.values() if job.task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _look(self) -> None:
+        now = datetime.now(UTC)
+        if self._running:
+            async with self._context.database.begin() as session:
+                await simulations.hold(session, list(self._running), until=now + HELD)
+        async with self._context.database.session() as session:
+            left = await simulations.abandoned(session, now)
+        if left:
+            async with self._context.database.begin() as session:
+                await simulations.close(session, left, now)
 
     def start(self, row: WorkflowSimulation, order: Order, *, requester: str) -> Job:
         """Run a stored simulation beside the calls."""
@@ -114,6 +143,8 @@ class Jobs:
             status = "failed" if failed(result) else "completed"
         except asyncio.CancelledError:
             status, error = "cancelled", "cancelled"
+            if self._stopping:
+                status, error = "failed", "the process that ran it was stopped; ask again"
         except PlacetError as fault:
             error, result = fault.message, unfit(fault)
         except TimeoutError:

@@ -40,8 +40,8 @@ class WorkflowSimulation(SQLModel, table=True):
     created_by: str
     created_at: datetime = _moment()
     finished_at: datetime | None = _moment(nullable=True)
-    followed_by: str | None = None  # the process that feeds a standing shadow, until when unless it says so again
-    followed_until: datetime | None = _moment(nullable=True)
+    followed_by: str | None = None  # the process that feeds a standing shadow
+    followed_until: datetime | None = _moment(nullable=True)  # whoever runs it is there until then, or says so again
 
 
 class WorkflowSimulationRow(SQLModel, table=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
@@ -18,8 +18,6 @@ from storage.people import as_seen
 from storage.simulation_tables import WorkflowSimulation
 from storage.tables import ApprovalRequest, ApprovalTask, Person
 
-# A running simulation that is older than this belonged to a process that is gone.
-LONGEST = timedelta(minutes=30)
 MOST_PAST = 5000  # past decisions of one process that a prediction is drawn from
 
 
@@ -96,17 +94,28 @@ async def cancel(session: AsyncSession, simulation_id: str, now: datetime) -> Wo
     return await get(session, simulation_id)
 
 
-async def close_abandoned(session: AsyncSession, now: datetime) -> int:
-    """End the simulations whose process is gone; returns how many there were."""
+async def hold(session: AsyncSession, ids: Sequence[str], *, until: datetime) -> None:
+    """Say that the process which runs these simulations is there, until a moment unless it says so again."""
+    await session.execute(
+        update(WorkflowSimulation).where(col(WorkflowSimulation.id).in_(ids)).values(followed_until=until)
+    )
+
+
+async def abandoned(session: AsyncSession, now: datetime) -> Sequence[str]:
+    """Return the ids of running simulations whose process is gone; a shadow is taken over instead."""
+    held_until = col(WorkflowSimulation.followed_until)
     query = select(col(WorkflowSimulation.id)).where(
         col(WorkflowSimulation.status) == "running",
-        col(WorkflowSimulation.mode) != "shadow",  # which stands for as long as it was asked to, whoever feeds it
-        col(WorkflowSimulation.created_at) < now - LONGEST,
+        col(WorkflowSimulation.mode) != "shadow",
+        held_until.is_(None) | (held_until < now),
     )
-    ids = (await session.scalars(query)).all()
+    return (await session.scalars(query)).all()
+
+
+async def close(session: AsyncSession, ids: Sequence[str], now: datetime) -> None:
+    """End simulations whose process is gone."""
     for one in ids:
-        await finish(session, one, status="failed", now=now, error="the process that ran it is gone")
-    return len(ids)
+        await finish(session, one, status="failed", now=now, error="the process that ran it is gone; ask again")
 
 
 async def whole_directory(session: AsyncSession) -> Directory:

@@ -19,7 +19,7 @@ from api.schemas.common import Listed
 from api.schemas.simulations import SimulationLine, SimulationView
 from api.seeing import seen_request, viewer_of
 from api.shadowing import shadows_of, told
-from api.simulating import event, jobs_of, shown
+from api.simulating import HELD, event, jobs_of, shown
 from placet.errors import InputInvalid
 from simulation.gather import template_of
 from simulation.order import Order, parse_order
@@ -77,7 +77,6 @@ async def create_simulation(  # noqa: PLR0917 - FastAPI passes them by name
             await connection.run_sync(metrics.count, counted)
         return SimulationView.of(row)
     async with context.database.begin() as session:
-        await simulations.close_abandoned(session, datetime.now(UTC))
         await simulations.insert(session, row)
     job = jobs.start(row, order, requester=requester)
     if not later and job.task is not None:
@@ -198,6 +197,7 @@ async def _allowed(request: Request, caller: Principal, order: Order) -> None:
 
 def _row(simulation_id: str, caller: Principal, order: Order, body: Any) -> WorkflowSimulation:
     blueprint = order.blueprint or {}
+    now = datetime.now(UTC)
     return WorkflowSimulation(
         id=simulation_id,
         mode=order.mode,
@@ -207,5 +207,6 @@ def _row(simulation_id: str, caller: Principal, order: Order, body: Any) -> Work
         request_id=order.request_id,
         question=plain(body),
         created_by=caller.person,
-        created_at=datetime.now(UTC),
+        created_at=now,
+        followed_until=now + HELD,
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
+from api.simulating import Jobs, jobs_of
+from simulation.order import parse_order
 from storage import simulations
 from storage.database import Database
 from storage.simulation_tables import WorkflowSimulation
@@ -179,6 +182,52 @@ async def test_a_simulation_that_runs_can_be_cancelled_once(alone: ApiDesk) -> N
         await simulations.insert(session, row)
     assert (await alone.post(f"{PATH}s1/cancel/")).json()["status"] == "cancelled"
     assert (await alone.post(f"{PATH}s1/cancel/")).status_code == 409
+
+
+async def test_simulations_of_a_process_that_is_gone_are_given_up_and_those_of_one_that_is_there_are_not(
+    alone: ApiDesk,
+) -> None:
+    now = datetime.now(UTC)
+    rows = [("gone", now - timedelta(seconds=1), "explore"), ("here", now + timedelta(minutes=1), "explore"),
+            ("stands", now - timedelta(seconds=1), "shadow")]  # fmt: skip
+    async with alone.database.begin() as session:
+        for ident, until_then, mode in rows:
+            await simulations.insert(
+                session,
+                WorkflowSimulation(
+                    id=ident, mode=mode, status="running", question={}, created_by="ann", created_at=now,
+                    followed_until=until_then,
+                ),
+            )  # fmt: skip
+    jobs = Jobs(alone.http._transport.app.state.context)  # type: ignore[attr-defined]
+    watching = asyncio.create_task(jobs.watch())
+
+    async def given_up() -> bool:
+        return bool((await alone.get(f"{PATH}gone/")).json()["status"] == "failed")
+
+    await until(given_up)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    assert (await alone.get(f"{PATH}gone/")).json()["error"] == "the process that ran it is gone; ask again"
+    assert [(await alone.get(f"{PATH}{one}/")).json()["status"] for one in ("here", "stands")] == ["running"] * 2
+
+
+async def test_a_process_that_stops_says_so_of_what_it_ran(alone: ApiDesk) -> None:
+    app = alone.http._transport.app  # type: ignore[attr-defined]
+    watching = asyncio.create_task(jobs_of(app).watch())
+    await asyncio.sleep(0)
+    row = WorkflowSimulation(
+        id="s2", mode="explore", status="running", question={}, created_by="ann", created_at=datetime.now(UTC)
+    )
+    async with alone.database.begin() as session:
+        await simulations.insert(session, row)
+    order = parse_order({"blueprint": TWO_STAGES})
+    jobs_of(app).start(row, order, requester="ann")
+    await asyncio.sleep(0)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    found = (await alone.get(f"{PATH}s2/")).json()
+    assert (found["status"], found["error"]) == ("failed", "the process that ran it was stopped; ask again")
 
 
 async def test_the_report_is_a_page_that_loads_nothing(alone: ApiDesk) -> None:
