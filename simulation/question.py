@@ -152,6 +152,8 @@ class Prepared:
             horizon=question.horizon,
             most_entries=most_entries or question.most_entries,
         )
+        if lines and isinstance(players, Cast):
+            self.warnings += [said for said in players.unheard() if said not in self.warnings]
         return world.foreseen(course)
 
     def cost(self, course: Course) -> Cost:

@@ -176,6 +176,16 @@ class Cast:
         if len(move.mark) > 1:
             self.done[move.mark[:1]] = self.done.get(move.mark[:1], 0) + 1
 
+    def unheard(self) -> Iterator[str]:
+        """Say which lines were never acted out, and why: whoever wrote them expects that they were."""
+        for index, line in enumerate(self.lines):
+            if line.do in {"wait", *OUTSIDE} or (index,) in self.done:
+                continue
+            why = "what it speaks of never came up"
+            if line.person is not None and line.do in _ON_TASKS:
+                why = f"{line.person} never had a task" + (f" of {line.on}" if line.on else "")
+            yield f"line {index + 1} of the script was never acted out: {why}"
+
     def _moves(self, state: State, now: datetime) -> Iterator[Move]:
         returned = [s.returned_at for s in state.stages if s.returned_at is not None]
         open_tasks = [t for t in state.tasks if t.status == "open"] if not returned else []

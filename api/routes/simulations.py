@@ -43,7 +43,31 @@ OrderBody = Annotated[
             "explore": {
                 "value": {"mode": "explore", "blueprint": EXPENSE_APPROVAL, "input": {"amount": "7200"}},
             },
-            "replay": {"value": {"mode": "replay", "request_id": "…", "patch": []}},
+            "rehearse": {
+                "value": {
+                    "mode": "rehearse",
+                    "template": "Expense approval",
+                    "input": {"amount": "7200"},
+                    "script": [{"stage": "Manager Approval", "decision": "approve", "after_hours": 30}],
+                }
+            },
+            "replay": {
+                "value": {
+                    "mode": "replay",
+                    "request_id": "…",
+                    "patch": [{"op": "replace", "path": "/process_steps/0/sla_hours", "value": 4}],
+                    "script": [{"stage": "Manager Approval", "decision": "reject"}],
+                }
+            },
+            "backtest": {"value": {"mode": "backtest", "template": "Expense approval", "blueprint": EXPENSE_APPROVAL}},
+            "shadow": {
+                "value": {
+                    "mode": "shadow",
+                    "template": "Expense approval",
+                    "blueprint": EXPENSE_APPROVAL,
+                    "for_hours": 72,
+                }
+            },
         }
     ),
 ]

@@ -328,3 +328,19 @@ def test_a_script_that_speaks_of_no_stage_is_told_and_not_passed_over() -> None:
     assert [(e["pointer"], e["message"]) for e in found.validation_errors] == [
         ("/script/0/on", "this process has no stage 'Manager Aproval'; 'Manager Approval' may be meant")
     ]
+
+
+def test_lines_of_a_script_that_were_never_acted_out_are_told() -> None:
+    script = parse_script(
+        [
+            {"on": "Manager Approval", "by": "cfo", "decision": "approve"},
+            {"on": "Manager Approval", "by": "mo", "decision": "reject", "after_hours": 2},
+            {"on": "CFO Approval", "decision": "reject"},
+        ]
+    )
+    found = explore(ask(EXPENSE, given={"amount": "9000", "department": "it"}, script=script))
+    assert found.outcome == "rejected"
+    assert [w for w in found.warnings if "script" in w] == [
+        "line 1 of the script was never acted out: cfo never had a task of Manager Approval",
+        "line 3 of the script was never acted out: what it speaks of never came up",
+    ]
