@@ -40,6 +40,8 @@ RULE = (
 )
 HORIZON = timedelta(days=366)
 MOST_ENTRIES = 2000
+MOST_SECONDS = 300.0  # of our time, for all requests together; what is left then is said to be
+_EVERY = 50  # requests between words of progress
 _Z = 1.96  # of a 95 % interval
 
 Tell = Callable[[dict[str, Any]], None]
@@ -189,16 +191,32 @@ def backtest(
     *,
     until: datetime | None = None,
     tell: Tell | None = None,
-    every: int = 100,
 ) -> Backtest:
     """Put past requests through a candidate; `tell` hears of the progress. `until`: they still run (shadow)."""
     begun = perf_counter()
+    rows = put_all(candidate, cases, until=until, tell=tell, of=len(cases))
+    return Backtest(rows=tuple(rows), totals=totals_of(rows), seconds=perf_counter() - begun)
+
+
+def put_all(
+    candidate: Candidate,
+    cases: Iterable[Case],
+    *,
+    until: datetime | None = None,
+    end: float = math.inf,
+    tell: Tell | None = None,
+    done: int = 0,
+    of: int = 0,
+) -> list[Row]:
+    """Put some of `of` requests through, of which `done` have been; stops at `end` of the process's own clock."""
     rows: list[Row] = []
     for case in cases:
+        if perf_counter() > end:
+            break
         rows.append(candidate.put(case, until=until))
-        if tell is not None and len(rows) % every == 0:
-            tell({"done": len(rows), "of": len(cases)})
-    return Backtest(rows=tuple(rows), totals=totals_of(rows), seconds=perf_counter() - begun)
+        if tell is not None and (done + len(rows)) % _EVERY == 0:
+            tell({"done": done + len(rows), "of": of})
+    return rows
 
 
 def totals_of(rows: Sequence[Row]) -> dict[str, Any]:

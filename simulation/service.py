@@ -7,12 +7,14 @@ import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from time import perf_counter
 from typing import Any, TypeVar
 
 from temporalio.client import Client
 
 from placet.check import check
-from simulation.backtest import Backtest, Candidate, backtest
+from simulation.backtest import MOST_SECONDS, Backtest, Candidate, Row, put_all, totals_of
 from simulation.explore import explore
 from simulation.gather import candidate_of, case_of, cases_of, everybody, question_of, surroundings, template_of
 from simulation.order import Order, patched
@@ -25,6 +27,7 @@ from storage.database import Database
 
 Tell = Callable[[dict[str, Any]], None]
 T = TypeVar("T")
+_PIECE = 500  # requests whose timelines are in memory at a time
 
 
 class Stopped(Exception):
@@ -108,23 +111,35 @@ class Service:
             name, raw = await candidate_of(session, order)
             actions, children = await surroundings(session, raw, now)
             wanted = (*order.request_ids, *((order.request_id,) if order.request_id else ()))
-            rows = await simulations.requests_of(session, name, limit=order.limit, running=running, only=wanted)
-            cases = await cases_of(session, rows)
+            requests = await simulations.requests_of(session, name, limit=order.limit, running=running, only=wanted)
             people = await everybody(session)
         candidate = Candidate.of(raw, people, order.prices, actions=actions, children=children)
-        until = now if running else None
-
-        def work(told: Tell | None) -> Backtest:
-            return backtest(candidate, cases, until=until, tell=told)
-
-        found = await _in_thread(work, tell)
+        begun = perf_counter()
+        rows: list[Row] = []
+        # Piece by piece: the timelines of all requests at once would take more memory than there may be.
+        for first in range(0, len(requests), _PIECE):
+            async with self.database.session() as session:
+                cases = await cases_of(session, requests[first : first + _PIECE])
+            put = partial(
+                put_all, candidate, cases, until=now if running else None, end=begun + MOST_SECONDS,
+                done=len(rows), of=len(requests),
+            )  # fmt: skip
+            found = await _in_thread(lambda told, put=put: put(tell=told), tell)  # type: ignore[misc]  # bound early
+            rows += found
+            if len(found) < len(cases):
+                break
+        whole = Backtest(rows=tuple(rows), totals=totals_of(rows), seconds=perf_counter() - begun)
+        left = len(requests) - len(rows)
+        warnings = [f"{left} requests were left out: it took more than {MOST_SECONDS:g} seconds"] if left else []
+        if not requests:
+            warnings.append(f"no request of {name!r} {'runs' if running else 'has ended'} yet")
         return {
             "mode": order.mode,
             "template": name,
             "version": candidate.blueprint.version,
-            **found.described(),
+            **whole.described(),
             "validation_errors": [],
-            "warnings": [] if rows else [f"no request of {name!r} {'runs' if running else 'has ended'} yet"],
+            "warnings": warnings,
         }
 
     async def _question(self, order: Order, requester: str, simulation_id: str, now: datetime) -> Question:

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import perf_counter
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,6 +31,7 @@ RULE = (
 )
 LATE = timedelta(minutes=1)  # after its start a request may be recorded, and is still found at once
 WIDELY = timedelta(minutes=1)  # between looks for what was recorded later than that
+_AT_A_LOOK = 1.0  # seconds of our own time: a candidate that takes long may not keep the process busy
 RENEWED = timedelta(minutes=5)  # after so long people, catalog and sub-processes are read anew
 
 
@@ -143,7 +145,13 @@ class Shadow:
 
 
 def _looks(candidate: Candidate, cases: Sequence[Case], now: datetime) -> list[tuple[Case, Row, datetime | None]]:
-    return [(case, *candidate.look(case, until=now if case.status == "pending" else None)) for case in cases]
+    found: list[tuple[Case, Row, datetime | None]] = []
+    end = perf_counter() + _AT_A_LOOK
+    for case in cases:
+        if perf_counter() > end:
+            break  # the next look goes on with the rest
+        found.append((case, *candidate.look(case, until=now if case.status == "pending" else None)))
+    return found
 
 
 def _due(one: Followed, now: datetime) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from placet.blueprint import parse_blueprint
 from placet.directory import Directory
 from placet.plan import compile_plan
-from simulation.backtest import Candidate, Case, backtest, share
+from simulation.backtest import Candidate, Case, backtest, put_all, share
 from simulation.compare import differences, lines_of
 from simulation.costs import Prices
 from simulation.driver import Course, drive, opening_for, reader
@@ -113,6 +114,15 @@ def test_totals_count_what_is_known_and_give_intervals() -> None:
         "mean_change": {"mean": 0.5, "low": pytest.approx(0.173, abs=0.01), "high": pytest.approx(0.827, abs=0.01)},
     }
     assert found.totals["outcome_changed"]["share"] == 0
+
+
+def test_a_backtest_stops_when_its_time_is_over_and_tells_how_far_it_is() -> None:
+    candidate = Candidate.of(SLOW, office())
+    cases = [case(run(SLOW, {"decision": "approve", "after_hours": 1}), n) for n in range(60)]
+    told: list[dict[str, Any]] = []
+    assert len(put_all(candidate, cases, tell=told.append, done=90, of=150)) == 60
+    assert told == [{"done": 100, "of": 150}, {"done": 150, "of": 150}]
+    assert put_all(candidate, cases, end=perf_counter()) == []
 
 
 def test_a_share_has_its_wilson_interval() -> None:
