@@ -66,7 +66,8 @@ class Order(Model):
     def _enough(self) -> Order:
         if self.mode == "replay" and self.request_id is None:
             raise ValueError('a replay needs "request_id": which request is driven again')
-        if self.mode in {"explore", "rehearse"} and not (self.template or self.blueprint or self.request_id):
+        process = (self.template, self.blueprint, self.request_id)
+        if self.mode in {"explore", "rehearse"} and all(named is None for named in process):
             raise ValueError('say which process: "template" (its name), "blueprint" (the JSON), or "request_id"')
         if self.mode in {"backtest", "shadow"} and self.requests_of is None:
             raise ValueError('say whose requests: "template" (the name), or a "blueprint" with that name')

@@ -122,8 +122,10 @@ async def test_what_is_wrong_with_a_blueprint_is_told_and_counted_as_failed(alon
     found = await simulate(alone, mode="explore", blueprint={**TWO_STAGES, "process_steps": [{"stage_name": ""}]})
     assert found["status"] == "failed"
     assert [e["pointer"] for e in found["validation_errors"]] == ["/process_steps/0/stage_name"]
+    empty = await simulate(alone, mode="explore", blueprint={})
+    assert {e["pointer"] for e in empty["validation_errors"]} == {"/name", "/version"}
     metrics = (await alone.get("/metrics/prometheus", as_="adam")).text
-    assert 'workflow_simulation_total{status="failed"} 1' in metrics
+    assert 'workflow_simulation_total{status="failed"} 2' in metrics
 
 
 @pytest.mark.parametrize(
