@@ -27,13 +27,25 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.context import Context
 from placet import machine
-from placet.errors import NotFound, PlacetError, Unavailable
-from placet.events import Claim, Comment, Decide, Delegate, Extend, Happened, Reassign, Release, Resubmit, Withdraw
+from placet.errors import NotFound, PlacetError, Problem, Unavailable
+from placet.events import (
+    Claim,
+    Comment,
+    Decide,
+    Delegate,
+    Extend,
+    Happened,
+    Migrate,
+    Reassign,
+    Release,
+    Resubmit,
+    Withdraw,
+)
 from workflows import display
 from workflows.approval import Answer, ApprovalWorkflow, Start
 from workflows.refusal import as_error
 
-Command = Decide | Reassign | Delegate | Claim | Release | Comment | Extend | Happened | Resubmit | Withdraw
+Command = Decide | Reassign | Delegate | Claim | Release | Comment | Extend | Happened | Resubmit | Withdraw | Migrate
 
 # A query answers within milliseconds or there is no worker.
 _QUERY_DEADLINE = timedelta(seconds=3)
@@ -83,6 +95,15 @@ async def command(context: Context, request_id: str, event: Command, *, key: str
             type(event).__name__.lower(), event, id=key, result_type=Answer, rpc_timeout=context.command_deadline
         )
         return answer
+
+
+async def unmapped(context: Context, request_id: str, event: Migrate) -> list[Problem]:
+    """Return what would keep a request from being moved; raises Gone and Unavailable."""
+    async with _reaching(_QUERY_DEADLINE):
+        problems: list[Problem] = await context.client.get_workflow_handle(request_id).query(
+            ApprovalWorkflow.unmapped, event, rpc_timeout=_QUERY_DEADLINE
+        )
+        return problems
 
 
 async def head_of(client: Client, request_id: str) -> str | None:

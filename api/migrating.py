@@ -3,69 +3,169 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from api import engine
 from api.context import Context
+from api.schemas.migration import MigrationBody, Result, Verdict
 from placet.blueprint import parse_blueprint
+from placet.errors import InputInvalid, NotFound, Problem
+from placet.events import Actor, Migrate
+from placet.plan import Plan
 from simulation import gather
 from simulation.backtest import Candidate, Case, Row
-from storage import templates
 from storage.surroundings import surroundings
 from storage.tables import ApprovalRequest, ApprovalTask, ProcessTemplate
 
-MOST = 2000  # requests that one preflight looks at, the oldest first
-_AT_ONCE = 100
-
-Verdict = Literal["maps", "changes_outcome", "does_not_map"]
+MOST = 2000  # requests that one call looks at, the oldest first
+AT_ONCE = 100  # of those, what is looked at together
+_ASKED_AT_ONCE = 8  # of the engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fate:
-    """What a move would mean to one request, and why."""
+    """What a move means to one request, and why; `result` once it is done."""
 
     request_id: str
     version: str
     stage: str | None
     verdict: Verdict
-    reasons: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
+    result: Result | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preflight:
-    """What a move would mean to all; `left_out` are those beyond what one preflight looks at."""
+class Judged:
+    """A request's fate as it was after its entry `seq`, and the plan that it would go on under."""
 
-    fates: tuple[Fate, ...]
+    fate: Fate
+    seq: int
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meant:
+    """Which requests a call is about: those to look at, those whose fate is plain, and how many are left out."""
+
+    ids: list[str]
+    plain: list[Fate]
     left_out: int
 
-    @property
-    def totals(self) -> dict[str, int]:
-        """How many there are of each verdict."""
-        return {"maps": 0, "changes_outcome": 0, "does_not_map": 0, **Counter(fate.verdict for fate in self.fates)}
 
+class Judge:
+    """Judge running requests by what is on record: each is put through the version as if it had begun under it."""
 
-async def preflight(context: Context, template_id: str, from_version: str | None) -> Preflight:
-    """Put every running request of other versions through this one; nothing is changed. Raises NotFound."""
-    now = datetime.now(UTC)
-    async with context.database.session() as session:
-        target = await templates.get(session, template_id)
+    def __init__(self, context: Context, candidate: Candidate) -> None:
+        self._context = context
+        self._candidate = candidate
+
+    @classmethod
+    async def of(cls, context: Context, target: ProcessTemplate) -> Judge:
+        """Read all that judging needs."""
         blueprint = await asyncio.to_thread(parse_blueprint, target.blueprint)
-        actions, children = await surroundings(session, blueprint, now)
-        people = await gather.everybody(session)
-        ids, left_out = await _running(session, target, from_version)
-    candidate = Candidate(blueprint=blueprint, people=people, actions=actions, children=children)
-    fates: list[Fate] = []
-    for first in range(0, len(ids), _AT_ONCE):
         async with context.database.session() as session:
-            rows, cases, stages = await _read(session, ids[first : first + _AT_ONCE])
-        fates += await asyncio.to_thread(_judge, candidate, rows, cases, stages, now)
-    return Preflight(fates=tuple(fates), left_out=left_out)
+            actions, children = await surroundings(session, blueprint, datetime.now(UTC))
+            people = await gather.everybody(session)
+        return cls(context, Candidate(blueprint=blueprint, people=people, actions=actions, children=children))
+
+    async def look(self, ids: Sequence[str]) -> list[Judged]:
+        """Judge these requests as they are now."""
+        async with self._context.database.session() as session:
+            rows, cases, stages = await _read(session, ids)
+        return await asyncio.to_thread(self._judge, rows, cases, stages, datetime.now(UTC))
+
+    def _judge(
+        self, rows: list[ApprovalRequest], cases: list[Case], stages: dict[str, list[str]], now: datetime
+    ) -> list[Judged]:
+        known = {step.stage_name for step in self._candidate.blueprint.process_steps}
+        return [
+            Judged(
+                fate=_fate(row, self._candidate.put(case, until=now), sorted(set(stages.get(row.id, ())) - known)),
+                seq=len(case.entries),
+                # Calendars are frozen from when a request began, so that the same settings are the same calendar.
+                plan=self._candidate.plan(case.started_at),
+            )
+            for row, case in zip(rows, cases, strict=True)
+        ]
+
+
+async def meant(context: Context, target: ProcessTemplate, body: MigrationBody) -> Meant:
+    """Return which requests a call is about; raises InputInvalid for what is no request of this process."""
+    async with context.database.session() as session:
+        if body.request_ids is None:
+            ids, left_out = await _running(session, target, body.from_version)
+            return Meant(ids=ids, plain=[], left_out=left_out)
+        named = list(dict.fromkeys(body.request_ids))
+        found = {
+            row.id: row
+            for row in await session.scalars(select(ApprovalRequest).where(col(ApprovalRequest.id).in_(named)))
+            if row.template == target.name
+        }
+    problems = tuple(
+        Problem(pointer=f"/request_ids/{index}", message=f"there is no such request of {target.name!r}; leave it out")
+        for index, ident in enumerate(body.request_ids)
+        if ident not in found
+    )
+    if problems:
+        raise InputInvalid(problems[0].message, problems=problems)
+    plain = list(_plain([found[ident] for ident in named], target, dry_run=body.dry_run))
+    settled = {fate.request_id for fate in plain}
+    return Meant(ids=[ident for ident in named if ident not in settled], plain=plain, left_out=0)
+
+
+def ended(row: ApprovalRequest, result: Result | None) -> Fate:
+    """Return the fate of a request that has ended."""
+    why = f"the request has ended: {row.outcome or row.status}"
+    return Fate(
+        request_id=row.id, version=row.version, stage=None, verdict="does_not_map", reasons=(why,), result=result
+    )
+
+
+async def preflight(
+    context: Context, target: ProcessTemplate, body: MigrationBody, by: Actor
+) -> tuple[list[Fate], int]:
+    """Say what a move would mean to each request, by its record and by itself; nothing is changed.
+
+    Return the fates, and how many requests were left out. Raises InputInvalid, and Unavailable where the engine or
+    every worker is away.
+    """
+    about = await meant(context, target, body)
+    judge = await Judge.of(context, target)
+    room = asyncio.Semaphore(_ASKED_AT_ONCE)
+
+    async def one(judged: Judged) -> Fate:
+        fate = judged.fate
+        if fate.verdict == "does_not_map":
+            return fate
+        event = Migrate(by=by, plan=judged.plan, template_id=target.id)
+        async with room:
+            try:
+                problems = await engine.unmapped(context, fate.request_id, event)
+            except NotFound:
+                return replace(fate, verdict="does_not_map", reasons=("the engine no longer runs it",))
+        if not problems:
+            return fate
+        return replace(fate, verdict="does_not_map", reasons=tuple(problem.message for problem in problems))
+
+    fates = about.plain
+    for first in range(0, len(about.ids), AT_ONCE):
+        fates += await asyncio.gather(*(one(j) for j in await judge.look(about.ids[first : first + AT_ONCE])))
+    return fates, about.left_out
+
+
+def _plain(rows: Sequence[ApprovalRequest], target: ProcessTemplate, *, dry_run: bool) -> Iterator[Fate]:
+    for row in rows:
+        if row.status != "pending":
+            yield ended(row, None if dry_run else "stays")
+        elif row.version == target.version:
+            result: Result | None = None if dry_run else "there"
+            yield Fate(request_id=row.id, version=row.version, stage=row.stage, verdict="maps", result=result)
 
 
 async def _running(session: AsyncSession, target: ProcessTemplate, from_version: str | None) -> tuple[list[str], int]:
@@ -83,7 +183,7 @@ async def _running(session: AsyncSession, target: ProcessTemplate, from_version:
 
 
 async def _read(
-    session: AsyncSession, ids: list[str]
+    session: AsyncSession, ids: Sequence[str]
 ) -> tuple[list[ApprovalRequest], list[Case], dict[str, list[str]]]:
     found = {
         row.id: row for row in await session.scalars(select(ApprovalRequest).where(col(ApprovalRequest.id).in_(ids)))
@@ -98,21 +198,9 @@ async def _read(
     return rows, await gather.cases_of(session, rows), stages
 
 
-def _judge(
-    candidate: Candidate,
-    rows: list[ApprovalRequest],
-    cases: list[Case],
-    stages: dict[str, list[str]],
-    now: datetime,
-) -> list[Fate]:
-    known = {step.stage_name for step in candidate.blueprint.process_steps}
-    return [
-        _fate(row, candidate.put(case, until=now), sorted(set(stages.get(row.id, ())) - known))
-        for row, case in zip(rows, cases, strict=True)
-    ]
-
-
 def _fate(row: ApprovalRequest, put: Row, gone: list[str]) -> Fate:
+    if row.status != "pending":
+        return ended(row, None)
     verdict: Verdict = "maps"
     reasons = [f"a task is open in stage {stage!r}, which is gone" for stage in gone]
     if put.after is None:

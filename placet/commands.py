@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from placet.assignments import claim, delegate, move_on_from_leavers, reassign, release
+from placet.clocks import move_deadline
 from placet.decisions import decide, resubmit
 from placet.errands import end_action, end_child, set_variables
 from placet.errors import InputInvalid, NotPermitted, Problem, Refused
@@ -21,6 +22,7 @@ from placet.events import (
     Event,
     Extend,
     Happened,
+    Migrate,
     Reassign,
     Release,
     Resubmit,
@@ -29,9 +31,9 @@ from placet.events import (
 )
 from placet.flow import leave
 from placet.forms import check_json, check_text
+from placet.migration import migrate
 from placet.rights import open_task, require_not_returned, require_operator, require_running
 from placet.run import Run
-from placet.state import Task
 from placet.waits import end_wait, pause_of
 
 _FURTHEST = timedelta(days=50 * 366)  # from now: the longest time that a calendar counts
@@ -140,7 +142,7 @@ def extend(run: Run, event: Extend) -> None:
     if not moved:
         raise Refused("No open task has a deadline to move.")
     for task, due in moved:
-        _move_deadline(run, task, due)
+        move_deadline(run, task, due)
         run.record(
             "extended",
             actor=event.by.name,
@@ -168,21 +170,6 @@ def _new_deadline(run: Run, before: datetime, event: Extend) -> datetime:
     return due
 
 
-def _move_deadline(run: Run, task: Task, due: datetime) -> None:
-    stage = run.stage_of(task)
-    changes: dict[str, Any] = {"due_at": due}
-    if task.breached_at is None:
-        warn = run.before(due, stage.warn_before) if stage.warn_before else None
-        changes["warn_at"] = max(warn, run.now) if warn is not None else None
-        if task.sla_state == "warning" and warn is not None and warn > run.now:
-            changes["sla_state"] = "ok"
-        early = [run.before(due, span) for span in stage.remind_before]
-        changes["remind_before"] = tuple(m for m in early if m > run.now)
-    else:  # the breach stands; the next level of the chain, or its end, waits for the new deadline
-        changes |= {"escalate_at": due, "ladder_ended": False}
-    run.change(task, **changes)
-
-
 def _harmless(value: object) -> str:
     """Write what an unknown sender said as text that can be stored: no NUL, no half characters, not long."""
     return str(value)[:_LONGEST_CLAIM].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
@@ -198,6 +185,7 @@ _HANDLERS: dict[type[Any], Callable[[Run, Any], None]] = {
     Extend: extend,
     Resubmit: resubmit,
     Withdraw: withdraw,
+    Migrate: migrate,
     DirectoryRead: read_directory,
     SignalRefused: refuse_signal,
     ActionDone: take_action,

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from placet.who import Who, person_id
 
+# When a directory was read that has to be read again before anybody is looked up in it.
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_CHAIN = 32  # managers above one person; a longer chain is a loop in the data
 
 

@@ -8,6 +8,8 @@ PlacetError
 ├── Refused               an event may not be applied to this state
 │   ├── NotPermitted      the wrong person, or separation of duties
 │   ├── AlreadyDecided    the task was settled before; carries the decision that stands
+│   ├── DoesNotMap        the request has no place in another version; carries everything that keeps it
+│   ├── Overtaken         the request has changed since it was looked at
 │   ├── Ended             the request has ended
 │   └── UnknownTask       no such task in this request
 ├── NotFound              nothing is stored under that name or id
@@ -69,6 +71,14 @@ class AlreadyDecided(Refused):
     def __init__(self, message: str | None = None, *, standing: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.standing = standing or {}
+
+
+class DoesNotMap(Refused):
+    """The request cannot go on under that version as it stands."""
+
+
+class Overtaken(Refused):
+    """The request has changed since it was looked at; look at it again."""
 
 
 class Ended(Refused):

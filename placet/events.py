@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from placet.directory import Directory
+from placet.plan import Plan
 from placet.state import Decision
 
 SYSTEM = "system"
@@ -136,6 +137,21 @@ class Withdraw:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Migrate:
+    """Go on under another version of the process, compiled for when the request began.
+
+    `seq` guards against moving a request that is no longer as it was looked at.
+    """
+
+    by: Actor
+    plan: Plan
+    template_id: str
+    seq: int | None = None
+    reason: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryRead:
     """The directory as it is now, for the plan's names and everyone in the request."""
 
@@ -194,6 +210,7 @@ Event = (
     | Extend
     | Resubmit
     | Withdraw
+    | Migrate
     | DirectoryRead
     | ActionDone
     | Happened

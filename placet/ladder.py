@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import TypedDict
 
 from placet.plan import Level, Plan, Stage
 from placet.policy import Assignment, eligible, nearest, owners, resolve, taken_seats
@@ -25,28 +24,6 @@ MOST_AT_ONCE = 10_000
 
 _FINAL = {"approve": "approved", "reject": "rejected", "expire": "expired"}
 _WARN, _BREACH, _ESCALATE, _REMIND = range(4)
-
-
-class Clocks(TypedDict):
-    """The moments of a task that opens, as fields of Task."""
-
-    due_at: datetime | None
-    warn_at: datetime | None
-    remind_at: datetime | None
-    remind_before: tuple[datetime, ...]
-
-
-def start_clocks(run: Run, stage: Stage) -> Clocks:
-    """Return the clocks of a task that opens now."""
-    due = run.after(run.now, stage.sla) if stage.sla is not None else None
-    warn = run.before(due, stage.warn_before) if due is not None and stage.warn_before else None
-    early = [run.before(due, span) for span in stage.remind_before] if due is not None else []
-    return Clocks(
-        due_at=due,
-        warn_at=max(warn, run.now) if warn is not None else None,
-        remind_at=run.after(run.now, stage.remind_every) if stage.remind_every else None,
-        remind_before=tuple(m for m in early if m > run.now),
-    )
 
 
 def jitter(plan: Plan, request_id: str) -> timedelta:

@@ -31,6 +31,7 @@ class Run:
 
     def __init__(self, plan: Plan, state: State, now: datetime) -> None:
         self.plan = plan
+        self.moved_to: str | None = None  # the template whose plan this is, where the request has moved to it
         self.now = now
         self._before = state
         self.state = state  # as it was before this event, with what was `set` since; tasks and stages are below
@@ -203,6 +204,8 @@ class Run:
         before = self._before
         return Step(
             state=state,
+            plan=self.plan if self.moved_to is not None else None,
+            template_id=self.moved_to,
             entries=tuple(self.entries),
             notices=tuple(self.notices.values()),
             # What began and ended within this one event never runs.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from placet.ladder import start_clocks
+from placet.clocks import start_clocks
 from placet.plan import Point, Stage
 from placet.policy import decided_elsewhere, fill_again, fill_seats, owners, verdict
 from placet.run import Run

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from placet.actions import ActionCall
 from placet.audit import Entry
 from placet.directory import Directory
+from placet.plan import Plan
 from placet.values import quick
 
 Status = Literal["pending", "completed", "failed", "cancelled"]
@@ -189,11 +190,14 @@ class Notice:
 class Step:
     """What one event led to: the new state, what to record, whom to tell, what to run, and which children to end.
 
+    `plan` is what the request goes on under from here, compiled from `template_id`, where that is another than before.
     Where `needs_directory` is true nothing has happened yet: read the directory for the plan's names, the state's
     people and the input `given`, apply DirectoryRead, and offer the same event again at that moment.
     """
 
     state: State
+    plan: Plan | None = None
+    template_id: str | None = None
     entries: tuple[Entry, ...] = ()
     notices: tuple[Notice, ...] = ()
     actions: tuple[ActionCall, ...] = ()

@@ -20,7 +20,7 @@ def begin_wait(run: Run, point: Point) -> str | None:
     Raises EvaluationFailed where the moment cannot be computed.
     """
     pause = pause_of(point)
-    until = _until(run, pause)
+    until = until_of(run, pause, run.now)
     if pause.event is None and until is not None and until <= run.now:
         run.record("waited", node=point.id, until=until, why="the moment has passed already", result="elapsed")
         return "elapsed"
@@ -53,11 +53,12 @@ def midnight(day: date, offsets: tuple[tuple[int, int], ...]) -> datetime:
     return _DAWN + timedelta(seconds=at)
 
 
-def _until(run: Run, pause: Pause) -> datetime | None:
+def until_of(run: Run, pause: Pause, since: datetime) -> datetime | None:
+    """Return until when a wait that began `since` lasts; raises EvaluationFailed where it cannot be computed."""
     if pause.hours is not None:
-        return run.after(run.now, pause.hours)
+        return run.after(since, pause.hours)
     if pause.until is None:
-        return run.after(run.now, pause.timeout) if pause.timeout is not None else None
+        return run.after(since, pause.timeout) if pause.timeout is not None else None
     value = evaluate(pause.until, values_of(run.plan.variables, run.state.input))
     if isinstance(value, datetime):
         return value

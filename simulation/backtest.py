@@ -166,6 +166,10 @@ class Candidate:
             return Row(request_id=case.id, before=before, after=after, unknown=_stopped(course), changed=changed), due
         return Row(request_id=case.id, before=before, after=after, changed=_changed(before, after)), due
 
+    def plan(self, start: datetime) -> Plan:
+        """Return the plan for requests that began then."""
+        return self._plan(start)[0]
+
     @cached_property
     def _priced(self) -> Prices:
         return with_catalog(self.prices, self.actions)

@@ -90,7 +90,7 @@ async def _against_projection(
     session: AsyncSession, request_id: str, entries: list[Entry]
 ) -> tuple[int | None, list[str]]:
     """Compare request and tasks with a chain that holds; return the first entry contradicted, and what differs."""
-    fields = ("seq", "head", "status", "outcome", "requester", "title")
+    fields = ("seq", "head", "status", "outcome", "requester", "title", "version")
     requests = await _raw(session, ApprovalRequest, fields, request_id, key="id", order="id")
     if not requests or not entries:
         return len(entries) + 1, ["request"]
@@ -102,6 +102,7 @@ async def _against_projection(
     for name, said in (("requester", f"user:{request['requester']}"), ("title", request["title"])):
         if name in first.detail:
             told.append((f"request.{name}", first.seq, said, first.detail[name]))
+    told += _version(entries, request["version"])
     ending = next((e for e in reversed(entries) if e.kind in _ENDINGS and e.task_id is None), None)
     status, outcome = (_ENDINGS[ending.kind], ending.detail.get("outcome")) if ending else ("pending", None)
     at = (ending or last).seq
@@ -117,6 +118,15 @@ async def _against_projection(
     told += [(f"tasks.{t}", seq, None, "open") for t, seq in opened.items() if t not in there]
     wrong = [(seq, name) for name, seq, is_, should in told if is_ != should]
     return (min(seq for seq, _ in wrong), [name for _, name in wrong]) if wrong else (None, [])
+
+
+def _version(entries: list[Entry], said: str | None) -> list[tuple[str, int, str | None, str | None]]:
+    """Return which version the request follows by its entries: that of the last move, else that it began with."""
+    moved = next((e for e in reversed(entries) if e.kind == "migrated"), None)
+    followed = moved.detail.get("after") if moved is not None else entries[0].detail
+    if not isinstance(followed, dict) or "version" not in followed:
+        return []
+    return [("request.version", (moved or entries[0]).seq, said, followed["version"])]
 
 
 async def _raw(

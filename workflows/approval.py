@@ -19,7 +19,8 @@ from activities.messages import Found, LookUp, Recording, TokenCheck, TokenVerdi
 from activities.moment import moment
 from placet import machine
 from placet.audit import Entry
-from placet.errors import Ended, InputInvalid, PlacetError
+from placet.directory import NEVER
+from placet.errors import Ended, InputInvalid, PlacetError, Problem
 from placet.events import (
     SYSTEM,
     Actor,
@@ -32,12 +33,14 @@ from placet.events import (
     Event,
     Extend,
     Happened,
+    Migrate,
     Reassign,
     Release,
     Resubmit,
     SignalRefused,
     Withdraw,
 )
+from placet.plan import Plan
 from placet.state import Notice, State, Step
 from placet.who import person_id
 from workflows import display
@@ -207,6 +210,24 @@ class ApprovalWorkflow:
     def _may_happen(self, event: Happened) -> None:
         self._refuse(event)
 
+    @workflow.update
+    async def migrate(self, event: Migrate) -> Answer:
+        """Go on under another version of the process."""
+        return await self._answered(event)
+
+    @migrate.validator
+    def _may_migrate(self, event: Migrate) -> None:
+        self._refuse(event)
+
+    @workflow.query
+    def unmapped(self, event: Migrate) -> list[Problem]:
+        """Return what would keep the request from being moved to another version now."""
+        try:
+            machine.check(self._plan, self._state, event, workflow.now())
+        except PlacetError as error:
+            return list(error.problems) or [Problem(pointer="", message=error.message)]
+        return []
+
     @workflow.signal(name="decide")
     async def decide_by_signal(self, *given: Any) -> None:
         """Decide a task by a signed token, for interfaces of others; whatever does not hold changes nothing."""
@@ -351,6 +372,9 @@ class ApprovalWorkflow:
             elif not anchored:
                 await self._moment()
             await self._step(lambda now: machine.apply(self._plan, self._state, event, now))
+            if isinstance(event, Migrate) and self._state.directory_at == NEVER:
+                await self._read_directory()  # the version that it goes on under names other people
+                await self._record()
 
     async def _step(self, work: Callable[[datetime], Step]) -> None:
         """Let the core work something out, and carry its effects out before anything else happens."""
@@ -390,10 +414,18 @@ class ApprovalWorkflow:
 
     def _take(self, step: Step) -> None:
         self._state = step.state
+        if step.plan is not None:
+            self._go_on(step.plan, step.template_id or self._start.template_id)
         self._entries += step.entries
         self._unrecorded += step.entries
         self._notices += step.notices
         self._errands.want(step)
+
+    def _go_on(self, plan: Plan, template_id: str) -> None:
+        """Follow another version from here, also in the runs that continue this one as new."""
+        self._plan = plan
+        self._start = replace(self._start, plan=plan, template_id=template_id)
+        self._errands.go_on(plan)
 
     async def _record(self) -> None:
         """Write what is new in one transaction, then show it on the Temporal Web UI."""
@@ -433,7 +465,7 @@ class ApprovalWorkflow:
         self._show()
 
     def _show(self) -> None:
-        if updates := display.changes(self._state, workflow.info().typed_search_attributes):
+        if updates := display.changes(self._plan, self._state, workflow.info().typed_search_attributes):
             workflow.upsert_search_attributes(updates)
         workflow.set_current_details(display.details(self._plan, self._state))
 

@@ -30,9 +30,11 @@ def opening_attributes(plan: Plan, state: State) -> TypedSearchAttributes:
     return TypedSearchAttributes(pairs)
 
 
-def changes(state: State, shown: TypedSearchAttributes) -> list[SearchAttributeUpdate[Any]]:
+def changes(plan: Plan, state: State, shown: TypedSearchAttributes) -> list[SearchAttributeUpdate[Any]]:
     """Return what has to be written so that the attributes show this state; empty where they do."""
     wanted = _wanted(state)
+    if shown.get(attributes.VERSION) not in {None, plan.version}:  # it was started with one, and has moved to another
+        wanted[attributes.VERSION] = plan.version
     if all(_same(shown.get(key), value) for key, value in wanted.items()):
         return []
     return [key.value_unset() if value is None else key.value_set(value) for key, value in wanted.items()]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -19,7 +19,7 @@ from temporalio.workflow import ParentClosePolicy
 from activities.messages import ActionRun
 from placet import machine
 from placet.actions import ActionCall, ActionSpec, LatencyClass
-from placet.directory import Directory
+from placet.directory import NEVER, Directory
 from placet.events import ActionDone, ChildEnded, Event, Opening
 from placet.plan import Plan
 from placet.state import ChildCall, State, Step
@@ -39,8 +39,6 @@ _TIMES: dict[LatencyClass, tuple[timedelta, timedelta | None]] = {
 # What may be repeated is, for about a quarter of an hour; what may not is sent once.
 _AGAIN = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5), maximum_attempts=10)
 _ONCE = RetryPolicy(maximum_attempts=1)
-# A directory as old as this is read again before anybody is looked up in it.
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Errands:
@@ -58,6 +56,10 @@ class Errands:
     def idle(self) -> bool:
         """Whether nothing is under way whose result only this run can take."""
         return not self._underway
+
+    def go_on(self, plan: Plan) -> None:
+        """Run what is asked for from here as another plan says."""
+        self._plan = plan
 
     def want(self, step: Step) -> None:
         """Note what a step asks for; it begins once the step is on record."""
@@ -109,7 +111,7 @@ class Errands:
             title=call.title,
             input=call.input,
             directory=Directory(),
-            directory_at=_NEVER,
+            directory_at=NEVER,
             parent=state.request_id,
         )
         parent = Parent(request_id=state.request_id, point=call.point, visit=call.visit)

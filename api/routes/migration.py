@@ -1,29 +1,47 @@
-"""Moving running requests to another version of their process: the preflight."""
+"""Moving running requests to another version of their process: the preflight, and the move."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from collections import Counter
+from typing import get_args
+
+from fastapi import APIRouter, Request
 
 from api.calls import PersonalRoute
-from api.deps import Caller, Here
-from api.migrating import preflight
-from api.schemas.migration import FateView, MigrationBody, PreflightView
+from api.deps import Caller, Here, ThisCall
+from api.migrating import Fate, preflight
+from api.moving import move
+from api.schemas.migration import FateView, MigrationBody, MigrationView, Result, Verdict
+from storage import templates
 
 router = APIRouter(prefix="/workflow/process-templates", tags=["process templates"], route_class=PersonalRoute)
 
 
 @router.post("/{template_id}/migrate/")
-async def preflight_migration(context: Here, caller: Caller, template_id: str, body: MigrationBody) -> PreflightView:
-    """Say for each running request of other versions whether it maps to this one, and what would differ.
+async def migrate_requests(  # noqa: PLR0917 - called by keyword
+    request: Request, context: Here, caller: Caller, call: ThisCall, template_id: str, body: MigrationBody
+) -> MigrationView:
+    """Move running requests of other versions to this one, or say for each what that would mean.
 
-    Nothing moves: a request stays on the version that it began with. Admins can, for this shows every request.
+    Without `dry_run: false` nothing moves. Admins can, for this shows every request; nobody moves their own. A request
+    that is not moved stays on its version, and the answer says why. Doing it again moves what has come to map since.
     """
     caller.need("admin")
-    found = await preflight(context, template_id, body.from_version)
-    return PreflightView(
+    async with context.database.session() as session:
+        target = await templates.get(session, template_id)
+    if body.dry_run:
+        fates, left_out = await preflight(context, target, body, caller.actor)
+    else:
+        fates, left_out = await move(context, target, body, caller, call.key)
+        # What is unknown is not the one answer: a repeat has to find it out.
+        request.state.unsettled = any(fate.result == "unknown" for fate in fates)
+    return MigrationView(
         template_id=template_id,
-        totals=found.totals,
-        left_out=found.left_out,
+        version=target.version,
+        dry_run=body.dry_run,
+        totals={**dict.fromkeys(get_args(Verdict), 0), **Counter(fate.verdict for fate in fates)},
+        results=None if body.dry_run else _counted(fates),
+        left_out=left_out,
         requests=[
             FateView.model_construct(
                 request_id=fate.request_id,
@@ -31,7 +49,12 @@ async def preflight_migration(context: Here, caller: Caller, template_id: str, b
                 stage=fate.stage,
                 verdict=fate.verdict,
                 reasons=list(fate.reasons),
+                result=fate.result,
             )
-            for fate in found.fates
+            for fate in fates
         ],
     )
+
+
+def _counted(fates: list[Fate]) -> dict[Result, int]:
+    return {**dict.fromkeys(get_args(Result), 0), **Counter(fate.result for fate in fates if fate.result)}

@@ -11,7 +11,9 @@ from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from activities.actions.builtin import BUILT_IN
 from activities.tokens import DecisionTokens
-from placet.events import Claim, Comment, Decide, Delegate, Extend, Reassign, Release, Resubmit, Withdraw
+from placet.blueprint import parse_blueprint
+from placet.events import Claim, Comment, Decide, Delegate, Extend, Migrate, Reassign, Release, Resubmit, Withdraw
+from placet.plan import compile_plan
 from placet.state import State
 from tests.approvals import EXPENSE, SECRET, Desk, by
 from tests.waiting import until
@@ -217,6 +219,24 @@ async def action(desk: Desk) -> Handle:
     return handle
 
 
+async def moved(desk: Desk) -> Handle:
+    """Go on under a version with a longer deadline, another owner and one more stage, and end by its rules."""
+    first = {"approvers": ["user:bob"], "sla_hours": 4}
+    clock = TimeSkipper(desk.client, config=TimeSkippingConfig(enabled=False))
+    handle = await desk.start(blueprint(first), client=clock.client)
+    await clock.fast_forward(handle, 3 * HOUR)
+    steps = {**first, "sla_hours": 48}, {"approvers": ["role:cfo"]}
+    state: State = await handle.query(ApprovalWorkflow.state)
+    later = parse_blueprint(blueprint(*steps, version="2.0.0", owner="role:department_head"))
+    plan = compile_plan(later, start=state.started_at)
+    event = Migrate(by=by("olivia", admin=True), plan=plan, template_id="later", seq=state.seq, reason="new policy")
+    await handle.execute_update(ApprovalWorkflow.migrate, event)
+    await clock.fast_forward(handle, 3 * HOUR)
+    await _decide(handle, 1, "bob")
+    await _decide(handle, 2, "carl")
+    return handle
+
+
 SCENARIOS: dict[str, Scenario] = {
     scenario.__name__.replace("_", "-"): scenario
     for scenario in (
@@ -234,6 +254,7 @@ SCENARIOS: dict[str, Scenario] = {
         left,
         fork,
         action,
+        moved,
     )
 }
 

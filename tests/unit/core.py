@@ -16,7 +16,7 @@ from placet.audit import Entry
 from placet.blueprint import parse_blueprint
 from placet.directory import Absence, Directory, Person
 from placet.errors import InputInvalid, Refused
-from placet.events import ActionDone, Actor, ChildEnded, Decide, DirectoryRead, Event, Happened, Opening
+from placet.events import ActionDone, Actor, ChildEnded, Decide, DirectoryRead, Event, Happened, Migrate, Opening
 from placet.plan import Child, Plan, compile_plan
 from placet.state import Notice, State, Step, Task
 from tests.unit import invariants
@@ -173,6 +173,11 @@ class Case:
         """Let so many hours pass since the start of the test."""
         return self.until(START + timedelta(hours=hours))
 
+    def moves(self, plan: Plan, *, by: str = "adam", **more: Any) -> list[Entry]:
+        """Move the request to another version."""
+        actor = Actor(person=by, admin=more.pop("admin", True))
+        return self.do(Migrate(by=actor, plan=plan, template_id=f"template-{plan.version}", **more))
+
     def reads(self, org: Directory) -> list[Entry]:
         """Let the organisation change, and the request read it."""
         self.org = org
@@ -238,6 +243,7 @@ class Case:
 
     def _take(self, step: Step) -> list[Entry]:
         invariants.step_holds(self.state, step)
+        self.plan = step.plan or self.plan
         self.state = step.state
         self.entries += step.entries
         self.notices += step.notices

@@ -1,0 +1,98 @@
+"""Move running requests to another version: each by itself, at a moment when nothing else happens to it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from api.acting import act_on_request
+from api.context import Context
+from api.identity import Principal
+from api.migrating import AT_ONCE, Fate, Judge, Judged, meant
+from api.schemas.migration import MigrationBody
+from placet.errors import Conflict, Ended, InputInvalid, Overtaken, Refused, Unavailable
+from placet.events import Migrate
+from storage.tables import ProcessTemplate
+
+_MOVED_AT_ONCE = 8  # the engine's workflow tasks are what takes long, and others wait for them too
+# How often a request is looked at that changes while it is looked at, and how long to wait before, in seconds.
+_LOOKS, _PAUSE = 5, 0.05
+
+
+async def move(
+    context: Context, target: ProcessTemplate, body: MigrationBody, caller: Principal, key: str
+) -> tuple[list[Fate], int]:
+    """Move every request that maps, and where the body allows it those whose outcome would have been another.
+
+    Return each request's fate with its result, and how many requests were left out. Raises InputInvalid, and Conflict
+    where the version is not published.
+    """
+    if target.status != "published":
+        raise Conflict(f"{target.name!r} {target.version} is {target.status}; requests move to published versions only")
+    about = await meant(context, target, body)
+    mover = _Mover(context, target, body, caller, key, await Judge.of(context, target))
+    fates = about.plain
+    for first in range(0, len(about.ids), AT_ONCE):
+        fates += await mover.move(about.ids[first : first + AT_ONCE])
+    return fates, about.left_out
+
+
+class _Mover:
+    def __init__(  # noqa: PLR0917 - made in one place
+        self,
+        context: Context,
+        target: ProcessTemplate,
+        body: MigrationBody,
+        caller: Principal,
+        key: str,
+        judge: Judge,
+    ) -> None:
+        self._context = context
+        self._target = target
+        self._body = body
+        self._caller = caller
+        self._key = key
+        self._judge = judge
+        self._room = asyncio.Semaphore(_MOVED_AT_ONCE)
+
+    async def move(self, ids: list[str]) -> list[Fate]:
+        return await asyncio.gather(*(self._one(judged) for judged in await self._judge.look(ids)))
+
+    async def _one(self, judged: Judged) -> Fate:
+        async with self._room:
+            for look in range(1, _LOOKS + 1):
+                fate = judged.fate
+                if not self._goes(fate):
+                    return replace(fate, result="stays")
+                try:
+                    await self._offer(judged)
+                except Overtaken:
+                    # What it was judged by is not how it is any more; it may go another way now.
+                    await asyncio.sleep(look * _PAUSE)
+                    (judged,) = await self._judge.look([fate.request_id])
+                    continue
+                except Unavailable:
+                    why = "the engine or every worker is away; repeat the call"
+                    return replace(fate, reasons=(*fate.reasons, why), result="unknown")
+                except (Ended, InputInvalid, Refused) as error:
+                    reasons = tuple(problem.message for problem in error.problems) or (error.message,)
+                    return replace(fate, verdict="does_not_map", reasons=reasons, result="stays")
+                return replace(fate, result="moved")
+        why = "it changes all the time; move it when less happens to it"
+        return replace(judged.fate, reasons=(*judged.fate.reasons, why), result="stays")
+
+    def _goes(self, fate: Fate) -> bool:
+        return fate.verdict == "maps" or (fate.verdict == "changes_outcome" and self._body.allow_outcome_change)
+
+    async def _offer(self, judged: Judged) -> None:
+        event = Migrate(
+            by=self._caller.actor,
+            plan=judged.plan,
+            template_id=self._target.id,
+            seq=judged.seq,
+            reason=self._body.reason,
+            key=self._key,
+        )
+        # Another look is another update: the engine remembers what it refused.
+        key = f"{self._key}:{judged.seq}"
+        await act_on_request(self._context, self._caller, judged.fate.request_id, event, key=key)
