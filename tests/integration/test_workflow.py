@@ -18,7 +18,9 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.tokens import DecisionTokens
 from placet.audit import first_bad
-from placet.events import Claim, Comment, Decide, Extend, Withdraw
+from placet.blueprint import parse_blueprint
+from placet.events import Claim, Comment, Decide, Extend, Migrate, Withdraw
+from placet.plan import compile_plan
 from placet.state import State
 from storage import requests
 from storage.database import Database
@@ -260,7 +262,7 @@ async def test_a_queue_is_claimed_on_the_engine(office: Desk) -> None:
 
 
 async def test_a_very_long_process_continues_as_new_and_loses_nothing(client: Client, database: Database) -> None:
-    """A year and a half of daily reminders and hundreds of comments pass the server's suggestion to continue."""
+    """Hundreds of comments pass the server's suggestion to continue; the next run has the version it moved to."""
     await store_people(database)
     long = deepcopy(EXPENSE)
     long["process_steps"][0] = {"stage_name": "Slow", "approvers": ["user:bob"], "reminders": {"every_hours": 24}}
@@ -268,6 +270,11 @@ async def test_a_very_long_process_continues_as_new_and_loses_nothing(client: Cl
         clock = standing(client)
         handle = await office.start(long, client=clock.client)
         first_run = (await handle.describe()).run_id
+        more = {**long, "version": "2.0.0"}
+        more["process_steps"] = [*long["process_steps"], {"stage_name": "Then", "approvers": ["role:cfo"]}]
+        plan = compile_plan(parse_blueprint(more), start=(await state_of(handle)).started_at)
+        move = Migrate(by=by("olivia", admin=True), plan=plan, template_id="the later one")
+        await handle.execute_update(ApprovalWorkflow.migrate, move)
         key = "an answer from the first run"
         await handle.execute_update(ApprovalWorkflow.comment, Comment(by=by("ann"), text="first", key=key), id=key)
         count = 1
@@ -290,7 +297,11 @@ async def test_a_very_long_process_continues_as_new_and_loses_nothing(client: Cl
         assert sum(row.kind == "commented" for row in rows) == count
         assert again.head == rows[-1].hash
         await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, "bob"))
+        await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 2, "carl"))
         assert (await handle.result()).outcome == "approved"
+        async with database.session() as session:
+            stored = (await requests.get(session, handle.id)).request
+        assert (stored.version, stored.template_id) == ("2.0.0", "the later one")
 
 
 async def test_workflows_run_under_the_bare_sandbox(client: Client, database: Database) -> None:
