@@ -34,14 +34,20 @@ NEVER = "never"  # what a node comes to that is held up for as long as its branc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What answers one request's actions and waits; `wanted` are what nodes are to come to, visit by visit."""
+    """What answers one request's actions and waits.
+
+    `wanted` are what nodes are to come to, visit by visit; those in `held` come to nothing.
+    """
 
     plan: Plan
     lines: tuple[Line, ...] = ()
     wanted: Mapping[str, Sequence[str]]
+    held: frozenset[str] = frozenset()
 
     def want(self, point: str, visit: int) -> str | None:
         """Return what a node is to come to at this visit, where that is said."""
+        if point in self.held:
+            return NEVER
         wanted = self.wanted.get(point, ())
         return wanted[visit - 1] if visit <= len(wanted) else None
 
@@ -122,12 +128,17 @@ class Answers:
         return output
 
 
-def answers(plan: Plan, lines: Sequence[Line] = (), results: Sequence[tuple[str, str]] = ()) -> Answers:
+def answers(
+    plan: Plan,
+    lines: Sequence[Line] = (),
+    results: Sequence[tuple[str, str]] = (),
+    held: frozenset[str] = frozenset(),
+) -> Answers:
     """Return the answers for a plan; `results` are (node, what it is to come to), in the order of their visits."""
     wanted: dict[str, list[str]] = {}
     for point, result in results:
         wanted.setdefault(point, []).append(result)
-    return Answers(plan=plan, lines=tuple(lines), wanted=wanted)
+    return Answers(plan=plan, lines=tuple(lines), wanted=wanted, held=held)
 
 
 def _failed(call: ActionCall, why: str) -> ActionDone:

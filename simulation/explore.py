@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
 
@@ -32,6 +32,8 @@ from simulation.witness import Witnesses
 Tell = Callable[[dict[str, Any]], None]
 
 MOST_BRANCH_ENTRIES = 2000  # of one branch
+# How long people take where a branch comes about only if they are quick, and act one after the other.
+HURRY = timedelta(minutes=1)
 
 
 @dataclass(kw_only=True)
@@ -41,6 +43,8 @@ class Outcomes:
     plan: Plan
     results: Sequence[tuple[str, str]]
     habits: Habits
+    held: frozenset[str] = frozenset()  # nodes at which nobody acts
+    in_turn: bool = False  # whether people wait until what stands before in `results` has come about
     done: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -48,6 +52,8 @@ class Outcomes:
         for point, result in self.results:
             self._wanted.setdefault(point, []).append(result)
         self._visits: dict[str, list[tuple[int, int]]] = {}
+        self._active: set[tuple[str, int, int]] = set()
+        self._over: Counter[str] = Counter()  # visits that have ended, by node
 
     def next(self, state: State, now: datetime) -> Move | None:
         """Return what happens next."""
@@ -57,11 +63,28 @@ class Outcomes:
         """Take note that a move was made."""
         self.done[move.mark] = 1
 
+    def _turn(self, state: State) -> str | None:
+        """Return the node that people wait for or act at; None where none of those that are spoken of is waited for."""
+        active = {(run.point, run.round, run.first) for run in state.stages}
+        active |= {(on.point, on.visit, 0) for ons in (state.waits, state.actions, state.children) for on in ons}
+        self._over.update(point for point, _, _ in self._active - active)
+        self._active = active
+        waited_for = {point for point, _, _ in active}
+        before: Counter[str] = Counter()
+        for point, _ in self.results:
+            before[point] += 1
+            if point in waited_for and before[point] > self._over[point]:
+                return point
+        return None
+
     def _moves(self, state: State, now: datetime) -> Iterator[Move]:
+        turn = self._turn(state) if self.in_turn else None
         for run in state.stages:
+            if turn is not None and run.point != turn:
+                continue
             result = self._result(run.point, (run.round, run.first))
             stage = self.plan.points[run.point].stage
-            if stage is None or result not in {"approved", "rejected"}:
+            if stage is None or result not in {"approved", "rejected"} or run.point in self.held:
                 continue
             for task in state.tasks[run.first :]:
                 person = next(iter(task.people), None)
@@ -172,24 +195,49 @@ def _branches(prepared: Prepared, tell: Tell | None) -> tuple[list[Branch], Ways
         if perf_counter() > end:
             ways.stopped_at = len(branches)
             break
-        players = Outcomes(plan=prepared.plan, results=route.results, habits=habits)
-        course = prepared.run(players, given=route.witness, most_entries=MOST_BRANCH_ENTRIES)
+        held = frozenset(p.id for p in prepared.plan.points.values() if not route.late.isdisjoint(p.frames))
+
+        def run(route: Route, held: frozenset[str], *, in_turn: bool) -> Course:
+            players = Outcomes(
+                plan=prepared.plan,
+                results=route.results,
+                habits=Habits(after=HURRY) if in_turn else habits,
+                held=held,
+                in_turn=in_turn,
+            )
+            return prepared.run(players, given=route.witness, most_entries=MOST_BRANCH_ENTRIES)
+
+        course, hurried = run(route, held, in_turn=False), False
+        if not _follows(prepared.plan, route, course):
+            # Branches run side by side: at people's usual pace another may be first than on this route.
+            quick = run(route, held, in_turn=True)
+            if _follows(prepared.plan, route, quick):
+                course, hurried = quick, True
+            elif course.stopped is None:
+                carried += 1  # what comes first settles something by itself, so that this cannot come about
+                if _not_joined(route, course):
+                    continue
         settled = tuple(_settled(course))
-        wanted = [result for point, result in route.results if prepared.plan.points[point].stage is not None]
-        if Counter(wanted) - Counter(s["result"] for s in settled) and course.stopped is None:
-            carried += 1  # an earlier decision settles a stage by itself, so that this outcome cannot come about
-        key = (route.wishes, tuple((s["stage"], s["result"]) for s in settled), course.state.outcome)
+        key = (route.wishes, *_came_to(course), course.state.outcome)
         if key in seen:
             continue
         seen.add(key)
-        branch = _branch(prepared, route, course, settled, len(branches) + 1)
+        branch = _branch(prepared, route, course, settled, number=len(branches) + 1, hurried=hurried)
         branches.append(branch)
         if tell is not None:
             tell({"branch": plain(branch)})
     return branches, ways, carried
 
 
-def _branch(prepared: Prepared, route: Route, course: Course, settled: Sequence[dict[str, str]], number: int) -> Branch:
+def _branch(
+    prepared: Prepared,
+    route: Route,
+    course: Course,
+    settled: Sequence[dict[str, str]],
+    *,
+    number: int,
+    hurried: bool,
+) -> Branch:
     ended = course.state.status != "pending"
     return Branch(
         id=f"branch-{number}",
@@ -206,8 +254,42 @@ def _branch(prepared: Prepared, route: Route, course: Course, settled: Sequence[
         sla_state=worst_sla(course),
         steps=len(course.entries),
         stopped=course.stopped,
+        hurried=hurried,
         cost=prepared.cost(course),
     )
+
+
+def _follows(plan: Plan, route: Route, course: Course) -> bool:
+    """Whether a course came about as its route has it: stages, joins, and the end."""
+    if course.stopped is not None:
+        return True  # as far as it came
+    wanted = Counter(
+        (stage.name, result) for point, result in route.results if (stage := plan.points[point].stage) is not None
+    )
+    last = plan.points.get(route.nodes[-1])
+    ended = last is None or course.state.outcome == last.outcome
+    settled = Counter((s["stage"], s["result"]) for s in _settled(course))
+    return ended and not wanted - settled and not _not_joined(route, course)
+
+
+def _not_joined(route: Route, course: Course) -> bool:
+    """Whether other branches arrived at a join than on the route."""
+    came = Counter(
+        (entry.detail["node"], frozenset(entry.detail["arrived"])) for entry in course.entries if entry.kind == "joined"
+    )
+    return bool(Counter(route.joined) - came)
+
+
+def _came_to(course: Course) -> Iterator[tuple[str, str]]:
+    """List what the nodes of a course came to, by which two branches are told apart."""
+    for entry in course.entries:
+        detail = entry.detail
+        if entry.kind == "stage_settled":
+            yield entry.stage or "", str(detail.get("result"))
+        elif entry.kind == "joined":
+            yield detail["node"], ",".join(sorted(detail["arrived"]))
+        elif entry.kind in {"waited", "child_ended", "action_run", "action_failed"}:
+            yield detail["node"], str(detail.get("result") or detail.get("outcome") or entry.kind)
 
 
 def _settled(course: Course) -> Iterator[dict[str, str]]:
@@ -248,4 +330,4 @@ def _cut(ways: Ways, carried: int) -> Iterator[str]:
         names = ", ".join(dict.fromkeys(ways.unknown[:20]))
         yield f"no input was found in time that takes {names}, nor a proof that there is none"
     if carried:
-        yield f"{carried} outcomes cannot come about: earlier decisions settle a stage by themselves"
+        yield f"{carried} outcomes cannot come about: what comes before settles them by itself"

@@ -142,7 +142,8 @@ class Prepared:
             plan=self.plan,
             people=players,
             run_child=lambda call, began, end: self._run_child(self.plan, call, began, end),
-            answers=answered or answers(self.plan, lines, getattr(players, "results", ())),
+            answers=answered
+            or answers(self.plan, lines, getattr(players, "results", ()), getattr(players, "held", frozenset())),
         )
         course = drive(
             self.plan,

@@ -88,6 +88,8 @@ class Branch:
 
     `path_condition` is one expression over the variables, `true` where the input does not matter; `results` are what
     the nodes on it come to that wait for somebody or something, `outcomes` the stages in the order they were settled.
+    `hurried` tells that people decide one after the other here, each within a minute: at their usual pace another
+    branch of a fork would be first.
     """
 
     id: str
@@ -104,6 +106,7 @@ class Branch:
     sla_state: str
     steps: int
     stopped: str | None
+    hurried: bool = False
     cost: Cost | None = None
 
 

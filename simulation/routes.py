@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Any
 
 from placet.conditions import Expression
-from placet.plan import Plan, Point, Way
+from placet.plan import Frame, Plan, Point, Way
 from simulation.witness import Wish, Witnesses
 
 MOST_BRANCHES = 1000
@@ -19,15 +20,27 @@ _PLAIN = {"action": "done", "wait": "elapsed", "subprocess": "approved"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Inside:
+    """A fork that a route is in: where the branches begin that it takes, and those of them that are still to come."""
+
+    taken: frozenset[str]
+    to_come: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One way through: the nodes, what those that wait for somebody or something come to, and the input's wishes.
 
-    `nodes` name the branches of a fork one after the other; `pending` are those that are still to come.
+    `nodes` name the branches of a fork one after the other; `inside` are the forks that it is in, the innermost last.
+    `joined` are the joins that it passes, each with where the branches began that arrived. A join that does not wait
+    for all takes the first ones; in the others, the `late` ones, nobody acts.
     """
 
     nodes: tuple[str, ...]
     results: tuple[tuple[str, str], ...] = ()  # (node, result), in the order of `nodes`
-    pending: tuple[str, ...] = ()
+    inside: tuple[Inside, ...] = ()
+    joined: tuple[tuple[str, frozenset[str]], ...] = ()
+    late: frozenset[Frame] = frozenset()
     wishes: tuple[Wish, ...] = ()
     taken: tuple[dict[str, Any], ...] = ()  # the decisions: node, target, condition, default
     witness: dict[str, Any] = field(default_factory=dict)
@@ -75,10 +88,15 @@ class Ways:
         if point.type == "decision":
             yield from self._decided(route, point)
         elif point.type == "fork" and point.ways:
-            first, *others = [way.target for way in point.ways]
-            yield from self._at(route, first, pending=(*others, *route.pending))
-        elif point.type == "join" and route.pending:
-            yield from self._at(route, route.pending[0], pending=route.pending[1:])
+            yield from self._forked(route, point)
+        elif point.type == "join" and route.inside:
+            *outer, fork = route.inside
+            if fork.to_come:
+                rest = replace(fork, to_come=fork.to_come[1:])
+                yield from self._at(route, fork.to_come[0], inside=(*outer, rest))
+            else:
+                joined = (*route.joined, (point.id, fork.taken))
+                yield from self._at(route, point.ways[0].target, inside=tuple(outer), joined=joined)
         elif results := results_of(point):
             for result in results:
                 way = way_on(point, result)
@@ -86,6 +104,26 @@ class Ways:
                 yield from self._at(route, way.target if way else f"({result})", results=come_to)
         elif point.ways:
             yield from self._at(route, point.ways[0].target)
+
+    def _forked(self, route: Route, fork: Point) -> Iterator[Route]:
+        """Go on in the branches of a fork, for every choice of those that arrive first where its join takes the first.
+
+        A branch that leads to no join is gone by itself: it ends the request, or the join ends it.
+        """
+        join = next((p for p in self.plan.points.values() if p.join is not None and p.join.fork == fork.id), None)
+        every = range(len(fork.ways))
+        arriving = join.join.ways if join is not None and join.join is not None else ()
+        need = join.join.need if join is not None and join.join is not None else 0
+        choices = [*combinations(arriving, need)] if need else []
+        choices += [(way,) for way in every if way not in arriving]
+        before = {frame for frame in route.late if frame.fork == fork.id}
+        for chosen in choices:
+            late = {Frame(fork=fork.id, way=way) for way in every if way not in chosen}
+            if fork.id in route.nodes[:-1] and before != late:
+                continue  # in a loop the same branches are first again
+            first, *others = [fork.ways[way].target for way in chosen]
+            inside = Inside(taken=frozenset((first, *others)), to_come=tuple(others))
+            yield from self._at(route, first, inside=(*route.inside, inside), late=route.late | late)
 
     def _decided(self, route: Route, point: Point) -> Iterator[Route]:
         before: list[Wish] = []
@@ -129,7 +167,9 @@ class Ways:
             return
         kept = {
             "results": route.results,
-            "pending": route.pending,
+            "inside": route.inside,
+            "joined": route.joined,
+            "late": route.late,
             "wishes": route.wishes,
             "taken": route.taken,
             "witness": route.witness,

@@ -19,6 +19,7 @@ from simulation.question import Question
 from simulation.result import Simulation
 from simulation.script import parse_script
 from tests.unit.core import START, blueprint, office
+from tests.unit.core import graph as connected
 
 EXPENSE = json.loads((Path(__file__).parents[2] / "blueprints" / "expense.json").read_text())
 HOUR_MS = 3_600_000
@@ -262,6 +263,97 @@ def test_the_branches_of_a_fork_run_side_by_side_and_every_outcome_of_both_is_ex
     assert (("approved", "approved"), "approved") in ended
     assert {outcome for _, outcome in ended} == {"approved", "rejected"}
     assert len(ended) == 3
+
+
+def drawn(*edges: str, steps: int, **joins: Any) -> dict[str, Any]:
+    """Return a process of edges like `f -> s1`: s1, s2… approve, f and g fork, w2 waits 2 hours, `joins` need."""
+    names = {part.split(" on ")[0] for edge in edges for part in edge.split(" -> ")}
+    nodes: dict[str, Any] = {f"s{n}": {"step": f"Stage {n}"} for n in range(1, steps + 1)}
+    nodes |= {name: {"type": "fork"} for name in names & {"f", "g"}}
+    nodes |= {name: {"type": "join", "need": need} for name, need in joins.items()}
+    nodes |= {name: {"type": "wait", "hours": int(name[1:])} for name in names if name.startswith("w")}
+    people = ["user:mo", "user:cfo", "user:ceo", "user:dh", "user:ann"]
+    stages = [{"approvers": [people[n]], "sla_hours": 10 + n} for n in range(steps)]
+    return blueprint(*stages, graph_spec=connected(*edges, nodes=nodes))
+
+
+def results(simulation: Simulation) -> list[tuple[str, str | None]]:
+    """Return how the stages of each branch came out, as 1a (Stage 1 approved) or 2r, and its outcome."""
+    return sorted(
+        (" ".join(sorted(o["stage"][-1] + o["result"][0] for o in b.outcomes)), b.outcome)
+        for b in simulation.branch_explorations
+    )
+
+
+REJECT = ("s1 -> rejected on rejected", "s2 -> rejected on rejected")
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        # what follows an inner join is followed before the outer one
+        (
+            drawn(
+                "start -> f", "f -> g", "f -> s3", "g -> s1", "g -> s2", "s1 -> i on approved", "s2 -> i on approved",
+                "i -> s4", "s4 -> j on approved", "s3 -> j on approved", "j -> approved",
+                steps=4, i="all", j="all",
+            ),
+            {
+                ("1a 2a 3a 4a", "approved"), ("1r", "rejected"), ("1a 2r", "rejected"), ("1a 2a 3a 4r", "rejected"),
+                ("1a 2a 3r 4a", "rejected"),
+            },
+        ),
+        # the first of two: either, and what its rejection leads to
+        (
+            drawn("start -> f", "f -> s1", "f -> s2", "s1 -> j on approved", "s2 -> j on approved", "j -> s3",
+                  "s3 -> approved on approved", *REJECT, steps=3, j="any"),
+            {
+                ("1a 3a", "approved"), ("1a 3r", "rejected"), ("1r", "rejected"), ("2a 3a", "approved"),
+                ("2a 3r", "rejected"), ("2r", "rejected"),
+            },
+        ),
+        # two of three: each pair
+        (
+            drawn("start -> f", *(f"f -> s{n}" for n in (1, 2, 3)), *(f"s{n} -> j on approved" for n in (1, 2, 3)),
+                  *(f"s{n} -> j on rejected" for n in (1, 2, 3)), "j -> approved", steps=3, j={"at_least": 2}),
+            {
+                (f"{a}{x} {b}{y}", "approved")
+                for a, b in ((1, 2), (1, 3), (2, 3)) for x in "ar" for y in "ar"
+            },
+        ),
+        # a decision that is usually too slow comes in time where people hurry
+        (
+            drawn("start -> f", "f -> s1", "f -> w2", "s1 -> j on approved", "w2 -> j", "j -> approved",
+                  "s1 -> rejected on rejected", steps=1, j="any"),
+            {("1a", "approved"), ("1r", "rejected"), ("", "approved")},
+        ),
+        # a branch that leads to no join is a way out of its own
+        (
+            drawn("start -> f", "f -> s1", "f -> s2", "f -> w3", "s1 -> j on approved", "s2 -> j on approved",
+                  "w3 -> rejected", "j -> approved", steps=2, j="all"),
+            {("1a 2a", "approved"), ("1r", "rejected"), ("1a 2r", "rejected"), ("", "rejected")},
+        ),
+    ],
+    ids=["inner", "any", "two of three", "hurry", "way out"],
+)  # fmt: skip
+def test_every_way_through_a_join_is_explored_once(raw: dict[str, Any], expected: set[tuple[str, str | None]]) -> None:
+    found = explore(ask(raw))
+    assert results(found) == sorted(expected)
+    assert not [w for w in found.warnings if "cannot" in w]
+
+
+def test_a_branch_that_comes_about_only_in_haste_says_so() -> None:
+    raw = drawn("start -> f", "f -> s1", "f -> w2", "s1 -> j on approved", "w2 -> j", "j -> approved", steps=1, j="any")
+    branches = {b.outcomes[0]["result"] if b.outcomes else "waited": b for b in explore(ask(raw)).branch_explorations}
+    assert {name: b.hurried for name, b in branches.items()} == {"approved": True, "rejected": True, "waited": False}
+    assert branches["approved"].predicted_duration_ms == 60_000
+
+
+def test_a_branch_that_nobody_can_be_slower_than_is_always_first() -> None:
+    raw = drawn("start -> f", "f -> s1", "f -> j", "s1 -> j on approved", "j -> approved", steps=1, j="any")
+    found = explore(ask(raw))
+    assert [b.outcome for b in found.branch_explorations if not b.outcomes] == ["approved"]
+    assert any("cannot come about" in w for w in found.warnings)
 
 
 def test_an_action_is_not_run_and_its_failure_is_a_branch_of_its_own() -> None:
