@@ -24,7 +24,8 @@ class DirectoryReader:
     async def look_up(self, question: LookUp) -> Found:
         """Answer with everyone whom the question can reach; raises Unavailable where the database is away."""
         async with self._database.session() as session:
-            return Found(directory=await directory_for(session, question.names, question.people, question.given))
+            directory = await directory_for(session, question.names, question.people, question.given)
+            return Found(directory=directory, at=question.at)
 
 
 async def directory_for(

@@ -44,36 +44,40 @@ class Recording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUp:
-    """Ask for the directory as it is now: for these names (placet.who) and these people."""
+    """Ask for the directory as it is now: for these names (placet.who) and these people; `at` is when it was asked."""
 
     names: tuple[str, ...]
     people: tuple[str, ...]
     given: dict[str, Any]
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The answer to LookUp."""
+    """The answer to LookUp, with its `at`: so history holds the time as well."""
 
     directory: Directory
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCheck:
-    """Ask whether a signal's token stands for this decision by this person on this task and round."""
+    """Ask whether a signal's token stands for this decision by this person on this task and round, `at` this time."""
 
     token: str
     task_id: str
     decision: str
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenVerdict:
-    """The answer to TokenCheck: the person it stands for, or why it does not hold."""
+    """The answer to TokenCheck, with its `at`: the person it stands for, or why it does not hold."""
 
     person: str | None
     round: int | None
     reason: str | None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 from temporalio import activity
 
@@ -39,7 +41,7 @@ class DecisionTokens:
     @activity.defn(name="verify_token")
     async def verify(self, check: TokenCheck) -> TokenVerdict:
         """Check a signal's token: pure, and so quick enough for a local activity."""
-        return self.verdict(check)
+        return replace(self.verdict(check), at=check.at)
 
 
 def _refused(reason: str) -> TokenVerdict:

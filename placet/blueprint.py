@@ -206,6 +206,7 @@ class Blueprint(Model):
     description: Annotated[str, Field(max_length=4000)] | None = None
     variables: Annotated[tuple[Variable, ...], Field(max_length=200)] = ()
     settings: Settings = Settings()
+    separation_of_duties: SeparationOfDuties | None = None  # of every stage, as in the settings
     process_steps: Annotated[tuple[Step, ...], Field(max_length=300)] = ()
     graph_spec: GraphSpec | None = None
 
@@ -239,7 +240,13 @@ class Blueprint(Model):
     def _has_a_process(self) -> Blueprint:
         if not self.process_steps and self.graph_spec is None:
             raise ValueError('give "process_steps", or a "graph_spec"')
+        if self.separation_of_duties is not None and "separation_of_duties" in self.settings.model_fields_set:
+            raise ValueError('give "separation_of_duties" in the "settings" or beside them, not both')
         return self
+
+    def duties_of(self, step: Step) -> SeparationOfDuties:
+        """Return what one person may do in a stage and another: its own setting, else the process's."""
+        return step.separation_of_duties or self.separation_of_duties or self.settings.separation_of_duties
 
 
 def _once(what: str, names: list[str]) -> None:

@@ -221,7 +221,7 @@ def stage_of(blueprint: Blueprint, step: Step) -> Stage:
         else (),
         form=step.form,
         comment_required=step.comment_required,
-        repeat=(step.separation_of_duties or settings.separation_of_duties).repeat,
+        repeat=blueprint.duties_of(step).repeat,
     )
 
 

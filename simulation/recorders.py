@@ -134,12 +134,12 @@ class Recorders:
             also=question.people,
             given=question.given,
         )
-        return Found(directory=directory)
+        return Found(directory=directory, at=question.at)
 
     @activity.defn(name="verify_token")
-    async def verify_token(self, check: TokenCheck) -> TokenVerdict:  # noqa: ARG002 - as the workflow calls it
+    async def verify_token(self, check: TokenCheck) -> TokenVerdict:
         """Refuse every token: nobody outside takes part in a rehearsal."""
-        return TokenVerdict(person=None, round=None, reason="a rehearsal takes no signed decisions")
+        return TokenVerdict(person=None, round=None, reason="a rehearsal takes no signed decisions", at=check.at)
 
     @activity.defn(name="run_action")
     async def run_action(self, asked: ActionRun) -> dict[str, Any]:

@@ -54,6 +54,7 @@ __all__ = ["Answer", "ApprovalWorkflow", "SignedDecision", "Start", "Timeline"]
 # Recording is what everything else waits for: it is tried until the database is back, and never given up.
 RECORD_RETRIES = RetryPolicy(initial_interval=timedelta(milliseconds=50), maximum_interval=timedelta(seconds=10))
 RECORD_TIMEOUT = timedelta(seconds=30)
+SHORTEST_WAIT = timedelta(milliseconds=1)  # a timer of no time at all is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,7 @@ class ApprovalWorkflow:
         self._notices: list[Notice] = []
         self._errands = Errands(start.plan, self._carry_out)
         self._turn = asyncio.Lock()  # one event after the other, also across the awaits of recording
+        self._latest = workflow.info().start_time  # of the moments at which something happened
 
     @workflow.run
     async def run(self, start: Start) -> Answer:
@@ -236,30 +238,9 @@ class ApprovalWorkflow:
         except InputInvalid as error:
             await self._carry_out(SignalRefused(reason=error.message))
             return
-        verdict = await workflow.execute_local_activity(
-            "verify_token",
-            TokenCheck(token=signed.token, task_id=signed.task_id, decision=signed.decision),
-            result_type=TokenVerdict,
-            schedule_to_close_timeout=RECORD_TIMEOUT,
-        )
-        reason = verdict.reason
-        if verdict.person is not None:
-            event = Decide(
-                by=Actor(person=verdict.person),
-                task_id=signed.task_id,
-                decision=signed.decision,
-                comment=signed.comment,
-                form=signed.form,
-                round=verdict.round,
-                via="signal",
-            )
-            try:
-                await self._carry_out(event, anchored=True)
-            except PlacetError as error:
-                reason = error.message
-        if reason is not None:
-            claimed = {"task_id": signed.task_id[:200], "decision": signed.decision, "person": verdict.person}
-            await self._carry_out(SignalRefused(claimed=claimed, reason=reason), anchored=True)
+        await workflow.wait_condition(lambda: self._begun)
+        async with self._turn:
+            await self._decide_signed(signed)
 
     @workflow.signal
     async def directory_changed(self, *_: Any) -> None:
@@ -309,15 +290,15 @@ class ApprovalWorkflow:
             return
         async with self._turn:
             began = workflow.info().start_time  # the same in every replay, unlike the time of the first task
-            await self._step(lambda _: machine.begin(self._plan, self._start.opening, self._state, began))
+            await self._step(lambda _: machine.begin(self._plan, self._start.opening, self._state, began), began)
             self._begun = True
 
     async def _until_due(self) -> bool:
         """Wait for the one moment at which something is due, or for an event that moves it; tell which it was."""
         armed = machine.next_due(self._plan, self._state)
-        wait = None if armed is None else armed - workflow.now()
-        if wait is not None and wait <= timedelta(0):
+        if armed is not None and armed <= self._latest:
             return True
+        wait = None if armed is None else max(armed - workflow.now(), SHORTEST_WAIT)
         try:
             await workflow.wait_condition(
                 lambda: (
@@ -340,51 +321,87 @@ class ApprovalWorkflow:
             # An escalation looks people up. That is a local activity, so it marks the time as well.
             ahead = machine.due(self._plan, self._state, armed)
             if ahead.needs_directory:
-                await self._read_directory(given=ahead.given)
+                at = await self._read_directory(given=ahead.given)
             else:
-                await self._moment()
-            await self._step(lambda now: machine.due(self._plan, self._state, now))
+                at = await self._moment()
+            await self._step(lambda now: machine.due(self._plan, self._state, now), at)
 
-    async def _moment(self) -> None:
-        """Have history hold the time that `workflow.now()` tells next.
+    async def _moment(self) -> datetime:
+        """Return a time that history holds.
 
-        A workflow task that is split while a local activity runs (by a query, or a slow database) is one task in a
-        replay, with the later time. What comes after a local activity, or is anchored by an accepted update, has the
-        same time in every replay; all else waits for the marker that this leaves.
+        `workflow.now()` is no such time while local activities run: a task that is split then (by a query, or a slow
+        database) is one task in a replay, with the later time, and what a local activity came to just before the
+        split is told in the next task, but in a replay in its own. The start, an accepted update as it arrives, and
+        what a local activity answers are the same in every replay.
         """
-        await workflow.execute_local_activity(
-            moment, start_to_close_timeout=RECORD_TIMEOUT, retry_policy=RECORD_RETRIES
+        at: datetime | None = await workflow.execute_local_activity(
+            moment, workflow.now(), start_to_close_timeout=RECORD_TIMEOUT, retry_policy=RECORD_RETRIES
         )
+        return at or workflow.now()  # markers of earlier histories hold no time
 
     async def _answered(self, event: Event) -> Answer:
         try:
-            await self._carry_out(event, anchored=True)
+            await self._carry_out(event, at=workflow.now())
         except PlacetError as error:
             raise as_failure(error) from error
         return self._answer()
 
-    async def _carry_out(self, event: Event, *, anchored: bool = False) -> None:
-        """Apply an event in its turn; `anchored` where history holds the time already (see `_moment`)."""
+    async def _carry_out(self, event: Event, *, at: datetime | None = None) -> None:
+        """Apply an event in its turn; `at` where history holds its time already (see `_moment`)."""
         await workflow.wait_condition(lambda: self._begun)
         async with self._turn:
             if (stranger := self._stranger(event)) is not None:
-                await self._read_directory(stranger)
-            elif not anchored:
-                await self._moment()
-            await self._step(lambda now: machine.apply(self._plan, self._state, event, now))
+                at = await self._read_directory(stranger)
+            await self._apply(event, at or await self._moment())
             if isinstance(event, Migrate) and self._state.directory_at == NEVER:
                 await self._read_directory()  # the version that it goes on under names other people
                 await self._record()
 
-    async def _step(self, work: Callable[[datetime], Step]) -> None:
+    async def _apply(self, event: Event, at: datetime) -> None:
+        await self._step(lambda now: machine.apply(self._plan, self._state, event, now), at)
+
+    async def _decide_signed(self, signed: SignedDecision) -> None:
+        """Decide by whomever the token was signed for, or put on record why not."""
+        verdict = await workflow.execute_local_activity(
+            "verify_token",
+            TokenCheck(token=signed.token, task_id=signed.task_id, decision=signed.decision, at=workflow.now()),
+            result_type=TokenVerdict,
+            schedule_to_close_timeout=RECORD_TIMEOUT,
+        )
+        at = verdict.at or workflow.now()
+        reason = verdict.reason
+        if verdict.person is not None:
+            event = Decide(
+                by=Actor(person=verdict.person),
+                task_id=signed.task_id,
+                decision=signed.decision,
+                comment=signed.comment,
+                form=signed.form,
+                round=verdict.round,
+                via="signal",
+            )
+            try:
+                await self._apply(event, at)
+            except PlacetError as error:
+                reason = error.message
+        if reason is not None:
+            claimed = {"task_id": signed.task_id[:200], "decision": signed.decision, "person": verdict.person}
+            await self._apply(SignalRefused(claimed=claimed, reason=reason), at)
+
+    async def _step(self, work: Callable[[datetime], Step], at: datetime) -> None:
         """Let the core work something out, and carry its effects out before anything else happens."""
-        step = work(workflow.now())
+        step = work(self._now(at))
         while step.needs_directory:
-            await self._read_directory(given=step.given)
-            step = work(workflow.now())
+            at = await self._read_directory(given=step.given)
+            step = work(self._now(at))
         self._take(step)
         await self._record()
         self._errands.begin(self._state)
+
+    def _now(self, at: datetime) -> datetime:
+        """Return a time that history holds, or the latest before it where that is later: events keep their order."""
+        self._latest = max(self._latest, at)
+        return self._latest
 
     def _stranger(self, event: Event) -> str | None:
         """Return who is to get a task, where the request's part of the directory does not hold them."""
@@ -393,12 +410,14 @@ class ApprovalWorkflow:
         person = person_id(event.to)
         return person if person not in self._state.directory.people else None
 
-    async def _read_directory(self, *also: str, given: dict[str, Any] | None = None) -> None:
+    async def _read_directory(self, *also: str, given: dict[str, Any] | None = None) -> datetime:
+        """Take the directory as it is, and return the time of that, which history holds."""
         given = self._state.input if given is None else given
         question = LookUp(
             names=tuple(str(name) for name in self._plan.names),
             people=tuple(dict.fromkeys([*self._state.people, *also])),
             given=given,
+            at=workflow.now(),
         )
         found = await workflow.execute_local_activity(
             "look_up",
@@ -408,9 +427,10 @@ class ApprovalWorkflow:
             retry_policy=RECORD_RETRIES,
             summary="who can be asked now",
         )
-        now = workflow.now()
+        now = self._now(found.at or workflow.now())
         read = DirectoryRead(directory=found.directory, at=now, given=given)
         self._take(machine.apply(self._plan, self._state, read, now))
+        return now
 
     def _take(self, step: Step) -> None:
         self._state = step.state

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
 
 from api.body import with_floats
 from api.schemas.common import Body, Moment, PersonRef, Shown, View
@@ -27,11 +38,29 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
-class Away(Body):
-    """A span in which somebody is away: from its first moment up to `until`."""
+def _day(days: int) -> Callable[[Any], Any]:
+    """Read a plain date as the midnight (UTC) at its beginning, `days` later; leave all else to who comes next."""
 
-    start: Annotated[Moment, Field(alias="from")]
-    until: Moment
+    def read(value: Any) -> Any:
+        try:
+            day = date.fromisoformat(value) if isinstance(value, str) and len(value) == len("2026-01-31") else None
+        except ValueError:
+            day = None
+        if day is None:
+            return value
+        try:
+            return datetime.combine(day, time(), UTC) + timedelta(days=days)
+        except OverflowError:  # the end of all days
+            return datetime.max.replace(tzinfo=UTC)
+
+    return read
+
+
+class Away(Body):
+    """A span in which somebody is away: from its first moment up to `until`; of plain dates, the last one is in it."""
+
+    start: Annotated[Moment, BeforeValidator(_day(0), json_schema_input_type=datetime | date), Field(alias="from")]
+    until: Annotated[Moment, BeforeValidator(_day(1), json_schema_input_type=datetime | date)]
     substitute: PersonRef | None = None
 
     @model_validator(mode="after")
@@ -46,10 +75,20 @@ class Away(Body):
         return {"from": moment(self.start), "until": moment(self.until), "substitute": self.substitute}
 
 
-def _as_list(value: Any) -> Any:
-    if value is None:
+def _one_or_many(value: Any, read: Callable[[Any], list[Away]]) -> list[Away]:
+    """Read null, a span or a list of spans; the places of faults are those of what was sent."""
+    if value is None or (isinstance(value, dict) and all(part is None for part in value.values())):
         return []
-    return value if isinstance(value, list) else [value]
+    if isinstance(value, list):
+        return read(value)
+    try:
+        return read([value])
+    except ValidationError as error:
+        faults = [
+            InitErrorDetails(type=e["type"], loc=e["loc"][1:], input=e["input"], ctx=e.get("ctx", {}))
+            for e in error.errors(include_url=False)
+        ]
+        raise ValidationError.from_exception_data(error.title, faults) from error
 
 
 def _each_once(values: list[Any]) -> list[Any]:
@@ -70,7 +109,11 @@ class PersonFacts(Body):
     groups: Names = Field(default_factory=list)
     roles: Names = Field(default_factory=list)
     access: Annotated[list[Access], AfterValidator(_each_once)] = Field(default_factory=list)
-    away: Annotated[list[Away], BeforeValidator(_as_list), Field(max_length=100)] = Field(default_factory=list)
+    away: Annotated[
+        list[Away],
+        Field(max_length=100),
+        WrapValidator(_one_or_many, json_schema_input_type=Away | list[Away] | None),
+    ] = Field(default_factory=list)
     preferences: dict[str, Any] = Field(default_factory=dict)
     active: StrictBool = True
     updated_at: Any = None  # not to be set; taken so that what was read can be changed and sent back

@@ -126,10 +126,13 @@ class NewDeadline(Body):
     model_config = _body({"hours": 8, "reason": "Public holiday in Bavaria."})
 
     task_id: Annotated[str, Field(max_length=200)] | None = None
-    hours: Annotated[float, Field(gt=0, le=87_660, allow_inf_nan=False)] | None = None
+    hours: Annotated[
+        Annotated[float, Field(gt=0, le=87_660, allow_inf_nan=False)] | None,
+        Field(validation_alias=AliasChoices("hours", "by_hours", "additional_hours")),
+    ] = None
     seconds: Annotated[float, Field(gt=0, le=315_576_000, allow_inf_nan=False)] | None = None
-    due_at: Moment | None = None
-    reason: Words | None = None
+    due_at: Annotated[Moment | None, Field(validation_alias=AliasChoices("due_at", "until"))] = None
+    reason: Annotated[Words | None, Field(validation_alias=AliasChoices("reason", "comment"))] = None
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> NewDeadline:
@@ -161,21 +164,31 @@ class BulkItem(NewDecision):
 
     model_config = _body({"task_id": _EXAMPLE_TASK["id"], "decision": "approve"})
 
-    task_id: Annotated[str, Field(min_length=1, max_length=200)]
+    task_id: Annotated[str, Field(min_length=1, max_length=200, validation_alias=AliasChoices("task_id", "id", "task"))]
 
 
 class BulkDecision(Body):
-    """Decide several tasks: each with its own decision (`items`), or all alike (`task_ids` with `decision`)."""
+    """Decide several tasks: each with its own decision (`items`, or only their list), or all alike (`task_ids`)."""
 
     model_config = _body({"items": [{"task_id": _EXAMPLE_TASK["id"], "decision": "approve"}]})
 
-    items: Annotated[list[BulkItem], Field(min_length=1, max_length=200)] | None = None
-    task_ids: (
-        Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1, max_length=200)] | None
-    ) = None
+    items: Annotated[
+        Annotated[list[BulkItem], Field(min_length=1, max_length=200)] | None,
+        Field(validation_alias=AliasChoices("items", "decisions")),
+    ] = None
+    task_ids: Annotated[
+        Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1, max_length=200)]
+        | None,
+        Field(validation_alias=AliasChoices("task_ids", "tasks", "ids")),
+    ] = None
     decision: Decision | None = None
     comment: Words | None = None
     form: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, raw: Any) -> Any:
+        return {"items": raw} if isinstance(raw, list) else raw
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> BulkDecision:

@@ -116,10 +116,9 @@ def _most_weight(step: Step) -> int | None:
 def _forbidden_twice(draft: Draft) -> Iterator[Finding]:
     """Find stages whose people have all had to decide before, where deciding twice is forbidden."""
     before = _surely_decided(draft)
-    settings = draft.blueprint.settings.separation_of_duties
     for vertex in draft.vertices.values():
         step = vertex.step
-        if step is None or (step.separation_of_duties or settings).repeat != "forbid" or most_seats(step) is None:
+        if step is None or draft.blueprint.duties_of(step).repeat != "forbid" or most_seats(step) is None:
             continue
         kept = tuple(
             approver

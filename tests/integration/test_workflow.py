@@ -24,12 +24,12 @@ from placet.plan import compile_plan
 from placet.state import State
 from storage import requests
 from storage.database import Database
-from tests.approvals import EXPENSE, SECRET, Desk, by, desk, store_people
+from tests.approvals import EXPENSE, SECRET, Desk, by, desk, store_people, worker
 from tests.waiting import until
 from worker.process import WORKFLOWS
 from worker.sandbox import workflow_runner
 from workflows import attributes
-from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
+from workflows.approval import Answer, ApprovalWorkflow, SignedDecision, Timeline
 
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
 HOUR = timedelta(hours=1)
@@ -208,6 +208,30 @@ async def test_a_signal_that_carries_anything_else_is_on_record_and_stops_nothin
     assert (await handle.result()).outcome == "approved"
 
 
+async def test_replays_tell_the_same_times_whatever_came_while_local_activities_ran(
+    client: Client, database: Database
+) -> None:
+    await store_people(database)
+    queue = "times-of-replays"
+    there = Desk(client=client, database=database, task_queue=queue)
+
+    async def disturbed() -> tuple[Handle, Timeline]:
+        handle = await there.start()
+        for token in ("a", "b", "c", "d", "e", "f"):
+            forged = {"token": token, "task_id": f"{handle.id}.1", "decision": "approve"}
+            await handle.signal("decide", forged if token in "ace" else token)
+        await handle.query(ApprovalWorkflow.state)  # it splits the task that is in the middle of them
+        await until(lambda: _with(database, handle, "signal_refused", times=6))
+        return handle, await handle.query(ApprovalWorkflow.timeline)
+
+    async with worker(client, database, queue):
+        lived = [await disturbed() for _ in range(12)]
+    async with worker(client, database, queue):  # a worker that remembers nothing
+        for handle, timeline in lived:
+            assert await handle.query(ApprovalWorkflow.timeline) == timeline
+            await handle.terminate()
+
+
 async def test_withdrawal_closes_tasks_and_tells_people(office: Desk) -> None:
     handle = await office.start()
     await handle.execute_update(ApprovalWorkflow.withdraw, Withdraw(by=by("ann"), reason="not needed"))
@@ -326,9 +350,9 @@ async def test_histories_replay(office: Desk) -> None:
     await replayer.replay_workflow(await handle.fetch_history())
 
 
-async def _with(database: Database, handle: Handle, kind: str) -> list[str]:
+async def _with(database: Database, handle: Handle, kind: str, *, times: int = 1) -> list[str]:
     kinds = await kinds_of(database, handle)
-    return kinds if kind in kinds else []
+    return kinds if kinds.count(kind) >= times else []
 
 
 def _decide(handle: Handle, task: int, person: str, *, decision: Any = "approve", key: str | None = None) -> Decide:

@@ -60,6 +60,14 @@ def test_a_stage_has_its_own_setting_or_the_process_or_the_default(
     assert getattr(stage_of(step, **settings), field) == value
 
 
+def test_separation_of_duties_may_stand_beside_the_settings() -> None:
+    raw = blueprint({}, {"separation_of_duties": {"repeat": "carry"}}, separation_of_duties={"repeat": "forbid"})
+    stages = [point.stage.repeat for point in plan_of(raw).points.values() if point.stage]
+    assert stages == ["forbid", "carry"]
+    with pytest.raises(BlueprintInvalid, match="not both"):
+        parse_blueprint({**raw, "settings": {"separation_of_duties": {"repeat": "allow"}}})
+
+
 def test_a_plan_survives_its_json_and_has_the_blueprints_digest() -> None:
     plan = plan_of(PUBLISHED)
     assert PLANS.validate_json(PLANS.dump_json(plan)) == plan
