@@ -295,3 +295,20 @@ async def test_move_without_a_worker_is_unknown_and_a_repeat_finds_out(database:
             assert (await office.migrate(path, key="once"))["requests"] == []
         kinds = [line["kind"] for line in await office.timeline(request["id"])]
         assert kinds.count("migrated") == 1
+
+
+async def test_deprecated_version_begins_nothing_new_and_what_runs_goes_on_under_it(office: Office) -> None:
+    name = await office.desk.publish(ORDER)
+    request = await office.desk.start(name, amount="5")
+    path = await office.publish(name, "1.1.0", {**MANAGER, "sla_hours": 48}, FINANCE)
+    first = (await office.desk.get(f"{PATH}?name={name}")).json()["items"]
+    old = next(row["id"] for row in first if row["version"] == "1.0.0")
+    assert (await office.desk.post(f"{PATH}{old}/deprecate/", as_="desi")).status_code == 200
+    body = {"template": name, "version": "1.0.0", "input": {"amount": "5"}}
+    refused = await office.desk.post("/workflow/requests/", body)
+    assert (refused.status_code, pointers(refused)) == (422, ["/version"])
+    assert (await office.desk.start(name, amount="5"))["version"] == "1.1.0"
+    assert await office.decide(request["tasks"][0], "bob") == 200
+    assert (await office.read(request["id"]))["version"] == "1.0.0"
+    assert results(await office.migrate(path, from_version="1.0.0")) == {request["id"]: "moved"}
+    assert (await office.desk.post(f"{PATH}{old}/migrate/", {"dry_run": False}, as_="adam")).status_code == 409
