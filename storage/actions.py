@@ -158,6 +158,7 @@ def record_execution(connection: Connection, execution: ActionExecution, spec: A
     values: dict[str, Any] = execution.model_dump()
     connection.execute(insert(ActionExecution), [values])
     labels = (spec.executor, spec.latency_class)
-    counted = metrics.increment("action_execution_total", *labels)
-    counted.update(metrics.observation("action_execution_duration_seconds", execution.duration, *labels))
+    total, seconds = metrics.ACTIONS
+    counted = metrics.increment(total, *labels)
+    counted.update(metrics.observation(seconds, execution.duration, *labels))
     metrics.count(connection, counted)

@@ -25,11 +25,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
 from placet.audit import Entry
+from storage.action_tables import ActionCatalog
 from storage.escalations import late_by
 from storage.metric_families import BY_NAME, FAMILIES, Family, Labels
 from storage.tables import ApprovalTask, ProcessTemplate
 
 EXECUTIONS = "workflow_execution_total"
+ACTIONS = ("action_execution_total", "action_execution_duration_seconds")
 ESCALATION_SECONDS = "workflow_escalation_duration_seconds"
 
 FAILURES = "workflow_escalation_failures_total"
@@ -144,6 +146,8 @@ async def totals(session: AsyncSession) -> Totals:
     for name, labels, bucket, peak in await session.execute(_ALL):
         rows.setdefault(name, {}).setdefault(tuple(json.loads(labels)), {})[bucket] = peak
     rows[EXECUTIONS] = await _by_type(session, rows.get(EXECUTIONS, {}))
+    kinds: dict[Labels, dict[str, float]] = {(kind, latency): {} for kind, latency in await session.execute(_KINDS)}
+    rows |= {name: kinds | rows.get(name, {}) for name in ACTIONS}
     open_tasks = await open_by_state(session)
     gauges: dict[str, dict[Labels, float]] = {
         "workflow_pending_count": {(): sum(open_tasks.values())},
@@ -219,6 +223,7 @@ def _adding(dialect: str) -> Any:
 
 
 _ALL = select(col(MetricTotal.name), col(MetricTotal.labels), col(MetricTotal.bucket), col(MetricTotal.peak))
+_KINDS = select(col(ActionCatalog.executor), col(ActionCatalog.latency_class)).distinct()
 _OPEN = (
     select(col(ApprovalTask.sla_state), func.count().label("number"))
     .where(col(ApprovalTask.status) == "open")

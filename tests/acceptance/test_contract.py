@@ -293,6 +293,7 @@ def test_metrics_are_there_at_0_from_the_start_and_rise(placet: Placet, expense:
         assert re.search(rf"^{name} 0(\.0)?$", at_first, re.MULTILINE), name
     for name in (*COUNTERS, *LABELLED):
         assert f"# TYPE {name} " in at_first, name
+    assert re.search(r"^action_execution_total\{action_type=\S+ 0(\.0)?$", at_first, re.MULTILINE)
     placet.start(expense, given={"amount": 1})
     now = placet.send(None, "GET", "metrics/prometheus/").text
     (pending,) = re.findall(r"^workflow_pending_count (\S+)$", now, re.MULTILINE)

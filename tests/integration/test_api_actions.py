@@ -99,6 +99,11 @@ async def test_designers_change_the_catalog_and_only_admins_hand_out_secrets(des
 async def test_statistics_and_metrics_come_from_the_attempts(desk: ApiDesk) -> None:
     await seed_catalog(desk.database)
     await seed_catalog(desk.database)  # what is there stays
+    at_first = (await desk.get("/metrics/prometheus")).text
+    assert 'action_execution_total{action_type="http",latency_class="medium"} 0.0' in at_first
+    assert (
+        'action_execution_duration_seconds_count{action_type="set_variables",latency_class="instant"} 0.0' in at_first
+    )
     spec = ActionSpec(name="http_call", executor="http", is_idempotent=False, latency_class="medium")
     for number in range(20):
         attempt = ActionExecution(
