@@ -216,6 +216,8 @@ def simulate_command(
     script: Annotated[Path | None, typer.Option(help="What people do, as a JSON file.")] = None,
     patch: Annotated[Path | None, typer.Option(help="What to change in the blueprint: a JSON Patch.")] = None,
     prices: Annotated[Path | None, typer.Option(help="What hours, notices and actions cost, as a JSON file.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Draw what approvers do, from this seed on.", min=0)] = None,
+    approve: Annotated[float, typer.Option(help="With --seed: the share that approves.", min=0, max=1)] = 0.9,
     request_id: Annotated[str | None, typer.Option("--request", help="The request that replay drives again.")] = None,
     limit: Annotated[int | None, typer.Option(help="How many requests a backtest looks at.", min=1)] = None,
     report: Annotated[Path | None, typer.Option(help="Where to write the result as a page.")] = None,
@@ -223,7 +225,8 @@ def simulate_command(
 ) -> None:
     """Try a process out before anybody is asked; exit code 1 where it cannot be carried through."""
     settings = _settings()
-    more = {"request_id": request_id, "template": template, "version": version, "limit": limit}
+    sample = None if seed is None else {"seed": seed, "approve": approve}
+    more = {"request_id": request_id, "template": template, "version": version, "limit": limit, "sample": sample}
     files = {"script": script, "patch": patch, "prices": prices}
     with explained():
         order = simulate.order_of(file, mode=mode, given=given, requester=requester, **files, more=more)

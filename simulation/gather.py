@@ -99,6 +99,7 @@ async def question_of(
         script=order.script,
         history=await simulations.response_times(session, name),
         decide_after=order.decide_after,
+        sample=order.sample,
         horizon=order.horizon,
         most_branches=order.most_branches,
         prices=order.prices,

@@ -13,6 +13,7 @@ from placet.errors import InputInvalid, Problem
 from placet.who import person_id
 from simulation import spelling
 from simulation.costs import Prices
+from simulation.sampling import Sample
 from simulation.script import MOST_LINES, Line
 
 Mode = Literal["explore", "rehearse", "replay", "backtest", "shadow"]
@@ -33,10 +34,10 @@ class Order(Model):
     """What is to be simulated.
 
     explore, rehearse: `template` (with `version`), `blueprint`, or `request_id` for the process and the input of a real
-    request; optionally `input`, `requester`, `script`. replay: `request_id`, and what is to be different: another
-    blueprint or version, a `patch`, a `script`. backtest, shadow: `template` names whose requests (else the candidate's
-    name does), `blueprint`, `patch` or `version` the candidate (else the newest published version); `request_ids` picks
-    some of them. A shadow stands `for_hours`; with 0 it looks once at what runs.
+    request; optionally `input`, `requester`, `script`, and `sample` for approvers that are drawn. replay: `request_id`,
+    and what is to be different: another blueprint or version, a `patch`, a `script`. backtest, shadow: `template` names
+    whose requests (else the candidate's name does), `blueprint`, `patch` or `version` the candidate (else the newest
+    published version); `request_ids` picks some of them. A shadow stands `for_hours`; with 0 it looks once.
     """
 
     mode: Mode = "explore"
@@ -51,6 +52,7 @@ class Order(Model):
     script: Annotated[tuple[Line, ...], Field(max_length=MOST_LINES), BeforeValidator(spelling.script)] = ()
     prices: Prices = Field(default_factory=Prices)
     decide_after_hours: Annotated[float, Field(ge=0, le=24 * 366, allow_inf_nan=False)] | None = None
+    sample: Sample | None = None
     horizon_days: Annotated[float, Field(gt=0, le=3660, allow_inf_nan=False)] = 366
     most_branches: Annotated[int, Field(ge=1, le=1000)] = 200
     limit: Annotated[int, Field(ge=1, le=50_000)] = 1000
@@ -69,6 +71,8 @@ class Order(Model):
         process = (self.template, self.blueprint, self.request_id)
         if self.mode in {"explore", "rehearse"} and all(named is None for named in process):
             raise ValueError('say which process: "template" (its name), "blueprint" (the JSON), or "request_id"')
+        if self.sample is not None and self.mode not in {"explore", "rehearse"}:
+            raise ValueError('"sample" is for explore and rehearse; the others know what people did')
         if self.mode in {"backtest", "shadow"} and self.requests_of is None:
             raise ValueError('say whose requests: "template" (the name), or a "blueprint" with that name')
         return self
@@ -105,7 +109,13 @@ def parse_order(raw: object) -> Order:
     try:
         return Order.model_validate(raw)
     except ValidationError as error:
-        inside: dict[str, type[Model]] = {"": Order, "script": Line, "patch": Operation, "prices": Prices}
+        inside: dict[str, type[Model]] = {
+            "": Order,
+            "script": Line,
+            "patch": Operation,
+            "prices": Prices,
+            "sample": Sample,
+        }
         fields = {place: tuple(model.model_fields) for place, model in inside.items()}
         problems = tuple(
             spelling.problem_of(fault, raw, fields=fields)

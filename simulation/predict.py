@@ -6,11 +6,13 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from time import perf_counter
+from typing import Literal
 
 from placet.plan import Stage
 from placet.state import Task
 from simulation.driver import Course
 from simulation.result import Prediction, milliseconds
+from simulation.sampling import Sample
 from simulation.script import RULE, Habits
 
 # Fewer past decisions than this in a stage say nothing about the next one.
@@ -41,22 +43,49 @@ def drawn(
             once[key] = timedelta(seconds=draw.choice(past)) if past else None
         return once[key]
 
+    def anew(_: int) -> Habits:
+        once.clear()
+        return Habits(delay=steady)
+
+    decisions = sum(len(past) for past in known.values())
+    rule = f"{before}drawn from {decisions} past decisions in {len(known)} stages; elsewhere {RULE}"
+    return _distribution(run, anew, source="history", rule=rule, seconds=seconds)
+
+
+def sampled(
+    run: Callable[[Habits], Course], sample: Sample, habits: Callable[[Sample], Habits], *, seconds: float
+) -> Prediction:
+    """Run again and again with sampled approvers, with one seed after the other from that of `sample` on."""
+
+    def next_seed(number: int) -> Habits:
+        return habits(Sample(seed=sample.seed + number, approve=sample.approve))
+
+    rule = f"{sample.approve:.0%} of decisions approve; times are drawn from the past, elsewhere around this: {RULE}"
+    return _distribution(run, next_seed, source="sampled", rule=rule, seconds=seconds)
+
+
+def _distribution(
+    run: Callable[[Habits], Course],
+    habits: Callable[[int], Habits],
+    *,
+    source: Literal["history", "sampled"],
+    rule: str,
+    seconds: float,
+) -> Prediction:
     took: list[int] = []
     end = perf_counter() + seconds
-    for _ in range(DRAWS):
+    for number in range(DRAWS):
         if perf_counter() > end:
             break
-        once.clear()
-        course = run(Habits(delay=steady))
+        course = run(habits(number))
         if course.state.status != "pending":
             took.append(milliseconds(course.duration))
     took.sort()
-    decisions = sum(len(past) for past in known.values())
     return Prediction(
         p50_ms=round(quantile(took, 0.5)) if took else None,
         p90_ms=round(quantile(took, 0.9)) if took else None,
-        source="history",
-        rule=f"{before}drawn from {decisions} past decisions in {len(known)} stages; elsewhere {RULE}",
+        source=source,
+        rule=rule,
         samples=len(took),
         distribution_ms=tuple(took),
     )

@@ -19,9 +19,10 @@ from placet.variables import normalise_input
 from simulation.answers import Answers, answers
 from simulation.costs import Prices, cost_of, with_catalog
 from simulation.driver import HORIZON, MOST_ENTRIES, Course, Players, Read, drive, opening_for, reader
-from simulation.predict import LEAST_HISTORY, declared, drawn, quantile
+from simulation.predict import LEAST_HISTORY, declared, drawn, quantile, sampled
 from simulation.result import Cost, Prediction, Simulation, problem_json
 from simulation.samples import sample_input
+from simulation.sampling import Draws, Sample
 from simulation.script import OUTSIDE, RULE, Cast, Habits, Line
 from simulation.world import Cancelled, Foreseen, World
 
@@ -43,6 +44,7 @@ class Question:
     script: Sequence[Line] = ()
     history: Mapping[str, Sequence[float]] = field(default_factory=dict)
     decide_after: timedelta | None = None
+    sample: Sample | None = None  # approvers whose decisions and times are drawn
     horizon: timedelta = HORIZON
     most_entries: int = MOST_ENTRIES
     most_branches: int = 200
@@ -187,7 +189,7 @@ class Prepared:
             read=read,
             parent=call.request_id.rpartition("~")[0],
         )
-        people: Players = Cast(plan=plan, habits=Habits(after=question.decide_after))
+        people: Players = Cast(plan=plan, habits=self._habits_inside(call))
         if cancelled is not None:
             people = Cancelled(people=people, at=cancelled)
         world = World(
@@ -201,12 +203,25 @@ class Prepared:
         return world.foreseen(course)
 
     def habits(self) -> Habits:
-        """Return how people behave in a single run: they take the median of history, or what is declared."""
+        """Return how people behave in a single run: as sampled, or as long as is declared, or the median of history."""
         question = self.question
+        if question.sample is not None:
+            return self._sampled(question.sample)
         if question.decide_after is not None:
             return Habits(after=question.decide_after)
         middles = {stage: quantile(sorted(past), 0.5) for stage, past in self.known.items()}
         return Habits(delay=lambda stage, _: _seconds(middles.get(stage.name))) if middles else Habits()
+
+    def _sampled(self, sample: Sample) -> Habits:
+        return Habits(after=self.question.decide_after, draws=Draws(sample=sample, known=self.known))
+
+    def _habits_inside(self, call: ChildCall) -> Habits:
+        question = self.question
+        if question.sample is None:
+            return Habits(after=question.decide_after)
+        # By its place in the process and not by its id, which is another in each simulation.
+        place = f"{call.point}~{call.visit}"
+        return Habits(after=question.decide_after, draws=Draws(sample=question.sample, place=place))
 
     @cached_property
     def known(self) -> dict[str, Sequence[float]]:
@@ -219,6 +234,13 @@ class Prepared:
         question = self.question
         if question.script:
             return declared(single, f"as the script says; where it says nothing, {RULE}")
+        if question.sample is not None:
+            return sampled(
+                lambda habits: self.run(habits=habits),
+                question.sample,
+                self._sampled,
+                seconds=question.seconds / 4,
+            )
         if question.decide_after is not None:
             return declared(single, f"every decision takes {question.decide_after.total_seconds() / 3600:g} hours")
         if not self.known:

@@ -57,8 +57,8 @@ class ChainLink:
 class Prediction:
     """How long it takes: half of the cases within `p50_ms`, nine in ten within `p90_ms`, and where that comes from.
 
-    `source` is `history` (drawn from past response times) or `declared` (one run by the stated rule); `distribution_ms`
-    are the durations that were drawn, shortest first.
+    `source` is `history` (drawn from past response times), `sampled` (approvers are drawn) or `declared` (one run by a
+    stated rule); `distribution_ms` are the durations that were drawn, shortest first.
     """
 
     p50_ms: int | None

@@ -39,6 +39,7 @@ from placet.state import Decision, State, Task
 from placet.who import person_id
 from simulation import spelling
 from simulation.samples import sample_form
+from simulation.sampling import Draws
 
 MOST_LINES = 1000
 # What somebody takes to act where neither a script, nor history, nor a deadline says so; in working hours.
@@ -135,21 +136,30 @@ class Habits:
     """What people do where no script speaks of it.
 
     `decision` None leaves tasks alone. `after` is the time a decision takes, `delay` a function of (stage, task) that
-    gives it instead (drawn from history); without either the rule in RULE holds.
+    gives it instead (drawn from history); without either the rule in RULE holds. `draws` are of sampled approvers: what
+    they decide, and how long it takes them.
     """
 
     decision: Decision | None = "approve"
     after: timedelta | None = None
     delay: Callable[[Stage, Task], timedelta | None] | None = None
+    draws: Draws | None = None
+
+    def verdict(self, task: Task) -> Decision | None:
+        """Return what somebody decides, or None where the task is left alone."""
+        return self.decision if self.draws is None else self.draws.decision(task)
 
     def moment(self, plan: Plan, stage: Stage, task: Task) -> datetime:
         """Return when somebody decides this task."""
         if self.after is not None:
             return task.opened_at + self.after
-        drawn = self.delay(stage, task) if self.delay is not None else None
+        delay = self.delay if self.draws is None else self.draws.delay
+        drawn = delay(stage, task) if delay is not None else None
         if drawn is not None:
             return task.opened_at + drawn
         seconds = stage.sla.total_seconds() / 2 if stage.sla is not None else WITHOUT_DEADLINE * 3600
+        if self.draws is not None:
+            seconds *= self.draws.pace(task)
         return add_hours(plan.calendar, task.opened_at, seconds)
 
 
@@ -241,7 +251,7 @@ class Cast:
 
     def _habit(self, task: Task, now: datetime) -> Iterator[Move]:
         stage = self.plan.points[task.point].stage
-        decision = self.habits.decision
+        decision = self.habits.verdict(task)
         if decision is None or stage is None or any(speaks_of(line, task) for line in self.lines):
             return
         person = next(iter(task.people), None)

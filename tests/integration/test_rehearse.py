@@ -16,6 +16,7 @@ from placet.directory import Directory, Person
 from simulation.explore import explore
 from simulation.question import Question
 from simulation.rehearse import Stage, rehearse
+from simulation.sampling import Sample
 from simulation.script import parse_script
 from tests.engine import SharedEngine
 from tests.gallery import ACTIONS, FILES, children, raw
@@ -56,6 +57,17 @@ async def test_silence_is_rehearsed_through_every_escalation(stage: Stage) -> No
     assert [k for k in ("reminded", "sla_warning", "sla_breached", "escalated", "decided") if k in kinds] == [
         "reminded", "sla_warning", "sla_breached", "escalated", "decided"]  # fmt: skip
     assert found.outcome == "rejected"
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_sampled_approvers_do_the_same_in_a_rehearsal(stage: Stage, seed: int) -> None:
+    # Slow ones too, so that tasks escalate, and some that reject.
+    question = ask(EXPENSE, given={"amount": "9000", "department": "it"}, sample=Sample(seed=seed, approve=0.6))
+    found = await rehearse(stage, question)
+    assert found.extra["differences"] == []
+    foreseen = explore(question)
+    assert found.outcome == foreseen.outcome
+    assert [s.kind for s in found.execution_path] == [s.kind for s in foreseen.execution_path]
 
 
 async def test_a_year_of_daily_reminders_takes_seconds(stage: Stage) -> None:
