@@ -38,6 +38,7 @@ class Opening:
     directory_at: datetime
     started_by: str | None = None  # the person who entered it for the requester, if another
     parent: str | None = None  # the request that runs this one as a sub-process
+    created_from: str | None = None  # the request whose action started this one, which then goes on by itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

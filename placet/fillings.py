@@ -6,7 +6,7 @@ An expression that is only the name of a variable without a value leaves its mem
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -23,21 +23,28 @@ _ABSENT = object()
 def compile_filling(template: dict[str, Any], scope: Scope, pointer: str, problems: list[Problem]) -> Filling:
     """Check every expression in JSON values; faults are added to `problems`, by pointers that begin with `pointer`."""
     expressions: dict[str, Expression] = {}
+    for here, text in computed_in(template, pointer):
+        if text not in expressions:
+            try:
+                expressions[text] = compile_expression(text, scope)
+            except ConditionInvalid as error:
+                problems.append(Problem(pointer=here, message=error.message))
+    return Filling(template=template, expressions=expressions)
+
+
+def computed_in(template: Any, pointer: str) -> Iterator[tuple[str, str]]:
+    """Generate every expression in JSON values with its place; `pointer` is the place of the whole."""
     pending: list[tuple[Any, str]] = [(template, pointer)]
     while pending:
         value, here = pending.pop()
         if isinstance(value, dict):
-            text = _expression(value) if here != pointer else None
+            text = expression_of(value) if here != pointer else None
             if text is None:
                 pending += [(inner, pointer_to(here, key)) for key, inner in reversed(value.items())]
-            elif text not in expressions:
-                try:
-                    expressions[text] = compile_expression(text, scope)
-                except ConditionInvalid as error:
-                    problems.append(Problem(pointer=f"{here}/expr", message=error.message))
+            else:
+                yield f"{here}/expr", text
         elif isinstance(value, list | tuple):
             pending += [(inner, pointer_to(here, index)) for index, inner in reversed(list(enumerate(value)))]
-    return Filling(template=template, expressions=expressions)
 
 
 def fill(filling: Filling, values: Mapping[str, object]) -> dict[str, Any]:
@@ -76,14 +83,15 @@ def plain(value: object) -> Any:
     return value
 
 
-def _expression(value: Mapping[str, Any]) -> str | None:
-    text = value.get("expr")
-    return text if len(value) == 1 and isinstance(text, str) else None
+def expression_of(value: object) -> str | None:
+    """Return the text of a computed value, None for one that stands for itself."""
+    text = value.get("expr") if isinstance(value, Mapping) and len(value) == 1 else None
+    return text if isinstance(text, str) else None
 
 
 def _filled(value: Any, expressions: Mapping[str, Expression], values: Mapping[str, object]) -> Any:
     if isinstance(value, Mapping):
-        text = _expression(value)
+        text = expression_of(value)
         if text is not None:
             expression = expressions[text]
             if expression.ast["op"] == "name" and values.get(expression.ast["name"]) is None:

@@ -68,6 +68,7 @@ def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Step:
             title=opening.title,
             input=given,
             parent=opening.parent,
+            created_from=opening.created_from,
         )
         advance(run, plan.start)
 

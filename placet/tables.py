@@ -36,9 +36,19 @@ def table_ways(table: Table, scope: Scope, pointer: str, problems: list[Problem]
     return tuple(ways)
 
 
+def operand(text: str) -> str:
+    """Return what a test compares its input with: the test without its operator."""
+    return _parts(text)[1]
+
+
+def _parts(text: str) -> tuple[str, str]:
+    operator, compared = _TEST.fullmatch(text).groups()  # type: ignore[union-attr] # everything matches
+    return operator or "==", compared or ""
+
+
 def _test(given: str, text: str) -> str:
-    operator, operand = _TEST.fullmatch(text).groups()  # type: ignore[union-attr] # everything matches
-    return f"({given}) {operator or '=='} ({operand or ''})"
+    operator, compared = _parts(text)
+    return f"({given}) {operator} ({compared})"
 
 
 def _sound(text: str, scope: Scope, pointer: str, problems: list[Problem]) -> bool:
@@ -51,10 +61,10 @@ def _sound(text: str, scope: Scope, pointer: str, problems: list[Problem]) -> bo
 
 
 def _tested(test: str, text: str, scope: Scope, pointer: str, problems: list[Problem]) -> bool:
-    operand = _TEST.fullmatch(text).group(2)  # type: ignore[union-attr] # everything matches
+    compared = operand(text)
     try:
-        if operand != "null":
-            compile_expression(operand or "", scope)  # alone, so that it can close no bracket of ours
+        if compared != "null":
+            compile_expression(compared, scope)  # alone, so that it can close no bracket of ours
         compile_condition(test, scope)
     except ConditionInvalid as error:
         problems.append(Problem(pointer=pointer, message=f"{error.message} (the test reads {test})"))

@@ -15,6 +15,9 @@ from placet.errors import NotFound
 from storage import cursor as cursors
 from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Delivery, Participant
 
+# Requests one above the other that are looked through: sub-processes lie at most four deep in each.
+_LONGEST_DESCENT = 100
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRow:
@@ -84,6 +87,22 @@ class Happened:
     task_id: str | None
     detail: dict[str, Any]
     hash: str
+
+
+async def generations(session: AsyncSession, request_id: str, *, most: int) -> int:
+    """Count the requests above one that started each other by an action, up to `most`; sub-processes count as one."""
+    found, below = 0, [request_id]
+    while found < most and len(below) <= _LONGEST_DESCENT:
+        first = select(col(AuditEntry.detail)).where(
+            col(AuditEntry.request_id) == below[-1], col(AuditEntry.kind) == "started"
+        )
+        detail = json.loads((await session.execute(first)).scalars().first() or "{}")
+        above = detail.get("created_from") or detail.get("parent")
+        if above is None:
+            return found
+        found += detail.get("created_from") is not None
+        below.append(above)
+    return most
 
 
 def read(connection: Connection, request_id: str, viewer: str | None = None) -> Stored:

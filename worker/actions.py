@@ -19,7 +19,7 @@ from activities.directory import directory_for
 from activities.notify import settings as notify_settings
 from placet import machine
 from placet.blueprint import parse_blueprint
-from placet.errors import InputInvalid, Problem, Unavailable
+from placet.errors import Conflict, InputInvalid, Problem, Unavailable
 from placet.events import Opening
 from placet.plan import compile_plan
 from placet.variables import normalise_input
@@ -28,6 +28,9 @@ from storage.database import Database
 from storage.surroundings import surroundings
 from workflows import display
 from workflows.approval import ApprovalWorkflow, Start
+
+MOST_GENERATIONS = 8
+"""How often requests may start each other, one after the other: a circle of processes would go on for ever."""
 
 _AT_ONCE = 50  # attempts that one worker runs side by side
 _GRACE = timedelta(seconds=10)
@@ -59,6 +62,11 @@ def beginner(client: Client, database: Database, task_queue: str) -> Begin:
         now = datetime.now(UTC)
         async with database.session() as session:
             parent = (await requests.get(session, new.parent)).request
+            if await requests.generations(session, new.parent, most=MOST_GENERATIONS) >= MOST_GENERATIONS:
+                raise Conflict(
+                    f"Requests have started each other {MOST_GENERATIONS} times by now, so this one starts no other: "
+                    "let the process that does so come to an end."
+                )
             template = await templates.find(session, new.template, new.version)
             if template.status != "published":
                 message = f"version {template.version} of {template.name!r} is {template.status}; name a published one"
@@ -76,6 +84,7 @@ def beginner(client: Client, database: Database, task_queue: str) -> Begin:
             input=given,
             directory=directory,
             directory_at=now,
+            created_from=new.parent,
         )
         state = machine.begin(plan, opening, machine.opening_state(opening, now), now).state
         try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from placet.actions import ActionSpec
 from placet.blueprint import Blueprint
+from placet.check.assigned import assigned
 from placet.check.budget import budget_findings, budget_of
 from placet.check.certificate import ASSUMED, PROVEN, PROVEN_BY_A_DIRECTORY, Certificate
 from placet.check.compiled import compiled
@@ -19,6 +20,7 @@ from placet.check.draft import Draft, draft_of
 from placet.check.duration import LONGEST_CHAIN, duration_findings, duration_of
 from placet.check.escalation import escalation_findings
 from placet.check.findings import Finding, Report, report
+from placet.check.fitting import fitting_findings
 from placet.check.graph import cycles, graph_findings
 from placet.check.people import people_findings
 from placet.check.shape import read_shape
@@ -63,9 +65,10 @@ def check(
     plan, refusals = compiled(blueprint, raw, actions, children)
     findings += refusals
     draft = draft_of(blueprint)
-    reach, branches = _branches(draft)
+    reach, evaluated = _evaluated(draft, actions, children)
+    findings += fitting_findings(blueprint, actions, children)
     findings += [_shown(draft, reach, finding) for finding in graph_findings(draft)]
-    findings += [*branches, *people_findings(draft), *escalation_findings(draft), *variable_findings(draft)]
+    findings += [*evaluated, *people_findings(draft), *escalation_findings(draft), *variable_findings(draft)]
     if plan is None:
         return report(findings)
     more, certificate = _measured(draft, plan, blueprint, directory)
@@ -74,16 +77,25 @@ def check(
     return report(findings, replace(certificate, complete=not unproven))
 
 
-def _branches(draft: Draft) -> tuple[Reach | None, list[Finding]]:
-    if not any(arrow.condition is not None for arrow in draft.arrows):
+def _evaluated(
+    draft: Draft, actions: Mapping[str, ActionSpec] | None, children: Mapping[str, Child] | None
+) -> tuple[Reach | None, list[Finding]]:
+    """Ask about everything that is evaluated: conditions, and what nodes compute."""
+    conditions = any(arrow.condition is not None for arrow in draft.arrows)
+    if not conditions and not any(vertex.computes for vertex in draft.vertices.values()):
         return None, []
     # The solver is loaded for those who need it only.
     from placet.check.branches import branch_findings
+    from placet.check.failing import computed_findings
     from placet.check.reach import Reach
     from placet.solver.prover import Prover
 
     reach = Reach(draft, Prover(draft.blueprint.variables))
-    return reach, branch_findings(draft, reach)
+    known = assigned(draft)
+    return reach, [
+        *branch_findings(draft, reach, known),
+        *computed_findings(draft, reach, known, actions, children),
+    ]
 
 
 def _shown(draft: Draft, reach: Reach | None, finding: Finding) -> Finding:

@@ -7,39 +7,40 @@ from typing import Any
 
 import z3
 
+from placet.check.assigned import Assigned
 from placet.check.draft import Arrow, Draft, Vertex
+from placet.check.failing import Failing
 from placet.check.findings import Finding, error, warning
 from placet.check.reach import Reach, Shown, Values
-from placet.conditions import Expression, evaluate
-from placet.errors import EvaluationFailed
+from placet.conditions import Expression
 from placet.solver import Undecided
 from placet.variables import values_of
 
 Condition = tuple[Arrow, Expression]
 
 
-def branch_findings(draft: Draft, reach: Reach) -> list[Finding]:
+def branch_findings(draft: Draft, reach: Reach, known: Assigned) -> list[Finding]:
     """List what is wrong with the decisions whose conditions all compile."""
     return [
         finding
         for vertex in draft.vertices.values()
         if vertex.chooses and vertex.arrows and not any(a.faulty for a in vertex.arrows)
-        for finding in _Decision(draft, reach, vertex).findings()
+        for finding in _Decision(draft, reach, known, vertex).findings()
     ]
 
 
 class _Decision:
     """Ask about one decision. Its conditions are tried in order; a default is taken where none holds."""
 
-    def __init__(self, draft: Draft, reach: Reach, vertex: Vertex) -> None:
+    def __init__(self, draft: Draft, reach: Reach, known: Assigned, vertex: Vertex) -> None:
         self.draft = draft
         self.reach = reach
+        self.known = known
         self.vertex = vertex
         self.conditions: list[Condition] = [(a, a.condition) for a in vertex.arrows if a.condition is not None]
         self.default = next((a for a in vertex.arrows if a.default), None)
         terms = [reach.prover.value(expression) for _, expression in self.conditions]
         self.holds = [z3.And(z3.Not(fails), holds) for holds, fails in terms]
-        self.fails = [fails for _, fails in terms]
         self.none = [z3.And(z3.Not(fails), z3.Not(holds)) for holds, fails in terms]
         self.names = {name for _, expression in self.conditions for name in expression.names}
         self.found: list[Finding] = []
@@ -51,7 +52,8 @@ class _Decision:
                 self._dead(index)
                 self._overlap(index)
             self._gap()
-            self._failure()
+            expressions, places = [e for _, e in self.conditions], [a.place for a, _ in self.conditions]
+            self.found += Failing(self.reach, self.vertex, self.known, expressions, places).findings()
         return self.found
 
     def _ask(
@@ -166,7 +168,7 @@ class _Decision:
             if shown is None and known:
                 message = "the conditions cover every input, so this default is never taken; it can go"
                 self.found.append(warning("dead_branch", self.default.pointer, message))
-        elif shown is not None:
+        elif shown is not None and not self.vertex.cut:
             remedy = (
                 'add an edge with "default": true' if self.vertex.hit_policy is None else 'give the table a "default"'
             )
@@ -174,55 +176,6 @@ class _Decision:
                 f"no condition of {self.vertex.id!r} holds for some input, and it has no default; {remedy}, or cover it"
             )
             self.found.append(error("gap", pointer, message + shown.note, **shown.parts))
-
-    def _failure(self) -> None:
-        """Find inputs on which a condition cannot be evaluated, one for each kind of reason."""
-        if all(z3.is_false(fails) for fails in self.fails):
-            return
-        met = z3.Or([z3.And([*self.none[:n], fails]) for n, fails in enumerate(self.fails)])
-        overflows, absences = self.reach.prover.overflows, self.reach.prover.absences
-        calm = [met, *map(z3.Not, overflows)]
-        failed = self._failed("failed", [*calm, *map(z3.Not, absences)])
-        if absences:
-            failed = self._failed("absent", calm) or failed
-        if overflows and not failed:
-            self._failed("overflow", [met])
-
-    def _failed(self, kind: str, terms: Sequence[Any]) -> bool:
-        """Find an input on which a condition fails for this kind of reason; says whether there is one."""
-
-        def fails_so(values: Values) -> bool:
-            results = self._results(values)
-            first = None in results and True not in results[: results.index(None)]
-            return first and _kind(self._fault(values)[1]) == kind
-
-        shown, _ = self._ask(terms, fails_so, self.vertex.pointer, "every condition can be evaluated", likely=False)
-        if shown is None:
-            return False
-        arrow, fault = self._fault(values_of(self.draft.blueprint.variables, shown.witness))
-        message = f"for some input this condition cannot be evaluated, and the request fails: {fault}{shown.note}"
-        pointer = arrow.place
-        if kind == "absent":
-            self.found.append(warning("unset_variable", pointer, message, **shown.parts))
-        else:
-            level = warning if kind == "overflow" else error
-            self.found.append(level("evaluation_fails", pointer, message, **shown.parts))
-        return True
-
-    def _fault(self, values: Values) -> tuple[Arrow, str]:
-        for arrow, expression in self.conditions:
-            try:
-                evaluate(expression, values)
-            except EvaluationFailed as fault:
-                return arrow, fault.message
-        return self.conditions[0][0], ""
-
-
-def _kind(fault: str) -> str:
-    """Tell why an evaluation failed, by the evaluator's sentence."""
-    if "has no value" in fault or "is absent" in fault:
-        return "absent"
-    return "overflow" if "64 bits" in fault else "failed"
 
 
 def _brief(text: str | None) -> str:

@@ -14,6 +14,7 @@ from placet.compiling import reference
 from placet.conditions.syntax import parse
 from placet.errors import BlueprintInvalid, ConditionInvalid, PlacetError, Problem
 from placet.plan import Child, Plan, compile_plan
+from placet.tables import operand
 from placet.variables import Variable
 
 # Proofs do not depend on when a request begins; calendars are frozen for whole years, so any moment does.
@@ -28,6 +29,7 @@ _CODES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"^/graph_spec/nodes/\d+/action$"), "unknown_action"),
     (re.compile(r"^/graph_spec/nodes/\d+/template$"), "unknown_process"),
     (re.compile(r"^/graph_spec/nodes/\d+/(table/(rules/\d+/to|default)|output/.+|input/[^/]+)$"), "dangling_id"),
+    (re.compile(r"^/graph_spec/nodes/\d+/input$"), "missing_input"),
     (re.compile(r"^/graph_spec/edges/\d+$"), "missing_condition"),
     (re.compile(r"^/graph_spec/edges/\d+/on$"), "wrong_edge"),
     (re.compile(r"^/settings/"), "calendar"),
@@ -101,6 +103,8 @@ def _stand_in(name: str, variables: Mapping[str, Variable]) -> Plan:
 
 def _classified(raw: object, problem: Problem) -> Finding:
     code = next((code for pattern, code in _CODES if pattern.match(problem.pointer)), "schema")
+    if code == "missing_condition" and _decides_by_table(raw, value_at(raw, problem.pointer)):
+        code = "wrong_edge"
     if _CONDITION.match(problem.pointer):
         code = _condition_code(value_at(raw, problem.pointer), problem)
     return error(code, problem.pointer, problem.message)
@@ -109,8 +113,16 @@ def _classified(raw: object, problem: Problem) -> Finding:
 def _condition_code(text: object, problem: Problem) -> str:
     if not problem.message.startswith("line "):
         return "wrong_edge"  # a sound condition, on an edge that carries none
+    cell = "/when/" in problem.pointer
     try:
-        parse(text if isinstance(text, str) else "")
+        for part in text if isinstance(text, list | tuple) else [text]:
+            parse(operand(part) if cell else part) if isinstance(part, str) else parse("")
     except ConditionInvalid:
         return "syntax"
     return "types"
+
+
+def _decides_by_table(raw: object, edge: object) -> bool:
+    nodes = value_at(raw, "/graph_spec/nodes")
+    source = edge.get("from") if isinstance(edge, dict) else None
+    return any(isinstance(n, dict) and n.get("id") == source and n.get("table") is not None for n in nodes or ())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass, field
+from typing import Any
 
 from placet.blueprint import (
     ActionNode,
@@ -21,10 +22,11 @@ from placet.blueprint import (
     Table,
     WaitNode,
 )
-from placet.conditions import Expression, Scope, compile_condition
+from placet.conditions import Expression, Scope, compile_condition, compile_expression
 from placet.errors import ConditionInvalid, Problem
-from placet.fillings import compile_filling
+from placet.fillings import computed_in, expression_of
 from placet.plan import chain
+from placet.shapes import pointer_to
 from placet.tables import table_ways
 from placet.variables import scope_of
 
@@ -50,12 +52,31 @@ class Arrow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """An expression that a node evaluates for more than a choice. `member`: the parameter that it is a value of.
+
+    `whole`: it is all of that parameter, which is then left out where the expression is only a name without a value.
+    """
+
+    pointer: str
+    expression: Expression
+    member: str | None = None
+    whole: bool = False
+
+    @property
+    def left_out(self) -> bool:
+        """Whether its parameter is left out where it has no value."""
+        return self.whole and bool(self.expression.ast["op"] == "name")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vertex:
     """One node. `results` are what it can come to, each a value of `on`; empty where its edges carry none.
 
     `plain` are the results for which an edge without `on` stands. `entry`: requests begin here. `end`: requests end
-    here. `chooses`: its edges carry conditions. `splits`: all of its edges are taken. `pauses`: people or time come
-    between, so that the input may be another afterwards (a request for changes). `rewrites`: it sets variables itself.
+    here. `chooses`: its edges carry conditions. `splits`: all of its edges are taken. `gathers`: it waits for all that
+    lead to it. `pauses`: people or time come between, so that the input may be another afterwards (a request for
+    changes). `sets`: the variables that it sets itself. `computes`: what it evaluates besides conditions.
     """
 
     id: str
@@ -69,10 +90,13 @@ class Vertex:
     chooses: bool = False
     pauses: bool = False
     splits: bool = False
-    rewrites: bool = False
+    gathers: bool = False
+    sets: frozenset[str] = frozenset()
+    computes: tuple[Computed, ...] = ()
     plain: tuple[str, ...] = ()
     hit_policy: str | None = None  # of a decision table
-    cut: bool = False
+    exhaustive: bool = False  # every condition is evaluated, and those that hold have to agree
+    cut: bool = False  # something leads from here to a node that is not there, which is reported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,17 +110,9 @@ class Draft:
     @property
     def reads(self) -> set[str]:
         """Collect the variables that nodes compute with, and those that they set; what is faulty counts as nothing."""
-        scope, faults, found = scope_of(self.blueprint.variables), list[Problem](), set[str]()
-        for node in self.blueprint.graph_spec.nodes if self.blueprint.graph_spec is not None else ():
-            if isinstance(node, ActionNode | SubprocessNode):
-                filling = compile_filling(node.input, scope, "", faults)
-                found |= {name for expression in filling.expressions.values() for name in expression.names}
-            if isinstance(node, WaitNode) and node.until is not None:
-                filling = compile_filling({"until": {"expr": node.until}}, scope, "", faults)
-                found |= {name for expression in filling.expressions.values() for name in expression.names}
-            if isinstance(node, ActionNode | SubprocessNode | WaitNode):
-                found |= set(node.output)
-        return found
+        vertices = self.vertices.values()
+        found = {name for v in vertices for computed in v.computes for name in computed.expression.names}
+        return found.union(*(v.sets for v in vertices))
 
     @property
     def entries(self) -> list[Vertex]:
@@ -123,7 +139,13 @@ def draft_of(blueprint: Blueprint) -> Draft:
     for index, node in enumerate(graph.nodes):
         nodes.setdefault(node.id, (index, node))
     outgoing = _outgoing(graph, {name: node.type for name, (_, node) in nodes.items()}, scope_of(blueprint.variables))
+    scope = scope_of(blueprint.variables)
     cut = {edge.source for edge in graph.edges if edge.target not in nodes}
+    cut |= {
+        name
+        for name, (_, node) in nodes.items()
+        if isinstance(node, DecisionNode) and node.table is not None and not _targets(node.table) <= nodes.keys()
+    }
     vertices: dict[str, Vertex] = {}
     for name, (index, node) in nodes.items():
         step = steps.get(node.step) if isinstance(node, ApprovalNode) else None
@@ -144,12 +166,15 @@ def draft_of(blueprint: Blueprint) -> Draft:
             results=results,
             plain=plain,
             hit_policy=table.hit_policy if table is not None else None,
+            exhaustive=table is not None and table.hit_policy != "first",
             entry=node.type == "trigger",
             end=node.type == "terminator",
             chooses=node.type == "decision",
             pauses=node.type in {"approval", "action", "wait", "subprocess"},
             splits=node.type == "fork",
-            rewrites=isinstance(node, ActionNode | WaitNode | SubprocessNode) and bool(node.output),
+            gathers=node.type == "join" and node.need == "all",
+            sets=frozenset(node.output) if isinstance(node, ActionNode | WaitNode | SubprocessNode) else frozenset(),
+            computes=_computes(node, pointer, scope),
             cut=name in cut,
         )
     return Draft(blueprint=blueprint, vertices=vertices, steps=places)
@@ -179,6 +204,31 @@ def _outgoing(graph: GraphSpec, types: dict[str, str], scope: Scope) -> dict[str
         )
         outgoing.setdefault(edge.source, []).append(arrow)
     return outgoing
+
+
+def _targets(table: Table) -> set[str]:
+    return {rule.target for rule in table.rules} | ({table.default} if table.default is not None else set())
+
+
+def _computes(node: Node, pointer: str, scope: Scope) -> tuple[Computed, ...]:
+    """Compile what a node computes; what does not compile is left out, for compile_plan reports it."""
+    found: list[Computed] = []
+    if isinstance(node, WaitNode) and node.until is not None:
+        found += _compiled(f"{pointer}/until", node.until, scope)
+    if isinstance(node, ActionNode | SubprocessNode):
+        for name, value in node.input.items():
+            place = pointer_to(f"{pointer}/input", name)
+            whole = expression_of(value) is not None
+            for here, text in computed_in({name: value}, f"{pointer}/input"):
+                found += _compiled(here, text, scope, member=name, whole=whole and here == f"{place}/expr")
+    return tuple(found)
+
+
+def _compiled(pointer: str, text: str, scope: Scope, **more: Any) -> list[Computed]:
+    try:
+        return [Computed(pointer=pointer, expression=compile_expression(text, scope), **more)]
+    except ConditionInvalid:
+        return []
 
 
 def _rules(name: str, table: Table, nodes: Container[str], scope: Scope, pointer: str) -> list[Arrow]:

@@ -1,8 +1,9 @@
 """Reach: which inputs come to a node, as terms of the solver and, to confirm it, by walking.
 
-A request keeps its input along its way, but for one thing: where people decide they may request changes, and the
-request goes on from there with whatever input it is resubmitted with. So two answers are kept for each node: what comes
-to it with one input all the way, and what comes to it at all.
+A request keeps its input along its way, but for two things: where people decide they may request changes, and the
+request goes on from there with whatever input it is resubmitted with; and actions, events and sub-processes set
+variables. So two answers are kept for each node: what comes to it with one input all the way, and what comes to it at
+all.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import z3
 
 from placet.check.draft import Draft, Vertex
 from placet.check.graph import components, cycles
-from placet.conditions import Expression
+from placet.conditions import Expression, evaluate
+from placet.errors import EvaluationFailed
 from placet.solver import Undecided
 from placet.solver.prover import Prover, result
 from placet.solver.samples import sample_input
@@ -26,15 +28,15 @@ Values = dict[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """An input that shows something at a node. `opening`: what the request begins with if it must be resubmitted."""
+    """An input that shows something at a node. `opening`: what the request begins with, where that is another."""
 
     witness: dict[str, Any]
     opening: dict[str, Any] | None = None
 
     @property
     def note(self) -> str:
-        """Say how the input gets there, where it takes a resubmission."""
-        return " (once it is resubmitted with the witness as its input)" if self.opening is not None else ""
+        """Say how the input gets there, where it is not the one that the request begins with."""
+        return "" if self.opening is None else " (once its input is the witness: resubmitted, or set by the process)"
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -44,10 +46,18 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Way:
-    """What has to hold of an input to come somewhere, and the variables that this is about."""
+    """What has to hold of an input to come somewhere: several terms, each with the variables that it is about."""
 
-    term: Any
-    names: frozenset[str]
+    parts: tuple[tuple[Any, frozenset[str]], ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return all variables that this is about."""
+        return frozenset(name for _, names in self.parts for name in names)
+
+    def forgetting(self, changed: frozenset[str]) -> _Way:
+        """Return what still has to hold once these variables may have other values."""
+        return _Way(parts=tuple((term, names) for term, names in self.parts if not names & changed))
 
 
 class Reach:
@@ -57,9 +67,11 @@ class Reach:
         self.draft = draft
         self.prover = prover
         self.reworks = draft.blueprint.settings.max_rounds > 1
-        self.changes = self.reworks or any(v.rewrites for v in draft.vertices.values())
+        self.changes = self.reworks or any(v.sets for v in draft.vertices.values())
         self.forked = any(v.splits for v in draft.vertices.values())
         self._true = z3.BoolVal(True, ctx=prover.context)
+        self._nowhere = _Way(parts=((z3.BoolVal(False, ctx=prover.context), frozenset()),))
+        self._set = frozenset(name for v in draft.vertices.values() for name in v.sets)
         self._straight: dict[str, list[_Way]] = {name: [] for name in draft.vertices}
         self._any: dict[str, list[_Way]] = {name: [] for name in draft.vertices}
         self._alive: dict[str, Shown | None] = {}
@@ -100,7 +112,7 @@ class Reach:
         """
         straight, anyhow = self._joined(self._straight[name]), self._joined(self._any[name])
         doubt: Undecided | None = None
-        if not z3.is_false(straight.term):
+        if straight is not self._nowhere:
             try:
                 found = self._find(
                     straight, terms, names, lambda v: check(v) and self._comes(v, name, resubmitted=False), likely
@@ -109,7 +121,7 @@ class Reach:
                     return Shown(witness=found)
             except Undecided as undecided:
                 doubt = undecided
-        if self.changes and not anyhow.term.eq(straight.term):
+        if self.changes and anyhow != straight:
             found = self._find(
                 anyhow, terms, names, lambda v: check(v) and self._comes(v, name, resubmitted=True), likely
             )
@@ -135,7 +147,7 @@ class Reach:
         if round_trip is None:
             return None
         names = {name for way in round_trip for name in way.names}
-        return self.show(start, [way.term for way in round_trip], names, lambda v: self._circles(v, start))
+        return self.show(start, [self._term(way) for way in round_trip], names, lambda v: self._circles(v, start))
 
     def _circles(self, values: Values, start: str) -> bool:
         onward = self._onward(self.draft.vertices[start], values)
@@ -149,10 +161,17 @@ class Reach:
             self._results[key] = result(expression, values)
         return self._results[key]
 
+    def _evaluates(self, expression: Expression, values: Values) -> bool:
+        try:
+            evaluate(expression, values)
+        except EvaluationFailed:
+            return False
+        return True
+
     def _find(
         self, way: _Way, terms: Sequence[Any], names: Iterable[str], check: Callable[[Values], bool], likely: bool
     ) -> dict[str, Any] | None:
-        asked = [term for term in (way.term, *terms) if not z3.is_true(term)]
+        asked = [term for term in (self._term(way), *terms) if not z3.is_true(term)]
         if not asked:
             easy = sample_input(self.draft.blueprint.variables)
             if easy is not None and check(values_of(self.draft.blueprint.variables, easy)):
@@ -165,59 +184,81 @@ class Reach:
         """Follow the edges from the trigger on. In a loop, and behind one, anything is taken to be possible."""
         looping = {name for group in cycles(self.draft) for name in group}
         for entry in self.draft.entries:
-            certain = _Way(term=self._true, names=frozenset())
-            self._straight[entry.id].append(certain)
-            self._any[entry.id].append(certain)
+            self._straight[entry.id].append(_Way())
+            self._any[entry.id].append(_Way())
         for group in reversed(components(self.draft)):
             for name in group:
                 vertex = self.draft.vertices[name]
                 if name in looping and any(self._any[other] for other in group):
-                    self._straight[name] = [_Way(term=self._true, names=frozenset())]
-                    self._any[name] = [_Way(term=self._true, names=frozenset())]
+                    self._straight[name], self._any[name] = [_Way()], [_Way()]
                 straight, anyhow = self._joined(self._straight[name]), self._joined(self._any[name])
-                if self._renews(vertex) and not z3.is_false(anyhow.term) and self.lives(name):
-                    anyhow = _Way(term=self._true, names=frozenset())
+                if anyhow is not self._nowhere and (self._renews(vertex) or self._changed(vertex)) and self.lives(name):
+                    anyhow = _Way() if self._renews(vertex) else anyhow.forgetting(self._changed(vertex))
+                if vertex.sets:  # from here on the input is another than the one that the request began with
+                    straight = self._nowhere
                 for target, taken in self._leaving(vertex):
                     for ways, here in ((self._straight, straight), (self._any, anyhow)):
-                        if not z3.is_false(here.term):
-                            ways[target].append(self._and(here, taken))
+                        if here is not self._nowhere:
+                            ways[target].append(_Way(parts=(*here.parts, *taken.parts)))
 
     def _renews(self, vertex: Vertex) -> bool:
-        """Whether the input may be another after a node: by itself, by rework, or in another branch meanwhile."""
-        own = vertex.rewrites or (vertex.step is not None and self.reworks)
-        return own or (self.forked and vertex.pauses and self.changes)
+        """Whether the whole input may be another after a node: by rework there, or in another branch meanwhile."""
+        return self.reworks and (vertex.step is not None or (self.forked and vertex.pauses))
+
+    def _changed(self, vertex: Vertex) -> frozenset[str]:
+        """Return the variables that may have other values after a node: set there, or in another branch meanwhile."""
+        return self._set if self.forked and vertex.pauses else vertex.sets
 
     def _leaving(self, vertex: Vertex) -> list[tuple[str, _Way]]:
         """Return where a node leads, and what has to hold for each of its edges."""
         if vertex.end:
             return []
-        certain = _Way(term=self._true, names=frozenset())
         if not vertex.chooses:
-            return [(arrow.target, certain) for arrow in vertex.arrows]
+            computed = [c.expression for c in vertex.computes if not c.left_out]
+            well = _Way(parts=tuple((z3.Not(self.prover.value(e)[1]), e.names) for e in computed))
+            return [(arrow.target, _Way() if arrow.on == "failed" else well) for arrow in vertex.arrows]
+        if vertex.exhaustive:
+            return self._agreeing(vertex)
         found: list[tuple[str, _Way]] = []
-        before, names = self._true, frozenset[str]()
+        before: tuple[tuple[Any, frozenset[str]], ...] = ()
         for arrow in vertex.arrows:
             if arrow.condition is None:
                 if arrow.faulty:  # nobody knows for whom it will hold once it is mended
-                    found.append((arrow.target, certain))
+                    found.append((arrow.target, _Way()))
                 continue
-            holds, fails = self.prover.value(arrow.condition)
-            names |= arrow.condition.names
-            found.append((arrow.target, _Way(term=_and(before, z3.Not(fails), holds), names=names)))
-            before = _and(before, z3.Not(fails), z3.Not(holds))
-        found += [(a.target, _Way(term=before, names=names)) for a in vertex.arrows if a.default and a.text is None]
+            (holds, fails), names = self.prover.value(arrow.condition), arrow.condition.names
+            found.append((arrow.target, _Way(parts=(*before, (_and(z3.Not(fails), holds), names)))))
+            before = (*before, (_and(z3.Not(fails), z3.Not(holds)), names))
+        found += [(a.target, _Way(parts=before)) for a in vertex.arrows if a.default and a.text is None]
         return found
 
-    def _and(self, one: _Way, other: _Way) -> _Way:
-        return _Way(term=_and(one.term, other.term), names=one.names | other.names)
+    def _agreeing(self, vertex: Vertex) -> list[tuple[str, _Way]]:
+        """Return where a table leads whose rules are all looked at, and no other of which may fit."""
+        asked = [(arrow, arrow.condition) for arrow in vertex.arrows if arrow.condition is not None]
+        names = frozenset(name for _, condition in asked for name in condition.names)
+        terms = [(arrow, *self.prover.value(condition)) for arrow, condition in asked]
+        well = [z3.Not(fails) for _, _, fails in terms]
+        found = [(arrow.target, _Way()) for arrow in vertex.arrows if arrow.faulty]
+        for arrow, holds, _ in terms:
+            rivals = [
+                z3.Not(other)
+                for rival, other, _ in terms
+                if rival is not arrow and (vertex.hit_policy == "unique" or rival.target != arrow.target)
+            ]
+            found.append((arrow.target, _Way(parts=((_and(self._true, *well, holds, *rivals), names),))))
+        none = _Way(parts=((_and(self._true, *well, *(z3.Not(holds) for _, holds, _ in terms)), names),))
+        return [*found, *((arrow.target, none) for arrow in vertex.arrows if arrow.default)]
+
+    def _term(self, way: _Way) -> Any:
+        return _and(self._true, *(term for term, _ in way.parts))
 
     def _joined(self, ways: list[_Way]) -> _Way:
-        if any(z3.is_true(way.term) for way in ways):
-            return _Way(term=self._true, names=frozenset())
         if not ways:
-            return _Way(term=z3.BoolVal(False, ctx=self.prover.context), names=frozenset())
+            return self._nowhere
+        if any(not way.parts for way in ways):
+            return _Way()
         names = frozenset(name for way in ways for name in way.names)
-        return ways[0] if len(ways) == 1 else _Way(term=z3.Or([way.term for way in ways]), names=names)
+        return ways[0] if len(ways) == 1 else _Way(parts=((z3.Or([self._term(way) for way in ways]), names),))
 
     # The same by walking, to confirm it
 
@@ -228,7 +269,10 @@ class Reach:
 
     def _pauses(self) -> list[str]:
         return [
-            name for name, shown in self._alive.items() if shown is not None and self._renews(self.draft.vertices[name])
+            name
+            for name, shown in self._alive.items()
+            if shown is not None
+            and (self._renews(self.draft.vertices[name]) or self._changed(self.draft.vertices[name]))
         ]
 
     def _walk(self, values: Values, start: str) -> set[str]:
@@ -250,7 +294,15 @@ class Reach:
         if vertex.end:
             return []
         if not vertex.chooses:
-            return [arrow.target for arrow in vertex.arrows]
+            well = all(self._evaluates(c.expression, values) for c in vertex.computes if not c.left_out)
+            return [arrow.target for arrow in vertex.arrows if well or arrow.on == "failed"]
+        if vertex.exhaustive:
+            asked = [(a, self.result(a.condition, values)) for a in vertex.arrows if a.condition is not None]
+            fitting = [arrow.target for arrow, holds in asked if holds]
+            agreed = len(fitting) == 1 or (vertex.hit_policy == "any" and len(set(fitting)) == 1)
+            if fitting or any(holds is None for _, holds in asked):
+                return fitting[:1] if agreed and all(holds is not None for _, holds in asked) else []
+            return [arrow.target for arrow in vertex.arrows if arrow.default][:1]
         for arrow in vertex.arrows:
             if arrow.condition is not None:
                 holds = self.result(arrow.condition, values)
@@ -261,12 +313,23 @@ class Reach:
         return [arrow.target for arrow in vertex.arrows if arrow.default][:1]
 
     def _opening(self, witness: dict[str, Any], name: str) -> dict[str, Any] | None:
+        """Return an input with which a request begins that comes to a node with the witness as its input."""
         values = values_of(self.draft.blueprint.variables, witness)
+        possible: dict[str, Any] | None = None
         for pause in self._pauses():
             shown = self._alive[pause]
-            if shown is not None and name in self._walk(values, pause):
-                return shown.opening if shown.opening is not None else shown.witness
-        return None
+            if shown is None or name not in self._walk(values, pause):
+                continue
+            begun = shown.opening if shown.opening is not None else shown.witness
+            if not self._renews(self.draft.vertices[pause]):
+                # Only what the process sets changes on the way: the rest is the witness's from the beginning.
+                kept = {key: value for key, value in witness.items() if key not in self._set}
+                begun = kept | {key: value for key, value in begun.items() if key in self._set}
+                if not self._comes(values_of(self.draft.blueprint.variables, begun), pause, resubmitted=False):
+                    possible = possible or begun
+                    continue
+            return begun
+        return possible
 
 
 def _and(*terms: Any) -> Any:

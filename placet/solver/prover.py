@@ -53,6 +53,10 @@ class Prover:
             self._values[expression.source] = known
         return known.symbol.term, known.fails
 
+    def present(self, name: str) -> Term:
+        """Return the z3 Bool that a variable which some condition reads has a value."""
+        return z3.Not(self._symbols[name].absent)
+
     @property
     def overflows(self) -> list[Term]:
         """Return, for the arithmetic seen so far, the z3 Bools that a whole number exceeds 64 bits."""

@@ -13,7 +13,7 @@ from storage.database import Database
 from tests.api_desk import ApiDesk, api_desk
 from tests.approvals import EXPENSE, worker
 from tests.waiting import until
-from worker.actions import action_worker, seed_catalog
+from worker.actions import MOST_GENERATIONS, action_worker, seed_catalog
 
 
 @pytest_asyncio.fixture
@@ -63,6 +63,29 @@ async def test_process_starts_another_request_once_for_the_same_requester(desk: 
     assert (child["title"], child["status"], child["requester"]) == ("Started by another", "pending", "user:ann")
     fared = (await desk.get("/workflow/action-catalog/create_request/")).json()["statistics"]
     assert (fared["count"], fared["success_rate"]) == (1, 1.0)
+
+
+async def test_processes_that_start_each_other_come_to_an_end(desk: ApiDesk) -> None:
+    # Two processes in a circle: each starts the other, whose name is known only once both are published.
+    names = {"ping": f"Ping {uuid.uuid4().hex[:8]}", "pong": f"Pong {uuid.uuid4().hex[:8]}"}
+    for name, other in (("ping", "pong"), ("pong", "ping")):
+        given = {"template": names[other], "input": {"amount": {"expr": "amount"}}, "title": "Round and round"}
+        await desk.publish({**_running({"action": "create_request", "input": given})}, name=names[name])
+    first = await desk.start(names["ping"], amount="1")
+
+    async def family() -> list[dict[str, Any]]:
+        found = (await desk.get("/workflow/requests/?limit=100")).json()["items"]
+        ours = [one for one in found if one["template"] in names.values()]
+        return ours if len(ours) > MOST_GENERATIONS and all(one["status"] != "pending" for one in ours) else []
+
+    ours = await until(family, what="the end of the circle")
+    assert len(ours) == MOST_GENERATIONS + 1
+    assert sorted(one["status"] for one in ours) == ["completed"] * MOST_GENERATIONS + ["failed"]
+    last = next(one for one in ours if one["status"] == "failed")
+    entries = (await desk.get(f"/workflow/requests/{last['id']}/timeline/")).json()["items"]
+    assert "started each other 8 times" in str(next(e for e in entries if e["kind"] == "action_failed")["detail"])
+    assert entries[0]["detail"]["created_from"] in {one["id"] for one in ours} - {last["id"]}
+    assert first["id"] in {one["id"] for one in ours}
 
 
 async def test_action_that_may_not_be_carried_out_is_on_the_timeline(desk: ApiDesk) -> None:
