@@ -28,7 +28,7 @@ async def load(settings: Settings, file: Path, *, complete: bool = False) -> tup
     listed = {person.id for person in found}
     async with assembly.open_database(settings) as database, database.begin() as session:
         for person in found:
-            await people.put(session, person.row(person.id, now))
+            await people.put(session, person.row(person.id, now), keep_preferences=person.preferences is None)
         gone = [p for p in await people.all_active(session) if p.id not in listed] if complete else []
         for row in gone:
             await people.leave(session, row, now)

@@ -63,9 +63,14 @@ async def page(
     return cursors.page((await session.scalars(query)).all(), limit, lambda person: (person.id,))
 
 
-async def put(session: AsyncSession, person: Person) -> Person:
-    """Store a person, new or in place of the one with that id; where they have left, their open tasks move on."""
+async def put(session: AsyncSession, person: Person, *, keep_preferences: bool = False) -> Person:
+    """Store a person, new or in place of the one with that id; where they have left, their open tasks move on.
+
+    What they chose for themselves stays with `keep_preferences`.
+    """
     before = await find(session, person.id)
+    if before is not None and keep_preferences:
+        person.preferences = before.preferences
     left = before is not None and before.active and not person.active
     stored = await session.merge(person)
     await session.run_sync(lambda sync: _note_departure(sync.connection(), stored, left=left))

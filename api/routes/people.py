@@ -18,17 +18,17 @@ router = APIRouter(prefix="/workflow/people", tags=["people"], route_class=Perso
 
 @router.get("/")
 async def list_people(
-    session: Reading, limit: Limit = 50, cursor: Cursor = None, active: bool | None = None
+    session: Reading, caller: Caller, limit: Limit = 50, cursor: Cursor = None, active: bool | None = None
 ) -> Listed[PersonView]:
     """List people by id."""
     page = await people.page(session, limit=limit, cursor=cursor, active=active)
-    return Listed(items=[PersonView.of(row) for row in page.items], next_cursor=page.next_cursor)
+    return Listed(items=[PersonView.of(row, caller) for row in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{person_id}/")
-async def read_person(session: Reading, person_id: PersonRef) -> PersonView:
+async def read_person(session: Reading, caller: Caller, person_id: PersonRef) -> PersonView:
     """Show one person."""
-    return PersonView.of(await people.get(session, person_id))
+    return PersonView.of(await people.get(session, person_id), caller)
 
 
 @router.post("/", status_code=201)
@@ -38,7 +38,7 @@ async def create_person(context: Here, caller: Caller, body: PersonBody) -> Pers
     row = body.row(body.id, datetime.now(UTC))
     async with context.database.begin() as session:
         if await people.find(session, body.id) is None:
-            return PersonView.of(await people.put(session, row))
+            return PersonView.of(await people.put(session, row, keep_preferences=body.preferences is None), caller)
     raise Conflict(f"There is a person {body.id!r} already; PUT changes them.")
 
 
@@ -55,5 +55,5 @@ async def put_person(
     async with context.database.begin() as session:
         if await people.find(session, person_id) is None:
             response.status_code = 201
-        stored = await people.put(session, row)
-    return PersonView.of(stored)
+        stored = await people.put(session, row, keep_preferences=body.preferences is None)
+    return PersonView.of(stored, caller)

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from api.body import with_floats
+from api.identity import Principal
 from api.schemas.common import Body, Moment, PersonRef, Shown, View
 from placet.audit import moment
 from placet.errors import InputInvalid, Problem
@@ -114,7 +115,7 @@ class PersonFacts(Body):
         Field(max_length=100),
         WrapValidator(_one_or_many, json_schema_input_type=Away | list[Away] | None),
     ] = Field(default_factory=list)
-    preferences: dict[str, Any] = Field(default_factory=dict)
+    preferences: dict[str, Any] | None = None
     active: StrictBool = True
     updated_at: Any = None  # not to be set; taken so that what was read can be changed and sent back
 
@@ -132,7 +133,7 @@ class PersonFacts(Body):
             groups=self.groups,
             access=list(self.access),
             away=[span.stored for span in self.away],
-            preferences=with_floats(self.preferences),
+            preferences=with_floats(self.preferences or {}),
             active=self.active,
             updated_at=now,
         )
@@ -155,7 +156,7 @@ class PersonPut(PersonFacts):
 
 
 class PersonView(View):
-    """One person; `away` is null, one span, or a list where there are several."""
+    """One person; `away` is null, one span, or a list where there are several. `preferences` are not for everybody."""
 
     model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -167,13 +168,13 @@ class PersonView(View):
     roles: list[str]
     access: list[str]
     away: dict[str, Any] | list[dict[str, Any]] | None
-    preferences: dict[str, Any]
+    preferences: dict[str, Any] | None
     active: bool
     updated_at: Shown
 
     @classmethod
-    def of(cls, row: Person) -> PersonView:
-        """Show a stored person."""
+    def of(cls, row: Person, viewer: Principal) -> PersonView:
+        """Show a stored person; their preferences, which hold private addresses, to them and to admins."""
         away = row.away
         return cls.model_construct(
             id=row.id,
@@ -184,7 +185,7 @@ class PersonView(View):
             roles=row.roles,
             access=row.access,
             away=None if not away else away[0] if len(away) == 1 else away,
-            preferences=row.preferences,
+            preferences=row.preferences if viewer.admin or viewer.person == row.id else None,
             active=row.active,
             updated_at=row.updated_at,
         )

@@ -32,7 +32,7 @@ async def desk(database: Database) -> AsyncIterator[ApiDesk]:
 async def test_person_is_stored_read_changed_and_listed(desk: ApiDesk) -> None:
     made = await desk.post("/workflow/people/", PAT, as_="adam")
     assert made.status_code == 201, made.text
-    shown = (await desk.get("/workflow/people/pat/")).json()
+    shown = (await desk.get("/workflow/people/pat/", as_="adam")).json()
     assert shown == made.json()
     assert (shown["manager"], shown["roles"], shown["active"]) == ("bob", ["cfo"], True)
     assert shown["away"] == {
@@ -54,6 +54,21 @@ async def test_person_is_stored_read_changed_and_listed(desk: ApiDesk) -> None:
     ids = [p["id"] for p in first["items"] + rest["items"]]
     assert ids == sorted([*(row["id"] for row in STAFF), "pat"])
     assert rest["next_cursor"] is None
+
+
+async def test_preferences_are_shown_to_their_owner_and_admins_and_kept_by_those_who_do_not_send_any(
+    desk: ApiDesk,
+) -> None:
+    chosen = {"channels": ["chat"], "addresses": {"chat": "private"}}
+    await desk.post("/workflow/people/", {**PAT, "preferences": chosen}, as_="adam")
+    again = await desk.call("PUT", "/workflow/people/pat/", body={**PAT, "name": "Pat Other"}, as_="adam")
+    assert (again.json()["name"], again.json()["preferences"]) == ("Pat Other", chosen)
+    for path in ("/workflow/people/pat/", "/workflow/people/?limit=500"):
+        answer = (await desk.get(path, as_="ann")).json()
+        pat = next(p for p in answer.get("items", [answer]) if p["id"] == "pat")
+        assert pat["preferences"] is None
+    cleared = await desk.call("PUT", "/workflow/people/pat/", body={**PAT, "preferences": {}}, as_="adam")
+    assert cleared.json()["preferences"] == {}
 
 
 async def test_put_makes_somebody_new(desk: ApiDesk) -> None:
@@ -87,10 +102,10 @@ async def test_only_admins_change_people(desk: ApiDesk, person: str) -> None:
         ({"groups": "finance"}, "/groups"),
         ({"groups": ["a b"]}, "/groups/0"),
         ({"access": ["king"]}, "/access/0"),
-        ({"away": {"from": "2026-08-03T00:00:00Z"}}, "/away/0/until"),
-        ({"away": {"from": "2026-08-03T00:00:00", "until": "2026-08-04T00:00:00Z"}}, "/away/0/from"),
-        ({"away": {"from": "2026-08-03T00:00:00Z", "until": "2026-08-03T00:00:00Z"}}, "/away/0"),
-        ({"away": "always"}, "/away/0"),
+        ({"away": {"from": "2026-08-03T00:00:00Z"}}, "/away/until"),
+        ({"away": {"from": "2026-08-03T00:00:00", "until": "2026-08-04T00:00:00Z"}}, "/away/from"),
+        ({"away": {"from": "2026-08-03T00:00:00Z", "until": "2026-08-03T00:00:00Z"}}, "/away"),
+        ({"away": "always"}, "/away"),
         ({"active": "yes"}, "/active"),
         ({"colour": "red"}, "/colour"),
     ],
