@@ -260,7 +260,7 @@ async def test_preferences_are_ones_own_and_stored_whole(desk: ApiDesk) -> None:
 async def test_preferences_leave_alone_what_others_keep_with_a_person(desk: ApiDesk) -> None:
     await put(desk, "/workflow/people/bob/", {"preferences": {"theme": "dark"}}, as_="adam")
     await put(desk, MINE, {"muted": ["reminded"]}, as_="bob")
-    kept = (await desk.get("/workflow/people/bob/")).json()["preferences"]
+    kept = (await desk.get("/workflow/people/bob/", as_="bob")).json()["preferences"]
     assert (kept["theme"], kept["muted"]) == ("dark", ["reminded"])
 
 

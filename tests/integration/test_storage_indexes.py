@@ -1,0 +1,149 @@
+"""What is asked often finds its rows by an index, with production-like numbers of rows on both databases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest_asyncio
+from sqlalchemy import Connection, event, insert, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage import cursor, escalations, metrics, notifications, outbox, requests
+from storage.database import Database
+from storage.notification_tables import NotificationMessage
+from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Outbox, Participant
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+REQUESTS = 20_000  # enough that reading a table whole costs more than asking for a page of it by its index
+PEOPLE = 200
+LARGE = ("approval_request", "approval_task", "participant", "audit_entry", "outbox", "notification_message")
+
+Ask = Callable[[AsyncSession], Awaitable[Any]]
+ASKED: dict[str, Ask] = {
+    "somebody's inbox": lambda s: requests.task_page(s, limit=50, waits_for="p7", status="open", viewer="p7"),
+    "the next page of an inbox": lambda s: requests.task_page(
+        s, limit=2, waits_for="p7", status="open", cursor=cursor.write(NOW, "r9-1")
+    ),
+    "the tasks of a request": lambda s: requests.task_page(s, limit=50, request_id="r77"),
+    "breached tasks": lambda s: requests.task_page(s, limit=50, status="open", sla_state="breached"),
+    "one request": lambda s: requests.get(s, "r77", viewer="p77"),
+    "all requests, newest first": lambda s: requests.page(s, limit=50),
+    "a timeline": lambda s: requests.timeline(s, "r77"),
+    "a scrape": metrics.totals,
+    "open tasks by stage": escalations.by_stage,
+    "how late escalations were": escalations.lateness,
+    "what failed last": escalations.failures,
+    "notices to confirm": lambda s: outbox.held(s, before=NOW, limit=50),
+    "notices to plan": lambda s: notifications.plannable(s, NOW, limit=50),
+    "mails that are due": lambda s: notifications.due(s, "mail", NOW),
+}
+
+
+def _fill(connection: Connection) -> None:
+    """Write requests of a month: one in four hundred still has an open task, the rest has ended and its notices are sent."""
+    numbers = range(REQUESTS)
+    began = {n: NOW - timedelta(minutes=n * 8) for n in numbers}
+    running = {n: n % 400 == 0 for n in numbers}
+    base: dict[str, Any] = {"template_id": "t1", "template": "Expense", "version": "1.0.0", "title": "A", "input": {}}
+    connection.execute(
+        insert(ApprovalRequest),
+        [
+            base
+            | {
+                "id": f"r{n}", "requester": f"p{n % PEOPLE}", "owner": "p0", "round": 1, "returned": False, "seq": 3,
+                "status": "pending" if running[n] else "completed", "head": "h", "started_at": began[n],
+            }
+            for n in numbers
+        ],
+    )  # fmt: skip
+    connection.execute(
+        insert(ApprovalTask),
+        [
+            {
+                "id": f"r{n}-1", "request_id": f"r{n}", "position": 1, "stage": "Manager", "round": 1,
+                "assignee": f"p{(n + 7) % PEOPLE}", "candidates": [], "delegates": [], "assigned_via": "approver",
+                "status": "open" if running[n] else "decided", "opened_at": began[n], "escalation_level": 0,
+                "sla_state": "breached" if n % 4000 == 0 else "ok",
+            }
+            for n in numbers
+        ],
+    )  # fmt: skip
+    connection.execute(
+        insert(Participant), [{"request_id": f"r{n}", "person": f"p{(n + 7) % PEOPLE}"} for n in numbers]
+    )
+    kinds = {1: "started", 2: "task_opened", 3: "decided"}
+    connection.execute(
+        insert(AuditEntry),
+        [
+            {
+                "request_id": f"r{n}", "seq": seq, "at": began[n], "kind": kinds[seq], "actor": "system",
+                "detail": "{}", "hash": f"{n}-{seq}", "recorded_at": began[n],
+            }
+            for n in numbers
+            for seq in kinds
+        ],
+    )  # fmt: skip
+    notices = [
+        {
+            "key": f"r{n}:{seq}", "request_id": f"r{n}", "seq": seq, "hash": f"{n}-{seq}", "event": kinds[seq],
+            "person": f"p{n % PEOPLE}", "created_at": began[n], "next_attempt_at": began[n], "attempts": 1,
+        }
+        for n in numbers
+        for seq in (2, 3)
+    ]  # fmt: skip
+    connection.execute(
+        insert(Outbox), [row | {"detail": {}, "status": "held" if n < 20 else "sent"} for n, row in enumerate(notices)]
+    )
+    connection.execute(
+        insert(NotificationMessage),
+        [
+            row | {"channel": "mail", "digest": False, "status": "pending" if n < 20 else "sent"}
+            for n, row in enumerate(notices)
+        ],
+    )
+
+
+@pytest_asyncio.fixture
+async def filled(database: Database) -> AsyncIterator[Database]:
+    await database.run(_fill)
+    if database.dialect == "postgresql":  # as its own upkeep does; nobody does it to SQLite
+        await database.run(lambda connection: connection.execute(text("ANALYZE")))
+    yield database
+
+
+async def plans(database: Database, ask: Ask) -> list[str]:
+    """Return the lines of the plans of all that is asked."""
+    said: list[tuple[str, Any]] = []
+    engine = database._reader.sync_engine
+    keep = lambda _c, _cursor, statement, parameters, *_: said.append((statement, parameters))  # noqa: E731
+    event.listen(engine, "before_cursor_execute", keep)
+    async with database.session() as session:
+        await ask(session)
+    event.remove(engine, "before_cursor_execute", keep)
+    explain = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN "
+    lines: list[str] = []
+    async with database.session() as session:
+        connection = await session.connection()
+        for statement, parameters in said:
+            if statement.lstrip().upper().startswith(("SELECT", "WITH")):
+                rows = await connection.exec_driver_sql(explain + statement, parameters)
+                lines += [str(row[-1]) for row in rows]
+    return lines
+
+
+def scanned(dialect: str, lines: list[str]) -> list[str]:
+    """Return the lines that read a large table from its beginning to its end."""
+    tables = "|".join(LARGE)
+    pattern = rf"^SCAN ({tables})$" if dialect == "sqlite" else rf"Seq Scan on ({tables})\b"
+    return [line for line in lines if re.search(pattern, line.strip())]
+
+
+async def test_what_is_asked_often_finds_its_rows_by_an_index(filled: Database) -> None:
+    found = {what: await plans(filled, ask) for what, ask in ASKED.items()}
+    assert all(found.values()), "everything asks something"
+    assert {what: lines for what, lines in found.items() if scanned(filled.dialect, lines)} == {}
+    scan: Ask = lambda s: s.execute(text("SELECT * FROM approval_task WHERE stage = 'None'"))  # noqa: E731
+    assert scanned(filled.dialect, await plans(filled, scan)) != [], "a scan would be seen"
