@@ -43,7 +43,7 @@ ASKED: dict[str, Ask] = {
 
 
 def _fill(connection: Connection) -> None:
-    """Write requests of a month: one in four hundred still has an open task, the rest has ended and its notices are sent."""
+    """Write requests of months: one in 400 still has an open task, the rest has ended and its notices are sent."""
     numbers = range(REQUESTS)
     began = {n: NOW - timedelta(minutes=n * 8) for n in numbers}
     running = {n: n % 400 == 0 for n in numbers}
