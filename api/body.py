@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from decimal import Decimal
 from typing import Any, NoReturn
 
@@ -40,7 +41,11 @@ def read_json(body: bytes) -> Any:
     """Parse JSON with fractions as Decimal; raises InputInvalid where it is not JSON or holds what cannot be stored."""
     try:
         value = json.loads(
-            body.decode("utf-8-sig"), parse_float=_fraction, parse_int=_whole, parse_constant=_refuse_constant
+            body.decode("utf-8-sig"),
+            parse_float=_fraction,
+            parse_int=_whole,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_members,
         )
     except UnicodeDecodeError as error:
         _refuse("", f"the body is not UTF-8 (byte {error.start}); encode it as UTF-8")
@@ -50,6 +55,22 @@ def read_json(body: bytes) -> Any:
         _refuse("", f"the body is nested deeper than {MAX_DEPTH} levels")
     _check(value)
     return value
+
+
+class _Repeating(dict[str, Any]):
+    """An object in which a name stands twice; its place is known once the whole is read."""
+
+    repeated: str
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    repeating = _Repeating(found)
+    counts = Counter(name for name, _ in pairs)
+    repeating.repeated = next(name for name, count in counts.items() if count > 1)
+    return repeating
 
 
 def with_floats(value: Any) -> Any:
@@ -93,6 +114,11 @@ def _check(value: Any) -> None:
         if isinstance(current, str):
             _check_text(current, pointer)
         elif isinstance(current, dict):
+            if isinstance(current, _Repeating):
+                place = f"{pointer}/{current.repeated.replace('~', '~0').replace('/', '~1')}"
+                _refuse(
+                    place, f"{current.repeated[:100]!r} is given twice, and only one can be meant; remove the other"
+                )
             for key, inner in current.items():
                 _check_text(key, pointer)
                 waiting.append((inner, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}", depth + 1))

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 import uvloop
 
-from cli import assembly, demo, doctor, people, picture, simulate, templates, tokens, up, verify
+from cli import assembly, bpmn, demo, doctor, people, picture, simulate, templates, tokens, up, verify
 from cli.output import NO, explained, log_to_stderr, out, print_json, progress
 from storage.migrate import migrate
 from worker.engine.locate import locate
@@ -203,6 +203,23 @@ def check_command(
         templates.show(results)
     if not all(r["ok"] for r in results):
         raise typer.Exit(NO)
+
+
+@app.command("import-bpmn")
+def import_bpmn_command(
+    file: Annotated[Path, typer.Argument(help="A BPMN 2.0 file.")],
+    name: Annotated[str | None, typer.Option(help="The process's name; by default as in the file.")] = None,
+    version: Annotated[str, typer.Option(help="The blueprint's version.")] = "1.0.0",
+    as_json: Json = False,
+) -> None:
+    """Print the blueprint that a BPMN file maps to; what of the file is not in it goes to standard error."""
+    with explained():
+        imported = bpmn.read(file, name=name, version=version)
+    if as_json:
+        print_json(bpmn.described(imported))
+        return
+    sys.stdout.write(json.dumps(imported.blueprint, indent=2, ensure_ascii=False) + "\n")
+    bpmn.tell(imported)
 
 
 @app.command("simulate")

@@ -45,7 +45,7 @@ def order_of(
     if prices is not None:
         raw["prices"] = read(prices)
     if file is not None:
-        raw["blueprint"] = read(file)
+        raw["blueprint"] = with_floats(read(file))
     if given is not None:
         raw["input"] = _exact(given)
     if requester is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.markup import escape
 
+from api.body import read_json, with_floats
 from cli.output import out
 from placet.check import check as check_blueprint
 from placet.errors import InputInvalid
@@ -15,17 +16,17 @@ from placet.errors import InputInvalid
 
 def check(files: list[Path]) -> list[dict[str, Any]]:
     """Check each file; raises InputInvalid for one that cannot be read as JSON."""
-    return [{"file": str(file), **check_blueprint(read(file)).described()} for file in files]
+    return [{"file": str(file), **check_blueprint(with_floats(read(file))).described()} for file in files]
 
 
 def read(file: Path) -> Any:
-    """Read a JSON file; raises InputInvalid that names the file and the place."""
+    """Read a JSON file as a body is read, with fractions as Decimal; InputInvalid names the file and the place."""
     try:
-        return json.loads(file.read_text())
+        return read_json(file.read_bytes())
     except OSError as error:
         raise InputInvalid(f"{file} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputInvalid(f"{file} is not JSON: {error}") from error
+    except InputInvalid as error:
+        raise InputInvalid(f"{file} cannot be used: {error.message}", problems=error.problems) from error
 
 
 def show(results: list[dict[str, Any]]) -> None:
