@@ -192,6 +192,8 @@ def _tell(item: dict[str, Any]) -> None:
     parts += [str(detail[name]) for name in ("assignee", "decision", "outcome", "why") if detail.get(name)]
     if isinstance(detail.get("to"), list):
         parts.append("to " + ", ".join(detail["to"]))
+    elif isinstance(detail.get("to"), str):  # of a delivery
+        parts.append(f"of {detail.get('event', 'it')}, to {detail['to']}")
     actor = item["actor"].removeprefix("user:")
     out.print(
         f"[dim]{at}[/dim] [bold cyan]{actor:>9}[/bold cyan]  [yellow]{item['kind']:<18}[/yellow] "
@@ -202,6 +204,8 @@ def _tell(item: dict[str, Any]) -> None:
 
 def _summary(running: up.Running, who: dict[str, str]) -> None:
     table = Table(title="Where everything is", show_header=False, box=None)
+    table.add_column()
+    table.add_column(overflow="fold")  # an address that is cut off is of no use
     for name, title in up.TITLES.items():
         if running.as_json()[name] is not None:
             table.add_row(f"[bold]{title}[/bold]", running.as_json()[name])
