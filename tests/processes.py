@@ -23,6 +23,7 @@ from cli.people import load
 from cli.tokens import issue
 from storage.database import driver_url
 from tests.approvals import EXPENSE, PEOPLE
+from tests.waiting import poll
 from worker.settings import Settings
 
 BIN = Path(sys.executable).parent / "placet"
@@ -183,10 +184,14 @@ class Caller:
 
     def __call__(self, method: str, path: str, body: Any = None, *, expect: int = 200, key: str | None = None) -> Any:
         """Call, and return the JSON of the answer; AssertionError unless it has the expected status."""
-        headers = {"Authorization": f"Bearer {self._token}"} | ({"Idempotency-Key": key} if key else {})
-        answer = httpx.request(method, self._base + path, json=body, headers=headers, timeout=30, trust_env=False)
+        answer = self.send(method, path, body, key=key)
         assert answer.status_code == expect, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()
+
+    def send(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> httpx.Response:
+        """Call, and return the answer, whatever its status."""
+        headers = {"Authorization": f"Bearer {self._token}"} | ({"Idempotency-Key": key} if key else {})
+        return httpx.request(method, self._base + path, json=body, headers=headers, timeout=30, trust_env=False)
 
 
 class Parts:
@@ -253,8 +258,10 @@ class Parts:
         return list(self.caller("olivia")("GET", f"requests/{request_id}/timeline/?limit=500")["items"])
 
     def verified(self, request_id: str) -> dict[str, Any]:
-        """Verify a request against the engine."""
-        answer = dict(self.caller("olivia")("GET", f"requests/{request_id}/audit/verify/"))
+        """Verify a request against the engine; a 503, as after a crash, says to ask again."""
+        olivia, path = self.caller("olivia"), f"requests/{request_id}/audit/verify/"
+        poll(lambda: olivia.send("GET", path).status_code != httpx.codes.SERVICE_UNAVAILABLE, what="the engine's word")
+        answer = dict(olivia("GET", path))
         assert answer["ok"], answer
         assert answer["engine_head"] == answer["head"]
         return answer
