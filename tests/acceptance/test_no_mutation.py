@@ -67,8 +67,13 @@ class World:
 
         async def quiet() -> dict[str, Any] | None:
             taken.append(await self.photograph())
-            waiting = [row for row in taken[-1]["outbox"] if "'ready'" in row or "'held'" in row]
-            return taken[-1] if not waiting and taken[-1] == taken[-2] else None
+            now = taken[-1]
+            waiting = [row for row in now["outbox"] if "'ready'" in row or "'held'" in row]
+            waiting += [row for row in now["notification_message"] if "'pending'" in row]
+            # The endpoint was there before anything happened, so it gets every entry.
+            posted = sum("'webhook:" in row for row in now["notification_message"])
+            caught_up = posted == len(now["audit_entry"])
+            return now if not waiting and caught_up and now == taken[-2] else None
 
         return await until(quiet, what="that all notices have left") or {}
 
