@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from placet.errors import InputInvalid, Problem
+from placet.shapes import pointer_to
 
 MAX_DEPTH = 64
 MAX_VALUES = 100_000  # a blueprint of the allowed size has some ten thousand
@@ -115,13 +116,11 @@ def _check(value: Any) -> None:
             _check_text(current, pointer)
         elif isinstance(current, dict):
             if isinstance(current, _Repeating):
-                place = f"{pointer}/{current.repeated.replace('~', '~0').replace('/', '~1')}"
-                _refuse(
-                    place, f"{current.repeated[:100]!r} is given twice, and only one can be meant; remove the other"
-                )
+                message = f"{current.repeated[:100]!r} is given twice, and only one can be meant; remove the other"
+                _refuse(pointer_to(pointer, current.repeated), message)
             for key, inner in current.items():
                 _check_text(key, pointer)
-                waiting.append((inner, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}", depth + 1))
+                waiting.append((inner, pointer_to(pointer, key), depth + 1))
         elif isinstance(current, list):
             waiting += [(inner, f"{pointer}/{index}", depth + 1) for index, inner in enumerate(current)]
 
