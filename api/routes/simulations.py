@@ -158,7 +158,10 @@ async def stream_simulation(
     simulation_id: str,
     last_event_id: Annotated[int, Header(description="Of a shadow: go on after this one.", ge=0)] = 0,
 ) -> StreamingResponse:
-    """Stream progress and results as server-sent events; the last event carries the whole answer."""
+    """Stream progress and results as server-sent events; the last event carries the whole answer.
+
+    Branches are told to everyone, however late they ask and whichever process ran the simulation.
+    """
     async with context.database.session() as session:
         row = await simulations.get(session, simulation_id, viewer=viewer_of(caller))
     if row.mode == "shadow":
@@ -167,12 +170,19 @@ async def stream_simulation(
     jobs = jobs_of(request.app)
 
     async def events() -> AsyncIterator[str]:
+        branches = 0
         async for news in jobs.events(simulation_id):
-            name = "branch" if "branch" in news else "progress"
-            yield event(name, news.get("branch", news)) if news else ": still running\n\n"
+            if "branch" in news:
+                branches += 1
+                yield event("branch", news["branch"])
+            else:
+                yield event("progress", news) if news else ": still running\n\n"
         async with context.database.session() as session:
             ended = await simulations.get(session, simulation_id)
-            yield event(ended.status, (await shown(session, ended)).model_dump(mode="json"))
+            answer = (await shown(session, ended)).model_dump(mode="json")
+        for branch in answer["branch_explorations"][branches:]:
+            yield event("branch", branch)
+        yield event(ended.status, answer)
 
     return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 

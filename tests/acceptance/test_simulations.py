@@ -174,6 +174,8 @@ async def test_progress_is_streamed_and_ends_with_the_answer(alone: ApiDesk) -> 
     events = [block.split("\n") for block in stream.text.split("\n\n") if block.startswith("event")]
     assert [event[0] for event in events] == [*["event: branch"] * 3, "event: completed"]
     assert json.loads(events[-1][1].removeprefix("data: "))["outcome"] == "approved"
+    again = await alone.get(f"{PATH}{made.json()['id']}/events/")  # it has ended for certain now
+    assert again.text == stream.text
 
 
 async def test_a_simulation_that_runs_can_be_cancelled_once(alone: ApiDesk) -> None:

@@ -36,9 +36,9 @@ class Reminding:
 
 
 async def test_a_workflow_can_be_taken_to_a_moment_and_decided_there(client: Client) -> None:
-    async with Worker(client, task_queue="time", workflows=[Reminding], workflow_runner=UnsandboxedWorkflowRunner()):
+    async with Worker(client, task_queue="updated", workflows=[Reminding], workflow_runner=UnsandboxedWorkflowRunner()):
         standing = TimeSkipper(client, config=TimeSkippingConfig(enabled=False))
-        handle = await standing.client.start_workflow(Reminding.run, id="time-update", task_queue="time")
+        handle = await standing.client.start_workflow(Reminding.run, id="time-update", task_queue="updated")
         assert await standing.fast_forward(handle, timedelta(hours=51, minutes=30))
         assert await handle.execute_update(Reminding.decide) == 51
         reminded, decided = await handle.result()
@@ -46,7 +46,7 @@ async def test_a_workflow_can_be_taken_to_a_moment_and_decided_there(client: Cli
 
 
 async def test_more_than_two_hundred_skips_are_a_matter_of_asking(client: Client) -> None:
-    async with Worker(client, task_queue="time", workflows=[Reminding], workflow_runner=UnsandboxedWorkflowRunner()):
+    async with Worker(client, task_queue="flying", workflows=[Reminding], workflow_runner=UnsandboxedWorkflowRunner()):
         flying = TimeSkipper(client, config=TimeSkippingConfig(max_session_skip_count=10_000))
-        reminded, _ = await flying.client.execute_workflow(Reminding.run, id="time-flying", task_queue="time")
+        reminded, _ = await flying.client.execute_workflow(Reminding.run, id="time-flying", task_queue="flying")
         assert reminded == list(range(1, 251))

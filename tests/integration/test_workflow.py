@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from copy import deepcopy
 from datetime import timedelta
@@ -212,7 +213,7 @@ async def test_replays_tell_the_same_times_whatever_came_while_local_activities_
     client: Client, database: Database
 ) -> None:
     await store_people(database)
-    queue = "times-of-replays"
+    queue = f"times-of-replays-{uuid.uuid4().hex[:8]}"
     there = Desk(client=client, database=database, task_queue=queue)
 
     async def disturbed() -> tuple[Handle, Timeline]:
