@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from placet.errors import InputInvalid, Problem
-from placet.shapes import pointer_to
+from placet.pointer import pointer_to
 
 MAX_DEPTH = 64
 MAX_VALUES = 100_000  # a blueprint of the allowed size has some ten thousand

@@ -31,6 +31,7 @@ from placet.errors import (
     Unavailable,
     UnknownTask,
 )
+from placet.pointer import pointer_of
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds
@@ -125,7 +126,8 @@ def respond(document: dict[str, Any], headers: dict[str, str] | None = None) -> 
 def problems_of_validation(error: RequestValidationError) -> tuple[Problem, ...]:
     """Return what FastAPI found wrong: JSON Pointers into the body, or into the parameters by name."""
     return tuple(
-        Problem(pointer=_pointer(e["loc"]), message=str(e["msg"]).removeprefix("Value error, ")) for e in error.errors()
+        Problem(pointer=pointer_of(e["loc"][1:]), message=str(e["msg"]).removeprefix("Value error, "))
+        for e in error.errors()
     )
 
 
@@ -189,8 +191,3 @@ def _allowed(request: Request) -> list[str]:
 
 def _kebab(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
-
-
-def _pointer(location: Sequence[int | str]) -> str:
-    # The first part says whether it is the body, the query, the path or a header; pointers go into what was sent there.
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location[1:])

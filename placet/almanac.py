@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from placet.calendar import Calendar, Shift
 from placet.errors import BlueprintInvalid, Problem
+from placet.pointer import pointer_of
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -259,8 +260,7 @@ def _not_a_date(text: str) -> str:
 
 
 def _problem(message: str, *place: str | int) -> Problem:
-    pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
-    return Problem(pointer=pointer, message=message)
+    return Problem(pointer=pointer_of(place), message=message)
 
 
 def _shifts(hours: Hours) -> tuple[Shift, ...]:

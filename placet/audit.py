@@ -104,13 +104,15 @@ def link(
     return Entry(seq=seq, at=at, kind=kind, actor=actor, stage=stage, task_id=task_id, detail=detail, hash=digest)
 
 
-def first_bad(request_id: str, entries: Iterable[Entry], *, after: Entry | None = None) -> int | None:
+def first_bad(previous: str, entries: Iterable[Entry | None], *, after: int = 0) -> int | None:
     """Return the sequence number of the first entry that does not hold, or None where the whole chain does.
 
-    `entries` follow one that is known to hold, `after`, or are the chain from its beginning.
+    `previous` is what the first of them follows: the genesis of a chain, or the hash of its entry number `after`. None
+    stands for a row that could not be read.
     """
-    previous = genesis(request_id) if after is None else after.hash
-    for expected, entry in enumerate(entries, 1 if after is None else after.seq + 1):
+    for expected, entry in enumerate(entries, after + 1):
+        if entry is None or entry.seq != expected:
+            return expected
         try:
             again = link(
                 previous,
@@ -125,7 +127,7 @@ def first_bad(request_id: str, entries: Iterable[Entry], *, after: Entry | None 
         # a row that was edited into nonsense
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return expected
-        if entry.seq != expected or again.hash != entry.hash:
+        if again.hash != entry.hash:
             return expected
         previous = entry.hash
     return None

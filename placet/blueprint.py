@@ -41,6 +41,7 @@ from placet.graph import (
     TriggerNode,
     WaitNode,
 )
+from placet.pointer import pointer_of
 from placet.variables import Variable
 from placet.who import parse_who
 
@@ -292,8 +293,7 @@ def _problems(error: ValidationError) -> tuple[Problem, ...]:
     for fault in faults:
         if fault["type"] == "too_short" and any(_below(f["loc"], fault["loc"]) for f in faults):
             continue  # pydantic leaves an item with a fault out, and then counts the items
-        parts = _document_path(fault["loc"])
-        pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+        pointer = pointer_of(_document_path(fault["loc"]))
         found.append(Problem(pointer=pointer, message=fault["msg"].removeprefix("Value error, ")))
     return tuple(found)
 

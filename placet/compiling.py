@@ -26,8 +26,8 @@ from placet.blueprint import (
 from placet.conditions import Expression, Scope, compile_condition, compile_expression
 from placet.errors import ConditionInvalid, Problem
 from placet.fillings import compile_filling
+from placet.pointer import pointer_to
 from placet.points import Errand, Join, Level, Need, Pause, Point, Seating, Stage, Way
-from placet.shapes import pointer_to
 from placet.tables import table_ways
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from placet.conditions import Expression, Scope, compile_expression, evaluate, moments
 from placet.conditions.number import write_decimal
 from placet.errors import ConditionInvalid, Problem
+from placet.pointer import parts_of, pointer_to
 from placet.points import Filling
-from placet.shapes import pointer_to
 
 _ABSENT = object()
 
@@ -59,8 +59,7 @@ def fill(filling: Filling, values: Mapping[str, object]) -> dict[str, Any]:
 
 def taken(output: Any, source: str) -> Any:
     """Return the value that stands at a field, or at a JSON Pointer, in what came back; None where nothing does."""
-    parts = [p.replace("~1", "/").replace("~0", "~") for p in source[1:].split("/")] if source[:1] == "/" else [source]
-    for part in parts:
+    for part in parts_of(source) if source[:1] == "/" else [source]:
         if isinstance(output, Mapping):
             output = output.get(part)
         elif isinstance(output, Sequence) and not isinstance(output, str) and part.isdecimal():

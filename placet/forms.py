@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema_rs
 
 from placet.errors import InputInvalid, Problem
+from placet.pointer import pointer_of, pointer_to
 
 _LONGEST_TEXT = 10_000
 _DEEPEST = 32
@@ -30,7 +31,7 @@ def check_form(schema: dict[str, Any], form: dict[str, Any] | None) -> None:
     """Check a form against its schema; raises InputInvalid with every fault, by pointers that begin with /form."""
     problems: list[Problem] = []
     for error in _validator(json.dumps(schema)).iter_errors(form or {}):
-        pointer = "/form" + "".join("/" + _escaped(str(part)) for part in error.instance_path)
+        pointer = "/form" + pointer_of(error.instance_path)
         problems.append(Problem(pointer=pointer, message=error.message[:500]))
         if len(problems) == _MOST_PROBLEMS:
             break
@@ -54,7 +55,7 @@ def check_json(value: Any, pointer: str) -> None:
                 if not isinstance(key, str):
                     raise _invalid(where, f"{key!r} is no name of a field; write text")
                 _check_characters(key, where)
-                pending.append((inner, f"{where}/{_escaped(key)}", depth + 1))
+                pending.append((inner, pointer_to(where, key), depth + 1))
         elif isinstance(one, list | tuple):
             pending += [(inner, f"{where}/{index}", depth + 1) for index, inner in enumerate(one)]
         elif isinstance(one, float):
@@ -86,10 +87,6 @@ def _validator(schema: str) -> Any:
 def _check_characters(text: str, pointer: str) -> None:
     if "\0" in text or (not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)):
         raise _invalid(pointer, "this text holds a NUL or half a character; send whole Unicode characters")
-
-
-def _escaped(part: str) -> str:
-    return part.replace("~", "~0").replace("/", "~1")
 
 
 def _invalid(pointer: str, message: str) -> InputInvalid:

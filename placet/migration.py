@@ -17,11 +17,11 @@ from placet.errors import DoesNotMap, EvaluationFailed, InputInvalid, NotPermitt
 from placet.events import Migrate
 from placet.forms import check_text
 from placet.plan import Plan, Point
+from placet.pointer import pointer_to
 from placet.points import Frame, Stage
 from placet.policy import decided_elsewhere, reachable, verdict
 from placet.rights import require_running
 from placet.run import Run
-from placet.shapes import pointer_to
 from placet.state import Gathering, StageRun, Task, Waiting
 from placet.values import evolve
 from placet.variables import normalise_input

@@ -10,6 +10,7 @@ import jsonschema_rs
 
 from placet.errors import InputInvalid, Problem
 from placet.forms import check_json
+from placet.pointer import pointer_of
 
 _MOST_PROBLEMS = 20
 _LONGEST_MESSAGE = 300
@@ -23,7 +24,7 @@ def schema_problems(schema: dict[str, Any], pointer: str) -> tuple[Problem, ...]
     except InputInvalid as error:
         return error.problems
     except ValueError as error:
-        inner = pointer + "".join(f"/{_escaped(str(part))}" for part in getattr(error, "instance_path", ()))
+        inner = pointer + pointer_of(getattr(error, "instance_path", ()))
         return (Problem(pointer=inner, message=f"this is no usable JSON Schema: {_first_line(error)}"),)
     return ()
 
@@ -36,7 +37,7 @@ def value_problems(schema: dict[str, Any], value: Any, pointer: str) -> tuple[Pr
         return error.problems
     problems: list[Problem] = []
     for fault in _validator(json.dumps(schema)).iter_errors(value):
-        inner = "".join(f"/{_escaped(str(part))}" for part in fault.instance_path)
+        inner = pointer_of(fault.instance_path)
         problems.append(Problem(pointer=pointer + inner, message=fault.message[:_LONGEST_MESSAGE]))
         if len(problems) == _MOST_PROBLEMS:
             break
@@ -53,7 +54,3 @@ def _validator(schema: str) -> Any:
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0][:_LONGEST_MESSAGE]
-
-
-def _escaped(part: str) -> str:
-    return part.replace("~", "~0").replace("/", "~1")

@@ -24,6 +24,7 @@ from placet.conditions import moments
 from placet.conditions.number import DIGITS, INT_MAX, INT_MIN, bounded, read_decimal, write_decimal
 from placet.errors import Problem
 from placet.patterns import compile_pattern
+from placet.pointer import pointer_to
 
 MAX_LENGTH = 10_000  # characters of a string that states no length of its own
 MAX_ITEMS = 1_000  # items of a list that states no length of its own
@@ -165,11 +166,6 @@ class Shape(BaseModel):
             read(self, self.default, "default", problems)
         if problems:
             raise ValueError(f"{problems[0].pointer}: {problems[0].message}")
-
-
-def pointer_to(parent: str, key: str | int) -> str:
-    """Return the JSON Pointer of a member."""
-    return f"{parent}/{str(key).replace('~', '~0').replace('/', '~1')}"
 
 
 def read(shape: Shape, raw: object, pointer: str, problems: list[Problem]) -> Any:

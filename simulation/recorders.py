@@ -12,7 +12,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.messages import ActionRun, Found, LookUp, Recording, TokenCheck, TokenVerdict
-from placet.audit import Entry, first_bad
+from placet.audit import Entry, first_bad, genesis
 from placet.directory import Directory, needed
 from placet.state import Notice, Task
 from placet.who import parse_who
@@ -74,7 +74,8 @@ class Kept:
         """
         first = recording.entries[0].seq
         before = self.entries[: first - 1]
-        if first_bad(self.request_id, recording.entries, after=before[-1] if before else None) is not None:
+        known = before[-1].hash if before else genesis(self.request_id)
+        if first_bad(known, recording.entries, after=len(before)) is not None:
             raise ApplicationError("the audit chain of the rehearsal does not hold", non_retryable=True)
         async with self._changed:
             self.entries[first - 1 :] = recording.entries

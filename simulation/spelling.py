@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from placet.errors import Problem
+from placet.pointer import pointer_of
 
 ORDER = {
     "candidate": "blueprint",
@@ -107,9 +108,9 @@ def problem_of(fault: Mapping[str, Any], raw: Any, *, fields: Mapping[str, Seque
                 written = {old for old, new in {**ORDER, **LINE}.items() if new == part}
                 written |= {k for k in value if part in {"after_hours", "at_hours"} and _SPAN.match(str(k))}
                 name = next((k for k in value if k in written), part)
-        place.append(str(name).replace("~", "~0").replace("/", "~1"))
+        place.append(name)
         value = value.get(name) if isinstance(value, dict) else _item(value, part)
-    return Problem(pointer="".join(f"/{p}" for p in place), message=_message(fault, fields))
+    return Problem(pointer=pointer_of(place), message=_message(fault, fields))
 
 
 def _message(fault: Mapping[str, Any], fields: Mapping[str, Sequence[str]]) -> str:

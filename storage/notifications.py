@@ -233,12 +233,6 @@ async def counts(session: AsyncSession) -> dict[tuple[str, str], int]:
     return {(channel, status): number for channel, status, number in (await session.execute(query)).all()}
 
 
-async def failed_deliveries(session: AsyncSession) -> int:
-    """Count what could not be delivered, ever: it never goes down, also when something is sent again."""
-    query = select(func.count()).select_from(Delivery).where(col(Delivery.kind) == "notification_failed")
-    return int(await session.scalar(query) or 0)
-
-
 def _due(channel: str, now: datetime) -> tuple[Any, ...]:
     return (_MESSAGE.c.channel == channel, _MESSAGE.c.status == "pending", _MESSAGE.c.next_attempt_at <= now)
 

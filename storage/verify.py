@@ -7,7 +7,6 @@ finding at its place and never an error.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
@@ -15,7 +14,7 @@ from sqlalchemy import ColumnElement, LargeBinary, Text, cast, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
-from placet.audit import Entry, genesis, link
+from placet.audit import Entry, first_bad, genesis
 from storage.outbox import delivery_genesis
 from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Delivery
 
@@ -45,9 +44,9 @@ async def verify_rows(session: AsyncSession, request_id: str) -> Verdict:
     """Verify one request; an unknown one does not hold, for nothing is there to hold."""
     rows = await _raw(session, AuditEntry, _FIELDS, request_id)
     entries = [_entry(row) for row in rows]
-    bad = _first_bad(genesis(request_id), entries)
+    bad = first_bad(genesis(request_id), entries)
     deliveries = [_entry({**row, "actor": "system"}) for row in await _raw(session, Delivery, _DELIVERED, request_id)]
-    bad_delivery = _first_bad(delivery_genesis(request_id), deliveries)
+    bad_delivery = first_bad(delivery_genesis(request_id), deliveries)
     differs: list[str] = []
     if bad is None:
         bad, differs = await _against_projection(session, request_id, [e for e in entries if e is not None])
@@ -60,30 +59,6 @@ async def verify_rows(session: AsyncSession, request_id: str) -> Verdict:
         first_bad_delivery=bad_delivery,
         differs=differs,
     )
-
-
-def _first_bad(previous: str, entries: Sequence[Entry | None]) -> int | None:
-    """Return the sequence number at which a chain breaks, or None; a row that could not be read is None."""
-    for expected, entry in enumerate(entries, 1):
-        if entry is None or entry.seq != expected:
-            return expected
-        try:
-            again = link(
-                previous,
-                seq=expected,
-                at=entry.at,
-                kind=entry.kind,
-                actor=entry.actor,
-                stage=entry.stage,
-                task_id=entry.task_id,
-                detail=entry.detail,
-            )
-        except (ValueError, TypeError, OverflowError, RecursionError):  # a value that no entry can hold
-            return expected
-        if again.hash != entry.hash:
-            return expected
-        previous = entry.hash
-    return None
 
 
 async def _against_projection(

@@ -36,6 +36,7 @@ from api.schemas.notifications import (
 )
 from api.seeing import seen_request
 from placet.errors import InputInvalid, NotFound, NotPermitted, Problem
+from placet.pointer import pointer_to
 from storage import cursor as cursors
 from storage import notifications, people, requests
 from storage.notification_tables import NotificationMessage
@@ -162,12 +163,12 @@ async def put_preferences(context: Here, caller: Caller, body: PreferencesBody) 
 def _known_names(given: dict[str, Any]) -> None:
     """Refuse names that nothing has, so that a misspelt one is found; raises InputInvalid."""
     events = sorted(defaults().keys() - {LAYOUT, DIGEST, OTHER})
-    places = [(_pointer(name), name, tuple(Preferences.model_fields)) for name in given]
+    places = [(pointer_to("", name[:100]), name, tuple(Preferences.model_fields)) for name in given]
     for field, known in (("channels", CHANNELS), ("urgent", events), ("muted", events)):
         if isinstance(values := given.get(field), list):
             places += [(f"/{field}/{number}", name, tuple(known)) for number, name in enumerate(values)]
     if isinstance(addresses := given.get("addresses"), dict):
-        places += [("/addresses" + _pointer(name), name, CHANNELS) for name in addresses]
+        places += [(pointer_to("/addresses", name[:100]), name, CHANNELS) for name in addresses]
     problems = tuple(
         Problem(pointer=pointer, message=f"{str(name)[:100]!r} is unknown; write one of {', '.join(known)}")
         for pointer, name, known in places
@@ -175,10 +176,6 @@ def _known_names(given: dict[str, Any]) -> None:
     )
     if problems:
         raise InputInvalid("The preferences are wrong.", problems=problems)
-
-
-def _pointer(name: str) -> str:
-    return "/" + name[:100].replace("~", "~0").replace("/", "~1")
 
 
 async def _in_force(context: Here, name: str) -> Source:

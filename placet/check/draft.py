@@ -26,7 +26,7 @@ from placet.conditions import Expression, Scope, compile_condition, compile_expr
 from placet.errors import ConditionInvalid, Problem
 from placet.fillings import computed_in, expression_of
 from placet.plan import chain
-from placet.shapes import pointer_to
+from placet.pointer import pointer_to
 from placet.tables import table_ways
 from placet.variables import scope_of
 

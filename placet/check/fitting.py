@@ -17,8 +17,9 @@ from placet.conditions.types import type_from
 from placet.errors import Problem
 from placet.fillings import compile_filling, expression_of
 from placet.plan import Child
+from placet.pointer import parts_of, pointer_to
 from placet.schemas import schema_problems, value_problems
-from placet.shapes import pointer_to, read
+from placet.shapes import read
 from placet.variables import Variable, scope_of
 
 # What the value of an expression is as JSON: decimals, dates and moments are written as text.
@@ -121,8 +122,7 @@ def _value(
 
 def _output(spec: ActionSpec, variable: Variable, source: str, place: str) -> Iterator[Finding]:
     schema: Any = spec.output_schema
-    parts = [p.replace("~1", "/").replace("~0", "~") for p in source[1:].split("/")] if source[:1] == "/" else [source]
-    for part in parts:
+    for part in parts_of(source) if source[:1] == "/" else [source]:
         members = schema.get("properties") if isinstance(schema, dict) else None
         if not isinstance(members, dict):
             return

@@ -10,6 +10,7 @@ from typing import Any
 from placet.blueprint import SEMVER, Blueprint, parse_blueprint
 from placet.check.findings import Finding, error
 from placet.errors import BlueprintInvalid, Problem
+from placet.pointer import parts_of, pointer_to
 
 MAX_DEPTH = 64  # of lists and objects inside each other, forms included
 MAX_VALUES = 100_000  # values in the whole document
@@ -56,8 +57,7 @@ def read_shape(raw: object) -> tuple[Blueprint | None, list[Finding]]:
 def value_at(raw: object, pointer: str) -> Any:
     """Return what a JSON Pointer points at, None where there is nothing."""
     value: Any = raw
-    for part in pointer.split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
+    for key in parts_of(pointer):
         if isinstance(value, dict):
             value = value.get(key)
         elif isinstance(value, list | tuple) and key.isdigit() and int(key) < len(value):
@@ -87,7 +87,7 @@ def _limits(raw: object) -> Iterator[Finding]:
                 fault = fault or (_text_fault(key) if isinstance(key, str) else "names have to be strings")
                 text += len(key) if isinstance(key, str) else 0
                 if fault is None:
-                    pending.append((inner, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}", depth + 1))
+                    pending.append((inner, pointer_to(pointer, key), depth + 1))
         elif isinstance(value, list | tuple):
             pending += [(inner, f"{pointer}/{index}", depth + 1) for index, inner in enumerate(value)]
         else:

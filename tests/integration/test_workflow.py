@@ -18,7 +18,7 @@ from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.tokens import DecisionTokens
-from placet.audit import first_bad
+from placet.audit import first_bad, genesis
 from placet.blueprint import parse_blueprint
 from placet.events import Claim, Comment, Decide, Extend, Migrate, Withdraw
 from placet.plan import compile_plan
@@ -84,7 +84,7 @@ async def test_what_the_workflow_holds_is_what_the_database_holds(office: Desk) 
     assert rows[-1].hash == answer.head
     timeline = await handle.query(ApprovalWorkflow.timeline)
     assert [(e.seq, e.hash) for e in timeline.entries] == [(row.seq, row.hash) for row in rows]
-    assert first_bad(handle.id, timeline.entries) is None
+    assert first_bad(genesis(handle.id), timeline.entries) is None
 
 
 async def test_the_ladder_is_climbed_in_virtual_time(office: Desk) -> None:

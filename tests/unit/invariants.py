@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import datetime
 
 from placet import machine
-from placet.audit import Entry, first_bad
+from placet.audit import Entry, first_bad, genesis
 from placet.plan import Frame, Plan
 from placet.state import Notice, State, Step
 from placet.values import evolve
@@ -67,7 +67,7 @@ def _reminders(before: State, notices: tuple[Notice, ...]) -> None:
 
 
 def _chain(state: State, entries: list[Entry]) -> None:
-    assert first_bad(state.request_id, entries) is None
+    assert first_bad(genesis(state.request_id), entries) is None
     assert [e.seq for e in entries] == list(range(1, state.seq + 1))
     if entries:
         assert entries[-1].hash == state.head

@@ -11,7 +11,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from placet.audit import Entry, canonical_json, exact, first_bad, moment
+from placet.audit import Entry, canonical_json, exact, first_bad, genesis, moment
 from tests.unit.core import case
 
 values = st.recursive(
@@ -66,9 +66,9 @@ def test_the_same_request_has_the_chain_that_it_always_had() -> None:
 
 
 def test_a_whole_chain_holds_and_belongs_to_its_request() -> None:
-    assert first_bad("r", chain()) is None
-    assert first_bad("r", []) is None
-    assert first_bad("s", chain()) == 1
+    assert first_bad(genesis("r"), chain()) is None
+    assert first_bad(genesis("r"), []) is None
+    assert first_bad(genesis("s"), chain()) == 1
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ def test_a_whole_chain_holds_and_belongs_to_its_request() -> None:
 def test_an_edited_entry_is_found(changed: dict[str, Any]) -> None:
     entries = chain()
     entries[2] = replace(entries[2], **changed)
-    assert first_bad("r", entries) == 3
+    assert first_bad(genesis("r"), entries) == 3
 
 
 def test_a_missing_a_doubled_and_a_swapped_entry_are_found() -> None:
     one, two, three, *rest = chain()
-    assert first_bad("r", [one, three, *rest]) == 2
-    assert first_bad("r", [one, two, two, three, *rest]) == 3
-    assert first_bad("r", [one, three, two, *rest]) == 2
+    assert first_bad(genesis("r"), [one, three, *rest]) == 2
+    assert first_bad(genesis("r"), [one, two, two, three, *rest]) == 3
+    assert first_bad(genesis("r"), [one, three, two, *rest]) == 2

@@ -6,65 +6,18 @@ from typing import Any
 
 import pytest
 
+from api.routes.examples import EXPENSE_APPROVAL
 from placet.blueprint import canonical, parse_blueprint
 from placet.errors import BlueprintInvalid
 from tests.unit.core import blueprint
 
-PUBLISHED: dict[str, Any] = {
-    "name": "Expense approval",
-    "version": "1.0.0",
-    "template_type": "approval",
-    "owner": "user:olivia",
-    "variables": [
-        {"name": "amount", "type": "decimal", "required": True, "minimum": 0},
-        {"name": "department", "type": "string", "enum": ["sales", "it"]},
-    ],
-    "settings": {
-        "timezone": "Europe/Berlin",
-        "calendar": "24x7",
-        "warn_before_hours": 2,
-        "re_escalate_after_hours": 24,
-    },
-    "process_steps": [
-        {
-            "stage_name": "Manager Approval",
-            "approvers": ["manager_of(requester)"],
-            "quorum": "any",
-            "sla_hours": 24,
-            "escalation_enabled": True,
-            "escalation_to": "department_head",
-            "reminders": {"every_hours": 8},
-        },
-        {"stage_name": "CFO Approval", "approvers": ["role:cfo"], "sla_hours": 48, "escalation_enabled": False},
-    ],
-    "graph_spec": {
-        "nodes": [
-            {"id": "start", "type": "trigger", "x": 0, "y": 0},
-            {"id": "manager", "type": "approval", "step": "Manager Approval"},
-            {"id": "large", "type": "decision"},
-            {"id": "cfo", "type": "approval", "step": "CFO Approval"},
-            {"id": "yes", "type": "terminator", "outcome": "approved"},
-            {"id": "no", "type": "terminator", "outcome": "rejected"},
-        ],
-        "edges": [
-            {"from": "start", "to": "manager"},
-            {"from": "manager", "to": "large", "on": "approved"},
-            {"from": "manager", "to": "no", "on": "rejected"},
-            {"from": "large", "to": "cfo", "condition": "amount > 5000"},
-            {"from": "large", "to": "yes", "default": True},
-            {"from": "cfo", "to": "yes", "on": "approved"},
-            {"from": "cfo", "to": "no", "on": "rejected"},
-        ],
-    },
-}
-
 
 def test_the_published_blueprint_is_accepted_and_exported_as_it_came() -> None:
-    assert canonical(parse_blueprint(PUBLISHED)) == PUBLISHED
+    assert canonical(parse_blueprint(EXPENSE_APPROVAL)) == EXPENSE_APPROVAL
 
 
 def test_an_export_imports_as_the_same_blueprint() -> None:
-    once = parse_blueprint(PUBLISHED)
+    once = parse_blueprint(EXPENSE_APPROVAL)
     assert parse_blueprint(canonical(once)) == once
 
 
