@@ -101,13 +101,19 @@ class ApiDesk:
 
 @asynccontextmanager
 async def api_desk(
-    database: Database, client: Client, *, task_queue: str = "nobody", seconds: float = 8, **settings: Any
+    database: Database,
+    client: Client,
+    *,
+    task_queue: str = "nobody",
+    seconds: float = 8,
+    staff: tuple[dict[str, Any], ...] = STAFF,
+    **settings: Any,
 ) -> AsyncIterator[ApiDesk]:
     """Open the API on this database and engine; calls that nobody answers get 503 after `seconds`.
 
-    `settings` are more of the context's.
+    `staff` is who is stored at first, `settings` are more of the context's.
     """
-    await store_people(database, STAFF)
+    await store_people(database, staff)
     deadline = timedelta(seconds=seconds)
     context = Context(
         database=database,

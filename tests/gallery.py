@@ -41,3 +41,103 @@ def children(start: datetime) -> dict[str, Child]:
     """Return the processes that others of the gallery run as sub-processes."""
     plan = compile_plan(parse_blueprint(raw("access-request")), start=start, actions=ACTIONS)
     return {"Access request": Child(template_id="access-request", plan=plan)}
+
+
+DISCOUNT = {"customer": "existing", "percent": "12.5"}
+ORDER = {"supplier": "Acme", "quantity": 10, "unit_price": "50"}
+HIRE = {"position": "Engineer", "salary": "80000"}
+CHANGE = {"change": "Upgrade the database", "risk": "low", "window_opens": "2026-03-07T20:00:00Z"}
+CONTRACT = {"counterparty": "Acme", "value": "125000"}
+LEAVE = {"kind": "holiday", "first_day": "2026-03-16", "days": 5}
+ACCESS = {"system": "wiki", "level": "read"}
+FORM = {"cost_center": "4711"}  # of the one stage that has a form
+
+# What happens: a person and their decision (or "claim"), "hours" and how many have passed since the start (with room
+# for nights and holidays, so that a story goes the same whenever it begins), or what an action ("done"), a sub-process
+# ("ended") or the outside ("happens") brings. Moments in the input are those of a request that begins at START.
+STORIES: list[tuple[str, dict[str, Any], list[tuple[Any, ...]], str]] = [
+    ("expense", {"amount": "100"}, [("max", "approve")], "approved"),
+    ("expense", {"amount": "5000.01"}, [("max", "approve"), ("carla", "reject")], "rejected"),
+    ("discount", DISCOUNT | {"percent": "5"}, [], "approved"),
+    ("discount", DISCOUNT, [("max", "reject")], "rejected"),
+    ("discount", DISCOUNT | {"percent": "30"}, [("dana", "approve"), ("fred", "approve")], "approved"),
+    ("discount", DISCOUNT, [("hours", 24 * 30)], "expired"),
+    ("purchase-order", ORDER, [("done", "total", {"total": "500"}), ("max", "approve")], "approved"),
+    (
+        "purchase-order",
+        ORDER | {"unit_price": "2500"},
+        [("done", "total", {"total": "25000"}), ("max", "approve"), ("paul", "claim"), ("paul", "approve")],
+        "approved",
+    ),
+    (
+        "purchase-order",
+        ORDER | {"quantity": 1, "unit_price": "25000.01"},
+        [
+            ("done", "total", {"total": "25000.01"}),
+            ("max", "approve"),
+            ("carla", "approve"),
+            ("petra", "claim"),
+            ("petra", "approve"),
+        ],
+        "approved",
+    ),
+    ("access-request", ACCESS, [("max", "approve")], "approved"),
+    ("access-request", ACCESS | {"level": "admin"}, [("max", "approve"), ("ian", "approve")], "approved"),
+    ("access-request", ACCESS | {"system": "payroll"}, [("max", "approve"), ("ian", "reject")], "rejected"),
+    (
+        "hiring",
+        HIRE,
+        [
+            ("dana", "approve"),
+            ("fred", "approve"),
+            ("hugo", "claim"),
+            ("hugo", "approve"),
+            ("ended", "accounts", "approved"),
+        ],
+        "hired",
+    ),
+    (
+        "hiring",
+        HIRE | {"salary": "120000"},
+        [
+            ("dana", "approve"),
+            ("hanna", "claim"),
+            ("hanna", "approve"),
+            ("fred", "approve"),
+            ("carla", "approve"),
+            ("ended", "accounts", "rejected"),
+        ],
+        "hired_without_access",
+    ),
+    ("hiring", HIRE, [("dana", "approve"), ("fred", "reject")], "rejected"),
+    (
+        "change-management",
+        CHANGE,
+        [("ted", "approve"), ("hours", 132), ("happens", "change_deployed", {"version": "2.1"})],
+        "deployed",
+    ),
+    ("change-management", CHANGE, [("ted", "approve"), ("hours", 24 * 7)], "rolled_back"),
+    (
+        "change-management",
+        CHANGE | {"risk": "high"},
+        [("ted", "approve"), ("ida", "reject"), ("ian", "reject")],
+        "rejected",
+    ),
+    (
+        "contract",
+        CONTRACT,
+        [
+            ("lena", "claim"),
+            ("lena", "approve"),
+            ("fred", "approve"),
+            ("carla", "approve"),
+            ("happens", "contract_signed", {"date": "2026-03-03"}),
+        ],
+        "signed",
+    ),
+    ("contract", CONTRACT, [("fred", "approve"), ("hours", 24 * 30)], "expired"),
+    ("contract", CONTRACT, [("fred", "reject")], "rejected"),
+    ("leave", LEAVE, [("max", "approve")], "approved"),
+    ("leave", LEAVE | {"kind": "unpaid"}, [("max", "approve"), ("hugo", "claim"), ("hugo", "reject")], "rejected"),
+    ("leave", LEAVE, [("hours", 24 * 15)], "expired"),
+]
