@@ -126,7 +126,7 @@ def _breach(run: Run, task: Task) -> None:
         warn_at=None,
         remind_before=(),
         remind_at=remind,
-        escalate_at=run.after(at, stage.levels[0].after) if stage.levels else at,
+        escalate_at=_first_level_due(run, task, stage),
     )
     run.record("sla_breached", task=task, due=task.due_at, before=task.sla_state, after="breached")
     run.tell("sla_breached", *_people(run, task), run.state.requester, *owners(run), task=task, due_at=task.due_at)
@@ -196,7 +196,7 @@ def _escalate(run: Run, task: Task, settle: Settle) -> None:
     run.record(
         "escalated",
         task=task,
-        due=task.escalate_at,
+        due=_armed(run, task.escalate_at),  # what lateness is measured from: what was declared is not late
         level=changed.level,
         action=action,
         why=why,
@@ -205,6 +205,16 @@ def _escalate(run: Run, task: Task, settle: Settle) -> None:
     )
     run.tell("escalated_to", *people, task=task, level=changed.level, due_at=changed.due_at)
     run.tell("escalated_from", *(p for p in task.people if p not in people), task=task, level=changed.level)
+
+
+def _armed(run: Run, moment: datetime | None) -> datetime | None:
+    return moment + jitter(run.plan, run.state.request_id) if moment is not None else None
+
+
+def _first_level_due(run: Run, task: Task, stage: Stage) -> datetime | None:
+    """Return when the first level comes: with the breach, at the deadline, or so long after it was noticed."""
+    after = stage.levels[0].after if stage.levels else None
+    return run.after(_nominal(run), after) if after else task.due_at
 
 
 def _level_due(run: Run, task: Task, stage: Stage, level: int) -> datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -390,6 +390,18 @@ def test_the_jitter_delays_every_step_of_a_request_once_and_does_not_add_up() ->
     delays = {e.at - START - lag for e in request.entries if e.kind not in {"started", "task_opened"}}
     assert all(delay % HOUR == timedelta(0) for delay in delays)
     assert [at - lag / HOUR for at, *_ in levels(request)] == pytest.approx([24, 48])
+
+
+@pytest.mark.parametrize("seconds", [0, 600], ids=["no jitter", "jitter"])
+def test_an_escalation_is_due_at_the_deadline_however_late_the_breach_is_noticed(seconds: int) -> None:
+    request = case(SHORTHAND, settings={"jitter_seconds": seconds})
+    request.jump(START + 200 * HOUR)
+    (escalated,) = request.of_kind("escalated")
+    lag = jitter(request.plan, "r")  # what was declared is not late
+    assert datetime.fromisoformat(escalated.detail["due"]) == START + 24 * HOUR + lag
+    request.jump(START + 230 * HOUR)
+    _, again = request.of_kind("escalated")
+    assert datetime.fromisoformat(again.detail["due"]) == START + 224 * HOUR  # a day from when it came
 
 
 def test_levels_missed_while_nothing_ran_leave_each_level_its_time() -> None:
