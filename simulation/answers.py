@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from placet.actions import ActionCall
+from placet.errors import Problem
 from placet.events import SYSTEM, ActionDone, Actor, ChildEnded, Happened
 from placet.plan import Plan
 from placet.schemas import schema_problems, value_problems
@@ -53,16 +54,14 @@ class Answers:
 
     def action(self, call: ActionCall) -> tuple[timedelta, ActionDone] | None:
         """Return what an action comes to, and after which time; None where it does not end."""
-        point = self.plan.points[call.point]
         spec = self.plan.actions[call.action]
-        faults = schema_problems(spec.input_schema, "/input") or value_problems(spec.input_schema, call.input, "/input")
+        faults = _faults(spec.input_schema, call.input, "/input")
         if faults:  # as the worker refuses it: at once, and for good
-            why = f"The action's input breaks its input_schema: {faults[0].pointer}: {faults[0].message}"
-            return timedelta(0), _failed(call, why)
+            return timedelta(0), _failed(call, _broken("input", faults))
         wanted = self.want(call.point, call.visit)
         if wanted == NEVER:
             return None
-        line = self._line({"answer", "fail"}, {call.point, call.action}, call.visit)
+        line = self._answer(call)
         span = LATENCY[spec.latency_class]
         if line is not None and line.after_hours is not None:
             span = timedelta(hours=line.after_hours)
@@ -70,13 +69,25 @@ class Answers:
             return span, _failed(call, line.comment or "it fails in this simulation")
         if wanted == "failed":
             return span, _failed(call, "it fails in this branch")
-        if line is not None and line.output is not None:
-            output = line.output
-        else:
-            made = sample_form(spec.output_schema) if spec.output_schema else {}
-            asked = point.errand.output if point.errand is not None else {}
-            output = self._completed(asked, made if isinstance(made, dict) else {})
+        output = self._output(call, line)
+        if line is not None and line.output is not None and (faults := _faults(spec.output_schema, output, "/output")):
+            return span, _failed(call, _broken("output", faults))
         return span, ActionDone(point=call.point, visit=call.visit, key=call.key, ok=True, output=output)
+
+    def breaches(self, call: ActionCall) -> tuple[Problem, ...]:
+        """Say where an action's schemas are broken: by what it is given, else by what answers in its place.
+
+        Pointers begin with `/input` or `/output`, and with `/script` where a line of the script gives the output.
+        """
+        spec = self.plan.actions[call.action]
+        faults = _faults(spec.input_schema, call.input, "/input")
+        line = self._answer(call)
+        fails = line is not None and line.do == "fail"
+        if faults or fails or self.want(call.point, call.visit) in {NEVER, "failed"}:
+            return faults
+        scripted = line is not None and line.output is not None
+        place = f"/script/{self.lines.index(line)}/output" if line is not None and scripted else "/output"
+        return _faults(spec.output_schema, self._output(call, line), place)
 
     def child(self, call: ChildCall) -> tuple[timedelta, ChildEnded] | None:  # noqa: ARG002 - others know
         """Return what a sub-process comes to, and after which time; None where it takes its own course."""
@@ -98,18 +109,17 @@ class Answers:
         payload = line.output if line is not None and line.output is not None else self._completed(pause.output, {})
         return at, Happened(by=Actor(person=SYSTEM, admin=True), name=wait.event, payload=payload)
 
-    def warnings(self) -> list[str]:
-        """Say which made-up outputs break the schema that their action declares: only a script can give a right one."""
-        told = []
-        for name, spec in sorted(self.plan.actions.items()):
-            made = sample_form(spec.output_schema) if spec.output_schema else {}
-            problems = value_problems(spec.output_schema, made, "/output")
-            if problems and not any(line.do == "answer" and line.on == name for line in self.lines):
-                told.append(
-                    f"the output made up for action {name} breaks its output_schema: "
-                    f'{problems[0].pointer}: {problems[0].message}; give one in a line of the script, "do": "answer"'
-                )
-        return told
+    def _answer(self, call: ActionCall) -> Line | None:
+        """Return the line of the script that speaks of an action."""
+        return self._line({"answer", "fail"}, {call.point, call.action}, call.visit)
+
+    def _output(self, call: ActionCall, line: Line | None) -> dict[str, Any]:
+        """Return what an action answers: what the script says, else what is made up."""
+        if line is not None and line.output is not None:
+            return line.output
+        schema, errand = self.plan.actions[call.action].output_schema, self.plan.points[call.point].errand
+        made = sample_form(schema) if schema else {}
+        return self._completed(errand.output if errand is not None else {}, made if isinstance(made, dict) else {})
 
     def _line(self, kinds: set[str], names: set[str], visit: int) -> Line | None:
         return next((n for n in self.lines if n.do in kinds and n.on in names and visit <= n.at_most), None)
@@ -139,6 +149,15 @@ def answers(
     for point, result in results:
         wanted.setdefault(point, []).append(result)
     return Answers(plan=plan, lines=tuple(lines), wanted=wanted, held=held)
+
+
+def _faults(schema: dict[str, Any], value: Any, pointer: str) -> tuple[Problem, ...]:
+    return schema_problems(schema, pointer) or value_problems(schema, value, pointer)
+
+
+def _broken(what: str, faults: tuple[Problem, ...]) -> str:
+    """Say it in the words of the worker that refuses it."""
+    return f"The action's {what} breaks its {what}_schema: {faults[0].pointer}: {faults[0].message}"
 
 
 def _failed(call: ActionCall, why: str) -> ActionDone:

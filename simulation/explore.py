@@ -13,6 +13,7 @@ from placet.plan import Plan
 from placet.state import Decision, State
 from simulation.costs import actions_of
 from simulation.driver import Course
+from simulation.payloads import called_in, input_errors, payload_errors
 from simulation.question import Prepared, Question, prepare, unsound
 from simulation.result import (
     Branch,
@@ -28,6 +29,7 @@ from simulation.result import (
 from simulation.routes import MOST_VISITS, Route, Ways, conditions_of
 from simulation.script import Habits, Move, habitual
 from simulation.witness import Witnesses
+from simulation.world import Foreseen
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -111,8 +113,10 @@ def explore(question: Question, *, tell: Tell | None = None) -> Simulation:
     prepared, errors = prepare(question)
     if prepared is None:
         return unsound("explore", question, errors)
-    course = prepared.run()
-    branches, ways, carried = _branches(prepared, tell)
+    foreseen = prepared.foresee()
+    course = foreseen.course
+    broken = [*payload_errors(prepared.blueprint, called_in(foreseen), prepared.given)]
+    branches, ways, carried = _branches(prepared, tell, broken)
     took = perf_counter() - begun
     warnings = [*prepared.warnings, *about(course), *_cut(ways, carried)]
     return simulation_of(
@@ -120,6 +124,7 @@ def explore(question: Question, *, tell: Tell | None = None) -> Simulation:
         prepared,
         course,
         branches=branches,
+        errors=broken,
         warnings=warnings,
         statistics={
             "branches": len(branches),
@@ -137,6 +142,7 @@ def simulation_of(
     course: Course,
     *,
     branches: Sequence[Branch] = (),
+    errors: Sequence[dict[str, Any]] = (),
     warnings: Sequence[str] = (),
     statistics: dict[str, Any] | None = None,
     extra: dict[str, Any] | None = None,
@@ -163,6 +169,7 @@ def simulation_of(
         refused=refusals_of(course),
         withheld=withheld_by(course),
         cost=prepared.cost(course),
+        validation_errors=tuple(errors),
         warnings=tuple(dict.fromkeys(warnings)),
         statistics=statistics or {},
         extra=extra or {},
@@ -176,7 +183,8 @@ def withheld_by(course: Course) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _branches(prepared: Prepared, tell: Tell | None) -> tuple[list[Branch], Ways, int]:
+def _branches(prepared: Prepared, tell: Tell | None, broken: list[dict[str, Any]]) -> tuple[list[Branch], Ways, int]:
+    """Explore every way; what payloads break there is added to `broken`, where that does not name the place yet."""
     question = prepared.question
     witnesses = Witnesses(
         prepared.plan.variables,
@@ -197,7 +205,7 @@ def _branches(prepared: Prepared, tell: Tell | None) -> tuple[list[Branch], Ways
             break
         held = frozenset(p.id for p in prepared.plan.points.values() if not route.late.isdisjoint(p.frames))
 
-        def run(route: Route, held: frozenset[str], *, in_turn: bool) -> Course:
+        def run(route: Route, held: frozenset[str], *, in_turn: bool) -> Foreseen:
             players = Outcomes(
                 plan=prepared.plan,
                 results=route.results,
@@ -205,14 +213,15 @@ def _branches(prepared: Prepared, tell: Tell | None) -> tuple[list[Branch], Ways
                 held=held,
                 in_turn=in_turn,
             )
-            return prepared.run(players, given=route.witness, most_entries=MOST_BRANCH_ENTRIES)
+            return prepared.foresee(players, given=route.witness, most_entries=MOST_BRANCH_ENTRIES)
 
-        course, hurried = run(route, held, in_turn=False), False
+        foreseen, hurried = run(route, held, in_turn=False), False
+        course = foreseen.course
         if not _follows(prepared.plan, route, course):
             # Branches run side by side: at people's usual pace another may be first than on this route.
             quick = run(route, held, in_turn=True)
-            if _follows(prepared.plan, route, quick):
-                course, hurried = quick, True
+            if _follows(prepared.plan, route, quick.course):
+                foreseen, course, hurried = quick, quick.course, True
             elif course.stopped is None:
                 carried += 1  # what comes first settles something by itself, so that this cannot come about
                 if _not_joined(route, course):
@@ -224,6 +233,7 @@ def _branches(prepared: Prepared, tell: Tell | None) -> tuple[list[Branch], Ways
         seen.add(key)
         branch = _branch(prepared, route, course, settled, number=len(branches) + 1, hurried=hurried)
         branches.append(branch)
+        broken += input_errors(prepared.blueprint, called_in(foreseen), route.witness, broken)
         if tell is not None:
             tell({"branch": plain(branch)})
     return branches, ways, carried

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from placet.actions import ActionCall
+from placet.errors import Problem
 from placet.events import SYSTEM, ActionDone, Actor, ChildEnded, Happened
 from placet.plan import Plan
 from placet.state import ChildCall, Waiting
@@ -55,6 +56,12 @@ class Recall(Answers):
         errand = self.plan.points[call.point].errand
         output = placed(errand.output if errand is not None else {}, was.values)
         return was.took, ActionDone(point=call.point, visit=call.visit, key=call.key, ok=True, output=output)
+
+    def breaches(self, call: ActionCall) -> tuple[Problem, ...]:
+        """Say where an action's schemas are broken; what it came to in the past was held to them then."""
+        was, found = self._was(call.point, call.visit), super().breaches(call)
+        recalled = was is not None and was.result is not None
+        return tuple(p for p in found if p.pointer.startswith("/input")) if recalled else found
 
     def child(self, call: ChildCall) -> tuple[timedelta, ChildEnded] | None:
         """Return what a sub-process came to, and after which time; None where that is not on record."""

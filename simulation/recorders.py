@@ -14,6 +14,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.messages import ActionRun, Found, LookUp, Recording, TokenCheck, TokenVerdict
 from placet.audit import Entry, first_bad, genesis
 from placet.directory import Directory, needed
+from placet.errors import Problem
 from placet.state import Notice, Task
 from placet.who import parse_who
 from simulation.driver import Acted
@@ -25,7 +26,10 @@ _FIRES = timedelta(milliseconds=500)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withheld:
-    """An action that would have run: what it would have been given, and what was answered in its place."""
+    """An action that would have run: what it would have been given, and what was answered in its place.
+
+    `breaches` are the places of both where its schemas are broken.
+    """
 
     request_id: str
     node: str
@@ -35,6 +39,7 @@ class Withheld:
     input: dict[str, Any]
     output: dict[str, Any] | None
     error: str | None
+    breaches: tuple[Problem, ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -180,6 +185,7 @@ class Recorders:
             input=call.input,
             output=done.output if done.ok else None,
             error=done.error,
+            breaches=foreseen.answers.breaches(call),
         )
         if not done.ok:
             raise ApplicationError(done.error or "it failed", type="ActionFailed", non_retryable=True)

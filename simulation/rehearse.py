@@ -7,7 +7,7 @@ same event. What it recorded is compared with the course afterwards: it must be 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +25,7 @@ from placet.events import Opening
 from placet.plan import Plan
 from simulation.driver import opening_for
 from simulation.explore import about, explore, simulation_of
+from simulation.payloads import Called, node_of, payload_errors
 from simulation.player import SOON, Handle, Played, Player
 from simulation.question import Prepared, Question, prepare, unsound
 from simulation.recorders import Recorders, Withheld
@@ -113,6 +114,7 @@ async def rehearse(
         "rehearse",
         prepared,
         course,
+        errors=payload_errors(prepared.blueprint, _called(performance), prepared.given),
         warnings=warnings,
         statistics={
             "seconds": round(took, 3),
@@ -193,6 +195,16 @@ async def _start(time: VirtualTime, prepared: Prepared, task_queue: str) -> Hand
         search_attributes=display.opening_attributes(plan, machine.opening_state(opening, opening.directory_at)),
         static_summary=display.summary(plan, question.title),
     )
+
+
+def _called(performance: Performance) -> Iterator[Called]:
+    """Generate the actions whose schemas are broken, as the recorders found them."""
+    played = performance.played
+    for action in performance.withheld:
+        inner = action.request_id != played.request_id
+        within = node_of(played.course.entries, action.request_id) if inner else None
+        if within is not None or not inner:
+            yield Called(node=action.node, action=action.action, breaches=action.breaches, within=within)
 
 
 def _acts(plan: Plan) -> bool:

@@ -23,11 +23,13 @@ from simulation.costs import price, used_in
 from simulation.driver import Course
 from simulation.explore import about, simulation_of
 from simulation.past import Again, past_of
+from simulation.payloads import called_in, payload_errors
 from simulation.predict import declared, drawn
 from simulation.question import Prepared, Question, prepare, unsound
 from simulation.recall import recall
 from simulation.result import Prediction, Simulation, milliseconds, plain
 from simulation.script import Habits
+from simulation.world import Foreseen
 from worker.process import WORKFLOWS
 from worker.sandbox import workflow_runner
 from workflows.approval import Start
@@ -86,12 +88,13 @@ def what_if(question: Question, case: Case, *, checked: Checked, now: datetime, 
     past = past_of(case.entries, until=until)
     answered = recall(prepared.plan, case.entries, until=until, guess=True, lines=question.script)
 
-    def again(habits: Habits) -> tuple[Again, Course]:
+    def again(habits: Habits) -> tuple[Again, Foreseen]:
         people = Again(plan=prepared.plan, past=past, lines=question.script, beyond=habits)
-        return people, prepared.run(people, answered=answered)
+        return people, prepared.foresee(people, answered=answered)
 
-    players, course = again(prepared.habits())
-    predicted = _predicted(prepared, course, players, lambda habits: again(habits)[1])
+    players, foreseen = again(prepared.habits())
+    course = foreseen.course
+    predicted = _predicted(prepared, course, players, lambda habits: again(habits)[1].course)
     was = lines_of(case.entries, case.started_at)
     now_lines = lines_of(course.entries, course.started_at)
     warnings = [*prepared.warnings, *about(course)]
@@ -103,6 +106,7 @@ def what_if(question: Question, case: Case, *, checked: Checked, now: datetime, 
         "replay",
         prepared,
         course,
+        errors=payload_errors(prepared.blueprint, called_in(foreseen), prepared.given),
         warnings=warnings,
         predicted=predicted,
         extra={

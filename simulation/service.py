@@ -67,12 +67,12 @@ class Service:
     ) -> dict[str, Any]:
         question = await self._question(order, requester, f"rehearsal-{simulation_id}", now)
         if self.client is None:
-            found = await _in_thread(lambda told: explore(question, tell=told), tell)
-            told = found.described()
+            told = await _in_thread(lambda told: checked(question, explore(question, tell=told)), tell)
             why = "there is no engine here, so the process was explored instead of rehearsed"
             return {**told, "mode": "rehearse", "fell_back_to": "explore", "warnings": [why, *told["warnings"]]}
         stage = Stage.beside(self.client, self.rehearsals, self.ui_url)
-        return (await rehearse(stage, question, tell=tell)).described()
+        found = await rehearse(stage, question, tell=tell)
+        return await asyncio.to_thread(checked, question, found)
 
     async def _replay(self, order: Order, now: datetime) -> dict[str, Any]:
         async with self.database.session() as session:
@@ -99,11 +99,10 @@ class Service:
                 request_id=case.id,
                 title=row.title,
             )
-        checked = await check_history(self.client, case.id)
+        history = await check_history(self.client, case.id)
         unchanged = raw == original and not order.script and order.input is None
-        return (
-            await asyncio.to_thread(what_if, question, case, checked=checked, now=now, unchanged=unchanged)
-        ).described()
+        found = await asyncio.to_thread(what_if, question, case, checked=history, now=now, unchanged=unchanged)
+        return await asyncio.to_thread(checked, question, found)
 
     async def _backtest(self, order: Order, now: datetime, tell: Tell | None) -> dict[str, Any]:
         running = order.mode == "shadow"
@@ -152,8 +151,15 @@ def checked(question: Question, simulation: Simulation) -> dict[str, Any]:
     told = simulation.described()
     if simulation.failed:
         return told
-    report = check(question.blueprint, directory=question.people if question.people.people else None)
-    told["validation_errors"] += [f.described() for f in report.findings if f.severity == "error"]
+    report = check(
+        question.blueprint,
+        directory=question.people if question.people.people else None,
+        actions=question.actions,
+        children=question.children,
+    )
+    known = {error["pointer"] for error in told["validation_errors"]}
+    errors = [f.described() for f in report.findings if f.severity == "error" and f.pointer not in known]
+    told["validation_errors"] += errors
     told["warnings"] += [f"{f.pointer}: {f.message}" for f in report.findings if f.severity == "warning"]
     return told
 

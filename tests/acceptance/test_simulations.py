@@ -21,6 +21,7 @@ from storage.simulation_tables import WorkflowSimulation
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.approvals import EXPENSE, worker
 from tests.waiting import until
+from worker.actions import seed_catalog
 
 PATH = "/workflow/workflow-simulations/"
 W3 = {
@@ -249,6 +250,31 @@ async def test_a_rehearsal_links_to_its_history(desk: ApiDesk) -> None:
     assert (found["status"], found["outcome"]) == ("completed", "approved")
     assert found["agrees_with_explore"], found["differences"]
     assert "/namespaces/placet-rehearsal/workflows/rehearsal-" in found["links"]["temporal_ui"]
+
+
+async def test_a_payload_that_breaks_its_schema_is_told_and_the_rehearsal_is_complete(desk: ApiDesk) -> None:
+    nodes = [
+        {"id": "start", "type": "trigger"},
+        {
+            "id": "tell",
+            "type": "action",
+            "action": "send_mail",
+            "input": {"to": "a@example.org", "subject": 7, "text": "x"},
+        },
+        {"id": "end", "type": "terminator", "outcome": "told"},
+    ]
+    edges = [
+        {"from": "start", "to": "tell"},
+        {"from": "tell", "to": "end"},
+        {"from": "tell", "to": "end", "on": "failed"},
+    ]
+    drawn = {"nodes": nodes, "edges": edges}
+    raw = {"name": "Tell", "version": "1.0.0", "owner": "user:olivia", "process_steps": [], "graph_spec": drawn}
+    await seed_catalog(desk.database)
+    for mode in ("explore", "rehearse"):
+        found = await simulate(desk, mode=mode, blueprint=raw)
+        assert (found["status"], found["outcome"]) == ("completed", "told"), found["validation_errors"]
+        assert [e["pointer"] for e in found["validation_errors"]] == ["/graph_spec/nodes/1/input/subject"]
 
 
 async def test_a_real_request_replays_and_differs_only_where_something_is_changed(desk: ApiDesk) -> None:

@@ -28,6 +28,7 @@ SCHEMA = {"type": "object", "properties": {"n": {"type": "string"}}, "required":
 ACTIONS = {
     "bill": spec("bill", latency_class="very_slow", is_idempotent=False, side_effects=("charges a card",)),
     "strict": spec("strict", input_schema=SCHEMA),
+    "gives": spec("gives", output_schema=SCHEMA),
 }
 INNER = blueprint({"approvers": ["role:cfo"], "sla_hours": 4}, variables=[{"name": "sum", "type": "decimal"}])
 SUB = {"type": "subprocess", "template": "Inner", "input": {"sum": {"expr": "amount"}}, "output": {"amount": "sum"}}
@@ -87,6 +88,24 @@ async def test_an_input_that_breaks_its_schema_fails_at_once_as_it_would(stage: 
     assert found.outcome == "rejected"
     failed = next(s for s in found.execution_path if s.kind == "action_failed")
     assert "/input/n" in failed.detail["why"]
+    [error] = found.validation_errors
+    assert (error["code"], error["pointer"]) == ("action_input", "/graph_spec/nodes/3/input/n")
+    assert (found.failed, found.extra["actions"][0]["breaches"][0]["pointer"]) == (False, "/input/n")
+
+
+async def test_what_a_script_answers_is_held_to_the_schema_and_so_is_a_sub_process(stage: Stage) -> None:
+    now = datetime.now(UTC)
+    line = {"on": "gives", "do": "answer", "output": {"n": 7}}
+    found = await played(stage, acting("gives"), line)
+    assert found.outcome == "rejected"
+    assert [(e["code"], e["pointer"]) for e in found.validation_errors] == [("action_output", "/script/0/output/n")]
+
+    plan = compile_plan(parse_blueprint(acting("strict", input={"n": 7})), start=now, actions=ACTIONS)
+    inner = {"Inner": Child(template_id="inner", plan=plan)}
+    sub = {"type": "subprocess", "template": "Inner"}
+    outer = blueprint(variables=AMOUNT, graph_spec=graph("start -> sub", "sub -> approved", nodes={"sub": sub}))
+    found = await played(stage, outer, children=inner)
+    assert [(e["code"], e["pointer"]) for e in found.validation_errors] == [("action_input", "/graph_spec/nodes/3")]
 
 
 async def test_a_script_says_what_comes_of_actions_and_events(stage: Stage) -> None:

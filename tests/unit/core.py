@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -78,10 +78,14 @@ def spec(name: str, **more: Any) -> ActionSpec:
 ACTIONS = {name: spec(name) for name in ("look", "pay")}
 
 
-def plan_of(raw: dict[str, Any], children: dict[str, dict[str, Any]] | None = None) -> Plan:
+def plan_of(
+    raw: dict[str, Any],
+    children: dict[str, dict[str, Any]] | None = None,
+    actions: Mapping[str, ActionSpec] = ACTIONS,
+) -> Plan:
     """Compile a blueprint's JSON; `look` and `pay` are actions, `children` other blueprints by reference."""
     compiled = {name: Child(template_id=name, plan=plan_of(child)) for name, child in (children or {}).items()}
-    return compile_plan(parse_blueprint(raw), start=START, actions=ACTIONS, children=compiled)
+    return compile_plan(parse_blueprint(raw), start=START, actions=actions, children=compiled)
 
 
 def graph(*edges: str, nodes: dict[str, dict[str, Any]], ends: tuple[str, ...] = ("approved", "rejected")) -> Any:

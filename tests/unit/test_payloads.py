@@ -1,0 +1,127 @@
+"""Payloads that break an action's schemas stand among the validation errors, by their place in the blueprint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from placet.actions import ActionSpec
+from placet.plan import Child
+from simulation.explore import explore
+from simulation.question import Question
+from simulation.result import Simulation
+from simulation.script import parse_script
+from simulation.service import checked
+from tests.unit.core import START, blueprint, graph, office, plan_of, spec
+
+VARIABLES = [{"name": "amount", "type": "integer"}, {"name": "code", "type": "string"}]
+FEW = {"type": "integer", "maximum": 100}
+PAYS = {"type": "object", "properties": {"sum": FEW, "to": {"type": "array", "items": FEW}}, "required": ["sum"]}
+GIVES = {"type": "object", "properties": {"code": {"type": "string", "pattern": "^[A-Z]{3}$"}}, "required": ["code"]}
+ACTIONS = {"pay": spec("pay", input_schema=PAYS), "look": spec("look", output_schema=GIVES)}
+
+
+def acting(action: str, *, variables: list[dict[str, Any]] | None = None, **node: Any) -> dict[str, Any]:
+    """Return a process of one action, which stands at `/graph_spec/nodes/3`."""
+    edges = ("start -> act", "act -> approved", "act -> rejected on failed")
+    drawn = graph(*edges, nodes={"act": {"type": "action", "action": action, **node}})
+    return blueprint(variables=variables or VARIABLES, graph_spec=drawn)
+
+
+def ask(raw: dict[str, Any], *script: dict[str, Any], **more: Any) -> Question:
+    known: dict[str, Any] = {"given": {"amount": 7, "code": "x"}, "actions": ACTIONS, "people": office()}
+    lines = parse_script(list(script))
+    return Question(blueprint=raw, requester="rita", start=START, script=lines, **{**known, **more})
+
+
+def errors(found: Simulation) -> list[tuple[str, str]]:
+    return [(e["code"], e["pointer"]) for e in found.validation_errors]
+
+
+@pytest.mark.parametrize(
+    ("given", "pointer"),
+    [
+        ({"sum": 700}, "/input/sum"),
+        ({"sum": {"expr": "amount * 100"}}, "/input/sum/expr"),
+        ({"sum": 1, "to": [1, {"expr": "amount * 100"}]}, "/input/to/1/expr"),
+        ({"sum": {"expr": "amount > 1"}}, "/input/sum/expr"),
+    ],
+)
+def test_an_input_that_breaks_its_schema_is_told_where_the_blueprint_passes_it_on(
+    given: dict[str, Any], pointer: str
+) -> None:
+    found = explore(ask(acting("pay", input=given)))
+    assert errors(found) == [("action_input", f"/graph_spec/nodes/3{pointer}")]
+    [error] = found.validation_errors
+    assert error["witness"] == {"amount": 7, "code": "x"}
+    assert "input_schema" in error["message"]
+    assert (found.failed, found.outcome) == (False, "rejected")
+
+
+def test_an_output_of_the_script_that_breaks_its_schema_fails_as_the_worker_would_have_it() -> None:
+    raw = acting("look", output={"code": "code"})
+    found = explore(ask(raw, {"on": "look", "do": "answer", "output": {"code": "ab"}, "after_hours": 2}))
+    assert errors(found) == [("action_output", "/script/0/output/code")]
+    failed = next(s for s in found.execution_path if s.kind == "action_failed")
+    assert failed.detail["why"].startswith("The action's output breaks its output_schema: /output/code: ")
+    assert (failed.after_ms, found.outcome) == (2 * 3_600_000, "rejected")
+    right = explore(ask(raw, {"on": "act", "do": "answer", "output": {"code": "ABC"}}))
+    assert (errors(right), right.outcome) == ([], "approved")
+
+
+def test_an_output_that_cannot_be_made_up_is_told_and_the_script_asked_for_one() -> None:
+    found = explore(ask(acting("look")))
+    assert errors(found) == [("action_output", "/graph_spec/nodes/3")]
+    assert '"do": "answer"' in found.validation_errors[0]["message"]
+    assert found.outcome == "approved", "that nothing fits is the fault of what made it up"
+    assert errors(explore(ask(acting("look"), {"on": "look", "do": "fail"}))) == []
+    exemplary = {"look": spec("look", output_schema=GIVES | {"examples": [{"code": "ABC"}]})}
+    assert errors(explore(ask(acting("look"), actions=exemplary))) == []
+
+
+def test_what_only_another_branch_breaks_is_told_with_the_input_that_leads_there() -> None:
+    nodes = {
+        "d": {"type": "decision"},
+        "act": {"type": "action", "action": "pay", "input": {"sum": {"expr": "amount"}}},
+    }
+    drawn = graph("start -> d", "act -> approved", nodes=nodes)
+    drawn["edges"] += [{"from": "d", "to": "act", "condition": "amount > 500"}, {"from": "d", "to": "approved"}]
+    drawn["edges"][-1]["default"] = True
+    found = explore(ask(blueprint(variables=VARIABLES, graph_spec=drawn)))
+    assert errors(found) == [("action_input", "/graph_spec/nodes/4/input/sum/expr")]
+    assert found.validation_errors[0]["witness"]["amount"] > 500
+
+
+def test_what_a_sub_process_breaks_is_told_at_its_node() -> None:
+    inner = acting("pay", input={"sum": 700})
+    plan = plan_of(inner, actions=ACTIONS)
+    sub = {"type": "subprocess", "template": "Inner"}
+    raw = blueprint(variables=VARIABLES, graph_spec=graph("start -> sub", "sub -> approved", nodes={"sub": sub}))
+    found = explore(ask(raw, children={"Inner": Child(template_id="inner", plan=plan)}))
+    assert errors(found) == [("action_input", "/graph_spec/nodes/3")]
+    assert "sub-process, at its node 'act'" in found.validation_errors[0]["message"]
+
+
+def test_a_place_that_the_proofs_name_too_is_told_once() -> None:
+    question = ask(acting("pay", input={"sum": 700}))
+    told = checked(question, explore(question))["validation_errors"]
+    assert [e["pointer"] for e in told] == ["/graph_spec/nodes/3/input/sum"]
+    question = ask(acting("pay", input={"sum": 700}), {"on": "act", "do": "fail"})
+    assert [e["code"] for e in checked(question, explore(question))["validation_errors"]] == ["action_input"]
+
+
+def test_an_action_that_breaks_its_schema_each_time_is_told_once() -> None:
+    wanted: dict[str, ActionSpec] = {"pay": spec("pay", input_schema=PAYS)}
+    nodes = {
+        "act": {"type": "action", "action": "pay", "input": {"sum": 700}},
+        "w": {"type": "wait", "hours": 1},
+        "d": {"type": "decision"},
+    }
+    drawn = graph("start -> act", "act -> w", "act -> w on failed", "w -> d", nodes=nodes)
+    drawn["edges"] += [
+        {"from": "d", "to": "approved", "condition": "amount > 100"},
+        {"from": "d", "to": "act", "default": True},
+    ]
+    found = explore(ask(blueprint(variables=VARIABLES, graph_spec=drawn), actions=wanted, most_entries=500))
+    assert errors(found) == [("action_input", "/graph_spec/nodes/3/input/sum")]
