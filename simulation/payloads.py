@@ -15,7 +15,7 @@ from placet.audit import Entry
 from placet.blueprint import ActionNode, Blueprint
 from placet.errors import Problem
 from placet.fillings import expression_of
-from placet.pointer import pointer_to
+from placet.pointer import parts_of, pointer_to
 from simulation.world import Foreseen
 
 MOST_ERRORS = 100  # of one simulation; who has more mends these first
@@ -101,8 +101,7 @@ def _place(blueprint: Blueprint, number: int, one: Called, pointer: str) -> str:
         return here
     value: Any = node.input
     place = f"{here}/input"
-    for part in pointer.split("/")[2:]:
-        name = part.replace("~1", "/").replace("~0", "~")
+    for name in parts_of(pointer)[1:]:
         if expression_of(value) is not None:
             break
         if isinstance(value, list | tuple):
