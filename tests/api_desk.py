@@ -80,7 +80,8 @@ class ApiDesk:
         """Return a token of a person, the same one each time."""
         if person not in self.tokens:
             async with self.database.begin() as session:
-                self.tokens[person] = await tokens.issue(session, person, ttl=None, now=datetime.now(UTC))
+                issued = await tokens.issue(session, person, ttl=None, now=datetime.now(UTC))
+            self.tokens[person] = issued  # not before it is committed: calls at the same time take it from here
         return self.tokens[person]
 
     async def publish(self, blueprint: dict[str, Any] = EXPENSE, **changes: Any) -> str:

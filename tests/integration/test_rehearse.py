@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -70,13 +69,11 @@ async def test_sampled_approvers_do_the_same_in_a_rehearsal(stage: Stage, seed: 
     assert [s.kind for s in found.execution_path] == [s.kind for s in foreseen.execution_path]
 
 
-async def test_a_year_of_daily_reminders_takes_seconds(stage: Stage) -> None:
+async def test_a_year_of_daily_reminders_is_rehearsed_in_virtual_time(stage: Stage) -> None:
     script = parse_script([{"on": "Stage 1", "decision": "approve", "at_hours": 365 * 24 + 1}])
-    begun = time.perf_counter()
     found = await rehearse(stage, ask(blueprint({"reminders": {"every_hours": 24}}), script=script))
     assert found.extra["differences"] == []
     assert [s.kind for s in found.execution_path].count("reminded") == 365
-    assert time.perf_counter() - begun < 60
 
 
 async def test_what_the_core_refuses_the_workflow_refuses(stage: Stage) -> None:
