@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel, col
 
 from storage.notification_tables import NotificationMessage
 from storage.record import ASKING
 from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Outbox, Person, ProcessTemplate
+
+REMINDED = "reminded"
+# A reminder leaves within seconds, unless its person or its channel did not want it at once.
+LATE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +80,41 @@ async def told(session: AsyncSession, messages: Sequence[NotificationMessage]) -
     keys = {message.key: message.hash for message in messages}
     found = await _told(session, col(Outbox.key).in_(keys))
     return {key: one for key, one in found.items() if one.outbox.hash == keys[key]}
+
+
+async def overtaken(session: AsyncSession, reminders: Sequence[NotificationMessage], now: datetime) -> set[str]:
+    """Return the keys of the reminders that are late, and say what a newer one of the same task says too.
+
+    They pile up in quiet hours, for a digest, or while a channel is down. One that is sent again later still goes.
+    """
+    if not reminders:
+        return set()
+    newer, its_notice = aliased(NotificationMessage), aliased(Outbox)
+    behind = (
+        exists()
+        .where(col(newer.request_id) == col(NotificationMessage.request_id), col(newer.event) == REMINDED)
+        .where(col(newer.channel) == col(NotificationMessage.channel))
+        .where(col(newer.person) == col(NotificationMessage.person))
+        .where(col(newer.seq) > col(NotificationMessage.seq))
+        .where(
+            or_(
+                col(newer.status) == "pending",
+                and_(col(newer.status) == "sent", col(newer.finished_at) >= col(NotificationMessage.created_at)),
+            )
+        )
+        .where(col(its_notice.key) == col(newer.key), col(its_notice.task_id) == col(Outbox.task_id))
+    )
+    query = (
+        select(col(NotificationMessage.key))
+        .join(Outbox, col(Outbox.key) == col(NotificationMessage.key))
+        .where(
+            col(NotificationMessage.channel) == reminders[0].channel,
+            col(NotificationMessage.key).in_([message.key for message in reminders]),
+            col(Outbox.created_at) <= now - LATE,
+            behind,
+        )
+    )
+    return set(await session.scalars(query))
 
 
 async def of_notice(session: AsyncSession, key: str) -> Told | None:

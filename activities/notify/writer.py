@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from activities.notify.channel import Channel, Message, NotDelivered
@@ -50,6 +51,7 @@ class Writer:
         self._links = links
         self._told: dict[str, Told] = {}
         self._people: dict[str, Person] = {}
+        self._overtaken: set[str] = set()
 
     @property
     def concurrency(self) -> int:
@@ -62,9 +64,11 @@ class Writer:
         return max(self._settings.smtp_timeout, self._settings.chat_timeout)
 
     async def load(self, messages: Sequence[NotificationMessage]) -> None:
-        """Read what the notices are about, and everyone whom they name, in two queries."""
+        """Read what the notices are about, whom they name, and which late reminders have newer ones behind them."""
+        reminders = [m for m in messages if m.event == notification_facts.REMINDED]
         async with self._database.session() as session:
             self._told = await notification_facts.told(session, messages)
+            self._overtaken = await notification_facts.overtaken(session, reminders, datetime.now(UTC))
             ids = {person for one in self._told.values() for person in one.people()}
             self._people = await notification_facts.people(session, ids)
 
@@ -73,12 +77,14 @@ class Writer:
         wanted = [(m, self._told[m.key]) for m in messages if m.key in self._told]
         if not wanted:
             raise Lost
-        wanted = [(m, one) for m, one in wanted if not one.pointless]
+        wanted = [(m, one) for m, one in wanted if not one.pointless and m.key not in self._overtaken]
         if not wanted:
             raise Pointless
         person = self._people.get(wanted[0][1].outbox.person)
-        if person is None or not person.active:
-            raise NotDelivered(f"user:{wanted[0][1].outbox.person} is not (or no longer) known", permanent=True)
+        if person is None:
+            raise NotDelivered(f"user:{wanted[0][1].outbox.person} is not known", permanent=True)
+        if not person.active:
+            raise Pointless  # whoever has left need not hear of it, and nothing has failed
         message, words = self._single(*wanted[0], person) if len(wanted) == 1 else self._digest(wanted, person)
         await self._channel.send(message)
         detail: dict[str, object] = {"channel": self._channel.name, "message_id": message.id}

@@ -279,7 +279,7 @@ async def test_somebody_unknown_or_without_an_address_fails_for_good_and_says_so
     reasons = sorted(detail["why"] for _, detail in await entries(database))
     assert reasons == [
         "user:bob has a mail address that cannot be used",
-        "user:nobody is not (or no longer) known",
+        "user:nobody is not known",
     ]
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import update
 
-from storage import notifications
+from storage import notifications, people
 from storage.database import Database
 from storage.tables import Outbox
 from storage.verify import verify_rows
@@ -211,6 +211,83 @@ async def test_a_reminder_does_not_reach_somebody_whose_task_went_to_another(
     found = {key.split(":")[2]: status for key, status in (await states(database)).items()}
     assert found["reminded"] == "dropped"
     assert [mail.subject for mail in mailbox.mails()] == ["Comment on Grüße 😀"]
+
+
+async def test_reminders_that_piled_up_leave_as_one(database: Database, mailbox: FaultyMailbox) -> None:
+    await add_people(database, "bob", "eve")
+    story = Story(request_id="r1").open("bob", "eve")
+    await write(database, story.recording())
+    for number in (1, 1, 2, 1):  # which task is reminded of
+        story = story.remind(number)
+        await write(database, story.recording())
+    await confirm(database, story.recording())
+    long_ago = NOW - timedelta(hours=9)
+    async with database.connection() as connection:
+        await connection.execute(update(Outbox).values(created_at=long_ago))
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent", "dropped"), seconds=10)
+    assert sorted(mail.to[0] for mail in mailbox.mails() if mail.subject.startswith("Reminder")) == [
+        "bob@example.org",
+        "eve@example.org",
+    ]
+    newest = max((key for key in await states(database) if key.endswith("reminded:bob")), key=_seq)
+    found = {key: status for key, status in (await states(database)).items() if ":reminded:" in key}
+    assert {key for key, status in found.items() if status == "sent"} == {newest, *(k for k in found if "eve" in k)}
+
+
+async def test_reminders_that_leave_in_time_all_leave(database: Database, mailbox: FaultyMailbox) -> None:
+    await add_people(database, "bob")
+    story = Story(request_id="r1").open("bob")
+    await write(database, story.recording())
+    for _ in range(3):
+        story = story.remind()
+        await write(database, story.recording())
+    await confirm(database, story.recording())
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent"), seconds=10)
+    assert len(mailbox.mails()) == 4
+
+
+async def test_a_reminder_that_is_sent_again_goes_although_newer_ones_went(
+    database: Database, mailbox: FaultyMailbox
+) -> None:
+    await add_people(database, "bob")
+    story = Story(request_id="r1").open("bob").remind().remind()
+    await write(database, Story(request_id="r1").open("bob").recording())
+    await write(database, Story(request_id="r1").open("bob").remind().recording(), story.recording())
+    await confirm(database, story.recording())
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent"), seconds=10)
+        async with database.connection() as connection:
+            await connection.execute(update(Outbox).values(created_at=NOW - timedelta(hours=9)))
+        first = min((key for key in await states(database) if ":reminded:" in key), key=_seq)
+        async with database.connection() as connection:
+            await notifications.send_again(connection, first, datetime.now(UTC), channel="mail")
+        await until(lambda: soon(len(mailbox.mails()) == 4), seconds=10)
+    ids = [mail.message_id for mail in mailbox.mails() if mail.subject.startswith("Reminder")]
+    assert (len(ids), len(set(ids))) == (3, 2)
+
+
+async def test_what_is_for_somebody_who_has_left_is_dropped_and_nothing_has_failed(
+    database: Database, mailbox: FaultyMailbox
+) -> None:
+    await add_people(database, "bob", "eve")
+    async with database.begin() as session:
+        bob = await people.get(session, "bob")
+        bob.active = False
+    opened = Story(request_id="r1").open("bob", "eve").recording()
+    await write(database, opened)
+    await confirm(database, opened)
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent", "dropped"), seconds=10)
+    assert [mail.to[0] for mail in mailbox.mails()] == ["eve@example.org"]
+    assert [(kind, detail["to"]) for kind, detail in await entries(database)] == [("notified", "user:eve")]
+    async with database.session() as session:
+        assert await notifications.failed_deliveries(session) == 0
+
+
+def _seq(key: str) -> int:
+    return int(key.split(":")[1])
 
 
 async def test_what_a_dead_dispatcher_had_taken_is_sent_after_its_lease(
