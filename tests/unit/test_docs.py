@@ -9,6 +9,7 @@ import pytest
 
 from activities.notify.settings import NotifySettings
 from api.app import describe
+from placet.audit import KINDS
 from worker.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,11 @@ def test_every_kind_of_entry_is_documented() -> None:
     recorded = set(re.findall(r"\.record\(\s*\"([a-z_]+)\"", source))
     assert len(recorded) > 10
     assert {kind for kind in recorded if f"`{kind}`" not in AUDIT} == set()
+
+
+def test_the_kinds_that_webhooks_may_name_are_those_of_the_audit_chain() -> None:
+    rows = re.findall(r"^\| (`.*?`) \|", AUDIT, re.MULTILINE)
+    assert {kind for row in rows for kind in re.findall(r"`([a-z_]+)`", row)} == KINDS
 
 
 def test_every_call_says_what_it_does() -> None:
