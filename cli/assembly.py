@@ -25,6 +25,7 @@ from activities.arrivals import Arrivals
 from activities.directory import DirectoryReader
 from activities.notify.inquiry import Confirm
 from activities.notify.settings import NotifySettings
+from activities.notify.settings import load as load_notices
 from activities.notify.start import dispatcher
 from activities.record import Recorder
 from activities.tokens import DecisionTokens
@@ -114,7 +115,7 @@ async def working(
     arrivals: Arrivals | None = None,
 ) -> AsyncIterator[None]:
     """Run what a worker process runs while the block does: the workers, and what is done beside them."""
-    notices = dispatcher(database, _confirm(client), notify or NotifySettings(), secret=settings.secret())
+    notices = dispatcher(database, _confirm(client), notify or load_notices(), secret=settings.secret())
     async with (
         build_worker(database, client, settings, arrivals),
         build_action_worker(database, client, settings),

@@ -22,7 +22,7 @@ send for real.</p>
 )
 _ONE = _PAGES.from_string(
     """<!doctype html><meta charset="utf-8"><title>{{ mail.subject }}</title>
-<style>{{ style }} iframe{width:100%;height:36rem;border:1px solid #ccc}</style>
+<style>{{ style }} iframe{width:100%;height:36rem;border:1px solid #ccc} pre{white-space:pre-wrap}</style>
 <p><a href="/">All mails</a></p><h1>{{ mail.subject }}</h1>
 <p>From {{ mail.sender }} to {{ mail.to|join(", ") }}</p><iframe sandbox srcdoc="{{ mail.html }}"></iframe>
 <h2>As text</h2><pre>{{ mail.text }}</pre>

@@ -84,7 +84,7 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
         client = await assembly.connected(there, traces=traces, runtime=metrics_runtime(sdk_metrics))
         ui_url = (engine.ui_url if engine else None) or assembly.temporal_ui(settings, there)
         api_url = f"http://{settings.host}:{listener.getsockname()[1]}"
-        notify = load_notices().model_copy(update={"public_url": os.environ.get("PLACET_PUBLIC_URL", api_url)})
+        notify = load_notices()
         mailbox, mailbox_url = None, None
         if notify.smtp_host is None:
             mailbox = await stack.enter_async_context(Mailbox())

@@ -21,7 +21,7 @@ class Message:
     subject: str
     text: str
     html: str
-    url: str
+    url: str | None  # where people open what it is about
     event: str
     request_id: str
     urgent: bool = False

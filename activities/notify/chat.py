@@ -71,9 +71,11 @@ class ChatChannel:
 
 
 def short(message: Message) -> str:
-    """Return what a chat shows under the subject: the first paragraphs without greeting and table, and the link."""
+    """Return what a chat shows under the subject: the first two paragraphs after the greeting, and the link if any."""
     paragraphs = message.text.split("\n\n")[1:3]
     text = "\n\n".join(p for p in paragraphs if not p.startswith("--"))
+    if message.url is None:
+        return text[:LONGEST]
     room = LONGEST - len(message.url) - 2
     return f"{text[:room]}\n\n{message.url}"
 

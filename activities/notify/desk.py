@@ -36,7 +36,7 @@ async def edit(database: Database, source: Source, *, by: str, now: datetime, no
     """
     default(source.name)
     check(source)
-    preview(source, _sample_values(source.name, ""))
+    preview(source, _sample_values(source.name, None))
     async with database.begin() as session:
         row = await wordings.edit(
             session,
@@ -81,7 +81,7 @@ async def send_again(database: Database, key: str, *, now: datetime, channel: st
         return await notifications.send_again(connection, key, now, channel=channel)
 
 
-def _sample_values(name: str, public_url: str) -> dict[str, Any]:
+def _sample_values(name: str, public_url: str | None) -> dict[str, Any]:
     given = values(sample("task_opened" if name in {LAYOUT, DIGEST} else name), public_url=public_url)
     if name == DIGEST:
         notice = {"subject": "A notice", "text": "What it says.", "url": public_url, "at": given["at"]}

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from traceback import walk_tb
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -32,6 +33,7 @@ LONGEST_JOIN = 5_000
 DEEPEST = 40  # levels of nesting, of blocks and of filters that follow one another
 MOST_SECONDS = 1.0  # of processor time for one rendering
 _BUDGET = "_budget"
+_FILE = "<template>"  # what Jinja calls a template that came from no file
 
 _NODES = (
     nodes.Template,
@@ -161,11 +163,26 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "urlencode": lambda value: quote(str(value), safe=""),
 }
 _ESCAPES = frozenset({"e", "escape"})
+_WRITABLE = (str, int, float, datetime, Mapping, list, tuple, Undefined)  # an Undefined raises by itself
+
+
+def _written(value: Any) -> Any:
+    """Write nothing for what is not known, and refuse what has no meaning for people, such as a method."""
+    if value is None:
+        return ""
+    if not isinstance(value, _WRITABLE):
+        raise TemplateBroken(f"A {type(value).__name__} cannot be written; name one of its values.")
+    return value
 
 
 def _environment(*, html: bool) -> SandboxedEnvironment:
     environment = SandboxedEnvironment(
-        autoescape=html, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
+        autoescape=html,
+        undefined=StrictUndefined,
+        finalize=_written,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
     )
     escapes = {name: environment.filters[name] for name in _ESCAPES}
     environment.filters = {**_FILTERS, **escapes, "_counted": _counted}
@@ -234,8 +251,11 @@ def _walk(node: nodes.Node, depth: int) -> Iterator[tuple[nodes.Node, int]]:
         yield from _walk(child, depth + 1)
 
 
-def render(template: Template, values: Mapping[str, Any]) -> str:
-    """Render with these values; raises TemplateBroken where a value is missing or a bound is reached."""
+def render(template: Template, values: Mapping[str, Any], *, pointer: str = "") -> str:
+    """Render with these values; raises TemplateBroken where a value is missing or a bound is reached.
+
+    `pointer` names the field that the template came from.
+    """
     length = 0
     parts: list[str] = []
     budget = Budget()
@@ -246,13 +266,29 @@ def render(template: Template, values: Mapping[str, Any]) -> str:
             if length > LONGEST_OUTPUT:
                 raise _too_long()
             parts.append(part)
-    except TemplateBroken:
-        raise
     except TemplateError as error:
-        raise TemplateBroken(f"The template cannot be rendered: {error.message}") from error
-    except (TypeError, ValueError, KeyError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
-        raise TemplateBroken(f"The template cannot be rendered: {error}") from error
+        raise _unwritten(error, error.message or "a value is not there", pointer) from error
+    except (
+        TypeError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        LookupError,
+        ArithmeticError,
+        RecursionError,
+        TemplateBroken,
+    ) as error:
+        raise _unwritten(error, str(error), pointer) from error
     return "".join(parts)
+
+
+def _unwritten(error: Exception, message: str, pointer: str) -> TemplateBroken:
+    """Name the line of the template at which an error came up: Jinja puts it into the traceback."""
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == _FILE]
+    text = f"line {lines[-1]}: {message}" if lines else message
+    return TemplateBroken(
+        f"The template cannot be rendered: {text}", problems=(Problem(pointer=pointer, message=text),)
+    )
 
 
 def _too_long() -> TemplateBroken:

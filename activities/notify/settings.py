@@ -20,8 +20,9 @@ class NotifySettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PLACET_", frozen=True, extra="ignore")
 
-    public_url: str = "http://127.0.0.1:8000"
-    """Where people reach Placet: every link in a mail begins with it."""
+    public_url: str | None = None
+    """Where people open requests in a browser: below it lie `/requests/ID` and `/preferences`, which notices link to.
+    None: there is no such place, and notices name the request instead."""
     mail_from: str = "Placet <placet@localhost>"
     smtp_host: str | None = None
     smtp_port: int = Field(default=25, ge=1, le=65535)
@@ -67,7 +68,9 @@ class NotifySettings(BaseSettings):
 
     @field_validator("public_url")
     @classmethod
-    def _no_slash(cls, value: str) -> str:
+    def _no_slash(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         if not re.match(r"https?://", value):
             raise ValueError("write the whole address, with http:// or https://")
         return value.rstrip("/")
@@ -82,9 +85,14 @@ class NotifySettings(BaseSettings):
         """How long a notice that was taken is left to whoever took it."""
         return timedelta(seconds=self.notify_lease)
 
-    def link(self, request_id: str) -> str:
-        """Return where a request is shown to people."""
-        return f"{self.public_url}/requests/{request_id}"
+    def link(self, request_id: str) -> str | None:
+        """Return where a request is shown to people, if anywhere."""
+        return below(self.public_url, f"requests/{request_id}")
+
+
+def below(url: str | None, path: str) -> str | None:
+    """Return the address of a page below another; None where there is none."""
+    return None if url is None else f"{url}/{path}"
 
 
 def load() -> NotifySettings:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from activities.notify.settings import below
+
 LONGEST_VALUE = 2_000  # characters of any one value
 MOST_FACTS = 12
 DETAILS = ("by", "why", "text", "level", "outcome", "due_at")
@@ -30,7 +32,7 @@ class Subject:
     task: Mapping[str, Any] | None = None  # columns of approval_task
 
 
-def values(subject: Subject, *, public_url: str, links: Mapping[str, str] | None = None) -> dict[str, Any]:
+def values(subject: Subject, *, public_url: str | None, links: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return everything a template may name; nothing is missing, what is not known is None."""
     request, task = subject.request, subject.task
 
@@ -69,7 +71,7 @@ def values(subject: Subject, *, public_url: str, links: Mapping[str, str] | None
             "timezone": _zone(request.get("timezone")),
             "input": {name: _bounded(value) for name, value in request["input"].items()},
             "facts": _facts(request["input"]),
-            "url": f"{public_url}/requests/{request['id']}",
+            "url": below(public_url, f"requests/{request['id']}"),
         },
         "task": task
         and {
@@ -85,7 +87,7 @@ def values(subject: Subject, *, public_url: str, links: Mapping[str, str] | None
             "status": task["status"],
         },
         "links": {"approve": None, "reject": None, **(links or {})},
-        "site": {"url": public_url, "preferences": f"{public_url}/preferences"},
+        "site": {"url": public_url, "preferences": below(public_url, "preferences")},
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import Template
 
@@ -46,6 +46,9 @@ class _Prepared:
     subject: Template
     text: Template
     html: Template
+
+    def write(self, part: Literal["subject", "text", "html"], values: Mapping[str, Any]) -> str:
+        return render(getattr(self, part), values, pointer=f"/{part}")
 
 
 @cache
@@ -102,9 +105,9 @@ class Wording:
 
     def _bare(self, source: Source, values: Mapping[str, Any]) -> Words:
         parts = self._prepared(source)
-        subject = " ".join(render(parts.subject, values).split())[:LONGEST_SUBJECT]
-        text = render(parts.text, values).strip()
-        return Words(subject=subject, text=text, html=render(parts.html, values), template=source.name)
+        subject = " ".join(parts.write("subject", values).split())[:LONGEST_SUBJECT]
+        text = parts.write("text", values).strip()
+        return Words(subject=subject, text=text, html=parts.write("html", values), template=source.name)
 
     def _write(self, name: str, values: Mapping[str, Any]) -> Words:
         mine = self.edited.get(name, default(name))
@@ -120,11 +123,11 @@ class Wording:
 
     def _wrap(self, body: Source, around: Source, values: Mapping[str, Any], problem: str | None) -> Words:
         parts, frame = self._prepared(body), self._prepared(around)
-        subject = " ".join(render(frame.subject, {**values, "content": render(parts.subject, values)}).split())
+        subject = " ".join(frame.write("subject", {**values, "content": parts.write("subject", values)}).split())
         subject = subject[:LONGEST_SUBJECT] or values["event"]
         inside = {**values, "subject": subject}
-        text = render(frame.text, {**inside, "content": render(parts.text, values).strip()})
-        html = render(frame.html, {**inside, "content": trusted(render(parts.html, values))})
+        text = frame.write("text", {**inside, "content": parts.write("text", values).strip()})
+        html = frame.write("html", {**inside, "content": trusted(parts.write("html", values))})
         return Words(
             subject=subject,
             text=re.sub(r"[ \t]+\n", "\n", re.sub(r"\n{3,}", "\n\n", text)).strip() + "\n",

@@ -102,7 +102,7 @@ async def test_templates_are_listed_by_name_a_page_at_a_time(desk: ApiDesk) -> N
         ({"restore": "1"}, ["/restore"]),
         ({"restore": -1}, ["/restore"]),
         (WORDS | {"html": "{% if %}"}, ["/html"]),
-        (WORDS | {"text": "{{ request.__class__ }}"}, []),  # only rendering shows it
+        (WORDS | {"text": "{{ request.__class__ }}"}, ["/text"]),  # only rendering shows it
         (WORDS | {"text": "x" * 40_000}, ["/text"]),
         (WORDS | {"colour": "red"}, ["/colour"]),
     ],
@@ -218,6 +218,7 @@ async def test_a_webhook_is_added_with_a_secret_that_is_shown_once_and_stored_no
         ({"url": "http://169.254.169.254/latest"}, ["/url"]),
         ({"url": "http://no-such-host.invalid/"}, ["/url"]),
         ({"events": ["Not a kind"]}, ["/events/0"]),
+        ({"events": ["completed", "complete"]}, ["/events/1"]),  # no entry is called so, and none would ever come
         ({"secret_ref": "env:PATH"}, ["/secret_ref"]),
         ({"secret_ref": "env:PLACET_WEBHOOK_SECRET_UNSET"}, ["/secret_ref"]),
         ({"secret": "whsec_mine"}, ["/secret"]),

@@ -99,6 +99,9 @@ def test_a_line_break_in_a_title_cannot_start_a_header() -> None:
         "{{ 'never'|when }}",
         "{{ at|when('../../etc/passwd') }}",
         "{{ detail.text|duration }}",
+        "{{ at.strftime }}",  # where a method lies in memory
+        "{{ self }}",
+        "{% for fact in request.facts %}{{ loop }}{% endfor %}",
     ],
 )
 def test_a_hostile_or_broken_template_is_refused_at_once(source: str) -> None:
@@ -128,6 +131,33 @@ def test_what_is_wrong_is_named_with_field_and_line() -> None:
     with pytest.raises(TemplateBroken, match="line 2") as refused:
         check(edited(html="fine\n{{ 2 * 3 }}"))
     assert [p.pointer for p in refused.value.problems] == ["/html"]
+
+
+@pytest.mark.parametrize("broken", ["{{ request.nothing }}", "{{ 1 - 'a' }}", "{{ at.date }}", "{{ event|join(9) }}"])
+@pytest.mark.parametrize("part", ["subject", "text", "html"])
+def test_what_breaks_on_values_is_named_with_field_and_line(part: str, broken: str) -> None:
+    with pytest.raises(TemplateBroken, match="line 3: ") as refused:
+        preview(edited(**{part: f"fine\n\n{broken}"}), given("task_opened"))
+    assert [(p.pointer, p.message.startswith("line 3: ")) for p in refused.value.problems] == [(f"/{part}", True)]
+
+
+def test_what_is_not_known_is_written_as_nothing() -> None:
+    assert render(prepare("<{{ request.outcome }}>", html=False), given("task_opened")) == "<>"
+
+
+@pytest.mark.parametrize("event", [*NOTICES, DIGEST])
+def test_without_pages_to_open_a_mail_names_the_request_and_links_nowhere(event: str) -> None:
+    known = values(sample(event), public_url=None)
+    if event == DIGEST:
+        known |= {"request": None, "notices": [{"subject": "s", "text": "t", "url": None, "at": known["at"]}]}
+    words = Wording().compose(event, known)
+    assert words.problem is None
+    assert "href" not in words.html
+    assert "None" not in words.text
+    assert "Open it" not in words.text
+    if event not in {"slo_breached", DIGEST}:
+        assert "req-sample" in words.text
+        assert "req-sample" in words.html
 
 
 def test_an_edited_template_is_used_and_escaped() -> None:
