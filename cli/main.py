@@ -17,7 +17,7 @@ from storage.migrate import migrate
 from worker.engine.locate import locate
 from worker.engine.namespaces import prepare
 from worker.settings import Settings, read_settings
-from worker.telemetry import metrics_address, metrics_runtime, tracer_provider
+from worker.telemetry import metrics_runtime, tracer_provider
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Approval processes on Temporal.")
 people_app = typer.Typer(no_args_is_help=True, help="Who is in the organisation.")
@@ -71,10 +71,8 @@ def worker_command() -> None:
     async def work() -> None:
         async with assembly.open_database(settings) as database:
             there = assembly.engine_settings(settings)
-            sdk_metrics = metrics_address(settings.worker_metrics)
-            client = await assembly.connected(
-                there, traces=tracer_provider("placet-worker"), runtime=metrics_runtime(sdk_metrics)
-            )
+            runtime, sdk_metrics = metrics_runtime(settings.worker_metrics)
+            client = await assembly.connected(there, traces=tracer_provider("placet-worker"), runtime=runtime)
             async with assembly.working(database, client, settings):
                 progress(f"the SDK's metrics are at http://{sdk_metrics}/metrics")
                 progress(f"working on task queue {settings.task_queue!r} of {there.address} ({there.namespace})")

@@ -21,7 +21,7 @@ from placet.errors import Unavailable
 from storage.database import Database
 from worker.engine.serve import Engine, start_engine
 from worker.settings import Settings
-from worker.telemetry import metrics_address, metrics_runtime, tracer_provider
+from worker.telemetry import metrics_runtime, tracer_provider
 
 TITLES = {
     "api": "API",
@@ -80,8 +80,8 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
         database = await stack.enter_async_context(assembly.open_database(settings))
         there, engine = await stack.enter_async_context(assembly.engine_of(settings, progress))
         traces = tracer_provider("placet")
-        sdk_metrics = metrics_address(settings.worker_metrics)
-        client = await assembly.connected(there, traces=traces, runtime=metrics_runtime(sdk_metrics))
+        runtime, sdk_metrics = metrics_runtime(settings.worker_metrics)
+        client = await assembly.connected(there, traces=traces, runtime=runtime)
         ui_url = (engine.ui_url if engine else None) or assembly.temporal_ui(settings, there)
         api_url = f"http://{settings.host}:{listener.getsockname()[1]}"
         notify = load_notices()

@@ -20,38 +20,37 @@ from placet.errors import Conflict, InputInvalid
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
+LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 9464  # where exporters of OpenTelemetry listen by convention
+# Ports are free when they are looked for and may be taken a moment later; then others are tried.
+PORT_ATTEMPTS = 5
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
-def metrics_address(given: str | None) -> str:
-    """Return the `host:port` at which this process shows the SDK's metrics.
+def metrics_runtime(given: str | None) -> tuple[Runtime, str]:
+    """Return the SDK runtime that shows its metrics at `http://<address>/metrics`, and that `host:port`.
 
     `given` is PLACET_WORKER_METRICS: `host:port`, or a port on loopback. Without it, it is port 9464 on loopback, or a
-    free one where that is taken (by another installation on this machine). Raises InputInvalid, and Conflict where the
-    address that was given is taken.
+    free one where that is taken (by another installation on this machine). One runtime a process is enough. Raises
+    InputInvalid, and Conflict where nothing can listen at the address that was given.
     """
+    problem: Exception | None = None
+    for host, port in _places(given):
+        address = _free(host, port)
+        if address is None:
+            continue
+        metrics = PrometheusConfig(
+            bind_address=address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+        )
+        try:
+            return Runtime(telemetry=TelemetryConfig(metrics=metrics)), address
+        except (RuntimeError, ValueError) as error:  # the SDK's words for an address that it cannot use
+            problem = error  # such as one that another process has taken since it was found free
     if given is None:
-        return _free("127.0.0.1", DEFAULT_PORT) or _free("127.0.0.1", 0) or ""
-    found = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[\w.-]+):)?(\d{1,5})", given)
-    if not found or int(found[2]) > 65535:
-        raise InputInvalid(f"PLACET_WORKER_METRICS is {given!r}: write host:port or a port, such as 127.0.0.1:9464.")
-    address = _free(found[1] or "127.0.0.1", int(found[2]))
-    if address is None:
-        raise Conflict(f"PLACET_WORKER_METRICS is {given!r}, where nothing can listen: name an address that is free.")
-    return address
-
-
-def metrics_runtime(address: str) -> Runtime:
-    """Return the SDK runtime that shows its metrics at `http://<address>/metrics`; one a process is enough."""
-    metrics = PrometheusConfig(
-        bind_address=address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
-    )
-    try:
-        return Runtime(telemetry=TelemetryConfig(metrics=metrics))
-    except (RuntimeError, ValueError) as error:  # the SDK's words for an address that it cannot use
-        raise Conflict(f"The metrics of the Temporal SDK cannot be shown at {address}: {error}") from error
+        raise Conflict(f"The metrics of the Temporal SDK can be shown nowhere on this machine: {problem}")
+    told = "" if problem is None else f" ({problem})"
+    raise Conflict(f"PLACET_WORKER_METRICS is {given!r}, where nothing can listen{told}: name an address that is free.")
 
 
 def tracer_provider(service: str, environ: Mapping[str, str] | None = None) -> TracerProvider | None:
@@ -80,6 +79,16 @@ def tracing(provider: TracerProvider | None) -> tuple[Interceptor, ...]:
     from worker.tracing import Tracing
 
     return (Tracing(tracer=provider.get_tracer("placet")),)
+
+
+def _places(given: str | None) -> list[tuple[str, int]]:
+    """Return the hosts and ports to try, one after the other; port 0 stands for a free one."""
+    if given is None:
+        return [(LOOPBACK, DEFAULT_PORT), *[(LOOPBACK, 0)] * PORT_ATTEMPTS]
+    found = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[\w.-]+):)?(\d{1,5})", given)
+    if not found or int(found[2]) > 65535:
+        raise InputInvalid(f"PLACET_WORKER_METRICS is {given!r}: write host:port or a port, such as 127.0.0.1:9464.")
+    return [(found[1] or LOOPBACK, int(found[2]))]
 
 
 def _free(host: str, port: int) -> str | None:

@@ -20,8 +20,9 @@ from tests.approvals import desk, store_people, worker
 from tests.engine import SharedEngine
 from tests.unit.test_dashboards import names_of, queries
 from tests.waiting import until
+from worker import telemetry
 from worker.connect import connect
-from worker.telemetry import DEFAULT_PORT, metrics_address, metrics_runtime, tracer_provider, tracing
+from worker.telemetry import metrics_runtime, tracer_provider, tracing
 
 
 @pytest_asyncio.fixture
@@ -90,11 +91,8 @@ async def test_an_endpoint_turns_tracing_on_under_the_name_of_the_process() -> N
 async def test_the_sdk_shows_its_metrics_and_what_the_dashboards_ask_of_them(
     engine: SharedEngine, stored: Database
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    address = metrics_address(str(port))
-    assert address == f"127.0.0.1:{port}"
-    client = await connect(engine.settings, runtime=metrics_runtime(address))
+    runtime, address = metrics_runtime(None)
+    client = await connect(engine.settings, runtime=runtime)
     asked = {name for query in queries() for name in names_of(query) if name.startswith("temporal_")}
     assert asked
     await store_people(stored)
@@ -110,15 +108,34 @@ async def test_the_sdk_shows_its_metrics_and_what_the_dashboards_ask_of_them(
 
 def test_an_address_that_is_taken_or_none_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(Conflict, match="PLACET_WORKER_METRICS"):
-        metrics_address(f"127.0.0.1:{taken.getsockname()[1]}")
+        metrics_runtime(f"127.0.0.1:{taken.getsockname()[1]}")
     for wrong in ("nonsense", "127.0.0.1:", "127.0.0.1:70000", "http://127.0.0.1:9464"):
         with pytest.raises(InputInvalid, match="PLACET_WORKER_METRICS"):
-            metrics_address(wrong)
+            metrics_runtime(wrong)
 
 
-def test_two_installations_on_one_machine_both_have_a_place() -> None:
-    first = metrics_address(None)
-    host, port = first.rsplit(":", 1)
-    assert host == "127.0.0.1"
-    with socket.create_server((host, int(port))):
-        assert metrics_address(None) not in {first, f"{host}:{DEFAULT_PORT}" if int(port) == DEFAULT_PORT else first}
+async def test_an_address_that_was_given_is_where_the_metrics_are() -> None:
+    _, free = metrics_runtime("0")
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.get(f"http://{free}/metrics")).status_code == 200
+
+
+def test_two_installations_on_one_machine_both_have_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr(telemetry, "DEFAULT_PORT", taken.getsockname()[1])
+        assert len({metrics_runtime(None)[1] for _ in range(2)} - {f"127.0.0.1:{telemetry.DEFAULT_PORT}"}) == 2
+
+
+def test_a_port_that_another_takes_in_the_same_moment_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    look, taken = telemetry._free, []
+
+    def overtaken(host: str, port: int) -> str | None:
+        found = look(host, port)
+        if not taken and found:  # the other one was faster, once
+            taken.append(socket.create_server((host, int(found.rsplit(":", 1)[1]))))
+        return found
+
+    monkeypatch.setattr(telemetry, "_free", overtaken)
+    _, address = metrics_runtime(None)
+    with taken[0] as other:
+        assert address != f"127.0.0.1:{other.getsockname()[1]}"
