@@ -47,8 +47,8 @@ from workflows.refusal import as_error
 
 Command = Decide | Reassign | Delegate | Claim | Release | Comment | Extend | Happened | Resubmit | Withdraw | Migrate
 
-# A query answers within milliseconds or there is no worker.
-_QUERY_DEADLINE = timedelta(seconds=3)
+# A query answers within milliseconds where a worker has the request at hand; else its history is replayed first.
+_QUERY_DEADLINE = timedelta(seconds=8)
 # The server lets a poll wait for a minute, and remembers who polled for five.
 _LONG_POLL = timedelta(seconds=65)
 # What the SDK says, as a plain RuntimeError, where a connection that is made on first use cannot be made.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TypedDict
 
 from temporalio.client import Client
@@ -10,8 +11,9 @@ from api.engine import head_of
 from storage.database import Database
 from storage.verify import Verdict, verify_rows
 
-# A request that goes on while it is looked at differs for a moment; so often it is looked at again.
-_LOOKS = 3
+# A request that goes on while it is looked at differs for a moment: rows are there before history holds them. It is
+# looked at so often, and a little later each time, in seconds.
+_LOOKS, _PAUSE = 5, 0.2
 
 
 class Verification(TypedDict):
@@ -27,7 +29,8 @@ async def verify(database: Database, client: Client | None, request_id: str) -> 
 
     Raises Unavailable where the engine or the database does not answer.
     """
-    for _ in range(_LOOKS):
+    for look in range(_LOOKS):
+        await asyncio.sleep(look * _PAUSE)
         engine_head = await head_of(client, request_id) if client is not None else None
         async with database.session() as session:
             rows = await verify_rows(session, request_id)

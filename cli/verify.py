@@ -19,6 +19,7 @@ from storage.tables import ApprovalRequest, AuditEntry
 from worker.settings import Settings
 
 _AT_ONCE = 8  # the engine answers a query in milliseconds, most of which are waiting
+_TRIES = 3  # one of many that is answered late does not end the command
 
 
 async def verify(settings: Settings, requests: list[str]) -> list[dict[str, Any]]:
@@ -41,7 +42,13 @@ async def verify(settings: Settings, requests: list[str]) -> list[dict[str, Any]
 
 async def _one(database: Database, client: Client | None, request_id: str, turn: asyncio.Semaphore) -> dict[str, Any]:
     async with turn:
-        found = await verifying.verify(database, client, request_id)
+        for left in reversed(range(_TRIES)):
+            try:
+                found = await verifying.verify(database, client, request_id)
+                break
+            except Unavailable:
+                if not left:
+                    raise
     return {"id": request_id, **found["rows"], "ok": found["ok"], "engine_head": found["engine_head"]}
 
 
