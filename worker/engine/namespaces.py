@@ -26,7 +26,7 @@ from placet.errors import Unavailable
 from worker.connect import EngineSettings, connect
 from workflows import attributes
 
-PREPARE_SECONDS = 30.0
+PREPARE_SECONDS = 60.0
 
 # Every service of a server reads the namespaces anew this often (system.namespaceCacheRefreshInterval): a server as it
 # comes, and one with our deploy/temporal/dynamicconfig.yaml. A little is added for the reading.

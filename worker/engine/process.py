@@ -128,7 +128,7 @@ def run(
 
 
 def answer(
-    program: Path, argument: str = "--version", *, environ: Mapping[str, str] | None = None, timeout: float = 20.0
+    program: Path, argument: str = "--version", *, environ: Mapping[str, str] | None = None, timeout: float = 60.0
 ) -> str | None:
     """Return what a program prints about itself, or None when it cannot be run or fails."""
     try:

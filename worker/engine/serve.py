@@ -37,11 +37,11 @@ from worker.engine.membership import forget_members
 from worker.engine.postgres import prepare_schema
 from worker.engine.process import Guarded
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 # Ports are free when they are looked for and may be taken a moment later; then others are tried.
 PORT_ATTEMPTS = 5
-# An engine whose parent was killed is gone within a second; a start right after that waits for it.
-LOCK_SECONDS = 3.0
+# An engine whose parent was killed is gone within seconds; a start right after that waits for it.
+LOCK_SECONDS = 10.0
 
 
 class Engine:
