@@ -1,6 +1,10 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 PY := .venv/bin/python
 STAMP := .venv/.installed
+# Run a command, and again after a while where it fails, as it does when the network has a bad moment.
+AGAIN := @again() { for pause in 5 15 45; do "$$@" && return; \
+	echo "failed, and tried again in $$pause seconds: $$*" >&2; sleep $$pause; done; \
+	"$$@" || { echo "failed four times; is the package registry within reach? $$*" >&2; return 1; }; }; again
 
 .PHONY: install demo test lint bench clean
 
@@ -8,8 +12,8 @@ install: $(STAMP)
 
 $(STAMP): requirements.lock pyproject.toml
 	python3 -m venv .venv
-	$(PY) -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	.venv/bin/uv pip install --system-certs --quiet --compile-bytecode --python $(PY) --require-hashes -r requirements.lock
+	$(AGAIN) $(PY) -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(AGAIN) .venv/bin/uv pip install --system-certs --quiet --compile-bytecode --python $(PY) --require-hashes -r requirements.lock
 	.venv/bin/uv pip install --system-certs --quiet --python $(PY) --no-deps --no-build-isolation -e .
 	touch $(STAMP)
 

@@ -9,8 +9,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+# What holds at last holds at once on a quiet machine; this is for one that has much else to do, and costs nothing.
+PATIENCE = 120.0  # seconds
 
-async def until(question: Callable[[], Awaitable[T]], *, seconds: float = 30.0, what: str = "what was waited for") -> T:
+
+async def until(
+    question: Callable[[], Awaitable[T]], *, seconds: float = PATIENCE, what: str = "what was waited for"
+) -> T:
     """Ask until the answer is truthy, and return it; AssertionError after `seconds`."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
@@ -22,7 +27,7 @@ async def until(question: Callable[[], Awaitable[T]], *, seconds: float = 30.0, 
         await asyncio.sleep(0.02)
 
 
-def poll(question: Callable[[], T], *, seconds: float = 60.0, what: str = "what was waited for") -> T:
+def poll(question: Callable[[], T], *, seconds: float = PATIENCE, what: str = "what was waited for") -> T:
     """Ask until the answer is truthy, where no event loop runs; AssertionError after `seconds`."""
     end = time.monotonic() + seconds
     while not (answer := question()):

@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from placet.errors import EngineMissing
+from tests.waiting import PATIENCE, poll
 from worker.engine.cache import cache_directory
 from worker.engine.locate import Binaries, CommandLine, Running, locate
 from worker.engine.versions import ROOT, TOOLS, Pins
@@ -27,13 +27,17 @@ require (
 )
 """
 
-# `go build … -o FILE PACKAGE`: notes the call, writes the first half of a program, waits if told to, writes the second.
+# `go build … -o FILE PACKAGE`: writes the first half of a program, notes the call, waits if told to, writes the second.
 FAKE_GO = """#!/bin/sh
 if [ "$1" = version ]; then echo "go version go${FAKE_GO_VERSION:-1.26.8} linux/amd64"; exit; fi
 for argument; do last=$argument; [ "$before" = -o ] && made=$argument; before=$argument; done
-echo "$last" >> "$FAKE_GO_LOG"
 [ -n "$FAKE_GO_FAILS" ] && { echo "cannot compile $last"; exit 1; }
+if [ -n "$FAKE_GO_CALLS" ]; then
+    echo call >> "$FAKE_GO_CALLS"
+    [ "$(wc -l < "$FAKE_GO_CALLS")" -lt "$FAKE_GO_ONLINE" ] && { echo 'Get "https://proxy.example/x.zip": EOF'; exit 1; }
+fi
 printf '#!/bin/sh\\n' > "$made"; chmod +x "$made"
+echo "$last" >> "$FAKE_GO_LOG"
 while [ -e "$FAKE_GO_WAITS" ]; do sleep 0.05; done
 case "$last" in *ui-server*) version=2.55.0;; *) version=1.32.1;; esac
 echo "echo program version $version" >> "$made"
@@ -144,6 +148,22 @@ def test_a_failed_build_shows_the_compilers_words(environ: dict[str, str], pins:
         locate(environ={**environ, "FAKE_GO_FAILS": "yes"}, pins=pins, kind="server")
 
 
+@pytest.mark.parametrize(("online", "made"), [(3, True), (99, False)])
+def test_a_build_whose_sources_do_not_come_is_tried_again(
+    environ: dict[str, str], pins: Pins, monkeypatch: pytest.MonkeyPatch, online: int, made: bool
+) -> None:
+    script(environ, "go", FAKE_GO)
+    monkeypatch.setattr("worker.engine.build.PAUSES", (0, 0))
+    flaky = {**environ, "FAKE_GO_CALLS": f"{environ['HOME']}/calls", "FAKE_GO_ONLINE": str(online)}
+    told: list[str] = []
+    if made:
+        assert isinstance(locate(environ=flaky, pins=pins, kind="server", progress=told.append), Binaries)
+    else:
+        with pytest.raises(EngineMissing, match=r"proxy\.example"):
+            locate(environ=flaky, pins=pins, kind="server", progress=told.append)
+    assert sum("trying again in 0 s" in line for line in told) == 2
+
+
 def finder(environ: dict[str, str], pins: Pins) -> subprocess.Popen[bytes]:
     code = (
         "import pathlib, sys; from worker.engine.locate import locate; from worker.engine.versions import Pins;"
@@ -153,10 +173,7 @@ def finder(environ: dict[str, str], pins: Pins) -> subprocess.Popen[bytes]:
 
 
 def wait_for_build(environ: dict[str, str]) -> None:
-    end = time.monotonic() + 30
-    while not Path(environ["FAKE_GO_LOG"]).exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    poll(Path(environ["FAKE_GO_LOG"]).exists, what="the build")
 
 
 def test_a_build_whose_process_is_killed_leaves_nothing_that_counts(environ: dict[str, str], pins: Pins) -> None:
@@ -180,5 +197,5 @@ def test_two_processes_build_once(environ: dict[str, str], pins: Pins) -> None:
     both = [finder(environ, pins), finder(environ, pins)]
     wait_for_build(environ)
     Path(environ["FAKE_GO_WAITS"]).unlink()
-    assert [each.wait(60) for each in both] == [0, 0]
+    assert [each.wait(PATIENCE) for each in both] == [0, 0]
     assert Path(environ["FAKE_GO_LOG"]).read_text().split() == [tool.package for tool in TOOLS]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +15,9 @@ from worker.engine.versions import PINS, TOOLS, Pins, Tool, dotted, parse
 
 # A cold build of the server takes five minutes on two cores; a machine that needs an hour has another problem.
 BUILD_SECONDS = 3600.0
+# Go fetches what it compiles; where the network had a bad moment, it is asked again after so many seconds.
+PAUSES = (5.0, 15.0, 45.0)
+_NETWORK = re.compile(r'(Get "|reading )https?://|dial tcp')
 
 
 def whole(program: Path, version: str) -> bool:
@@ -45,13 +50,20 @@ def build(directory: Path, *, environ: Mapping[str, str], progress: Progress, pi
         progress(f"building {what}, up to {tool.minutes:g} minute{'s' if tool.minutes > 1 else ''} the first time…")
         with workshop(directory.parent) as place:
             made = place / tool.name
-            code, output = run(
-                _command(go, tool, made),
-                environ={**environ, "GOTOOLCHAIN": "local"},
-                directory=pins.directory,
-                timeout=BUILD_SECONDS,
-                on_tick=lambda gone, what=what: progress(f"still building {what} ({gone:.0f} s)…"),  # type: ignore[misc]  # mypy does not infer a lambda's default
-            )
+            for pause in (*PAUSES, None):
+                code, output = run(
+                    _command(go, tool, made),
+                    environ={**environ, "GOTOOLCHAIN": "local"},
+                    directory=pins.directory,
+                    timeout=BUILD_SECONDS,
+                    on_tick=lambda gone, what=what: progress(f"still building {what} ({gone:.0f} s)…"),  # type: ignore[misc]  # mypy does not infer a lambda's default
+                )
+                if pause is None or not code or not _NETWORK.search(output):
+                    break
+                progress(
+                    f"its sources did not all come, trying again in {pause:g} s: {output.strip().splitlines()[-1]}"
+                )
+                time.sleep(pause)
             if code != 0:
                 ending = "took more than an hour" if code is None else f"ended with {code}"
                 tail = "\n".join(output.strip().splitlines()[-15:])
