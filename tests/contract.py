@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from tests.processes import Installation
+from tests.processes import Installation, known
 
 _ALWAYS = {"from": "2020-01-01T00:00:00Z", "until": "2099-01-01T00:00:00Z"}
 ANYBODY = ("requester", "approver")
@@ -94,17 +94,18 @@ class Placet:
 
     def get(self, who: str, path: str, *, expect: int = 200) -> Any:
         """Read something under /workflow/."""
-        return self._json(self.send(who, "GET", f"workflow/{path}"), expect)
+        return self._call(who, "GET", path, expect=expect)
 
     def post(self, who: str, path: str, body: Any = None, *, expect: int = 200, key: str | None = None) -> Any:
         """Send something to /workflow/; a refusal is checked to be a problem document."""
-        return self._json(self.send(who, "POST", f"workflow/{path}", body, key=key), expect)
+        return self._call(who, "POST", path, body, expect=expect, key=key)
 
     def put(self, who: str, path: str, body: Any, *, expect: int = 200) -> Any:
         """Replace something under /workflow/."""
-        return self._json(self.send(who, "PUT", f"workflow/{path}", body), expect)
+        return self._call(who, "PUT", path, body, expect=expect)
 
-    def _json(self, answer: httpx.Response, expect: int) -> Any:
+    def _call(self, who: str, method: str, path: str, body: Any = None, *, expect: int, key: str | None = None) -> Any:
+        answer = known(lambda key: self.send(who, method, f"workflow/{path}", body, key=key), key)
         said = f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text[:1500]}"
         assert answer.status_code == expect, said
         if expect >= 400:
@@ -145,7 +146,7 @@ class Placet:
 
     def timeline(self, request: dict[str, Any], *kinds: str) -> list[dict[str, Any]]:
         """Return what happened to a request, of these kinds or all."""
-        items = self.get("ada", f"requests/{request['id']}/timeline/")["items"]
+        items = self.get("ada", f"requests/{request['id']}/timeline/?limit=500")["items"]
         return [item for item in items if not kinds or item["kind"] in kinds]
 
 

@@ -23,6 +23,7 @@ from storage.database import Database
 from storage.outbox import Confirmation
 from storage.tables import Delivery, Outbox, Person
 from tests.mailbox import FaultyMailbox
+from tests.waiting import PATIENCE
 
 NOW = datetime.now(UTC)
 
@@ -32,12 +33,14 @@ def settings_for(box: FaultyMailbox, **changes: Any) -> NotifySettings:
         "smtp_host": box.host,
         "smtp_port": box.port,
         "smtp_tls": "none",
-        "smtp_timeout": 5,
+        "smtp_timeout": PATIENCE / 2,
+        "webhook_timeout": PATIENCE / 2,
         "mail_from": "Placet <placet@example.org>",
         "public_url": "https://placet.example.org",
         "notify_retry_first": 0.05,
         "notify_retry_most": 0.2,
-        "notify_give_up_after": 30,
+        "notify_give_up_after": 10 * PATIENCE,
+        "notify_lease": 10 * PATIENCE,
         "notify_confirm_after": 0.1,
         "notify_poll": 0.1,
         **changes,
@@ -65,7 +68,7 @@ async def dispatching(
         yield dispatcher
     finally:
         dispatcher.stop()
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, PATIENCE)
 
 
 async def add_people(database: Database, *names: str, **preferences: Any) -> None:

@@ -18,6 +18,8 @@ class FaultyMailbox(Mailbox):
         super().__init__()
         self.refused: dict[str, str] = {}  # address -> the answer it gets instead of 250
         self.delay = 0.0  # seconds before a mail is taken
+        self._flows = asyncio.Event()  # whether mails are taken at all
+        self._flows.set()
         self.tried: list[str] = []
 
     async def down(self) -> None:
@@ -27,6 +29,14 @@ class FaultyMailbox(Mailbox):
     async def up(self) -> None:
         """Listen again at the same port."""
         await self.start()
+
+    async def hold(self) -> None:
+        """Take no mail before `release`, and let whoever sends one wait."""
+        self._flows.clear()
+
+    async def release(self) -> None:
+        """Take the mails that were held."""
+        self._flows.set()
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -42,6 +52,7 @@ class FaultyMailbox(Mailbox):
         """Keep a mail, after a while."""
         if self.delay:
             await asyncio.sleep(self.delay)
+        await self._flows.wait()
         return await super().handle_DATA(server, session, envelope)
 
 

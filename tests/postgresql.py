@@ -15,7 +15,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,9 +25,11 @@ from typing import Any
 
 import psycopg
 
+from worker.engine.config import Ports, free_ports
+
 SUPERUSER = "postgres"
 _PR_SET_PDEATHSIG = 1
-_START_SECONDS = 60
+_START_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class Server:
 
     def run(self, *statements: str, database: str = "postgres") -> None:
         """Run statements outside of any transaction."""
-        with psycopg.connect(self.url(database), autocommit=True, connect_timeout=10) as connection:
+        with psycopg.connect(self.url(database), autocommit=True, connect_timeout=60) as connection:
             for statement in statements:
                 connection.execute(statement.encode())
 
@@ -126,9 +127,7 @@ def _keep(shared: Path) -> None:
             subprocess.run(
                 [*initdb, "--locale=C.UTF-8", "--no-sync"], check=True, stdout=log, stderr=log, cwd=folder, **rights
             )
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                port = free.getsockname()[1]
+            port = free_ports(Ports()).frontend  # none that an outgoing connection is given in the meantime
             options = {
                 "listen_addresses": "127.0.0.1",
                 "port": str(port),

@@ -15,7 +15,7 @@ def promtool(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
     """Run promtool and return what it said; a machine without it is not set up for the tests (tests/machine.sh)."""
     program = shutil.which("promtool")
     assert program is not None, "promtool is missing: install Debian's package prometheus (sh tests/machine.sh)"
-    return subprocess.run([program, *arguments], cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([program, *arguments], cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
 
 
 def refused(queries: Iterable[str]) -> str | None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.contract import PEOPLE, Placet
 from tests.processes import installation
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +18,6 @@ def placet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Placet]:
     with installation(tmp_path_factory.mktemp("contract") / "home") as place:
         tokens = place.load(PEOPLE)
         _, where = place.up()
-        with httpx.Client(trust_env=False, timeout=60) as http:
+        with httpx.Client(trust_env=False, timeout=PATIENCE) as http:
             first = http.get(f"{where['api']}/api/v1/metrics/prometheus")
             yield Placet(place=place, where=where, tokens=tokens, http=http, first_metrics=first.text)

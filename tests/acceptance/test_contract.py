@@ -62,7 +62,8 @@ def test_a_list_answers_on_both_paths_in_pages_and_only_to_those_with_a_token(
     whole = placet.get("ada", f"{path}/?limit=500")
     assert whole.keys() >= {"items", "next_cursor"}
     assert whole["next_cursor"] is None
-    assert placet.get("ada", f"{path}?limit=500")["items"] == whole["items"]
+    slashless = placet.get("ada", f"{path}?limit=500")  # clocks of other tests may run, so what is listed may change
+    assert [item["id"] for item in slashless["items"]] == [item["id"] for item in whole["items"]]
     ids, cursor = [], ""
     while cursor is not None:
         page = placet.get("ada", f"{path}/?limit=3" + (f"&cursor={cursor}" if cursor else ""))

@@ -72,7 +72,9 @@ class World:
             waiting += [row for row in now["notification_message"] if "'pending'" in row]
             # The endpoint was there before anything happened, so it gets every entry.
             posted = sum("'webhook:" in row for row in now["notification_message"])
-            caught_up = posted == len(now["audit_entry"])
+            # And the engine's list of workflows is written a moment after each begins.
+            listed = sum(name.startswith("workflow ") for name in now)
+            caught_up = posted == len(now["audit_entry"]) and listed == len(now["approval_request"])
             return now if not waiting and caught_up and now == taken[-2] else None
 
         return await until(quiet, what="that all notices have left") or {}

@@ -32,10 +32,15 @@ async def desk(database: Database, client: Client) -> AsyncIterator[ApiDesk]:
 
 
 async def cast(desk: ApiDesk, template: str, **order: Any) -> dict[str, Any]:
-    """Cast a shadow over a process."""
+    """Cast a shadow over a process, and return it once it has looked for the first time, or has failed to."""
     made = await desk.post(PATH, {"mode": "shadow", "template": template, **order}, as_="desi")
     assert made.status_code == 201, made.text
-    return dict(made.json())
+
+    async def looked() -> dict[str, Any] | None:
+        found = await seen(desk, made.json())
+        return found if "totals" in found or found["status"] != "running" else None
+
+    return await until(looked, what="the first look") or {}
 
 
 async def seen(desk: ApiDesk, shadow: dict[str, Any]) -> dict[str, Any]:

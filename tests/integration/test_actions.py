@@ -90,7 +90,7 @@ class Bench:
         given: dict[str, Any],
         *,
         key: str = "req/node/1",
-        seconds: float = 5.0,
+        seconds: float = 60.0,
         heartbeat: float | None = None,
         beats: Callable[..., None] | None = None,
         **settings: Any,

@@ -387,7 +387,7 @@ async def test_tasks_of_somebody_who_leaves_move_on(desk: ApiDesk, client: Clien
         return bool(shown["tasks"][0]["assignee"] == "user:dora")
 
     async with looking_after_leavers(desk.database, tell_of_leavers(client)):
-        await until(moved, seconds=10)
+        await until(moved)
     assert (await desk.get("/workflow/tasks/", as_="bob")).status_code == 401
 
 
@@ -469,7 +469,7 @@ async def test_ready_is_ok_when_every_part_is(desk: ApiDesk) -> None:
     async def up() -> bool:
         return (await desk.get("/health/ready", as_=None)).status_code == 200
 
-    await until(up, seconds=10)
+    await until(up)
     assert (await desk.get("/health/ready/", as_=None)).json() == {
         "status": "ok",
         "checks": {"engine": "ok", "database": "ok", "worker": "ok"},

@@ -29,5 +29,5 @@ def test_the_schema_is_made_once_and_then_found(postgresql: Server, tmp_path: Pa
         "SQL_PASSWORD": where.password or "",
     }
     for _ in range(2):
-        done = subprocess.run(["sh", SCRIPT], env=environ, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(["sh", SCRIPT], env=environ, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -1,5 +1,6 @@
 """Virtual time: every workflow has a clock of its own on the real server."""
 
+import uuid
 from datetime import timedelta
 
 from temporalio import workflow
@@ -36,9 +37,10 @@ class Reminding:
 
 
 async def test_a_workflow_can_be_taken_to_a_moment_and_decided_there(client: Client) -> None:
-    async with Worker(client, task_queue="updated", workflows=[Reminding], workflow_runner=UnsandboxedWorkflowRunner()):
+    name = f"time-{uuid.uuid4().hex[:8]}"
+    async with Worker(client, task_queue=name, workflows=[Reminding], workflow_runner=UnsandboxedWorkflowRunner()):
         standing = TimeSkipper(client, config=TimeSkippingConfig(enabled=False))
-        handle = await standing.client.start_workflow(Reminding.run, id="time-update", task_queue="updated")
+        handle = await standing.client.start_workflow(Reminding.run, id=name, task_queue=name)
         assert await standing.fast_forward(handle, timedelta(hours=51, minutes=30))
         assert await handle.execute_update(Reminding.decide) == 51
         reminded, decided = await handle.result()
@@ -46,7 +48,8 @@ async def test_a_workflow_can_be_taken_to_a_moment_and_decided_there(client: Cli
 
 
 async def test_more_than_two_hundred_skips_are_a_matter_of_asking(client: Client) -> None:
-    async with Worker(client, task_queue="flying", workflows=[Reminding], workflow_runner=UnsandboxedWorkflowRunner()):
+    name = f"time-{uuid.uuid4().hex[:8]}"
+    async with Worker(client, task_queue=name, workflows=[Reminding], workflow_runner=UnsandboxedWorkflowRunner()):
         flying = TimeSkipper(client, config=TimeSkippingConfig(max_session_skip_count=10_000))
-        reminded, _ = await flying.client.execute_workflow(Reminding.run, id="time-flying", task_queue="flying")
+        reminded, _ = await flying.client.execute_workflow(Reminding.run, id=name, task_queue=name)
         assert reminded == list(range(1, 251))

@@ -149,7 +149,7 @@ async def desk(clock: VirtualTime, database: Database, database_url: str, tmp_pa
     async with (
         assembly.build_worker(database, clock.client, settings),
         assembly.build_action_worker(database, clock.client, settings),
-        api_desk(database, clock.client, task_queue=queue, seconds=60, staff=first) as opened,
+        api_desk(database, clock.client, task_queue=queue, staff=first) as opened,
     ):
         for row in PEOPLE:
             await did(opened.call("PUT", f"/workflow/people/{row['id']}/", as_=ADMIN, body=row))

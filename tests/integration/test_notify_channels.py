@@ -27,7 +27,7 @@ from tests.dispatching import add_people, all_are, confirm, dispatching, entries
 from tests.integration.recordings import Story
 from tests.mailbox import FaultyMailbox
 from tests.receiver import Receiver
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 SECRETS = Secrets("the installation's secret", NotifySettings())
 
@@ -57,8 +57,8 @@ async def test_every_event_that_history_holds_is_posted_once_and_signed(
     settings = settings_for(mailbox, webhook_allow_loopback=True)
     both = (dispatching(database, settings, confirm=engine, secrets=SECRETS) for _ in range(2))
     async with next(both), next(both):
-        await until(lambda: soon(len(receiver.got) >= 5), seconds=15)
-        await until(_finished(database, 5), seconds=10)
+        await until(lambda: soon(len(receiver.got) >= 5))
+        await until(_finished(database, 5))
     assert len(receiver.got) == 5
     assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 5
     types = []
@@ -101,10 +101,10 @@ async def test_an_event_that_history_does_not_hold_is_not_posted(
 
     settings = settings_for(mailbox, webhook_allow_loopback=True)
     async with dispatching(database, settings, confirm=engine, secrets=SECRETS):
-        await until(lambda: soon(len(receiver.got) == 2), seconds=15)
+        await until(lambda: soon(len(receiver.got) == 2))
         await write(database, kept.recording())
         held.append((kept.seq, kept.head))
-        await until(lambda: soon(len(receiver.got) == 3), seconds=15)
+        await until(lambda: soon(len(receiver.got) == 3))
     bodies = [json.loads(body) for _, body in receiver.got]
     assert [b["data"]["detail"].get("text") for b in bodies if b["type"] == "request.commented"] == ["kept"]
 
@@ -119,15 +119,15 @@ async def test_an_endpoint_that_fails_is_tried_again_and_one_that_is_gone_is_swi
     await confirm(database, opened)
     settings = settings_for(mailbox, webhook_allow_loopback=True)
     async with dispatching(database, settings, secrets=SECRETS):
-        await until(lambda: soon(len(receiver.got) >= 4), seconds=15)
+        await until(lambda: soon(len(receiver.got) >= 4))
         receiver.answer = 204
-        await until(_finished(database, 2), seconds=15)
+        await until(_finished(database, 2))
         receiver.answer = 410
         later = Story(request_id="r1").open("bob").ask("eve").recording()
         await write(database, later)
         await confirm(database, later)
-        await until(_switched_off(database, endpoint.id), seconds=15)
-        await until(_given_up(database), seconds=15)
+        await until(_switched_off(database, endpoint.id))
+        await until(_given_up(database))
     failed = [d for kind, d in await entries(database) if kind == "notification_failed" and "webhook" in d["channel"]]
     assert [d["why"] for d in failed] == ["the endpoint answered 410 and was switched off"]
 
@@ -195,13 +195,13 @@ async def test_chat_gets_a_short_message_and_a_dead_chat_does_not_hold_mail_back
     await confirm(database, opened)
     receiver.answer = 500
     settings = settings_for(mailbox)
-    chat = ChatChannel("chat", [SecretStr(receiver.url.replace("http://", "json://"))], timeout=5)
+    chat = ChatChannel("chat", [SecretStr(receiver.url.replace("http://", "json://"))], timeout=PATIENCE / 2)
     async with dispatching(database, settings, channels=[SmtpChannel(settings), chat]):
-        await until(lambda: soon(len(mailbox.mails()) == 1), seconds=20)
-        await until(lambda: soon(len(receiver.got) >= 2), seconds=20)
+        await until(lambda: soon(len(mailbox.mails()) == 1))
+        await until(lambda: soon(len(receiver.got) >= 2))
         assert set((await states(database)).values()) == {"ready"}  # the chat is still tried
         receiver.answer = 200
-        await until(all_are(database, "sent"), seconds=20)
+        await until(all_are(database, "sent"))
     said = json.loads(receiver.got[-1][1])
     assert said["title"] == "Your decision, please: Grüße 😀"
     assert said["message"].endswith("https://placet.example.org/requests/r1")
@@ -217,28 +217,29 @@ async def test_a_person_cannot_point_this_server_at_its_own_network(
     opened = Story(request_id="r1").open("bob").recording()
     await write(database, opened)
     await confirm(database, opened)
-    chat = ChatChannel("chat", [SecretStr("json://127.0.0.1:1/{address}")], timeout=5)
+    chat = ChatChannel("chat", [SecretStr("json://127.0.0.1:1/{address}")], timeout=PATIENCE / 2)
     async with dispatching(database, settings_for(mailbox), channels=[chat]):
-        await until(all_are(database, "failed"), seconds=20)
+        await until(all_are(database, "failed"))
     assert receiver.got == []
 
 
 async def test_a_digest_is_one_mail_for_many_notices_also_with_two_dispatchers(
     database: Database, mailbox: FaultyMailbox
 ) -> None:
-    await add_people(database, "bob", digest={"at": ["06:00"]})
+    later = datetime.now(UTC) + timedelta(hours=12)  # whenever this runs, it is hours until then
+    await add_people(database, "bob", digest={"at": [f"{later:%H:%M}"]})
     for n in range(4):
         opened = Story(request_id=f"r{n}").open("bob").recording()
         await write(database, opened)
         await confirm(database, opened)
     settings = settings_for(mailbox)
     async with dispatching(database, settings), dispatching(database, settings):
-        await until(_queued(database, 4), seconds=10)
+        await until(_queued(database, 4))
         assert mailbox.mails() == []
         past = datetime.now(UTC) - timedelta(seconds=1)
         async with database.connection() as connection:
             await connection.execute(update(NotificationMessage).values(next_attempt_at=past))
-        await until(all_are(database, "sent"), seconds=10)
+        await until(all_are(database, "sent"))
     (mail,) = mailbox.mails()
     assert mail.subject == "4 notices from Placet"
     assert mail.text.count("Your decision, please") == 4
@@ -263,7 +264,7 @@ async def test_muted_notices_are_dropped_and_unreadable_preferences_lose_nothing
     await write(database, opened)
     await confirm(database, opened)
     async with dispatching(database, settings_for(mailbox)):
-        await until(all_are(database, "sent", "dropped"), seconds=10)
+        await until(all_are(database, "sent", "dropped"))
     assert [mail.to for mail in mailbox.mails()] == [("eve@example.org",)]
 
 
@@ -275,7 +276,7 @@ async def test_somebody_unknown_or_without_an_address_fails_for_good_and_says_so
     await write(database, opened)
     await confirm(database, opened)
     async with dispatching(database, settings_for(mailbox)):
-        await until(all_are(database, "failed"), seconds=10)
+        await until(all_are(database, "failed"))
     reasons = sorted(detail["why"] for _, detail in await entries(database))
     assert reasons == [
         "user:bob has a mail address that cannot be used",
@@ -289,7 +290,7 @@ async def test_without_a_mail_server_notices_fail_with_the_remedy(database: Data
     await write(database, opened)
     await confirm(database, opened)
     async with dispatching(database, settings_for(mailbox), channels=[]):
-        await until(all_are(database, "failed"), seconds=10)
+        await until(all_are(database, "failed"))
     ((_, detail),) = await entries(database)
     assert detail["why"] == "mail is not set up: set PLACET_SMTP_HOST"
 
@@ -307,7 +308,7 @@ async def test_an_edited_template_is_sent_and_a_broken_one_falls_back_with_an_en
     await write(database, opened)
     await confirm(database, opened)
     async with dispatching(database, settings_for(mailbox)):
-        await until(all_are(database, "sent"), seconds=10)
+        await until(all_are(database, "sent"))
     assert [mail.subject for mail in mailbox.mails()] == ["New: Grüße 😀"]
 
     # A template that the sample passes may still break on a real request.
@@ -319,7 +320,7 @@ async def test_an_edited_template_is_sent_and_a_broken_one_falls_back_with_an_en
     await write(database, second)
     await confirm(database, second)
     async with dispatching(database, settings_for(mailbox)):
-        await until(all_are(database, "sent"), seconds=10)
+        await until(all_are(database, "sent"))
     assert mailbox.mails()[-1].subject == "Your decision, please: Grüße 😀"
     details = [detail for _, detail in await entries(database)]
     assert details[0]["template"] == "task_opened/1"
@@ -342,7 +343,7 @@ async def test_links_are_offered_to_whoever_is_asked(database: Database, mailbox
         return {"approve": f"{base}/yes", "reject": f"{base}/no"}
 
     async with dispatching(database, settings_for(mailbox), links=links):
-        await until(all_are(database, "sent"), seconds=10)
+        await until(all_are(database, "sent"))
     (mail,) = mailbox.mails()
     assert "Approve: https://placet.example.org/d/bob.r1.1.1/yes" in mail.text
     assert 'href="https://placet.example.org/d/bob.r1.1.1/no"' in mail.html

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 
 from placet.blueprint import parse_blueprint
@@ -121,9 +121,7 @@ def stage(loop: asyncio.Runner, engine: SharedEngine) -> Stage:
 
 @settings(
     max_examples=60,
-    deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to shrink what takes an engine takes too long
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )
 @given(
     raw=st.one_of(blueprints(), drawings(), drawings()),

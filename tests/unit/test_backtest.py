@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from placet.blueprint import parse_blueprint
@@ -154,7 +154,7 @@ def test_a_task_that_goes_back_to_its_queue_is_claimed_again_as_it_was() -> None
     assert (row.changed, row.unknown) == ((), None)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=80)
 @given(
     raw=blueprints(),
     org=organisations(),

@@ -280,7 +280,7 @@ def test_counting_and_going_back_undo_adding(drawn: tuple[Calendar, datetime], a
     assert is_working(calendar, end - timedelta(microseconds=1))
 
 
-@hypothesis_settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=40)
 @given(calendars_and_moments(), st.integers(1, 4 * 1440))
 def test_counting_agrees_with_the_time_zone_database_minute_by_minute(
     drawn: tuple[Calendar, datetime], minutes: int

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.routes.examples import EXPENSE_APPROVAL
@@ -136,9 +136,9 @@ def test_a_stage_with_enough_people_bears_two_absences() -> None:
 
 def test_a_large_organisation_is_checked_in_bounded_time() -> None:
     people = PEOPLE | {f"p{n}": Person(id=f"p{n}", manager=f"p{n // 8}" if n else "hedy") for n in range(5_000)}
-    began = time.monotonic()
+    began = time.process_time()
     assert check(EXPENSE, directory=Directory(people=people)).ok
-    assert time.monotonic() - began < 30
+    assert time.process_time() - began < 30
 
 
 def test_the_certificate_is_bound_to_the_digest_and_counts_the_worst_case() -> None:
@@ -281,12 +281,12 @@ def step(**more: Any) -> dict[str, Any]:
     ids=lambda raw: str(type(raw).__name__),
 )
 def test_hostile_input_is_refused_quickly(raw: Any) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     report = check(raw)
     assert not report.ok
     assert report.findings
     assert all(len(f.pointer) <= 1_000 for f in report.findings)
-    assert time.monotonic() - began < 30
+    assert time.process_time() - began < 30
 
 
 JSON = st.recursive(
@@ -297,7 +297,7 @@ JSON = st.recursive(
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150)
 def test_no_value_in_any_place_makes_it_raise(data: st.DataObject) -> None:
     raw = copy.deepcopy(EXPENSE)
     place: Any = raw
@@ -331,7 +331,7 @@ def test_two_hundred_nodes_are_checked_in_seconds() -> None:
     report = check({**EXPENSE, "process_steps": steps, "graph_spec": {"nodes": nodes, "edges": edges}})
     assert report.ok
     assert len(nodes) == 199
-    assert time.process_time() - began < 20  # about a second; the bound is for loaded machines
+    assert time.process_time() - began < 20  # about a second
 
 
 def test_the_solver_is_loaded_only_for_conditions() -> None:

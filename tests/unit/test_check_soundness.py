@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from placet import machine
@@ -161,7 +161,7 @@ class Driver:
 
 
 @given(raw=blueprints(exact=True), data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60)
 def test_what_passes_never_gets_stuck(raw: dict[str, Any], data: st.DataObject) -> None:
     assume(check(raw).ok)
     for given_input in data.draw(st.lists(INPUTS, min_size=1, max_size=3)):
@@ -229,7 +229,7 @@ def shows(raw: dict[str, Any], finding: Finding) -> bool:
 
 
 @given(raw=blueprints())
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50)
 def test_every_witness_of_a_decision_reproduces(raw: dict[str, Any]) -> None:
     report = check(raw)
     # Loops are refused before anything runs, and would make the scripts endless.
@@ -248,7 +248,7 @@ def test_every_witness_of_a_decision_reproduces(raw: dict[str, Any]) -> None:
 
 
 @given(raw=blueprints(), sent=INPUTS)
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50)
 def test_no_input_fails_at_a_decision_that_passes(raw: dict[str, Any], sent: dict[str, Any]) -> None:
     """The other direction, request by request: where the core fails, the check has said so."""
     report = check(raw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from placet.blueprint import parse_blueprint
@@ -162,7 +162,7 @@ def why(request: Case) -> str:
 
 
 @given(raw=processes(exact=True), data=st.data())
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80)
 def test_what_passes_without_warning_never_fails(raw: dict[str, Any], data: st.DataObject) -> None:
     report = check(raw, actions=ACTIONS, children=children())
     handled = {f.code for f in report.findings} & {"unset_variable", "evaluation_fails"}
@@ -206,7 +206,7 @@ TOLD = {
 
 # Without forks: where two branches are wrong, the first that comes to its fault keeps the other from showing.
 @given(raw=processes(forks=False))
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80)
 def test_every_witness_reproduces_what_it_shows(raw: dict[str, Any]) -> None:
     report = check(raw, actions=ACTIONS, children=children())
     assume(not any(f.code in {"schema", "branching"} for f in report.findings))
@@ -233,7 +233,7 @@ def _only_a_name(raw: dict[str, Any], pointer: str) -> bool:
 
 
 @given(raw=processes(), data=st.data())
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80)
 def test_where_the_core_fails_the_check_has_said_so(raw: dict[str, Any], data: st.DataObject) -> None:
     report = check(raw, actions=ACTIONS, children=children())
     codes = {f.code for f in report.findings}

@@ -34,7 +34,7 @@ for argument; do last=$argument; [ "$before" = -o ] && made=$argument; before=$a
 [ -n "$FAKE_GO_FAILS" ] && { echo "cannot compile $last"; exit 1; }
 if [ -n "$FAKE_GO_CALLS" ]; then
     echo call >> "$FAKE_GO_CALLS"
-    [ "$(wc -l < "$FAKE_GO_CALLS")" -lt "$FAKE_GO_ONLINE" ] && { echo 'Get "https://proxy.example/x.zip": EOF'; exit 1; }
+    [ "$(wc -l < "$FAKE_GO_CALLS")" -lt "$FAKE_GO_ONLINE" ] && { echo 'Get "https://proxy.example/x": EOF'; exit 1; }
 fi
 printf '#!/bin/sh\\n' > "$made"; chmod +x "$made"
 echo "$last" >> "$FAKE_GO_LOG"

@@ -407,9 +407,9 @@ def test_a_wait_for_an_event_has_a_branch_for_its_timeout() -> None:
     ids=["reminders", "escalations", "stages", "decisions", "reference"],
 )  # fmt: skip
 def test_a_hostile_blueprint_is_answered_within_bounds(raw: dict[str, Any]) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = explore(ask(raw, seconds=1.0, most_entries=2000, script=parse_script([{"do": "wait"}])))
-    assert time.perf_counter() - begun < 15
+    assert time.process_time() - begun < 15
     assert len(found.execution_path) < 15_000
     assert found.warnings or found.validation_errors or found.branch_explorations
 

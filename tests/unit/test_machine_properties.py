@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from placet import machine
@@ -333,7 +333,7 @@ def arrive(case: Case, which: int, how: int) -> None:
         case.do(ChildEnded(point=child.point, visit=child.visit, outcome=outcome, output={"sum": "7"}))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=100)
 @given(
     raw=drawings(),
     orgs=st.lists(organisations(), min_size=1, max_size=2),
@@ -353,7 +353,7 @@ def test_any_script_leaves_a_valid_state_in_a_process_of_any_nodes(
     event(f"ends {case.state.status} {case.state.outcome}")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=150)
 @given(
     raw=blueprints(),
     orgs=st.lists(organisations(), min_size=1, max_size=2),
@@ -373,7 +373,7 @@ def test_any_script_of_events_leaves_a_valid_state(
     event(f"ends {case.state.status} {case.state.outcome}")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=60)
 @given(raw=blueprints(), org=organisations(), amount=st.sampled_from(["1", "9000"]))
 def test_time_alone_never_breaks_a_request_and_every_chain_of_escalation_ends(
     raw: dict[str, Any], org: Directory, amount: str

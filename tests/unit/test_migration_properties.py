@@ -6,7 +6,7 @@ from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from placet import machine
@@ -140,7 +140,7 @@ def _settle(case: Case, task: Task) -> None:
     case.do(Withdraw(by=Actor(person=case.state.requester)))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=200)
 @given(
     data=st.data(),
     raw=st.one_of(blueprints(), drawings()),
@@ -168,7 +168,7 @@ def test_moved_request_stays_valid_and_can_still_end(
     end(case)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=60)
 @given(
     raw=st.one_of(blueprints(), drawings()),
     org=organisations(),

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from placet.conditions import compile_condition, evaluate
@@ -145,10 +145,10 @@ def test_variables_that_nobody_asks_about_get_ordinary_values() -> None:
 def test_a_question_beyond_the_solver_is_undecided_within_seconds() -> None:
     variables = [Variable.model_validate({"name": n, "type": "integer", "minimum": 1, "maximum": 10**6}) for n in "abc"]
     expression = compile_condition("a * a * a + b * b * b == c * c * c", scope_of(variables))
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(Undecided):
         witness([(expression, True)], variables)
-    assert time.monotonic() - began < 30
+    assert time.process_time() - began < 30
 
 
 @given(
@@ -156,7 +156,7 @@ def test_a_question_beyond_the_solver_is_undecided_within_seconds() -> None:
     bounds=st.lists(st.decimals(0, 10**6, places=3), min_size=1, max_size=3),
     operators=st.lists(st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), min_size=3, max_size=3),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 def test_no_input_is_missed(amount: Decimal, bounds: list[Decimal], operators: list[str]) -> None:
     """Whatever one input makes of conditions, the solver finds some input that makes the same of them."""
     variables = [Variable.model_validate({"name": "amount", "type": "decimal", "scale": 2})]
@@ -173,7 +173,7 @@ ATOMS = [
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 def test_what_the_solver_denies_no_evaluation_shows(data: st.DataObject) -> None:
     """Random conditions over random inputs: a "there is none" is never contradicted."""
     atoms = st.sampled_from(ATOMS)

@@ -186,7 +186,7 @@ def test_number_that_rises_enough_is_taken(version: str) -> None:
     assert check_bump(parse_blueprint(EXPENSE_APPROVAL), parse_blueprint(new)).level == "major"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(blueprints(), blueprints())
 def test_patch_leads_from_one_to_the_other_and_export_is_stable(one: dict[str, Any], other: dict[str, Any]) -> None:
     old, new = parse_blueprint(one), parse_blueprint(other)
