@@ -7,6 +7,7 @@ request with it. So handlers take whatever there is, and read it here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -33,8 +34,15 @@ def read_signal(shape: type[T], given: tuple[Any, ...]) -> T:
     if len(given) != 1:
         raise InputInvalid(f"the signal carries {len(given)} values; send one {shape.__name__}")
     try:
-        return TypeAdapter(shape).validate_python(given[0])
+        read: T = _reader(shape).validate_python(given[0])  # type: ignore[arg-type]  # classes are hashable
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = "".join(f"/{part}" for part in first["loc"])
         raise InputInvalid(f"the signal carries no {shape.__name__}: {place or '/'}: {first['msg']}") from None
+    return read
+
+
+@cache
+def _reader(shape: type[Any]) -> TypeAdapter[Any]:
+    """Prepare for a shape once: for each of some hundred signals that come together it would take too long."""
+    return TypeAdapter(shape)
