@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
-from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.messages import Found, LookUp
-from placet.directory import Directory
 from placet.who import parse_who
-from storage import people as stored
 from storage.database import Database
+from storage.people import read_directory
 
 
 class DirectoryReader:
@@ -23,13 +19,6 @@ class DirectoryReader:
     @activity.defn(name="look_up")
     async def look_up(self, question: LookUp) -> Found:
         """Answer with everyone whom the question can reach; raises Unavailable where the database is away."""
-        async with self._database.session() as session:
-            directory = await directory_for(session, question.names, question.people, question.given)
-            return Found(directory=directory, at=question.at)
-
-
-async def directory_for(
-    session: AsyncSession, names: Iterable[str], people: Iterable[str], given: Mapping[str, object]
-) -> Directory:
-    """Read the directory for names (placet.who), people by id, and the people that the input `given` names."""
-    return await stored.directory_for(session, [parse_who(name) for name in names], also=people, given=given)
+        names = [parse_who(name) for name in question.names]
+        directory = await self._database.read(read_directory, names, also=question.people, given=question.given)
+        return Found(directory=directory, at=question.at)

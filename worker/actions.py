@@ -15,7 +15,6 @@ from activities.actions import settings as action_settings
 from activities.actions.builtin import BUILT_IN, DESCRIPTIONS, executors
 from activities.actions.inner import Begin, NewRequest
 from activities.actions.runner import QUEUE_SUFFIX, ActionRunner
-from activities.directory import directory_for
 from activities.notify import settings as notify_settings
 from placet import machine
 from placet.blueprint import parse_blueprint
@@ -25,6 +24,7 @@ from placet.plan import compile_plan
 from placet.variables import normalise_input
 from storage import actions, requests, templates
 from storage.database import Database
+from storage.people import directory_for
 from storage.surroundings import surroundings
 from workflows import display
 from workflows.approval import ApprovalWorkflow, Start
@@ -75,8 +75,7 @@ def beginner(client: Client, database: Database, task_queue: str) -> Begin:
             known, children = await surroundings(session, blueprint, now)
             plan = await asyncio.to_thread(compile_plan, blueprint, start=now, actions=known, children=children)
             given = normalise_input(plan.variables, new.input)
-            names = [str(name) for name in plan.names]
-            directory = await directory_for(session, names, [parent.requester], given)
+            directory = await directory_for(session, plan.names, also=[parent.requester], given=given)
         opening = Opening(
             request_id=new.request_id,
             requester=parent.requester,

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.directory import DirectoryReader, directory_for
+from activities.directory import DirectoryReader
 from activities.messages import LookUp
 from placet import directory
 from placet.errors import InputInvalid, NotFound
+from placet.who import parse_who
 from storage import people, record
 from storage.database import Database
 from storage.tables import Person
@@ -36,8 +37,7 @@ async def _store(database: Database, *rows: Person) -> None:
 async def _read(
     database: Database, *names: str, also: tuple[str, ...] = (), given: dict[str, Any] | None = None
 ) -> directory.Directory:
-    async with database.session() as session:
-        return await directory_for(session, names, also, given or {})
+    return await database.read(people.read_directory, [parse_who(name) for name in names], also=also, given=given)
 
 
 async def test_the_directory_holds_whom_the_names_reach_and_nobody_else(database: Database) -> None:
