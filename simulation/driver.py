@@ -23,6 +23,9 @@ from simulation.script import Move
 
 HORIZON = timedelta(days=366)
 MOST_ENTRIES = 20_000
+# Tasks that are gone through, in all steps together: each step takes longer the more tasks there have been, so that a
+# stage that is come to again and again would take minutes long before it takes too many entries.
+MOST_WORK = 1_000_000
 
 
 class Read(Protocol):
@@ -161,10 +164,12 @@ def resume(
     acts: list[Acted] = []
     stopped: str | None = None
     why: str | None = None
+    work = 0
     if begin is not None:
         desk.begin(begin)
     while desk.state.status == "pending":
-        if len(desk.entries) >= most_entries:
+        work += len(desk.state.tasks)
+        if len(desk.entries) >= most_entries or work > MOST_WORK:
             stopped = "entries"
             break
         armed = machine.next_due(plan, desk.state)

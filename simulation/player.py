@@ -7,12 +7,14 @@ the player waits until the other one has heard of it.
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
+from time import monotonic
 from typing import Any
 
 from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
@@ -31,6 +33,8 @@ from placet.events import (
     Resubmit,
     Withdraw,
 )
+from placet.state import State
+from simulation.bounds import Bound
 from simulation.compare import Line, differences, lines_of
 from simulation.driver import Acted, Course
 from simulation.recorders import Kept, Recorders
@@ -48,6 +52,8 @@ AFTER_THE_LAST = timedelta(seconds=5)
 # The longest that an action may still take whose request has ended.
 _RUNNING_OUT = timedelta(days=366)
 _NO_LIMIT = timedelta(days=366 * 1000)
+
+_AGAIN = 0.1  # seconds between questions to a workflow that is not ready
 
 _MS = timedelta(milliseconds=1)
 _ACTION_ENDED = ("action_run", "action_failed", "action_ignored")
@@ -151,10 +157,11 @@ class Player:
         self._tell = tell
         self._parts: list[_Part] = []
 
-    async def play(self, handle: Handle, foreseen: Foreseen) -> list[Played]:
+    async def play(self, handle: Handle, foreseen: Foreseen, bound: Bound | None = None) -> list[Played]:
         """Take a request that has begun to its end, as foreseen from its own start; returns it and its sub-processes.
 
-        Raises RPCError where the engine cannot be reached or cannot skip time.
+        With a `bound` it is taken no further than that. Raises RPCError where the engine cannot be reached, or cannot
+        skip time.
         """
         start = foreseen.course.started_at
         kept = self._recorders.of(handle.id)
@@ -162,6 +169,7 @@ class Player:
         self._parts.append(root)
         course = foreseen.course
         limit = course.duration if course.stopped is not None else _NO_LIMIT
+        limit = limit if bound is None else min(limit, bound.limit)
         agenda: list[tuple[timedelta, int, int, int, int, _Part, _Stop]] = []
         order = count()
 
@@ -182,7 +190,7 @@ class Player:
                 self._tell({"at_ms": offset // _MS, "of_ms": course.duration // _MS})
         for part in self._parts:
             await self._last(part, limit)
-        return [await self._played(part, limit) for part in self._parts]
+        return [await self._played(part, limit, bound) for part in self._parts]
 
     async def leave(self, handle: Handle) -> None:
         """End what still runs, of the request and its sub-processes: nobody works on its task queue any more."""
@@ -262,6 +270,7 @@ class Player:
         if not part.kept.ended:
             last = min(part.foreseen.course.duration, limit - part.offset)
             await self._forward(part, part.start + last + AFTER_THE_LAST)
+            await part.until(_many(part.foreseen.course, last))
         elif not part.over:
             kinds = [entry.kind for entry in part.kept.entries]
             if kinds.count("action_started") > sum(kinds.count(k) for k in _ACTION_ENDED):
@@ -269,22 +278,40 @@ class Player:
             with suppress(WorkflowFailureError):
                 await part.handle.result()
 
-    async def _played(self, part: _Part, limit: timedelta) -> Played:
+    async def _played(self, part: _Part, limit: timedelta, bound: Bound | None) -> Played:
         foreseen = part.foreseen.course
         kept = part.kept
-        state = await part.handle.query(ApprovalWorkflow.state)
+        state = await _state_of(part.handle)
         course = Course(
             started_at=part.start,
             state=state,
             entries=tuple(kept.entries),
             notices=tuple(kept.notices.values()),
             acts=tuple(part.acts),
-            stopped=foreseen.stopped if state.status == "pending" else None,
+            stopped=None if state.status != "pending" else foreseen.stopped if bound is None else bound.stopped,
         )
-        found = [*differences(_until(foreseen, limit - part.offset), _until(course, limit - part.offset))]
-        if foreseen.state.status != "pending":
+        within = limit - part.offset
+        if bound is None:
+            sides = [_until(foreseen, within), _until(course, within)]
+        else:  # as many as should be there: the engine goes on until it is left
+            many = _many(foreseen, within)
+            sides = [lines_of(c.entries[:many], c.started_at) for c in (foreseen, course)]
+        found = [*differences(*sides)]
+        if foreseen.state.status != "pending" and foreseen.duration <= within:
             found += _ends(foreseen, course)
         return Played(request_id=part.handle.id, foreseen=part.foreseen, course=course, differences=tuple(found))
+
+
+async def _state_of(handle: Handle) -> State:
+    """Ask a workflow for its state; one that has just continued as new has nothing to say for a moment."""
+    end = monotonic() + SOON.total_seconds()
+    while True:
+        try:
+            return await handle.query(ApprovalWorkflow.state)
+        except RPCError as error:
+            if error.status != RPCStatusCode.FAILED_PRECONDITION or monotonic() > end:
+                raise
+        await asyncio.sleep(_AGAIN)
 
 
 def _ended_before(foreseen: Foreseen, after: timedelta, seq: int) -> int:
@@ -296,6 +323,11 @@ def _ended_before(foreseen: Foreseen, after: timedelta, seq: int) -> int:
         if entry.kind == "child_ended" and entry.seq <= seq and entry.at - course.started_at == after
     ]
     return max((1 + _ended_before(inner, inner.course.duration, inner.course.state.seq) for inner in ended), default=0)
+
+
+def _many(course: Course, span: timedelta) -> int:
+    """Return how many entries a course has by then."""
+    return sum(entry.at - course.started_at <= span for entry in course.entries)
 
 
 def _until(course: Course, span: timedelta) -> tuple[Line, ...]:

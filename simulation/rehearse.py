@@ -23,6 +23,7 @@ from activities.actions.runner import QUEUE_SUFFIX
 from placet import machine
 from placet.events import Opening
 from placet.plan import Plan
+from simulation.bounds import Bound, bound_of
 from simulation.driver import opening_for
 from simulation.explore import about, explore, simulation_of
 from simulation.payloads import Called, node_of, payload_errors
@@ -68,12 +69,13 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Performance:
-    """A rehearsal that has been played: the request, its sub-processes, and what was not done."""
+    """A rehearsal that has been played: the request, its sub-processes, what was not done, and how far it went."""
 
     played: Played
     inner: tuple[Played, ...]
     withheld: tuple[Withheld, ...]
     lookups: int
+    bound: Bound | None = None  # where it was stopped before its end
 
     @property
     def differences(self) -> tuple[dict[str, Any], ...]:
@@ -89,7 +91,7 @@ async def rehearse(
 
     Raises Unavailable and RPCError where the engine cannot be reached, TimeoutError after `patience`.
     """
-    prepared, errors = prepare(question)
+    prepared, errors = await asyncio.to_thread(prepare, question)
     if prepared is None:
         return unsound("rehearse", question, errors)
     begun = perf_counter()
@@ -105,12 +107,17 @@ async def rehearse(
     took = perf_counter() - begun
     course = performance.played.course
     warnings = [*prepared.warnings, *about(course)]
+    if performance.bound is not None:
+        reached = performance.bound.limit / timedelta(days=1)
+        warnings.append(f"{performance.bound.why}, to day {reached:.1f}, and was stopped there")
+        warnings += (f"foreseen after that: {told}" for told in about(performance.played.foreseen.course))
     warnings += [
         f"{part.request_id}: {told}" for part in performance.inner for told in about(part.course) if part.differences
     ]
     if performance.differences:
         warnings.append(f"the workflow differs from the core in {len(performance.differences)} places")
-    return simulation_of(
+    return await asyncio.to_thread(
+        simulation_of,
         "rehearse",
         prepared,
         course,
@@ -165,12 +172,18 @@ async def play(stage: Stage, prepared: Prepared, *, tell: Tell | None = None) ->
             if not await kept.until(lambda: kept.started_at is not None, _BEGINS):
                 raise TimeoutError("the engine did not begin the request in time")
             start = kept.started_at or datetime.now(UTC)
-            foreseen = Prepared(replace(question, start=start)).foresee()
-            first, *others = await player.play(handle, foreseen)
+            # In a thread, here as above and below: what takes the core seconds must not hold up the engine's tasks.
+            foreseen = await asyncio.to_thread(lambda: Prepared(replace(question, start=start)).foresee())
+            bound = bound_of(foreseen)
+            first, *others = await player.play(handle, foreseen, bound)
         finally:
             await player.leave(handle)
         return Performance(
-            played=first, inner=tuple(others), withheld=tuple(recorders.withheld), lookups=recorders.lookups
+            played=first,
+            inner=tuple(others),
+            withheld=tuple(recorders.withheld),
+            lookups=recorders.lookups,
+            bound=bound,
         )
 
 

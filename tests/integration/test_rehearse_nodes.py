@@ -12,6 +12,7 @@ from temporalio.worker import Replayer
 
 from placet.blueprint import parse_blueprint
 from placet.plan import Child, compile_plan
+from simulation.bounds import MOST_ROUNDS
 from simulation.question import Question
 from simulation.rehearse import Stage, rehearse
 from simulation.result import Simulation
@@ -106,6 +107,21 @@ async def test_what_a_script_answers_is_held_to_the_schema_and_so_is_a_sub_proce
     outer = blueprint(variables=AMOUNT, graph_spec=graph("start -> sub", "sub -> approved", nodes={"sub": sub}))
     found = await played(stage, outer, children=inner)
     assert [(e["code"], e["pointer"]) for e in found.validation_errors] == [("action_input", "/graph_spec/nodes/3")]
+
+
+async def test_a_loop_without_end_is_rehearsed_for_some_rounds_and_said_to_be_endless(stage: Stage) -> None:
+    nodes = {"w": {"type": "wait", "hours": 24}, "d": {"type": "decision"}}
+    drawn = graph("start -> w", "w -> d", nodes=nodes)
+    drawn["edges"] += [
+        {"from": "d", "to": "approved", "condition": "amount > 100.0"},
+        {"from": "d", "to": "w", "default": True},
+    ]
+    found = await played(stage, blueprint(variables=AMOUNT, graph_spec=drawn))
+    assert (found.end, found.stopped, found.outcome) == ("pending", "loop", None)
+    visits = [s for s in found.execution_path if s.kind == "waiting"]
+    assert MOST_ROUNDS < len(visits) < MOST_ROUNDS * 2
+    assert any("goes round without end" in w for w in found.warnings)
+    assert any("still open after 366 days" in w for w in found.warnings)
 
 
 async def test_a_script_says_what_comes_of_actions_and_events(stage: Stage) -> None:
