@@ -19,8 +19,8 @@ from api.schemas.requests import NewRequest
 from placet.directory import Directory
 from placet.errors import InputInvalid, NotFound, NotPermitted, Problem, Unavailable
 from placet.events import Opening
+from placet.intake import accept_input
 from placet.plan import Plan
-from placet.variables import normalise_input
 from storage import people, requests, templates
 from storage.requests import Stored
 from storage.templates import Named
@@ -94,7 +94,7 @@ def _at_once(
 
 
 def _filled(connection: Connection, new: NewRequest, chosen: _Chosen, plan: Plan) -> _Ready:
-    given = normalise_input(plan.variables, new.input)
+    given = accept_input(plan, new.input)
     return _Ready(
         template_id=chosen.template_id,
         requester=chosen.requester,

@@ -4,6 +4,7 @@ PlacetError
 ├── BlueprintInvalid      a blueprint cannot be used; carries every finding
 ├── ConditionInvalid      an expression does not parse or does not type-check
 ├── EvaluationFailed      an expression could not be evaluated on these values
+│   └── ValueAbsent       it reads a variable that has no value; names the variable
 ├── InputInvalid          a request's input, a form or an event breaks its declared shape
 ├── Refused               an event may not be applied to this state
 │   ├── NotPermitted      the wrong person, or separation of duties
@@ -51,6 +52,14 @@ class ConditionInvalid(PlacetError):
 
 class EvaluationFailed(PlacetError):
     """The expression could not be evaluated on these values."""
+
+
+class ValueAbsent(EvaluationFailed):
+    """The expression reads a variable that has no value."""
+
+    def __init__(self, message: str | None = None, *, variable: str) -> None:
+        super().__init__(message)
+        self.variable = variable
 
 
 class InputInvalid(PlacetError):

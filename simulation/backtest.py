@@ -22,8 +22,8 @@ from placet.actions import ActionSpec
 from placet.blueprint import Blueprint, parse_blueprint
 from placet.directory import Directory
 from placet.errors import InputInvalid
+from placet.intake import accept_input
 from placet.plan import Child, Plan, compile_plan
-from placet.variables import normalise_input
 from simulation.compare import Happened
 from simulation.costs import Prices, price, used_in, with_catalog
 from simulation.driver import Course, Players, Read, drive, opening_for, reader
@@ -128,7 +128,7 @@ class Candidate:
         before = _as_it_was(case, self._priced)
         plan, read = self._plan(case.started_at)
         try:
-            given = normalise_input(plan.variables, self._known(case.given))
+            given = accept_input(plan, self._known(case.given))
         except InputInvalid as error:
             places = ", ".join(sorted({p.pointer.removeprefix("/input/") for p in error.problems}))
             why = f"the input does not fit: {places}"

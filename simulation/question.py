@@ -13,9 +13,9 @@ from placet.actions import ActionSpec
 from placet.blueprint import Blueprint, parse_blueprint
 from placet.directory import Directory, Person
 from placet.errors import BlueprintInvalid, InputInvalid, Problem
+from placet.intake import accept_input
 from placet.plan import Child, Plan, compile_plan
 from placet.state import ChildCall
-from placet.variables import normalise_input
 from simulation.answers import Answers, answers
 from simulation.costs import Prices, cost_of, with_catalog
 from simulation.driver import HORIZON, MOST_ENTRIES, Course, Players, Read, drive, opening_for, reader
@@ -72,7 +72,7 @@ class Prepared:
             raw = sample_input(self.plan.variables, self.persons)
             if raw:
                 self.warnings.append("no input was given; this one was made up: " + ", ".join(sorted(raw)))
-        self.given: dict[str, Any] = normalise_input(self.plan.variables, raw)
+        self.given: dict[str, Any] = accept_input(self.plan, raw)
         self._check_script()
         if self.people.get(question.requester) is None:
             self.warnings.append(f"the requester user:{question.requester} is not in the directory")

@@ -20,8 +20,8 @@ from placet import machine
 from placet.blueprint import parse_blueprint
 from placet.errors import Conflict, InputInvalid, Problem, Unavailable
 from placet.events import Opening
+from placet.intake import accept_input
 from placet.plan import compile_plan
-from placet.variables import normalise_input
 from storage import actions, requests, templates
 from storage.database import Database
 from storage.people import directory_for
@@ -74,7 +74,7 @@ def beginner(client: Client, database: Database, task_queue: str) -> Begin:
             blueprint = parse_blueprint(template.blueprint)
             known, children = await surroundings(session, blueprint, now)
             plan = await asyncio.to_thread(compile_plan, blueprint, start=now, actions=known, children=children)
-            given = normalise_input(plan.variables, new.input)
+            given = accept_input(plan, new.input)
             directory = await directory_for(session, plan.names, also=[parent.requester], given=given)
         opening = Opening(
             request_id=new.request_id,

@@ -18,7 +18,7 @@ from placet.conditions.expression import Expression, Node, place
 from placet.conditions.number import EXACT, INT_MAX, INT_MIN, QUOTIENT
 from placet.conditions.types import type_from
 from placet.conditions.values import Absent, Unfit, reader
-from placet.errors import EvaluationFailed
+from placet.errors import EvaluationFailed, ValueAbsent
 from placet.patterns import compile_pattern
 
 BUDGET = 250_000  # nodes visited inside macros, items and blocks of text looked through
@@ -75,7 +75,10 @@ class _Builder:
         return _BUILD[node["op"]](self, node)
 
     def failed(self, node: Node, message: str) -> EvaluationFailed:
-        return EvaluationFailed(f"{place(self.source, node['at'])}: {message}")
+        return EvaluationFailed(self.placed(node, message))
+
+    def placed(self, node: Node, message: str) -> str:
+        return f"{place(self.source, node['at'])}: {message}"
 
     def spend(self, node: Node, budget: Budget, cost: int) -> None:
         budget[0] -= cost
@@ -99,7 +102,8 @@ class _Builder:
             try:
                 value = read(frame[name])
             except (KeyError, Absent):
-                raise self.failed(node, f"{name!r} has no value; give one, or test {name} != null first") from None
+                message = f"{name!r} has no value; give one, or test {name} != null first"
+                raise ValueAbsent(self.placed(node, message), variable=name) from None
             except Unfit as unfit:
                 raise self.failed(node, f"{name!r} should be {of}: {unfit}") from None
             if not scalar:

@@ -19,6 +19,7 @@ from storage.database import Database
 from storage.tables import IdempotentCall
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.approvals import EXPENSE, worker
+from tests.unit.core import blueprint, graph
 from tests.waiting import until
 from worker.leavers import looking_after_leavers
 from worker.presence import present
@@ -186,6 +187,19 @@ async def test_wrong_request_names_the_place_and_starts_nothing(
     assert (answer.status_code, pointers(answer)) == (status, [pointer]), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert (await desk.get("/workflow/requests/?requester=me")).json() == {"items": [], "next_cursor": None}
+
+
+async def test_an_input_without_what_its_way_needs_starts_nothing(without_engine: ApiDesk) -> None:
+    desk = without_engine  # a start would be 503
+    spec = graph("start -> large", "large -> approved", "large -> rejected", nodes={"large": {"type": "decision"}})
+    spec["edges"][1]["condition"] = 'amount < 10 || note == "x"'
+    spec["edges"][2]["default"] = True
+    variables = [*EXPENSE["variables"], {"name": "note", "type": "string", "required": False}]
+    name = await desk.publish(blueprint(variables=variables, graph_spec=spec))
+    small = await desk.post("/workflow/requests/", {"template": name, "input": {"amount": 9}})
+    assert small.status_code == 503, "it would have begun"
+    large = await desk.post("/workflow/requests/", {"template": name, "input": {"amount": 10}})
+    assert (large.status_code, pointers(large)) == (422, ["/input/note"])
 
 
 async def test_money_goes_through_no_float(desk: ApiDesk) -> None:

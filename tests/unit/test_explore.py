@@ -190,6 +190,15 @@ def test_a_wrong_input_is_answered_with_validation_errors() -> None:
     assert {e["pointer"] for e in found.validation_errors} == {"/input/amount", "/input/department"}
 
 
+def test_an_input_without_what_its_way_needs_is_answered_with_validation_errors() -> None:
+    note = {"name": "note", "type": "string", "required": False}
+    raw = decision(('note == "x"', "approved"), (None, "rejected"), variables=[note])
+    found = explore(ask(raw, given={}))
+    assert found.failed
+    assert [e["pointer"] for e in found.validation_errors] == ["/input/note"]
+    assert explore(ask(raw, given={"note": "x"})).outcome == "approved"
+
+
 def test_without_people_a_made_up_organisation_stands_in() -> None:
     found = explore(ask(EXPENSE, people=Directory(), given={"amount": "9000", "department": "it"}))
     assert found.outcome == "approved"
