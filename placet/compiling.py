@@ -124,7 +124,10 @@ def _errand(given: Compiling, node: ActionNode | SubprocessNode, here: str) -> E
     named = reference(node)
     variables = given.variables.get(named)
     if variables is None:
-        given.refuse(f"{here}/template", f"there is no published process {named!r}; publish it, or name another")
+        message = (
+            f"no process {named!r} is published that can run here, without this one inside; publish it, or name another"
+        )
+        given.refuse(f"{here}/template", message)
     else:
         unknown = [("input", name) for name in node.input if name not in variables]
         for side, name in unknown:

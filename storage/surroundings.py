@@ -15,6 +15,7 @@ from placet.errors import BlueprintInvalid, NotFound
 from placet.graph import ActionNode, SubprocessNode
 from placet.plan import Child, compile_plan
 from storage import actions, templates
+from storage.tables import ProcessTemplate
 
 MOST_INSIDE = 4  # processes inside each other
 MOST_CHILDREN = 50  # of one process, those inside others counted each time: they all travel in its plan
@@ -25,9 +26,10 @@ async def surroundings(
 ) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
     """Return the actions and processes that a blueprint's nodes name, as far as they can be used now.
 
-    What is missing, has a fault or lies too deep is left out, and the compiler then refuses its node.
+    What is missing, has a fault or lies too deep is left out, and the compiler then refuses its node. So is what would
+    run the blueprint itself again once it is published, though a version that is published by now does not.
     """
-    return await _Reader(session, start).read(blueprint, 0)
+    return await _Reader(session, start, blueprint).read(blueprint, 0)
 
 
 def refers(raw: Mapping[str, Any]) -> bool:
@@ -37,9 +39,10 @@ def refers(raw: Mapping[str, Any]) -> bool:
 
 
 class _Reader:
-    def __init__(self, session: AsyncSession, start: datetime) -> None:
+    def __init__(self, session: AsyncSession, start: datetime, whole: Blueprint) -> None:
         self._session = session
         self._start = start
+        self._whole = whole
         self._children = 0
 
     async def read(self, blueprint: Blueprint, depth: int) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
@@ -60,7 +63,7 @@ class _Reader:
             return None
         try:
             row = await templates.find(self._session, node.template, node.version)
-            if row.status != "published":
+            if row.status != "published" or self._closes(node, row):
                 return None
             inner = parse_blueprint(row.blueprint)
             known, children = await self.read(inner, depth + 1)
@@ -68,3 +71,12 @@ class _Reader:
         except (NotFound, BlueprintInvalid):
             return None
         return Child(template_id=row.id, plan=plan)
+
+    def _closes(self, node: SubprocessNode, found: ProcessTemplate) -> bool:
+        """Whether a node runs the whole again: by its version, or as what is the newest once it is published."""
+        whole = self._whole
+        if node.template != whole.name:
+            return False
+        if node.version is not None:
+            return node.version == whole.version
+        return templates.precedence(whole.version) >= templates.precedence(found.version)

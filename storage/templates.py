@@ -74,8 +74,13 @@ def named(connection: Connection, name: str, version: str | None = None) -> Name
     published = [row for row in rows if row.status == "published"]
     if not published:
         raise NotFound(f"There is no published process template {name!r}")
-    # Build metadata has no precedence; the text decides there, so that the answer does not change by itself.
-    return max(published, key=lambda row: (Version.parse(row.version), row.version))
+    # Build metadata has no precedence; there the text decides, so that the answer does not change by itself.
+    return max(published, key=lambda row: precedence(row.version))
+
+
+def precedence(version: str) -> tuple[Version, str]:
+    """Return what the versions of a name are ordered by: of two, the newer is the greater."""
+    return Version.parse(version), version
 
 
 async def page(

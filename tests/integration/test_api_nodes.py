@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -112,6 +113,32 @@ async def test_what_the_catalog_and_the_processes_do_not_have_is_refused_at_its_
         ("unknown_action", places[0]),
         ("unknown_process", places[1]),
     ]
+
+
+async def test_a_circle_is_refused_at_the_version_that_closes_it(desk: ApiDesk) -> None:
+    def running(*names: str, **more: Any) -> dict[str, Any]:
+        nodes = {f"run{n}": {"type": "subprocess", "template": name, **more} for n, name in enumerate(names)}
+        ways = ["start", *nodes, "approved"]
+        return process(*(f"{a} -> {b}" for a, b in itertools.pairwise(ways)), nodes=nodes)
+
+    first = await desk.publish(running())
+    middle = await desk.publish(running(first))
+    last = await desk.publish(running(middle))
+    place = "/graph_spec/nodes/2/template"
+    for name in (first, middle, last):  # the process itself, and those that run it
+        closing = {**running(name), "name": first, "version": "2.0.0"}
+        refused = await desk.post(TEMPLATES, closing, as_="desi")
+        assert (refused.status_code, pointers(refused)) == (422, [place]), name
+        findings = (await desk.post(f"{TEMPLATES}check/", closing, as_="desi")).json()["findings"]
+        assert [(f["code"], f["pointer"]) for f in findings if f["severity"] == "error"] == [("unknown_process", place)]
+    # What they run goes on being another version where this one will not be the newest, or is not the one they name.
+    elder = {**running(middle), "name": first, "version": "0.9.0"}
+    assert (await desk.post(TEMPLATES, elder, as_="desi")).status_code == 201
+    pinned = await desk.publish(running(first, version="1.0.0"))
+    newer = {**running(pinned), "name": first, "version": "2.0.0"}
+    assert (await desk.post(TEMPLATES, newer, as_="desi")).status_code == 201
+    itself = {**running(first, version="3.0.0"), "name": first, "version": "3.0.0"}
+    assert (await desk.post(TEMPLATES, itself, as_="desi")).status_code == 422
 
 
 async def test_the_schema_of_the_format_is_served(desk: ApiDesk) -> None:
