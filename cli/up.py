@@ -23,6 +23,7 @@ from worker.engine.serve import Engine, start_engine
 from worker.settings import Settings
 from worker.telemetry import metrics_runtime, tracer_provider
 
+_TOLD = (signal.SIGINT, signal.SIGTERM)
 TITLES = {
     "api": "API",
     "docs": "API docs",
@@ -159,9 +160,12 @@ async def _until_ready(api_url: str) -> None:
 
 
 async def until_told_to_stop() -> None:
-    """Wait for SIGINT or SIGTERM."""
+    """Wait for SIGINT or SIGTERM. A second one ends the process at once: what stops in order may be stuck."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _TOLD:
         loop.add_signal_handler(number, stop.set)
     await stop.wait()
+    for number in _TOLD:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_DFL)

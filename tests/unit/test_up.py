@@ -1,0 +1,40 @@
+"""How `placet up` and its likes are told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+STUCK = """
+import asyncio
+from cli.up import until_told_to_stop
+
+async def main():
+    waiting = asyncio.ensure_future(until_told_to_stop())
+    await asyncio.sleep(0)
+    print("waiting", flush=True)
+    await waiting
+    print("stopping", flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_what_is_stuck_while_it_stops(second: signal.Signals) -> None:
+    command = [sys.executable, "-c", STUCK]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"waiting\n"
+            os.kill(process.pid, signal.SIGTERM)
+            assert process.stdout.readline() == b"stopping\n"
+            os.kill(process.pid, second)
+            assert process.wait(60) == -second
+        finally:
+            process.kill()
