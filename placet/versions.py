@@ -25,6 +25,7 @@ _ORDER: tuple[Level, ...] = ("none", "patch", "minor", "major")
 _LOOKS = {"description", "title", "x", "y"}
 _FLOORS = ("minimum", "min_length")
 _CEILINGS = ("maximum", "max_length", "scale")
+_LONGEST_TOLD = 120  # characters of a value that is told in words; the patch has the others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +145,8 @@ def _shape(what: str, old: Mapping[str, Any], new: Mapping[str, Any], here: str)
         level, word = ("major", "has to be given now") if needed[1] else ("minor", "may be left out now")
         yield _reason(level, f"{here}/required", f"{what} {word}")  # type: ignore[arg-type]  # of these two
     elif old.get("default") != new.get("default"):
-        yield _reason("minor", f"{here}/default", f"the default of {what} is another")
+        message = _told(f"the default of {what}", old.get("default"), new.get("default"))
+        yield _reason("minor", f"{here}/default", message)
     for name in (*_FLOORS, *_CEILINGS):
         if old.get(name) != new.get(name):
             yield _bound(what, name, old.get(name), new.get(name), here)
@@ -152,7 +154,8 @@ def _shape(what: str, old: Mapping[str, Any], new: Mapping[str, Any], here: str)
     for name in ("pattern", "currency"):
         if old.get(name) != new.get(name):
             level = "minor" if new.get(name) is None else "major"
-            yield _reason(level, f"{here}/{name}", f"the {name} of {what} is another")  # type: ignore[arg-type]
+            message = _told(f"the {name} of {what}", old.get(name), new.get(name))
+            yield _reason(level, f"{here}/{name}", message)  # type: ignore[arg-type]  # of these two
     if old.get("items") and new.get("items"):
         yield from _shape(f"an item of {what}", old["items"], new["items"], f"{here}/items")
     yield from _members(what, old.get("properties") or {}, new.get("properties") or {}, here)
@@ -221,7 +224,8 @@ def _stages(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterable[Rea
         was = old[name][1]
         yield from _form(name, was.get("form"), step.get("form"), here)
         fields = sorted(key for key in step if step[key] != was[key] and key not in {"form", *_LOOKS})
-        yield from (_reason("minor", f"{here}/{key}", f"{key} of stage {name!r} is another") for key in fields)
+        for key in fields:
+            yield _reason("minor", f"{here}/{key}", _told(f"{key} of stage {name!r}", was[key], step[key]))
         if any(was.get(key) != step.get(key) for key in _LOOKS):
             yield _reason("patch", here, f"what people read about stage {name!r} is another")
     for name, (index, _) in old.items():
@@ -264,14 +268,16 @@ def _graph(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Iter
         was = before[name][1]
         if was["type"] != node["type"]:
             yield _reason("minor", f"{here}/type", f"node {name!r} is a {node['type']} where it was a {was['type']}")
-        elif _bare(was) != _bare(node):
-            yield _reason("minor", here, f"{node['type']} node {name!r} does something else")
+        else:
+            for key in sorted(key for key in _bare(node) if node[key] != was[key]):
+                message = _told(f"{key} of {node['type']} node {name!r}", was[key], node[key])
+                yield _reason("minor", f"{here}/{key}", message)
         looks = looks or (was != node and _bare(was) == _bare(node))
     for name, (index, node) in before.items():
         if name not in after:
             yield _reason("minor", f"/graph_spec/nodes/{index}", f"{node['type']} node {name!r} is gone")
-    if _ways(old["edges"]) != _ways(new["edges"]):
-        yield _reason("minor", "/graph_spec/edges", "the ways between the nodes are others")
+    if _by_source(old["edges"]) != _by_source(new["edges"]):
+        yield from _ways(old["edges"], new["edges"])
     elif old["edges"] != new["edges"] or list(before) != list(after) or looks:
         yield _reason("patch", "/graph_spec", "the drawing is another")
 
@@ -280,7 +286,63 @@ def _bare(node: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in node.items() if key not in {"x", "y", "name", "description"}}
 
 
-def _ways(edges: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+def _ways(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> Iterable[Reason]:
+    """Compare edges by where they begin and end and by their result, of several such in their order."""
+    before, after = _by_ends(old), _by_ends(new)
+    for key, (index, edge) in after.items():
+        here = f"/graph_spec/edges/{index}"
+        if key not in before:
+            yield _reason("minor", here, f"{_way(edge)} is new{_when(edge)}")
+            continue
+        was = before[key][1]
+        for name in ("condition", "default"):
+            if edge.get(name) != was.get(name):
+                message = _told(f"{name} of {_way(edge)}", was.get(name), edge.get(name))
+                yield _reason("minor", f"{here}/{name}", message)
+    for key, (index, edge) in before.items():
+        if key not in after:
+            yield _reason("minor", f"/graph_spec/edges/{index}", f"{_way(edge)} is gone")
+    kept = [[key for key in ways if key in before and key in after] for ways in (before, after)]
+    for source in dict.fromkeys(key[0] for key in kept[1]):
+        if [key for key in kept[0] if key[0] == source] != [key for key in kept[1] if key[0] == source]:
+            yield _reason("minor", "/graph_spec/edges", f"the ways from {source!r} are in another order")
+
+
+_Ends = tuple[str, str, str | None, int]
+
+
+def _by_ends(edges: Sequence[Mapping[str, Any]]) -> dict[_Ends, tuple[int, Mapping[str, Any]]]:
+    found: dict[_Ends, tuple[int, Mapping[str, Any]]] = {}
+    for index, edge in enumerate(edges):
+        same = sum(key[:3] == (edge["from"], edge["to"], edge.get("on")) for key in found)
+        found[edge["from"], edge["to"], edge.get("on"), same] = index, edge
+    return found
+
+
+def _way(edge: Mapping[str, Any]) -> str:
+    on = f" on {edge['on']}" if edge.get("on") else ""
+    return f"the way from {edge['from']!r} to {edge['to']!r}{on}"
+
+
+def _when(edge: Mapping[str, Any]) -> str:
+    return f", where {edge['condition']}" if edge.get("condition") else ""
+
+
+def _told(what: str, old: Any, new: Any) -> str:
+    """Say what something is and was, where both are short enough to be read."""
+    texts = [_words(value) for value in (new, old)]
+    if any(len(text) > _LONGEST_TOLD for text in texts):
+        return f"{what} is another"
+    return f"{what} is {texts[0]}, and was {texts[1]}"
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _by_source(edges: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     """Edges by where they begin: their order counts there, and nowhere else."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for edge in edges:
@@ -307,11 +369,12 @@ def _top(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterable[Reason
     for key in sorted((before.keys() | after.keys()) - told):
         if before.get(key) != after.get(key):
             level: Level = "major" if key == "template_type" else "patch" if key in _LOOKS else "minor"
-            yield _reason(level, f"/{key}", f"{key} is another")
+            yield _reason(level, f"/{key}", _told(key, before.get(key), after.get(key)))
     settings = [side.get("settings") or {} for side in (before, after)]
     for key in sorted(settings[0].keys() | settings[1].keys()):
         if settings[0].get(key) != settings[1].get(key):
-            yield _reason("minor", f"/settings/{key}", f"{key} of the settings is another")
+            message = _told(f"{key} of the settings", settings[0].get(key), settings[1].get(key))
+            yield _reason("minor", f"/settings/{key}", message)
 
 
 def _by(parts: Sequence[dict[str, Any]], key: str) -> dict[str, tuple[int, dict[str, Any]]]:

@@ -181,7 +181,9 @@ async def test_difference_is_told_in_words_and_as_a_patch(desk: ApiDesk) -> None
     assert told == (await desk.get(f"{second}diff/?against={first.split('/')[-2]}")).json()
     assert (told["against"]["version"], told["template"]["version"]) == ("1.0.0", "1.1.0")
     assert (told["change"], told["least_version"]) == ("minor", "1.1.0")
-    assert told["differences"] == [{"change": "minor", "pointer": "/owner", "message": "owner is another"}]
+    assert told["differences"] == [
+        {"change": "minor", "pointer": "/owner", "message": "owner is user:dora, and was user:olivia"}
+    ]
     assert sorted(step["path"] for step in told["patch"]) == ["/owner", "/version"]
     assert (await desk.get(f"{second}diff/?against=unknown")).status_code == 404
 

@@ -198,3 +198,46 @@ def test_patch_leads_from_one_to_the_other_and_export_is_stable(one: dict[str, A
     again = parse_blueprint(json.loads(exported))
     assert export_bytes(canonical(again)) == exported
     assert classify(old, again).level == "none"
+
+
+EDGES = EXPENSE_APPROVAL["graph_spec"]["edges"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("/process_steps/0/sla_hours", 12, ["sla_hours of stage 'Manager Approval' is 12.0, and was 24.0"]),
+        (
+            "/graph_spec/edges/3/condition",
+            "amount > 9000",
+            ["condition of the way from 'large' to 'cfo' is amount > 9000, and was amount > 5000"],
+        ),
+        ("/settings/timezone", "UTC", ["timezone of the settings is UTC, and was Europe/Berlin"]),
+        ("/owner", ..., ["owner is none, and was user:olivia"]),
+        ("/graph_spec/edges", EDGES[:-1], ["the way from 'cfo' to 'no' on rejected is gone"]),
+        (
+            "/graph_spec/edges/-",
+            {"from": "large", "to": "no", "condition": "amount > 1000000"},
+            ["the way from 'large' to 'no' is new, where amount > 1000000"],
+        ),
+        (
+            "/graph_spec/edges",
+            [*EDGES[:3], EDGES[4], EDGES[3], *EDGES[5:]],
+            ["the ways from 'large' are in another order"],
+        ),
+        (
+            "/graph_spec/nodes/3/step",
+            "Manager Approval",
+            ["step of approval node 'cfo' is Manager Approval, and was CFO Approval"],
+        ),
+        # what nobody would read: the patch has it
+        (
+            "/graph_spec/edges/3/condition",
+            "amount > 5000 || department in [" + '"it", ' * 30 + '"it"]',
+            ["condition of the way from 'large' to 'cfo' is another"],
+        ),
+    ],
+)
+def test_a_change_is_told_with_what_is_and_what_was(path: str, value: Any, told: list[str]) -> None:
+    reasons = classify(parse_blueprint(EXPENSE_APPROVAL), parse_blueprint(changed(path, value))).reasons
+    assert [reason.message for reason in reasons] == told

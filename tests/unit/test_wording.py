@@ -1,0 +1,56 @@
+"""What is wrong with the shape of a document is told by a sentence that says what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from placet.blueprint import parse_blueprint
+from placet.errors import BlueprintInvalid
+
+CHAIN: dict[str, Any] = {"name": "Chain", "version": "1.0.0", "process_steps": [{"stage_name": "A"}]}
+TRIGGER = {"id": "start", "type": "trigger"}
+
+
+def stage(**more: Any) -> dict[str, Any]:
+    return {"process_steps": [{"stage_name": "A", **more}]}
+
+
+def drawn(*nodes: Any) -> dict[str, Any]:
+    return {"graph_spec": {"nodes": list(nodes), "edges": []}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer", "sentence"),
+    [
+        ({"colour": 1}, "/colour", "there is no such field here; mend its name, or remove it"),
+        ({"version": ...}, "/version", "this is required; add it"),
+        ({"name": 7}, "/name", "write text"),
+        ({"name": "x" * 1001}, "/name", "write at most 200 characters"),
+        ({"settings": []}, "/settings", "write an object"),
+        ({"variables": {}}, "/variables", "write a list"),
+        (stage(claim="maybe"), "/process_steps/0/claim", "write true or false"),
+        (stage(order="random"), "/process_steps/0/order", "write 'parallel' or 'sequential'"),
+        ({"settings": {"max_rounds": 0}}, "/settings/max_rounds", "write a number of at least 1"),
+        (drawn(), "/graph_spec/nodes", "list at least 1, and not 0"),
+        (drawn(TRIGGER, {"id": "a"}), "/graph_spec/nodes/1", "say which it is by 'type'"),
+        # our own sentences stay as they are
+        ({"version": "one"}, "/version", "'one' is not a semantic version; write for example \"1.0.0\""),
+    ],
+)
+def test_each_fault_says_what_to_do(changes: dict[str, Any], pointer: str, sentence: str) -> None:
+    raw = {key: value for key, value in {**CHAIN, **changes}.items() if value is not ...}
+    with pytest.raises(BlueprintInvalid) as refused:
+        parse_blueprint(raw)
+    assert [(p.pointer, p.message) for p in refused.value.problems] == [(pointer, sentence)]
+
+
+def test_an_unknown_kind_of_node_is_told_the_kinds_that_there_are() -> None:
+    with pytest.raises(BlueprintInvalid, match=r"'gateway' is none of .*'approval'.*; write one of them"):
+        parse_blueprint({**CHAIN, **drawn(TRIGGER, {"id": "g", "type": "gateway"})})
+
+
+def test_what_is_no_object_is_no_blueprint() -> None:
+    with pytest.raises(BlueprintInvalid, match="write an object"):
+        parse_blueprint([])
