@@ -32,6 +32,7 @@ from placet.errors import (
     UnknownTask,
 )
 from placet.pointer import pointer_of
+from placet.wording import sentence_of
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds
@@ -125,10 +126,7 @@ def respond(document: dict[str, Any], headers: dict[str, str] | None = None) -> 
 
 def problems_of_validation(error: RequestValidationError) -> tuple[Problem, ...]:
     """Return what FastAPI found wrong: JSON Pointers into the body, or into the parameters by name."""
-    return tuple(
-        Problem(pointer=pointer_of(e["loc"][1:]), message=str(e["msg"]).removeprefix("Value error, "))
-        for e in error.errors()
-    )
+    return tuple(Problem(pointer=pointer_of(e["loc"][1:]), message=sentence_of(e)) for e in error.errors())
 
 
 def validation_problem(error: RequestValidationError) -> dict[str, Any]:

@@ -44,6 +44,7 @@ from placet.graph import (
 from placet.pointer import pointer_of
 from placet.variables import Variable
 from placet.who import parse_who
+from placet.wording import sentence_of
 
 __all__ = [
     "SEMVER",
@@ -289,12 +290,12 @@ _TAGGED = {"nodes": ({1}, 2), "approvers": ({2}, 2), "quorum": ({2}, 1), "need":
 
 def _problems(error: ValidationError) -> tuple[Problem, ...]:
     found: list[Problem] = []
-    faults = error.errors(include_url=False, include_context=False)
+    faults = error.errors(include_url=False)
     for fault in faults:
         if fault["type"] == "too_short" and any(_below(f["loc"], fault["loc"]) for f in faults):
             continue  # pydantic leaves an item with a fault out, and then counts the items
         pointer = pointer_of(_document_path(fault["loc"]))
-        found.append(Problem(pointer=pointer, message=fault["msg"].removeprefix("Value error, ")))
+        found.append(Problem(pointer=pointer, message=sentence_of(fault)))
     return tuple(found)
 
 

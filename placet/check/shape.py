@@ -18,10 +18,6 @@ MAX_TEXT = 2_000_000  # characters in the whole document, names included
 MAX_CONDITIONS = 200_000  # characters of all conditions together
 MAX_WHOLE = 2**53 - 1  # canonical JSON (RFC 8785) knows no larger whole number
 
-_PLAINER = {
-    "Field required": "this is required; add it",
-    "Extra inputs are not permitted": "there is no such field here; mend its name, or remove it",
-}
 _SHOWN_PARTS = 8  # of the place of something that is refused unread
 
 _EMPTY_APPROVERS = re.compile(r"^/process_steps/\d+/approvers$")
@@ -193,4 +189,4 @@ def _classified(raw: object, problem: Problem) -> Finding:
         code, message = "impossible_quorum", "more than 100 percent can never approve; write at most 100"
     elif problem.pointer.endswith("/condition") and value == "":
         code, message = "syntax", 'an empty condition never holds; write one, such as amount > 5000, or "default": true'
-    return error(code, problem.pointer, _PLAINER.get(message, message)[:1_000])
+    return error(code, problem.pointer, message[:1_000])

@@ -26,10 +26,10 @@ def drawn(*nodes: Any) -> dict[str, Any]:
     [
         ({"colour": 1}, "/colour", "there is no such field here; mend its name, or remove it"),
         ({"version": ...}, "/version", "this is required; add it"),
-        ({"name": 7}, "/name", "write text"),
+        ({"name": 7}, "/name", "text is needed here; write it in quotes"),
         ({"name": "x" * 1001}, "/name", "write at most 200 characters"),
-        ({"settings": []}, "/settings", "write an object"),
-        ({"variables": {}}, "/variables", "write a list"),
+        ({"settings": []}, "/settings", "an object is needed here; write one"),
+        ({"variables": {}}, "/variables", "a list is needed here; write one"),
         (stage(claim="maybe"), "/process_steps/0/claim", "write true or false"),
         (stage(order="random"), "/process_steps/0/order", "write 'parallel' or 'sequential'"),
         ({"settings": {"max_rounds": 0}}, "/settings/max_rounds", "write a number of at least 1"),
@@ -52,5 +52,5 @@ def test_an_unknown_kind_of_node_is_told_the_kinds_that_there_are() -> None:
 
 
 def test_what_is_no_object_is_no_blueprint() -> None:
-    with pytest.raises(BlueprintInvalid, match="write an object"):
+    with pytest.raises(BlueprintInvalid, match="an object is needed here; write one"):
         parse_blueprint([])
