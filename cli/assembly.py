@@ -118,7 +118,7 @@ async def working(
     notices = dispatcher(database, _confirm(client), notify or load_notices(), secret=settings.secret())
     async with (
         build_worker(database, client, settings, arrivals),
-        build_action_worker(database, client, settings),
+        build_action_worker(database, client, settings, notify),
         present(database, client, settings.task_queue),
         looking_after_leavers(database, tell_of_leavers(client)),
     ):
@@ -160,9 +160,11 @@ def tell_of_leavers(client: Client) -> Tell:
     return tell
 
 
-def build_action_worker(database: Database, client: Client, settings: Settings) -> Worker:
+def build_action_worker(
+    database: Database, client: Client, settings: Settings, notify: NotifySettings | None = None
+) -> Worker:
     """Return the worker for catalog actions, on a task queue of its own."""
-    return action_worker(client, database, task_queue=settings.task_queue)
+    return action_worker(client, database, task_queue=settings.task_queue, notify=notify)
 
 
 def build_api(

@@ -16,6 +16,7 @@ from activities.actions.builtin import BUILT_IN, DESCRIPTIONS, executors
 from activities.actions.inner import Begin, NewRequest
 from activities.actions.runner import QUEUE_SUFFIX, ActionRunner
 from activities.notify import settings as notify_settings
+from activities.notify.settings import NotifySettings
 from placet import machine
 from placet.blueprint import parse_blueprint
 from placet.errors import Conflict, InputInvalid, Problem, Unavailable
@@ -37,9 +38,15 @@ _GRACE = timedelta(seconds=10)
 _START_SECONDS = timedelta(seconds=10)
 
 
-def action_worker(client: Client, database: Database, *, task_queue: str) -> Worker:
-    """Return the worker for actions of the approvals on `task_queue`; raises InputInvalid for wrong settings."""
-    found = executors(action_settings.load(), notify_settings.load(), beginner(client, database, task_queue))
+def action_worker(
+    client: Client, database: Database, *, task_queue: str, notify: NotifySettings | None = None
+) -> Worker:
+    """Return the worker for actions of the approvals on `task_queue`; raises InputInvalid for wrong settings.
+
+    `notify` says where mails go, where that is not what the environment says.
+    """
+    mails = notify or notify_settings.load()
+    found = executors(action_settings.load(), mails, beginner(client, database, task_queue))
     return Worker(
         client,
         task_queue=task_queue + QUEUE_SUFFIX,

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from tests.contract import BLUEPRINT, Placet, open_tasks, pointers, problem
+from tests.unit.core import graph
+from tests.waiting import poll
 
 LISTS = ("process-templates", "requests", "tasks", "people", "action-catalog", "workflow-simulations")
 REQUEST = {"id", "template", "version", "status", "outcome", "stage", "tasks", "links"}
@@ -306,3 +308,15 @@ def test_metrics_are_there_at_0_from_the_start_and_rise(placet: Placet, expense:
             health = placet.send(None, "GET", path + slash)
             assert (health.status_code, health.json()["status"]) == (200, "ok")
             assert health.json()["checks"].keys() >= checks
+
+
+def test_what_an_action_mails_is_in_the_mailbox_of_an_installation_without_a_mail_server(placet: Placet) -> None:
+    name = placet.name()
+    letter = {"to": "rita@example.com", "subject": f"Welcome to {name}", "text": "Here you are."}
+    nodes: dict[str, dict[str, Any]] = {"mail": {"type": "action", "action": "send_mail", "input": letter}}
+    ways = ("start -> mail", "mail -> approved on done", "mail -> rejected on failed")
+    process = {"name": name, "version": "1.0.0", "graph_spec": graph(*ways, nodes=nodes)}
+    request = placet.start(placet.publish(process))
+    poll(lambda: placet.request(request)["status"] != "pending", what="the end of the request")
+    assert placet.request(request)["outcome"] == "approved"
+    assert letter["subject"] in placet.http.get(placet.where["mailbox"]).text
