@@ -85,6 +85,7 @@ def _sample_values(name: str, public_url: str | None) -> dict[str, Any]:
     given = values(sample("task_opened" if name in {LAYOUT, DIGEST} else name), public_url=public_url)
     if name == DIGEST:
         notice = {"subject": "A notice", "text": "What it says.", "url": public_url, "at": given["at"]}
+        notice["request"] = given["request"]["id"]
         given |= {"request": None, "task": None, "notices": [notice, notice]}
     return given
 

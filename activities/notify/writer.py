@@ -107,7 +107,15 @@ class Writer:
             said = self._wording.brief(one.outbox.event, inside := self._values(one, person))
             request = inside["request"]
             url = request["url"] if request else self._settings.public_url
-            notices.append({"subject": said.subject, "text": said.text, "url": url, "at": inside["at"]})
+            notices.append(
+                {
+                    "subject": said.subject,
+                    "text": said.text,
+                    "url": url,
+                    "request": request["id"] if request else None,
+                    "at": inside["at"],
+                }
+            )
         first = wanted[0][1]
         frame = self._values(first, person)
         frame |= {
