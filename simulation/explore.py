@@ -319,6 +319,8 @@ def about(course: Course) -> Iterator[str]:
         yield f"the request is still open after {course.duration.days} days"
     elif course.stopped == "entries":
         yield f"the simulation was stopped after {len(course.entries)} entries"
+    elif course.stopped == "unknown":
+        yield f"what happens next is not known: {course.why}"
     for entry in course.entries:
         if entry.kind == "approver_missing":
             yield f"{entry.stage}: {entry.detail.get('why')}"

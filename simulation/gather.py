@@ -14,17 +14,17 @@ from sqlmodel import col
 
 from placet.actions import ActionSpec
 from placet.blueprint import parse_blueprint
-from placet.compiling import reference
 from placet.directory import Directory
 from placet.errors import BlueprintInvalid, NotFound
 from placet.plan import Child, compile_plan
 from simulation.backtest import Case
 from simulation.order import Order, patched
-from simulation.question import MOST_INSIDE, Question
+from simulation.question import Question
 from simulation.script import people_of
 from storage import actions as catalog
 from storage import people as stored_people
 from storage import simulations, templates
+from storage import surroundings as stored
 from storage.tables import ApprovalRequest, AuditEntry, ProcessTemplate
 
 _AT_ONCE = 400  # requests whose timelines are read together
@@ -111,9 +111,13 @@ async def question_of(
 async def surroundings(
     session: AsyncSession, raw: Any, start: datetime
 ) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
-    """Return the action catalog, and the processes that a blueprint's sub-process nodes name."""
-    actions = await catalog.specs(session)
-    return actions, await _children(session, raw, start, actions, 1)
+    """Return the action catalog, and the processes that a blueprint's nodes name, as a request would start them."""
+    try:
+        blueprint = parse_blueprint(raw)
+    except BlueprintInvalid:
+        return {}, {}  # the answer is what is wrong with it
+    _, children = await stored.surroundings(session, blueprint, start)
+    return await catalog.specs(session), children
 
 
 async def case_of(session: AsyncSession, request_id: str) -> tuple[ApprovalRequest, Case]:
@@ -172,31 +176,6 @@ def _given(row: ApprovalRequest, entries: Sequence[Entry]) -> dict[str, Any]:
         if entry.kind == "started" and isinstance(entry.detail.get("input"), dict):
             return dict(entry.detail["input"])
     return dict(row.input)
-
-
-async def _children(
-    session: AsyncSession, raw: Any, start: datetime, actions: Mapping[str, ActionSpec], depth: int
-) -> dict[str, Child]:
-    """Compile the published processes that sub-process nodes name; what is missing the compiler refuses."""
-    try:
-        blueprint = parse_blueprint(raw)
-    except BlueprintInvalid:
-        return {}
-    found: dict[str, Child] = {}
-    nodes = blueprint.graph_spec.nodes if blueprint.graph_spec is not None else ()
-    for node in nodes:
-        if node.type != "subprocess" or depth > MOST_INSIDE:
-            continue
-        named = reference(node)
-        name, _, version = named.partition("@")
-        try:
-            row = await templates.find(session, name, version or None)
-            inner = await _children(session, row.blueprint, start, actions, depth + 1)
-            plan = compile_plan(parse_blueprint(row.blueprint), start=start, actions=actions, children=inner)
-        except (NotFound, BlueprintInvalid):
-            continue
-        found[named] = Child(template_id=row.id, plan=plan)
-    return found
 
 
 async def _people(session: AsyncSession, question: Question, order: Order) -> Directory:

@@ -26,7 +26,8 @@ from simulation.sampling import Draws, Sample
 from simulation.script import OUTSIDE, RULE, Cast, Habits, Line
 from simulation.world import Cancelled, Foreseen, World
 
-MOST_INSIDE = 5  # sub-processes inside each other
+# Sub-processes of one request, those inside others too: each may run as many again, and theirs as many as that.
+MOST_CHILDREN = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,7 @@ class Prepared:
             self.blueprint, start=question.start, actions=question.actions, children=question.children
         )
         self.warnings: list[str] = []
+        self._children = 0  # sub-processes of the run that goes on
         self.people = question.people if question.people.people else self._stand_ins()
         raw = question.given
         if raw is None:
@@ -127,6 +129,7 @@ class Prepared:
         `answered` is what actions and waits are answered with, where that is neither the script's nor the players' own.
         """
         question = self.question
+        self._children = 0
         opening = opening_for(
             self.plan,
             self.people,
@@ -173,8 +176,16 @@ class Prepared:
         """Whether the process waits for anything else than people."""
         return any(point.type in {"action", "subprocess", "wait"} for point in self.plan.points.values())
 
-    def _run_child(self, parent: Plan, call: ChildCall, began: datetime, cancelled: datetime | None) -> Foreseen:
-        """Drive a sub-process from the moment at which it begins; cancelled at the other one, if it is."""
+    def _run_child(self, parent: Plan, call: ChildCall, began: datetime, cancelled: datetime | None) -> Foreseen | None:
+        """Drive a sub-process from the moment at which it begins; cancelled at the other one, if it is.
+
+        None where there have been too many in this run.
+        """
+        self._children += 1
+        if self._children > MOST_CHILDREN:
+            told = f"more than {MOST_CHILDREN:,} sub-processes, those inside others too; it was stopped there"
+            self.warnings += [told] if told not in self.warnings else []
+            return None
         question = self.question
         plan = parent.children[call.child].plan
         read = reader(plan, self.people)

@@ -173,7 +173,9 @@ async def play(stage: Stage, prepared: Prepared, *, tell: Tell | None = None) ->
                 raise TimeoutError("the engine did not begin the request in time")
             start = kept.started_at or datetime.now(UTC)
             # In a thread, here as above and below: what takes the core seconds must not hold up the engine's tasks.
-            foreseen = await asyncio.to_thread(lambda: Prepared(replace(question, start=start)).foresee())
+            again = Prepared(replace(question, start=start))
+            foreseen = await asyncio.to_thread(again.foresee)
+            prepared.warnings += [told for told in again.warnings if told not in prepared.warnings]
             bound = bound_of(foreseen)
             first, *others = await player.play(handle, foreseen, bound)
         finally:

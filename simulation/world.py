@@ -32,7 +32,8 @@ class Foreseen:
 
 # What the workflow makes of it when its parent cancels it.
 CANCELLED = Withdraw(by=Actor(person=SYSTEM, admin=True), how="cancelled", reason="cancelled in the engine")
-# Drives a sub-process from the moment at which it begins; cancelled at the other one, if it is.
+# Drives a sub-process from the moment at which it begins; cancelled at the other one, if it is. None where there are
+# too many.
 RunChild = Callable[[ChildCall, datetime, datetime | None], Foreseen | None]
 
 
@@ -115,7 +116,10 @@ class World:
         wanted = self.answers.want(call.point, call.visit)
         known = self.answers.child(call)
         if call.request_id not in self._children:
-            foreseen = self.run_child(call, now, None) if wanted in {None, "approved"} and known is None else None
+            runs = wanted in {None, "approved"} and known is None
+            foreseen = self.run_child(call, now, None) if runs else None
+            if runs and foreseen is None:
+                raise NothingKnown(f"too many sub-processes to know what {call.point} comes to")
             self._children[call.request_id] = _Child(call=call, began=now, foreseen=foreseen)
         if mark in self.done or wanted == NEVER:
             return
@@ -126,6 +130,8 @@ class World:
         span, outcome, output = WITHOUT_TIMEOUT, wanted or "failed", dict(call.input)
         if child.foreseen is not None:
             course = child.foreseen.course
+            if course.stopped == "unknown":
+                raise NothingKnown(course.why or "")
             if course.state.status == "pending":
                 return  # it never ends, and its parent waits
             outcome = course.state.outcome or "failed"

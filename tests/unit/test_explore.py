@@ -6,16 +6,19 @@ import json
 import time
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from placet.actions import ActionSpec
+from placet.blueprint import parse_blueprint
 from placet.directory import Directory
 from placet.errors import InputInvalid
+from placet.plan import Child, compile_plan
 from simulation.explore import explore
-from simulation.question import Question
+from simulation.question import MOST_CHILDREN, Question
 from simulation.result import Simulation
 from simulation.script import parse_script
 from tests.unit.core import START, blueprint, office
@@ -445,3 +448,18 @@ def test_lines_of_a_script_that_were_never_acted_out_are_told() -> None:
         "line 1 of the script was never acted out: cfo never had a task of Manager Approval",
         "line 3 of the script was never acted out: what it speaks of never came up",
     ]
+
+
+def test_sub_processes_that_multiply_are_given_up_and_said_to_be() -> None:
+    leaf = blueprint(graph_spec=connected("start -> approved", nodes={}))
+    raw, children = leaf, {}
+    for _ in range(4):  # sixty of sixty of sixty of sixty
+        plan = compile_plan(parse_blueprint(raw), start=START, children=children)
+        children = {"T": Child(template_id="t", plan=plan)}
+        nodes = {f"s{n}": {"type": "subprocess", "template": "T"} for n in range(60)}
+        ids = ["start", *nodes, "approved"]
+        edges = [f"{a} -> {b}" for a, b in pairwise(ids)]
+        raw = blueprint(graph_spec=connected(*edges, nodes=nodes))
+    found = explore(ask(raw, children=children))
+    assert (found.stopped, found.outcome) == ("unknown", None)
+    assert f"more than {MOST_CHILDREN:,} sub-processes" in found.warnings[0]
