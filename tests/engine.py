@@ -18,10 +18,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import Client
+from temporalio.worker._workflow import _WorkflowWorker as WorkflowWorker
 
+from tests.waiting import PATIENCE
 from worker.connect import EngineSettings, connect
 from worker.engine.locate import Startable, locate_startable
 from worker.engine.namespaces import prepare
@@ -43,6 +46,25 @@ class SharedEngine:
     def settings(self) -> EngineSettings:
         """The settings that reach it."""
         return EngineSettings(address=self.address)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient_with_workflows() -> Iterator[None]:
+    """Let workflows take their time under the sandbox on a busy machine.
+
+    The SDK interrupts a workflow task that does not yield within two seconds, wherever it is, be it in a collection of
+    garbage; there is no setting for it.
+    """
+    make = WorkflowWorker.__init__
+
+    def patient(self: Any, **settings: Any) -> None:
+        make(self, **settings)
+        assert self._deadlock_timeout_seconds in {2, None}  # None for a worker that is told not to look
+        self._deadlock_timeout_seconds = PATIENCE
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WorkflowWorker, "__init__", patient)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -27,12 +27,7 @@ record = ApprovalWorkflow._record
 
 
 async def replay(file: Path) -> WorkflowReplayResult:
-    replayer = Replayer(
-        workflows=WORKFLOWS,
-        workflow_runner=workflow_runner(),
-        data_converter=DATA_CONVERTER,
-        debug_mode=True,  # a busy machine is no deadlock
-    )
+    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=DATA_CONVERTER)
     return await replayer.replay_workflow(read(file), raise_on_replay_failure=False)
 
 
