@@ -192,8 +192,8 @@ def _tell(item: dict[str, Any]) -> None:
     parts += [str(detail[name]) for name in ("assignee", "decision", "outcome", "why") if detail.get(name)]
     if isinstance(detail.get("to"), list):
         parts.append("to " + ", ".join(detail["to"]))
-    elif isinstance(detail.get("to"), str):  # of a delivery
-        parts.append(f"of {detail.get('event', 'it')}, to {detail['to']}")
+    elif isinstance(detail.get("to"), str):  # of a delivery, which has an event, or of a decision's way
+        parts.append((f"of {detail['event']}, " if "event" in detail else "") + f"to {detail['to']}")
     actor = item["actor"].removeprefix("user:")
     out.print(
         f"[dim]{at}[/dim] [bold cyan]{actor:>9}[/bold cyan]  [yellow]{item['kind']:<18}[/yellow] "
