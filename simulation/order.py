@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import jsonpatch
@@ -19,6 +20,7 @@ from simulation.script import MOST_LINES, Line
 Mode = Literal["explore", "rehearse", "replay", "backtest", "shadow"]
 MODES: tuple[Mode, ...] = ("explore", "rehearse", "replay", "backtest", "shadow")
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 MOST_NAMED = 500  # requests that a backtest names one by one
 
 
@@ -56,7 +58,7 @@ class Order(Model):
     horizon_days: Annotated[float, Field(gt=0, le=3660, allow_inf_nan=False)] = 366
     most_branches: Annotated[int, Field(ge=1, le=1000)] = 200
     limit: Annotated[int, Field(ge=1, le=50_000)] = 1000
-    starts_at: AwareDatetime | None = None
+    starts_at: Annotated[AwareDatetime, Field(ge=_EARLIEST, le=_LATEST)] | None = None
     for_hours: Annotated[float, Field(ge=0, le=24 * 366, allow_inf_nan=False)] = 24 * 7
 
     @model_validator(mode="before")
@@ -66,16 +68,26 @@ class Order(Model):
 
     @model_validator(mode="after")
     def _enough(self) -> Order:
-        if self.mode == "replay" and self.request_id is None:
-            raise ValueError('a replay needs "request_id": which request is driven again')
         process = (self.template, self.blueprint, self.request_id)
         if self.mode in {"explore", "rehearse"} and all(named is None for named in process):
             raise ValueError('say which process: "template" (its name), "blueprint" (the JSON), or "request_id"')
-        if self.sample is not None and self.mode not in {"explore", "rehearse"}:
-            raise ValueError('"sample" is for explore and rehearse; the others know what people did')
-        if self.mode in {"backtest", "shadow"} and self.requests_of is None:
+        if self.compares and self.requests_of is None:
             raise ValueError('say whose requests: "template" (the name), or a "blueprint" with that name')
         return self
+
+    @property
+    def unheard(self) -> list[str]:
+        """Say which fields mean nothing to this mode: nothing comes of them."""
+        people = ("script", "input", "requester", "decide_after_hours", "starts_at")
+        deaf = people if self.compares else ("request_ids",)
+        named = [f'"{name}"' for name in deaf if name in self.model_fields_set]
+        why = "people do as they did" if self.compares else "it looks at one request"
+        return [f"{', '.join(named)} means nothing to {self.mode}: {why}"] if named else []
+
+    @property
+    def compares(self) -> bool:
+        """Whether a candidate is compared on requests that there are."""
+        return self.mode in {"backtest", "shadow"}
 
     @property
     def requests_of(self) -> str | None:
@@ -107,7 +119,7 @@ class Order(Model):
 def parse_order(raw: object) -> Order:
     """Read an order from JSON values; raises InputInvalid with every fault by JSON Pointer."""
     try:
-        return Order.model_validate(raw)
+        order = Order.model_validate(raw)
     except ValidationError as error:
         inside: dict[str, type[Model]] = {
             "": Order,
@@ -123,14 +135,25 @@ def parse_order(raw: object) -> Order:
         )
         first = problems[0]
         raise InputInvalid(f"{first.pointer or '/'}: {first.message}", problems=problems) from None
+    if order.mode == "replay" and order.request_id is None:
+        raise _refused("/request_id", 'a replay needs "request_id": which request is driven again')
+    if order.sample is not None and order.mode not in {"explore", "rehearse"}:
+        raise _refused("/sample", '"sample" is for explore and rehearse; the others know what people did')
+    return order
+
+
+def _refused(pointer: str, message: str) -> InputInvalid:
+    return InputInvalid(f"{pointer}: {message}", problems=(Problem(pointer=pointer, message=message),))
 
 
 def patched(blueprint: Any, patch: tuple[Operation, ...]) -> Any:
     """Return the blueprint with a patch applied; raises InputInvalid for one that does not fit."""
     if not patch:
         return blueprint
-    try:
-        return jsonpatch.apply_patch(blueprint, [o.model_dump(exclude_unset=True) for o in patch])
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
-        message = f"the patch does not fit this blueprint: {error}"[:500]
-        raise InputInvalid(message, problems=(Problem(pointer="/patch", message=message),)) from None
+    changed = deepcopy(blueprint)
+    for number, operation in enumerate(patch):
+        try:
+            changed = jsonpatch.apply_patch(changed, [operation.model_dump(exclude_unset=True)], in_place=True)
+        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
+            raise _refused(f"/patch/{number}", f"this does not fit the blueprint: {error}"[:500]) from None
+    return changed

@@ -54,7 +54,8 @@ class Service:
             "backtest": lambda: self._backtest(order, now, tell),
             "shadow": lambda: self._backtest(order, now, tell),
         }
-        return await work[order.mode]()
+        told = await work[order.mode]()
+        return {**told, "warnings": [*order.unheard, *told["warnings"]]}
 
     async def _explore(
         self, order: Order, requester: str, simulation_id: str, now: datetime, tell: Tell | None

@@ -50,6 +50,22 @@ _DECISIONS = {
 _SILENCE = {None, "expire", "expired", "ignore", "no_response", "none", "silent", "timeout", "wait"}
 _SPAN = re.compile(r"\A(after|at|delay)_(seconds|minutes|hours|days)\Z")
 _HOURS = {"seconds": Decimal(1) / 3600, "minutes": Decimal(1) / 60, "hours": Decimal(1), "days": Decimal(24)}
+_EXAMPLES = {
+    "": '{"on": "Manager Approval", "decision": "approve", "after_hours": 3}',
+    "patch": '{"op": "replace", "path": "/process_steps/0/sla_hours", "value": 8}',
+    "prices": '{"currency": "EUR", "approver_hour": 80}',
+    "sample": '{"seed": 7, "approve": 0.9}',
+}
+_WORDS = {
+    "decimal_parsing": 'write a number, such as 80 or "80.50"',
+    "dict_type": "write an object",
+    "float_parsing": "write a number",
+    "int_parsing": "write a whole number",
+    "missing": "this has to be given",
+    "string_too_short": "write something",
+    "string_type": "write text, a string in quotes",
+    "timezone_aware": "give the time zone too, such as 2026-01-31T09:00:00Z",
+}
 _NAMED = 12  # fields that a refusal lists
 
 
@@ -121,10 +137,10 @@ def _message(fault: Mapping[str, Any], fields: Mapping[str, Sequence[str]]) -> s
         meant = f'; "{near[0]}" may be meant' if near else f"; there are {', '.join(names[:_NAMED])}"
         return f"there is no such field here{meant}"
     if fault["type"] in {"model_type", "model_attributes_type", "dataclass_type"}:
-        return 'write an object, such as {"on": "Manager Approval", "decision": "approve", "after_hours": 3}'
+        return f"write an object, such as {_EXAMPLES.get(str(fault['loc'][0]) if fault['loc'] else '', _EXAMPLES[''])}"
     if fault["type"] in {"tuple_type", "list_type"}:
         return "write a list"
-    return message
+    return _WORDS.get(fault["type"], message)
 
 
 def _renamed(raw: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:

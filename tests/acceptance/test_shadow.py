@@ -161,7 +161,7 @@ def _events(text: str) -> list[tuple[str, dict[str, Any]]]:
     ("patch", "pointer"),
     [
         ([{"op": "replace", "path": "/process_steps/0/sla_hours", "value": -1}], "/process_steps/0/sla_hours"),
-        ([{"op": "remove", "path": "/process_steps/9"}], "/patch"),
+        ([{"op": "remove", "path": "/process_steps/9"}], "/patch/0"),
     ],
 )
 async def test_a_candidate_that_is_none_casts_no_shadow(desk: ApiDesk, patch: list[Any], pointer: str) -> None:

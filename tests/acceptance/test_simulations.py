@@ -134,7 +134,7 @@ async def test_what_is_wrong_with_a_blueprint_is_told_and_counted_as_failed(alon
     [
         ({"mode": "guess", "template": "x"}, "/mode"),
         ({"mode": "explore"}, ""),
-        ({"mode": "replay"}, ""),
+        ({"mode": "replay"}, "/request_id"),
         ({"mode": "explore", "blueprint": EXPENSE, "script": [{"on": "A"}]}, "/script/0"),
         (
             {"mode": "explore", "blueprint": EXPENSE, "script": [{"stage": "A", "decision": "maybe"}]},

@@ -182,7 +182,7 @@ async def test_a_patch_that_does_not_fit_is_refused_by_its_place(desk: ApiDesk, 
     if answer.status_code == 201:
         assert [e["pointer"] for e in answer.json()["validation_errors"]] == [""]
     else:
-        assert (answer.status_code, [p["pointer"] for p in answer.json()["errors"]]) == (422, ["/patch"])
+        assert (answer.status_code, [p["pointer"] for p in answer.json()["errors"]]) == (422, ["/patch/0"])
 
 
 async def _watch(pauses: list[float]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from placet.errors import InputInvalid
-from simulation.order import Order, parse_order
+from simulation.order import Order, parse_order, patched
 from simulation.script import Line, parse_script
 
 REJECT = Line(on="Manager Approval", decision="reject")
@@ -50,7 +50,7 @@ def test_a_script_says_the_same_in_many_words(written: Any, meant: Line) -> None
             'says what "after_hours"',
         ),
         ([{"on": "A", "after_minutes": "soon", "decision": "approve"}], "/script/0/after_minutes", "number"),
-        ([{"stage": 7, "decision": "approve"}], "/script/0/stage", "string"),
+        ([{"stage": 7, "decision": "approve"}], "/script/0/stage", "text"),
         ([{"on": "A", "decisoin": "approve", "decision": "approve"}], "/script/0/decisoin", '"decision" may be meant'),
         (["approve"], "/script/0", "write an object"),
         ("approve", "/script", "write a list"),
@@ -79,7 +79,14 @@ def test_an_order_says_the_same_in_many_words() -> None:
         ({"template": "T", "prices": {"curency": "EUR"}}, "/prices/curency", '"currency" may be meant'),
         ({"template": "T", "template_id": "T"}, "", 'says what "template" says already'),
         ({"mode": "explore"}, "", "say which process"),
-        ({"mode": "replay", "template": "T"}, "", 'needs "request_id"'),
+        ({"mode": "replay", "template": "T"}, "/request_id", 'needs "request_id"'),
+        ({"mode": "replay", "request_id": "r", "sample": {"seed": 1}}, "/sample", "explore and rehearse"),
+        ({"template": "T", "sample": "x"}, "/sample", '{"seed": 7'),
+        ({"template": "T", "prices": "x"}, "/prices", "approver_hour"),
+        ({"template": "T", "patch": ["x"]}, "/patch/0", '"op": "replace"'),
+        ({"template": "T", "patch": [{"op": "add"}]}, "/patch/0/path", "this has to be given"),
+        ({"template": "T", "starts_at": "9999-12-31T23:00:00Z"}, "/starts_at", "2200"),
+        ({"template": "T", "starts_at": "2026-01-31T09:00:00"}, "/starts_at", "time zone"),
         ({"mode": "backtest"}, "", "say whose requests"),
         ({"mode": "backtest", "blueprint": {}}, "", "say whose requests"),
     ],
@@ -89,6 +96,26 @@ def test_what_an_order_cannot_mean_is_refused_at_its_place(order: dict[str, Any]
         parse_order(order)
     assert [p.pointer for p in refused.value.problems] == [pointer]
     assert message in refused.value.problems[0].message
+
+
+def test_a_patch_is_refused_at_the_operation_that_does_not_fit_and_changes_nothing() -> None:
+    steps = {"steps": [{"hours": 1}]}
+    right = {"op": "replace", "path": "/steps/0/hours", "value": 2}
+    patch = parse_order({"template": "T", "patch": [right, {"op": "remove", "path": "/steps/7"}]}).patch
+    with pytest.raises(InputInvalid) as refused:
+        patched(steps, patch)
+    assert [p.pointer for p in refused.value.problems] == ["/patch/1"]
+    assert patched(steps, patch[:1]) == {"steps": [{"hours": 2}]}
+    assert steps == {"steps": [{"hours": 1}]}
+
+
+def test_what_means_nothing_to_a_mode_is_said() -> None:
+    spoken = {"template": "T", "script": {"A": "reject"}, "input": {"a": 1}}
+    assert parse_order({**spoken, "mode": "backtest"}).unheard == [
+        '"script", "input" means nothing to backtest: people do as they did'
+    ]
+    assert parse_order(spoken).unheard == []
+    assert "request_ids" in parse_order({"template": "T", "request_ids": ["r"]}).unheard[0]
 
 
 def test_a_backtest_finds_its_requests_by_the_candidates_name_and_its_candidate_by_the_requests_name() -> None:
