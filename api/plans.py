@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -86,12 +87,14 @@ async def checked(raw: object, about: Around, directory: Directory | None = None
     return await asyncio.to_thread(work)
 
 
-async def prove(raw: object, about: Around) -> None:
-    """Raise BlueprintInvalid with every error that keeps a blueprint from being used."""
-    found = [finding for finding in (await checked(raw, about)).findings if finding.severity == "error"]
-    if found:
+async def prove(raw: object, about: Around, directory: Directory) -> dict[str, Any]:
+    """Return the certificate of a blueprint; raises BlueprintInvalid with every error that keeps it from being used."""
+    report = await checked(raw, about, directory)
+    if report.certificate is None:
+        found = [finding for finding in report.findings if finding.severity == "error"]
         problems = tuple(Problem(pointer=finding.pointer, message=finding.message) for finding in found)
         raise BlueprintInvalid(_summary(found), problems=problems)
+    return report.certificate.described()
 
 
 async def compared(old: object, new: object) -> Change:

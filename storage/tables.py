@@ -60,6 +60,7 @@ class ProcessTemplate(SQLModel, table=True):
     created_at: datetime = _moment()
     published_by: str | None = None
     published_at: datetime | None = _moment(nullable=True)
+    certificate: dict[str, Any] | None = _json(nullable=True)  # what was proven of it when it was published
 
 
 class ApprovalRequest(SQLModel, table=True):

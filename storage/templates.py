@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from semver import Version
 from sqlalchemy import Connection, bindparam, select
@@ -102,11 +102,18 @@ async def page(
 
 
 async def publish(
-    session: AsyncSession, template_id: str, *, by: str, now: datetime, digest: str | None = None
+    session: AsyncSession,
+    template_id: str,
+    *,
+    by: str,
+    now: datetime,
+    digest: str | None = None,
+    certificate: dict[str, Any] | None = None,
 ) -> ProcessTemplate:
     """Publish a draft; a published one stays as it is. Raises NotFound, and Conflict for a deprecated one.
 
-    `digest` is of the content that was looked at: one that changed meanwhile is not published (Conflict).
+    `digest` is of the content that was looked at: one that changed meanwhile is not published (Conflict). `certificate`
+    says what was proven of it, and is kept with the version.
     """
     template = await _for_change(session, template_id)
     if digest is not None and template.digest != digest:
@@ -115,6 +122,7 @@ async def publish(
         raise Conflict(f"{template.name!r} {template.version} is deprecated; make a new version instead")
     if template.status == "draft":
         template.status, template.published_by, template.published_at = "published", by, now
+        template.certificate = certificate
     return template
 
 

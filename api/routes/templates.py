@@ -114,16 +114,19 @@ async def publish_template(context: Here, caller: Caller, template_id: str) -> T
     async with context.database.session() as session:
         row = await templates.get(session, template_id)
         before = await _before(session, row)
-        about = await around(session, row.blueprint)
+        about, everyone = await around(session, row.blueprint), await people.everyone(session)
+    certificate = None
     if row.status == "draft":
         if context.publish_needs_two and row.created_by == caller.person:
             raise NotPermitted(f"user:{caller.person} wrote this; somebody else has to publish it.")
-        await prove(row.blueprint, about)
+        certificate = await prove(row.blueprint, about, everyone)
         if before is not None:
             await rising(before.blueprint, row.blueprint)
     async with context.database.begin() as session:
         return TemplateView.of(
-            await templates.publish(session, template_id, digest=row.digest, by=caller.person, now=now)
+            await templates.publish(
+                session, template_id, digest=row.digest, by=caller.person, now=now, certificate=certificate
+            )
         )
 
 

@@ -35,14 +35,15 @@ class TemplateView(View):
 
 
 class TemplateWhole(TemplateView):
-    """One version of a blueprint, with the blueprint."""
+    """One version of a blueprint, with the blueprint, and with what was proven of it when it was published."""
 
     blueprint: dict[str, Any]
+    certificate: dict[str, Any] | None
 
     @classmethod
     def of(cls, row: ProcessTemplate) -> TemplateWhole:
-        """Show a stored version with its blueprint."""
-        return TemplateWhole.model_construct(**_facts(row), blueprint=row.blueprint)
+        """Show a stored version with its blueprint and certificate."""
+        return TemplateWhole.model_construct(**_facts(row), blueprint=row.blueprint, certificate=row.certificate)
 
 
 class FindingView(View):

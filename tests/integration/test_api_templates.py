@@ -131,6 +131,23 @@ async def test_large_whole_numbers_are_exported_as_they_came(desk: ApiDesk) -> N
     assert (await desk.get(f"{PATH}{made.json()['id']}/export/")).json() == blueprint
 
 
+async def test_what_was_proven_is_kept_with_the_published_version(desk: ApiDesk) -> None:
+    one = await _version(desk, "1.0.0")
+    assert (await desk.get(one)).json()["certificate"] is None
+    await desk.post(f"{one}publish/", as_="desi")
+    kept = (await desk.get(one)).json()
+    proven = (await desk.post(f"{PATH}check/", kept["blueprint"])).json()["certificate"]
+    assert kept["certificate"] == proven
+    assert proven["digest"] == kept["digest"]
+    assert proven["complete"] is True
+    assert any("directory" in claim for claim in proven["proven"])
+    # What would be proven today, of other people, is another matter.
+    await desk.post("/workflow/people/", {"id": "newcomer", "manager": None}, as_="adam")
+    await desk.post(f"{one}publish/", as_="desi")
+    await desk.post(f"{one}deprecate/", as_="desi")
+    assert (await desk.get(one)).json()["certificate"] == proven
+
+
 async def test_check_shows_what_is_wrong_and_publishing_refuses_it(desk: ApiDesk) -> None:
     sound = await desk.post(f"{PATH}check/", EXPENSE_APPROVAL)
     assert (sound.status_code, sound.json()["ok"]) == (200, True), sound.text
