@@ -26,7 +26,7 @@ from worker.connect import EngineSettings
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 2  # in one process; further ones wait
+AT_ONCE = 2  # in one process, of those that are waited for and of those that are not; further ones wait
 MOST_TOLD = 2000  # progress of one simulation that is kept for who looks later
 FIRST_ROWS = 500  # of a backtest's requests, that its answer carries; all of them are paged
 HELD = timedelta(seconds=30)  # without a word from its process, a simulation is given up
@@ -62,6 +62,7 @@ class Jobs:
         self._context = context
         self._running: dict[str, Job] = {}
         self._turn = asyncio.Semaphore(AT_ONCE)
+        self._waited_for = asyncio.Semaphore(AT_ONCE)  # of their own: a rehearsal takes long, an exploration does not
         self._stopping = False
         self.service = Service(
             database=context.database,
@@ -100,6 +101,13 @@ class Jobs:
         job = self._running[row.id] = Job()
         job.task = asyncio.create_task(self._run(row.id, job, order, requester))
         return job
+
+    async def answered(self, order: Order, *, requester: str, simulation_id: str) -> dict[str, Any]:
+        """Carry out a simulation that somebody waits for, and return its answer."""
+        async with self._waited_for:
+            return await self.service.carry_out(
+                order, requester=requester, simulation_id=simulation_id, now=datetime.now(UTC)
+            )
 
     def running(self, simulation_id: str) -> Job | None:
         """Return the job of a simulation that runs here."""

@@ -90,8 +90,7 @@ async def create_simulation(  # noqa: PLR0917 - FastAPI passes them by name
     jobs = jobs_of(request.app)
     later = "respond-async" in (prefer or "")
     if order.mode == "explore" and not later:
-        now = datetime.now(UTC)
-        result = await jobs.service.carry_out(order, requester=requester, simulation_id=row.id, now=now)
+        result = await jobs.answered(order, requester=requester, simulation_id=row.id)
         row.result, row.finished_at = result, datetime.now(UTC)
         row.status = "failed" if failed(result) else "completed"
         async with context.database.begin() as session:
