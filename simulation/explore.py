@@ -13,7 +13,7 @@ from placet.plan import Plan
 from placet.state import Decision, State
 from simulation.costs import actions_of
 from simulation.driver import Course
-from simulation.payloads import called_in, input_errors, payload_errors
+from simulation.payloads import called_in, input_errors, payload_errors, payload_warnings
 from simulation.question import Prepared, Question, prepare, unsound
 from simulation.result import (
     Branch,
@@ -115,10 +115,16 @@ def explore(question: Question, *, tell: Tell | None = None) -> Simulation:
         return unsound("explore", question, errors)
     foreseen = prepared.foresee()
     course = foreseen.course
-    broken = [*payload_errors(prepared.blueprint, called_in(foreseen), prepared.given)]
+    called = tuple(called_in(foreseen))
+    broken = [*payload_errors(prepared.blueprint, called, prepared.given)]
     branches, ways, carried = _branches(prepared, tell, broken)
     took = perf_counter() - begun
-    warnings = [*prepared.warnings, *about(course), *_cut(ways, carried)]
+    warnings = [
+        *prepared.warnings,
+        *about(course),
+        *_cut(ways, carried),
+        *payload_warnings(prepared.blueprint, called),
+    ]
     return simulation_of(
         "explore",
         prepared,

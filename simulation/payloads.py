@@ -75,28 +75,37 @@ def payload_errors(
 ) -> tuple[dict[str, Any], ...]:
     """Return the breaches as validation errors, each once.
 
-    `pointer` is a place in the blueprint, or in the script that was given; `witness` the input that leads there.
+    `pointer` is a place in the blueprint, or in the script that was given; `witness` the input that leads there. What
+    was made up breaks nothing of the process (`payload_warnings`).
     """
-    nodes = {} if blueprint.graph_spec is None else {node.id: n for n, node in enumerate(blueprint.graph_spec.nodes)}
     errors: dict[tuple[str, str], dict[str, Any]] = {}
-    for one in called:
-        for breach in one.breaches:
-            number = nodes[one.within or one.node]
-            pointer = _place(blueprint, number, one, breach.pointer)
-            message = _sentence(one, breach)
-            code = "action_input" if breach.pointer.startswith("/input") else "action_output"
-            error = {"code": code, "pointer": pointer, "message": message, "witness": dict(witness)}
-            if len(errors) < MOST_ERRORS:
-                errors[pointer, message] = error
+    for one, breach in _each(called, made_up=False):
+        pointer, message = _place(blueprint, one, breach.pointer), _sentence(one, breach)
+        code = "action_input" if breach.pointer.startswith("/input") else "action_output"
+        error = {"code": code, "pointer": pointer, "message": message, "witness": dict(witness)}
+        if len(errors) < MOST_ERRORS:
+            errors[pointer, message] = error
     return tuple(errors.values())
 
 
-def _place(blueprint: Blueprint, number: int, one: Called, pointer: str) -> str:
+def payload_warnings(blueprint: Blueprint, called: Iterable[Called]) -> tuple[str, ...]:
+    """Return where no output could be made up that fits its schema, each once, with its place in the blueprint."""
+    told = (f"{_place(blueprint, one, breach.pointer)}: {_sentence(one, breach)}" for one, breach in _each(called))
+    return tuple(dict.fromkeys(told))[:MOST_ERRORS]
+
+
+def _each(called: Iterable[Called], *, made_up: bool = True) -> Iterator[tuple[Called, Problem]]:
+    return ((one, b) for one in called for b in one.breaches if b.pointer.startswith("/output") == made_up)
+
+
+def _place(blueprint: Blueprint, one: Called, pointer: str) -> str:
     """Return the deepest place of the blueprint or the script that has to do with a breach."""
     if pointer.startswith("/script/"):
         return pointer
+    nodes = blueprint.graph_spec.nodes if blueprint.graph_spec is not None else ()
+    number = next(n for n, node in enumerate(nodes) if node.id == (one.within or one.node))
     here = f"/graph_spec/nodes/{number}"
-    node = blueprint.graph_spec.nodes[number] if blueprint.graph_spec is not None else None
+    node = nodes[number]
     if one.within is not None or not isinstance(node, ActionNode) or not pointer.startswith("/input") or not node.input:
         return here
     value: Any = node.input
@@ -122,6 +131,6 @@ def _sentence(one: Called, breach: Problem) -> str:
     if breach.pointer.startswith("/script"):
         return f"{breach.message}; action {one.action!r} may not answer this: give what its output_schema takes"
     return (
-        f"{where}the output made up for action {one.action!r} breaks its output_schema: {breach.pointer}: "
+        f"{where}no output that fits its output_schema could be made up for action {one.action!r}: {breach.pointer}: "
         f'{breach.message}; give the schema "examples", or the output in a line of the script, "do": "answer"'
     )

@@ -26,7 +26,7 @@ from placet.plan import Plan
 from simulation.bounds import Bound, bound_of
 from simulation.driver import opening_for
 from simulation.explore import about, explore, simulation_of
-from simulation.payloads import Called, node_of, payload_errors
+from simulation.payloads import Called, node_of, payload_errors, payload_warnings
 from simulation.player import SOON, Handle, Played, Player
 from simulation.question import Prepared, Question, prepare, unsound
 from simulation.recorders import Recorders, Withheld
@@ -114,6 +114,8 @@ async def rehearse(
     warnings += [
         f"{part.request_id}: {told}" for part in performance.inner for told in about(part.course) if part.differences
     ]
+    called = tuple(_called(performance))
+    warnings += payload_warnings(prepared.blueprint, called)
     if performance.differences:
         warnings.append(f"the workflow differs from the core in {len(performance.differences)} places")
     return await asyncio.to_thread(
@@ -121,7 +123,7 @@ async def rehearse(
         "rehearse",
         prepared,
         course,
-        errors=payload_errors(prepared.blueprint, _called(performance), prepared.given),
+        errors=payload_errors(prepared.blueprint, called, prepared.given),
         warnings=warnings,
         statistics={
             "seconds": round(took, 3),

@@ -23,7 +23,7 @@ from simulation.costs import price, used_in
 from simulation.driver import Course
 from simulation.explore import about, simulation_of
 from simulation.past import Again, past_of
-from simulation.payloads import called_in, payload_errors
+from simulation.payloads import called_in, payload_errors, payload_warnings
 from simulation.predict import declared, drawn
 from simulation.question import Prepared, Question, prepare, unsound
 from simulation.recall import recall
@@ -97,7 +97,8 @@ def what_if(question: Question, case: Case, *, checked: Checked, now: datetime, 
     predicted = _predicted(prepared, course, players, lambda habits: again(habits)[1].course)
     was = lines_of(case.entries, case.started_at)
     now_lines = lines_of(course.entries, course.started_at)
-    warnings = [*prepared.warnings, *about(course)]
+    called = tuple(called_in(foreseen))
+    warnings = [*prepared.warnings, *about(course), *payload_warnings(prepared.blueprint, called)]
     if players.assumed:
         names = ", ".join(f"{person} in {stage}" for stage, person in sorted(players.assumed))
         warnings.append(f"not known from the past, and assumed to approve: {names}")
@@ -106,7 +107,7 @@ def what_if(question: Question, case: Case, *, checked: Checked, now: datetime, 
         "replay",
         prepared,
         course,
-        errors=payload_errors(prepared.blueprint, called_in(foreseen), prepared.given),
+        errors=payload_errors(prepared.blueprint, called, prepared.given),
         warnings=warnings,
         predicted=predicted,
         extra={
