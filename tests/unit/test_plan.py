@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from api.routes.examples import EXPENSE_APPROVAL
 from placet.blueprint import parse_blueprint
 from placet.errors import BlueprintInvalid
 from placet.plan import Stage, compile_plan, digest
 from tests.unit.core import HOUR, PLANS, START, blueprint, plan_of
-from tests.unit.test_blueprint import PUBLISHED
 
 
 def stage_of(step: dict[str, Any], **settings: Any) -> Stage:
@@ -69,10 +69,12 @@ def test_separation_of_duties_may_stand_beside_the_settings() -> None:
 
 
 def test_a_plan_survives_its_json_and_has_the_blueprints_digest() -> None:
-    plan = plan_of(PUBLISHED)
+    plan = plan_of(EXPENSE_APPROVAL)
     assert PLANS.validate_json(PLANS.dump_json(plan)) == plan
     assert (
-        plan.digest == digest(parse_blueprint(PUBLISHED)) != digest(parse_blueprint({**PUBLISHED, "version": "1.0.1"}))
+        plan.digest
+        == digest(parse_blueprint(EXPENSE_APPROVAL))
+        != digest(parse_blueprint({**EXPENSE_APPROVAL, "version": "1.0.1"}))
     )
 
 
@@ -82,7 +84,7 @@ def test_numbers_that_no_double_holds_have_a_digest_too() -> None:
 
 
 def test_a_plan_names_everybody_whom_it_may_need() -> None:
-    names = {str(name) for name in plan_of(PUBLISHED).names}
+    names = {str(name) for name in plan_of(EXPENSE_APPROVAL).names}
     assert names == {"manager_of(requester)", "role:department_head", "role:cfo", "user:olivia"}
 
 
