@@ -21,13 +21,15 @@ class BareTimer:
     """Wait for a moment, and act."""
 
     @workflow.run
-    async def run(self, seconds: float) -> tuple[str, float]:
-        """Sleep until so long after the start, run the activity, and return the moment and the seconds of lateness."""
-        due = workflow.info().start_time + timedelta(seconds=seconds)
-        await workflow.sleep(max(timedelta(0), due - workflow.now()))
-        moment = due.isoformat()
+    async def run(self, moment: str) -> tuple[str, float]:
+        """Sleep until the moment, run the activity, and return the moment and the seconds of lateness."""
+        await workflow.sleep(datetime.fromisoformat(moment) - workflow.now())
         late = await workflow.execute_activity(late_by, moment, start_to_close_timeout=timedelta(seconds=30))
         return moment, late
+
+    @workflow.query
+    def waits(self) -> None:
+        """Answer, once the first task of the workflow is done."""
 
 
 async def main() -> None:
