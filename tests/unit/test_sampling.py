@@ -78,7 +78,7 @@ def test_the_predicted_time_is_a_distribution_over_seeds() -> None:
         ({"template": "Expense approval", "sample": {"approve": 1.5}}, "/sample/approve"),
         ({"template": "Expense approval", "sample": {"seed": -1}}, "/sample/seed"),
         ({"template": "Expense approval", "sample": {"share": 1}}, "/sample/share"),
-        ({"mode": "backtest", "template": "Expense approval", "sample": {}}, ""),
+        ({"mode": "backtest", "template": "Expense approval", "sample": {}}, "/sample"),
     ],
 )
 def test_a_sample_that_cannot_be_drawn_is_refused_by_its_place(raw: dict[str, Any], pointer: str) -> None:
