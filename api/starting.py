@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -17,7 +17,7 @@ from api.identity import Principal
 from api.plans import Plans
 from api.schemas.requests import NewRequest
 from placet.directory import Directory
-from placet.errors import InputInvalid, NotFound, NotPermitted, Problem, Unavailable
+from placet.errors import InputInvalid, NotFound, NotPermitted, Unavailable
 from placet.events import Opening
 from placet.intake import accept_input
 from placet.plan import Plan
@@ -116,7 +116,7 @@ def _requester(connection: Connection, principal: Principal, named: str | None) 
     if not principal.admin:
         raise NotPermitted("Only an admin can start a request for somebody else; leave `requester` out.")
     if not people.is_active(connection, named):
-        _refuse("/requester", f"there is no active person {named!r}; give the id of one")
+        raise InputInvalid.at("/requester", f"there is no active person {named!r}; give the id of one")
     return named
 
 
@@ -124,9 +124,10 @@ def _template(connection: Connection, new: NewRequest) -> Named:
     try:
         template = templates.named(connection, new.template, new.version)
     except NotFound as error:
-        _refuse("/template" if new.version is None else "/version", f"{error.message}; publish it, or name another")
+        place = "/template" if new.version is None else "/version"
+        raise InputInvalid.at(place, f"{error.message}; publish it, or name another") from error
     if template.status != "published":
-        _refuse(
+        raise InputInvalid.at(
             "/version", f"version {template.version} of {template.name!r} is {template.status}; name a published one"
         )
     return template
@@ -152,7 +153,3 @@ def _found(connection: Connection, request_id: str) -> Stored | None:
         return requests.read(connection, request_id)
     except NotFound:
         return None
-
-
-def _refuse(pointer: str, message: str) -> NoReturn:
-    raise InputInvalid(f"{pointer}: {message}", problems=(Problem(pointer=pointer, message=message),))

@@ -115,7 +115,8 @@ async def working(
     arrivals: Arrivals | None = None,
 ) -> AsyncIterator[None]:
     """Run what a worker process runs while the block does: the workers, and what is done beside them."""
-    notices = dispatcher(database, _confirm(client), notify or load_notices(), secret=settings.secret())
+    notify = notify or load_notices()
+    notices = dispatcher(database, _confirm(client), notify, secret=settings.secret())
     async with (
         build_worker(database, client, settings, arrivals),
         build_action_worker(database, client, settings, notify),

@@ -22,7 +22,7 @@ PlacetError
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +64,11 @@ class ValueAbsent(EvaluationFailed):
 
 class InputInvalid(PlacetError):
     """The input breaks its declared shape."""
+
+    @classmethod
+    def at(cls, pointer: str, message: str) -> Self:
+        """Return the refusal of one thing at its place, a JSON Pointer."""
+        return cls(f"{pointer}: {message}", problems=(Problem(pointer=pointer, message=message),))
 
 
 class Refused(PlacetError):

@@ -47,22 +47,24 @@ def check_json(value: Any, pointer: str) -> None:
         one, where, depth = pending.pop()
         seen += 1
         if depth > _DEEPEST or seen > _MOST_VALUES:
-            raise _invalid(pointer, f"this is nested deeper than {_DEEPEST} levels or has over {_MOST_VALUES} values")
+            raise InputInvalid.at(
+                pointer, f"this is nested deeper than {_DEEPEST} levels or has over {_MOST_VALUES} values"
+            )
         if isinstance(one, str):
             _check_characters(one, where)
         elif isinstance(one, dict):
             for key, inner in one.items():
                 if not isinstance(key, str):
-                    raise _invalid(where, f"{key!r} is no name of a field; write text")
+                    raise InputInvalid.at(where, f"{key!r} is no name of a field; write text")
                 _check_characters(key, where)
                 pending.append((inner, pointer_to(where, key), depth + 1))
         elif isinstance(one, list | tuple):
             pending += [(inner, f"{where}/{index}", depth + 1) for index, inner in enumerate(one)]
         elif isinstance(one, float):
             if one - one != 0:  # infinite, or not a number
-                raise _invalid(where, "write a finite number")
+                raise InputInvalid.at(where, "write a finite number")
         elif one is not None and not isinstance(one, bool | int):
-            raise _invalid(where, f"{type(one).__name__} is no JSON value")
+            raise InputInvalid.at(where, f"{type(one).__name__} is no JSON value")
 
 
 def check_text(text: str | None, pointer: str, *, optional: bool = True) -> str | None:
@@ -71,9 +73,9 @@ def check_text(text: str | None, pointer: str, *, optional: bool = True) -> str 
     if not stripped:
         if optional:
             return None
-        raise _invalid(pointer, "write something")
+        raise InputInvalid.at(pointer, "write something")
     if len(stripped) > _LONGEST_TEXT:
-        raise _invalid(pointer, f"write at most {_LONGEST_TEXT} characters")
+        raise InputInvalid.at(pointer, f"write at most {_LONGEST_TEXT} characters")
     _check_characters(stripped, pointer)
     return stripped
 
@@ -86,8 +88,4 @@ def _validator(schema: str) -> Any:
 
 def _check_characters(text: str, pointer: str) -> None:
     if "\0" in text or (not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)):
-        raise _invalid(pointer, "this text holds a NUL or half a character; send whole Unicode characters")
-
-
-def _invalid(pointer: str, message: str) -> InputInvalid:
-    return InputInvalid(f"{pointer}: {message}", problems=(Problem(pointer=pointer, message=message),))
+        raise InputInvalid.at(pointer, "this text holds a NUL or half a character; send whole Unicode characters")

@@ -10,7 +10,7 @@ import jsonpatch
 from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
 
 from placet.blueprint import Model
-from placet.errors import InputInvalid, Problem
+from placet.errors import InputInvalid
 from placet.who import person_id
 from simulation import spelling
 from simulation.costs import Prices
@@ -136,14 +136,10 @@ def parse_order(raw: object) -> Order:
         first = problems[0]
         raise InputInvalid(f"{first.pointer or '/'}: {first.message}", problems=problems) from None
     if order.mode == "replay" and order.request_id is None:
-        raise _refused("/request_id", 'a replay needs "request_id": which request is driven again')
+        raise InputInvalid.at("/request_id", 'a replay needs "request_id": which request is driven again')
     if order.sample is not None and order.mode not in {"explore", "rehearse"}:
-        raise _refused("/sample", '"sample" is for explore and rehearse; the others know what people did')
+        raise InputInvalid.at("/sample", '"sample" is for explore and rehearse; the others know what people did')
     return order
-
-
-def _refused(pointer: str, message: str) -> InputInvalid:
-    return InputInvalid(f"{pointer}: {message}", problems=(Problem(pointer=pointer, message=message),))
 
 
 def patched(blueprint: Any, patch: tuple[Operation, ...]) -> Any:
@@ -155,5 +151,5 @@ def patched(blueprint: Any, patch: tuple[Operation, ...]) -> Any:
         try:
             changed = jsonpatch.apply_patch(changed, [operation.model_dump(exclude_unset=True)], in_place=True)
         except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
-            raise _refused(f"/patch/{number}", f"this does not fit the blueprint: {error}"[:500]) from None
+            raise InputInvalid.at(f"/patch/{number}", f"this does not fit the blueprint: {error}"[:500]) from None
     return changed

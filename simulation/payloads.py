@@ -78,9 +78,10 @@ def payload_errors(
     `pointer` is a place in the blueprint, or in the script that was given; `witness` the input that leads there. What
     was made up breaks nothing of the process (`payload_warnings`).
     """
+    numbers = _numbers(blueprint)
     errors: dict[tuple[str, str], dict[str, Any]] = {}
     for one, breach in _each(called, made_up=False):
-        pointer, message = _place(blueprint, one, breach.pointer), _sentence(one, breach)
+        pointer, message = _place(blueprint, numbers, one, breach.pointer), _sentence(one, breach)
         code = "action_input" if breach.pointer.startswith("/input") else "action_output"
         error = {"code": code, "pointer": pointer, "message": message, "witness": dict(witness)}
         if len(errors) < MOST_ERRORS:
@@ -90,7 +91,10 @@ def payload_errors(
 
 def payload_warnings(blueprint: Blueprint, called: Iterable[Called]) -> tuple[str, ...]:
     """Return where no output could be made up that fits its schema, each once, with its place in the blueprint."""
-    told = (f"{_place(blueprint, one, breach.pointer)}: {_sentence(one, breach)}" for one, breach in _each(called))
+    numbers = _numbers(blueprint)
+    told = (
+        f"{_place(blueprint, numbers, one, breach.pointer)}: {_sentence(one, breach)}" for one, breach in _each(called)
+    )
     return tuple(dict.fromkeys(told))[:MOST_ERRORS]
 
 
@@ -98,14 +102,18 @@ def _each(called: Iterable[Called], *, made_up: bool = True) -> Iterator[tuple[C
     return ((one, b) for one in called for b in one.breaches if b.pointer.startswith("/output") == made_up)
 
 
-def _place(blueprint: Blueprint, one: Called, pointer: str) -> str:
+def _numbers(blueprint: Blueprint) -> dict[str, int]:
+    """Return by node its number in the blueprint."""
+    return {} if blueprint.graph_spec is None else {node.id: n for n, node in enumerate(blueprint.graph_spec.nodes)}
+
+
+def _place(blueprint: Blueprint, numbers: Mapping[str, int], one: Called, pointer: str) -> str:
     """Return the deepest place of the blueprint or the script that has to do with a breach."""
     if pointer.startswith("/script/"):
         return pointer
-    nodes = blueprint.graph_spec.nodes if blueprint.graph_spec is not None else ()
-    number = next(n for n, node in enumerate(nodes) if node.id == (one.within or one.node))
+    number = numbers[one.within or one.node]
     here = f"/graph_spec/nodes/{number}"
-    node = nodes[number]
+    node = blueprint.graph_spec.nodes[number] if blueprint.graph_spec is not None else None
     if one.within is not None or not isinstance(node, ActionNode) or not pointer.startswith("/input") or not node.input:
         return here
     value: Any = node.input

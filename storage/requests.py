@@ -91,17 +91,19 @@ class Happened:
 
 async def generations(session: AsyncSession, request_id: str, *, most: int) -> int:
     """Count the requests above one that started each other by an action, up to `most`; sub-processes count as one."""
-    found, below = 0, [request_id]
-    while found < most and len(below) <= _LONGEST_DESCENT:
+    found, below = 0, request_id
+    for _ in range(_LONGEST_DESCENT):
+        if found >= most:
+            break
         first = select(col(AuditEntry.detail)).where(
-            col(AuditEntry.request_id) == below[-1], col(AuditEntry.kind) == "started"
+            col(AuditEntry.request_id) == below, col(AuditEntry.kind) == "started"
         )
         detail = json.loads((await session.execute(first)).scalars().first() or "{}")
         above = detail.get("created_from") or detail.get("parent")
         if above is None:
             return found
         found += detail.get("created_from") is not None
-        below.append(above)
+        below = above
     return most
 
 

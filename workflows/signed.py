@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from placet.errors import InputInvalid
+from placet.pointer import pointer_of
 from placet.state import Decision
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ def read_signal(shape: type[T], given: tuple[Any, ...]) -> T:
         read: T = _reader(shape).validate_python(given[0])  # type: ignore[arg-type]  # classes are hashable
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = "".join(f"/{part}" for part in first["loc"])
+        place = pointer_of(first["loc"])
         raise InputInvalid(f"the signal carries no {shape.__name__}: {place or '/'}: {first['msg']}") from None
     return read
 

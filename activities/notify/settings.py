@@ -85,14 +85,15 @@ class NotifySettings(BaseSettings):
         """How long a notice that was taken is left to whoever took it."""
         return timedelta(seconds=self.notify_lease)
 
-    def link(self, request_id: str) -> str | None:
-        """Return where a request is shown to people, if anywhere."""
-        return below(self.public_url, f"requests/{request_id}")
-
 
 def below(url: str | None, path: str) -> str | None:
     """Return the address of a page below another; None where there is none."""
     return None if url is None else f"{url}/{path}"
+
+
+def page_of(url: str | None, request_id: str) -> str | None:
+    """Return where a request is shown to people, if anywhere."""
+    return below(url, f"requests/{request_id}")
 
 
 def load() -> NotifySettings:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from activities.notify.settings import below
+from activities.notify.settings import below, page_of
 
 LONGEST_VALUE = 2_000  # characters of any one value
 MOST_FACTS = 12
@@ -71,7 +71,7 @@ def values(subject: Subject, *, public_url: str | None, links: Mapping[str, str]
             "timezone": _zone(request.get("timezone")),
             "input": {name: _bounded(value) for name, value in request["input"].items()},
             "facts": _facts(request["input"]),
-            "url": below(public_url, f"requests/{request['id']}"),
+            "url": page_of(public_url, request["id"]),
         },
         "task": task
         and {

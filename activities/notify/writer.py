@@ -12,7 +12,7 @@ from activities.notify.channel import Channel, Message, NotDelivered
 from activities.notify.lane import Lost, Pointless, Sent, message_id
 from activities.notify.preferences import MAIL, URGENT, Preferences
 from activities.notify.preferences import read as read_preferences
-from activities.notify.settings import NotifySettings
+from activities.notify.settings import NotifySettings, page_of
 from activities.notify.values import Subject, values
 from activities.notify.wording import DIGEST, Wording, Words
 from placet.errors import InputInvalid
@@ -138,7 +138,7 @@ class Writer:
         return values(subject(one, self._people), public_url=self._settings.public_url, links=links)
 
     def _message(self, id_: str, one: Told, person: Person, words: Words, *, event: str | None = None) -> Message:
-        request_id = one.outbox.request_id
+        request_id, place = one.outbox.request_id, self._settings.public_url
         return Message(
             id=id_,
             person=person.id,
@@ -147,7 +147,7 @@ class Writer:
             subject=words.subject,
             text=words.text,
             html=words.html,
-            url=self._settings.link(request_id) if one.request and event is None else self._settings.public_url,
+            url=page_of(place, request_id) if one.request and event is None else place,
             event=event or one.outbox.event,
             request_id=request_id,
             urgent=one.outbox.event in URGENT,

@@ -138,8 +138,8 @@ def draft_of(blueprint: Blueprint) -> Draft:
     nodes: dict[str, tuple[int, Node]] = {}
     for index, node in enumerate(graph.nodes):
         nodes.setdefault(node.id, (index, node))
-    outgoing = _outgoing(graph, {name: node.type for name, (_, node) in nodes.items()}, scope_of(blueprint.variables))
     scope = scope_of(blueprint.variables)
+    outgoing = _outgoing(graph, {name: node.type for name, (_, node) in nodes.items()}, scope)
     cut = {edge.source for edge in graph.edges if edge.target not in nodes}
     cut |= {
         name

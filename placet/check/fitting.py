@@ -15,7 +15,7 @@ from placet.compiling import reference
 from placet.conditions import Expression, Scope
 from placet.conditions.types import type_from
 from placet.errors import Problem
-from placet.fillings import compile_filling, expression_of
+from placet.fillings import compile_filling, computed_in, expression_of
 from placet.plan import Child
 from placet.pointer import parts_of, pointer_to
 from placet.schemas import schema_problems, value_problems
@@ -105,7 +105,7 @@ def _value(
             told = f"this is {_article(kind)}, passed on as {_WRITTEN[kind]}"
             message = f"{told}, and {spec.name!r} takes {' or '.join(sorted(allowed))} here; compute one"
             yield error("types", f"{place}/expr", message)
-    elif not _computed(value):
+    elif next(computed_in(value, place), None) is None:
         # A part of a schema may refer to the whole, by which alone it can be read.
         whole = {key: inner for key, inner in spec.input_schema.items() if key in {"$defs", "definitions"}} | schema
         if not schema_problems(whole, ""):
@@ -156,7 +156,7 @@ def _subprocess(
         if kind is not None and kind not in _GIVEN[taken[name].type]:
             message = f"this is {_article(kind)}, and {name!r} of {child.plan.name!r} is declared as {taken[name].type}"
             yield error("types", f"{place}/expr", f"{message}; compute one")
-        elif text is None and not _computed(value):
+        elif text is None and next(computed_in(value, place), None) is None:
             problems: list[Problem] = []
             read(taken[name], value, place, problems)
             for problem in problems:
@@ -203,17 +203,3 @@ def _json_types(schema: Mapping[str, Any]) -> set[str] | None:
 def _overlap(one: set[str], other: set[str]) -> bool:
     whole = {"integer", "number"}
     return bool(one & other) or (bool(one & whole) and bool(other & whole))
-
-
-def _computed(value: Any) -> bool:
-    """Whether anything in here is computed."""
-    pending = [value]
-    while pending:
-        current = pending.pop()
-        if isinstance(current, dict):
-            if len(current) == 1 and isinstance(current.get("expr"), str):
-                return True
-            pending += current.values()
-        elif isinstance(current, list | tuple):
-            pending += current
-    return False
