@@ -64,7 +64,7 @@ class Gone(NotFound):
 async def start(context: Context, beginning: Start) -> None:
     """Start a request; one that was started before under the same id is left as it is. Raises Unavailable."""
     opening = beginning.opening
-    state = machine.opening_state(opening, opening.directory_at)
+    state = machine.opening_state(beginning.plan, opening, opening.directory_at)
     with_tasks = machine.begin(beginning.plan, opening, state, opening.directory_at).state
     async with _reaching(context.start_deadline):
         try:

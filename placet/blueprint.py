@@ -26,6 +26,7 @@ from placet.fields import (
     WhoText,
     shape,
 )
+from placet.formats import CURRENT, ON_CHANGE, OnChange
 from placet.graph import (
     ActionNode,
     ApprovalNode,
@@ -196,11 +197,15 @@ class Settings(Model):
     separation_of_duties: SeparationOfDuties = SeparationOfDuties()
     max_rounds: Annotated[int, Number, Field(ge=1, le=50)] = 5
     jitter_seconds: Annotated[float, Number, Field(ge=0, le=3600, allow_inf_nan=False)] = 0
+    on_change: OnChange | None = None
+    immaterial: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=200)] = ()
+    require_revision: bool = False
 
 
 class Blueprint(Model):
-    """A whole process template."""
+    """A whole process template. `format` is that of the language it is written in; see placet.formats."""
 
+    format: Annotated[Literal[1, 2], Number] = CURRENT
     name: Title
     version: Annotated[str, Field(max_length=100)]
     template_type: Annotated[str, Field(min_length=1, max_length=60)] = "approval"
@@ -232,6 +237,13 @@ class Blueprint(Model):
         _once("variable", [v.name for v in variables])
         return variables
 
+    @model_validator(mode="after")
+    def _immaterial_declared(self) -> Blueprint:
+        unknown = sorted({*self.settings.immaterial} - {variable.name for variable in self.variables})
+        if unknown:
+            raise ValueError(f'"immaterial" names {unknown[0]!r}, which is no variable; declare it or leave it out')
+        return self
+
     @field_validator("process_steps")
     @classmethod
     def _stages_once(cls, steps: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -245,6 +257,11 @@ class Blueprint(Model):
         if self.separation_of_duties is not None and "separation_of_duties" in self.settings.model_fields_set:
             raise ValueError('give "separation_of_duties" in the "settings" or beside them, not both')
         return self
+
+    @property
+    def on_change(self) -> OnChange:
+        """Return what a change of the request does to approvals: as it is set, else as the format has it."""
+        return self.settings.on_change or ON_CHANGE[self.format]
 
     def duties_of(self, step: Step) -> SeparationOfDuties:
         """Return what one person may do in a stage and another: its own setting, else the process's."""

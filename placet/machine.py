@@ -30,7 +30,7 @@ _UNASKED = DirectoryRead | SignalRefused | ActionDone | ChildEnded
 STARTED_LATE = timedelta(minutes=5)
 
 
-def opening_state(opening: Opening, now: datetime) -> State:
+def opening_state(plan: Plan, opening: Opening, now: datetime) -> State:
     """Return the state of a request before its first entry: what an update that overtakes `begin` finds."""
     return State(
         request_id=opening.request_id,
@@ -42,6 +42,7 @@ def opening_state(opening: Opening, now: datetime) -> State:
         directory_at=now if abs(now - opening.directory_at) <= STARTED_LATE else opening.directory_at,
         directory_given=opening.input,
         head=genesis(opening.request_id),
+        format=plan.format,
     )
 
 

@@ -33,6 +33,7 @@ from placet.branching import branched
 from placet.calendar import Calendar
 from placet.compiling import Compiling, point_of
 from placet.errors import BlueprintInvalid, Problem
+from placet.formats import OnChange
 from placet.points import (
     Errand,
     Filling,
@@ -89,6 +90,10 @@ class Plan:
     jitter: timedelta
     actions: dict[str, ActionSpec] = field(default_factory=dict)  # by name
     children: dict[str, Child] = field(default_factory=dict)  # by reference: name, or name@version
+    format: int = 1  # of the blueprint's language; plans from before there were formats have no number
+    on_change: OnChange | None = None  # None only in format 1: `upgraded` says what that means
+    immaterial: tuple[str, ...] = ()  # variables whose change leaves approvals as they are
+    require_revision: bool = False
 
     @cached_property
     def names(self) -> tuple[Who, ...]:
@@ -123,8 +128,14 @@ class Child:
 
 
 def digest(blueprint: Blueprint) -> str:
-    """Return the sha256 (hex) of the blueprint's canonical JSON: its identity."""
-    return hashlib.sha256(rfc8785.dumps(exact(canonical(blueprint)))).hexdigest()
+    """Return the sha256 (hex) of the blueprint's canonical JSON: its identity.
+
+    The number of its format belongs to it, but for format 1, whose documents were written before there were numbers.
+    """
+    document = canonical(blueprint) | {"format": blueprint.format}
+    if blueprint.format == 1:
+        del document["format"]
+    return hashlib.sha256(rfc8785.dumps(exact(document))).hexdigest()
 
 
 def compile_plan(
@@ -209,6 +220,10 @@ def compile_plan(
         jitter=timedelta(seconds=blueprint.settings.jitter_seconds),
         actions={e.name: spec for e in errands if (spec := (actions or {}).get(e.name)) is not None},
         children={e.name: child for e in errands if (child := (children or {}).get(e.name)) is not None},
+        format=blueprint.format,
+        on_change=blueprint.on_change,
+        immaterial=blueprint.settings.immaterial,
+        require_revision=blueprint.settings.require_revision,
     )
 
 

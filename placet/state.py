@@ -148,6 +148,7 @@ class State:
     seq: int = 0
     head: str = ""
     answered: dict[str, int] = field(default_factory=dict)  # key of an event -> seq after it
+    format: int = 1  # as the plan's when the request began; see placet.formats
 
     @property
     def stage(self) -> str | None:

@@ -133,7 +133,7 @@ def drive(
     `read` answers what the directory holds now (by default what the opening carries).
     """
     start = opening.directory_at
-    state = machine.opening_state(opening, start)
+    state = machine.opening_state(plan, opening, start)
     return resume(
         plan,
         state,

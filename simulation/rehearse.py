@@ -209,7 +209,7 @@ async def _start(time: VirtualTime, prepared: Prepared, task_queue: str) -> Hand
         id=question.request_id,
         task_queue=task_queue,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        search_attributes=display.opening_attributes(plan, machine.opening_state(opening, opening.directory_at)),
+        search_attributes=display.opening_attributes(plan, machine.opening_state(plan, opening, opening.directory_at)),
         static_summary=display.summary(plan, question.title),
     )
 

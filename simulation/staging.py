@@ -46,7 +46,7 @@ class BeginSubProcess:
     async def run(self, begin: Begin) -> None:
         """Return as soon as it has begun."""
         start = begin.start
-        state = machine.opening_state(start.opening, workflow.now())
+        state = machine.opening_state(start.plan, start.opening, workflow.now())
         await workflow.start_child_workflow(
             "ApprovalWorkflow",
             start,

@@ -92,7 +92,7 @@ def beginner(client: Client, database: Database, task_queue: str) -> Begin:
             directory_at=now,
             created_from=new.parent,
         )
-        state = machine.begin(plan, opening, machine.opening_state(opening, now), now).state
+        state = machine.begin(plan, opening, machine.opening_state(plan, opening, now), now).state
         try:
             await client.start_workflow(
                 ApprovalWorkflow.run,

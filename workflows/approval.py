@@ -84,7 +84,7 @@ class ApprovalWorkflow:
         """Build the state before anything runs: an update can be delivered before `run` begins."""
         self._start = start
         self._plan = start.plan
-        self._state = start.state or machine.opening_state(start.opening, workflow.info().start_time)
+        self._state = start.state or machine.opening_state(start.plan, start.opening, workflow.info().start_time)
         self._begun = start.state is not None
         self._entries: list[Entry] = []
         self._unrecorded: list[Entry] = []

@@ -124,7 +124,7 @@ class Errands:
                 parent_close_policy=ParentClosePolicy.ABANDON,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 search_attributes=display.opening_attributes(
-                    child.plan, machine.opening_state(opening, workflow.now())
+                    child.plan, machine.opening_state(child.plan, opening, workflow.now())
                 ),
                 static_summary=display.summary(child.plan, call.title),
             )

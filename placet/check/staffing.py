@@ -126,7 +126,7 @@ class _Office:
         opening = Opening(
             request_id="check", requester=requester, title="", input={}, directory=directory, directory_at=SOME_DAY
         )
-        return Run(self.plan, opening_state(opening, SOME_DAY), SOME_DAY)
+        return Run(self.plan, opening_state(self.plan, opening, SOME_DAY), SOME_DAY)
 
     def holders(self, who: Who) -> set[str]:
         """Return the ids of those whom a user, role or group name stands for."""

@@ -128,7 +128,7 @@ class Case:
             directory=self.org,
             directory_at=self.now,
         )
-        self.state = machine.opening_state(opening, self.now)
+        self.state = machine.opening_state(self.plan, opening, self.now)
         self._step(lambda plan, state: machine.begin(plan, opening, state, self.now))
 
     def do(self, event: Event) -> list[Entry]:

@@ -55,14 +55,14 @@ def test_moments_are_written_in_utc_with_microseconds(at: datetime, text: str) -
     assert moment(at) == text
 
 
-def chain() -> list[Entry]:
-    request = case({})
+def chain(**more: Any) -> list[Entry]:
+    request = case({}, **more)
     request.decide("mo", comment="fine")
     return request.entries
 
 
-def test_the_same_request_has_the_chain_that_it_always_had() -> None:
-    assert chain()[-1].hash == "ad763aef20dc3d61be77daac3ae09f666e2bb173fbdd46bc5a6f3b4ae5e1e492"
+def test_a_request_of_format_1_has_the_chain_that_it_always_had() -> None:
+    assert chain(format=1)[-1].hash == "ad763aef20dc3d61be77daac3ae09f666e2bb173fbdd46bc5a6f3b4ae5e1e492"
 
 
 def test_a_whole_chain_holds_and_belongs_to_its_request() -> None:

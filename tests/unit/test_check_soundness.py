@@ -121,7 +121,7 @@ class Driver:
             directory=PEOPLE,
             directory_at=BEGIN,
         )
-        self.state: State = machine.opening_state(opening, BEGIN)
+        self.state: State = machine.opening_state(self.plan, opening, BEGIN)
         self.entries: list[Any] = []
         self.take(machine.begin(self.plan, opening, self.state, self.now))
 

@@ -126,7 +126,7 @@ def test_a_request_begins_once() -> None:
 
 
 def test_an_event_before_the_beginning_is_refused_and_leaves_no_trace() -> None:
-    plan, state = plan_of(blueprint({})), machine.opening_state(opening(), START)
+    plan, state = plan_of(blueprint({})), machine.opening_state(plan_of(blueprint({})), opening(), START)
     with pytest.raises(Refused, match="not begun"):
         machine.apply(plan, state, Comment(by=Actor(person="rita"), text="hurry"), START)
 
@@ -146,7 +146,7 @@ def test_a_request_that_begins_long_after_its_directory_was_read_has_it_read_aga
 ) -> None:
     plan, asked = plan_of(blueprint({})), opening()
     now = START + late
-    step = machine.begin(plan, asked, machine.opening_state(asked, now), now)
+    step = machine.begin(plan, asked, machine.opening_state(plan, asked, now), now)
     assert step.needs_directory is needed
     if needed:
         read = machine.apply(plan, step.state, DirectoryRead(directory=office(), at=START), now)
@@ -156,7 +156,7 @@ def test_a_request_that_begins_long_after_its_directory_was_read_has_it_read_aga
 
 def test_a_decision_that_opens_a_stage_needs_the_directory_and_one_that_ends_the_request_does_not() -> None:
     plan = plan_of(blueprint({}, {"approvers": ["user:cfo"]}))
-    state = machine.begin(plan, opening(), machine.opening_state(opening(), START), START).state
+    state = machine.begin(plan, opening(), machine.opening_state(plan, opening(), START), START).state
     decision = Decide(by=Actor(person="mo"), task_id="r.1", decision="approve")
     step = machine.apply(plan, state, decision, START + HOUR)
     assert step.needs_directory
@@ -367,6 +367,6 @@ def test_a_way_back_opens_the_stage_anew_and_earlier_votes_do_not_count() -> Non
 
 
 def test_the_chain_starts_from_the_request_itself() -> None:
-    state = machine.opening_state(opening(), datetime(2026, 3, 2, tzinfo=START.tzinfo))
+    state = machine.opening_state(plan_of(blueprint({})), opening(), datetime(2026, 3, 2, tzinfo=START.tzinfo))
     assert state.head == genesis("r")
     assert case({}).entries[0].hash != case({}, request_id="s").entries[0].hash

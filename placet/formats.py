@@ -1,0 +1,18 @@
+"""Formats: the number that everything stored or sent carries, and what the numbers mean.
+
+Format 1 is what was written before there were numbers. Format 2: a change of the request voids the approvals that it
+had (`on_change: "restart"`), and entries of the audit chain hold codes and sealed values.
+
+A blueprint without a number is of the current format. What was stored before is given its number by the migration
+that brings a new format (storage/migrations), so that it keeps its meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+OnChange = Literal["restart", "stage"]
+
+CURRENT: Final = 2
+# What a change of the request does to approvals where a blueprint does not say so itself, by format.
+ON_CHANGE: Final[dict[int, OnChange]] = {1: "stage", 2: "restart"}
