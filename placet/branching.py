@@ -25,7 +25,7 @@ class Conflict:
 def branched(points: Mapping[str, Point], start: str) -> tuple[dict[str, Point], list[Conflict]]:
     """Return the points with their frames and joins filled in, and what is wrong; every way leads to a point."""
     found = _walk(points, start)
-    joins = {name: _join(name, points[name], arrivals, found) for name, arrivals in found.arrivals.items()}
+    joins = {name: _join(name, points, arrivals, found) for name, arrivals in found.arrivals.items()}
     result = {
         name: replace(point, frames=found.frames.get(name, ()), join=joins.get(name)) for name, point in points.items()
     }
@@ -94,11 +94,15 @@ def _two_places(name: str, one: Frames, other: Frames) -> str:
     )
 
 
-def _join(name: str, point: Point, arrivals: Mapping[Frame, None], found: _Found) -> Join | None:
-    if point.join is None or not arrivals:
+def _join(name: str, points: Mapping[str, Point], arrivals: Mapping[Frame, None], found: _Found) -> Join | None:
+    declared = points[name].join
+    if declared is None or not arrivals:
         return None
     ways = tuple(sorted(frame.way for frame in arrivals))
-    need = len(ways) if point.join.need == 0 else point.join.need
+    fork = next(iter(arrivals)).fork
+    if declared.every:
+        return Join(fork=fork, ways=ways, need=len(points[fork].ways), every=True)
+    need = len(ways) if declared.need == 0 else declared.need
     if need > len(ways):
         found.refuse(name, f"{need} branches can never arrive here, only {len(ways)} lead to it; lower what it needs")
-    return Join(fork=next(iter(arrivals)).fork, ways=ways, need=need)
+    return Join(fork=fork, ways=ways, need=need)

@@ -82,6 +82,7 @@ def point_of(given: Compiling, node: Node, here: str, edges: list[tuple[int, Edg
         join=_join(node) if isinstance(node, JoinNode) else None,
         errand=_errand(given, node, here) if isinstance(node, ActionNode | SubprocessNode) else None,
         pause=_pause(given, node, here) if isinstance(node, WaitNode) else None,
+        output=_filled_in(given, node, here) if isinstance(node, ApprovalNode) else {},
     )
 
 
@@ -106,8 +107,8 @@ def _way(given: Compiling, node: Node, here: str, edge: Edge) -> Way:
 
 def _join(node: JoinNode) -> Join:
     """Return what a join needs, 0 for all; which branches lead to it is known once every node is compiled."""
-    need = {"all": 0, "any": 1}[node.need] if isinstance(node.need, str) else node.need.at_least
-    return Join(fork="", ways=(), need=need)
+    need = {"all": 0, "every": 0, "any": 1}[node.need] if isinstance(node.need, str) else node.need.at_least
+    return Join(fork="", ways=(), need=need, every=node.need == "every")
 
 
 def _errand(given: Compiling, node: ActionNode | SubprocessNode, here: str) -> Errand:
@@ -158,6 +159,13 @@ def _outputs(given: Compiling, output: Mapping[str, str], here: str) -> None:
         if variable not in given.scope:
             message = f"there is no variable {variable!r}; declare it, or set another"
             given.refuse(pointer_to(f"{here}/output", variable), message)
+
+
+def _filled_in(given: Compiling, node: ApprovalNode, here: str) -> dict[str, str]:
+    _outputs(given, node.output, here)
+    if node.output and given.steps[node.step].form is None:
+        given.refuse(f"{here}/output", f"stage {node.step!r} has no form to take values from; give the step a form")
+    return dict(node.output)
 
 
 def _pause(given: Compiling, node: WaitNode, here: str) -> Pause:

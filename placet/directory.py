@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from placet.who import Who, person_id
+from placet.who import Who, people_in, person_id
 
 # When a directory was read that has to be read again before anybody is looked up in it.
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -114,6 +114,7 @@ def needed(
         elif root.kind == "group":
             for person in members(root.name):
                 take(person)
-        elif root.kind == "input" and given is not None and isinstance(value := given.get(root.name), str):
-            take(find(person_id(value)))
+        elif root.given and given is not None:
+            for one in people_in(given.get(root.name)):
+                take(find(one))
     return Directory(people=people)

@@ -5,15 +5,17 @@ A request can be in several branches of a fork at once, and at most once at each
 
 from __future__ import annotations
 
+from typing import Any
+
 from placet.conditions import evaluate
-from placet.errands import begin_action, begin_child
+from placet.errands import begin_action, begin_child, set_variables
 from placet.errors import EvaluationFailed
 from placet.ladder import final_result
 from placet.plan import Frame, Join, Point, Way
 from placet.policy import owners, verdict
 from placet.run import Run
 from placet.stages import close_stage, open_next_seat, open_stage
-from placet.state import Gathering
+from placet.state import Gathering, StageRun
 from placet.variables import values_of
 from placet.waits import begin_wait
 
@@ -70,8 +72,19 @@ def leave(run: Run, point: Point, result: str, why: str | None = None) -> None:
 def settle(run: Run, point_id: str, result: str) -> None:
     """Close a stage with its result, tell the people whose tasks are no longer needed, and go on."""
     point = run.point(point_id)
-    close_stage(run, point, result)
+    stage_run = run.stages[point_id]
+    close_stage(run, point, result, _filled_in(run, point, stage_run))
     leave(run, point, result)
+
+
+def _filled_in(run: Run, point: Point, stage_run: StageRun) -> dict[str, Any]:
+    """Set an approval's variables from the form that was filled in last; returns what the record says of it."""
+    decided = [task for task in run.tasks_of(stage_run) if task.form is not None]
+    if not point.output or not decided:
+        return {}
+    last = max(reversed(decided), key=lambda task: task.decided_at or task.opened_at)
+    before, after = set_variables(run, point.output, last.form or {}, "/form")
+    return {"before": before, "after": after}
 
 
 def after_vote(run: Run, point_id: str) -> None:

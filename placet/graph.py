@@ -32,10 +32,11 @@ class TriggerNode(_Node):
 
 
 class ApprovalNode(_Node):
-    """A stage: `step` is the stage_name of one of process_steps."""
+    """A stage: `step` is the stage_name of one of process_steps, `output` sets variables from the decision's form."""
 
     type: Literal["approval"]
     step: Title
+    output: Outputs = Field(default_factory=dict)
 
 
 def _cells(cell: Any) -> str:
@@ -110,12 +111,16 @@ class AtLeast(Model):
 
 
 Arrivals = Annotated[
-    Annotated[Literal["any", "all"], Tag("text")] | Annotated[AtLeast, Tag("object")], Discriminator(shape)
+    Annotated[Literal["any", "all", "every"], Tag("text")] | Annotated[AtLeast, Tag("object")], Discriminator(shape)
 ]
 
 
 class JoinNode(_Node):
-    """Where the branches of a fork come together: it goes on once as many as it `need`s have arrived."""
+    """Where the branches of a fork come together: it goes on once as many as it `need`s have arrived.
+
+    `all` are the branches that lead to it, `every` are the fork's, also those that only lead to a terminator: what
+    arrives here then has ended without ending the request.
+    """
 
     type: Literal["join"]
     need: Arrivals = "all"

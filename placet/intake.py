@@ -104,4 +104,4 @@ class _Way:
 def _sets(point: Point) -> frozenset[str]:
     if point.errand is not None:
         return frozenset(point.errand.output)
-    return frozenset(point.pause.output) if point.pause is not None else _NOTHING
+    return frozenset(point.pause.output) if point.pause is not None else frozenset(point.output)

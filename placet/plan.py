@@ -107,7 +107,7 @@ class Plan:
     @cached_property
     def _naming(self) -> tuple[str, ...]:
         """The variables that name people, in order."""
-        return tuple(sorted({who.root.name for who in self.names if who.root.kind == "input"}))
+        return tuple(sorted({who.root.name for who in self.names if who.root.given}))
 
     def asked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the part of an input that names people."""
@@ -261,7 +261,7 @@ def _name_problems(blueprint: Blueprint) -> list[Problem]:
     problems: list[Problem] = []
     for pointer, text in places:
         root = parse_who(text).root
-        if root.kind == "input" and root.name not in variables:
+        if root.given and root.name not in variables:
             message = f"there is no variable {root.name!r}; declare it or name somebody else"
             problems.append(Problem(pointer=pointer, message=message))
         if root.kind == "assignee" and "/approvers/" in pointer:

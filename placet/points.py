@@ -85,11 +85,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join:
-    """Where the branches of `fork` come together: it goes on once `need` of the `ways` that lead to it have arrived."""
+    """Where the branches of `fork` come together: it goes on once `need` of the `ways` that lead to it have arrived.
+
+    With `every`, `need` counts all ways of the fork: where some lead elsewhere only, it may never go on.
+    """
 
     fork: str
     ways: tuple[int, ...]
     need: int
+    every: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +136,7 @@ class Point:
     """One node of the process, with its ways on in the order they were written.
 
     `frames` are the branches that it lies in, the innermost last; whatever happens there ends when that branch does.
+    `output` is an approval's: for each variable, where its value stands in the form of the decision that settles it.
     """
 
     id: str
@@ -144,3 +149,4 @@ class Point:
     join: Join | None = None
     errand: Errand | None = None
     pause: Pause | None = None
+    output: dict[str, str] = field(default_factory=dict)

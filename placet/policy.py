@@ -15,7 +15,7 @@ from placet.directory import Directory
 from placet.plan import Need, Point, Seating, Stage
 from placet.run import Run
 from placet.state import Seat, StageRun, Task
-from placet.who import Who, parse_who, person_id
+from placet.who import Who, parse_who, people_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,9 +253,8 @@ def _resolve(run: Run, directory: Directory, who: Who, assignee: str | None) -> 
         return _resolve(run, directory, parse_who(run.plan.owner), assignee) if run.plan.owner else []
     if kind == "assignee":
         return [assignee] if assignee else []
-    if kind == "input":
-        value = run.state.input.get(who.name)
-        return [person_id(value)] if isinstance(value, str) else []
+    if who.given:
+        return people_in(run.state.input.get(who.name))
     below = _resolve(run, directory, who.of, assignee) if who.of else []
     found = directory.people.get(below[0]) if below else None
     return [found.manager] if found is not None and found.manager else []

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 from placet.clocks import start_clocks
 from placet.plan import Point, Stage
 from placet.policy import decided_elsewhere, fill_again, fill_seats, owners, verdict
@@ -27,13 +31,16 @@ def open_stage(run: Run, point: Point) -> str | None:
     return result
 
 
-def close_stage(run: Run, point: Point, result: str) -> None:
-    """Close a stage with its result; the people whose tasks are no longer needed are told."""
+def close_stage(run: Run, point: Point, result: str, changed: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Close a stage with its result; the people whose tasks are no longer needed are told.
+
+    `changed` is what the entry says besides: variables that the stage set, before and after.
+    """
     stage_run = run.stages.pop(point.id)
     for task in run.tasks_of(stage_run):
         if task.status == "open":
             run.close(task, why=f"the stage is {result}", result=result)
-    run.record("stage_settled", stage=run.stage_at(point.id).name, result=result, round=stage_run.round)
+    run.record("stage_settled", stage=run.stage_at(point.id).name, result=result, round=stage_run.round, **changed)
 
 
 def open_next_seat(run: Run, point: Point, stage: Stage) -> None:

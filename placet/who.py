@@ -7,6 +7,7 @@ requester                   whoever asked (useful inside manager_of and for noti
 owner                       the process owner
 assignee                    whoever holds the task (escalation only)
 input:sponsor               the person whose id the request's input carries in that variable
+inputs:sponsors             everyone whose id the request's input carries in that variable, a list
 manager_of(X)               the manager of the one person that X names
 """
 
@@ -19,7 +20,7 @@ from functools import lru_cache
 from placet.errors import BlueprintInvalid
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,127}"
-_SIMPLE = re.compile(rf"(?:(user|role|group|input):)?({_NAME})")
+_SIMPLE = re.compile(rf"(?:(user|role|group|inputs?):)?({_NAME})")
 _MANAGER = re.compile(r"manager_of\((.*)\)")
 _SINGLE = {"requester", "owner", "assignee"}
 _DEEPEST = 8
@@ -27,7 +28,7 @@ _DEEPEST = 8
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """One parsed name: `kind` is user, role, group, input, requester, owner, assignee or manager_of."""
+    """One parsed name: `kind` is user, role, group, input, inputs, requester, owner, assignee or manager_of."""
 
     kind: str
     name: str = ""
@@ -40,8 +41,13 @@ class Who:
 
     @property
     def single(self) -> bool:
-        """Whether this names one person rather than the holders of a role or the members of a group."""
-        return self.kind not in {"role", "group"}
+        """Whether this names one person, not the holders of a role, the members of a group or those on a list."""
+        return self.kind not in {"role", "group", "inputs"}
+
+    @property
+    def given(self) -> bool:
+        """Whether a request's input says who this is."""
+        return self.kind in {"input", "inputs"}
 
     @property
     def root(self) -> Who:
@@ -70,6 +76,12 @@ def _parse(text: str, depth: int) -> Who:
     raise BlueprintInvalid(
         f"{text!r} names nobody; write user:ID, role:NAME, group:NAME, input:VARIABLE, manager_of(requester) or owner"
     )
+
+
+def people_in(value: object) -> list[str]:
+    """Return the ids of the people whom a variable's value names: one, or each of a list, once."""
+    named = value if isinstance(value, list | tuple) else [value]
+    return list(dict.fromkeys(person_id(one) for one in named if isinstance(one, str)))
 
 
 def person_id(reference: str) -> str:

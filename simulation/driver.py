@@ -100,7 +100,7 @@ def reader(plan: Plan, people: Directory) -> Read:
         for who in (name.root for name in names)
         if who.kind in {"role", "group"}
     }
-    inputs = [name.root.name for name in names if name.root.kind == "input"]
+    inputs = [name.root.name for name in names if name.root.given]
     found: dict[tuple[object, ...], Directory] = {}
 
     def read(asked: tuple[str, ...], given: Mapping[str, object]) -> Directory:

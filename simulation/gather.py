@@ -186,7 +186,7 @@ async def _people(session: AsyncSession, question: Question, order: Order) -> Di
     except BlueprintInvalid:
         return Directory()  # the answer is what is wrong with it
     names = plan.names
-    if question.children or any(name.root.kind == "input" for name in names):
+    if question.children or any(name.root.given for name in names):
         return await everybody(session)
     also = [question.requester, *people_of(order.script)]
     return await stored_people.directory_for(session, names, also=also, given=question.given or {})

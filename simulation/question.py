@@ -95,7 +95,7 @@ class Prepared:
         """Somebody for each variable that names an approver: a person other than the requester."""
         somebody = next((i for i in sorted(self.people.people) if i != self.question.requester), None)
         roots = (name.root for name in self.plan.names)
-        return {root.name: somebody for root in roots if root.kind == "input" and somebody is not None}
+        return {root.name: somebody for root in roots if root.given and somebody is not None}
 
     @cached_property
     def read(self) -> Read:

@@ -79,4 +79,5 @@ def sample_input(variables: Sequence[Variable], people: Mapping[str, str]) -> di
 
     `people` are ids for the variables that name a person.
     """
-    return {v.name: people.get(v.name, sample(v)) for v in variables}
+    named = {v.name: [people[v.name]] if v.type == "list" else people[v.name] for v in variables if v.name in people}
+    return {v.name: named.get(v.name, sample(v)) for v in variables}

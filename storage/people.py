@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from placet import directory
 from placet.errors import NotFound
-from placet.who import Who, person_id
+from placet.who import Who, people_in, person_id
 from storage import cursor as cursors
 from storage import departures
 from storage.tables import ApprovalTask, Person
@@ -160,8 +160,8 @@ def _seeds(
     for root in {name.root for name in names}:
         if root.kind == "user":
             ids.add(root.name)
-        elif root.kind == "input" and isinstance(value := given.get(root.name), str):
-            ids.add(person_id(value))
+        elif root.given:
+            ids.update(people_in(given.get(root.name)))
         elif root.kind in {"role", "group"}:
             held.add((root.kind, root.name))
     return ids, frozenset(held)

@@ -70,6 +70,9 @@ def assigned(draft: Draft) -> Assigned:
 
 def _after(vertex: Vertex, arrow: Arrow, before: frozenset[str]) -> frozenset[str]:
     """Return what has a value once a node is left by an edge: what it sets, unless it failed or waited in vain."""
+    if vertex.step is not None:
+        kept = before - vertex.sets
+        return kept | (vertex.asks if arrow.on in {None, "approved"} else vertex.asks & before)
     if arrow.on in {"failed", "timeout", "cancelled", "withdrawn"}:
         return before
     return before | vertex.sets

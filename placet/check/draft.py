@@ -76,7 +76,8 @@ class Vertex:
     `plain` are the results for which an edge without `on` stands. `entry`: requests begin here. `end`: requests end
     here. `chooses`: its edges carry conditions. `splits`: all of its edges are taken. `gathers`: it waits for all that
     lead to it. `pauses`: people or time come between, so that the input may be another afterwards (a request for
-    changes). `sets`: the variables that it sets itself. `computes`: what it evaluates besides conditions.
+    changes). `sets`: the variables that it sets itself; of these, an approval surely sets `asks` once it is approved.
+    `computes`: what it evaluates besides conditions.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Vertex:
     splits: bool = False
     gathers: bool = False
     sets: frozenset[str] = frozenset()
+    asks: frozenset[str] = frozenset()
     computes: tuple[Computed, ...] = ()
     plain: tuple[str, ...] = ()
     hit_policy: str | None = None  # of a decision table
@@ -172,12 +174,21 @@ def draft_of(blueprint: Blueprint) -> Draft:
             chooses=node.type == "decision",
             pauses=node.type in {"approval", "action", "wait", "subprocess"},
             splits=node.type == "fork",
-            gathers=node.type == "join" and node.need == "all",
-            sets=frozenset(node.output) if isinstance(node, ActionNode | WaitNode | SubprocessNode) else frozenset(),
+            gathers=node.type == "join" and node.need in {"all", "every"},
+            sets=frozenset(getattr(node, "output", ())),
+            asks=_asks(node, step) if isinstance(node, ApprovalNode) else frozenset(),
             computes=_computes(node, pointer, scope),
             cut=name in cut,
         )
     return Draft(blueprint=blueprint, vertices=vertices, steps=places)
+
+
+def _asks(node: ApprovalNode, step: Step | None) -> frozenset[str]:
+    """Return the variables that an approval cannot do without: its form requires them, and no clock approves."""
+    if step is None or step.form is None or step.final == "approve":
+        return frozenset()
+    required = step.form.get("required", ())
+    return frozenset(name for name, source in node.output.items() if source in required)
 
 
 def _outgoing(graph: GraphSpec, types: dict[str, str], scope: Scope) -> dict[str, list[Arrow]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from placet.actions import ActionSpec
-from placet.blueprint import ActionNode, Blueprint, SubprocessNode
+from placet.blueprint import ActionNode, ApprovalNode, Blueprint, SubprocessNode
 from placet.check.findings import Finding, error
 from placet.compiling import reference
 from placet.conditions import Expression, Scope
@@ -68,9 +68,15 @@ def fitting_findings(
     """Generate what does not fit, for the actions and processes that are known."""
     scope = scope_of(blueprint.variables)
     variables = {variable.name: variable for variable in blueprint.variables}
+    forms = {step.stage_name: step.form for step in blueprint.process_steps}
     for index, node in enumerate(blueprint.graph_spec.nodes if blueprint.graph_spec is not None else ()):
         here = f"/graph_spec/nodes/{index}"
-        if isinstance(node, ActionNode) and (spec := (actions or {}).get(node.action)) is not None:
+        if isinstance(node, ApprovalNode) and (form := forms.get(node.step)) is not None:
+            for variable, source in node.output.items():
+                if variable in variables:
+                    place = pointer_to(f"{here}/output", variable)
+                    yield from _output(f"the form of {node.step}", form, variables[variable], source, place)
+        elif isinstance(node, ActionNode) and (spec := (actions or {}).get(node.action)) is not None:
             yield from _action(node, spec, here, scope, variables)
         elif isinstance(node, SubprocessNode) and (child := (children or {}).get(reference(node))) is not None:
             yield from _subprocess(node, child, here, scope, variables)
@@ -91,7 +97,7 @@ def _action(
     for variable, source in node.output.items():
         if variable in variables:
             place = pointer_to(f"{here}/output", variable)
-            yield from _output(spec, variables[variable], source, place)
+            yield from _output(repr(spec.name), spec.output_schema, variables[variable], source, place)
 
 
 def _value(
@@ -120,8 +126,7 @@ def _value(
             yield from _value(spec, inner, schema["items"], expressions, pointer_to(place, index))
 
 
-def _output(spec: ActionSpec, variable: Variable, source: str, place: str) -> Iterator[Finding]:
-    schema: Any = spec.output_schema
+def _output(giver: str, schema: Any, variable: Variable, source: str, place: str) -> Iterator[Finding]:
     for part in parts_of(source) if source[:1] == "/" else [source]:
         members = schema.get("properties") if isinstance(schema, dict) else None
         if not isinstance(members, dict):
@@ -129,14 +134,14 @@ def _output(spec: ActionSpec, variable: Variable, source: str, place: str) -> It
         if part not in members:
             if schema.get("additionalProperties") is False:
                 known = ", ".join(members) or "nothing"
-                message = f"{spec.name!r} returns no {part!r}; it returns: {known}"
+                message = f"{giver} returns no {part!r}; it returns: {known}"
                 yield error("dangling_id", place, message)
             return
         schema = members[part]
     returned = _json_types(schema) if isinstance(schema, dict) else None
     if returned is not None and not _overlap(_TAKEN[variable.type], returned - {"null"}):
         message = (
-            f"{spec.name!r} returns {' or '.join(sorted(returned))} here, and {variable.name!r} is declared as "
+            f"{giver} returns {' or '.join(sorted(returned))} here, and {variable.name!r} is declared as "
             f"{variable.type}; take another field, or declare another type"
         )
         yield error("types", place, message)

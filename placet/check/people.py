@@ -72,8 +72,10 @@ def _approvers(step: Step, pointer: str, kinds: dict[str, str]) -> Iterator[Find
         if who.kind == "requester" and len(step.approvers) > 1:
             message = "the requester never gets a seat, for nobody decides their own request; remove it"
             yield warning("requester_approves", place, message)
-        if who.root.kind == "input" and kinds.get(who.root.name, "string") != "string":
-            message = f"{who} needs a string variable with a person's id, this is {kinds[who.root.name]}"
+        wanted = "list" if who.root.kind == "inputs" else "string"
+        if who.root.given and kinds.get(who.root.name, wanted) != wanted:
+            holds = "a list variable with people's ids" if wanted == "list" else "a string variable with a person's id"
+            message = f"{who} needs {holds}, this is {kinds[who.root.name]}"
             yield error("types", place, message)
 
 

@@ -165,7 +165,7 @@ class _Staff:
         self.pointer = draft.place(self.step)
         names = [who for _, who in approvers_of(self.step, "")]
         # Whom an input names is not known before there is one.
-        self.told = all(who.root.kind != "input" for who in names)
+        self.told = all(not who.root.given for who in names)
         # Where the approvers hang on who asks, a directory that is still being filled proves nothing.
         self.definite = all(office.exists(who) for who in names)
 
@@ -210,7 +210,7 @@ class _Staff:
     def _escalates_to_self(self, own: dict[str, list[Seat]]) -> Iterator[Finding]:
         """Find levels whose people are all in the stage already."""
         for place, target, action in levels_of(self.step, self.pointer):
-            if action == "notify" or target.root.kind in {"input", "assignee"}:
+            if action == "notify" or (target.root.given or target.root.kind == "assignee"):
                 continue
             same = [r for r, seats in own.items() if self._only(r, target, seats)]
             certain = self.definite and len(same) == len(own)

@@ -13,7 +13,7 @@ def variable_findings(draft: Draft) -> list[Finding]:
         return []
     used = {name for arrow in draft.arrows if arrow.condition is not None for name in arrow.condition.names}
     used |= draft.reads
-    used |= {who.root.name for _, who in names_of(draft) if who.root.kind == "input"}
+    used |= {who.root.name for _, who in names_of(draft) if who.root.given}
     return [
         warning(
             "unused_variable",

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from placet.check import check
 from placet.errors import BlueprintInvalid, InputInvalid, NotPermitted, Refused
 from placet.events import ActionDone, Actor, Resubmit, Withdraw
 from placet.flow import MOST_VISITS
@@ -91,6 +92,60 @@ def test_edges_of_a_table_decision_and_rows_of_another_length_are_refused() -> N
     assert list(problems(table(rules=[rule("1", "2", to="approved")]))) == ["/graph_spec/nodes/3/table"]
 
 
+# Approvals that set variables
+
+
+def filled_in(step: dict[str, Any] | None = None, **node: Any) -> dict[str, Any]:
+    """Return a process in which ann and ben say a risk, and a high one leads to the cfo."""
+    form = {"type": "object", "properties": {"risk": {"type": "integer"}}, "required": ["risk"]}
+    nodes: dict[str, dict[str, Any]] = {
+        "a": {"step": "Stage 1", "output": {"risk": "risk"}, **node},
+        "d": {"type": "decision"},
+        "last": {"step": "Stage 2"},
+    }
+    spec = graph("start -> a", "a -> d", "last -> approved", nodes=nodes)
+    spec["edges"] += [
+        {"from": "d", "to": "last", "condition": "risk >= 7"},
+        {"from": "d", "to": "approved", "default": True},
+    ]
+    asked = {"approvers": ["user:ann", "user:ben"], "quorum": "all", "form": form, **(step or {})}
+    variables = [{"name": "risk", "type": "integer", "minimum": 0}]
+    return blueprint(asked, {"approvers": ["role:cfo"]}, graph_spec=spec, variables=variables)
+
+
+def test_what_an_approver_fills_in_sets_variables_that_later_decisions_read() -> None:
+    request = Case(plan=plan_of(filled_in()), org=office(), twice=True)
+    request.decide("ann", form={"risk": 2})
+    assert request.state.input == {}
+    request.decide("ben", form={"risk": 8})  # whoever settles the stage has the last word
+    assert (request.state.input, request.asked) == ({"risk": 8}, ["cfo"])
+    (settled,) = request.of_kind("stage_settled")
+    assert (settled.detail["before"], settled.detail["after"]) == ({"risk": None}, {"risk": 8})
+
+
+def test_a_form_whose_value_does_not_fit_the_variable_is_refused_and_nothing_has_happened() -> None:
+    request = Case(plan=plan_of(filled_in({"quorum": "any"})), org=office(), twice=True)
+    with pytest.raises(InputInvalid) as refused:
+        request.decide("ann", form={"risk": -1})
+    assert [p.pointer for p in refused.value.problems] == ["/form/risk"]
+    assert request.asked == ["ann", "ben"]
+
+
+def test_variables_of_a_form_are_proven_to_be_set_only_where_it_must_be_filled_in() -> None:
+    def codes(**changes: Any) -> set[str]:
+        found = check(filled_in(changes.pop("step", None), **changes)).findings
+        return {f.code for f in found} & {"unset_variable", "types", "dangling_id", "unused_variable"}
+
+    assert codes() == set()
+    optional = {"type": "object", "properties": {"risk": {"type": "integer"}}}
+    assert codes(step={"form": optional}) == {"unset_variable"}
+    assert codes(step={"sla_hours": 8, "final": "approve"}) == {"unset_variable"}
+    wrong = {"type": "object", "properties": {"risk": {"type": "string"}}, "required": ["risk"]}
+    assert codes(step={"form": wrong}) == {"types"}
+    assert list(problems(filled_in(step={"form": None}))) == ["/graph_spec/nodes/3/output"]
+    assert list(problems(filled_in(output={"danger": "risk"}))) == ["/graph_spec/nodes/3/output/danger"]
+
+
 # Forks and joins
 
 
@@ -141,6 +196,22 @@ def test_a_join_goes_on_once_enough_have_arrived_and_ends_the_other_branches(nee
     for person in rest:
         with pytest.raises(Refused, match="gone on without its branch"):
             request.decide(person, task=next(t.id for t in request.state.tasks if t.assignee == person))
+
+
+def test_a_join_of_every_branch_lets_one_branch_end_without_ending_the_request() -> None:
+    raw = forked("every")
+    raw["graph_spec"]["edges"] = [e for e in raw["graph_spec"]["edges"] if e["from"] != "a"]
+    raw["graph_spec"]["edges"].append({"from": "a", "to": "approved", "on": "approved"})
+    request = Case(plan=plan_of(raw), org=office(), twice=True)
+    request.decide("ben")
+    request.decide("cid")  # both of the branches that lead to the join have arrived; the third ends the request
+    assert request.asked == ["ann"]
+    request.decide("ann")
+    assert (request.state.outcome, request.of_kind("joined")) == ("approved", [])
+    request = fork_case("every")
+    for person in ("ann", "ben", "cid"):
+        request.decide(person)
+    assert request.asked == ["cfo"]
 
 
 def test_a_terminator_in_a_branch_ends_the_whole_request() -> None:

@@ -103,6 +103,7 @@ def test_when_a_stage_is_settled_its_other_tasks_close_as_superseded_and_their_p
         # whom the input names
         (["input:sponsor"], office(), ["ceo"]),
         (["manager_of(input:sponsor)", "user:mo"], office(), ["mo"]),  # the top has no manager
+        (["inputs:board", "user:ann"], office(), ["ben", "cid", "ann"]),  # everyone on a list, rita is on it too
     ],
 )
 def test_seats_are_the_eligible_people_each_once_without_the_requester(
@@ -111,8 +112,11 @@ def test_seats_are_the_eligible_people_each_once_without_the_requester(
     request = case(
         {"approvers": approvers},
         org=org,
-        variables=[{"name": "sponsor", "type": "string"}],
-        input={"sponsor": "user:ceo"},
+        variables=[
+            {"name": "sponsor", "type": "string"},
+            {"name": "board", "type": "list", "items": {"type": "string"}},
+        ],
+        input={"sponsor": "user:ceo", "board": ["ben", "user:cid", "rita", "ben"]},
     )
     assert request.asked == seats
 

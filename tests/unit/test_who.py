@@ -19,6 +19,7 @@ from placet.who import parse_who, person_id
         ("owner", "owner", True),
         ("assignee", "assignee", True),
         ("input:sponsor", "input:sponsor", True),
+        ("inputs:sponsors", "inputs:sponsors", False),
         ("manager_of(requester)", "manager_of(requester)", True),
         ("manager_of( manager_of(user:a.b@c-d) )", "manager_of(manager_of(user:a.b@c-d))", True),
     ],
@@ -41,6 +42,7 @@ def test_a_name_is_read_and_written_in_one_way(text: str, written: str, single: 
         "manager_of()",
         "manager_of(requester",
         "manager_of(role:cfo)",  # can be several
+        "manager_of(inputs:sponsors)",
         "manager_of(" * 9 + "requester" + ")" * 9,  # too deep
         "a" * 129,
     ],
