@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from placet.actions import ActionCall
@@ -12,7 +12,7 @@ from placet.fillings import fill, taken
 from placet.points import Errand, Point
 from placet.run import Run
 from placet.state import ChildCall
-from placet.variables import normalise_input, values_of
+from placet.variables import Variable, normalise_input, values_of
 
 _LONGEST_WHY = 500  # characters of what went wrong, as entries keep it
 _LONGEST_TITLE = 200
@@ -102,11 +102,22 @@ def set_variables(
     """
     if not output:
         return {}, {}
-    found = {variable: taken(given, source) for variable, source in output.items()}
     before = run.state.input
-    after = normalise_input(run.plan.variables, {**before, **found}, pointer=pointer)
+    after = after_output(run.plan.variables, before, output, given, pointer)
     run.set(input=after, written=tuple(sorted({*run.state.written, *output})))
     return {name: before.get(name) for name in output}, {name: after.get(name) for name in output}
+
+
+def after_output(
+    variables: Sequence[Variable],
+    before: Mapping[str, Any],
+    output: Mapping[str, str],
+    given: Mapping[str, Any],
+    pointer: str = "/output",
+) -> dict[str, Any]:
+    """Return the variables' values once `output` has taken theirs from what came back; raises InputInvalid."""
+    found = {variable: taken(given, source) for variable, source in output.items()}
+    return normalise_input(variables, {**before, **found}, pointer=pointer)
 
 
 def errand_of(point: Point) -> Errand:

@@ -49,6 +49,7 @@ from placet.points import (
     Stage,
     Way,
 )
+from placet.pure import is_pure
 from placet.variables import Variable, scope_of
 from placet.who import Who, parse_who
 
@@ -112,6 +113,28 @@ class Plan:
     def asked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the part of an input that names people."""
         return {name: given[name] for name in self._naming if name in given}
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The variables that anything in the process depends on: a condition, a computed value, an approver."""
+        found = set(self._naming)
+        for point in self.points.values():
+            expressions = [way.condition for way in point.ways if way.condition is not None]
+            expressions += list(point.errand.input.expressions.values()) if point.errand is not None else []
+            expressions += [point.pause.until] if point.pause is not None and point.pause.until is not None else []
+            found |= {name for expression in expressions for name in expression.names}
+        return frozenset(found)
+
+    @cached_property
+    def set_outside(self) -> frozenset[str]:
+        """The variables that answers from outside set: of actions that do not only compute, events, sub-processes."""
+        found: set[str] = set()
+        for point in self.points.values():
+            errand = point.errand
+            if errand is not None and not (errand.name in self.actions and is_pure(self.actions[errand.name])):
+                found |= errand.output.keys()
+            found |= point.pause.output.keys() if point.pause is not None else set()
+        return frozenset(found)
 
     @property
     def stages(self) -> list[Stage]:

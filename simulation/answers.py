@@ -1,20 +1,23 @@
 """Answers: what comes back, in a simulation, from catalog actions and from outside, and after which time.
 
-Nothing is run. An action succeeds after the time of its latency class, with an output made up from its declared schema;
-an event that is waited for comes after half of the wait's timeout, or an hour. A script's lines say otherwise, and so
-does a route that wants something else of a node. Both drivers ask here, so that both get the same answer.
+A pure action is computed as the worker computes it (placet.pure). Nothing else is run: an action succeeds after the
+time of its latency class, with an output made up from its declared schema; an event that is waited for comes after half
+of the wait's timeout, or an hour. A script's lines say otherwise, and so does a route that wants something else of a
+node. What was made up is told (`simulation.inventions`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from placet import pure
 from placet.actions import ActionCall
 from placet.errors import Problem
 from placet.events import SYSTEM, ActionDone, Actor, ChildEnded, Happened
+from placet.fillings import taken
 from placet.plan import Plan
 from placet.schemas import schema_problems, value_problems
 from placet.solver.samples import sample
@@ -37,13 +40,15 @@ NEVER = "never"  # what a node comes to that is held up for as long as its branc
 class Answers:
     """What answers one request's actions and waits.
 
-    `wanted` are what nodes are to come to, visit by visit; those in `held` come to nothing.
+    `wanted` are what nodes are to come to, visit by visit; those in `held` come to nothing. `supposed` are values that
+    a route needs of variables, for what is made up: None where it needs that there is none.
     """
 
     plan: Plan
     lines: tuple[Line, ...] = ()
     wanted: Mapping[str, Sequence[str]]
     held: frozenset[str] = frozenset()
+    supposed: Mapping[str, Any] = field(default_factory=dict)
 
     def want(self, point: str, visit: int) -> str | None:
         """Return what a node is to come to at this visit, where that is said."""
@@ -67,10 +72,13 @@ class Answers:
             span = timedelta(hours=line.after_hours)
         if line is not None and line.do == "fail":
             return span, _failed(call, line.comment or "it fails in this simulation")
+        scripted = line is not None and line.output is not None
+        if pure.is_pure(spec) and not scripted:
+            return span, self._computed(call)
         if wanted == "failed":
             return span, _failed(call, "it fails in this branch")
         output = self._output(call, line)
-        if line is not None and line.output is not None and (faults := _faults(spec.output_schema, output, "/output")):
+        if scripted and (faults := _faults(spec.output_schema, output, "/output")):
             return span, _failed(call, _broken("output", faults))
         return span, ActionDone(point=call.point, visit=call.visit, key=call.key, ok=True, output=output)
 
@@ -83,11 +91,35 @@ class Answers:
         faults = _faults(spec.input_schema, call.input, "/input")
         line = self._answer(call)
         fails = line is not None and line.do == "fail"
+        scripted = line is not None and line.output is not None
+        if not faults and not scripted and not fails and pure.is_pure(spec):
+            return pure.computed(spec, call.input)[1]
         if faults or fails or self.want(call.point, call.visit) in {NEVER, "failed"}:
             return faults
-        scripted = line is not None and line.output is not None
         place = f"/script/{self.lines.index(line)}/output" if line is not None and scripted else "/output"
         return _faults(spec.output_schema, self._output(call, line), place)
+
+    def computes(self, call: ActionCall) -> bool:
+        """Whether an action's answer is computed as the worker computes it: nothing else says what it is."""
+        return pure.is_pure(self.plan.actions[call.action]) and self._answer(call) is None
+
+    def made_up(self, call: ActionCall | Waiting) -> dict[str, tuple[str, Any]]:
+        """Return what is made up of an answer: by variable that it sets, the place in the answer and the value there.
+
+        Nothing where a script gives the answer, where it is computed, and where it fails.
+        """
+        if isinstance(call, ActionCall):
+            line, errand = self._answer(call), self.plan.points[call.point].errand
+            computed = pure.is_pure(self.plan.actions[call.action])
+            given = computed or (line is not None and (line.output is not None or line.do == "fail"))
+            asked: Mapping[str, str] = errand.output if errand is not None else {}
+            answer = {} if given or not asked else self._output(call, line)
+        else:
+            line, pause = self._event_line(call), self.plan.points[call.point].pause
+            given = line is not None and line.output is not None
+            asked = pause.output if pause is not None else {}
+            answer = {} if given else self._completed(asked, {})
+        return {} if given else {name: (source, taken(answer, source)) for name, source in asked.items()}
 
     def child(self, call: ChildCall) -> tuple[timedelta, ChildEnded] | None:  # noqa: ARG002 - others know
         """Return what a sub-process comes to, and after which time; None where it takes its own course."""
@@ -98,7 +130,7 @@ class Answers:
         pause = self.plan.points[wait.point].pause
         if wait.event is None or pause is None or self.want(wait.point, wait.visit) in {"timeout", NEVER}:
             return None
-        line = self._line({"happen", "wait"}, {wait.point, wait.event}, wait.visit)
+        line = self._event_line(wait)
         at = wait.since + (pause.timeout / 2 if pause.timeout is not None else WITHOUT_TIMEOUT)
         if line is not None and line.do == "wait":
             return None
@@ -112,6 +144,17 @@ class Answers:
     def _answer(self, call: ActionCall) -> Line | None:
         """Return the line of the script that speaks of an action."""
         return self._line({"answer", "fail"}, {call.point, call.action}, call.visit)
+
+    def _event_line(self, wait: Waiting) -> Line | None:
+        """Return the line of the script that speaks of an awaited event."""
+        return self._line({"happen", "wait"}, {wait.point, wait.event or wait.point}, wait.visit)
+
+    def _computed(self, call: ActionCall) -> ActionDone:
+        """Return what a pure action comes to, as the worker has it."""
+        output, faults = pure.computed(self.plan.actions[call.action], call.input)
+        if faults:
+            return _failed(call, _broken("output", faults))
+        return ActionDone(point=call.point, visit=call.visit, key=call.key, ok=True, output=output)
 
     def _output(self, call: ActionCall, line: Line | None) -> dict[str, Any]:
         """Return what an action answers: what the script says, else what is made up."""
@@ -129,12 +172,16 @@ class Answers:
         shapes = {variable.name: variable for variable in self.plan.variables}
         output = dict(made)
         for name, source in asked.items():
-            parts = source[1:].split("/") if source.startswith("/") else [source]
+            *outer, last = source[1:].split("/") if source.startswith("/") else [source]
             place = output
-            for part in parts[:-1]:
+            for part in outer:
                 inner = place.get(part)
                 place[part] = place = dict(inner) if isinstance(inner, dict) else {}
-            place.setdefault(parts[-1], sample(shapes[name]))
+            if name in self.supposed:
+                place.pop(last, None)
+                place |= {} if self.supposed[name] is None else {last: self.supposed[name]}
+            else:
+                place.setdefault(last, sample(shapes[name]))
         return output
 
 
@@ -143,12 +190,13 @@ def answers(
     lines: Sequence[Line] = (),
     results: Sequence[tuple[str, str]] = (),
     held: frozenset[str] = frozenset(),
+    supposed: Mapping[str, Any] | None = None,
 ) -> Answers:
     """Return the answers for a plan; `results` are (node, what it is to come to), in the order of their visits."""
     wanted: dict[str, list[str]] = {}
     for point, result in results:
         wanted.setdefault(point, []).append(result)
-    return Answers(plan=plan, lines=tuple(lines), wanted=wanted, held=held)
+    return Answers(plan=plan, lines=tuple(lines), wanted=wanted, held=held, supposed=supposed or {})
 
 
 def _faults(schema: dict[str, Any], value: Any, pointer: str) -> tuple[Problem, ...]:

@@ -34,9 +34,11 @@ from simulation.world import World
 
 RULE = (
     "people decide as they did, after the time that they took in that stage; people who were never asked in it are "
-    "silent while others still decide, and the request is unknown from where nobody known is left; actions and events "
-    "come to what they came to, after the time that they took, and an action that never ran succeeds after the time of "
-    "its latency class; the directory is today's"
+    "silent while others still decide, and the request is unknown from where nobody known is left; what only computes "
+    "is computed anew; other actions, sub-processes and events come to what they came to, after the time that they "
+    "took, as long as they are given what they were given then, and else the request is unknown; an action that never "
+    "ran succeeds after the time of its latency class, and is unknown where the way hangs on what it sets; the "
+    "directory is today's"
 )
 HORIZON = timedelta(days=366)
 MOST_ENTRIES = 2000

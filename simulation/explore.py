@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -13,6 +13,7 @@ from placet.plan import Plan
 from placet.state import Decision, State
 from simulation.costs import actions_of
 from simulation.driver import Course
+from simulation.inventions import warnings_of
 from simulation.payloads import called_in, input_errors, payload_errors, payload_warnings
 from simulation.question import Prepared, Question, prepare, unsound
 from simulation.result import (
@@ -47,6 +48,7 @@ class Outcomes:
     habits: Habits
     held: frozenset[str] = frozenset()  # nodes at which nobody acts
     in_turn: bool = False  # whether people wait until what stands before in `results` has come about
+    supposed: Mapping[str, Any] = field(default_factory=dict)  # values that what is made up takes, see Answers
     done: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -117,13 +119,15 @@ def explore(question: Question, *, tell: Tell | None = None) -> Simulation:
     course = foreseen.course
     called = tuple(called_in(foreseen))
     broken = [*payload_errors(prepared.blueprint, called, prepared.given)]
-    branches, ways, carried = _branches(prepared, tell, broken)
+    invented = warnings_of(foreseen, question.script)
+    branches, ways, carried = _branches(prepared, tell, broken, invented)
     took = perf_counter() - begun
     warnings = [
         *prepared.warnings,
         *about(course),
         *_cut(ways, carried),
         *payload_warnings(prepared.blueprint, called),
+        *invented,
     ]
     return simulation_of(
         "explore",
@@ -189,11 +193,17 @@ def withheld_by(course: Course) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _branches(prepared: Prepared, tell: Tell | None, broken: list[dict[str, Any]]) -> tuple[list[Branch], Ways, int]:
-    """Explore every way; what payloads break there is added to `broken`, where that does not name the place yet."""
+def _branches(
+    prepared: Prepared, tell: Tell | None, broken: list[dict[str, Any]], invented: list[str]
+) -> tuple[list[Branch], Ways, int]:
+    """Explore every way; what payloads break there is added to `broken`, where that does not name the place yet.
+
+    So is to `invented` what is made up on the branches, each place once.
+    """
+    supposed: set[str] = set()
     question = prepared.question
     witnesses = Witnesses(
-        prepared.plan.variables,
+        prepared.plan,
         conditions_of(prepared.plan),
         given=prepared.given,
         people=prepared.persons,
@@ -218,6 +228,7 @@ def _branches(prepared: Prepared, tell: Tell | None, broken: list[dict[str, Any]
                 habits=Habits(after=HURRY) if in_turn else habits,
                 held=held,
                 in_turn=in_turn,
+                supposed=_supposed(prepared.plan, route),
             )
             return prepared.foresee(players, given=route.witness, most_entries=MOST_BRANCH_ENTRIES)
 
@@ -233,16 +244,26 @@ def _branches(prepared: Prepared, tell: Tell | None, broken: list[dict[str, Any]
                 if _not_joined(route, course):
                     continue
         settled = tuple(_settled(course))
-        key = (route.wishes, *_came_to(course), course.state.outcome)
+        key = (tuple(wish.key for wish in route.wishes), *_came_to(course), course.state.outcome)
         if key in seen:
             continue
         seen.add(key)
         branch = _branch(prepared, route, course, settled, number=len(branches) + 1, hurried=hurried)
         branches.append(branch)
         broken += input_errors(prepared.blueprint, called_in(foreseen), route.witness, broken)
+        supposed |= {f"{node}: {variable}" for node, variable, _, _ in foreseen.made_up}
         if tell is not None:
             tell({"branch": plain(branch)})
+    if supposed:
+        named = ", ".join(sorted(supposed)[:20])
+        invented.append(f"on the branches these are made up, as each of them needs it: {named}")
     return branches, ways, carried
+
+
+def _supposed(plan: Plan, route: Route) -> dict[str, Any]:
+    """Return what a route needs of the variables that actions, events and sub-processes set on it."""
+    read = {n for wish in route.wishes if wish.expression is not None for n in wish.expression.names}
+    return {name: route.witness.get(name) for name in plan.set_outside if name in read}
 
 
 def _branch(

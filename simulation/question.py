@@ -73,7 +73,10 @@ class Prepared:
         if raw is None:
             raw = sample_input(self.plan.variables, self.persons)
             if raw:
-                self.warnings.append("no input was given; this one was made up: " + ", ".join(sorted(raw)))
+                shown = ", ".join(f"{name} = {raw[name]!r}"[:200] for name in sorted(raw))
+                self.warnings.append(
+                    f'no input was given; this one was made up: {shown}; give "input" to say otherwise'
+                )
         self.given: dict[str, Any] = accept_input(self.plan, raw)
         self._check_script()
         if self.people.get(question.requester) is None:
@@ -148,7 +151,13 @@ class Prepared:
             people=players,
             run_child=lambda call, began, end: self._run_child(self.plan, call, began, end),
             answers=answered
-            or answers(self.plan, lines, getattr(players, "results", ()), getattr(players, "held", frozenset())),
+            or answers(
+                self.plan,
+                lines,
+                getattr(players, "results", ()),
+                getattr(players, "held", frozenset()),
+                getattr(players, "supposed", None),
+            ),
         )
         course = drive(
             self.plan,

@@ -1,7 +1,9 @@
 """Recall: what actions, sub-processes and outside events came to in a real request, given again in another course.
 
-A node that ended is answered as it was, after the time that it took, with the values that it set. One that never ran in
-the past is answered as any simulation does (`simulation.answers`); one that had not ended is not known from there on.
+A node that ended is answered as it was, after the time that it took, with the values that it set: as long as it is
+given what it was given then. What is pure is computed anew; of anything else nobody knows what it comes to with another
+input. One that never ran in the past is answered as any simulation does (`simulation.answers`), unless something hangs
+on what it would have returned; one that had not ended is not known from there on.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from placet.actions import ActionCall
+from placet.audit import exact
 from placet.errors import Problem
 from placet.events import SYSTEM, ActionDone, Actor, ChildEnded, Happened
 from placet.plan import Plan
 from placet.state import ChildCall, Waiting
 from simulation.answers import NEVER, Answers, answers
 from simulation.compare import Happened as Line
+from simulation.driver import NothingKnown
 from simulation.script import Line as Scripted
 
 _BEGINS = {"action_started", "child_started", "waiting"}
@@ -28,28 +32,40 @@ _ENDS = {"action_run", "action_failed", "child_ended", "waited"}
 class Came:
     """What a node came to at one visit: `result` None where it had not ended when the past did.
 
-    `values` are what it set the variables to, `payload` what an outside event carried.
+    `values` are what it set the variables to, `payload` what an outside event carried, `name` the action, process or
+    event, and `given` what an action or a sub-process was given (None: these are not on record).
     """
 
     result: str | None
     took: timedelta
     values: Mapping[str, Any] = field(default_factory=dict)
     payload: Mapping[str, Any] | None = None
+    name: str | None = None
+    given: Mapping[str, Any] | None = None
     why: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)  # with slots, super() would not find the class
 class Recall(Answers):
-    """Answers as they were; `guess` goes on with those of any simulation where the past had not ended."""
+    """Answers as they were; `guess` goes on with those of any simulation where the past says nothing.
+
+    `assumed` notes the nodes whose answer was kept for another input than the one that they had answered.
+    """
 
     came: Mapping[str, Sequence[Came]]
     guess: bool = False
+    assumed: set[str] = field(default_factory=set)
 
     def action(self, call: ActionCall) -> tuple[timedelta, ActionDone] | None:
         """Return what an action came to, and after which time."""
-        was = self._was(call.point, call.visit)
+        was = self._was(call)
         if was is None or was.result is None:
+            self._known(call, was)
             return self._later(super().action(call), was)
+        if self.computes(call):
+            told = super().action(call)
+            return (was.took, told[1]) if told is not None else None
+        self._same(call.point, call.input, was)
         if was.result == "failed":
             done = ActionDone(point=call.point, visit=call.visit, key=call.key, ok=False, error=was.why)
             return was.took, done
@@ -59,22 +75,23 @@ class Recall(Answers):
 
     def breaches(self, call: ActionCall) -> tuple[Problem, ...]:
         """Say where an action's schemas are broken; what it came to in the past was held to them then."""
-        was, found = self._was(call.point, call.visit), super().breaches(call)
+        was, found = self._was(call), super().breaches(call)
         recalled = was is not None and was.result is not None
         return tuple(p for p in found if p.pointer.startswith("/input")) if recalled else found
 
     def child(self, call: ChildCall) -> tuple[timedelta, ChildEnded] | None:
         """Return what a sub-process came to, and after which time; None where that is not on record."""
-        was = self._was(call.point, call.visit)
+        was = self._was(call)
         if was is None or was.result is None:
             return None
+        self._same(call.point, call.input, was)
         errand = self.plan.points[call.point].errand
         output = placed(errand.output if errand is not None else {}, was.values)
         return was.took, ChildEnded(point=call.point, visit=call.visit, outcome=was.result, output=output)
 
     def event(self, wait: Waiting, started_at: datetime) -> tuple[datetime, Happened] | None:
         """Return what happened outside, and when."""
-        was = self._was(wait.point, wait.visit)
+        was = self._was(wait)
         if wait.event is None or was is None or was.result is None:
             told = super().event(wait, started_at)
             if was is None or told is None:
@@ -87,10 +104,41 @@ class Recall(Answers):
 
     def want(self, point: str, visit: int) -> str | None:
         """Return NEVER for what had not ended and is not to be guessed."""
-        was = self._was(point, visit)
+        was = self._at(point, visit)
         return NEVER if was is not None and was.result is None and not self.guess else None
 
-    def _was(self, point: str, visit: int) -> Came | None:
+    def made_up(self, call: ActionCall | Waiting) -> dict[str, tuple[str, Any]]:
+        """Return what is made up of an answer: nothing where it is recalled."""
+        was = self._was(call)
+        return {} if was is not None and was.result is not None else super().made_up(call)
+
+    def _same(self, point: str, given: Mapping[str, Any], was: Came) -> None:
+        """Hold an answer to the input that it was for: raises NothingKnown where this is another."""
+        if was.given is None or _recorded(was.given) == _recorded(given):
+            return
+        if not self.guess:
+            raise NothingKnown(f"what {point} comes to with another input than it had is not known")
+        self.assumed.add(point)
+
+    def _known(self, call: ActionCall, was: Came | None) -> None:
+        """Raise NothingKnown where an answer would have to be made up on which something hangs."""
+        if self.guess or was is not None:
+            return
+        read = sorted(name for name in self.made_up(call) if name in self.plan.reads)
+        if read:
+            raise NothingKnown(f"{call.point} never ran, and what it sets {', '.join(read)} to is not known")
+
+    def _was(self, call: ActionCall | ChildCall | Waiting) -> Came | None:
+        """Return what a node came to at this visit; None where it ran something else then, or nothing."""
+        was = self._at(call.point, call.visit)
+        name: str | None = call.event if isinstance(call, Waiting) else None
+        if isinstance(call, ActionCall):
+            name = call.action
+        elif isinstance(call, ChildCall):
+            name = self.plan.children[call.child].plan.name
+        return None if was is not None and was.name not in {None, name} else was
+
+    def _at(self, point: str, visit: int) -> Came | None:
         visits = self.came.get(point, ())
         return visits[visit - 1] if visit <= len(visits) else None
 
@@ -119,6 +167,7 @@ def recall(
 def came_of(entries: Sequence[Line], *, until: datetime | None = None) -> dict[str, tuple[Came, ...]]:
     """Read what nodes came to, by their ids, visit by visit."""
     begun: dict[str, datetime] = {}
+    asked: dict[str, Mapping[str, Any]] = {}
     payloads: dict[str, Mapping[str, Any]] = {}
     found: dict[str, list[Came]] = {}
     for entry in entries:
@@ -126,6 +175,7 @@ def came_of(entries: Sequence[Line], *, until: datetime | None = None) -> dict[s
         node = str(detail.get("node"))
         if entry.kind in _BEGINS:
             begun[node] = entry.at
+            asked[node] = detail
         elif entry.kind == "event_received":
             payloads |= {str(point): detail.get("payload") or {} for point in detail.get("nodes") or ()}
         elif entry.kind in _ENDS and node in begun:
@@ -135,12 +185,15 @@ def came_of(entries: Sequence[Line], *, until: datetime | None = None) -> dict[s
                     took=entry.at - begun.pop(node),
                     values=detail.get("after") or {},
                     payload=payloads.pop(node, None),
+                    name=_name(asked[node]),
+                    given=asked[node].get("input"),
                     why=detail.get("why"),
                 )
             )
     end = until or (entries[-1].at if entries else None)
     for node, since in begun.items():
-        found.setdefault(node, []).append(Came(result=None, took=(end or since) - since))
+        name = _name(asked[node])
+        found.setdefault(node, []).append(Came(result=None, took=(end or since) - since, name=name))
     return {node: tuple(visits) for node, visits in found.items()}
 
 
@@ -157,6 +210,22 @@ def placed(output: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, An
             place[part] = place = inner if isinstance(inner, dict) else {}
         place[last] = values[variable]
     return made
+
+
+def _recorded(value: Any) -> Any:
+    """Return JSON values as an audit entry writes them: a float as a whole number or as text, long numbers as text."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 2**53 else repr(value)
+    if isinstance(value, Mapping):
+        return {str(name): _recorded(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_recorded(inner) for inner in value]
+    return exact(value)
+
+
+def _name(begun: Mapping[str, Any]) -> str | None:
+    """Return what an entry says that a node began: an action, a process or an event."""
+    return next((str(begun[key]) for key in ("action", "blueprint", "event") if begun.get(key)), None)
 
 
 def _result(entry: Line) -> str:

@@ -26,6 +26,7 @@ from placet.plan import Plan
 from simulation.bounds import Bound, bound_of
 from simulation.driver import opening_for
 from simulation.explore import about, explore, simulation_of
+from simulation.inventions import rests_on_inventions, warnings_of
 from simulation.payloads import Called, node_of, payload_errors, payload_warnings
 from simulation.player import SOON, Handle, Played, Player
 from simulation.question import Prepared, Question, prepare, unsound
@@ -33,6 +34,7 @@ from simulation.recorders import Recorders, Withheld
 from simulation.result import Simulation, chain_of, milliseconds, path_of, plain
 from simulation.skipping import VirtualTime, lacking
 from simulation.staging import BeginSubProcess, Staging
+from simulation.world import Foreseen
 from worker.process import WORKFLOWS, approval_worker
 from workflows import display
 from workflows.approval import ApprovalWorkflow
@@ -116,6 +118,13 @@ async def rehearse(
     ]
     called = tuple(_called(performance))
     warnings += payload_warnings(prepared.blueprint, called)
+    warnings += warnings_of(performance.played.foreseen, question.script)
+    agrees = _agrees(bool(performance.differences), performance.played.foreseen)
+    if agrees is None:
+        warnings.append(
+            "explore and rehearse rest on the same made-up values, so that their agreement proves nothing; a script "
+            "that gives them lets both be compared"
+        )
     if performance.differences:
         warnings.append(f"the workflow differs from the core in {len(performance.differences)} places")
     return await asyncio.to_thread(
@@ -135,7 +144,7 @@ async def rehearse(
             "workflow_id": question.request_id,
             "namespace": stage.client.namespace,
             "links": {"temporal_ui": stage.link(question.request_id)},
-            "agrees_with_explore": not performance.differences,
+            "agrees_with_explore": agrees,
             "differences": list(performance.differences[:50]),
             "actions": [plain(action) for action in performance.withheld],
             "sub_processes": [_told(stage, part) for part in performance.inner],
@@ -242,5 +251,10 @@ def _told(stage: Stage, part: Played) -> dict[str, Any]:
         "execution_path": plain(path_of(course)),
         "approval_chain": plain(chain_of(course)),
         "links": {"temporal_ui": stage.link(part.request_id)},
-        "agrees_with_explore": not part.differences,
+        "agrees_with_explore": _agrees(bool(part.differences), part.foreseen),
     }
+
+
+def _agrees(differs: bool, foreseen: Foreseen) -> bool | None:
+    """Whether the workflow did what the core foresaw; None where what both made of it rests on what was made up."""
+    return False if differs else None if rests_on_inventions(foreseen) else True

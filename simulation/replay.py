@@ -22,11 +22,12 @@ from simulation.compare import Line, lines_of, side_by_side
 from simulation.costs import price, used_in
 from simulation.driver import Course
 from simulation.explore import about, simulation_of
+from simulation.inventions import warnings_of
 from simulation.past import Again, past_of
 from simulation.payloads import called_in, payload_errors, payload_warnings
 from simulation.predict import declared, drawn
 from simulation.question import Prepared, Question, prepare, unsound
-from simulation.recall import recall
+from simulation.recall import Recall, recall
 from simulation.result import Prediction, Simulation, milliseconds, plain
 from simulation.script import Habits
 from simulation.world import Foreseen
@@ -99,9 +100,16 @@ def what_if(question: Question, case: Case, *, checked: Checked, now: datetime, 
     now_lines = lines_of(course.entries, course.started_at)
     called = tuple(called_in(foreseen))
     warnings = [*prepared.warnings, *about(course), *payload_warnings(prepared.blueprint, called)]
+    warnings += warnings_of(foreseen, question.script)
     if players.assumed:
         names = ", ".join(f"{person} in {stage}" for stage, person in sorted(players.assumed))
         warnings.append(f"not known from the past, and assumed to approve: {names}")
+    if isinstance(answered, Recall) and answered.assumed:
+        nodes = ", ".join(sorted(answered.assumed))
+        warnings.append(
+            f"given another input than in the past, and assumed to come to the same: {nodes}; a line of the script, "
+            '"do": "answer", says otherwise'
+        )
     rows = side_by_side(was, now_lines)
     return simulation_of(
         "replay",

@@ -9,6 +9,7 @@ from typing import Any
 
 from placet.conditions import Expression
 from placet.plan import Frame, Plan, Point, Way
+from simulation.pure_steps import is_pure
 from simulation.witness import Wish, Witnesses
 
 MOST_BRANCHES = 1000
@@ -42,6 +43,7 @@ class Route:
     joined: tuple[tuple[str, frozenset[str]], ...] = ()
     late: frozenset[Frame] = frozenset()
     wishes: tuple[Wish, ...] = ()
+    steps: tuple[str, ...] = ()  # the pure actions that have run, in their order
     taken: tuple[dict[str, Any], ...] = ()  # the decisions: node, target, condition, default
     witness: dict[str, Any] = field(default_factory=dict)
     witness_from: str = "given"
@@ -49,8 +51,7 @@ class Route:
     @property
     def condition(self) -> str:
         """The path condition as one expression."""
-        parts = dict.fromkeys(_written(expression, wanted) for expression, wanted in self.wishes)
-        return " && ".join(parts) or "true"
+        return " && ".join(dict.fromkeys(wish.text for wish in self.wishes if wish.text is not None)) or "true"
 
 
 @dataclass(kw_only=True)
@@ -97,6 +98,8 @@ class Ways:
             else:
                 joined = (*route.joined, (point.id, fork.taken))
                 yield from self._at(route, point.ways[0].target, inside=tuple(outer), joined=joined)
+        elif is_pure(self.plan, point):
+            yield from self._computed(route, point)
         elif results := results_of(point):
             for result in results:
                 way = way_on(point, result)
@@ -125,26 +128,51 @@ class Ways:
             inside = Inside(taken=frozenset((first, *others)), to_come=tuple(others))
             yield from self._at(route, first, inside=(*route.inside, inside), late=route.late | late)
 
+    def _computed(self, route: Route, point: Point) -> Iterator[Route]:
+        """Go on from a pure action: it fails for those inputs only for which its computation does."""
+        for result in results_of(point):
+            steps = (*route.steps, point.id)
+            every = (*route.wishes, Wish(wanted=result == "done", steps=steps))
+            found = self._found(every, f"{point.id} -> {result}")
+            if found is None:
+                continue
+            way = way_on(point, result)
+            yield from self._at(
+                route,
+                way.target if way else f"({result})",
+                results=(*route.results, (point.id, result)),
+                wishes=every,
+                steps=steps if result == "done" else route.steps,
+                witness=found[0],
+                witness_from=found[1],
+            )
+
+    def _found(self, wishes: tuple[Wish, ...], told: str) -> tuple[dict[str, Any], str] | None:
+        """Return an input that grants all wishes; where there is none, note whether that is proven."""
+        found = self.witnesses.find(wishes)
+        if found is None and self.witnesses.undecided:
+            self.unknown.append(told)
+        elif found is None:
+            self.infeasible += 1
+        return found
+
     def _decided(self, route: Route, point: Point) -> Iterator[Route]:
         before: list[Wish] = []
         for way in point.ways:
             if way.condition is None:
                 continue
-            yield from self._choose(route, point, way, [*before, (way.condition, True)])
-            before.append((way.condition, False))
+            met = Wish(wanted=True, expression=way.condition, steps=route.steps)
+            yield from self._choose(route, point, way, [*before, met])
+            before.append(replace(met, wanted=False))
         default = next((w for w in point.ways if w.default), None)
         if default is not None:
             yield from self._choose(route, point, default, before)
 
     def _choose(self, route: Route, point: Point, way: Way, wishes: list[Wish]) -> Iterator[Route]:
-        fresh = [w for w in wishes if w not in route.wishes]
-        every = (*route.wishes, *fresh)
-        found = self.witnesses.find(every)
+        known = {wish.key for wish in route.wishes}
+        every = (*route.wishes, *(wish for wish in wishes if wish.key not in known))
+        found = self._found(every, f"{point.id} -> {way.target}")
         if found is None:
-            if self.witnesses.undecided:
-                self.unknown.append(f"{point.id} -> {way.target}")
-            else:
-                self.infeasible += 1
             return
         taken = {
             "node": point.id,
@@ -171,6 +199,7 @@ class Ways:
             "joined": route.joined,
             "late": route.late,
             "wishes": route.wishes,
+            "steps": route.steps,
             "taken": route.taken,
             "witness": route.witness,
             "witness_from": route.witness_from,
@@ -206,7 +235,3 @@ def way_on(point: Point, result: str) -> Way | None:
 def conditions_of(plan: Plan) -> list[Expression]:
     """List every condition of a plan."""
     return [way.condition for point in plan.points.values() for way in point.ways if way.condition is not None]
-
-
-def _written(expression: Expression, wanted: bool) -> str:
-    return f"({expression.source})" if wanted else f"!({expression.source})"

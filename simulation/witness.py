@@ -9,21 +9,50 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from placet.conditions import Expression, evaluate
+from placet.conditions.substitution import substituted
 from placet.errors import EvaluationFailed, InputInvalid
+from placet.fillings import plain
+from placet.plan import Plan
 from placet.solver import Undecided
 from placet.solver.samples import sample
 from placet.variables import Variable, normalise_input, values_of
+from simulation.pure_steps import after, as_expressions, made
 
 if TYPE_CHECKING:
     from placet.solver.prover import Prover
 
-Wish = tuple[Expression, bool]  # a condition, and how it is to come out
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How something is to come out on a route.
+
+    A condition, as it is met after pure actions (`steps`, in their order) have run; or, without one, whether the last
+    of these succeeds.
+    """
+
+    wanted: bool
+    expression: Expression | None = None
+    steps: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Tell wishes apart."""
+        return self.expression.source if self.expression is not None else None, self.wanted, self.steps
+
+    @property
+    def text(self) -> str | None:
+        """The wish as a part of a path condition, None where it is none about a condition."""
+        if self.expression is None:
+            return None
+        return f"({self.expression.source})" if self.wanted else f"!({self.expression.source})"
+
 
 MOST_TRIED = 64  # inputs that every path is tried with
 MOST_DIRECTED = 2000  # inputs that are tried for one path before the solver is asked
@@ -35,22 +64,23 @@ class Witnesses:
 
     def __init__(
         self,
-        variables: Sequence[Variable],
+        plan: Plan,
         conditions: Sequence[Expression],
         *,
         given: Mapping[str, Any] | None = None,
         people: Mapping[str, str] | None = None,
         seconds: float = 10.0,
     ) -> None:
-        self._variables = tuple(variables)
+        self._plan = plan
+        self._variables = plan.variables
         self._prover: Prover | None = None
         self._end = perf_counter() + seconds  # from then on nothing is searched for any more
         self._candidates = _candidates(self._variables, conditions, given, people or {})
         self._pool: list[dict[str, Any]] = []
         self._values: list[dict[str, object]] = []
         self._came: list[str] = []
-        self._masks: dict[tuple[str, bool], tuple[int, int]] = {}  # (source, wanted) -> (mask, how much was tried)
-        self._impossible: set[frozenset[tuple[str, bool]]] = set()
+        self._masks: dict[tuple[Any, ...], tuple[int, int]] = {}  # by wish: (mask, how much was tried)
+        self._impossible: set[frozenset[tuple[Any, ...]]] = set()
         self.asked = 0  # how often the solver was
         self.undecided = False  # whether it could not answer what it was asked last
         base = self._base()
@@ -63,7 +93,7 @@ class Witnesses:
 
         Where `undecided` is set afterwards, None only means that none was found.
         """
-        key = frozenset((expression.source, wanted) for expression, wanted in wishes)
+        key = frozenset(wish.key for wish in wishes)
         self.undecided = False
         if key in self._impossible:
             return None
@@ -76,12 +106,12 @@ class Witnesses:
 
     def _mask(self, wishes: Sequence[Wish]) -> int:
         mask = (1 << len(self._pool)) - 1
-        for expression, wanted in wishes:
-            known, tried = self._masks.get((expression.source, wanted), (0, 0))
+        for wish in wishes:
+            known, tried = self._masks.get(wish.key, (0, 0))
             for index in range(tried, len(self._pool)):
-                if _holds(expression, self._values[index]) is wanted:
+                if self._granted(wish, self._pool[index], self._values[index]):
                     known |= 1 << index
-            self._masks[expression.source, wanted] = (known, len(self._pool))
+            self._masks[wish.key] = (known, len(self._pool))
             mask &= known
             if not mask:
                 return 0
@@ -91,15 +121,34 @@ class Witnesses:
         if perf_counter() > self._end:
             self.undecided = True
             return False
-        names = frozenset().union(*(expression.names for expression, _ in wishes))
+        names = frozenset().union(*map(self._names, wishes))
         mine = {n: self._candidates[n] for n in self._candidates if n in names}
         base = self._pool[0]
         for one in itertools.islice(_near(base, mine, self._candidates), MOST_DIRECTED if mine else 0):
             values = values_of(self._variables, one)
-            if all(_holds(expression, values) is wanted for expression, wanted in wishes):
+            if all(self._granted(wish, one, values) for wish in wishes):
                 self._add(one, "edges")
                 return True
         return self._ask(wishes)
+
+    def _granted(self, wish: Wish, given: Mapping[str, Any], values: Mapping[str, object]) -> bool:
+        """Whether a wish comes true with an input, by what the core itself makes of it."""
+        if wish.steps:
+            now = after(self._plan, given, wish.steps)
+            if wish.expression is None:
+                return (now is not None) is wish.wanted
+            if now is None:
+                return False
+            values = values_of(self._variables, now)
+        return wish.expression is not None and _holds(wish.expression, values) is wish.wanted
+
+    def _names(self, wish: Wish) -> frozenset[str]:
+        """Return the variables of an input on which a wish may depend."""
+        names = set(wish.expression.names if wish.expression is not None else ())
+        for step in wish.steps:
+            errand = self._plan.points[step].errand
+            names |= {n for e in (errand.input.expressions.values() if errand is not None else ()) for n in e.names}
+        return frozenset(names)
 
     def _ask(self, wishes: Sequence[Wish]) -> bool:
         if self._prover is None:
@@ -108,14 +157,82 @@ class Witnesses:
             self._prover = Prover(self._variables)
         self.asked += 1
         self.undecided = False
+        question = self._question(self._prover, wishes)
+        if question is None:
+            self.undecided = True
+            return False
+        terms, names = question
+        found: list[dict[str, Any]] = []
+
+        def confirmed(values: dict[str, object]) -> bool:
+            # What does not matter stays as it was given.
+            kept = {name: value for name, value in self._pool[0].items() if name not in names}
+            given = self._given(values)
+            given = None if given is None else {n: v for n, v in given.items() if n in names} | kept
+            if given is not None and all(self._granted(wish, given, values) for wish in wishes):
+                found.append(given)
+                return True
+            return False
+
         try:
-            found = self._prover.witness(wishes)
+            if self._prover.find(terms, names=names, confirmed=confirmed) is None:
+                return False
         except Undecided:
             self.undecided = True
             return False
-        if found is not None:
-            self._add(found, "solver")
-        return found is not None
+        self._add(found[-1], "solver")
+        return True
+
+    def _given(self, values: Mapping[str, object]) -> dict[str, Any] | None:
+        """Return values as an input is written."""
+        try:
+            return normalise_input(self._variables, {name: plain(value) for name, value in values.items()})
+        except InputInvalid:
+            return None
+
+    def _question(self, prover: Prover, wishes: Sequence[Wish]) -> tuple[list[Any], set[str]] | None:
+        """Return the wishes as terms of the solver, over the input alone; None where they cannot be said."""
+        import z3
+
+        terms: list[Any] = []
+        names: set[str] = set()
+        for wish in wishes:
+            parts = self._parts(wish)
+            if parts is None:
+                return None
+            well = []
+            for expression, shape in parts:
+                term, fails = prover.value(expression)
+                names |= expression.names
+                if shape is None:
+                    well.append(term if wish.wanted else z3.Not(term))
+                    terms.append(z3.Not(fails))
+                    continue
+                fits = prover.fits(expression, shape)
+                if fits is None:
+                    return None
+                well.append(z3.And(z3.Not(fails), fits))
+            if wish.expression is None and not wish.wanted:
+                terms.append(z3.Not(z3.And(well)))
+            else:
+                terms += well
+        return terms, names
+
+    def _parts(self, wish: Wish) -> list[tuple[Expression, Variable | None]] | None:
+        """Return what a wish is about, over the input: a condition, or computed values with their declarations."""
+        if wish.expression is not None:
+            over = substituted(wish.expression, as_expressions(self._plan, wish.steps))
+            return None if over is None else [(over, None)]
+        *before, last = wish.steps
+        known = as_expressions(self._plan, before)
+        shapes = {variable.name: variable for variable in self._variables}
+        parts: list[tuple[Expression, Variable | None]] = []
+        for name, expression in made(self._plan, last).items():
+            over = substituted(expression, known) if expression is not None else None
+            if over is None:
+                return None
+            parts.append((over, shapes[name]))
+        return parts
 
     def _base(self) -> dict[str, Any]:
         return {name: values[0] for name, values in self._candidates.items() if values[0] is not _ABSENT}

@@ -14,7 +14,7 @@ from typing import Any
 from placet.actions import ActionCall
 from placet.events import SYSTEM, Actor, ChildEnded, Event, Withdraw
 from placet.plan import Plan
-from placet.state import ChildCall, State
+from placet.state import ChildCall, State, Waiting
 from simulation.answers import NEVER, WITHOUT_TIMEOUT, Answers
 from simulation.driver import Course, NothingKnown, Players
 from simulation.script import Move
@@ -22,12 +22,18 @@ from simulation.script import Move
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreseen:
-    """How a request goes: its course, and that of every sub-process it runs, by request id."""
+    """How a request goes: its course, and that of every sub-process it runs, by request id.
+
+    `made_up` are the values that no script, no past and no computation gave: node, variable, place in what came back,
+    and value. `calls` are the sub-processes as they were begun.
+    """
 
     plan: Plan
     answers: Answers
     course: Course
     inner: Mapping[str, Foreseen] = field(default_factory=dict)
+    made_up: tuple[tuple[str, str, str, Any], ...] = ()
+    calls: tuple[ChildCall, ...] = ()
 
 
 # What the workflow makes of it when its parent cancels it.
@@ -61,6 +67,8 @@ class World:
     def __post_init__(self) -> None:
         self._actions: dict[tuple[str, int], Move | None] = {}
         self._children: dict[str, _Child] = {}
+        self._asked: dict[tuple[Any, ...], ActionCall | Waiting] = {}
+        self._made_up: dict[tuple[str, str, str], Any] = {}
 
     def next(self, state: State, now: datetime) -> Move | None:
         """Return what happens next; raises NothingKnown where only people are waited for, and they raise it."""
@@ -77,6 +85,10 @@ class World:
         """Take note that a move was made."""
         self.done[move.mark] = 1
         self.people.acted(move)
+        asked = self._asked.pop(move.mark, None)
+        if asked is not None and getattr(move.event, "ok", True):
+            for variable, (source, value) in self.answers.made_up(asked).items():
+                self._made_up[asked.point, variable, source] = value
 
     def foreseen(self, course: Course) -> Foreseen:
         """Return the course of the request that this world answered, with those of its sub-processes."""
@@ -89,7 +101,14 @@ class World:
                 whole = self.run_child(child.call, child.began, child.abandoned)
             if whole is not None:
                 inner[request_id] = whole
-        return Foreseen(plan=self.plan, answers=self.answers, course=course, inner=inner)
+        return Foreseen(
+            plan=self.plan,
+            answers=self.answers,
+            course=course,
+            inner=inner,
+            made_up=tuple((*place, value) for place, value in self._made_up.items()),
+            calls=tuple(child.call for child in self._children.values()),
+        )
 
     def _moves(self, state: State, now: datetime) -> Iterator[Move]:
         for call in state.actions:
@@ -103,13 +122,16 @@ class World:
         for wait in state.waits:
             mark = ("world", wait.point, wait.visit)
             if mark not in self.done and (comes := self.answers.event(wait, state.started_at)) is not None:
+                self._asked[mark] = wait
                 yield Move(at=max(comes[0], now), event=comes[1], mark=mark)
 
     def _action(self, call: ActionCall, now: datetime) -> Move | None:
         answered = self.answers.action(call)
         if answered is None:
             return None
-        return Move(at=now + answered[0], event=answered[1], mark=("world", call.point, call.visit))
+        mark = ("world", call.point, call.visit)
+        self._asked[mark] = call
+        return Move(at=now + answered[0], event=answered[1], mark=mark)
 
     def _child(self, call: ChildCall, now: datetime) -> Iterator[Move]:
         mark = ("world", call.point, call.visit)

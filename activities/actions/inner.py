@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from activities.actions.executor import ActionFailed, Job
+from activities.actions.executor import ActionFailed, Executor, Job
+from placet import pure
 from placet.errors import PlacetError, Unavailable
 
 CREATE_INPUT: dict[str, Any] = {
@@ -54,7 +55,7 @@ class SetVariables:
 
     async def run(self, job: Job) -> dict[str, Any]:
         """Return what was given."""
-        return dict(job.input)
+        return pure.set_variables(job.input)
 
 
 class CreateRequest:
@@ -88,3 +89,7 @@ class CreateRequest:
         except PlacetError as error:
             raise ActionFailed(error.message, permanent=True) from error
         return {"request_id": request_id}
+
+
+PURE: Mapping[str, Executor] = {"set_variables": SetVariables()}
+"""The executors of `placet.pure`: they do nothing outside, so that a rehearsal runs them too."""

@@ -54,7 +54,7 @@ class ActionRunner:
         vault = Vault(self._environ)
         try:
             async with _heartbeats():
-                output = await self._carry_out(asked, vault)
+                output = await carry_out(self._executors, asked, vault)
             fault = None
         except ApplicationError as error:
             fault = error.type
@@ -68,35 +68,6 @@ class ActionRunner:
             return output
         finally:
             await self._record(asked, began, time.monotonic() - clock, fault)
-
-    async def _carry_out(self, asked: ActionRun, vault: Vault) -> dict[str, Any]:
-        spec, call = asked.spec, asked.call
-        _check(spec.input_schema, call.input, "/input", "InputInvalid", "The action's input breaks its input_schema")
-        executor = self._executors.get(spec.executor)
-        if executor is None:
-            message = f"this worker has no executor {spec.executor!r}; install the package that brings it"
-            raise _failure(message, "ActionFailed", (Problem(pointer="/executor", message=message),), permanent=False)
-        info = activity.info()
-        limit = info.start_to_close_timeout.total_seconds() if info.start_to_close_timeout else _NO_LIMIT
-        try:
-            job = Job(
-                action=spec.name,
-                request_id=info.workflow_id or "",
-                node=call.point,
-                key=call.key,
-                attempt=info.attempt,
-                seconds=limit * _MARGIN,
-                config=vault.resolve(spec.config),
-                input=call.input,
-            )
-            output = vault.hide(await executor.run(job))
-        except ActionFailed as error:
-            raise _failure(vault.hide(error.message), "ActionFailed", (), permanent=error.permanent) from None
-        except PlacetError as error:
-            problems = tuple(Problem(pointer=p.pointer, message=vault.hide(p.message)) for p in error.problems)
-            raise _failure(vault.hide(error.message), "ActionFailed", problems, permanent=False) from None
-        _check(spec.output_schema, output, "/output", "OutputInvalid", "The action's output breaks its output_schema")
-        return dict(output)
 
     async def _record(self, asked: ActionRun, began: datetime, took: float, fault: str | None) -> None:
         info = activity.info()
@@ -120,6 +91,37 @@ class ActionRunner:
         except PlacetError as error:
             # The action has been carried out: failing now would carry it out again, for the sake of a statistic.
             log.warning("execution %s of action %s is not in the statistics: %s", execution.id, spec.name, error)
+
+
+async def carry_out(executors: Mapping[str, Executor], asked: ActionRun, vault: Vault) -> dict[str, Any]:
+    """Return an action's output, checked on the way in and out; raises ApplicationError. Call it inside an activity."""
+    spec, call = asked.spec, asked.call
+    _check(spec.input_schema, call.input, "/input", "InputInvalid", "The action's input breaks its input_schema")
+    executor = executors.get(spec.executor)
+    if executor is None:
+        message = f"this worker has no executor {spec.executor!r}; install the package that brings it"
+        raise _failure(message, "ActionFailed", (Problem(pointer="/executor", message=message),), permanent=False)
+    info = activity.info()
+    limit = info.start_to_close_timeout.total_seconds() if info.start_to_close_timeout else _NO_LIMIT
+    try:
+        job = Job(
+            action=spec.name,
+            request_id=info.workflow_id or "",
+            node=call.point,
+            key=call.key,
+            attempt=info.attempt,
+            seconds=limit * _MARGIN,
+            config=vault.resolve(spec.config),
+            input=call.input,
+        )
+        output = vault.hide(await executor.run(job))
+    except ActionFailed as error:
+        raise _failure(vault.hide(error.message), "ActionFailed", (), permanent=error.permanent) from None
+    except PlacetError as error:
+        problems = tuple(Problem(pointer=p.pointer, message=vault.hide(p.message)) for p in error.problems)
+        raise _failure(vault.hide(error.message), "ActionFailed", problems, permanent=False) from None
+    _check(spec.output_schema, output, "/output", "OutputInvalid", "The action's output breaks its output_schema")
+    return dict(output)
 
 
 def _check(schema: dict[str, Any], value: Any, pointer: str, kind: str, summary: str) -> None:

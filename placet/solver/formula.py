@@ -18,12 +18,15 @@ from placet.conditions.expression import Node
 from placet.conditions.number import INT_MAX, INT_MIN
 from placet.conditions.types import Type, type_from
 from placet.patterns import compile_pattern
-from placet.shapes import Shape
+from placet.shapes import MAX_LENGTH, Shape, typed
 from placet.solver.samples import varied
 from placet.solver.symbols import ITEMS, Declarations, Symbol, Term, constant, items_of
 
 _MOST_TEXTS = 60  # sample texts for each unknown one
 _MOST_PATTERNS = 4  # that samples tell apart
+_KINDS = {"string": "string", "integer": "int", "decimal": "decimal", "boolean": "bool", "date": "date"} | {
+    "datetime": "timestamp"
+}
 _QUOTIENT = 10**33  # a decimal quotient is right to this share of itself
 
 
@@ -89,6 +92,30 @@ class Formulas:
             sorts = (z3.StringSort(self.context), z3.BoolSort(self.context))
             self.patterns[pattern] = z3.Function(f"matches!{len(self.patterns)}", *sorts)
         return self.patterns[pattern](term)
+
+    def fits(self, symbol: Symbol, shape: Shape) -> Term | None:
+        """Return whether a value keeps a scalar's declaration; None where it is of another kind, or no scalar."""
+        term = symbol.term
+        if shape.type == "decimal" and symbol.kind == "int":
+            term = z3.ToReal(term)
+        elif _KINDS.get(shape.type) != symbol.kind:
+            return None
+        kind = _KINDS[shape.type]
+        kept = [z3.BoolVal(True, self.context)]
+        if shape.lowest is not None:
+            kept.append(term >= constant(kind, shape.lowest, self.context))
+        if shape.highest is not None:
+            kept.append(term <= constant(kind, shape.highest, self.context))
+        if shape.enum is not None:
+            kept.append(z3.Or([term == constant(kind, typed(shape, one), self.context) for one in shape.choices]))
+        if shape.scale is not None:
+            kept.append(z3.IsInt(term * 10**shape.scale))
+        if kind == "string":
+            most = MAX_LENGTH if shape.max_length is None else shape.max_length
+            kept += [z3.Length(term) >= (shape.min_length or 0), z3.Length(term) <= most]
+            if shape.pattern is not None:
+                kept.append(self.matches(term, shape.pattern))
+        return z3.And(kept)
 
     def text(self, text: str) -> Term:
         """Return a constant text."""

@@ -9,6 +9,7 @@ import z3
 
 from placet.conditions import Expression, evaluate
 from placet.errors import EvaluationFailed
+from placet.shapes import Shape
 from placet.solver import Undecided
 from placet.solver.formula import Formulas, Value
 from placet.solver.samples import sample_input
@@ -42,7 +43,15 @@ class Prover:
         self._found: list[tuple[dict[str, Any], dict[str, object]]] = []
 
     def value(self, expression: Expression) -> tuple[Term, Term]:
-        """Return two z3 Bools for a condition: whether it holds, and whether its evaluation fails."""
+        """Return two z3 terms: what an expression evaluates to (None for lists and objects), and whether it fails."""
+        known = self._known(expression)
+        return known.symbol.term, known.fails
+
+    def fits(self, expression: Expression, shape: Shape) -> Term | None:
+        """Return the z3 Bool that what an expression evaluates to keeps a scalar's declaration; None: nobody knows."""
+        return self._formulas.fits(self._known(expression).symbol, shape)
+
+    def _known(self, expression: Expression) -> Value:
         known = self._values.get(expression.source)
         if known is None:
             for name in sorted(expression.names):
@@ -51,7 +60,7 @@ class Prover:
             known = self._formulas.value(expression)
             self._parts.append((expression.names, self._declarations.part()))
             self._values[expression.source] = known
-        return known.symbol.term, known.fails
+        return known
 
     def present(self, name: str) -> Term:
         """Return the z3 Bool that a variable which some condition reads has a value."""

@@ -191,3 +191,33 @@ async def test_sub_processes_in_sub_processes_are_rehearsed_too(stage: Stage) ->
     assert [part["request_id"] for part in found.extra["sub_processes"]] == [f"{root}~1", f"{root}~1~1"]
     assert found.outcome == "approved"
     assert round((found.predicted_duration_ms or 0) / HOUR_MS, 1) == 2.0
+
+
+def computing(action: str) -> dict[str, Any]:
+    """Return a process that computes a total by an action, and decides by it."""
+    node = {"type": "action", "action": action, "input": {"total": {"expr": "a * 2.0"}}, "output": {"total": "total"}}
+    drawn = graph("start -> s", "s -> d", nodes={"s": node, "d": {"type": "decision"}})
+    drawn["edges"] += [
+        {"from": "d", "to": "approved", "condition": "total > 100"},
+        {"from": "d", "to": "rejected", "default": True},
+    ]
+    variables = [{"name": "a", "type": "decimal", "required": True}, {"name": "total", "type": "decimal"}]
+    return {**blueprint(variables=variables, graph_spec=drawn), "process_steps": []}
+
+
+async def test_a_pure_action_is_computed_by_the_workers_executor(stage: Stage) -> None:
+    catalog = {"double": spec("double", executor="set_variables")}
+    found = await played(stage, computing("double"), given={"a": "60"}, actions=catalog)
+    assert (found.outcome, found.extra["agrees_with_explore"]) == ("approved", True)
+    assert not [warning for warning in found.warnings if "made up" in warning]
+    assert found.extra["actions"][0]["output"] == {"total": "120"}
+
+
+async def test_agreement_on_what_both_made_up_is_no_agreement(stage: Stage) -> None:
+    found = await played(stage, computing("look"), given={"a": "60"}, actions={"look": spec("look")})
+    assert found.extra["agrees_with_explore"] is None
+    assert found.extra["differences"] == []
+    assert any("made up" in warning and "'s'" in warning for warning in found.warnings)
+    script = {"do": "answer", "on": "s", "output": {"total": "120"}}
+    found = await played(stage, computing("look"), script, given={"a": "60"}, actions={"look": spec("look")})
+    assert (found.outcome, found.extra["agrees_with_explore"]) == ("approved", True)

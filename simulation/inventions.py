@@ -1,0 +1,118 @@
+"""Inventions: what a simulation made up, told with its place, its value, and the line of a script that says otherwise.
+
+Values that actions and outside events would have brought, and forms that approvers would have filled in. What a pure
+action computes is never made up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from placet.events import Decide
+from placet.pointer import parts_of
+from simulation.script import Line
+from simulation.world import Foreseen
+
+MOST_TOLD = 50  # of one simulation
+_LONGEST_VALUE = 200  # characters, as a warning shows it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invention:
+    """One value that was made up: at which node, in which field, and what it sets. `within`: the sub-process."""
+
+    node: str
+    field: str
+    value: Any
+    line: str  # of a script, that says otherwise
+    variable: str | None = None
+    within: str | None = None
+
+    def told(self) -> str:
+        """Return the warning."""
+        where = f"in the sub-process of {self.within!r}, " if self.within is not None else ""
+        sets = f", which sets {self.variable!r}" if self.variable is not None else ""
+        value = "left out" if self.value is None else f"made up as {_short(self.value)}"
+        remedy = (
+            f"a line of the script says otherwise: {self.line}"
+            if self.within is None
+            else "no script reaches in there; simulate that process by itself"
+        )
+        return f"{where}at node {self.node!r} the field {self.field!r}{sets}, was {value}; {remedy}"
+
+
+def inventions_of(foreseen: Foreseen, script: Sequence[Line], within: str | None = None) -> Iterator[Invention]:
+    """Generate what was made up in a request and its sub-processes, each place once."""
+    told: set[tuple[str, str]] = set()
+    for one in (*_answered(foreseen, within), *_filled_in(foreseen, script, within)):
+        if (one.node, one.field) not in told:
+            told.add((one.node, one.field))
+            yield one
+    for request_id, inner in foreseen.inner.items():
+        node = within or next((call.point for call in foreseen.calls if call.request_id == request_id), request_id)
+        yield from inventions_of(inner, (), node)
+
+
+def warnings_of(foreseen: Foreseen, script: Sequence[Line]) -> list[str]:
+    """Return the warnings about what was made up."""
+    told = list(dict.fromkeys(one.told() for one in inventions_of(foreseen, script)))
+    more = [f"{len(told) - MOST_TOLD} more values were made up"] if len(told) > MOST_TOLD else []
+    return [*told[:MOST_TOLD], *more]
+
+
+def rests_on_inventions(foreseen: Foreseen, read: frozenset[str] = frozenset()) -> bool:
+    """Whether something that was made up is read afterwards, so that every driver goes the way that it was made up for.
+
+    `read` are the variables that whoever began the request takes from it. A form that was made up only people read.
+    """
+    reads = foreseen.plan.reads | read
+    if any(variable in reads for _, variable, _, _ in foreseen.made_up):
+        return True
+    for call in foreseen.calls:
+        inner, errand = foreseen.inner.get(call.request_id), foreseen.plan.points[call.point].errand
+        taken = {source for name, source in (errand.output if errand is not None else {}).items() if name in reads}
+        if inner is not None and rests_on_inventions(inner, frozenset(taken)):
+            return True
+    return False
+
+
+def _answered(foreseen: Foreseen, within: str | None) -> Iterator[Invention]:
+    for node, variable, field, value in foreseen.made_up:
+        awaited = foreseen.plan.points[node].pause is not None
+        line = {"do": "happen" if awaited else "answer", "on": node, "output": _at(field, value)}
+        yield Invention(node=node, field=field, value=value, line=_short(line), variable=variable, within=within)
+
+
+def _filled_in(foreseen: Foreseen, script: Sequence[Line], within: str | None) -> Iterator[Invention]:
+    scripted = [line.form for line in script if line.form is not None]
+    tasks = {task.id: task for task in foreseen.course.state.tasks}
+    for act in foreseen.course.acts:
+        event = act.event
+        if not isinstance(event, Decide) or event.form is None or event.form in scripted or act.refused is not None:
+            continue
+        task = tasks.get(event.task_id)
+        if task is None:
+            continue
+        line = {"on": task.stage, "decision": event.decision, "form": event.form}
+        for name, value in event.form.items():
+            yield Invention(node=task.point, field=f"form/{name}", value=value, line=_short(line), within=within)
+
+
+def _at(source: str, value: Any) -> dict[str, Any]:
+    """Return an output with a value at a field, or at a JSON Pointer."""
+    made: Any = value
+    for part in reversed(parts_of(source) if source[:1] == "/" else [source]):
+        made = {part: made}
+    return dict(made)
+
+
+def _written(line: dict[str, Any]) -> str:
+    return _short(line)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
