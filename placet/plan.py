@@ -127,13 +127,13 @@ class Plan:
 
     @cached_property
     def set_outside(self) -> frozenset[str]:
-        """The variables that answers from outside set: of actions that do not only compute, events, sub-processes."""
+        """The variables that answers from outside set: forms, events, sub-processes, actions that are not pure."""
         found: set[str] = set()
         for point in self.points.values():
             errand = point.errand
             if errand is not None and not (errand.name in self.actions and is_pure(self.actions[errand.name])):
                 found |= errand.output.keys()
-            found |= point.pause.output.keys() if point.pause is not None else set()
+            found |= point.pause.output.keys() if point.pause is not None else point.output.keys()
         return frozenset(found)
 
     @property

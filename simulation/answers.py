@@ -22,7 +22,7 @@ from placet.plan import Plan
 from placet.schemas import schema_problems, value_problems
 from placet.solver.samples import sample
 from placet.state import ChildCall, Waiting
-from simulation.samples import sample_form
+from simulation.samples import put, sample_form
 from simulation.script import Line
 
 LATENCY = {
@@ -172,16 +172,10 @@ class Answers:
         shapes = {variable.name: variable for variable in self.plan.variables}
         output = dict(made)
         for name, source in asked.items():
-            *outer, last = source[1:].split("/") if source.startswith("/") else [source]
-            place = output
-            for part in outer:
-                inner = place.get(part)
-                place[part] = place = dict(inner) if isinstance(inner, dict) else {}
             if name in self.supposed:
-                place.pop(last, None)
-                place |= {} if self.supposed[name] is None else {last: self.supposed[name]}
-            else:
-                place.setdefault(last, sample(shapes[name]))
+                output = put(output, source, self.supposed[name])
+            elif taken(output, source) is None:
+                output = put(output, source, sample(shapes[name]))
         return output
 
 

@@ -13,7 +13,7 @@ from placet.plan import Plan
 from placet.state import Decision, State
 from simulation.costs import actions_of
 from simulation.driver import Course
-from simulation.inventions import warnings_of
+from simulation.inventions import inventions_of, warnings_of
 from simulation.payloads import called_in, input_errors, payload_errors, payload_warnings
 from simulation.question import Prepared, Question, prepare, unsound
 from simulation.result import (
@@ -95,7 +95,10 @@ class Outcomes:
                 if task.status == "open" and task.point == run.point and person is not None:
                     at = max(self.habits.moment(self.plan, stage, task), now)
                     decision: Decision = "approve" if result == "approved" else "reject"
-                    yield from habitual(self.done, stage, task, person=person, decision=decision, at=at)
+                    point, supposed = self.plan.points[task.point], self.supposed
+                    yield from habitual(
+                        self.done, point, task, person=person, decision=decision, at=at, supposed=supposed
+                    )
 
     def _result(self, point: str, visit: tuple[int, int]) -> str:
         visits = self._visits.setdefault(point, [])
@@ -251,7 +254,7 @@ def _branches(
         branch = _branch(prepared, route, course, settled, number=len(branches) + 1, hurried=hurried)
         branches.append(branch)
         broken += input_errors(prepared.blueprint, called_in(foreseen), route.witness, broken)
-        supposed |= {f"{node}: {variable}" for node, variable, _, _ in foreseen.made_up}
+        supposed |= {f"{one.node}: {one.variable}" for one in inventions_of(foreseen, ()) if one.variable is not None}
         if tell is not None:
             tell({"branch": plain(branch)})
     if supposed:

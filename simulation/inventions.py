@@ -13,6 +13,7 @@ from typing import Any
 
 from placet.events import Decide
 from placet.pointer import parts_of
+from simulation.samples import put
 from simulation.script import Line
 from simulation.world import Foreseen
 
@@ -63,18 +64,19 @@ def warnings_of(foreseen: Foreseen, script: Sequence[Line]) -> list[str]:
     return [*told[:MOST_TOLD], *more]
 
 
-def rests_on_inventions(foreseen: Foreseen, read: frozenset[str] = frozenset()) -> bool:
+def rests_on_inventions(foreseen: Foreseen, script: Sequence[Line] = (), read: frozenset[str] = frozenset()) -> bool:
     """Whether something that was made up is read afterwards, so that every driver goes the way that it was made up for.
 
-    `read` are the variables that whoever began the request takes from it. A form that was made up only people read.
+    `read` are the variables that whoever began the request takes from it. Forms count where they set variables.
     """
     reads = foreseen.plan.reads | read
-    if any(variable in reads for _, variable, _, _ in foreseen.made_up):
+    own = (*_answered(foreseen, None), *_filled_in(foreseen, script, None))
+    if any(one.variable in reads for one in own):
         return True
     for call in foreseen.calls:
         inner, errand = foreseen.inner.get(call.request_id), foreseen.plan.points[call.point].errand
         taken = {source for name, source in (errand.output if errand is not None else {}).items() if name in reads}
-        if inner is not None and rests_on_inventions(inner, frozenset(taken)):
+        if inner is not None and rests_on_inventions(inner, (), frozenset(taken)):
             return True
     return False
 
@@ -82,7 +84,7 @@ def rests_on_inventions(foreseen: Foreseen, read: frozenset[str] = frozenset()) 
 def _answered(foreseen: Foreseen, within: str | None) -> Iterator[Invention]:
     for node, variable, field, value in foreseen.made_up:
         awaited = foreseen.plan.points[node].pause is not None
-        line = {"do": "happen" if awaited else "answer", "on": node, "output": _at(field, value)}
+        line = {"do": "happen" if awaited else "answer", "on": node, "output": put({}, field, value)}
         yield Invention(node=node, field=field, value=value, line=_short(line), variable=variable, within=within)
 
 
@@ -91,26 +93,25 @@ def _filled_in(foreseen: Foreseen, script: Sequence[Line], within: str | None) -
     tasks = {task.id: task for task in foreseen.course.state.tasks}
     for act in foreseen.course.acts:
         event = act.event
-        if not isinstance(event, Decide) or event.form is None or event.form in scripted or act.refused is not None:
+        if not isinstance(event, Decide) or event.form is None or act.refused is not None:
+            continue
+        if event.via != "simulation" or event.form in scripted:
             continue
         task = tasks.get(event.task_id)
         if task is None:
             continue
         line = {"on": task.stage, "decision": event.decision, "form": event.form}
+        sets = {source: name for name, source in foreseen.plan.points[task.point].output.items()}
         for name, value in event.form.items():
-            yield Invention(node=task.point, field=f"form/{name}", value=value, line=_short(line), within=within)
-
-
-def _at(source: str, value: Any) -> dict[str, Any]:
-    """Return an output with a value at a field, or at a JSON Pointer."""
-    made: Any = value
-    for part in reversed(parts_of(source) if source[:1] == "/" else [source]):
-        made = {part: made}
-    return dict(made)
-
-
-def _written(line: dict[str, Any]) -> str:
-    return _short(line)
+            variable = sets.get(name) or next((v for s, v in sets.items() if parts_of(s)[:1] == [name]), None)
+            yield Invention(
+                node=task.point,
+                field=f"form/{name}",
+                value=value,
+                line=_short(line),
+                variable=variable,
+                within=within,
+            )
 
 
 def _short(value: Any) -> str:

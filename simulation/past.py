@@ -386,7 +386,9 @@ class Again:
                 # What is not known begins where the known silence ends, and takes what a decision takes from there.
                 span = habits.moment(self.plan, stage, task) - task.opened_at
                 at = max(self._edge(task, person, now) + span, now)
-                yield from habitual(self._done, stage, task, person=person, decision=habits.decision, at=at)
+                yield from habitual(
+                    self._done, self.plan.points[task.point], task, person=person, decision=habits.decision, at=at
+                )
 
 
 def _deed_event(task: Task, person: str, deed: Deed) -> Event | None:

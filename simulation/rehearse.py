@@ -7,7 +7,7 @@ same event. What it recorded is compared with the course afterwards: it must be 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -32,6 +32,7 @@ from simulation.player import SOON, Handle, Played, Player
 from simulation.question import Prepared, Question, prepare, unsound
 from simulation.recorders import Recorders, Withheld
 from simulation.result import Simulation, chain_of, milliseconds, path_of, plain
+from simulation.script import Line
 from simulation.skipping import VirtualTime, lacking
 from simulation.staging import BeginSubProcess, Staging
 from simulation.world import Foreseen
@@ -119,7 +120,7 @@ async def rehearse(
     called = tuple(_called(performance))
     warnings += payload_warnings(prepared.blueprint, called)
     warnings += warnings_of(performance.played.foreseen, question.script)
-    agrees = _agrees(bool(performance.differences), performance.played.foreseen)
+    agrees = _agrees(bool(performance.differences), performance.played.foreseen, question.script)
     if agrees is None:
         warnings.append(
             "explore and rehearse rest on the same made-up values, so that their agreement proves nothing; a script "
@@ -251,10 +252,10 @@ def _told(stage: Stage, part: Played) -> dict[str, Any]:
         "execution_path": plain(path_of(course)),
         "approval_chain": plain(chain_of(course)),
         "links": {"temporal_ui": stage.link(part.request_id)},
-        "agrees_with_explore": _agrees(bool(part.differences), part.foreseen),
+        "agrees_with_explore": _agrees(bool(part.differences), part.foreseen, ()),
     }
 
 
-def _agrees(differs: bool, foreseen: Foreseen) -> bool | None:
+def _agrees(differs: bool, foreseen: Foreseen, script: Sequence[Line]) -> bool | None:
     """Whether the workflow did what the core foresaw; None where what both made of it rests on what was made up."""
-    return False if differs else None if rests_on_inventions(foreseen) else True
+    return False if differs else None if rests_on_inventions(foreseen, script) else True

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
+from placet.plan import Point
+from placet.pointer import parts_of
 from placet.solver.samples import sample
 from placet.variables import Variable
 
@@ -72,6 +75,32 @@ class _Form:
     def _room(self) -> bool:
         self._values -= 1
         return self._values >= 0
+
+
+def put(made: Any, source: str, value: Any) -> dict[str, Any]:
+    """Return an object with a value at a field, or at a JSON Pointer; None: with nothing there."""
+    *outer, last = parts_of(source) if source[:1] == "/" else [source]
+    whole: dict[str, Any] = dict(made) if isinstance(made, Mapping) else {}
+    place = whole
+    for part in outer:
+        inner = place.get(part)
+        place[part] = place = dict(inner) if isinstance(inner, Mapping) else {}
+    place.pop(last, None)
+    if value is not None:
+        place[last] = value
+    return whole
+
+
+def sample_decision(point: Point, supposed: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any] | None:
+    """Return the form of an approval, made up; `supposed` are values that variables need which the form sets."""
+    form = point.stage.form if point.stage is not None else None
+    if form is None:
+        return None
+    made = sample_form(form)
+    for name, source in point.output.items():
+        if name in supposed:
+            made = put(made, source, supposed[name])
+    return made if isinstance(made, dict) else None
 
 
 def sample_input(variables: Sequence[Variable], people: Mapping[str, str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
@@ -34,11 +35,11 @@ from placet.events import (
     Resubmit,
     Withdraw,
 )
-from placet.plan import Plan, Stage
+from placet.plan import Plan, Point, Stage
 from placet.state import Decision, State, Task
 from placet.who import person_id
 from simulation import spelling
-from simulation.samples import sample_form
+from simulation.samples import sample_decision
 from simulation.sampling import Draws
 
 MOST_LINES = 1000
@@ -258,13 +259,23 @@ class Cast:
         if person is None:
             return
         at = max(self.habits.moment(self.plan, stage, task), now)
-        yield from habitual(self.done, stage, task, person=person, decision=decision, at=at)
+        yield from habitual(self.done, self.plan.points[task.point], task, person=person, decision=decision, at=at)
 
 
 def habitual(
-    done: Mapping[tuple[Any, ...], int], stage: Stage, task: Task, *, person: str, decision: Decision, at: datetime
+    done: Mapping[tuple[Any, ...], int],
+    point: Point,
+    task: Task,
+    *,
+    person: str,
+    decision: Decision,
+    at: datetime,
+    supposed: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[Move]:
-    """Yield what leads to this decision: claiming the task first where it waits in a queue."""
+    """Yield what leads to this decision: claiming the task first where it waits in a queue.
+
+    `supposed` are values that variables need which the form of the decision sets.
+    """
     actor = Actor(person=person)
     if task.assignee is None and person in task.candidates:
         mark = ("claim", task.id, person)
@@ -274,8 +285,8 @@ def habitual(
     mark = ("habit", task.id, person)
     if mark in done:
         return
-    form = sample_form(stage.form) if stage.form is not None and decision == "approve" else None
-    comment = "simulated" if decision in stage.comment_required else None
+    form = sample_decision(point, supposed) if decision == "approve" else None
+    comment = "simulated" if point.stage is not None and decision in point.stage.comment_required else None
     event = Decide(by=actor, task_id=task.id, decision=decision, form=form, comment=comment, via="simulation")
     yield Move(at=at, event=event, mark=mark)
 

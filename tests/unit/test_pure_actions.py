@@ -220,3 +220,25 @@ def test_a_replay_says_where_an_answer_is_kept_for_another_input() -> None:
     found = what_if(question, case, checked=Checked(ok=None), now=START, unchanged=False)
     assert found.outcome == "approved"
     assert any("another input" in warning and "s" in warning for warning in found.warnings)
+
+
+def test_a_branch_that_hangs_on_a_form_is_filled_in_as_it_needs() -> None:
+    form = {"type": "object", "properties": {"risk": {"type": "integer"}}, "required": ["risk"]}
+    nodes: dict[str, dict[str, Any]] = {
+        "a": {"step": "Stage 1", "output": {"risk": "risk"}},
+        "d": {"type": "decision"},
+    }
+    drawn = graph(
+        "start -> a", "a -> d", "a -> rejected on rejected", nodes=nodes, ends=("approved", "rejected", "high")
+    )
+    drawn["edges"] += [
+        {"from": "d", "to": "high", "condition": "risk > 7"},
+        {"from": "d", "to": "approved", "default": True},
+    ]
+    raw = blueprint({"form": form}, variables=[{"name": "risk", "type": "integer"}], graph_spec=drawn)
+    question = ask(raw, given={})
+    assert {branch.outcome for branch in explore(question).branch_explorations} == {"high", "approved", "rejected"}
+    assert rests_on_inventions(Prepared(question).foresee())
+    scripted = ask(raw, {"on": "Stage 1", "decision": "approve", "form": {"risk": 9}}, given={})
+    assert explore(scripted).outcome == "high"
+    assert not rests_on_inventions(Prepared(scripted).foresee(), scripted.script)
