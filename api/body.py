@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from placet.errors import InputInvalid, Problem
-from placet.pointer import pointer_to
+from placet.json_values import Place, pointer_at, storable, walk
 
 MAX_DEPTH = 64
 MAX_VALUES = 100_000  # a blueprint of the allowed size has some ten thousand
@@ -103,39 +103,24 @@ def _refuse_constant(text: str) -> NoReturn:
 
 def _check(value: Any) -> None:
     """Refuse values that are too deep, too many, or hold text that no database can store."""
-    seen = 0
-    waiting: list[tuple[Any, str, int]] = [(value, "", 0)]
-    while waiting:
-        current, pointer, depth = waiting.pop()
-        seen += 1
+    for seen, (current, place, depth) in enumerate(walk(value), 1):
         if seen > MAX_VALUES:
             _refuse("", f"the body holds more than {MAX_VALUES} values; send less")
         if depth > MAX_DEPTH:
             _refuse("", f"the body is nested deeper than {MAX_DEPTH} levels")
         if isinstance(current, str):
-            _check_text(current, pointer)
+            _check_text(current, place)
         elif isinstance(current, dict):
             if isinstance(current, _Repeating):
                 message = f"{current.repeated[:100]!r} is given twice, and only one can be meant; remove the other"
-                _refuse(pointer_to(pointer, current.repeated), message)
-            for key, inner in current.items():
-                _check_text(key, pointer)
-                waiting.append((inner, pointer_to(pointer, key), depth + 1))
-        elif isinstance(current, list):
-            waiting += [(inner, f"{pointer}/{index}", depth + 1) for index, inner in enumerate(current)]
+                _refuse(pointer_at((place, current.repeated)), message)
+            for key in current:
+                _check_text(key, place)
 
 
-def _check_text(text: str, pointer: str) -> None:
-    if "\0" in text or not _encodable(text):
-        _refuse(pointer, "U+0000 and halves of surrogate pairs are no text; remove them")
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _check_text(text: str, place: Place) -> None:
+    if not storable(text):
+        _refuse(pointer_at(place), "U+0000 and halves of surrogate pairs are no text; remove them")
 
 
 def _refuse(pointer: str, message: str) -> NoReturn:

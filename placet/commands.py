@@ -30,7 +30,8 @@ from placet.events import (
     Withdraw,
 )
 from placet.flow import leave
-from placet.forms import check_json, check_text
+from placet.forms import check_text
+from placet.json_values import check_json
 from placet.migration import migrate
 from placet.rights import open_task, require_not_returned, require_operator, require_running
 from placet.run import Run

@@ -7,7 +7,8 @@ from typing import Any
 from placet.errors import AlreadyDecided, InputInvalid, NotPermitted, Problem, Refused
 from placet.events import Decide, Resubmit
 from placet.flow import after_vote, reopen
-from placet.forms import check_form, check_json, check_text
+from placet.forms import check_form, check_text
+from placet.json_values import check_json
 from placet.plan import Stage
 from placet.rights import open_task, require_decider, require_running
 from placet.run import Run

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from placet.errors import InputInvalid, PlacetError
-from placet.forms import check_json, check_schema
+from placet.forms import check_schema
+from placet.json_values import check_json
 from placet.who import parse_who
 
 _NUMBER = r"(?:0|[1-9][0-9]{0,8})"

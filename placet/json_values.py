@@ -1,0 +1,75 @@
+"""JSON values from outside: walked through within bounds, and refused where they cannot be stored or hashed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+from placet.errors import InputInvalid
+from placet.pointer import pointer_of
+
+DEEPEST = 32
+MOST_VALUES = 10_000
+
+# Where a value is: the place of what holds it, and its key there. Written out only for what is refused: the pointers of
+# a hundred thousand values under one long name would take more memory than there is.
+Place: TypeAlias = "tuple[Place, str | int] | None"
+
+
+def walk(value: Any) -> Iterator[tuple[Any, Place, int]]:
+    """Generate a value and all that is in it, each with its place and its depth; stop when it is too much."""
+    pending: list[Iterator[tuple[Any, Place, int]]] = [iter([(value, None, 0)])]
+    while pending:
+        found = next(pending[-1], None)
+        if found is None:
+            pending.pop()
+            continue
+        yield found
+        pending.append(_inside(*found))
+
+
+def _inside(value: Any, place: Place, depth: int) -> Iterator[tuple[Any, Place, int]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield inner, (place, key), depth + 1
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield inner, (place, index), depth + 1
+
+
+def pointer_at(place: Place, base: str = "") -> str:
+    """Return the JSON Pointer of a place, behind `base`."""
+    keys: list[str | int] = []
+    while place is not None:
+        place, key = place
+        keys.append(key)
+    return base + pointer_of(reversed(keys))
+
+
+def check_json(value: Any, pointer: str) -> None:
+    """Raise InputInvalid for what is no JSON value, or cannot be stored or hashed: NaN, NUL, half a character."""
+    for seen, (one, place, depth) in enumerate(walk(value), 1):
+        if depth > DEEPEST or seen > MOST_VALUES:
+            message = f"this is nested deeper than {DEEPEST} levels or has over {MOST_VALUES} values"
+            raise InputInvalid.at(pointer, message)
+        if place is not None and not isinstance(place[1], int):
+            if not isinstance(place[1], str):
+                raise InputInvalid.at(pointer_at(place[0], pointer), f"{place[1]!r} is no name of a field; write text")
+            if not storable(place[1]):
+                raise InputInvalid.at(pointer_at(place[0], pointer), UNSTORABLE)
+        if isinstance(one, str):
+            if not storable(one):
+                raise InputInvalid.at(pointer_at(place, pointer), UNSTORABLE)
+        elif isinstance(one, float):
+            if one - one != 0:  # infinite, or not a number
+                raise InputInvalid.at(pointer_at(place, pointer), "write a finite number")
+        elif one is not None and not isinstance(one, bool | int | dict | list | tuple):
+            raise InputInvalid.at(pointer_at(place, pointer), f"{type(one).__name__} is no JSON value")
+
+
+UNSTORABLE = "this text holds a NUL or half a character; send whole Unicode characters"
+
+
+def storable(text: str) -> bool:
+    """Whether databases and canonical JSON take a text: PostgreSQL refuses U+0000, UTF-8 halves of surrogate pairs."""
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text))
