@@ -36,6 +36,7 @@ from placet.wording import sentence_of
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds
+MOST_PROBLEMS = 200  # of one call that are told
 
 _log = structlog.get_logger(__name__)
 
@@ -126,7 +127,8 @@ def respond(document: dict[str, Any], headers: dict[str, str] | None = None) -> 
 
 def problems_of_validation(error: RequestValidationError) -> tuple[Problem, ...]:
     """Return what FastAPI found wrong: JSON Pointers into the body, or into the parameters by name."""
-    return tuple(Problem(pointer=pointer_of(e["loc"][1:]), message=sentence_of(e)) for e in error.errors())
+    faults = error.errors()[:MOST_PROBLEMS]
+    return tuple(Problem(pointer=pointer_of(e["loc"][1:]), message=sentence_of(e)) for e in faults)
 
 
 def validation_problem(error: RequestValidationError) -> dict[str, Any]:

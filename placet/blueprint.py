@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from placet.almanac import CalendarSettings
+from placet.document import excess
 from placet.errors import BlueprintInvalid, Problem
 from placet.fields import (
     SEMVER,
@@ -275,7 +276,13 @@ def _once(what: str, names: list[str]) -> None:
 
 
 def parse_blueprint(raw: object) -> Blueprint:
-    """Read a blueprint from JSON values; raises BlueprintInvalid with every fault of its shape, by JSON Pointer."""
+    """Read a blueprint from JSON values; raises BlueprintInvalid with the faults of its shape, by JSON Pointer.
+
+    What exceeds the bounds of a document is refused unread; of the faults of one that is read, the first two hundred
+    are told.
+    """
+    if (problem := excess(raw)) is not None:
+        raise BlueprintInvalid(f"{problem.pointer}: {problem.message}".removeprefix(": "), problems=(problem,))
     try:
         return Blueprint.model_validate(raw)
     except ValidationError as error:
@@ -298,6 +305,8 @@ def blueprint_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Placet blueprint", **schema}
 
 
+_MOST_PROBLEMS = 200  # of one document that are told
+
 # The tags of unions, which pydantic puts into a location after an index or a field, are no part of the document.
 _NODES = {"trigger", "approval", "decision", "action", "fork", "join", "wait", "subprocess", "terminator"}
 _TAGS = _NODES | {"text", "object", "test", "tests", "nothing"}
@@ -307,7 +316,7 @@ _TAGGED = {"nodes": ({1}, 2), "approvers": ({2}, 2), "quorum": ({2}, 1), "need":
 
 def _problems(error: ValidationError) -> tuple[Problem, ...]:
     found: list[Problem] = []
-    faults = error.errors(include_url=False)
+    faults = error.errors(include_url=False)[:_MOST_PROBLEMS]
     for fault in faults:
         if fault["type"] == "too_short" and any(_below(f["loc"], fault["loc"]) for f in faults):
             continue  # pydantic leaves an item with a fault out, and then counts the items

@@ -72,4 +72,10 @@ UNSTORABLE = "this text holds a NUL or half a character; send whole Unicode char
 
 def storable(text: str) -> bool:
     """Whether databases and canonical JSON take a text: PostgreSQL refuses U+0000, UTF-8 halves of surrogate pairs."""
-    return "\0" not in text and (text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text))
+    if text.isascii():
+        return "\0" not in text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text

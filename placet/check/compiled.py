@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from placet.actions import ActionSpec
 from placet.blueprint import ActionNode, Blueprint, Step, SubprocessNode
 from placet.check.findings import Finding, error, warning
-from placet.check.shape import value_at
 from placet.compiling import reference
 from placet.conditions.syntax import parse
 from placet.errors import BlueprintInvalid, ConditionInvalid, PlacetError, Problem
 from placet.plan import Child, Plan, compile_plan
+from placet.pointer import value_at
 from placet.tables import operand
 from placet.variables import Variable
 
