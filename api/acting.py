@@ -15,22 +15,25 @@ from storage.requests import Stored, TaskRow
 
 
 async def act_on_task(context: Context, principal: Principal, task_id: str, event: Command, *, key: str) -> Stored:
-    """Offer an event about one task; raises NotFound, NotPermitted, the core's refusal, or Unavailable."""
+    """Offer an event about one task; raises NotFound, NotPermitted, the core's refusal, Busy, or Unavailable."""
     task = await context.database.read(see_task, principal, task_id)
-    return await _offer(context, task.request_id, event, key=key, task_id=task_id)
+    return await _offer(context, principal, task.request_id, event, key=key, task_id=task_id)
 
 
 async def act_on_request(
     context: Context, principal: Principal, request_id: str, event: Command, *, key: str, task_id: str | None = None
 ) -> Stored:
-    """Offer an event about a request; raises NotFound, NotPermitted, the core's refusal, or Unavailable."""
+    """Offer an event about a request; raises NotFound, NotPermitted, the core's refusal, Busy, or Unavailable."""
     await context.database.read(see_request, principal, request_id)
-    return await _offer(context, request_id, event, key=key, task_id=task_id)
+    return await _offer(context, principal, request_id, event, key=key, task_id=task_id)
 
 
-async def _offer(context: Context, request_id: str, event: Command, *, key: str, task_id: str | None) -> Stored:
+async def _offer(
+    context: Context, principal: Principal, request_id: str, event: Command, *, key: str, task_id: str | None
+) -> Stored:
     try:
-        answer = await engine.command(context, request_id, event, key=key)
+        async with context.admission.turn(principal.person, request_id):
+            answer = await engine.command(context, request_id, event, key=key)
     except Gone:
         stored = await context.database.read(requests.read, request_id)
         raise what_stands(stored, task_id) from None

@@ -45,6 +45,7 @@ _ERRORS: dict[int, str] = {
     404: "There is no such thing.",
     409: "Decided already, ended, or in conflict with what is there.",
     422: "Wrong shape or content; `errors` names each place.",
+    429: "More calls wait than can be carried out in time; nothing has happened. Repeat after `Retry-After` seconds.",
     503: "The outcome is unknown; repeat with the same Idempotency-Key after `Retry-After` seconds.",
 }
 # Both headers are read by api.calls before a route is; here they are described.

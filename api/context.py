@@ -12,6 +12,7 @@ from temporalio.client import Client
 from activities.arrivals import Arrivals
 from activities.notify.settings import NotifySettings
 from activities.notify.settings import load as load_notify
+from api.admission import Admission
 from api.plans import Plans
 from storage.database import Database
 from storage.group import GroupCommit
@@ -41,10 +42,12 @@ class Context:
     """Whether a blueprint is published by somebody else than who wrote it."""
     max_body_bytes: int = 1_000_000
     """Bodies that are longer get 413."""
+    admission: Admission = field(default_factory=Admission)
+    """How many starts and updates are at the engine at once; the others wait their turn."""
     command_deadline: timedelta = timedelta(seconds=8)
-    """How long an update may take before the answer is 503."""
+    """How long an update may take, once it has its turn, before the answer is 503."""
     start_deadline: timedelta = timedelta(seconds=10)
-    """How long a new request's opening record may take before the answer is 503."""
+    """How long a new request's opening record may take, once it has its turn, before the answer is 503."""
 
     @property
     def namespace(self) -> str:

@@ -18,6 +18,7 @@ from starlette.routing import Match
 from placet.errors import (
     AlreadyDecided,
     BlueprintInvalid,
+    Busy,
     ConditionInvalid,
     Conflict,
     Ended,
@@ -59,6 +60,7 @@ _STATUS: tuple[tuple[type[PlacetError], int], ...] = (
     (ConditionInvalid, 422),
     (EvaluationFailed, 422),
     (InputInvalid, 422),
+    (Busy, 429),
     (Unavailable, 503),
 )
 
@@ -75,6 +77,7 @@ _TITLES: dict[type[PlacetError], str] = {
     ConditionInvalid: "The condition is invalid",
     EvaluationFailed: "A condition could not be evaluated",
     InputInvalid: "The input is invalid",
+    Busy: "Too much to do for now",
     Unavailable: "Unavailable for now",
 }
 
@@ -145,7 +148,8 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, PlacetError)  # noqa: S101 - registered for nothing else
         if status_of(error) >= 500:
             _log.warning("call_failed", error=error.message, kind=type(error).__name__)
-        return respond(problem_of(error))
+        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Busy) else None
+        return respond(problem_of(error), headers)
 
     async def shape(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else

@@ -36,9 +36,14 @@ _TOLD_LOOK, _LONGEST_TOLD = 0.1, 1.0
 async def start_request(context: Context, principal: Principal, new: NewRequest, call: Call) -> Stored:
     """Start a request under the call's subject and return it once its opening record can be read.
 
-    One that was started before is as it is. Raises InputInvalid, NotPermitted, and Unavailable where the outcome is
-    unknown.
+    One that was started before is as it is. Raises InputInvalid, NotPermitted, Busy where nothing has happened for want
+    of a turn, and Unavailable where the outcome is unknown.
     """
+    async with context.admission.turn(principal.person, call.subject):
+        return await _start(context, principal, new, call)
+
+
+async def _start(context: Context, principal: Principal, new: NewRequest, call: Call) -> Stored:
     request_id, now = call.subject, datetime.now(UTC)
     end = asyncio.get_running_loop().time() + context.start_deadline.total_seconds()
     if not call.fresh and (stored := await context.database.read(_found, request_id)) is not None:

@@ -29,6 +29,7 @@ from activities.notify.settings import load as load_notices
 from activities.notify.start import dispatcher
 from activities.record import Recorder
 from activities.tokens import DecisionTokens
+from api.admission import Admission
 from api.app import create_app
 from api.context import Context
 from placet.errors import Conflict
@@ -187,6 +188,7 @@ def build_api(
             secret=settings.secret(),
             publish_needs_two=settings.publish_needs_two,
             max_body_bytes=settings.max_body_bytes,
+            admission=Admission(at_once=settings.calls_at_once),
             metrics_token=settings.metrics_token,
             tracer_provider=traces,
             arrivals=arrivals or Arrivals(),

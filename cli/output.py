@@ -16,7 +16,7 @@ import structlog
 import typer
 from rich.console import Console
 
-from placet.errors import EngineMissing, PlacetError, Unavailable
+from placet.errors import Busy, EngineMissing, PlacetError, Unavailable
 
 NO, WRONG, AWAY = 1, 2, 3
 
@@ -49,4 +49,4 @@ def explained() -> Iterator[None]:
         err.print(f"[red]{error.message}[/red]", markup=True)
         for problem in error.problems:
             err.print(f"  {problem.pointer or '/'}: {problem.message}", markup=False)
-        raise typer.Exit(AWAY if isinstance(error, Unavailable | EngineMissing) else WRONG) from error
+        raise typer.Exit(AWAY if isinstance(error, Busy | Unavailable | EngineMissing) else WRONG) from error

@@ -15,6 +15,7 @@ PlacetError
 │   └── UnknownTask       no such task in this request
 ├── NotFound              nothing is stored under that name or id
 ├── Conflict              the same thing exists already, or is used differently
+├── Busy                  more wait here than can be carried out in time; nothing has happened
 ├── Unavailable           engine, database or every worker is away; the outcome is unknown
 └── EngineMissing         no Temporal server could be found, downloaded or built
 """
@@ -109,6 +110,14 @@ class NotFound(PlacetError):
 
 class Conflict(PlacetError):
     """The same thing exists already, or is used differently."""
+
+
+class Busy(PlacetError):
+    """More calls wait here than can be carried out in time; nothing has happened. Try again later."""
+
+    def __init__(self, message: str | None = None, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after  # seconds
 
 
 class Unavailable(PlacetError):

@@ -15,8 +15,10 @@ from workflows.approval import ApprovalWorkflow
 
 WORKFLOWS: tuple[type, ...] = (ApprovalWorkflow,)
 
-# Five pollers kept decide p99 lower than ten on two cores: fewer long polls compete for the same few tasks.
-_POLLERS = 5
+# Few, for long polls compete for the same few tasks; and half of them for tasks of requests that no worker has at hand. A
+# poll lasts until the engine has noted that the task began, and the SDK's share of a fifth would be one poller: the
+# first tasks of requests would begin one after the other, and wait for seconds while those of known requests pass by.
+_POLLERS, _FOR_NEW = 8, 0.5
 # Long enough for a record that waits for a slow disk; workflow tasks that are not finished then run again elsewhere.
 _GRACE = timedelta(seconds=10)
 
@@ -44,6 +46,7 @@ def approval_worker(
         workflow_runner=runner or workflow_runner(),
         workflow_failure_exception_types=failure_types,
         workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(_POLLERS),
+        nonsticky_to_sticky_poll_ratio=_FOR_NEW,
         graceful_shutdown_timeout=_GRACE,
         max_cached_workflows=2000,
     )

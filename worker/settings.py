@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     metrics_token: Annotated[str, Field(min_length=16)] | None = Field(default=None, repr=False)  # of scrapers
     worker_metrics: str | None = None  # host:port of the SDK's metrics; default: 127.0.0.1:9464, or a free port
     publish_needs_two: bool = False  # whether a blueprint is published by somebody else than who wrote it
+    calls_at_once: Annotated[int, Field(ge=1, le=1000)] = 16  # starts and updates at the engine, of one API process
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
 
     @property

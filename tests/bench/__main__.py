@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench import approvals, check, lateness, scanner, simulation
+from tests.bench import approvals, check, lateness, scanner, simulation, starts
 
 BENCHMARKS = Path(__file__).parents[2] / "docs" / "BENCHMARKS.md"
 SECTIONS: dict[str, Any] = {
     "approvals": approvals,
+    "starts": starts,
     "lateness": lateness,
     "scanner": scanner,
     "simulation": simulation,
