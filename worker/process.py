@@ -15,8 +15,8 @@ from workflows.approval import ApprovalWorkflow
 
 WORKFLOWS: tuple[type, ...] = (ApprovalWorkflow,)
 
-# Few, for long polls compete for the same few tasks; and half of them for tasks of requests that no worker has at hand. A
-# poll lasts until the engine has noted that the task began, and the SDK's share of a fifth would be one poller: the
+# Few, for long polls compete for the same few tasks; and half of them for tasks of requests that no worker has at hand.
+# A poll lasts until the engine has noted that the task began, and the SDK's share of a fifth would be one poller: the
 # first tasks of requests would begin one after the other, and wait for seconds while those of known requests pass by.
 _POLLERS, _FOR_NEW = 8, 0.5
 # Long enough for a record that waits for a slow disk; workflow tasks that are not finished then run again elsewhere.

@@ -115,13 +115,18 @@ def _take(events: list[HistoryEvent], sample: Sample) -> None:
 
 
 def _table(samples: dict[str, Sample]) -> str:
-    lines = [
-        f"| {STARTS:,} starts, {IN_FLIGHT} in flight | answers | starts/s | answered p50 / p99 / max s "
-        "| first task waits p50 / p99 / max s | with the start | tasks lost |",
-        "|---|---|---:|---:|---:|---:|---:|",
-    ]
+    columns = (
+        f"{STARTS:,} starts, {IN_FLIGHT} in flight",
+        "answers",
+        "starts/s",
+        "answered p50 / p99 / max s",
+        "first task waits p50 / p99 / max s",
+        "handed over with the start",
+        "tasks lost",
+    )
+    lines = [f"| {' | '.join(columns)} |", "|---|---|---:|---:|---:|---:|---:|"]
     for name, sample in samples.items():
-        statuses = ", ".join(f"{number:,} × {status}" for status, number in sorted(sample.statuses.items()))
+        statuses = ", ".join(f"{number:,} of {status}" for status, number in sorted(sample.statuses.items()))
         lines.append(
             f"| {name} | {statuses} | {STARTS / sample.seconds:.1f} | {_spread(sample.answered)} "
             f"| {_spread(sample.first)} | {sample.eager:,} | {sample.lost} |"
