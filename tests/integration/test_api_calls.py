@@ -11,6 +11,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from api.admission import Admission
 from api.context import Context
 from storage import tokens
 from storage.database import Database
@@ -208,10 +209,25 @@ async def test_documentation_needs_no_token_and_shows_examples(desk: ApiDesk) ->
     document = (await desk.get("/openapi.json", as_=None)).json()
     assert (await desk.get("/docs", as_=None)).status_code == 200
     decide = document["paths"][f"{BASE}/workflow/tasks/{{task_id}}/decide/"]["post"]
-    assert {"200", "401", "403", "404", "409", "422", "503"} <= decide["responses"].keys()
+    assert {"200", "401", "403", "404", "409", "422", "429", "503"} <= decide["responses"].keys()
     assert "application/problem+json" in decide["responses"]["409"]["content"]
     for name in ("NewRequest", "NewDecision", "RequestView", "TaskView", "PersonBody"):
         assert document["components"]["schemas"][name]["examples"], name
     assert document["components"]["securitySchemes"]
     assert decide["security"]
     assert any(p["name"] == "Idempotency-Key" for p in decide["parameters"])
+
+
+async def test_a_call_beyond_the_queue_is_429_and_its_key_is_free_for_the_call_later(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    full = Admission(at_once=1, most_waiting=0)
+    async with api_desk(database, await no_engine(), seconds=1, admission=full) as desk:
+        name = await desk.publish()
+        body = {"template": name, "input": {"amount": 1}}
+        async with full.turn("somebody", "their request"):
+            refused = await desk.post("/workflow/requests/", body, key="again")
+        is_problem(refused, 429)
+        assert int(refused.headers["retry-after"]) > 0
+        assert "nothing has happened" in refused.json()["detail"]
+        is_problem(await desk.post("/workflow/requests/", body | {"title": "Another"}, key="again"), 503)
+    await database.close()
