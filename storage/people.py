@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -136,7 +137,27 @@ async def directory_for(
 
 async def everyone(session: AsyncSession) -> directory.Directory:
     """Return the whole organisation as a process would see it."""
-    return directory.Directory(people={row.id: as_seen(row) for row in await session.scalars(select(Person))})
+    return await session.run_sync(lambda sync: read_everyone(sync.connection()))
+
+
+def read_everyone(connection: Connection) -> directory.Directory:
+    """Do what `everyone` does, on a connection."""
+    # The same lists come again and again, so each is read once.
+    names = lru_cache(maxsize=None)(lambda text: tuple(json.loads(text)))
+    absences = lru_cache(maxsize=None)(lambda text: tuple(_absence(span) for span in json.loads(text)))
+    return directory.Directory(
+        people={
+            row.id: directory.Person(
+                id=row.id,
+                manager=person_id(row.manager) if row.manager else None,
+                roles=names(row.roles),
+                groups=names(row.groups),
+                away=absences(row.away),
+                active=row.active,
+            )
+            for row in connection.execute(_EVERYONE)
+        }
+    )
 
 
 def as_seen(row: Seen) -> directory.Person:
@@ -199,6 +220,13 @@ def _upwards(held: frozenset[tuple[str, str]]) -> Select[Any]:
     seen = (Person.id, Person.manager, Person.roles, Person.groups, Person.away, Person.active)
     return select(*(col(column) for column in seen)).where(col(Person.id).in_(select(up.c.id)))
 
+
+_EVERYONE = select(
+    col(Person.id),
+    col(Person.manager),
+    *(cast(col(column), String).label(column.key) for column in (Person.roles, Person.groups, Person.away)),
+    col(Person.active),
+).order_by(col(Person.id))
 
 _LOADS = (
     select(col(ApprovalTask.assignee), func.count().label("open"))
