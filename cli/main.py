@@ -153,13 +153,17 @@ def people_load(
     complete: Annotated[bool, typer.Option("--complete", help="Whoever is not in the file has left.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Load people from a JSON file: new ones are added, known ones are replaced, and tasks of leavers move on."""
+    """Load people from a JSON file: new ones are added, known ones are replaced, and tasks of leavers move on.
+
+    They are stored in batches, and only where they changed; a load that was interrupted is repeated.
+    """
     settings = _settings()
-    count, left = _run(people.load(settings, file, complete=complete))
+    loaded = _run(people.load(settings, file, complete=complete))
     if as_json:
-        print_json({"loaded": count, "left": left})
+        print_json({"loaded": loaded.given, "changed": loaded.changed, "left": list(loaded.left)})
     else:
-        out.print(f"loaded {count} people" + (f"; these have left: {', '.join(left)}" if left else ""))
+        left = f"; these have left: {', '.join(loaded.left)}" if loaded.left else ""
+        out.print(f"loaded {loaded.given} people, {loaded.changed} of them new or changed{left}")
 
 
 @app.command("token")

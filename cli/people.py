@@ -8,31 +8,26 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from api.schemas.people import PersonBody
+from api.schemas.people import PersonBody, wanted
 from cli import assembly
 from placet.errors import InputInvalid, Problem
-from storage import people
+from storage import people_loading
+from storage.people_loading import Loaded
 from worker.settings import Settings
 
 _PEOPLE = TypeAdapter(list[PersonBody])
 
 
-async def load(settings: Settings, file: Path, *, complete: bool = False) -> tuple[int, list[str]]:
-    """Store every person of a JSON list, new or in place of the one with that id; all of them or none.
+async def load(settings: Settings, file: Path, *, complete: bool = False) -> Loaded:
+    """Store every person of a JSON list, new or in place of the one with that id, in batches; none where one is wrong.
 
-    With `complete`, whoever is not in the list has left. Returns how many were stored, and who has left so.
-    Raises InputInvalid that names each place that is wrong.
+    With `complete`, whoever is not in the list has left. What is stored like this already is not written, so a load
+    that was interrupted is repeated. Raises InputInvalid that names each place that is wrong.
     """
-    found = _read(file)
     now = datetime.now(UTC)
-    listed = {person.id for person in found}
-    async with assembly.open_database(settings) as database, database.begin() as session:
-        for person in found:
-            await people.put(session, person.row(person.id, now), keep_preferences=person.preferences is None)
-        gone = [p for p in await people.all_active(session) if p.id not in listed] if complete else []
-        for row in gone:
-            await people.leave(session, row, now)
-    return len(found), [row.id for row in gone]
+    found = wanted(_read(file), now)
+    async with assembly.open_database(settings) as database:
+        return await people_loading.load(database, found, now, complete=complete)
 
 
 def _read(file: Path) -> list[PersonBody]:

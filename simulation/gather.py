@@ -167,7 +167,7 @@ async def cases_of(session: AsyncSession, rows: Sequence[ApprovalRequest]) -> li
 
 async def everybody(session: AsyncSession) -> Directory:
     """Read the whole directory."""
-    return await simulations.whole_directory(session)
+    return await stored_people.everyone(session)
 
 
 def _given(row: ApprovalRequest, entries: Sequence[Entry]) -> dict[str, Any]:

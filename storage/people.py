@@ -78,22 +78,11 @@ async def put(session: AsyncSession, person: Person, *, keep_preferences: bool =
     return stored
 
 
-async def leave(session: AsyncSession, person: Person, now: datetime) -> None:
-    """Have somebody leave; their past stays, and their open tasks move on."""
-    person.active, person.updated_at = False, now
-    await session.run_sync(lambda sync: _note_departure(sync.connection(), person, left=True))
-
-
 def _note_departure(connection: Connection, person: Person, *, left: bool) -> None:
     if left:
         departures.note(connection, person.id, person.updated_at)
     elif person.active:
         departures.forget(connection, person.id)
-
-
-async def all_active(session: AsyncSession) -> list[Person]:
-    """List everyone who has not left."""
-    return list(await session.scalars(select(Person).where(col(Person.active)).order_by(col(Person.id))))
 
 
 def is_active(connection: Connection, person: str) -> bool:
@@ -224,7 +213,7 @@ def _upwards(held: frozenset[tuple[str, str]]) -> Select[Any]:
 _EVERYONE = select(
     col(Person.id),
     col(Person.manager),
-    *(cast(col(column), String).label(column.key) for column in (Person.roles, Person.groups, Person.away)),
+    *(cast(getattr(Person, name), String).label(name) for name in ("roles", "groups", "away")),
     col(Person.active),
 ).order_by(col(Person.id))
 

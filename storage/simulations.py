@@ -10,11 +10,9 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from placet.directory import Directory
 from placet.errors import Conflict, NotFound
 from storage import cursor as cursors
 from storage import metrics
-from storage.people import as_seen
 from storage.simulation_tables import WorkflowSimulation
 from storage.tables import ApprovalRequest, ApprovalTask, Person
 
@@ -116,12 +114,6 @@ async def close(session: AsyncSession, ids: Sequence[str], now: datetime) -> Non
     """End simulations whose process is gone."""
     for one in ids:
         await finish(session, one, status="failed", now=now, error="the process that ran it is gone; ask again")
-
-
-async def whole_directory(session: AsyncSession) -> Directory:
-    """Read everybody, as a process sees them."""
-    rows = (await session.scalars(select(Person))).all()
-    return Directory(people={row.id: as_seen(row) for row in rows})
 
 
 async def somebody(session: AsyncSession) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,7 @@ from api.identity import Principal
 from api.schemas.common import Body, Moment, PersonRef, Shown, View
 from placet.audit import moment
 from placet.errors import InputInvalid, Problem
+from storage.people_loading import Wanted
 from storage.tables import Person
 
 _EXAMPLE: dict[str, Any] = {
@@ -145,6 +147,25 @@ class PersonBody(PersonFacts):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
 
     id: PersonRef
+
+
+def wanted(people: Sequence[PersonBody], now: datetime) -> list[Wanted]:
+    """Return a list of people as they shall be stored; raises InputInvalid that names each place that is wrong."""
+    problems: list[Problem] = []
+    rows: dict[str, Wanted] = {}
+    for number, person in enumerate(people):
+        try:
+            row = person.row(person.id, now)
+        except InputInvalid as error:
+            problems += [replace(problem, pointer=f"/{number}{problem.pointer}") for problem in error.problems]
+            continue
+        if person.id in rows:
+            message = f"{person.id!r} is in the list already; name everybody once"
+            problems.append(Problem(pointer=f"/{number}/id", message=message))
+        rows[person.id] = Wanted(person=row, keep_preferences=person.preferences is None)
+    if problems:
+        raise InputInvalid("The list of people is wrong; nobody was loaded.", problems=tuple(problems))
+    return list(rows.values())
 
 
 class PersonPut(PersonFacts):

@@ -68,6 +68,18 @@ async def test_the_directory_holds_whom_the_names_reach_and_nobody_else(database
     )
 
 
+async def test_everyone_is_read_as_a_process_would_see_them(database: Database) -> None:
+    rows = [
+        _person("ann", manager="user:bob", roles=["cfo"], groups=["g", "h"], away=_away("user:cid")),
+        _person("bob", groups=["g", "h"], away=[*_away(None), *_away("ann")]),
+        _person("cid", active=False),
+    ]
+    await _store(database, *rows)
+    async with database.session() as session:
+        found = await people.everyone(session)
+    assert found.people == {row.id: people.as_seen(row) for row in rows}
+
+
 async def test_loops_in_the_data_end(database: Database) -> None:
     await _store(
         database,
@@ -126,8 +138,7 @@ async def test_a_cursor_of_nobodys_making_is_refused_by_name(database: Database,
 
 async def test_who_has_left_stays_on_record(database: Database) -> None:
     await _store(database, _person("bob", roles=["cfo"]))
-    async with database.begin() as session:
-        await people.leave(session, await people.get(session, "bob"), NOW)
+    await _store(database, _person("bob", roles=["cfo"], active=False))
     async with database.session() as session:
         assert (await people.get(session, "bob")).active is False
         with pytest.raises(NotFound, match="nobody"):

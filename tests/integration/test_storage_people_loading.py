@@ -1,0 +1,121 @@
+"""Loading many people: what is written, what others do meanwhile, and what an interruption leaves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlmodel import col
+
+from storage import people, people_loading
+from storage.database import Database
+from storage.departures import Departure
+from storage.people_loading import Wanted, load
+from storage.tables import Person
+from tests.integration.recordings import NOW
+
+LATER = NOW + timedelta(hours=1)
+
+
+def _wanted(ident: str, *, keep: bool = True, **facts: Any) -> Wanted:
+    lists: dict[str, Any] = {"roles": [], "groups": ["all"], "access": [], "away": [], "preferences": {}}
+    row = Person(**{"id": ident, "name": ident.title(), "updated_at": NOW, "active": True, **lists, **facts})
+    return Wanted(person=row, keep_preferences=keep)
+
+
+def _many(count: int, **facts: Any) -> list[Wanted]:
+    return [_wanted(f"p{number:03}", **facts) for number in range(count)]
+
+
+async def _stored(database: Database) -> dict[str, Person]:
+    async with database.session() as session:
+        return {row.id: row for row in await session.scalars(select(Person))}
+
+
+async def _leavers(database: Database) -> set[str]:
+    async with database.session() as session:
+        return set(await session.scalars(select(col(Departure.person))))
+
+
+async def test_only_what_differs_is_written(database: Database) -> None:
+    assert (await load(database, _many(5), NOW)).changed == 5
+    again = await load(database, _many(5), LATER)
+    assert (again.given, again.changed, again.left) == (5, 0, ())
+    mixed = [*_many(4), _wanted("p004", manager="p000"), _wanted("new")]
+    assert (await load(database, mixed, LATER)).changed == 2
+    rows = await _stored(database)
+    assert {row.id for row in rows.values() if row.updated_at == LATER} == {"p004", "new"}
+    assert rows["p004"].manager == "p000"
+
+
+async def test_preferences_stay_where_none_are_given(database: Database) -> None:
+    await load(database, [_wanted("ann", keep=False, preferences={"muted": ["reminder"]})], NOW)
+    await load(database, [_wanted("ann", name="Ann B.")], LATER)
+    assert (await _stored(database))["ann"].preferences == {"muted": ["reminder"]}
+    await load(database, [_wanted("ann", name="Ann B.", keep=False)], LATER)
+    assert (await _stored(database))["ann"].preferences == {}
+
+
+async def test_leavers_are_noted_and_forgotten_when_they_are_back(database: Database) -> None:
+    await load(database, _many(3), NOW)
+    await load(database, [_wanted("p001", active=False)], LATER)
+    assert await _leavers(database) == {"p001"}
+    loaded = await load(database, [_wanted("p001")], LATER, complete=True)
+    assert (loaded.changed, loaded.left) == (1, ("p000", "p002"))
+    assert await _leavers(database) == {"p000", "p002"}
+    assert {row.id for row in (await _stored(database)).values() if row.active} == {"p001"}
+    assert (await load(database, [_wanted("p001")], LATER, complete=True)).left == ()
+
+
+async def test_others_write_between_batches(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people_loading, "BATCH", 10)
+    seen: list[int] = []
+    other = Database(database_url)
+
+    async def meanwhile(_: float) -> None:
+        # Another process: it waits for nothing, for between batches nothing is held.
+        async with other.begin() as session:
+            row = await people.find(session, "zoe")
+            await people.put(session, row or _wanted("zoe", name="").person)
+        seen.append(len(await _stored(database)))
+
+    monkeypatch.setattr(people_loading, "_pause", meanwhile)
+    assert (await load(database, _many(35), NOW)).changed == 35
+    assert seen == [11, 21, 31, 36]
+    await other.close()
+
+
+async def test_a_load_that_is_interrupted_has_stored_whole_batches_and_is_repeated(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people_loading, "BATCH", 10)
+    batches = []
+
+    async def interrupted(_: float) -> None:
+        batches.append(1)
+        if len(batches) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(people_loading, "_pause", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        await load(database, _many(35), NOW)
+    assert sorted(await _stored(database)) == [f"p{number:03}" for number in range(20)]
+    assert (await load(database, _many(35), LATER, complete=True)).changed == 15
+    assert len(await _stored(database)) == 35
+
+
+async def test_what_somebody_else_wrote_since_it_was_compared_is_compared_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await load(database, [_wanted("ann")], NOW)
+    compare = people_loading._differing
+
+    def compared(*args: Any) -> list[Wanted]:
+        return compare(*args) or list(args[1])
+
+    monkeypatch.setattr(people_loading, "_differing", compared)
+    assert (await load(database, [_wanted("ann")], LATER)).changed == 0
