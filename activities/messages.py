@@ -78,6 +78,7 @@ class TokenVerdict:
     round: int | None
     reason: str | None
     at: datetime | None = None
+    code: str | None = None  # of the reason (placet.reasons)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

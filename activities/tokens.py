@@ -8,6 +8,7 @@ from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 from temporalio import activity
 
 from activities.messages import TokenCheck, TokenVerdict
+from placet.reasons import because
 
 _SALT = "placet.decision"
 MAX_AGE = 14 * 24 * 3600  # seconds
@@ -29,13 +30,13 @@ class DecisionTokens:
         try:
             person, task_id, round_, decision = self._serializer.loads(check.token, max_age=MAX_AGE)
         except SignatureExpired:
-            return _refused("the token has expired")
+            return _refused("token_expired")
         except (BadSignature, ValueError, TypeError):
-            return _refused("the token was not signed here")
+            return _refused("token_not_signed_here")
         if task_id != check.task_id:
-            return _refused("the token is for another task")
+            return _refused("token_of_another_task")
         if decision is not None and decision != check.decision:
-            return _refused("the token is for another decision")
+            return _refused("token_of_another_decision")
         return TokenVerdict(person=person, round=round_, reason=None)
 
     @activity.defn(name="verify_token")
@@ -44,5 +45,5 @@ class DecisionTokens:
         return replace(self.verdict(check), at=check.at)
 
 
-def _refused(reason: str) -> TokenVerdict:
-    return TokenVerdict(person=None, round=None, reason=reason)
+def _refused(code: str) -> TokenVerdict:
+    return TokenVerdict(person=None, round=None, reason=str(because(code)), code=code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from placet.errors import InputInvalid, NotFound, NotPermitted, Unavailable
 from placet.events import Opening
 from placet.intake import accept_input
 from placet.plan import Plan
+from placet.sealed import SECRET_BYTES
 from storage import people, requests, templates
 from storage.requests import Stored
 from storage.templates import Named
@@ -61,6 +63,7 @@ async def _start(context: Context, principal: Principal, new: NewRequest, call: 
         directory=ready.directory,
         directory_at=now,
         started_by=principal.person if principal.person != ready.requester else None,
+        secret=secrets.token_hex(SECRET_BYTES),
     )
     with context.arrivals.expecting(request_id) as arrived:
         await engine.start(context, Start(plan=ready.plan, opening=opening, template_id=ready.template_id))

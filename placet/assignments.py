@@ -7,8 +7,10 @@ from placet.errors import InputInvalid, NotPermitted, Problem, Refused
 from placet.events import SYSTEM, Claim, Delegate, Reassign, Release
 from placet.forms import check_text
 from placet.policy import Assignment, eligible, owners, stand_ins, taken_seats
+from placet.reasons import Reason, because
 from placet.rights import may_operate, open_task, require_not_own, require_operator, require_seat
 from placet.run import Run
+from placet.sealed import Sealed, sealed
 from placet.state import Task
 from placet.who import person_id
 
@@ -20,7 +22,7 @@ def reassign(run: Run, event: Reassign) -> None:
         require_operator(run, event.by, "whoever has the task, ")
     reason = check_text(event.reason, "/reason")
     found = _recipient(run, task, event.to)
-    _hand_over(run, task, found.person, kind="reassigned", via="reassignment", actor=event.by.name, why=reason)
+    _hand_over(run, task, found.person, kind="reassigned", via="reassignment", actor=event.by.name, why=sealed(reason))
 
 
 def delegate(run: Run, event: Delegate) -> None:
@@ -32,7 +34,7 @@ def delegate(run: Run, event: Delegate) -> None:
     found = _recipient(run, task, event.to)
     if not event.keep:
         via = f"delegation:{event.by.person}"
-        _hand_over(run, task, found.person, kind="delegated", via=via, actor=event.by.name, why=reason)
+        _hand_over(run, task, found.person, kind="delegated", via=via, actor=event.by.name, why=sealed(reason))
         return
     if found.person in task.delegates:
         raise Refused(f"user:{found.person} may decide the task already.")
@@ -45,7 +47,7 @@ def delegate(run: Run, event: Delegate) -> None:
         "delegated",
         actor=event.by.name,
         task=task,
-        why=reason,
+        why=sealed(reason),
         keep=True,
         before={"delegates": [f"user:{d}" for d in task.delegates]},
         after={"delegates": [f"user:{d}" for d in changed.delegates]},
@@ -85,11 +87,11 @@ def move_on_from_leavers(run: Run) -> None:
         if staying.assignee is not None:
             if directory.get(staying.assignee) is None:
                 if staying.candidates:
-                    _put_back(run, staying, actor=SYSTEM, why=f"user:{task.assignee} has left")
+                    _put_back(run, staying, actor=SYSTEM, why=because("left", person=f"user:{task.assignee}"))
                 else:
-                    _succeed(run, staying, why=f"user:{task.assignee} has left")
+                    _succeed(run, staying, why=because("left", person=f"user:{task.assignee}"))
         elif task.candidates and not staying.candidates:
-            _succeed(run, staying, why="everybody in the task's queue has left")
+            _succeed(run, staying, why=because("queue_left"))
 
 
 def _without_leavers(run: Run, task: Task, directory: Directory) -> Task:
@@ -100,7 +102,7 @@ def _without_leavers(run: Run, task: Task, directory: Directory) -> Task:
     return run.change(task, delegates=delegates, candidates=candidates)
 
 
-def _succeed(run: Run, task: Task, *, why: str) -> None:
+def _succeed(run: Run, task: Task, *, why: Reason) -> None:
     stage = run.stage_of(task)
     taken = taken_seats(run, run.stages[task.point], but=task.seat)
     above = run.directory.managers(task.assignee) if task.assignee else []
@@ -111,18 +113,18 @@ def _succeed(run: Run, task: Task, *, why: str) -> None:
             return
     run.change(task, assignee=None, delegates=(), via="vacant")
     before = {"assignee": f"user:{task.assignee}"} if task.assignee else None
-    run.record("approver_missing", task=task, why=f"{why} and nobody may take the task", before=before)
+    run.record("approver_missing", task=task, why=because("nobody_may_take", cause=why), before=before)
     run.tell("approver_missing", *owners(run), task=task, why=why)
 
 
-def _put_back(run: Run, task: Task, *, actor: str, why: str | None) -> None:
+def _put_back(run: Run, task: Task, *, actor: str, why: Reason | Sealed | None) -> None:
     before = {"assignee": f"user:{task.assignee}"}
     changed = run.change(task, assignee=None, delegates=(), via="queue")
     run.record("released", actor=actor, task=task, why=why, before=before, after={"assignee": None})
     run.tell("task_opened", *(c for c in changed.candidates if c != task.assignee), task=task, due_at=task.due_at)
 
 
-def _hand_over(run: Run, task: Task, to: str, *, kind: str, via: str, actor: str, why: str | None) -> None:
+def _hand_over(run: Run, task: Task, to: str, *, kind: str, via: str, actor: str, why: Reason | Sealed | None) -> None:
     run.change(task, assignee=to, delegates=(), via=via, held_by=(*task.held_by, to))
     run.record(
         kind,

@@ -1,21 +1,23 @@
 """The audit chain: the canonical form of what happened, and the hash that ties each entry to the one before.
 
 `hash = sha256(previous hash + RFC 8785 canonical JSON of the entry)`, both as bytes of text. The first entry follows
-the genesis hash of its request, so that no entry can be moved between requests.
+the genesis hash of its request, so that no entry can be moved between requests. Content is hashed as a commitment that
+survives its erasure (placet.sealed), and why something happened as a code (placet.reasons).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 import rfc8785
 
+from placet.sealed import committed
 from placet.values import quick
 
 _EXACT = 2**53  # RFC 8785 writes numbers as doubles, which hold whole numbers exactly below this
@@ -38,7 +40,8 @@ _SORTED = json.JSONEncoder(
 class Entry:
     """One thing that happened: who, what, when, why, before and after (in `detail`), and the chain's hash.
 
-    `actor` is `user:<id>` or `system`; `detail` holds JSON values without floats (amounts are strings).
+    `actor` is `user:<id>` or `system`; `detail` holds JSON values without floats (amounts are strings). `salts` has, by
+    the place in `detail` (a JSON Pointer), the salt of each sealed value that has not been erased.
     """
 
     seq: int
@@ -49,6 +52,7 @@ class Entry:
     task_id: str | None
     detail: dict[str, Any]
     hash: str
+    salts: dict[str, str] = field(default_factory=dict)
 
 
 def genesis(request_id: str) -> str:
@@ -96,13 +100,14 @@ def link(
     stage: str | None,
     task_id: str | None,
     detail: dict[str, Any],
+    salts: Mapping[str, str] | None = None,
 ) -> Entry:
-    """Make the entry that follows the entry with hash `previous`."""
+    """Make the entry that follows the entry with hash `previous`; what has a salt is hashed as its commitment."""
     body = canonical_json(
         {
             "actor": actor,
             "at": moment(at),
-            "detail": detail,
+            "detail": committed(detail, salts, canonical_json) if salts else detail,
             "kind": kind,
             "seq": seq,
             "stage": stage,
@@ -110,7 +115,17 @@ def link(
         }
     )
     digest = hashlib.sha256(previous.encode() + body).hexdigest()
-    return Entry(seq=seq, at=at, kind=kind, actor=actor, stage=stage, task_id=task_id, detail=detail, hash=digest)
+    return Entry(
+        seq=seq,
+        at=at,
+        kind=kind,
+        actor=actor,
+        stage=stage,
+        task_id=task_id,
+        detail=detail,
+        hash=digest,
+        salts=dict(salts or {}),
+    )
 
 
 def first_bad(previous: str, entries: Iterable[Entry | None], *, after: int = 0) -> int | None:
@@ -132,9 +147,10 @@ def first_bad(previous: str, entries: Iterable[Entry | None], *, after: int = 0)
                 stage=entry.stage,
                 task_id=entry.task_id,
                 detail=entry.detail,
+                salts=entry.salts,
             )
         # a row that was edited into nonsense
-        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+        except (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError):
             return expected
         if again.hash != entry.hash:
             return expected

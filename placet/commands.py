@@ -9,9 +9,10 @@ from typing import Any
 from placet.assignments import claim, delegate, move_on_from_leavers, reassign, release
 from placet.clocks import move_deadline
 from placet.decisions import decide, resubmit
-from placet.errands import end_action, end_child, set_variables
+from placet.errands import end_action, end_child, reported, set_variables
 from placet.errors import InputInvalid, NotPermitted, Problem, Refused
 from placet.events import (
+    SYSTEM,
     ActionDone,
     ChildEnded,
     Claim,
@@ -33,8 +34,10 @@ from placet.flow import leave
 from placet.forms import check_text
 from placet.json_values import check_json
 from placet.migration import migrate
+from placet.reasons import because
 from placet.rights import open_task, require_not_returned, require_operator, require_running
 from placet.run import Run
+from placet.sealed import Sealed, sealed
 from placet.waits import end_wait, pause_of
 
 _FURTHEST = timedelta(days=50 * 366)  # from now: the longest time that a calendar counts
@@ -56,7 +59,9 @@ def read_directory(run: Run, event: DirectoryRead) -> None:
 def refuse_signal(run: Run, event: SignalRefused) -> None:
     """Put on record that somebody tried to decide with a token that does not hold."""
     claimed = {_harmless(k): _harmless(v) for k, v in list(event.claimed.items())[:10] if v is not None}
-    run.record("signal_refused", why=_harmless(event.reason), claimed=claimed)
+    words = _harmless(event.reason)
+    why = event.why or sealed(words) if run.state.secret else words
+    run.record("signal_refused", why=why, claimed=Sealed(claimed))
 
 
 def resume(run: Run, point_id: str, result: str) -> None:
@@ -70,7 +75,9 @@ def take_action(run: Run, event: ActionDone) -> None:
     """Take what an action came to; where its branch has ended meanwhile, that is put on record and nothing else."""
     call = run.actions.get(event.point)
     if call is None or call.visit != event.visit:
-        run.record("action_ignored", node=event.point, visit=event.visit, ok=event.ok, why=event.error)
+        # Entries from before there were codes hold the whole of what the action said.
+        why = (reported(event) if run.state.secret else event.error) if event.error else None
+        run.record("action_ignored", node=event.point, visit=event.visit, ok=event.ok, why=why)
         return
     point = run.point(event.point)
     leave(run, point, *end_action(run, point, event))
@@ -98,10 +105,10 @@ def happen(run: Run, event: Happened) -> None:
         "event_received",
         actor=event.by.name,
         event=event.name,
-        payload=event.payload,
+        payload=Sealed(event.payload),
         nodes=[wait.point for wait in waiting],
-        before={name: value for before, _ in changes for name, value in before.items()},
-        after={name: value for _, after in changes for name, value in after.items()},
+        before=Sealed({name: value for before, _ in changes for name, value in before.items()}),
+        after=Sealed({name: value for _, after in changes for name, value in after.items()}),
     )
     for wait in waiting:
         if run.waits.get(wait.point) is wait:  # the way on from one may end the branch of another
@@ -112,7 +119,7 @@ def comment(run: Run, event: Comment) -> None:
     """Put a comment on record and tell the others who are concerned."""
     require_running(run)
     text = check_text(event.text, "/text", optional=False)
-    run.record("commented", actor=event.by.name, why=text)
+    run.record("commented", actor=event.by.name, why=sealed(text))
     people = [run.state.requester, *(p for t in run.open_tasks() for p in (t.assignee, *t.delegates))]
     run.tell("commented", *(p for p in people if p != event.by.person), text=text, by=event.by.name)
 
@@ -125,9 +132,8 @@ def withdraw(run: Run, event: Withdraw) -> None:
     elif event.by.person != run.state.requester:
         raise NotPermitted("Only the requester can withdraw a request; its owner or an admin can cancel it.")
     reason = check_text(event.reason, "/reason")
-    run.finish(
-        "cancelled", event.how, kind=event.how, actor=event.by.name, why=reason, before="pending", after=event.how
-    )
+    why = because("cancelled_in_engine") if event.by.person == SYSTEM else sealed(reason)
+    run.finish("cancelled", event.how, kind=event.how, actor=event.by.name, why=why, before="pending", after=event.how)
 
 
 def extend(run: Run, event: Extend) -> None:
@@ -148,7 +154,7 @@ def extend(run: Run, event: Extend) -> None:
             "extended",
             actor=event.by.name,
             task=task,
-            why=reason,
+            why=sealed(reason),
             before={"due_at": task.due_at},
             after={"due_at": due},
         )

@@ -10,8 +10,10 @@ from placet.flow import after_vote, reopen
 from placet.forms import check_form, check_text
 from placet.json_values import check_json
 from placet.plan import Stage
+from placet.reasons import because
 from placet.rights import open_task, require_decider, require_running
 from placet.run import Run
+from placet.sealed import Sealed, sealed
 from placet.state import Task
 from placet.values import evolve
 from placet.variables import normalise_input
@@ -48,8 +50,8 @@ def decide(run: Run, event: Decide) -> None:
         actor=event.by.name,
         task=task,
         decision=event.decision,
-        why=comment,
-        form=form,
+        why=sealed(comment),
+        form=sealed(form),
         on_behalf_of=f"user:{task.assignee}" if task.assignee and task.assignee != person else None,
         via=event.via,
         round=task.round,
@@ -79,9 +81,9 @@ def resubmit(run: Run, event: Resubmit) -> None:
     run.record(
         "resubmitted",
         actor=event.by.name,
-        why=comment,
-        before={"input": before} if after != before else None,
-        after={"input": after} if after != before else None,
+        why=sealed(comment),
+        before={"input": Sealed(before)} if after != before else None,
+        after={"input": Sealed(after)} if after != before else None,
         round=run.state.round,
     )
     for point in returned:
@@ -129,5 +131,5 @@ def _return(run: Run, task: Task) -> None:
     run.tell("changes_requested", run.state.requester, task=task, text=task.comment, by=f"user:{task.decided_by}")
     for other in run.tasks_of(stage_run):
         if other.status == "open":
-            run.close(other, why="changes were requested", result="changes_requested")
+            run.close(other, why=because("changes_requested"), result="changes_requested")
     run.stages[task.point] = evolve(stage_run, returned_at=run.now)

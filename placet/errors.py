@@ -22,24 +22,35 @@ PlacetError
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Any, Self
+
+from placet.reasons import WORDS, Reason, because, words
+from placet.sealed import Sealed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Say what is wrong at one place: a JSON Pointer into what was sent, and a sentence that says what to do."""
+    """Say what is wrong at one place: a JSON Pointer into what was sent, and a sentence that says what to do.
+
+    `reason` is what the sentence was made of, where a request's audit chain may have to hold it.
+    """
 
     pointer: str
     message: str
+    reason: Reason | None = field(default=None, compare=False, repr=False)
 
 
 class PlacetError(Exception):
     """Something in Placet went wrong."""
 
-    def __init__(self, message: str | None = None, *, problems: tuple[Problem, ...] = ()) -> None:
-        self.message = message or (type(self).__doc__ or "").strip()
+    def __init__(
+        self, message: str | None = None, *, problems: tuple[Problem, ...] = (), reason: Reason | None = None
+    ) -> None:
+        self.message = message or (words(reason) if reason is not None else (type(self).__doc__ or "").strip())
         self.problems = problems
+        self.reason = reason  # what the message was made of, where an audit chain may have to hold it
         super().__init__(self.message)
 
 
@@ -54,12 +65,15 @@ class ConditionInvalid(PlacetError):
 class EvaluationFailed(PlacetError):
     """The expression could not be evaluated on these values."""
 
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason=reason)
+
 
 class ValueAbsent(EvaluationFailed):
     """The expression reads a variable that has no value."""
 
-    def __init__(self, message: str | None = None, *, variable: str) -> None:
-        super().__init__(message)
+    def __init__(self, reason: Reason, *, variable: str) -> None:
+        super().__init__(reason)
         self.variable = variable
 
 
@@ -102,6 +116,16 @@ class Ended(Refused):
 
 class UnknownTask(Refused):
     """The request has no such task."""
+
+
+def reason_of(error: PlacetError) -> Reason:
+    """Return why something was refused, as the audit chain may hold it: no words, and no text of a library."""
+    if error.reason is not None:
+        return error.reason
+    code = re.sub(r"(?<=.)(?=[A-Z])", "_", type(error).__name__).lower()
+    if error.problems:
+        return because("input_invalid", pointer=Sealed(error.problems[0].pointer))
+    return because(code if code in WORDS else "refused")
 
 
 class NotFound(PlacetError):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from placet.directory import Directory
 from placet.plan import Plan
+from placet.reasons import Reason
 from placet.state import Decision
 
 SYSTEM = "system"
@@ -39,6 +40,9 @@ class Opening:
     started_by: str | None = None  # the person who entered it for the requester, if another
     parent: str | None = None  # the request that runs this one as a sub-process
     created_from: str | None = None  # the request whose action started this one, which then goes on by itself
+    # Random, and known to this request alone: what the salts of its entries' sealed values are made of. Requests that
+    # began before there were any have none, and their entries hold words and values themselves.
+    secret: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,10 +199,14 @@ class ChildEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalRefused:
-    """A signal came with a token that does not hold, or is none: nothing changes, and the attempt is on record."""
+    """A signal came with a token that does not hold, or is none: nothing changes, and the attempt is on record.
+
+    `reason` are the words that entries held before they held `why`.
+    """
 
     claimed: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
+    why: Reason | None = None
 
 
 Event = (

@@ -13,7 +13,9 @@ from placet.errors import EvaluationFailed
 from placet.ladder import final_result
 from placet.plan import Frame, Join, Point, Way
 from placet.policy import owners, verdict
+from placet.reasons import Reason, because
 from placet.run import Run
+from placet.sealed import Sealed
 from placet.stages import close_stage, open_next_seat, open_stage
 from placet.state import Gathering, StageRun
 from placet.variables import values_of
@@ -48,7 +50,7 @@ def advance(run: Run, at: str, frames: tuple[Frame, ...] = ()) -> None:
             _end_branches(run, point, join)
             pending = [step for step in pending if not _inside(step[1], point, join)]
         elif name in passed:  # nothing has changed since: it would go on for ever
-            fail(run, f"the process comes back to {name} without anybody being asked")
+            fail(run, because("endless", node=name))
             return
         passed.add(name)
         following = _enter(run, point)
@@ -57,13 +59,13 @@ def advance(run: Run, at: str, frames: tuple[Frame, ...] = ()) -> None:
         pending += reversed(following)
 
 
-def fail(run: Run, why: str) -> None:
+def fail(run: Run, why: Reason) -> None:
     """End the request as failed: the process itself is at fault, and its owner is told."""
     run.finish("failed", None, kind="failed", why=why)
     run.tell("failed", *owners(run), why=why)
 
 
-def leave(run: Run, point: Point, result: str, why: str | None = None) -> None:
+def leave(run: Run, point: Point, result: str, why: Reason | None = None) -> None:
     """Go on from a node that has come to its result."""
     for target, frames in _way_on(run, point, result, why):
         advance(run, target, frames)
@@ -84,7 +86,7 @@ def _filled_in(run: Run, point: Point, stage_run: StageRun) -> dict[str, Any]:
         return {}
     last = max(reversed(decided), key=lambda task: task.decided_at or task.opened_at)
     before, after = set_variables(run, point.output, last.form or {}, "/form")
-    return {"before": before, "after": after}
+    return {"before": Sealed(before), "after": Sealed(after)}
 
 
 def after_vote(run: Run, point_id: str) -> None:
@@ -113,7 +115,7 @@ def _enter(run: Run, point: Point) -> list[Step]:
         run.finish("completed", point.outcome, kind="completed")
         return []
     if point.type in {"action", "wait", "subprocess"} and run.state.visits.get(point.id, 0) >= MOST_VISITS:
-        fail(run, f"the process has come to {point.id} {MOST_VISITS} times")
+        fail(run, because("too_many_visits", node=point.id, times=MOST_VISITS))
         return []
     if point.type == "approval":
         result = open_stage(run, point)
@@ -124,7 +126,7 @@ def _enter(run: Run, point: Point) -> list[Step]:
         try:
             result = begin_wait(run, point)
         except EvaluationFailed as error:
-            fail(run, f"wait {point.id} could not begin: {error.message}")
+            fail(run, because("wait_failed", node=point.id, cause=error.reason))
             return []
         return _way_on(run, point, result) if result is not None else []
     if point.type in {"action", "subprocess"}:
@@ -135,18 +137,18 @@ def _enter(run: Run, point: Point) -> list[Step]:
         return [(w.target, (*point.frames, Frame(fork=point.id, way=n))) for n, w in enumerate(point.ways)]
     if point.ways:
         return [(point.ways[0].target, point.frames)]
-    fail(run, f"node {point.id} leads nowhere")
+    fail(run, because("leads_nowhere", node=point.id))
     return []
 
 
-def _way_on(run: Run, point: Point, result: str, why: str | None = None) -> list[Step]:
+def _way_on(run: Run, point: Point, result: str, why: Reason | None = None) -> list[Step]:
     way = _matching(point, result)
     if way is not None:
         return [(way.target, point.frames)]
     # What the graph leaves unsaid: what went wrong fails the request, any other result ends it with that outcome.
-    unsaid = f"no edge leaves {point.id} on {result}"
+    unsaid = because("no_edge", node=point.id, result=result)
     if result in _FAULTS.get(point.type, ()):
-        fail(run, f"{unsaid}: {why}" if why else unsaid)
+        fail(run, because("no_edge", node=point.id, result=result, cause=why) if why else unsaid)
     else:
         outcome = "expired" if result == "timeout" else result
         run.finish("completed", outcome, kind="completed", why=unsaid)
@@ -172,15 +174,15 @@ def _decide(run: Run, point: Point) -> list[Step]:
                 if point.hit_policy == "first":
                     break
     except EvaluationFailed as error:
-        fail(run, f"decision {point.id} could not be made: {error.message}")
+        fail(run, because("decision_failed", node=point.id, cause=error.reason))
         return []
     if len(fitting) > 1 and (point.hit_policy == "unique" or len({way.target for way in fitting}) > 1):
-        named = ", ".join(way.condition.source for way in fitting if way.condition)
-        fail(run, f"{len(fitting)} rules of decision {point.id} fit, and only one may: {named}")
+        conditions = [way.condition.source for way in fitting if way.condition]
+        fail(run, because("several_rules", node=point.id, count=len(fitting), conditions=conditions))
         return []
     chosen = fitting[0] if fitting else next((w for w in point.ways if w.default), None)
     if chosen is None:
-        fail(run, f"no condition of decision {point.id} holds, and it has no default")
+        fail(run, because("no_rule", node=point.id))
         return []
     run.record(
         "routed",
@@ -211,7 +213,7 @@ def _arrive(run: Run, point: Point, join: Join, branch: Frame) -> bool:
 
 def _end_branches(run: Run, point: Point, join: Join) -> None:
     """End the branches of a fork that its join did not wait for."""
-    run.abandon(lambda other: _inside(other.frames, point, join), f"{point.id} has been reached by enough branches")
+    run.abandon(lambda other: _inside(other.frames, point, join), because("branch_not_needed", node=point.id))
 
 
 def _inside(frames: tuple[Frame, ...], point: Point, join: Join) -> bool:

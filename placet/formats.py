@@ -1,7 +1,10 @@
 """Formats: the number that everything stored or sent carries, and what the numbers mean.
 
 Format 1 is what was written before there were numbers. Format 2: a change of the request voids the approvals that it
-had (`on_change: "restart"`), and entries of the audit chain hold codes and sealed values.
+had (`on_change: "restart"`).
+
+Whether the entries of a request's audit chain hold codes and sealed values is no matter of the blueprint: they do where
+the request began with a secret (placet.sealed).
 
 A blueprint without a number is of the current format. What was stored before is given its number by the migration
 that brings a new format (storage/migrations), so that it keeps its meaning.

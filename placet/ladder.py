@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from placet.plan import Level, Plan, Stage
 from placet.policy import Assignment, eligible, nearest, owners, resolve, taken_seats
+from placet.reasons import Reason, because
 from placet.run import Run
 from placet.state import StageRun, State, Task
 from placet.who import parse_who
@@ -169,7 +170,7 @@ def _escalate(run: Run, task: Task, settle: Settle) -> None:
         if level is not None and task.next_level + 1 < len(stage.levels):
             following = _level_due(run, task, stage, task.next_level + 1)
             run.change(task, next_level=task.next_level + 1, escalate_at=following)
-            run.record("escalation_skipped", task=task, to=level.to, why="nobody there may take the task")
+            run.record("escalation_skipped", task=task, to=level.to, why=because("nobody_there"))
         else:
             _end_ladder(run, task, settle)
         return
@@ -224,8 +225,8 @@ def _level_due(run: Run, task: Task, stage: Stage, level: int) -> datetime:
     return run.after(at, stage.re_escalate_after)
 
 
-def _target(run: Run, task: Task, stage: Stage, level: Level | None) -> tuple[list[Assignment], str | None]:
-    """Find who takes the task at its next level, and a sentence where it is not simply the one who was named.
+def _target(run: Run, task: Task, stage: Stage, level: Level | None) -> tuple[list[Assignment], Reason | None]:
+    """Find who takes the task at its next level, and a reason where it is not simply the one who was named.
 
     A notice goes to everyone who is named; a task is reassigned to one person, and one is added.
     """
@@ -245,7 +246,7 @@ def _target(run: Run, task: Task, stage: Stage, level: Level | None) -> tuple[li
 
     if level is None:
         above = run.directory.managers(task.assignee) if task.assignee else []
-        return first(fresh(above), "escalation"), "escalates to the manager of whoever had the task"
+        return first(fresh(above), "escalation"), because("to_the_manager")
     named = resolve(run, parse_who(level.to), assignee=task.assignee)
     if level.action == "notify":
         people = [p for p in named if run.directory.get(p) is not None] or resolve(run, parse_who("owner"))
@@ -253,15 +254,14 @@ def _target(run: Run, task: Task, stage: Stage, level: Level | None) -> tuple[li
     named = nearest(run, named, task.assignee or run.state.requester)
     if found := first(named, "escalation"):
         stands_in = found[0].person not in named
-        return found, f"user:{found[0].person} takes it as a substitute" if stands_in else None
+        return found, because("substitute_takes", person=f"user:{found[0].person}") if stands_in else None
     if stage.to_the_top:
         above = run.directory.managers(named[0] if named else task.assignee or "")
         if found := first(fresh(above), "escalation"):
-            return found, f"nobody eligible at {level.to}; the next above takes it"
+            return found, because("next_above_takes", to=level.to)
     if task.next_level + 1 >= len(stage.levels):
-        return first(
-            fresh(resolve(run, parse_who("owner"))), "owner"
-        ), f"nobody eligible at {level.to}; the owner takes it"
+        owner = first(fresh(resolve(run, parse_who("owner"))), "owner")
+        return owner, because("owner_takes", to=level.to)
     return [], None
 
 
@@ -272,14 +272,14 @@ def _end_ladder(run: Run, task: Task, settle: Settle) -> None:
     final = _final(run, stage_run, stage)
     remind = task.remind_at or run.after(_nominal(run), stage.remind_every or stage.re_escalate_after)
     run.change(task, escalate_at=None, ladder_ended=True, remind_at=remind)
-    ended = "the escalation chain has ended" if stage.levels else "the deadline has passed and nothing escalates"
+    ended = "chain_ended" if stage.levels else "nothing_escalates"
     result = final_result(run, stage_run)
     if final != stage.final:
-        why = f"{ended}; nothing is approved for want of an approver"
+        why = because(ended, then=because("nothing_approved"))
     elif final == "wait":
-        why = f"{ended}; reminders go on"
+        why = because(ended, then=because("reminders_go_on"))
     else:
-        why = ended if result else f"{ended}; the final rule waits for the stage's other tasks"
+        why = because(ended) if result else because(ended, then=because("final_rule_waits"))
     run.record("escalation_ended", task=task, final=final, why=why)
     if result is not None:
         settle(run, task.point, result)

@@ -19,6 +19,7 @@ from placet.forms import check_text
 from placet.ladder import climb, next_due
 from placet.plan import Plan
 from placet.run import DirectoryNeeded, Run
+from placet.sealed import Sealed
 from placet.state import State, Step
 from placet.variables import normalise_input
 
@@ -43,6 +44,7 @@ def opening_state(plan: Plan, opening: Opening, now: datetime) -> State:
         directory_given=opening.input,
         head=genesis(opening.request_id),
         format=plan.format,
+        secret=opening.secret,
     )
 
 
@@ -66,8 +68,8 @@ def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Step:
             blueprint=plan.name,
             version=plan.version,
             digest=plan.digest,
-            title=opening.title,
-            input=given,
+            title=Sealed(opening.title),
+            input=Sealed(given),
             parent=opening.parent,
             created_from=opening.created_from,
         )

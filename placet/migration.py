@@ -20,8 +20,10 @@ from placet.plan import Plan, Point
 from placet.pointer import pointer_to
 from placet.points import Frame, Stage
 from placet.policy import decided_elsewhere, reachable, verdict
+from placet.reasons import because
 from placet.rights import require_running
 from placet.run import Run
+from placet.sealed import Sealed, sealed
 from placet.state import Gathering, StageRun, Task, Waiting
 from placet.values import evolve
 from placet.variables import normalise_input
@@ -63,7 +65,7 @@ def migrate(run: Run, event: Migrate) -> None:
     run.record(
         "migrated",
         actor=event.by.name,
-        why=reason,
+        why=sealed(reason),
         nodes={place: to for place, to in moved.items() if place != to} or None,
         before=_shown(old, before, changed),
         after=_shown(new, given, changed),
@@ -90,7 +92,7 @@ def _summary(new: Plan, problems: list[Problem]) -> str:
 
 def _shown(plan: Plan, given: Mapping[str, Any], changed: list[str]) -> dict[str, Any]:
     values = {name: given[name] for name in changed if name in given}
-    return {"version": plan.version, "digest": plan.digest, **({"input": values} if changed else {})}
+    return {"version": plan.version, "digest": plan.digest, **({"input": Sealed(values)} if changed else {})}
 
 
 def _input(run: Run, new: Plan, problems: list[Problem]) -> dict[str, Any]:
@@ -261,7 +263,7 @@ def _follow(run: Run, task: Task, before: Stage, old: Plan) -> None:
         run.record(
             "extended",
             task=changed,
-            why=f"the deadline of version {run.plan.version}",
+            why=because("deadline_of_version", version=run.plan.version),
             before={"due_at": task.due_at},
             after={"due_at": changed.due_at},
         )

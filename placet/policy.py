@@ -13,6 +13,7 @@ from typing import Literal
 
 from placet.directory import Directory
 from placet.plan import Need, Point, Seating, Stage
+from placet.reasons import Reason, because
 from placet.run import Run
 from placet.state import Seat, StageRun, Task
 from placet.who import Who, parse_who, people_in
@@ -105,8 +106,8 @@ def taken_seats(run: Run, stage_run: StageRun, *, but: int | None = None) -> set
     return people
 
 
-def fill_seats(run: Run, point: Point, stage: Stage) -> tuple[list[Seat], str | None]:
-    """Fill a stage's seats when it opens; returns the seats, and a sentence where somebody had to stand in.
+def fill_seats(run: Run, point: Point, stage: Stage) -> tuple[list[Seat], Reason | None]:
+    """Fill a stage's seats when it opens; returns the seats, and a reason where somebody had to stand in.
 
     The eligible people, each once, without the requester. Where nobody is left, or fewer than the quorum needs, the
     next eligible in the escalation chain stand in, and then the process owner; what is still missing stays a vacant
@@ -122,8 +123,8 @@ def fill_seats(run: Run, point: Point, stage: Stage) -> tuple[list[Seat], str | 
             missing.append((seating.who, seating.weight))
     if seats and reachable(stage.need, seats):
         return seats, None
-    names = ", ".join(name for name, _ in missing)
-    why = f"nobody eligible among {names}" if names else "fewer people are eligible than the quorum needs"
+    names = [name for name, _ in missing]
+    why = because("nobody_eligible", names=names) if names else because("quorum_short")
     weights = [weight for _, weight in missing]  # whoever stands in has the vote of those who are missing
     for person, via in stand_ins(run, stage):
         if seats and reachable(stage.need, seats):
@@ -137,7 +138,7 @@ def fill_seats(run: Run, point: Point, stage: Stage) -> tuple[list[Seat], str | 
     return seats, why
 
 
-def fill_again(run: Run, point: Point, stage: Stage, stage_run: StageRun, index: int) -> tuple[Seat, str | None]:
+def fill_again(run: Run, point: Point, stage: Stage, stage_run: StageRun, index: int) -> tuple[Seat, Reason | None]:
     """Fill a seat of a sequence whose turn has come: its person may have left, or be away, since the stage opened."""
     seat = stage_run.seats[index]
     taken = taken_seats(run, stage_run, but=index)
@@ -147,7 +148,11 @@ def fill_again(run: Run, point: Point, stage: Stage, stage_run: StageRun, index:
             return Seat(person=None, via=seat.via, weight=seat.weight, candidates=queue), None
     elif seat.person and (found := eligible(run, seat.person, stage, point.id, via=seat.via, taken=taken)):
         return _seat(found, seat.weight), None
-    why = f"user:{seat.person} is not eligible any more" if seat.person else f"nobody eligible among {seat.via}"
+    why = (
+        because("not_eligible_any_more", person=f"user:{seat.person}")
+        if seat.person
+        else because("nobody_eligible", names=[seat.via])
+    )
     for person, via in stand_ins(run, stage):
         if found := eligible(run, person, stage, point.id, via=via, taken=taken):
             return _seat(found, seat.weight), why

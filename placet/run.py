@@ -13,6 +13,9 @@ from placet.calendar import Calendar, add_hours, subtract_hours, working_seconds
 from placet.directory import Directory
 from placet.events import SYSTEM
 from placet.plan import Plan, Point, Stage
+from placet.pointer import pointer_to
+from placet.reasons import Reason, because, words
+from placet.sealed import Sealed, salt_of
 from placet.state import ChildCall, Gathering, Notice, StageRun, State, Status, Step, Task, Waiting
 from placet.values import evolve
 
@@ -102,8 +105,14 @@ class Run:
     def record(
         self, kind: str, *, actor: str = SYSTEM, task: Task | None = None, stage: str | None = None, **detail: Any
     ) -> Entry:
-        """Append an entry to the audit chain; None is left out of the detail, moments are written in RFC 3339."""
+        """Append an entry to the audit chain; None is left out of the detail, moments are written in RFC 3339.
+
+        Why something happened is a Reason, or a person's own words, which are Sealed like all content.
+        """
         self.seq += 1
+        secret = self.state.secret
+        places: list[str] | None = [] if secret else None
+        plain = _plain_detail(detail, places)
         entry = link(
             self.head,
             seq=self.seq,
@@ -112,7 +121,8 @@ class Run:
             actor=actor,
             stage=task.stage if task else stage,
             task_id=task.id if task else None,
-            detail=_plain_detail(detail),
+            detail=plain,
+            salts={place: salt_of(secret, self.seq, place) for place in places} if places else None,
         )
         self.head = entry.hash
         self.entries.append(entry)
@@ -120,7 +130,7 @@ class Run:
 
     def tell(self, event: str, *people: str | None, task: Task | None = None, **detail: Any) -> None:
         """Have these people told, each once, about the entry that was recorded last."""
-        plain = _plain_detail(detail)
+        plain = _plain_detail(detail, None)
         task_id = task.id if task else None
         for person in people:
             if person:
@@ -140,7 +150,7 @@ class Run:
         """Return the working time between two moments."""
         return timedelta(seconds=working_seconds(self.calendar, start, end))
 
-    def close(self, task: Task, *, why: str, result: str) -> None:
+    def close(self, task: Task, *, why: Reason, result: str) -> None:
         """Close an open task that its stage no longer needs, and tell its people."""
         self.change(task, status="superseded", result=result)
         self.record("task_closed", task=task, why=why, before="open", after="superseded")
@@ -152,7 +162,7 @@ class Run:
         self.set(visits=self.state.visits | {point: count})
         return count
 
-    def abandon(self, within: Callable[[Point], bool], why: str) -> None:
+    def abandon(self, within: Callable[[Point], bool], why: Reason) -> None:
         """End what goes on in a part of the process: nobody's answer is waited for there any more."""
         for name in [name for name in self.stages if within(self.point(name))]:
             for task in self.tasks_of(self.stages[name]):
@@ -166,14 +176,14 @@ class Run:
         for name in [name for name in self.joins if within(self.point(name))]:
             del self.joins[name]
 
-    def _end(self, places: dict[str, Any], name: str, why: str) -> None:
+    def _end(self, places: dict[str, Any], name: str, why: Reason) -> None:
         del places[name]
         self.record("branch_ended", node=name, why=why)
 
     def finish(self, status: Status, outcome: str | None, *, kind: str, actor: str = SYSTEM, **detail: Any) -> None:
         """End the request: close what is open, record it, and tell the requester and whoever still had a task."""
         holders: list[str] = []
-        why = f"the request is {outcome or status}"
+        why = because("request_ended", result=outcome or status)
         for task in self.open_tasks():
             self.change(task, status="cancelled")
             holders += task.people
@@ -215,13 +225,23 @@ class Run:
         )
 
 
-def _plain_detail(detail: dict[str, Any]) -> dict[str, Any]:
-    return {k: v if type(v) is str else _plain(v) for k, v in detail.items() if v is not None}
+def _plain_detail(detail: dict[str, Any], sealed: list[str] | None) -> dict[str, Any]:
+    """Return the detail as JSON, and note the places of what is sealed; without a list, words and values stay open."""
+    return {k: v if type(v) is str else _plain(v, f"/{k}", sealed) for k, v in detail.items() if v is not None}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, place: str, sealed: list[str] | None) -> Any:
     if value is None or isinstance(value, str | bool):
         return value
+    if isinstance(value, Sealed):
+        if sealed is not None:
+            sealed.append(place)
+        return _plain(value.value, place, None)
+    if isinstance(value, Reason):
+        if sealed is None:
+            return words(value)
+        parameters = {k: _plain(v, f"{place}/{k}", sealed) for k, v in value.parameters.items()}
+        return {"code": value.code, **parameters}
     if isinstance(value, int):
         return exact(value)
     if isinstance(value, datetime):
@@ -229,5 +249,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < 2**53 else repr(value)
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value]
+        return {str(k): _plain(v, pointer_to(place, k), sealed) for k, v in value.items()}
+    return [_plain(v, f"{place}/{n}", sealed) for n, v in enumerate(value)]

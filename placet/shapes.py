@@ -25,6 +25,7 @@ from placet.conditions.number import DIGITS, INT_MAX, INT_MIN, bounded, read_dec
 from placet.errors import Problem
 from placet.patterns import compile_pattern
 from placet.pointer import pointer_to
+from placet.reasons import Misfit, Reason, because, words
 
 MAX_LENGTH = 10_000  # characters of a string that states no length of its own
 MAX_ITEMS = 1_000  # items of a list that states no length of its own
@@ -180,7 +181,8 @@ def read(shape: Shape, raw: object, pointer: str, problems: list[Problem]) -> An
         value = _READ[shape.type](shape, raw)
         _within(shape, value)
     except ValueError as error:
-        problems.append(Problem(pointer=pointer, message=str(error)))
+        reason = error.reason if isinstance(error, Misfit) else None
+        problems.append(Problem(pointer=pointer, message=str(error), reason=reason))
         return None
     return value
 
@@ -190,10 +192,8 @@ def read_members(shapes: Mapping[str, Shape], raw: Mapping[Any, object], pointer
     # A stray member is worth a sentence of its own; which names there are is in every one of them.
     for key in raw:
         if key not in shapes and len(problems) < MAX_PROBLEMS:
-            known = ", ".join(list(shapes)[:20]) or "none"
-            problems.append(
-                Problem(pointer=pointer_to(pointer, _printable(key)), message=f"unknown name; there are: {known}")
-            )
+            known = list(shapes)[:20] or "none"
+            problems.append(_problem(pointer_to(pointer, _printable(key)), because("unknown_name", known=known)))
     members: dict[str, Any] = {}
     for name, shape in shapes.items():
         value = raw.get(name)
@@ -202,9 +202,7 @@ def read_members(shapes: Mapping[str, Shape], raw: Mapping[Any, object], pointer
         if value is not None:
             members[name] = read(shape, value, pointer_to(pointer, name), problems)
         elif shape.required:
-            problems.append(
-                Problem(pointer=pointer_to(pointer, name), message=f"a value is required; give {shape.type}")
-            )
+            problems.append(_problem(pointer_to(pointer, name), because("value_required", type=shape.type)))
     return members
 
 
@@ -223,6 +221,10 @@ def typed(shape: Shape, canonical: Any) -> Any:
     return canonical
 
 
+def _problem(pointer: str, reason: Reason) -> Problem:
+    return Problem(pointer=pointer, message=words(reason), reason=reason)
+
+
 def _printable(key: object) -> str:
     return str(key)[:100].encode("utf-8", "replace").decode()
 
@@ -233,7 +235,7 @@ def _kind(raw: object) -> str:
 
 
 def _refuse(needed: str, raw: object) -> NoReturn:
-    raise ValueError(f"{needed} is needed, this is {_kind(raw)}")
+    raise Misfit("wrong_kind", needed=needed, found=_kind(raw))
 
 
 def _read_list(shape: Shape, raw: object, pointer: str, problems: list[Problem]) -> Any:
@@ -251,9 +253,9 @@ def _read_list(shape: Shape, raw: object, pointer: str, problems: list[Problem])
 def _length(shape: Shape, length: int, what: str, most: int) -> None:
     least, most = shape.min_length or 0, most if shape.max_length is None else shape.max_length
     if length < least:
-        raise ValueError(f"at least {least} {what} are needed, there are {length}")
+        raise Misfit("too_few", least=least, what=what, count=length)
     if length > most:
-        raise ValueError(f"at most {most} {what} are allowed, there are {length}")
+        raise Misfit("too_many", most=most, what=what, count=length)
 
 
 def _read_string(shape: Shape, raw: object) -> str:
@@ -262,13 +264,13 @@ def _read_string(shape: Shape, raw: object) -> str:
     _length(shape, len(raw), "characters", MAX_LENGTH)
     # Neither can be stored: PostgreSQL refuses U+0000, UTF-8 the halves of a surrogate pair.
     if "\0" in raw or any("\ud800" <= char <= "\udfff" for char in raw):
-        raise ValueError("U+0000 and halves of surrogate pairs are no text; remove them")
+        raise Misfit("no_text")
     if shape.pattern is not None:
         pattern = compile_pattern(shape.pattern)
         if len(raw) * pattern.size > _MAX_WORK:
-            raise ValueError("the text is too long for its pattern; shorten it")
+            raise Misfit("too_long_for_pattern")
         if not pattern.search(raw):
-            raise ValueError(f"the text does not match {shape.pattern}")
+            raise Misfit("not_matching", pattern=shape.pattern)
     return raw
 
 
@@ -276,12 +278,12 @@ def _read_integer(_: Shape, raw: object) -> int:
     if isinstance(raw, float | Decimal):
         # 5.0 is a whole number to JSON. Beyond 2^53 a float no longer says which one.
         if not math.isfinite(raw) or raw != int(raw) or abs(int(raw)) >= 2**53:
-            raise ValueError("a whole number is needed")
+            raise Misfit("whole_number_needed")
         raw = int(raw)
     if not isinstance(raw, int) or isinstance(raw, bool):
         _refuse("a whole number", raw)
     if not INT_MIN <= raw <= INT_MAX:
-        raise ValueError("a whole number has at most 64 bits; the blueprint may declare a decimal")
+        raise Misfit("whole_number_too_large")
     return raw
 
 
@@ -292,7 +294,7 @@ def _read_decimal(shape: Shape, raw: object) -> str:
         number = bounded(Decimal(repr(raw)))  # the shortest text of the float is what the sender wrote
     elif isinstance(raw, Decimal) or (isinstance(raw, int) and not isinstance(raw, bool)):
         if isinstance(raw, int) and raw.bit_length() > 4 * DIGITS:
-            raise ValueError(f"the number is too long or too large; at most {DIGITS} digits")
+            raise Misfit("too_many_digits", digits=DIGITS)
         number = bounded(Decimal(raw))
     else:
         _refuse("a decimal number", raw)
@@ -301,7 +303,7 @@ def _read_decimal(shape: Shape, raw: object) -> str:
         return text
     whole, _, fraction = text.partition(".")
     if len(fraction) > shape.scale:
-        raise ValueError(f"at most {shape.scale} digits after the point are allowed; round it")
+        raise Misfit("too_fine", scale=shape.scale)
     return f"{whole}.{fraction.ljust(shape.scale, '0')}" if shape.scale else whole
 
 
@@ -335,8 +337,8 @@ _READ: dict[str, Callable[[Shape, object], Any]] = {
 
 def _within(shape: Shape, value: Any) -> None:
     if shape.minimum is not None and typed(shape, value) < shape.lowest:
-        raise ValueError(f"at least {shape.minimum} is needed")
+        raise Misfit("below_minimum", minimum=shape.minimum)
     if shape.maximum is not None and typed(shape, value) > shape.highest:
-        raise ValueError(f"at most {shape.maximum} is allowed")
+        raise Misfit("above_maximum", maximum=shape.maximum)
     if shape.enum is not None and value not in shape.choices:
-        raise ValueError(f"choose one of: {', '.join(str(choice) for choice in shape.enum[:20])}")
+        raise Misfit("not_a_choice", choices=[str(choice) for choice in shape.enum[:20]])

@@ -9,6 +9,7 @@ from typing import Any
 from placet.clocks import start_clocks
 from placet.plan import Point, Stage
 from placet.policy import decided_elsewhere, fill_again, fill_seats, owners, verdict
+from placet.reasons import Reason, because
 from placet.run import Run
 from placet.state import Seat, StageRun, Task
 from placet.values import evolve
@@ -39,7 +40,7 @@ def close_stage(run: Run, point: Point, result: str, changed: Mapping[str, Any] 
     stage_run = run.stages.pop(point.id)
     for task in run.tasks_of(stage_run):
         if task.status == "open":
-            run.close(task, why=f"the stage is {result}", result=result)
+            run.close(task, why=because("stage_settled", result=result), result=result)
     run.record("stage_settled", stage=run.stage_at(point.id).name, result=result, round=stage_run.round, **changed)
 
 
@@ -65,7 +66,7 @@ def open_next_seat(run: Run, point: Point, stage: Stage) -> None:
             actor=f"user:{seat.person}",
             task=task,
             decision="approve",
-            why=f"the approval of {earlier.id} is carried over",
+            why=because("carried_over", task=earlier.id),
             before="open",
             after="approve",
         )
@@ -112,7 +113,7 @@ def _carried(run: Run, point: Point, stage: Stage, seat: Seat) -> Task | None:
     return earlier if earlier is not None and earlier.decision == "approve" else None
 
 
-def _record_missing(run: Run, stage: Stage, seats: list[Seat], why: str) -> None:
+def _record_missing(run: Run, stage: Stage, seats: list[Seat], why: Reason) -> None:
     people = [f"user:{s.person}" for s in seats if s.person]
     vacant = sum(1 for s in seats if s.person is None and not s.candidates)
     run.record("approver_missing", stage=stage.name, why=why, after={"seats": people, "vacant": vacant})

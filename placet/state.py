@@ -149,6 +149,7 @@ class State:
     head: str = ""
     answered: dict[str, int] = field(default_factory=dict)  # key of an event -> seq after it
     format: int = 1  # as the plan's when the request began; see placet.formats
+    secret: str = ""  # what the salts of sealed values are made of; see Opening
 
     @property
     def stage(self) -> str | None:

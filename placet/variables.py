@@ -18,6 +18,7 @@ from placet.conditions.types import (
     object_of,
 )
 from placet.errors import InputInvalid, Problem
+from placet.reasons import because
 from placet.shapes import MAX_ITEMS, MAX_LENGTH, MAX_PROBLEMS, Name, Shape, read_members, typed
 
 _TYPES = {
@@ -49,13 +50,18 @@ def normalise_input(variables: Sequence[Variable], raw: object, *, pointer: str 
     """
     problems: list[Problem] = []
     if not isinstance(raw, Mapping):
-        message = "an object with a value for each variable is needed"
-        raise InputInvalid(message, problems=(Problem(pointer=pointer, message=message),))
+        reason = because("object_needed")
+        raise InputInvalid(problems=(Problem(pointer=pointer, message=str(reason), reason=reason),), reason=reason)
     values: dict[str, Any] = read_members({variable.name: variable for variable in variables}, raw, pointer, problems)
     if problems:
-        first = problems[0]
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise InputInvalid(f"{first.pointer}: {first.message}{more}", problems=tuple(problems[:MAX_PROBLEMS]))
+        first, more = problems[0], len(problems) - 1
+        # Where there is no reason, the sentence is one of a library: it is told, and no audit chain holds it.
+        cause = first.reason or because("unfit")
+        at = because("unfit_at", pointer=first.pointer, cause=cause)
+        if more:
+            at = because("unfit_at_places", pointer=first.pointer, cause=cause, more=more)
+        message = f"{first.pointer}: {first.message}" + (f" (and {more} more)" if more else "")
+        raise InputInvalid(message, problems=tuple(problems[:MAX_PROBLEMS]), reason=at)
     return values
 
 

@@ -7,7 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 from placet.conditions import evaluate
 from placet.errors import EvaluationFailed
 from placet.points import Pause, Point
+from placet.reasons import because
 from placet.run import Run
+from placet.sealed import Sealed
 from placet.state import Waiting
 from placet.variables import values_of
 
@@ -22,7 +24,7 @@ def begin_wait(run: Run, point: Point) -> str | None:
     pause = pause_of(point)
     until = until_of(run, pause, run.now)
     if pause.event is None and until is not None and until <= run.now:
-        run.record("waited", node=point.id, until=until, why="the moment has passed already", result="elapsed")
+        run.record("waited", node=point.id, until=until, why=because("moment_passed"), result="elapsed")
         return "elapsed"
     visit = run.visit(point.id)
     run.waits[point.id] = Waiting(point=point.id, visit=visit, since=run.now, until=until, event=pause.event)
@@ -66,5 +68,5 @@ def until_of(run: Run, pause: Pause, since: datetime) -> datetime | None:
         try:
             return midnight(value, pause.offsets)
         except OverflowError:
-            raise EvaluationFailed(f"{value} is no day that a clock can be set to") from None
-    raise EvaluationFailed("there is no date or moment to wait for")
+            raise EvaluationFailed(because("no_day", value=Sealed(str(value)))) from None
+    raise EvaluationFailed(because("no_moment"))

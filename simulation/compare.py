@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from difflib import SequenceMatcher
 from typing import Any, Protocol
 
+from placet.reasons import in_words
+
 # What timers (20 ms here, a second elsewhere), updates and local activities take of a rehearsed workflow's own time: at
 # once, and as it adds up where each thing counts from the one before, as in a loop.
 TOLERANCE = timedelta(seconds=10)
@@ -64,7 +66,7 @@ def lines_of(entries: Sequence[Happened], start: datetime) -> tuple[Line, ...]:
             actor=entry.actor,
             stage=entry.stage,
             task=entry.task_id.rpartition(".")[2] if entry.task_id else None,
-            detail=_relative(entry.detail, start),
+            detail=_relative(in_words(entry.detail), start),
         )
         for entry in entries
     )

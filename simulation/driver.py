@@ -26,6 +26,8 @@ MOST_ENTRIES = 20_000
 # Tasks that are gone through, in all steps together: each step takes longer the more tasks there have been, so that a
 # stage that is come to again and again would take minutes long before it takes too many entries.
 MOST_WORK = 1_000_000
+# What is simulated is made up, or stays with whoever may read it: the same entries each time are worth more.
+_SECRET = "simulation"  # noqa: S105 - none
 
 
 class Read(Protocol):
@@ -292,4 +294,5 @@ def opening_for(
         directory=look((requester,), given),
         directory_at=start,
         parent=parent,
+        secret=_SECRET,
     )

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from placet.plan import Plan
+from placet.reasons import why_of
 from placet.state import Decision, State
 from simulation.costs import actions_of
 from simulation.driver import Course
@@ -341,7 +342,7 @@ def _settled(course: Course) -> Iterator[dict[str, str]]:
 def about(course: Course) -> Iterator[str]:
     """Say what is worth a warning in the given request's course."""
     if course.state.status == "failed":
-        why = next((e.detail.get("why") for e in reversed(course.entries) if e.kind == "failed"), "")
+        why = next((why_of(e.detail) for e in reversed(course.entries) if e.kind == "failed"), "")
         yield f"the process itself fails: {why}"
     if course.stopped == "waiting":
         yield "the request waits for ever: nobody decides what is open"
@@ -353,7 +354,7 @@ def about(course: Course) -> Iterator[str]:
         yield f"what happens next is not known: {course.why}"
     for entry in course.entries:
         if entry.kind == "approver_missing":
-            yield f"{entry.stage}: {entry.detail.get('why')}"
+            yield f"{entry.stage}: {why_of(entry.detail)}"
     for act in course.acts:
         if act.refused:
             yield f"{type(act.event).__name__.lower()} was refused: {act.refused}"

@@ -28,6 +28,7 @@ from placet.events import (
     Withdraw,
 )
 from placet.plan import Plan
+from placet.reasons import said
 from placet.state import State, Task
 from placet.who import person_id
 from simulation.compare import Happened
@@ -117,7 +118,7 @@ class _Reader:
                 self._task(entry, entry.task_id)
             elif entry.kind == "resubmitted":
                 given = (entry.detail.get("after") or {}).get("input")
-                event = Resubmit(by=_actor(entry), input=given, comment=entry.detail.get("why"))
+                event = Resubmit(by=_actor(entry), input=given, comment=said(entry.detail))
                 self._resubmitted.append(Spoken(after=entry.at - returned, event=event))
             elif (spoken := _spoken(entry)) is not None:
                 self._spoken.append(Spoken(after=entry.at - start, event=spoken))
@@ -183,7 +184,7 @@ class _Reader:
                 entry.at,
                 kind="decide",
                 decision=detail.get("decision"),
-                comment=detail.get("why"),
+                comment=said(detail),
                 form=detail.get("form"),
                 via=detail["via"],
             )
@@ -195,7 +196,7 @@ class _Reader:
     def _extended(self, entry: Happened, task_id: str) -> None:
         due = datetime.fromisoformat((entry.detail.get("after") or {})["due_at"])
         by = Actor(person=person_id(entry.actor), admin=True)
-        event = Extend(by=by, task_id=task_id, due_at=due, reason=entry.detail.get("why"))
+        event = Extend(by=by, task_id=task_id, due_at=due, reason=said(entry.detail))
         self._spoken.append(Spoken(after=entry.at - self._entries[0].at, event=event))
 
     def _handed_over(self, entry: Happened, task_id: str) -> None:
@@ -206,8 +207,7 @@ class _Reader:
             new = [person_id(p) for p in after.get("delegates") or ()]
             for person in new:
                 if (task_id, person) not in self._held:
-                    why = detail.get("why")
-                    self._deed(task_id, actor, at, kind="delegate", to=person, keep=True, comment=why)
+                    self._deed(task_id, actor, at, kind="delegate", to=person, keep=True, comment=said(detail))
                     self._begin(task_id, person, at)
             return
         to = person_id(after.get("assignee") or "")
@@ -215,7 +215,7 @@ class _Reader:
             kind: DeedKind = "delegate" if entry.kind == "delegated" else "reassign"
             before = person_id((detail.get("before") or {}).get("assignee") or actor)
             by = actor if actor != before else None
-            self._deed(task_id, before, at, kind=kind, to=to, comment=detail.get("why"), by=by)
+            self._deed(task_id, before, at, kind=kind, to=to, comment=said(detail), by=by)
         self._end_all(task_id, at)
         self._begin(task_id, to, at)
 
@@ -415,7 +415,7 @@ def _deed_event(task: Task, person: str, deed: Deed) -> Event | None:
 
 def _spoken(entry: Happened) -> Event | None:
     by = _actor(entry)
-    why = entry.detail.get("why")
+    why = said(entry.detail)
     if entry.kind == "commented" and why:
         return Comment(by=by, text=why)
     if entry.kind == "withdrawn":

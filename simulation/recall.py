@@ -18,6 +18,7 @@ from placet.audit import exact
 from placet.errors import Problem
 from placet.events import SYSTEM, ActionDone, Actor, ChildEnded, Happened
 from placet.plan import Plan
+from placet.reasons import why_of
 from placet.state import ChildCall, Waiting
 from simulation.answers import NEVER, Answers, answers
 from simulation.compare import Happened as Line
@@ -187,7 +188,7 @@ def came_of(entries: Sequence[Line], *, until: datetime | None = None) -> dict[s
                     payload=payloads.pop(node, None),
                     name=_name(asked[node]),
                     given=asked[node].get("input"),
-                    why=detail.get("why"),
+                    why=why_of(detail),
                 )
             )
     end = until or (entries[-1].at if entries else None)

@@ -13,6 +13,7 @@ from typing import Any
 
 from placet.audit import Entry, moment
 from placet.errors import Problem
+from placet.reasons import shown
 from placet.state import Task
 from simulation.driver import Acted, Course
 
@@ -184,7 +185,7 @@ def step_of(entry: Entry, start: datetime) -> PathStep:
         actor=entry.actor,
         stage=entry.stage,
         task_id=entry.task_id,
-        detail=entry.detail,
+        detail=shown(entry.detail),
         what=sentence(entry),
     )
 

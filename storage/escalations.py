@@ -12,6 +12,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from placet.reasons import why_of
 from storage.notification_tables import NotificationMessage
 from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry
 
@@ -120,7 +121,7 @@ async def failures(session: AsyncSession) -> list[Failure]:
             request_id=entry.request_id,
             stage=entry.stage,
             task_id=entry.task_id,
-            why=f"{json.loads(entry.detail).get('to')}: {json.loads(entry.detail).get('why')}",
+            why=_nobody_at(json.loads(entry.detail)),
         )
         for entry in await session.scalars(skipped)
     ]
@@ -136,6 +137,10 @@ async def failures(session: AsyncSession) -> list[Failure]:
         for message, stage, task_id in await session.execute(unsent)
     ]
     return sorted(found, key=lambda failure: failure.at, reverse=True)[:LISTED]
+
+
+def _nobody_at(detail: dict[str, Any]) -> str:
+    return f"{detail.get('to')}: {why_of(detail)}"
 
 
 def _quantile(rising: list[float], share: float) -> float | None:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel, col
 
+from placet.reasons import why_of
 from storage.notification_tables import NotificationMessage
 from storage.record import ASKING
 from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Outbox, Person, ProcessTemplate
@@ -71,8 +72,7 @@ class Told:
         """Return the reason that the entry gives, if any."""
         if self.entry is None:
             return None
-        why = json.loads(self.entry.detail).get("why")
-        return why if isinstance(why, str) else None
+        return why_of(json.loads(self.entry.detail))
 
 
 async def told(session: AsyncSession, messages: Sequence[NotificationMessage]) -> dict[str, Told]:

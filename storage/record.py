@@ -15,13 +15,12 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Protocol
 
-import rfc8785
 from sqlalchemy import Connection, Table, bindparam, delete, exists, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel, col
 
-from placet.audit import Entry
+from placet.audit import Entry, canonical_json
 from placet.errors import Conflict
 from placet.state import Notice, Task
 from placet.who import person_id
@@ -194,7 +193,7 @@ def _supersede(connection: Connection, part: _Fresh, now: datetime) -> list[tupl
     """
     request_id, seq = part.recording.request_id, part.entries[0].seq
     rows = (col(AuditEntry.request_id) == request_id, col(AuditEntry.seq) >= seq)
-    kept = ("request_id", "seq", "at", "kind", "actor", "stage", "task_id", "detail", "hash")
+    kept = ("request_id", "seq", "at", "kind", "actor", "stage", "task_id", "detail", "salts", "hash")
     entries = connection.execute(select(*(_columns(AuditEntry)[name] for name in kept)).where(*rows)).mappings()
     lost = [{**entry, "superseded_at": now} for entry in entries]
     connection.execute(insert(AuditSuperseded), lost)
@@ -315,7 +314,8 @@ def _entry(request_id: str, entry: Entry, now: datetime) -> dict[str, Any]:
         "actor": entry.actor,
         "stage": entry.stage,
         "task_id": entry.task_id,
-        "detail": rfc8785.dumps(entry.detail).decode(),
+        "detail": canonical_json(entry.detail).decode(),
+        "salts": canonical_json(entry.salts).decode() if entry.salts else None,
         "hash": entry.hash,
         "recorded_at": now,
     }

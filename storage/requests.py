@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from placet.errors import NotFound
+from placet.reasons import shown
 from storage import cursor as cursors
 from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Delivery, Participant
 
@@ -233,7 +234,7 @@ def _happened(row: AuditEntry | Delivery, actor: str) -> Happened:
         actor=actor,
         stage=row.stage,
         task_id=row.task_id,
-        detail=detail if isinstance(detail, dict) else {"unreadable": row.detail},
+        detail=shown(detail) if isinstance(detail, dict) else {"unreadable": row.detail},
         hash=row.hash,
     )
 

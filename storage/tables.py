@@ -129,7 +129,10 @@ class Participant(SQLModel, table=True):
 
 
 class AuditEntry(SQLModel, table=True):
-    """One link of a request's audit chain; `detail` is canonical JSON text."""
+    """One link of a request's audit chain; `detail` is canonical JSON text.
+
+    `salts` are those of the sealed values in it, by place, as JSON text; null where there are none.
+    """
 
     __tablename__ = "audit_entry"
     __table_args__ = (Index("ix_audit_entry_kind", "kind", "at"),)
@@ -142,6 +145,7 @@ class AuditEntry(SQLModel, table=True):
     stage: str | None = None
     task_id: str | None = None
     detail: str = Field(sa_column=Column(Text, nullable=False))
+    salts: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     hash: str
     recorded_at: datetime = _moment()
 
@@ -160,6 +164,7 @@ class AuditSuperseded(SQLModel, table=True):
     stage: str | None = None
     task_id: str | None = None
     detail: str = Field(sa_column=Column(Text, nullable=False))
+    salts: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     hash: str
     superseded_at: datetime = _moment()
 
@@ -204,6 +209,7 @@ class Delivery(SQLModel, table=True):
     stage: str | None = None
     task_id: str | None = None
     detail: str = Field(sa_column=Column(Text, nullable=False))
+    salts: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     hash: str
 
 

@@ -15,12 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
 from placet.audit import Entry, first_bad, genesis
+from placet.sealed import erased
 from storage.outbox import delivery_genesis
 from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Delivery
 
 # How a request ends: the kind of its last entry, and the status that goes with it.
 _ENDINGS = {"completed": "completed", "failed": "failed", "withdrawn": "cancelled", "cancelled": "cancelled"}
-_FIELDS = ("seq", "at", "kind", "actor", "stage", "task_id", "detail", "hash")
+_FIELDS = ("seq", "at", "kind", "actor", "stage", "task_id", "detail", "salts", "hash")
 _DELIVERED = tuple(f for f in _FIELDS if f != "actor")
 
 
@@ -75,7 +76,7 @@ async def _against_projection(
     told: list[tuple[str, int, str | None, str | None]] = [("request.head", last.seq, request["head"], last.hash)]
     first = entries[0]
     for name, said in (("requester", f"user:{request['requester']}"), ("title", request["title"])):
-        if name in first.detail:
+        if name in first.detail and not erased(first.detail[name]):
             told.append((f"request.{name}", first.seq, said, first.detail[name]))
     told += _version(entries, request["version"])
     ending = next((e for e in reversed(entries) if e.kind in _ENDINGS and e.task_id is None), None)
@@ -131,10 +132,11 @@ def _entry(row: dict[str, str | None]) -> Entry | None:
     try:
         at = datetime.fromisoformat(row["at"] or "")
         detail = json.loads(row["detail"] or "")
+        salts = json.loads(row["salts"] or "{}")
         seq = int(row["seq"] or "")
     except (ValueError, RecursionError):
         return None
-    if not isinstance(detail, dict):
+    if not isinstance(detail, dict) or not isinstance(salts, dict):
         return None
     return Entry(
         seq=seq,
@@ -145,4 +147,5 @@ def _entry(row: dict[str, str | None]) -> Entry | None:
         task_id=row["task_id"],
         detail=detail,
         hash=row["hash"] or "",
+        salts=salts,
     )

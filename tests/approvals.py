@@ -113,6 +113,7 @@ class Desk:
             input=given,
             directory=directory,
             directory_at=now,
+            secret="secret",
         )
         return await (client or self.client).start_workflow(
             ApprovalWorkflow.run,

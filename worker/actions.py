@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client
@@ -23,6 +24,7 @@ from placet.errors import Conflict, InputInvalid, Problem, Unavailable
 from placet.events import Opening
 from placet.intake import accept_input
 from placet.plan import compile_plan
+from placet.sealed import SECRET_BYTES
 from storage import actions, requests, templates
 from storage.database import Database
 from storage.people import directory_for
@@ -91,6 +93,7 @@ def beginner(client: Client, database: Database, task_queue: str) -> Begin:
             directory=directory,
             directory_at=now,
             created_from=new.parent,
+            secret=secrets.token_hex(SECRET_BYTES),
         )
         state = machine.begin(plan, opening, machine.opening_state(plan, opening, now), now).state
         try:

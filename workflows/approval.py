@@ -20,7 +20,7 @@ from activities.moment import moment
 from placet import machine
 from placet.audit import Entry
 from placet.directory import NEVER
-from placet.errors import Ended, InputInvalid, PlacetError, Problem
+from placet.errors import Ended, InputInvalid, PlacetError, Problem, reason_of
 from placet.events import (
     SYSTEM,
     Actor,
@@ -41,6 +41,7 @@ from placet.events import (
     Withdraw,
 )
 from placet.plan import Plan
+from placet.reasons import because
 from placet.state import Notice, State, Step
 from placet.who import person_id
 from workflows import display
@@ -236,7 +237,7 @@ class ApprovalWorkflow:
         try:
             signed = read_signal(SignedDecision, given)
         except InputInvalid as error:
-            await self._carry_out(SignalRefused(reason=error.message))
+            await self._carry_out(SignalRefused(reason=error.message, why=error.reason))
             return
         await workflow.wait_condition(lambda: self._begun)
         async with self._turn:
@@ -256,7 +257,7 @@ class ApprovalWorkflow:
         try:
             event = read_signal(ChildEnded, given)
         except InputInvalid as error:
-            event = SignalRefused(reason=error.message)
+            event = SignalRefused(reason=error.message, why=error.reason)
         await self._carry_out(event)
 
     def _refuse(self, event: Event) -> None:
@@ -369,7 +370,7 @@ class ApprovalWorkflow:
             schedule_to_close_timeout=RECORD_TIMEOUT,
         )
         at = verdict.at or workflow.now()
-        reason = verdict.reason
+        reason, why = verdict.reason, because(verdict.code) if verdict.code else None
         if verdict.person is not None:
             event = Decide(
                 by=Actor(person=verdict.person),
@@ -383,10 +384,10 @@ class ApprovalWorkflow:
             try:
                 await self._apply(event, at)
             except PlacetError as error:
-                reason = error.message
+                reason, why = error.message, reason_of(error)
         if reason is not None:
             claimed = {"task_id": signed.task_id[:200], "decision": signed.decision, "person": verdict.person}
-            await self._apply(SignalRefused(claimed=claimed, reason=reason), at)
+            await self._apply(SignalRefused(claimed=claimed, reason=reason, why=why), at)
 
     async def _step(self, work: Callable[[datetime], Step], at: datetime) -> None:
         """Let the core work something out, and carry its effects out before anything else happens."""

@@ -22,6 +22,7 @@ from placet.actions import ActionCall, ActionSpec, LatencyClass
 from placet.directory import NEVER, Directory
 from placet.events import ActionDone, ChildEnded, Event, Opening
 from placet.plan import Plan
+from placet.sealed import secret_of
 from placet.state import ChildCall, State, Step
 from workflows import display
 from workflows.start import Parent, Start
@@ -113,6 +114,7 @@ class Errands:
             directory=Directory(),
             directory_at=NEVER,
             parent=state.request_id,
+            secret=secret_of(state.secret, call.request_id) if state.secret else "",
         )
         parent = Parent(request_id=state.request_id, point=call.point, visit=call.visit)
         try:

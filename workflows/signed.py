@@ -14,9 +14,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from placet.errors import InputInvalid
 from placet.pointer import pointer_of
+from placet.reasons import because
+from placet.sealed import Sealed
 from placet.state import Decision
 
 T = TypeVar("T")
+
+_LONGEST_PLACE = 200  # characters: whoever reaches the engine can name a place as they like
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +37,16 @@ class SignedDecision:
 def read_signal(shape: type[T], given: tuple[Any, ...]) -> T:
     """Read what a signal carries, one value of this shape; raises InputInvalid for anything else."""
     if len(given) != 1:
-        raise InputInvalid(f"the signal carries {len(given)} values; send one {shape.__name__}")
+        raise InputInvalid(reason=because("signal_values", count=len(given), shape=shape.__name__))
     try:
         read: T = _reader(shape).validate_python(given[0])  # type: ignore[arg-type]  # classes are hashable
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = pointer_of(first["loc"])
-        raise InputInvalid(f"the signal carries no {shape.__name__}: {place or '/'}: {first['msg']}") from None
+        # The message is the library's own, and may be another after an upgrade: no audit chain holds it.
+        reason = because("signal_shape", shape=shape.__name__, pointer=Sealed(place[:_LONGEST_PLACE] or "/"))
+        message = f"the signal carries no {shape.__name__}: {place or '/'}: {first['msg']}"
+        raise InputInvalid(message, reason=reason) from None
     return read
 
 

@@ -18,6 +18,7 @@ from activities.notify.lane import Lost, Sent, message_id
 from activities.notify.secrets import SecretMissing, Secrets
 from activities.notify.settings import NotifySettings
 from placet.audit import moment
+from placet.reasons import shown
 from storage import webhooks
 from storage.database import Database
 from storage.notification_tables import NotificationMessage, WebhookEndpoint
@@ -128,7 +129,7 @@ def body(entry: AuditEntry, request: ApprovalRequest) -> str:
         "actor": entry.actor,
         "stage": entry.stage,
         "task_id": entry.task_id,
-        "detail": json.loads(entry.detail),
+        "detail": shown(json.loads(entry.detail)),
         "hash": entry.hash,
     }
     whole = {"type": f"request.{entry.kind}", "timestamp": moment(entry.at), "data": data}

@@ -20,6 +20,7 @@ from placet.events import Opening
 from placet.machine import opening_state
 from placet.plan import Plan, Point, Stage
 from placet.policy import fill_seats, resolve
+from placet.reasons import Reason
 from placet.run import Run
 from placet.state import Seat
 from placet.who import Who, person_id
@@ -167,13 +168,13 @@ class _Staff:
             else:
                 yield from self.circle.told_apart(kind)
 
-    def _by_kind(self, seats: list[Seat], why: str | None) -> bool:
+    def _by_kind(self, seats: list[Seat], why: Reason | None) -> bool:
         """Whether a filling hangs on nobody's place in an order: nobody is picked, or all are and they are too few."""
         if self.stage.least_loaded:
             return False
         return why is None or (_vacant(seats) and not self.stage.to_the_top)
 
-    def _fill(self, requester: str, away: frozenset[str] = frozenset()) -> tuple[list[Seat], str | None]:
+    def _fill(self, requester: str, away: frozenset[str] = frozenset()) -> tuple[list[Seat], Reason | None]:
         directory = self.circle.reached(requester, away)
         return fill_seats(self.office.run(requester, directory), self.point, self.stage)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from placet.conditions.expression import Expression
 from placet.conditions.program import BUDGET, Program, program_of
 from placet.errors import EvaluationFailed
+from placet.reasons import because
 
 _DERIVED = "_program"
 
@@ -26,4 +27,4 @@ def evaluate(expression: Expression, values: Mapping[str, object]) -> object:
     try:
         return program.run(dict(values) if program.binds else values, [BUDGET])
     except RecursionError:
-        raise EvaluationFailed("line 1, column 1: the expression is nested too deep; split it") from None
+        raise EvaluationFailed(because("nested_too_deep", line=1, column=1)) from None

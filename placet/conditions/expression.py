@@ -38,6 +38,11 @@ class Expression:
 
 
 def place(source: str, at: int) -> str:
-    """Return `line L, column C` (both from 1, in characters) for an offset."""
+    """Return `line L, column C` for an offset."""
+    return "line {}, column {}".format(*position(source, at))
+
+
+def position(source: str, at: int) -> tuple[int, int]:
+    """Return line and column (both from 1, in characters) of an offset."""
     before = source[: max(at, 0)]
-    return f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
+    return before.count(chr(10)) + 1, len(before) - before.rfind(chr(10))

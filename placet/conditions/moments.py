@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 
+from placet.reasons import Misfit
+
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -15,15 +17,15 @@ def read_date(text: str) -> date:
         try:
             return date.fromisoformat(text)
         except ValueError:
-            raise ValueError("there is no such day") from None
-    raise ValueError("write a date as 2026-01-31")
+            raise Misfit("no_such_day") from None
+    raise Misfit("no_date")
 
 
 def read_timestamp(text: str) -> datetime:
     """Return the moment in UTC that RFC 3339 text names; it needs an offset. Raises ValueError with the reason."""
     found = _TIMESTAMP.fullmatch(text)
     if found is None:
-        raise ValueError("write a moment with its offset, as 2026-01-31T09:00:00Z or 2026-01-31T09:00:00+01:00")
+        raise Misfit("no_timestamp")
     day, clock, fraction, offset = found.groups()
     offset = "+00:00" if offset in "Zz" else offset
     try:
@@ -32,7 +34,7 @@ def read_timestamp(text: str) -> datetime:
             f"{day}T{clock}{(fraction or '')[:7].ljust(7, '0') if fraction else ''}{offset}"
         ).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("there is no such moment") from None
+        raise Misfit("no_such_moment") from None
 
 
 def write(value: date) -> str:

@@ -14,12 +14,14 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from placet.conditions import moments
-from placet.conditions.expression import Expression, Node, place
+from placet.conditions.expression import Expression, Node, position
 from placet.conditions.number import EXACT, INT_MAX, INT_MIN, QUOTIENT
 from placet.conditions.types import type_from
 from placet.conditions.values import Absent, Unfit, reader
 from placet.errors import EvaluationFailed, ValueAbsent
 from placet.patterns import compile_pattern
+from placet.reasons import Reason, because
+from placet.sealed import Sealed
 
 BUDGET = 250_000  # nodes visited inside macros, items and blocks of text looked through
 MAX_TEXT = 100_000  # characters of a string that an expression puts together
@@ -60,9 +62,7 @@ def program_of(expression: Expression) -> Program:
     try:
         run = builder.build(expression.ast)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, RecursionError):
-        raise EvaluationFailed(
-            "line 1, column 1: the stored expression has another form than this version reads; compile its text again"
-        ) from None
+        raise EvaluationFailed(because("stored_form", line=1, column=1)) from None
     return Program(run=run, binds=builder.binds)
 
 
@@ -74,18 +74,17 @@ class _Builder:
     def build(self, node: Node) -> Run:
         return _BUILD[node["op"]](self, node)
 
-    def failed(self, node: Node, message: str) -> EvaluationFailed:
-        return EvaluationFailed(self.placed(node, message))
+    def failed(self, node: Node, code: str, **parameters: Any) -> EvaluationFailed:
+        return EvaluationFailed(self.placed(node, code, **parameters))
 
-    def placed(self, node: Node, message: str) -> str:
-        return f"{place(self.source, node['at'])}: {message}"
+    def placed(self, node: Node, code: str, **parameters: Any) -> Reason:
+        line, column = position(self.source, node["at"])
+        return because(code, line=line, column=column, **parameters)
 
     def spend(self, node: Node, budget: Budget, cost: int) -> None:
         budget[0] -= cost
         if budget[0] < 0:
-            raise self.failed(
-                node, "this takes too much work on such long lists or texts; make it simpler or the input shorter"
-            )
+            raise self.failed(node, "too_much_work")
 
     # Leaves
 
@@ -102,10 +101,9 @@ class _Builder:
             try:
                 value = read(frame[name])
             except (KeyError, Absent):
-                message = f"{name!r} has no value; give one, or test {name} != null first"
-                raise ValueAbsent(self.placed(node, message), variable=name) from None
+                raise ValueAbsent(self.placed(node, "variable_absent", variable=name), variable=name) from None
             except Unfit as unfit:
-                raise self.failed(node, f"{name!r} should be {of}: {unfit}") from None
+                raise self.failed(node, "variable_unfit", variable=name, type=str(of), cause=unfit.reason) from None
             if not scalar:
                 self.spend(node, budget, len(value))
             return value
@@ -125,11 +123,9 @@ class _Builder:
             try:
                 return read(target(frame, budget).get(field))
             except Absent:
-                raise self.failed(
-                    node, f"the field {field!r} is absent; give it, or test it with has() first"
-                ) from None
+                raise self.failed(node, "field_absent", field=field) from None
             except Unfit as unfit:
-                raise self.failed(node, f"the field {field!r} should be {of}: {unfit}") from None
+                raise self.failed(node, "field_unfit", field=field, type=str(of), cause=unfit.reason) from None
 
         return run
 
@@ -156,7 +152,7 @@ class _Builder:
         def run(frame: Frame, budget: Budget) -> Any:
             items, at = target(frame, budget), index(frame, budget)
             if not 0 <= at < len(items):
-                raise self.failed(node, f"there is no item {at}; the list has {len(items)}, counted from 0")
+                raise self.failed(node, "no_item", index=Sealed(at), count=len(items))
             return items[at]
 
         return run
@@ -236,7 +232,7 @@ class _Builder:
 
     def int64(self, node: Node, value: int) -> int:
         if not INT_MIN <= value <= INT_MAX:
-            raise self.failed(node, "the whole number exceeds 64 bits; use a decimal variable")
+            raise self.failed(node, "beyond_64_bits")
         return value
 
     def arithmetic(self, node: Node) -> Run:
@@ -250,11 +246,11 @@ class _Builder:
             try:
                 return exact(left(frame, budget), right(frame, budget))
             except decimal.Inexact:
-                raise self.failed(node, "the exact result has more than 100 digits") from None
+                raise self.failed(node, "inexact") from None
             except (decimal.DivisionByZero, decimal.DivisionUndefined, decimal.InvalidOperation):
-                raise self.failed(node, "division by zero; test the divisor first") from None
+                raise self.failed(node, "division_by_zero") from None
             except decimal.DecimalException:
-                raise self.failed(node, "the number is too large") from None
+                raise self.failed(node, "number_too_large") from None
 
         return run
 
@@ -265,7 +261,7 @@ class _Builder:
         def run(frame: Frame, budget: Budget) -> int:
             dividend, divisor = left(frame, budget), right(frame, budget)
             if divisor == 0:
-                raise self.failed(node, "division by zero; test the divisor first")
+                raise self.failed(node, "division_by_zero")
             # Towards zero, as in CEL; Python's // goes down.
             ratio = abs(dividend) // abs(divisor)
             if (dividend < 0) != (divisor < 0):
@@ -278,13 +274,14 @@ class _Builder:
 
     def joined(self, node: Node) -> Run:
         left, right = self.args(node)
-        limit, what = (MAX_TEXT, "text") if type_from(node["type"]).kind == "string" else (MAX_ITEMS, "list")
+        of_text = type_from(node["type"]).kind == "string"
+        limit, code = (MAX_TEXT, "text_too_long") if of_text else (MAX_ITEMS, "list_too_long")
 
         def run(frame: Frame, budget: Budget) -> Any:
             one, other = left(frame, budget), right(frame, budget)
             size = len(one) + len(other)
             if size > limit:
-                raise self.failed(node, f"the {what} would be longer than {limit}")
+                raise self.failed(node, code, limit=limit)
             self.spend(node, budget, size >> 4)
             return one + other
 

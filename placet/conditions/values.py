@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from placet.conditions.number import INT_MAX, INT_MIN
 from placet.conditions.types import Type
+from placet.reasons import because, words
 
 MAX_DIGITS = 100  # of a decimal that comes in: what sums and products keep exactly
 MAX_EXPONENT = 999
@@ -21,6 +22,10 @@ class Absent(Exception):
 class Unfit(Exception):
     """The value is of another type; says which."""
 
+    def __init__(self, code: str, **parameters: Any) -> None:
+        self.reason = because(code, **parameters)
+        super().__init__(words(self.reason))
+
 
 def reader(of: Type) -> Callable[[Any], Any]:
     """Return a function that gives a value as type `of` and raises Absent for None, Unfit for another type."""
@@ -32,7 +37,7 @@ def reader(of: Type) -> Callable[[Any], Any]:
 def _refuse(value: object) -> NoReturn:
     if value is None:
         raise Absent
-    raise Unfit(f"a value of Python's type {type(value).__name__} was given")
+    raise Unfit("python_type", type=type(value).__name__)
 
 
 def _string(value: Any) -> str:
@@ -51,7 +56,7 @@ def _int(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         _refuse(value)
     if not INT_MIN <= value <= INT_MAX:
-        raise Unfit("it exceeds 64 bits")
+        raise Unfit("exceeds_64_bits")
     return value
 
 
@@ -60,11 +65,11 @@ def _decimal(value: Any) -> Decimal:
         # The cheap test of the common case comes first: short and finite (an infinity's adjusted exponent is 0).
         if -MAX_EXPONENT < value.adjusted() < MAX_EXPONENT and value.is_finite():
             return value
-        raise Unfit("NaN, Infinity and numbers beyond 1e999 cannot be decided on")
+        raise Unfit("not_finite")
     if not isinstance(value, int) or isinstance(value, bool):
         _refuse(value)
     if value.bit_length() > 3 * MAX_DIGITS:
-        raise Unfit("it is too large")
+        raise Unfit("too_large")
     return Decimal(value)
 
 
@@ -79,7 +84,7 @@ def _timestamp(value: Any) -> datetime:
     if not isinstance(value, datetime):
         _refuse(value)
     if value.tzinfo is None:
-        raise Unfit("it has no time zone")
+        raise Unfit("no_time_zone")
     return value.astimezone(UTC)
 
 
@@ -96,7 +101,7 @@ def _list_reader(read: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]
         try:
             return tuple([read(item) for item in value])
         except Absent:
-            raise Unfit("an item of it is absent") from None
+            raise Unfit("absent_item") from None
 
     return items
 

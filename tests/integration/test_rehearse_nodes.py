@@ -12,6 +12,7 @@ from temporalio.worker import Replayer
 
 from placet.blueprint import parse_blueprint
 from placet.plan import Child, compile_plan
+from placet.reasons import why_of
 from simulation.bounds import MOST_ROUNDS
 from simulation.question import Question
 from simulation.rehearse import Stage, rehearse
@@ -88,7 +89,7 @@ async def test_an_input_that_breaks_its_schema_fails_at_once_as_it_would(stage: 
     found = await played(stage, acting("strict", input={"n": 7}))
     assert found.outcome == "rejected"
     failed = next(s for s in found.execution_path if s.kind == "action_failed")
-    assert "/input/n" in failed.detail["why"]
+    assert "/input/n" in why_of(failed.detail)
     [error] = found.validation_errors
     assert (error["code"], error["pointer"]) == ("action_input", "/graph_spec/nodes/3/input/n")
     assert (found.failed, found.extra["actions"][0]["breaches"][0]["pointer"]) == (False, "/input/n")

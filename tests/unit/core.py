@@ -113,6 +113,7 @@ class Case:
     input: dict[str, Any] = field(default_factory=dict)
     title: str = "A request"
     request_id: str = "r"
+    secret: str = "secret"
     twice: bool = False  # work everything out again from the JSON round trip, and compare the bytes
 
     def __post_init__(self) -> None:
@@ -127,6 +128,7 @@ class Case:
             input=self.input,
             directory=self.org,
             directory_at=self.now,
+            secret=self.secret,
         )
         self.state = machine.opening_state(self.plan, opening, self.now)
         self._step(lambda plan, state: machine.begin(plan, opening, state, self.now))
@@ -259,7 +261,7 @@ class Case:
 def case(*steps: dict[str, Any], org: Directory | None = None, **more: Any) -> Case:
     """Begin a request of the tests' organisation; `more` are fields of Case, or of the blueprint."""
     children = more.pop("children", None)
-    ours = {k: more.pop(k) for k in ("requester", "input", "title", "request_id", "twice") if k in more}
+    ours = {k: more.pop(k) for k in ("requester", "input", "title", "request_id", "secret", "twice") if k in more}
     return Case(plan=plan_of(blueprint(*steps, **more), children), org=org or office(), **ours)
 
 

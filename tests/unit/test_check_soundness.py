@@ -16,6 +16,7 @@ from placet.conditions import compile_condition
 from placet.directory import Directory, Person
 from placet.events import Actor, Claim, Decide, DirectoryRead, Event, Opening, Resubmit
 from placet.plan import Plan, compile_plan
+from placet.reasons import why_of
 from placet.solver.prover import result
 from placet.state import State, Step
 from placet.variables import Variable, normalise_input, scope_of, values_of
@@ -214,11 +215,11 @@ def shows(raw: dict[str, Any], finding: Finding) -> bool:
     if finding.code == "gap":
         node = raw["graph_spec"]["nodes"][int(finding.pointer.split("/")[3])]["id"]
         why = f"no condition of decision {node} holds"
-        return any(why in str(d.entries[-1].detail.get("why")) for d in outcomes(raw, finding))
+        return any(why in str(why_of(d.entries[-1].detail)) for d in outcomes(raw, finding))
     edge = edge_of(raw, finding.pointer)
     if finding.code in {"evaluation_fails", "unset_variable"}:
         why = f"decision {edge['from']} could not be made"
-        return any(why in str(d.entries[-1].detail.get("why")) for d in outcomes(raw, finding))
+        return any(why in str(why_of(d.entries[-1].detail)) for d in outcomes(raw, finding))
     values = values_of(DECLARED, finding.witness)
     ways = [e["condition"] for e in raw["graph_spec"]["edges"] if e["from"] == edge["from"] and "condition" in e]
     holding = [result(compile_condition(t, scope_of(DECLARED)), values) for t in ways]
@@ -256,7 +257,7 @@ def test_no_input_fails_at_a_decision_that_passes(raw: dict[str, Any], sent: dic
     finding = Finding(code="", severity="error", pointer="", message="", witness=normalise_input(DECLARED, sent))
     for driver in outcomes(raw, finding):
         if driver.state.status == "failed":
-            why = str(driver.entries[-1].detail.get("why"))
+            why = str(why_of(driver.entries[-1].detail))
             codes = {f.code for f in report.findings}
             assert codes & (
                 {"evaluation_fails", "unset_variable"} if "could not be made" in why else {"gap", "endless_path"}

@@ -12,6 +12,7 @@ from placet.blueprint import parse_blueprint
 from placet.check import Finding, check
 from placet.events import Actor, Resubmit
 from placet.plan import compile_plan
+from placet.reasons import why_of
 from placet.variables import Variable, normalise_input
 from tests.surroundings import ACTIONS, children
 from tests.unit.core import START, Case, office
@@ -158,7 +159,7 @@ def play(request: Case, move: str, values: dict[str, Any]) -> None:
 
 
 def why(request: Case) -> str:
-    return str(request.entries[-1].detail.get("why")) if request.state.status == "failed" else ""
+    return str(why_of(request.entries[-1].detail)) if request.state.status == "failed" else ""
 
 
 @given(raw=processes(exact=True), data=st.data())
@@ -219,7 +220,7 @@ def test_every_witness_reproduces_what_it_shows(raw: dict[str, Any]) -> None:
             continue  # left out by the core; the action's own schema then refuses it
         told = TOLD[finding.code]
         shown = any(
-            word in str(entry.detail.get("why"))
+            word in str(why_of(entry.detail))
             for request in courses(raw, finding)
             for entry in request.entries
             for word in told

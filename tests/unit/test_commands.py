@@ -10,6 +10,7 @@ import pytest
 from placet.directory import Person
 from placet.errors import InputInvalid, NotPermitted, Refused
 from placet.events import Actor, Claim, Comment, Delegate, Event, Extend, Reassign, Release
+from placet.reasons import why_of
 from tests.unit.core import HOUR, START, Case, away, case, office
 
 ADMIN = Actor(person="root", admin=True)
@@ -205,7 +206,7 @@ def test_the_task_of_a_person_who_has_left_moves_on(step: dict[str, Any], org: A
     request = case(step)
     (entry,) = request.reads(org)
     assert (request.asked, request.task.via) == ([assignee], via)
-    assert (entry.kind, entry.actor, entry.detail["why"]) == ("reassigned", "system", "user:mo has left")
+    assert (entry.kind, entry.actor, why_of(entry.detail)) == ("reassigned", "system", "user:mo has left")
 
 
 def test_a_delegate_succeeds_whoever_delegated() -> None:
@@ -238,7 +239,7 @@ def test_people_who_leave_a_queue_can_claim_no_more_and_the_last_one_leaves_it_t
 def test_a_comment_is_told_to_the_others_who_are_concerned() -> None:
     request = case({"approvers": ["user:mo", "user:dh"], "quorum": "all"})
     (entry,) = request.do(Comment(by=by("mo"), text="  which trip?  "))
-    assert (entry.detail["why"], request.told("commented")) == ("which trip?", ["rita", "dh"])
+    assert (why_of(entry.detail), request.told("commented")) == ("which trip?", ["rita", "dh"])
 
 
 @pytest.mark.parametrize(

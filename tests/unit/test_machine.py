@@ -10,6 +10,7 @@ from placet import machine
 from placet.audit import genesis
 from placet.errors import AlreadyDecided, Ended, InputInvalid, NotPermitted, Refused, UnknownTask
 from placet.events import Actor, Comment, Decide, DirectoryRead, Opening, Resubmit, SignalRefused, Withdraw
+from placet.reasons import why_of
 from tests.unit.core import HOUR, START, Case, blueprint, case, office, plan_of
 
 MANAGER_STEP = {
@@ -28,6 +29,7 @@ def opening(**changed: object) -> Opening:
         "input": {},
         "directory": office(),
         "directory_at": START,
+        "secret": "secret",
     } | changed
     return Opening(**fields)  # type: ignore[arg-type] # the fields of a test
 
@@ -333,7 +335,7 @@ def test_a_condition_that_cannot_be_evaluated_fails_the_request_with_the_place()
     )
     request = Case(plan=plan_of(raw), org=office(), input={"n": 0})
     assert request.state.status == "failed"
-    assert "decision a could not be made" in request.of_kind("failed")[0].detail["why"]
+    assert "decision a could not be made" in why_of(request.of_kind("failed")[0].detail)
 
 
 def test_a_way_back_opens_the_stage_anew_and_earlier_votes_do_not_count() -> None:

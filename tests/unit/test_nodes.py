@@ -12,6 +12,7 @@ from placet.check import check
 from placet.errors import BlueprintInvalid, InputInvalid, NotPermitted, Refused
 from placet.events import ActionDone, Actor, Resubmit, Withdraw
 from placet.flow import MOST_VISITS
+from placet.reasons import why_of
 from tests.unit.core import HOUR, START, Case, blueprint, case, graph, office, plan_of
 
 AMOUNT = {"name": "amount", "type": "decimal"}
@@ -505,7 +506,7 @@ def test_a_failure_without_a_way_fails_the_request() -> None:
     request = acting({})
     request.done("act", error="the server is away")
     assert request.state.status == "failed"
-    assert "the server is away" in request.of_kind("failed")[0].detail["why"]
+    assert "the server is away" in why_of(request.of_kind("failed")[0].detail)
 
 
 def test_an_input_that_cannot_be_computed_fails_the_action_before_it_runs() -> None:

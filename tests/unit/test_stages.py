@@ -9,6 +9,7 @@ import pytest
 from placet.directory import Person
 from placet.errors import AlreadyDecided, InputInvalid, NotPermitted, Refused
 from placet.events import Actor, Decide, DirectoryRead, Resubmit
+from placet.reasons import why_of
 from tests.unit.core import HOUR, START, away, case, office
 
 THREE = ["user:ann", "user:ben", "user:cid"]
@@ -167,7 +168,7 @@ def test_where_nobody_is_eligible_the_chain_stands_in_and_then_the_owner(
     request = case(step, org=org)
     assert (request.asked, request.task.via) == (asked, via)
     (entry,) = request.of_kind("approver_missing")
-    assert "nobody eligible" in entry.detail["why"]
+    assert "nobody eligible" in why_of(entry.detail)
 
 
 @pytest.mark.parametrize("owner", [None, "user:rita", "user:nobody"])
@@ -284,7 +285,7 @@ def test_a_carried_approval_settles_the_stage_and_the_others_are_told() -> None:
     assert request.state.outcome == "approved"
     assert request.told("superseded") == ["dh"]
     carried = request.of_kind("decided")[-1]
-    assert carried.detail["why"] == "the approval of r.1 is carried over"
+    assert why_of(carried.detail) == "the approval of r.1 is carried over"
 
 
 def test_an_approval_is_not_carried_into_a_stage_with_a_form() -> None:
