@@ -82,11 +82,12 @@ def _evaluated(
 ) -> tuple[Reach | None, list[Finding]]:
     """Ask about everything that is evaluated: conditions, and what nodes compute."""
     conditions = any(arrow.condition is not None for arrow in draft.arrows)
-    if not conditions and not any(vertex.computes for vertex in draft.vertices.values()):
+    if not conditions and not any(v.computes or v.sets for v in draft.vertices.values()):
         return None, []
     # The solver is loaded for those who need it only.
     from placet.check.branches import branch_findings
     from placet.check.failing import computed_findings
+    from placet.check.outputs import output_findings
     from placet.check.reach import Reach
     from placet.solver.prover import Prover
 
@@ -95,6 +96,7 @@ def _evaluated(
     return reach, [
         *branch_findings(draft, reach, known),
         *computed_findings(draft, reach, known, actions, children),
+        *output_findings(draft, reach, actions, children),
     ]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-CHECKER_VERSION = "2"  # raised whenever a check is added or decides otherwise
+CHECKER_VERSION = "3"  # raised whenever a check is added or decides otherwise
 
 PROVEN = (
     "every node is reachable from the trigger",
@@ -15,6 +15,7 @@ PROVEN = (
     "at every decision, for every input that can come to it, exactly one branch is taken",
     "every branch is taken by some input",
     "every condition, and every value that a node computes, can be evaluated for every input that can come to it",
+    "what pure actions compute, and what sub-processes are given, keeps the variables' declarations for every input",
     "what is passed to known actions and sub-processes, and taken from them, has the types that are declared",
     "no quorum asks for more seats than the declared approvers can fill",
     "every escalation chain is finite and leads to somebody else",

@@ -34,7 +34,7 @@ _WRITTEN = {
     "object": "object",
 }
 # What kinds of expressions a variable of a sub-process can be given, and which JSON a variable takes from an output.
-_GIVEN = {
+GIVEN = {
     "string": {"string", "decimal", "date", "timestamp"},
     "integer": {"int"},
     "decimal": {"decimal", "int", "string"},
@@ -158,7 +158,7 @@ def _subprocess(
         place = pointer_to(f"{here}/input", name)
         text = expression_of(value)
         kind = _kind(expressions.get(text)) if text is not None else None
-        if kind is not None and kind not in _GIVEN[taken[name].type]:
+        if kind is not None and kind not in GIVEN[taken[name].type]:
             message = f"this is {_article(kind)}, and {name!r} of {child.plan.name!r} is declared as {taken[name].type}"
             yield error("types", f"{place}/expr", f"{message}; compute one")
         elif text is None and next(computed_in(value, place), None) is None:
@@ -173,7 +173,7 @@ def _subprocess(
     for name, source in node.output.items():
         if name in variables and source in taken:
             kind = _PASSED[taken[source].type]
-            if kind not in _GIVEN[variables[name].type]:
+            if kind not in GIVEN[variables[name].type]:
                 message = (
                     f"{source!r} of {child.plan.name!r} is declared as {taken[source].type}, and {name!r} as "
                     f"{variables[name].type}; take another variable, or declare another type"

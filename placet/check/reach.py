@@ -153,6 +153,10 @@ class Reach:
         onward = self._onward(self.draft.vertices[start], values)
         return any(start in self._walk(values, name) for name in onward)
 
+    def values(self, witness: dict[str, Any]) -> Values:
+        """Return what expressions compute with where this is the input."""
+        return values_of(self.draft.blueprint.variables, witness)
+
     def result(self, expression: Expression, values: Values) -> bool | None:
         """Return what a condition evaluates to, None where its evaluation fails; remembered."""
         key = (id(values), expression.source)

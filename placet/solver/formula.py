@@ -27,6 +27,7 @@ _MOST_PATTERNS = 4  # that samples tell apart
 _KINDS = {"string": "string", "integer": "int", "decimal": "decimal", "boolean": "bool", "date": "date"} | {
     "datetime": "timestamp"
 }
+_LONGEST_NUMBER = 1_200  # characters of a decimal that is written as text
 _QUOTIENT = 10**33  # a decimal quotient is right to this share of itself
 
 
@@ -98,6 +99,10 @@ class Formulas:
         term = symbol.term
         if shape.type == "decimal" and symbol.kind == "int":
             term = z3.ToReal(term)
+        elif shape.type == "string" and symbol.kind in {"decimal", "date", "timestamp"}:
+            free = shape.enum is None and shape.pattern is None and (shape.min_length or 0) <= 1
+            long_enough = shape.max_length is None or shape.max_length >= _LONGEST_NUMBER
+            return z3.BoolVal(True, self.context) if free and long_enough else None
         elif _KINDS.get(shape.type) != symbol.kind:
             return None
         kind = _KINDS[shape.type]

@@ -51,6 +51,14 @@ class Prover:
         """Return the z3 Bool that what an expression evaluates to keeps a scalar's declaration; None: nobody knows."""
         return self._formulas.fits(self._known(expression).symbol, shape)
 
+    def offer(self, given: dict[str, Any]) -> None:
+        """Have a normalised input tried before the solver is asked."""
+        self._found = [*self._found, (given, values_of(self.variables, given))][-_REMEMBERED:]
+
+    def unknown(self) -> Term:
+        """Return a z3 Bool of which nothing is known."""
+        return self._declarations.fresh("Bool", "unknown")
+
     def _known(self, expression: Expression) -> Value:
         known = self._values.get(expression.source)
         if known is None:
