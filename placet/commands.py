@@ -32,8 +32,10 @@ from placet.events import (
 )
 from placet.flow import leave
 from placet.forms import check_text
+from placet.intake import require_told
 from placet.json_values import check_json
 from placet.migration import migrate
+from placet.points import Point
 from placet.reasons import because
 from placet.rights import open_task, require_not_returned, require_operator, require_running
 from placet.run import Run
@@ -100,7 +102,7 @@ def happen(run: Run, event: Happened) -> None:
     if not waiting:
         named = ", ".join(sorted({wait.event for wait in run.waits.values() if wait.event})) or "nothing"
         raise Refused(f"Nothing waits for {event.name!r} now; what is waited for: {named}.")
-    changes = [set_variables(run, pause_of(run.point(w.point)).output, event.payload, "/payload") for w in waiting]
+    changes = [_told(run, run.point(wait.point), event.payload) for wait in waiting]
     run.record(
         "event_received",
         actor=event.by.name,
@@ -113,6 +115,15 @@ def happen(run: Run, event: Happened) -> None:
     for wait in waiting:
         if run.waits.get(wait.point) is wait:  # the way on from one may end the branch of another
             resume(run, wait.point, "event")
+
+
+def _told(run: Run, point: Point, payload: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Set what a wait takes from an event; refused where it leaves out what the way on is going to need."""
+    output = pause_of(point).output
+    changed = set_variables(run, output, payload, "/payload")
+    if run.state.format > 1:  # what began before took whatever it was told
+        require_told(run.plan, run.state.input, point, "/payload")
+    return changed
 
 
 def comment(run: Run, event: Comment) -> None:

@@ -1,20 +1,20 @@
-"""Intake: what a request begins with, held to what is declared and to what its way is going to need.
+"""Intake: what a request begins with or is told later, held to what is declared and to what its way is going to need.
 
-An input may leave an optional variable out. Where the way that it takes leads to a decision or a wait that reads the
-variable, and nothing on the way can have set it, the request would fail there, weeks later perhaps: it is better told
-to whoever is still at the form.
+An input, an outside event or a form may leave an optional variable out. Where the way from there leads to a decision, a
+wait or a computed value that reads the variable, and nothing on the way can have set it, the request would fail there,
+weeks later perhaps: it is better told to whoever is still at the form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from placet.conditions import Expression, evaluate
 from placet.errors import EvaluationFailed, InputInvalid, Problem, ValueAbsent
 from placet.plan import Plan
 from placet.pointer import pointer_to
-from placet.points import Point
+from placet.points import Errand, Point
 from placet.variables import normalise_input, values_of
 
 _INPUT = "/input"
@@ -27,38 +27,62 @@ def accept_input(plan: Plan, raw: object) -> dict[str, Any]:
     Raises InputInvalid also for each variable that is left out and that a decision or a wait is going to need.
     """
     given = normalise_input(plan.variables, raw, pointer=_INPUT)
-    if len(given) < len(plan.variables) and (problems := _Way(plan, given).problems()):
-        first = problems[0]
-        raise InputInvalid(f"{first.pointer}: {first.message}", problems=problems)
+    if len(given) < len(plan.variables):
+        _refuse(_Way(plan, given, [plan.start]).missing(), {v.name: v.name for v in plan.variables}, _INPUT)
     return given
 
 
-class _Way:
-    """Where an input leads, both ways where it depends on people, or on what the process sets meanwhile."""
+def require_told(plan: Plan, values: Mapping[str, Any], point: Point, pointer: str) -> None:
+    """Refuse an event for leaving out a variable that the way on from the wait for it is going to need.
 
-    def __init__(self, plan: Plan, given: Mapping[str, Any]) -> None:
+    `values` are the variables as they then are. Raises InputInvalid with places in the event's payload.
+    """
+    output = point.pause.output if point.pause is not None else {}
+    unset = {name: source for name, source in output.items() if values.get(name) is None}
+    targets = [way.target for way in point.ways if way.on == "event"] or [w.target for w in point.ways if w.on is None]
+    if unset and targets:
+        _refuse(_Way(plan, values, targets[:1]).missing(), unset, pointer)
+
+
+def _refuse(missing: Mapping[str, Point], places: Mapping[str, str], pointer: str) -> None:
+    """Raise InputInvalid for what is missing, where `places` has it."""
+    problems = tuple(
+        Problem(
+            pointer=pointer + (places[name] if places[name][:1] == "/" else pointer_to("", places[name])),
+            message=f"{name!r} is needed by the {point.type} {point.id!r}, to which this leads; give a value",
+        )
+        for name, point in missing.items()
+        if name in places
+    )
+    if problems:
+        raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=problems)
+
+
+class _Way:
+    """Where values lead from some nodes, both ways where that depends on people or on what the process sets."""
+
+    def __init__(self, plan: Plan, given: Mapping[str, Any], starts: Sequence[str]) -> None:
         self._points = plan.points
         self._values = values_of(plan.variables, given)
         # What one branch of a fork sets, another may find set or not.
         self._beside = _NOTHING.union(*(_sets(point) for point in plan.points.values() if point.frames))
         self._set: dict[str, frozenset[str]] = {}  # by node that is come to: what may have been set by then
-        self._follow(plan.start)
+        self._follow(starts)
 
-    def problems(self) -> tuple[Problem, ...]:
-        """Return what is missing, one for each variable."""
-        found: dict[str, Problem] = {}
+    def missing(self) -> dict[str, Point]:
+        """Return the variables that are missing, each with the first node found that needs it."""
+        found: dict[str, Point] = {}
         for name, changed in self._set.items():
-            point = self._points[name]
-            absent = self._on(point, changed)[1]
+            absent = self._on(self._points[name], changed)[1]
             if absent is not None:
-                message = f"{absent!r} is needed by the {point.type} {name!r}, to which this leads; give a value"
-                found.setdefault(absent, Problem(pointer=pointer_to(_INPUT, absent), message=message))
-        return tuple(found.values())
+                found.setdefault(absent, self._points[name])
+        return found
 
-    def _follow(self, start: str) -> None:
+    def _follow(self, starts: Sequence[str]) -> None:
         """Go along every way; what may have been set only grows, so this ends."""
-        self._set[start] = _NOTHING
-        pending = [start]
+        for start in starts:
+            self._set[start] = self._beside if self._points[start].frames else _NOTHING
+        pending = list(starts)
         while pending:
             name = pending.pop()
             point = self._points[name]
@@ -78,11 +102,26 @@ class _Way:
                 return self._decided(point, changed), None
             if point.pause is not None and point.pause.until is not None:
                 self._value(point.pause.until, changed)
+            if point.errand is not None:
+                return self._run(point, point.errand, changed), None
         except ValueAbsent as error:
             return [], error.variable
         except EvaluationFailed:  # for another reason: the input is what it is
             return [], None
         return [way.target for way in point.ways], None
+
+    def _run(self, point: Point, errand: Errand, changed: frozenset[str]) -> list[str]:
+        """Return where an action or sub-process leads: on from its failure alone, where its input lacks a value."""
+        failing = [way.target for way in point.ways if way.on == "failed"]
+        try:
+            for expression in errand.input.expressions.values():
+                if expression.ast["op"] != "name":  # a name alone is left out
+                    self._value(expression, changed)
+        except ValueAbsent:
+            if not failing:
+                raise
+            return failing
+        return [way.target for way in point.ways]
 
     def _decided(self, point: Point, changed: frozenset[str]) -> list[str]:
         possible: list[str] = []

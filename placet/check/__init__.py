@@ -92,7 +92,7 @@ def _evaluated(
     from placet.solver.prover import Prover
 
     reach = Reach(draft, Prover(draft.blueprint.variables))
-    known = assigned(draft)
+    known = assigned(draft, actions, children)
     return reach, [
         *branch_findings(draft, reach, known),
         *computed_findings(draft, reach, known, actions, children),

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from placet.actions import ActionSpec
+from placet.blueprint import ActionNode, SubprocessNode
 from placet.check.draft import Arrow, Draft, Vertex
 from placet.check.graph import components
+from placet.compiling import reference
+from placet.fillings import expression_of, taken
+from placet.plan import Child
+from placet.pointer import parts_of
+from placet.pure import is_pure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,8 +22,9 @@ class Assigned:
     """What is known of variables that an input may leave out.
 
     `before`: by node, the variables that certainly have a value, on whatever way the node is come to. `setters`: by
-    variable, the nodes that set it. A node that sets a variable is trusted to: what an action or event leaves out of
-    its output unsets the variable, which nobody can know beforehand.
+    variable, the nodes that set it. What an answer leaves out unsets its variable: an action is trusted where its
+    output_schema requires the value, or where it computes it, a sub-process where its variable always has a value. An
+    event is trusted: one that leaves out what the way on needs is refused.
     """
 
     before: Mapping[str, frozenset[str]]
@@ -35,8 +44,27 @@ class Assigned:
         return f" ({'; '.join(told)})" if told else ""
 
 
-def assigned(draft: Draft) -> Assigned:
-    """Follow the edges from the trigger on until nothing changes."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sets:
+    """Which variables a node certainly sets; `copies` does so where the other variable has a value."""
+
+    surely: frozenset[str]
+    copies: Mapping[str, str] = field(default_factory=dict)
+
+    def given(self, before: frozenset[str]) -> frozenset[str]:
+        return self.surely | {name for name, source in self.copies.items() if source in before}
+
+
+def assigned(
+    draft: Draft,
+    actions: Mapping[str, ActionSpec] | None = None,
+    children: Mapping[str, Child] | None = None,
+) -> Assigned:
+    """Follow the edges from the trigger on until nothing changes.
+
+    `actions` and `children` as for a check; what nobody knows is trusted to return what is taken from it.
+    """
+    sets = _sets(draft, actions, children)
     given = frozenset(v.name for v in draft.blueprint.variables if not v.optional)
     every = frozenset(v.name for v in draft.blueprint.variables)
     before = {entry.id: given for entry in draft.entries}
@@ -50,7 +78,7 @@ def assigned(draft: Draft) -> Assigned:
         for name in order:
             vertex = draft.vertices[name]
             arriving = [
-                _after(draft.vertices[arrow.source], arrow, before[arrow.source])
+                _after(draft.vertices[arrow.source], sets.get(arrow.source), arrow, before[arrow.source])
                 for arrow in leading.get(name, ())
                 if arrow.source in before
             ]
@@ -68,11 +96,54 @@ def assigned(draft: Draft) -> Assigned:
     return Assigned(before=before, setters={name: tuple(nodes) for name, nodes in setters.items()})
 
 
-def _after(vertex: Vertex, arrow: Arrow, before: frozenset[str]) -> frozenset[str]:
+def _sets(
+    draft: Draft, actions: Mapping[str, ActionSpec] | None, children: Mapping[str, Child] | None
+) -> dict[str, _Sets]:
+    """Return by node what it certainly sets, where that is known."""
+    defaults = frozenset(v.name for v in draft.blueprint.variables if v.default is not None)
+    found: dict[str, _Sets] = {}
+    for node in draft.blueprint.graph_spec.nodes if draft.blueprint.graph_spec is not None else ():
+        if isinstance(node, ActionNode) and (spec := (actions or {}).get(node.action)) is not None:
+            found[node.id] = _computed(node) if is_pure(spec) else _Sets(surely=_returned(node, spec))
+        elif isinstance(node, SubprocessNode) and (child := (children or {}).get(reference(node))) is not None:
+            there = {v.name for v in child.plan.variables if not v.optional}
+            surely = frozenset(name for name, source in node.output.items() if source in there)
+            found[node.id] = _Sets(surely=surely)
+    return {name: replace(sets, surely=sets.surely | defaults) for name, sets in found.items()}
+
+
+def _computed(node: ActionNode) -> _Sets:
+    surely: set[str] = set()
+    copies: dict[str, str] = {}
+    for name, source in node.output.items():
+        value = taken(node.input, source)
+        text = expression_of(value)
+        if text is not None and text.strip().isidentifier():
+            copies[name] = text.strip()
+        elif value is not None:
+            surely.add(name)
+    return _Sets(surely=frozenset(surely), copies=copies)
+
+
+def _returned(node: ActionNode, spec: ActionSpec) -> frozenset[str]:
+    """Return the variables whose value the output_schema requires."""
+    return frozenset(name for name, source in node.output.items() if _required(spec.output_schema, source))
+
+
+def _required(schema: Any, source: str) -> bool:
+    for part in parts_of(source) if source[:1] == "/" else [source]:
+        if not isinstance(schema, Mapping) or part not in schema.get("required", ()):
+            return False
+        schema = schema.get("properties", {}).get(part, {})
+    kinds = schema.get("type") if isinstance(schema, Mapping) else None
+    return kinds != "null" and not (isinstance(kinds, list) and "null" in kinds)
+
+
+def _after(vertex: Vertex, sets: _Sets | None, arrow: Arrow, before: frozenset[str]) -> frozenset[str]:
     """Return what has a value once a node is left by an edge: what it sets, unless it failed or waited in vain."""
     if vertex.step is not None:
         kept = before - vertex.sets
         return kept | (vertex.asks if arrow.on in {None, "approved"} else vertex.asks & before)
     if arrow.on in {"failed", "timeout", "cancelled", "withdrawn"}:
         return before
-    return before | vertex.sets
+    return before | vertex.sets if sets is None else (before - vertex.sets) | (sets.given(before) & vertex.sets)

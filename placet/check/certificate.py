@@ -24,6 +24,7 @@ PROVEN_BY_A_DIRECTORY = ("for everyone in the directory as it was, it is known w
 ASSUMED = (
     "people decide as the process declares: operators neither extend deadlines nor cancel",
     "times are working hours of the process's calendar, without the time a requester takes for changes",
+    "an outside event that leaves out what its way on needs is refused, as one whose values do not fit",
     "the engine continues a run as new at 4,096 events, and carries 2,000,000 bytes in one payload",
     "a request's input has at most 1,000,000 bytes, a comment 10,000, and a stage of roles or groups 20 seats",
     "where a warning says so: branches to the same node overlap, optional values are absent, numbers exceed 64 bits",

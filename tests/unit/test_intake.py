@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from placet.check import check
 from placet.errors import InputInvalid
+from placet.events import Actor, Happened
 from placet.intake import accept_input
-from tests.unit.core import blueprint, graph, plan_of
+from tests.unit.core import Case, blueprint, graph, office, plan_of, spec
 
 VARIABLES = [
     {"name": "amount", "type": "decimal", "required": True},
@@ -179,3 +181,74 @@ def test_what_breaks_its_declaration_is_told_first() -> None:
     with pytest.raises(InputInvalid) as refused:
         accept_input(plan_of(PLAIN), {"amount": "seven", "colour": "red"})
     assert {problem.pointer for problem in refused.value.problems} == {"/input/amount", "/input/colour"}
+
+
+def told(*edges: str, **more: Any) -> Case:
+    """Return a request that waits for `rated`, which sets `risk` and `note`."""
+    wait = {"type": "wait", "event": "rated", "output": {"risk": "risk", "note": "/why/text"}}
+    return Case(plan_of(deciding(*edges, **{"w": wait, **more})), office(), input={"amount": 5})
+
+
+def rated(**payload: Any) -> Happened:
+    return Happened(by=Actor(person="olivia", admin=True), name="rated", payload=payload)
+
+
+WAITS = ("start -> w", "w -> d", "d -> approved if risk > 5", "d -> rejected else")
+
+
+def test_an_event_that_leaves_out_what_a_later_decision_needs_is_refused() -> None:
+    case = told(*WAITS)
+    with pytest.raises(InputInvalid) as refused:
+        case.do(rated(why={"text": "late"}))
+    assert [problem.pointer for problem in refused.value.problems] == ["/payload/risk"]
+    assert "'d'" in refused.value.problems[0].message
+    case.do(rated(risk=6))
+    assert case.state.outcome == "approved"
+
+
+def test_an_event_may_leave_out_what_its_own_values_do_not_lead_to() -> None:
+    edges = ("start -> w", "w -> d", "d -> e if risk > 5", "d -> rejected else")
+    behind = ('e -> approved if note == "x"', "e -> rejected else")
+    case = told(*edges, *behind, e={"type": "decision"})
+    with pytest.raises(InputInvalid) as refused:
+        case.do(rated(risk=6))
+    assert [problem.pointer for problem in refused.value.problems] == ["/payload/why/text"]
+    case.do(rated(risk=5))
+    assert case.state.outcome == "rejected"
+
+
+def test_an_event_may_leave_out_what_is_set_behind_it() -> None:
+    case = told("start -> w", "w -> look", "look -> d", "d -> approved if risk > 5", "d -> rejected else", look=LOOK)
+    case.do(rated())
+    assert case.state.actions
+
+
+def test_what_a_computed_value_needs_has_to_be_given_too() -> None:
+    look = {**LOOK, "input": {"n": {"expr": "risk * 2"}}}
+    edges = ("start -> look", "look -> approved")
+    with pytest.raises(InputInvalid) as refused:
+        accept_input(plan_of(process(*edges, look=look)), {"amount": 5})
+    assert [problem.pointer for problem in refused.value.problems] == ["/input/risk"]
+    handled = plan_of(process(*edges, "look -> rejected on failed", look=look))
+    assert accept_input(handled, {"amount": 5})["amount"] == "5"
+
+
+def test_a_request_of_format_1_takes_whatever_it_is_told() -> None:
+    raw = {**EVENT, "format": 1}
+    case = Case(plan_of(raw), office(), input={"amount": 5})
+    case.do(rated())
+    assert case.state.status == "failed"
+
+
+OPEN = {"type": "object", "properties": {"risk": {"type": "integer"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "warned"),
+    [({}, True), (OPEN, True), ({**OPEN, "required": ["risk"]}, False)],
+    ids=["nothing is said", "optional", "required"],
+)
+def test_an_action_that_may_leave_out_what_a_decision_needs_is_warned_of(schema: dict[str, Any], warned: bool) -> None:
+    found = check(SET_BEFORE, actions={"look": spec("look", output_schema=schema)}).findings
+    assert ("unset_variable" in {finding.code for finding in found}) is warned
+    assert "unset_variable" not in {finding.code for finding in check(EVENT).findings}
