@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection
+
 from api import engine
 from api.context import Context
 from api.engine import Command, Gone
 from api.identity import Principal
-from api.seeing import see_request, see_task
+from api.seeing import need_decider, see_request, see_task
 from placet.audit import moment
 from placet.errors import AlreadyDecided, Ended, PlacetError
+from placet.events import Claim, Decide
+from placet.rights import require_not_operating_own
 from storage import requests
 from storage.outbox import Confirmation
 from storage.requests import Stored, TaskRow
@@ -16,7 +20,7 @@ from storage.requests import Stored, TaskRow
 
 async def act_on_task(context: Context, principal: Principal, task_id: str, event: Command, *, key: str) -> Stored:
     """Offer an event about one task; raises NotFound, NotPermitted, the core's refusal, Busy, or Unavailable."""
-    task = await context.database.read(see_task, principal, task_id)
+    task = await context.database.read(concerned, principal, task_id, event)
     return await _offer(context, principal, task.request_id, event, key=key, task_id=task_id)
 
 
@@ -24,8 +28,19 @@ async def act_on_request(
     context: Context, principal: Principal, request_id: str, event: Command, *, key: str, task_id: str | None = None
 ) -> Stored:
     """Offer an event about a request; raises NotFound, NotPermitted, the core's refusal, Busy, or Unavailable."""
-    await context.database.read(see_request, principal, request_id)
+    stored = await context.database.read(see_request, principal, request_id)
+    require_not_operating_own(event, stored.request.requester)
     return await _offer(context, principal, request_id, event, key=key, task_id=task_id)
+
+
+def concerned(connection: Connection, principal: Principal, task_id: str, event: Command) -> TaskRow:
+    """Return the task that an event is about; raises NotFound, and NotPermitted for what is not theirs to do at all."""
+    if isinstance(event, Decide | Claim):
+        need_decider(connection, principal, task_id)
+    task = see_task(connection, principal, task_id)
+    if (requester := requests.requester_of(connection, task.request_id)) is not None:
+        require_not_operating_own(event, requester)
+    return task
 
 
 async def _offer(

@@ -18,11 +18,14 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from api.access import rule_of
 from api.body import check_media_type, read_bytes, read_json
 from api.context import Context
 from api.deps import Call
 from api.identity import Principal
+from api.paths import BASE
 from api.problems import KeyReused, status_of, validation_problem
+from api.seeing import Unseen
 from placet.errors import InputInvalid, NotFound, NotPermitted, PlacetError, Problem, Unavailable
 from storage import idempotency, refusals, tokens
 from storage.tables import Refusal
@@ -51,11 +54,18 @@ class PersonalRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap the route with what every call goes through."""
         handle = super().get_route_handler()
+        path = self.path_format.removeprefix(BASE)
+        rules = {method: rule_of(method, path) for method in self.methods or ()}
 
         async def personal(request: Request) -> Response:
             context: Context = request.app.state.context
             principal = await authenticate(context, request.headers.get("authorization"))
             request.state.principal = principal
+            try:
+                principal.need(rules[request.method])
+            except NotPermitted as error:
+                await _put_on_record(context, principal, request, error)
+                raise
             _check_address(request)
             if request.method not in _MUTATING:
                 return await handle(request)
@@ -81,8 +91,8 @@ async def authenticate(context: Context, header: str | None) -> Principal:
     held = await context.database.read(tokens.holder, text.strip(), datetime.now(UTC))
     if held is None:
         raise _unauthenticated("The token is unknown, expired or revoked, or its person has left.", "invalid_token")
-    person, access = held
-    return Principal(person=person, access=access)
+    queues = {f"role:{role}" for role in held.roles} | {f"group:{group}" for group in held.groups}
+    return Principal(person=held.person, access=held.access, queues=frozenset(queues))
 
 
 def _check_address(request: Request) -> None:
@@ -169,7 +179,7 @@ async def _put_on_record(
         status, reason = 422, validation_problem(error)["detail"]
     task_id = request.path_params.get("task_id")
     request_id = request.path_params.get("request_id") or request_of(task_id)
-    concerns_request = request_id is not None and status in {403, 409, 422}
+    concerns_request = request_id is not None and (status in {403, 409, 422} or isinstance(error, Unseen))
     if not concerns_request and not isinstance(error, NotPermitted):
         return
     await record_refusal(

@@ -7,21 +7,29 @@ from dataclasses import dataclass
 from placet.errors import NotPermitted
 from placet.events import Actor
 
-ACCESS = ("requester", "approver", "designer", "auditor", "admin")
-"""What somebody may be in Placet. Everyone who is known may ask for approval and decide their own tasks."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """The authenticated person of a call."""
+    """The authenticated person of a call; `queues` are the roles and groups that are theirs, as `role:r`, `group:g`."""
 
     person: str
     access: frozenset[str]
+    queues: frozenset[str] = frozenset()
 
     @property
     def admin(self) -> bool:
-        """Whether everything is theirs to do."""
+        """Whether everything is theirs to do, but for what concerns their own requests."""
         return "admin" in self.access
+
+    @property
+    def approves(self) -> bool:
+        """Whether they may be asked for a decision."""
+        return bool(self.access & {"approver", "admin"})
+
+    @property
+    def designs(self) -> bool:
+        """Whether drafts of every process are theirs to see."""
+        return bool(self.access & {"designer", "auditor", "admin"})
 
     @property
     def sees_all(self) -> bool:
@@ -33,7 +41,18 @@ class Principal:
         """Return the person as the core's events carry them."""
         return Actor(person=self.person, admin=self.admin)
 
-    def need(self, *access: str) -> None:
+    @property
+    def names(self) -> frozenset[str]:
+        """How the owner of a process is stored where it is this person: by id, by role, or by group."""
+        roles = (name.removeprefix("role:") for name in self.queues if name.startswith("role:"))
+        return frozenset({self.person, f"user:{self.person}", *self.queues, *roles})
+
+    def owns(self, owner: str | None) -> bool:
+        """Whether an owner as it is stored is this person."""
+        return owner in self.names
+
+    def need(self, access: frozenset[str]) -> None:
         """Raise NotPermitted unless one of these is theirs."""
-        if not self.access & set(access):
-            raise NotPermitted(f"This needs the access {' or '.join(access)}, which user:{self.person} does not have.")
+        if not self.access & access:
+            wanted = " or ".join(sorted(access))
+            raise NotPermitted(f"This needs the access {wanted}, which user:{self.person} does not have.")

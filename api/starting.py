@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,11 +19,13 @@ from api.identity import Principal
 from api.plans import Plans
 from api.schemas.requests import NewRequest
 from placet.directory import Directory
-from placet.errors import InputInvalid, NotFound, NotPermitted, Unavailable
+from placet.errors import InputInvalid, NotFound, NotPermitted, Problem, Unavailable
 from placet.events import Opening
 from placet.intake import accept_input
 from placet.plan import Plan
+from placet.pointer import pointer_to
 from placet.sealed import SECRET_BYTES
+from placet.who import person_id
 from storage import people, requests, templates
 from storage.requests import Stored
 from storage.templates import Named
@@ -95,7 +98,7 @@ def _at_once(
 ) -> _Ready | _Chosen:
     """Read all that a request starts with from one snapshot, or what is chosen where its plan is not at hand."""
     requester = _requester(connection, principal, new.requester)
-    template = _template(connection, new)
+    template = _template(connection, principal, new)
     chosen = _Chosen(template_id=template.id, digest=template.digest, requester=requester)
     plan = plans.known(chosen.digest, now)
     return chosen if plan is None else _filled(connection, new, chosen, plan)
@@ -103,13 +106,32 @@ def _at_once(
 
 def _filled(connection: Connection, new: NewRequest, chosen: _Chosen, plan: Plan) -> _Ready:
     given = accept_input(plan, new.input)
+    directory = people.read_directory(connection, plan.names, also=[chosen.requester], given=given)
+    require_known(plan.asked(given), lambda person: directory.get(person) is not None)
     return _Ready(
-        template_id=chosen.template_id,
-        requester=chosen.requester,
-        plan=plan,
-        given=given,
-        directory=people.read_directory(connection, plan.names, also=[chosen.requester], given=given),
+        template_id=chosen.template_id, requester=chosen.requester, plan=plan, given=given, directory=directory
     )
+
+
+def require_known(asked: Mapping[str, Any], active: Callable[[str], bool]) -> None:
+    """Raise InputInvalid where variables that name people name somebody who is not there, or has left."""
+    places = [
+        (
+            pointer_to(pointer_to("/input", name), str(index))
+            if isinstance(value, list)
+            else pointer_to("/input", name),
+            one,
+        )
+        for name, value in asked.items()
+        for index, one in enumerate(value if isinstance(value, list) else [value])
+    ]
+    problems = [
+        Problem(pointer=place, message=f"there is no active person {one!r}; give the id of one")
+        for place, one in places
+        if isinstance(one, str) and not active(person_id(one))
+    ]
+    if problems:
+        raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=tuple(problems))
 
 
 def default_title(plan: Plan, given: dict[str, Any]) -> str:
@@ -128,12 +150,15 @@ def _requester(connection: Connection, principal: Principal, named: str | None) 
     return named
 
 
-def _template(connection: Connection, new: NewRequest) -> Named:
+def _template(connection: Connection, principal: Principal, new: NewRequest) -> Named:
     try:
         template = templates.named(connection, new.template, new.version)
     except NotFound as error:
         place = "/template" if new.version is None else "/version"
         raise InputInvalid.at(place, f"{error.message}; publish it, or name another") from error
+    if template.status == "draft" and not principal.designs:  # that there is one is not theirs to know
+        message = f"There is no process template {new.template!r} in version {new.version!r}"
+        raise InputInvalid.at("/version", f"{message}; publish it, or name another")
     if template.status != "published":
         raise InputInvalid.at(
             "/version", f"version {template.version} of {template.name!r} is {template.status}; name a published one"

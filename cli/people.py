@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import Connection
 
 from api.schemas.people import PersonBody, wanted
 from cli import assembly
 from placet.errors import InputInvalid, Problem
-from storage import people_loading
+from storage import people, people_loading
 from storage.people_loading import Loaded
 from worker.settings import Settings
 
@@ -25,9 +26,15 @@ async def load(settings: Settings, file: Path, *, complete: bool = False) -> Loa
     that was interrupted is repeated. Raises InputInvalid that names each place that is wrong.
     """
     now = datetime.now(UTC)
-    found = wanted(_read(file), now)
+    listed = _read(file)
     async with assembly.open_database(settings) as database:
+        found = wanted(listed, await database.read(_elsewhere, listed), now)
         return await people_loading.load(database, found, now, complete=complete)
+
+
+def _elsewhere(connection: Connection, found: list[PersonBody]) -> dict[str, bool]:
+    """Tell of everybody whom the file names and does not list whether they are active."""
+    return people.activity(connection, {name for person in found for name in person.named} - {p.id for p in found})
 
 
 def _read(file: Path) -> list[PersonBody]:

@@ -37,7 +37,7 @@ from placet.json_values import check_json
 from placet.migration import migrate
 from placet.points import Point
 from placet.reasons import because
-from placet.rights import open_task, require_not_returned, require_operator, require_running
+from placet.rights import open_task, require_not_operating_own, require_not_returned, require_operator, require_running
 from placet.run import Run
 from placet.sealed import Sealed, sealed
 from placet.waits import end_wait, pause_of
@@ -48,6 +48,8 @@ _LONGEST_CLAIM = 200  # characters of what an unverified signal said
 
 def carry_out(run: Run, event: Event) -> None:
     """Check an event against the request as it stands and carry it out; raises before anything is visible."""
+    if run.state.rules >= 2:  # what began before it was ruled out goes on as it is in history
+        require_not_operating_own(event, run.state.requester)
     _HANDLERS[type(event)](run, event)
 
 

@@ -45,6 +45,7 @@ def opening_state(plan: Plan, opening: Opening, now: datetime) -> State:
         head=genesis(opening.request_id),
         format=plan.format,
         secret=opening.secret,
+        rules=plan.rules,
     )
 
 

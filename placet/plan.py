@@ -33,7 +33,7 @@ from placet.branching import branched
 from placet.calendar import Calendar
 from placet.compiling import Compiling, point_of
 from placet.errors import BlueprintInvalid, Problem
-from placet.formats import OnChange
+from placet.formats import RULES, OnChange
 from placet.points import (
     Errand,
     Filling,
@@ -95,6 +95,7 @@ class Plan:
     on_change: OnChange | None = None  # None only in format 1: `upgraded` says what that means
     immaterial: tuple[str, ...] = ()  # variables whose change leaves approvals as they are
     require_revision: bool = False
+    rules: int = 1  # of the core, which its requests follow to their end; see placet.formats
 
     @cached_property
     def names(self) -> tuple[Who, ...]:
@@ -247,6 +248,7 @@ def compile_plan(
         on_change=blueprint.on_change,
         immaterial=blueprint.settings.immaterial,
         require_revision=blueprint.settings.require_revision,
+        rules=RULES,
     )
 
 

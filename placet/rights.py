@@ -5,10 +5,28 @@ from __future__ import annotations
 from datetime import datetime
 
 from placet.errors import AlreadyDecided, Ended, NotPermitted, Refused, UnknownTask
-from placet.events import Actor
+from placet.events import Actor, Claim, Comment, Decide, Event, Migrate, Resubmit, Withdraw
 from placet.policy import decided_elsewhere, operates, taken_seats
 from placet.run import Run
 from placet.state import Task
+
+
+def require_not_operating_own(event: Event, requester: str) -> None:
+    """Raise NotPermitted for what whoever asked may not do to their own request, whatever their roles are.
+
+    They may take it back, say something, and answer what they are asked; all else is for others. An event that is not
+    named here is not theirs.
+    """
+    by: Actor | None = getattr(event, "by", None)
+    if by is None or by.person != requester or isinstance(event, Comment | Resubmit):
+        return
+    if isinstance(event, Withdraw) and event.how == "withdrawn":
+        return
+    if isinstance(event, Decide | Claim):
+        raise NotPermitted("Nobody decides their own request.")
+    if isinstance(event, Migrate):
+        raise NotPermitted("Nobody moves their own request to other rules; another admin can.")
+    raise NotPermitted("Nobody operates their own request; its process owner or an admin can, where they did not ask.")
 
 
 def require_running(run: Run) -> None:

@@ -150,6 +150,7 @@ class State:
     answered: dict[str, int] = field(default_factory=dict)  # key of an event -> seq after it
     format: int = 1  # as the plan's when the request began; see placet.formats
     secret: str = ""  # what the salts of sealed values are made of; see Opening
+    rules: int = 1  # as the plan's when the request began
 
     @property
     def stage(self) -> str | None:

@@ -20,6 +20,8 @@ from storage import cursor as cursors
 from storage import departures
 from storage.tables import ApprovalTask, Person
 
+_MOST_AT_ONCE = 10_000  # ids in a query: databases bound its parameters
+
 
 class Seen(Protocol):
     """What a process sees of a person: a Person, or a row with these columns."""
@@ -83,6 +85,17 @@ def _note_departure(connection: Connection, person: Person, *, left: bool) -> No
         departures.note(connection, person.id, person.updated_at)
     elif person.active:
         departures.forget(connection, person.id)
+
+
+def activity(connection: Connection, people: Iterable[str]) -> dict[str, bool]:
+    """Tell which of these ids are of people who are known, and whether they are active."""
+    ids = sorted(set(people))
+    found: dict[str, bool] = {}
+    columns = select(col(Person.id), col(Person.active))
+    for first in range(0, len(ids), _MOST_AT_ONCE):
+        some = col(Person.id).in_(ids[first : first + _MOST_AT_ONCE])
+        found |= {row.id: row.active for row in connection.execute(columns.where(some))}
+    return found
 
 
 def is_active(connection: Connection, person: str) -> bool:

@@ -164,6 +164,21 @@ def read_task(connection: Connection, task_id: str, viewer: str | None = None) -
     return TaskRow(**row._mapping)
 
 
+def owner_of(connection: Connection, task_id: str) -> str | None:
+    """Return the owner of the process that a task is of, as it is stored; None also where there is no such task."""
+    return connection.execute(_OWNER, {"sought": task_id}).scalar_one_or_none()
+
+
+def has_task(connection: Connection, task_id: str) -> bool:
+    """Whether there is such a task, whoever may see it."""
+    return connection.execute(_TASK, {"sought": task_id}).first() is not None
+
+
+def requester_of(connection: Connection, request_id: str) -> str | None:
+    """Return who asked; None where there is no such request."""
+    return connection.execute(_REQUESTER, {"sought": request_id}).scalar_one_or_none()
+
+
 async def task(session: AsyncSession, task_id: str, *, viewer: str | None = None) -> TaskRow:
     """Do what `read_task` does, in a session."""
     return await session.run_sync(lambda sync: read_task(sync.connection(), task_id, viewer))
@@ -282,6 +297,12 @@ _ITS_TASKS = (
     select(*_TASK_COLUMNS)
     .where(col(ApprovalTask.request_id) == bindparam("sought"))
     .order_by(col(ApprovalTask.position))
+)
+_REQUESTER = select(col(ApprovalRequest.requester)).where(col(ApprovalRequest.id) == bindparam("sought"))
+_OWNER = (
+    select(col(ApprovalRequest.owner))
+    .join(ApprovalTask, col(ApprovalTask.request_id) == col(ApprovalRequest.id))
+    .where(col(ApprovalTask.id) == bindparam("sought"))
 )
 _TASK = select(*_TASK_COLUMNS).where(col(ApprovalTask.id) == bindparam("sought"))
 _TASK_SEEN = _TASK.join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id)).where(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -51,8 +52,13 @@ async def get(session: AsyncSession, template_id: str) -> ProcessTemplate:
     """Return one version by its id; raises NotFound."""
     found = await session.get(ProcessTemplate, template_id)
     if found is None:
-        raise NotFound(f"There is no process template {template_id!r}")
+        raise unknown(template_id)
     return found
+
+
+def unknown(template_id: str) -> NotFound:
+    """Return what is said of an id that no version has."""
+    return NotFound(f"There is no process template {template_id!r}")
 
 
 async def find(session: AsyncSession, name: str, version: str | None = None) -> ProcessTemplate:
@@ -84,9 +90,18 @@ def precedence(version: str) -> tuple[Version, str]:
 
 
 async def page(
-    session: AsyncSession, *, limit: int, cursor: str | None = None, name: str | None = None, status: str | None = None
+    session: AsyncSession,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    name: str | None = None,
+    status: str | None = None,
+    drafts_of: Collection[str] | None = None,
 ) -> cursors.Page[ProcessTemplate]:
-    """List versions by name and then as they were made, `limit` at a time."""
+    """List versions by name and then as they were made, `limit` at a time.
+
+    `drafts_of` are the authors and owners, as they are stored, whose drafts are among them; None: everybody's.
+    """
     query = select(ProcessTemplate).order_by(col(ProcessTemplate.name), col(ProcessTemplate.id)).limit(limit + 1)
     if cursor is not None:
         after_name, after_id = cursors.read_names(cursor, 2)
@@ -94,6 +109,9 @@ async def page(
             (col(ProcessTemplate.name) > after_name)
             | ((col(ProcessTemplate.name) == after_name) & (col(ProcessTemplate.id) > after_id))
         )
+    if drafts_of is not None:
+        theirs = col(ProcessTemplate.owner).in_(drafts_of) | col(ProcessTemplate.created_by).in_(drafts_of)
+        query = query.where((col(ProcessTemplate.status) != "draft") | theirs)
     if name is not None:
         query = query.where(col(ProcessTemplate.name) == name)
     if status is not None:
@@ -169,5 +187,5 @@ async def deprecate(session: AsyncSession, template_id: str) -> ProcessTemplate:
 async def _for_change(session: AsyncSession, template_id: str) -> ProcessTemplate:
     found = await session.get(ProcessTemplate, template_id, with_for_update=True)
     if found is None:
-        raise NotFound(f"There is no process template {template_id!r}")
+        raise unknown(template_id)
     return found

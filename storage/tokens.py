@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, or_, select, update
@@ -17,7 +18,7 @@ from storage.tables import ApiToken, Person
 _PREFIX = "placet_"
 # Every call asks this, so the statement is built once.
 _HOLDER = (
-    select(col(Person.id), col(Person.access))
+    select(col(Person.id), col(Person.access), col(Person.roles), col(Person.groups))
     .join(ApiToken, col(ApiToken.person) == col(Person.id))
     .where(
         col(ApiToken.digest) == bindparam("given"),
@@ -26,6 +27,16 @@ _HOLDER = (
         col(Person.active),
     )
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Whom a token stands for: `access` is what they are in Placet, roles and groups what they are outside it."""
+
+    person: str
+    access: frozenset[str]
+    roles: frozenset[str]
+    groups: frozenset[str]
 
 
 async def issue(session: AsyncSession, person: str, *, ttl: timedelta | None, now: datetime) -> str:
@@ -39,10 +50,12 @@ async def issue(session: AsyncSession, person: str, *, ttl: timedelta | None, no
     return text
 
 
-def holder(connection: Connection, text: str, now: datetime) -> tuple[str, frozenset[str]] | None:
-    """Return the active person whom a token stands for and their access; None: it is unknown, expired or revoked."""
+def holder(connection: Connection, text: str, now: datetime) -> Holder | None:
+    """Return the active person whom a token stands for; None: it is unknown, expired or revoked."""
     row = connection.execute(_HOLDER, {"given": digest(text), "now": now}).one_or_none()
-    return None if row is None else (row.id, frozenset(row.access))
+    if row is None:
+        return None
+    return Holder(person=row.id, access=frozenset(row.access), roles=frozenset(row.roles), groups=frozenset(row.groups))
 
 
 async def revoke(session: AsyncSession, text: str, now: datetime) -> None:

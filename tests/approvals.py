@@ -17,6 +17,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from activities.directory import DirectoryReader
 from activities.record import Recorder
 from activities.tokens import DecisionTokens
+from api.access import DEFAULT_ACCESS
 from placet.actions import ActionSpec
 from placet.blueprint import parse_blueprint
 from placet.events import Actor, Opening
@@ -72,7 +73,7 @@ def person(**row: Any) -> Person:
         "email": f"{row['id']}@example.com",
         "roles": [],
         "groups": [],
-        "access": [],
+        "access": list(DEFAULT_ACCESS),
         "away": [],
         "preferences": {},
         "updated_at": datetime.now(UTC),

@@ -75,7 +75,7 @@ async def add_people(database: Database, *names: str, **preferences: Any) -> Non
     async with database.begin() as session:
         for name in names:
             person = Person(id=name, name=name.title(), email=f"{name}@example.org", updated_at=NOW)
-            person.roles, person.groups, person.access, person.away = [], [], [], []
+            person.roles, person.groups, person.access, person.away = [], [], ["approver"], []
             person.preferences = preferences
             await people.put(session, person)
 

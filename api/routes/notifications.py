@@ -38,7 +38,7 @@ from api.seeing import seen_request
 from placet.errors import InputInvalid, NotFound, NotPermitted, Problem
 from placet.pointer import pointer_to
 from storage import cursor as cursors
-from storage import notifications, people, requests
+from storage import notifications, people
 from storage.notification_tables import NotificationMessage
 
 router = APIRouter(prefix="/workflow", tags=["notifications"], route_class=PersonalRoute)
@@ -49,11 +49,8 @@ PreferencesBody = Annotated[dict[str, Any], Sent(openapi_examples={"office hours
 
 
 @router.get("/notification-templates/")
-async def list_notification_templates(
-    context: Here, caller: Caller, limit: Limit = 50, cursor: Cursor = None
-) -> Listed[TemplateView]:
+async def list_notification_templates(context: Here, limit: Limit = 50, cursor: Cursor = None) -> Listed[TemplateView]:
     """List the templates of notices as they are in force, by name; designers and admins can."""
-    caller.need("designer", "admin")
     after = cursors.read_names(cursor, 1)[0] if cursor is not None else ""
     found = [source for source in await desk.templates(context.database) if source.name > after]
     page = cursors.page(found, limit, lambda source: (source.name,))
@@ -61,9 +58,8 @@ async def list_notification_templates(
 
 
 @router.get("/notification-templates/{name}/")
-async def read_notification_template(context: Here, caller: Caller, name: str) -> TemplateWhole:
+async def read_notification_template(context: Here, name: str) -> TemplateWhole:
     """Show a template as it is in force, with all of its edited versions; designers and admins can."""
-    caller.need("designer", "admin")
     versions = await desk.versions(context.database, name)
     source = await _in_force(context, name)
     return TemplateWhole(**_words(source), versions=[VersionView.of(row) for row in versions])
@@ -75,7 +71,6 @@ async def put_notification_template(context: Here, caller: Caller, name: str, bo
 
     The words are tried out first; those that break are refused. Workers use the new ones within seconds.
     """
-    caller.need("designer", "admin")
     if body.restore is not None:
         await desk.restore(context.database, name, body.restore)
     else:
@@ -88,7 +83,6 @@ async def preview_notification_template(
     context: Here, caller: Caller, name: str, body: Preview | None = None
 ) -> Rendered:
     """Render a template, with a sample or with a real request that the caller may see; nothing is stored or sent."""
-    caller.need("designer", "admin")
     body = body or Preview()
     if body.request_id is not None:
         async with context.database.session() as session:
@@ -114,7 +108,7 @@ async def list_notifications(
         if (caller.sees_all or not is_webhook(message)) and (after is None or _place(message) > after)
     ]
     page = cursors.page(sorted(found, key=_place), limit, _place)
-    knows = caller.sees_all or owner == caller.person
+    knows = caller.sees_all or caller.owns(owner)
     return Listed(items=[MessageView.of(row, with_error=knows) for row in page.items], next_cursor=page.next_cursor)
 
 
@@ -189,16 +183,21 @@ async def _messages(session: AsyncSession, key: str) -> list[NotificationMessage
     query = select(NotificationMessage).where(col(NotificationMessage.key) == key)
     found = list(await session.scalars(query.order_by(col(NotificationMessage.channel))))
     if not found:
-        raise NotFound(f"No notice {key!r} has been given to a channel yet.")
+        raise _no_notice(key)
     return found
 
 
+def _no_notice(key: str) -> NotFound:
+    return NotFound(f"No notice {key!r} has been given to a channel yet, or it is not yours to see.")
+
+
 async def _need_owner(session: AsyncSession, caller: Principal, found: list[NotificationMessage]) -> None:
+    """Raise NotFound for whom the notice is none to see (one about no request is for admins), else NotPermitted."""
     try:
-        owner = (await requests.get(session, found[0].request_id)).request.owner
-    except NotFound:  # a notice that is about no request, such as a breached objective
-        owner = None
-    if owner != caller.person or any(is_webhook(message) for message in found):
+        owner = (await seen_request(session, caller, found[0].request_id)).request.owner
+    except NotFound:
+        raise _no_notice(found[0].key) from None
+    if not caller.owns(owner) or any(is_webhook(message) for message in found):
         raise NotPermitted("Only the process owner and admins send notices again, and only admins send webhooks.")
 
 

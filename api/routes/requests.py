@@ -27,14 +27,15 @@ from api.schemas.requests import (
     TimelineView,
     Verified,
 )
-from api.seeing import seen_request, viewer_of
-from api.starting import start_request
+from api.seeing import Unseen, seen_request, viewer_of
+from api.starting import require_known, start_request
 from api.verifying import verify
 from placet.blueprint import parse_blueprint
 from placet.errors import NotFound
 from placet.events import Comment, Extend, Happened, Resubmit, Withdraw
 from placet.variables import normalise_input
-from storage import requests, templates
+from placet.who import people_in
+from storage import people, requests, templates
 from storage.requests import Stored
 from storage.verify import verify_rows
 
@@ -167,6 +168,10 @@ async def resubmit(
         variables = parse_blueprint(template.blueprint).variables
         # What was left out may be what the process itself has set, and is the core's to fill in.
         given = {k: v for k, v in normalise_input(variables, body.input).items() if k in body.input}
+        async with context.database.session() as session:
+            asked = (await context.plans.of(session, template, stored.request.started_at)).asked(given)
+        known = await context.database.read(people.activity, [one for v in asked.values() for one in people_in(v)])
+        require_known(asked, lambda person: known.get(person, False))
     event = Resubmit(by=caller.actor, input=given, comment=body.comment, key=call.key)
     return _view(context, await act_on_request(context, caller, request_id, event, key=call.key))
 
@@ -174,6 +179,8 @@ async def resubmit(
 async def _may_verify(session: AsyncSession, caller: Principal, request_id: str) -> None:
     try:
         await seen_request(session, caller, request_id)
+    except Unseen:
+        raise
     except NotFound:
         if not (await verify_rows(session, request_id))["entries"]:
             raise  # otherwise the request's own row is gone, and its entries are not

@@ -17,10 +17,10 @@ from api.identity import Principal
 from api.routes.examples import EXPENSE_APPROVAL
 from api.schemas.common import Listed
 from api.schemas.simulations import SimulationLine, SimulationView
-from api.seeing import seen_request, viewer_of
+from api.seeing import seen_request, sees_template, viewer_of
 from api.shadowing import shadows_of, told
 from api.simulating import HELD, event, jobs_of, shown
-from placet.errors import InputInvalid
+from placet.errors import InputInvalid, NotFound
 from simulation.gather import template_of
 from simulation.order import Order, parse_order
 from simulation.report import html_report
@@ -218,14 +218,18 @@ def _order(body: Any) -> tuple[Order, dict[str, Any]]:
 async def _allowed(request: Request, caller: Principal, order: Order) -> None:
     """Check who may ask for what: the past of others, and their view of the organisation, are not for everybody."""
     if order.mode in {"backtest", "shadow"}:
-        caller.need("designer", "auditor", "admin")
+        caller.need(frozenset({"designer", "auditor", "admin"}))
     if order.person is not None and order.person != caller.person:
-        caller.need("designer", "auditor", "admin")
+        caller.need(frozenset({"designer", "auditor", "admin"}))
+    named = order.template
     async with request.app.state.context.database.session() as session:
         if order.request_id is not None and order.mode not in {"backtest", "shadow"}:
-            await seen_request(session, caller, order.request_id)
-        if order.template is not None and order.blueprint is None:
-            await template_of(session, order.template, order.version)
+            stored = await seen_request(session, caller, order.request_id)
+            named = named or stored.request.template
+        if order.blueprint is None and (order.template is not None or order.version is not None) and named is not None:
+            row = await template_of(session, named, order.version)
+            if not sees_template(caller, row):
+                raise NotFound(f"There is no published process template {named!r}")
 
 
 def _row(simulation_id: str, caller: Principal, order: Order, body: Any) -> WorkflowSimulation:

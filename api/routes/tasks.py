@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 
 from activities.tokens import DecisionTokens
-from api.acting import act_on_task
+from api.acting import act_on_task, concerned
 from api.body import with_floats
 from api.calls import PersonalRoute, record_refusal, request_of
 from api.context import Context
@@ -31,7 +31,7 @@ from api.schemas.requests import (
     RequestView,
     TaskView,
 )
-from api.seeing import seen_task, viewer_of
+from api.seeing import Unseen, seen_task, viewer_of
 from placet.errors import PlacetError
 from placet.events import Claim, Decide, Delegate, Reassign, Release
 from storage import requests
@@ -145,7 +145,8 @@ async def release(
 @router.post("/{task_id}/token/")
 async def issue_decision_token(context: Here, session: Reading, caller: Caller, task_id: str) -> DecisionToken:
     """Sign a token with which the `decide` signal decides this task, in this round, as the caller."""
-    task = await seen_task(session, caller, task_id)
+    decides = Decide(by=caller.actor, task_id=task_id, decision="approve")
+    task = await session.run_sync(lambda sync: concerned(sync.connection(), caller, task_id, decides))
     token = DecisionTokens(context.secret).issue(caller.person, task_id, task.round)
     return DecisionToken(token=token, task_id=task_id, round=task.round)
 
@@ -168,7 +169,7 @@ async def _act(context: Context, caller: Principal, task_id: str, event: Command
 
 
 async def _refused(context: Context, caller: Principal, task_id: str, error: PlacetError) -> None:
-    if (status := status_of(error)) in {403, 409, 422}:
+    if (status := status_of(error)) in {403, 409, 422} or isinstance(error, Unseen):
         await record_refusal(
             context,
             caller,

@@ -102,7 +102,7 @@ class ActionFacts(Body):
         if problems:
             raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=tuple(problems))
         if any(references(self.config)):
-            caller.need("admin")
+            caller.need(frozenset({"admin"}))
 
     def facts(self) -> dict[str, Any]:
         """Return what is stored of them, by column."""

@@ -13,6 +13,8 @@ from placet.who import parse_who, person_id
 
 Item = TypeVar("Item")
 
+_NOBODY = {"system", "me"}  # what does something by itself, and whoever calls: ids of nobody in particular
+
 
 class Body(BaseModel):
     """The base of what is sent: nothing unknown is taken, so that a misspelt name is found."""
@@ -38,7 +40,7 @@ def _person(reference: str) -> str:
         who = parse_who(f"user:{bare}")
     except PlacetError as error:
         raise ValueError("write a person's id: letters, digits and . _ @ + -, at most 128") from error
-    if bare == "system" or who.kind != "user":
+    if bare in _NOBODY or who.kind != "user":
         raise ValueError(f"{bare!r} is no person's id; choose another")
     return bare
 
@@ -49,6 +51,10 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_text_only)]
 """A moment in a body: RFC 3339 with its offset."""
 PersonRef = Annotated[str, Field(max_length=140), AfterValidator(_person)]
 """A person in a body, as `user:alice` or `alice`; read as the bare id."""
+PersonOrMe = Annotated[
+    str, Field(max_length=140), AfterValidator(lambda given: given if given == "me" else _person(given))
+]
+"""A person in an address; `me` is whoever calls."""
 Words = Annotated[str, Field(max_length=10_000)]
 """A comment or a reason."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
+from api.access import ACCESS, DEFAULT_ACCESS
 from api.body import with_floats
 from api.identity import Principal
 from api.schemas.common import Body, Moment, PersonRef, Shown, View
@@ -85,7 +86,7 @@ def _one_or_many(value: Any, read: Callable[[Any], list[Away]]) -> list[Away]:
     if isinstance(value, list):
         return read(value)
     try:
-        return read([value])
+        return OneSpan(read([value]))
     except ValidationError as error:
         faults = [
             InitErrorDetails(type=e["type"], loc=e["loc"][1:], input=e["input"], ctx=e.get("ctx", {}))
@@ -101,6 +102,12 @@ def _each_once(values: list[Any]) -> list[Any]:
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@+-]{0,127}$")]
 Names = Annotated[list[Name], Field(max_length=200), AfterValidator(_each_once)]
 Access = Literal["requester", "approver", "designer", "auditor", "admin"]
+_DEFAULT: tuple[Access, ...] = DEFAULT_ACCESS
+assert get_args(Access) == ACCESS  # noqa: S101 - a type cannot be made of names that are elsewhere
+
+
+class OneSpan(list[Away]):
+    """The spans of somebody for whom one was sent, and no list."""
 
 
 class PersonFacts(Body):
@@ -111,7 +118,7 @@ class PersonFacts(Body):
     manager: PersonRef | None = None
     groups: Names = Field(default_factory=list)
     roles: Names = Field(default_factory=list)
-    access: Annotated[list[Access], AfterValidator(_each_once)] = Field(default_factory=list)
+    access: Annotated[list[Access], AfterValidator(_each_once)] = Field(default_factory=lambda: list(_DEFAULT))
     away: Annotated[
         list[Away],
         Field(max_length=100),
@@ -121,11 +128,32 @@ class PersonFacts(Body):
     active: StrictBool = True
     updated_at: Any = None  # not to be set; taken so that what was read can be changed and sent back
 
-    def row(self, person: str, now: datetime) -> Person:
-        """Return the person as they are stored under this id; raises InputInvalid."""
+    @property
+    def named(self) -> frozenset[str]:
+        """Return the ids of the people whom this names: the manager and substitutes."""
+        substitutes = (span.substitute for span in self.away)
+        return frozenset(name for name in (self.manager, *substitutes) if name)
+
+    def misnamed(self, person: str, known: Mapping[str, bool], now: datetime) -> Iterator[Problem]:
+        """Yield each place where this names somebody who cannot be meant.
+
+        `known` says of the people whom this names whether they are active. A manager may have left, for those above
+        take what would be theirs, and so may the substitute of an absence that is over.
+        """
         if self.manager == person:
-            message = "nobody is their own manager; name another, or null for nobody"
-            raise InputInvalid(f"/manager: {message}", problems=(Problem(pointer="/manager", message=message),))
+            yield Problem(pointer="/manager", message="nobody is their own manager; name another, or null for nobody")
+        elif self.manager is not None and self.manager not in known:
+            yield Problem(pointer="/manager", message=f"there is no person {self.manager!r}; add them first")
+        for index, span in enumerate(self.away):
+            place = "/away/substitute" if isinstance(self.away, OneSpan) else f"/away/{index}/substitute"
+            if span.substitute == person:
+                yield Problem(pointer=place, message="nobody stands in for themself; name another, or null for nobody")
+            elif span.substitute is not None and span.until > now and not known.get(span.substitute):
+                message = f"there is no active person {span.substitute!r}; give the id of one"
+                yield Problem(pointer=place, message=message)
+
+    def row(self, person: str, now: datetime) -> Person:
+        """Return the person as they are stored under this id."""
         return Person(
             id=person,
             name=self.name or person,
@@ -149,20 +177,21 @@ class PersonBody(PersonFacts):
     id: PersonRef
 
 
-def wanted(people: Sequence[PersonBody], now: datetime) -> list[Wanted]:
-    """Return a list of people as they shall be stored; raises InputInvalid that names each place that is wrong."""
+def wanted(people: Sequence[PersonBody], elsewhere: Mapping[str, bool], now: datetime) -> list[Wanted]:
+    """Return a list of people as they shall be stored; raises InputInvalid that names each place that is wrong.
+
+    `elsewhere` says of those whom they name, and who are not in the list, whether they are active.
+    """
     problems: list[Problem] = []
     rows: dict[str, Wanted] = {}
+    known = {**elsewhere, **{person.id: person.active for person in people}}
     for number, person in enumerate(people):
-        try:
-            row = person.row(person.id, now)
-        except InputInvalid as error:
-            problems += [replace(problem, pointer=f"/{number}{problem.pointer}") for problem in error.problems]
-            continue
+        found = person.misnamed(person.id, known, now)
+        problems += [replace(problem, pointer=f"/{number}{problem.pointer}") for problem in found]
         if person.id in rows:
             message = f"{person.id!r} is in the list already; name everybody once"
             problems.append(Problem(pointer=f"/{number}/id", message=message))
-        rows[person.id] = Wanted(person=row, keep_preferences=person.preferences is None)
+        rows[person.id] = Wanted(person=person.row(person.id, now), keep_preferences=person.preferences is None)
     if problems:
         raise InputInvalid("The list of people is wrong; nobody was loaded.", problems=tuple(problems))
     return list(rows.values())
@@ -177,7 +206,10 @@ class PersonPut(PersonFacts):
 
 
 class PersonView(View):
-    """One person; `away` is null, one span, or a list where there are several. `preferences` are not for everybody."""
+    """One person; `away` is null, one span, or a list where there are several.
+
+    `email` and `preferences` are shown to the person and to admins; notices find their way without.
+    """
 
     model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -195,12 +227,12 @@ class PersonView(View):
 
     @classmethod
     def of(cls, row: Person, viewer: Principal) -> PersonView:
-        """Show a stored person; their preferences, which hold private addresses, to them and to admins."""
+        """Show a stored person; their address and their preferences, which hold others, to them and to admins."""
         away = row.away
         return cls.model_construct(
             id=row.id,
             name=row.name,
-            email=row.email,
+            email=row.email if viewer.admin or viewer.person == row.id else None,
             manager=row.manager,
             groups=row.groups,
             roles=row.roles,

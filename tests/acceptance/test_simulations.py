@@ -103,7 +103,7 @@ async def test_a_real_request_gives_the_process_and_the_input_to_explore(desk: A
     found = await simulate(desk, mode="explore", request_id=request["id"], as_="ann")
     assert (found["template"], found["input"], found["requester"]) == (name, {"amount": "77"}, "ann")
     other = await desk.post(PATH, {"mode": "explore", "request_id": request["id"]}, as_="zoe")
-    assert other.status_code == 403
+    assert other.status_code == 404
 
 
 async def test_a_backtest_needs_no_more_than_a_name(desk: ApiDesk) -> None:

@@ -23,6 +23,9 @@ PAT: dict[str, Any] = {
 }
 
 
+AWAY = {"from": "2026-08-03T00:00:00Z", "until": "2100-08-17T00:00:00Z"}
+
+
 @pytest_asyncio.fixture
 async def desk(database: Database) -> AsyncIterator[ApiDesk]:
     async with api_desk(database, await no_engine(), seconds=1) as opened:
@@ -71,6 +74,58 @@ async def test_preferences_are_shown_to_their_owner_and_admins_and_kept_by_those
     assert cleared.json()["preferences"] == {}
 
 
+@pytest.mark.parametrize("path", ["/workflow/people/pat/", "/workflow/people/?limit=500"])
+async def test_addresses_are_shown_to_their_owner_and_admins_alone(desk: ApiDesk, path: str) -> None:
+    await desk.post("/workflow/people/", PAT, as_="adam")
+    for who, address in (
+        ("ann", None),
+        ("desi", None),
+        ("audrey", None),
+        ("adam", PAT["email"]),
+        ("pat", PAT["email"]),
+    ):
+        answer = (await desk.get(path, as_=who)).json()
+        pat = next(p for p in answer.get("items", [answer]) if p["id"] == "pat")
+        assert pat["email"] == address, who
+
+
+async def test_everybody_says_when_they_are_away_and_changes_nothing_else(desk: ApiDesk) -> None:
+    path = "/workflow/people/ann/"
+    away = {**AWAY, "substitute": "user:bob"}
+    done = await desk.call("PUT", path, body={"away": away}, as_="ann")
+    assert (done.status_code, done.json()["away"]["substitute"]) == (200, "bob")
+    assert (done.json()["manager"], done.json()["email"]) == ("bob", "ann@example.com"), "the rest stays"
+    assert (await desk.get("/workflow/people/me/", as_="ann")).json() == done.json()
+    back = await desk.call("PUT", "/workflow/people/me/", body={**done.json(), "away": None}, as_="ann")
+    assert (back.status_code, back.json()["away"]) == (200, None), "what was read can be sent back"
+    more = await desk.call("PUT", path, body={"away": None, "manager": "adam", "access": ["admin"]}, as_="ann")
+    assert (more.status_code, pointers(more)) == (403, ["/access", "/manager"])
+    assert (await desk.call("PUT", path, body={"away": None, "manager": None}, as_="ann")).status_code == 403
+    for substitute in ("ann", "ghost", "gone"):
+        refused = await desk.call("PUT", path, body={"away": {**AWAY, "substitute": substitute}}, as_="ann")
+        assert (refused.status_code, pointers(refused)) == (422, ["/away/substitute"])
+    assert (await desk.call("PUT", "/workflow/people/bob/", body={"away": away}, as_="ann")).status_code == 403
+    assert (await desk.get(path, as_="adam")).json() == back.json()
+
+
+async def test_managers_and_past_substitutes_may_have_left(desk: ApiDesk) -> None:
+    past = {"from": "2020-08-03T00:00:00Z", "until": "2020-08-17T00:00:00Z", "substitute": "gone"}
+    made = await desk.post("/workflow/people/", {**PAT, "manager": "gone", "away": past}, as_="adam")
+    assert made.status_code == 201, made.text
+
+
+@pytest.mark.parametrize(
+    ("access", "stored"), [(None, ["requester", "approver"]), ([], []), (["auditor"], ["auditor"])]
+)
+async def test_access_that_is_absent_is_asking_and_deciding(
+    desk: ApiDesk, access: list[str] | None, stored: list[str]
+) -> None:
+    body = {name: value for name, value in PAT.items() if name != "access"} | (
+        {} if access is None else {"access": access}
+    )
+    assert (await desk.post("/workflow/people/", body, as_="adam")).json()["access"] == stored
+
+
 async def test_put_makes_somebody_new(desk: ApiDesk) -> None:
     made = await desk.call("PUT", "/workflow/people/quinn/", body={"name": "Quinn"}, as_="adam")
     assert (made.status_code, made.json()["id"]) == (201, "quinn")
@@ -94,6 +149,14 @@ async def test_only_admins_change_people(desk: ApiDesk, person: str) -> None:
         ({"id": "a b"}, "/id"),
         ({"id": ""}, "/id"),
         ({"id": "system"}, "/id"),
+        ({"id": "me"}, "/id"),
+        ({"id": "user:me"}, "/id"),
+        ({"manager": "me"}, "/manager"),
+        ({"manager": "ghost"}, "/manager"),
+        ({"away": {**AWAY, "substitute": "pat"}}, "/away/substitute"),
+        ({"away": {**AWAY, "substitute": "ghost"}}, "/away/substitute"),
+        ({"away": {**AWAY, "substitute": "gone"}}, "/away/substitute"),
+        ({"away": [{**AWAY, "substitute": "dora"}, {**AWAY, "substitute": "pat"}]}, "/away/1/substitute"),
         ({"id": 5}, "/id"),
         ({"name": ""}, "/name"),
         ({"email": "no address"}, "/email"),

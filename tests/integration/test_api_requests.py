@@ -225,21 +225,79 @@ async def test_only_an_admin_starts_for_somebody_else(desk: ApiDesk) -> None:
 async def test_wrong_person_is_refused_and_that_is_on_record(desk: ApiDesk) -> None:
     request = await desk.start(await desk.publish(), amount=1)
     task = request["tasks"][0]["id"]
-    for person in ("zoe", "adam", "ann", "audrey"):
+    for person, status in (("zoe", 404), ("adam", 403), ("ann", 403), ("audrey", 403)):
         answer = await desk.post(f"/workflow/tasks/{task}/decide/", {"decision": "approve"}, as_=person)
-        assert answer.status_code == 403, (person, answer.text)
+        assert answer.status_code == status, (person, answer.text)
     shape = await desk.post(f"/workflow/tasks/{task}/decide/", {"decision": "maybe"}, as_="bob")
     assert (shape.status_code, pointers(shape)) == (422, ["/decision"])
     async with desk.database.session() as session:
         kept = await refusals.of_request(session, request["id"])
     assert [(r.principal, r.status_code, r.action) for r in kept] == [
-        ("zoe", 403, "decide"),
+        ("zoe", 404, "decide"),
         ("adam", 403, "decide"),
         ("ann", 403, "decide"),
         ("audrey", 403, "decide"),
         ("bob", 422, "decide"),
     ]
     assert (await desk.get(f"/workflow/tasks/{task}/")).json()["status"] == "open"
+
+
+@pytest.mark.parametrize("requester", ["olivia", "adam"])
+async def test_whoever_asked_operates_nothing_of_their_own_whatever_they_are(desk: ApiDesk, requester: str) -> None:
+    name = await desk.publish(
+        owner="user:olivia", process_steps=[{"stage_name": "One", "approvers": ["user:bob"], "sla_hours": 1}]
+    )
+    request = await desk.start(name, as_=requester, amount=1)
+    path, task = f"/workflow/requests/{request['id']}", f"/workflow/tasks/{request['tasks'][0]['id']}"
+    for call, body in (
+        (f"{path}/cancel/", {}),
+        (f"{path}/extend/", {"hours": 1}),
+        (f"{path}/events/", {"name": "go"}),
+        (f"{task}/reassign/", {"to": "user:dora"}),
+        (f"{task}/delegate/", {"to": "user:dora"}),
+        (f"{task}/release/", {}),
+        (f"{task}/claim/", {}),
+        (f"{task}/decide/", {"decision": "approve"}),
+        (f"{task}/token/", {}),
+    ):
+        answer = await desk.post(call, body, as_=requester)
+        assert (answer.status_code, answer.json()["title"]) == (403, "Not permitted"), (call, answer.text)
+    assert (await desk.post(f"{path}/comments/", {"text": "Soon?"}, as_=requester)).status_code == 200
+    back = await desk.post(f"{task}/decide/", {"decision": "request_changes", "comment": "less"}, as_="bob")
+    assert back.status_code == 200, back.text
+    assert (await desk.post(f"{path}/resubmit/", {"comment": "so"}, as_=requester)).status_code == 200
+    assert (await desk.post(f"{path}/withdraw/", {}, as_=requester)).json()["outcome"] == "withdrawn"
+
+
+async def test_asking_needs_the_access_requester_and_deciding_the_access_approver(desk: ApiDesk) -> None:
+    name = await desk.publish(process_steps=[{"stage_name": "One", "approvers": ["user:bob"]}])
+    body = {"template": name, "input": {"amount": 1}}
+    for person, status in (("nil", 403), ("ava", 403), ("desi", 403), ("audrey", 403), ("rex", 201), ("adam", 201)):
+        answer = await desk.post("/workflow/requests/", body, as_=person)
+        assert answer.status_code == status, (person, answer.text)
+    task = answer.json()["tasks"][0]["id"]
+    for path in (f"/workflow/tasks/{task}", "/workflow/tasks/none.1"):
+        for person in ("nil", "rex", "desi", "audrey"):
+            answer = await desk.post(f"{path}/decide/", {"decision": "approve"}, as_=person)
+            assert answer.status_code == 403, (path, person, answer.text)
+        assert (await desk.post(f"{path}/decide/", {"decision": "approve"}, as_="ava")).status_code == 404
+
+
+async def test_an_input_that_names_nobody_is_refused_at_its_place(desk: ApiDesk) -> None:
+    variables = [*EXPENSE["variables"], {"name": "sponsor", "type": "string"}]
+    steps = [{"stage_name": "One", "approvers": ["manager_of(input:sponsor)", "user:bob"]}]
+    name = await desk.publish(variables=variables, process_steps=steps)
+    for sponsor, status in (("ghost", 422), ("user:gone", 422), ("user:carl", 201)):
+        body = {"template": name, "input": {"amount": 1, "sponsor": sponsor}}
+        answer = await desk.post("/workflow/requests/", body)
+        assert answer.status_code == status, answer.text
+        assert status == 201 or pointers(answer) == ["/input/sponsor"]
+    task = answer.json()["tasks"][0]["id"]
+    await desk.post(f"/workflow/tasks/{task}/decide/", {"decision": "request_changes"}, as_="bob")
+    path = f"/workflow/requests/{answer.json()['id']}/resubmit/"
+    again = await desk.post(path, {"input": {"amount": 1, "sponsor": "ghost"}})
+    assert (again.status_code, pointers(again)) == (422, ["/input/sponsor"])
+    assert (await desk.post(path, {"input": {"amount": 1, "sponsor": "carl"}})).status_code == 200
 
 
 async def test_request_is_seen_by_those_it_concerns(desk: ApiDesk) -> None:
@@ -249,12 +307,16 @@ async def test_request_is_seen_by_those_it_concerns(desk: ApiDesk) -> None:
         assert (await desk.get(path, as_=person)).status_code == 200, person
         listed = (await desk.get("/workflow/requests/", as_=person)).json()["items"]
         assert request["id"] in [r["id"] for r in listed]
-    for part in ("", "timeline/", "audit/verify/"):
-        assert (await desk.get(path + part, as_="zoe")).status_code == 403
-        assert (await desk.get(f"/workflow/requests/{uuid.uuid4().hex}/{part}", as_="zoe")).status_code == 404
+    nothing = uuid.uuid4().hex
+    for part in ("", "timeline/", "audit/verify/", "notifications/", "cost/"):
+        hidden = await desk.get(path + part, as_="zoe")
+        absent = await desk.get(f"/workflow/requests/{nothing}/{part}", as_="zoe")
+        assert (hidden.status_code, absent.status_code) == (404, 404)
+        assert hidden.text.replace(request["id"], nothing) == absent.text, "nothing tells that it is there"
     assert (await desk.get("/workflow/requests/", as_="zoe")).json()["items"] == []
     assert (await desk.get("/workflow/tasks/?assignee=user:bob", as_="zoe")).json()["items"] == []
-    assert (await desk.post(path + "comments/", {"text": "hello"}, as_="zoe")).status_code == 403
+    assert (await desk.post(path + "comments/", {"text": "hello"}, as_="zoe")).status_code == 404
+    assert (await desk.get(path, as_="nil")).status_code == 403, "no access is nothing, before anything is looked at"
 
 
 async def test_unknown_tasks_are_not_found(desk: ApiDesk) -> None:

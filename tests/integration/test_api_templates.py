@@ -47,7 +47,7 @@ async def test_blueprint_is_drafted_published_read_and_exported(desk: ApiDesk) -
 
 async def test_same_version_is_the_same_template_only_with_the_same_content(desk: ApiDesk) -> None:
     made = await desk.post(PATH, EXPENSE_APPROVAL, as_="desi")
-    exported = (await desk.get(f"{PATH}{made.json()['id']}/export/")).json()
+    exported = (await desk.get(f"{PATH}{made.json()['id']}/export/", as_="desi")).json()
     again = await desk.post(f"{PATH}import_blueprint/", exported, as_="adam")
     assert (again.status_code, again.json()) == (201, made.json())
     changed = await desk.post(PATH, {**EXPENSE_APPROVAL, "owner": "user:dora"}, as_="desi")
@@ -69,7 +69,26 @@ async def test_only_designers_and_admins_change_templates(desk: ApiDesk) -> None
     for person in ("ann", "audrey"):
         for path in (PATH, f"{PATH}import_blueprint/", f"{one}publish/", f"{one}deprecate/"):
             assert (await desk.post(path, EXPENSE_APPROVAL, as_=person)).status_code == 403
-        assert (await desk.get(one, as_=person)).status_code == 200
+    for person, status in (("ann", 404), ("nil", 403), ("audrey", 200), ("adam", 200), ("olivia", 200)):
+        assert (await desk.get(one, as_=person)).status_code == status, person
+
+
+async def test_drafts_are_there_for_those_who_design_audit_or_own_them(desk: ApiDesk) -> None:
+    made = (await desk.post(PATH, EXPENSE_APPROVAL, as_="desi")).json()
+    one, name = f"{PATH}{made['id']}/", EXPENSE_APPROVAL["name"]
+    order = {"mode": "explore", "template": name, "input": {"amount": "1"}}
+    for person, theirs in (("ann", False), ("ava", False), ("olivia", True), ("audrey", True), ("desi", True)):
+        listed = [row["id"] for row in (await desk.get(f"{PATH}?name={name}", as_=person)).json()["items"]]
+        assert (made["id"] in listed) is theirs, person
+        for part in ("", "export/"):
+            assert (await desk.get(one + part, as_=person)).status_code == (200 if theirs else 404), person
+        simulated = await desk.post("/workflow/workflow-simulations/", order, as_=person)
+        assert simulated.status_code == (201 if theirs else 404), simulated.text
+    named = {"template": name, "version": "1.0.0", "input": {"amount": "1"}}
+    told = [(await desk.post("/workflow/requests/", named | {"version": v})).json() for v in ("1.0.0", "7.0.0")]
+    assert told[0]["detail"].replace("1.0.0", "7.0.0") == told[1]["detail"], "a draft is as one that is not there"
+    await desk.post(f"{one}publish/", as_="desi")
+    assert (await desk.get(one)).status_code == 200
 
 
 async def test_unknown_template_is_404(desk: ApiDesk) -> None:
@@ -128,12 +147,12 @@ async def test_large_whole_numbers_are_exported_as_they_came(desk: ApiDesk) -> N
     form = {"type": "object", "properties": {"n": {"maximum": 10**20}}}
     blueprint = _changed("/process_steps/0/form", form)
     made = await desk.post(PATH, blueprint, as_="desi")
-    assert (await desk.get(f"{PATH}{made.json()['id']}/export/")).json() == blueprint
+    assert (await desk.get(f"{PATH}{made.json()['id']}/export/", as_="desi")).json() == blueprint
 
 
 async def test_what_was_proven_is_kept_with_the_published_version(desk: ApiDesk) -> None:
     one = await _version(desk, "1.0.0")
-    assert (await desk.get(one)).json()["certificate"] is None
+    assert (await desk.get(one, as_="desi")).json()["certificate"] is None
     await desk.post(f"{one}publish/", as_="desi")
     kept = (await desk.get(one)).json()
     proven = (await desk.post(f"{PATH}check/", kept["blueprint"])).json()["certificate"]
@@ -180,7 +199,7 @@ async def test_version_that_rises_too_little_is_not_published(desk: ApiDesk) -> 
     refused = await desk.post(f"{low}publish/", as_="desi")
     assert (refused.status_code, pointers(refused)) == (422, ["/version"])
     assert "2.0.0" in refused.json()["detail"]
-    assert (await desk.get(low)).json()["status"] == "draft"
+    assert (await desk.get(low, as_="desi")).json()["status"] == "draft"
     high = await _version(desk, "2.0.0", variables=variables)
     assert (await desk.post(f"{high}publish/", as_="desi")).status_code == 200
     # the old line may still be mended
@@ -191,25 +210,25 @@ async def test_version_that_rises_too_little_is_not_published(desk: ApiDesk) -> 
 async def test_difference_is_told_in_words_and_as_a_patch(desk: ApiDesk) -> None:
     first = await _version(desk, "1.0.0")
     second = await _version(desk, "1.1.0", owner="user:dora")
-    nothing = await desk.get(f"{second}diff/")
+    nothing = await desk.get(f"{second}diff/", as_="desi")
     assert nothing.status_code == 404
     await desk.post(f"{first}publish/", as_="desi")
-    told = (await desk.get(f"{second}diff/")).json()
-    assert told == (await desk.get(f"{second}diff/?against={first.split('/')[-2]}")).json()
+    told = (await desk.get(f"{second}diff/", as_="desi")).json()
+    assert told == (await desk.get(f"{second}diff/?against={first.split('/')[-2]}", as_="desi")).json()
     assert (told["against"]["version"], told["template"]["version"]) == ("1.0.0", "1.1.0")
     assert (told["change"], told["least_version"]) == ("minor", "1.1.0")
     assert told["differences"] == [
         {"change": "minor", "pointer": "/owner", "message": "owner is user:dora, and was user:olivia"}
     ]
     assert sorted(step["path"] for step in told["patch"]) == ["/owner", "/version"]
-    assert (await desk.get(f"{second}diff/?against=unknown")).status_code == 404
+    assert (await desk.get(f"{second}diff/?against=unknown", as_="desi")).status_code == 404
 
 
 async def test_draft_changes_and_published_version_does_not(desk: ApiDesk) -> None:
     one = await _version(desk, "1.0.0")
     changed = await desk.call("PUT", one, as_="adam", body={**EXPENSE_APPROVAL, "owner": "user:dora"})
     assert (changed.status_code, changed.json()["created_by"]) == (200, "user:adam")
-    assert (await desk.get(one)).json()["blueprint"]["owner"] == "user:dora"
+    assert (await desk.get(one, as_="desi")).json()["blueprint"]["owner"] == "user:dora"
     other = await _version(desk, "1.0.1")
     assert (await desk.call("PUT", other, as_="desi", body=EXPENSE_APPROVAL)).status_code == 409
     assert (await desk.call("PUT", one, as_="ann", body=EXPENSE_APPROVAL)).status_code == 403

@@ -20,7 +20,7 @@ from tests.integration.recordings import NOW, Story
 
 
 def _person(ident: str, **facts: Any) -> Person:
-    lists: dict[str, Any] = {"roles": [], "groups": [], "access": [], "away": [], "preferences": {}}
+    lists: dict[str, Any] = {"roles": [], "groups": [], "access": ["approver"], "away": [], "preferences": {}}
     return Person(**{"id": ident, "name": ident.title(), "updated_at": NOW, **lists, **facts})
 
 

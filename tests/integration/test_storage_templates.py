@@ -94,7 +94,7 @@ async def test_a_token_stands_for_its_person_until_it_ends(database: Database) -
 
     async def who(text: str, after: timedelta = timedelta(0)) -> str | None:
         held = await database.read(tokens.holder, text, NOW + after)
-        return held and held[0]
+        return held and held.person
 
     assert await who(good) == "bob"
     assert await who(good, timedelta(days=1)) is None

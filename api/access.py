@@ -1,0 +1,94 @@
+"""Access: who may call what. Every route that needs a person has its line here, and is refused before its body is read.
+
+What is more to it than a person's access (whose request it is, who has the task) is for the core and `api.seeing`.
+docs/security.md says the same in words.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+ACCESS: Final = ("requester", "approver", "designer", "auditor", "admin")
+"""What somebody may be in Placet. A person without any may do nothing."""
+DEFAULT_ACCESS: Final[tuple[Literal["requester"], Literal["approver"]]] = ("requester", "approver")
+"""What somebody is of whom it is not said."""
+
+EVERYBODY: Final = frozenset(ACCESS)
+_NOT_AUDITORS: Final = EVERYBODY - {"auditor"}  # whoever only audits changes nothing
+_ASK: Final = frozenset({"requester", "admin"})
+_DESIGN: Final = frozenset({"designer", "admin"})
+_OPERATE: Final = frozenset({"admin"})
+
+RULES: Final[dict[str, frozenset[str]]] = {
+    "POST /workflow/process-templates/": _DESIGN,
+    "GET /workflow/process-templates/": EVERYBODY,
+    "POST /workflow/process-templates/import_blueprint/": _DESIGN,
+    "POST /workflow/process-templates/import_bpmn/": _DESIGN,
+    "POST /workflow/process-templates/check/": EVERYBODY,
+    "GET /workflow/process-templates/schema/": EVERYBODY,
+    "GET /workflow/process-templates/{template_id}/": EVERYBODY,
+    "PUT /workflow/process-templates/{template_id}/": _DESIGN,
+    "GET /workflow/process-templates/{template_id}/export/": EVERYBODY,
+    "GET /workflow/process-templates/{template_id}/diff/": EVERYBODY,
+    "POST /workflow/process-templates/{template_id}/publish/": _DESIGN,
+    "POST /workflow/process-templates/{template_id}/deprecate/": _DESIGN,
+    "POST /workflow/process-templates/{template_id}/migrate/": _OPERATE,
+    "POST /workflow/requests/": _ASK,
+    "GET /workflow/requests/": EVERYBODY,
+    "GET /workflow/requests/{request_id}/": EVERYBODY,
+    "GET /workflow/requests/{request_id}/timeline/": EVERYBODY,
+    "GET /workflow/requests/{request_id}/cost/": EVERYBODY,
+    "GET /workflow/requests/{request_id}/audit/verify/": EVERYBODY,
+    "GET /workflow/requests/{request_id}/notifications/": EVERYBODY,
+    "POST /workflow/requests/{request_id}/withdraw/": _NOT_AUDITORS,
+    "POST /workflow/requests/{request_id}/cancel/": _NOT_AUDITORS,
+    "POST /workflow/requests/{request_id}/comments/": _NOT_AUDITORS,
+    "POST /workflow/requests/{request_id}/extend/": _NOT_AUDITORS,
+    "POST /workflow/requests/{request_id}/events/": _NOT_AUDITORS,
+    "POST /workflow/requests/{request_id}/resubmit/": _NOT_AUDITORS,
+    "GET /workflow/tasks/": EVERYBODY,
+    "GET /workflow/tasks/{task_id}/": EVERYBODY,
+    # Approvers, and designers who own the process that the task is of; api.seeing.need_decider tells them apart.
+    "POST /workflow/tasks/decide/": _NOT_AUDITORS,
+    "POST /workflow/tasks/{task_id}/decide/": _NOT_AUDITORS,
+    "POST /workflow/tasks/{task_id}/claim/": _NOT_AUDITORS,
+    "POST /workflow/tasks/{task_id}/token/": _NOT_AUDITORS,
+    "POST /workflow/tasks/{task_id}/reassign/": _NOT_AUDITORS,
+    "POST /workflow/tasks/{task_id}/delegate/": _NOT_AUDITORS,
+    "POST /workflow/tasks/{task_id}/release/": _NOT_AUDITORS,
+    "GET /workflow/people/": EVERYBODY,
+    "POST /workflow/people/": _OPERATE,
+    "GET /workflow/people/{person_id}/": EVERYBODY,
+    "PUT /workflow/people/{person_id}/": EVERYBODY,  # of oneself the absence
+    "GET /workflow/people/me/preferences/": EVERYBODY,
+    "PUT /workflow/people/me/preferences/": EVERYBODY,
+    "GET /workflow/action-catalog/": EVERYBODY,
+    "POST /workflow/action-catalog/": _DESIGN,
+    "GET /workflow/action-catalog/{action}/": EVERYBODY,
+    "PUT /workflow/action-catalog/{action}/": _DESIGN,
+    "POST /workflow/workflow-simulations/": EVERYBODY,
+    "GET /workflow/workflow-simulations/": EVERYBODY,
+    "GET /workflow/workflow-simulations/{simulation_id}/": EVERYBODY,
+    "GET /workflow/workflow-simulations/{simulation_id}/rows/": EVERYBODY,
+    "GET /workflow/workflow-simulations/{simulation_id}/events/": EVERYBODY,
+    "GET /workflow/workflow-simulations/{simulation_id}/report/": EVERYBODY,
+    "POST /workflow/workflow-simulations/{simulation_id}/cancel/": EVERYBODY,
+    "GET /workflow/notification-templates/": _DESIGN,
+    "GET /workflow/notification-templates/{name}/": _DESIGN,
+    "PUT /workflow/notification-templates/{name}/": _DESIGN,
+    "POST /workflow/notification-templates/{name}/preview/": _DESIGN,
+    "POST /workflow/notifications/{key}/resend/": _NOT_AUDITORS,
+    "GET /workflow/webhooks/": _OPERATE,
+    "POST /workflow/webhooks/": _OPERATE,
+    "GET /workflow/webhooks/{webhook_id}/": _OPERATE,
+    "DELETE /workflow/webhooks/{webhook_id}/": _OPERATE,
+    "GET /metrics/workflow-escalations": EVERYBODY,
+}
+
+
+def rule_of(method: str, path: str) -> frozenset[str]:
+    """Return who may call a route; raises LookupError for one that nobody has decided about."""
+    try:
+        return RULES[f"{method} {path}"]
+    except KeyError:
+        raise LookupError(f"say in api.access who may call {method} {path}") from None
