@@ -40,6 +40,8 @@ class Recording:
     tasks: tuple[Task, ...]
     entries: tuple[Entry, ...]
     notices: tuple[Notice, ...]
+    revision: int = 1
+    content_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

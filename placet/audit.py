@@ -23,9 +23,10 @@ from placet.values import quick
 _EXACT = 2**53  # RFC 8785 writes numbers as doubles, which hold whole numbers exactly below this
 # Every kind of entry that the core writes; docs/audit.md says when.
 KINDS = frozenset({
-    "action_failed", "action_ignored", "action_run", "action_started", "approver_missing", "branch_ended",
-    "cancelled", "changes_requested", "child_ended", "child_started", "claimed", "commented", "completed",
-    "decided", "delegated", "escalated", "escalation_ended", "escalation_skipped", "event_received", "extended",
+    "action_failed", "action_ignored", "action_kept", "action_run", "action_started", "approver_missing",
+    "branch_ended", "cancelled", "changes_requested", "child_ended", "child_failed", "child_kept", "child_started",
+    "claimed", "commented", "completed", "decided", "delegated", "escalated", "escalation_ended",
+    "escalation_skipped", "event_received", "extended",
     "failed", "forked", "joined", "migrated", "reassigned", "released", "reminded", "resubmitted", "routed",
     "signal_refused", "sla_breached", "sla_warning", "stage_settled", "started", "task_closed", "task_opened",
     "waited", "waiting", "withdrawn",

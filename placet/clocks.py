@@ -47,6 +47,23 @@ def move_deadline(run: Run, task: Task, due: datetime | None) -> Task:
     return run.change(task, **changes)
 
 
+def move_on(run: Run, task: Task, since: datetime) -> Task:
+    """Move a task's clocks on by the working time for which they stood still, from `since` until now."""
+    return run.change(
+        task,
+        due_at=task.due_at and later(run, task.due_at, since),
+        warn_at=task.warn_at and later(run, task.warn_at, since),
+        remind_at=task.remind_at and later(run, task.remind_at, since),
+        remind_before=tuple(later(run, moment, since) for moment in task.remind_before),
+        escalate_at=task.escalate_at and later(run, task.escalate_at, since),
+    )
+
+
+def later(run: Run, moment: datetime, since: datetime) -> datetime:
+    """Return a moment moved on by the working time since then; what was due by then is due still."""
+    return run.after(run.now, run.working(since, moment)) if moment > since else moment
+
+
 def follow(run: Run, task: Task, before: Stage, calendar: Calendar) -> Task:
     """Let an open task follow the rules of its stage as they are now, where it followed those of `before`.
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from placet.assignments import claim, delegate, move_on_from_leavers, reassign, release
 from placet.clocks import move_deadline
-from placet.decisions import decide, resubmit
-from placet.errands import end_action, end_child, reported, set_variables
-from placet.errors import InputInvalid, NotPermitted, Problem, Refused
+from placet.decisions import decide
+from placet.errands import set_variables
+from placet.errors import InputInvalid, NotPermitted, Problem, Refused, Returned
 from placet.events import (
     SYSTEM,
     ActionDone,
@@ -37,6 +37,8 @@ from placet.json_values import check_json
 from placet.migration import migrate
 from placet.points import Point
 from placet.reasons import because
+from placet.results import take_action, take_child
+from placet.revisions import resubmit
 from placet.rights import open_task, require_not_operating_own, require_not_returned, require_operator, require_running
 from placet.run import Run
 from placet.sealed import Sealed, sealed
@@ -75,30 +77,12 @@ def resume(run: Run, point_id: str, result: str) -> None:
     leave(run, point, result)
 
 
-def take_action(run: Run, event: ActionDone) -> None:
-    """Take what an action came to; where its branch has ended meanwhile, that is put on record and nothing else."""
-    call = run.actions.get(event.point)
-    if call is None or call.visit != event.visit:
-        # Entries from before there were codes hold the whole of what the action said.
-        why = (reported(event) if run.state.secret else event.error) if event.error else None
-        run.record("action_ignored", node=event.point, visit=event.visit, ok=event.ok, why=why)
-        return
-    point = run.point(event.point)
-    leave(run, point, *end_action(run, point, event))
-
-
-def take_child(run: Run, event: ChildEnded) -> None:
-    """Take what a sub-process came to; one that is no longer waited for changes nothing."""
-    call = run.children.get(event.point)
-    if call is not None and call.visit == event.visit:
-        point = run.point(event.point)
-        leave(run, point, *end_child(run, point, event))
-
-
 def happen(run: Run, event: Happened) -> None:
     """Take something that happened outside: every wait for it is over."""
     require_running(run)
     require_operator(run, event.by, "")
+    if run.state.returned_at is not None:
+        raise Returned
     check_json(event.payload, "/payload")
     waiting = [wait for wait in run.waits.values() if wait.event == event.name]
     if not waiting:

@@ -18,6 +18,7 @@ from placet.blueprint import (
     JoinNode,
     Node,
     Quorum,
+    SeparationOfDuties,
     Step,
     SubprocessNode,
     TerminatorNode,
@@ -25,6 +26,7 @@ from placet.blueprint import (
 )
 from placet.conditions import Expression, Scope, compile_condition, compile_expression
 from placet.errors import ConditionInvalid, Problem
+from placet.fields import LONGEST_TITLE
 from placet.fillings import compile_filling
 from placet.pointer import pointer_to
 from placet.points import Errand, Join, Level, Need, Pause, Point, Seating, Stage, Way
@@ -83,7 +85,21 @@ def point_of(given: Compiling, node: Node, here: str, edges: list[tuple[int, Edg
         errand=_errand(given, node, here) if isinstance(node, ActionNode | SubprocessNode) else None,
         pause=_pause(given, node, here) if isinstance(node, WaitNode) else None,
         output=_filled_in(given, node, here) if isinstance(node, ApprovalNode) else {},
+        repetition=_repetition(given, node) if isinstance(node, ActionNode) else None,
     )
+
+
+def _repetition(given: Compiling, node: ActionNode) -> Stage | None:
+    """Return the stage in which the owner says whether what must not be done twice is done again."""
+    spec = given.actions.get(node.action)
+    if spec is None or spec.is_idempotent or node.rerun or given.blueprint.on_change != "restart":
+        return None
+    step = Step(
+        stage_name=f"Run {node.action} again"[:LONGEST_TITLE],
+        approvers=("owner",),
+        separation_of_duties=SeparationOfDuties(repeat="allow"),
+    )
+    return stage_of(given.blueprint, step)
 
 
 def _way(given: Compiling, node: Node, here: str, edge: Edge) -> Way:

@@ -1,27 +1,28 @@
-"""Decisions: what an approver answers, and how the requester answers a request for changes."""
+"""Decisions: what an approver answers."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from placet.errors import AlreadyDecided, InputInvalid, NotPermitted, Problem, Refused
-from placet.events import Decide, Resubmit
-from placet.flow import after_vote, reopen
+from placet.content import difference, told
+from placet.errors import AlreadyDecided, ContentChanged, InputInvalid, Problem, Refused, Returned
+from placet.events import Decide
+from placet.flow import after_vote
 from placet.forms import check_form, check_text
 from placet.json_values import check_json
 from placet.plan import Stage
 from placet.reasons import because
-from placet.rights import open_task, require_decider, require_running
+from placet.rights import open_task, require_decider
 from placet.run import Run
-from placet.sealed import Sealed, sealed
+from placet.sealed import sealed
 from placet.state import Task
 from placet.values import evolve
-from placet.variables import normalise_input
 
 
 def decide(run: Run, event: Decide) -> None:
     """Take one person's decision on one task."""
+    _require_seen(run, event)
     task = open_task(run, event.task_id)
+    if run.state.returned_at is not None:
+        raise Returned
     if event.round is not None and event.round != task.round:
         raise AlreadyDecided(f"The task belongs to round {task.round}; look at the request and decide again.")
     require_decider(run, task, event.by)
@@ -57,6 +58,7 @@ def decide(run: Run, event: Decide) -> None:
         round=task.round,
         before="open",
         after=event.decision,
+        **run.state.revision_facts,
     )
     if event.decision == "request_changes":
         _return(run, changed)
@@ -64,49 +66,18 @@ def decide(run: Run, event: Decide) -> None:
         after_vote(run, task.point)
 
 
-def resubmit(run: Run, event: Resubmit) -> None:
-    """Answer a request for changes: the returned stage opens again as the next round."""
-    require_running(run)
-    if event.by.person != run.state.requester:
-        raise NotPermitted("Only the requester can resubmit the request.")
-    returned = [s.point for s in run.stages.values() if s.returned_at is not None]
-    if not returned:
-        raise Refused("Nobody has asked for changes; there is nothing to resubmit.")
-    comment = check_text(event.comment, "/comment")
-    before = after = run.state.input
-    if event.input is not None:
-        check_json(event.input, "/input")
-        after = _kept(run, event.input)
-    run.set(round=run.state.round + 1, input=after)
-    run.record(
-        "resubmitted",
-        actor=event.by.name,
-        why=sealed(comment),
-        before={"input": Sealed(before)} if after != before else None,
-        after={"input": Sealed(after)} if after != before else None,
-        round=run.state.round,
-    )
-    for point in returned:
-        if point in run.stages:  # the way on from one may end the branch of another
-            reopen(run, point)
-
-
-def _kept(run: Run, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the new input; what the process itself has set stays, whoever resubmits."""
-    before = run.state.input
-    written = {name: before[name] for name in run.state.written if name in before}
-    after = normalise_input(run.plan.variables, {**given, **{n: before.get(n) for n in run.state.written}})
-    stated = [name for name in run.state.written if given.get(name) is not None]
-    if stated:
-        asked = normalise_input(run.plan.variables, {**given, **{n: v for n, v in written.items() if n not in given}})
-        problems = tuple(
-            Problem(pointer=f"/input/{name}", message="the process has set this; leave it out")
-            for name in stated
-            if asked.get(name) != before.get(name)
-        )
-        if problems:
-            raise InputInvalid(problems[0].message, problems=problems)
-    return after
+def _require_seen(run: Run, event: Decide) -> None:
+    """Raise ContentChanged for a decision on what the request no longer is."""
+    now, seen = run.state.revision, event.revision
+    if seen is None:
+        if run.plan.require_revision:
+            raise InputInvalid.at("/revision", f"say which revision you decide on; the request is at revision {now}")
+        return
+    if seen > now:
+        raise InputInvalid.at("/revision", f"there is no revision {seen} yet; the request is at revision {now}")
+    task = run.tasks.get(event.task_id)
+    if seen < now and task is not None and task.status in {"open", "superseded"}:
+        raise ContentChanged(difference=tuple(told(difference(run.state.revised, seen))))
 
 
 def _checked_form(stage: Stage, event: Decide) -> dict[str, object] | None:
@@ -133,3 +104,5 @@ def _return(run: Run, task: Task) -> None:
         if other.status == "open":
             run.close(other, why=because("changes_requested"), result="changes_requested")
     run.stages[task.point] = evolve(stage_run, returned_at=run.now)
+    if run.plan.on_change == "restart":  # a change may void what the other branches come to: they stand still
+        run.set(returned_at=run.now)

@@ -11,6 +11,8 @@ PlacetError
 │   ├── AlreadyDecided    the task was settled before; carries the decision that stands
 │   ├── DoesNotMap        the request has no place in another version; carries everything that keeps it
 │   ├── Overtaken         the request has changed since it was looked at
+│   ├── Returned          the request is with its requester for changes
+│   ├── ContentChanged    the decision is about an older revision; carries the difference
 │   ├── Ended             the request has ended
 │   └── UnknownTask       no such task in this request
 ├── NotFound              nothing is stored under that name or id
@@ -108,6 +110,18 @@ class DoesNotMap(Refused):
 
 class Overtaken(Refused):
     """The request has changed since it was looked at; look at it again."""
+
+
+class Returned(Refused):
+    """The request is with its requester for changes; wait until it is resubmitted."""
+
+
+class ContentChanged(Refused):
+    """The request has been changed since you saw it; look at the difference, and decide on what it is now."""
+
+    def __init__(self, message: str | None = None, *, difference: tuple[dict[str, Any], ...] = ()) -> None:
+        super().__init__(message)
+        self.difference = difference
 
 
 class Ended(Refused):

@@ -43,11 +43,12 @@ class Opening:
     # Random, and known to this request alone: what the salts of its entries' sealed values are made of. Requests that
     # began before there were any have none, and their entries hold words and values themselves.
     secret: str = ""
+    titled: bool = True  # the title was given; else it is made of the input, and made anew when that changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decide:
-    """Decide one task. `round` guards against deciding a later round than the one that was seen."""
+    """Decide one task. `revision` is what was seen, `round` guards likewise against deciding a later round."""
 
     by: Actor
     task_id: str
@@ -55,6 +56,7 @@ class Decide:
     comment: str | None = None
     form: dict[str, Any] | None = None
     round: int | None = None
+    revision: int | None = None
     key: str | None = None
     via: str = "api"
 
@@ -123,10 +125,11 @@ class Extend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resubmit:
-    """Answer a request for changes, with new input (normalised) or without."""
+    """Answer a request for changes, with new input or another title, or without."""
 
     by: Actor
     input: dict[str, Any] | None = None
+    title: str | None = None
     comment: str | None = None
     key: str | None = None
 

@@ -75,7 +75,8 @@ HoursFromZero = Annotated[float, Number, Field(ge=0, le=_YEARS_50, allow_inf_nan
 Count = Annotated[int, Number, Field(ge=1, le=1000)]
 Identifier = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*$")]
 Outcome = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[a-z][a-z0-9_]*$")]
-Title = Annotated[str, Field(min_length=1, max_length=200)]
+LONGEST_TITLE = 200
+Title = Annotated[str, Field(min_length=1, max_length=LONGEST_TITLE)]
 Condition = Annotated[str, Field(min_length=1, max_length=4000)]
 FormSchema = Annotated[dict[str, Any], AfterValidator(_schema)]
 PlainObject = Annotated[dict[str, Any], Field(max_length=100), AfterValidator(_plain)]

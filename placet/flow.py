@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from placet.conditions import evaluate
-from placet.errands import begin_action, begin_child, set_variables
+from placet.errands import answer_repetition, begin_action, begin_child, set_variables
 from placet.errors import EvaluationFailed
 from placet.ladder import final_result
 from placet.plan import Frame, Join, Point, Way
@@ -76,7 +76,10 @@ def settle(run: Run, point_id: str, result: str) -> None:
     point = run.point(point_id)
     stage_run = run.stages[point_id]
     close_stage(run, point, result, _filled_in(run, point, stage_run))
-    leave(run, point, result)
+    if point.repetition is None:
+        leave(run, point, result)
+    elif (followed := answer_repetition(run, point, result)) is not None:
+        leave(run, point, *followed)
 
 
 def _filled_in(run: Run, point: Point, stage_run: StageRun) -> dict[str, Any]:

@@ -90,12 +90,17 @@ class DecisionNode(_Node):
 
 
 class ActionNode(_Node):
-    """A run of a catalog action: `{"expr": …}` in `input` is computed, `output` sets variables from what comes back."""
+    """A run of a catalog action: `{"expr": …}` in `input` is computed, `output` sets variables from what comes back.
+
+    Where the request is changed and comes here again with another input, an action that is not idempotent asks the
+    owner before it runs again; with `rerun` it does not.
+    """
 
     type: Literal["action"]
     action: Title
     input: PlainObject = Field(default_factory=dict)
     output: Outputs = Field(default_factory=dict)
+    rerun: bool = False
 
 
 class ForkNode(_Node):

@@ -34,7 +34,7 @@ def jitter(plan: Plan, request_id: str) -> timedelta:
 
 def next_due(plan: Plan, state: State) -> datetime | None:
     """Return the earliest moment at which `climb` has something to do: what the one timer is armed for."""
-    if state.status != "pending":
+    if state.status != "pending" or state.returned_at is not None:
         return None
     moments = [m for t in state.tasks if t.status == "open" for m, _ in _moments(t)]
     moments += [wait.until for wait in state.waits if wait.until is not None]

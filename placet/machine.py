@@ -12,6 +12,7 @@ from typing import Any
 
 from placet import commands
 from placet.audit import genesis
+from placet.content import content_digest
 from placet.errors import Refused
 from placet.events import ActionDone, ChildEnded, DirectoryRead, Event, Opening, SignalRefused
 from placet.flow import advance, settle
@@ -46,6 +47,9 @@ def opening_state(plan: Plan, opening: Opening, now: datetime) -> State:
         format=plan.format,
         secret=opening.secret,
         rules=plan.rules,
+        given=opening.input,
+        titled=opening.titled,
+        content_digest=content_digest(plan, opening.title, opening.input),
     )
 
 
@@ -61,7 +65,7 @@ def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Step:
 
     def work(run: Run) -> None:
         if given != state.input:
-            run.set(input=given)
+            run.set(input=given, given=given, content_digest=content_digest(plan, opening.title, given))
         run.record(
             "started",
             actor=f"user:{opening.started_by or opening.requester}",
@@ -73,6 +77,7 @@ def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Step:
             input=Sealed(given),
             parent=opening.parent,
             created_from=opening.created_from,
+            **run.state.revision_facts,
         )
         advance(run, plan.start)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from placet.branching import Frames
 from placet.clocks import follow
+from placet.content import content_digest
 from placet.directory import NEVER
 from placet.errors import DoesNotMap, EvaluationFailed, InputInvalid, NotPermitted, Overtaken, Problem, Refused
 from placet.events import Migrate
@@ -25,6 +26,7 @@ from placet.rights import require_running
 from placet.run import Run
 from placet.sealed import Sealed, sealed
 from placet.state import Gathering, StageRun, Task, Waiting
+from placet.upgrades import upgraded_plan
 from placet.values import evolve
 from placet.variables import normalise_input
 from placet.waits import pause_of, until_of
@@ -36,7 +38,7 @@ def migrate(run: Run, event: Migrate) -> None:
     Where the request follows that very version already, nothing changes.
     """
     require_running(run)
-    old, new = run.plan, event.plan
+    old, new = run.plan, upgraded_plan(event.plan)
     _require_mover(run, event)
     reason = check_text(event.reason, "/reason")
     if (new.version, new.digest) == (old.version, old.digest):
@@ -45,7 +47,8 @@ def migrate(run: Run, event: Migrate) -> None:
         raise Overtaken
     problems: list[Problem] = []
     before = run.state.input
-    given = _input(run, new, problems)
+    given = _input(run.state.input, new, problems)
+    theirs = _input(run.state.given or {}, new, problems)
     moved = _stages(run, new, problems)
     _errands(run, new, problems)
     _waiting(run, new, problems)
@@ -58,6 +61,7 @@ def migrate(run: Run, event: Migrate) -> None:
     stale = new.owner != old.owner or new.names != old.names  # other people have to be looked up
     written = tuple(name for name in run.state.written if name in {v.name for v in new.variables})
     run.set(input=given, written=written, **({"directory_at": NEVER} if stale else {}))
+    _keep_revision(run, new, theirs)
     stages = {task.id: run.stage_of(task) for task in run.open_tasks()}
     run.plan, run.moved_to = new, event.template_id
     _rename(run, old, moved)
@@ -74,6 +78,14 @@ def migrate(run: Run, event: Migrate) -> None:
         _follow(run, task, stages[task.id], old)
     for name, wait in list(run.waits.items()):
         run.waits[name] = _resumed(run, wait, old.points[name], old)
+
+
+def _keep_revision(run: Run, new: Plan, theirs: dict[str, Any]) -> None:
+    """Keep the revision and the approvals; the digest also tells which version the content is for."""
+    digest = content_digest(new, run.state.title, theirs)
+    run.set(given=theirs, content_digest=digest)
+    for task in run.open_tasks():
+        run.change(task, content_digest=digest)
 
 
 def _require_mover(run: Run, event: Migrate) -> None:
@@ -95,14 +107,14 @@ def _shown(plan: Plan, given: Mapping[str, Any], changed: list[str]) -> dict[str
     return {"version": plan.version, "digest": plan.digest, **({"input": Sealed(values)} if changed else {})}
 
 
-def _input(run: Run, new: Plan, problems: list[Problem]) -> dict[str, Any]:
+def _input(given: Mapping[str, Any], new: Plan, problems: list[Problem]) -> dict[str, Any]:
     """Return the variables as the new version declares them; what it does not know is left behind, on record."""
     declared = {variable.name for variable in new.variables}
-    known = {name: value for name, value in run.state.input.items() if name in declared}
+    known = {name: value for name, value in given.items() if name in declared}
     try:
         return normalise_input(new.variables, known)
     except InputInvalid as error:
-        problems += error.problems
+        problems += (problem for problem in error.problems if problem not in problems)
         return known
 
 
@@ -130,7 +142,7 @@ def _stages(run: Run, new: Plan, problems: list[Problem]) -> dict[str, str]:
 
 def _homes(new: Plan, place: str, stage: str) -> list[str]:
     """List the nodes that a stage can be at: the one of the same id where it has that stage, else all that have."""
-    found = [point.id for point in new.points.values() if point.stage is not None and point.stage.name == stage]
+    found = [point.id for point in new.points.values() if point.asked is not None and point.asked.name == stage]
     return [place] if place in found else found
 
 

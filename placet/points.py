@@ -150,3 +150,9 @@ class Point:
     errand: Errand | None = None
     pause: Pause | None = None
     output: dict[str, str] = field(default_factory=dict)
+    repetition: Stage | None = None  # whom an action asks before it does again, with other input, what it has done
+
+    @property
+    def asked(self) -> Stage | None:
+        """The stage whose tasks may be open at this node."""
+        return self.stage or self.repetition

@@ -83,11 +83,17 @@ def eligible(run: Run, person: str, stage: Stage, point: str, *, via: str, taken
 
 
 def decided_elsewhere(run: Run, person: str, point: str) -> Task | None:
-    """Return the task of another stage of the request that this person approved or rejected last."""
+    """Return the task of another stage of the request that this person approved or rejected last.
+
+    What was decided on a revision that is void does not count.
+    """
     found = [
         t
         for t in run.tasks.values()
-        if t.decided_by == person and t.point != point and t.decision in {"approve", "reject"}
+        if t.decided_by == person
+        and t.point != point
+        and t.decision in {"approve", "reject"}
+        and t.revision >= run.state.material
     ]
     return max(reversed(found), key=lambda t: t.decided_at or t.opened_at) if found else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from placet.errors import AlreadyDecided, Ended, NotPermitted, Refused, UnknownTask
+from placet.errors import AlreadyDecided, Ended, NotPermitted, Returned, UnknownTask
 from placet.events import Actor, Claim, Comment, Decide, Event, Migrate, Resubmit, Withdraw
 from placet.policy import decided_elsewhere, operates, taken_seats
 from placet.run import Run
@@ -38,7 +38,7 @@ def require_running(run: Run) -> None:
 def require_not_returned(run: Run) -> None:
     """Raise Refused while the request is with its requester."""
     if run.returned:
-        raise Refused("The request is with its requester for changes; wait until it is resubmitted.")
+        raise Returned
 
 
 def require_operator(run: Run, by: Actor, what: str) -> None:
@@ -111,6 +111,7 @@ _RESULTS = {
     "rejected": "its stage has been rejected without it",
     "expired": "its stage has expired",
     "ended": "the request has gone on without its branch",
+    "restarted": "the request was changed, and goes again from its first step",
 }
 
 

@@ -10,19 +10,22 @@ from typing import Any
 from placet.actions import ActionCall
 from placet.audit import Entry, exact, link, moment
 from placet.calendar import Calendar, add_hours, subtract_hours, working_seconds
+from placet.content import told
 from placet.directory import Directory
 from placet.events import SYSTEM
 from placet.plan import Plan, Point, Stage
 from placet.pointer import pointer_to
 from placet.reasons import Reason, because, words
 from placet.sealed import Sealed, salt_of
-from placet.state import ChildCall, Gathering, Notice, StageRun, State, Status, Step, Task, Waiting
+from placet.state import ChildCall, Gathering, Notice, Result, StageRun, State, Status, Step, Task, Waiting
 from placet.values import evolve
 
 # How old the directory may be when people are looked up: only what was read for this very event counts.
 FRESH = timedelta(seconds=1)
 # Events whose answers are remembered, so that a repeated one is answered again rather than applied again.
 MOST_ANSWERS = 1000
+# Results of actions and sub-processes that are remembered, the newest ones.
+MOST_RESULTS = 1000
 
 
 class DirectoryNeeded(Exception):
@@ -44,6 +47,8 @@ class Run:
         self.actions: dict[str, ActionCall] = {a.point: a for a in state.actions}
         self.children: dict[str, ChildCall] = {c.point: c for c in state.children}
         self.joins: dict[str, Gathering] = {j.point: j for j in state.joins}
+        self.results: list[Result] = list(state.results)
+        self.strays: list[ActionCall] = list(state.strays)
         self.abandoned: list[ChildCall] = []
         self.seq = state.seq
         self.head = state.head
@@ -68,7 +73,14 @@ class Run:
     @property
     def returned(self) -> bool:
         """Whether the request is with its requester for changes, and nobody else is asked for anything meanwhile."""
+        if self.state.returned_at is not None:
+            return True
         return bool(self.stages) and all(s.returned_at is not None for s in self.stages.values())
+
+    @property
+    def changes(self) -> list[dict[str, Any]] | None:
+        """What the last revision changed, for people who are asked again; None for a request as it began."""
+        return told(self.state.revised[-1].changes) if self.state.revised else None
 
     def set(self, **changes: Any) -> None:
         """Change fields of the state itself (not tasks or stages)."""
@@ -83,9 +95,9 @@ class Run:
         return self.stage_at(task.point)
 
     def stage_at(self, point: str) -> Stage:
-        """Return the declared stage of an approval node."""
-        stage = self.plan.points[point].stage
-        assert stage is not None, f"{point} holds tasks and so is an approval"  # noqa: S101
+        """Return the declared stage of a node that asks people."""
+        stage = self.plan.points[point].asked
+        assert stage is not None, f"{point} holds tasks and so asks people"  # noqa: S101
         return stage
 
     def tasks_of(self, run: StageRun) -> list[Task]:
@@ -156,6 +168,12 @@ class Run:
         self.record("task_closed", task=task, why=why, before="open", after="superseded")
         self.tell("superseded", *task.people, task=task)
 
+    def keep_result(self, result: Result) -> None:
+        """Remember what an action or a sub-process came to, for when the process goes again from its first node."""
+        if self.plan.on_change == "restart":
+            self.results.append(result)
+            del self.results[:-MOST_RESULTS]
+
     def visit(self, point: str) -> int:
         """Count a visit of a node, and return how many there have been."""
         count = self.state.visits.get(point, 0) + 1
@@ -208,6 +226,8 @@ class Run:
             actions=tuple(self.actions.values()),
             children=tuple(self.children.values()),
             joins=tuple(self.joins.values()),
+            results=tuple(self.results),
+            strays=tuple(self.strays),
             seq=self.seq,
             head=self.head,
         )
@@ -219,7 +239,7 @@ class Run:
             entries=tuple(self.entries),
             notices=tuple(self.notices.values()),
             # What began and ended within this one event never runs.
-            actions=tuple(a for a in state.actions if a not in before.actions),
+            actions=tuple(a for a in state.actions if a not in before.actions and a not in before.strays),
             children=tuple(c for c in state.children if c not in before.children),
             ended_children=tuple(c.request_id for c in self.abandoned if c in before.children),
         )

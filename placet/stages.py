@@ -58,7 +58,7 @@ def open_next_seat(run: Run, point: Point, stage: Stage) -> None:
         task = _open_task(run, point, stage, seat, index)
         earlier = _carried(run, point, stage, seat)
         if earlier is None:
-            run.tell("task_opened", *(task.people or owners(run)), task=task, due_at=task.due_at)
+            run.tell("task_opened", *(task.people or owners(run)), task=task, due_at=task.due_at, changes=run.changes)
             return
         run.change(task, status="decided", decision="approve", decided_by=seat.person, decided_at=run.now)
         run.record(
@@ -86,6 +86,8 @@ def _open_task(run: Run, point: Point, stage: Stage, seat: Seat, index: int) -> 
         via=seat.via,
         candidates=seat.candidates,
         held_by=(seat.person,) if seat.person else (),
+        revision=run.state.revision,
+        content_digest=run.state.content_digest,
         opened_at=run.now,
         **start_clocks(run, stage),
     )

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from placet.actions import ActionCall
 from placet.audit import Entry
+from placet.content import Revised
 from placet.directory import Directory
 from placet.plan import Plan
 from placet.values import quick
@@ -55,6 +56,8 @@ class Task:
     decided_at: datetime | None = None
     comment: str | None = None
     form: dict[str, Any] | None = None
+    revision: int = 1  # of the request: the current one while it is open, then the one that was decided on
+    content_digest: str = ""  # of that revision
 
     @property
     def people(self) -> tuple[str, ...]:
@@ -120,6 +123,37 @@ class ChildCall:
     input: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What an action or (with an `outcome`) a sub-process came to while the request was returned."""
+
+    point: str
+    visit: int
+    key: str = ""
+    ok: bool = True
+    output: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What an action or (with an `outcome`) a sub-process came to, for when the process asks for the same again.
+
+    `counts_for` is the revision (the `material` one) that it was last used in; `given` is the sha256 of its input.
+    """
+
+    point: str
+    visit: int
+    name: str
+    given: str
+    ok: bool
+    counts_for: int
+    output: dict[str, Any] = field(default_factory=dict)  # of what the node takes from it, by variable
+    outcome: str | None = None
+    request_id: str | None = None  # of the sub-process
+
+
 @quick
 @dataclass(frozen=True, kw_only=True)
 class State:
@@ -151,6 +185,16 @@ class State:
     format: int = 1  # as the plan's when the request began; see placet.formats
     secret: str = ""  # what the salts of sealed values are made of; see Opening
     rules: int = 1  # as the plan's when the request began
+    revision: int = 1
+    material: int = 1  # the first revision whose approvals count: those since differ from the current one immaterially
+    content_digest: str = ""  # of the current revision
+    given: dict[str, Any] | None = None  # the input as the requester gave it; None only in format 1, see `upgraded`
+    titled: bool = True  # the requester gave the title; else it is made of the input
+    revised: tuple[Revised, ...] = ()  # what each revision changed
+    returned_at: datetime | None = None  # since when every branch stands still, while the requester changes the request
+    held: tuple[Held, ...] = ()  # what came in meanwhile
+    results: tuple[Result, ...] = ()  # what actions and sub-processes came to, where a restart may use it again
+    strays: tuple[ActionCall, ...] = ()  # actions that run for a revision that is void
 
     @property
     def stage(self) -> str | None:
@@ -169,6 +213,11 @@ class State:
         tasks = (p for t in self.tasks for p in (*t.held_by, *t.candidates, *t.delegates))
         seats = (p for r in self.stages for s in r.seats for p in (s.person, *s.candidates) if p)
         return list(dict.fromkeys([self.requester, *tasks, *seats]))
+
+    @property
+    def revision_facts(self) -> dict[str, Any]:
+        """Return which content it is, as entries say since format 2."""
+        return {"revision": self.revision, "content_digest": self.content_digest} if self.format > 1 else {}
 
     def task(self, task_id: str) -> Task | None:
         """Find a task by id."""

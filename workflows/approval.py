@@ -43,6 +43,7 @@ from placet.events import (
 from placet.plan import Plan
 from placet.reasons import because
 from placet.state import Notice, State, Step
+from placet.upgrades import upgraded_plan, upgraded_state
 from placet.who import person_id
 from workflows import display
 from workflows.errands import Errands, tell_parent
@@ -84,8 +85,9 @@ class ApprovalWorkflow:
     def __init__(self, start: Start) -> None:
         """Build the state before anything runs: an update can be delivered before `run` begins."""
         self._start = start
-        self._plan = start.plan
-        self._state = start.state or machine.opening_state(start.plan, start.opening, workflow.info().start_time)
+        self._plan = upgraded_plan(start.plan)
+        began = workflow.info().start_time
+        self._state = upgraded_state(self._plan, start.state or machine.opening_state(self._plan, start.opening, began))
         self._begun = start.state is not None
         self._entries: list[Entry] = []
         self._unrecorded: list[Entry] = []
@@ -467,6 +469,8 @@ class ApprovalWorkflow:
             stage=state.stage,
             round=state.round,
             returned=any(s.returned_at for s in state.stages),
+            revision=state.revision,
+            content_digest=state.content_digest,
             started_at=state.started_at,
             ended_at=state.ended_at,
             seq=state.seq,

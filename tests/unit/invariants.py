@@ -48,7 +48,7 @@ def step_holds(before: State, step: Step) -> None:
 
 def _effects(before: State, step: Step) -> None:
     after = step.state
-    keys = {call.key for call in before.actions}
+    keys = {call.key for call in (*before.actions, *before.strays)}
     assert {c.key for c in step.actions} == {c.key for c in after.actions} - keys, "what the state waits for is run"
     children = {call.request_id for call in before.children}
     assert {c.request_id for c in step.children} == {c.request_id for c in after.children} - children
@@ -94,14 +94,14 @@ def _ending(plan: Plan, state: State) -> None:
 
 def _stages(plan: Plan, state: State) -> None:
     for run in state.stages:
-        assert plan.points[run.point].stage is not None
+        assert plan.points[run.point].asked is not None
         assert run.seats
         assert run.opened <= len(run.seats)
         tasks = [t for t in state.tasks[run.first :] if t.point == run.point]
         assert [t.seat for t in tasks] == list(range(run.opened)), "one task a seat, in order"
         if run.returned_at is not None:
             assert not [t for t in tasks if t.status == "open"], "a returned stage waits for its requester only"
-        elif plan.points[run.point].stage.order == "sequential":  # type: ignore[union-attr] # asserted above
+        elif plan.points[run.point].asked.order == "sequential":  # type: ignore[union-attr] # asserted above
             assert len([t for t in tasks if t.status == "open"]) == 1, "a sequence asks one after the other"
         else:
             assert run.opened == len(run.seats)
@@ -149,7 +149,7 @@ def _tasks(plan: Plan, state: State, now: datetime) -> None:
         if task.due_at is None:
             assert task.sla_state == "ok"
         point = plan.points.get(task.point)
-        assert point.stage is not None if point is not None else task.status != "open", "a stage may be gone by a move"
+        assert point.asked is not None if point is not None else task.status != "open", "a stage may be gone by a move"
 
 
 def _people(plan: Plan, state: State, moved_at: datetime | None) -> None:
@@ -161,6 +161,8 @@ def _people(plan: Plan, state: State, moved_at: datetime | None) -> None:
         stage = point.stage if point is not None else None
         if task.decided_by and task.decided_at and task.decision != "request_changes":
             # What was decided before a move was decided by the rules of then.
+            if task.revision < state.material:
+                continue  # it is void
             if stage is not None and stage.repeat == "forbid" and (moved_at is None or task.decided_at > moved_at):
                 others = {p for p, people in decided.items() if p != task.point and task.decided_by in people}
                 assert not others, "who decided another stage may not decide this one"
@@ -179,5 +181,5 @@ def _clocks(plan: Plan, state: State) -> None:
             t.due_at if t.breached_at is None else None,
         )
     )
-    timed = timed or any(wait.until is not None for wait in state.waits)
+    timed = (timed or any(wait.until is not None for wait in state.waits)) and state.returned_at is None
     assert (due is not None) == timed, "the timer is armed exactly while something will fall due"

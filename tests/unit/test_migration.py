@@ -11,6 +11,7 @@ from placet.directory import NEVER
 from placet.errors import DoesNotMap, Ended, NotPermitted, Overtaken, Refused
 from placet.events import Actor, Extend, Reassign, Resubmit, Withdraw
 from placet.plan import Plan
+from placet.values import evolve
 from tests.unit.core import HOUR, START, Case, blueprint, case, graph, plan_of
 
 MO = {"approvers": ["user:mo"]}
@@ -154,7 +155,8 @@ def test_clocks_whose_rules_are_the_same_go_on() -> None:
     running.hours(7)
     before = running.state.open_tasks
     running.moves(version(step, MO, number="1.1.0"))
-    assert running.state.open_tasks == before
+    digest = running.state.content_digest
+    assert running.state.open_tasks == [evolve(task, content_digest=digest) for task in before]
     assert running.of_kind("extended") == []
 
 

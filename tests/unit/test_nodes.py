@@ -164,8 +164,11 @@ def forked(need: Any = "all", *more: dict[str, Any], **fields: Any) -> dict[str,
     return blueprint(*steps, {"approvers": ["role:cfo"]}, *more, graph_spec=spec, **fields)
 
 
-def fork_case(need: Any = "all", **more: Any) -> Case:
-    return Case(plan=plan_of(forked(need)), org=office(), twice=True, **more)
+def fork_case(need: Any = "all", **fields: Any) -> Case:
+    return Case(plan=plan_of(forked(need, **fields)), org=office(), twice=True)
+
+
+STAGE = {"on_change": "stage"}  # a change leaves the approvals of other branches as they are
 
 
 def test_a_fork_asks_in_all_its_branches_at_once_and_a_join_of_all_waits_for_each() -> None:
@@ -230,7 +233,7 @@ def test_each_branch_climbs_its_own_ladder() -> None:
 
 
 def test_a_branch_that_is_returned_stops_its_own_clock_only_and_comes_back_as_the_next_round() -> None:
-    request = fork_case()
+    request = fork_case(settings=STAGE)
     request.decide("ann", "request_changes")
     assert request.asked == ["ben", "cid"]
     request.hours(8)
@@ -241,7 +244,7 @@ def test_a_branch_that_is_returned_stops_its_own_clock_only_and_comes_back_as_th
 
 
 def test_what_is_returned_in_a_branch_that_is_no_longer_needed_needs_no_answer() -> None:
-    request = fork_case("any")
+    request = fork_case("any", settings=STAGE)
     request.decide("ann", "request_changes")
     request.decide("ben")
     assert request.asked == ["cfo"]
