@@ -21,6 +21,7 @@ from placet.errors import (
     Busy,
     ConditionInvalid,
     Conflict,
+    ContentChanged,
     Ended,
     EvaluationFailed,
     InputInvalid,
@@ -29,6 +30,7 @@ from placet.errors import (
     PlacetError,
     Problem,
     Refused,
+    Returned,
     Unavailable,
     UnknownTask,
 )
@@ -53,6 +55,8 @@ _STATUS: tuple[tuple[type[PlacetError], int], ...] = (
     (UnknownTask, 404),
     (NotFound, 404),
     (AlreadyDecided, 409),
+    (ContentChanged, 409),
+    (Returned, 409),
     (Ended, 409),
     (Refused, 409),
     (Conflict, 409),
@@ -70,6 +74,8 @@ _TITLES: dict[type[PlacetError], str] = {
     UnknownTask: "No such task",
     NotFound: "Not found",
     AlreadyDecided: "Already decided",
+    ContentChanged: "The request has changed",
+    Returned: "The request is with its requester",
     Ended: "The request has ended",
     Refused: "Not possible as the request stands",
     Conflict: "Conflict",
@@ -113,7 +119,13 @@ def problem_of(error: PlacetError) -> dict[str, Any]:
     if status == 500:
         return _internal()
     kind = next(kind for kind, _ in _STATUS if isinstance(error, kind))
-    more = {"standing": error.standing} if isinstance(error, AlreadyDecided) else {}
+    more: dict[str, Any] = {}
+    if status == 409:
+        more["reason"] = _kebab(kind.__name__).replace("-", "_")
+    if isinstance(error, AlreadyDecided):
+        more["standing"] = error.standing
+    if isinstance(error, ContentChanged):
+        more["difference"] = list(error.difference)
     detail = error.message
     if isinstance(error, Unavailable):
         # Which host did not answer is for the log; the caller learns what to do.

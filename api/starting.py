@@ -18,6 +18,7 @@ from api.deps import Call
 from api.identity import Principal
 from api.plans import Plans
 from api.schemas.requests import NewRequest
+from placet.content import default_title
 from placet.directory import Directory
 from placet.errors import InputInvalid, NotFound, NotPermitted, Problem, Unavailable
 from placet.events import Opening
@@ -31,7 +32,6 @@ from storage.requests import Stored
 from storage.templates import Named
 from workflows.approval import Start
 
-_LONGEST_TITLE = 200
 # How long to wait between looks for the opening record: from, and up to, in seconds.
 _FIRST_LOOK, _LONGEST_WAIT = 0.005, 0.1
 # The same where a recorder of this process tells, so that looks find only what was recorded elsewhere.
@@ -67,6 +67,7 @@ async def _start(context: Context, principal: Principal, new: NewRequest, call: 
         directory_at=now,
         started_by=principal.person if principal.person != ready.requester else None,
         secret=secrets.token_hex(SECRET_BYTES),
+        titled=new.title is not None,
     )
     with context.arrivals.expecting(request_id) as arrived:
         await engine.start(context, Start(plan=ready.plan, opening=opening, template_id=ready.template_id))
@@ -132,12 +133,6 @@ def require_known(asked: Mapping[str, Any], active: Callable[[str], bool]) -> No
     ]
     if problems:
         raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=tuple(problems))
-
-
-def default_title(plan: Plan, given: dict[str, Any]) -> str:
-    """Return a title out of the process's name and the first things that were given."""
-    facts = [f"{v.name} {given[v.name]}" for v in plan.variables if isinstance(given.get(v.name), str | int)]
-    return (f"{plan.name}: {', '.join(facts[:3])}" if facts else plan.name)[:_LONGEST_TITLE]
 
 
 def _requester(connection: Connection, principal: Principal, named: str | None) -> str:

@@ -117,8 +117,14 @@ class _Reader:
             if entry.task_id is not None:
                 self._task(entry, entry.task_id)
             elif entry.kind == "resubmitted":
-                given = (entry.detail.get("after") or {}).get("input")
-                event = Resubmit(by=_actor(entry), input=given, comment=said(entry.detail))
+                after = entry.detail.get("after") or {}
+                titled = _titled(entry.detail.get("changes"))
+                event = Resubmit(
+                    by=_actor(entry),
+                    input=after.get("input"),
+                    title=after.get("title") if titled else None,
+                    comment=said(entry.detail),
+                )
                 self._resubmitted.append(Spoken(after=entry.at - returned, event=event))
             elif (spoken := _spoken(entry)) is not None:
                 self._spoken.append(Spoken(after=entry.at - start, event=spoken))
@@ -434,3 +440,8 @@ def _again(event: Event, state: State) -> Event:
 
 def _actor(entry: Happened) -> Actor:
     return Actor(person=person_id(entry.actor))
+
+
+def _titled(changes: object) -> bool:
+    """Whether the requester gave another title, by what an entry says was changed (an erased one says nothing)."""
+    return isinstance(changes, list) and any(change["field"] == "title" for change in changes)

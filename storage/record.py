@@ -64,6 +64,10 @@ class Recorded(Protocol):
     @property
     def returned(self) -> bool: ...
     @property
+    def revision(self) -> int: ...
+    @property
+    def content_digest(self) -> str: ...
+    @property
     def started_at(self) -> datetime: ...
     @property
     def ended_at(self) -> datetime | None: ...
@@ -267,6 +271,8 @@ def _request(recording: Recorded) -> dict[str, Any]:
         "stage": recording.stage,
         "round": recording.round,
         "returned": recording.returned,
+        "revision": recording.revision,
+        "content_digest": recording.content_digest or None,
         "seq": recording.seq,
         "head": recording.head,
         "started_at": recording.started_at,
@@ -295,6 +301,8 @@ def _task(recording: Recorded, position: int, task: Task) -> dict[str, Any]:
         "decided_at": task.decided_at,
         "comment": task.comment,
         "form": task.form,
+        "revision": task.revision,
+        "content_digest": task.content_digest or None,
     }
 
 

@@ -37,6 +37,8 @@ class RequestRow:
     stage: str | None
     round: int
     returned: bool
+    revision: int
+    content_digest: str | None
     seq: int
     head: str
     started_at: datetime
@@ -66,6 +68,8 @@ class TaskRow:
     decided_at: datetime | None
     comment: str | None
     form: dict[str, Any] | None
+    revision: int
+    content_digest: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

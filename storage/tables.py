@@ -82,6 +82,8 @@ class ApprovalRequest(SQLModel, table=True):
     stage: str | None = None
     round: int = 1
     returned: bool = False
+    revision: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    content_digest: str | None = None  # None where it ended before there were digests
     seq: int
     head: str
     started_at: datetime = _moment()
@@ -117,6 +119,8 @@ class ApprovalTask(SQLModel, table=True):
     decided_at: datetime | None = _moment(nullable=True)
     comment: str | None = None
     form: dict[str, Any] | None = _json(nullable=True)
+    revision: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    content_digest: str | None = None  # None where it ended before there were digests
 
 
 class Participant(SQLModel, table=True):

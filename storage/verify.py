@@ -75,10 +75,9 @@ async def _against_projection(
         return last.seq + 1, ["request.seq"]  # the last entries are gone, or some were added
     told: list[tuple[str, int, str | None, str | None]] = [("request.head", last.seq, request["head"], last.hash)]
     first = entries[0]
-    for name, said in (("requester", f"user:{request['requester']}"), ("title", request["title"])):
-        if name in first.detail and not erased(first.detail[name]):
-            told.append((f"request.{name}", first.seq, said, first.detail[name]))
-    told += _version(entries, request["version"])
+    if "requester" in first.detail:
+        told.append(("request.requester", first.seq, f"user:{request['requester']}", first.detail["requester"]))
+    told += _title(entries, request["title"]) + _version(entries, request["version"])
     ending = next((e for e in reversed(entries) if e.kind in _ENDINGS and e.task_id is None), None)
     status, outcome = (_ENDINGS[ending.kind], ending.detail.get("outcome")) if ending else ("pending", None)
     at = (ending or last).seq
@@ -94,6 +93,16 @@ async def _against_projection(
     told += [(f"tasks.{t}", seq, None, "open") for t, seq in opened.items() if t not in there]
     wrong = [(seq, name) for name, seq, is_, should in told if is_ != should]
     return (min(seq for seq, _ in wrong), [name for _, name in wrong]) if wrong else (None, [])
+
+
+def _title(entries: list[Entry], said: str | None) -> list[tuple[str, int, str | None, str | None]]:
+    """Return the title by the entries: that of the last change of it, else that it began with."""
+    titled = (
+        (e.seq, e.detail["after"]) for e in reversed(entries) if e.kind == "resubmitted" and e.detail.get("after")
+    )
+    found = next(((seq, after) for seq, after in titled if "title" in after), (entries[0].seq, entries[0].detail))
+    title = found[1].get("title")
+    return [] if title is None or erased(title) else [("request.title", found[0], said, title)]
 
 
 def _version(entries: list[Entry], said: str | None) -> list[tuple[str, int, str | None, str | None]]:

@@ -7,7 +7,7 @@ from typing import Any
 from temporalio.exceptions import ApplicationError
 
 from placet import errors
-from placet.errors import AlreadyDecided, PlacetError, Problem
+from placet.errors import AlreadyDecided, ContentChanged, PlacetError, Problem
 
 
 def as_failure(error: PlacetError) -> ApplicationError:
@@ -15,6 +15,8 @@ def as_failure(error: PlacetError) -> ApplicationError:
     detail: dict[str, Any] = {"problems": [{"pointer": p.pointer, "message": p.message} for p in error.problems]}
     if isinstance(error, AlreadyDecided):
         detail["standing"] = error.standing
+    if isinstance(error, ContentChanged):
+        detail["difference"] = error.difference
     return ApplicationError(error.message, detail, type=type(error).__name__, non_retryable=True)
 
 
@@ -26,5 +28,7 @@ def as_error(failure: ApplicationError) -> PlacetError | None:
     detail: dict[str, Any] = failure.details[0] if failure.details else {}
     if kind is AlreadyDecided:
         return AlreadyDecided(failure.message, standing=detail.get("standing"))
+    if kind is ContentChanged:
+        return ContentChanged(failure.message, difference=tuple(detail.get("difference", ())))
     problems = tuple(Problem(pointer=p["pointer"], message=p["message"]) for p in detail.get("problems", []))
     return kind(failure.message, problems=problems)

@@ -172,7 +172,7 @@ async def resubmit(
             asked = (await context.plans.of(session, template, stored.request.started_at)).asked(given)
         known = await context.database.read(people.activity, [one for v in asked.values() for one in people_in(v)])
         require_known(asked, lambda person: known.get(person, False))
-    event = Resubmit(by=caller.actor, input=given, comment=body.comment, key=call.key)
+    event = Resubmit(by=caller.actor, input=given, title=body.title, comment=body.comment, key=call.key)
     return _view(context, await act_on_request(context, caller, request_id, event, key=call.key))
 
 

@@ -159,6 +159,7 @@ def _decision(caller: Principal, body: NewDecision, task_id: str, key: str) -> D
         comment=body.comment,
         form=with_floats(body.form),
         round=body.round,
+        revision=body.revision,
         key=key,
     )
 

@@ -10,6 +10,7 @@ from api.schemas.common import Body, Moment, PersonRef, Shown, View, Words, show
 from placet.state import Decision
 from storage.requests import Happened, Stored, TaskRow
 
+_EXAMPLE_DIGEST = "3f0a6c8f0f2f5e1f6f3f0a7b1a5c6f6a3a4be2b0f8a7f1ce2c9a9c0d9a1e7b55"
 _EXAMPLE_TASK: dict[str, Any] = {
     "id": "0b0c4a7e1f6d4e0e9a51c2f0e1d3a5b7.1",
     "request_id": "0b0c4a7e1f6d4e0e9a51c2f0e1d3a5b7",
@@ -29,6 +30,8 @@ _EXAMPLE_TASK: dict[str, Any] = {
     "decided_at": None,
     "comment": None,
     "form": None,
+    "revision": 1,
+    "content_digest": _EXAMPLE_DIGEST,
 }
 _EXAMPLE_REQUEST: dict[str, Any] = {
     "id": "0b0c4a7e1f6d4e0e9a51c2f0e1d3a5b7",
@@ -43,6 +46,8 @@ _EXAMPLE_REQUEST: dict[str, Any] = {
     "stage": "Manager Approval",
     "round": 1,
     "returned": False,
+    "revision": 1,
+    "content_digest": _EXAMPLE_DIGEST,
     "started_at": "2026-03-02T09:00:00.000000Z",
     "ended_at": None,
     "tasks": [_EXAMPLE_TASK],
@@ -73,14 +78,15 @@ class NewRequest(Body):
 
 
 class NewDecision(Body):
-    """Decide a task; `round` guards against deciding a later round than the one that was seen."""
+    """Decide a task. `revision` is the one that was seen: a request that has changed since is not decided."""
 
-    model_config = _body({"decision": "approve", "comment": "Within budget."})
+    model_config = _body({"decision": "approve", "comment": "Within budget.", "revision": 1})
 
     decision: Decision
     comment: Words | None = None
     form: dict[str, Any] | None = None
     round: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    revision: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
 
 
 class HandOver(Body):
@@ -151,11 +157,12 @@ class NewEvent(Body):
 
 
 class Resubmission(Body):
-    """Answer a request for changes, with new input or without."""
+    """Answer a request for changes, with new input or another title, or without."""
 
     model_config = _body({"input": {"amount": "6900", "department": "sales"}, "comment": "Two nights not three."})
 
     input: dict[str, Any] | None = None
+    title: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     comment: Words | None = None
 
 
@@ -234,6 +241,8 @@ class TaskView(View):
     decided_at: Shown | None
     comment: str | None
     form: dict[str, Any] | None
+    revision: int
+    content_digest: str | None
 
     @classmethod
     def of(cls, row: TaskRow) -> TaskView:
@@ -257,6 +266,8 @@ class TaskView(View):
             decided_at=row.decided_at,
             comment=row.comment,
             form=row.form,
+            revision=row.revision,
+            content_digest=row.content_digest,
         )
 
 
@@ -283,6 +294,8 @@ class RequestView(View):
     stage: str | None
     round: int
     returned: bool
+    revision: int
+    content_digest: str | None
     started_at: Shown
     ended_at: Shown | None
     tasks: list[TaskView]
@@ -306,6 +319,8 @@ class RequestView(View):
             stage=row.stage,
             round=row.round,
             returned=row.returned,
+            revision=row.revision,
+            content_digest=row.content_digest,
             started_at=row.started_at,
             ended_at=row.ended_at,
             tasks=[TaskView.of(task) for task in stored.tasks],
