@@ -15,6 +15,7 @@ from placet.blueprint import Blueprint
 from placet.check.assigned import assigned
 from placet.check.budget import budget_findings, budget_of
 from placet.check.certificate import ASSUMED, PROVEN, PROVEN_BY_A_DIRECTORY, Certificate
+from placet.check.changes import change_findings
 from placet.check.compiled import compiled
 from placet.check.draft import Draft, draft_of
 from placet.check.duration import LONGEST_CHAIN, duration_findings, duration_of
@@ -68,6 +69,7 @@ def check(
     reach, evaluated = _evaluated(draft, actions, children)
     findings += fitting_findings(blueprint, actions, children)
     findings += [_shown(draft, reach, finding) for finding in graph_findings(draft)]
+    findings += change_findings(draft, reach)
     findings += [*evaluated, *people_findings(draft), *escalation_findings(draft), *variable_findings(draft)]
     if plan is None:
         return report(findings)

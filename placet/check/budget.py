@@ -53,17 +53,19 @@ def budget_of(draft: Draft, plan: Plan) -> Budget:
     """Return the worst case of a compiled blueprint."""
     stages = [(point.stage, _seats(draft, name)) for name, point in plan.points.items() if point.stage is not None]
     most = max((seats for _, seats in stages), default=0)
-    tasks = sum(seats for _, seats in stages) + most * (plan.max_rounds - 1)
+    passes = plan.max_rounds if plan.on_change == "restart" else 1  # from the first node
+    rounds = plan.max_rounds - passes  # of the largest stage alone
+    tasks = sum(seats for _, seats in stages) * passes + most * rounds
     moments = [_moments(stage) for stage, _ in stages]
     total: int | None = None
     if None not in moments:
         known = [m for m in moments if m is not None]
-        total = sum(m * seats for m, (_, seats) in zip(known, stages, strict=True))
-        total += max(known, default=0) * most * (plan.max_rounds - 1) + 2 * plan.max_rounds
+        total = sum(m * seats for m, (_, seats) in zip(known, stages, strict=True)) * passes
+        total += max(known, default=0) * most * rounds + 2 * plan.max_rounds
     declared = sum(_bytes(variable) + len(variable.name) + 6 for variable in plan.variables)
     taken = min(declared, INPUT)
     writers = [min(seats, _writers(stage)) for stage, seats in stages]
-    comments = sum(writers) + max(writers, default=0) * (plan.max_rounds - 1)
+    comments = sum(writers) * passes + max(writers, default=0) * rounds
     return Budget(
         tasks=tasks,
         moments=total,

@@ -17,7 +17,9 @@ LONGEST_CHAIN = 32  # managers above one person, as placet.directory counts them
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duration:
-    """The worst case: the longest way through the stages, and the longest stage once more for each further round.
+    """The worst case: the longest way through the stages, and what each further round of changes may take.
+
+    That is the same way again where a change sends the request to its first node, else the longest stage.
 
     `total` is None where some stage has no end of its own; `way` names the nodes that it was measured along.
     """
@@ -54,7 +56,8 @@ def duration_of(draft: Draft, plan: Plan, managers: int = LONGEST_CHAIN) -> Dura
         rest, way = max(following, key=lambda found: found[0], default=(timedelta(0), ()))
         longest[name] = ((times.get(name) or timedelta(0)) + rest, (name, *way))
     total, way = longest[plan.start]
-    again = max((t for t in times.values() if t is not None), default=timedelta(0)) * (plan.max_rounds - 1)
+    once = max((t for t in times.values() if t is not None), default=timedelta(0))
+    again = (total if plan.on_change == "restart" else once) * (plan.max_rounds - 1)
     return Duration(total=total + again, way=way)
 
 

@@ -66,8 +66,11 @@ class Reach:
     def __init__(self, draft: Draft, prover: Prover) -> None:
         self.draft = draft
         self.prover = prover
-        self.reworks = draft.blueprint.settings.max_rounds > 1
-        self.changes = self.reworks or any(v.sets for v in draft.vertices.values())
+        reworks = draft.blueprint.settings.max_rounds > 1
+        # Where a change sends a request to its first node, only what is immaterial may be another further on.
+        self.reworks = reworks and draft.blueprint.on_change == "stage"
+        self._immaterial = frozenset(draft.blueprint.settings.immaterial if reworks else ())
+        self.changes = self.reworks or bool(self._immaterial) or any(v.sets for v in draft.vertices.values())
         self.forked = any(v.splits for v in draft.vertices.values())
         self._true = z3.BoolVal(True, ctx=prover.context)
         self._nowhere = _Way(parts=((z3.BoolVal(False, ctx=prover.context), frozenset()),))
@@ -207,11 +210,15 @@ class Reach:
 
     def _renews(self, vertex: Vertex) -> bool:
         """Whether the whole input may be another after a node: by rework there, or in another branch meanwhile."""
-        return self.reworks and (vertex.step is not None or (self.forked and vertex.pauses))
+        return self.reworks and self._may_be_returned(vertex)
+
+    def _may_be_returned(self, vertex: Vertex) -> bool:
+        return vertex.step is not None or (self.forked and vertex.pauses)
 
     def _changed(self, vertex: Vertex) -> frozenset[str]:
         """Return the variables that may have other values after a node: set there, or in another branch meanwhile."""
-        return self._set if self.forked and vertex.pauses else vertex.sets
+        changed = self._set if self.forked and vertex.pauses else vertex.sets
+        return changed | self._immaterial if self._may_be_returned(vertex) else changed
 
     def _leaving(self, vertex: Vertex) -> list[tuple[str, _Way]]:
         """Return where a node leads, and what has to hold for each of its edges."""

@@ -151,10 +151,19 @@ def test_the_certificate_is_bound_to_the_digest_and_counts_the_worst_case() -> N
     assert certificate is not None
     assert certificate.digest == digest(parse_blueprint(raw))
     assert certificate.complete
-    # A takes 10 and B 5 + 2 + 4; the longer of them comes twice more
-    assert certificate.totals["worst_case_working_hours"] == "43.0"
+    # A takes 10 and B 5 + 2 + 4; a change leads through both again, twice
+    assert certificate.totals["worst_case_working_hours"] == "63.0"
     assert certificate.totals["longest_way"] == ["start", "step-1", "step-2", "approved"]
     json.dumps(check(raw).described())
+
+
+def test_where_a_change_leaves_approvals_as_they_are_each_further_round_takes_the_longest_stage_alone() -> None:
+    steps = ({"stage_name": "A", "sla_hours": 10, "final": "expire"}, {**STAGE, "sla_hours": 8, "final": "expire"})
+    raw = chain(*steps, settings={"max_rounds": 3, "re_escalate_after_hours": 4, "on_change": "stage"})
+    again = chain(*steps, settings={"max_rounds": 1, "re_escalate_after_hours": 4, "on_change": "stage"})
+    hours = [float(check(r).certificate.totals["worst_case_working_hours"]) for r in (again, raw)]  # type: ignore[union-attr] # sound
+    longest = max(10.0, hours[0] - 10.0)
+    assert hours[1] == hours[0] + 2 * longest
 
 
 def test_a_stage_that_waits_has_no_worst_case_and_says_so() -> None:
@@ -358,3 +367,60 @@ def test_the_same_person_in_two_stages_is_an_error_only_where_nobody_stands_in(
     }
     found = [f for f in check(raw | ({"owner": owner} if owner else {})).findings if f.code == "impossible_quorum"]
     assert [(f.severity, f.pointer) for f in found] == [(severity, "/process_steps/1/approvers")]
+
+
+def changed(report: Report) -> list[Any]:
+    return [f for f in report.findings if f.code == "approval_of_changed_content"]
+
+
+def test_an_approval_that_outlives_a_change_is_a_warning_with_a_witness() -> None:
+    two = [{"stage_name": "Manager"}, {"stage_name": "CFO", "approvers": ["role:cfo"]}]
+    variables = [{"name": "amount", "type": "decimal", "required": True}]
+    (found,) = changed(check(chain(*two, variables=variables, settings={"on_change": "stage"})))
+    assert (found.severity, found.pointer) == ("warning", "/settings/on_change")
+    assert "'Manager' has approved" in found.message
+    assert "amount" in found.witness
+    assert changed(check(chain(*two, variables=variables))) == []
+    assert changed(check(chain(*two, variables=variables, settings={"on_change": "stage", "max_rounds": 1}))) == []
+    assert changed(check(chain(two[0], variables=variables, settings={"on_change": "stage"}))) == []
+    assert [f.pointer for f in changed(check(chain(*two, variables=variables, format=1)))] == ["/settings"]
+
+
+def test_an_approval_that_a_changed_input_would_not_have_come_to_is_a_warning_with_both_inputs() -> None:
+    steps = [{"stage_name": "Manager"}, {"stage_name": "CFO", "approvers": ["role:cfo"]}]
+    nodes = [
+        {"id": "start", "type": "trigger"},
+        {"id": "large", "type": "decision"},
+        {"id": "m", "type": "approval", "step": "Manager"},
+        {"id": "c", "type": "approval", "step": "CFO"},
+        {"id": "yes", "type": "terminator", "outcome": "approved"},
+    ]
+    edges = [
+        {"from": "start", "to": "large"},
+        {"from": "large", "to": "c", "condition": "amount > 5000"},
+        {"from": "large", "to": "m", "default": True},
+        {"from": "m", "to": "yes"},
+        {"from": "c", "to": "yes"},
+    ]
+    variables = [{"name": "amount", "type": "decimal", "required": True, "minimum": 0}]
+    raw = chain(*steps, variables=variables, graph_spec={"nodes": nodes, "edges": edges})
+    (found,) = changed(check(raw | {"settings": {"on_change": "stage"}}))
+    small, large = sorted((float(found.opening["amount"]), float(found.witness["amount"])))
+    assert small <= 5000 < large
+    assert changed(check(raw)) == []
+
+
+def test_approvals_beside_each_other_outlive_a_change_too() -> None:
+    steps = [{"stage_name": "A"}, {"stage_name": "B", "approvers": ["role:cfo"]}]
+    nodes = [
+        {"id": "start", "type": "trigger"},
+        {"id": "f", "type": "fork"},
+        {"id": "a", "type": "approval", "step": "A"},
+        {"id": "b", "type": "approval", "step": "B"},
+        {"id": "j", "type": "join"},
+        {"id": "yes", "type": "terminator", "outcome": "approved"},
+    ]
+    ways = [("start", "f"), ("f", "a"), ("f", "b"), ("a", "j"), ("b", "j"), ("j", "yes")]
+    edges = [{"from": one, "to": other} for one, other in ways]
+    raw = chain(*steps, graph_spec={"nodes": nodes, "edges": edges}, settings={"on_change": "stage"})
+    assert len(changed(check(raw))) == 1

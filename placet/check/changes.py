@@ -1,0 +1,94 @@
+"""Changes: whether an approval may outlive a change of what was approved, as `on_change: "stage"` lets it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+from placet.check.draft import Draft, Vertex
+from placet.check.findings import Finding, warning
+from placet.check.graph import reached
+from placet.solver import Undecided
+from placet.solver.samples import sample_input
+
+if TYPE_CHECKING:
+    from placet.check.reach import Reach
+
+
+_REMEDY = 'set "on_change" to "restart", so that a changed request goes again from its first node'
+
+
+def change_findings(draft: Draft, reach: Reach | None) -> list[Finding]:
+    """Warn where a request can be changed after an approval, or after the way to one was chosen, and end approved."""
+    settings = draft.blueprint.settings
+    if draft.blueprint.on_change != "stage" or settings.max_rounds == 1:
+        return []
+    return _Changes(draft, reach, "/settings/on_change" if settings.on_change is not None else "/settings").findings()
+
+
+class _Changes:
+    def __init__(self, draft: Draft, reach: Reach | None, pointer: str) -> None:
+        self._draft = draft
+        self._reach = reach
+        self._pointer = pointer
+        self._behind = {name: reached(draft, [name]) for name, v in draft.vertices.items() if v.step or v.chooses}
+        self._approvals = [vertex for vertex in draft.vertices.values() if vertex.step is not None]
+
+    def findings(self) -> list[Finding]:
+        """Return one finding of each kind: the setting is one for the whole process."""
+        return [found for kind in (self._outlived(), self._bypassed()) if (found := next(kind, None)) is not None]
+
+    def _outlived(self) -> Iterator[Finding]:
+        """Find an approval that another's request for changes leaves as it is: before it, or in a branch beside it."""
+        beside = self._beside()
+        for earlier, later in permutations(self._approvals, 2):
+            if later.id in self._behind[earlier.id] or (earlier.id, later.id) in beside:
+                witness = self._input_at(later)
+                if witness is not None:
+                    message = (
+                        f"once {_name(earlier)} has approved the witness, {_name(later)} may ask for changes and "
+                        f"approve whatever comes back, and {_name(earlier)} is not asked again; {_REMEDY}"
+                    )
+                    yield warning("approval_of_changed_content", self._pointer, message, witness=witness)
+
+    def _bypassed(self) -> Iterator[Finding]:
+        """Find an approval to which a decision led, and an input that would have led to another one."""
+        for choice in (v for v in self._draft.vertices.values() if v.chooses):
+            options = [v for v in self._approvals if v.id in self._behind[choice.id]]
+            for asked, other in permutations(options, 2):
+                if other.id in self._behind[asked.id] or asked.id in self._behind[other.id]:
+                    continue
+                opening, witness = self._input_at(asked), self._input_at(other)
+                if opening is not None and witness is not None and opening != witness:
+                    message = (
+                        f"{choice.id!r} leads the opening to {_name(asked)}, who may ask for changes and approve the "
+                        f"witness, which {choice.id!r} would have led to {_name(other)}; {_REMEDY}"
+                    )
+                    yield warning(
+                        "approval_of_changed_content", self._pointer, message, witness=witness, opening=opening
+                    )
+
+    def _beside(self) -> set[tuple[str, str]]:
+        """Return the pairs of approvals that are asked at the same time, in two branches of a fork."""
+        pairs: set[tuple[str, str]] = set()
+        for fork in (v for v in self._draft.vertices.values() if v.splits):
+            branches = [reached(self._draft, [arrow.target]) for arrow in fork.arrows]
+            for one, other in permutations(branches, 2):
+                pairs |= {(a.id, b.id) for a, b in permutations(self._approvals, 2) if a.id in one and b.id in other}
+        return pairs
+
+    def _input_at(self, vertex: Vertex) -> dict[str, Any] | None:
+        """Return an input with which a request begins that comes to a node; None where none is known."""
+        if self._reach is None:
+            return sample_input(self._draft.blueprint.variables)
+        try:
+            shown = self._reach.arrival(vertex.id) if self._reach.lives(vertex.id) else None
+        except Undecided:
+            return None
+        return None if shown is None or shown.opening is not None else shown.witness
+
+
+def _name(vertex: Vertex) -> str:
+    assert vertex.step is not None, f"{vertex.id} is an approval"  # noqa: S101
+    return repr(vertex.step.stage_name)
