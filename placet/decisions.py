@@ -35,7 +35,12 @@ def decide(run: Run, event: Decide) -> None:
             problems=(Problem(pointer="/comment", message=f"say why: {event.decision} needs a comment in this stage"),),
         )
     if event.decision == "request_changes" and run.state.round >= run.plan.max_rounds:
-        raise Refused(f"The request has had {run.state.round} rounds, as many as allowed; approve or reject it.")
+        if run.plan.max_rounds == 1:
+            raise Refused("This process allows no request for changes: its first round is the only one; decide it.")
+        raise Refused(
+            f"The request has had {run.state.round} rounds, the first one counted, as many as allowed; "
+            "approve or reject it."
+        )
     person = event.by.person
     changed = run.change(
         task,

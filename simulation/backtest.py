@@ -169,7 +169,7 @@ class Candidate:
         return Row(request_id=case.id, before=before, after=after, changed=_changed(before, after)), due
 
     def plan(self, start: datetime) -> Plan:
-        """Return the plan for requests that began then."""
+        """Return the plan for requests that began then; raises BlueprintInvalid."""
         return self._plan(start)[0]
 
     @cached_property

@@ -31,7 +31,7 @@ from placet.plan import Plan
 from placet.reasons import said
 from placet.state import State, Task
 from placet.who import person_id
-from simulation.compare import Happened
+from simulation.compare import TOLERANCE, Happened
 from simulation.driver import NothingKnown
 from simulation.script import Cast, Habits, Line, Move, habitual, speaks_of
 
@@ -292,9 +292,13 @@ class Again:
         if self.lines and (scripted := self._cast.next(state, now)) is not None:
             moves.append(scripted)
         best = min(moves, key=lambda m: m.at, default=None)
-        if best is not None:
-            return best
-        return self._beyond(state, now)
+        if best is None:
+            return self._beyond(state, now)
+        if isinstance(best.event, Withdraw) and (unknown := self._unknown_before(state, best.at, now)) is not None:
+            if self.beyond is None:
+                raise NothingKnown(unknown)
+            return min((best, *self._habits(state, now)), key=lambda m: m.at)
+        return best
 
     def acted(self, move: Move) -> None:
         """Take note that a move was made."""
@@ -375,6 +379,26 @@ class Again:
         if self.beyond is None:
             raise NothingKnown(f"what {person} does in {task.stage} is not known")
         return min(self._habits(state, now), key=lambda m: m.at, default=None)
+
+    def _unknown_before(self, state: State, moment: datetime, now: datetime) -> str | None:
+        """Say of whom nobody knows what they would have done by then: a stage may have ended the request before.
+
+        A stage of which somebody is known to be silent until then waits for them.
+        """
+        for run in state.stages:
+            if run.returned_at is not None:
+                continue
+            edges = [
+                (self._edge(task, person, now), person)
+                for task in state.tasks[run.first :]
+                if task.point == run.point and task.status == "open"
+                if not any(speaks_of(line, task) for line in self.lines)
+                for person in task.people
+            ]
+            if edges and max(edges)[0] + TOLERANCE < moment:
+                stage = self.plan.points[run.point].stage
+                return f"what {max(edges)[1]} does in {stage.name if stage is not None else run.point} is not known"
+        return None
 
     def _edge(self, task: Task, person: str, now: datetime) -> datetime:
         since, tenure = self._tenure(task, person, now)

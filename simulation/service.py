@@ -114,6 +114,7 @@ class Service:
             requests = await simulations.requests_of(session, name, limit=order.limit, running=running, only=wanted)
             people = await everybody(session)
         candidate = Candidate.of(raw, people, order.prices, actions=actions, children=children)
+        candidate.plan(now)  # what is wrong with it is told also where there is no request to put through
         begun = perf_counter()
         rows: list[Row] = []
         # Piece by piece: the timelines of all requests at once would take more memory than there may be.

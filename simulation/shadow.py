@@ -113,7 +113,9 @@ class Shadow:
             self.template, raw = await candidate_of(session, self.order)
             actions, children = await surroundings(session, raw, now)
             people = await everybody(session)
-            self._candidate = Candidate.of(raw, people, self.order.prices, actions=actions, children=children)
+            candidate = Candidate.of(raw, people, self.order.prices, actions=actions, children=children)
+            candidate.plan(now)  # what is wrong with it is told before any request comes
+            self._candidate = candidate
             self._read_at = now
         return self._candidate
 

@@ -23,7 +23,8 @@ from placet.check.escalation import escalation_findings
 from placet.check.findings import Finding, Report, report
 from placet.check.fitting import fitting_findings
 from placet.check.graph import cycles, graph_findings
-from placet.check.people import people_findings
+from placet.check.joins import join_findings
+from placet.check.people import people_findings, round_findings
 from placet.check.shape import read_shape
 from placet.check.staffing import staffing_of
 from placet.check.variables import variable_findings
@@ -131,7 +132,13 @@ def _measured(
     managers = LONGEST_CHAIN if staffing.longest_chain is None else staffing.longest_chain
     duration = duration_of(draft, plan, managers)
     budget = budget_of(draft, plan)
-    findings = [*staffing.findings, *duration_findings(draft, duration), *budget_findings(budget)]
+    findings = [
+        *join_findings(draft, plan),
+        *round_findings(draft),
+        *staffing.findings,
+        *duration_findings(draft, duration),
+        *budget_findings(budget),
+    ]
     hours = None if duration.total is None else duration.total.total_seconds() / 3600
     told = staffing.requesters > 0 and staffing.complete
     certificate = Certificate(

@@ -24,6 +24,16 @@ def people_findings(draft: Draft) -> list[Finding]:
     return [*findings, *_forbidden_twice(draft)]
 
 
+def round_findings(draft: Draft) -> Iterator[Finding]:
+    """Say where nobody can request changes: the first round counts as one."""
+    if draft.blueprint.settings.max_rounds == 1 and draft.blueprint.process_steps:
+        message = (
+            '"max_rounds" counts the first round too, so that with 1 nobody can request changes; write 2 for one '
+            "request for changes"
+        )
+        yield warning("no_changes", "/settings/max_rounds", message)
+
+
 def names_of(draft: Draft) -> Iterator[tuple[str, Who]]:
     """Generate every name that the blueprint gives, with its place."""
     if draft.blueprint.owner is not None:

@@ -372,3 +372,36 @@ async def test_no_more_than_two_explorations_that_are_waited_for_run_at_once(
     release.set()
     await asyncio.gather(*asked)
     assert most == AT_ONCE
+
+
+TYPE_ERROR = {
+    "variables": [{"name": "amount", "type": "decimal", "required": True}],
+    "graph_spec": {
+        "nodes": [
+            {"id": "start", "type": "trigger"},
+            {"id": "d", "type": "decision"},
+            {"id": "s1", "type": "approval", "step": TWO_STAGES["process_steps"][0]["stage_name"]},
+            {"id": "yes", "type": "terminator", "outcome": "approved"},
+        ],
+        "edges": [
+            {"from": "start", "to": "d"},
+            {"from": "d", "to": "s1", "condition": 'amount > "5"'},
+            {"from": "d", "to": "yes", "default": True},
+            {"from": "s1", "to": "yes"},
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("mode", ["explore", "rehearse", "backtest", "shadow", "replay"])
+@pytest.mark.parametrize("with_past", [False, True])
+async def test_a_candidate_with_a_type_error_is_told_by_its_place(desk: ApiDesk, mode: str, with_past: bool) -> None:
+    name = await desk.publish(TWO_STAGES)
+    more: dict[str, Any] = {}
+    if with_past or mode == "replay":
+        request = await desk.start(name, amount="100")
+        assert (await desk.post(f"/workflow/requests/{request['id']}/withdraw/", {})).status_code == 200
+        more = {"request_id": request["id"]} if mode == "replay" else {}
+    found = await simulate(desk, mode=mode, blueprint={**TWO_STAGES, **TYPE_ERROR, "name": name}, as_="adam", **more)
+    assert found["status"] == "failed"
+    assert [e["pointer"] for e in found["validation_errors"]] == ["/graph_spec/edges/1/condition"]

@@ -181,3 +181,31 @@ def test_the_past_in_its_own_blueprint_is_the_same_timeline(
     again = drive(plan, opening, Again(plan=plan, past=past_of(first.entries)), read=read, horizon=timedelta(days=12))
     one, other = lines_of(first.entries, START), lines_of(again.entries, START)
     assert differences(one, other[: len(one)]) == ()
+
+
+def test_a_withdrawal_is_known_only_while_everybody_who_is_asked_is_known_to_be_silent() -> None:
+    raw = blueprint({"approvers": ["user:ann"]}, {"approvers": ["user:ben"]})
+    script = [
+        {"on": "Stage 1", "decision": "approve", "after_hours": 2},
+        {"on": "Stage 2", "do": "wait"},
+        {"at_hours": 9, "do": "withdraw"},
+    ]
+    past = case(run(raw, *script))
+    assert past.outcome == "withdrawn"
+    (same,) = put(raw, past)
+    assert (same.unknown, same.changed) == (None, ())
+    # somebody is asked before whom nobody ever asked: they may have rejected it long before it was withdrawn
+    earlier = blueprint(
+        {"approvers": ["user:cfo"], "stage_name": "New"},
+        {"approvers": ["user:ann"], "stage_name": "Stage 1"},
+        {"approvers": ["user:ben"], "stage_name": "Stage 2"},
+    )
+    (row,) = put(earlier, past)
+    assert row.after is None
+    assert row.unknown == "what cfo does in New is not known"
+    # ben has it longer than he ever had
+    (row,) = put(blueprint({"approvers": ["user:ben"], "stage_name": "Stage 2"}), past)
+    assert row.unknown == "what ben does in Stage 2 is not known"
+    # while one of a stage is known to be silent, the others are taken to be
+    (row,) = put(blueprint({"approvers": ["user:ann"]}, {"approvers": ["user:ben", "user:cid"]}), past)
+    assert (row.unknown, row.after and row.after.outcome) == (None, "withdrawn")

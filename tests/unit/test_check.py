@@ -18,6 +18,7 @@ from placet.blueprint import parse_blueprint
 from placet.check import Report, check
 from placet.directory import Directory, Person
 from placet.plan import digest
+from tests.unit.core import graph
 
 AMOUNT, DEPARTMENT = EXPENSE_APPROVAL["variables"]
 EXPENSE: dict[str, Any] = {**EXPENSE_APPROVAL, "variables": [AMOUNT, {**DEPARTMENT, "required": True}]}
@@ -424,3 +425,50 @@ def test_approvals_beside_each_other_outlive_a_change_too() -> None:
     edges = [{"from": one, "to": other} for one, other in ways]
     raw = chain(*steps, graph_spec={"nodes": nodes, "edges": edges}, settings={"on_change": "stage"})
     assert len(changed(check(raw))) == 1
+
+
+def joining(*edges: str, need: Any = "any", **nodes: dict[str, Any]) -> dict[str, Any]:
+    """Return a process of a fork and a join; Stage 1 and Stage 2 are `a` and `b`."""
+    known = {
+        "f": {"type": "fork"},
+        "j": {"type": "join", "need": need},
+        "a": {"step": "A"},
+        "b": {"step": "B"},
+        **nodes,
+    }
+    used = {name: node for name, node in known.items() if any(name in edge.split(" ") for edge in edges)}
+    steps = [{"stage_name": n} for n in ("A", "B") if {"step": n} in used.values()]
+    return chain(*steps, graph_spec=graph(*edges, nodes=used, ends=("approved",)))
+
+
+@pytest.mark.parametrize(
+    ("raw", "pointless"),
+    [
+        (joining("start -> f", "f -> j", "f -> a", "a -> j", "j -> approved"), ["a"]),
+        # through a decision likewise, whatever it comes to
+        (joining("start -> f", "f -> d", "f -> a", "d -> j", "a -> j", "j -> approved", d={"type": "decision"}), ["a"]),
+        # all are waited for, or two, or something takes its time in each branch
+        (joining("start -> f", "f -> j", "f -> a", "a -> j", "j -> approved", need="all"), []),
+        (joining("start -> f", "f -> a", "f -> b", "a -> j", "b -> j", "j -> approved"), []),
+        (
+            joining(
+                "start -> f", "f -> j", "f -> a", "f -> b", "a -> j", "b -> j", "j -> approved", need={"at_least": 2}
+            ),
+            [],
+        ),
+    ],
+)
+def test_a_branch_that_a_join_never_waits_for_is_told(raw: dict[str, Any], pointless: list[str]) -> None:
+    for edge in raw["graph_spec"]["edges"]:
+        if edge["from"] == "d":
+            edge["default"] = True
+    ids = [node["id"] for node in raw["graph_spec"]["nodes"]]
+    found = [f.pointer for f in check(raw).findings if f.code == "pointless_branch"]
+    assert found == [f"/graph_spec/nodes/{ids.index(name)}" for name in pointless]
+
+
+def test_a_process_that_allows_no_request_for_changes_is_told_so() -> None:
+    raw = chain({"stage_name": "Manager"}, settings={"max_rounds": 1})
+    (found,) = [f for f in check(raw).findings if f.code == "no_changes"]
+    assert (found.severity, found.pointer) == ("warning", "/settings/max_rounds")
+    assert "no_changes" not in codes(check(chain({"stage_name": "Manager"}, settings={"max_rounds": 2})), "warning")
