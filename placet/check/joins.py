@@ -19,11 +19,12 @@ def join_findings(draft: Draft, plan: Plan) -> Iterator[Finding]:
         fork = plan.points[join.fork]
         instant = [way for way in join.ways if _instant(plan, fork.ways[way].target, point.id, frozenset())]
         if len(instant) >= join.need:
-            yield from _pointless(draft, plan, fork, join, point.id, instant)
+            yield from _pointless(draft, plan, point, join, instant)
 
 
-def _pointless(draft: Draft, plan: Plan, fork: Point, join: Join, name: str, instant: list[int]) -> Iterator[Finding]:
+def _pointless(draft: Draft, plan: Plan, point: Point, join: Join, instant: list[int]) -> Iterator[Finding]:
     """Name what each of the other branches begins with."""
+    fork, name = plan.points[join.fork], point.id
     quick = ", ".join(repr(fork.ways[way].target) for way in instant)
     for way in range(len(fork.ways)):
         first = None if way in instant else _first_pause(plan, fork.ways[way].target, name)
