@@ -1,9 +1,9 @@
 """Write what an event left behind: audit entries, projection and notices, in one transaction, keyed by (request, seq).
 
-Three rules make repeats safe. The same hash again is a no-op, so an activity may be retried. Another hash at a stored
+Four rules make repeats safe. The same hash again is a no-op, so an activity may be retried. Another hash at a stored
 seq means that history wins: the worker that wrote it died before its workflow task was completed, so the rows from
 there on are moved to `audit_superseded`. What is older than the stored rows that it contradicts comes from such a dead
-worker itself, which woke up late, and is refused.
+worker itself, which woke up late, and is refused. So is what does not follow the stored entry before it, by its hash.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel, col
 
-from placet.audit import Entry, canonical_json
+from placet.audit import Entry, canonical_json, first_bad, genesis
 from placet.errors import Conflict
 from placet.state import Notice, Task
 from placet.who import person_id
@@ -95,7 +95,7 @@ class _Fresh:
 
 # Statements are built once: building and hashing them took a third of the time of a small transaction.
 _HEADS = (
-    select(col(ApprovalRequest.id), col(ApprovalRequest.seq))
+    select(col(ApprovalRequest.id), col(ApprovalRequest.seq), col(ApprovalRequest.head))
     .where(col(ApprovalRequest.id).in_(bindparam("ids", expanding=True)))
     .order_by(col(ApprovalRequest.id))
     .with_for_update()
@@ -132,7 +132,7 @@ def write_all(connection: Connection, recordings: Sequence[Recorded], now: datet
     for recording in ordered:
         outcomes[recording.request_id] = None
         try:
-            part = _fresh(connection, recording, stored.get(recording.request_id, 0))
+            part = _fresh(connection, recording, *stored.get(recording.request_id, (0, "")))
         except Conflict as conflict:
             outcomes[recording.request_id] = conflict
         else:
@@ -149,11 +149,11 @@ def write_all(connection: Connection, recordings: Sequence[Recorded], now: datet
     return [outcomes[r.request_id] for r in recordings]
 
 
-def _stored(connection: Connection, ids: list[str]) -> Mapping[str, int]:
-    return {row.id: row.seq for row in connection.execute(_HEADS, {"ids": ids})}
+def _stored(connection: Connection, ids: list[str]) -> Mapping[str, tuple[int, str]]:
+    return {row.id: (row.seq, row.head) for row in connection.execute(_HEADS, {"ids": ids})}
 
 
-def _fresh(connection: Connection, recording: Recorded, stored_seq: int) -> _Fresh | None:
+def _fresh(connection: Connection, recording: Recorded, stored_seq: int, head: str) -> _Fresh | None:
     entries = recording.entries
     if not entries or entries[-1].seq != recording.seq or entries[-1].hash != recording.head:
         raise Conflict(
@@ -168,15 +168,17 @@ def _fresh(connection: Connection, recording: Recorded, stored_seq: int) -> _Fre
             "put a complete copy of it back, and this recording will be repeated"
         )
     if first == stored_seq + 1:
+        _require_following(recording, head)
         return _Fresh(recording=recording, entries=entries, notices=recording.notices, contradicted=False)
 
     query = select(col(AuditEntry.seq), col(AuditEntry.hash), col(AuditEntry.at)).where(
-        col(AuditEntry.request_id) == recording.request_id, col(AuditEntry.seq) >= first
+        col(AuditEntry.request_id) == recording.request_id, col(AuditEntry.seq) >= first - 1
     )
     there = {row.seq: row for row in connection.execute(query)}
     new = next((e for e in entries if e.seq not in there or there[e.seq].hash != e.hash), None)
     if new is None:
         return None
+    _require_following(recording, there[first - 1].hash if first - 1 in there else "")
     contradicted = new.seq in there
     if contradicted and new.at < there[new.seq].at - CLOCK_SKEW:
         raise Conflict(
@@ -188,6 +190,17 @@ def _fresh(connection: Connection, recording: Recorded, stored_seq: int) -> _Fre
         notices=tuple(n for n in recording.notices if n.seq >= new.seq),
         contradicted=contradicted,
     )
+
+
+def _require_following(recording: Recorded, previous: str) -> None:
+    """Raise Conflict unless the entries are a chain that follows the stored entry before them, which has this hash."""
+    first = recording.entries[0].seq
+    bad = first_bad(previous if first > 1 else genesis(recording.request_id), recording.entries, after=first - 1)
+    if bad is not None:
+        raise Conflict(
+            f"Entry {bad} of {recording.request_id} does not follow entry {bad - 1} as it is stored: one of them is of "
+            "an attempt that was given up, or was edited; see what `placet verify` says of the request"
+        )
 
 
 def _supersede(connection: Connection, part: _Fresh, now: datetime) -> list[tuple[int, str]]:

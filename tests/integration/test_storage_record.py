@@ -152,6 +152,36 @@ async def test_a_worker_that_was_given_up_cannot_overwrite_what_came_after_it(da
     assert await _everything(database) == before
 
 
+async def test_what_follows_an_entry_that_history_lost_is_refused(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob")
+    lost = opened.comment("lost")
+    late = lost.moved(timedelta(hours=1)).comment("of the same worker, much later")
+    held = opened.moved(timedelta(seconds=10)).comment("held")
+    await _write(database, opened.recording(), lost.recording(), held.recording())
+    for late_one in (late, late.comment("and another")):
+        before = await _everything(database)
+        with pytest.raises(Conflict, match="Entry 4 of r1 does not follow entry 3 as it is stored"):
+            await _write(database, replace(late_one, first=late.first).recording())
+        assert await _everything(database) == before
+        await _write(database, held.comment("what follows what is stored").recording())  # then 4 is there, too
+    assert await _verify(database)
+
+
+async def test_entries_that_are_no_chain_are_refused(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob", "carol")
+    one, two, three = opened.entries
+    for entries, bad in (
+        ((one, replace(two, detail={"x": 1}), three), 2),
+        ((replace(one, hash="0" * 64), two, three), 1),
+        ((one, two, replace(three, salts={"/title": "00"})), 3),
+    ):
+        with pytest.raises(Conflict, match=f"Entry {bad} of r1"):
+            await _write(database, opened.recording(entries=entries))
+    with pytest.raises(Conflict, match="Entry 1 of r2"):  # a chain belongs to its request
+        await _write(database, opened.recording(request_id="r2"))
+    assert await _rows(database, AuditEntry) == []
+
+
 async def test_clocks_of_the_engine_that_differ_a_little_do_not_stop_history(database: Database) -> None:
     opened = Story(request_id="r1").open("bob")
     lost, held = opened.moved(timedelta(seconds=1)).comment("lost"), opened.comment("held")
