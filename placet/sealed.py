@@ -46,7 +46,7 @@ def secret_of(parent: str, request_id: str) -> str:
 
 def committed(
     detail: Mapping[str, Any], salts: Mapping[str, str], canonical_json: Callable[[Any], bytes]
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     """Return the detail as it is hashed: with a commitment in the place of every value that has a salt.
 
     Raises LookupError, TypeError or ValueError where there is no such place, or the salt is none.

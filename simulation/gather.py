@@ -125,6 +125,8 @@ async def case_of(session: AsyncSession, request_id: str) -> tuple[ApprovalReque
     row = await session.get(ApprovalRequest, request_id)
     if row is None:
         raise NotFound(f"There is no request {request_id!r}")
+    if row.erased_at is not None:
+        raise NotFound(f"What request {request_id!r} asked for was erased; choose another one")
     return row, (await cases_of(session, [row]))[0]
 
 

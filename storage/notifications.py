@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from storage.tables import AuditEntry, Delivery, Outbox
 
 # A planned notice is looked at again so long after, should its messages have been lost.
 PLAN_AGAIN_AFTER = timedelta(days=14)
+_SEALED = ("why", "template_problem")  # of a delivery's detail
 
 _MESSAGE: Table = NotificationMessage.__table__  # type: ignore[attr-defined]  # SQLModel adds it with table=True
 
@@ -308,6 +310,8 @@ def _enter(connection: Connection, row: RowMapping, kind: str, detail: dict[str,
         stage=about.stage if about else None,
         task_id=about.task_id if about else None,
         detail={"event": row["event"], "attempts": row["attempts"], **detail},
+        # What others answered names people and addresses. This chain is written once, so its salts are of chance.
+        salts={f"/{name}": secrets.token_hex(16) for name in _SEALED if name in detail},
     )
     written = {
         "request_id": request_id,
@@ -318,6 +322,7 @@ def _enter(connection: Connection, row: RowMapping, kind: str, detail: dict[str,
         "stage": entry.stage,
         "task_id": entry.task_id,
         "detail": canonical_json(entry.detail).decode(),
+        "salts": canonical_json(entry.salts).decode() if entry.salts else None,
         "hash": entry.hash,
     }
     connection.execute(insert(Delivery).values(**written))

@@ -80,7 +80,7 @@ async def arrived(
     which = began | (col(ApprovalRequest.status) == "pending") if pending else began
     query = (
         select(ApprovalRequest)
-        .where(col(ApprovalRequest.template) == template, which)
+        .where(col(ApprovalRequest.template) == template, which, col(ApprovalRequest.erased_at).is_(None))
         .order_by(col(ApprovalRequest.started_at), col(ApprovalRequest.id))
         .limit(limit)
     )

@@ -148,7 +148,9 @@ async def requests_of(
     """Return the latest requests of a process that have ended, or that still run, newest first; `only` these ids."""
     status = col(ApprovalRequest.status)
     query = select(ApprovalRequest).where(
-        col(ApprovalRequest.template) == template, status == "pending" if running else status != "pending"
+        col(ApprovalRequest.template) == template,
+        status == "pending" if running else status != "pending",
+        col(ApprovalRequest.erased_at).is_(None),
     )
     if only:
         query = query.where(col(ApprovalRequest.id).in_(only))

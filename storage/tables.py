@@ -88,6 +88,7 @@ class ApprovalRequest(SQLModel, table=True):
     head: str
     started_at: datetime = _moment()
     ended_at: datetime | None = _moment(nullable=True)
+    erased_at: datetime | None = _moment(nullable=True)  # when its content was erased (storage.erasure)
 
 
 class ApprovalTask(SQLModel, table=True):
