@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Index, Text
+from sqlalchemy import JSON, Boolean, Column, Index, Text, false
 from sqlmodel import Field, SQLModel
 
 from storage.tables import AuditEntry, Moment
@@ -42,6 +42,8 @@ class NotificationMessage(SQLModel, table=True):
     created_at: datetime = _moment()  # since when it is tried; a re-send begins anew
     next_attempt_at: datetime = _moment()
     lease: str | None = None
+    # Whether an attempt whose end nobody knows may have left.
+    in_doubt: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
     last_error: str | None = Field(default=None, sa_column=Column(Text))
     finished_at: datetime | None = _moment(nullable=True)
 

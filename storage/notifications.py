@@ -45,6 +45,7 @@ class Finish:
     key: str
     channel: str
     request_id: str
+    hash: str  # of the entry that the message was about
     lease: str
     status: str
     again_at: datetime | None = None
@@ -52,6 +53,7 @@ class Finish:
     detail: dict[str, Any] = field(default_factory=dict)  # of the delivery entry
     entry: bool = True  # whether sent and failed are entered into the request's deliveries
     untried: bool = False  # it was only taken, and so was no attempt
+    in_doubt: bool = False  # it may have left all the same
 
 
 async def plannable(session: AsyncSession, now: datetime, *, limit: int) -> list[Outbox]:
@@ -84,6 +86,7 @@ async def plan(connection: AsyncConnection, plans: Sequence[tuple[Outbox, Sequen
             "digest": leaf.digest,
             "status": "pending",
             "attempts": 0,
+            "in_doubt": False,
             "created_at": max(now, leaf.not_before),
             "next_attempt_at": leaf.not_before,
         }
@@ -106,7 +109,7 @@ def put(dialect: str) -> Any:
     """Build the statement that queues messages; one of the same key for an entry that history lost makes way."""
     make = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = make(_MESSAGE)
-    given = ("request_id", "seq", "hash", "event", "person", "digest", "status", "attempts")
+    given = ("request_id", "seq", "hash", "event", "person", "digest", "status", "attempts", "in_doubt")
     fresh = {name: statement.excluded[name] for name in (*given, "created_at", "next_attempt_at")}
     return statement.on_conflict_do_update(
         index_elements=["key", "channel"],
@@ -153,7 +156,10 @@ async def take_digest(
 
 
 def finish_all(connection: Connection, items: Sequence[Finish], now: datetime) -> list[Exception | None]:
-    """Write how attempts ended, with delivery entries; for `storage.group`. What was taken by others is left alone."""
+    """Write how attempts ended, with delivery entries; for `storage.group`.
+
+    What was taken by others meanwhile is left alone, except that what has left is sent, whoever has it now.
+    """
     given_up = sum(_finish(connection, item, now) for item in items)
     metrics.count(connection, metrics.increment(metrics.FAILURES, by=given_up))
     return [None] * len(items)
@@ -206,6 +212,7 @@ async def send_again(connection: AsyncConnection, key: str, now: datetime, *, ch
             lease=None,
             finished_at=None,
             digest=False,
+            in_doubt=False,
         )
     )
     if not changed.rowcount and not await connection.scalar(select(exists().where(_MESSAGE.c.key == key))):
@@ -245,7 +252,13 @@ async def _lease(
     taken = (
         update(_MESSAGE)
         .where(*where, _MESSAGE.c.status == "pending")
-        .values(lease=uuid.uuid4().hex, next_attempt_at=now + lease, attempts=_MESSAGE.c.attempts + 1)
+        .values(
+            lease=uuid.uuid4().hex,
+            next_attempt_at=now + lease,
+            attempts=_MESSAGE.c.attempts + 1,
+            # A lease that ended without a word: whoever had it may have sent the message.
+            in_doubt=_MESSAGE.c.in_doubt | _MESSAGE.c.lease.is_not(None),
+        )
         .returning(*_MESSAGE.c)
     )
     rows = (await connection.execute(taken)).mappings().all()
@@ -257,11 +270,16 @@ def _finish(connection: Connection, item: Finish, now: datetime) -> bool:
     changes: dict[str, Any] = {"status": item.status, "lease": None, "last_error": item.error}
     if item.status == "pending":
         changes["next_attempt_at"] = item.again_at or now
+        changes["in_doubt"] = _MESSAGE.c.in_doubt | item.in_doubt
         if item.untried:
             changes["attempts"] = _MESSAGE.c.attempts - 1
     else:
         changes["finished_at"] = now
-    mine = (_MESSAGE.c.key == item.key, _MESSAGE.c.channel == item.channel, _MESSAGE.c.lease == item.lease)
+    held = _MESSAGE.c.lease == item.lease
+    if item.status == "sent":
+        changes["in_doubt"] = False
+        held |= (_MESSAGE.c.hash == item.hash) & (_MESSAGE.c.status != "sent")
+    mine = (_MESSAGE.c.key == item.key, _MESSAGE.c.channel == item.channel, held)
     statement = update(_MESSAGE).where(*mine).values(**changes).returning(*_MESSAGE.c)
     row = connection.execute(statement).mappings().one_or_none()
     if row is None or item.status == "pending":

@@ -159,6 +159,7 @@ async def queue(
             "digest": False,
             "status": "pending",
             "attempts": 0,
+            "in_doubt": False,
             "created_at": now,
             "next_attempt_at": now,
         }

@@ -21,6 +21,7 @@ class FaultyMailbox(Mailbox):
         self._flows = asyncio.Event()  # whether mails are taken at all
         self._flows.set()
         self.tried: list[str] = []
+        self.cut, self.mute = 0, 0  # how many mails are taken and get no answer: a cut connection, or nothing for ever
 
     async def down(self) -> None:
         """Hang up and do not answer any more; the port stays this mailbox's own."""
@@ -53,7 +54,15 @@ class FaultyMailbox(Mailbox):
         if self.delay:
             await asyncio.sleep(self.delay)
         await self._flows.wait()
-        return await super().handle_DATA(server, session, envelope)
+        taken = await super().handle_DATA(server, session, envelope)
+        if self.cut:
+            self.cut -= 1
+            assert server.transport is not None
+            server.transport.close()
+        if self.mute:
+            self.mute -= 1
+            await asyncio.Event().wait()  # until the sender hangs up
+        return taken
 
 
 @pytest_asyncio.fixture

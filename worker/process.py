@@ -15,10 +15,10 @@ from workflows.approval import ApprovalWorkflow
 
 WORKFLOWS: tuple[type, ...] = (ApprovalWorkflow,)
 
-# Few, for long polls compete for the same few tasks; and half of them for tasks of requests that no worker has at hand.
+# Few, for long polls compete for the same few tasks; and most of them for tasks of requests that no worker has at hand.
 # A poll lasts until the engine has noted that the task began, and the SDK's share of a fifth would be one poller: the
 # first tasks of requests would begin one after the other, and wait for seconds while those of known requests pass by.
-_POLLERS, _FOR_NEW = 8, 0.5
+_POLLERS, _FOR_NEW = 12, 2 / 3
 # Long enough for a record that waits for a slow disk; workflow tasks that are not finished then run again elsewhere.
 _GRACE = timedelta(seconds=10)
 

@@ -31,13 +31,16 @@ class NotDelivered(PlacetError):
     """The channel did not take the message.
 
     `permanent`: trying again is useless. `channel_down`: the fault is the channel's, not this message's, so that its
-    other messages wait as well.
+    other messages wait as well. `in_doubt`: it was handed over, only no answer came, so it may have arrived.
     """
 
-    def __init__(self, message: str, *, permanent: bool = False, channel_down: bool = False) -> None:
+    def __init__(
+        self, message: str, *, permanent: bool = False, channel_down: bool = False, in_doubt: bool = False
+    ) -> None:
         super().__init__(" ".join(message.split())[:LONGEST_REASON])
         self.permanent = permanent
         self.channel_down = channel_down
+        self.in_doubt = in_doubt
 
 
 class Channel(Protocol):

@@ -45,7 +45,9 @@ class ChatChannel:
                     body=body, title=message.subject, body_format=apprise.NotifyFormat.TEXT
                 )
         except TimeoutError as error:
-            raise NotDelivered(f"{self.name} did not answer within {self._timeout:g} s", channel_down=True) from error
+            raise NotDelivered(
+                f"{self.name} did not answer within {self._timeout:g} s", channel_down=True, in_doubt=True
+            ) from error
         if not taken:
             raise NotDelivered(f"the {self.name} service did not take the message")
 

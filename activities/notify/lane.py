@@ -34,6 +34,8 @@ class Sent:
     """What the delivery entry says of a message that left. It holds ids only: the chain cannot forget a person."""
 
     detail: dict[str, object]
+    left_out: frozenset[str] = frozenset()
+    """Keys of the messages that a digest left out, since their people need not hear of them any more."""
 
 
 class Pointless(Exception):
@@ -143,7 +145,9 @@ class Lane:
                 await self._not_delivered(parcel, NotDelivered("the notice could not be written: see the log"))
             else:
                 self._breaker.worked()
-                await self._finish(parcel, status="sent", detail=sent.detail, entry=self._carrier.enters_sent)
+                left = [message for message in parcel if message.key not in sent.left_out]
+                await self._finish(left, status="sent", detail=sent.detail, entry=self._carrier.enters_sent)
+                await self._finish([m for m in parcel if m.key in sent.left_out], status="dropped")
 
     async def _not_delivered(self, parcel: list[NotificationMessage], error: NotDelivered) -> None:
         if error.channel_down:
@@ -158,7 +162,9 @@ class Lane:
                 continue
             wait = self._backoff.after(message.attempts)
             log.warning("%s did not take %s: %s; again in %s", self.name, message.key, error.message, wait)
-            await self._finish([message], status="pending", again_at=now + wait, error=error.message)
+            await self._finish(
+                [message], status="pending", again_at=now + wait, error=error.message, in_doubt=error.in_doubt
+            )
 
     async def _fail(self, message: NotificationMessage, reason: str) -> None:
         log.error("%s did not take %s, and it is given up: %s", self.name, message.key, reason)
@@ -194,6 +200,7 @@ class Lane:
         detail: dict[str, object] | None = None,
         entry: bool = True,
         untried: bool = False,
+        in_doubt: bool = False,
     ) -> None:
         """Note how it went, whatever it takes: a message that has left must not leave twice."""
         for message in parcel:
@@ -201,6 +208,7 @@ class Lane:
                 key=message.key,
                 channel=message.channel,
                 request_id=message.request_id,
+                hash=message.hash,
                 lease=message.lease or "",
                 status=status,
                 again_at=again_at,
@@ -208,6 +216,7 @@ class Lane:
                 detail={"to": f"user:{message.person}", **(detail or {})} if message.person else dict(detail or {}),
                 entry=entry,
                 untried=untried,
+                in_doubt=in_doubt,
             )
             await self._submit(finish)
 

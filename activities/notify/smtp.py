@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.charset import QP, Charset
 from email.errors import HeaderParseError
@@ -43,6 +44,15 @@ _UTF8 = Charset("utf-8")
 _UTF8.body_encoding = QP
 
 
+@dataclass
+class _Handing:
+    """One mail, and whether a server was there to be given it."""
+
+    mail: Mail
+    address: str
+    began: bool = False
+
+
 class SmtpChannel:
     """Send mail through one server."""
 
@@ -74,13 +84,17 @@ class SmtpChannel:
             raise NotDelivered(
                 f"user:{message.person} has a mail address that cannot be used", permanent=True
             ) from error
+        handing = _Handing(mail, message.address)
         try:
-            await asyncio.wait_for(self._hand_over(mail, message.address), self._settings.smtp_timeout)
+            await asyncio.wait_for(self._hand_over(handing), self._settings.smtp_timeout)
         except TimeoutError as error:
-            waited = f"{self._settings.smtp_timeout:g} s"
-            raise NotDelivered(f"the mail server did not answer within {waited}", channel_down=True) from error
+            waited = f"the mail server did not answer within {self._settings.smtp_timeout:g} s"
+            raise NotDelivered(waited, channel_down=True, in_doubt=handing.began) from error
         except (SMTPException, OSError, ValueError) as error:
-            raise _failure(error, message.address) from error
+            failure = _failure(error, message.address)
+            # What the server answered it has not taken; a connection that broke off says nothing.
+            failure.in_doubt = handing.began and failure.channel_down and not isinstance(error, SMTPResponseException)
+            raise failure from error
 
     async def close(self) -> None:
         """Say goodbye on every idle connection."""
@@ -108,8 +122,10 @@ class SmtpChannel:
         mail.attach(_part(message.html, "html"))
         return mail if address.isascii() else _international(mail, message.name, address)
 
-    async def _hand_over(self, mail: Mail, address: str) -> None:
+    async def _hand_over(self, handing: _Handing) -> None:
+        mail, address = handing.mail, handing.address
         client = await self._connection()
+        handing.began = True
         kept = False
         try:
             if address.isascii():

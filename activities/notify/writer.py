@@ -77,7 +77,8 @@ class Writer:
         wanted = [(m, self._told[m.key]) for m in messages if m.key in self._told]
         if not wanted:
             raise Lost
-        wanted = [(m, one) for m, one in wanted if not one.pointless and m.key not in self._overtaken]
+        # What may have left is sent again, with its one id, so that it is on record as sent: at least once.
+        wanted = [(m, one) for m, one in wanted if m.in_doubt or not (one.pointless or m.key in self._overtaken)]
         if not wanted:
             raise Pointless
         person = self._people.get(wanted[0][1].outbox.person)
@@ -95,7 +96,8 @@ class Writer:
             detail["template_problem"] = words.problem[:300]
         if len(wanted) > 1:
             detail["digest_of"] = len(wanted)
-        return Sent(detail=detail)
+        carried = {m.key for m, _ in wanted}
+        return Sent(detail=detail, left_out=frozenset(m.key for m in messages if m.key not in carried))
 
     def _single(self, message: NotificationMessage, one: Told, person: Person) -> tuple[Message, Words]:
         words = self._wording.compose(one.outbox.event, self._values(one, person))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import update
 
 from storage import metrics, notifications, people
 from storage.database import Database
+from storage.notification_tables import NotificationMessage
 from storage.tables import Outbox
 from storage.verify import verify_rows
 from tests.dispatching import (
@@ -28,7 +31,7 @@ from tests.dispatching import (
 )
 from tests.integration.recordings import Story
 from tests.mailbox import FaultyMailbox
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 async def test_a_confirmed_notice_arrives_as_a_mail_that_reads_well(database: Database, mailbox: FaultyMailbox) -> None:
@@ -317,3 +320,93 @@ async def test_what_a_dead_dispatcher_had_taken_is_sent_after_its_lease(
     assert [mail.to[0] for mail in mailbox.mails()] == ["bob@example.org"]
     ((_, detail),) = await entries(database)
     assert detail["attempts"] == 2
+
+
+@pytest.mark.parametrize("seen", ["as down", "as late"])
+async def test_a_mail_that_left_without_an_answer_is_sent_though_its_task_closed_meanwhile(
+    database: Database, mailbox: FaultyMailbox, seen: str
+) -> None:
+    await add_people(database, "bob")
+    story = Story(request_id="r1").open("bob")
+    await write(database, story.recording())
+    await confirm(database, story.recording())
+    first = settings_for(mailbox, notify_retry_first=PATIENCE, notify_retry_most=PATIENCE)
+    if seen == "as late":
+        mailbox.mute = 1
+        first = first.model_copy(update={"smtp_timeout": 0.5})
+    else:
+        mailbox.cut = 1
+    async with dispatching(database, first):
+        await until(_tried_in_vain(database))
+    assert len(mailbox.mails()) == 1
+    closed = replace(story, tasks=(replace(story.tasks[0], status="decided", decided_by="eve"),)).comment("decided")
+    await write(database, closed.recording())
+    await _due_now(database)
+    async with dispatching(database, settings_for(mailbox)):
+        await until(becomes(database, "r1:2:task_opened:bob", "sent"))
+    asking = [mail for mail in mailbox.mails() if mail.subject.startswith("Your decision")]
+    assert (len(asking), len({mail.message_id for mail in asking})) == (2, 1)
+    assert [(kind, detail["event"]) for kind, detail in await entries(database)] == [("notified", "task_opened")]
+
+
+async def test_a_mail_that_left_after_its_lease_is_sent_whatever_became_of_it_in_other_hands(
+    database: Database, mailbox: FaultyMailbox
+) -> None:
+    await add_people(database, "bob")
+    story = Story(request_id="r1").open("bob")
+    await write(database, story.recording())
+    await confirm(database, story.recording())
+    await mailbox.hold()
+    async with dispatching(database, settings_for(mailbox)):
+        await until(lambda: soon(mailbox.tried == ["bob@example.org"]))
+        async with database.connection() as connection:  # as a dispatcher to which its lease has ended
+            await connection.execute(update(NotificationMessage).values(status="dropped", lease=None))
+        await mailbox.release()
+        await until(all_are(database, "sent"))
+    assert len(mailbox.mails()) == 1
+    assert [kind for kind, _ in await entries(database)] == ["notified"]
+
+
+async def test_a_digest_is_recorded_for_what_it_holds_and_not_for_what_it_left_out(
+    database: Database, mailbox: FaultyMailbox
+) -> None:
+    await add_people(database, "bob", digest={"at": ["08:00"]}, urgent=[])
+    story = Story(request_id="r1").open("bob")
+    opened = story.recording()
+    closed = replace(story, tasks=(replace(story.tasks[0], status="decided", decided_by="eve"),)).comment("decided")
+    for number, recording in enumerate((opened, closed.recording()), start=1):
+        await write(database, recording)
+        await confirm(database, recording)
+        async with dispatching(database, settings_for(mailbox)):
+            await until(_planned(database, number))
+    await _due_now(database)
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent", "dropped"))
+    found = {key.split(":")[2]: status for key, status in (await states(database)).items()}
+    assert found == {"task_opened": "dropped", "commented": "sent"}
+
+
+def _planned(database: Database, number: int) -> Callable[[], Awaitable[bool]]:
+    """Ask whether so many messages wait."""
+
+    async def ask() -> bool:
+        async with database.session() as session:
+            return sum((await notifications.counts(session)).values()) == number
+
+    return ask
+
+
+def _tried_in_vain(database: Database) -> Callable[[], Awaitable[bool]]:
+    """Ask whether an attempt has failed, and another will come."""
+
+    async def ask() -> bool:
+        async with database.session() as session:
+            return any(message.last_error for message in await notifications.messages(session, "r1"))
+
+    return ask
+
+
+async def _due_now(database: Database) -> None:
+    """Have every message that waits be due, and its notice."""
+    async with database.connection() as connection:
+        await connection.execute(update(NotificationMessage).values(next_attempt_at=NOW))
