@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from placet.errors import NotPermitted
 from placet.events import Actor
 
+SEE_ALL = frozenset({"admin", "auditor"})
+"""Who sees every request."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
@@ -34,7 +37,7 @@ class Principal:
     @property
     def sees_all(self) -> bool:
         """Whether every request is theirs to see."""
-        return bool(self.access & {"admin", "auditor"})
+        return bool(self.access & SEE_ALL)
 
     @property
     def actor(self) -> Actor:

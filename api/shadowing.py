@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.applications import Starlette
 
 from api.context import Context
+from api.identity import SEE_ALL
 from api.simulating import event, shown, unfit
 from placet.errors import Conflict, PlacetError, Unavailable
 from simulation.order import parse_order
 from simulation.result import plain
 from simulation.shadow import Shadow
-from storage import shadows, simulation_rows, simulations
+from storage import people, shadows, simulation_rows, simulations
 from storage.database import Database
 from storage.simulation_tables import WorkflowSimulation
 
@@ -108,8 +110,9 @@ class Shadows:
 
     async def _until_over(self, row: WorkflowSimulation, feeding: _Feeding) -> None:
         order = parse_order(row.question)
-        shadow = Shadow(order=order, since=row.created_at, ends=row.created_at + timedelta(hours=order.for_hours))
-        revision, renewed = -1, None
+        ends = row.created_at + timedelta(hours=order.for_hours)
+        shadow = Shadow(order=order, since=row.created_at, ends=ends, viewer=row.created_by)
+        revision, renewed, left_out = -1, None, 0
         while True:
             now = datetime.now(UTC)
             try:
@@ -118,13 +121,17 @@ class Shadows:
                         if not await shadows.follow(session, row.id, by=self._me, now=now, until=now + _HELD):
                             return
                     renewed = now
+                    async with self._database.session() as session:
+                        # What they may see is asked again and again, for a shadow stands for days.
+                        shadow.see_as(await _viewer(session, row.created_by))
                 if revision < 0:
                     async with self._database.session() as session:
                         known = await simulation_rows.known(session, row.id)
                     shadow.resume({request_id: position for request_id, (position, _) in known.items()})
                     revision = max((number for _, number in known.values()), default=0)
                 rows = await shadow.look(self._database, now)
-                if rows or not feeding.looked.is_set():
+                if rows or shadow.left_out != left_out or not feeding.looked.is_set():
+                    left_out = shadow.left_out
                     written = [(position, plain(found)) for position, found in rows]
                     async with self._database.begin() as session:
                         if not await shadows.keep(session, row.id, by=self._me, result=shadow.described()):
@@ -141,6 +148,12 @@ class Shadows:
     async def _end(self, simulation_id: str, status: str, **facts: Any) -> None:
         async with self._database.begin() as session:
             await simulations.finish(session, simulation_id, status=status, now=datetime.now(UTC), **facts)
+
+
+async def _viewer(session: AsyncSession, person: str) -> str | None:
+    """Return whose view of requests somebody has now; None sees all."""
+    found = await people.find(session, person)
+    return None if found is not None and found.active and SEE_ALL & {*found.access} else person
 
 
 async def told(database: Database, simulation_id: str, *, after: int = 0) -> AsyncIterator[str]:

@@ -96,17 +96,17 @@ class Jobs:
             async with self._context.database.begin() as session:
                 await simulations.close(session, left, now)
 
-    def start(self, row: WorkflowSimulation, order: Order, *, requester: str) -> Job:
-        """Run a stored simulation beside the calls."""
+    def start(self, row: WorkflowSimulation, order: Order, *, requester: str, viewer: str | None) -> Job:
+        """Run a stored simulation beside the calls; `viewer` is whose view of requests it has (None: all)."""
         job = self._running[row.id] = Job()
-        job.task = asyncio.create_task(self._run(row.id, job, order, requester))
+        job.task = asyncio.create_task(self._run(row.id, job, order, requester, viewer))
         return job
 
-    async def answered(self, order: Order, *, requester: str, simulation_id: str) -> dict[str, Any]:
+    async def answered(self, order: Order, *, requester: str, viewer: str | None, simulation_id: str) -> dict[str, Any]:
         """Carry out a simulation that somebody waits for, and return its answer."""
         async with self._waited_for:
             return await self.service.carry_out(
-                order, requester=requester, simulation_id=simulation_id, now=datetime.now(UTC)
+                order, requester=requester, viewer=viewer, simulation_id=simulation_id, now=datetime.now(UTC)
             )
 
     def running(self, simulation_id: str) -> Job | None:
@@ -141,12 +141,17 @@ class Jobs:
         async with self._context.database.session() as session:
             return (await simulations.get(session, simulation_id)).status == "running"
 
-    async def _run(self, simulation_id: str, job: Job, order: Order, requester: str) -> None:
+    async def _run(self, simulation_id: str, job: Job, order: Order, requester: str, viewer: str | None) -> None:
         status, result, error = "failed", None, None
         try:
             async with self._turn:
                 result = await self.service.carry_out(
-                    order, requester=requester, simulation_id=simulation_id, now=datetime.now(UTC), tell=job.tell
+                    order,
+                    requester=requester,
+                    viewer=viewer,
+                    simulation_id=simulation_id,
+                    now=datetime.now(UTC),
+                    tell=job.tell,
                 )
             status = "failed" if failed(result) else "completed"
         except asyncio.CancelledError:

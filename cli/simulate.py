@@ -79,7 +79,12 @@ async def simulate(settings: Settings, order: Order, *, quiet: bool = False) -> 
         simulation_id = uuid.uuid4().hex
         with _Progress(order.mode, quiet=quiet) as told:
             result = await service.carry_out(
-                order, requester=requester, simulation_id=simulation_id, now=datetime.now(UTC), tell=told
+                order,
+                requester=requester,
+                viewer=None,  # whoever works on the database itself
+                simulation_id=simulation_id,
+                now=datetime.now(UTC),
+                tell=told,
             )
     return {"id": simulation_id, "status": "failed" if failed(result) else "completed", **result}
 

@@ -49,6 +49,11 @@ _Z = 1.96  # of a 95 % interval
 Tell = Callable[[dict[str, Any]], None]
 
 
+def unseen(count: int) -> list[str]:
+    """Say that so many requests were not looked at because they are not for everybody to see."""
+    return [f"{count} requests that are not yours to see are left out; auditors and admins see all"] if count else []
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One past request: its facts and its timeline, oldest entry first."""

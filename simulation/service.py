@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from temporalio.client import Client
 
 from placet.check import check
-from simulation.backtest import MOST_SECONDS, Backtest, Candidate, Row, put_all, totals_of
+from simulation.backtest import MOST_SECONDS, Backtest, Candidate, Row, put_all, totals_of, unseen
 from simulation.explore import explore
 from simulation.gather import candidate_of, case_of, cases_of, everybody, question_of, surroundings, template_of
 from simulation.order import Order, patched
@@ -44,15 +44,25 @@ class Service:
     ui_url: str | None = None
 
     async def carry_out(
-        self, order: Order, *, requester: str, simulation_id: str, now: datetime, tell: Tell | None = None
+        self,
+        order: Order,
+        *,
+        requester: str,
+        viewer: str | None,
+        simulation_id: str,
+        now: datetime,
+        tell: Tell | None = None,
     ) -> dict[str, Any]:
-        """Return the answer as JSON values. Raises NotFound, InputInvalid, BlueprintInvalid and Unavailable."""
+        """Return the answer as JSON values. Raises NotFound, InputInvalid, BlueprintInvalid and Unavailable.
+
+        Of real requests a backtest looks at those that are `viewer`'s to see (None: all), and counts the others.
+        """
         work: dict[str, Callable[[], Awaitable[dict[str, Any]]]] = {
             "explore": lambda: self._explore(order, requester, simulation_id, now, tell),
             "rehearse": lambda: self._rehearse(order, requester, simulation_id, now, tell),
             "replay": lambda: self._replay(order, now),
-            "backtest": lambda: self._backtest(order, now, tell),
-            "shadow": lambda: self._backtest(order, now, tell),
+            "backtest": lambda: self._backtest(order, viewer, now, tell),
+            "shadow": lambda: self._backtest(order, viewer, now, tell),
         }
         told = await work[order.mode]()
         return {**told, "warnings": [*order.unheard, *told["warnings"]]}
@@ -105,13 +115,15 @@ class Service:
         found = await asyncio.to_thread(what_if, question, case, checked=history, now=now, unchanged=unchanged)
         return await asyncio.to_thread(checked, question, found)
 
-    async def _backtest(self, order: Order, now: datetime, tell: Tell | None) -> dict[str, Any]:
+    async def _backtest(self, order: Order, viewer: str | None, now: datetime, tell: Tell | None) -> dict[str, Any]:
         running = order.mode == "shadow"
         async with self.database.session() as session:
             name, raw = await candidate_of(session, order)
             actions, children = await surroundings(session, raw, now)
             wanted = (*order.request_ids, *((order.request_id,) if order.request_id else ()))
-            requests = await simulations.requests_of(session, name, limit=order.limit, running=running, only=wanted)
+            requests, hidden = await simulations.requests_of(
+                session, name, viewer=viewer, limit=order.limit, running=running, only=wanted
+            )
             people = await everybody(session)
         candidate = Candidate.of(raw, people, order.prices, actions=actions, children=children)
         candidate.plan(now)  # what is wrong with it is told also where there is no request to put through
@@ -131,14 +143,17 @@ class Service:
                 break
         whole = Backtest(rows=tuple(rows), totals=totals_of(rows), seconds=perf_counter() - begun)
         left = len(requests) - len(rows)
-        warnings = [f"{left} requests were left out: it took more than {MOST_SECONDS:g} seconds"] if left else []
-        if not requests:
+        warnings = unseen(hidden)
+        if left:
+            warnings.append(f"{left} requests were left out: it took more than {MOST_SECONDS:g} seconds")
+        if not requests and not hidden:
             warnings.append(f"no request of {name!r} {'runs' if running else 'has ended'} yet")
         return {
             "mode": order.mode,
             "template": name,
             "version": candidate.blueprint.version,
             **whole.described(),
+            "left_out": hidden,
             "validation_errors": [],
             "warnings": warnings,
         }

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from placet.audit import moment
-from simulation.backtest import Candidate, Case, Row, totals_of
+from simulation.backtest import Candidate, Case, Row, totals_of, unseen
 from simulation.gather import candidate_of, cases_of, everybody, surroundings
 from simulation.order import Order
 from simulation.result import plain
@@ -53,6 +53,8 @@ class Shadow:
     order: Order
     since: datetime
     ends: datetime
+    viewer: str | None  # whose view of the requests it is; None sees all
+    left_out: int = 0  # requests that they may not see
     followed: dict[str, Followed] = field(default_factory=dict)
     full: bool = False  # whether there are more requests than it may look at
     template: str = ""
@@ -65,13 +67,18 @@ class Shadow:
         """Go on with the requests that were followed before, by their position."""
         self.followed = {request_id: Followed(position=position) for request_id, position in known.items()}
 
+    def see_as(self, viewer: str | None) -> None:
+        """Go on with somebody's view of the requests; None sees all."""
+        if viewer != self.viewer:
+            self.viewer, self._widely_at = viewer, None
+
     async def look(self, database: Database, now: datetime) -> Sequence[tuple[int, Row]]:
         """Look once; returns the rows that are new or say something else than before, by their position."""
         async with database.session() as session:
             candidate = await self._prepared(session, now)
             await self._arrivals(session, now)
             open_ids = [request_id for request_id, one in self.followed.items() if not one.ended]
-            heads = await shadows.heads(session, open_ids)
+            heads = await shadows.heads(session, open_ids, viewer=self.viewer)
             stale = [
                 request_id
                 for request_id, head in heads.items()
@@ -103,8 +110,9 @@ class Shadow:
             "looked_at": moment(self._looked_at) if self._looked_at is not None else None,
             "running": sum(not one.ended for one in self.followed.values()),
             "totals": plain(totals_of(rows)),
+            "left_out": self.left_out,
             "validation_errors": [],
-            "warnings": [more] if self.full else [],
+            "warnings": [*unseen(self.left_out), *([more] if self.full else [])],
         }
 
     async def _prepared(self, session: AsyncSession, now: datetime) -> Candidate:
@@ -126,9 +134,10 @@ class Shadow:
         since = self.since if widely or self._looked_at is None else max(self._looked_at - LATE, self.since)
         if widely:
             self._widely_at = now
+            self.left_out = await shadows.left_out(session, self.template, viewer=self.viewer, since=self.since)
         only: Collection[str] = self.order.request_ids
         found = await shadows.arrived(
-            session, self.template, since=since, pending=widely, limit=len(self.followed) + room + 1
+            session, self.template, viewer=self.viewer, since=since, pending=widely, limit=len(self.followed) + room + 1
         )
         for row in found:
             if row.id in self.followed or (only and row.id not in only):

@@ -144,7 +144,7 @@ async def page(
         started, ident = col(ApprovalRequest.started_at), col(ApprovalRequest.id)
         query = query.where((started < at) | ((started == at) & (ident < last)))
     if viewer is not None:
-        query = query.where(_visible(viewer))
+        query = query.where(visible(viewer))
     for column, value in (
         (ApprovalRequest.status, status),
         (ApprovalRequest.template, template),
@@ -212,7 +212,7 @@ async def task_page(
         query = query.where((opened < at) | ((opened == at) & (ident < last)))
     if viewer is not None:
         query = query.join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
-        query = query.where(_visible(viewer))
+        query = query.where(visible(viewer))
     if waits_for is not None:
         query = query.where(waiting_for(waits_for))
     for column, value in (
@@ -271,7 +271,7 @@ async def _tasks(session: AsyncSession, request_ids: list[str]) -> dict[str, tup
     return found
 
 
-def _visible(viewer: str | BindParameter[str]) -> ColumnElement[bool]:
+def visible(viewer: str | BindParameter[str]) -> ColumnElement[bool]:
     """Build the rule of who sees a request: requester, owner, and everyone who has or had a task in it."""
     takes_part = exists().where(
         col(Participant.request_id) == col(ApprovalRequest.id), col(Participant.person) == viewer
@@ -296,7 +296,7 @@ _REQUEST_COLUMNS = tuple(getattr(ApprovalRequest, field.name) for field in field
 _TASK_COLUMNS = tuple(getattr(ApprovalTask, field.name) for field in fields(TaskRow))
 _VIEWER: BindParameter[str] = bindparam("viewer", type_=String())
 _REQUEST = select(*_REQUEST_COLUMNS).where(col(ApprovalRequest.id) == bindparam("sought"))
-_REQUEST_SEEN = _REQUEST.where(_visible(_VIEWER))
+_REQUEST_SEEN = _REQUEST.where(visible(_VIEWER))
 _ITS_TASKS = (
     select(*_TASK_COLUMNS)
     .where(col(ApprovalTask.request_id) == bindparam("sought"))
@@ -310,5 +310,5 @@ _OWNER = (
 )
 _TASK = select(*_TASK_COLUMNS).where(col(ApprovalTask.id) == bindparam("sought"))
 _TASK_SEEN = _TASK.join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id)).where(
-    _visible(_VIEWER)
+    visible(_VIEWER)
 )

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from storage.simulation_tables import WorkflowSimulation
+from storage.simulations import hidden, seen_by
 from storage.tables import ApprovalRequest
 
 _AT_ONCE = 400  # ids of one query
@@ -73,26 +74,35 @@ async def keep(session: AsyncSession, simulation_id: str, *, by: str, result: di
 
 
 async def arrived(
-    session: AsyncSession, template: str, *, since: datetime, pending: bool, limit: int
+    session: AsyncSession, template: str, *, viewer: str | None, since: datetime, pending: bool, limit: int
 ) -> Sequence[ApprovalRequest]:
-    """Return the requests of a process that began at a moment or later, `pending` also those that still run."""
-    began = col(ApprovalRequest.started_at) >= since
-    which = began | (col(ApprovalRequest.status) == "pending") if pending else began
+    """Return the requests of a process that began at a moment or later, `pending` also those that still run.
+
+    `viewer` sees those that are theirs to see; None sees all.
+    """
     query = (
         select(ApprovalRequest)
-        .where(col(ApprovalRequest.template) == template, which, col(ApprovalRequest.erased_at).is_(None))
+        .where(*_which(template, since, pending=pending), *seen_by(viewer))
         .order_by(col(ApprovalRequest.started_at), col(ApprovalRequest.id))
         .limit(limit)
     )
     return (await session.scalars(query)).all()
 
 
-async def heads(session: AsyncSession, ids: Sequence[str]) -> dict[str, str]:
-    """Return the head of each request's chain, by id: another one means that something was recorded."""
+async def left_out(session: AsyncSession, template: str, *, viewer: str | None, since: datetime) -> int:
+    """Count the requests that began at a moment or later, or still run, and are not theirs to see."""
+    return await hidden(session, *_which(template, since, pending=True), viewer=viewer)
+
+
+async def heads(session: AsyncSession, ids: Sequence[str], *, viewer: str | None) -> dict[str, str]:
+    """Return the head of each request's chain, by id: another one means that something was recorded.
+
+    What `viewer` may not see (None: sees all) is left out.
+    """
     found: dict[str, str] = {}
     for first in range(0, len(ids), _AT_ONCE):
         query = select(col(ApprovalRequest.id), col(ApprovalRequest.head)).where(
-            col(ApprovalRequest.id).in_(ids[first : first + _AT_ONCE])
+            col(ApprovalRequest.id).in_(ids[first : first + _AT_ONCE]), *seen_by(viewer)
         )
         found.update({row[0]: row[1] for row in (await session.execute(query)).all()})
     return found
@@ -105,3 +115,9 @@ async def rows(session: AsyncSession, ids: Sequence[str]) -> list[ApprovalReques
         query = select(ApprovalRequest).where(col(ApprovalRequest.id).in_(ids[first : first + _AT_ONCE]))
         found += (await session.scalars(query)).all()
     return found
+
+
+def _which(template: str, since: datetime, *, pending: bool) -> tuple[ColumnElement[bool], ...]:
+    began = col(ApprovalRequest.started_at) >= since
+    which = began | (col(ApprovalRequest.status) == "pending") if pending else began
+    return col(ApprovalRequest.template) == template, which, col(ApprovalRequest.erased_at).is_(None)

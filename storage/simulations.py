@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, func, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from placet.errors import Conflict, NotFound
 from storage import cursor as cursors
 from storage import metrics
+from storage.requests import visible
 from storage.simulation_tables import WorkflowSimulation
 from storage.tables import ApprovalRequest, ApprovalTask, Person
 
@@ -143,16 +144,44 @@ async def response_times(session: AsyncSession, template: str) -> dict[str, list
 
 
 async def requests_of(
-    session: AsyncSession, template: str, *, limit: int, running: bool = False, only: Sequence[str] = ()
-) -> Sequence[ApprovalRequest]:
-    """Return the latest requests of a process that have ended, or that still run, newest first; `only` these ids."""
+    session: AsyncSession,
+    template: str,
+    *,
+    viewer: str | None,
+    limit: int,
+    running: bool = False,
+    only: Sequence[str] = (),
+) -> tuple[Sequence[ApprovalRequest], int]:
+    """Return the latest requests of a process that have ended, or that still run, newest first; `only` these ids.
+
+    `viewer` sees those that are theirs to see (None: all); how many others there are is returned beside them.
+    """
     status = col(ApprovalRequest.status)
-    query = select(ApprovalRequest).where(
+    asked: list[ColumnElement[bool]] = [
         col(ApprovalRequest.template) == template,
         status == "pending" if running else status != "pending",
         col(ApprovalRequest.erased_at).is_(None),
-    )
+    ]
     if only:
-        query = query.where(col(ApprovalRequest.id).in_(only))
-    query = query.order_by(col(ApprovalRequest.started_at).desc(), col(ApprovalRequest.id).desc()).limit(limit)
-    return (await session.scalars(query)).all()
+        asked.append(col(ApprovalRequest.id).in_(only))
+    newest = (col(ApprovalRequest.started_at).desc(), col(ApprovalRequest.id).desc())
+    query = select(ApprovalRequest).where(*asked, *seen_by(viewer)).order_by(*newest).limit(limit)
+    found = (await session.scalars(query)).all()
+    if viewer is None or not only:
+        return found, await hidden(session, *asked, viewer=viewer)
+    # Of those that are named, the ones that are not there count too: nobody learns which of them exist.
+    seen = select(func.count()).select_from(ApprovalRequest).where(*asked, *seen_by(viewer))
+    return found, len(set(only)) - (await session.execute(seen)).scalar_one()
+
+
+async def hidden(session: AsyncSession, *asked: ColumnElement[bool], viewer: str | None) -> int:
+    """Count the requests that are not theirs to see."""
+    if viewer is None:
+        return 0
+    query = select(func.count()).select_from(ApprovalRequest).where(*asked, not_(visible(viewer)))
+    return (await session.execute(query)).scalar_one()
+
+
+def seen_by(viewer: str | None) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions under which somebody sees a request; None sees all."""
+    return () if viewer is None else (visible(viewer),)

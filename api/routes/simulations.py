@@ -90,7 +90,7 @@ async def create_simulation(  # noqa: PLR0917 - FastAPI passes them by name
     jobs = jobs_of(request.app)
     later = "respond-async" in (prefer or "")
     if order.mode == "explore" and not later:
-        result = await jobs.answered(order, requester=requester, simulation_id=row.id)
+        result = await jobs.answered(order, requester=requester, viewer=viewer_of(caller), simulation_id=row.id)
         row.result, row.finished_at = result, datetime.now(UTC)
         row.status = "failed" if failed(result) else "completed"
         async with context.database.begin() as session:
@@ -101,7 +101,7 @@ async def create_simulation(  # noqa: PLR0917 - FastAPI passes them by name
         return SimulationView.of(row)
     async with context.database.begin() as session:
         await simulations.insert(session, row)
-    job = jobs.start(row, order, requester=requester)
+    job = jobs.start(row, order, requester=requester, viewer=viewer_of(caller))
     if not later and job.task is not None:
         await asyncio.wait([job.task], timeout=PATIENCE)
     async with context.database.session() as session:

@@ -14,7 +14,7 @@ from temporalio.client import Client
 
 from api.shadowing import MOST, Shadows
 from storage.database import Database
-from tests.acceptance.test_simulations import PATH, TWO_STAGES, decide
+from tests.acceptance.test_simulations import PATH, TWO_STAGES, decide, give_access
 from tests.api_desk import ApiDesk, api_desk
 from tests.approvals import worker
 from tests.waiting import until
@@ -33,7 +33,7 @@ async def desk(database: Database, client: Client) -> AsyncIterator[ApiDesk]:
 
 async def cast(desk: ApiDesk, template: str, **order: Any) -> dict[str, Any]:
     """Cast a shadow over a process, and return it once it has looked for the first time, or has failed to."""
-    made = await desk.post(PATH, {"mode": "shadow", "template": template, **order}, as_="desi")
+    made = await desk.post(PATH, {"mode": "shadow", "template": template, **order}, as_="audrey")
     assert made.status_code == 201, made.text
 
     async def looked() -> dict[str, Any] | None:
@@ -45,7 +45,7 @@ async def cast(desk: ApiDesk, template: str, **order: Any) -> dict[str, Any]:
 
 async def seen(desk: ApiDesk, shadow: dict[str, Any]) -> dict[str, Any]:
     """Read a shadow as it is now."""
-    return dict((await desk.get(f"{PATH}{shadow['id']}/", as_="desi")).json())
+    return dict((await desk.get(f"{PATH}{shadow['id']}/", as_="audrey")).json())
 
 
 async def row_of(desk: ApiDesk, shadow: dict[str, Any], request_id: str, **facts: Any) -> dict[str, Any]:
@@ -74,7 +74,40 @@ async def test_a_shadow_takes_requests_and_decisions_as_they_come(desk: ApiDesk)
     row = await row_of(desk, shadow, before["id"], outcome="rejected")
     assert (row["changed"], row["unknown"]) == ([], None)
     assert (await seen(desk, shadow))["totals"]["requests"] == 2
-    await desk.post(f"{PATH}{shadow['id']}/cancel/", as_="desi")
+    await desk.post(f"{PATH}{shadow['id']}/cancel/", as_="audrey")
+
+
+async def test_a_shadow_follows_what_whoever_cast_it_may_see_and_no_longer(desk: ApiDesk) -> None:
+    name = await desk.publish(TWO_STAGES)
+    hidden = await desk.start(name, amount="4711")
+    await give_access(desk, "desi", "designer", "requester")
+    made = await desk.post(PATH, {"mode": "shadow", "template": name, "patch": ONE_STAGE}, as_="desi")
+    own = await desk.start(name, as_="desi", amount="8")
+
+    async def followed() -> dict[str, Any] | None:
+        found = (await desk.get(f"{PATH}{made.json()['id']}/", as_="desi")).json()
+        return found if found.get("rows") else None
+
+    found = await until(followed) or {}
+    assert ([row["request_id"] for row in found["rows"]], found["left_out"]) == ([own["id"]], 1)
+    await desk.post(f"{PATH}{made.json()['id']}/cancel/", as_="desi")
+
+    shadow = await cast(desk, name, patch=ONE_STAGE)
+    assert (shadow["totals"]["requests"], shadow["left_out"]) == (2, 0)
+    await give_access(desk, "audrey", "designer", "requester")
+
+    async def without() -> dict[str, Any] | None:
+        found = await seen(desk, shadow)
+        return found if found["left_out"] else None
+
+    assert (await until(without) or {})["left_out"] == 2
+    for request, approver in ((hidden, "bob"), (own, "olivia")):
+        await decide(desk, request, approver, "reject")
+    theirs = await desk.start(name, as_="audrey", amount="9")
+    await row_of(desk, shadow, theirs["id"])
+    rows = {row["request_id"]: row for row in (await seen(desk, shadow))["rows"]}
+    assert [rows[one["id"]]["before"]["outcome"] for one in (hidden, own)] == [None, None]
+    await desk.post(f"{PATH}{shadow['id']}/cancel/", as_="audrey")
 
 
 async def test_a_shadow_sees_what_would_have_fallen_due_though_nothing_was_recorded(desk: ApiDesk) -> None:
@@ -83,17 +116,17 @@ async def test_a_shadow_sees_what_would_have_fallen_due_though_nothing_was_recor
     request = await desk.start(name, amount="7")
     row = await row_of(desk, shadow, request["id"], sla_state="breached")
     assert (row["before"]["sla_state"], row["changed"]) == ("ok", ["sla_state"])
-    await desk.post(f"{PATH}{shadow['id']}/cancel/", as_="desi")
+    await desk.post(f"{PATH}{shadow['id']}/cancel/", as_="audrey")
 
 
 async def test_a_shadow_that_is_cancelled_keeps_what_it_has_seen(desk: ApiDesk) -> None:
     name = await desk.publish(TWO_STAGES)
     request = await desk.start(name, amount="7")
     shadow = await cast(desk, name, patch=ONE_STAGE)
-    ended = (await desk.post(f"{PATH}{shadow['id']}/cancel/", as_="desi")).json()
+    ended = (await desk.post(f"{PATH}{shadow['id']}/cancel/", as_="audrey")).json()
     assert (ended["status"], [row["request_id"] for row in ended["rows"]]) == ("cancelled", [request["id"]])
     await desk.start(name, amount="8")
-    rows = (await desk.get(f"{PATH}{shadow['id']}/rows/?limit=1&changed=false", as_="desi")).json()
+    rows = (await desk.get(f"{PATH}{shadow['id']}/rows/?limit=1&changed=false", as_="audrey")).json()
     assert ([row["request_id"] for row in rows["items"]], rows["next_cursor"]) == ([request["id"]], None)
 
 
@@ -133,7 +166,7 @@ async def test_another_process_goes_on_where_a_shadow_was_left(desk: ApiDesk, da
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-    await desk.post(f"{PATH}{shadow['id']}/cancel/", as_="desi")
+    await desk.post(f"{PATH}{shadow['id']}/cancel/", as_="audrey")
 
 
 async def test_a_shadow_is_streamed_and_a_reader_goes_on_where_they_were(desk: ApiDesk) -> None:
@@ -141,12 +174,12 @@ async def test_a_shadow_is_streamed_and_a_reader_goes_on_where_they_were(desk: A
     ids = [(await desk.start(name, amount="7"))["id"] for _ in range(2)]
     shadow = await cast(desk, name, patch=ONE_STAGE)
     await row_of(desk, shadow, ids[1])
-    await desk.post(f"{PATH}{shadow['id']}/cancel/", as_="desi")
+    await desk.post(f"{PATH}{shadow['id']}/cancel/", as_="audrey")
     path = f"{PATH}{shadow['id']}/events/"
-    blocks = _events((await desk.get(path, as_="desi")).text)
+    blocks = _events((await desk.get(path, as_="audrey")).text)
     assert [kind for kind, _ in blocks] == ["row", "row", "totals", "cancelled"]
     assert [data["request_id"] for kind, data in blocks if kind == "row"] == ids
-    again = await desk.call("GET", path, as_="desi", headers={"Last-Event-ID": "1"})
+    again = await desk.call("GET", path, as_="audrey", headers={"Last-Event-ID": "1"})
     assert [data["request_id"] for kind, data in _events(again.text) if kind == "row"] == ids[1:]
 
 
@@ -173,7 +206,7 @@ async def test_a_candidate_that_is_none_casts_no_shadow(desk: ApiDesk, patch: li
 async def test_shadows_are_bounded_in_number(desk: ApiDesk) -> None:
     name = await desk.publish(TWO_STAGES)
     standing = [await cast(desk, name) for _ in range(MOST)]
-    refused = await desk.post(PATH, {"mode": "shadow", "template": name}, as_="desi")
+    refused = await desk.post(PATH, {"mode": "shadow", "template": name}, as_="audrey")
     assert refused.status_code == 409, refused.text
     for one in standing:
-        assert (await desk.post(f"{PATH}{one['id']}/cancel/", as_="desi")).status_code == 200
+        assert (await desk.post(f"{PATH}{one['id']}/cancel/", as_="audrey")).status_code == 200

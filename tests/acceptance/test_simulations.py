@@ -16,7 +16,7 @@ from temporalio.client import Client
 
 from api.simulating import AT_ONCE, Jobs, jobs_of
 from simulation.order import parse_order
-from storage import simulations
+from storage import people, simulations
 from storage.database import Database
 from storage.simulation_tables import WorkflowSimulation
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
@@ -79,6 +79,12 @@ async def decide(desk: ApiDesk, request: dict[str, Any], person: str, decision: 
     return dict(answer.json())
 
 
+async def give_access(desk: ApiDesk, person: str, *access: str) -> None:
+    """Give somebody other access than they had."""
+    async with desk.database.begin() as session:
+        (await people.get(session, person)).access = list(access)
+
+
 async def test_exploring_answers_completed_with_everything(alone: ApiDesk) -> None:
     made = await alone.post(PATH, {"mode": "explore", "blueprint": TWO_STAGES, "input": {"amount": "12.50"}})
     assert made.status_code == 201
@@ -114,9 +120,9 @@ async def test_a_backtest_needs_no_more_than_a_name(desk: ApiDesk) -> None:
         {"blueprint": {**TWO_STAGES, "name": name}},
         {"template": name, "candidate": TWO_STAGES},
     ):
-        found = await simulate(desk, mode="backtest", **order)
+        found = await simulate(desk, as_="audrey", mode="backtest", **order)
         assert (found["totals"]["requests"], found["totals"]["changed"]["count"]) == (2, 0), order
-    one = await simulate(desk, mode="backtest", template=name, request_ids=[requests[0]["id"]])
+    one = await simulate(desk, as_="audrey", mode="backtest", template=name, request_ids=[requests[0]["id"]])
     assert [row["request_id"] for row in one["rows"]] == [requests[0]["id"]]
 
 
@@ -228,7 +234,7 @@ async def test_a_process_that_stops_says_so_of_what_it_ran(alone: ApiDesk) -> No
     async with alone.database.begin() as session:
         await simulations.insert(session, row)
     order = parse_order({"blueprint": TWO_STAGES})
-    jobs_of(app).start(row, order, requester="ann")
+    jobs_of(app).start(row, order, requester="ann", viewer="ann")
     await asyncio.sleep(0)
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
@@ -315,11 +321,11 @@ async def test_a_backtest_shows_what_each_past_request_would_have_been(desk: Api
         if decision == "approve":
             await decide(desk, request, "carl")
     order = {"mode": "backtest", "template": name, "patch": [{"op": "remove", "path": "/process_steps/1"}]}
-    found = await simulate(desk, **order)
+    found = await simulate(desk, as_="audrey", **order)
     assert (found["totals"]["requests"], found["totals"]["known"], found["totals"]["changed"]["count"]) == (2, 2, 1)
     assert "approvers" in found["rows"][0]["changed"]
     other = [{"op": "replace", "path": "/process_steps/0/approvers", "value": ["user:gus"]}]
-    unknown = await simulate(desk, mode="backtest", template=name, patch=other)
+    unknown = await simulate(desk, as_="audrey", mode="backtest", template=name, patch=other)
     assert unknown["totals"]["unknown_reasons"] == {"what gus does in Manager Approval is not known": 2}
 
 
@@ -330,17 +336,41 @@ async def test_all_rows_of_a_backtest_are_paged_and_those_that_change_something_
         if decision == "approve":
             await decide(desk, request, "carl")
     order = {"mode": "backtest", "template": name, "patch": [{"op": "remove", "path": "/process_steps/1"}]}
-    found = await simulate(desk, **order)
+    found = await simulate(desk, as_="audrey", **order)
     path = f"{PATH}{found['id']}/rows/"
-    first = (await desk.get(f"{path}?limit=2", as_="desi")).json()
-    rest = (await desk.get(f"{path}?limit=2&cursor={first['next_cursor']}", as_="desi")).json()
+    first = (await desk.get(f"{path}?limit=2", as_="audrey")).json()
+    rest = (await desk.get(f"{path}?limit=2&cursor={first['next_cursor']}", as_="audrey")).json()
     assert first["items"] + rest["items"] == found["rows"]
     assert (rest["next_cursor"], found["rows_left_out"]) == (None, 0)
     assert [bool(row["changed"]) for row in found["rows"]] == [True, True, False]
-    same = (await desk.get(f"{path}?changed=false", as_="desi")).json()["items"]
+    same = (await desk.get(f"{path}?changed=false", as_="audrey")).json()["items"]
     assert same == found["rows"][2:]
-    assert (await desk.get(f"{path}?cursor=WyJ4Il0", as_="desi")).status_code == 422
+    assert (await desk.get(f"{path}?cursor=WyJ4Il0", as_="audrey")).status_code == 422
     assert (await desk.get(path, as_="zoe")).status_code == 404
+
+
+async def test_a_backtest_tells_nobody_of_requests_that_are_not_theirs_to_see(desk: ApiDesk) -> None:
+    """A designer could else guess the amount of a request, one threshold after the other."""
+    name = await desk.publish(TWO_STAGES)
+    secret = await decide(desk, await desk.start(name, amount="4711"), "bob", "reject")
+    await give_access(desk, "desi", "designer", "requester")
+    own = await decide(desk, await desk.start(name, as_="desi", amount="7"), "olivia", "reject")
+    guess: dict[str, Any] = {"variables": [{"name": "amount", "type": "decimal", "required": True, "maximum": 4700}]}
+    order: dict[str, Any] = {"mode": "backtest", "template": name, "blueprint": {**TWO_STAGES, **guess}}
+    found = await simulate(desk, **order)
+    assert ([row["request_id"] for row in found["rows"]], found["left_out"]) == ([own["id"]], 1)
+    assert found["totals"]["requests"] == 1
+    assert any(warning.startswith("1 requests that are not yours to see") for warning in found["warnings"])
+    assert "4711" not in str(found)
+    # Whether a named one exists is not told either.
+    for request_id in (secret["id"], "no-such-request"):
+        named = await simulate(desk, **order, request_ids=[request_id, own["id"]])
+        assert (len(named["rows"]), named["left_out"]) == (1, 1)
+    for who in ("audrey", "adam"):
+        everything = await simulate(desk, as_=who, **order)
+        assert (everything["totals"]["requests"], everything["left_out"]) == (2, 0)
+    once = await simulate(desk, mode="shadow", for_hours=0, template=name)
+    assert once["rows"] == []
 
 
 async def test_a_candidate_that_is_no_blueprint_is_told_by_its_places(desk: ApiDesk) -> None:
@@ -365,7 +395,9 @@ async def test_no_more_than_two_explorations_that_are_waited_for_run_at_once(
 
     monkeypatch.setattr(jobs, "service", SimpleNamespace(carry_out=carried_out))
     order = parse_order({"mode": "explore", "blueprint": TWO_STAGES})
-    asked = [asyncio.create_task(jobs.answered(order, requester="desi", simulation_id=str(n))) for n in range(6)]
+    asked = [
+        asyncio.create_task(jobs.answered(order, requester="desi", viewer=None, simulation_id=str(n))) for n in range(6)
+    ]
 
     for _ in range(20):  # all of them have come as far as they may
         await asyncio.sleep(0)
