@@ -141,6 +141,8 @@ async def _beside(app: FastAPI) -> AsyncIterator[None]:
         for task in watching:
             task.cancel()
         await asyncio.gather(*watching, return_exceptions=True)
+        context: Context = app.state.context
+        await context.pool.close()
 
 
 def _watched(scope: MutableMapping[str, Any]) -> bool:

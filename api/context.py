@@ -17,6 +17,7 @@ from api.plans import Plans
 from storage.database import Database
 from storage.group import GroupCommit
 from storage.outbox import Confirmation, confirm_all
+from worker.pool import Limits, ProcessPool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,8 @@ class Context:
     """How notices leave, as the workers have it: what previews and new webhooks are held to."""
     publish_needs_two: bool = False
     """Whether a blueprint is published by somebody else than who wrote it."""
+    limits: Limits = field(default_factory=Limits)
+    """What proofs, simulations and imports may use."""
     max_body_bytes: int = 1_000_000
     """Bodies that are longer get 413."""
     admission: Admission = field(default_factory=Admission)
@@ -53,6 +56,11 @@ class Context:
     def namespace(self) -> str:
         """The engine's namespace in which requests run."""
         return self.client.namespace
+
+    @cached_property
+    def pool(self) -> ProcessPool:
+        """The processes for heavy work on what others wrote."""
+        return ProcessPool(self.limits)
 
     @cached_property
     def plans(self) -> Plans:

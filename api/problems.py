@@ -31,6 +31,7 @@ from placet.errors import (
     Problem,
     Refused,
     Returned,
+    TooMuchWork,
     Unavailable,
     UnknownTask,
 )
@@ -64,6 +65,7 @@ _STATUS: tuple[tuple[type[PlacetError], int], ...] = (
     (ConditionInvalid, 422),
     (EvaluationFailed, 422),
     (InputInvalid, 422),
+    (TooMuchWork, 422),
     (Busy, 429),
     (Unavailable, 503),
 )
@@ -83,6 +85,7 @@ _TITLES: dict[type[PlacetError], str] = {
     ConditionInvalid: "The condition is invalid",
     EvaluationFailed: "A condition could not be evaluated",
     InputInvalid: "The input is invalid",
+    TooMuchWork: "Too much work",
     Busy: "Too much to do for now",
     Unavailable: "Unavailable for now",
 }

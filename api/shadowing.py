@@ -24,6 +24,7 @@ from simulation.shadow import Shadow
 from storage import people, shadows, simulation_rows, simulations
 from storage.database import Database
 from storage.simulation_tables import WorkflowSimulation
+from worker.pool import ProcessPool
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +47,8 @@ class _Feeding:
 class Shadows:
     """The shadows that this process feeds."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, pool: ProcessPool) -> None:
+        self._database, self._pool = database, pool
         self._me = uuid.uuid4().hex
         self._fed: dict[str, _Feeding] = {}
 
@@ -129,7 +130,7 @@ class Shadows:
                         known = await simulation_rows.known(session, row.id)
                     shadow.resume({request_id: position for request_id, (position, _) in known.items()})
                     revision = max((number for _, number in known.values()), default=0)
-                rows = await shadow.look(self._database, now)
+                rows = await shadow.look(self._database, self._pool, now)
                 if rows or shadow.left_out != left_out or not feeding.looked.is_set():
                     left_out = shadow.left_out
                     written = [(position, plain(found)) for position, found in rows]
@@ -186,5 +187,5 @@ def shadows_of(app: Starlette) -> Shadows:
     context: Context = app.state.context
     found: Shadows | None = getattr(app.state, "shadows", None)
     if found is None:
-        found = app.state.shadows = Shadows(context.database)
+        found = app.state.shadows = Shadows(context.database, context.pool)
     return found

@@ -66,6 +66,7 @@ class Jobs:
         self._stopping = False
         self.service = Service(
             database=context.database,
+            pool=context.pool,
             client=context.client,
             rehearsals=EngineSettings.read().rehearsal_namespace,
             ui_url=context.ui_url,

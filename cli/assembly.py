@@ -188,6 +188,7 @@ def build_api(
             secret=settings.secret(),
             publish_needs_two=settings.publish_needs_two,
             max_body_bytes=settings.max_body_bytes,
+            limits=settings.limits,
             admission=Admission(at_once=settings.calls_at_once),
             metrics_token=settings.metrics_token,
             tracer_provider=traces,

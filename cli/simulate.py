@@ -19,6 +19,7 @@ from simulation.order import Order, parse_order
 from simulation.report import html_report
 from simulation.service import Service, failed
 from storage import simulations
+from worker.pool import processes
 from worker.settings import Settings
 
 
@@ -67,9 +68,10 @@ async def simulate(settings: Settings, order: Order, *, quiet: bool = False) -> 
             client = await assembly.connected(there)
         except Unavailable as error:
             progress(f"without an engine: {error.message}")
-    async with assembly.open_database(settings) as database:
+    async with assembly.open_database(settings) as database, processes(settings.limits) as pool:
         service = Service(
             database=database,
+            pool=pool,
             client=client,
             rehearsals=there.rehearsal_namespace,
             ui_url=assembly.temporal_ui(settings, there),

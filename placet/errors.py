@@ -17,6 +17,7 @@ PlacetError
 │   └── UnknownTask       no such task in this request
 ├── NotFound              nothing is stored under that name or id
 ├── Conflict              the same thing exists already, or is used differently
+├── TooMuchWork           what was sent asks for more memory or time than one call may take
 ├── Busy                  more wait here than can be carried out in time; nothing has happened
 ├── Unavailable           engine, database or every worker is away; the outcome is unknown
 └── EngineMissing         no Temporal server could be found, downloaded or built
@@ -148,6 +149,10 @@ class NotFound(PlacetError):
 
 class Conflict(PlacetError):
     """The same thing exists already, or is used differently."""
+
+
+class TooMuchWork(PlacetError):
+    """This asks for more memory or time than one call may take; make it smaller."""
 
 
 class Busy(PlacetError):

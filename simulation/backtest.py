@@ -126,6 +126,10 @@ class Candidate:
         """Read the blueprint; `more` are the action catalog and sub-processes. Raises BlueprintInvalid."""
         return cls(blueprint=parse_blueprint(raw), people=people, prices=prices or Prices(), **more)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made anew where this is sent to."""
+        return {**{name: value for name, value in vars(self).items() if not name.startswith("_")}, "_plans": {}}
+
     def put(self, case: Case, *, until: datetime | None = None) -> Row:
         """Put one past request through; one that still runs is known `until` now, and compared as far as that."""
         return self.look(case, until=until)[0]

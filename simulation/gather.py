@@ -13,10 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from placet.actions import ActionSpec
-from placet.blueprint import parse_blueprint
+from placet.blueprint import Blueprint
 from placet.directory import Directory
-from placet.errors import BlueprintInvalid, NotFound
-from placet.plan import Child, compile_plan
+from placet.errors import NotFound
+from placet.plan import Child
+from placet.who import Who
+from simulation import work
 from simulation.backtest import Case
 from simulation.order import Order, patched
 from simulation.question import Question
@@ -25,7 +27,9 @@ from storage import actions as catalog
 from storage import people as stored_people
 from storage import simulations, templates
 from storage import surroundings as stored
+from storage.database import Database
 from storage.tables import ApprovalRequest, AuditEntry, ProcessTemplate
+from worker.pool import ProcessPool
 
 _AT_ONCE = 400  # requests whose timelines are read together
 
@@ -71,9 +75,46 @@ async def candidate_of(session: AsyncSession, order: Order) -> tuple[str, Any]:
 
 
 async def question_of(
-    session: AsyncSession, order: Order, *, requester: str, now: datetime, simulation_id: str
+    database: Database, pool: ProcessPool, order: Order, *, requester: str, now: datetime, simulation_id: str
 ) -> Question:
-    """Return the question that an order to explore or rehearse asks; raises NotFound and InputInvalid."""
+    """Return the question that an order to explore or rehearse asks; raises NotFound and InputInvalid.
+
+    What somebody wrote is read in the pool, and no session is held meanwhile.
+    """
+    async with database.session() as session:
+        raw, asked, given = await _asked(session, order, requester)
+    name = str((raw or {}).get("name", ""))
+    raw = patched(raw, order.patch)
+    blueprint = await pool.run(work.read, raw, by=requester)
+    start = order.starts_at or now
+    async with database.session() as session:
+        actions, children = await surroundings(session, blueprint, start)
+        question = Question(
+            blueprint=raw,
+            people=Directory(),
+            actions=actions,
+            children=children,
+            requester=asked,
+            start=start,
+            given=given,
+            script=order.script,
+            history=await simulations.response_times(session, name),
+            decide_after=order.decide_after,
+            sample=order.sample,
+            horizon=order.horizon,
+            most_branches=order.most_branches,
+            prices=order.prices,
+            request_id=simulation_id,
+        )
+    names = await pool.run(work.reached, question, by=requester) if blueprint is not None else None
+    if names is None:
+        return question  # the answer is what is wrong with it
+    async with database.session() as session:
+        return replace(question, people=await _people(session, question, names, order))
+
+
+async def _asked(session: AsyncSession, order: Order, requester: str) -> tuple[Any, str, Mapping[str, Any] | None]:
+    """Return the blueprint that an order is about, who asks, and the input as far as one is given."""
     asked, row = order.person or requester, None
     given: Mapping[str, Any] | None = order.input
     if order.request_id is not None:
@@ -84,37 +125,14 @@ async def question_of(
     if order.template is not None:
         row = await template_of(session, order.template, order.version)
     raw: Any = order.blueprint if order.blueprint is not None or row is None else row.blueprint
-    name = str((raw or {}).get("name", ""))
-    raw = patched(raw, order.patch)
-    start = order.starts_at or now
-    actions, children = await surroundings(session, raw, start)
-    question = Question(
-        blueprint=raw,
-        people=Directory(),
-        actions=actions,
-        children=children,
-        requester=asked,
-        start=start,
-        given=given,
-        script=order.script,
-        history=await simulations.response_times(session, name),
-        decide_after=order.decide_after,
-        sample=order.sample,
-        horizon=order.horizon,
-        most_branches=order.most_branches,
-        prices=order.prices,
-        request_id=simulation_id,
-    )
-    return replace(question, people=await _people(session, question, order))
+    return raw, asked, given
 
 
 async def surroundings(
-    session: AsyncSession, raw: Any, start: datetime
+    session: AsyncSession, blueprint: Blueprint | None, start: datetime
 ) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
     """Return the action catalog, and the processes that a blueprint's nodes name, as a request would start them."""
-    try:
-        blueprint = parse_blueprint(raw)
-    except BlueprintInvalid:
+    if blueprint is None:
         return {}, {}  # the answer is what is wrong with it
     _, children = await stored.surroundings(session, blueprint, start)
     return await catalog.specs(session), children
@@ -180,14 +198,8 @@ def _given(row: ApprovalRequest, entries: Sequence[Entry]) -> dict[str, Any]:
     return dict(row.input)
 
 
-async def _people(session: AsyncSession, question: Question, order: Order) -> Directory:
+async def _people(session: AsyncSession, question: Question, names: Sequence[Who], order: Order) -> Directory:
     """Read whom the process can reach; everybody where its input or its sub-processes name people."""
-    try:
-        blueprint = parse_blueprint(question.blueprint)
-        plan = compile_plan(blueprint, start=question.start, actions=question.actions, children=question.children)
-    except BlueprintInvalid:
-        return Directory()  # the answer is what is wrong with it
-    names = plan.names
     if question.children or any(name.root.given for name in names):
         return await everybody(session)
     also = [question.requester, *people_of(order.script)]

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any
 
 from temporalio.client import Client
 
-from placet.check import check
-from simulation.backtest import MOST_SECONDS, Backtest, Candidate, Row, put_all, totals_of, unseen
-from simulation.explore import explore
+from placet.blueprint import parse_blueprint
+from simulation import work
+from simulation.backtest import MOST_SECONDS, Backtest, Candidate, Row, totals_of, unseen
 from simulation.gather import candidate_of, case_of, cases_of, everybody, question_of, surroundings, template_of
 from simulation.order import Order, patched
 from simulation.question import Question
 from simulation.rehearse import Stage, rehearse
-from simulation.replay import check_history, what_if
-from simulation.result import Simulation
+from simulation.replay import check_history
 from storage import simulations
 from storage.database import Database
+from worker.pool import ProcessPool
 
 Tell = Callable[[dict[str, Any]], None]
-T = TypeVar("T")
 _PIECE = 500  # requests whose timelines are in memory at a time
-
-
-class Stopped(Exception):
-    """Nobody waits for the answer any more."""
+_PIECE_SECONDS = int(MOST_SECONDS) + 60  # of processor time for one piece
+_TRIED = 20  # seconds of processor time for what the core foresees of a rehearsal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +34,7 @@ class Service:
     """What simulations are carried out with. Without `client` there is no engine: nothing is rehearsed or replayed."""
 
     database: Database
+    pool: ProcessPool
     client: Client | None = None
     rehearsals: str = "placet-rehearsal"
     ui_url: str | None = None
@@ -57,33 +53,38 @@ class Service:
 
         Of real requests a backtest looks at those that are `viewer`'s to see (None: all), and counts the others.
         """
-        work: dict[str, Callable[[], Awaitable[dict[str, Any]]]] = {
+        modes: dict[str, Callable[[], Awaitable[dict[str, Any]]]] = {
             "explore": lambda: self._explore(order, requester, simulation_id, now, tell),
             "rehearse": lambda: self._rehearse(order, requester, simulation_id, now, tell),
             "replay": lambda: self._replay(order, now),
             "backtest": lambda: self._backtest(order, viewer, now, tell),
             "shadow": lambda: self._backtest(order, viewer, now, tell),
         }
-        told = await work[order.mode]()
+        told = await modes[order.mode]()
         return {**told, "warnings": [*order.unheard, *told["warnings"]]}
 
     async def _explore(
         self, order: Order, requester: str, simulation_id: str, now: datetime, tell: Tell | None
     ) -> dict[str, Any]:
         question = await self._question(order, requester, simulation_id, now)
-        return await _in_thread(lambda told: checked(question, explore(question, tell=told)), tell)
+        return await self._explored(question, requester, tell)
+
+    async def _explored(self, question: Question, requester: str, tell: Tell | None) -> dict[str, Any]:
+        return await self.pool.run(work.explored, question, tell=tell, by=requester)
 
     async def _rehearse(
         self, order: Order, requester: str, simulation_id: str, now: datetime, tell: Tell | None
     ) -> dict[str, Any]:
         question = await self._question(order, requester, f"rehearsal-{simulation_id}", now)
         if self.client is None:
-            told = await _in_thread(lambda told: checked(question, explore(question, tell=told)), tell)
+            told = await self._explored(question, requester, tell)
             why = "there is no engine here, so the process was explored instead of rehearsed"
             return {**told, "mode": "rehearse", "fell_back_to": "explore", "warnings": [why, *told["warnings"]]}
+        # What the engine is to play is carried out in this process too: it is tried first where it may fail.
+        await self.pool.run(work.tried, question, by=requester, seconds=_TRIED)
         stage = Stage.beside(self.client, self.rehearsals, self.ui_url)
         found = await rehearse(stage, question, tell=tell)
-        return await asyncio.to_thread(checked, question, found)
+        return await self.pool.run(work.checked, question, found, by=requester)
 
     async def _replay(self, order: Order, now: datetime) -> dict[str, Any]:
         async with self.database.session() as session:
@@ -92,8 +93,10 @@ class Service:
             raw: Any = order.blueprint
             if raw is None and (order.template or order.version):
                 raw = (await template_of(session, order.template or row.template, order.version)).blueprint
-            raw = patched(original if raw is None else raw, order.patch)
-            actions, children = await surroundings(session, raw, case.started_at)
+        raw = patched(original if raw is None else raw, order.patch)
+        blueprint = await self.pool.run(work.read, raw)
+        async with self.database.session() as session:
+            actions, children = await surroundings(session, blueprint, case.started_at)
             question = Question(
                 blueprint=raw,
                 actions=actions,
@@ -112,32 +115,42 @@ class Service:
             )
         history = await check_history(self.client, case.id)
         unchanged = raw == original and not order.script and order.input is None
-        found = await asyncio.to_thread(what_if, question, case, checked=history, now=now, unchanged=unchanged)
-        return await asyncio.to_thread(checked, question, found)
+        return await self.pool.run(work.supposed, question, case, history, now, unchanged)
 
     async def _backtest(self, order: Order, viewer: str | None, now: datetime, tell: Tell | None) -> dict[str, Any]:
         running = order.mode == "shadow"
         async with self.database.session() as session:
             name, raw = await candidate_of(session, order)
-            actions, children = await surroundings(session, raw, now)
+        blueprint = await self.pool.run(parse_blueprint, raw)
+        async with self.database.session() as session:
+            actions, children = await surroundings(session, blueprint, now)
             wanted = (*order.request_ids, *((order.request_id,) if order.request_id else ()))
             requests, hidden = await simulations.requests_of(
                 session, name, viewer=viewer, limit=order.limit, running=running, only=wanted
             )
             people = await everybody(session)
-        candidate = Candidate.of(raw, people, order.prices, actions=actions, children=children)
-        candidate.plan(now)  # what is wrong with it is told also where there is no request to put through
+        candidate = Candidate(
+            blueprint=blueprint, people=people, prices=order.prices, actions=actions, children=children
+        )
+        # What is wrong with it is told also where there is no request to put through.
+        await self.pool.run(work.sound, candidate, now)
         begun = perf_counter()
         rows: list[Row] = []
         # Piece by piece: the timelines of all requests at once would take more memory than there may be.
         for first in range(0, len(requests), _PIECE):
             async with self.database.session() as session:
                 cases = await cases_of(session, requests[first : first + _PIECE])
+            left = begun + MOST_SECONDS - perf_counter()
             put = partial(
-                put_all, candidate, cases, until=now if running else None, end=begun + MOST_SECONDS,
-                done=len(rows), of=len(requests),
-            )  # fmt: skip
-            found = await _in_thread(lambda told, put=put: put(tell=told), tell)  # type: ignore[misc]  # bound early
+                work.put,
+                candidate,
+                cases,
+                until=now if running else None,
+                seconds=left,
+                done=len(rows),
+                of=len(requests),
+            )
+            found = await self.pool.run(put, tell=tell, seconds=_PIECE_SECONDS, background=True)
             rows += found
             if len(found) < len(cases):
                 break
@@ -159,46 +172,11 @@ class Service:
         }
 
     async def _question(self, order: Order, requester: str, simulation_id: str, now: datetime) -> Question:
-        async with self.database.session() as session:
-            return await question_of(session, order, requester=requester, now=now, simulation_id=simulation_id)
-
-
-def checked(question: Question, simulation: Simulation) -> dict[str, Any]:
-    """Return the answer with what the proofs say of the blueprint beside what the simulation itself found."""
-    told = simulation.described()
-    if simulation.failed:
-        return told
-    report = check(
-        question.blueprint,
-        directory=question.people if question.people.people else None,
-        actions=question.actions,
-        children=question.children,
-    )
-    known = {error["pointer"] for error in told["validation_errors"]}
-    errors = [f.described() for f in report.findings if f.severity == "error" and f.pointer not in known]
-    told["validation_errors"] += errors
-    told["warnings"] += [f"{f.pointer}: {f.message}" for f in report.findings if f.severity == "warning"]
-    return told
+        return await question_of(
+            self.database, self.pool, order, requester=requester, now=now, simulation_id=simulation_id
+        )
 
 
 def failed(result: dict[str, Any]) -> bool:
     """Whether an answer says that nothing could be simulated."""
     return bool(result.get("validation_errors")) and not result.get("execution_path")
-
-
-async def _in_thread(work: Callable[[Tell | None], T], tell: Tell | None) -> T:
-    """Run work beside the event loop; where the task is cancelled, the thread ends at the next thing it tells."""
-    loop = asyncio.get_running_loop()
-    gone = threading.Event()
-
-    def told(what: dict[str, Any]) -> None:
-        if gone.is_set():
-            raise Stopped
-        if tell is not None:
-            loop.call_soon_threadsafe(tell, what)
-
-    try:
-        return await asyncio.to_thread(work, told)
-    except asyncio.CancelledError:
-        gone.set()
-        raise

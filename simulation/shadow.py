@@ -8,22 +8,23 @@ was left.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from time import perf_counter
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from placet.audit import moment
+from placet.blueprint import parse_blueprint
+from simulation import work
 from simulation.backtest import Candidate, Case, Row, totals_of, unseen
 from simulation.gather import candidate_of, cases_of, everybody, surroundings
 from simulation.order import Order
 from simulation.result import plain
 from storage import shadows
 from storage.database import Database
+from worker.pool import ProcessPool
 
 RULE = (
     "requests are compared as far as they have come: people decide as they do, after the time that they take in that "
@@ -72,10 +73,10 @@ class Shadow:
         if viewer != self.viewer:
             self.viewer, self._widely_at = viewer, None
 
-    async def look(self, database: Database, now: datetime) -> Sequence[tuple[int, Row]]:
+    async def look(self, database: Database, pool: ProcessPool, now: datetime) -> Sequence[tuple[int, Row]]:
         """Look once; returns the rows that are new or say something else than before, by their position."""
+        candidate = await self._prepared(database, pool, now)
         async with database.session() as session:
-            candidate = await self._prepared(session, now)
             await self._arrivals(session, now)
             open_ids = [request_id for request_id, one in self.followed.items() if not one.ended]
             heads = await shadows.heads(session, open_ids, viewer=self.viewer)
@@ -86,9 +87,10 @@ class Shadow:
             ]
             rows = await shadows.rows(session, stale)
             cases = await cases_of(session, sorted(rows, key=lambda row: self.followed[row.id].position))
-        found = await asyncio.to_thread(_looks, candidate, cases, now)
+        looked = await pool.run(work.looked, candidate, cases, now, _AT_A_LOOK, background=True) if cases else []
+        found = zip(cases, looked, strict=False)  # the next look goes on with the rest
         self._looked_at = now
-        told = [self._take(case, heads[case.id], row, due if due and due > now else None) for case, row, due in found]
+        told = [self._take(case, heads[case.id], row, due if due and due > now else None) for case, (row, due) in found]
         return [one for one in told if one is not None]
 
     def over(self, now: datetime) -> bool:
@@ -115,14 +117,20 @@ class Shadow:
             "warnings": [*unseen(self.left_out), *([more] if self.full else [])],
         }
 
-    async def _prepared(self, session: AsyncSession, now: datetime) -> Candidate:
+    async def _prepared(self, database: Database, pool: ProcessPool, now: datetime) -> Candidate:
         """Return the candidate among today's people; raises NotFound, InputInvalid and BlueprintInvalid."""
         if self._candidate is None or self._read_at is None or now - self._read_at > RENEWED:
-            self.template, raw = await candidate_of(session, self.order)
-            actions, children = await surroundings(session, raw, now)
-            people = await everybody(session)
-            candidate = Candidate.of(raw, people, self.order.prices, actions=actions, children=children)
-            candidate.plan(now)  # what is wrong with it is told before any request comes
+            async with database.session() as session:
+                self.template, raw = await candidate_of(session, self.order)
+            blueprint = await pool.run(parse_blueprint, raw, background=True)
+            async with database.session() as session:
+                actions, children = await surroundings(session, blueprint, now)
+                people = await everybody(session)
+            candidate = Candidate(
+                blueprint=blueprint, people=people, prices=self.order.prices, actions=actions, children=children
+            )
+            # What is wrong with it is told before any request comes.
+            await pool.run(work.sound, candidate, now, background=True)
             self._candidate = candidate
             self._read_at = now
         return self._candidate
@@ -153,16 +161,6 @@ class Shadow:
         before, one.row = one.row, row
         one.head, one.due, one.ended = head, due, case.status != "pending"
         return (one.position, row) if before != row else None
-
-
-def _looks(candidate: Candidate, cases: Sequence[Case], now: datetime) -> list[tuple[Case, Row, datetime | None]]:
-    found: list[tuple[Case, Row, datetime | None]] = []
-    end = perf_counter() + _AT_A_LOOK
-    for case in cases:
-        if perf_counter() > end:
-            break  # the next look goes on with the rest
-        found.append((case, *candidate.look(case, until=now if case.status == "pending" else None)))
-    return found
 
 
 def _due(one: Followed, now: datetime) -> bool:

@@ -142,8 +142,11 @@ async def api_desk(
         **settings,
     )
     transport = httpx.ASGITransport(app=create_app(context), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://placet.test") as http:
-        yield ApiDesk(http=http, database=database, insistent=seconds is None)
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://placet.test") as http:
+            yield ApiDesk(http=http, database=database, insistent=seconds is None)
+    finally:
+        await context.pool.close()
 
 
 async def no_engine() -> Client:

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from placet.errors import InputInvalid, Problem
+from worker.pool import Limits
 
 _SECRET_FILE = "secret.key"  # noqa: S105 - the name of a file
 
@@ -39,11 +40,25 @@ class Settings(BaseSettings):
     publish_needs_two: bool = False  # whether a blueprint is published by somebody else than who wrote it
     calls_at_once: Annotated[int, Field(ge=1, le=1000)] = 16  # starts and updates at the engine, of one API process
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
+    pool_processes: Annotated[int, Field(ge=1, le=64)] = 2  # for proofs, simulations and imports
+    pool_megabytes: Annotated[int, Field(ge=256)] = 512  # of each of them
+    pool_seconds: Annotated[int, Field(ge=1)] = 60  # of processor time for one piece of work
+    pool_waiting: Annotated[int, Field(ge=1)] = 32  # callers that wait; the next one gets 429
 
     @property
     def database(self) -> str:
         """The URL of Placet's own database."""
         return self.database_url or f"sqlite:///{self.home.absolute() / 'placet.db'}"
+
+    @property
+    def limits(self) -> Limits:
+        """What the pool of processes may use."""
+        return Limits(
+            processes=self.pool_processes,
+            megabytes=self.pool_megabytes,
+            seconds=self.pool_seconds,
+            waiting=self.pool_waiting,
+        )
 
     def secret(self) -> str:
         """Return the signing secret: PLACET_SECRET_KEY, or one that is made once and kept under home."""

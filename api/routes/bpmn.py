@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
+from functools import partial
 
 from fastapi import APIRouter, Response
 
@@ -23,7 +23,7 @@ async def import_bpmn_file(context: Here, caller: Caller, body: BpmnBody, respon
     async with context.database.session() as session:
         catalog = await actions.specs(session)
         processes = await templates.published_names(session)
-    imported = await asyncio.to_thread(
+    reading = partial(
         import_bpmn,
         body.bpmn.encode(),
         name=body.name,
@@ -31,6 +31,7 @@ async def import_bpmn_file(context: Here, caller: Caller, body: BpmnBody, respon
         actions=catalog,
         processes=processes,
     )
+    imported = await context.pool.run(reading, by=caller.person)
     template = None
     if body.dry_run:
         response.status_code = 200

@@ -14,15 +14,15 @@ from api.calls import PersonalRoute
 from api.context import Context
 from api.deps import Caller, Cursor, Here, Limit, Reading
 from api.identity import Principal
-from api.plans import around, checked, compared, prove, read_blueprint, rising
+from api.proving import checked, compared, drafted, prove, rising
 from api.routes.examples import EXPENSE_APPROVAL
 from api.schemas.common import Listed
 from api.schemas.templates import CheckView, DiffView, TemplateView, TemplateWhole
 from api.seeing import seen_template
-from placet.blueprint import blueprint_schema, canonical
+from placet.blueprint import blueprint_schema
 from placet.errors import Conflict, NotFound, NotPermitted
 from placet.versions import baseline, export_bytes
-from storage import people, templates
+from storage import templates
 from storage.tables import ProcessTemplate
 
 router = APIRouter(prefix="/workflow/process-templates", tags=["process templates"], route_class=PersonalRoute)
@@ -43,10 +43,9 @@ async def import_blueprint(context: Here, caller: Caller, body: BlueprintBody) -
 
 
 @router.post("/check/")
-async def check_blueprint(session: Reading, body: BlueprintBody) -> CheckView:
+async def check_blueprint(context: Here, caller: Caller, body: BlueprintBody) -> CheckView:
     """Prove a blueprint sound, or show what is wrong with it and with which input; nothing is stored."""
-    raw = with_floats(body)
-    report = await checked(raw, await around(session, raw), await people.everyone(session))
+    report = await checked(context, with_floats(body), by=caller.person)
     return CheckView.model_validate(report.described())
 
 
@@ -86,14 +85,15 @@ async def export_blueprint(session: Reading, caller: Caller, template_id: str) -
 
 @router.get("/{template_id}/diff/")
 async def diff_templates(
-    session: Reading, caller: Caller, template_id: str, against: Annotated[str | None, Query(max_length=200)] = None
+    context: Here, caller: Caller, template_id: str, against: Annotated[str | None, Query(max_length=200)] = None
 ) -> DiffView:
     """Say what a version changes since another one (by id; else the release before it), in words and as JSON Patch."""
-    row = await seen_template(session, caller, template_id)
-    before = await seen_template(session, caller, against) if against else await _before(session, row)
+    async with context.database.session() as session:
+        row = await seen_template(session, caller, template_id)
+        before = await seen_template(session, caller, against) if against else await _before(session, row)
     if before is None:
         raise NotFound("Nothing has been published before this version; name another one with `against`.")
-    change = await compared(before.blueprint, row.blueprint)
+    change = await compared(context, before.blueprint, row.blueprint, by=caller.person)
     return DiffView.of(before, row, change)
 
 
@@ -116,14 +116,13 @@ async def publish_template(context: Here, caller: Caller, template_id: str) -> T
     async with context.database.session() as session:
         row = await templates.get(session, template_id)
         before = await _before(session, row)
-        about, everyone = await around(session, row.blueprint), await people.everyone(session)
     certificate = None
     if row.status == "draft":
         if context.publish_needs_two and row.created_by == caller.person:
             raise NotPermitted(f"user:{caller.person} wrote this; somebody else has to publish it.")
-        certificate = await prove(row.blueprint, about, everyone)
+        certificate = await prove(context, row.blueprint, by=caller.person)
         if before is not None:
-            await rising(before.blueprint, row.blueprint)
+            await rising(context, before.blueprint, row.blueprint, by=caller.person)
     async with context.database.begin() as session:
         return TemplateView.of(
             await templates.publish(
@@ -163,9 +162,7 @@ async def _draft(context: Context, caller: Principal, raw: object) -> ProcessTem
 async def _written(context: Context, caller: Principal, raw: object) -> ProcessTemplate:
     """Return what was sent as a draft of the caller's, not yet stored."""
     now = datetime.now(UTC)
-    async with context.database.session() as session:
-        blueprint, digest, _ = await read_blueprint(session, with_floats(raw), now)
-    document = canonical(blueprint)
+    blueprint, document, digest = await drafted(context, with_floats(raw), now, by=caller.person)
     return ProcessTemplate(
         id=uuid.uuid4().hex,
         name=blueprint.name,

@@ -156,7 +156,7 @@ async def test_another_process_goes_on_where_a_shadow_was_left(desk: ApiDesk, da
     await desk.http._transport.app.state.shadows.stop()  # type: ignore[attr-defined]
     await decide(desk, first, "bob")
     second = await desk.start(name, amount="8")
-    other = Shadows(database)
+    other = Shadows(database, desk.http._transport.app.state.context.pool)  # type: ignore[attr-defined]
     watching = asyncio.create_task(other.watch())
     try:
         await row_of(desk, shadow, first["id"], outcome="approved")

@@ -12,7 +12,7 @@ from simulation.explore import explore
 from simulation.question import Question
 from simulation.result import Simulation
 from simulation.script import parse_script
-from simulation.service import checked
+from simulation.work import checked
 from tests.unit.core import START, blueprint, graph, office, plan_of, spec
 
 VARIABLES = [{"name": "amount", "type": "integer"}, {"name": "code", "type": "string"}]
