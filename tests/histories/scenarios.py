@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio.client import WorkflowHandle
@@ -13,7 +13,7 @@ from activities.actions.builtin import BUILT_IN
 from activities.tokens import DecisionTokens
 from placet.blueprint import parse_blueprint
 from placet.events import Claim, Comment, Decide, Delegate, Extend, Migrate, Reassign, Release, Resubmit, Withdraw
-from placet.plan import compile_plan
+from placet.plan import Child, compile_plan
 from placet.state import State
 from tests.approvals import EXPENSE, SECRET, Desk, by
 from tests.waiting import until
@@ -23,6 +23,7 @@ from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
 Scenario = Callable[[Desk], Awaitable[Handle]]
 HOUR = timedelta(hours=1)
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 def blueprint(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -219,6 +220,18 @@ async def action(desk: Desk) -> Handle:
     return handle
 
 
+async def subprocess(desk: Desk) -> Handle:
+    """Run another process, and go the way on that its outcome says."""
+    handle, _ = await _with_child(desk)
+    return handle
+
+
+async def subprocess_child(desk: Desk) -> Handle:
+    """Be that other process, and tell how it ended."""
+    _, inner = await _with_child(desk)
+    return inner
+
+
 async def moved(desk: Desk) -> Handle:
     """Go on under a version with a longer deadline, another owner and one more stage, and end by its rules."""
     first = {"approvers": ["user:bob"], "sla_hours": 4}
@@ -254,9 +267,48 @@ SCENARIOS: dict[str, Scenario] = {
         left,
         fork,
         action,
+        subprocess,
+        subprocess_child,
         moved,
     )
 }
+
+
+async def _with_child(desk: Desk) -> tuple[Handle, Handle]:
+    """Run a process with a sub-process whose variables come back, and decide the one task in it."""
+    graph = {
+        "nodes": [
+            {"id": "start", "type": "trigger"},
+            {
+                "id": "sub",
+                "type": "subprocess",
+                "template": "Inner",
+                "input": {"amount": {"expr": "amount"}},
+                "output": {"amount": "amount"},
+            },
+            {"id": "yes", "type": "terminator", "outcome": "approved"},
+            {"id": "no", "type": "terminator", "outcome": "rejected"},
+        ],
+        "edges": [
+            {"from": "start", "to": "sub"},
+            {"from": "sub", "to": "yes", "on": "approved"},
+            {"from": "sub", "to": "no", "on": "rejected"},
+        ],
+    }
+    inner = compile_plan(parse_blueprint({**blueprint({"approvers": ["user:bob"]}), "name": "Inner"}), start=START)
+    outer = {key: value for key, value in EXPENSE.items() if key != "process_steps"} | {"graph_spec": graph}
+    handle = await desk.start(outer, children={"Inner": Child(template_id="inner", plan=inner)})
+    await until(lambda: _children(handle), what="the sub-process")
+    child: Handle = desk.client.get_workflow_handle_for(ApprovalWorkflow.run, f"{handle.id}~1")
+    await until(lambda: _tasks(child), what="the sub-process's task")
+    await _decide(child, 1, "bob")
+    await handle.result()
+    return handle, child
+
+
+async def _children(handle: Handle) -> int:
+    state: State = await handle.query(ApprovalWorkflow.state)
+    return len(state.children)
 
 
 async def _tasks(handle: Handle) -> int:
