@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -74,13 +74,62 @@ class TokenCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenVerdict:
-    """The answer to TokenCheck, with its `at`: the person it stands for, or why it does not hold."""
+    """The answer to TokenCheck, with its `at`: the person it stands for, or why it does not hold (`code`, `reason`).
+
+    `hand_overs` is how often the task had changed hands when the token was made, and `revision` what it was made for.
+    """
 
     person: str | None
     round: int | None
     reason: str | None
     at: datetime | None = None
-    code: str | None = None  # of the reason (placet.reasons)
+    code: str | None = None
+    hand_overs: int | None = None
+    revision: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What a sub-process came to, for the node and visit at which its parent waits: what is signed."""
+
+    parent: str
+    point: str
+    visit: int
+    child: str
+    outcome: str
+    output: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndingCheck:
+    """Ask whether an ending was signed here, `at` this time."""
+
+    ending: Ending
+    signature: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndingVerdict:
+    """The answer to EndingCheck, with its `at`: None, or the code of why it does not hold."""
+
+    code: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildQuestion:
+    """Ask how a sub-process ended, by its request id."""
+
+    child: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildFound:
+    """The answer to ChildQuestion: its outcome, `failed` where it has none, and its variables."""
+
+    outcome: str
+    output: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,13 +22,11 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from activities.arrivals import Arrivals
-from activities.directory import DirectoryReader
 from activities.notify.inquiry import Confirm
 from activities.notify.settings import NotifySettings
 from activities.notify.settings import load as load_notices
 from activities.notify.start import dispatcher
 from activities.record import Recorder
-from activities.tokens import DecisionTokens
 from api.admission import Admission
 from api.app import create_app
 from api.context import Context
@@ -41,7 +39,7 @@ from worker.engine.namespaces import prepare
 from worker.engine.serve import Engine, start_engine
 from worker.leavers import Tell, looking_after_leavers
 from worker.presence import present
-from worker.process import approval_worker
+from worker.process import approval_worker, beside_recording
 from worker.settings import Settings
 from worker.telemetry import tracing
 from workflows.approval import Answer, ApprovalWorkflow
@@ -101,8 +99,7 @@ def build_worker(database: Database, client: Client, settings: Settings, arrival
     """Return the worker for approvals with its activities bound to this database; it tells `arrivals` what it wrote."""
     activities: list[Callable[..., Any]] = [
         Recorder(database, arrivals).record,
-        DirectoryReader(database).look_up,
-        DecisionTokens(settings.secret()).verify,
+        *beside_recording(client, database, settings.secret()),
     ]
     return approval_worker(client, task_queue=settings.task_queue, activities=activities)
 

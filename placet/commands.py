@@ -10,10 +10,11 @@ from placet.assignments import claim, delegate, move_on_from_leavers, reassign, 
 from placet.clocks import move_deadline
 from placet.decisions import decide
 from placet.errands import set_variables
-from placet.errors import InputInvalid, NotPermitted, Problem, Refused, Returned
+from placet.errors import HandedOver, InputInvalid, NotPermitted, Problem, Refused, Returned
 from placet.events import (
     SYSTEM,
     ActionDone,
+    Actor,
     ChildEnded,
     Claim,
     Comment,
@@ -39,10 +40,18 @@ from placet.points import Point
 from placet.reasons import because
 from placet.results import take_action, take_child
 from placet.revisions import resubmit
-from placet.rights import open_task, require_not_operating_own, require_not_returned, require_operator, require_running
+from placet.rights import (
+    open_task,
+    require_decider,
+    require_not_operating_own,
+    require_not_returned,
+    require_operator,
+    require_running,
+)
 from placet.run import Run
 from placet.sealed import Sealed, sealed
 from placet.waits import end_wait, pause_of
+from placet.who import is_person
 
 _FURTHEST = timedelta(days=50 * 366)  # from now: the longest time that a calendar counts
 _LONGEST_CLAIM = 200  # characters of what an unverified signal said
@@ -50,6 +59,9 @@ _LONGEST_CLAIM = 200  # characters of what an unverified signal said
 
 def carry_out(run: Run, event: Event) -> None:
     """Check an event against the request as it stands and carry it out; raises before anything is visible."""
+    by = getattr(event, "by", None)
+    if isinstance(by, Actor) and by.person != SYSTEM and not is_person(by.person):
+        raise NotPermitted(f"{_harmless(by.person)!r} is nobody's id.")  # and nothing that every database can store
     if run.state.rules >= 2:  # what began before it was ruled out goes on as it is in history
         require_not_operating_own(event, run.state.requester)
     _HANDLERS[type(event)](run, event)
@@ -68,6 +80,15 @@ def refuse_signal(run: Run, event: SignalRefused) -> None:
     words = _harmless(event.reason)
     why = event.why or sealed(words) if run.state.secret else words
     run.record("signal_refused", why=why, claimed=Sealed(claimed))
+
+
+def decide_in_hand(run: Run, event: Decide) -> None:
+    """Take a decision, unless the right to it was signed before the task changed hands."""
+    task = run.tasks.get(event.task_id)
+    if task is not None and event.hand_overs is not None and event.hand_overs != task.hand_overs:
+        require_decider(run, open_task(run, event.task_id), event.by)
+        raise HandedOver
+    decide(run, event)
 
 
 def resume(run: Run, point_id: str, result: str) -> None:
@@ -180,7 +201,7 @@ def _harmless(value: object) -> str:
 
 
 _HANDLERS: dict[type[Any], Callable[[Run, Any], None]] = {
-    Decide: decide,
+    Decide: decide_in_hand,
     Reassign: reassign,
     Delegate: delegate,
     Claim: claim,

@@ -48,7 +48,10 @@ class Opening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decide:
-    """Decide one task. `revision` is what was seen, `round` guards likewise against deciding a later round."""
+    """Decide one task. `revision` is what was seen, `round` guards likewise against deciding a later round.
+
+    `hand_overs` is how often the task had changed hands when the right to decide it was signed: it dies with the next.
+    """
 
     by: Actor
     task_id: str
@@ -57,6 +60,7 @@ class Decide:
     form: dict[str, Any] | None = None
     round: int | None = None
     revision: int | None = None
+    hand_overs: int | None = None
     key: str | None = None
     via: str = "api"
 
@@ -202,7 +206,7 @@ class ChildEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalRefused:
-    """A signal came with a token that does not hold, or is none: nothing changes, and the attempt is on record.
+    """A signal came that does not hold, or is none: nothing changes, and the attempt is on record.
 
     `reason` are the words that entries held before they held `why`.
     """

@@ -107,6 +107,13 @@ WORDS: dict[str, str] = {
     "token_not_signed_here": "the token was not signed here",
     "token_of_another_task": "the token is for another task",
     "token_of_another_decision": "the token is for another decision",
+    "token_left": "the person whom the token was signed for has left",
+    "token_outdated": "the token was made by another version of Placet; ask for a new one",
+    "token_rehearsal": "a rehearsal takes no signed decisions",
+    "handed_over": "the task has changed hands since the token was made",
+    "ending_unsigned": "no worker of this installation signed how the sub-process ended",
+    "ending_forged": "what was signed is how another sub-process ended, or was signed elsewhere",
+    "ending_shape": "there is no such outcome",
     # what keeps a value from being what a variable is declared as
     "unfit_at": "{pointer}: {cause}",
     "unfit_at_places": "{pointer}: {cause} (and {more} more)",

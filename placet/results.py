@@ -37,6 +37,8 @@ def take_child(run: Run, event: ChildEnded) -> None:
     if call is None or call.visit != event.visit:
         return
     if run.state.returned_at is not None:
+        if any((h.point, h.visit) == (event.point, event.visit) for h in run.state.held):
+            return  # it is told twice where it was found out about as well
         held = Held(point=event.point, visit=event.visit, output=event.output, outcome=event.outcome)
         run.set(held=(*run.state.held, held))
         return

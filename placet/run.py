@@ -109,8 +109,10 @@ class Run:
         return [t for t in self.tasks.values() if t.status == "open"]
 
     def change(self, task: Task, **changes: Any) -> Task:
-        """Replace a task by one with these fields changed."""
+        """Replace a task by one with these fields changed, and count where it changes hands."""
         changed = evolve(task, **changes)
+        if changed.assignee != task.assignee:
+            changed = evolve(changed, hand_overs=task.hand_overs + 1)
         self.tasks[task.id] = changed
         return changed
 

@@ -21,6 +21,7 @@ from placet.errors import BlueprintInvalid
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,127}"
 _SIMPLE = re.compile(rf"(?:(user|role|group|inputs?):)?({_NAME})")
+_ID = re.compile(_NAME)
 _MANAGER = re.compile(r"manager_of\((.*)\)")
 _SINGLE = {"requester", "owner", "assignee"}
 _DEEPEST = 8
@@ -82,6 +83,11 @@ def people_in(value: object) -> list[str]:
     """Return the ids of the people whom a variable's value names: one, or each of a list, once."""
     named = value if isinstance(value, list | tuple) else [value]
     return list(dict.fromkeys(person_id(one) for one in named if isinstance(one, str)))
+
+
+def is_person(text: str) -> bool:
+    """Tell whether this can be the id of a person."""
+    return _ID.fullmatch(text) is not None
 
 
 def person_id(reference: str) -> str:

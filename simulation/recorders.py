@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,11 +15,13 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.actions.inner import PURE
 from activities.actions.runner import carry_out
 from activities.actions.secrets import Vault
-from activities.messages import ActionRun, Found, LookUp, Recording, TokenCheck, TokenVerdict
+from activities.endings import Endings
+from activities.messages import ActionRun, ChildFound, ChildQuestion, Found, LookUp, Recording, TokenCheck, TokenVerdict
 from placet.audit import Entry, first_bad, genesis
 from placet.directory import Directory, needed
 from placet.errors import Problem
 from placet.events import ActionDone
+from placet.reasons import because
 from placet.state import Notice, Task
 from placet.who import parse_who
 from simulation.driver import Acted
@@ -26,6 +29,8 @@ from simulation.world import Foreseen
 
 # Within this of our time a timer fires that is due, and what comes of it is recorded.
 _FIRES = timedelta(milliseconds=500)
+# Longer than anything that is rehearsed.
+_NEVER = timedelta(days=366 * 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +116,7 @@ class Recorders:
         self._people = people
         self._patience = patience
         self._kept: dict[str, Kept] = {}
+        self._endings = Endings(secrets.token_hex())
         self.lookups = 0
 
     def of(self, request_id: str) -> Kept:
@@ -122,7 +128,14 @@ class Recorders:
     @property
     def activities(self) -> list[Callable[..., Any]]:
         """The functions that a worker for approvals registers."""
-        return [self.record, self.look_up, self.verify_token]
+        return [
+            self.record,
+            self.look_up,
+            self.verify_token,
+            self.child_result,
+            self._endings.sign,
+            self._endings.verify,
+        ]
 
     @property
     def withheld(self) -> list[Withheld]:
@@ -152,7 +165,18 @@ class Recorders:
     @activity.defn(name="verify_token")
     async def verify_token(self, check: TokenCheck) -> TokenVerdict:
         """Refuse every token: nobody outside takes part in a rehearsal."""
-        return TokenVerdict(person=None, round=None, reason="a rehearsal takes no signed decisions", at=check.at)
+        reason = str(because("token_rehearsal"))
+        return TokenVerdict(person=None, round=None, reason=reason, code="token_rehearsal", at=check.at)
+
+    @activity.defn(name="child_result")
+    async def child_result(self, asked: ChildQuestion) -> ChildFound:
+        """Never find a sub-process ended: in a rehearsal all of them tell how they end."""
+        raise ApplicationError(
+            f"request {asked.child} still runs",
+            type="StillRuns",
+            next_retry_delay=_NEVER,
+            category=ApplicationErrorCategory.BENIGN,
+        )
 
     @activity.defn(name="run_action")
     async def run_action(self, asked: ActionRun) -> dict[str, Any]:

@@ -303,6 +303,7 @@ def _task(recording: Recorded, position: int, task: Task) -> dict[str, Any]:
         "assignee": task.assignee,
         "candidates": list(task.candidates),
         "delegates": list(task.delegates),
+        "hand_overs": task.hand_overs,
         "assigned_via": task.via,
         "status": task.status,
         "opened_at": task.opened_at,

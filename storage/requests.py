@@ -57,6 +57,7 @@ class TaskRow:
     assignee: str | None
     candidates: list[str]
     delegates: list[str]
+    hand_overs: int
     assigned_via: str
     status: str
     opened_at: datetime

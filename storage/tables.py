@@ -109,6 +109,7 @@ class ApprovalTask(SQLModel, table=True):
     assignee: str | None = None
     candidates: list[str] = _json()
     delegates: list[str] = _json()
+    hand_overs: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # as in the state
     assigned_via: str
     status: str
     opened_at: datetime = _moment()

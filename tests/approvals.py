@@ -14,9 +14,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from activities.directory import DirectoryReader
 from activities.record import Recorder
-from activities.tokens import DecisionTokens
 from api.access import DEFAULT_ACCESS
 from placet.actions import ActionSpec
 from placet.blueprint import parse_blueprint
@@ -27,7 +25,7 @@ from storage import people
 from storage.database import Database
 from storage.tables import Person
 from tests.sandbox import passing_runner
-from worker.process import approval_worker
+from worker.process import approval_worker, beside_recording
 from workflows import display
 from workflows.approval import Answer, ApprovalWorkflow, Start
 
@@ -144,7 +142,7 @@ def worker(
     failing: bool = False,
 ) -> Worker:
     """Return a worker with the real activities; `failing` makes impure workflow code fail instead of hang."""
-    activities = [Recorder(database).record, DirectoryReader(database).look_up, DecisionTokens(SECRET).verify]
+    activities = [Recorder(database).record, *beside_recording(client, database, SECRET)]
     return approval_worker(
         client,
         task_queue=task_queue,

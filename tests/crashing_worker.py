@@ -8,12 +8,10 @@ import signal
 
 from temporalio import activity
 
-from activities.directory import DirectoryReader
 from activities.messages import Recording
 from activities.record import Recorder
-from activities.tokens import DecisionTokens
 from cli import assembly
-from worker.process import approval_worker
+from worker.process import approval_worker, beside_recording
 from worker.settings import read_settings
 
 
@@ -47,7 +45,7 @@ async def main() -> None:
             on_record=int(os.environ["CRASH_ON_RECORD"]),
             victim=int(os.environ["CRASH_VICTIM"]),
         )
-        activities = [recorder.record, DirectoryReader(database).look_up, DecisionTokens(settings.secret()).verify]
+        activities = [recorder.record, *beside_recording(client, database, settings.secret())]
         async with approval_worker(client, task_queue=settings.task_queue, activities=activities):
             await asyncio.Event().wait()
 

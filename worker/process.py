@@ -9,7 +9,12 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Interceptor, PollerBehaviorSimpleMaximum, Worker, WorkflowRunner
 
+from activities.children import ChildResults
+from activities.directory import DirectoryReader
+from activities.endings import Endings
 from activities.moment import moment
+from activities.tokens import DecisionTokens, TokenVerifier
+from storage.database import Database
 from worker.sandbox import workflow_runner
 from workflows.approval import ApprovalWorkflow
 
@@ -23,6 +28,18 @@ _POLLERS, _FOR_NEW = 12, 2 / 3
 _GRACE = timedelta(seconds=10)
 
 
+def beside_recording(client: Client, database: Database, secret: str) -> list[Callable[..., Any]]:
+    """Return the activities of approvals other than `record`, bound to what they need."""
+    endings = Endings(secret)
+    return [
+        DirectoryReader(database).look_up,
+        TokenVerifier(DecisionTokens(secret), database).verify,
+        ChildResults(client, database).result,
+        endings.sign,
+        endings.verify,
+    ]
+
+
 def approval_worker(
     client: Client,
     *,
@@ -33,7 +50,7 @@ def approval_worker(
     runner: WorkflowRunner | None = None,
     failure_types: Sequence[type[BaseException]] = (),
 ) -> Worker:
-    """Return the worker for approvals; `activities` are record, look_up and verify_token, bound to their resources.
+    """Return the worker for approvals; `activities` are record and those of `beside_recording`.
 
     An exception of `failure_types` fails a workflow; all others suspend it until the code is mended.
     """

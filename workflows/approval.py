@@ -13,9 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 
-from activities.messages import Found, LookUp, Recording, TokenCheck, TokenVerdict
+from activities.messages import EndingCheck, EndingVerdict, Found, LookUp, Recording, TokenCheck, TokenVerdict
 from activities.moment import moment
 from placet import machine
 from placet.audit import Entry
@@ -40,22 +39,21 @@ from placet.events import (
     SignalRefused,
     Withdraw,
 )
+from placet.json_values import check_json
 from placet.plan import Plan
-from placet.reasons import because
-from placet.state import Notice, State, Step
+from placet.reasons import Reason, because
+from placet.state import ChildCall, Notice, State, Step
 from placet.upgrades import upgraded_plan, upgraded_state
-from placet.who import person_id
+from placet.who import is_person, person_id
 from workflows import display
-from workflows.errands import Errands, tell_parent
+from workflows.errands import Errands, ending_of, tell_parent
+from workflows.local import local
 from workflows.refusal import as_failure
-from workflows.signed import SignedDecision, read_signal
-from workflows.start import Start
+from workflows.signed import SignedDecision, ToldEnding, decision_of, read_signal
+from workflows.start import Parent, Start
 
 __all__ = ["Answer", "ApprovalWorkflow", "SignedDecision", "Start", "Timeline"]
 
-# Recording is what everything else waits for: it is tried until the database is back, and never given up.
-RECORD_RETRIES = RetryPolicy(initial_interval=timedelta(milliseconds=50), maximum_interval=timedelta(seconds=10))
-RECORD_TIMEOUT = timedelta(seconds=30)
 SHORTEST_WAIT = timedelta(milliseconds=1)  # a timer of no time at all is none
 
 
@@ -92,8 +90,9 @@ class ApprovalWorkflow:
         self._entries: list[Entry] = []
         self._unrecorded: list[Entry] = []
         self._notices: list[Notice] = []
-        self._errands = Errands(start.plan, self._carry_out)
         self._turn = asyncio.Lock()  # one event after the other, also across the awaits of recording
+        self._errands = Errands(start.plan, self._carry_out, self._awaits, self._turn)
+        self._will_read = False  # the directory, for a signal that waits for its turn
         self._latest = workflow.info().start_time  # of the moments at which something happened
 
     @workflow.run
@@ -105,9 +104,11 @@ class ApprovalWorkflow:
         except asyncio.CancelledError:
             await self._cancel()
             await driver
-        if start.parent is not None:
-            await tell_parent(start.parent, self._state)
-        await workflow.wait_condition(lambda: workflow.all_handlers_finished() and self._errands.idle)
+        closing = asyncio.create_task(self._close(start.parent))
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:  # too late: the request has ended, and what it came to stands
+            await closing
         return self._answer()
 
     @workflow.query
@@ -248,19 +249,31 @@ class ApprovalWorkflow:
     @workflow.signal
     async def directory_changed(self, *_: Any) -> None:
         """Read the directory again: somebody in it has left, and their tasks move on."""
+        if self._will_read and workflow.patched("read-once-for-all"):
+            return  # one that came before has not read it yet, and does so for this one too
+        self._will_read = True
         async with self._turn:
+            self._will_read = False
             await self._read_directory()
             await self._record()
 
     @workflow.signal
     async def child_ended(self, *given: Any) -> None:
-        """Take what a sub-process came to."""
-        event: Event
+        """Take what a sub-process came to, where the worker that ended it says so."""
         try:
-            event = read_signal(ChildEnded, given)
+            told = read_signal(ToldEnding, given)
         except InputInvalid as error:
-            event = SignalRefused(reason=error.message, why=error.reason)
-        await self._carry_out(event)
+            await self._carry_out(SignalRefused(reason=error.message, why=error.reason))
+            return
+        await workflow.wait_condition(lambda: self._begun)
+        async with self._turn:
+            event, at = await self._verified(told)
+            await self._apply(event, at)
+
+    def _awaits(self, call: ChildCall) -> bool:
+        """Tell whether what a sub-process came to has not been taken yet."""
+        held = any((h.point, h.visit) == (call.point, call.visit) for h in self._state.held)
+        return call in self._state.children and not held
 
     def _refuse(self, event: Event) -> None:
         """Refuse what may not be applied before it enters history."""
@@ -274,6 +287,8 @@ class ApprovalWorkflow:
     async def _drive(self) -> None:
         """Begin, then carry out whatever is due until the request ends."""
         await self._begin()
+        if self._start.state is not None:
+            self._errands.resume(self._state)
         while self._state.status == "pending":
             due = await self._until_due()
             if self._may_continue_as_new():
@@ -287,6 +302,12 @@ class ApprovalWorkflow:
             await self._carry_out(Withdraw(by=by, how="cancelled", reason="cancelled in the engine"))
         except Ended:
             return
+
+    async def _close(self, parent: Parent | None) -> None:
+        """Do what is left to do once the request has ended."""
+        if parent is not None:
+            await tell_parent(parent, self._state)
+        await workflow.wait_condition(lambda: workflow.all_handlers_finished() and self._errands.idle)
 
     async def _begin(self) -> None:
         if self._begun:
@@ -337,9 +358,7 @@ class ApprovalWorkflow:
         split is told in the next task, but in a replay in its own. The start, an accepted update as it arrives, and
         what a local activity answers are the same in every replay.
         """
-        at: datetime | None = await workflow.execute_local_activity(
-            moment, workflow.now(), start_to_close_timeout=RECORD_TIMEOUT, retry_policy=RECORD_RETRIES
-        )
+        at: datetime | None = await local(moment, workflow.now())
         return at or workflow.now()  # markers of earlier histories hold no time
 
     async def _answered(self, event: Event) -> Answer:
@@ -365,31 +384,38 @@ class ApprovalWorkflow:
 
     async def _decide_signed(self, signed: SignedDecision) -> None:
         """Decide by whomever the token was signed for, or put on record why not."""
-        verdict = await workflow.execute_local_activity(
-            "verify_token",
-            TokenCheck(token=signed.token, task_id=signed.task_id, decision=signed.decision, at=workflow.now()),
-            result_type=TokenVerdict,
-            schedule_to_close_timeout=RECORD_TIMEOUT,
-        )
+        check = TokenCheck(token=signed.token, task_id=signed.task_id, decision=signed.decision, at=workflow.now())
+        verdict: TokenVerdict = await local("verify_token", check, TokenVerdict)
         at = verdict.at or workflow.now()
-        reason, why = verdict.reason, because(verdict.code) if verdict.code else None
+        reason, why = verdict.reason, Reason(verdict.code) if verdict.code else None
         if verdict.person is not None:
-            event = Decide(
-                by=Actor(person=verdict.person),
-                task_id=signed.task_id,
-                decision=signed.decision,
-                comment=signed.comment,
-                form=signed.form,
-                round=verdict.round,
-                via="signal",
-            )
             try:
-                await self._apply(event, at)
+                await self._apply(decision_of(signed, verdict), at)
             except PlacetError as error:
                 reason, why = error.message, reason_of(error)
         if reason is not None:
             claimed = {"task_id": signed.task_id[:200], "decision": signed.decision, "person": verdict.person}
             await self._apply(SignalRefused(claimed=claimed, reason=reason, why=why), at)
+
+    async def _verified(self, told: ToldEnding) -> tuple[Event, datetime]:
+        """Return what a sub-process came to, or the refusal of what is forged, with a time that history holds."""
+        event = ChildEnded(point=told.point, visit=told.visit, outcome=told.outcome, output=told.output)
+        call = next((c for c in self._state.children if (c.point, c.visit) == (told.point, told.visit)), None)
+        # Each sub-process has a patch of its own: one that was taken unsigned, in a history, lets no other in.
+        if call is None or not workflow.patched(f"signed-{call.request_id}"):
+            return event, await self._moment()  # the core leaves it where nobody waits for it
+        claimed = {"node": told.point, "visit": told.visit, "outcome": told.outcome}
+        try:
+            check_json(told.output, "/output")  # what is nested as deep as a signal may be is too deep for an activity
+        except InputInvalid as error:
+            return SignalRefused(claimed=claimed, reason=error.message, why=reason_of(error)), await self._moment()
+        ending = ending_of(told, parent=self._state.request_id, child=call.request_id)
+        check = EndingCheck(ending=ending, signature=told.signature, at=workflow.now())
+        verdict: EndingVerdict = await local("verify_ending", check, EndingVerdict)
+        if verdict.code is None:
+            return event, verdict.at
+        why = Reason(verdict.code)
+        return SignalRefused(claimed=claimed, reason=str(why), why=why), verdict.at
 
     async def _step(self, work: Callable[[datetime], Step], at: datetime) -> None:
         """Let the core work something out, and carry its effects out before anything else happens."""
@@ -411,7 +437,8 @@ class ApprovalWorkflow:
         if not isinstance(event, Reassign | Delegate):
             return None
         person = person_id(event.to)
-        return person if person not in self._state.directory.people else None
+        # What can be nobody's id is not looked for: a database may choke on it, and would be asked for ever.
+        return person if is_person(person) and person not in self._state.directory.people else None
 
     async def _read_directory(self, *also: str, given: dict[str, Any] | None = None) -> datetime:
         """Take the directory as it is, and return the time of that, which history holds."""
@@ -422,14 +449,7 @@ class ApprovalWorkflow:
             given=given,
             at=workflow.now(),
         )
-        found = await workflow.execute_local_activity(
-            "look_up",
-            question,
-            result_type=Found,
-            start_to_close_timeout=RECORD_TIMEOUT,
-            retry_policy=RECORD_RETRIES,
-            summary="who can be asked now",
-        )
+        found: Found = await local("look_up", question, Found, summary="who can be asked now")
         now = self._now(found.at or workflow.now())
         read = DirectoryRead(directory=found.directory, at=now, given=given)
         self._take(machine.apply(self._plan, self._state, read, now))
@@ -480,13 +500,8 @@ class ApprovalWorkflow:
             notices=tuple(self._notices),
         )
         self._unrecorded, self._notices = [], []
-        await workflow.execute_local_activity(
-            "record",
-            recording,
-            start_to_close_timeout=RECORD_TIMEOUT,
-            retry_policy=RECORD_RETRIES,
-            summary=", ".join(dict.fromkeys(entry.kind for entry in recording.entries))[:200],
-        )
+        kinds = ", ".join(dict.fromkeys(entry.kind for entry in recording.entries))
+        await local("record", recording, summary=kinds[:200])
         self._show()
 
     def _show(self) -> None:

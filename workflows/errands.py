@@ -1,13 +1,16 @@
 """Errands: what a run has done for it elsewhere, actions on their own task queue and sub-processes as child workflows.
 
-A sub-process tells its parent by a signal how it ended, for a signal finds the parent also after it has continued as
-new, which a child's result does not.
+A sub-process tells its parent by a signed signal how it ended, for a signal finds the parent also after it has
+continued as new, which a child's result does not. One that cannot tell (it was terminated, or ended by a worker that
+does not sign) is found out about: by its result in the run that started it, and in later runs by an activity that fails
+as long as it runs, for attempts of an activity cost no event and no worker's time between them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +19,7 @@ from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, FailureError
 from temporalio.workflow import ParentClosePolicy
 
-from activities.messages import ActionRun
+from activities.messages import ActionRun, ChildFound, ChildQuestion, Ending
 from placet import machine
 from placet.actions import ActionCall, ActionSpec, LatencyClass
 from placet.directory import NEVER, Directory
@@ -25,9 +28,12 @@ from placet.plan import Plan
 from placet.sealed import secret_of
 from placet.state import ChildCall, State, Step
 from workflows import display
+from workflows.local import local
+from workflows.signed import ToldEnding
 from workflows.start import Parent, Start
 
-Deliver = Callable[[Event], Awaitable[None]]
+Deliver = Callable[[Event], Coroutine[Any, Any, None]]
+Waits = Callable[[ChildCall], bool]
 
 # How long one attempt may take, and how long it may be silent; None: no heartbeat is asked for.
 _TIMES: dict[LatencyClass, tuple[timedelta, timedelta | None]] = {
@@ -40,14 +46,20 @@ _TIMES: dict[LatencyClass, tuple[timedelta, timedelta | None]] = {
 # What may be repeated is, for about a quarter of an hour; what may not is sent once.
 _AGAIN = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5), maximum_attempts=10)
 _ONCE = RetryPolicy(maximum_attempts=1)
+# How long to look for the end of a sub-process, and how often: the others tell at once, so this is for accidents.
+_LOOK_TIMEOUT = timedelta(seconds=30)
+_LOOKS = RetryPolicy(initial_interval=timedelta(seconds=10), maximum_interval=timedelta(minutes=5))
 
 
 class Errands:
     """Run what steps ask for, and deliver what comes of it as events."""
 
-    def __init__(self, plan: Plan, deliver: Deliver) -> None:
+    def __init__(self, plan: Plan, deliver: Deliver, waits: Waits, turn: asyncio.Lock) -> None:
+        """Deliver events by `deliver`, which takes its `turn`; `waits` tells whether a sub-process is waited for."""
         self._plan = plan
         self._deliver = deliver
+        self._waits = waits
+        self._turn = turn
         self._wanted: list[Step] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._underway: set[asyncio.Task[None]] = set()  # of those, what the run's end has to wait for
@@ -77,6 +89,12 @@ class Errands:
                 self._started[child.request_id] = self._spawn(self._run_child(child, state), self._underway)
             for request_id in step.ended_children:
                 self._spawn(self._cancel_child(request_id), self._underway)
+
+    def resume(self, state: State) -> None:
+        """Look after the sub-processes that an earlier run started: their handles ended with it."""
+        if state.children and workflow.patched("look-after-children"):
+            for call in state.children:
+                self._spawn(self._find_out(call), self._tasks)
 
     def _spawn(self, work: Coroutine[Any, Any, None], group: set[asyncio.Task[None]]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -141,10 +159,35 @@ class Errands:
             await handle
         except ChildWorkflowError as error:
             await self._child_failed(call, error)
+            return
+        # It told how it ended before it did, which is taken by now or in a moment, unless the signature does not hold.
+        if self._waits(call) and workflow.patched(f"find-out-{call.request_id}"):
+            async with self._turn:
+                missed = self._waits(call)
+            if missed:
+                await self._find_out(call)
+
+    async def _find_out(self, call: ChildCall) -> None:
+        """Wait until a child has ended, however it did, and take what it came to."""
+        found = await workflow.execute_activity(
+            "child_result",
+            ChildQuestion(child=call.request_id),
+            result_type=ChildFound,
+            start_to_close_timeout=_LOOK_TIMEOUT,
+            retry_policy=_LOOKS,
+            summary=f"whether {call.request_id} has ended"[:200],
+        )
+        await self._ended(call, found.outcome, found.output)
 
     async def _child_failed(self, call: ChildCall, error: FailureError) -> None:
         workflow.logger.warning("sub-process %s failed: %s", call.request_id, error)
-        await self._deliver(ChildEnded(point=call.point, visit=call.visit, outcome="failed"))
+        await self._ended(call, "failed")
+
+    async def _ended(self, call: ChildCall, outcome: str, output: dict[str, Any] | None = None) -> None:
+        """Deliver what a child came to; where the request ends with it, its end is recorded before the run ends."""
+        ended = ChildEnded(point=call.point, visit=call.visit, outcome=outcome, output=output or {})
+        group = self._underway if workflow.patched("record-how-children-end") else self._tasks
+        await self._spawn(self._deliver(ended), group)
 
     async def _cancel_child(self, request_id: str) -> None:
         if (started := self._started.get(request_id)) is not None:
@@ -157,11 +200,23 @@ class Errands:
 
 async def tell_parent(parent: Parent, state: State) -> None:
     """Tell the request that runs this one how it ended; one that has ended itself no longer cares."""
-    ended = ChildEnded(point=parent.point, visit=parent.visit, outcome=state.outcome or "failed", output=state.input)
+    told = ToldEnding(
+        point=parent.point, visit=parent.visit, outcome=state.outcome or "failed", output=state.input, signature=""
+    )
+    if workflow.patched("sign-endings"):
+        ending = ending_of(told, parent=parent.request_id, child=state.request_id)
+        told = replace(told, signature=await local("sign_ending", ending, str))
     try:
-        await workflow.get_external_workflow_handle(parent.request_id).signal("child_ended", ended)
+        await workflow.get_external_workflow_handle(parent.request_id).signal("child_ended", told)
     except FailureError as error:
         workflow.logger.info("request %s no longer waits for %s: %s", parent.request_id, state.request_id, error)
+
+
+def ending_of(told: ToldEnding, *, parent: str, child: str) -> Ending:
+    """Return what the signature of an ending is over."""
+    return Ending(
+        parent=parent, point=told.point, visit=told.visit, child=child, outcome=told.outcome, output=told.output
+    )
 
 
 def retries(spec: ActionSpec) -> RetryPolicy:

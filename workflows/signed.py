@@ -6,13 +6,15 @@ request with it. So handlers take whatever there is, and read it here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from activities.messages import TokenVerdict
 from placet.errors import InputInvalid
+from placet.events import Actor, Decide
 from placet.pointer import pointer_of
 from placet.reasons import because
 from placet.sealed import Sealed
@@ -34,6 +36,17 @@ class SignedDecision:
     form: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldEnding:
+    """The `child_ended` signal: what a sub-process came to, signed by the worker that ended it (activities.endings)."""
+
+    point: str
+    visit: int
+    outcome: str
+    output: dict[str, Any] = field(default_factory=dict)
+    signature: str = ""
+
+
 def read_signal(shape: type[T], given: tuple[Any, ...]) -> T:
     """Read what a signal carries, one value of this shape; raises InputInvalid for anything else."""
     if len(given) != 1:
@@ -48,6 +61,22 @@ def read_signal(shape: type[T], given: tuple[Any, ...]) -> T:
         message = f"the signal carries no {shape.__name__}: {place or '/'}: {first['msg']}"
         raise InputInvalid(message, reason=reason) from None
     return read
+
+
+def decision_of(signed: SignedDecision, verdict: TokenVerdict) -> Decide:
+    """Return the event that a signal stands for whose token holds."""
+    assert verdict.person is not None, "the token stands for somebody"  # noqa: S101
+    return Decide(
+        by=Actor(person=verdict.person),
+        task_id=signed.task_id,
+        decision=signed.decision,
+        comment=signed.comment,
+        form=signed.form,
+        round=verdict.round,
+        revision=verdict.revision,
+        hand_overs=verdict.hand_overs,
+        via="signal",
+    )
 
 
 @cache

@@ -144,10 +144,12 @@ async def release(
 
 @router.post("/{task_id}/token/")
 async def issue_decision_token(context: Here, session: Reading, caller: Caller, task_id: str) -> DecisionToken:
-    """Sign a token with which the `decide` signal decides this task, in this round, as the caller."""
+    """Sign a token with which the `decide` signal decides this task as the caller, until it changes hands."""
     decides = Decide(by=caller.actor, task_id=task_id, decision="approve")
     task = await session.run_sync(lambda sync: concerned(sync.connection(), caller, task_id, decides))
-    token = DecisionTokens(context.secret).issue(caller.person, task_id, task.round)
+    token = DecisionTokens(context.secret).issue(
+        caller.person, task_id, task.round, hand_overs=task.hand_overs, revision=task.revision
+    )
     return DecisionToken(token=token, task_id=task_id, round=task.round)
 
 

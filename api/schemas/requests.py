@@ -394,7 +394,7 @@ class Verified(View):
 
 
 class DecisionToken(View):
-    """A signed token with which the `decide` signal decides one task in one round as the caller."""
+    """A signed token with which the `decide` signal decides one task in one round, until it changes hands."""
 
     token: str
     task_id: str

@@ -24,7 +24,8 @@ from tests.histories.scenarios import SCENARIOS
 from worker.converter import DATA_CONVERTER
 from worker.process import WORKFLOWS
 from worker.sandbox import workflow_runner
-from workflows.approval import RECORD_TIMEOUT, ApprovalWorkflow
+from workflows.approval import ApprovalWorkflow
+from workflows.local import LOCAL_TIMEOUT
 
 FILES = sorted(FOLDER.glob("*/*.json"))
 record = ApprovalWorkflow._record
@@ -79,7 +80,7 @@ async def _waits_first(self: ApprovalWorkflow) -> None:
 
 async def _asks_first(self: ApprovalWorkflow) -> None:
     await workflow.execute_local_activity(
-        "look_up", LookUp(names=(), people=(), given={}), start_to_close_timeout=RECORD_TIMEOUT
+        "look_up", LookUp(names=(), people=(), given={}), start_to_close_timeout=LOCAL_TIMEOUT
     )
     await record(self)
 

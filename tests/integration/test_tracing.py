@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
@@ -12,17 +14,27 @@ import pytest_asyncio
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from temporalio.api.common.v1 import Payload
+from temporalio.client import (
+    Interceptor,
+    OutboundInterceptor,
+    QueryWorkflowInput,
+    SignalWorkflowInput,
+    StartWorkflowUpdateInput,
+)
 
 from placet.errors import Conflict, InputInvalid
+from placet.events import Decide
 from storage.database import Database
 from tests.api_desk import api_desk
-from tests.approvals import desk, store_people, worker
+from tests.approvals import by, desk, store_people, worker
 from tests.engine import SharedEngine
 from tests.unit.test_dashboards import names_of, queries
 from tests.waiting import until
 from worker import telemetry
 from worker.connect import connect
 from worker.telemetry import metrics_runtime, tracer_provider, tracing
+from workflows.approval import ApprovalWorkflow
 
 
 @pytest_asyncio.fixture
@@ -69,6 +81,53 @@ async def test_a_call_and_its_record_are_one_trace(engine: SharedEngine, stored:
     above = ancestors(record, spans)
     assert above == ["StartActivity:record", "StartWorkflowUpdate:decide", call.name]
     assert not any("health" in span.name for span in spans.values())  # what watches us is no person's call
+
+
+class _Stranger(Interceptor, OutboundInterceptor):
+    """Sends what is no trace in the header for traces."""
+
+    def __init__(self, sent: Payload) -> None:
+        self._sent = {"_tracer-data": sent}
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002
+        self.next = next
+        return self
+
+    async def signal_workflow(self, input: SignalWorkflowInput) -> None:  # noqa: A002
+        await self.next.signal_workflow(replace(input, headers=self._sent))
+
+    async def query_workflow(self, input: QueryWorkflowInput) -> Any:  # noqa: A002
+        return await self.next.query_workflow(replace(input, headers=self._sent))
+
+    async def start_workflow_update(self, input: StartWorkflowUpdateInput) -> Any:  # noqa: A002
+        return await self.next.start_workflow_update(replace(input, headers=self._sent))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        Payload(metadata={"encoding": b"json/plain"}, data=b'["a list"]'),
+        Payload(metadata={"encoding": b"json/plain"}, data=b'{"traceparent": 7}'),
+        Payload(metadata={"encoding": b"json/plain"}, data=b"no JSON"),
+        Payload(metadata={"encoding": b"of somebody else"}, data=b"?"),
+    ],
+    ids=["a list", "numbers", "no json", "unknown encoding"],
+)
+async def test_a_header_that_carries_no_trace_stops_no_request(
+    engine: SharedEngine, stored: Database, sent: Payload
+) -> None:
+    await store_people(stored)
+    client = await connect(engine.settings, interceptors=tracing(TracerProvider(shutdown_on_exit=False)))
+    stranger = await connect(engine.settings, interceptors=[_Stranger(sent)])
+    async with desk(client, stored) as office:
+        handle = await office.start()
+        theirs = stranger.get_workflow_handle_for(ApprovalWorkflow.run, handle.id)
+        await theirs.signal("decide", "nonsense")
+        await theirs.signal("directory_changed")
+        assert (await theirs.query(ApprovalWorkflow.recorded)).status == "pending"
+        event = Decide(by=by("bob"), task_id=f"{handle.id}.1", decision="approve")
+        await theirs.execute_update(ApprovalWorkflow.decide, event)
+        assert (await handle.result()).outcome == "approved"
 
 
 async def test_without_an_endpoint_nothing_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:

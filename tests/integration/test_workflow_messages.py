@@ -1,0 +1,464 @@
+"""Messages that the workflow takes, by people who may send them and by strangers, on the real engine and databases."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from temporalio import activity
+from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.common import RawValue
+from temporalio.service import RPCError
+from temporalio.worker import Replayer, Worker
+
+from activities.directory import DirectoryReader
+from activities.endings import Endings
+from activities.messages import Found, LookUp, Recording, TokenCheck
+from activities.record import Recorder
+from activities.tokens import DecisionTokens
+from placet.blueprint import parse_blueprint
+from placet.events import Comment, Decide, Delegate, Reassign
+from placet.plan import Child, compile_plan
+from placet.state import ChildCall, State
+from storage import people, requests
+from storage.database import Database
+from tests.approvals import SECRET, Desk, by, desk, person, store_people
+from tests.unit.core import blueprint, graph
+from tests.waiting import until
+from worker import process
+from worker.process import WORKFLOWS, approval_worker, beside_recording
+from worker.sandbox import workflow_runner
+from workflows import local
+from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
+from workflows.errands import ending_of
+from workflows.signed import ToldEnding
+
+Handle = WorkflowHandle[ApprovalWorkflow, Answer]
+AMOUNT = {"name": "amount", "type": "decimal"}
+
+
+@pytest_asyncio.fixture
+async def office(client: Client, database: Database) -> AsyncIterator[Desk]:
+    await store_people(database)
+    async with desk(client, database) as there:
+        yield there
+
+
+async def state_of(handle: Handle) -> State:
+    return await handle.query(ApprovalWorkflow.state)
+
+
+async def entries_of(database: Database, handle: Handle, kind: str) -> list[Any]:
+    async with database.session() as session:
+        return [row for row in await requests.timeline(session, handle.id) if row.kind == kind]
+
+
+async def events_of(handle: Handle, kind: EventType.ValueType) -> int:
+    return sum(event.event_type == kind for event in (await handle.fetch_history()).events)
+
+
+async def replays(client: Client, handle: Handle) -> None:
+    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=client.data_converter)
+    await replayer.replay_workflow(await handle.fetch_history())
+
+
+def decide(handle: Handle, who: str, task: int = 1) -> Decide:
+    return Decide(by=by(who), task_id=f"{handle.id}.{task}", decision="approve")
+
+
+def signed(handle: Handle, token: str) -> SignedDecision:
+    return SignedDecision(token=token, task_id=f"{handle.id}.1", decision="approve")
+
+
+async def refused(database: Database, handle: Handle, times: int = 1) -> list[Any]:
+    """Wait until that many signals were refused, and return their entries."""
+
+    async def there() -> list[Any]:
+        rows = await entries_of(database, handle, "signal_refused")
+        return rows if len(rows) >= times else []
+
+    return await until(there, what=f"the refusal of {times} signals")
+
+
+def nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+def raw(value: Any) -> RawValue:
+    """Write what our own converter would not."""
+    return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value).encode()))
+
+
+# Sub-processes
+
+
+def calling() -> dict[str, Any]:
+    node = {
+        "type": "subprocess",
+        "template": "Child",
+        "input": {"sum": {"expr": "amount"}},
+        "output": {"amount": "sum"},
+    }
+    edges = ("start -> sub", "sub -> approved", "sub -> rejected on rejected")
+    return blueprint(variables=[AMOUNT], graph_spec=graph(*edges, nodes={"sub": node}))
+
+
+def child() -> dict[str, Child]:
+    variables = [{"name": "sum", "type": "decimal", "required": True}]
+    raw = blueprint({"approvers": ["user:bob"]}, variables=variables) | {"name": "Child"}
+    return {"Child": Child(template_id="child", plan=compile_plan(parse_blueprint(raw), start=datetime.now(UTC)))}
+
+
+async def called(there: Desk) -> tuple[Handle, Handle, ChildCall]:
+    """Start a request whose sub-process waits for bob, and return both, with what one asked of the other."""
+    handle = await there.start(calling(), children=child())
+
+    async def children() -> tuple[ChildCall, ...]:
+        return (await state_of(handle)).children
+
+    (call,) = await until(children, what="the sub-process")
+    inner = there.client.get_workflow_handle_for(ApprovalWorkflow.run, call.request_id)
+    await until(lambda: entries_of(there.database, inner, "task_opened"), what="its task")
+    return handle, inner, call
+
+
+def told(call: ChildCall, **more: Any) -> ToldEnding:
+    fields = {"point": call.point, "visit": call.visit, "outcome": "approved", "output": {"sum": "1"}, "signature": ""}
+    return ToldEnding(**(fields | more))
+
+
+async def signature(call: ChildCall, parent: str, secret: str = SECRET, **more: Any) -> str:
+    return await Endings(secret).sign(ending_of(told(call, **more), parent=parent, child=call.request_id))
+
+
+async def test_what_a_sub_process_came_to_cannot_be_forged_by_whoever_may_send_signals(office: Desk) -> None:
+    handle, inner, call = await called(office)
+    elsewhere = await signature(call, "another-request")
+    deep = nested(180)  # as deep as can be read; an activity's input could not
+    of_another_visit = await signature(call, handle.id, visit=2)
+    for forged in (
+        told(call),
+        told(call, signature="nonsense"),
+        told(call, signature=elsewhere),
+        told(call, signature=of_another_visit),
+        told(call, signature=await signature(call, handle.id, secret="another secret, not ours")),
+        told(call, output={"sum": "2"}, signature=await signature(call, handle.id)),
+        told(call, outcome="No \0", signature=await signature(call, handle.id, outcome="No \0")),
+        told(call, output=deep, signature="of something that is too deep to be looked at"),
+    ):
+        await handle.signal("child_ended", forged)
+    rows = await refused(office.database, handle, times=8)
+    assert len(rows) == 8
+    assert {row.detail["claimed"]["node"] for row in rows} == {"sub"}
+    assert [c.request_id for c in (await state_of(handle)).children] == [inner.id]
+    await inner.execute_update(ApprovalWorkflow.decide, decide(inner, "bob"))
+    assert (await handle.result()).outcome == "approved"
+    (row,) = await entries_of(office.database, handle, "child_ended")
+    assert row.detail["request"] == inner.id
+    await replays(office.client, handle)
+    await replays(office.client, inner)
+
+
+async def test_the_end_of_a_sub_process_that_nobody_waits_for_changes_nothing(office: Desk) -> None:
+    handle = await office.start()
+    nobody = ChildCall(request_id="x", point="sub", visit=1, child="c", title="", input={})
+    await handle.signal("child_ended", told(nobody))
+    await handle.execute_update(ApprovalWorkflow.decide, decide(handle, "bob"))
+    assert (await handle.result()).outcome == "approved"
+    assert await entries_of(office.database, handle, "child_ended") == []
+
+
+async def test_a_sub_process_that_was_ended_by_a_worker_that_does_not_sign_is_found_out_about(
+    office: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unsigned(*_: Any, **__: Any) -> str:
+        return ""
+
+    handle, inner, _ = await called(office)
+    monkeypatch.setattr("workflows.errands.local", unsigned)
+    await inner.execute_update(ApprovalWorkflow.decide, decide(inner, "bob"))
+    assert (await handle.result()).outcome == "approved"
+    assert len(await refused(office.database, handle)) == 1
+    (row,) = await entries_of(office.database, handle, "child_ended")
+    assert (row.detail["outcome"], row.detail["after"]) == ("approved", {"amount": "100"})
+    await replays(office.client, handle)
+
+
+@pytest.mark.parametrize("how", ["terminated", "decided", "terminated between the runs"])
+async def test_a_sub_process_is_looked_after_once_its_parent_has_continued_as_new(
+    office: Desk, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    handle, inner, _ = await called(office)
+    first = (await handle.describe()).run_id
+    if how == "terminated between the runs":
+        monkeypatch.setattr("workflows.errands.Errands._child_failed", _hears_nothing)
+        await inner.terminate("by an operator")
+    await _continue_as_new(handle, monkeypatch)
+    assert (await handle.describe()).run_id != first
+    if how == "decided":
+        await inner.execute_update(ApprovalWorkflow.decide, decide(inner, "bob"))
+    elif how == "terminated":
+        await inner.terminate("by an operator")
+    answer = await handle.result()
+    assert (answer.status, answer.outcome) == (("completed", "approved") if how == "decided" else ("failed", None))
+    async with office.database.session() as session:
+        stored = (await requests.get(session, handle.id)).request
+    assert (stored.status, stored.head) == (answer.status, answer.head)
+    await replays(office.client, handle)
+
+
+async def test_looking_after_a_sub_process_costs_one_event_as_long_as_it_runs(
+    office: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workflows.errands._LOOKS", local.LOCAL_RETRIES)  # one look after the other, within seconds
+    handle, _, _ = await called(office)
+    await _continue_as_new(handle, monkeypatch)
+
+    async def attempts() -> int:
+        pending = (await handle.describe()).raw_description.pending_activities
+        return next((p.attempt for p in pending if p.activity_type.name == "child_result"), 0)
+
+    assert await until(lambda: _at_least(attempts, 4), what="four looks at the sub-process")
+    assert await events_of(handle, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED) == 1
+    assert await events_of(handle, EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED) == 0
+
+
+async def test_a_request_without_sub_processes_is_not_looked_after(
+    office: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = await office.start()
+    await until(lambda: entries_of(office.database, handle, "task_opened"))
+    await _continue_as_new(handle, monkeypatch)
+    await handle.execute_update(ApprovalWorkflow.decide, decide(handle, "bob"))
+    await handle.result()
+    kinds = {event.event_type for event in (await handle.fetch_history()).events}
+    assert EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED not in kinds
+
+
+async def _hears_nothing(*_: Any) -> None:
+    """Stand for a parent that continued as new before its child's end arrived."""
+
+
+async def _continue_as_new(handle: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a request continue as new now, as it does when the server suggests it."""
+
+    def suggested(self: ApprovalWorkflow) -> bool:
+        return self._start.state is None and self._state.seq > seq and self._errands.idle
+
+    first = (await handle.describe()).run_id
+    seq = (await state_of(handle)).seq
+    with monkeypatch.context() as patch:
+        patch.setattr(ApprovalWorkflow, "_may_continue_as_new", suggested)
+        await handle.execute_update(ApprovalWorkflow.comment, Comment(by=by("ann"), text="go on"))
+
+        async def another() -> bool:
+            return (await handle.describe()).run_id != first
+
+        await until(another, what="the next run")
+
+    async def begun() -> bool:
+        try:
+            return bool((await state_of(handle)).seq)
+        except RPCError:  # it has nothing to say before its first task
+            return False
+
+    await until(begun, what="the next run's first task")
+
+
+async def _at_least(count: Any, many: int) -> bool:
+    return await count() >= many
+
+
+# Whoever sends what: nothing fails a request
+
+
+@dataclass
+class _Away:
+    """A recorder whose database goes away, and keeps those who ask it waiting."""
+
+    inner: Recorder
+    there: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: int = 0
+
+    @activity.defn(name="record")
+    async def record(self, recording: Recording) -> None:
+        self.waiting += 1
+        await self.there.wait()
+        self.waiting -= 1
+        await self.inner.record(recording)
+
+
+@asynccontextmanager
+async def two_slots(
+    client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Desk, _Away]]:
+    """Run a worker that has two slots for local activities, and a database that can go away."""
+    monkeypatch.setattr(process, "Worker", partial(Worker, max_concurrent_local_activities=2))
+    away = _Away(Recorder(database))
+    away.there.set()
+    queue = f"away-{uuid.uuid4().hex[:8]}"
+    activities = [away.record, *beside_recording(client, database, SECRET)]
+    async with approval_worker(client, task_queue=queue, activities=activities):
+        try:
+            yield Desk(client=client, database=database, task_queue=queue), away
+        finally:
+            away.there.set()
+
+
+async def test_no_message_fails_a_request_while_a_database_that_is_away_holds_every_slot(
+    client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store_people(database)
+    async with two_slots(client, database, monkeypatch) as (there, away):
+        handle = await there.start()
+        await until(lambda: entries_of(database, handle, "task_opened"))
+        away.there.clear()
+        others = [await there.start() for _ in range(2)]
+        await until(lambda: _holds(away, 2), what="both slots taken")
+        # What gives up after a time of queueing gives up at once from here.
+        monkeypatch.setattr(local, "LOCAL_TIMEOUT", timedelta(milliseconds=100))
+        token = DecisionTokens(SECRET).issue("bob", f"{handle.id}.1", 1)
+        await handle.signal("decide", "nonsense")
+        await handle.signal("decide", signed(handle, "forged"))
+        await handle.signal("decide", signed(handle, token))
+        await handle.signal("directory_changed")
+        await handle.signal("child_ended", {"point": "sub", "visit": 1, "outcome": "approved"})
+        # A workflow task that is prolonged is one in which a local activity has waited for most of ten seconds.
+        tasks = await events_of(handle, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
+        await until(lambda: _prolonged(handle, tasks), what="a workflow task that waits for a slot")
+        assert (await state_of(handle)).status == "pending"
+        with pytest.raises(WorkflowUpdateFailedError):
+            await handle.execute_update(ApprovalWorkflow.decide, decide(handle, "ann"))
+        assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+        monkeypatch.setattr(local, "LOCAL_TIMEOUT", timedelta(seconds=30))
+        away.there.set()
+        assert (await handle.result()).outcome == "approved"
+        assert len(await entries_of(database, handle, "signal_refused")) == 2
+        for other in others:
+            await other.execute_update(ApprovalWorkflow.decide, decide(other, "bob"))
+            assert (await other.result()).outcome == "approved"
+
+
+async def _holds(away: _Away, many: int) -> bool:
+    return away.waiting >= many
+
+
+async def _prolonged(handle: Handle, before: int) -> bool:
+    return await events_of(handle, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED) > before
+
+
+@pytest.mark.parametrize(
+    "form",
+    [nested(150), nested(500), {"n": float("inf")}, {"n": "\0"}, {"n": 10**4000}, {"n": ["x"] * 200_000}],
+    ids=["deep", "too deep to read", "infinite", "NUL", "a long number", "a megabyte"],
+)
+async def test_a_signal_with_any_content_stops_nothing(office: Desk, form: Any) -> None:
+    handle = await office.start()
+    token = DecisionTokens(SECRET).issue("bob", f"{handle.id}.1", 1)
+    sent = {"token": token, "task_id": f"{handle.id}.1", "decision": "approve", "form": form}
+    await handle.signal("decide", raw(sent))
+    await handle.signal("decide", sent | {"token": "x" * 1_000_000, "form": None})
+    await handle.signal("child_ended", raw({"point": "p", "visit": 1, "outcome": "o" * 100_000, "output": form}))
+    await handle.signal("directory_changed", raw(form))
+    await handle.signal("no such signal", raw(form))
+    assert await refused(office.database, handle)
+    await handle.execute_update(ApprovalWorkflow.decide, decide(handle, "bob"))
+    assert (await handle.result()).outcome == "approved"
+
+
+async def test_any_number_of_words_that_the_directory_has_changed_is_one_reading(
+    client: Client, database: Database
+) -> None:
+    await store_people(database)
+    asked: list[LookUp] = []
+
+    class Counting(DirectoryReader):
+        @activity.defn(name="look_up")
+        async def look_up(self, question: LookUp) -> Found:
+            asked.append(question)
+            return await DirectoryReader.look_up(self, question)
+
+    queue = f"counting-{uuid.uuid4().hex[:8]}"
+    there = Desk(client=client, database=database, task_queue=queue)
+    handle = await there.start()
+    for _ in range(50):
+        await handle.signal("directory_changed")
+    others = [a for a in beside_recording(client, database, SECRET) if a.__name__ != "look_up"]
+    activities = [Recorder(database).record, Counting(database).look_up, *others]
+    async with approval_worker(client, task_queue=queue, activities=activities):
+        await handle.execute_update(ApprovalWorkflow.decide, decide(handle, "bob"))
+        assert (await handle.result()).outcome == "approved"
+    assert len(asked) <= 2
+    await replays(client, handle)
+
+
+# Tokens
+
+
+async def test_a_token_dies_when_its_task_changes_hands_also_when_it_comes_back(office: Desk) -> None:
+    handle = await office.start()
+    task = f"{handle.id}.1"
+    token = DecisionTokens(SECRET).issue("bob", task, 1, hand_overs=0)
+    for giver, taker in (("bob", "dora"), ("dora", "bob")):
+        event = Reassign(by=by(giver), task_id=task, to=f"user:{taker}")
+        await handle.execute_update(ApprovalWorkflow.reassign, event)
+    await handle.signal("decide", signed(handle, token))
+    await refused(office.database, handle)
+    async with office.database.session() as session:
+        stored = (await requests.get(session, handle.id)).tasks[0]
+    assert (stored.assignee, stored.status, stored.hand_overs) == ("bob", "open", 2)
+    fresh = DecisionTokens(SECRET).issue("bob", task, 1, hand_overs=stored.hand_overs)
+    await handle.signal("decide", signed(handle, fresh))
+    assert (await handle.result()).outcome == "approved"
+
+
+async def test_a_token_says_nothing_once_its_person_has_left(office: Desk) -> None:
+    handle = await office.start()
+    await until(lambda: entries_of(office.database, handle, "task_opened"))
+    token = DecisionTokens(SECRET).issue("bob", f"{handle.id}.1", 1)
+    async with office.database.begin() as session:
+        await people.put(session, person(id="bob", manager="dora", active=False))
+    await handle.signal("decide", signed(handle, token))  # before anybody told the request
+    (row,) = await refused(office.database, handle)
+    assert "has left" in row.detail["why"]
+    assert (await state_of(handle)).open_tasks[0].assignee == "bob"
+
+
+def test_a_token_of_an_earlier_version_is_told_from_a_forged_one() -> None:
+    tokens = DecisionTokens(SECRET)
+    check = partial(TokenCheck, task_id="r.1", decision="approve")
+    old = tokens._serializer.dumps(["bob", "r.1", 1, None])
+    assert tokens.verdict(check(token=old)).code == "token_outdated"
+    assert tokens.verdict(check(token="x")).code == "token_forged"
+    good = tokens.verdict(check(token=tokens.issue("bob", "r.1", 2, hand_overs=3, revision=4, decision="approve")))
+    assert (good.code, good.person, good.round, good.hand_overs, good.revision) == (None, "bob", 2, 3, 4)
+    other = check(token=tokens.issue("bob", "r.1", 2, decision="reject"))
+    assert tokens.verdict(other).code == "token_other_decision"
+    assert tokens.verdict(check(token=tokens.issue("bob", "r.2", 2))).code == "token_other_task"
+
+
+@pytest.mark.parametrize("to", ["user:x\0y", "user:" + "x" * 100_000, "", "role:cfo", "manager_of(user:bob)"])
+async def test_an_update_that_names_no_person_is_refused_and_stops_nothing(office: Desk, to: str) -> None:
+    handle = await office.start()
+    for update, kind in ((ApprovalWorkflow.reassign, Reassign), (ApprovalWorkflow.delegate, Delegate)):
+        event = kind(by=by("bob"), task_id=f"{handle.id}.1", to=to)
+        with pytest.raises(WorkflowUpdateFailedError):
+            await handle.execute_update(update, event)
+    with pytest.raises(WorkflowUpdateFailedError):
+        await handle.execute_update(ApprovalWorkflow.comment, Comment(by=by(to), text="as nobody"))
+    await handle.execute_update(ApprovalWorkflow.decide, decide(handle, "bob"))
+    assert (await handle.result()).outcome == "approved"
