@@ -41,7 +41,7 @@ from placet.events import (
 )
 from placet.json_values import check_json
 from placet.plan import Plan
-from placet.reasons import Reason, because
+from placet.reasons import Reason
 from placet.state import ChildCall, Notice, State, Step
 from placet.upgrades import upgraded_plan, upgraded_state
 from placet.who import is_person, person_id

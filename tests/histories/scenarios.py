@@ -221,7 +221,7 @@ async def action(desk: Desk) -> Handle:
 
 
 async def subprocess(desk: Desk) -> Handle:
-    """Run another process, and go the way on that its outcome says."""
+    """Run another process, and go the way on that its outcome says; recorded before such outcomes were signed."""
     handle, _ = await _with_child(desk)
     return handle
 
@@ -230,6 +230,16 @@ async def subprocess_child(desk: Desk) -> Handle:
     """Be that other process, and tell how it ended."""
     _, inner = await _with_child(desk)
     return inner
+
+
+async def subprocess_signed(desk: Desk) -> Handle:
+    """Run another process that signs what it came to."""
+    return await subprocess(desk)
+
+
+async def subprocess_signed_child(desk: Desk) -> Handle:
+    """Be that other process."""
+    return await subprocess_child(desk)
 
 
 async def moved(desk: Desk) -> Handle:
@@ -269,6 +279,8 @@ SCENARIOS: dict[str, Scenario] = {
         action,
         subprocess,
         subprocess_child,
+        subprocess_signed,
+        subprocess_signed_child,
         moved,
     )
 }
