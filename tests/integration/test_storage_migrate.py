@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, MetaData, Table, insert, inspect, text
 from sqlmodel import SQLModel
 
 from storage.database import Database
 from storage.migrate import configuration, migrate
 from storage.tables import ApprovalRequest
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 def _differences(connection: Connection) -> list[Any]:
@@ -54,3 +59,38 @@ async def test_processes_that_migrate_at_once_all_succeed(empty_database_url: st
         tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
     await database.close()
     assert set(tables) >= set(SQLModel.metadata.tables)
+
+
+def _tasks_from_before_hand_overs_were_counted(connection: Connection) -> dict[str, int]:
+    command.downgrade(configuration(connection), "0011")
+    known = MetaData()
+    task, entry = (Table(name, known, autoload_with=connection) for name in ("approval_task", "audit_entry"))
+    full = {"position": 1, "stage": "S", "round": 1, "candidates": [], "delegates": [], "assigned_via": "approver"}
+    full |= {"opened_at": NOW, "sla_state": "ok", "escalation_level": 0, "request_id": "r"}
+    rows = {"r.1": "open", "r.2": "decided", "r.3": "open"}
+    connection.execute(insert(task), [{**full, "id": name, "status": status} for name, status in rows.items()])
+    told = [
+        ("r.1", "reassigned", {"before": {"assignee": "user:bob"}, "after": {"assignee": "user:eve"}}),
+        ("r.1", "delegated", {"keep": True, "before": {"delegates": []}, "after": {"delegates": ["user:dan"]}}),
+        ("r.1", "released", {"before": {"assignee": "user:eve"}, "after": {"assignee": None}}),
+        ("r.1", "escalated", {"before": {"assignee": None}, "after": {"assignee": None, "to": ["user:bob"]}}),
+        ("r.1", "approver_missing", {"before": {"assignee": "user:bob"}}),
+        ("r.2", "reassigned", {"before": {"assignee": "user:bob"}, "after": {"assignee": "user:eve"}}),
+        ("r.3", "approver_missing", {}),
+    ]
+    common = {"request_id": "r", "at": NOW, "actor": "system", "hash": "", "recorded_at": NOW}
+    connection.execute(
+        insert(entry),
+        [
+            {**common, "seq": seq, "task_id": name, "kind": kind, "detail": json.dumps(detail)}
+            for seq, (name, kind, detail) in enumerate(told, 1)
+        ],
+    )
+    command.upgrade(configuration(connection), "head")
+    return {row.id: row.hand_overs for row in connection.execute(text("SELECT id, hand_overs FROM approval_task"))}
+
+
+async def test_tasks_that_are_open_get_the_count_of_their_hand_overs(database: Database) -> None:
+    async with database.connection() as connection:
+        counted = await connection.run_sync(_tasks_from_before_hand_overs_were_counted)
+    assert counted == {"r.1": 3, "r.2": 0, "r.3": 0}

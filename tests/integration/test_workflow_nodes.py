@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 from temporalio.worker import Replayer, Worker
@@ -173,6 +174,41 @@ async def test_an_action_that_is_no_longer_needed_ends_before_the_workflow_does(
     await replays(shop.desk.client, handle)
 
 
+async def test_a_cancellation_that_comes_after_the_end_changes_nothing(shop: Shop) -> None:
+    shop.machine.gate = asyncio.Event()
+    handle = await shop.start(parallel("any"))
+    await until(lambda: _jobs(shop))
+    await decide(handle, "bob")
+    answer = await decide(handle, "carl", 2)
+    assert answer.outcome == "approved"
+    await handle.cancel()
+
+    async def asked() -> bool:
+        events = (await handle.fetch_history()).events
+        seen = [e.event_type for e in events]
+        wanted = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
+        return wanted in seen and EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED in seen[seen.index(wanted) :]
+
+    await until(asked, what="the workflow's answer to the cancellation")
+    assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+    shop.machine.gate.set()
+    assert (await handle.result()).outcome == "approved"
+    await replays(shop.desk.client, handle)
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+async def test_a_cancellation_at_the_very_end_leaves_engine_and_store_at_one(shop: Shop, decision: str) -> None:
+    """Whichever comes first: the engine never says cancelled of a request that came to something else."""
+    for _ in range(5):
+        handle = await shop.start(blueprint(BOB, variables=[AMOUNT]))
+        await until(lambda handle=handle: _with(shop, handle, "task_opened"))
+        await asyncio.gather(decide(handle, "bob", decision=decision), handle.cancel(), return_exceptions=True)
+        answer = await handle.result()
+        async with shop.database.session() as session:
+            stored = (await requests.get(session, handle.id)).request
+        assert (stored.outcome, stored.head) == (answer.outcome, answer.head)
+
+
 def parallel(need: Any = "all") -> dict[str, Any]:
     nodes: dict[str, dict[str, Any]] = {
         "f": {"type": "fork"},
@@ -318,7 +354,11 @@ async def test_a_sub_process_that_is_terminated_in_the_engine_has_failed(shop: S
     handle = await shop.start(calling(), children=child())
     inner = await child_of(shop, handle)
     await inner.terminate("by an operator")
-    assert (await handle.result()).status == "failed"
+    answer = await handle.result()
+    assert answer.status == "failed"
+    async with shop.database.session() as session:
+        stored = (await requests.get(session, handle.id)).request
+    assert (stored.status, stored.head) == (answer.status, answer.head), "recorded before the workflow closed"
 
 
 async def test_whatever_waits_goes_on_after_continue_as_new(shop: Shop) -> None:

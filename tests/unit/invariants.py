@@ -11,6 +11,7 @@ from placet.plan import Frame, Plan
 from placet.state import Notice, State, Step
 from placet.values import evolve
 
+HANDS = {"reassigned", "delegated", "claimed", "released", "escalated", "approver_missing"}
 DECISIONS = {"approve", "reject", "request_changes"}
 
 
@@ -21,6 +22,7 @@ def hold(plan: Plan, state: State, entries: list[Entry], now: datetime) -> None:
     _stages(plan, state)
     _branches(plan, state)
     _tasks(plan, state, now)
+    _hands(state, entries)
     _people(plan, state, max((e.at for e in entries if e.kind == "migrated"), default=None))
     _clocks(plan, state)
 
@@ -107,6 +109,16 @@ def _stages(plan: Plan, state: State) -> None:
             assert run.opened == len(run.seats)
         holders = [h for t in tasks if (h := t.decided_by or (t.assignee if t.status == "open" else None))]
         assert len(holders) == len(set(holders)), f"one person fills at most one seat: {holders}"
+
+
+def _hands(state: State, entries: list[Entry]) -> None:
+    """Every change of hands is counted, and each is on record: what a database was not told can be counted again."""
+    for task in state.tasks:
+        told = [
+            (e.detail.get("before"), e.detail.get("after")) for e in entries if e.task_id == task.id and e.kind in HANDS
+        ]
+        changes = sum((before or {}).get("assignee") != (after or {}).get("assignee") for before, after in told)
+        assert task.hand_overs == changes, f"{task.id} changed hands {changes} times"
 
 
 def _branches(plan: Plan, state: State) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from placet.directory import Person
-from placet.errors import InputInvalid, NotPermitted, Refused
-from placet.events import Actor, Claim, Comment, Delegate, Event, Extend, Reassign, Release
+from placet.errors import AlreadyDecided, HandedOver, InputInvalid, NotPermitted, Refused
+from placet.events import Actor, Claim, Comment, Decide, Delegate, Event, Extend, Reassign, Release
 from placet.reasons import why_of
 from tests.unit.core import HOUR, START, Case, away, case, office
 
@@ -36,6 +36,27 @@ def test_a_reassigned_task_keeps_its_id_and_deadline_and_the_former_assignee_los
     with pytest.raises(NotPermitted):
         request.decide("mo", task="r.1")
     request.decide("cid", task="r.1")
+
+
+def test_a_right_that_was_signed_dies_with_the_next_change_of_hands() -> None:
+    request = two_seats()
+    request.do(Reassign(by=by("mo"), task_id="r.1", to="user:cid"))
+    request.do(Reassign(by=by("cid"), task_id="r.1", to="user:mo"))
+    assert request.state.tasks[0].hand_overs == 2
+    for signed in (0, 1):
+        with pytest.raises(HandedOver):
+            request.do(Decide(by=by("mo"), task_id="r.1", decision="approve", hand_overs=signed))
+    with pytest.raises(NotPermitted):  # whoever has nothing to do with it is told nothing of it
+        request.do(Decide(by=by("dh"), task_id="r.1", decision="approve", hand_overs=0))
+    request.do(Decide(by=by("mo"), task_id="r.1", decision="approve", hand_overs=2))
+    with pytest.raises(AlreadyDecided):
+        request.do(Decide(by=by("mo"), task_id="r.1", decision="approve", hand_overs=0))
+
+
+@pytest.mark.parametrize("person", ["", "a b", "mo\0", "x" * 200])
+def test_nobody_who_can_be_nobody_does_anything(person: str) -> None:
+    with pytest.raises(NotPermitted, match="nobody's id"):
+        two_seats().do(Comment(by=by(person), text="hello"))
 
 
 @pytest.mark.parametrize(
