@@ -221,7 +221,7 @@ async def action(desk: Desk) -> Handle:
 
 
 async def subprocess(desk: Desk) -> Handle:
-    """Run another process, and go the way on that its outcome says; recorded before such outcomes were signed."""
+    """Run another process, and go the way on that its outcome says."""
     handle, _ = await _with_child(desk)
     return handle
 
@@ -230,16 +230,6 @@ async def subprocess_child(desk: Desk) -> Handle:
     """Be that other process, and tell how it ended."""
     _, inner = await _with_child(desk)
     return inner
-
-
-async def subprocess_signed(desk: Desk) -> Handle:
-    """Run another process that signs what it came to."""
-    return await subprocess(desk)
-
-
-async def subprocess_signed_child(desk: Desk) -> Handle:
-    """Be that other process."""
-    return await subprocess_child(desk)
 
 
 async def moved(desk: Desk) -> Handle:
@@ -279,8 +269,6 @@ SCENARIOS: dict[str, Scenario] = {
         action,
         subprocess,
         subprocess_child,
-        subprocess_signed,
-        subprocess_signed_child,
         moved,
     )
 }
