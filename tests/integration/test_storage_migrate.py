@@ -62,7 +62,7 @@ async def test_processes_that_migrate_at_once_all_succeed(empty_database_url: st
 
 
 def _tasks_from_before_hand_overs_were_counted(connection: Connection) -> dict[str, int]:
-    command.downgrade(configuration(connection), "0012")
+    command.downgrade(configuration(connection), "0013")
     known = MetaData()
     task, entry = (Table(name, known, autoload_with=connection) for name in ("approval_task", "audit_entry"))
     full = {"position": 1, "stage": "S", "round": 1, "candidates": [], "delegates": [], "assigned_via": "approver"}

@@ -3,7 +3,7 @@
 Requests that run compute the count from their history. So the tasks that are open get it here, from their entries: one
 for each that names another assignee after it than before.
 
-Revision: 0013, after 0012
+Revision: 0014, after 0013
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections import Counter
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
