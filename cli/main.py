@@ -13,6 +13,7 @@ import uvloop
 
 from cli import assembly, bpmn, demo, doctor, people, picture, simulate, templates, tokens, up, verify
 from cli.output import NO, explained, log_to_stderr, out, print_json, progress
+from cli.streams import write_whole
 from storage.migrate import migrate
 from worker.engine.locate import locate
 from worker.engine.namespaces import prepare
@@ -22,7 +23,13 @@ from worker.telemetry import metrics_runtime, tracer_provider
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Approval processes on Temporal.")
 people_app = typer.Typer(no_args_is_help=True, help="Who is in the organisation.")
 app.add_typer(people_app, name="people")
-app.callback()(log_to_stderr)
+
+
+@app.callback()
+def _prepare() -> None:
+    write_whole()
+    log_to_stderr()
+
 
 T = TypeVar("T")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
