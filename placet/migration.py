@@ -263,7 +263,7 @@ def _rename(run: Run, old: Plan, moved: Mapping[str, str]) -> None:
             homes = _homes(run.plan, task.point, task.stage)
             place = homes[0] if len(homes) == 1 and homes[0] not in open_at else task.point
             point = run.plan.points.get(place)
-            if place in open_at or (point is not None and (point.stage is None or point.stage.name != task.stage)):
+            if place in open_at or (point is not None and (point.asked is None or point.asked.name != task.stage)):
                 place = f"{task.point}@{old.version}"
         if place != task.point:
             run.change(task, point=place)

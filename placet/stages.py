@@ -79,7 +79,8 @@ def _open_task(run: Run, point: Point, stage: Stage, seat: Seat, index: int) -> 
         id=f"{run.state.request_id}.{len(run.tasks) + 1}",
         point=point.id,
         stage=stage.name,
-        round=run.state.round,
+        # Requests of format 1 carry on with the round of the request, whatever the stage's was.
+        round=run.stages[point.id].round if run.state.format > 1 else run.state.round,
         seat=index,
         weight=seat.weight,
         assignee=seat.person,

@@ -88,7 +88,7 @@ class Outcomes:
             if turn is not None and run.point != turn:
                 continue
             result = self._result(run.point, (run.round, run.first))
-            stage = self.plan.points[run.point].stage
+            stage = self.plan.points[run.point].asked
             if stage is None or result not in {"approved", "rejected"} or run.point in self.held:
                 continue
             for task in state.tasks[run.first :]:

@@ -409,7 +409,7 @@ class Again:
         if habits is None or habits.decision is None:
             return
         for task in state.tasks:
-            stage = self.plan.points[task.point].stage
+            stage = self.plan.points[task.point].asked
             person = next(iter(task.people), None)
             if task.status == "open" and stage is not None and person is not None:
                 self.assumed.add((task.stage, person))

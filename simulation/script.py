@@ -247,11 +247,11 @@ class Cast:
             return state.started_at + timedelta(hours=line.at_hours)
         if line.after_hours is not None:
             return task.opened_at + timedelta(hours=line.after_hours)
-        stage = self.plan.points[task.point].stage
+        stage = self.plan.points[task.point].asked
         return self.habits.moment(self.plan, stage, task) if stage is not None else task.opened_at
 
     def _habit(self, task: Task, now: datetime) -> Iterator[Move]:
-        stage = self.plan.points[task.point].stage
+        stage = self.plan.points[task.point].asked
         decision = self.habits.verdict(task)
         if decision is None or stage is None or any(speaks_of(line, task) for line in self.lines):
             return
@@ -286,7 +286,8 @@ def habitual(
     if mark in done:
         return
     form = sample_decision(point, supposed) if decision == "approve" else None
-    comment = "simulated" if point.stage is not None and decision in point.stage.comment_required else None
+    stage = point.asked
+    comment = "simulated" if stage is not None and decision in stage.comment_required else None
     event = Decide(by=actor, task_id=task.id, decision=decision, form=form, comment=comment, via="simulation")
     yield Move(at=at, event=event, mark=mark)
 

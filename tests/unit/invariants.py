@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from datetime import datetime
 
 from placet import machine
 from placet.audit import Entry, first_bad, genesis
-from placet.plan import Frame, Plan
+from placet.plan import Frame, Need, Plan
 from placet.state import Notice, State, Step
 from placet.values import evolve
 
@@ -46,6 +47,45 @@ def step_holds(before: State, step: Step) -> None:
     assert all(n.seq in seqs for n in step.notices), "a notice belongs to an entry of its step"
     _reminders(before, step.notices)
     _effects(before, step)
+
+
+def approved_as_it_is(plan: Plan, state: State, entries: list[Entry]) -> None:
+    """Assert of a request that ended approved that a quorum of each stage on its last way approved what it is now.
+
+    Decisions count that were made on the final revision, or on one that differs from it in immaterial variables only.
+    What a final rule approved has no decision, and says so. For requests that were always under `"restart"`.
+    """
+    if state.outcome != "approved":
+        return
+    first, began = 1, 0
+    for entry in entries:
+        changes = entry.detail.get("changes") or () if entry.kind == "resubmitted" else ()
+        if any(change["field"] not in plan.immaterial for change in changes):
+            first, began = entry.detail["revision"], entry.seq
+    way = entries[began:]
+    stages = {p.stage.name: p.stage for p in plan.points.values() if p.stage is not None}
+    for settled in way:
+        if settled.kind != "stage_settled" or settled.detail["result"] != "approved":
+            continue
+        of_stage = [e for e in way if e.stage == settled.stage and e.seq < settled.seq]
+        if any(e.kind == "escalation_ended" and e.detail["final"] == "approve" for e in of_stage):
+            continue
+        this_round = settled.detail["round"]
+        opened = [e.task_id for e in of_stage if e.kind == "task_opened" and e.detail["round"] == this_round]
+        votes = [t for t in state.tasks if t.id in opened and t.decision == "approve"]
+        assert votes, f"{settled.stage} was approved by nobody since the request is what it is"
+        assert all(vote.revision >= first for vote in votes), "an approval counts for a revision that is void"
+        stage = stages.get(settled.stage or "")
+        by_other_rules = any(e.kind == "migrated" and e.seq > settled.seq for e in way)
+        if stage is not None and stage.order == "parallel" and not by_other_rules:
+            counted = sum(vote.weight for vote in votes) if stage.need.kind == "weight" else len(votes)
+            assert counted >= _needed(stage.need, len(opened)), f"{settled.stage} lacks its quorum"
+
+
+def _needed(need: Need, seats: int) -> float:
+    if need.kind == "percent":
+        return math.ceil(round(need.value * seats / 100, 9))
+    return {"any": 1, "all": seats}.get(need.kind, need.value)
 
 
 def _effects(before: State, step: Step) -> None:

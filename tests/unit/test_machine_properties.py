@@ -82,6 +82,14 @@ reminders = st.one_of(
     ),
 )
 
+# What a change of the request does to approvals; three times of four they are void.
+changing = st.one_of(
+    st.just({"on_change": "stage"}),
+    st.just({}),
+    st.just({"immaterial": ["note"]}),
+    st.just({"on_change": "restart", "immaterial": ["note"]}),
+)
+
 
 @st.composite
 def steps(draw: st.DrawFn) -> dict[str, Any]:
@@ -112,8 +120,12 @@ def blueprints(draw: st.DrawFn) -> dict[str, Any]:
     """Draw a process: a straight chain, or a graph with a decision, a way back and a way for what has expired."""
     stages = draw(st.lists(steps(), min_size=1, max_size=3))
     more: dict[str, Any] = {
-        "variables": [{"name": "amount", "type": "decimal"}],
-        "settings": {"jitter_seconds": draw(st.sampled_from([0, 0, 600])), "max_rounds": draw(st.integers(1, 3))},
+        "variables": [{"name": "amount", "type": "decimal"}, {"name": "note", "type": "string"}],
+        "settings": {
+            "jitter_seconds": draw(st.sampled_from([0, 0, 600])),
+            "max_rounds": draw(st.integers(1, 3)),
+            **draw(changing),
+        },
         "owner": draw(st.sampled_from(["user:olivia", "user:rita", "role:cfo", "user:nobody", None])),
     }
     if draw(st.booleans()):
@@ -220,8 +232,17 @@ def drawings(draw: st.DrawFn) -> dict[str, Any]:
     drawing.chain("start", None, "yes", 0, draw(st.integers(1, 4)))
     return blueprint(
         *drawing.stages,
-        variables=[{"name": "amount", "type": "decimal"}, {"name": "day", "type": "date", "default": "2026-03-05"}],
-        settings={"jitter_seconds": draw(st.sampled_from([0, 600])), "timezone": "Europe/Berlin"},
+        variables=[
+            {"name": "amount", "type": "decimal"},
+            {"name": "note", "type": "string"},
+            {"name": "day", "type": "date", "default": "2026-03-05"},
+        ],
+        settings={
+            "jitter_seconds": draw(st.sampled_from([0, 600])),
+            "timezone": "Europe/Berlin",
+            "max_rounds": 4,
+            **draw(changing),
+        },
         graph_spec={"nodes": drawing.nodes, "edges": drawing.edges},
     )
 
@@ -288,10 +309,14 @@ def perform(case: Case, action: str, who: int, which: int, how: int, orgs: list[
         case "decide":
             decision: Any = ["approve", "approve", "approve", "reject", "request_changes"][how % 5]
             form = {"ok": True} if how % 2 else None
-            case.do(Decide(by=by, task_id=task_id, decision=decision, comment="so", form=form, key=key))
+            seen = [None, case.state.revision, case.state.revision, case.state.revision - 1 or None][which % 4]
+            chosen = Decide(by=by, task_id=task_id, decision=decision, comment="so", form=form, revision=seen, key=key)
+            case.do(chosen)
         case "resubmit":
-            given_input = {"amount": ["1", "9000", "many"][how % 3]} if how % 2 else None
-            case.do(Resubmit(by=Actor(person="rita"), input=given_input, key=key))
+            amount = {"amount": ["1", "9000", "many"][how % 3]}
+            given_input = [None, amount, {**amount, "note": "another"}, {"amount": case.input["amount"], "note": "x"}]
+            title = "Another" if how == 11 else None
+            case.do(Resubmit(by=Actor(person="rita"), input=given_input[which % 4], title=title, key=key))
         case "claim":
             case.do(Claim(by=by, task_id=task_id, key=key))
         case "release":
@@ -350,7 +375,7 @@ def test_any_script_leaves_a_valid_state_in_a_process_of_any_nodes(
             event(f"done: {action[0]}")
         except REFUSALS as refusal:
             event(f"refused: {action[0]}, {type(refusal).__name__}")
-    event(f"ends {case.state.status} {case.state.outcome}")
+    event(f"ends {case.state.status} {case.state.outcome}, {min(case.state.material, 3)}")
 
 
 @settings(max_examples=150)
@@ -370,7 +395,7 @@ def test_any_script_of_events_leaves_a_valid_state(
             event(f"done: {action[0]}")
         except REFUSALS as refusal:
             event(f"refused: {action[0]}, {type(refusal).__name__}")
-    event(f"ends {case.state.status} {case.state.outcome}")
+    event(f"ends {case.state.status} {case.state.outcome}, {min(case.state.material, 3)}")
 
 
 @settings(max_examples=60)

@@ -111,7 +111,9 @@ def end(case: Case) -> None:
         state = case.state
         if state.status != "pending":
             return
-        if state.actions:
+        if state.returned_at is not None:
+            case.do(Resubmit(by=Actor(person=state.requester)))
+        elif state.actions:
             case.done(state.actions[0].point, {"amount": "1"})
         elif state.children:
             case.ended(state.children[0].point, "approved", {"sum": "1"})
@@ -127,7 +129,7 @@ def end(case: Case) -> None:
 
 
 def _settle(case: Case, task: Task) -> None:
-    stage = case.plan.points[task.point].stage
+    stage = case.plan.points[task.point].asked
     form = {"ok": True} if stage is not None and stage.form else None
     for person in (*task.people, *EVERYBODY):
         try:

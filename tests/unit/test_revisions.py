@@ -470,3 +470,19 @@ def test_a_decision_waits_for_the_resubmission_even_of_an_older_round() -> None:
     request.now += timedelta(hours=1)
     resubmit(request, input={"amount": "60"})
     assert request.asked == ["ann", "ben"]
+
+
+def test_the_next_seat_of_a_sequence_belongs_to_the_round_of_its_stage() -> None:
+    raw = {"approvers": ["user:ann"]}, {"approvers": ["user:ben", "user:cid"], "quorum": "all", "order": "sequential"}
+    nodes: dict[str, dict[str, Any]] = {
+        "f": {"type": "fork"},
+        "j": {"type": "join"},
+        "a": {"step": "Stage 1"},
+        "b": {"step": "Stage 2"},
+    }
+    ways = ["start -> f", "f -> a", "f -> b", "a -> j on approved", "b -> j on approved", "j -> approved"]
+    request = chain(*raw, graph_spec=graph(*ways, nodes=nodes))
+    request.decide("ann", "request_changes")
+    resubmit(request)
+    request.decide("ben")
+    assert {t.assignee: t.round for t in request.state.open_tasks} == {"ann": 2, "cid": 1}
