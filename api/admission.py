@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from placet.errors import Busy
+from placet.errors import Busy, Stopping
 
 # Enough to keep an engine busy, and few enough that each is through within a fraction of a second.
 AT_ONCE = 16
@@ -54,6 +54,7 @@ class Admission:
         self._most_waiting = most_waiting
         self._most_of_one = most_of_one
         self._patience = patience
+        self._closed = False
         self._inside = 0
         self._about: Counter[str] = Counter()
         self._waiting: OrderedDict[str, deque[_Waiting]] = OrderedDict()  # by caller, whose turn is next first
@@ -68,11 +69,20 @@ class Admission:
         """How many wait for their turn."""
         return sum(map(len, self._waiting.values()))
 
+    def close(self) -> None:
+        """Refuse those who wait and whoever comes; those inside stay until they are done."""
+        self._closed = True
+        for mine in self._waiting.values():
+            for waiting in mine:
+                if not waiting.turn.done():
+                    waiting.turn.set_exception(Stopping())
+
     @asynccontextmanager
     async def turn(self, caller: str, about: str) -> AsyncIterator[None]:
         """Wait for a turn and keep it while the block runs; `about` is the request that the call concerns.
 
-        Raises Busy, and nothing of the block has run, where too many wait already or the turn does not come in time.
+        Raises Busy where too many wait already or the turn does not come in time, and Stopping where the process ends;
+        nothing of the block has run then.
         """
         await self._enter(caller, about)
         try:
@@ -81,6 +91,8 @@ class Admission:
             self._leave(about)
 
     async def _enter(self, caller: str, about: str) -> None:
+        if self._closed:
+            raise Stopping
         if self._free(about):  # then none who waits could go in instead
             self._take(about)
             return

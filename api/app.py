@@ -13,6 +13,7 @@ from opentelemetry.trace import TracerProvider
 
 from api import docs, problems
 from api.context import Context
+from api.draining import Drained, Draining
 from api.health import Health
 from api.paths import BASE, EitherSlash
 from api.routes import (
@@ -75,7 +76,8 @@ def create_app(context: Context) -> FastAPI:
     """Return the API for this context."""
     app = _application(context.tracer_provider)
     app.state.context = context
-    app.state.health = Health(context)
+    app.state.draining = Draining(context.admission)
+    app.state.health = Health(context, app.state.draining)
     return app
 
 
@@ -106,6 +108,7 @@ def _application(tracer_provider: TracerProvider | None = None) -> _Api:
     )
     problems.install(app)
     docs.install(app)
+    app.add_middleware(cast(Any, Drained))
     app.add_middleware(cast(Any, EitherSlash))
     content = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
     errors = {

@@ -132,7 +132,7 @@ def problem_of(error: PlacetError) -> dict[str, Any]:
     detail = error.message
     if isinstance(error, Unavailable):
         # Which host did not answer is for the log; the caller learns what to do.
-        detail = (Unavailable.__doc__ or "").strip()
+        detail = (type(error).__doc__ or "").strip()
     return problem(status, detail, title=_TITLES[kind], kind=_kebab(kind.__name__), errors=error.problems, **more)
 
 

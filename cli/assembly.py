@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -214,14 +214,18 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def serving(app: Any, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
-    """Serve the application on a bound socket while the block runs."""
+async def serving(
+    app: Any, listener: socket.socket, drain: Callable[[], Awaitable[None]] | None = None
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Serve the application on a bound socket while the block runs; `drain` ends its calls before it stops."""
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5, lifespan="on")
     server = Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield task
     finally:
+        if drain is not None and not task.done():
+            await drain()
         server.should_exit = True
         await task
 

@@ -102,7 +102,7 @@ def api_command(
             traces = tracer_provider("placet-api")
             client = await assembly.connected(there, traces=traces)
             app = assembly.build_api(database, client, settings, assembly.temporal_ui(settings, there), traces)
-            async with assembly.serving(app, listener):
+            async with assembly.serving(app, listener, app.state.draining.drain):
                 where = f"http://{settings.host}:{listener.getsockname()[1]}"
                 print_json({"api": where}) if as_json else progress(f"listening on {where}")
                 await up.until_told_to_stop()

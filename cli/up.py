@@ -80,6 +80,8 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
         stack.callback(listener.close)
         database = await stack.enter_async_context(assembly.open_database(settings))
         there, engine = await stack.enter_async_context(assembly.engine_of(settings, progress))
+        if engine is not None:  # before whatever needs it, so that it ends after that
+            await stack.enter_async_context(_kept_up(engine, settings, progress))
         traces = tracer_provider("placet")
         runtime, sdk_metrics = metrics_runtime(settings.worker_metrics)
         client = await assembly.connected(there, traces=traces, runtime=runtime)
@@ -97,9 +99,7 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
         arrivals = Arrivals()
         await stack.enter_async_context(assembly.working(database, client, settings, notify, arrivals))
         app = assembly.build_api(database, client, settings, ui_url, traces, arrivals=arrivals)
-        await stack.enter_async_context(assembly.serving(app, listener))
-        if engine is not None:
-            await stack.enter_async_context(_kept_up(engine, settings, progress))
+        await stack.enter_async_context(assembly.serving(app, listener, app.state.draining.drain))
         running = Running(
             api=api_url,
             temporal_ui=ui_url,

@@ -21,6 +21,7 @@ PlacetError
 ├── TooMuchWork           what was sent asks for more memory or time than one call may take
 ├── Busy                  more wait here than can be carried out in time; nothing has happened
 ├── Unavailable           engine, database or every worker is away; the outcome is unknown
+│   └── Stopping          this process is about to end
 └── EngineMissing         no Temporal server could be found, downloaded or built
 """
 
@@ -170,6 +171,10 @@ class Busy(PlacetError):
 
 class Unavailable(PlacetError):
     """Engine, database or every worker is away and the outcome is unknown; repeat with the same Idempotency-Key."""
+
+
+class Stopping(Unavailable):
+    """This process is being stopped and the outcome is unknown; repeat with the same Idempotency-Key."""
 
 
 class EngineMissing(PlacetError):

@@ -1,0 +1,104 @@
+"""How a process that is told to stop ends its calls: readiness first, then new calls, then those that are under way."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.admission import Admission
+from api.paths import BASE
+from api.problems import problem_of, respond
+from placet.errors import Stopping
+
+# How long calls that are under way may take to end: longer than a start or an update may take that has its turn.
+DRAIN_SECONDS = 12.0
+# How long calls that were cut off may take to say so.
+_LAST_WORDS = 1.0
+_HEALTH = f"{BASE}/health/"
+_STREAM = b"text/event-stream"
+
+
+class Draining:
+    """The calls that are under way in one process, and whether it stops."""
+
+    def __init__(self, admission: Admission, *, seconds: float = DRAIN_SECONDS) -> None:
+        self._admission = admission
+        self._seconds = seconds
+        self._calls: set[asyncio.Task[Any]] = set()
+        self._streams: set[asyncio.Task[Any]] = set()
+        self._ended = asyncio.Event()
+        self.stopping = False
+        """Whether the process has been told to stop: it is not ready any more, and takes no new calls."""
+
+    async def drain(self) -> None:
+        """Take no new calls, and return once those that are under way have ended; late ones are cut off with 503.
+
+        Calls that wait for their turn get 503 at once, for nothing of them has happened. Streams, which would never
+        end, end now.
+        """
+        self.stopping = True
+        self._admission.close()
+        for stream in self._streams:
+            stream.cancel()
+        await self._until_ended(self._seconds)
+        for call in self._calls:
+            call.cancel()
+        await self._until_ended(_LAST_WORDS)
+
+    async def _until_ended(self, seconds: float) -> None:
+        end = asyncio.get_running_loop().time() + seconds
+        while self._calls and (left := end - asyncio.get_running_loop().time()) > 0:
+            self._ended.clear()
+            try:
+                await asyncio.wait_for(self._ended.wait(), left)
+            except TimeoutError:
+                return
+
+    async def carry(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Carry a call out, or answer 503 where it came too late or was cut off before it had an answer."""
+        if self.stopping:
+            await respond(problem_of(Stopping()), {"Connection": "close"})(scope, receive, send)
+            return
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - the server runs each call in a task
+        answering = False
+
+        async def watched(message: Message) -> None:
+            nonlocal answering
+            if message["type"] == "http.response.start":
+                answering = True
+                if any(name == b"content-type" and value.startswith(_STREAM) for name, value in message["headers"]):
+                    self._streams.add(task)
+            await send(message)
+
+        self._calls.add(task)
+        try:
+            await app(scope, receive, watched)
+        except asyncio.CancelledError:
+            if not self.stopping:
+                raise
+            if task in self._streams:  # which ends where it is; any other answer is seen to be cut
+                await send({"type": "http.response.body", "body": b""})
+            elif not answering:
+                await respond(problem_of(Stopping()), {"Connection": "close"})(scope, receive, send)
+        finally:
+            self._calls.discard(task)
+            self._streams.discard(task)
+            self._ended.set()
+
+
+class Drained:
+    """Pass every call but those for health through the draining of the application that it is part of."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the call on."""
+        draining: Draining | None = getattr(scope["app"].state, "draining", None) if "app" in scope else None
+        if scope["type"] != "http" or draining is None or str(scope["path"]).startswith(_HEALTH):
+            await self.app(scope, receive, send)
+        else:
+            await draining.carry(self.app, scope, receive, send)
