@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -127,8 +128,20 @@ async def _once(
         raise InputInvalid(
             f"Idempotency-Key: {message}.", problems=(Problem(pointer="/Idempotency-Key", message=message),)
         )
+    async with context.repeats.alone(principal.person, key):
+        return await _answered(context, principal, request, value, handle, key)
+
+
+async def _answered(  # noqa: PLR0917 - of `_once` alone
+    context: Context,
+    principal: Principal,
+    request: Request,
+    value: Any,
+    handle: Callable[[Request], Coroutine[Any, Any, Response]],
+    key: str,
+) -> Response:
     subject = uuid.uuid4().hex
-    fingerprint = _digest(request.method, request.url.path, json.dumps(value, sort_keys=True, default=str))
+    fingerprint = _fingerprint(request, value)
     async with context.database.begin() as session:
         known = await idempotency.reserve(
             session,
@@ -162,6 +175,12 @@ async def _once(
                 answer=json.loads(bytes(response.body)),
             )
     return response
+
+
+def _fingerprint(request: Request, value: Any) -> str:
+    """Tell one call from another: what it changes, its query in any order, and its body."""
+    asked = [urlencode(sorted(request.query_params.multi_items()))] if request.query_params else []
+    return _digest(request.method, request.url.path, json.dumps(value, sort_keys=True, default=str), *asked)
 
 
 def _digest(*parts: str) -> str:

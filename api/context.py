@@ -14,6 +14,7 @@ from activities.notify.settings import NotifySettings
 from activities.notify.settings import load as load_notify
 from api.admission import Admission
 from api.plans import Plans
+from api.repeats import Repeats
 from storage.database import Database
 from storage.group import GroupCommit
 from storage.outbox import Confirmation, confirm_all
@@ -61,6 +62,11 @@ class Context:
     def pool(self) -> ProcessPool:
         """The processes for heavy work on what others wrote."""
         return ProcessPool(self.limits)
+
+    @cached_property
+    def repeats(self) -> Repeats:
+        """The keyed calls that are on their way in this process."""
+        return Repeats()
 
     @cached_property
     def plans(self) -> Plans:

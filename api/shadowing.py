@@ -70,7 +70,8 @@ class Shadows:
         async with self._database.begin() as session:
             if await shadows.count(session) >= MOST:
                 raise Conflict(f"{MOST} shadows stand already; cancel one before another is cast")
-            await simulations.insert(session, row)
+            if not await simulations.insert(session, row):
+                return  # a repeat, while another process casts it
         feeding = self._feed(row)
         with suppress(TimeoutError):
             await asyncio.wait_for(feeding.looked.wait(), patience)

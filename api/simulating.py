@@ -114,6 +114,12 @@ class Jobs:
         """Return the job of a simulation that runs here."""
         return self._running.get(simulation_id)
 
+    async def ended(self, simulation_id: str, *, patience: float) -> None:
+        """Wait for a simulation that runs here, for so many seconds at most."""
+        job = self._running.get(simulation_id)
+        if job is not None and job.task is not None:
+            await asyncio.wait([job.task], timeout=patience)
+
     def cancel(self, simulation_id: str) -> None:
         """Stop a simulation that runs here."""
         job = self._running.get(simulation_id)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, not_, select, update
+from sqlalchemy import ColumnElement, Connection, func, not_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -20,11 +21,17 @@ from storage.tables import ApprovalRequest, ApprovalTask, Person
 MOST_PAST = 5000  # past decisions of one process that a prediction is drawn from
 
 
-async def insert(session: AsyncSession, row: WorkflowSimulation) -> WorkflowSimulation:
-    """Store a simulation that begins."""
-    session.add(row)
-    await session.flush()
-    return row
+async def insert(session: AsyncSession, row: WorkflowSimulation) -> bool:
+    """Store a simulation, unless it is there already: then it stays as it is, and False is returned."""
+    make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    new = make(WorkflowSimulation).values(row.model_dump()).on_conflict_do_nothing()
+    return (await session.execute(new.returning(col(WorkflowSimulation.id)))).first() is not None
+
+
+def there(connection: Connection, simulation_id: str) -> bool:
+    """Say whether a simulation is stored."""
+    found = select(col(WorkflowSimulation.id)).where(col(WorkflowSimulation.id) == simulation_id)
+    return connection.execute(found).first() is not None
 
 
 async def get(session: AsyncSession, simulation_id: str, *, viewer: str | None = None) -> WorkflowSimulation:

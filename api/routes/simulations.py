@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -12,6 +11,7 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 
 from api.body import with_floats
 from api.calls import PersonalRoute
+from api.context import Context
 from api.deps import Caller, Cursor, Here, Limit, Reading, ThisCall
 from api.identity import Principal
 from api.routes.examples import EXPENSE_APPROVAL
@@ -83,29 +83,37 @@ async def create_simulation(  # noqa: PLR0917 - FastAPI passes them by name
     await _allowed(request, caller, order)
     requester = order.person or caller.person
     row = _row(call.subject, caller, order, read)
+    jobs = jobs_of(request.app)
+    if not call.fresh and await context.database.read(simulations.there, row.id):
+        # It was asked for before, and its answer did not arrive: it is this one's.
+        await jobs.ended(row.id, patience=PATIENCE)
+        return await _stored(context, row.id)
     if order.stands:
         await shadows_of(request.app).begin(row, patience=PATIENCE)
-        async with context.database.session() as session:
-            return await shown(session, await simulations.get(session, row.id))
-    jobs = jobs_of(request.app)
+        return await _stored(context, row.id)
     later = "respond-async" in (prefer or "")
     if order.mode == "explore" and not later:
         result = await jobs.answered(order, requester=requester, viewer=viewer_of(caller), simulation_id=row.id)
         row.result, row.finished_at = result, datetime.now(UTC)
         row.status = "failed" if failed(result) else "completed"
         async with context.database.begin() as session:
-            await simulations.insert(session, row)
-            connection = await session.connection()
-            counted = metrics.increment("workflow_simulation_total", row.status)
-            await connection.run_sync(metrics.count, counted)
-        return SimulationView.of(row)
+            if await simulations.insert(session, row):
+                connection = await session.connection()
+                counted = metrics.increment("workflow_simulation_total", row.status)
+                await connection.run_sync(metrics.count, counted)
+        return await _stored(context, row.id)
     async with context.database.begin() as session:
-        await simulations.insert(session, row)
-    job = jobs.start(row, order, requester=requester, viewer=viewer_of(caller))
-    if not later and job.task is not None:
-        await asyncio.wait([job.task], timeout=PATIENCE)
+        new = await simulations.insert(session, row)
+    if new:
+        jobs.start(row, order, requester=requester, viewer=viewer_of(caller))
+    if not later:
+        await jobs.ended(row.id, patience=PATIENCE)
+    return await _stored(context, row.id)
+
+
+async def _stored(context: Context, simulation_id: str) -> SimulationView:
     async with context.database.session() as session:
-        return await shown(session, await simulations.get(session, row.id))
+        return await shown(session, await simulations.get(session, simulation_id))
 
 
 @router.get("/")

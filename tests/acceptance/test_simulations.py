@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import update
 from temporalio.client import Client
 
 from api.simulating import AT_ONCE, Jobs, jobs_of
@@ -19,6 +20,7 @@ from simulation.order import parse_order
 from storage import people, simulations
 from storage.database import Database
 from storage.simulation_tables import WorkflowSimulation
+from storage.tables import IdempotentCall
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.approvals import EXPENSE, worker
 from tests.waiting import until
@@ -437,3 +439,25 @@ async def test_a_candidate_with_a_type_error_is_told_by_its_place(desk: ApiDesk,
     found = await simulate(desk, mode=mode, blueprint={**TWO_STAGES, **TYPE_ERROR, "name": name}, as_="adam", **more)
     assert found["status"] == "failed"
     assert [e["pointer"] for e in found["validation_errors"]] == ["/graph_spec/edges/1/condition"]
+
+
+@pytest.mark.parametrize("mode", ["explore", "rehearse", "backtest", "shadow"])
+async def test_a_repeated_key_gets_the_one_simulation_whether_or_not_the_first_was_answered(
+    desk: ApiDesk, mode: str
+) -> None:
+    name = await desk.publish(TWO_STAGES)
+    order = {"mode": mode, "template": name} | ({"input": {"amount": "7"}} if mode in {"explore", "rehearse"} else {})
+    at_once = await asyncio.gather(*(desk.post(PATH, order, as_="desi", key="k") for _ in range(3)))
+    assert [answer.status_code for answer in at_once] == [201] * 3
+    (first,) = {answer.json()["id"] for answer in at_once}
+    later = await desk.post(PATH, order, as_="desi", key="k")
+    assert later.json() == at_once[0].json()
+    # As where the process ended between storing the simulation and keeping the answer.
+    async with desk.database.begin() as session:
+        await session.execute(update(IdempotentCall).values(status_code=None, answer=None))
+    again = await desk.post(PATH, order, as_="desi", key="k")
+    assert (again.status_code, again.json()["id"]) == (201, first)
+    listed = (await desk.get(PATH, as_="desi")).json()["items"]
+    assert [item["id"] for item in listed if item["template"] == name] == [first]
+    if mode == "shadow":
+        await desk.post(f"{PATH}{first}/cancel/", as_="desi")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -231,3 +232,20 @@ async def test_a_call_beyond_the_queue_is_429_and_its_key_is_free_for_the_call_l
         assert "nothing has happened" in refused.json()["detail"]
         is_problem(await desk.post("/workflow/requests/", body | {"title": "Another"}, key="again"), 503)
     await database.close()
+
+
+async def test_a_query_belongs_to_the_call_that_a_key_stands_for(desk: ApiDesk) -> None:
+    body = {"id": "pat", "name": "Pat"}
+    first = await desk.call("POST", "/workflow/people/?a=1&b=2", body=body, as_="adam", key="k")
+    same = await desk.call("POST", "/workflow/people/?b=2&a=1", body=body, as_="adam", key="k")
+    other = await desk.call("POST", "/workflow/people/?a=1&b=3", body=body, as_="adam", key="k")
+    assert (first.status_code, same.status_code) == (201, 201)
+    assert same.json() == first.json()
+    is_problem(other, 422)
+
+
+async def test_a_repeat_waits_for_the_call_that_is_on_its_way(desk: ApiDesk) -> None:
+    calls = (desk.post("/workflow/people/", PERSON, as_="adam", key="k") for _ in range(5))
+    answers = await asyncio.gather(*calls)
+    assert [answer.status_code for answer in answers] == [201] * 5
+    assert all(answer.json() == answers[0].json() for answer in answers)
