@@ -15,8 +15,8 @@ from temporalio import activity
 
 from activities.messages import TokenCheck, TokenVerdict
 from placet.reasons import because
-from storage import people
 from storage.database import Database
+from storage.deciders import barred
 
 _SALT = "placet.decision"
 MAX_AGE = 14 * 24 * 3600  # seconds
@@ -90,11 +90,12 @@ class TokenVerifier:
     async def verify(self, check: TokenCheck) -> TokenVerdict:
         """Check a signal's token; raises Unavailable where the database is away, and may then be tried again.
 
-        Whoever has left is refused here, for their tasks move on only seconds later.
+        Whoever has left, or may approve nothing any more, is refused here: their tasks move on later, or not at all.
         """
         verdict = self._tokens.verdict(check)
-        if verdict.person is not None and not await self._database.read(people.is_active, verdict.person):
-            verdict = _refused("token_left")
+        if verdict.person is not None:
+            code = await self._database.read(barred, verdict.person, check.task_id)
+            verdict = verdict if code is None else _refused(code)
         return replace(verdict, at=check.at)
 
 

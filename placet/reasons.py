@@ -108,6 +108,7 @@ WORDS: dict[str, str] = {
     "token_of_another_task": "the token is for another task",
     "token_of_another_decision": "the token is for another decision",
     "token_left": "the person whom the token was signed for has left",
+    "token_without_access": "the person whom the token was signed for does not have the access approver any more",
     "token_outdated": "the token was made by another version of Placet; ask for a new one",
     "token_rehearsal": "a rehearsal takes no signed decisions",
     "handed_over": "the task has changed hands since the token was made",

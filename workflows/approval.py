@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
 
-from activities.messages import EndingCheck, EndingVerdict, Found, LookUp, Recording, TokenCheck, TokenVerdict
+from activities.messages import EndingCheck, EndingVerdict, Found, LookUp, TokenCheck, TokenVerdict
 from activities.moment import moment
 from placet import machine
 from placet.audit import Entry
@@ -46,8 +46,10 @@ from placet.state import ChildCall, Notice, State, Step
 from placet.upgrades import upgraded_plan, upgraded_state
 from placet.who import is_person, person_id
 from workflows import display
+from workflows.answers import Answer, Timeline
 from workflows.errands import Errands, ending_of, tell_parent
 from workflows.local import local
+from workflows.recordings import recording_of
 from workflows.refusal import as_failure
 from workflows.signed import SignedDecision, ToldEnding, decision_of, read_signal
 from workflows.start import Parent, Start
@@ -55,24 +57,6 @@ from workflows.start import Parent, Start
 __all__ = ["Answer", "ApprovalWorkflow", "SignedDecision", "Start", "Timeline"]
 
 SHORTEST_WAIT = timedelta(milliseconds=1)  # a timer of no time at all is none
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What an update answers once its effects are recorded: where the request stands."""
-
-    seq: int
-    head: str
-    status: str
-    outcome: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeline:
-    """The entries that this run holds (those of earlier runs are in the store), and the chain's head."""
-
-    entries: tuple[Entry, ...]
-    head: str
 
 
 @workflow.defn
@@ -474,31 +458,7 @@ class ApprovalWorkflow:
         """Write what is new in one transaction, then show it on the Temporal Web UI."""
         if not self._unrecorded:
             return
-        state = self._state
-        recording = Recording(
-            request_id=state.request_id,
-            template_id=self._start.template_id,
-            template=self._plan.name,
-            version=self._plan.version,
-            owner=self._plan.owner,
-            title=state.title,
-            requester=state.requester,
-            input=state.input,
-            status=state.status,
-            outcome=state.outcome,
-            stage=state.stage,
-            round=state.round,
-            returned=any(s.returned_at for s in state.stages),
-            revision=state.revision,
-            content_digest=state.content_digest,
-            started_at=state.started_at,
-            ended_at=state.ended_at,
-            seq=state.seq,
-            head=state.head,
-            tasks=state.tasks,
-            entries=tuple(self._unrecorded),
-            notices=tuple(self._notices),
-        )
+        recording = recording_of(self._plan, self._start.template_id, self._state, self._unrecorded, self._notices)
         self._unrecorded, self._notices = [], []
         kinds = ", ".join(dict.fromkeys(entry.kind for entry in recording.entries))
         await local("record", recording, summary=kinds[:200])

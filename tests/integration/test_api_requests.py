@@ -451,6 +451,19 @@ async def test_token_decides_by_signal(desk: ApiDesk, client: Client) -> None:
     assert (await handle.result()).outcome == "approved"
 
 
+async def test_token_dies_when_the_task_changes_hands(desk: ApiDesk, client: Client) -> None:
+    request = await desk.start(await desk.publish(), amount=1)
+    path = f"/workflow/tasks/{request['tasks'][0]['id']}"
+    tokens = [(await desk.post(f"{path}/token/", as_="bob")).json()["token"]]
+    for giver, taker in (("bob", "zoe"), ("zoe", "bob")):
+        assert (await desk.post(f"{path}/reassign/", {"to": taker}, as_=giver)).status_code == 200
+    tokens.append((await desk.post(f"{path}/token/", as_="bob")).json()["token"])
+    handle = client.get_workflow_handle_for(ApprovalWorkflow.run, request["id"])
+    for token, decision in zip(tokens, ("reject", "approve"), strict=True):
+        await handle.signal("decide", SignedDecision(token=token, task_id=request["tasks"][0]["id"], decision=decision))
+    assert (await handle.result()).outcome == "approved"
+
+
 async def test_tasks_of_somebody_who_leaves_move_on(desk: ApiDesk, client: Client) -> None:
     request = await desk.start(await desk.publish(), amount=1)
     bob = (await desk.get("/workflow/people/bob/", as_="adam")).json()

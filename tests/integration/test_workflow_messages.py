@@ -30,6 +30,7 @@ from activities.tokens import DecisionTokens
 from placet.blueprint import parse_blueprint
 from placet.events import Comment, Decide, Delegate, Reassign
 from placet.plan import Child, compile_plan
+from placet.reasons import WORDS
 from placet.state import ChildCall, State
 from storage import people, requests
 from storage.database import Database
@@ -426,15 +427,20 @@ async def test_a_token_dies_when_its_task_changes_hands_also_when_it_comes_back(
     assert (await handle.result()).outcome == "approved"
 
 
-async def test_a_token_says_nothing_once_its_person_has_left(office: Desk) -> None:
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [({"active": False}, "token_left"), ({"access": []}, "token_without_access")],
+    ids=["left", "approves nothing any more"],
+)
+async def test_a_token_says_nothing_once_its_person_has_left(office: Desk, changed: dict[str, Any], code: str) -> None:
     handle = await office.start()
     await until(lambda: entries_of(office.database, handle, "task_opened"))
     token = DecisionTokens(SECRET).issue("bob", f"{handle.id}.1", 1)
     async with office.database.begin() as session:
-        await people.put(session, person(id="bob", manager="dora", active=False))
+        await people.put(session, person(id="bob", manager="dora", **changed))
     await handle.signal("decide", signed(handle, token))  # before anybody told the request
     (row,) = await refused(office.database, handle)
-    assert "has left" in row.detail["why"]
+    assert row.detail["why"] == WORDS[code]
     assert (await state_of(handle)).open_tasks[0].assignee == "bob"
 
 
