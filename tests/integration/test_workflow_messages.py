@@ -6,34 +6,46 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from temporalio import activity
+from sqlalchemy import update
+from sqlmodel import col
+from temporalio import activity, workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+)
 from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.worker import Replayer, Worker
 
+from activities.children import ChildResults
 from activities.directory import DirectoryReader
 from activities.endings import Endings
-from activities.messages import Found, LookUp, Recording
+from activities.messages import ChildQuestion, Found, LookUp, Recording
 from activities.record import Recorder
 from activities.tokens import DecisionTokens
 from placet.blueprint import parse_blueprint
+from placet.errors import Conflict
 from placet.events import Comment, Decide, Delegate, Reassign
 from placet.plan import Child, compile_plan
 from placet.reasons import WORDS
 from placet.state import ChildCall, State
 from storage import people, requests
 from storage.database import Database
+from storage.tables import ApprovalRequest
 from tests.approvals import SECRET, Desk, by, desk, person, store_people
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
@@ -222,6 +234,36 @@ async def test_a_sub_process_is_looked_after_once_its_parent_has_continued_as_ne
     await replays(office.client, handle)
 
 
+async def test_what_a_sub_process_came_to_is_what_engine_and_store_agree_on(office: Desk) -> None:
+    results = ChildResults(office.client, office.database)
+
+    async def found(request_id: str) -> tuple[str, dict[str, Any]]:
+        child = await results.result(ChildQuestion(child=request_id))
+        return child.outcome, child.output
+
+    handle = await office.start()
+    await until(lambda: entries_of(office.database, handle, "task_opened"))
+    with pytest.raises(ApplicationError, match="still runs"):
+        await found(handle.id)
+    await handle.execute_update(ApprovalWorkflow.decide, decide(handle, "bob"))
+    answer = await handle.result()
+    assert await found(handle.id) == ("approved", {"amount": "100"})
+    row = update(ApprovalRequest).where(col(ApprovalRequest.id) == handle.id)
+    async with office.database.begin() as session:  # an older copy
+        await session.execute(row.values(head="of another chain"))
+    with pytest.raises(Conflict):
+        await found(handle.id)
+    async with office.database.begin() as session:
+        await session.execute(row.values(head=answer.head))
+        copy = (await requests.get(session, handle.id)).request
+        session.add(ApprovalRequest(**{**asdict(copy), "id": "long-gone"}))
+    assert await found("long-gone") == ("approved", {"amount": "100"}), "the engine keeps nothing for ever"
+    assert await found("never-there") == ("failed", {})
+    other = await office.start()
+    await other.terminate()
+    assert await found(other.id) == ("failed", {})
+
+
 async def test_looking_after_a_sub_process_costs_one_event_as_long_as_it_runs(
     office: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -381,6 +423,20 @@ async def test_a_signal_with_any_content_stops_nothing(office: Desk, form: Any) 
     assert (await handle.result()).outcome == "approved"
 
 
+async def test_a_query_changes_nothing_and_fails_alone(office: Desk) -> None:
+    handle = await office.start()
+    before = await until(lambda: entries_of(office.database, handle, "task_opened")) and await state_of(handle)
+    for name in workflow._Definition.must_from_class(ApprovalWorkflow).queries:
+        for args in ([], ["x"], [nested(190)], ["a", "b"]):
+            with suppress(WorkflowQueryFailedError):
+                await handle.query(str(name), args=args)
+    with pytest.raises(WorkflowQueryFailedError):
+        await handle.query("no such query")
+    assert await state_of(handle) == before
+    await handle.execute_update(ApprovalWorkflow.decide, decide(handle, "bob"))
+    assert (await handle.result()).outcome == "approved"
+
+
 async def test_any_number_of_words_that_the_directory_has_changed_is_one_reading(
     client: Client, database: Database
 ) -> None:
@@ -447,10 +503,10 @@ async def test_a_token_says_nothing_once_its_person_has_left(office: Desk, chang
 @pytest.mark.parametrize("to", ["user:x\0y", "user:" + "x" * 100_000, "", "role:cfo", "manager_of(user:bob)"])
 async def test_an_update_that_names_no_person_is_refused_and_stops_nothing(office: Desk, to: str) -> None:
     handle = await office.start()
-    for update, kind in ((ApprovalWorkflow.reassign, Reassign), (ApprovalWorkflow.delegate, Delegate)):
+    for offer, kind in ((ApprovalWorkflow.reassign, Reassign), (ApprovalWorkflow.delegate, Delegate)):
         event = kind(by=by("bob"), task_id=f"{handle.id}.1", to=to)
         with pytest.raises(WorkflowUpdateFailedError):
-            await handle.execute_update(update, event)
+            await handle.execute_update(offer, event)
     with pytest.raises(WorkflowUpdateFailedError):
         await handle.execute_update(ApprovalWorkflow.comment, Comment(by=by(to), text="as nobody"))
     await handle.execute_update(ApprovalWorkflow.decide, decide(handle, "bob"))

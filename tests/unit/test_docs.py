@@ -2,24 +2,73 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
+from temporalio import workflow
 
 from activities.notify.settings import NotifySettings
 from api.app import describe
 from placet.audit import KINDS
 from worker.settings import Settings
+from workflows.approval import ApprovalWorkflow
+from workflows.local import LOCAL_RETRIES
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+SECURITY = (ROOT / "docs" / "security.md").read_text()
 AUDIT = (ROOT / "docs" / "audit.md").read_text()
 
 
 @pytest.mark.parametrize("name", sorted({*Settings.model_fields, *NotifySettings.model_fields}))
 def test_every_setting_is_documented(name: str) -> None:
     assert f"`PLACET_{name.upper()}`" in OPERATIONS
+
+
+def messages() -> dict[tuple[str, str], list[str]]:
+    """Return the tests that docs/security.md names for each message that a request takes, by its kind and name."""
+    rows = re.findall(r"^\| (\w+) \| `?(\w[\w-]*)`? \| [^|]+ \| [^|]+ \| ([^|]+) \|$", SECURITY, re.MULTILINE)
+    return {(kind, name): re.findall(r"`(\w+)`", tests) for kind, name, tests in rows if name != "message"}
+
+
+def activities() -> set[str]:
+    """Return the names of the activities that workflows run, as their code has them."""
+    run: set[str] = set()
+    for path in (ROOT / "workflows").glob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(call, ast.Call) or path.name == "local.py":
+                continue
+            called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+            if called in {"local", "execute_activity", "start_activity"}:
+                first = call.args[0]
+                run.add(first.value if isinstance(first, ast.Constant) else getattr(first, "id", "?"))
+    return run
+
+
+def test_every_message_that_a_request_takes_is_in_the_table_of_trust_boundaries() -> None:
+    taken = workflow._Definition.must_from_class(ApprovalWorkflow)
+    expected = {("signal", name) for name in taken.signals} | {("update", name) for name in taken.updates}
+    expected |= {("query", name) for name in taken.queries} | {("result", name) for name in activities()}
+    assert {key for key in messages() if key[0] in {"signal", "update", "query", "result"}} == expected
+
+
+def test_every_line_of_the_table_of_trust_boundaries_names_tests_that_there_are() -> None:
+    sources = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
+    known = {name for source in sources for name in re.findall(r"def (test_\w+)", source)}
+    for message, named in messages().items():
+        assert named, f"no test holds {message}"
+        assert set(named) <= known, message
+
+
+def test_a_local_activity_is_run_in_the_one_way_that_never_gives_up() -> None:
+    for path in (ROOT / "workflows").glob("*.py"):
+        source = path.read_text()
+        assert ("local_activity" in source.replace("local activit", "")) == (path.name == "local.py"), path
+        assert "schedule_to_close" not in source, path
+    assert LOCAL_RETRIES.maximum_attempts == 0
+    assert not LOCAL_RETRIES.non_retryable_error_types
 
 
 def test_every_kind_of_entry_is_documented() -> None:
