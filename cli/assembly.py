@@ -25,7 +25,7 @@ from activities.arrivals import Arrivals
 from activities.notify.inquiry import Confirm
 from activities.notify.settings import NotifySettings
 from activities.notify.settings import load as load_notices
-from activities.notify.start import dispatcher
+from activities.notify.start import check_webhooks, dispatcher
 from activities.record import Recorder
 from api.admission import Admission
 from api.app import create_app
@@ -114,6 +114,7 @@ async def working(
 ) -> AsyncIterator[None]:
     """Run what a worker process runs while the block does: the workers, and what is done beside them."""
     notify = notify or load_notices()
+    await check_webhooks(database, notify)
     notices = dispatcher(database, _confirm(client), notify, secret=settings.secret())
     async with (
         build_worker(database, client, settings, arrivals),

@@ -60,6 +60,13 @@ FAMILIES: tuple[Family, ...] = (
         "Open tasks inside the warning time before their deadline now.",
     ),
     Family(
+        name="workflow_notification_wait_seconds",
+        kind="gauge",
+        help="How long the oldest notice that could have left waits now, by its channel.",
+        labels=("channel",),
+        known=(("planning",), ("mail",), ("chat",), ("sms",), ("webhook",)),
+    ),
+    Family(
         name="workflow_execution_total",
         kind="counter",
         help="Requests that ended, by the type of their process and how they ended.",

@@ -15,7 +15,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ from sqlmodel import Field, SQLModel, col
 
 from placet.audit import Entry
 from storage.action_tables import ActionCatalog
+from storage.backlog import backlogs
 from storage.escalations import late_by
 from storage.metric_families import BY_NAME, FAMILIES, Family, Labels
 from storage.tables import ApprovalTask, ProcessTemplate
@@ -149,7 +150,12 @@ async def totals(session: AsyncSession) -> Totals:
     kinds: dict[Labels, dict[str, float]] = {(kind, latency): {} for kind, latency in await session.execute(_KINDS)}
     rows |= {name: kinds | rows.get(name, {}) for name in ACTIONS}
     open_tasks = await open_by_state(session)
+    now = datetime.now(UTC)
+    waits: dict[Labels, float] = {
+        (channel,): backlog.waited(now).total_seconds() for channel, backlog in (await backlogs(session, now)).items()
+    }
     gauges: dict[str, dict[Labels, float]] = {
+        "workflow_notification_wait_seconds": waits,
         "workflow_pending_count": {(): sum(open_tasks.values())},
         "workflow_near_sla_breach_count": {(): open_tasks.get("warning", 0)},
     }

@@ -56,6 +56,11 @@ class Channel(Protocol):
         """How many messages it carries at once."""
         ...
 
+    @property
+    def timeout(self) -> float:
+        """How long it takes at most to send one, in seconds."""
+        ...
+
     async def send(self, message: Message) -> None:
         """Return once the message has been taken over; raise NotDelivered otherwise."""
         ...

@@ -29,7 +29,7 @@ class ChatChannel:
         """Take the channel's name (`chat`, `sms`) and its service URLs, in which `{address}` is the person's."""
         self.name = name
         self._urls = tuple(urls)
-        self._timeout = timeout
+        self.timeout = timeout
 
     async def send(self, message: Message) -> None:
         """Hand one message to the service; raises NotDelivered."""
@@ -40,13 +40,13 @@ class ChatChannel:
                 raise NotDelivered(f"the {self.name} address of user:{message.person} cannot be used", permanent=True)
         body = short(message)
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self.timeout):
                 taken = await services.async_notify(
                     body=body, title=message.subject, body_format=apprise.NotifyFormat.TEXT
                 )
         except TimeoutError as error:
             raise NotDelivered(
-                f"{self.name} did not answer within {self._timeout:g} s", channel_down=True, in_doubt=True
+                f"{self.name} did not answer within {self.timeout:g} s", channel_down=True, in_doubt=True
             ) from error
         if not taken:
             raise NotDelivered(f"the {self.name} service did not take the message")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,6 +21,7 @@ from activities.notify.wording import Source, Wording
 from activities.notify.writer import Links, Writer, chosen
 from placet.errors import Unavailable
 from storage import notification_facts, notifications, outbox, wordings
+from storage.backlog import backlogs
 from storage.database import Database
 from storage.group import GroupCommit
 from storage.notifications import Finish
@@ -30,6 +32,7 @@ CONFIRMING, PLANNING, WEBHOOKS = "confirming", "planning", "webhooks"
 MOST_PLANNED = 100
 SHORTEST_WAIT = 0.05  # seconds; what the wait between looks starts from, and doubles
 TEMPLATES_AGAIN = 2.0  # seconds
+WARN_AGAIN = 60.0  # seconds
 GATHER = 0.05  # seconds; what comes within them shares the next step, which saved an eighth of the CPU of an approval
 
 
@@ -91,6 +94,7 @@ class Dispatcher:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._repeat(CONFIRMING, self._confirm_held, PLANNING))
                 group.create_task(self._repeat(PLANNING, self._plan, *self._channels))
+                group.create_task(self._watch())
                 for lane in self._lanes:
                     group.create_task(self._repeat(lane.name, lane.step))
                 if self._feed is not None:
@@ -101,6 +105,24 @@ class Dispatcher:
                 await self._feed.close()
             for channel in self._channels.values():
                 await channel.close()
+
+    async def _watch(self) -> None:
+        """Warn of what waits too long, again and again while it does."""
+        while not self._stopping.is_set():
+            try:
+                await self._warn()
+            except Unavailable as error:
+                log.warning("how long notices wait is not known: %s", error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), min(WARN_AGAIN, self._settings.notify_warn_after))
+
+    async def _warn(self) -> None:
+        now = datetime.now(UTC)
+        async with self._database.session() as session:
+            found = await backlogs(session, now)
+        for channel, backlog in sorted(found.items()):
+            if (waited := backlog.waited(now)) > timedelta(seconds=self._settings.notify_warn_after):
+                log.warning("%s: %d notices wait, the oldest for %s", channel, backlog.number, waited)
 
     async def _hooks(self, feed: Feed, group: asyncio.TaskGroup) -> None:
         """Keep one lane running for each endpoint, as they come and go."""

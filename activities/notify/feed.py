@@ -23,6 +23,7 @@ from storage.notifications import Finish
 from storage.webhooks import PREFIX, Recorded
 
 MOST_QUEUED = 200
+WEBHOOK_TIMEOUT = "PLACET_WEBHOOK_TIMEOUT"  # the variable of that setting
 # An entry that history has not confirmed for so long does not hold up the mark any more: its engine is gone.
 IN_DOUBT = timedelta(hours=1)
 
@@ -108,7 +109,8 @@ class Feed:
 async def check_endpoint(
     url: str, secret_ref: str, endpoint_id: str, secrets: Secrets, settings: NotifySettings
 ) -> None:
-    """Raise InputInvalid that names the field where an endpoint cannot be used as it is given."""
+    """Raise InputInvalid that names the field, or the setting, where an endpoint cannot be used as it is given."""
+    settings.leased_longer_than(settings.webhook_timeout, WEBHOOK_TIMEOUT)
     secrets.get(secret_ref, endpoint_id)
     try:
         await locate(url, settings)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from placet.errors import InputInvalid, Problem
@@ -56,7 +56,9 @@ class NotifySettings(BaseSettings):
     notify_poll: float = Field(default=1, gt=0)
     """How long the dispatcher sleeps at most before it looks into the outbox again."""
     notify_lease: float = Field(default=120, gt=0)
-    """How long a notice belongs to the dispatcher that took it; longer than any channel's timeout."""
+    """How long a notice belongs to the dispatcher that took it; longer than the timeout of each channel in use."""
+    notify_warn_after: float = Field(default=900, gt=0)
+    """How long a notice that could leave waits before the log warns of it; the alert rule has its own number."""
 
     @field_validator("chat_urls", "sms_urls", mode="before")
     @classmethod
@@ -66,6 +68,19 @@ class NotifySettings(BaseSettings):
         text = value.strip()
         return json.loads(text) if text.startswith("[") else text.split()
 
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.notify_retry_first > self.notify_retry_most:
+            raise ValueError(
+                f"PLACET_NOTIFY_RETRY_FIRST ({self.notify_retry_first:g} s) is longer than PLACET_NOTIFY_RETRY_MOST "
+                f"({self.notify_retry_most:g} s): the first wait may not be longer than the longest"
+            )
+        if (self.smtp_username is None) != (self.smtp_password is None):
+            raise ValueError("PLACET_SMTP_USERNAME and PLACET_SMTP_PASSWORD belong together: set both or none")
+        if self.smtp_password is not None and self.smtp_tls == "none":
+            raise ValueError("PLACET_SMTP_PASSWORD would travel in clear text: set PLACET_SMTP_TLS to starttls or tls")
+        return self
+
     @field_validator("public_url")
     @classmethod
     def _no_slash(cls, value: str | None) -> str | None:
@@ -74,6 +89,21 @@ class NotifySettings(BaseSettings):
         if not re.match(r"https?://", value):
             raise ValueError("write the whole address, with http:// or https://")
         return value.rstrip("/")
+
+    def leased_longer_than(self, timeout: float, variable: str) -> None:
+        """Raise InputInvalid unless the lease is longer than a channel's timeout, which `variable` sets.
+
+        A notice is only sent while its lease lasts long enough for that, so none would ever leave.
+        """
+        if self.notify_lease > timeout:
+            return
+        message = (
+            f"is {self.notify_lease:g} s, and {variable} is {timeout:g} s: nothing would ever be sent. Make the lease "
+            "longer than that, at best several times as long."
+        )
+        raise InputInvalid(
+            f"PLACET_NOTIFY_LEASE {message}", problems=(Problem(pointer="/PLACET_NOTIFY_LEASE", message=message),)
+        )
 
     @property
     def give_up_after(self) -> timedelta:
@@ -104,7 +134,10 @@ def load() -> NotifySettings:
         return NotifySettings()
     except ValidationError as error:
         problems = tuple(
-            Problem(pointer="/" + "/".join(f"PLACET_{str(p).upper()}" for p in e["loc"][:1]), message=e["msg"])
+            Problem(
+                pointer="/" + "/".join(f"PLACET_{str(p).upper()}" for p in e["loc"][:1]),
+                message=e["msg"].removeprefix("Value error, "),
+            )
             for e in error.errors()
         )
         raise InputInvalid("The notification settings are wrong.", problems=problems) from error

@@ -74,6 +74,11 @@ class SmtpChannel:
         """As many messages as connections."""
         return self._settings.smtp_connections
 
+    @property
+    def timeout(self) -> float:
+        """As long as the server may take for one mail."""
+        return self._settings.smtp_timeout
+
     async def send(self, message: Message) -> None:
         """Hand one mail to the server; raises NotDelivered."""
         if not message.address:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from activities.notify.channel import Channel
 from activities.notify.chat import ChatChannel
 from activities.notify.dispatcher import Dispatcher
+from activities.notify.feed import WEBHOOK_TIMEOUT
 from activities.notify.inquiry import Confirm
 from activities.notify.secrets import Secrets
 from activities.notify.settings import NotifySettings
 from activities.notify.smtp import SmtpChannel
 from activities.notify.writer import Links
+from storage import webhooks
 from storage.database import Database
+
+# Which variable sets how long a channel may take.
+TIMEOUTS = {"mail": "PLACET_SMTP_TIMEOUT", "chat": "PLACET_CHAT_TIMEOUT", "sms": "PLACET_CHAT_TIMEOUT"}
 
 
 def channels(settings: NotifySettings) -> list[Channel]:
@@ -33,5 +38,17 @@ def dispatcher(
     secret: str,
     links: Links | None = None,
 ) -> Dispatcher:
-    """Return a dispatcher that is ready to `run()`. `secret` is the installation's, as for the decision tokens."""
-    return Dispatcher(database, channels(settings), confirm, settings, links=links, secrets=Secrets(secret, settings))
+    """Return a dispatcher that is ready to `run()`. `secret` is the installation's, as for the decision tokens.
+
+    Raises InputInvalid where the settings do not agree with the channels that are set up.
+    """
+    for channel in (found := channels(settings)):
+        settings.leased_longer_than(channel.timeout, TIMEOUTS[channel.name])
+    return Dispatcher(database, found, confirm, settings, links=links, secrets=Secrets(secret, settings))
+
+
+async def check_webhooks(database: Database, settings: NotifySettings) -> None:
+    """Raise InputInvalid where there are endpoints of webhooks that the settings let nothing be sent to."""
+    async with database.session() as session:
+        if await webhooks.every(session, active=True):
+            settings.leased_longer_than(settings.webhook_timeout, WEBHOOK_TIMEOUT)

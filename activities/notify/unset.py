@@ -9,6 +9,7 @@ class NotSetUp:
     """Refuse every message with the remedy."""
 
     concurrency = 4
+    timeout = 0.0
 
     def __init__(self, name: str, remedy: str) -> None:
         self.name = name

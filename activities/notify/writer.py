@@ -61,7 +61,7 @@ class Writer:
     @property
     def timeout(self) -> float:
         """As long as the channel may take."""
-        return max(self._settings.smtp_timeout, self._settings.chat_timeout)
+        return self._channel.timeout
 
     async def load(self, messages: Sequence[NotificationMessage]) -> None:
         """Read what the notices are about, whom they name, and which late reminders have newer ones behind them."""

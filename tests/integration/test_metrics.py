@@ -246,7 +246,14 @@ async def test_a_message_that_is_given_up_counts_and_is_listed(api: ApiDesk, dat
             )
     failed = [
         Finish(
-            key=key, channel="mail", request_id="r1", lease="mine", status=status, error="no such host", again_at=NOW
+            key=key,
+            channel="mail",
+            request_id="r1",
+            hash="",
+            lease="mine",
+            status=status,
+            error="no such host",
+            again_at=NOW,
         )
         for key, status in (("a", "failed"), ("b", "pending"), ("c", "failed"))
     ]

@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from storage import metrics, notifications, people
+from activities.notify.start import check_webhooks
+from placet.errors import InputInvalid
+from storage import metrics, notifications, people, webhooks
 from storage.database import Database
 from storage.notification_tables import NotificationMessage
 from storage.tables import Outbox
@@ -365,6 +367,52 @@ async def test_a_mail_that_left_after_its_lease_is_sent_whatever_became_of_it_in
         await until(all_are(database, "sent"))
     assert len(mailbox.mails()) == 1
     assert [kind for kind, _ in await entries(database)] == ["notified"]
+
+
+async def test_what_waits_too_long_is_told_in_the_log_and_by_a_metric(
+    database: Database, mailbox: FaultyMailbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    await add_people(database, "bob")
+    opened = Story(request_id="r1").open("bob").recording()
+    await write(database, opened)
+    await confirm(database, opened)
+    assert (await _waits(database))["planning"] > 0
+    await mailbox.down()
+    settings = settings_for(mailbox, notify_warn_after=0.2)
+    async with dispatching(database, settings):
+        await until(lambda: soon("mail: 1 notices wait, the oldest for" in caplog.text))
+        waits = await _waits(database)
+        assert waits["mail"] > 0
+        assert (waits["planning"], waits["chat"], waits["webhook"]) == (0, 0, 0)
+        await mailbox.up()
+        await until(all_are(database, "sent"))
+    assert (await _waits(database))["mail"] == 0
+
+
+async def _waits(database: Database) -> dict[str, float]:
+    async with database.session() as session:
+        found = (await metrics.totals(session)).values["workflow_notification_wait_seconds"]
+    return {channel: seconds for (channel,), seconds in found.items()}
+
+
+async def test_webhooks_count_against_the_lease_once_there_is_an_endpoint(
+    database: Database, mailbox: FaultyMailbox
+) -> None:
+    short = settings_for(mailbox, webhook_timeout=60, notify_lease=50)
+    await check_webhooks(database, short)
+    async with database.begin() as session:
+        await webhooks.add(
+            session,
+            url="https://hooks.example.org",
+            events=[],
+            description="",
+            secret_ref="derived:1",
+            by="adam",
+            now=NOW,
+            endpoint_id="wh_1",
+        )
+    with pytest.raises(InputInvalid, match="PLACET_WEBHOOK_TIMEOUT"):
+        await check_webhooks(database, short)
 
 
 async def test_a_digest_is_recorded_for_what_it_holds_and_not_for_what_it_left_out(

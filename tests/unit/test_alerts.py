@@ -38,6 +38,8 @@ def test_each_alert_fires_and_does_not_fire_as_its_unit_tests_say() -> None:
         ("[5m]))) > 3", "[5m]))) > 4"),
         ("[5m]))) > 30", "[5m]))) > 60"),  # slow escalations
         ("for: 10m", "for: 0m"),
+        ("_seconds) > 900", "_seconds) > 1800"),  # notices that wait
+        ("histogram_quantile(0.95, max by (le) (increase", "histogram_quantile(0.5, max by (le) (increase"),
     ],
 )
 def test_the_unit_tests_notice_another_threshold(tmp_path: Path, threshold: str, other: str) -> None:
@@ -46,6 +48,11 @@ def test_the_unit_tests_notice_another_threshold(tmp_path: Path, threshold: str,
     assert threshold in rules
     (tmp_path / "rules.yml").write_text(rules.replace(threshold, other))
     assert promtool("test", "rules", "rules_test.yml", cwd=tmp_path).returncode != 0
+
+
+def test_the_three_alerts_bear_the_names_that_people_know() -> None:
+    names = {"HighWorkflowSLABreachRate", "WorkflowEscalationJobFailing", "SlowWorkflowEscalationJob"}
+    assert names <= {alert["alert"] for alert in alerts()}
 
 
 def test_every_alert_is_tested_both_ways() -> None:
