@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from placet.reasons import WORDS, Reason, because, in_words, read_reason, said, shown, why_of, words
 from placet.sealed import Sealed
 from tests.unit.core import case
 
+DATA = Path(__file__).parents[1] / "data"
 FAILED = because("no_edge", node="pay", result="failed", cause=because("reported", error=Sealed("the bank is shut")))
 
 
@@ -64,3 +68,8 @@ def test_a_persons_own_words_have_no_code() -> None:
 def test_every_sentence_can_be_made_without_its_parameters() -> None:
     for code in WORDS:
         assert words(Reason(code, {}))
+
+
+def test_sentences_that_old_chains_hold_stay_as_they_are() -> None:
+    frozen: dict[str, str] = json.loads((DATA / "words_in_old_chains.json").read_text())
+    assert {code: WORDS[code] for code in frozen} == frozen
