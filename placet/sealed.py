@@ -10,13 +10,14 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from placet.pointer import parts_of
 
 _SEALED = "sealed"
 SECRET_BYTES = 32  # of chance in a request's secret
-_SALT_LENGTH = 32  # hexadecimal digits, which are 128 bits
+_SALT_LENGTH = 32  # hexadecimal digits, which are 128 bits; hashed as text
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,9 @@ def salt_of(secret: str, seq: int, place: str) -> str:
 
     It is the same in every replay, and nobody can tell it who does not know the secret.
     """
-    return hmac.digest(secret.encode(), f"{seq}:{place}".encode(), "sha256").hex()[:_SALT_LENGTH]
+    keyed = _keyed(secret).copy()
+    keyed.update(f"{seq}:{place}".encode())
+    return keyed.hexdigest()[:_SALT_LENGTH]
 
 
 def secret_of(parent: str, request_id: str) -> str:
@@ -53,15 +56,24 @@ def committed(
     """
     hashed = dict(detail)
     for place, salt in salts.items():
-        *parents, name = parts_of(place)
-        holder = hashed
-        for part in parents:
-            inner = dict(holder[part])
-            holder[part] = inner
-            holder = inner
-        digest = hashlib.sha256(bytes.fromhex(salt) + canonical_json(holder[name])).hexdigest()
+        # Were its length not fixed, characters could move between salt and value, and the hash be the same.
+        if len(salt) != _SALT_LENGTH or place[:1] != "/":
+            raise ValueError(f"{salt!r} is no salt of a value at {place!r}")
+        holder, name = hashed, place[1:]
+        if "/" in name or "~" in name:
+            *parents, name = parts_of(place)
+            for part in parents:
+                inner = dict(holder[part])
+                holder[part] = inner
+                holder = inner
+        digest = hashlib.sha256(salt.encode() + canonical_json(holder[name])).hexdigest()
         holder[name] = {_SEALED: digest}
     return hashed
+
+
+@lru_cache(maxsize=1024)
+def _keyed(secret: str) -> hmac.HMAC:
+    return hmac.new(secret.encode(), digestmod="sha256")
 
 
 def erased(value: object) -> bool:

@@ -63,6 +63,8 @@ def test_a_chain_holds_with_its_content_and_without_any_part_of_it() -> None:
         {"salts": {}},  # the value alone
         {"salts": {"/why": "0" * 32}},
         {"salts": {"/why": "no salt"}},
+        {"salts": {"xwhy": "0" * 32}},
+        {"salts": {"x/why": "0" * 32}},
         {"salts": {"/elsewhere": "0" * 32}},
         {"salts": {"why": "0" * 32}},
         {"salts": {"": "0" * 32}},
@@ -74,6 +76,13 @@ def test_an_edited_value_or_salt_is_found(changed: dict[str, Any]) -> None:
     assert list(entries[index].salts) == ["/why"]
     entries[index] = replace(entries[index], **changed)
     assert first_bad(genesis("r"), entries) == index + 1
+
+
+def test_nothing_can_move_between_a_value_and_its_salt() -> None:
+    salts = {"/n": "0" * 32}
+    assert committed({"n": 12}, salts, canonical_json) != committed({"n": 2}, salts, canonical_json)
+    with pytest.raises(ValueError, match="no salt"):
+        committed({"n": 2}, {"/n": "0" * 32 + "1"}, canonical_json)
 
 
 def test_salts_differ_by_entry_place_and_request_and_are_the_same_in_every_replay() -> None:
