@@ -47,18 +47,23 @@ class ToldEnding:
     signature: str = ""
 
 
+# What entries call a shape that has another name by now: theirs stays.
+_NAMES: dict[type, str] = {ToldEnding: "ChildEnded"}
+
+
 def read_signal(shape: type[T], given: tuple[Any, ...]) -> T:
     """Read what a signal carries, one value of this shape; raises InputInvalid for anything else."""
+    name = _NAMES.get(shape, shape.__name__)
     if len(given) != 1:
-        raise InputInvalid(reason=because("signal_values", count=len(given), shape=shape.__name__))
+        raise InputInvalid(reason=because("signal_values", count=len(given), shape=name))
     try:
         read: T = _reader(shape).validate_python(given[0])  # type: ignore[arg-type]  # classes are hashable
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = pointer_of(first["loc"])
         # The message is the library's own, and may be another after an upgrade: no audit chain holds it.
-        reason = because("signal_shape", shape=shape.__name__, pointer=Sealed(place[:_LONGEST_PLACE] or "/"))
-        message = f"the signal carries no {shape.__name__}: {place or '/'}: {first['msg']}"
+        reason = because("signal_shape", shape=name, pointer=Sealed(place[:_LONGEST_PLACE] or "/"))
+        message = f"the signal carries no {name}: {place or '/'}: {first['msg']}"
         raise InputInvalid(message, reason=reason) from None
     return read
 

@@ -11,9 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from placet.audit import Entry
+from storage.tables import AuditEntry
 
 FOLDER = Path(__file__).parent
-VERSION = version("placet")
+# What this version writes. Its first histories, in the folder of its bare number, are from before content was sealed.
+VERSION = f"{version('placet')}-sealed"
 
 
 def chain_of(history: Path) -> Path:
@@ -21,6 +23,6 @@ def chain_of(history: Path) -> Path:
     return history.with_suffix(".chain")
 
 
-def line_of(entry: Entry) -> str:
+def line_of(entry: Entry | AuditEntry) -> str:
     """Write an entry as a line of its chain."""
     return f"{entry.seq} {entry.kind} {entry.hash}"

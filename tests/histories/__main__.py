@@ -7,12 +7,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+from sqlalchemy import select
+from sqlmodel import col
+
 from cli.histories import write
 from storage.database import Database
 from storage.migrate import migrate
+from storage.tables import AuditEntry
 from tests.approvals import desk, store_people
 from tests.engine import shared_engine
-from tests.histories import FOLDER, VERSION
+from tests.histories import FOLDER, VERSION, chain_of, line_of
 from tests.histories.scenarios import SCENARIOS
 from worker.connect import connect
 
@@ -29,9 +33,17 @@ async def record(names: list[str], folder: Path, home: Path) -> None:
             for name in names:
                 handle = await SCENARIOS[name](office)
                 await handle.result()
-                events = write(await handle.fetch_history(), folder / f"{name}.json")
+                file = folder / f"{name}.json"
+                events = write(await handle.fetch_history(), file)
+                chain_of(file).write_text(await _chain(database, handle.id))
                 sys.stdout.write(f"{name}: {events} events\n")
         await database.close()
+
+
+async def _chain(database: Database, request_id: str) -> str:
+    query = select(AuditEntry).where(col(AuditEntry.request_id) == request_id).order_by(col(AuditEntry.seq))
+    async with database.session() as session:
+        return "".join(f"{line_of(entry)}\n" for entry in await session.scalars(query))
 
 
 def main() -> None:

@@ -157,6 +157,16 @@ async def signals(desk: Desk) -> Handle:
     return handle
 
 
+async def malformed(desk: Desk) -> Handle:
+    """Take signals that are none, and put them on record."""
+    handle = await desk.start()
+    await until(lambda: _tasks(handle), what="the first task")
+    await handle.signal("decide")
+    await handle.signal("decide", {"token": 1, "task_id": f"{handle.id}.1"})
+    await _decide(handle, 1, "bob")
+    return handle
+
+
 async def left(desk: Desk) -> Handle:
     """Read the directory again while a task is open."""
     handle = await desk.start()
@@ -195,12 +205,18 @@ async def fork(desk: Desk) -> Handle:
     return handle
 
 
-async def action(desk: Desk) -> Handle:
-    """Run a catalog action, and take a variable from what comes back."""
-    graph = {
+def _setting(value: str) -> dict[str, Any]:
+    """Return a graph in which an action sets the amount, and then a stage decides."""
+    return {
         "nodes": [
             {"id": "start", "type": "trigger"},
-            {"id": "set", "type": "action", "action": "set_variables", "input": {"n": "7"}, "output": {"amount": "n"}},
+            {
+                "id": "set",
+                "type": "action",
+                "action": "set_variables",
+                "input": {"n": value},
+                "output": {"amount": "n"},
+            },
             {"id": "first", "type": "approval", "step": "Stage 1"},
             {"id": "yes", "type": "terminator", "outcome": "approved"},
             {"id": "no", "type": "terminator", "outcome": "rejected"},
@@ -212,6 +228,21 @@ async def action(desk: Desk) -> Handle:
             {"from": "first", "to": "no", "on": "rejected"},
         ],
     }
+
+
+async def failing(desk: Desk) -> Handle:
+    """Run an action that returns what does not fit, and fail by it."""
+    async with action_worker(desk.client, desk.database, task_queue=desk.task_queue):
+        handle = await desk.start(
+            blueprint({}, graph_spec=_setting("many")), actions={spec.name: spec for spec in BUILT_IN}
+        )
+        await handle.result()
+    return handle
+
+
+async def action(desk: Desk) -> Handle:
+    """Run a catalog action, and take a variable from what comes back."""
+    graph = _setting("7")
     async with action_worker(desk.client, desk.database, task_queue=desk.task_queue):
         handle = await desk.start(blueprint({}, graph_spec=graph), actions={spec.name: spec for spec in BUILT_IN})
         await until(lambda: _tasks(handle), what="the task behind the action")
@@ -264,11 +295,13 @@ SCENARIOS: dict[str, Scenario] = {
         withdrawn,
         cancelled,
         signals,
+        malformed,
         left,
         fork,
         action,
         subprocess,
         subprocess_child,
+        failing,
         moved,
     )
 }

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio import workflow
@@ -16,14 +17,16 @@ from temporalio.workflow import NondeterminismError
 
 from activities.messages import LookUp
 from cli.histories import read, write
+from placet import reasons
 from placet.audit import Entry
-from placet.errors import Conflict
+from placet.errors import Conflict, InputInvalid
 from placet.state import Step
 from tests.histories import FOLDER, VERSION, chain_of, line_of
 from tests.histories.scenarios import SCENARIOS
 from worker.converter import DATA_CONVERTER
 from worker.process import WORKFLOWS
 from worker.sandbox import workflow_runner
+from workflows import signed
 from workflows.approval import ApprovalWorkflow
 from workflows.local import LOCAL_TIMEOUT
 
@@ -51,10 +54,8 @@ def test_every_course_of_events_is_recorded_for_this_version() -> None:
     assert {file.stem for file in FILES if file.parent.name == VERSION} == set(SCENARIOS)
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
-async def test_history_of_every_version_replays_to_the_entries_that_it_had(
-    monkeypatch: pytest.MonkeyPatch, file: Path
-) -> None:
+async def replayed(monkeypatch: pytest.MonkeyPatch, file: Path) -> list[str]:
+    """Replay a history, and return the chain that comes of it, line by line."""
     entries: list[Entry] = []
 
     def note(self: ApprovalWorkflow, step: Step) -> None:
@@ -63,7 +64,26 @@ async def test_history_of_every_version_replays_to_the_entries_that_it_had(
 
     monkeypatch.setattr(ApprovalWorkflow, "_take", note)
     assert (await replay(file)).replay_failure is None
-    assert [line_of(entry) for entry in entries] == chain_of(file).read_text().splitlines()
+    return [line_of(entry) for entry in entries]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
+async def test_history_of_every_version_replays_to_the_entries_that_it_had(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    assert await replayed(monkeypatch, file) == chain_of(file).read_text().splitlines()
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.parent.name == VERSION], ids=lambda file: file.stem)
+async def test_no_other_wording_of_ours_or_of_a_library_changes_an_entry(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    def worded(message: str | None = None, **more: Any) -> InputInvalid:
+        return InputInvalid("as a later version of the library has it", **more)
+
+    monkeypatch.setattr(reasons, "WORDS", dict.fromkeys(reasons.WORDS, "in other words"))
+    monkeypatch.setattr(signed, "InputInvalid", worded)
+    assert await replayed(monkeypatch, file) == chain_of(file).read_text().splitlines()
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
