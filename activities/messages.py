@@ -40,6 +40,7 @@ class Recording:
     tasks: tuple[Task, ...]
     entries: tuple[Entry, ...]
     notices: tuple[Notice, ...]
+    sealed: bool = False  # whether the request's content is sealed; then its times are history's own, too
     revision: int = 1
     content_digest: str = ""
 

@@ -81,6 +81,8 @@ class Recorded(Protocol):
     def entries(self) -> tuple[Entry, ...]: ...
     @property
     def notices(self) -> tuple[Notice, ...]: ...
+    @property
+    def sealed(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +195,13 @@ def _fresh(connection: Connection, recording: Recorded, stored_seq: int, head: s
 
 
 def _require_following(recording: Recorded, previous: str) -> None:
-    """Raise Conflict unless the entries are a chain that follows the stored entry before them, which has this hash."""
+    """Raise Conflict unless the entries are a chain that follows the stored entry before them, which has this hash.
+
+    Requests from before content was sealed began by a time that a replay may not know. Theirs are written as they come:
+    a request that can no longer be decided is worse than a chain of which `verify` says where it breaks.
+    """
+    if not recording.sealed:
+        return
     first = recording.entries[0].seq
     bad = first_bad(previous if first > 1 else genesis(recording.request_id), recording.entries, after=first - 1)
     if bad is not None:

@@ -47,6 +47,7 @@ from placet.upgrades import upgraded_plan, upgraded_state
 from placet.who import is_person, person_id
 from workflows import display
 from workflows.answers import Answer, Timeline
+from workflows.beginning import as_taken, beginning
 from workflows.errands import Errands, ending_of, tell_parent
 from workflows.local import local
 from workflows.recordings import recording_of
@@ -68,8 +69,10 @@ class ApprovalWorkflow:
         """Build the state before anything runs: an update can be delivered before `run` begins."""
         self._start = start
         self._plan = upgraded_plan(start.plan)
-        began = workflow.info().start_time
-        self._state = upgraded_state(self._plan, start.state or machine.opening_state(self._plan, start.opening, began))
+        self._began = beginning(start.opening)
+        self._state = upgraded_state(
+            self._plan, start.state or machine.opening_state(self._plan, as_taken(start.opening), self._began)
+        )
         self._begun = start.state is not None
         self._entries: list[Entry] = []
         self._unrecorded: list[Entry] = []
@@ -77,7 +80,7 @@ class ApprovalWorkflow:
         self._turn = asyncio.Lock()  # one event after the other, also across the awaits of recording
         self._errands = Errands(start.plan, self._carry_out, self._awaits, self._turn)
         self._will_read = False  # the directory, for a signal that waits for its turn
-        self._latest = workflow.info().start_time  # of the moments at which something happened
+        self._latest = self._began  # of the moments at which something happened
 
     @workflow.run
     async def run(self, start: Start) -> Answer:
@@ -297,8 +300,11 @@ class ApprovalWorkflow:
         if self._begun:
             return
         async with self._turn:
-            began = workflow.info().start_time  # the same in every replay, unlike the time of the first task
-            await self._step(lambda _: machine.begin(self._plan, self._start.opening, self._state, began), began)
+            opening = self._start.opening
+            await self._step(
+                lambda at: machine.begin(self._plan, opening, self._state, at if opening.secret else self._began),
+                self._began,
+            )
             self._begun = True
 
     async def _until_due(self) -> bool:

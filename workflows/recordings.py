@@ -37,4 +37,5 @@ def recording_of(
         tasks=state.tasks,
         entries=tuple(entries),
         notices=tuple(notices),
+        sealed=bool(state.secret),
     )

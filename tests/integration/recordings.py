@@ -115,6 +115,7 @@ class Story:
             tasks=self.tasks,
             entries=self.entries[self.first - 1 :],
             notices=tuple(n for n in self.notices if n.seq >= self.first),
+            sealed=True,
         )
         return replace(made, **changes)
 

@@ -66,6 +66,7 @@ def recorded(request: Case, first: int = 1) -> Recording:
         tasks=state.tasks,
         entries=tuple(request.entries[first - 1 :]),
         notices=tuple(n for n in request.notices if n.seq >= first),
+        sealed=bool(state.secret),
     )
 
 
@@ -90,6 +91,7 @@ async def store(database: Database, secret: str = "secret", *, end: bool = True)
             key="r:1",
             channel="mail",
             request_id="r",
+            hash=before[0].hash,
             lease="x",
             status="failed",
             error=f"550 no {CONTENT}",

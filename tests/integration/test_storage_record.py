@@ -167,6 +167,16 @@ async def test_what_follows_an_entry_that_history_lost_is_refused(database: Data
     assert await _verify(database)
 
 
+async def test_a_request_from_before_content_was_sealed_goes_on_and_verify_tells_where_it_breaks(
+    database: Database,
+) -> None:
+    opened = Story(request_id="r1").open("bob")
+    stored, replayed = opened.comment("a time"), opened.moved(timedelta(seconds=1)).comment("another time")
+    await _write(database, opened.recording(), stored.recording(), replayed.decide().recording(sealed=False))
+    async with database.session() as session:
+        assert (await verify_rows(session, "r1"))["first_bad_seq"] == 4
+
+
 async def test_entries_that_are_no_chain_are_refused(database: Database) -> None:
     opened = Story(request_id="r1").open("bob", "carol")
     one, two, three = opened.entries
