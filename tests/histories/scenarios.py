@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,6 +39,14 @@ def blueprint(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
 async def one_step(desk: Desk) -> Handle:
     """Approve at once."""
     handle = await desk.start()
+    await _decide(handle, 1, "bob")
+    return handle
+
+
+async def split(desk: Desk) -> Handle:
+    """Be asked at once where it stands: what the first task did is told in two."""
+    handle = await desk.start()
+    await asyncio.gather(*(handle.query(ApprovalWorkflow.recorded) for _ in range(5)))
     await _decide(handle, 1, "bob")
     return handle
 
@@ -285,6 +294,7 @@ SCENARIOS: dict[str, Scenario] = {
     scenario.__name__.replace("_", "-"): scenario
     for scenario in (
         one_step,
+        split,
         rejected,
         escalation,
         quorum,
