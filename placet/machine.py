@@ -64,6 +64,7 @@ def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Step:
     given = normalise_input(plan.variables, opening.input)
 
     def work(run: Run) -> None:
+        run.set(started_at=run.now)  # where the directory had to be read first, that is later than it was asked for
         if given != state.input:
             run.set(input=given, given=given, content_digest=content_digest(plan, opening.title, given))
         run.record(
