@@ -13,6 +13,7 @@ from activities.notify.settings import below, page_of
 
 LONGEST_VALUE = 2_000  # characters of any one value
 MOST_FACTS = 12
+_LONGEST_FACT = 200  # characters of one value in a list
 DETAILS = ("by", "why", "text", "level", "outcome", "due_at")
 
 
@@ -41,7 +42,7 @@ def values(subject: Subject, *, public_url: str | None, links: Mapping[str, str]
 
     detail: dict[str, Any] = dict.fromkeys(DETAILS)
     detail["why"] = _bounded(subject.entry_why)
-    detail |= {str(name): _bounded(value) for name, value in list(subject.detail.items())[:50]}
+    detail |= {str(name): _bounded(value) for name, value in list(subject.detail.items())[:50] if name != "changes"}
     if detail["by"]:
         detail["by"] = said(detail["by"])
     return {
@@ -71,6 +72,7 @@ def values(subject: Subject, *, public_url: str | None, links: Mapping[str, str]
             "timezone": _zone(request.get("timezone")),
             "input": {name: _bounded(value) for name, value in request["input"].items()},
             "facts": _facts(request["input"]),
+            "changes": _changes(subject.detail.get("changes")),
             "url": page_of(public_url, request["id"]),
         },
         "task": task
@@ -189,8 +191,18 @@ def _bounded(value: Any) -> Any:
 
 
 def _facts(given: Mapping[str, Any]) -> list[dict[str, str]]:
-    facts = []
-    for name, value in list(given.items())[:MOST_FACTS]:
-        text = str(_bounded(value))
-        facts.append({"name": name, "value": text if len(text) <= 200 else text[:199] + "…"})
-    return facts
+    return [{"name": name, "value": _short(value)} for name, value in list(given.items())[:MOST_FACTS]]
+
+
+def _changes(changed: Any) -> list[dict[str, str]]:
+    """Return what the last revision changed, field by field, as texts."""
+    told = changed if isinstance(changed, list) else []
+    return [
+        {"field": str(one["field"]), "before": _short(one["before"]), "after": _short(one["after"])}
+        for one in told[:MOST_FACTS]
+    ]
+
+
+def _short(value: Any) -> str:
+    text = "(nothing)" if value is None else str(_bounded(value))
+    return text if len(text) <= _LONGEST_FACT else text[: _LONGEST_FACT - 1] + "…"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -221,3 +222,13 @@ def test_durations_are_written_for_people(seconds: float, said: str) -> None:
 def test_moments_are_written_in_a_zone() -> None:
     assert when("2025-07-01T12:00:00.000000Z", "Europe/Berlin") == "Tue 1 Jul 2025, 14:00 CEST"
     assert when(None) == "-"
+
+
+def test_a_request_that_comes_back_says_what_was_changed_field_by_field() -> None:
+    changes = [{"field": "percent", "before": "8", "after": "60"}, {"field": "reason", "before": None, "after": "<b>"}]
+    asked = sample("task_opened")
+    words = Wording().compose("task_opened", values(replace(asked, detail={"changes": changes}), public_url=None))
+    assert "- percent: 8 → 60\n- reason: (nothing) → <b>" in words.text
+    assert "<li>percent: 8 → 60</li>" in words.html
+    assert "&lt;b&gt;" in words.html
+    assert "What was changed" not in Wording().compose("task_opened", values(asked, public_url=None)).text
