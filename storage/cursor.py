@@ -7,7 +7,7 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic, NoReturn, TypeVar
 
 from placet.audit import moment
@@ -43,13 +43,13 @@ def read_names(cursor: str, count: int) -> tuple[str, ...]:
     try:
         place = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError):
-        _refuse()
+        refuse()
     if (
         not isinstance(place, list)
         or len(place) != count
-        or not all(isinstance(p, str) and "\0" not in p for p in place)
+        or not all(isinstance(p, str) and _storable(p) for p in place)
     ):
-        _refuse()
+        refuse()
     return tuple(place)
 
 
@@ -58,14 +58,20 @@ def read_moment(cursor: str) -> tuple[datetime, str]:
     at, ident = read_names(cursor, 2)
     try:
         when = datetime.fromisoformat(at)
-    except ValueError:
-        _refuse()
-    if when.tzinfo is None:
-        _refuse()
-    return when, ident
+        if when.tzinfo is None:
+            refuse()
+        return when.astimezone(UTC), ident
+    except (ValueError, OverflowError):  # the latter at the ends of the calendar
+        refuse()
 
 
-def _refuse() -> NoReturn:
+def _storable(text: str) -> bool:
+    """Whether a database can be asked about a text: a zero and half of a character stand in none."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def refuse() -> NoReturn:
+    """Raise InputInvalid for a cursor that no list gave out."""
     raise InputInvalid(
         "The cursor is not one that a list gave out; begin again without it",
         problems=(Problem(pointer="/cursor", message="Send a next_cursor as it was answered, or leave it out"),),

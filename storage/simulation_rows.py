@@ -9,12 +9,12 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from placet.errors import InputInvalid
 from storage import cursor as cursors
 from storage.simulation_tables import WorkflowSimulationRow
 
 _AT_ONCE = 500  # rows of one statement
 _WIDTH = 12  # digits of a place in a cursor
+_LAST = 2**31 - 1  # as large a number as the column holds
 
 
 async def put(
@@ -90,6 +90,6 @@ async def known(session: AsyncSession, simulation_id: str) -> dict[str, tuple[in
 
 def _position(cursor: str) -> int:
     (place,) = cursors.read_names(cursor, 1)
-    if not place.isdecimal() or len(place) > _WIDTH:
-        raise InputInvalid("The cursor is not one that a list gave out; begin again without it")
+    if not place.isdecimal() or len(place) > _WIDTH or int(place) > _LAST:
+        cursors.refuse()
     return int(place)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ import httpx
 
 from activities.actions.executor import ActionFailed
 from activities.actions.settings import ActionSettings
+from activities.guard import is_metadata_host, place_of
 from activities.notify.addresses import Target
 
 _PORTS = {"http": 80, "https": 443}
@@ -41,6 +41,8 @@ async def locate(url: str, settings: ActionSettings) -> Target:
         raise ActionFailed("the address is no URL of a server; write https://HOST/PATH", permanent=True)
     if parts.username or parts.password:
         raise ActionFailed("leave name and password out of the address; put a secret into a header", permanent=True)
+    if is_metadata_host(host):
+        raise ActionFailed(f"{host} hands out credentials; actions never call it", permanent=True)
     if not allowed(host, port, parts.scheme, settings.action_hosts):
         raise ActionFailed(f"{host} is not a host that actions may call; add it to PLACET_ACTION_HOSTS", permanent=True)
     try:
@@ -68,14 +70,10 @@ def allowed(host: str, port: int, scheme: str, listed: tuple[str, ...]) -> bool:
 
 
 def _check(text: str, host: str, scheme: str, settings: ActionSettings) -> None:
-    address = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address.sixtofour or address
-    # Link-local addresses hand out credentials to whoever asks; no setting opens them.
-    never = address.is_link_local or address.is_multicast or address.is_unspecified
-    if never or (not address.is_loopback and address.is_reserved):
+    place = place_of(text)
+    if place == "forbidden":
         raise ActionFailed(f"{host} has an address that is nobody's server", permanent=True)
-    if not address.is_global:
+    if place != "public":
         if not settings.action_private:
             raise ActionFailed(f"{host} has a private address; PLACET_ACTION_PRIVATE=1 would allow it", permanent=True)
     elif scheme != "https":

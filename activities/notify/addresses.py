@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+from activities.guard import is_metadata_host, place_of
 from activities.notify.settings import NotifySettings
 from placet.errors import InputInvalid, Problem
 
@@ -50,6 +50,8 @@ def check_url(url: str) -> SplitResult:
         raise _refused("it is not an URL") from error
     if parts.scheme not in _PORTS or not parts.hostname or port == 0:
         raise _refused("write https://HOST/PATH")
+    if is_metadata_host(parts.hostname):
+        raise _refused("that host hands out credentials")
     if parts.username or parts.password:
         raise _refused("leave name and password out; the signature says who sends")
     if parts.fragment:
@@ -72,17 +74,14 @@ async def locate(url: str, settings: NotifySettings) -> Target:
 
 
 def _check_address(text: str, scheme: str, settings: NotifySettings) -> None:
-    address = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address.sixtofour or address
-    if address.is_loopback:
+    place = place_of(text)
+    if place == "loopback":
         if not settings.webhook_allow_loopback:
             raise _refused("it is this machine; PLACET_WEBHOOK_ALLOW_LOOPBACK would allow it")
         return
-    if not address.is_global or address.is_multicast:
-        # Link-local addresses hand out credentials to whoever asks; no setting opens them.
-        if address.is_link_local or address.is_multicast or address.is_unspecified or address.is_reserved:
-            raise _refused("nobody's server has such an address")
+    if place == "forbidden":
+        raise _refused("nobody's server has such an address")
+    if place == "private":
         if not settings.webhook_allow_private:
             raise _refused("it is a private address; PLACET_WEBHOOK_ALLOW_PRIVATE would allow it")
         return

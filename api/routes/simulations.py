@@ -33,6 +33,7 @@ router = APIRouter(prefix="/workflow/workflow-simulations", tags=["simulations"]
 
 # What runs in the background is waited for so long before it is answered as running.
 PATIENCE = 2.0  # seconds
+_LAST_EVENT = 2**31 - 1  # as large a number as the store keeps
 # What has money in it.
 _EXACT = {"input", "values", "variables", "prices"}
 
@@ -163,7 +164,7 @@ async def stream_simulation(
     context: Here,
     caller: Caller,
     simulation_id: str,
-    last_event_id: Annotated[int, Header(description="Of a shadow: go on after this one.", ge=0)] = 0,
+    last_event_id: Annotated[int, Header(description="Of a shadow: go on after this one.", ge=0, le=_LAST_EVENT)] = 0,
 ) -> StreamingResponse:
     """Stream progress and results as server-sent events; the last event carries the whole answer.
 

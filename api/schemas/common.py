@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -34,6 +34,13 @@ def _text_only(value: Any) -> Any:
     raise ValueError("write a moment as text, such as 2026-01-31T09:00:00Z")
 
 
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("in UTC this lies outside of the years 1 to 9999; write another moment") from None
+
+
 def _person(reference: str) -> str:
     bare = person_id(reference)
     try:
@@ -47,8 +54,8 @@ def _person(reference: str) -> str:
 
 Shown = Annotated[datetime, PlainSerializer(moment, return_type=str)]
 """A moment in an answer: RFC 3339 in UTC."""
-Moment = Annotated[AwareDatetime, BeforeValidator(_text_only)]
-"""A moment in a body: RFC 3339 with its offset."""
+Moment = Annotated[AwareDatetime, BeforeValidator(_text_only), AfterValidator(_in_utc)]
+"""A moment in a body: RFC 3339 with its offset; read in UTC."""
 PersonRef = Annotated[str, Field(max_length=140), AfterValidator(_person)]
 """A person in a body, as `user:alice` or `alice`; read as the bare id."""
 PersonOrMe = Annotated[

@@ -207,6 +207,8 @@ async def test_error_of_the_server_is_tried_again_only_where_that_helps(
         # on the list, at an address that is not let through
         ("http://localhost:{port}/", {"action_private": False}),
         ("http://169.254.169.254:{port}/", {"action_hosts": ("169.254.169.254:{port}",)}),
+        ("http://[64:ff9b::169.254.169.254]:{port}/", {"action_hosts": ("[64:ff9b::169.254.169.254]:{port}",)}),
+        ("http://metadata.google.internal:{port}/", {"action_hosts": ("*.google.internal:{port}",)}),
         ("http://[::ffff:169.254.169.254]:{port}/", {"action_hosts": ("[::ffff:a9fe:a9fe]:{port}",)}),
         ("http://0.0.0.0:{port}/", {"action_hosts": ("0.0.0.0:{port}",)}),
         # plain HTTP to the world

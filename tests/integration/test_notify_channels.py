@@ -153,6 +153,11 @@ def _switched_off(database: Database, endpoint_id: str) -> Any:
         "http://127.0.0.1/x",
         "https://[::1]/x",
         "https://[::ffff:127.0.0.1]/x",
+        "https://[::127.0.0.1]/x",
+        "https://[64:ff9b::7f00:1]/x",  # NAT64
+        "https://[64:ff9b:1:a9fe:a9:fe00::]/x",  # a network's own
+        "https://[2002:7f00:1::]/x",  # 6to4
+        "https://metadata.google.internal/x",
         "https://10.0.0.1/x",
         "https://192.168.1.1:8443/x",
         "https://169.254.169.254/latest/meta-data/",
@@ -174,8 +179,9 @@ async def test_webhooks_do_not_go_where_they_must_not(url: str) -> None:
 @pytest.mark.parametrize("setting", [{"webhook_allow_private": True}, {"webhook_allow_loopback": True}])
 async def test_no_setting_opens_addresses_that_hand_out_credentials(setting: dict[str, bool]) -> None:
     settings = NotifySettings(**setting)  # type: ignore[arg-type]  # the flags of the row
-    with pytest.raises(AddressRefused):
-        await check_endpoint("https://169.254.169.254/", "derived:1", "wh_1", SECRETS, settings)
+    for host in ("169.254.169.254", "[64:ff9b::a9fe:a9fe]", "100.100.100.200", "[fd00:ec2::254]"):
+        with pytest.raises(AddressRefused):
+            await check_endpoint(f"https://{host}/", "derived:1", "wh_1", SECRETS, settings)
     if "webhook_allow_private" in setting:
         await check_endpoint("https://10.0.0.1/", "derived:1", "wh_1", SECRETS, settings)
 
