@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from placet.errors import (
@@ -182,6 +183,10 @@ def install(app: FastAPI) -> None:
             detail = f"{request.method} is not possible here; possible: {', '.join(allowed)}."
         return respond(problem(error.status_code, detail), headers)
 
+    async def gone(_: Request, __: Exception) -> JSONResponse:
+        # Nobody reads it: whoever sent half of a body has left, or was too slow.
+        return respond(problem(408, "The connection was closed before the request was whole."))
+
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         # As text: renderers that show local variables would put what people sent into the log.
         trace = "".join(traceback.format_exception(error))
@@ -191,6 +196,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(PlacetError, ours)
     app.add_exception_handler(RequestValidationError, shape)
     app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(Exception, unexpected)
 
 

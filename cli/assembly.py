@@ -29,6 +29,7 @@ from activities.notify.start import check_webhooks, dispatcher
 from activities.record import Recorder
 from api.admission import Admission
 from api.app import create_app
+from api.connections import Connection
 from api.context import Context
 from placet.errors import Conflict
 from storage.database import Database
@@ -219,7 +220,9 @@ async def serving(
     app: Any, listener: socket.socket, drain: Callable[[], Awaitable[None]] | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Serve the application on a bound socket while the block runs; `drain` ends its calls before it stops."""
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5, lifespan="on")
+    config = uvicorn.Config(
+        app, http=Connection, log_level="warning", access_log=False, timeout_graceful_shutdown=5, lifespan="on"
+    )
     server = Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
