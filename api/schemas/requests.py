@@ -347,7 +347,8 @@ class TimelineItem(View):
     """One thing that happened.
 
     `seq` counts the lines of the timeline; `chain_seq` is the line's place in its own hash chain, the audit's or the
-    deliveries'.
+    deliveries'. Where `detail` says `why`, that is what a person wrote, or the words of the product's `code` and
+    `parameters`. What was erased is null, and `erased` names its places.
     """
 
     seq: int

@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import select
+from sqlmodel import col
 from temporalio.client import Client
 
 from storage.database import Database
+from storage.tables import AuditEntry
 from tests.api_desk import ApiDesk, api_desk, pointers
 from tests.approvals import worker
 from tests.unit.core import blueprint, graph
@@ -87,6 +90,48 @@ async def test_an_action_sets_variables_and_an_event_ends_the_wait(desk: ApiDesk
     ).json() == told.json()
     run = next(item for item in await timeline(desk, request["id"]) if item["kind"] == "action_run")
     assert run["detail"]["after"] == {"amount": "25"}
+
+
+async def salts(database: Database) -> dict[str, dict[str, str]]:
+    """Return the salts of each request's first entry."""
+    query = select(col(AuditEntry.request_id), col(AuditEntry.salts)).where(col(AuditEntry.seq) == 1)
+    async with database.session() as session:
+        return {request_id: json.loads(found or "{}") for request_id, found in await session.execute(query)}
+
+
+async def test_content_is_sealed_however_a_request_began_and_the_timeline_shows_it(
+    desk: ApiDesk, database: Database
+) -> None:
+    inner = process("start -> act", "act -> approved", nodes={"act": {"type": "wait", "event": "never"}})
+    sub = {"type": "subprocess", "template": await desk.publish(inner)}
+    nodes: dict[str, dict[str, Any]] = {
+        "both": {"type": "fork"},
+        "sub": sub,
+        "other": {
+            "type": "action",
+            "action": "create_request",
+            "input": {"template": await desk.publish(doubled()), "title": "Another one", "input": {"amount": "5"}},
+        },
+        "any": {"type": "join", "need": "any"},
+    }
+    edges = ("start -> both", "both -> sub", "both -> other", "sub -> any", "other -> any", "any -> approved")
+    for number in (1, 2):  # of the blueprint: what was published long ago is sealed from now on, too
+        raw = {**process(*edges, nodes=nodes), "format": number}
+        request = await desk.start(await desk.publish(raw), amount=number)
+        assert (await ended(desk, request["id"]))["outcome"] == "approved"
+        items = await timeline(desk, request["id"])
+        assert items[0]["detail"]["input"] == {"amount": str(number)}
+        branch = next(item for item in items if item["kind"] == "branch_ended")
+        assert branch["detail"] == {
+            "node": "sub",
+            "why": "any has been reached by enough branches",
+            "code": "branch_not_needed",
+            "parameters": {"node": "any"},
+        }
+    found = await salts(database)
+    assert len(found) == 6
+    titles = {places["/title"] for places in found.values()}
+    assert len(titles) == 6
 
 
 async def test_a_published_process_is_run_as_a_sub_process(desk: ApiDesk) -> None:
