@@ -17,6 +17,7 @@ from placet.document import excess
 from placet.errors import BlueprintInvalid, Problem
 from placet.fields import (
     SEMVER,
+    Condition,
     Count,
     FormSchema,
     Hours,
@@ -53,6 +54,7 @@ __all__ = [
     "ActionNode",
     "ApprovalNode",
     "Blueprint",
+    "ChosenApprover",
     "DecisionNode",
     "Edge",
     "ForkNode",
@@ -83,10 +85,25 @@ class WeightedApprover(Model):
     weight: Count = 1
 
 
+class ChosenApprover(Model):
+    """Approvers whom an expression chooses among names that stand in it, each with this weight."""
+
+    expr: Condition
+    weight: Count = 1
+
+
+def _approver(value: Any) -> str:
+    if isinstance(value, ChosenApprover) or (isinstance(value, dict) and "expr" in value):
+        return "chosen"
+    return shape(value)
+
+
 # Told apart by their JSON type, so that a fault is reported once and for what was meant.
 Approver = Annotated[
-    Annotated[WhoText, Tag("text")] | Annotated[WeightedApprover, Tag("object")],
-    Discriminator(shape),
+    Annotated[WhoText, Tag("text")]
+    | Annotated[WeightedApprover, Tag("object")]
+    | Annotated[ChosenApprover, Tag("chosen")],
+    Discriminator(_approver),
 ]
 
 
@@ -309,7 +326,7 @@ _MOST_PROBLEMS = 200  # of one document that are told
 
 # The tags of unions, which pydantic puts into a location after an index or a field, are no part of the document.
 _NODES = {"trigger", "approval", "decision", "action", "fork", "join", "wait", "subprocess", "terminator"}
-_TAGS = _NODES | {"text", "object", "test", "tests", "nothing"}
+_TAGS = _NODES | {"text", "object", "chosen", "test", "tests", "nothing"}
 # By a field's name: how deep in the document it stands, and how far behind it its union's tag does.
 _TAGGED = {"nodes": ({1}, 2), "approvers": ({2}, 2), "quorum": ({2}, 1), "need": ({4}, 1), "when": ({7}, 2)}
 

@@ -13,6 +13,7 @@ from placet.blueprint import (
     ActionNode,
     ApprovalNode,
     Blueprint,
+    ChosenApprover,
     DecisionNode,
     Edge,
     JoinNode,
@@ -23,7 +24,9 @@ from placet.blueprint import (
     SubprocessNode,
     TerminatorNode,
     WaitNode,
+    WeightedApprover,
 )
+from placet.choosing import choices
 from placet.conditions import Expression, Scope, compile_condition, compile_expression
 from placet.errors import ConditionInvalid, Problem
 from placet.fields import LONGEST_TITLE
@@ -31,6 +34,7 @@ from placet.fillings import compile_filling
 from placet.pointer import pointer_to
 from placet.points import Errand, Join, Level, Need, Pause, Point, Seating, Stage, Way
 from placet.tables import table_ways
+from placet.who import parse_who
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +82,7 @@ def point_of(given: Compiling, node: Node, here: str, edges: list[tuple[int, Edg
         id=node.id,
         type=node.type,
         ways=ways,
-        stage=stage_of(given.blueprint, given.steps[node.step]) if isinstance(node, ApprovalNode) else None,
+        stage=_stage(given, given.steps[node.step]) if isinstance(node, ApprovalNode) else None,
         outcome=node.outcome if isinstance(node, TerminatorNode) else None,
         hit_policy=hit_policy,
         join=_join(node) if isinstance(node, JoinNode) else None,
@@ -99,7 +103,7 @@ def _repetition(given: Compiling, node: ActionNode) -> Stage | None:
         approvers=("owner",),
         separation_of_duties=SeparationOfDuties(repeat="allow"),
     )
-    return stage_of(given.blueprint, step)
+    return stage_of(given.blueprint, step, (Seating(who="owner"),))
 
 
 def _way(given: Compiling, node: Node, here: str, edge: Edge) -> Way:
@@ -210,7 +214,33 @@ def _zone_refused(given: Compiling) -> bool:
     return any(problem.pointer == "/settings/timezone" for problem in given.problems)
 
 
-def stage_of(blueprint: Blueprint, step: Step) -> Stage:
+def _stage(given: Compiling, step: Step) -> Stage:
+    index = next(n for n, one in enumerate(given.blueprint.process_steps) if one.stage_name == step.stage_name)
+    seatings: list[Seating] = []
+    for number, approver in enumerate(step.approvers):
+        if isinstance(approver, str):
+            seatings.append(Seating(who=approver))
+        elif isinstance(approver, WeightedApprover):
+            seatings.append(Seating(who=approver.who, weight=approver.weight))
+        else:
+            seatings += _chosen(given, approver, f"/process_steps/{index}/approvers/{number}/expr")
+    return stage_of(given.blueprint, step, tuple(seatings))
+
+
+def _chosen(given: Compiling, approver: ChosenApprover, pointer: str) -> list[Seating]:
+    """Return the people whom an expression chooses among, each with when it chooses them."""
+    try:
+        found = choices(approver.expr, given.scope)
+    except ConditionInvalid as error:
+        given.refuse(pointer, error.message)
+        return []
+    for who, _ in found:
+        if parse_who(who).root.kind == "assignee":
+            given.refuse(pointer, "a task that is about to open has no assignee; name somebody else")
+    return [Seating(who=who, weight=approver.weight, when=when) for who, when in found]
+
+
+def stage_of(blueprint: Blueprint, step: Step, approvers: tuple[Seating, ...]) -> Stage:
     """Return an approval stage with every default of the step and the process filled in."""
     settings = blueprint.settings
     target = step.sla.target_hours if step.sla else step.sla_hours
@@ -228,9 +258,7 @@ def stage_of(blueprint: Blueprint, step: Step) -> Stage:
         levels = (Level(after=timedelta(0), to=step.escalation_to),)
     return Stage(
         name=step.stage_name,
-        approvers=tuple(
-            Seating(who=a) if isinstance(a, str) else Seating(who=a.who, weight=a.weight) for a in step.approvers
-        ),
+        approvers=approvers,
         need=_need(step.quorum),
         rejection=step.rejection,
         order=step.order,

@@ -28,7 +28,10 @@ class Absence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """One person: id, manager's id, the organisation's roles and groups, absences; inactive once they have left."""
+    """One person: id, manager's id, the organisation's roles and groups, absences; inactive once they have left.
+
+    `department` is what the organisation calls the requester's part of it; nobody is found by it.
+    """
 
     id: str
     manager: str | None = None
@@ -37,6 +40,7 @@ class Person:
     away: tuple[Absence, ...] = ()
     active: bool = True
     load: int = 0  # open tasks when the directory was read; for least-loaded assignment
+    department: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

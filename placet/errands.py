@@ -11,6 +11,7 @@ from placet.actions import ActionCall
 from placet.audit import canonical_json, exact
 from placet.errors import EvaluationFailed, InputInvalid
 from placet.events import ActionDone, ChildEnded
+from placet.facts import values_at
 from placet.fields import LONGEST_TITLE
 from placet.fillings import fill, taken
 from placet.points import Errand, Point
@@ -19,7 +20,7 @@ from placet.run import Run
 from placet.sealed import Sealed
 from placet.stages import open_stage
 from placet.state import ChildCall, Held, Result
-from placet.variables import Variable, normalise_input, values_of
+from placet.variables import Variable, normalise_input
 
 _LONGEST_ERROR = 500  # characters of what went wrong, as entries keep it
 UNFINISHED = frozenset({"failed", "cancelled", "withdrawn"})  # outcomes of a sub-process that came to nothing
@@ -35,7 +36,7 @@ def begin_action(run: Run, point: Point, *, again: bool = False) -> tuple[str, R
     errand = errand_of(point)
     visit = run.visit(point.id)
     try:
-        given = fill(errand.input, values_of(run.plan.variables, run.state.input))
+        given = fill(errand.input, values_at(run))
     except EvaluationFailed as error:
         return "failed", _failed(run, "action_failed", point, because("input_not_computed", cause=error.reason))
     if (kept := _kept(run, point, given)) is not None and kept.ok:
@@ -92,7 +93,7 @@ def begin_child(run: Run, point: Point) -> tuple[str, Reason | None] | None:
     child = run.plan.children[errand.name]
     visit = run.visit(point.id)
     try:
-        given = fill(errand.input, values_of(run.plan.variables, run.state.input))
+        given = fill(errand.input, values_at(run))
         given = normalise_input(child.plan.variables, given)
     except (EvaluationFailed, InputInvalid) as error:
         return "failed", _failed(run, "child_failed", point, because("input_unfit", cause=error.reason))

@@ -10,6 +10,7 @@ from typing import Any
 from placet.conditions import evaluate
 from placet.errands import answer_repetition, begin_action, begin_child, set_variables
 from placet.errors import EvaluationFailed
+from placet.facts import values_at
 from placet.ladder import final_result
 from placet.plan import Frame, Join, Point, Way
 from placet.policy import owners, verdict
@@ -18,7 +19,6 @@ from placet.run import Run
 from placet.sealed import Sealed
 from placet.stages import close_stage, open_next_seat, open_stage
 from placet.state import Gathering, StageRun
-from placet.variables import values_of
 from placet.waits import begin_wait
 
 Step = tuple[str, tuple[Frame, ...]]  # a node that is come to, and the branches in which it is come to
@@ -168,7 +168,7 @@ def _matching(point: Point, result: str) -> Way | None:
 
 
 def _decide(run: Run, point: Point) -> list[Step]:
-    values = values_of(run.plan.variables, run.state.input)
+    values = values_at(run)
     fitting: list[Way] = []
     try:
         for way in point.ways:

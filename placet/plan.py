@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -16,11 +16,12 @@ from typing import Any
 import rfc8785
 
 from placet.actions import ActionSpec
-from placet.almanac import calendar_problems, compile_calendar
+from placet.almanac import calendar_problems, compile_calendar, zone_offsets
 from placet.audit import exact
 from placet.blueprint import (
     ApprovalNode,
     Blueprint,
+    ChosenApprover,
     Edge,
     GraphSpec,
     Node,
@@ -32,6 +33,8 @@ from placet.blueprint import (
 from placet.branching import branched
 from placet.calendar import Calendar
 from placet.compiling import Compiling, point_of
+from placet.conditions import Expression
+from placet.conditions.world import ZONE
 from placet.errors import BlueprintInvalid, Problem
 from placet.formats import RULES, OnChange
 from placet.points import (
@@ -52,6 +55,7 @@ from placet.points import (
 from placet.pure import is_pure
 from placet.variables import Variable, scope_of
 from placet.who import Who, parse_who
+from placet.zones import Offsets
 
 __all__ = [
     "Child",
@@ -95,7 +99,19 @@ class Plan:
     on_change: OnChange | None = None  # None only in format 1: `upgraded` says what that means
     immaterial: tuple[str, ...] = ()  # variables whose change leaves approvals as they are
     require_revision: bool = False
+    offsets: Offsets = ()  # of the time zone, where an expression needs it
     rules: int = 1  # of the core, which its requests follow to their end; see placet.formats
+
+    @cached_property
+    def expressions(self) -> tuple[Expression, ...]:
+        """Every expression of the process."""
+        found: list[Expression | None] = []
+        for point in self.points.values():
+            found += [way.condition for way in point.ways]
+            found += list(point.errand.input.expressions.values()) if point.errand is not None else []
+            found += [point.pause.until] if point.pause is not None else []
+            found += [seating.when for seating in point.stage.approvers] if point.stage is not None else []
+        return tuple(expression for expression in found if expression is not None)
 
     @cached_property
     def names(self) -> tuple[Who, ...]:
@@ -118,13 +134,7 @@ class Plan:
     @cached_property
     def reads(self) -> frozenset[str]:
         """The variables that anything in the process depends on: a condition, a computed value, an approver."""
-        found = set(self._naming)
-        for point in self.points.values():
-            expressions = [way.condition for way in point.ways if way.condition is not None]
-            expressions += list(point.errand.input.expressions.values()) if point.errand is not None else []
-            expressions += [point.pause.until] if point.pause is not None and point.pause.until is not None else []
-            found |= {name for expression in expressions for name in expression.names}
-        return frozenset(found)
+        return frozenset({*self._naming, *(name for one in self.expressions for name in one.names)})
 
     @cached_property
     def set_outside(self) -> frozenset[str]:
@@ -231,7 +241,7 @@ def compile_plan(
     if problems:
         raise BlueprintInvalid(problems[0].message if len(problems) == 1 else None, problems=tuple(problems))
     errands = [point.errand for point in points.values() if point.errand is not None]
-    return Plan(
+    plan = Plan(
         name=blueprint.name,
         version=blueprint.version,
         digest=digest(blueprint),
@@ -250,6 +260,8 @@ def compile_plan(
         require_revision=blueprint.settings.require_revision,
         rules=RULES,
     )
+    zoned = any(ZONE in expression.world for expression in plan.expressions)
+    return replace(plan, offsets=zone_offsets(blueprint.settings.timezone, start)) if zoned else plan
 
 
 def chain(blueprint: Blueprint) -> GraphSpec:
@@ -280,7 +292,11 @@ def _name_problems(blueprint: Blueprint) -> list[Problem]:
     for index, step in enumerate(blueprint.process_steps):
         here = f"/process_steps/{index}"
         approvers = [(f"{here}/approvers/{n}", a) for n, a in enumerate(step.approvers)]
-        places += [(f"{at}/who", a.who) if isinstance(a, WeightedApprover) else (at, a) for at, a in approvers]
+        places += [
+            (f"{at}/who", a.who) if isinstance(a, WeightedApprover) else (at, a)
+            for at, a in approvers
+            if not isinstance(a, ChosenApprover)
+        ]
         places += [(f"{here}/escalation_to", step.escalation_to)] if step.escalation_to else []
         places += [(f"{here}/escalation/{n}/to", level.to) for n, level in enumerate(step.escalation or ())]
     problems: list[Problem] = []

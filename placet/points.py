@@ -27,10 +27,14 @@ class Level:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seating:
-    """One entry of a stage's approvers: a name (see placet.who) and the weight of each seat it fills."""
+    """One entry of a stage's approvers: a name (see placet.who) and the weight of each seat it fills.
+
+    `when` says when it counts, where an expression chooses the approvers (placet.choosing).
+    """
 
     who: str
     weight: int = 1
+    when: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

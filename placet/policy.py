@@ -11,7 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from placet.conditions import evaluate
 from placet.directory import Directory
+from placet.errors import EvaluationFailed
+from placet.facts import values_at
 from placet.plan import Need, Point, Seating, Stage
 from placet.reasons import Reason, because
 from placet.run import Run
@@ -122,15 +125,16 @@ def fill_seats(run: Run, point: Point, stage: Stage) -> tuple[list[Seat], Reason
     seats: list[Seat] = []
     taken: set[str] = set()
     missing: list[tuple[str, int]] = []
-    for seating in stage.approvers:
+    asked, fault = _asked(run, stage)
+    for seating in asked:
         found = list(_sit(run, point, stage, seating, taken))
         seats += found
         if not found:
             missing.append((seating.who, seating.weight))
-    if seats and reachable(stage.need, seats):
+    if seats and fault is None and reachable(stage.need, seats):
         return seats, None
     names = [name for name, _ in missing]
-    why = because("nobody_eligible", names=names) if names else because("quorum_short")
+    why = fault or (because("nobody_eligible", names=names) if names else because("quorum_short"))
     weights = [weight for _, weight in missing]  # whoever stands in has the vote of those who are missing
     for person, via in stand_ins(run, stage):
         if seats and reachable(stage.need, seats):
@@ -217,6 +221,22 @@ def verdict(run: Run, stage_run: StageRun, stage: Stage) -> Literal["approved", 
     if rejected and (stage.rejection == "any" or approved + undecided < needed):
         return "rejected"
     return None
+
+
+def _asked(run: Run, stage: Stage) -> tuple[list[Seating], Reason | None]:
+    """Return whom a stage asks now, and why not all of them can be told, where an expression that chooses fails."""
+    if all(seating.when is None for seating in stage.approvers):
+        return list(stage.approvers), None
+    asked: list[Seating] = []
+    fault: Reason | None = None
+    values = values_at(run)
+    for seating in stage.approvers:
+        try:
+            if seating.when is None or evaluate(seating.when, values) is True:
+                asked.append(seating)
+        except EvaluationFailed as error:
+            fault = because("approvers_not_chosen", cause=error.reason)
+    return asked, fault
 
 
 def _sit(run: Run, point: Point, stage: Stage, seating: Seating, taken: set[str]) -> Iterator[Seat]:

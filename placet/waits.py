@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 
 from placet.conditions import evaluate
 from placet.errors import EvaluationFailed
+from placet.facts import values_at
 from placet.points import Pause, Point
 from placet.reasons import because
 from placet.run import Run
 from placet.sealed import Sealed
 from placet.state import Waiting
-from placet.variables import values_of
-
-_DAWN = datetime(1970, 1, 1, tzinfo=UTC)
+from placet.zones import midnight
 
 
 def begin_wait(run: Run, point: Point) -> str | None:
@@ -44,24 +43,13 @@ def pause_of(point: Point) -> Pause:
     return point.pause
 
 
-def midnight(day: date, offsets: tuple[tuple[int, int], ...]) -> datetime:
-    """Return the first moment at which a zone's clocks show this day; offsets as in Pause."""
-    wall = round((datetime(day.year, day.month, day.day, tzinfo=UTC) - _DAWN).total_seconds())
-    at = wall
-    for index, (begins, offset) in enumerate(offsets):
-        at = wall - offset if index == 0 else max(wall - offset, begins)
-        if index + 1 == len(offsets) or at < offsets[index + 1][0]:
-            break
-    return _DAWN + timedelta(seconds=at)
-
-
 def until_of(run: Run, pause: Pause, since: datetime) -> datetime | None:
     """Return until when a wait that began `since` lasts; raises EvaluationFailed where it cannot be computed."""
     if pause.hours is not None:
         return run.after(since, pause.hours)
     if pause.until is None:
         return run.after(since, pause.timeout) if pause.timeout is not None else None
-    value = evaluate(pause.until, values_of(run.plan.variables, run.state.input))
+    value = evaluate(pause.until, values_at(run, since))
     if isinstance(value, datetime):
         return value
     if isinstance(value, date):

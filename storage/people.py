@@ -38,6 +38,8 @@ class Seen(Protocol):
     def away(self) -> list[dict[str, Any]]: ...
     @property
     def active(self) -> bool: ...
+    @property
+    def department(self) -> str | None: ...
 
 
 async def find(session: AsyncSession, person: str) -> Person | None:
@@ -156,6 +158,7 @@ def read_everyone(connection: Connection) -> directory.Directory:
                 groups=names(row.groups),
                 away=absences(row.away),
                 active=row.active,
+                department=row.department,
             )
             for row in connection.execute(_EVERYONE)
         }
@@ -171,6 +174,7 @@ def as_seen(row: Seen) -> directory.Person:
         groups=tuple(row.groups),
         away=tuple(_absence(span) for span in row.away),
         active=row.active,
+        department=row.department,
     )
 
 
@@ -219,7 +223,7 @@ def _upwards(held: frozenset[tuple[str, str]]) -> Select[Any]:
     up = select(col(Person.id).label("id")).where(or_(*first)).cte("up", recursive=True)
     above = select(func.replace(col(Person.manager), "user:", "")).join(up, up.c.id == col(Person.id))
     up = up.union(above.where(col(Person.manager).is_not(None)))
-    seen = (Person.id, Person.manager, Person.roles, Person.groups, Person.away, Person.active)
+    seen = (Person.id, Person.manager, Person.roles, Person.groups, Person.away, Person.active, Person.department)
     return select(*(col(column) for column in seen)).where(col(Person.id).in_(select(up.c.id)))
 
 
@@ -228,6 +232,7 @@ _EVERYONE = select(
     col(Person.manager),
     *(cast(getattr(Person, name), String).label(name) for name in ("roles", "groups", "away")),
     col(Person.active),
+    col(Person.department),
 ).order_by(col(Person.id))
 
 _LOADS = (

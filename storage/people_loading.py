@@ -23,7 +23,7 @@ from storage.tables import Person
 BATCH = 500  # people in a transaction: a tenth of a second
 # SQLite lets waiting writers look again within a tenth of a second; they get their turn in this pause, in seconds.
 PAUSE = 0.1
-_FACTS = ("name", "email", "manager", "roles", "groups", "access", "away", "active")
+_FACTS = ("name", "email", "manager", "roles", "groups", "access", "away", "active", "department")
 
 Item = TypeVar("Item")
 

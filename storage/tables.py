@@ -228,6 +228,7 @@ class Person(SQLModel, table=True):
     name: str
     email: str | None = None
     manager: str | None = None
+    department: str | None = None
     roles: list[str] = _json()
     groups: list[str] = _json()
     access: list[str] = _json()

@@ -33,6 +33,7 @@ _EXAMPLE: dict[str, Any] = {
     "name": "Mia Manager",
     "email": "mia@example.com",
     "manager": "dora",
+    "department": "sales",
     "groups": ["sales"],
     "roles": ["department_head"],
     "access": ["approver"],
@@ -116,6 +117,7 @@ class PersonFacts(Body):
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     email: Annotated[str, Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
     manager: PersonRef | None = None
+    department: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     groups: Names = Field(default_factory=list)
     roles: Names = Field(default_factory=list)
     access: Annotated[list[Access], AfterValidator(_each_once)] = Field(default_factory=lambda: list(_DEFAULT))
@@ -159,6 +161,7 @@ class PersonFacts(Body):
             name=self.name or person,
             email=self.email,
             manager=self.manager,
+            department=self.department,
             roles=self.roles,
             groups=self.groups,
             access=list(self.access),
@@ -217,6 +220,7 @@ class PersonView(View):
     name: str
     email: str | None
     manager: str | None
+    department: str | None
     groups: list[str]
     roles: list[str]
     access: list[str]
@@ -235,6 +239,7 @@ class PersonView(View):
             email=row.email if viewer.admin or viewer.person == row.id else None,
             manager=row.manager,
             groups=row.groups,
+            department=row.department,
             roles=row.roles,
             access=row.access,
             away=None if not away else away[0] if len(away) == 1 else away,

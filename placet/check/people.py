@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from placet.blueprint import Quorum, Step, WeightedApprover
+from placet.blueprint import ChosenApprover, Quorum, Step, WeightedApprover
 from placet.check.draft import Draft, Vertex
 from placet.check.findings import Finding, error, warning
 from placet.check.graph import components
+from placet.choosing import choices, names_in
+from placet.conditions import Expression, Scope
+from placet.errors import ConditionInvalid
 from placet.who import Who, parse_who
 
 
@@ -50,10 +53,37 @@ def names_of(draft: Draft) -> Iterator[tuple[str, Who]]:
 
 def approvers_of(step: Step, pointer: str) -> Iterator[tuple[str, Who]]:
     """Generate a step's approvers with their places."""
+    for place, who, _ in _entries(step, pointer):
+        yield place, who
+
+
+def chosen(step: Step) -> bool:
+    """Whether an expression chooses who approves."""
+    return any(isinstance(approver, ChosenApprover) for approver in step.approvers)
+
+
+def guards_of(step: Step, pointer: str, scope: Scope) -> Iterator[tuple[str, Expression]]:
+    """Generate the conditions under which somebody is chosen, with their places."""
     for index, approver in enumerate(step.approvers):
-        weighted = isinstance(approver, WeightedApprover)
-        place = f"{pointer}/approvers/{index}" + ("/who" if weighted else "")
-        yield place, parse_who(approver.who if isinstance(approver, WeightedApprover) else approver)
+        if isinstance(approver, ChosenApprover):
+            try:
+                found = choices(approver.expr, scope)
+            except ConditionInvalid:  # the compiler names it
+                continue
+            yield from ((f"{pointer}/approvers/{index}/expr", when) for _, when in found if when is not None)
+
+
+def _entries(step: Step, pointer: str) -> Iterator[tuple[str, Who, int]]:
+    """Generate everybody who may approve, with their place and the weight of their vote."""
+    for index, approver in enumerate(step.approvers):
+        here = f"{pointer}/approvers/{index}"
+        if isinstance(approver, str):
+            yield here, parse_who(approver), 1
+        elif isinstance(approver, WeightedApprover):
+            yield f"{here}/who", parse_who(approver.who), approver.weight
+        else:
+            for name in names_in(approver.expr):
+                yield f"{here}/expr", parse_who(name), approver.weight
 
 
 def most_seats(step: Step) -> int | None:
@@ -75,11 +105,11 @@ def most_seats(step: Step) -> int | None:
 def _approvers(step: Step, pointer: str, kinds: dict[str, str]) -> Iterator[Finding]:
     seen: set[str] = set()
     for place, who in approvers_of(step, pointer):
-        if str(who) in seen:
+        if str(who) in seen and not chosen(step):
             message = f"{who} is named twice, and one person fills one seat; name somebody else or remove it"
             yield warning("repeated_approver", place, message)
         seen.add(str(who))
-        if who.kind == "requester" and len(step.approvers) > 1:
+        if who.kind == "requester" and len(step.approvers) > 1 and not chosen(step):
             message = "the requester never gets a seat, for nobody decides their own request; remove it"
             yield warning("requester_approves", place, message)
         wanted = "list" if who.root.kind == "inputs" else "string"
@@ -114,8 +144,7 @@ def _most_weight(step: Step) -> int | None:
         return None
     weights: dict[str, int] = {}
     queues = 0
-    for (_, who), approver in zip(approvers_of(step, ""), step.approvers, strict=True):
-        weight = approver.weight if isinstance(approver, WeightedApprover) else 1
+    for _, who, weight in _entries(step, ""):
         if who.kind == "requester":
             continue
         if who.single:
@@ -131,6 +160,8 @@ def _forbidden_twice(draft: Draft) -> Iterator[Finding]:
     for vertex in draft.vertices.values():
         step = vertex.step
         if step is None or draft.blueprint.duties_of(step).repeat != "forbid" or most_seats(step) is None:
+            continue
+        if chosen(step):  # who decides hangs on the input
             continue
         kept = tuple(
             approver
@@ -174,7 +205,7 @@ def _surely_decided(draft: Draft) -> dict[str, set[str]]:
 def _deciding(vertex: Vertex) -> set[str]:
     """Return the single people without whom the stage is not approved; an escalation may decide in their place."""
     step = vertex.step
-    if step is None or step.escalates or step.final == "approve" or most_seats(step) is None:
+    if step is None or step.escalates or step.final == "approve" or most_seats(step) is None or chosen(step):
         return set()
     people = {str(who) for _, who in approvers_of(step, "") if who.kind == "user"}
     everybody = step.quorum == "all" or most_seats(step) == 1

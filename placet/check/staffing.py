@@ -14,7 +14,7 @@ from placet.check.draft import Draft
 from placet.check.escalation import levels_of
 from placet.check.findings import Finding, error, warning
 from placet.check.kinds import MOST_AWAY, Circle, Kind, Organisation
-from placet.check.people import approvers_of, names_of
+from placet.check.people import approvers_of, chosen, names_of
 from placet.directory import Directory, Person
 from placet.events import Opening
 from placet.machine import opening_state
@@ -132,12 +132,15 @@ class _Staff:
         self.pointer = draft.place(self.step)
         names = [who for _, who in approvers_of(self.step, "")]
         # Whom an input names is not known before there is one.
-        self.told = all(not who.root.given for who in names)
+        self.told = all(not who.root.given for who in names) and not chosen(self.step)
         # Where the approvers hang on who asks, a directory that is still being filled proves nothing.
         self.definite = all(self.everyone.holders(who) for who in names)
 
     def findings(self) -> Iterator[Finding]:
         """Generate what is wrong with this stage's people."""
+        if chosen(self.step):
+            message = "an expression chooses who approves; whether the quorum can be met is not asked for each choice"
+            yield warning("not_proven", f"{self.pointer}/approvers", message)
         if not self.told:
             return
         self.circle = self.office.circle(self.stage)

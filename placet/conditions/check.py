@@ -9,9 +9,11 @@ from typing import Any, NoReturn
 
 from placet.conditions import moments
 from placet.conditions.expression import Expression, Node
+from placet.conditions.functions import ARITHMETIC, FUNCTIONS, MOST_DIGITS, chosen
 from placet.conditions.number import write_decimal
 from placet.conditions.syntax import Syntax, parse, refuse
 from placet.conditions.types import BOOL, DATE, DECIMAL, INT, NULL, STRING, TIMESTAMP, Kind, Scope, Type, list_of
+from placet.conditions.world import REQUESTER_TYPE, REQUESTER_WORD
 from placet.patterns import PatternInvalid, compile_pattern
 
 _EQUALITY = {"_==_": "eq", "_!=_": "ne"}
@@ -21,7 +23,7 @@ _LOGIC = {"_&&_": "and", "_||_": "or"}
 _TEXT = ("startsWith", "endsWith", "contains", "matches")
 _MACROS = ("exists", "all", "exists_one", "filter", "map")
 _ORDERED = {"int", "decimal", "string", "date", "timestamp"}
-_KNOWN = (*_TEXT, *_MACROS, "size", "has", "date", "timestamp")
+_KNOWN = (*_TEXT, *_MACROS, "size", "has", "now", "today", *FUNCTIONS)
 _HINTS = {
     "date": 'write a date as date("2026-01-31")',
     "timestamp": 'write a moment as timestamp("2026-01-31T09:00:00Z")',
@@ -139,6 +141,8 @@ class _Checker:
             return _path(_node("item", self.items[name], syntax.at, name=name))
         if name in self.scope:
             return _path(_node("name", self.scope[name], syntax.at, name=name))
+        if name == REQUESTER_WORD:
+            return _node("requester", REQUESTER_TYPE, syntax.at)
         return self.refuse(syntax.at, f"unknown name {name!r}; {_choice(name, [*self.scope, *self.items], 'names')}")
 
     def listed(self, syntax: Syntax) -> _Checked:
@@ -233,6 +237,12 @@ class _Checker:
 
     def arithmetic(self, syntax: Syntax) -> _Checked:
         op = _ARITHMETIC[syntax.name]
+        sides = [self.value(arg) for arg in syntax.args]
+        if sides[0].type == TIMESTAMP and sides[1].type == INT:
+            sides[1] = _widened(sides[1])
+        timed = ARITHMETIC.get((op, sides[0].type.kind, sides[1].type.kind))
+        if timed is not None:
+            return _node("call", timed[1], syntax.at, sides, function=timed[0])
         left, right = self.both(syntax)
         kind = left.type.kind
         if op == "mod" and kind == "decimal":
@@ -282,13 +292,45 @@ class _Checker:
             return self.text(syntax, target)
         if name == "size":
             return self.sized(syntax)
-        if target is None and name in {"has", "date", "timestamp"}:
+        if target is None and name in {"now", "today"}:
+            if syntax.args:
+                self.refuse(syntax.at, f"{name}() takes nothing: it is when the node was come to")
+            return _node(name, TIMESTAMP if name == "now" else DATE, syntax.at)
+        if target is None and name == "has":
             if len(syntax.args) != 1:
-                self.refuse(syntax.at, f"{name}() takes one argument")
-            return self.has(syntax) if name == "has" else self.moment(syntax)
+                self.refuse(syntax.at, "has() takes one argument")
+            return self.has(syntax)
+        if target is None and name in {"date", "timestamp"} and [arg.kind for arg in syntax.args] == ["string"]:
+            return self.moment(syntax)
+        if name in FUNCTIONS:
+            return self.call(syntax)
         if name in _KNOWN:
             self.refuse(syntax.at, f"write {name}(x)" if target is not None else f"write x.{name}(...)")
         return self.refuse(syntax.at, f"unknown function {name!r}; {_choice(name, _KNOWN, 'functions')}")
+
+    def call(self, syntax: Syntax) -> _Checked:
+        name = syntax.name
+        args = [self.value(arg) for arg in (*([syntax.target] if syntax.target is not None else []), *syntax.args)]
+        if name in {"min", "max"} and {arg.type for arg in args} == {INT, DECIMAL}:
+            args = [_widened(arg) if arg.type == INT else arg for arg in args]
+        if name in {"round", "decimal"} and args and args[0].type == INT:
+            args[0] = _widened(args[0])
+        if name == "decimal" and len(args) == 1 and args[0].type == DECIMAL:
+            return args[0]
+        return self._call(syntax, args)
+
+    def _call(self, syntax: Syntax, args: list[_Checked]) -> _Checked:
+        name = syntax.name
+        found = chosen(name, [arg.type for arg in args])
+        if found is None:
+            ways = dict.fromkeys(", ".join(map(str, one.takes)) for one in FUNCTIONS[name][:12])
+            given = ", ".join(str(arg.type) for arg in args) or "nothing"
+            self.refuse(syntax.at, f"{name}() does not take {given}; it takes: {' or '.join(ways)}")
+        if name == "round" and len(args) > 1:
+            digits = args[1].node.get("value") if args[1].node["op"] == "literal" else None
+            if not isinstance(digits, int) or not 0 <= digits <= MOST_DIGITS:
+                self.refuse(syntax.at, f"round() takes the digits after the point as a number from 0 to {MOST_DIGITS}")
+        return _node("call", found.gives, syntax.at, args, function=name)
 
     def macro(self, syntax: Syntax, target: Syntax) -> _Checked:
         name, args = syntax.name, syntax.args
@@ -349,8 +391,6 @@ class _Checker:
     def moment(self, syntax: Syntax) -> _Checked:
         [argument] = syntax.args
         of, read = (DATE, moments.read_date) if syntax.name == "date" else (TIMESTAMP, moments.read_timestamp)
-        if argument.kind != "string":
-            self.refuse(argument.at, f"{syntax.name}() takes quoted text; {_HINTS[syntax.name]}")
         try:
             value = moments.write(read(argument.value))
         except ValueError as error:
@@ -382,5 +422,6 @@ def _choice(wrong: str, names: Iterable[str], what: str) -> str:
         return f"there are no {what} here"
     close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.6)
     meant = f"did you mean {close[0]!r}? " if close else ""
-    more = f" and {len(known) - 20} more" if len(known) > 20 else ""
-    return f"{meant}{what}: {', '.join(known[:20])}{more}"
+    most = 20 if what != "functions" else len(known)
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return f"{meant}{what}: {', '.join(known[:most])}{more}"

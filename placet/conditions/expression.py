@@ -6,6 +6,10 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, TypeAlias
 
+from placet.conditions.functions import needs_zone
+from placet.conditions.types import Type, type_from
+from placet.conditions.world import NOW, REQUESTER, ZONE
+
 Node: TypeAlias = dict[str, Any]  # its shape is in the docstring of placet.conditions
 
 
@@ -28,6 +32,23 @@ class Expression:
             pending.extend(node["args"])
         return frozenset(found)
 
+    @cached_property
+    def world(self) -> frozenset[str]:
+        """Return what it reads that no variable holds (placet.conditions.world): moment, zone, requester."""
+        found: set[str] = set()
+        pending = [self.ast]
+        while pending:
+            node = pending.pop()
+            op = node["op"]
+            if op in {"now", "today"}:
+                found.add(NOW)
+            if op == "requester":
+                found.add(REQUESTER)
+            if op == "today" or (op == "call" and needs_zone(node["function"], _types(node))):
+                found.add(ZONE)
+            pending.extend(node["args"])
+        return frozenset(found)
+
     def __hash__(self) -> int:
         """Hash by the text: the tree is a dictionary."""
         return hash(self.source)
@@ -35,6 +56,10 @@ class Expression:
     def __getstate__(self) -> dict[str, Any]:
         """Leave what was derived (compiled closures) out of copies and pickles."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _types(node: Node) -> list[Type]:
+    return [type_from(arg["type"]) for arg in node["args"]]
 
 
 def place(source: str, at: int) -> str:

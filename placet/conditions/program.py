@@ -10,18 +10,22 @@ import decimal
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 from placet.conditions import moments
 from placet.conditions.expression import Expression, Node, position
+from placet.conditions.functions import implementation
 from placet.conditions.number import EXACT, INT_MAX, INT_MIN, QUOTIENT
 from placet.conditions.types import type_from
 from placet.conditions.values import Absent, Unfit, reader
+from placet.conditions.world import NOW, REQUESTER, ZONE
 from placet.errors import EvaluationFailed, ValueAbsent
 from placet.patterns import compile_pattern
-from placet.reasons import Reason, because
+from placet.reasons import Misfit, Reason, because
 from placet.sealed import Sealed
+from placet.zones import local
 
 BUDGET = 250_000  # nodes visited inside macros, items and blocks of text looked through
 MAX_TEXT = 100_000  # characters of a string that an expression puts together
@@ -107,6 +111,51 @@ class _Builder:
             if not scalar:
                 self.spend(node, budget, len(value))
             return value
+
+        return run
+
+    def now(self, node: Node) -> Run:
+        def run(frame: Frame, _budget: Budget) -> datetime:
+            moment = frame.get(NOW)
+            if not isinstance(moment, datetime):
+                raise self.failed(node, "no_moment_here")
+            return moment
+
+        return run
+
+    def today(self, node: Node) -> Run:
+        now = self.now(node)
+
+        def run(frame: Frame, budget: Budget) -> date:
+            try:
+                return local(now(frame, budget), frame.get(ZONE, ())).date()
+            except OverflowError:
+                raise self.failed(node, "no_such_day_here") from None
+
+        return run
+
+    def requester(self, node: Node) -> Run:
+        def run(frame: Frame, _budget: Budget) -> Mapping[str, Any]:
+            facts = frame.get(REQUESTER)
+            if not isinstance(facts, Mapping):
+                raise self.failed(node, "no_requester_here")
+            return facts
+
+        return run
+
+    def call(self, node: Node) -> Run:
+        args = self.args(node)
+        compute = implementation(node["function"], [type_from(arg["type"]) for arg in node["args"]])
+
+        def run(frame: Frame, budget: Budget) -> Any:
+            values = [arg(frame, budget) for arg in args]
+            for value in values:
+                if isinstance(value, str | tuple):
+                    self.spend(node, budget, len(value) >> (6 if isinstance(value, str) else 0))
+            try:
+                return compute(frame, *values)
+            except Misfit as unfit:
+                raise self.failed(node, "call_failed", function=node["function"], cause=unfit.reason) from None
 
         return run
 
@@ -365,6 +414,10 @@ _BUILD: dict[str, Callable[[_Builder, Node], Run]] = {
     "literal": _Builder.literal,
     "name": _Builder.name,
     "item": _Builder.item,
+    "now": _Builder.now,
+    "today": _Builder.today,
+    "requester": _Builder.requester,
+    "call": _Builder.call,
     "field": _Builder.field,
     "has": _Builder.has,
     "is_null": _Builder.is_null,
