@@ -302,7 +302,7 @@ class _Checker:
             return self.has(syntax)
         if target is None and name in {"date", "timestamp"} and [arg.kind for arg in syntax.args] == ["string"]:
             return self.moment(syntax)
-        if name in FUNCTIONS:
+        if name in FUNCTIONS and not (target is not None and name in {"date", "timestamp"}):
             return self.call(syntax)
         if name in _KNOWN:
             self.refuse(syntax.at, f"write {name}(x)" if target is not None else f"write x.{name}(...)")
@@ -322,6 +322,8 @@ class _Checker:
     def _call(self, syntax: Syntax, args: list[_Checked]) -> _Checked:
         name = syntax.name
         found = chosen(name, [arg.type for arg in args])
+        if found is None and name in {"date", "timestamp"} and [arg.type for arg in args] == [STRING]:
+            self.refuse(syntax.args[0].at, f"{name}() takes text only as quoted text; {_HINTS[name]}")
         if found is None:
             ways = dict.fromkeys(", ".join(map(str, one.takes)) for one in FUNCTIONS[name][:12])
             given = ", ".join(str(arg.type) for arg in args) or "nothing"

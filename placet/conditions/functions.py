@@ -123,7 +123,11 @@ def _hours_later(moment: datetime, hours: Decimal) -> datetime:
         raise Misfit("no_such_moment") from None
 
 
-def _hours_between(later: datetime, earlier: datetime) -> Decimal:
+def _days_between(earlier: date, later: date) -> int:
+    return (later - earlier).days
+
+
+def _hours_between(earlier: datetime, later: datetime) -> Decimal:
     return QUOTIENT.divide(Decimal((later - earlier) // timedelta(microseconds=1)), Decimal(_MICROSECONDS))
 
 
@@ -178,12 +182,10 @@ FUNCTIONS: dict[str, tuple[Function, ...]] = {
     ),
     "date": (
         Function(takes=(DATE,), gives=DATE, run=_plain(lambda day: day)),
-        Function(takes=(STRING,), gives=DATE, run=_plain(moments.read_date)),
         Function(takes=(TIMESTAMP,), gives=DATE, run=lambda frame, at: _local(frame, at).date(), zoned=True),
     ),
     "timestamp": (
         Function(takes=(TIMESTAMP,), gives=TIMESTAMP, run=_plain(lambda at: at)),
-        Function(takes=(STRING,), gives=TIMESTAMP, run=_plain(moments.read_timestamp)),
         Function(takes=(DATE,), gives=TIMESTAMP, run=_midnight, zoned=True),
     ),
     "round": (
@@ -194,6 +196,10 @@ FUNCTIONS: dict[str, tuple[Function, ...]] = {
         Function(takes=(list_of(INT),), gives=INT, run=_plain(_sum_of_whole)),
         Function(takes=(list_of(DECIMAL),), gives=DECIMAL, run=_plain(_sum_of_decimals)),
     ),
+    "daysBetween": (
+        Function(takes=(DATE, DATE), gives=INT, run=_plain(lambda earlier, later: (later - earlier).days)),
+    ),
+    "hoursBetween": (Function(takes=(TIMESTAMP, TIMESTAMP), gives=DECIMAL, run=_plain(_hours_between)),),
     "min": _choosing(min),
     "max": _choosing(max),
     "weekday": _on_days(lambda day: day.isoweekday()),
@@ -209,7 +215,6 @@ ARITHMETIC: dict[tuple[str, str, str], tuple[str, Type]] = {
     ("sub", "date", "date"): ("days_between", INT),
     ("add", "date", "int"): ("days_later", DATE),
     ("sub", "date", "int"): ("days_earlier", DATE),
-    ("sub", "timestamp", "timestamp"): ("hours_between", DECIMAL),
     ("add", "timestamp", "decimal"): ("hours_later", TIMESTAMP),
     ("sub", "timestamp", "decimal"): ("hours_earlier", TIMESTAMP),
 }
@@ -217,7 +222,6 @@ _COMPUTED: dict[str, Callable[..., Any]] = {
     "days_between": lambda _frame, later, earlier: (later - earlier).days,
     "days_later": lambda _frame, day, days: _days_later(day, days),
     "days_earlier": lambda _frame, day, days: _days_later(day, -days),
-    "hours_between": lambda _frame, later, earlier: _hours_between(later, earlier),
     "hours_later": lambda _frame, at, hours: _hours_later(at, hours),
     "hours_earlier": lambda _frame, at, hours: _hours_later(at, -hours),
 }
