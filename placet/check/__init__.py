@@ -11,12 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from placet.actions import ActionSpec
+from placet.almanac import calendar_problems, zone_offsets
 from placet.blueprint import Blueprint
 from placet.check.assigned import assigned
 from placet.check.budget import budget_findings, budget_of
 from placet.check.certificate import ASSUMED, PROVEN, PROVEN_BY_A_DIRECTORY, Certificate
 from placet.check.changes import change_findings
-from placet.check.compiled import compiled
+from placet.check.compiled import SOME_DAY, compiled
 from placet.check.draft import Draft, draft_of
 from placet.check.duration import LONGEST_CHAIN, duration_findings, duration_of
 from placet.check.escalation import escalation_findings
@@ -28,10 +29,12 @@ from placet.check.people import people_findings, round_findings
 from placet.check.shape import read_shape
 from placet.check.staffing import staffing_of
 from placet.check.variables import variable_findings
+from placet.conditions.world import ZONE
 from placet.directory import Person
 from placet.plan import Child, Plan
 from placet.solver import Undecided
 from placet.solver.samples import sample_input
+from placet.zones import Offsets
 
 if TYPE_CHECKING:
     from placet.check.reach import Reach
@@ -85,7 +88,7 @@ def _evaluated(
 ) -> tuple[Reach | None, list[Finding]]:
     """Ask about everything that is evaluated: conditions, and what nodes compute."""
     conditions = any(arrow.condition is not None for arrow in draft.arrows)
-    if not conditions and not any(v.computes or v.sets for v in draft.vertices.values()):
+    if not conditions and not any(v.computes or v.guards or v.sets for v in draft.vertices.values()):
         return None, []
     # The solver is loaded for those who need it only.
     from placet.check.branches import branch_findings
@@ -94,13 +97,23 @@ def _evaluated(
     from placet.check.reach import Reach
     from placet.solver.prover import Prover
 
-    reach = Reach(draft, Prover(draft.blueprint.variables))
+    reach = Reach(draft, Prover(draft.blueprint.variables, _offsets(draft)))
     known = assigned(draft, actions, children)
     return reach, [
         *branch_findings(draft, reach, known),
         *computed_findings(draft, reach, known, actions, children),
         *output_findings(draft, reach, actions, children),
     ]
+
+
+def _offsets(draft: Draft) -> Offsets:
+    """Return the offsets of the process's time zone, where an expression needs them."""
+    if not any(ZONE in expression.world for expression in draft.expressions):
+        return ()
+    settings = draft.blueprint.settings
+    if calendar_problems("24x7", settings.timezone):
+        return ()  # the compiler names it
+    return zone_offsets(settings.timezone, SOME_DAY)
 
 
 def _shown(draft: Draft, reach: Reach | None, finding: Finding) -> Finding:

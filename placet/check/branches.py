@@ -14,7 +14,6 @@ from placet.check.findings import Finding, error, warning
 from placet.check.reach import Reach, Shown, Values
 from placet.conditions import Expression
 from placet.solver import Undecided
-from placet.variables import values_of
 
 Condition = tuple[Arrow, Expression]
 
@@ -42,7 +41,7 @@ class _Decision:
         terms = [reach.prover.value(expression) for _, expression in self.conditions]
         self.holds = [z3.And(z3.Not(fails), holds) for holds, fails in terms]
         self.none = [z3.And(z3.Not(fails), z3.Not(holds)) for holds, fails in terms]
-        self.names = {name for _, expression in self.conditions for name in expression.names}
+        self.names = {name for _, expression in self.conditions for name in expression.reads}
         self.found: list[Finding] = []
 
     def findings(self) -> list[Finding]:
@@ -127,7 +126,7 @@ class _Decision:
         shown, _ = self._ask([self.holds[index], taken], both, pointer, "only one branch fits", likely=False)
         if shown is None:
             return
-        results = self._results(values_of(self.draft.blueprint.variables, shown.witness))
+        results = self._results(self.reach.values(shown.found))
         earlier = self.conditions[results.index(True)][0]
         message = f"{_brief(expression.source)} and {_brief(earlier.text)} can both hold; make them exclude each other"
         level = warning if earlier.target == arrow.target else error
@@ -148,7 +147,7 @@ class _Decision:
         terms = [self.holds[index], z3.Or([self.holds[n] for n in rivals])]
         shown, _ = self._ask(terms, both, arrow.place, "only one rule fits", likely=False)
         if shown is not None:
-            results = self._results(values_of(self.draft.blueprint.variables, shown.witness))
+            results = self._results(self.reach.values(shown.found))
             earlier = self.conditions[next(n for n in rivals if results[n] is True)][0]
             message = (
                 f"{_brief(expression.source)} and {_brief(earlier.text)} can both hold, and the hit policy is "

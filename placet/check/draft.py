@@ -14,6 +14,7 @@ from placet.blueprint import (
     ActionNode,
     ApprovalNode,
     Blueprint,
+    ChosenApprover,
     DecisionNode,
     GraphSpec,
     Node,
@@ -22,6 +23,7 @@ from placet.blueprint import (
     Table,
     WaitNode,
 )
+from placet.choosing import choices
 from placet.conditions import Expression, Scope, compile_condition, compile_expression
 from placet.errors import ConditionInvalid, Problem
 from placet.fillings import computed_in, expression_of
@@ -77,7 +79,7 @@ class Vertex:
     here. `chooses`: its edges carry conditions. `splits`: all of its edges are taken. `gathers`: it waits for all that
     lead to it. `pauses`: people or time come between, so that the input may be another afterwards (a request for
     changes). `sets`: the variables that it sets itself; of these, an approval surely sets `asks` once it is approved.
-    `computes`: what it evaluates besides conditions.
+    `computes`: what it evaluates besides conditions, and `guards`: under which its approvers are asked.
     """
 
     id: str
@@ -95,6 +97,7 @@ class Vertex:
     sets: frozenset[str] = frozenset()
     asks: frozenset[str] = frozenset()
     computes: tuple[Computed, ...] = ()
+    guards: tuple[Computed, ...] = ()
     plain: tuple[str, ...] = ()
     hit_policy: str | None = None  # of a decision table
     exhaustive: bool = False  # every condition is evaluated, and those that hold have to agree
@@ -113,8 +116,15 @@ class Draft:
     def reads(self) -> set[str]:
         """Collect the variables that nodes compute with, and those that they set; what is faulty counts as nothing."""
         vertices = self.vertices.values()
-        found = {name for v in vertices for computed in v.computes for name in computed.expression.names}
+        found = {n for v in vertices for computed in (*v.computes, *v.guards) for n in computed.expression.names}
         return found.union(*(v.sets for v in vertices))
+
+    @property
+    def expressions(self) -> list[Expression]:
+        """List every expression that compiles."""
+        found = [arrow.condition for arrow in self.arrows if arrow.condition is not None]
+        found += [c.expression for v in self.vertices.values() for c in (*v.computes, *v.guards)]
+        return found
 
     @property
     def entries(self) -> list[Vertex]:
@@ -178,6 +188,7 @@ def draft_of(blueprint: Blueprint) -> Draft:
             sets=frozenset(getattr(node, "output", ())),
             asks=_asks(node, step) if isinstance(node, ApprovalNode) else frozenset(),
             computes=_computes(node, pointer, scope),
+            guards=_guards(step, places[step.stage_name], scope) if step is not None else (),
             cut=name in cut,
         )
     return Draft(blueprint=blueprint, vertices=vertices, steps=places)
@@ -232,6 +243,20 @@ def _computes(node: Node, pointer: str, scope: Scope) -> tuple[Computed, ...]:
             whole = expression_of(value) is not None
             for here, text in computed_in({name: value}, f"{pointer}/input"):
                 found += _compiled(here, text, scope, member=name, whole=whole and here == f"{place}/expr")
+    return tuple(found)
+
+
+def _guards(step: Step, pointer: str, scope: Scope) -> tuple[Computed, ...]:
+    """Compile the conditions under which somebody is chosen as an approver."""
+    found: list[Computed] = []
+    for index, approver in enumerate(step.approvers):
+        if isinstance(approver, ChosenApprover):
+            try:
+                chosen = choices(approver.expr, scope)
+            except ConditionInvalid:  # compile_plan reports it
+                continue
+            place = f"{pointer}/approvers/{index}/expr"
+            found += [Computed(pointer=place, expression=when) for _, when in chosen if when is not None]
     return tuple(found)
 
 

@@ -15,10 +15,10 @@ from placet.check.findings import Finding, error, warning
 from placet.check.reach import Reach, Shown, Values
 from placet.compiling import reference
 from placet.conditions import Expression, evaluate
+from placet.conditions.world import NAMES
 from placet.errors import EvaluationFailed
 from placet.plan import Child
 from placet.solver import Undecided
-from placet.variables import values_of
 
 
 class Failing:
@@ -35,9 +35,9 @@ class Failing:
         self.known = known
         self.sequence = sequence
         self.places = places
-        self.names = frozenset(name for expression in sequence for name in expression.names)
+        self.names = frozenset(name for expression in sequence for name in expression.reads)
         # What the process has set by now is there, though an input may leave it out.
-        self.there = self.names - known.missing(vertex.id, self.names)
+        self.there = self.names - frozenset(NAMES) - known.missing(vertex.id, self.names)
 
     def findings(self) -> Iterator[Finding]:
         """Find inputs on which an evaluation fails, one for each kind of reason."""
@@ -75,18 +75,20 @@ class Failing:
         return (False, []) if shown is None else (True, [self._finding(kind, shown)])
 
     def _finding(self, kind: str, shown: Shown) -> Finding:
-        values = values_of(self.reach.draft.blueprint.variables, shown.witness)
+        values = self.reach.values(shown.found)
         place, fault = self._fault(values) or (self.vertex.pointer, "")
         what = "this condition" if self.vertex.chooses else "this"
         handled = any(arrow.on == "failed" for arrow in self.vertex.arrows)
+        asked = self.vertex.step is not None  # who approves could not be told
         then = f"{self.vertex.id!r} comes to 'failed'" if handled else "the request fails"
+        then = "whoever stands in is asked" if asked else then
         message = f"for some input {what} cannot be evaluated, and {then}: {fault}"
         if kind == "absent":
             # Of what is absent in the witness, those that the process sets are the ones to look at.
-            absent = frozenset(name for name in self.names if values[name] is None)
+            absent = frozenset(name for name in self.names if values.get(name) is None)
             message += self.known.why(self.vertex.id, absent)
             return warning("unset_variable", place, message + shown.note, **shown.parts)
-        level = warning if kind == "overflow" or handled else error
+        level = warning if kind == "overflow" or handled or asked else error
         return level("evaluation_fails", place, message + shown.note, **shown.parts)
 
     def _fault(self, values: Values) -> tuple[str, str] | None:
@@ -109,8 +111,10 @@ def computed_findings(
     """Generate what is wrong with what nodes compute: moments to wait for, and inputs of actions and sub-processes."""
     needed = _needed(draft, actions or {}, children or {})
     for vertex in draft.vertices.values():
-        if not vertex.computes or not reach.lives(vertex.id):
+        if not (vertex.computes or vertex.guards) or not reach.lives(vertex.id):
             continue
+        for guard in vertex.guards:
+            yield from Failing(reach, vertex, known, [guard.expression], [guard.pointer]).findings()
         for computed in vertex.computes:
             if not computed.left_out or computed.member in needed.get(vertex.id, ()):
                 yield from Failing(reach, vertex, known, [computed.expression], [computed.pointer]).findings()

@@ -150,13 +150,13 @@ class _Held:
             return self._fault(expression, values) is not None
 
         try:
-            shown = self.reach.show(self.vertex.id, [broken], expression.names, unfit, likely=fits is not None)
+            shown = self.reach.show(self.vertex.id, [broken], expression.reads, unfit, likely=fits is not None)
         except Undecided as doubt:
             message = f"it could not be proven that this keeps the declaration of {self.value.purpose}: {doubt.message}"
             yield warning("not_proven", place, message)
             return
         if shown is not None:
-            values = self.reach.values(shown.witness)
+            values = self.reach.values(shown.found)
             fault = self._fault(expression, values) or ""
             yield self._finding(fault, shown.parts, place, shown.note)
 

@@ -8,9 +8,7 @@ from placet.blueprint import ChosenApprover, Quorum, Step, WeightedApprover
 from placet.check.draft import Draft, Vertex
 from placet.check.findings import Finding, error, warning
 from placet.check.graph import components
-from placet.choosing import choices, names_in
-from placet.conditions import Expression, Scope
-from placet.errors import ConditionInvalid
+from placet.choosing import names_in
 from placet.who import Who, parse_who
 
 
@@ -60,17 +58,6 @@ def approvers_of(step: Step, pointer: str) -> Iterator[tuple[str, Who]]:
 def chosen(step: Step) -> bool:
     """Whether an expression chooses who approves."""
     return any(isinstance(approver, ChosenApprover) for approver in step.approvers)
-
-
-def guards_of(step: Step, pointer: str, scope: Scope) -> Iterator[tuple[str, Expression]]:
-    """Generate the conditions under which somebody is chosen, with their places."""
-    for index, approver in enumerate(step.approvers):
-        if isinstance(approver, ChosenApprover):
-            try:
-                found = choices(approver.expr, scope)
-            except ConditionInvalid:  # the compiler names it
-                continue
-            yield from ((f"{pointer}/approvers/{index}/expr", when) for _, when in found if when is not None)
 
 
 def _entries(step: Step, pointer: str) -> Iterator[tuple[str, Who, int]]:

@@ -8,6 +8,7 @@ all.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,31 +18,50 @@ import z3
 from placet.check.draft import Draft, Vertex
 from placet.check.graph import components, cycles
 from placet.conditions import Expression, evaluate
+from placet.conditions.world import NAMES, NOW, REQUESTER
 from placet.errors import EvaluationFailed
 from placet.solver import Undecided
 from placet.solver.prover import Prover, result
 from placet.solver.samples import sample_input
-from placet.variables import values_of
 
 Values = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """An input that shows something at a node. `opening`: what the request begins with, where that is another."""
+    """An input that shows something at a node. `opening`: what the request begins with, where that is another.
 
-    witness: dict[str, Any]
+    `found` holds also what no input does: the moment, and the facts about the requester.
+    """
+
+    found: dict[str, Any]
     opening: dict[str, Any] | None = None
 
     @property
+    def witness(self) -> dict[str, Any]:
+        """Return the input alone."""
+        return input_of(self.found)
+
+    @property
     def note(self) -> str:
-        """Say how the input gets there, where it is not the one that the request begins with."""
-        return "" if self.opening is None else " (once its input is the witness: resubmitted, or set by the process)"
+        """Say when and for whom, and how the input gets there, where it is not the one that the request begins with."""
+        told = [f"at {self.found[NOW]}"] if NOW in self.found else []
+        if REQUESTER in self.found:
+            facts = {name: value for name, value in self.found[REQUESTER].items() if value not in (None, [], "a")}
+            told.append(f"for a requester with {json.dumps(facts, ensure_ascii=False)}")
+        if self.opening is not None:
+            told.append("once its input is the witness: resubmitted, or set by the process")
+        return f" ({', '.join(told)})" if told else ""
 
     @property
     def parts(self) -> dict[str, Any]:
         """Return what goes into a finding."""
         return {"witness": self.witness, "opening": self.opening}
+
+
+def input_of(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the input of what was found, without what no input holds."""
+    return {name: value for name, value in found.items() if name not in NAMES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +90,11 @@ class Reach:
         # Where a change sends a request to its first node, only what is immaterial may be another further on.
         self.reworks = reworks and draft.blueprint.on_change == "stage"
         self._immaterial = frozenset(draft.blueprint.settings.immaterial if reworks else ())
-        self.changes = self.reworks or bool(self._immaterial) or any(v.sets for v in draft.vertices.values())
+        # What depends on the moment or on the requester may be another at the next node that somebody waits at.
+        self._world = frozenset(name for expression in draft.expressions for name in expression.reads if name in NAMES)
+        self.changes = (
+            self.reworks or bool(self._immaterial | self._world) or any(v.sets for v in draft.vertices.values())
+        )
         self.forked = any(v.splits for v in draft.vertices.values())
         self._true = z3.BoolVal(True, ctx=prover.context)
         self._nowhere = _Way(parts=((z3.BoolVal(False, ctx=prover.context), frozenset()),))
@@ -121,7 +145,7 @@ class Reach:
                     straight, terms, names, lambda v: check(v) and self._comes(v, name, resubmitted=False), likely
                 )
                 if found is not None:
-                    return Shown(witness=found)
+                    return Shown(found=found)
             except Undecided as undecided:
                 doubt = undecided
         if self.changes and anyhow != straight:
@@ -129,7 +153,8 @@ class Reach:
                 anyhow, terms, names, lambda v: check(v) and self._comes(v, name, resubmitted=True), likely
             )
             if found is not None:
-                return Shown(witness=found, opening=self._opening(found, name))
+                opening = self._opening(found, name)
+                return Shown(found=found, opening=opening if opening != input_of(found) else None)
         if doubt is not None:
             raise doubt
         return None
@@ -157,8 +182,8 @@ class Reach:
         return any(start in self._walk(values, name) for name in onward)
 
     def values(self, witness: dict[str, Any]) -> Values:
-        """Return what expressions compute with where this is the input."""
-        return values_of(self.draft.blueprint.variables, witness)
+        """Return what expressions compute with where this was found."""
+        return self.prover.values(witness)
 
     def result(self, expression: Expression, values: Values) -> bool | None:
         """Return what a condition evaluates to, None where its evaluation fails; remembered."""
@@ -181,7 +206,7 @@ class Reach:
         asked = [term for term in (self._term(way), *terms) if not z3.is_true(term)]
         if not asked:
             easy = sample_input(self.draft.blueprint.variables)
-            if easy is not None and check(values_of(self.draft.blueprint.variables, easy)):
+            if easy is not None and check(self.values(easy)):
                 return easy
         return self.prover.find(asked, names={*names, *way.names}, confirmed=check, likely=likely)
 
@@ -201,6 +226,8 @@ class Reach:
                 straight, anyhow = self._joined(self._straight[name]), self._joined(self._any[name])
                 if anyhow is not self._nowhere and (self._renews(vertex) or self._changed(vertex)) and self.lives(name):
                     anyhow = _Way() if self._renews(vertex) else anyhow.forgetting(self._changed(vertex))
+                if self._world and vertex.pauses and straight is not self._nowhere:
+                    straight = straight.forgetting(self._world)
                 if vertex.sets:  # from here on the input is another than the one that the request began with
                     straight = self._nowhere
                 for target, taken in self._leaving(vertex):
@@ -216,8 +243,9 @@ class Reach:
         return vertex.step is not None or (self.forked and vertex.pauses)
 
     def _changed(self, vertex: Vertex) -> frozenset[str]:
-        """Return the variables that may have other values after a node: set there, or in another branch meanwhile."""
+        """Return what may be another after a node: set there, or in another branch meanwhile, or as time passes."""
         changed = self._set if self.forked and vertex.pauses else vertex.sets
+        changed |= self._world if vertex.pauses else frozenset()
         return changed | self._immaterial if self._may_be_returned(vertex) else changed
 
     def _leaving(self, vertex: Vertex) -> list[tuple[str, _Way]]:
@@ -226,7 +254,7 @@ class Reach:
             return []
         if not vertex.chooses:
             computed = [c.expression for c in vertex.computes if not c.left_out]
-            well = _Way(parts=tuple((z3.Not(self.prover.value(e)[1]), e.names) for e in computed))
+            well = _Way(parts=tuple((z3.Not(self.prover.value(e)[1]), e.reads) for e in computed))
             return [(arrow.target, _Way() if arrow.on == "failed" else well) for arrow in vertex.arrows]
         if vertex.exhaustive:
             return self._agreeing(vertex)
@@ -237,7 +265,7 @@ class Reach:
                 if arrow.faulty:  # nobody knows for whom it will hold once it is mended
                     found.append((arrow.target, _Way()))
                 continue
-            (holds, fails), names = self.prover.value(arrow.condition), arrow.condition.names
+            (holds, fails), names = self.prover.value(arrow.condition), arrow.condition.reads
             found.append((arrow.target, _Way(parts=(*before, (_and(z3.Not(fails), holds), names)))))
             before = (*before, (_and(z3.Not(fails), z3.Not(holds)), names))
         found += [(a.target, _Way(parts=before)) for a in vertex.arrows if a.default and a.text is None]
@@ -246,7 +274,7 @@ class Reach:
     def _agreeing(self, vertex: Vertex) -> list[tuple[str, _Way]]:
         """Return where a table leads whose rules are all looked at, and no other of which may fit."""
         asked = [(arrow, arrow.condition) for arrow in vertex.arrows if arrow.condition is not None]
-        names = frozenset(name for _, condition in asked for name in condition.names)
+        names = frozenset(name for _, condition in asked for name in condition.reads)
         terms = [(arrow, *self.prover.value(condition)) for arrow, condition in asked]
         well = [z3.Not(fails) for _, _, fails in terms]
         found = [(arrow.target, _Way()) for arrow in vertex.arrows if arrow.faulty]
@@ -325,7 +353,7 @@ class Reach:
 
     def _opening(self, witness: dict[str, Any], name: str) -> dict[str, Any] | None:
         """Return an input with which a request begins that comes to a node with the witness as its input."""
-        values = values_of(self.draft.blueprint.variables, witness)
+        values = self.values(witness)
         possible: dict[str, Any] | None = None
         for pause in self._pauses():
             shown = self._alive[pause]
@@ -334,9 +362,10 @@ class Reach:
             begun = shown.opening if shown.opening is not None else shown.witness
             if not self._renews(self.draft.vertices[pause]):
                 # Only what the process sets changes on the way: the rest is the witness's from the beginning.
-                kept = {key: value for key, value in witness.items() if key not in self._set}
+                kept = {key: value for key, value in input_of(witness).items() if key not in self._set}
                 begun = kept | {key: value for key, value in begun.items() if key in self._set}
-                if not self._comes(values_of(self.draft.blueprint.variables, begun), pause, resubmitted=False):
+                there = {key: value for key, value in witness.items() if key in NAMES}
+                if not self._comes(self.values(begun | there), pause, resubmitted=False):
                     possible = possible or begun
                     continue
             return begun

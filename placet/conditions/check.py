@@ -202,9 +202,9 @@ class _Checker:
             return self.indexed(syntax)
         return self.function(syntax)
 
-    def both(self, syntax: Syntax) -> tuple[_Checked, _Checked]:
-        """Check the two operands of an operator and bring them to one type."""
-        left, right = (self.value(arg) for arg in syntax.args)
+    def both(self, syntax: Syntax, sides: Sequence[_Checked] | None = None) -> tuple[_Checked, _Checked]:
+        """Bring the two operands of an operator to one type; they are checked where they have not been."""
+        left, right = sides or [self.value(arg) for arg in syntax.args]
         pair = _alike(left, right)
         if pair is None:
             kinds = sorted({left.type.kind, right.type.kind} & _HINTS.keys())
@@ -238,12 +238,13 @@ class _Checker:
     def arithmetic(self, syntax: Syntax) -> _Checked:
         op = _ARITHMETIC[syntax.name]
         sides = [self.value(arg) for arg in syntax.args]
-        if sides[0].type == TIMESTAMP and sides[1].type == INT:
+        if sides[0].type == TIMESTAMP and sides[1].type == INT:  # hours
             sides[1] = _widened(sides[1])
+        # Each side is checked once: twice would double the work with each level.
         timed = ARITHMETIC.get((op, sides[0].type.kind, sides[1].type.kind))
         if timed is not None:
             return _node("call", timed[1], syntax.at, sides, function=timed[0])
-        left, right = self.both(syntax)
+        left, right = self.both(syntax, sides)
         kind = left.type.kind
         if op == "mod" and kind == "decimal":
             self.refuse(syntax.at, "% is for whole numbers only")

@@ -49,6 +49,11 @@ class Expression:
             pending.extend(node["args"])
         return frozenset(found)
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """Return what its value depends on: variables, and the moment and the requester where it asks for them."""
+        return self.names | (self.world & {NOW, REQUESTER})
+
     def __hash__(self) -> int:
         """Hash by the text: the tree is a dictionary."""
         return hash(self.source)

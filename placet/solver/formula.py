@@ -7,8 +7,9 @@ the same for the same text, so that a condition and its negation stay opposites.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import z3
@@ -17,17 +18,12 @@ from placet.conditions import Expression, moments
 from placet.conditions.expression import Node
 from placet.conditions.number import INT_MAX, INT_MIN
 from placet.conditions.types import Type, type_from
-from placet.patterns import compile_pattern
-from placet.shapes import MAX_LENGTH, Shape, typed
-from placet.solver.samples import varied
+from placet.conditions.world import NOW, REQUESTER
+from placet.solver import calls
 from placet.solver.symbols import ITEMS, Declarations, Symbol, Term, constant, items_of
+from placet.solver.texts import Texts
+from placet.zones import Offsets
 
-_MOST_TEXTS = 60  # sample texts for each unknown one
-_MOST_PATTERNS = 4  # that samples tell apart
-_KINDS = {"string": "string", "integer": "int", "decimal": "decimal", "boolean": "bool", "date": "date"} | {
-    "datetime": "timestamp"
-}
-_LONGEST_NUMBER = 1_200  # characters of a decimal that is written as text
 _QUOTIENT = 10**33  # a decimal quotient is right to this share of itself
 
 
@@ -42,14 +38,15 @@ class Value:
 class Formulas:
     """Turn expressions into terms over the declared symbols."""
 
-    def __init__(self, declarations: Declarations, symbols: dict[str, Symbol]) -> None:
+    def __init__(self, declarations: Declarations, symbols: dict[str, Symbol], offsets: Offsets = ()) -> None:
         self.declarations = declarations
         self.context = declarations.context
         self.symbols = symbols
+        self.offsets = offsets  # of the process's time zone
+        self.locals: dict[str, Term] = {}  # what clocks show, by the moment's term
         self.overflows: list[Term] = []  # each: some arithmetic on whole numbers exceeds 64 bits
         self.absences: list[Term] = []  # each: a value that an expression needs is absent
-        self.literals: dict[str, None] = {}  # texts that conditions mention, in order
-        self.patterns: dict[str, Any] = {}  # pattern -> the function that stands for matching it
+        self.texts = Texts(self.context)
         self._opaque: dict[str, Symbol] = {}
         self._items: dict[str, Symbol] = {}
 
@@ -61,76 +58,15 @@ class Formulas:
         """Return the terms of a node."""
         return _OPS[node["op"]](self, node)
 
-    def samples(self, shape: Shape) -> list[str]:
-        """Return texts for an unknown one of that shape, on which everything about texts is known."""
-        least, own = shape.min_length or 0, [shape.pattern] if shape.pattern is not None else []
-        patterns = [*own, *(p for p in self.patterns if p not in own)][:_MOST_PATTERNS]
-        found: dict[str, None] = {}
-        if patterns:
-            alphabet = "".join(self.literals)[:8]
-            most = shape.max_length if shape.max_length is not None else least + 60
-            varied_texts = varied(patterns, least=least, most=most, alphabet=alphabet)
-            found |= dict.fromkeys(text for text, matched in varied_texts if matched[0] or not own)
-        found |= dict.fromkeys([*("abc"[n] * max(least, 1) for n in range(3)), ""])
-        for text in self.literals:
-            found |= dict.fromkeys([text, text + "a", "a" + text])
-        texts = list(self.literals)
-        found |= dict.fromkeys(one + other for one in texts[:4] for other in texts[:4])
-        return list(found)[:_MOST_TEXTS]
-
-    def facts(self, samples: Iterable[str]) -> list[Term]:
-        """Return which of these texts, and of those that conditions mention, match the patterns."""
-        texts = tuple(dict.fromkeys([*self.literals, *samples]))
-        return [
-            function(self.text(text)) == compile_pattern(pattern).search(text)
-            for pattern, function in self.patterns.items()
-            for text in texts
-        ]
-
-    def matches(self, term: Term, pattern: str) -> Term:
-        """Return whether a text matches a pattern, as far as samples tell."""
-        if pattern not in self.patterns:
-            sorts = (z3.StringSort(self.context), z3.BoolSort(self.context))
-            self.patterns[pattern] = z3.Function(f"matches!{len(self.patterns)}", *sorts)
-        return self.patterns[pattern](term)
-
-    def fits(self, symbol: Symbol, shape: Shape) -> Term | None:
-        """Return whether a value keeps a scalar's declaration; None where it is of another kind, or no scalar."""
-        term = symbol.term
-        if shape.type == "decimal" and symbol.kind == "int":
-            term = z3.ToReal(term)
-        elif shape.type == "string" and symbol.kind in {"decimal", "date", "timestamp"}:
-            free = shape.enum is None and shape.pattern is None and (shape.min_length or 0) <= 1
-            long_enough = shape.max_length is None or shape.max_length >= _LONGEST_NUMBER
-            return z3.BoolVal(True, self.context) if free and long_enough else None
-        elif _KINDS.get(shape.type) != symbol.kind:
-            return None
-        kind = _KINDS[shape.type]
-        kept = [z3.BoolVal(True, self.context)]
-        if shape.lowest is not None:
-            kept.append(term >= constant(kind, shape.lowest, self.context))
-        if shape.highest is not None:
-            kept.append(term <= constant(kind, shape.highest, self.context))
-        if shape.enum is not None:
-            kept.append(z3.Or([term == constant(kind, typed(shape, one), self.context) for one in shape.choices]))
-        if shape.scale is not None:
-            kept.append(z3.IsInt(term * 10**shape.scale))
-        if kind == "string":
-            most = MAX_LENGTH if shape.max_length is None else shape.max_length
-            kept += [z3.Length(term) >= (shape.min_length or 0), z3.Length(term) <= most]
-            if shape.pattern is not None:
-                kept.append(self.matches(term, shape.pattern))
-        return z3.And(kept)
-
-    def text(self, text: str) -> Term:
-        """Return a constant text."""
-        return constant("string", text, self.context)
-
     # Helpers
 
     def scalar(self, kind: str, term: Term, *fails: Term) -> Value:
         """Return the value of a scalar that fails where any of these hold."""
         symbol = Symbol(kind=kind, absent=self.declarations.false(), term=term)
+        return Value(symbol=symbol, fails=self.any(fails))
+
+    def valued(self, symbol: Symbol, *fails: Term) -> Value:
+        """Return a value that fails where any of these hold."""
         return Value(symbol=symbol, fails=self.any(fails))
 
     def any(self, terms: Sequence[Term]) -> Term:
@@ -181,12 +117,24 @@ class Formulas:
         elif kind == "timestamp":
             value = moments.read_timestamp(value)
         elif kind == "string":
-            self.literals.setdefault(value)
+            self.texts.mention(value)
+        elif kind in {"int", "decimal"}:
+            self.texts.mention(Decimal(value))
         return self.scalar(kind, constant(kind, value, self.context))
 
     def _name(self, node: Node) -> Value:
         symbol = self.symbols[node["name"]]
         return Value(symbol=symbol, fails=self._absence(symbol))
+
+    def _now(self, _: Node) -> Value:
+        return Value(symbol=self.symbols[NOW], fails=self.declarations.false())
+
+    def _today(self, _: Node) -> Value:
+        shown = calls.local(self, self.symbols[NOW].term, self.offsets)
+        return self.scalar("date", calls.day_of(shown))
+
+    def _requester(self, _: Node) -> Value:
+        return Value(symbol=self.symbols[REQUESTER], fails=self.declarations.false())
 
     def _item(self, node: Node) -> Value:
         return Value(symbol=self._items[node["name"]], fails=self.declarations.false())
@@ -297,7 +245,7 @@ class Formulas:
 
     def _neg(self, node: Node) -> Value:
         inner = self.node(node["args"][0])
-        return self._number(inner.symbol.kind, -inner.symbol.term, inner.fails)
+        return self.number(inner.symbol.kind, -inner.symbol.term, inner.fails)
 
     def _arithmetic(self, node: Node) -> Value:
         left, right = (self.node(arg) for arg in node["args"])
@@ -312,26 +260,32 @@ class Formulas:
             "sub": lambda a, b: a - b,
             "mul": lambda a, b: a * b,
         }
-        return self._number(one.kind, operate[node["op"]](one.term, other.term), left.fails, right.fails)
+        return self.number(one.kind, operate[node["op"]](one.term, other.term), left.fails, right.fails)
 
     def _divide(self, node: Node) -> Value:
         left, right = (self.node(arg) for arg in node["args"])
         dividend, divisor = left.symbol.term, right.symbol.term
         zero = divisor == 0
         if left.symbol.kind == "decimal":
-            quotient = self.opaque(node).term
-            exact = dividend / divisor
-            share = z3.If(exact < 0, -exact, exact) / z3.RealVal(_QUOTIENT, ctx=self.context)
-            near = z3.And(quotient >= exact - share, quotient <= exact + share)
-            self.declarations.now.demands.append(z3.Or(zero, near))
+            quotient = self.near(node, dividend / divisor, unless=zero)
             return self.scalar("decimal", quotient, left.fails, right.fails, zero)
         # Towards zero, as the evaluator does; z3's own division goes with the sign of the divisor.
         down = z3.If(dividend < 0, -dividend, dividend) / z3.If(divisor < 0, -divisor, divisor)
         ratio = z3.If((dividend < 0) != (divisor < 0), -down, down)
         term = ratio if node["op"] == "div" else dividend - ratio * divisor
-        return self._number("int", term, left.fails, right.fails, zero)
+        return self.number("int", term, left.fails, right.fails, zero)
 
-    def _number(self, kind: str, term: Term, *fails: Term) -> Value:
+    def near(self, node: Node, exact: Term, *, unless: Term | None = None) -> Term:
+        """Return the quotient that a node computes, which is as near to the exact one as the evaluator's."""
+        quotient = self.opaque(node).term
+        share = z3.If(exact < 0, -exact, exact) / z3.RealVal(_QUOTIENT, ctx=self.context)
+        close = z3.And(quotient >= exact - share, quotient <= exact + share)
+        self.declarations.now.demands.append(close if unless is None else z3.Or(unless, close))
+        self.declarations.now.guesses.append(quotient == exact)
+        return quotient
+
+    def number(self, kind: str, term: Term, *fails: Term) -> Value:
+        """Return the value of a number, which fails too where a whole one exceeds 64 bits."""
         if kind != "int":
             return self.scalar(kind, term, *fails)
         overflow = z3.Or(term < INT_MIN, term > INT_MAX)
@@ -354,7 +308,7 @@ class Formulas:
         left, right = (self.node(arg) for arg in node["args"])
         text, part = left.symbol.term, right.symbol.term
         if node["op"] == "matches":
-            term = self.matches(text, node["args"][1]["value"])
+            term = self.texts.matches(text, node["args"][1]["value"])
         else:
             test: dict[str, Callable[[], Term]] = {
                 "startsWith": lambda: z3.PrefixOf(part, text),
@@ -431,6 +385,10 @@ _OPS: dict[str, Callable[[Formulas, Node], Value]] = {
     "literal": Formulas._literal,
     "name": Formulas._name,
     "item": Formulas._item,
+    "now": Formulas._now,
+    "today": Formulas._today,
+    "requester": Formulas._requester,
+    "call": calls.call,
     "field": Formulas._field,
     "has": Formulas._has,
     "is_null": Formulas._is_null,

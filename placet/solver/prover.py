@@ -8,13 +8,16 @@ from typing import Any
 import z3
 
 from placet.conditions import Expression, evaluate
+from placet.conditions.world import ZONE
 from placet.errors import EvaluationFailed
 from placet.shapes import Shape
-from placet.solver import Undecided
+from placet.solver import Undecided, world
+from placet.solver.fits import fits
 from placet.solver.formula import Formulas, Value
 from placet.solver.samples import sample_input
 from placet.solver.symbols import Declarations, Part, Symbol, Term, Unreadable, value_of
 from placet.variables import Variable, values_of
+from placet.zones import Offsets
 
 # z3 counts its own work, so that the same question is given up at the same point on every machine; the time is a
 # second line of defence. One question may cost about a second, all questions of one prover about ten.
@@ -30,13 +33,15 @@ z3.set_param("memory_max_size", MEGABYTES)
 class Prover:
     """Answer questions over one set of variables. It has a z3 context of its own; not for several threads at once."""
 
-    def __init__(self, variables: Sequence[Variable]) -> None:
+    def __init__(self, variables: Sequence[Variable], offsets: Offsets = ()) -> None:
+        """Begin with the variables of a process, and the offsets of its time zone."""
         self.variables = tuple(variables)
+        self.offsets = offsets
         self.context = z3.Context()
         self._declarations = Declarations(self.context)
-        self._shapes = {variable.name: variable for variable in variables}
+        self._shapes = {variable.name: variable for variable in (*variables, *world.VARIABLES)}
         self._symbols: dict[str, Symbol] = {}
-        self._formulas = Formulas(self._declarations, self._symbols)
+        self._formulas = Formulas(self._declarations, self._symbols, offsets)
         self._values: dict[str, Value] = {}
         self._parts: list[tuple[frozenset[str], Part]] = []  # the variables that each part is about
         self._spent = 0
@@ -49,11 +54,11 @@ class Prover:
 
     def fits(self, expression: Expression, shape: Shape) -> Term | None:
         """Return the z3 Bool that what an expression evaluates to keeps a scalar's declaration; None: nobody knows."""
-        return self._formulas.fits(self._known(expression).symbol, shape)
+        return fits(self._formulas.texts, self._known(expression).symbol, shape)
 
     def offer(self, given: dict[str, Any]) -> None:
         """Have a normalised input tried before the solver is asked."""
-        self._found = [*self._found, (given, values_of(self.variables, given))][-_REMEMBERED:]
+        self._found = [*self._found, (given, self.values(given))][-_REMEMBERED:]
 
     def unknown(self) -> Term:
         """Return a z3 Bool of which nothing is known."""
@@ -62,13 +67,18 @@ class Prover:
     def _known(self, expression: Expression) -> Value:
         known = self._values.get(expression.source)
         if known is None:
-            for name in sorted(expression.names):
+            for name in sorted(expression.reads):
                 if name not in self._symbols:
                     self._declare(name)
             known = self._formulas.value(expression)
-            self._parts.append((expression.names, self._declarations.part()))
+            self._parts.append((expression.reads, self._declarations.part()))
             self._values[expression.source] = known
         return known
+
+    def values(self, found: dict[str, Any]) -> dict[str, object]:
+        """Return what expressions are evaluated with where this was found: an input, and what there is besides."""
+        there = [variable for variable in world.VARIABLES if variable.name in found]
+        return {**values_of((*self.variables, *there), found), ZONE: self.offsets}
 
     def present(self, name: str) -> Term:
         """Return the z3 Bool that a variable which some condition reads has a value."""
@@ -90,7 +100,7 @@ class Prover:
         names: set[str] = set()
         for expression, wanted in conditions:
             holds, fails = self.value(expression)
-            names |= expression.names
+            names |= expression.reads
             terms += [z3.Not(fails), holds if wanted else z3.Not(holds)]
 
         def confirmed(values: dict[str, object]) -> bool:
@@ -121,7 +131,7 @@ class Prover:
         solver.set("rlimit", ONE_QUESTION)
         solver.set("timeout", MILLISECONDS)
         try:
-            solver.add(*terms, *(demand for part in parts for demand in part.demands), *self._formulas.facts(()))
+            solver.add(*terms, *(demand for part in parts for demand in part.demands), *self._formulas.texts.facts(()))
             for number, wishes in enumerate(self._wishes(parts)):
                 if number == int(likely) and not self._satisfiable(solver):
                     return None
@@ -136,7 +146,7 @@ class Prover:
         raise Undecided("the solver's answers lie outside of what it knows exactly")
 
     def _confirms(self, candidate: dict[str, Any], confirmed: Callable[[dict[str, object]], bool]) -> bool:
-        values = values_of(self.variables, candidate)
+        values = self.values(candidate)
         if not confirmed(values):
             return False
         self._found = [(candidate, values), *self._found][:_REMEMBERED]
@@ -147,7 +157,7 @@ class Prover:
         part = self._declarations.part()
         for term, shape in part.texts:
             if shape.pattern is not None:
-                part.demands.append(self._formulas.matches(term, shape.pattern))
+                part.demands.append(self._formulas.texts.matches(term, shape.pattern))
         self._parts.append((frozenset([name]), part))
 
     def _satisfiable(self, solver: Any) -> bool:
@@ -162,9 +172,9 @@ class Prover:
 
     def _wishes(self, parts: list[Part]) -> list[list[Term]]:
         """Return what to wish for, one list after the other: tidy values first, any at all last."""
-        samples = [(term, self._formulas.samples(shape)) for part in parts for term, shape in part.texts]
-        texts = [z3.Or([term == self._formulas.text(text) for text in known]) for term, known in samples]
-        texts += self._formulas.facts(text for _, known in samples for text in known)
+        samples = [(term, self._formulas.texts.samples(shape)) for part in parts for term, shape in part.texts]
+        texts = [z3.Or([term == self._formulas.texts.text(text) for text in known]) for term, known in samples]
+        texts += self._formulas.texts.facts(text for _, known in samples for text in known)
         guesses = [guess for part in parts for guess in part.guesses]
         tidy = [[wish for part in parts for wish in part.tidy[level]] for level in range(3)]
         wishes = [[*tidy[0], *texts, *guesses], [*tidy[0], *guesses]]
@@ -182,7 +192,8 @@ class Prover:
             solver.pop()
 
     def _input(self, model: Any, asked: frozenset[str]) -> dict[str, Any] | None:
-        return sample_input(self.variables, {name: value_of(self._symbols[name], model) for name in asked})
+        found = {name: value_of(self._symbols[name], model) for name in asked}
+        return sample_input((*self.variables, *(v for v in world.VARIABLES if v.name in asked)), found)
 
 
 def result(expression: Expression, values: dict[str, object]) -> bool | None:
