@@ -136,8 +136,8 @@ class _Way:
         return possible if sure else [*possible, *(way.target for way in point.ways if way.default)]
 
     def _value(self, expression: Expression, changed: frozenset[str]) -> object:
-        """Return what an expression comes to, None where that depends on what the process sets."""
-        return None if expression.names & changed else evaluate(expression, self._values)
+        """Return what an expression comes to, None where that depends on what the process sets, on when, or on whom."""
+        return None if expression.names & changed or expression.world else evaluate(expression, self._values)
 
 
 def _sets(point: Point) -> frozenset[str]:

@@ -211,6 +211,7 @@ def _branches(
         conditions_of(prepared.plan),
         given=prepared.given,
         people=prepared.persons,
+        world=prepared.world,
         seconds=question.seconds,
     )
     ways = Ways(plan=prepared.plan, witnesses=witnesses, most=question.most_branches)
@@ -247,6 +248,9 @@ def _branches(
                 carried += 1  # what comes first settles something by itself, so that this cannot come about
                 if _not_joined(route, course):
                     continue
+        if any(witnesses.timed(wish) for wish in route.wishes) and not _taken(route, course):
+            ways.timed += 1
+            continue
         settled = tuple(_settled(course))
         key = (tuple(wish.key for wish in route.wishes), *_came_to(course), course.state.outcome)
         if key in seen:
@@ -313,6 +317,12 @@ def _follows(plan: Plan, route: Route, course: Course) -> bool:
     return ended and not wanted - settled and not _not_joined(route, course)
 
 
+def _taken(route: Route, course: Course) -> bool:
+    """Whether the decisions of a course came out as on its route."""
+    came = Counter((entry.detail["node"], entry.detail["to"]) for entry in course.entries if entry.kind == "routed")
+    return came == Counter((taken["node"], taken["to"]) for taken in route.taken)
+
+
 def _not_joined(route: Route, course: Course) -> bool:
     """Whether other branches arrived at a join than on the route."""
     came = Counter(
@@ -372,5 +382,10 @@ def _cut(ways: Ways, carried: int) -> Iterator[str]:
     if ways.unknown:
         names = ", ".join(dict.fromkeys(ways.unknown[:20]))
         yield f"no input was found in time that takes {names}, nor a proof that there is none"
+    if ways.timed:
+        yield (
+            f"{ways.timed} routes hang on the moment at which a node is come to, and do not come about in a request "
+            'that begins now; "starts_at" looks at another moment'
+        )
     if carried:
         yield f"{carried} outcomes cannot come about: what comes before settles them by itself"

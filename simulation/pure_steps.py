@@ -24,13 +24,16 @@ def is_pure(plan: Plan, point: Point) -> bool:
     return point.type == "action" and point.errand is not None and pure.is_pure(plan.actions[point.errand.name])
 
 
-def after(plan: Plan, given: Given, steps: Sequence[str]) -> Given | None:
-    """Return the variables once these nodes have run in their order; None where one of them fails."""
+def after(plan: Plan, given: Given, steps: Sequence[str], world: Mapping[str, object]) -> Given | None:
+    """Return the variables once these nodes have run in their order; None where one of them fails.
+
+    `world` is what expressions read besides (placet.conditions.world).
+    """
     for name in steps:
         errand = _errand(plan, name)
         spec = plan.actions[errand.name]
         try:
-            filled = fill(errand.input, values_of(plan.variables, given))
+            filled = fill(errand.input, {**values_of(plan.variables, given), **world})
             if value_problems(spec.input_schema, filled, "/input"):
                 return None
             output, faults = pure.computed(spec, filled)
@@ -40,6 +43,11 @@ def after(plan: Plan, given: Given, steps: Sequence[str]) -> Given | None:
         except (EvaluationFailed, InputInvalid):
             return None
     return given
+
+
+def reads_of(plan: Plan, steps: Sequence[str]) -> frozenset[str]:
+    """Return what the computations of these nodes depend on: variables, the moment, the requester."""
+    return frozenset(n for step in steps for e in _errand(plan, step).input.expressions.values() for n in e.reads)
 
 
 def as_expressions(plan: Plan, steps: Sequence[str]) -> dict[str, Expression | None]:

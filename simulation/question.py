@@ -11,8 +11,10 @@ from typing import Any
 
 from placet.actions import ActionSpec
 from placet.blueprint import Blueprint, parse_blueprint
+from placet.conditions.world import NOW, REQUESTER, ZONE
 from placet.directory import Directory, Person
 from placet.errors import BlueprintInvalid, InputInvalid, Problem
+from placet.facts import requester_facts
 from placet.intake import accept_input
 from placet.plan import Child, Plan, compile_plan
 from placet.state import ChildCall
@@ -99,6 +101,12 @@ class Prepared:
         somebody = next((i for i in sorted(self.people.people) if i != self.question.requester), None)
         roots = (name.root for name in self.plan.names)
         return {root.name: somebody for root in roots if root.given and somebody is not None}
+
+    @cached_property
+    def world(self) -> dict[str, object]:
+        """What expressions read besides variables, as the request begins."""
+        facts = requester_facts(self.people, self.question.requester)
+        return {NOW: self.question.start, ZONE: self.plan.offsets, REQUESTER: facts}
 
     @cached_property
     def read(self) -> Read:

@@ -65,6 +65,7 @@ class Ways:
     cut_long: int = 0
     stopped_at: int | None = None
     infeasible: int = 0
+    timed: int = 0  # routes that hang on the moment, and do not come about
     unknown: list[str] = field(default_factory=list)
 
     def routes(self) -> Iterator[Route]:

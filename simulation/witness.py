@@ -13,17 +13,19 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from placet.conditions import Expression, evaluate
 from placet.conditions.substitution import substituted
+from placet.conditions.world import NAMES, NOW
 from placet.errors import EvaluationFailed, InputInvalid
 from placet.fillings import plain
 from placet.plan import Plan
 from placet.solver import Undecided
 from placet.solver.samples import sample
 from placet.variables import Variable, normalise_input, values_of
-from simulation.pure_steps import after, as_expressions, made
+from simulation.pure_steps import after, as_expressions, made, reads_of
 
 if TYPE_CHECKING:
     from placet.solver.prover import Prover
@@ -69,10 +71,13 @@ class Witnesses:
         *,
         given: Mapping[str, Any] | None = None,
         people: Mapping[str, str] | None = None,
+        world: Mapping[str, object] = MappingProxyType({}),
         seconds: float = 10.0,
     ) -> None:
+        """Begin with a plan and its conditions; `world` is what these read besides (placet.conditions.world)."""
         self._plan = plan
         self._variables = plan.variables
+        self._world = world
         self._prover: Prover | None = None
         self._end = perf_counter() + seconds  # from then on nothing is searched for any more
         self._candidates = _candidates(self._variables, conditions, given, people or {})
@@ -132,29 +137,37 @@ class Witnesses:
         return self._ask(wishes)
 
     def _granted(self, wish: Wish, given: Mapping[str, Any], values: Mapping[str, object]) -> bool:
-        """Whether a wish comes true with an input, by what the core itself makes of it."""
+        """Whether a wish comes true with an input, by what the core itself makes of it.
+
+        What hangs on the moment at which a node is come to, no input decides: the run shows whether it comes about.
+        """
+        if self.timed(wish):
+            return True
+        values = {**values, **self._world}
         if wish.steps:
-            now = after(self._plan, given, wish.steps)
+            now = after(self._plan, given, wish.steps, self._world)
             if wish.expression is None:
                 return (now is not None) is wish.wanted
             if now is None:
                 return False
-            values = values_of(self._variables, now)
+            values = {**values_of(self._variables, now), **self._world}
         return wish.expression is not None and _holds(wish.expression, values) is wish.wanted
+
+    def timed(self, wish: Wish) -> bool:
+        """Whether a wish hangs on the moment at which a node is come to."""
+        own = wish.expression.reads if wish.expression is not None else frozenset()
+        return NOW in own or NOW in reads_of(self._plan, wish.steps)
 
     def _names(self, wish: Wish) -> frozenset[str]:
         """Return the variables of an input on which a wish may depend."""
-        names = set(wish.expression.names if wish.expression is not None else ())
-        for step in wish.steps:
-            errand = self._plan.points[step].errand
-            names |= {n for e in (errand.input.expressions.values() if errand is not None else ()) for n in e.names}
-        return frozenset(names)
+        own = wish.expression.names if wish.expression is not None else frozenset()
+        return own | (reads_of(self._plan, wish.steps) - frozenset(NAMES))
 
     def _ask(self, wishes: Sequence[Wish]) -> bool:
         if self._prover is None:
             from placet.solver.prover import Prover  # loads z3
 
-            self._prover = Prover(self._variables)
+            self._prover = Prover(self._variables, self._plan.offsets)
         self.asked += 1
         self.undecided = False
         question = self._question(self._prover, wishes)
@@ -186,7 +199,7 @@ class Witnesses:
     def _given(self, values: Mapping[str, object]) -> dict[str, Any] | None:
         """Return values as an input is written."""
         try:
-            return normalise_input(self._variables, {name: plain(value) for name, value in values.items()})
+            return normalise_input(self._variables, {v.name: plain(values.get(v.name)) for v in self._variables})
         except InputInvalid:
             return None
 
@@ -197,13 +210,13 @@ class Witnesses:
         terms: list[Any] = []
         names: set[str] = set()
         for wish in wishes:
-            parts = self._parts(wish)
+            parts = [] if self.timed(wish) else self._parts(wish)
             if parts is None:
                 return None
             well = []
             for expression, shape in parts:
                 term, fails = prover.value(expression)
-                names |= expression.names
+                names |= expression.reads
                 if shape is None:
                     well.append(term if wish.wanted else z3.Not(term))
                     terms.append(z3.Not(fails))
@@ -212,7 +225,7 @@ class Witnesses:
                 if fits is None:
                     return None
                 well.append(z3.And(z3.Not(fails), fits))
-            if wish.expression is None and not wish.wanted:
+            if wish.expression is None and not wish.wanted and well:
                 terms.append(z3.Not(z3.And(well)))
             else:
                 terms += well

@@ -36,7 +36,7 @@ _CODES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"^/(owner|process_steps/\d+/(approvers|escalation|escalation_to)\b.*)$"), "dangling_id"),
 )
 _CONDITION = re.compile(
-    r"^/graph_spec/(edges/\d+/condition|nodes/\d+/(until|input/.+/expr|table/inputs/\d+|table/rules/\d+/when/\d+))$"
+    r"^/process_steps/\d+/approvers/\d+/expr$|^/graph_spec/(edges/\d+/condition|nodes/\d+/(until|input/.+/expr|table/inputs/\d+|table/rules/\d+/when/\d+))$"
 )
 
 

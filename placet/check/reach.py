@@ -148,7 +148,7 @@ class Reach:
                     return Shown(found=found)
             except Undecided as undecided:
                 doubt = undecided
-        if self.changes and anyhow != straight:
+        if self.changes and (anyhow != straight or self._world):
             found = self._find(
                 anyhow, terms, names, lambda v: check(v) and self._comes(v, name, resubmitted=True), likely
             )

@@ -123,6 +123,24 @@ def _date(formulas: Formulas, _: Node, args: list[Value]) -> Value:
     return formulas.scalar("date", _shown_day(formulas, args[0]), args[0].fails)
 
 
+def _timestamp(formulas: Formulas, _: Node, args: list[Value]) -> Value:
+    """Return the first moment of a day in the zone; on a day on which its clocks change, one soon after midnight."""
+    [arg] = args
+    if arg.symbol.kind == "timestamp":
+        return arg
+    begins = (arg.symbol.term - _EPOCH_DAY) * _DAY
+    offsets = {offset for _, offset in formulas.offsets} or {0}
+    if len(offsets) == 1:
+        return formulas.scalar("timestamp", begins - offsets.pop() * 1_000_000, arg.fails)
+    key = f"midnight {arg.symbol.term.sexpr()}"
+    if key not in formulas.locals:  # the same for the same day
+        moment = formulas.locals[key] = formulas.declarations.fresh("Int", "midnight")
+        shown = local(formulas, moment, formulas.offsets)
+        formulas.declarations.now.demands += [shown >= begins, shown < begins + 3 * _HOUR]
+        formulas.declarations.now.guesses.append(shown == begins)
+    return formulas.scalar("timestamp", formulas.locals[key], arg.fails)
+
+
 def _days_between(formulas: Formulas, node: Node, args: list[Value]) -> Value:
     one, other = (arg.symbol.term for arg in args)
     later, earlier = (one, other) if node["function"] == "days_between" else (other, one)
@@ -245,7 +263,7 @@ _CALLS: dict[str, Callable[[Any, Node, list[Any]], Any]] = {
     "hour": _on_clock(_HOUR, 24),
     "minute": _on_clock(_HOUR // 60, 60),
     "date": _date,
-    "timestamp": _as_it_is,
+    "timestamp": _timestamp,
     "daysBetween": _days_between,
     "days_between": _days_between,
     "days_later": _days_moved,

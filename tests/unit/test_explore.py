@@ -463,3 +463,25 @@ def test_sub_processes_that_multiply_are_given_up_and_said_to_be() -> None:
     found = explore(ask(raw, children=children))
     assert (found.stopped, found.outcome) == ("unknown", None)
     assert f"more than {MOST_CHILDREN:,} sub-processes" in found.warnings[0]
+
+
+def test_what_hangs_on_the_moment_is_explored_as_it_comes_about_and_the_rest_is_said() -> None:
+    day = {"name": "day", "type": "date", "required": True}
+    raw = decision(("today() > day", "late"), ("hour(now()) >= 12", "afternoon"), (None, "morning"), variables=[day])
+    found = explore(ask(raw, given={"day": "2030-01-01"}))
+    assert found.outcome == "morning"
+    assert any("starts_at" in w for w in found.warnings)
+    later = explore(ask(raw, given={"day": "2030-01-01"}, start=START + timedelta(hours=4)))
+    assert later.outcome == "afternoon"
+    late = explore(ask(raw, given={"day": "2026-01-01"}))
+    assert (late.outcome, {b.outcome for b in late.branch_explorations}) == ("late", {"late"})
+
+
+def test_facts_about_the_requester_decide_in_a_simulation_as_in_a_request() -> None:
+    raw = decision(
+        ("requester.managers >= 3 && amount > 5", "far"),
+        (None, "near"),
+        variables=[{"name": "amount", "type": "integer"}],
+    )
+    assert {b.outcome for b in explore(ask(raw)).branch_explorations} == {"far", "near"}
+    assert {b.outcome for b in explore(ask(raw, requester="dh")).branch_explorations} == {"near"}
