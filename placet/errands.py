@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 from placet.actions import ActionCall
 from placet.audit import canonical_json, exact
@@ -53,7 +54,8 @@ def begin_action(run: Run, point: Point, *, again: bool = False) -> tuple[str, R
     elif point.repetition is not None and (before or any(c.point == point.id for c in run.strays)):
         open_stage(run, point)
         return None
-    key = f"{run.state.request_id}:{point.id}:{visit}"
+    # It goes into headers, which take no other letters; what ASCII an id had before stays as it is.
+    key = f"{run.state.request_id}:{quote(point.id, safe=':')}:{visit}"
     call = ActionCall(key=key, point=point.id, visit=visit, action=errand.name, input=given)
     run.actions[point.id] = call
     run.record("action_started", node=point.id, action=errand.name, visit=visit, input=Sealed(given))

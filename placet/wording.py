@@ -37,8 +37,25 @@ _SENTENCES = {
 }
 
 
+# What texts that have to be of a form look like, by the pattern that they have to match.
+_FORMS = {
+    r"^[a-z][a-z0-9_]*$": "small letters a to z, digits and underscores, beginning with a letter, such as approved",
+    r"\A[A-Za-z_][A-Za-z0-9_]{0,63}\z": "a name of letters A to Z, digits and underscores, that begins with no digit, "
+    "of at most 64 characters, such as unit_price",
+    r"\A[A-Z]{3}\z": "the three capital letters of a currency (ISO 4217), such as EUR",
+    r"^[A-Za-z][A-Za-z0-9_.-]{0,99}$": "a name of letters A to Z, digits, underscores, points and hyphens, that begins "
+    "with a letter, of at most 100 characters, such as check_stock",
+    r"^[A-Za-z0-9][A-Za-z0-9_.@+-]{0,127}$": "a name of letters A to Z, digits and the signs _ . @ + -, that begins "
+    "with a letter or a digit, of at most 128 characters, such as department_head",
+    r"^[^@\s]+@[^@\s]+$": "an address such as mia@example.com",
+}
+
+
 def sentence_of(fault: Mapping[str, Any]) -> str:
     """Return the sentence for one of pydantic's errors, `fault`, whose context has not been left out."""
+    if fault["type"] == "string_pattern_mismatch":
+        form = _FORMS.get(str(fault.get("ctx", {}).get("pattern")))
+        return f"write {form}" if form is not None else "this text is not of the form that is needed here"
     known = _SENTENCES.get(fault["type"])
     if known is not None:
         try:

@@ -10,7 +10,10 @@ What differs from CEL, each because an approval may hang on it:
 - `&&`, `||` and `?:` go from left to right and stop early; an error on the left is an error (CEL would look at the
   right side too).
 - An absent optional variable or field equals `null`; any other use of it is an error, never quietly false.
-- `date("2026-01-01")` and `timestamp("2026-01-01T09:00:00Z")` take a quoted literal, `matches` a quoted pattern.
+- `date("2026-01-01")` and `timestamp("2026-01-01T09:00:00Z")` take text as a quoted literal only, `matches` a quoted
+  pattern.
+- `now()`, `today()`, `requester` and the functions of `placet.conditions.functions` are ours; days are added to dates and
+  hours to moments. What they read that no variable holds is given under the names of `placet.conditions.world`.
 - Left out: maps, bytes, unsigned and duration values, comparing whole objects, and a macro variable that hides another
   name.
 
@@ -22,6 +25,8 @@ same type.
 |---|---|---|
 | `literal` | | `value`: string, bool or int as they are; decimal plain text; date and timestamp (UTC, `Z`) ISO text |
 | `name` | | `name`: a variable of the scope |
+| `now`, `today`, `requester` | | the moment, the day in the process's zone, the facts about the requester |
+| `call` | as the function takes | `function`: a name of `placet.conditions.functions` |
 | `item` | | `name`: the variable of an enclosing macro |
 | `field` | object | `field`; an absent one is an error |
 | `has` | object | `field`; whether it is there |
