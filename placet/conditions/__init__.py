@@ -12,7 +12,7 @@ What differs from CEL, each because an approval may hang on it:
 - An absent optional variable or field equals `null`; any other use of it is an error, never quietly false.
 - `date("2026-01-01")` and `timestamp("2026-01-01T09:00:00Z")` take text as a quoted literal only, `matches` a quoted
   pattern.
-- `now()`, `today()`, `requester` and the functions of `placet.conditions.functions` are ours; days are added to dates and
+- `now()`, `today()`, `requester` and the functions of `placet.conditions.functions` are ours; days are added to dates,
   hours to moments. What they read that no variable holds is given under the names of `placet.conditions.world`.
 - Left out: maps, bytes, unsigned and duration values, comparing whole objects, and a macro variable that hides another
   name.

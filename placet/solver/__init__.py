@@ -5,9 +5,9 @@ be said exactly is left open to the solver (so "there is none" is a proof), and 
 evaluator has confirmed it on the real reading of the input.
 
 Exact: booleans, whole numbers (64 bits), decimals, dates, moments, text with `==`, `in`, order, `size`, `startsWith`,
-`endsWith`, `contains` and `+`, absent values, fields of objects, lists of up to three items, moments, days and the
-calendar in the process's zone, facts about the requester, rounding. Beyond that an answer can
-be `Undecided`: patterns, small letters and numbers in texts are tried on sample texts, lists longer than three items are not looked into, a decimal
+`endsWith`, `contains` and `+`, absent values, fields of objects, lists of up to three items, days and the calendar in
+the process's zone, facts about the requester, rounding. Beyond that an answer can be `Undecided`: patterns, small
+letters and numbers in texts are tried on sample texts, lists longer than three items are not looked into, a decimal
 quotient is known to 33 digits, products of variables and `filter`/`map` results only as far as z3 and the samples go.
 """
 
