@@ -12,9 +12,11 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, Table, insert, inspect, text
+from sqlalchemy import Connection, MetaData, Table, insert, inspect, select, text
 from sqlmodel import SQLModel
 
+from placet.blueprint import parse_blueprint
+from placet.plan import digest as blueprint_digest
 from storage.database import Database
 from storage.migrate import configuration, migrate
 from storage.tables import ApprovalRequest
@@ -94,3 +96,28 @@ async def test_tasks_that_are_open_get_the_count_of_their_hand_overs(database: D
     async with database.connection() as connection:
         counted = await connection.run_sync(_tasks_from_before_hand_overs_were_counted)
     assert counted == {"r.1": 3, "r.2": 0, "r.3": 0}
+
+
+def _blueprints_from_before_there_were_formats(connection: Connection) -> tuple[dict[str, Any], dict[str, Any]]:
+    command.downgrade(configuration(connection), "0010")
+    known = MetaData()
+    names = ("process_template", "workflow_simulation")
+    template, simulation = (Table(name, known, autoload_with=connection) for name in names)
+    raw = {"name": "P", "version": "1.0.0", "process_steps": [{"stage_name": "One"}, {"stage_name": "Two"}]}
+    row = {"id": "t", "name": "P", "version": "1.0.0", "template_type": "approval", "status": "published"}
+    digest = blueprint_digest(parse_blueprint({**raw, "format": 1}))
+    row |= {"digest": digest, "created_by": "o"}
+    connection.execute(insert(template), [{**row, "blueprint": raw, "created_at": NOW}])
+    shadow = {"id": "s", "mode": "shadow", "status": "running", "question": {"blueprint": raw}, "created_by": "o"}
+    connection.execute(insert(simulation), [{**shadow, "created_at": NOW}])
+    command.upgrade(configuration(connection), "head")
+    stored = connection.execute(select(template.c.digest, template.c.blueprint)).one()
+    assert blueprint_digest(parse_blueprint(stored.blueprint)) == stored.digest, "a version keeps its identity"
+    return stored.blueprint, connection.execute(select(simulation.c.question)).scalar_one()["blueprint"]
+
+
+async def test_blueprints_that_were_stored_before_there_were_formats_keep_their_meaning(database: Database) -> None:
+    async with database.connection() as connection:
+        for document in await connection.run_sync(_blueprints_from_before_there_were_formats):
+            assert document["format"] == 1
+            assert parse_blueprint(document).on_change == "stage"
