@@ -80,6 +80,7 @@ class Line(Model):
     form: dict[str, Any] | None = None
     to: Text | None = None
     hours: Hours | None = None
+    title: Annotated[str, Field(min_length=1, max_length=200)] | None = None  # with which it is resubmitted
     input: dict[str, Any] | None = None
     output: dict[str, Any] | None = None
     times: Annotated[int, Field(ge=1, le=1000)] | None = None
@@ -348,7 +349,7 @@ def _request_event(line: Line, state: State) -> Event:
     if line.do == "comment":
         return Comment(by=Actor(person=person), text=line.comment or "")
     if line.do == "resubmit":
-        return Resubmit(by=Actor(person=person), input=line.input, comment=line.comment)
+        return Resubmit(by=Actor(person=person), input=line.input, title=line.title, comment=line.comment)
     if line.do == "extend":
         return Extend(by=Actor(person=person, admin=True), seconds=(line.hours or 0) * 3600, reason=line.comment)
     how: Literal["withdrawn", "cancelled"] = "withdrawn" if line.do == "withdraw" else "cancelled"

@@ -54,6 +54,7 @@ def lines(draw: st.DrawFn) -> dict[str, Any]:
                 "reassign",
                 "delegate",
                 "extend",
+                "resubmit",
                 "answer",
                 "fail",
                 "happen",
@@ -79,6 +80,9 @@ def lines(draw: st.DrawFn) -> dict[str, Any]:
         line["hours"] = draw(HOURS)
     if do == "comment":
         line["comment"] = "a word"
+    if do == "resubmit":  # what is approved changes, and is asked for again
+        line |= {"input": draw(st.sampled_from([None, {"amount": "1"}, {"amount": "9000"}])), "after_hours": 0.37}
+        return {k: v for k, v in line.items() if v is not None and k != "by"}
     line[draw(st.sampled_from(["at_hours", "after_hours"]))] = draw(HOURS)
     return {k: v for k, v in line.items() if v is not None}
 

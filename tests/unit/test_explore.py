@@ -171,6 +171,26 @@ def test_changes_are_requested_once_and_the_requester_resubmits() -> None:
     assert [link.round for link in found.approval_chain] == [1, 2]
 
 
+def test_a_script_that_changes_the_request_sends_it_to_its_first_node_again() -> None:
+    amount = [{"name": "amount", "type": "decimal", "required": True}]
+    steps = [{"sla_hours": 24}, {"sla_hours": 24, "approvers": ["role:cfo"]}]
+    script = parse_script(
+        [
+            {"on": "Stage 2", "decision": "request_changes", "comment": "less"},
+            {"do": "resubmit", "input": {"amount": "60"}, "title": "Less"},
+            {"on": "Stage 2", "decision": "approve"},
+        ]
+    )
+    for rule, asked in (
+        ("restart", ["Stage 1", "Stage 2", "Stage 1", "Stage 2"]),
+        ("stage", ["Stage 1", "Stage 2", "Stage 2"]),
+    ):
+        raw = blueprint(*steps, variables=amount, settings={"on_change": rule})
+        found = explore(ask(raw, script=script, given={"amount": "100"}))
+        assert [link.stage for link in found.approval_chain] == asked
+        assert found.outcome == "approved"
+
+
 def test_history_gives_a_distribution() -> None:
     hours = [n * 3600.0 for n in range(1, 21)]
     found = explore(ask(blueprint({"sla_hours": 48}), history={"Stage 1": hours}))
