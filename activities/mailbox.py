@@ -1,20 +1,27 @@
-"""A mailbox of this machine's own: an SMTP server that keeps the newest mails in memory and sends none on."""
+"""A mailbox of this machine's own: an SMTP server that keeps the newest mails and sends none on."""
 
 from __future__ import annotations
 
 import asyncio
 import email
+import json
+import logging
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 MOST_KEPT = 1_000
+_ENVELOPE = "X-Placet-Envelope: "
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +55,19 @@ class Mailbox:
     It belongs to the loop that started it. Anybody on this machine can send to it and nothing leaves it.
     """
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0, *, most: int = MOST_KEPT) -> None:
-        """Listen at this address; port 0 takes a free one."""
+    def __init__(
+        self, host: str = "127.0.0.1", port: int = 0, *, most: int = MOST_KEPT, folder: Path | None = None
+    ) -> None:
+        """Listen at this address; port 0 takes a free one. With a folder, mails are there again in the next run.
+
+        Raises OSError where the folder cannot be used.
+        """
         self.host = host
         self.port = port
-        self._kept: deque[_Kept] = deque(maxlen=most)
-        self._received = 0
+        self._most = most
+        self._folder = folder
+        self._kept: deque[_Kept] = deque(_read(folder) if folder is not None else (), maxlen=most)
+        self._received = self._kept[-1].number if self._kept else 0
         self._server: asyncio.Server | None = None
         self._sessions: set[SMTP] = set()
 
@@ -97,6 +111,8 @@ class Mailbox:
 
     def clear(self) -> None:
         """Throw everything away."""
+        for kept in self._kept:
+            self._forget(kept)
         self._kept.clear()
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002 - aiosmtpd's name
@@ -104,8 +120,17 @@ class Mailbox:
         content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
         self._received += 1
         to = tuple(envelope.rcpt_tos)
-        self._kept.append(_Kept(self._received, datetime.now(UTC), envelope.mail_from or "", to, content))
+        kept = _Kept(self._received, datetime.now(UTC), envelope.mail_from or "", to, content)
+        if self._folder is not None:
+            _write(self._folder, kept)
+            if len(self._kept) == self._most:
+                self._forget(self._kept[0])
+        self._kept.append(kept)
         return "250 Kept"
+
+    def _forget(self, kept: _Kept) -> None:
+        if self._folder is not None:
+            _file(self._folder, kept.number).unlink(missing_ok=True)
 
     def _session(self) -> SMTP:
         # Sessions that have ended are let go of here, since nothing tells when one ends.
@@ -113,6 +138,33 @@ class Mailbox:
         session = SMTP(self, enable_SMTPUTF8=True, hostname="mailbox.placet", ident="Placet mailbox")
         self._sessions.add(session)
         return session
+
+
+def _file(folder: Path, number: int) -> Path:
+    return folder / f"{number:09}.eml"
+
+
+def _write(folder: Path, kept: _Kept) -> None:
+    """Keep a mail as a file that mail programs open; what its headers do not hold comes first, as a header of ours."""
+    envelope = json.dumps({"at": kept.received_at.isoformat(), "from": kept.sender, "to": kept.to})
+    file = _file(folder, kept.number)
+    with file.with_suffix(".new").open("wb") as fresh:
+        fresh.write(f"{_ENVELOPE}{envelope}\r\n".encode() + kept.content)
+    file.with_suffix(".new").replace(file)
+
+
+def _read(folder: Path) -> Iterator[_Kept]:
+    """Yield the mails of earlier runs, oldest first; a file that is none of ours is passed over."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for file in sorted(folder.glob("*.eml")):
+        first, _, content = file.read_bytes().partition(b"\r\n")
+        try:
+            envelope = json.loads(first.decode().removeprefix(_ENVELOPE))
+            at = datetime.fromisoformat(envelope["at"])
+            yield _Kept(int(file.stem), at, envelope["from"], tuple(envelope["to"]), content)
+        except (ValueError, KeyError, TypeError):
+            log.warning("%s is no mail of this mailbox", file)
 
 
 def _mail(kept: _Kept) -> Mail:

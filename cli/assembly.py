@@ -7,6 +7,8 @@ import contextlib
 import json
 import os
 import socket
+import stat
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -31,8 +33,8 @@ from api.admission import Admission
 from api.app import create_app
 from api.connections import Connection
 from api.context import Context
-from placet.errors import Conflict
-from storage.database import Database
+from placet.errors import Conflict, InputInvalid, NotFound
+from storage.database import Database, driver_url
 from storage.migrate import migrate
 from worker.actions import action_worker, seed_catalog
 from worker.connect import EngineSettings, connect
@@ -48,6 +50,44 @@ from workflows.approval import Answer, ApprovalWorkflow
 _WHERE = "up.json"
 STARTUP_SECONDS = 120.0
 _CONFIRM_SECONDS = timedelta(seconds=5)
+
+
+def has_database(settings: Settings) -> bool:
+    """Whether this installation has its database already; one on a server is taken to be there."""
+    url = driver_url(settings.database)
+    return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
+
+
+def installed(settings: Settings) -> Settings:
+    """Return the settings, or raise NotFound where nothing has been set up, so that nothing is made by a mere look."""
+    if not has_database(settings):
+        raise NotFound(
+            f"There is no Placet in {settings.home}: start one with `placet up`, or set PLACET_HOME or "
+            "PLACET_DATABASE_URL to where it is."
+        )
+    return settings
+
+
+@asynccontextmanager
+async def existing_database(settings: Settings) -> AsyncIterator[Database | None]:
+    """Open the database at the newest schema where there is one; None where there is none, and none is made."""
+    if not has_database(settings):
+        yield None
+        return
+    async with open_database(settings) as database:
+        yield database
+
+
+@asynccontextmanager
+async def any_database(settings: Settings) -> AsyncIterator[Database]:
+    """Open the database; where there is none, an empty one that is gone afterwards."""
+    if has_database(settings):
+        async with open_database(settings) as database:
+            yield database
+        return
+    with tempfile.TemporaryDirectory(prefix="placet-") as folder:
+        async with open_database(settings.model_copy(update={"database_url": f"sqlite:///{folder}/empty.db"})) as empty:
+            yield empty
 
 
 @asynccontextmanager
@@ -73,6 +113,7 @@ def where_up(settings: Settings) -> dict[str, Any] | None:
 def write_where(settings: Settings, where: dict[str, Any]) -> None:
     """Note where everything is, for the other commands."""
     fresh = settings.home / f"{_WHERE}.new"
+    fresh.touch(mode=0o600)
     fresh.write_text(json.dumps(where))
     fresh.replace(settings.home / _WHERE)
 
@@ -259,6 +300,21 @@ async def connected(
 
 
 def home_of(settings: Settings) -> Path:
-    """Return the folder of all data, made where it is missing."""
-    settings.home.mkdir(parents=True, exist_ok=True)
+    """Return the folder of all data, made where it is missing, for this user alone; raises InputInvalid."""
+    try:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _keep_private(settings.home)
+    except OSError as error:
+        raise InputInvalid(
+            f"PLACET_HOME is {settings.home}, which cannot be made or used ({error.strerror}): name a folder that you "
+            "can write to."
+        ) from error
     return settings.home
+
+
+def _keep_private(home: Path) -> None:
+    """Keep other users of this machine out of a folder that is Placet's: what earlier versions made, all could read."""
+    held = {path.name for path in home.iterdir()}
+    status = home.stat()
+    if status.st_uid == os.geteuid() and (not held or held & {"placet.db", "secret.key"}):
+        home.chmod(status.st_mode & ~(stat.S_IRWXG | stat.S_IRWXO))

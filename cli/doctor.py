@@ -60,14 +60,16 @@ async def _python() -> str:
 
 
 async def _home(settings: Settings) -> str:
-    home = assembly.home_of(settings)
+    home = settings.home
+    if not home.exists():
+        raise Unavailable(f"{home} is not there yet; `placet up` makes it. PLACET_HOME names another.")
     if not os.access(home, os.W_OK):
         raise Unavailable(f"{home} cannot be written to; set PLACET_HOME to a folder that can.")
     return str(home)
 
 
 async def _database(settings: Settings) -> str:
-    async with assembly.open_database(settings) as database:
+    async with assembly.open_database(assembly.installed(settings)) as database:
         await database.check()
         return database.url.render_as_string(hide_password=True)
 
@@ -87,7 +89,7 @@ async def _engine(settings: Settings) -> str:
 
 async def _worker(settings: Settings) -> str:
     client = await assembly.connected(assembly.engine_settings(settings))
-    async with assembly.open_database(settings) as database:
+    async with assembly.open_database(assembly.installed(settings)) as database:
         found = await workers(database, client, settings.task_queue)
     if not found:
         raise Unavailable(f"Nobody works on task queue {settings.task_queue!r}; run `placet worker` or `placet up`.")

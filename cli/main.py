@@ -12,8 +12,9 @@ import typer
 import uvloop
 
 from cli import assembly, bpmn, demo, doctor, people, picture, simulate, templates, tokens, up, verify
-from cli.output import NO, explained, log_to_stderr, out, print_json, progress
+from cli.output import NO, WRONG, explained, log_to_stderr, out, print_json, progress
 from cli.streams import write_whole
+from placet.errors import NotFound
 from storage.migrate import migrate
 from worker.engine.locate import locate
 from worker.engine.namespaces import prepare
@@ -190,26 +191,35 @@ def verify_command(
 ) -> None:
     """Check audit chains against their rows and the engine's history; exit code 1 where one does not hold."""
     settings = _settings()
-    results = _run(verify.verify(settings, requests or []))
+    results, unknown = _run(verify.verify(settings, requests or []))
+    well = all(r["ok"] for r in results)
     if as_json:
-        print_json({"ok": all(r["ok"] for r in results), "requests": results})
+        print_json({"ok": well and not unknown, "requests": results, "unknown": unknown})
     else:
         verify.show(results)
-    if not all(r["ok"] for r in results):
+    if not well:
         raise typer.Exit(NO)
+    with explained():
+        if unknown:
+            raise NotFound(f"There is no request {', '.join(unknown)} here; `GET /workflow/requests/` lists them.")
 
 
 @app.command("check")
 def check_command(
     files: Annotated[list[Path], typer.Argument(help="Blueprints as JSON files.")], as_json: Json = False
 ) -> None:
-    """Prove blueprints sound, or show what is wrong; exit code 1 where there is an error."""
-    with explained():
-        results = templates.check(files)
+    """Prove blueprints sound, or show what is wrong; exit code 1 where there is an error.
+
+    The people, actions and processes of this installation count, where there is one. Exit code 2 where a file cannot be
+    read; the others are checked all the same.
+    """
+    results = _run(templates.check(_settings(), files))
     if as_json:
         print_json({"ok": all(r["ok"] for r in results), "files": results})
     else:
         templates.show(results)
+    if templates.unusable(results):
+        raise typer.Exit(WRONG)
     if not all(r["ok"] for r in results):
         raise typer.Exit(NO)
 

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from placet.errors import Busy, EngineMissing, PlacetError, Unavailable
 
@@ -37,7 +38,7 @@ def print_json(value: Any) -> None:
 
 def progress(message: str) -> None:
     """Tell what takes long, on standard error."""
-    err.print(f"[dim]{message}[/dim]", markup=True)
+    err.print(f"[dim]{escape(message)}[/dim]", soft_wrap=True)
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def explained() -> Iterator[None]:
     try:
         yield
     except PlacetError as error:
-        err.print(f"[red]{error.message}[/red]", markup=True)
+        err.print(f"[red]{escape(error.message)}[/red]", soft_wrap=True)
         for problem in error.problems:
-            err.print(f"  {problem.pointer or '/'}: {problem.message}", markup=False)
+            err.print(f"  {problem.pointer or '/'}: {problem.message}", markup=False, soft_wrap=True)
         raise typer.Exit(AWAY if isinstance(error, Busy | Unavailable | EngineMissing) else WRONG) from error

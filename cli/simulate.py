@@ -68,7 +68,7 @@ async def simulate(settings: Settings, order: Order, *, quiet: bool = False) -> 
             client = await assembly.connected(there)
         except Unavailable as error:
             progress(f"without an engine: {error.message}")
-    async with assembly.open_database(settings) as database, processes(settings.limits) as pool:
+    async with assembly.any_database(settings) as database, processes(settings.limits) as pool:
         service = Service(
             database=database,
             pool=pool,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -17,7 +19,7 @@ from activities.mailbox import Mailbox
 from activities.notify.settings import load as load_notices
 from cli import assembly
 from cli.mailroom import mailroom
-from placet.errors import Unavailable
+from placet.errors import Conflict, Unavailable
 from storage.database import Database
 from worker.engine.serve import Engine, start_engine
 from worker.settings import Settings
@@ -75,6 +77,7 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
     Where no mail server is set, mails go to a mailbox of this machine's own, which is served as pages.
     """
     assembly.home_of(settings)
+    await _alone(settings)
     listener = assembly.listen(settings.host, settings.port)
     async with AsyncExitStack() as stack:
         stack.callback(listener.close)
@@ -90,8 +93,8 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
         notify = load_notices()
         mailbox, mailbox_url = None, None
         if notify.smtp_host is None:
-            mailbox = await stack.enter_async_context(Mailbox())
-            pages = assembly.listen(settings.host, 0)
+            mailbox = await stack.enter_async_context(Mailbox(folder=settings.home / "mailbox"))
+            pages = _where_it_was(settings)
             await stack.enter_async_context(assembly.serving(mailroom(mailbox), pages))
             mailbox_url = f"http://{settings.host}:{pages.getsockname()[1]}"
             own = {"smtp_host": mailbox.host, "smtp_port": mailbox.port, "smtp_tls": "none"}
@@ -114,6 +117,44 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
         await _until_ready(api_url)
         assembly.write_where(settings, running.as_json())
         yield running
+
+
+def _where_it_was(settings: Settings) -> socket.socket:
+    """Listen for the mailbox's pages where they were before, or at a free port where that is not possible."""
+    before = assembly.where_up(settings) or {}
+    port = urlsplit(before.get("mailbox") or "").port
+    try:
+        return assembly.listen(settings.host, port or 0)
+    except Conflict:
+        return assembly.listen(settings.host, 0)
+
+
+async def _alone(settings: Settings) -> None:
+    """Raise Conflict, which says where, if another `placet up` runs on this folder."""
+    where = assembly.where_up(settings)
+    if where is None:
+        return
+    try:
+        async with httpx.AsyncClient(base_url=where["api"], trust_env=False, timeout=2) as http:
+            answer = await http.get("/api/v1/health/live")
+    except httpx.HTTPError:
+        return  # it has ended, and left its note behind
+    if answer.status_code == httpx.codes.OK and _lives(where["pid"]):
+        raise Conflict(
+            f"Placet is up on {settings.home} already: API {where['api']}, Temporal Web UI {where['temporal_ui']}, "
+            f"process {where['pid']}. Stop that one first, or set PLACET_HOME to another folder."
+        )
+
+
+def _lives(pid: int) -> bool:
+    """Whether there is such a process; another installation may have its address by now."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 @asynccontextmanager

@@ -22,22 +22,26 @@ _AT_ONCE = 8  # the engine answers a query in milliseconds, most of which are wa
 _TRIES = 3  # one of many that is answered late does not end the command
 
 
-async def verify(settings: Settings, requests: list[str]) -> list[dict[str, Any]]:
-    """Check these requests, or all of them; without an engine the rows alone are checked, and that is said."""
+async def verify(settings: Settings, requests: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Check these requests, or all of them; without an engine the rows alone are checked, and that is said.
+
+    Returns what was found, and which of the requests there are none of.
+    """
     there = assembly.engine_settings(settings)
-    async with assembly.open_database(settings) as database:
+    async with assembly.open_database(assembly.installed(settings)) as database:
         try:
             client = await assembly.connected(there)
         except Unavailable as error:
             progress(f"only the rows are checked: {error.message}")
             client = None
         async with database.session() as session:
-            ids = requests or sorted(
-                set((await session.scalars(select(col(ApprovalRequest.id)))).all())
-                | set((await session.scalars(select(col(AuditEntry.request_id)).distinct())).all())
+            known = set((await session.scalars(select(col(ApprovalRequest.id)))).all()) | set(
+                (await session.scalars(select(col(AuditEntry.request_id)).distinct())).all()
             )
+        ids = [request_id for request_id in requests if request_id in known] if requests else sorted(known)
         turn = asyncio.Semaphore(_AT_ONCE)
-        return list(await asyncio.gather(*(_one(database, client, request_id, turn) for request_id in ids)))
+        found = await asyncio.gather(*(_one(database, client, request_id, turn) for request_id in ids))
+        return list(found), [request_id for request_id in requests if request_id not in known]
 
 
 async def _one(database: Database, client: Client | None, request_id: str, turn: asyncio.Semaphore) -> dict[str, Any]:
@@ -61,3 +65,19 @@ def show(results: list[dict[str, Any]]) -> None:
         holds = "[green]yes[/green]" if r["ok"] else "[red]NO[/red]"
         table.add_row(r["id"], holds, str(r["entries"]), str(r["first_bad_seq"] or ""), (r["head"] or "")[:16])
     out.print(table)
+    for r in results:
+        for why in _why(r):
+            out.print(f"{r['id']}: {why}", markup=False, soft_wrap=True)
+
+
+def _why(result: dict[str, Any]) -> list[str]:
+    """Say in words what does not hold about one request."""
+    found = []
+    if result["first_bad_seq"] is not None:
+        found.append(f"entry {result['first_bad_seq']} is not as it was recorded, or does not follow the one before it")
+    if result["first_bad_delivery"] is not None:
+        found.append(f"delivery {result['first_bad_delivery']} is not as it was recorded")
+    found += [f"{what} is not as the entries tell it" for what in result["differs"]]
+    if result["engine_head"] not in {None, result["head"]}:
+        found.append(f"its last entry has the hash {result['head']}, and the engine's history {result['engine_head']}")
+    return found

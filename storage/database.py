@@ -8,6 +8,7 @@ PostgreSQL as it is set up.
 from __future__ import annotations
 
 import asyncio
+import stat
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
@@ -68,7 +69,7 @@ class Database:
         self._turn: asyncio.Lock | None = None
         if self.dialect == "sqlite":
             self._turn = asyncio.Lock()
-            _make_folder(self.url)
+            _make_file(self.url)
             self._writer = create_async_engine(self.url, **_SQLITE, pool_size=1)
             self._reader = create_async_engine(self.url, **_SQLITE, pool_size=pool_size)
             self._runner = create_engine(self.url.set(drivername="sqlite"), **_SQLITE, pool_size=1)
@@ -205,10 +206,22 @@ _POSTGRESQL: dict[str, Any] = {
 _SNAPSHOT: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
-def _make_folder(url: URL) -> None:
+_OTHERS = stat.S_IRWXO
+
+
+def _make_file(url: URL) -> None:
+    """Make SQLite's file where it is missing, and keep other users of this machine out of it.
+
+    SQLite gives the files beside it the same permissions.
+    """
     if url.database is not None and not url.database.startswith("file:"):
         with suppress(OSError):  # opening the file says what is wrong, as for any database that is away
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            file = Path(url.database)
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file.touch(mode=0o600, exist_ok=True)
+            for each in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
+                if each.exists() and each.stat().st_mode & _OTHERS:
+                    each.chmod(each.stat().st_mode & ~_OTHERS)
 
 
 def _prepare(engine: Engine, *, begin: str, read_only: bool = False) -> None:

@@ -77,7 +77,32 @@ async def connect(
             identity=identity,
         )
     except RuntimeError as error:  # the SDK's word for everything from a refused connection to a bad certificate
-        raise Unavailable(f"The Temporal server at {settings.address} cannot be reached: {error}") from error
+        raise Unavailable(
+            f"The Temporal server at {settings.address} cannot be reached: {reason_of(error)}."
+        ) from error
+
+
+# What the SDK says of a certificate, in words.
+_CERTIFICATES = {
+    "UnknownIssuer": "its certificate is not signed by an authority that is trusted here; see TEMPORAL_TLS_CA",
+    "NotValidForName": "its certificate is for another name; see TEMPORAL_TLS_SERVER_NAME",
+    "NotValidForNameContext": "its certificate is for another name; see TEMPORAL_TLS_SERVER_NAME",
+    "Expired": "its certificate has expired",
+}
+
+
+def reason_of(error: BaseException) -> str:
+    """Return in words why a connection failed; the SDK shows the insides of its libraries."""
+    said = str(error)
+    if (found := re.search(r"InvalidCertificate\((\w+)", said)) is not None:
+        return _CERTIFICATES.get(found[1], f"its certificate is not accepted ({found[1]})")
+    if "InvalidContentType" in said or "CorruptMessage" in said:
+        return "it does not speak TLS; see TEMPORAL_TLS"
+    if quoted := re.findall(r'(?:message|error): "([^"]+)"', said):
+        return str(quoted[-1])[0].lower() + str(quoted[-1])[1:]
+    if "transport::Error" not in said:
+        return said.removeprefix("Failed client connect: ")
+    return "it hangs up or does not answer"
 
 
 def _host(address: str) -> str:

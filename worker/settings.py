@@ -66,7 +66,7 @@ class Settings(BaseSettings):
             return self.secret_key
         path = self.home / _SECRET_FILE
         if not path.exists():
-            self.home.mkdir(parents=True, exist_ok=True)
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Written whole beside its place and linked there: two processes that start at once end up with one secret.
             fresh = path.with_suffix(f".{os.getpid()}")
             with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

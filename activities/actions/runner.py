@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.actions.executor import ActionFailed, Executor, Job
 from activities.actions.secrets import Vault
@@ -58,12 +58,14 @@ class ActionRunner:
             fault = None
         except ApplicationError as error:
             fault = error.type
+            places = [problem["pointer"] for problem in error.details[0]["problems"]] if error.details else []
+            log.warning("action %s failed with %s %s", asked.spec.name, fault, " ".join(places))
             raise
         except Exception as error:
             # An executor of somebody else's: its text may hold anything, so that only its kind is told.
             fault = type(error).__name__
             log.warning("action %s failed with %s", asked.spec.name, fault)
-            raise ApplicationError(f"The executor failed: {fault}", {"problems": []}, type="ActionFailed") from None
+            raise _failure(f"The executor failed: {fault}", "ActionFailed", (), permanent=False) from None
         else:
             return output
         finally:
@@ -132,7 +134,10 @@ def _check(schema: dict[str, Any], value: Any, pointer: str, kind: str, summary:
 
 def _failure(message: str, kind: str, problems: tuple[Problem, ...], *, permanent: bool) -> ApplicationError:
     detail = {"problems": [{"pointer": p.pointer, "message": p.message} for p in problems]}
-    return ApplicationError(message, detail, type=kind, non_retryable=permanent)
+    # Expected of what others wrote: the SDK would log a traceback of ours, which says nothing of what is wrong there.
+    return ApplicationError(
+        message, detail, type=kind, non_retryable=permanent, category=ApplicationErrorCategory.BENIGN
+    )
 
 
 @asynccontextmanager

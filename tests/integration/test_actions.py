@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 from standardwebhooks import Webhook
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
 from activities.actions.builtin import BUILT_IN, executors
@@ -278,7 +278,9 @@ async def test_answer_is_bounded_in_length_and_time(bench: Bench, server: Server
         await bench.run(SPECS["http_call"], {"url": server.url}, seconds=0.3)
 
 
-async def test_input_and_output_are_held_to_their_schemas(bench: Bench, server: Server) -> None:
+async def test_input_and_output_are_held_to_their_schemas(
+    bench: Bench, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
     async with failing("InputInvalid", permanent=True) as caught:
         await bench.run(SPECS["http_call"], {"url": server.url, "method": "SHOUT", "shoe": 1})
     assert sorted(p["pointer"] for p in caught[0].details[0]["problems"]) == ["/input", "/input/method"]
@@ -287,6 +289,9 @@ async def test_input_and_output_are_held_to_their_schemas(bench: Bench, server: 
     async with failing("OutputInvalid", permanent=True) as caught:
         await bench.run(spec, {"amount": 5})
     assert [p["pointer"] for p in caught[0].details[0]["problems"]] == ["/output/amount"]
+    # One line says where; the SDK logs a traceback of whatever is not benign.
+    assert caught[0].category is ApplicationErrorCategory.BENIGN
+    assert "action set_variables failed with OutputInvalid /output/amount" in caplog.text
     assert await bench.run(spec, {"amount": "5"}) == {"amount": "5"}
     assert sorted((e.ok, e.error) for e in await bench.executions() if e.action == "set_variables") == [
         (False, "OutputInvalid"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from activities.mailbox import Mail
+from activities.mailbox import Mail, Mailbox
 from activities.notify.channel import Message, NotDelivered
+from activities.notify.settings import NotifySettings
 from activities.notify.smtp import SmtpChannel
 from tests.dispatching import settings_for
 from tests.mailbox import FaultyMailbox
@@ -89,3 +91,22 @@ async def test_what_is_no_address_fails_for_good(channel: SmtpChannel, mailbox: 
         await channel.send(message(address=address))
     assert caught.value.permanent
     assert mailbox.mails() == []
+
+
+async def test_a_mailbox_with_a_folder_has_the_newest_mails_of_earlier_runs(tmp_path: Path) -> None:
+    folder = tmp_path / "mailbox"
+    for run in range(2):
+        async with Mailbox(most=3, folder=folder) as box:
+            channel = SmtpChannel(NotifySettings(smtp_host=box.host, smtp_port=box.port, smtp_tls="none"))
+            for number in range(2):
+                await channel.send(message(subject=f"Grüße {run}.{number}"))
+            await channel.close()
+    (folder / "000000009.eml").write_text("something else")
+    async with Mailbox(most=3, folder=folder) as box:
+        mails = box.mails()
+        assert [(mail.number, mail.subject) for mail in mails] == [(2, "Grüße 0.1"), (3, "Grüße 1.0"), (4, "Grüße 1.1")]
+        assert {mail.to for mail in mails} == {("grace@example.org",)}
+        assert mails[0].text == "Please decide.\n"
+        box.clear()
+    assert [file.name for file in folder.iterdir()] == ["000000009.eml"]
+    assert not folder.stat().st_mode & 0o077

@@ -6,8 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from worker.engine.logs import fresh_log, shorten
 
 STUCK = """
 import asyncio
@@ -38,3 +41,18 @@ def test_a_second_signal_ends_what_is_stuck_while_it_stops(second: signal.Signal
             assert process.wait(60) == -second
         finally:
             process.kill()
+
+
+def test_the_log_of_an_engine_is_emptied_where_it_is_too_long_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "server.log"
+    with fresh_log(path) as log:
+        log.write(b"x" * 100)
+        log.flush()
+        shorten(path, most=100)
+        assert path.stat().st_size == 100
+        log.write(b"y")
+        log.flush()
+        shorten(path, most=100)
+        log.write(b"z")
+    assert path.read_bytes() == b"z"
+    assert (tmp_path / "server.log.previous").read_bytes() == b"x" * 100 + b"y"

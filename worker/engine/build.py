@@ -64,6 +64,8 @@ def build(directory: Path, *, environ: Mapping[str, str], progress: Progress, pi
                     f"its sources did not all come, trying again in {pause:g} s: {output.strip().splitlines()[-1]}"
                 )
                 time.sleep(pause)
+            if code and _NETWORK.search(output):
+                raise EngineMissing(f"its sources cannot be fetched: {output.strip().splitlines()[-1].strip()}")
             if code != 0:
                 ending = "took more than an hour" if code is None else f"ended with {code}"
                 tail = "\n".join(output.strip().splitlines()[-15:])

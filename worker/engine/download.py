@@ -7,6 +7,8 @@ program of its own: `python -m worker.engine.download FOLDER VERSION` downloads,
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +20,7 @@ from worker.engine.versions import CLI_DOWNLOAD, OLDEST_SERVER, ROOT, dotted, se
 
 # Where there is no internet this must not keep anybody waiting, and Go takes over anyway.
 DOWNLOAD_SECONDS = 10.0
+_TELLS = "reason: "
 
 
 def download(
@@ -33,8 +36,7 @@ def download(
             timeout=seconds,
         )
         if code != 0:
-            last = (output.strip().splitlines() or ["no answer"])[-1]
-            raise EngineMissing(f"not in {seconds:g} seconds" if code is None else last)
+            raise EngineMissing(f"not in {seconds:g} seconds" if code is None else _reason(output))
         for found in sorted(place.iterdir()):
             version = server_of_cli(answer(found) or "")
             if version is None:
@@ -45,6 +47,16 @@ def download(
             progress(f"downloaded the Temporal CLI {CLI_DOWNLOAD} with server {dotted(version)}")
             return version
     raise EngineMissing("what came is no Temporal CLI")
+
+
+def _reason(output: str) -> str:
+    """Return why it failed; what else the process wrote (a crash at its end) says nothing about that."""
+    told = next((line.removeprefix(_TELLS) for line in output.splitlines() if line.startswith(_TELLS)), None)
+    if told is None:
+        return "the download ended without a word"
+    if (url := re.search(r"for url \((\S+?)\)", told)) is not None:
+        return f"{url[1].partition('?')[0]} cannot be reached"
+    return told.removeprefix("Failed starting Temporal dev server: ")
 
 
 async def _fetch(folder: str, version: str) -> None:
@@ -60,4 +72,7 @@ if __name__ == "__main__":
     try:
         asyncio.run(_fetch(*sys.argv[1:]))
     except RuntimeError as failure:  # the SDK's word for everything that went wrong here
-        sys.exit(str(failure))
+        sys.stdout.write(f"{_TELLS}{' '.join(str(failure).split())}\n")
+        sys.stdout.flush()
+        # At once: the SDK's threads may crash while the interpreter ends.
+        os._exit(1)

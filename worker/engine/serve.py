@@ -33,6 +33,7 @@ from worker.engine.config import (
     write_ui_config,
 )
 from worker.engine.locate import Binaries, Kind, Startable, locate_startable
+from worker.engine.logs import fresh_log, keep_short
 from worker.engine.membership import forget_members
 from worker.engine.postgres import prepare_schema
 from worker.engine.process import Guarded
@@ -60,6 +61,7 @@ class Engine:
         """Where the Temporal Web UI is; None without one."""
         self._server = server
         self._ui: Guarded | None = None
+        self._logs: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int:
@@ -80,6 +82,10 @@ class Engine:
         """Take over the Web UI's process, which is stopped with the server."""
         self._ui = ui
 
+    def look_after_logs(self) -> None:
+        """Keep the logs from growing without end until the engine is stopped."""
+        self._logs = asyncio.create_task(keep_short([self.log, self.home / "ui.log"]))
+
     def exit_code(self) -> int | None:
         """Return the server's exit code, None while it runs."""
         return self._server.code()
@@ -93,6 +99,8 @@ class Engine:
 
     async def stop(self) -> None:
         """End the Web UI and the server in order, by force where that takes too long; the second call does nothing."""
+        if self._logs is not None:
+            self._logs.cancel()
         for each in (self._ui, self._server):
             if each is not None:
                 await asyncio.to_thread(each.stop)
@@ -159,6 +167,7 @@ async def start_engine(
                 await engine.stop()
                 raise
             if failure is None:
+                engine.look_after_logs()
                 _write(home, engine)
                 return engine
             await engine.stop()
@@ -184,6 +193,7 @@ def running_at(home: Path) -> dict[str, Any] | None:
 def _folder(home: Path) -> Path:
     home = home.expanduser().resolve()
     home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o700)  # everything that requests hold is in here
     return home
 
 
@@ -243,7 +253,7 @@ class _Launch:
             folder = self.store if isinstance(self.store, Path) else None
             program = [self.startable.program, *cli_arguments(folder=folder, ports=self.ports, ui=self.ui)]
             environ = _plain(self.environ)
-        with _fresh_log(self.home / "server.log") as log:
+        with fresh_log(self.home / "server.log") as log:
             running = Guarded(program, environ=environ, output=log, directory=self.home, keep=[lock])
         return Engine(home=self.home, startable=self.startable, ports=self.ports, server=running, serves_ui=self.ui)
 
@@ -262,15 +272,8 @@ class _Launch:
             "development",
             "start",
         ]
-        with _fresh_log(self.home / "ui.log") as log:
+        with fresh_log(self.home / "ui.log") as log:
             return Guarded(program, environ=_plain(self.environ), output=log, directory=self.home)
-
-
-def _fresh_log(path: Path) -> IO[bytes]:
-    """Open a log anew; the one before is kept as `….previous`, for it may tell why that engine ended."""
-    with contextlib.suppress(FileNotFoundError):
-        path.replace(path.with_name(f"{path.name}.previous"))
-    return path.open("wb")
 
 
 def _plain(environ: Mapping[str, str]) -> dict[str, str]:
