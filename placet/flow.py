@@ -172,7 +172,7 @@ def _decide(run: Run, point: Point) -> list[Step]:
     fitting: list[Way] = []
     try:
         for way in point.ways:
-            if way.condition is not None and evaluate(way.condition, values) is True:
+            if way.condition is not None and evaluate(way.condition, values, run.allowance) is True:
                 fitting.append(way)
                 if point.hit_policy == "first":
                     break

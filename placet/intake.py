@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from placet.conditions import Expression, evaluate
+from placet.conditions import Allowance, Expression, evaluate
+from placet.conditions.program import BUDGET
 from placet.errors import EvaluationFailed, InputInvalid, Problem, ValueAbsent
 from placet.plan import Plan
 from placet.pointer import pointer_to
 from placet.points import Errand, Point
 from placet.variables import normalise_input, values_of
+
+MOST_WORK = 1_000_000  # of all that is evaluated on the way of one input, in steps of the expressions' own bound
 
 _INPUT = "/input"
 _NOTHING: frozenset[str] = frozenset()
@@ -27,7 +30,7 @@ def accept_input(plan: Plan, raw: object) -> dict[str, Any]:
     Raises InputInvalid also for each variable that is left out and that a decision or a wait is going to need.
     """
     given = normalise_input(plan.variables, raw, pointer=_INPUT)
-    if len(given) < len(plan.variables):
+    if len(given) < len(plan.variables) or plan.heavy * BUDGET > MOST_WORK:
         _refuse(_Way(plan, given, [plan.start]).missing(), {v.name: v.name for v in plan.variables}, _INPUT)
     return given
 
@@ -64,6 +67,7 @@ class _Way:
     def __init__(self, plan: Plan, given: Mapping[str, Any], starts: Sequence[str]) -> None:
         self._points = plan.points
         self._values = values_of(plan.variables, given)
+        self._allowance = Allowance(MOST_WORK)
         # What one branch of a fork sets, another may find set or not.
         self._beside = _NOTHING.union(*(_sets(point) for point in plan.points.values() if point.frames))
         self._set: dict[str, frozenset[str]] = {}  # by node that is come to: what may have been set by then
@@ -106,8 +110,11 @@ class _Way:
                 return self._run(point, point.errand, changed), None
         except ValueAbsent as error:
             return [], error.variable
-        except EvaluationFailed:  # for another reason: the input is what it is
-            return [], None
+        except EvaluationFailed:
+            if self._allowance.left < 0:
+                message = f"what is computed on its way takes more than {MOST_WORK:,} steps on so long lists and texts"
+                raise InputInvalid.at(_INPUT, f"{message}; make them shorter") from None
+            return [], None  # for another reason: the input is what it is
         return [way.target for way in point.ways], None
 
     def _run(self, point: Point, errand: Errand, changed: frozenset[str]) -> list[str]:
@@ -137,7 +144,9 @@ class _Way:
 
     def _value(self, expression: Expression, changed: frozenset[str]) -> object:
         """Return what an expression comes to, None where that depends on what the process sets, on when, or on whom."""
-        return None if expression.names & changed or expression.world else evaluate(expression, self._values)
+        if expression.names & changed or expression.world:
+            return None
+        return evaluate(expression, self._values, self._allowance)
 
 
 def _sets(point: Point) -> frozenset[str]:

@@ -137,6 +137,11 @@ class Plan:
         return frozenset({*self._naming, *(name for one in self.expressions for name in one.names)})
 
     @cached_property
+    def heavy(self) -> int:
+        """How many of its expressions take the longer, the longer a value is."""
+        return sum(expression.heavy for expression in self.expressions)
+
+    @cached_property
     def set_outside(self) -> frozenset[str]:
         """The variables that answers from outside set: forms, events, sub-processes, actions that are not pure."""
         found: set[str] = set()

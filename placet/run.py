@@ -10,6 +10,7 @@ from typing import Any
 from placet.actions import ActionCall
 from placet.audit import Entry, exact, link, moment
 from placet.calendar import Calendar, add_hours, subtract_hours, working_seconds
+from placet.conditions import Allowance
 from placet.content import told
 from placet.directory import Directory
 from placet.events import SYSTEM
@@ -26,6 +27,9 @@ FRESH = timedelta(seconds=1)
 MOST_ANSWERS = 1000
 # Results of actions and sub-processes that are remembered, the newest ones.
 MOST_RESULTS = 1000
+# What the decisions that one event leads through may take together, more than an input is taken for (`placet.intake`):
+# a workflow that computes for two seconds is taken for one that hangs.
+MOST_WORK = 2_000_000
 
 
 class DirectoryNeeded(Exception):
@@ -53,6 +57,7 @@ class Run:
         self.seq = state.seq
         self.head = state.head
         self.entries: list[Entry] = []
+        self.allowance = Allowance(MOST_WORK)
         self.notices: dict[str, Notice] = {}  # by key: nobody is told the same thing twice
 
     @property

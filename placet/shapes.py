@@ -32,6 +32,7 @@ MAX_ITEMS = 1_000  # items of a list that states no length of its own
 MAX_DEPTH = 8  # of lists and objects inside each other
 MAX_PROBLEMS = 100  # of one input; who sends more than this has sent something else
 _MAX_WORK = 400_000  # characters times states of a pattern: under half a second at the very worst
+MOST_WORK = 2_000_000  # of all patterns and texts of one input together
 
 # The reserved words of CEL: none can be a name in a condition.
 RESERVED = frozenset(
@@ -117,6 +118,12 @@ class Shape(BaseModel):
         return 1 + max((shape.depth for shape in inner), default=0)
 
     @cached_property
+    def patterned(self) -> bool:
+        """Say whether it or anything in it has a pattern."""
+        inner = [*([self.items] if self.items else []), *(self.properties or {}).values()]
+        return self.pattern is not None or any(shape.patterned for shape in inner)
+
+    @cached_property
     def lowest(self) -> Any:
         """Return the minimum as a Python value, None where there is none."""
         return self._stated("minimum", self.minimum)
@@ -167,6 +174,20 @@ class Shape(BaseModel):
             read(self, self.default, "default", problems)
         if problems:
             raise ValueError(f"{problems[0].pointer}: {problems[0].message}")
+
+
+def matching_work(shape: Shape, raw: object) -> int:
+    """Count what matching a value's texts with their patterns takes at worst, in characters times states."""
+    if not shape.patterned:
+        return 0
+    if isinstance(raw, str):
+        return len(raw) * compile_pattern(shape.pattern).size if shape.pattern is not None else 0
+    if isinstance(raw, Mapping):
+        inner = ((shape.properties or {}).get(name) for name in raw)
+        return sum(matching_work(one, raw[name]) for name, one in zip(raw, inner, strict=True) if one is not None)
+    if isinstance(raw, list | tuple) and shape.items is not None:
+        return sum(matching_work(shape.items, item) for item in raw)
+    return 0
 
 
 def read(shape: Shape, raw: object, pointer: str, problems: list[Problem]) -> Any:

@@ -19,7 +19,17 @@ from placet.conditions.types import (
 )
 from placet.errors import InputInvalid, Problem
 from placet.reasons import because
-from placet.shapes import MAX_ITEMS, MAX_LENGTH, MAX_PROBLEMS, Name, Shape, read_members, typed
+from placet.shapes import (
+    MAX_ITEMS,
+    MAX_LENGTH,
+    MAX_PROBLEMS,
+    MOST_WORK,
+    Name,
+    Shape,
+    matching_work,
+    read_members,
+    typed,
+)
 
 _TYPES = {
     "string": STRING,
@@ -52,6 +62,10 @@ def normalise_input(variables: Sequence[Variable], raw: object, *, pointer: str 
     if not isinstance(raw, Mapping):
         reason = because("object_needed")
         raise InputInvalid(problems=(Problem(pointer=pointer, message=str(reason), reason=reason),), reason=reason)
+    if sum(matching_work(v, raw.get(v.name)) for v in variables) > MOST_WORK:
+        raise InputInvalid.at(
+            pointer, f"matching its texts takes more than {MOST_WORK:,} steps (characters times states); send less"
+        )
     values: dict[str, Any] = read_members({variable.name: variable for variable in variables}, raw, pointer, problems)
     if problems:
         first, more = problems[0], len(problems) - 1

@@ -49,7 +49,7 @@ same type.
 """
 
 from placet.conditions.check import compile_condition, compile_expression
-from placet.conditions.evaluate import evaluate
+from placet.conditions.evaluate import Allowance, evaluate
 from placet.conditions.expression import Expression
 from placet.conditions.types import (
     BOOL,
@@ -71,6 +71,7 @@ __all__ = [
     "INT",
     "STRING",
     "TIMESTAMP",
+    "Allowance",
     "Expression",
     "Scope",
     "Type",

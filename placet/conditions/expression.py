@@ -13,6 +13,9 @@ from placet.conditions.world import NOW, REQUESTER, ZONE
 Node: TypeAlias = dict[str, Any]  # its shape is in the docstring of placet.conditions
 
 
+_LOOKING = {"matches", "contains", "startsWith", "endsWith", "in", "call"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Expression:
     """Hold an expression's text and its checked tree. Plain JSON on both sides; treat the tree as immutable."""
@@ -53,6 +56,21 @@ class Expression:
     def reads(self) -> frozenset[str]:
         """Return what its value depends on: variables, and the moment and the requester where it asks for them."""
         return self.names | (self.world & {NOW, REQUESTER})
+
+    @cached_property
+    def heavy(self) -> bool:
+        """Say whether its work grows with its values: it goes through a list, or looks through a text."""
+        pending = [self.ast]
+        while pending:
+            node = pending.pop()
+            of = node["type"]
+            if isinstance(of, dict):
+                of = of.get("optional", of)
+            joins = node["op"] == "add" and of == "string"
+            if node["op"] in _LOOKING or joins or (isinstance(of, dict) and "list" in of):
+                return True
+            pending.extend(node["args"])
+        return False
 
     def __hash__(self) -> int:
         """Hash by the text: the tree is a dictionary."""
