@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any
 
 from activities.notify.settings import NotifySettings
 from activities.notify.values import sample, values
-from activities.notify.wording import DIGEST, LAYOUT, Source, Words, check, default, defaults, preview
+from activities.notify.wording import DIGEST, LAYOUT, Source, Words, default, defaults, preview
 from activities.notify.writer import subject
 from placet.errors import NotFound
 from storage import notification_facts, notifications, wordings
@@ -35,8 +36,7 @@ async def edit(database: Database, source: Source, *, by: str, now: datetime, no
     The version in `source` is not looked at; the new one is returned. Dispatchers use it within seconds.
     """
     default(source.name)
-    check(source)
-    preview(source, _sample_values(source.name, None))
+    await asyncio.to_thread(preview, source, _sample_values(source.name, None))
     async with database.begin() as session:
         row = await wordings.edit(
             session,
@@ -66,13 +66,13 @@ async def show(database: Database, source: Source, settings: NotifySettings, *, 
     """
     default(source.name)
     if request_id is None:
-        return preview(source, _sample_values(source.name, settings.public_url))
+        return await asyncio.to_thread(preview, source, _sample_values(source.name, settings.public_url))
     async with database.session() as session:
         told = await notification_facts.latest(session, request_id, source.name)
         if told is None:
             raise NotFound(f"Nobody has been told of {source.name!r} in request {request_id!r}.")
         people = await notification_facts.people(session, told.people())
-    return preview(source, values(subject(told, people), public_url=settings.public_url))
+    return await asyncio.to_thread(preview, source, values(subject(told, people), public_url=settings.public_url))
 
 
 async def send_again(database: Database, key: str, *, now: datetime, channel: str | None = None) -> int:

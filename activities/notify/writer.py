@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -86,7 +87,11 @@ class Writer:
             raise NotDelivered(f"user:{wanted[0][1].outbox.person} is not known", permanent=True)
         if not person.active:
             raise Pointless  # whoever has left need not hear of it, and nothing has failed
-        message, words = self._single(*wanted[0], person) if len(wanted) == 1 else self._digest(wanted, person)
+        # On a thread: templates are what operators wrote, and may take as long as they are allowed to.
+        if len(wanted) == 1:
+            message, words = await asyncio.to_thread(self._single, *wanted[0], person)
+        else:
+            message, words = await asyncio.to_thread(self._digest, wanted, person)
         await self._channel.send(message)
         detail: dict[str, object] = {"channel": self._channel.name, "message_id": message.id}
         if words.template != "default":
