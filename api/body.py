@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from placet.errors import InputInvalid, Problem
-from placet.json_values import Place, pointer_at, storable, walk
+from placet.json_values import LONGEST_NAME, Place, pointer_at, storable, walk
 
 MAX_DEPTH = 64
 MAX_VALUES = 100_000  # a blueprint of the allowed size has some ten thousand
@@ -116,6 +116,8 @@ def _check(value: Any) -> None:
                 _refuse(pointer_at((place, current.repeated)), message)
             for key in current:
                 _check_text(key, place)
+                if len(key) > LONGEST_NAME:
+                    _refuse(pointer_at(place), f"a name is longer than {LONGEST_NAME} characters; shorten it")
 
 
 def _check_text(text: str, place: Place) -> None:

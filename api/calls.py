@@ -5,6 +5,7 @@ It is the class of every route that needs a person, so that no route can forget 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import uuid
@@ -34,6 +35,7 @@ from storage.tables import Refusal
 _MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 _LONGEST_KEY = 255
 _LONGEST_REASON = 1000
+_SHORT = 32_000  # bytes of a body that is read where it stands
 
 
 class _ExactRequest(Request):
@@ -74,7 +76,7 @@ class PersonalRoute(APIRoute):
             if body.strip():
                 check_media_type(request.headers.get("content-type"))
             try:
-                value = read_json(body) if body.strip() else None
+                value = await _read(body) if body.strip() else None
                 exact = _ExactRequest(request, body.strip(), value)
                 return await _once(context, principal, exact, value, handle)
             except (PlacetError, RequestValidationError) as error:
@@ -82,6 +84,11 @@ class PersonalRoute(APIRoute):
                 raise
 
         return personal
+
+
+async def _read(body: bytes) -> Any:
+    """Parse a body; a long one beside the event loop, which others need."""
+    return read_json(body) if len(body) < _SHORT else await asyncio.to_thread(read_json, body)
 
 
 async def authenticate(context: Context, header: str | None) -> Principal:

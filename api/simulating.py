@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from api.context import Context
 from api.schemas.simulations import SimulationView
-from placet.errors import PlacetError, Problem, Unavailable
+from placet.errors import Busy, PlacetError, Problem, Unavailable
 from simulation.order import Order
 from simulation.result import problem_json
 from simulation.service import Service, failed
@@ -26,10 +26,13 @@ from worker.connect import EngineSettings
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 2  # in one process, of those that are waited for and of those that are not; further ones wait
+AT_ONCE = 2  # in one process, of those that nobody waits for; further ones wait their turn
+MOST_RUNNING = 64  # that run or wait their turn in one process
+MOST_OF_ONE = 16  # of them one person's
 MOST_TOLD = 2000  # progress of one simulation that is kept for who looks later
 FIRST_ROWS = 500  # of a backtest's requests, that its answer carries; all of them are paged
 HELD = timedelta(seconds=30)  # without a word from its process, a simulation is given up
+_RETRY_AFTER = 10  # seconds
 _EVERY = 5.0  # seconds between such words
 _POLL = 0.25  # seconds between looks at a simulation that another process runs
 
@@ -38,6 +41,7 @@ _POLL = 0.25  # seconds between looks at a simulation that another process runs
 class Job:
     """One simulation that this process runs: what it told so far."""
 
+    by: str = ""
     told: list[dict[str, Any]] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
@@ -62,7 +66,6 @@ class Jobs:
         self._context = context
         self._running: dict[str, Job] = {}
         self._turn = asyncio.Semaphore(AT_ONCE)
-        self._waited_for = asyncio.Semaphore(AT_ONCE)  # of their own: a rehearsal takes long, an exploration does not
         self._stopping = False
         self.service = Service(
             database=context.database,
@@ -97,18 +100,24 @@ class Jobs:
             async with self._context.database.begin() as session:
                 await simulations.close(session, left, now)
 
+    def admit(self, person: str) -> None:
+        """Raise Busy where another simulation of this person would only wait."""
+        mine = sum(job.by == person for job in self._running.values())
+        if len(self._running) >= MOST_RUNNING or mine >= MOST_OF_ONE:
+            message = f"{len(self._running)} simulations run or wait their turn here, {mine} of them yours"
+            raise Busy(f"{message}; nothing has happened. Try again when they have ended.", retry_after=_RETRY_AFTER)
+
     def start(self, row: WorkflowSimulation, order: Order, *, requester: str, viewer: str | None) -> Job:
         """Run a stored simulation beside the calls; `viewer` is whose view of requests it has (None: all)."""
-        job = self._running[row.id] = Job()
+        job = self._running[row.id] = Job(by=row.created_by)
         job.task = asyncio.create_task(self._run(row.id, job, order, requester, viewer))
         return job
 
     async def answered(self, order: Order, *, requester: str, viewer: str | None, simulation_id: str) -> dict[str, Any]:
         """Carry out a simulation that somebody waits for, and return its answer."""
-        async with self._waited_for:
-            return await self.service.carry_out(
-                order, requester=requester, viewer=viewer, simulation_id=simulation_id, now=datetime.now(UTC)
-            )
+        return await self.service.carry_out(
+            order, requester=requester, viewer=viewer, simulation_id=simulation_id, now=datetime.now(UTC)
+        )
 
     def running(self, simulation_id: str) -> Job | None:
         """Return the job of a simulation that runs here."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from placet.errors import Problem
-from placet.json_values import Place, pointer_at, walk
+from placet.json_values import LONGEST_NAME, Place, pointer_at, walk
 from placet.pointer import value_at
 
 MAX_DEPTH = 64  # of lists and objects inside each other, forms included
@@ -27,10 +27,14 @@ def excess(raw: object) -> Problem | None:
             message = f"the document is nested deeper than {MAX_DEPTH} levels; flatten it"
             return Problem(pointer=_shown(place), message=message)
         text += len(value) if isinstance(value, str) else 0
-        text += len(place[1]) if place is not None and isinstance(place[1], str) else 0
+        if place is not None and isinstance(place[1], str):
+            text += len(place[1])
         if text > MAX_TEXT:
             message = f"the document holds more than {MAX_TEXT} characters; split the process"
             return Problem(pointer="", message=message)
+        if place is not None and isinstance(place[1], str) and len(place[1]) > LONGEST_NAME:
+            message = f"a name is longer than {LONGEST_NAME} characters; shorten it"
+            return Problem(pointer=_shown(place[0]), message=message)
     return _conditions(raw)
 
 

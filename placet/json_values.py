@@ -10,6 +10,7 @@ from placet.pointer import pointer_of
 
 DEEPEST = 32
 MOST_VALUES = 10_000
+LONGEST_NAME = 500  # characters: whoever tells of faults tells where they are, each time anew
 
 # Where a value is: the place of what holds it, and its key there. Written out only for what is refused: the pointers of
 # a hundred thousand values under one long name would take more memory than there is.

@@ -35,6 +35,12 @@ _META_VISITS = 500  # for each value that a schema of schemas is put to
 _IN_PLACE_LISTS = ("allOf", "anyOf", "oneOf")
 _IN_PLACE = ("not", "if", "then", "else")
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+# What finds no fault by itself: the faults are those of the subschemas, or counted beside, or there are none.
+_QUIET = frozenset(
+    {*_REFERENCES, *_IN_PLACE[1:], "allOf", "dependentSchemas", "properties", "patternProperties", "items"}
+    | {"prefixItems", "required", "dependentRequired", "$id", "$schema", "$anchor", "$dynamicAnchor", "$comment"}
+    | {"$defs", "definitions", "title", "description", "default", "examples", "format"}
+)
 _EVERY_MEMBER = ("additionalProperties", "unevaluatedProperties")
 _EVERY_ITEM = ("additionalItems", "unevaluatedItems")
 
@@ -144,7 +150,8 @@ def pattern_states(pattern: str) -> int:
             last, at = _bracket(pattern, at)
         elif char == "\\":
             last = _CLASS if pattern[at : at + 1] in {"p", "P"} else 1
-            at += 1
+            named = last == _CLASS and pattern[at + 1 : at + 2] == "{"
+            at = pattern.find("}", at) + 1 if named and "}" in pattern[at:] else at + 1
         else:
             last = 10 if char == "." else 1
         sums[-1] += last
@@ -177,19 +184,19 @@ class _Reader:
         self._schema = schema
         self._nodes: list[_Node] = []
         self._numbers: dict[int, int] = {}  # by id of the subschema
-        self._places: dict[str, tuple[Any, Path, str]] = {}  # by absolute address, with the base of what is inside
-        self._dynamic: dict[str, list[tuple[Any, Path, str]]] = {}  # by name of the anchor
-        self._pending: list[tuple[_Node, dict[str, Any], str]] = []
+        self._places: dict[str, tuple[Any, Path]] = {}  # by absolute address
+        self._dynamic: dict[str, list[tuple[Any, Path]]] = {}  # by name of the anchor
+        self._bases: dict[int, str] = {}  # by id of the subschema: what its references start from
+        self._pending: list[tuple[_Node, dict[str, Any]]] = []
         self._always = _Node(path=())  # true and false
         self._states = 0
 
     def read(self) -> list[_Node]:
-        self._places[""] = (self._schema, (), "")
+        self._places[""] = (self._schema, ())
         self._locate(self._schema)
-        self._number(self._schema, (), "")
+        self._number(self._schema, ())
         while self._pending:
-            node, schema, base = self._pending.pop()
-            self._fill(node, schema, base)
+            self._fill(*self._pending.pop())
         return self._nodes
 
     def _locate(self, root: Any) -> None:
@@ -200,19 +207,20 @@ class _Reader:
             if isinstance(one, dict):
                 if isinstance(ident := one.get("$id"), str):
                     base = _joined(base, ident)
-                    self._places.setdefault(base, (one, path, base))
+                    self._places.setdefault(base, (one, path))
+                self._bases[id(one)] = base
                 for key in ("$anchor", "$dynamicAnchor"):
                     if isinstance(name := one.get(key), str):
-                        self._places.setdefault(f"{base}#{name}", (one, path, base))
+                        self._places.setdefault(f"{base}#{name}", (one, path))
                         if key == "$dynamicAnchor":
-                            self._dynamic.setdefault(name, []).append((one, path, base))
+                            self._dynamic.setdefault(name, []).append((one, path))
                 if one.get("$recursiveAnchor") is True:
-                    self._dynamic.setdefault("", []).append((one, path, base))
+                    self._dynamic.setdefault("", []).append((one, path))
                 pending += [(inner, (*path, key), base) for key, inner in one.items() if isinstance(inner, dict | list)]
             elif isinstance(one, list):
                 pending += [(inner, (*path, n), base) for n, inner in enumerate(one) if isinstance(inner, dict | list)]
 
-    def _number(self, schema: Any, path: Path, base: str) -> int:
+    def _number(self, schema: Any, path: Path) -> int:
         if not isinstance(schema, dict):
             self._nodes.append(self._always)
             return len(self._nodes) - 1
@@ -221,64 +229,59 @@ class _Reader:
             known = self._numbers[id(schema)] = len(self._nodes)
             node = _Node(path=path)
             self._nodes.append(node)
-            self._pending.append((node, schema, base))
+            self._pending.append((node, schema))
         return known
 
-    def _fill(self, node: _Node, schema: dict[str, Any], base: str) -> None:
+    def _fill(self, node: _Node, schema: dict[str, Any]) -> None:
         path = node.path
-        if path and isinstance(ident := schema.get("$id"), str):
-            base = _joined(base, ident)
-        node.keywords = 1 + len(schema)
+        node.keywords = sum(key not in _QUIET for key in schema)
         node.choices = _weight(schema.get("enum")) + _weight(schema.get("const"))
         node.again = "unevaluatedProperties" in schema or "unevaluatedItems" in schema
-        for key in ("required", "dependentRequired"):
-            node.keywords += _weight(schema.get(key))
+        node.keywords += sum(_weight(schema.get(key)) for key in ("required", "dependentRequired"))
         for key in _REFERENCES:
             if isinstance(target := schema.get(key), str):
-                node.same += self._targets(target, base, (*path, key), dynamic=key != "$ref")
+                node.same += self._targets(target, self._bases[id(schema)], (*path, key), dynamic=key != "$ref")
         for key in _IN_PLACE_LISTS:
-            node.same += self._each(schema.get(key), (*path, key), base)
+            node.same += self._each(schema.get(key), (*path, key))
         for key in _IN_PLACE:
-            node.same += self._one(schema, key, path, base)
+            node.same += self._one(schema, key, path)
         for key in ("dependentSchemas", "dependencies"):
-            node.same += self._named(schema.get(key), (*path, key), base).values()
+            node.same += self._named(schema.get(key), (*path, key)).values()
         if isinstance(pattern := schema.get("pattern"), str):
             node.states = self._pattern(pattern, (*path, "pattern"))
-        self._fill_inside(node, schema, base)
+        self._fill_inside(node, schema)
 
-    def _fill_inside(self, node: _Node, schema: dict[str, Any], base: str) -> None:
+    def _fill_inside(self, node: _Node, schema: dict[str, Any]) -> None:
         path = node.path
-        node.properties = self._named(schema.get("properties"), (*path, "properties"), base)
+        node.properties = self._named(schema.get("properties"), (*path, "properties"))
         patterns = schema.get("patternProperties")
         if isinstance(patterns, dict):
-            node.patterns += self._named(patterns, (*path, "patternProperties"), base).values()
+            node.patterns += self._named(patterns, (*path, "patternProperties")).values()
             node.pattern_states = sum(self._pattern(p, (*path, "patternProperties", p)) for p in patterns)
         for key in _EVERY_MEMBER:
-            node.members += self._one(schema, key, path, base)
-        node.names += self._one(schema, "propertyNames", path, base)
+            node.members += self._one(schema, key, path)
+        node.names += self._one(schema, "propertyNames", path)
         items = schema.get("items")
-        node.first += self._each(schema.get("prefixItems"), (*path, "prefixItems"), base)
+        node.first += self._each(schema.get("prefixItems"), (*path, "prefixItems"))
         if isinstance(items, list):
-            node.first += self._each(items, (*path, "items"), base)
+            node.first += self._each(items, (*path, "items"))
         else:
-            node.items += self._one(schema, "items", path, base)
+            node.items += self._one(schema, "items", path)
         for key in _EVERY_ITEM:
-            node.items += self._one(schema, key, path, base)
-        node.counted += self._one(schema, "contains", path, base)
+            node.items += self._one(schema, key, path)
+        node.counted += self._one(schema, "contains", path)
 
-    def _one(self, schema: Mapping[str, Any], key: str, path: Path, base: str) -> list[int]:
-        return [self._number(schema[key], (*path, key), base)] if isinstance(schema.get(key), dict | bool) else []
+    def _one(self, schema: Mapping[str, Any], key: str, path: Path) -> list[int]:
+        return [self._number(schema[key], (*path, key))] if isinstance(schema.get(key), dict | bool) else []
 
-    def _each(self, schemas: Any, path: Path, base: str) -> list[int]:
+    def _each(self, schemas: Any, path: Path) -> list[int]:
         listed = schemas if isinstance(schemas, list) else []
-        return [self._number(each, (*path, n), base) for n, each in enumerate(listed)]
+        return [self._number(each, (*path, n)) for n, each in enumerate(listed)]
 
-    def _named(self, schemas: Any, path: Path, base: str) -> dict[str, int]:
+    def _named(self, schemas: Any, path: Path) -> dict[str, int]:
         named = schemas if isinstance(schemas, dict) else {}
         return {
-            name: self._number(each, (*path, name), base)
-            for name, each in named.items()
-            if isinstance(each, dict | bool)
+            name: self._number(each, (*path, name)) for name, each in named.items() if isinstance(each, dict | bool)
         }
 
     def _pattern(self, pattern: str, path: Path) -> int:
@@ -304,16 +307,16 @@ class _Reader:
         if not known:
             message = f"{reference[:200]!r} leads to no place in this schema; other documents are never fetched"
             raise TooCostly(f"{message}, so put what it means under $defs", path)
-        for one, where, its_base in known:
-            yield self._number(one, where, its_base)
+        for one, where in known:
+            yield self._number(one, where)
 
-    def _place(self, document: str, fragment: str) -> tuple[Any, Path, str] | None:
-        whole = self._places.get(document) or (self._places[""] if not document else None)
+    def _place(self, document: str, fragment: str) -> tuple[Any, Path] | None:
+        whole = self._places.get(document)
         if whole is None or not fragment:
             return whole
         if not fragment.startswith("/"):
             return self._places.get(f"{document}#{fragment}")
-        one, path, base = whole
+        one, path = whole
         for part in parts_of(fragment):
             key: str | int = part
             if isinstance(one, list) and part.isdecimal() and len(part) < 8 and int(part) < len(one):
@@ -321,9 +324,7 @@ class _Reader:
             elif not isinstance(one, dict) or part not in one:
                 return None
             one, path = one[key], (*path, key)
-            if isinstance(one, dict) and isinstance(ident := one.get("$id"), str):
-                base = _joined(base, ident)
-        return one, path, base
+        return one, path
 
 
 def _expansions(nodes: list[_Node]) -> None:

@@ -103,6 +103,7 @@ async def create_simulation(  # noqa: PLR0917 - FastAPI passes them by name
                 counted = metrics.increment("workflow_simulation_total", row.status)
                 await connection.run_sync(metrics.count, counted)
         return await _stored(context, row.id)
+    jobs.admit(caller.person)
     async with context.database.begin() as session:
         new = await simulations.insert(session, row)
     if new:
