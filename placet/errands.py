@@ -37,7 +37,7 @@ def begin_action(run: Run, point: Point, *, again: bool = False) -> tuple[str, R
     errand = errand_of(point)
     visit = run.visit(point.id)
     try:
-        given = fill(errand.input, values_at(run))
+        given = fill(errand.input, values_at(run), run.allowance)
     except EvaluationFailed as error:
         return "failed", _failed(run, "action_failed", point, because("input_not_computed", cause=error.reason))
     if (kept := _kept(run, point, given)) is not None and kept.ok:
@@ -95,7 +95,7 @@ def begin_child(run: Run, point: Point) -> tuple[str, Reason | None] | None:
     child = run.plan.children[errand.name]
     visit = run.visit(point.id)
     try:
-        given = fill(errand.input, values_at(run))
+        given = fill(errand.input, values_at(run), run.allowance)
         given = normalise_input(child.plan.variables, given)
     except (EvaluationFailed, InputInvalid) as error:
         return "failed", _failed(run, "child_failed", point, because("input_unfit", cause=error.reason))

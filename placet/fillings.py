@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from placet.conditions import Expression, Scope, compile_expression, evaluate, moments
+from placet.conditions import Allowance, Expression, Scope, compile_expression, evaluate, moments
 from placet.conditions.number import write_decimal
 from placet.errors import ConditionInvalid, Problem
 from placet.pointer import parts_of, pointer_to
@@ -47,11 +47,11 @@ def computed_in(template: Any, pointer: str) -> Iterator[tuple[str, str]]:
             pending += [(inner, pointer_to(here, index)) for index, inner in reversed(list(enumerate(value)))]
 
 
-def fill(filling: Filling, values: Mapping[str, object]) -> dict[str, Any]:
-    """Return the JSON values with everything computed; raises EvaluationFailed."""
+def fill(filling: Filling, values: Mapping[str, object], allowance: Allowance | None = None) -> dict[str, Any]:
+    """Return the JSON values with everything computed, within the allowance; raises EvaluationFailed."""
     filled: dict[str, Any] = {}
     for name, value in filling.template.items():
-        found = _filled(value, filling.expressions, values)
+        found = _filled(value, filling.expressions, values, allowance)
         if found is not _ABSENT:
             filled[name] = found
     return filled
@@ -88,17 +88,19 @@ def expression_of(value: object) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def _filled(value: Any, expressions: Mapping[str, Expression], values: Mapping[str, object]) -> Any:
+def _filled(
+    value: Any, expressions: Mapping[str, Expression], values: Mapping[str, object], allowance: Allowance | None
+) -> Any:
     if isinstance(value, Mapping):
         text = expression_of(value)
         if text is not None:
             expression = expressions[text]
             if expression.ast["op"] == "name" and values.get(expression.ast["name"]) is None:
                 return _ABSENT
-            return plain(evaluate(expression, values))
-        inner = {key: _filled(one, expressions, values) for key, one in value.items()}
+            return plain(evaluate(expression, values, allowance))
+        inner = {key: _filled(one, expressions, values, allowance) for key, one in value.items()}
         return {key: one for key, one in inner.items() if one is not _ABSENT}
     if isinstance(value, list | tuple):
-        items = [_filled(one, expressions, values) for one in value]
+        items = [_filled(one, expressions, values, allowance) for one in value]
         return [one for one in items if one is not _ABSENT]
     return value

@@ -232,7 +232,7 @@ def _asked(run: Run, stage: Stage) -> tuple[list[Seating], Reason | None]:
     values = values_at(run)
     for seating in stage.approvers:
         try:
-            if seating.when is None or evaluate(seating.when, values) is True:
+            if seating.when is None or evaluate(seating.when, values, run.allowance) is True:
                 asked.append(seating)
         except EvaluationFailed as error:
             fault = because("approvers_not_chosen", cause=error.reason)

@@ -27,7 +27,7 @@ FRESH = timedelta(seconds=1)
 MOST_ANSWERS = 1000
 # Results of actions and sub-processes that are remembered, the newest ones.
 MOST_RESULTS = 1000
-# What the decisions that one event leads through may take together, more than an input is taken for (`placet.intake`):
+# What is evaluated by one event may take so much together, more than an input is taken for (`placet.intake`):
 # a workflow that computes for two seconds is taken for one that hangs.
 MOST_WORK = 2_000_000
 

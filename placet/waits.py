@@ -49,7 +49,7 @@ def until_of(run: Run, pause: Pause, since: datetime) -> datetime | None:
         return run.after(since, pause.hours)
     if pause.until is None:
         return run.after(since, pause.timeout) if pause.timeout is not None else None
-    value = evaluate(pause.until, values_at(run, since))
+    value = evaluate(pause.until, values_at(run, since), run.allowance)
     if isinstance(value, datetime):
         return value
     if isinstance(value, date):
