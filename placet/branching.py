@@ -1,7 +1,8 @@
 """Branching: which branches of which forks each node lies in, and which join brings them together again.
 
 A node lies in one branch only, so that a request is at most once at each: the branches of a fork meet in one join and
-nowhere else, and a way out of a branch leads through the join or to a terminator.
+nowhere else, and a way out of a branch leads through the join or to a terminator. A fork may have a second join where
+its branches end by themselves, which needs `every` one; the other then needs `any`, so that none is waited for in vain.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class _Found:
     def __init__(self) -> None:
         self.frames: dict[str, Frames] = {}
         self.arrivals: dict[str, dict[Frame, None]] = {}  # by join, in the order they were found
-        self.closes: dict[str, str] = {}  # fork -> its join
+        self.closes: dict[tuple[str, bool], str] = {}  # (fork, whether of every branch) -> its join
         self.conflicts: dict[str, Conflict] = {}
 
     def refuse(self, point: str, message: str) -> None:
@@ -64,11 +65,8 @@ def _walk(points: Mapping[str, Point], start: str) -> _Found:
                     name, f"branches of different forks ({', '.join(others)}) meet here; give each fork its own join"
                 )
                 continue
-            if found.closes.setdefault(fork, name) != name:
-                message = (
-                    f"the branches of {fork!r} meet in {found.closes[fork]!r} already; use one join, or nest a fork"
-                )
-                found.refuse(name, message)
+            if (refused := _second(found, points, fork, name)) is not None:
+                found.refuse(name, refused)
                 continue
             arriving[frames[-1]] = None
             frames = frames[:-1]
@@ -81,6 +79,20 @@ def _walk(points: Mapping[str, Point], start: str) -> _Found:
             inner = (*frames, Frame(fork=name, way=index)) if point.type == "fork" else frames
             pending.append((way.target, inner))
     return found
+
+
+def _second(found: _Found, points: Mapping[str, Point], fork: str, name: str) -> str | None:
+    """Say why a join cannot be beside the fork's other one; None where it is the only one, or may."""
+    declared = points[name].join
+    every = declared is not None and declared.every
+    one = found.closes.setdefault((fork, every), name)
+    if one != name:
+        return f"the branches of {fork!r} meet in {one!r} already; use one join, or nest a fork"
+    other = found.closes.get((fork, not every))
+    joins = [points[one].join for one in (name, other) if one is not None]
+    if other is None or any(join is not None and not join.every and join.need == 1 for join in joins):
+        return None
+    return f"the branches of {fork!r} meet in {other!r} too; beside a join of every branch, the other needs any"
 
 
 def _two_places(name: str, one: Frames, other: Frames) -> str:

@@ -215,7 +215,10 @@ def _arrive(run: Run, point: Point, join: Join, branch: Frame) -> bool:
 
 
 def _end_branches(run: Run, point: Point, join: Join) -> None:
-    """End the branches of a fork that its join did not wait for."""
+    """End the branches of a fork that its join did not wait for, those too that have ended in its other join."""
+    for name in list(run.joins):
+        if _join_of(run.point(name)).fork == join.fork:
+            del run.joins[name]
     run.abandon(lambda other: _inside(other.frames, point, join), because("branch_not_needed", node=point.id))
 
 

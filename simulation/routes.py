@@ -93,12 +93,13 @@ class Ways:
             yield from self._forked(route, point)
         elif point.type == "join" and route.inside:
             *outer, fork = route.inside
-            if fork.to_come:
-                rest = replace(fork, to_come=fork.to_come[1:])
-                yield from self._at(route, fork.to_come[0], inside=(*outer, rest))
-            else:
+            need = point.join.need if point.join is not None else 1
+            if len(fork.taken) - len(fork.to_come) >= need:
                 joined = (*route.joined, (point.id, fork.taken))
                 yield from self._at(route, point.ways[0].target, inside=tuple(outer), joined=joined)
+            elif fork.to_come:
+                rest = replace(fork, to_come=fork.to_come[1:])
+                yield from self._at(route, fork.to_come[0], inside=(*outer, rest))
         elif is_pure(self.plan, point):
             yield from self._computed(route, point)
         elif results := results_of(point):
@@ -114,11 +115,10 @@ class Ways:
 
         A branch that leads to no join is gone by itself: it ends the request, or the join ends it.
         """
-        join = next((p for p in self.plan.points.values() if p.join is not None and p.join.fork == fork.id), None)
+        joins = [p.join for p in self.plan.points.values() if p.join is not None and p.join.fork == fork.id]
         every = range(len(fork.ways))
-        arriving = join.join.ways if join is not None and join.join is not None else ()
-        need = join.join.need if join is not None and join.join is not None else 0
-        choices = [*combinations(arriving, need)] if need else []
+        arriving = {way for join in joins for way in join.ways}
+        choices = [*dict.fromkeys(chosen for join in joins for chosen in combinations(join.ways, join.need))]
         choices += [(way,) for way in every if way not in arriving]
         before = {frame for frame in route.late if frame.fork == fork.id}
         for chosen in choices:

@@ -685,3 +685,20 @@ def test_a_fault_in_a_sub_process_is_named_at_its_place(node: dict[str, Any], po
     with pytest.raises(BlueprintInvalid) as refused:
         parent(node=node)
     assert [p.pointer for p in refused.value.problems] == [f"/graph_spec/nodes/3{pointer}"]
+
+
+def test_beside_a_join_of_every_branch_one_of_any_ends_all_of_them() -> None:
+    raw = forked("every")
+    nodes = raw["graph_spec"]["nodes"]
+    edges = [e for e in raw["graph_spec"]["edges"] if e["from"] != "a"]
+    raw["graph_spec"] = {
+        "nodes": [*nodes, {"id": "stop", "type": "join", "need": "any"}],
+        "edges": [*edges, {"from": "a", "to": "stop", "on": "approved"}, {"from": "stop", "to": "last"}],
+    }
+    request = Case(plan=plan_of(raw), org=office(), twice=True)
+    request.decide("ben")
+    request.decide("ann")
+    assert request.asked == ["cfo"]
+    assert request.state.joins == ()
+    raw["graph_spec"]["nodes"][-1]["need"] = "all"
+    assert "the other needs any" in str(problems(raw))
