@@ -24,6 +24,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "GET /workflow/process-templates/": EVERYBODY,
     "POST /workflow/process-templates/import_blueprint/": _DESIGN,
     "POST /workflow/process-templates/import_bpmn/": _DESIGN,
+    "POST /workflow/process-templates/import_dmn/": _DESIGN,
     "POST /workflow/process-templates/check/": EVERYBODY,
     "GET /workflow/process-templates/schema/": EVERYBODY,
     "GET /workflow/process-templates/{template_id}/": EVERYBODY,

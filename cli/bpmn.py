@@ -1,7 +1,8 @@
-"""`placet import-bpmn`: a blueprint from a BPMN 2.0 file, and what of the file is not in it."""
+"""`placet import-bpmn` and `placet import-dmn`: a blueprint from a file, and what became of the file's elements."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,27 +10,40 @@ from typing import Any
 from rich.markup import escape
 
 from cli.output import err
-from placet.bpmn import Imported, import_bpmn
+from placet.bpmn import Imported, import_bpmn, import_dmn
 from placet.errors import InputInvalid
 
 
-def read(file: Path, *, name: str | None = None, version: str = "1.0.0") -> Imported:
+def read(file: Path, *, dmn: Sequence[Path] = (), name: str | None = None, version: str = "1.0.0") -> Imported:
     """Map a file without any installation, and so without its catalog; raises InputInvalid and BlueprintInvalid."""
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise InputInvalid(f"{file} cannot be read: {error.strerror}") from error
-    return import_bpmn(content, name=name, version=version)
+    return import_bpmn(_content(file), dmn=[_content(one) for one in dmn], name=name, version=version)
+
+
+def read_dmn(file: Path, *, decision: str | None = None, name: str | None = None, version: str = "1.0.0") -> Imported:
+    """Map a decision of a DMN file; raises InputInvalid and BlueprintInvalid."""
+    return import_dmn(_content(file), decision=decision, name=name, version=version)
 
 
 def tell(imported: Imported) -> None:
     """Print on standard error what did not map, so that standard output holds the blueprint alone."""
     for left in imported.left:
+        if left.kind == "mapped":
+            continue
         colour = "red" if left.kind == "lost" else "yellow"
         what = escape(f"{left.element} {left.name or left.id}".rstrip())
-        err.print(f"[{colour}]{left.kind}[/{colour}] {what}: {escape(left.message)}", soft_wrap=True)
+        err.print(f"[{colour}]{left.kind}[/{colour}] {what}: {escape(left.says)}", soft_wrap=True)
 
 
 def described(imported: Imported) -> dict[str, Any]:
     """Return all of it as JSON values."""
-    return {"blueprint": imported.blueprint, "left": [asdict(left) for left in imported.left]}
+    return {
+        "blueprint": imported.blueprint,
+        "left": [asdict(left) | {"message": left.says} for left in imported.left],
+    }
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputInvalid(f"{file} cannot be read: {error.strerror}") from error

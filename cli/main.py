@@ -14,6 +14,7 @@ import uvloop
 from cli import assembly, bpmn, demo, doctor, people, picture, simulate, templates, tokens, up, verify
 from cli.output import NO, WRONG, explained, log_to_stderr, out, print_json, progress
 from cli.streams import write_whole
+from placet.bpmn import Imported
 from placet.errors import NotFound
 from storage.migrate import migrate
 from worker.engine.locate import locate
@@ -227,13 +228,32 @@ def check_command(
 @app.command("import-bpmn")
 def import_bpmn_command(
     file: Annotated[Path, typer.Argument(help="A BPMN 2.0 file.")],
+    dmn: Annotated[list[Path] | None, typer.Option(help="A DMN file that its rule tasks name.")] = None,
     name: Annotated[str | None, typer.Option(help="The process's name; by default as in the file.")] = None,
     version: Annotated[str, typer.Option(help="The blueprint's version.")] = "1.0.0",
     as_json: Json = False,
 ) -> None:
     """Print the blueprint that a BPMN file maps to; what of the file is not in it goes to standard error."""
     with explained():
-        imported = bpmn.read(file, name=name, version=version)
+        imported = bpmn.read(file, dmn=dmn or (), name=name, version=version)
+    _print_imported(imported, as_json=as_json)
+
+
+@app.command("import-dmn")
+def import_dmn_command(
+    file: Annotated[Path, typer.Argument(help="A DMN file.")],
+    decision: Annotated[str | None, typer.Option(help="The decision's id or name, where there are several.")] = None,
+    name: Annotated[str | None, typer.Option(help="The process's name; by default the decision's.")] = None,
+    version: Annotated[str, typer.Option(help="The blueprint's version.")] = "1.0.0",
+    as_json: Json = False,
+) -> None:
+    """Print the blueprint that a DMN decision maps to; what of the file is not in it goes to standard error."""
+    with explained():
+        imported = bpmn.read_dmn(file, decision=decision, name=name, version=version)
+    _print_imported(imported, as_json=as_json)
+
+
+def _print_imported(imported: Imported, *, as_json: bool) -> None:
     if as_json:
         print_json(bpmn.described(imported))
         return

@@ -1,7 +1,8 @@
-"""BPMN 2.0: read the part of it that maps to a blueprint, and say what does not."""
+"""BPMN 2.0 and DMN: read what maps to a blueprint, and say of every element what became of it."""
 
 from __future__ import annotations
 
-from placet.bpmn.mapping import Imported, Left, import_bpmn
+from placet.bpmn.account import Left
+from placet.bpmn.mapping import Imported, import_bpmn, import_dmn
 
-__all__ = ["Imported", "Left", "import_bpmn"]
+__all__ = ["Imported", "Left", "import_bpmn", "import_dmn"]

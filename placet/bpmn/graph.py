@@ -1,34 +1,91 @@
-"""The flow nodes of one process, flat: embedded sub-processes are spread out, each with a way in and a way out."""
+"""The flow nodes of one process, flat: sub-processes and what is in them, and how one leads to the other.
+
+`S.in` and `S.out` stand for the way into and out of a sub-process S. Links are flows.
+"""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 from placet.bpmn.reader import File, Flow, Flows, Part
 from placet.errors import BlueprintInvalid, Problem
 
-_MOST = 400  # a blueprint has at most 500 nodes, and some become two
+MOST_NODES = 400  # a blueprint has at most 500 nodes, and some become two
+JOINING = {"parallelGateway", "inclusiveGateway"}
 
 
 @dataclass(slots=True, kw_only=True)
 class Flat:
-    """Parts by id with the flows out of and into each, in the file's order; `entry` is where it begins.
+    """Parts by id with the flows out of and into each, in the file's order; `entry` is where the process begins.
 
-    A part of kind "pass" does nothing: it stands for a way into or out of a sub-process.
+    A part of kind "pass" does nothing. `level` names the sub-process that a part lies in, "" for the process itself.
     """
 
     parts: dict[str, Part] = field(default_factory=dict)
     outs: dict[str, list[Flow]] = field(default_factory=dict)
     ins: dict[str, list[Flow]] = field(default_factory=dict)
     boundaries: dict[str, list[Part]] = field(default_factory=dict)  # by what they sit on
-    entries: list[str] = field(default_factory=list)
+    level: dict[str, str] = field(default_factory=dict)
+    by_event: list[Part] = field(default_factory=list)  # sub-processes that an event begins
+    idle: list[Part] = field(default_factory=list)  # start events beside the one where a level begins
+    links: dict[str, str] = field(default_factory=dict)  # from who throws a link to who catches it
+    entry: str = ""
 
     def add(self, flow: Flow) -> None:
         """Add a flow between parts that there are."""
         if flow.source in self.parts and flow.target in self.parts:
             self.outs.setdefault(flow.source, []).append(flow)
             self.ins.setdefault(flow.target, []).append(flow)
+
+    def joins(self, part: Part) -> bool:
+        """Whether branches can come together here."""
+        return part.kind in JOINING and len(self.ins.get(part.id, [])) > 1
+
+    def following(self, ident: str) -> list[str]:
+        """Return what may come next, on the same level: a sub-process counts as one."""
+        part = self.parts[ident]
+        last = f"{ident}.out" if part.inner is not None else ident
+        found = [flow.target for flow in self.outs.get(last, [])]
+        return found + [event.id for event in self.boundaries.get(ident, [])]
+
+    def distances(self, start: str, *, around: Collection[str] = ()) -> dict[str, int]:
+        """Return how far everything is that can be reached, without going through what is `around`."""
+        found = {start: 0}
+        pending = deque([start])
+        while pending:
+            one = pending.popleft()
+            if one in around:
+                continue
+            for target in self.following(one):
+                if target not in found:
+                    found[target] = found[one] + 1
+                    pending.append(target)
+        return found
+
+    def before(self, ident: str) -> Iterator[str]:
+        """Generate everything from which a part can be reached, the nearest first, inside and outside of its level."""
+        seen = {ident}
+        pending = deque([ident])
+        while pending:
+            for source in self._leading(pending.popleft()):
+                if source not in seen:
+                    seen.add(source)
+                    pending.append(source)
+                    yield source
+
+    def _leading(self, ident: str) -> list[str]:
+        part = self.parts[ident]
+        found = [flow.source for flow in self.ins.get(ident, [])]
+        if part.kind == "boundaryEvent" and part.attached:
+            found.append(part.attached)
+        if ident.endswith(".out") and (whole := ident.removesuffix(".out")) in self.parts:
+            found += [one for one, level in self.level.items() if level == whole]
+        if ident.endswith(".in") and (whole := ident.removesuffix(".in")) in self.parts:
+            found.append(whole)
+        return [one for one in found if one in self.parts]
 
 
 def main_process(file: File) -> Flows:
@@ -43,19 +100,18 @@ def main_process(file: File) -> Flows:
 def flatten(process: Flows) -> Flat:
     """Spread a process out; raises BlueprintInvalid where it has more nodes than a blueprint can."""
     flat = Flat()
-    _spread(flat, process)
-    flows = [flow for level in _levels(process) for flow in level.flows]
-    for flow in flows:
-        part = flat.parts.get(flow.source)
-        leaves = part is not None and part.inner is not None
-        flat.add(_moved(flow, source=f"{flow.source}.out") if leaves else flow)
+    _spread(flat, process, "")
     for level in _levels(process):
-        if level is not process:
-            _connect(flat, level)
-    if len(flat.parts) > _MOST:
-        message = f"the process has {len(flat.parts)} nodes, and {_MOST} can be imported; split it"
+        for flow in level.flows:
+            part = flat.parts.get(flow.source)
+            leaves = part is not None and part.inner is not None
+            flat.add(_moved(flow, f"{flow.source}.out") if leaves else flow)
+        _link(flat, level)
+    if len(flat.parts) > MOST_NODES:
+        message = f"the process has {len(flat.parts)} nodes, and {MOST_NODES} can be imported; split it"
         raise BlueprintInvalid(message, problems=(Problem(pointer="/bpmn", message=message),))
-    flat.entries = _entries(flat, process)
+    for level in _levels(process):
+        _begin(flat, level, "" if level is process else level.id)
     return flat
 
 
@@ -71,46 +127,59 @@ def _by_event(part: Part) -> bool:
     return part.element.get("triggeredByEvent") == "true"
 
 
-def _spread(flat: Flat, level: Flows) -> None:
+def _spread(flat: Flat, level: Flows, name: str) -> None:
     for ident, part in level.parts.items():
+        if part.inner is not None and _by_event(part):
+            flat.by_event.append(part)
+            continue
         if part.kind == "boundaryEvent":
             flat.boundaries.setdefault(part.attached or "", []).append(part)
-        if part.inner is not None and _by_event(part):
-            continue
         flat.parts[ident] = part
+        flat.level[ident] = name
         if part.inner is not None:
-            flat.parts[f"{ident}.out"] = Part(id=f"{ident}.out", kind="pass", name="", element=Element("pass"))
-            _spread(flat, part.inner)
+            _pass(flat, f"{ident}.out", name)
+            _spread(flat, part.inner, ident)
 
 
-def _connect(flat: Flat, level: Flows) -> None:
-    """Lead into a sub-process where it begins, and out of it where it ends."""
-    for ident in _entries(flat, level):
-        flat.add(Flow(id=f"{level.id}.in.{ident}", name="", source=level.id, target=ident))
-    for ident, part in level.parts.items():
-        if part.kind == "boundaryEvent" or ident not in flat.parts:
-            continue
-        last = f"{ident}.out" if part.inner is not None else ident
-        if not flat.outs.get(last):
-            flat.add(Flow(id=f"{last}.end", name="", source=last, target=f"{level.id}.out"))
+def _pass(flat: Flat, ident: str, level: str) -> None:
+    flat.parts[ident] = Part(id=ident, kind="pass", name="", element=Element("pass"))
+    flat.level[ident] = level
+
+
+def _link(flat: Flat, level: Flows) -> None:
+    """Lead from the events that throw a link to the one that catches it."""
+    caught = {p.link or p.name: p for p in level.parts.values() if _links(p, "intermediateCatchEvent")}
     for part in level.parts.values():
-        # Its ends end the sub-process, not the request; an end with an event of its own still says that it does.
-        if part.kind in {"startEvent", "endEvent"} and part.id in flat.parts:
-            part.kind = "pass" if not part.events else part.kind
+        if _links(part, "intermediateThrowEvent") and (to := caught.get(part.link or part.name)) is not None:
+            flat.links[part.id] = to.id
+            flat.add(Flow(id="", name="", source=part.id, target=to.id))
 
 
-def _entries(flat: Flat, level: Flows) -> list[str]:
-    """Return where a level begins: its start events, plain ones first, else whatever nothing leads to."""
-    starts = [part for part in level.parts.values() if part.kind == "startEvent"]
+def _links(part: Part, kind: str) -> bool:
+    return part.kind == kind and "linkEventDefinition" in part.events
+
+
+def _begin(flat: Flat, level: Flows, name: str) -> None:
+    """Lead into a level where it begins: its start event, else everything that nothing leads to, all at once."""
+    starts = [part for part in level.parts.values() if part.kind == "startEvent" and part.id in flat.parts]
     if starts:
-        return [part.id for part in sorted(starts, key=lambda part: len(part.events))][:1]
-    free = [
-        ident
-        for ident, part in level.parts.items()
-        if ident in flat.parts and not flat.ins.get(ident) and part.kind != "boundaryEvent"
-    ]
-    return free or [ident for ident in level.parts if ident in flat.parts][:1]
+        first, *others = sorted(starts, key=lambda part: len(part.events))
+        flat.idle += others
+        entries = [first.id]
+    else:
+        parts = [part for part in level.parts.values() if part.id in flat.parts]
+        free = [p.id for p in parts if not flat.ins.get(p.id) and p.kind != "boundaryEvent"]
+        entries = free or [part.id for part in parts][:1]
+    if not name and len(entries) == 1:
+        flat.entry = entries[0]
+        return
+    entry = f"{name}.in" if name else "start"
+    _pass(flat, entry, name)
+    for ident in entries:
+        flat.add(Flow(id="", name="", source=entry, target=ident))
+    if not name:
+        flat.entry = entry
 
 
-def _moved(flow: Flow, *, source: str) -> Flow:
+def _moved(flow: Flow, source: str) -> Flow:
     return Flow(id=flow.id, name=flow.name, source=source, target=flow.target, condition=flow.condition)

@@ -34,7 +34,10 @@ class Flow:
 
 @dataclass(slots=True, kw_only=True)
 class Part:
-    """One flow node: `kind` is its element's name, `events` those of its event definitions, `inner` a sub-process's."""
+    """One flow node: `kind` is its element's name, `events` those of its event definitions, `inner` a sub-process's.
+
+    `link` is the name that a link event leads to or comes from, `thrown` the error or escalation that it refers to.
+    """
 
     id: str
     kind: str
@@ -45,6 +48,8 @@ class Part:
     attached: str | None = None  # what a boundary event sits on
     interrupting: bool = True
     lane: str | None = None
+    link: str | None = None
+    thrown: str | None = None
     inner: Flows | None = None
 
 
@@ -63,13 +68,14 @@ class Flows:
 class File:
     """What a file holds: its processes, and where each shape is drawn (x, y)."""
 
+    root: Element
     processes: tuple[Flows, ...]
     places: dict[str, tuple[float, float]]
 
 
 def read_bpmn(content: bytes) -> File:
     """Return what a BPMN file holds; raises BlueprintInvalid for what is no BPMN, or is too much."""
-    root = _parse(content)
+    root = parse(content)
     if root.tag != f"{{{MODEL}}}definitions":
         _refuse("this is no BPMN 2.0 file: its root is not `definitions` of " + MODEL)
     pools = {
@@ -78,7 +84,12 @@ def read_bpmn(content: bytes) -> File:
         if pool.get("processRef")
     }
     processes = tuple(_flows(element, pools, set()) for element in root.findall(f"{{{MODEL}}}process"))
-    return File(processes=processes, places=_places(root))
+    return File(root=root, processes=processes, places=_places(root))
+
+
+def flow_id(element: Element) -> str:
+    """Return the id of a sequence flow, which vendors leave out."""
+    return element.get("id") or f"{element.get('sourceRef', '')}->{element.get('targetRef', '')}"
 
 
 def tag(element: Element) -> str:
@@ -95,6 +106,22 @@ def texts(element: Element, *names: str) -> Iterator[str]:
             yield text[:_LONGEST_TEXT]
 
 
+def children(element: Element, *names: str) -> Iterator[Element]:
+    """Find elements anywhere inside, by name and in any namespace."""
+    for inner in element.iter():
+        if str(inner.tag).rpartition("}")[2] in names:
+            yield inner
+
+
+def setting(part: Part, *names: str) -> str | None:
+    """Return the first of these attributes that a task or one of its vendor's extensions has."""
+    found = attribute(part.element, *names)
+    for extensions in part.element:
+        for inner in extensions.iter() if found is None and tag(extensions) == "extensionElements" else ():
+            found = found or attribute(inner, *names)
+    return found
+
+
 def attribute(element: Element, *names: str) -> str | None:
     """Return the first attribute of these names that is set, in any namespace: vendors have their own."""
     for name in names:
@@ -104,9 +131,10 @@ def attribute(element: Element, *names: str) -> str | None:
     return None
 
 
-def _parse(content: bytes) -> Element:
+def parse(content: bytes) -> Element:
+    """Return the root of an XML file; raises BlueprintInvalid for what is none, or is too much."""
     if len(content) > LONGEST:
-        _refuse(f"the file is longer than {LONGEST} bytes; leave out what is not BPMN")
+        _refuse(f"the file is longer than {LONGEST} bytes; leave out what is only drawn")
     depth = count = 0
     root: Element | None = None
     try:
@@ -141,7 +169,8 @@ def _flows(element: Element, pools: dict[str, str], seen: set[str]) -> Flows:
         if kind == "sequenceFlow":
             condition = next(iter(texts(child, "conditionExpression")), None)
             ends = (child.get("sourceRef", ""), child.get("targetRef", ""))
-            found.flows.append(Flow(id=ident, name=_name(child), source=ends[0], target=ends[1], condition=condition))
+            flow = Flow(id=flow_id(child), name=_name(child), source=ends[0], target=ends[1], condition=condition)
+            found.flows.append(flow)
         elif kind.endswith(("Task", "Event", "Gateway", "Activity")) or kind in {"task", *CONTAINERS}:
             if not ident or ident in seen:
                 _refuse(f"the id {ident!r} of a {kind} is missing or used twice; give each its own")
@@ -151,6 +180,7 @@ def _flows(element: Element, pools: dict[str, str], seen: set[str]) -> Flows:
         (ref.text or "").strip(): _name(lane)
         for lane in element.iter(f"{{{MODEL}}}lane")
         for ref in lane.findall(f"{{{MODEL}}}flowNodeRef")
+        if _name(lane)
     }
     for ident, part in found.parts.items():
         part.lane = lanes.get(ident)
@@ -166,6 +196,10 @@ def _part(element: Element, kind: str, ident: str, seen: set[str]) -> Part:
         events=tuple(tag(child) for child in element if tag(child).endswith("EventDefinition")),
         default=element.get("default"),
         attached=element.get("attachedToRef"),
+        link=next((_name(child) for child in element if tag(child) == "linkEventDefinition"), None),
+        thrown=next(
+            (ref for child in element for ref in (child.get("errorRef"), child.get("escalationRef")) if ref), None
+        ),
         interrupting=element.get("cancelActivity", "true") != "false",
         inner=_flows(element, {}, seen) if kind in CONTAINERS else None,
     )

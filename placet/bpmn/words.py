@@ -1,42 +1,57 @@
-"""The words of BPMN files: names, durations, people, and conditions, as a blueprint writes them."""
+"""The words of BPMN files: names, durations, and what a question or an answer says of an approval."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from datetime import timedelta
+from typing import Literal
 
-from placet.conditions import compile_condition
-from placet.errors import PlacetError
 from placet.shapes import RESERVED
-from placet.variables import Variable, scope_of
+
+Stance = Literal["approved", "rejected"]
 
 _DURATION = re.compile(
     r"P(?:(\d{1,4})Y)?(?:(\d{1,4})M)?(?:(\d{1,5})W)?(?:(\d{1,6})D)?"
     r"(?:T(?:(\d{1,7})H)?(?:(\d{1,8})M)?(?:(\d{1,9})(?:\.\d{1,9})?S)?)?"
 )
-_WRAPPED = re.compile(r"\s*[#$]\{(.*)\}\s*|\s*=(?!=)(.*)", re.DOTALL)
-_TOKEN = re.compile(
-    r"""\s*(?:(?P<text>"[^"\\]*"|'[^'\\]*')|(?P<number>\d+(?:\.\d+)?)|(?P<word>[A-Za-z_][A-Za-z0-9_]{0,63}\b)"""
-    r"""|(?P<sign>==|!=|<=|>=|<|>|=|&&|\|\||!|\(|\)))\s*"""
-)
-_ALIKE = {"and": "&&", "or": "||", "not": "!", "eq": "==", "ne": "!=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-_COMPARES = {"==", "!=", "<", ">", "<=", ">="}
-_YES = {
-    "yes",
-    "ja",
-    "y",
-    "ok",
-    "true",
-    "approve",
-    "approved",
-    "accept",
-    "accepted",
-    "granted",
-    "genehmigt",
-    "angenommen",
-}
-_NO = {"no", "nein", "n", "false", "reject", "rejected", "decline", "declined", "denied", "refused", "abgelehnt"}
+_SHIFT = re.compile(r"\.plus(Years|Months|Weeks|Days|Hours|Minutes|Seconds)\(\s*(\d{1,6})\s*\)")
+_UNITS = {
+    "Years": 365 * 24.0, "Months": 30 * 24.0, "Weeks": 7 * 24.0, "Days": 24.0, "Hours": 1.0, "Minutes": 1 / 60,
+    "Seconds": 1 / 3600,
+}  # fmt: skip
+_LONGEST_HOURS = 50 * 365 * 24
+
+_YES = {"yes", "ja", "y", "true", "oui", "si"}
+_NO = {"no", "nein", "n", "false", "non"}
+_APPROVING = {
+    "approve", "approved", "approves", "accept", "accepted", "accepts", "grant", "granted", "authorized", "authorised",
+    "endorsed", "ok", "okay", "genehmigt", "genehmigen", "angenommen", "annehmen", "freigegeben", "freigeben",
+    "bewilligt", "zugestimmt",
+}  # fmt: skip
+_REJECTING = {
+    "reject", "rejected", "rejects", "decline", "declined", "declines", "deny", "denied", "denies", "refuse", "refused",
+    "refuses", "disapprove", "disapproved", "disapproves", "vetoed", "unapproved", "abgelehnt", "ablehnen", "nok",
+    "verweigert", "rejection",
+}  # fmt: skip
+_OPPOSING = {"not", "nicht", "isn", "wasn"}
+# A question with one of these asks for a fact about the request, whatever it says of approvals.
+_FACTS = {
+    "exceed", "exceeds", "exceeded", "limit", "limits", "need", "needs", "needed", "require", "requires", "required",
+    "necessary", "budget", "amount", "vendor", "supplier", "over", "above", "below", "more", "less", "than", "within",
+    "already", "previously", "auto", "automatic", "automatically", "pre", "level", "exist", "exists", "count", "number",
+    "risk", "score", "erforderlich", "noetig", "notwendig", "date", "list", "all", "fraud", "card", "credit", "payment",
+}  # fmt: skip
+_AFTER = {"by", "from", "the", "this", "request", "application", "it", "or", "and", "von", "durch"}
+_ASKING = {
+    "decision", "result", "outcome", "verdict", "review", "approval", "entscheidung", "ergebnis", "response", "status",
+    "action", "answer", "genehmigung", "freigabe", "decide",
+}  # fmt: skip
+_REWORK = {
+    "revise", "revision", "rework", "change", "changes", "back", "return", "returned", "resubmit", "clarify", "amend",
+    "clarification", "correct", "correction", "corrections", "incomplete", "adjust", "modify", "ueberarbeiten", "info",
+    "information", "nachbessern", "rueckfrage", "zurueck", "edit",
+}  # fmt: skip
 
 
 def slug(text: str, otherwise: str, *, longest: int = 60) -> str:
@@ -59,75 +74,87 @@ def hours_of(text: str) -> float | None:
         )
     except OverflowError:
         return None
-    found = span / timedelta(hours=1)
-    return found if 0 < found <= 50 * 365 * 24 else None
+    return _bounded(span / timedelta(hours=1))
 
 
-def verdict(text: str) -> str | None:
-    """Return approved or rejected where a name plainly says one of them, else None."""
-    words = set(re.findall(r"[a-z]+", text.lower()))
-    yes, no = bool(words & _YES), bool(words & _NO) or "not" in words
+def hours_from_now(text: str) -> float | None:
+    """Return how long from now a moment is, in hours: `P3D`, `now() + duration("P3D")`, `${now().plusDays(3)}`."""
+    plain = text.strip()
+    if (hours := hours_of(plain.strip("\"'"))) is not None:
+        return hours
+    inner = re.sub(r"^(?:[#$]\{(.*)\}|=(.*))$", lambda m: m[1] or m[2] or "", plain, flags=re.DOTALL).strip()
+    quoted = re.fullmatch(r"""(?:now\(\)\s*\+\s*)?(?:duration\(\s*)?["']([^"']+)["']\s*\)?""", inner)
+    if quoted is not None:
+        return hours_of(quoted[1])
+    shifts = list(_SHIFT.finditer(inner))
+    rest = re.sub(r"\.(?:toDate|toString|toInstant)\(\)", "", _SHIFT.sub("", inner))
+    if shifts and re.fullmatch(r"(?:[\w.]*\.)?(?:now|dateTime)\(\)", rest):
+        return _bounded(sum(_UNITS[shift[1]] * int(shift[2]) for shift in shifts))
+    return None
+
+
+def words(text: str) -> list[str]:
+    """Split a name or a sentence into its words, in small letters: `isApproved` are two."""
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
+    for letter, plain in (("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("ß", "ss")):
+        parted = parted.replace(letter, plain)
+    return re.findall(r"[a-z0-9]+", parted.lower())
+
+
+def says(text: str) -> Stance | None:
+    """Return what a name plainly says of an approval, as `Rejected`, `Not approved` or `Request approved` do."""
+    found = set(words(text))
+    yes, no = bool(found & _APPROVING), bool(found & _REJECTING)
     if yes == no:
         return None
-    return "approved" if yes else "rejected"
+    return _turned("approved" if yes else "rejected", bool(found & _OPPOSING))
 
 
-def condition_of(text: str) -> tuple[str, dict[str, str]] | None:
-    """Return a condition as CEL and the types of its variables, or None where it is not plain enough to be sure.
+def answer(text: str) -> bool | None:
+    """Return whether a label says yes or no and nothing else."""
+    found = words(text)
+    if len(found) != 1:
+        return None
+    return True if found[0] in _YES else False if found[0] in _NO else None
 
-    Plain is: names compared with numbers or texts, truths, `and`, `or`, `not`, brackets; in `${…}` or FEEL's `=…`.
+
+def asks(text: str) -> Stance | None:
+    """Return what a yes to this question, or a true variable of this name, says; None where it asks for something else.
+
+    `Approved?` and `isApproved` ask for an approval, `Rejected?` for a rejection; `Approved budget exceeded?` asks for
+    neither.
     """
-    wrapped = _WRAPPED.fullmatch(text)
-    source = (wrapped[1] if wrapped[1] is not None else wrapped[2]) if wrapped else text
-    tokens = _tokens(source)
-    if tokens is None:
+    found = words(text)
+    if not found or set(found) & _FACTS or any(word.isdecimal() for word in found):
         return None
-    types: dict[str, str] = {}
-    for index, (kind, token) in enumerate(tokens):
-        if kind != "name":
-            continue
-        beside = _beside(tokens, index)
-        if beside == "name" or (token in types and types[token] != beside):
-            return None
-        types[token] = beside
-    variables = [
-        Variable.model_validate({"name": name, "type": kind, "required": True}) for name, kind in types.items()
-    ]
-    cel = " ".join(token for _, token in tokens)
-    try:
-        compile_condition(cel, scope_of(variables))
-    except PlacetError:
+    places = [index for index, word in enumerate(found) if word in _APPROVING | _REJECTING]
+    if len(places) != 1:
         return None
-    return (cel, types) if types else None
+    after = found[places[0] + 1 : places[0] + 2]
+    if after and after[0] not in _AFTER:
+        return None
+    stance: Stance = "approved" if found[places[0]] in _APPROVING else "rejected"
+    return _turned(stance, bool(set(found) & _OPPOSING))
 
 
-def _tokens(source: str) -> list[tuple[str, str]] | None:
-    found: list[tuple[str, str]] = []
-    at = 0
-    while at < len(source.rstrip()):
-        match = _TOKEN.match(source, at)
-        if match is None or len(found) > 200:
-            return None
-        at = match.end()
-        kind, token = str(match.lastgroup), match[str(match.lastgroup)]
-        if kind == "text":
-            token = '"' + token[1:-1].replace('"', '\\"') + '"'
-        elif kind == "sign":
-            token = "==" if token == "=" else token  # noqa: S105 - of an expression
-        elif token in _ALIKE:
-            kind, token = "sign", _ALIKE[token]
-        elif kind == "word" and token not in {"true", "false"}:
-            if token in RESERVED:
-                return None
-            kind = "name"
-        found.append((kind, token))
-    return found
+def asks_for_decision(text: str) -> bool:
+    """Whether a question leaves open what is decided, as `Decision?` does, or there is none."""
+    found = words(text)
+    if set(found) & _FACTS or any(word.isdecimal() for word in found):
+        return False
+    return not found or found[-1] in _ASKING or found[0] in _ASKING or asks(text) is not None
 
 
-def _beside(tokens: list[tuple[str, str]], index: int) -> str:
-    """Return the type that a name has by what it is compared with."""
-    for sign, other in ((index + 1, index + 2), (index - 1, index - 2)):
-        if 0 <= sign < len(tokens) and tokens[sign][1] in _COMPARES and 0 <= other < len(tokens):
-            kind, token = tokens[other]
-            return {"number": "decimal", "text": "string", "name": "name"}.get(kind, "boolean" if token else "name")
-    return "boolean"
+def says_rework(text: str) -> bool:
+    """Whether a label says that the request goes back to whoever asked."""
+    return bool(set(words(text)) & _REWORK)
+
+
+def _turned(stance: Stance, opposite: bool) -> Stance:
+    if not opposite:
+        return stance
+    return "rejected" if stance == "approved" else "approved"
+
+
+def _bounded(hours: float) -> float | None:
+    return hours if 0 < hours <= _LONGEST_HOURS else None

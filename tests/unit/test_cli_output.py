@@ -36,7 +36,7 @@ def test_an_imported_bpmn_file_is_a_sound_blueprint_on_standard_output(tmp_path:
     checked = CliRunner().invoke(app, ["check", str(kept), "--json"])
     assert not [f for r in json.loads(checked.stdout)["files"] for f in r["findings"] if f["code"] == "schema"]
     whole = json.loads(CliRunner().invoke(app, ["import-bpmn", str(file), "--json"]).stdout)
-    assert {left["kind"] for left in whole["left"]} <= {"lost", "assumed"}
+    assert {left["kind"] for left in whole["left"]} == {"mapped", "lost", "assumed"}
 
 
 def test_what_is_no_bpmn_is_refused_with_nothing_on_standard_output(tmp_path: Path) -> None:
