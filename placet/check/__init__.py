@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from placet.actions import ActionSpec
 from placet.almanac import calendar_problems, zone_offsets
-from placet.blueprint import Blueprint
 from placet.check.assigned import assigned
 from placet.check.budget import budget_findings, budget_of
 from placet.check.certificate import ASSUMED, PROVEN, PROVEN_BY_A_DIRECTORY, Certificate
@@ -72,12 +71,13 @@ def check(
     draft = draft_of(blueprint)
     reach, evaluated = _evaluated(draft, actions, children)
     findings += fitting_findings(blueprint, actions, children)
-    findings += [_shown(draft, reach, finding) for finding in graph_findings(draft)]
+    loops = _bounded(draft, reach, actions)
+    findings += [_shown(draft, reach, finding) for finding in graph_findings(draft, loops)]
     findings += change_findings(draft, reach)
     findings += [*evaluated, *people_findings(draft), *escalation_findings(draft), *variable_findings(draft)]
     if plan is None:
         return report(findings)
-    more, certificate = _measured(draft, plan, blueprint, directory)
+    more, certificate = _measured(draft, plan, loops, directory)
     findings += more
     unproven = any(finding.code == "not_proven" for finding in findings)
     return report(findings, replace(certificate, complete=not unproven))
@@ -104,6 +104,15 @@ def _evaluated(
         *computed_findings(draft, reach, known, actions, children),
         *output_findings(draft, reach, actions, children),
     ]
+
+
+def _bounded(draft: Draft, reach: Reach | None, actions: Mapping[str, ActionSpec] | None) -> dict[frozenset[str], int]:
+    """Return the loops whose rounds are bounded, with how many there can be; without a decision there is none."""
+    if reach is None or not cycles(draft):
+        return {}
+    from placet.check.loops import bounded_loops
+
+    return bounded_loops(draft, reach, actions)
 
 
 def _offsets(draft: Draft) -> Offsets:
@@ -138,13 +147,14 @@ def _shown(draft: Draft, reach: Reach | None, finding: Finding) -> Finding:
 
 
 def _measured(
-    draft: Draft, plan: Plan, blueprint: Blueprint, directory: DirectoryView | None
+    draft: Draft, plan: Plan, loops: Mapping[frozenset[str], int], directory: DirectoryView | None
 ) -> tuple[list[Finding], Certificate]:
-    """Measure what takes a compiled plan: people, time and the engine's budget."""
+    """Measure what takes a compiled plan: people, time and the engine's budget; `loops` are those with a bound."""
+    blueprint = draft.blueprint
     staffing = staffing_of(draft, plan, directory.people if directory is not None else {})
     managers = LONGEST_CHAIN if staffing.longest_chain is None else staffing.longest_chain
-    duration = duration_of(draft, plan, managers)
-    budget = budget_of(draft, plan)
+    duration = duration_of(draft, plan, managers, loops)
+    budget = budget_of(draft, plan, loops)
     findings = [
         *join_findings(draft, plan),
         *round_findings(draft),

@@ -6,8 +6,10 @@ suggests it (at 4,096 events or 4 MB), so what has to fit is the state that it p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from placet.check.draft import Draft
@@ -49,9 +51,14 @@ class Budget:
         }
 
 
-def budget_of(draft: Draft, plan: Plan) -> Budget:
-    """Return the worst case of a compiled blueprint."""
-    stages = [(point.stage, _seats(draft, name)) for name, point in plan.points.items() if point.stage is not None]
+def budget_of(draft: Draft, plan: Plan, loops: Mapping[frozenset[str], int] = MappingProxyType({})) -> Budget:
+    """Return the worst case of a compiled blueprint; `loops` are those with a bound, each with the most rounds."""
+    rounds_of = {name: rounds for group, rounds in loops.items() for name in group}
+    stages = [
+        (point.stage, _seats(draft, name) * rounds_of.get(name, 1))
+        for name, point in plan.points.items()
+        if point.stage is not None
+    ]
     most = max((seats for _, seats in stages), default=0)
     passes = plan.max_rounds if plan.on_change == "restart" else 1  # from the first node
     rounds = plan.max_rounds - passes  # of the largest stage alone

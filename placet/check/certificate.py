@@ -11,7 +11,7 @@ CHECKER_VERSION = "3"  # raised whenever a check is added or decides otherwise
 PROVEN = (
     "every node is reachable from the trigger",
     "from every node an end is reachable",
-    "no way goes round in a loop; rounds of changes are bounded by settings.max_rounds",
+    "every loop counts its rounds and ends at a bound; rounds of changes are bounded by settings.max_rounds",
     "at every decision, for every input that can come to it, exactly one branch is taken",
     "every branch is taken by some input",
     "every condition, and every value that a node computes, can be evaluated for every input that can come to it",

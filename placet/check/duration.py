@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 
 from placet.check.draft import Draft
 from placet.check.findings import Finding, warning
@@ -43,18 +45,26 @@ def stage_time(stage: Stage, managers: int = LONGEST_CHAIN) -> timedelta | None:
     return stage.sla + chain
 
 
-def duration_of(draft: Draft, plan: Plan, managers: int = LONGEST_CHAIN) -> Duration:
-    """Return the worst case of a compiled blueprint; time that the requester takes for changes does not count."""
+def duration_of(
+    draft: Draft, plan: Plan, managers: int = LONGEST_CHAIN, loops: Mapping[frozenset[str], int] = MappingProxyType({})
+) -> Duration:
+    """Return the worst case of a compiled blueprint; time that the requester takes for changes does not count.
+
+    `loops` are those with a bound, each with the most rounds: all of its nodes count for each of them.
+    """
     reached = {name for name in draft.vertices if name in plan.points}
     times = {name: _point_time(draft, plan.points[name], managers) for name in reached if draft.vertices[name].pauses}
     endless = tuple(dict.fromkeys(_stage_name(plan, name) for name in draft.vertices if times.get(name, 0) is None))
-    if endless or cycles(draft):
+    if endless or any(frozenset(group) not in loops for group in cycles(draft)):
         return Duration(total=None, endless=endless)
     longest: dict[str, tuple[timedelta, tuple[str, ...]]] = {}
-    for [name] in components(draft):  # those that a node leads to come before it
-        following = [longest[arrow.target] for arrow in draft.vertices[name].arrows]
-        rest, way = max(following, key=lambda found: found[0], default=(timedelta(0), ()))
-        longest[name] = ((times.get(name) or timedelta(0)) + rest, (name, *way))
+    for group in components(draft):  # those that a node leads to come before it
+        inside = frozenset(group)
+        onward = (arrow.target for name in group for arrow in draft.vertices[name].arrows if arrow.target not in inside)
+        rest, way = max((longest[t] for t in onward), key=lambda found: found[0], default=(timedelta(0), ()))
+        once = sum((times.get(name) or timedelta(0) for name in group), timedelta(0)) * loops.get(inside, 1)
+        for name in group:
+            longest[name] = (once + rest, (*sorted(group, key=lambda one: one != name), *way))
     total, way = longest[plan.start]
     once = max((t for t in times.values() if t is not None), default=timedelta(0))
     again = (total if plan.on_change == "restart" else once) * (plan.max_rounds - 1)

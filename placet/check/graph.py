@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 
 from placet.check.draft import Arrow, Draft, Vertex
 from placet.check.findings import Finding, error, warning
 
 
-def graph_findings(draft: Draft) -> list[Finding]:
-    """List what the graph alone tells, whatever the conditions say."""
+def graph_findings(draft: Draft, bounded: Container[frozenset[str]] = ()) -> list[Finding]:
+    """List what the graph alone tells, whatever the conditions say; `bounded` are the loops that are known to end."""
     return [
         *_unreachable(draft),
         *_endless(draft),
-        *_loops(draft),
+        *_loops(draft, bounded),
         *(finding for vertex in draft.vertices.values() for finding in _edges(vertex)),
         *_unused_steps(draft),
     ]
@@ -114,13 +114,17 @@ def _endless(draft: Draft) -> Iterator[Finding]:
             yield error("endless_path", vertex.pointer, message)
 
 
-def _loops(draft: Draft) -> Iterator[Finding]:
+def _loops(draft: Draft, bounded: Container[frozenset[str]]) -> Iterator[Finding]:
     for group in cycles(draft):
+        if frozenset(group) in bounded:
+            continue
         named = " -> ".join(group[:8]) + (" -> ..." if len(group) > 8 else "")
         if any(draft.vertices[name].pauses for name in group):
             message = (
                 f"the loop {named} can go round without bound; for rework let approvers request changes, "
-                "which settings.max_rounds bounds, and lead this edge on to an end"
+                "which settings.max_rounds bounds, and lead this edge on to an end; or count the rounds: on each way round "
+                "an action sets a whole number to itself plus one, from a known start, and a decision leads on once it has "
+                "come to a bound"
             )
         else:
             message = f"the loop {named} goes round without anybody being asked; remove the edge that leads back"

@@ -26,6 +26,8 @@ from placet.solver.samples import sample_input
 
 Values = dict[str, object]
 
+_EDGES_BACK = 4  # that are looked at in a loop
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
@@ -166,7 +168,7 @@ class Reach:
         pending, round_trip = [start], None
         while pending and round_trip is None:
             name = pending.pop(0)
-            for target, taken in self._leaving(self.draft.vertices[name]):
+            for target, taken in self.leaving(self.draft.vertices[name]):
                 if target == start:
                     round_trip = [*ways[name], taken]
                 elif target in inside and target not in ways:
@@ -178,7 +180,7 @@ class Reach:
         return self.show(start, [self._term(way) for way in round_trip], names, lambda v: self._circles(v, start))
 
     def _circles(self, values: Values, start: str) -> bool:
-        onward = self._onward(self.draft.vertices[start], values)
+        onward = self.onward(self.draft.vertices[start], values)
         return any(start in self._walk(values, name) for name in onward)
 
     def values(self, witness: dict[str, Any]) -> Values:
@@ -213,27 +215,48 @@ class Reach:
     # Which inputs come to a node, as terms
 
     def _spread(self) -> None:
-        """Follow the edges from the trigger on. In a loop, and behind one, anything is taken to be possible."""
+        """Follow the edges from the trigger on. In a loop only what its last edges have asked is known."""
         looping = {name for group in cycles(self.draft) for name in group}
         for entry in self.draft.entries:
             self._straight[entry.id].append(_Way())
             self._any[entry.id].append(_Way())
         for group in reversed(components(self.draft)):
+            inside = frozenset(group) & looping
+            if inside and any(self._any[name] for name in group):
+                for name, way in self._around(group).items():
+                    self._straight[name], self._any[name] = [way], [way]
             for name in group:
                 vertex = self.draft.vertices[name]
-                if name in looping and any(self._any[other] for other in group):
-                    self._straight[name], self._any[name] = [_Way()], [_Way()]
                 straight, anyhow = self._joined(self._straight[name]), self._joined(self._any[name])
                 if anyhow is not self._nowhere and (self._renews(vertex) or self._changed(vertex)) and self.lives(name):
-                    anyhow = _Way() if self._renews(vertex) else anyhow.forgetting(self._changed(vertex))
+                    anyhow = self._after(vertex, anyhow)
                 if self._world and vertex.pauses and straight is not self._nowhere:
                     straight = straight.forgetting(self._world)
                 if vertex.sets:  # from here on the input is another than the one that the request began with
                     straight = self._nowhere
-                for target, taken in self._leaving(vertex):
+                for target, taken in self.leaving(vertex):
                     for ways, here in ((self._straight, straight), (self._any, anyhow)):
-                        if here is not self._nowhere:
+                        if here is not self._nowhere and target not in inside:
                             ways[target].append(_Way(parts=(*here.parts, *taken.parts)))
+
+    def _around(self, group: Sequence[str]) -> dict[str, _Way]:
+        """Return what comes to each node of a loop: whatever it was some edges before, these let it through."""
+        entering = {name: list(self._any[name]) for name in group}
+        known = dict.fromkeys(group, _Way())
+        for _ in range(_EDGES_BACK):
+            arriving = {name: list(ways) for name, ways in entering.items()}
+            for name in group:
+                vertex = self.draft.vertices[name]
+                after = self._after(vertex, known[name])
+                for target, taken in self.leaving(vertex):
+                    if target in arriving:
+                        arriving[target].append(_Way(parts=(*after.parts, *taken.parts)))
+            known = {name: self._joined(ways) for name, ways in arriving.items()}
+        return known
+
+    def _after(self, vertex: Vertex, way: _Way) -> _Way:
+        """Return what still holds once a node is left."""
+        return _Way() if self._renews(vertex) else way.forgetting(self._changed(vertex))
 
     def _renews(self, vertex: Vertex) -> bool:
         """Whether the whole input may be another after a node: by rework there, or in another branch meanwhile."""
@@ -248,7 +271,7 @@ class Reach:
         changed |= self._world if vertex.pauses else frozenset()
         return changed | self._immaterial if self._may_be_returned(vertex) else changed
 
-    def _leaving(self, vertex: Vertex) -> list[tuple[str, _Way]]:
+    def leaving(self, vertex: Vertex) -> list[tuple[str, _Way]]:
         """Return where a node leads, and what has to hold for each of its edges."""
         if vertex.end:
             return []
@@ -325,11 +348,12 @@ class Reach:
                 name = pending.pop()
                 if name not in seen:
                     seen.add(name)
-                    pending.extend(self._onward(self.draft.vertices[name], values))
+                    pending.extend(self.onward(self.draft.vertices[name], values))
             self._walks[key] = seen
         return self._walks[key]
 
-    def _onward(self, vertex: Vertex, values: Values) -> list[str]:
+    def onward(self, vertex: Vertex, values: Values) -> list[str]:
+        """Return where a node leads with these values, whatever people decide."""
         if vertex.end:
             return []
         if not vertex.chooses:
