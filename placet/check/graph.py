@@ -122,9 +122,9 @@ def _loops(draft: Draft, bounded: Container[frozenset[str]]) -> Iterator[Finding
         if any(draft.vertices[name].pauses for name in group):
             message = (
                 f"the loop {named} can go round without bound; for rework let approvers request changes, "
-                "which settings.max_rounds bounds, and lead this edge on to an end; or count the rounds: on each way round "
-                "an action sets a whole number to itself plus one, from a known start, and a decision leads on once it has "
-                "come to a bound"
+                "which settings.max_rounds bounds, and lead this edge on to an end; or count the rounds: on each way "
+                "round an action sets a whole number to itself plus one, from a known start, and a decision leads on "
+                "once it has come to a bound"
             )
         else:
             message = f"the loop {named} goes round without anybody being asked; remove the edge that leads back"
