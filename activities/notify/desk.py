@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +24,10 @@ async def templates(database: Database) -> list[Source]:
     return [_source(edited[name]) if name in edited else source for name, source in sorted(defaults().items())]
 
 
+CarryOut = Callable[..., Awaitable[Words]]
+"""Where a template is rendered: as `asyncio.to_thread`, which calls a function with what follows it."""
+
+
 async def versions(database: Database, name: str) -> list[NotificationTemplate]:
     """List the edited versions of a template, newest first; raises NotFound for a name that no notice has."""
     default(name)
@@ -30,13 +35,22 @@ async def versions(database: Database, name: str) -> list[NotificationTemplate]:
         return await wordings.versions(session, name)
 
 
-async def edit(database: Database, source: Source, *, by: str, now: datetime, note: str | None = None) -> Source:
+async def edit(
+    database: Database,
+    source: Source,
+    *,
+    by: str,
+    now: datetime,
+    note: str | None = None,
+    carry_out: CarryOut = asyncio.to_thread,
+) -> Source:
     """Put a template in force, checked and tried out; raises TemplateBroken or NotFound.
 
-    The version in `source` is not looked at; the new one is returned. Dispatchers use it within seconds.
+    The version in `source` is not looked at; the new one is returned. Dispatchers use it within seconds. `carry_out`
+    says where it is tried.
     """
     default(source.name)
-    await asyncio.to_thread(preview, source, _sample_values(source.name, None))
+    await carry_out(preview, source, _sample_values(source.name, None))
     async with database.begin() as session:
         row = await wordings.edit(
             session,
@@ -58,7 +72,14 @@ async def restore(database: Database, name: str, version: int) -> None:
         await wordings.restore(session, name, version)
 
 
-async def show(database: Database, source: Source, settings: NotifySettings, *, request_id: str | None = None) -> Words:
+async def show(
+    database: Database,
+    source: Source,
+    settings: NotifySettings,
+    *,
+    request_id: str | None = None,
+    carry_out: CarryOut = asyncio.to_thread,
+) -> Words:
     """Render a template that need not be in force: with a real request's newest such notice, or with a sample.
 
     Raises TemplateBroken, and NotFound where the request has no notice of that kind. Who may see the request is the
@@ -66,13 +87,13 @@ async def show(database: Database, source: Source, settings: NotifySettings, *, 
     """
     default(source.name)
     if request_id is None:
-        return await asyncio.to_thread(preview, source, _sample_values(source.name, settings.public_url))
+        return await carry_out(preview, source, _sample_values(source.name, settings.public_url))
     async with database.session() as session:
         told = await notification_facts.latest(session, request_id, source.name)
         if told is None:
             raise NotFound(f"Nobody has been told of {source.name!r} in request {request_id!r}.")
         people = await notification_facts.people(session, told.people())
-    return await asyncio.to_thread(preview, source, values(subject(told, people), public_url=settings.public_url))
+    return await carry_out(preview, source, values(subject(told, people), public_url=settings.public_url))
 
 
 async def send_again(database: Database, key: str, *, now: datetime, channel: str | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -74,7 +75,14 @@ async def put_notification_template(context: Here, caller: Caller, name: str, bo
     if body.restore is not None:
         await desk.restore(context.database, name, body.restore)
     else:
-        await desk.edit(context.database, body.source(name), by=caller.person, now=datetime.now(UTC), note=body.note)
+        await desk.edit(
+            context.database,
+            body.source(name),
+            by=caller.person,
+            now=datetime.now(UTC),
+            note=body.note,
+            carry_out=partial(context.pool.run, by=caller.person),
+        )
     return TemplateView(**_words(await _in_force(context, name)))
 
 
@@ -88,7 +96,13 @@ async def preview_notification_template(
         async with context.database.session() as session:
             await seen_request(session, caller, body.request_id)
     source = body.source(await _in_force(context, name))
-    words = await desk.show(context.database, source, context.notify, request_id=body.request_id)
+    words = await desk.show(
+        context.database,
+        source,
+        context.notify,
+        request_id=body.request_id,
+        carry_out=partial(context.pool.run, by=caller.person),
+    )
     return Rendered(subject=words.subject, text=words.text, html=words.html)
 
 

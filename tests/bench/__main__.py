@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench import approvals, check, lateness, scanner, simulation, starts
+from tests.bench import approvals, bombs, check, lateness, scanner, simulation, starts
 
 BENCHMARKS = Path(__file__).parents[2] / "docs" / "BENCHMARKS.md"
 SECTIONS: dict[str, Any] = {
@@ -21,6 +21,7 @@ SECTIONS: dict[str, Any] = {
     "scanner": scanner,
     "simulation": simulation,
     "check": check,
+    "bombs": bombs,
 }
 
 
