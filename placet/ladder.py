@@ -25,6 +25,7 @@ MOST_AT_ONCE = 10_000
 
 _FINAL = {"approve": "approved", "reject": "rejected", "expire": "expired"}
 _WARN, _BREACH, _ESCALATE, _REMIND = range(4)
+_PURPOSES = ("warning", "deadline", "escalation", "reminder")  # of each, in words
 
 
 def jitter(plan: Plan, request_id: str) -> timedelta:
@@ -39,6 +40,13 @@ def next_due(plan: Plan, state: State) -> datetime | None:
     moments = [m for t in state.tasks if t.status == "open" for m, _ in _moments(t)]
     moments += [wait.until for wait in state.waits if wait.until is not None]
     return min(moments) + jitter(plan, state.request_id) if moments else None
+
+
+def next_purpose(state: State) -> str | None:
+    """Say what is due first, such as `reminder of Manager Approval` or `end of the wait at delivery`."""
+    found = [(m, rank, f"{_PURPOSES[rank]} of {t.stage}") for t in state.open_tasks for m, rank in _moments(t)]
+    found += [(w.until, len(_PURPOSES), f"end of the wait at {w.point}") for w in state.waits if w.until is not None]
+    return min(found)[2] if found else None
 
 
 def climb(run: Run, settle: Settle, resume: Settle) -> None:

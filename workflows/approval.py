@@ -321,7 +321,7 @@ class ApprovalWorkflow:
                     or self._may_continue_as_new()
                 ),
                 timeout=wait,
-                timeout_summary=f"due {armed:%Y-%m-%d %H:%M:%S} UTC" if armed else None,
+                timeout_summary=display.timer(self._state, armed) if armed else None,
             )
         except TimeoutError:
             return True

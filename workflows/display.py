@@ -8,6 +8,7 @@ from typing import Any
 from temporalio.common import SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
 
 from placet.audit import moment
+from placet.ladder import next_purpose
 from placet.plan import Plan
 from placet.state import State, Task, Waiting
 from workflows import attributes
@@ -43,6 +44,11 @@ def changes(plan: Plan, state: State, shown: TypedSearchAttributes) -> list[Sear
 def summary(plan: Plan, title: str) -> str:
     """Return the one line by which a request is listed."""
     return f"{plan.name} {plan.version}: {title}"[:_LONGEST_KEYWORD]
+
+
+def timer(state: State, armed: datetime) -> str:
+    """Return what the one timer is for, as the Web UI shows it beside the timer."""
+    return f"{next_purpose(state)}, due {armed:%Y-%m-%d %H:%M:%S} UTC"[:_LONGEST_KEYWORD]
 
 
 def details(plan: Plan, state: State) -> str:

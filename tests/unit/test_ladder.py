@@ -11,7 +11,7 @@ from placet import machine
 from placet.directory import Person
 from placet.errors import NotPermitted
 from placet.events import Actor, Delegate, Extend
-from placet.ladder import jitter
+from placet.ladder import jitter, next_purpose
 from tests.unit.core import HOUR, START, Case, away, blueprint, case, office, plan_of
 
 SHORTHAND = {"sla_hours": 24, "escalation_enabled": True, "escalation_to": "department_head"}
@@ -410,3 +410,23 @@ def test_levels_missed_while_nothing_ran_leave_each_level_its_time() -> None:
     assert levels(request) == [(200, "user:mo", "user:dh")]
     request.hours(224)
     assert request.asked == ["ceo"]
+
+
+def test_the_one_timer_is_named_after_what_is_due_first() -> None:
+    request = case({**SHORTHAND, "stage_name": "Manager Approval", "reminders": {"every_hours": 8}})
+    named = []
+    for _ in range(5):
+        at = machine.next_due(request.plan, request.state)
+        assert at is not None
+        named.append(((at - START) / HOUR, next_purpose(request.state)))
+        request.hours((at - START) / HOUR)
+    assert named == [
+        (8, "reminder of Manager Approval"),
+        (16, "reminder of Manager Approval"),
+        (22, "warning of Manager Approval"),
+        (24, "deadline of Manager Approval"),
+        (32, "reminder of Manager Approval"),
+    ]
+    silent = case({**SHORTHAND, "stage_name": "Manager Approval"})
+    silent.hours(25)
+    assert next_purpose(silent.state) == "escalation of Manager Approval"
