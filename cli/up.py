@@ -19,12 +19,14 @@ from activities.mailbox import Mailbox
 from activities.notify.settings import load as load_notices
 from cli import assembly
 from cli.mailroom import mailroom
+from cli.web_ui import web_ui
 from placet.errors import Conflict, Unavailable
 from storage.database import Database
 from worker.engine.serve import Engine, start_engine
 from worker.settings import Settings
 from worker.telemetry import metrics_runtime, tracer_provider
 
+_LOOPBACK = "127.0.0.1"
 _TOLD = (signal.SIGINT, signal.SIGTERM)
 TITLES = {
     "api": "API",
@@ -88,13 +90,18 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
         traces = tracer_provider("placet")
         runtime, sdk_metrics = metrics_runtime(settings.worker_metrics)
         client = await assembly.connected(there, traces=traces, runtime=runtime)
-        ui_url = (engine.ui_url if engine else None) or assembly.temporal_ui(settings, there)
+        ui_url = assembly.temporal_ui(settings, there)
+        if engine is not None and engine.ui_url is not None:
+            pages = _where_it_was(settings, "temporal_ui", _LOOPBACK)
+            shown = web_ui(engine.ui_url, (there.namespace, there.rehearsal_namespace))
+            await stack.enter_async_context(assembly.serving(shown, pages))
+            ui_url = f"http://{_LOOPBACK}:{pages.getsockname()[1]}"
         api_url = f"http://{settings.host}:{listener.getsockname()[1]}"
         notify = load_notices()
         mailbox, mailbox_url = None, None
         if notify.smtp_host is None:
             mailbox = await stack.enter_async_context(Mailbox(folder=settings.home / "mailbox"))
-            pages = _where_it_was(settings)
+            pages = _where_it_was(settings, "mailbox", settings.host)
             await stack.enter_async_context(assembly.serving(mailroom(mailbox), pages))
             mailbox_url = f"http://{settings.host}:{pages.getsockname()[1]}"
             own = {"smtp_host": mailbox.host, "smtp_port": mailbox.port, "smtp_tls": "none"}
@@ -119,14 +126,14 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
         yield running
 
 
-def _where_it_was(settings: Settings) -> socket.socket:
-    """Listen for the mailbox's pages where they were before, or at a free port where that is not possible."""
+def _where_it_was(settings: Settings, what: str, host: str) -> socket.socket:
+    """Listen for pages where they were before, or at a free port where that is not possible."""
     before = assembly.where_up(settings) or {}
-    port = urlsplit(before.get("mailbox") or "").port
+    port = urlsplit(before.get(what) or "").port
     try:
-        return assembly.listen(settings.host, port or 0)
+        return assembly.listen(host, port or 0)
     except Conflict:
-        return assembly.listen(settings.host, 0)
+        return assembly.listen(host, 0)
 
 
 async def _alone(settings: Settings) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.approvals import EXPENSE
@@ -171,3 +173,20 @@ def test_without_engine_programs_network_and_go_every_way_that_was_tried_is_told
         assert way in line
     assert "Fatal" not in done.stderr
     assert "Extension modules" not in done.stderr
+
+
+def test_the_web_ui_of_up_lists_requests_by_what_they_are_about_and_passes_all_else(tmp_path: Path) -> None:
+    with installation(tmp_path / "home") as there, httpx.Client(trust_env=False, timeout=PATIENCE) as http:
+        _, where = there.up()
+        ui = where["temporal_ui"]
+        for path in ("/", "/namespaces/default/workflows"):
+            page = http.get(f"{ui}{path}", follow_redirects=True)
+            assert page.status_code == 200
+            assert '{"label": "PlacetStage"}' in page.text
+        asset = re.search(r'href="(/_app/[^"]+\.js)"', page.text)
+        assert asset is not None
+        assert len(http.get(f"{ui}{asset[1]}").content) > 100
+        found = http.get(f"{ui}/api/v1/namespaces?pageSize=10").json()["namespaces"]
+        assert "default" in {namespace["namespaceInfo"]["name"] for namespace in found}
+        assert http.get(f"{ui}/api/v1/namespaces/not%2Fthere").status_code == 404
+        assert http.get(ui, headers={"Host": "evil.example"}).status_code == 400
