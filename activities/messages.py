@@ -16,8 +16,8 @@ from placet.state import Notice, Status, Task
 class Recording:
     """What one event left behind: new entries and notices, and the projection of the state after them.
 
-    `entries` are consecutive and end with the entry whose seq and hash are `seq` and `head`; `tasks` are all tasks of
-    the request, oldest first; `answered` are the keys of the events that were applied with these entries.
+    `entries` are consecutive and end with the entry whose seq and hash are `seq` and `head`; `tasks` are the tasks of
+    the request that its state keeps, oldest first.
     """
 
     request_id: str
@@ -43,6 +43,8 @@ class Recording:
     sealed: bool = False  # whether the request's content is sealed; then its times are history's own, too
     revision: int = 1
     content_digest: str = ""
+    opened: int | None = None  # tasks that there ever were; None: `tasks` are all of them
+    changed: tuple[str, ...] | None = None  # ids of the tasks that are not stored as they are; None: any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

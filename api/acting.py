@@ -52,6 +52,11 @@ async def _offer(
     except Gone:
         stored = await context.database.read(requests.read, request_id)
         raise what_stands(stored, task_id) from None
+    except AlreadyDecided as error:
+        if error.standing or task_id is None:
+            raise
+        # The request no longer keeps the task; the store does.
+        raise what_stands(await context.database.read(requests.read, request_id), task_id) from None
     # History holds the entries now, so their notices may leave.
     await context.confirmations.submit(Confirmation(request_id=request_id, seq=answer.seq, head=answer.head))
     return await context.database.read(requests.read, request_id)

@@ -54,6 +54,8 @@ from placet.waits import end_wait, pause_of
 from placet.who import is_person
 
 _FURTHEST = timedelta(days=50 * 366)  # from now: the longest time that a calendar counts
+# Refused signals that are put on record; whoever sends more has been noticed, and fills the chain no further.
+MOST_SIGNALS_REFUSED = 100
 _LONGEST_CLAIM = 200  # characters of what an unverified signal said
 
 
@@ -76,6 +78,10 @@ def read_directory(run: Run, event: DirectoryRead) -> None:
 
 def refuse_signal(run: Run, event: SignalRefused) -> None:
     """Put on record that somebody tried to decide with a token that does not hold."""
+    if run.state.format > 1:
+        run.set(signals_refused=run.state.signals_refused + 1)
+        if run.state.signals_refused > MOST_SIGNALS_REFUSED:
+            return
     claimed = {_harmless(k): _harmless(v) for k, v in list(event.claimed.items())[:10] if v is not None}
     words = _harmless(event.reason)
     why = event.why or sealed(words) if run.state.secret else words

@@ -23,8 +23,10 @@ from placet.waits import begin_wait
 
 Step = tuple[str, tuple[Frame, ...]]  # a node that is come to, and the branches in which it is come to
 
-# How often a request may come to one node that runs something or waits; more is a process that never ends.
+# How often a request may come to one node that asks, runs something or waits; more is a process that never ends.
 MOST_VISITS = 1000
+
+_COUNTED = {"approval", "action", "wait", "subprocess"}
 
 # What a node comes to when all is well: where its one plain edge, without "on", leads.
 _PLAIN = {"approval": {"approved"}, "action": {"done"}, "wait": {"elapsed", "event"}, "subprocess": {"approved"}}
@@ -117,10 +119,12 @@ def _enter(run: Run, point: Point) -> list[Step]:
     if point.type == "terminator":
         run.finish("completed", point.outcome, kind="completed")
         return []
-    if point.type in {"action", "wait", "subprocess"} and run.state.visits.get(point.id, 0) >= MOST_VISITS:
+    if point.type in _COUNTED and run.state.visits.get(point.id, 0) >= MOST_VISITS:
         fail(run, because("too_many_visits", node=point.id, times=MOST_VISITS))
         return []
     if point.type == "approval":
+        if run.state.format > 1:  # the ids of sub-processes are made of the counts, and those that run keep theirs
+            run.visit(point.id)
         result = open_stage(run, point)
         return _way_on(run, point, result) if result is not None else []
     if point.type == "decision":

@@ -256,17 +256,22 @@ def _rename(run: Run, old: Plan, moved: Mapping[str, str]) -> None:
     A node of another stage may have the id of one that is gone: what was decided there is not what is decided here.
     """
     open_at = set(moved.values())
+
+    def place_of(at: str, stage: str) -> str:
+        place = moved.get(at)
+        if place is None:
+            homes = _homes(run.plan, at, stage)
+            place = homes[0] if len(homes) == 1 and homes[0] not in open_at else at
+            point = run.plan.points.get(place)
+            if place in open_at or (point is not None and (point.asked is None or point.asked.name != stage)):
+                place = f"{at}@{old.version}"
+        return place
+
     run.stages = {moved[place]: evolve(stage_run, point=moved[place]) for place, stage_run in run.stages.items()}
     for task in list(run.tasks.values()):
-        place = moved.get(task.point)
-        if place is None:
-            homes = _homes(run.plan, task.point, task.stage)
-            place = homes[0] if len(homes) == 1 and homes[0] not in open_at else task.point
-            point = run.plan.points.get(place)
-            if place in open_at or (point is not None and (point.asked is None or point.asked.name != task.stage)):
-                place = f"{task.point}@{old.version}"
-        if place != task.point:
+        if (place := place_of(task.point, task.stage)) != task.point:
             run.change(task, point=place)
+    run.votes = [replace(vote, point=place_of(vote.point, vote.stage)) for vote in run.votes]
 
 
 def _follow(run: Run, task: Task, before: Stage, old: Plan) -> None:

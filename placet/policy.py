@@ -18,7 +18,7 @@ from placet.facts import values_at
 from placet.plan import Need, Point, Seating, Stage
 from placet.reasons import Reason, because
 from placet.run import Run
-from placet.state import Seat, StageRun, Task
+from placet.state import Seat, StageRun, Vote, vote_of
 from placet.who import Who, parse_who, people_in
 
 
@@ -85,20 +85,18 @@ def eligible(run: Run, person: str, stage: Stage, point: str, *, via: str, taken
     return Assignment(person=candidate, via=how)
 
 
-def decided_elsewhere(run: Run, person: str, point: str) -> Task | None:
-    """Return the task of another stage of the request that this person approved or rejected last.
+def decided_elsewhere(run: Run, person: str, point: str) -> Vote | None:
+    """Return what this person approved or rejected last in another stage of the request.
 
     What was decided on a revision that is void does not count.
     """
+    cast = (vote for task in run.tasks.values() if (vote := vote_of(task)) is not None)
     found = [
-        t
-        for t in run.tasks.values()
-        if t.decided_by == person
-        and t.point != point
-        and t.decision in {"approve", "reject"}
-        and t.revision >= run.state.material
+        vote
+        for vote in (*run.votes, *cast)
+        if vote.person == person and vote.point != point and vote.revision >= run.state.material
     ]
-    return max(reversed(found), key=lambda t: t.decided_at or t.opened_at) if found else None
+    return max(reversed(found), key=lambda vote: vote.at) if found else None
 
 
 def taken_seats(run: Run, stage_run: StageRun, *, but: int | None = None) -> set[str]:

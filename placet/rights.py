@@ -55,6 +55,8 @@ def may_operate(run: Run, by: Actor) -> bool:
 def open_task(run: Run, task_id: str) -> Task:
     """Return an open task; raises UnknownTask, Ended, or AlreadyDecided with the decision that stands."""
     task = run.tasks.get(task_id)
+    if task is None and run.had(task_id):
+        raise AlreadyDecided("The task was settled long ago.")  # how, the store knows
     if task is None:
         raise UnknownTask(f"The request has no task {task_id!r}.")
     if task.status == "open":

@@ -18,13 +18,29 @@ from placet.plan import Plan, Point, Stage
 from placet.pointer import pointer_to
 from placet.reasons import Reason, because, words
 from placet.sealed import Sealed, salt_of
-from placet.state import ChildCall, Gathering, Notice, Result, StageRun, State, Status, Step, Task, Waiting
+from placet.state import (
+    ChildCall,
+    Gathering,
+    Notice,
+    Result,
+    StageRun,
+    State,
+    Status,
+    Step,
+    Task,
+    Vote,
+    Waiting,
+    vote_of,
+)
 from placet.values import evolve
 
 # How old the directory may be when people are looked up: only what was read for this very event counts.
 FRESH = timedelta(seconds=1)
 # Events whose answers are remembered, so that a repeated one is answered again rather than applied again.
 MOST_ANSWERS = 1000
+# Closed tasks that a state keeps, where nothing that goes on needs them; the store has the others.
+MOST_TASKS = 400
+MOST_VOTES = 2000  # that count of tasks which are no longer kept, the newest ones
 # Results of actions and sub-processes that are remembered, the newest ones.
 MOST_RESULTS = 1000
 # What is evaluated by one event may take so much together, more than an input is taken for (`placet.intake`):
@@ -45,7 +61,9 @@ class Run:
         self.now = now
         self._before = state
         self.state = state  # as it was before this event, with what was `set` since; tasks and stages are below
-        self.tasks: dict[str, Task] = {t.id: t for t in state.tasks}
+        self.opened = max(state.opened, len(state.tasks))
+        self.votes: list[Vote] = list(state.votes)
+        self.tasks: dict[str, Task] = {t.id: t for t in self._kept(state)}
         self.stages: dict[str, StageRun] = {s.point: s for s in state.stages}
         self.waits: dict[str, Waiting] = {w.point: w for w in state.waits}
         self.actions: dict[str, ActionCall] = {a.point: a for a in state.actions}
@@ -107,11 +125,18 @@ class Run:
 
     def tasks_of(self, run: StageRun) -> list[Task]:
         """List the tasks of a stage that is going on, in the order of its seats; not those of earlier visits."""
-        return [t for t in islice(self.tasks.values(), run.first, None) if t.point == run.point]
+        return [t for t in self.tasks.values() if t.point == run.point and t.number > run.first]
 
     def open_tasks(self) -> list[Task]:
         """List the tasks that wait for somebody."""
         return [t for t in self.tasks.values() if t.status == "open"]
+
+    def had(self, task_id: str) -> bool:
+        """Whether there ever was such a task, also where it is no longer kept."""
+        request_id, _, number = task_id.rpartition(".")
+        return (
+            request_id == self.state.request_id and number == str(_whole(number)) and 0 < _whole(number) <= self.opened
+        )
 
     def change(self, task: Task, **changes: Any) -> Task:
         """Replace a task by one with these fields changed, and count where it changes hands."""
@@ -201,6 +226,24 @@ class Run:
         for name in [name for name in self.joins if within(self.point(name))]:
             del self.joins[name]
 
+    def _kept(self, state: State) -> tuple[Task, ...]:
+        """Return the tasks to go on with: of a request that has had very many, those that something needs.
+
+        They were closed before this event, so the store has them as they are.
+        """
+        if len(state.tasks) <= MOST_TASKS:
+            return state.tasks
+        firsts = {stage.point: stage.first for stage in state.stages}
+        kept: list[Task] = []
+        votes = {(vote.person, vote.point): vote for vote in state.votes if vote.revision >= state.material}
+        for task in state.tasks:
+            if task.status == "open" or task.number > firsts.get(task.point, task.number):
+                kept.append(task)
+            elif (vote := vote_of(task)) is not None:
+                votes[vote.person, vote.point] = vote
+        self.votes = [vote for vote in votes.values() if vote.revision >= state.material][-MOST_VOTES:]
+        return tuple(kept)
+
     def _end(self, places: dict[str, Any], name: str, why: Reason) -> None:
         del places[name]
         self.record("branch_ended", node=name, why=why)
@@ -228,6 +271,8 @@ class Run:
             self.state,
             answered=answered,
             tasks=tuple(self.tasks.values()),
+            opened=self.opened,
+            votes=tuple(self.votes),
             stages=tuple(self.stages.values()),
             waits=tuple(self.waits.values()),
             actions=tuple(self.actions.values()),
@@ -250,6 +295,10 @@ class Run:
             children=tuple(c for c in state.children if c not in before.children),
             ended_children=tuple(c.request_id for c in self.abandoned if c in before.children),
         )
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 10 else -1
 
 
 def _plain_detail(detail: dict[str, Any], sealed: list[str] | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from placet.plan import Point, Stage
 from placet.policy import decided_elsewhere, fill_again, fill_seats, owners, verdict
 from placet.reasons import Reason, because
 from placet.run import Run
-from placet.state import Seat, StageRun, Task
+from placet.state import Seat, StageRun, Task, Vote
 from placet.values import evolve
 
 
@@ -20,7 +20,7 @@ def open_stage(run: Run, point: Point) -> str | None:
     stage = run.stage_at(point.id)
     seats, stand_in = fill_seats(run, point, stage)
     run.stages[point.id] = StageRun(
-        point=point.id, round=run.state.round, seats=tuple(seats), opened=0, first=len(run.tasks)
+        point=point.id, round=run.state.round, seats=tuple(seats), opened=0, first=run.opened
     )
     if stand_in is not None:
         _record_missing(run, stage, seats, stand_in)
@@ -66,17 +66,19 @@ def open_next_seat(run: Run, point: Point, stage: Stage) -> None:
             actor=f"user:{seat.person}",
             task=task,
             decision="approve",
-            why=because("carried_over", task=earlier.id),
+            why=because("carried_over", task=earlier.task_id),
             before="open",
             after="approve",
+            **run.state.revision_facts,
         )
         if stage.order == "parallel" or verdict(run, run.stages[point.id], stage) is not None:
             return
 
 
 def _open_task(run: Run, point: Point, stage: Stage, seat: Seat, index: int) -> Task:
+    run.opened += 1
     task = Task(
-        id=f"{run.state.request_id}.{len(run.tasks) + 1}",
+        id=f"{run.state.request_id}.{run.opened}",
         point=point.id,
         stage=stage.name,
         # Requests of format 1 carry on with the round of the request, whatever the stage's was.
@@ -105,7 +107,7 @@ def _open_task(run: Run, point: Point, stage: Stage, seat: Seat, index: int) -> 
     return task
 
 
-def _carried(run: Run, point: Point, stage: Stage, seat: Seat) -> Task | None:
+def _carried(run: Run, point: Point, stage: Stage, seat: Seat) -> Vote | None:
     """Return the approval that the seat's person gave in another stage, where it counts here too.
 
     A form has to be filled in by the person, so an approval is not carried into a stage that asks for one.

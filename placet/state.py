@@ -62,6 +62,11 @@ class Task:
     content_digest: str = ""  # of that revision
 
     @property
+    def number(self) -> int:
+        """Its place among all tasks that the request ever had, from 1."""
+        return int(self.id.rpartition(".")[2])
+
+    @property
     def people(self) -> tuple[str, ...]:
         """List who can act on it now: the assignee or the queue, and delegates. Nobody, while it is vacant."""
         return ((self.assignee,) if self.assignee else self.candidates) + self.delegates
@@ -123,6 +128,34 @@ class ChildCall:
     child: str
     title: str
     input: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """What is left of a decided task that is no longer kept: who approved or rejected what, and when."""
+
+    task_id: str
+    point: str
+    stage: str
+    person: str
+    decision: Decision
+    at: datetime
+    revision: int
+
+
+def vote_of(task: Task) -> Vote | None:
+    """Return who approved or rejected what by a task; None where nobody did."""
+    if task.decided_by is None or task.decided_at is None or task.decision not in {"approve", "reject"}:
+        return None
+    return Vote(
+        task_id=task.id,
+        point=task.point,
+        stage=task.stage,
+        person=task.decided_by,
+        decision=task.decision,
+        at=task.decided_at,
+        revision=task.revision,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +230,9 @@ class State:
     held: tuple[Held, ...] = ()  # what came in meanwhile
     results: tuple[Result, ...] = ()  # what actions and sub-processes came to, where a restart may use it again
     strays: tuple[ActionCall, ...] = ()  # actions that run for a revision that is void
+    opened: int = 0  # tasks there ever were; `tasks` lacks the oldest closed ones of a request with very many
+    votes: tuple[Vote, ...] = ()  # of tasks that are no longer kept: the last of each person in each stage
+    signals_refused: int = 0
 
     @property
     def stage(self) -> str | None:
@@ -208,6 +244,10 @@ class State:
     def open_tasks(self) -> list[Task]:
         """List the tasks that wait for somebody."""
         return [t for t in self.tasks if t.status == "open"]
+
+    def tasks_of(self, run: StageRun) -> list[Task]:
+        """List the tasks of a stage that is going on, in the order of its seats; not those of earlier visits."""
+        return [t for t in self.tasks if t.point == run.point and t.number > run.first]
 
     @property
     def people(self) -> list[str]:

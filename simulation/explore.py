@@ -91,7 +91,7 @@ class Outcomes:
             stage = self.plan.points[run.point].asked
             if stage is None or result not in {"approved", "rejected"} or run.point in self.held:
                 continue
-            for task in state.tasks[run.first :]:
+            for task in state.tasks_of(run):
                 person = next(iter(task.people), None)
                 if task.status == "open" and task.point == run.point and person is not None:
                     at = max(self.habits.moment(self.plan, stage, task), now)

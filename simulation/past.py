@@ -390,7 +390,7 @@ class Again:
                 continue
             edges = [
                 (self._edge(task, person, now), person)
-                for task in state.tasks[run.first :]
+                for task in state.tasks_of(run)
                 if task.point == run.point and task.status == "open"
                 if not any(speaks_of(line, task) for line in self.lines)
                 for person in task.people

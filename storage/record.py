@@ -83,6 +83,10 @@ class Recorded(Protocol):
     def notices(self) -> tuple[Notice, ...]: ...
     @property
     def sealed(self) -> bool: ...
+    @property
+    def opened(self) -> int | None: ...
+    @property
+    def changed(self) -> tuple[str, ...] | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +97,15 @@ class _Fresh:
     entries: tuple[Entry, ...]
     notices: tuple[Notice, ...]
     contradicted: bool
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks whose rows have to be written."""
+        recording = self.recording
+        if recording.changed is None or self.contradicted:
+            return recording.tasks
+        changed = set(recording.changed)
+        return tuple(task for task in recording.tasks if task.id in changed)
 
 
 # Statements are built once: building and hashing them took a third of the time of a small transaction.
@@ -228,9 +241,24 @@ def _supersede(connection: Connection, part: _Fresh, now: datetime) -> list[tupl
     # A notice that left before (it was confirmed by mistake) keeps its row; its key makes way for the true one.
     for key, entry_hash in connection.execute(select(col(Outbox.key), col(Outbox.hash)).where(*notices)).all():
         connection.execute(update(Outbox).where(col(Outbox.key) == key).values(key=f"{key}#{entry_hash[:12]}"))
-    connection.execute(delete(ApprovalTask).where(col(ApprovalTask.request_id) == request_id))
-    connection.execute(delete(Participant).where(col(Participant.request_id) == request_id))
+    _take_tasks_back(connection, part.recording)
     return [(entry["seq"], entry["kind"]) for entry in lost]
+
+
+def _take_tasks_back(connection: Connection, recording: Recorded) -> None:
+    """Delete the tasks that are about to be written anew, and those that there never were.
+
+    What the recording does not hold was closed before anything was lost, and stays; so do its people.
+    """
+    of_request = col(ApprovalTask.request_id) == recording.request_id
+    if recording.opened is None or recording.opened == len(recording.tasks):
+        connection.execute(delete(ApprovalTask).where(of_request))
+        connection.execute(delete(Participant).where(col(Participant.request_id) == recording.request_id))
+        return
+    connection.execute(delete(ApprovalTask).where(of_request, col(ApprovalTask.position) > recording.opened))
+    if recording.tasks:
+        one = delete(ApprovalTask).where(of_request, col(ApprovalTask.position) == bindparam("at"))
+        connection.execute(one, [{"at": task.number} for task in recording.tasks])
 
 
 def _insert(connection: Connection, fresh: list[_Fresh], now: datetime) -> None:
@@ -238,19 +266,19 @@ def _insert(connection: Connection, fresh: list[_Fresh], now: datetime) -> None:
     connection.execute(_ENTRIES, entries)
     put = _upserts(connection.dialect.name)
     connection.execute(put["approval_request"], [_request(part.recording) for part in fresh])
-    tasks = [_task(part.recording, n, task) for part in fresh for n, task in enumerate(part.recording.tasks, 1)]
+    tasks = [_task(part.recording, task) for part in fresh for task in part.tasks]
     if tasks:
         connection.execute(put["approval_task"], tasks)
         people = [
             {"request_id": part.recording.request_id, "person": person}
             for part in fresh
-            for person in sorted(_participants(part.recording.tasks))
+            for person in sorted(_participants(part.tasks))
         ]
         if people:
             connection.execute(put["participant"], people)
     if notices := [row for part in fresh for row in _notices(part, now)]:
         connection.execute(_NOTICES, notices)
-    closed = [p.recording.request_id for p in fresh if any(t.status != "open" for t in p.recording.tasks)]
+    closed = [part.recording.request_id for part in fresh if any(task.status != "open" for task in part.tasks)]
     if closed:
         connection.execute(_DROP_POINTLESS, {"closed": closed})
 
@@ -301,11 +329,11 @@ def _request(recording: Recorded) -> dict[str, Any]:
     }
 
 
-def _task(recording: Recorded, position: int, task: Task) -> dict[str, Any]:
+def _task(recording: Recorded, task: Task) -> dict[str, Any]:
     return {
         "id": task.id,
         "request_id": recording.request_id,
-        "position": position,
+        "position": task.number,
         "stage": task.stage,
         "round": task.round,
         "assignee": task.assignee,

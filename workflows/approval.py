@@ -42,7 +42,7 @@ from placet.events import (
 from placet.json_values import check_json
 from placet.plan import Plan
 from placet.reasons import Reason
-from placet.state import ChildCall, Notice, State, Step
+from placet.state import ChildCall, Notice, State, Step, Task
 from placet.upgrades import upgraded_plan, upgraded_state
 from placet.who import is_person, person_id
 from workflows import display
@@ -77,6 +77,7 @@ class ApprovalWorkflow:
         self._entries: list[Entry] = []
         self._unrecorded: list[Entry] = []
         self._notices: list[Notice] = []
+        self._stored: dict[str, Task] = {}  # the tasks as this run recorded them last
         self._turn = asyncio.Lock()  # one event after the other, also across the awaits of recording
         self._errands = Errands(start.plan, self._carry_out, self._awaits, self._turn)
         self._will_read = False  # the directory, for a signal that waits for its turn
@@ -464,8 +465,9 @@ class ApprovalWorkflow:
         """Write what is new in one transaction, then show it on the Temporal Web UI."""
         if not self._unrecorded:
             return
-        recording = recording_of(self._plan, self._start.template_id, self._state, self._unrecorded, self._notices)
-        self._unrecorded, self._notices = [], []
+        state, new = self._state, (self._unrecorded, self._notices)
+        recording = recording_of(self._plan, self._start.template_id, state, *new, stored=self._stored)
+        self._unrecorded, self._notices, self._stored = [], [], {task.id: task for task in state.tasks}
         kinds = ", ".join(dict.fromkeys(entry.kind for entry in recording.entries))
         await local("record", recording, summary=kinds[:200])
         self._show()

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from activities.messages import Recording
 from placet.audit import Entry
 from placet.plan import Plan
-from placet.state import Notice, State
+from placet.state import Notice, State, Task
 
 
 def recording_of(
-    plan: Plan, template_id: str, state: State, entries: Iterable[Entry], notices: Iterable[Notice]
+    plan: Plan,
+    template_id: str,
+    state: State,
+    entries: Iterable[Entry],
+    notices: Iterable[Notice],
+    *,
+    stored: Mapping[str, Task],
 ) -> Recording:
-    """Return what is written of a request once something has happened: these entries and notices are new."""
+    """Return what is written of a request once something has happened: these entries and notices are new.
+
+    `stored` are the tasks, by id, as this run recorded them last.
+    """
     return Recording(
         request_id=state.request_id,
         template_id=template_id,
@@ -38,4 +47,6 @@ def recording_of(
         entries=tuple(entries),
         notices=tuple(notices),
         sealed=bool(state.secret),
+        opened=max(state.opened, len(state.tasks)),
+        changed=tuple(task.id for task in state.tasks if stored.get(task.id) != task),
     )

@@ -109,6 +109,33 @@ async def test_tasks_and_people_that_never_were_are_gone(database: Database) -> 
     assert [row["person"] for row in await _rows(database, Participant)] == ["bob"]
 
 
+async def test_only_the_tasks_that_changed_are_written(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob", "carol")
+    await _write(database, opened.recording())
+    async with database.begin() as session:
+        await session.execute(update(ApprovalTask).values(comment="as it is"))
+    decided = replace(opened.decide(1, end=False).recording(), opened=2, changed=("r1.1",))
+    await _write(database, decided)
+    assert {row["id"]: row["comment"] for row in await _rows(database, ApprovalTask)} == {
+        "r1.1": None,
+        "r1.2": "as it is",
+    }
+
+
+async def test_history_that_no_longer_keeps_old_tasks_takes_back_only_what_it_never_held(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob", "carol", "dave")
+    one = opened.decide(1, end=False)
+    await _write(database, opened.recording(), one.recording())
+    lost, true = one.decide(3, end=False), one.moved(timedelta(minutes=1)).decide(2, end=False)
+    kept = true.recording().tasks[1:]  # the first was closed before, and is no longer kept
+    await _write(database, lost.recording())
+    await _write(database, replace(true.recording(), tasks=kept, opened=3, changed=("r1.2",)))
+    found = {row["id"]: row["status"] for row in await _rows(database, ApprovalTask)}
+    assert found == {"r1.1": "decided", "r1.2": "decided", "r1.3": "open"}
+    assert {row["person"] for row in await _rows(database, Participant)} == {"bob", "carol", "dave"}
+    assert await _verify(database)
+
+
 async def test_history_wins_from_the_first_entry_that_differs(database: Database) -> None:
     opened = Story(request_id="r1").open("bob")
     reminded = opened.remind()
