@@ -38,13 +38,14 @@ from activities.messages import ChildQuestion, Found, LookUp, Recording
 from activities.record import Recorder
 from activities.tokens import DecisionTokens
 from placet.blueprint import parse_blueprint
-from placet.errors import Conflict
+from placet.errors import Conflict, Unavailable
 from placet.events import Comment, Decide, Delegate, Reassign
 from placet.plan import Child, compile_plan
 from placet.reasons import WORDS
 from placet.state import ChildCall, State
 from storage import people, requests
 from storage.database import Database
+from storage.deciders import barred
 from storage.tables import ApprovalRequest
 from tests.approvals import SECRET, Desk, by, desk, person, store_people
 from tests.unit.core import blueprint, graph
@@ -367,33 +368,57 @@ async def test_no_message_fails_a_request_while_a_database_that_is_away_holds_ev
 ) -> None:
     await store_people(database)
     async with two_slots(client, database, monkeypatch) as (there, away):
-        handle = await there.start()
-        await until(lambda: entries_of(database, handle, "task_opened"))
+        asked, pestered = [await there.start() for _ in range(2)]
+        for handle in (asked, pestered):
+            await until(lambda handle=handle: entries_of(database, handle, "task_opened"))
         away.there.clear()
         others = [await there.start() for _ in range(2)]
         await until(lambda: _holds(away, 2), what="both slots taken")
         # What gives up after a time of queueing gives up at once from here.
         monkeypatch.setattr(local, "LOCAL_TIMEOUT", timedelta(milliseconds=100))
-        token = DecisionTokens(SECRET).issue("bob", f"{handle.id}.1", 1)
-        await handle.signal("decide", "nonsense")
-        await handle.signal("decide", signed(handle, "forged"))
-        await handle.signal("decide", signed(handle, token))
-        await handle.signal("directory_changed")
-        await handle.signal("child_ended", {"point": "sub", "visit": 1, "outcome": "approved"})
-        # A workflow task that is prolonged is one in which a local activity has waited for most of ten seconds.
-        tasks = await events_of(handle, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
-        await until(lambda: _prolonged(handle, tasks), what="a workflow task that waits for a slot")
-        assert (await state_of(handle)).status == "pending"
-        with pytest.raises(WorkflowUpdateFailedError):
-            await handle.execute_update(ApprovalWorkflow.decide, decide(handle, "ann"))
-        assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+        await asked.signal("decide", signed(asked, DecisionTokens(SECRET).issue("bob", f"{asked.id}.1", 1)))
+        await pestered.signal("decide", signed(pestered, "forged"))
+        await pestered.signal("decide", "nonsense")
+        await pestered.signal("directory_changed")
+        await pestered.signal("child_ended", {"point": "sub", "visit": 1, "outcome": "approved"})
+        for handle in (asked, pestered):
+            # A workflow task is prolonged where a local activity has waited for most of ten seconds.
+            tasks = await events_of(handle, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
+            await until(lambda h=handle, t=tasks: _prolonged(h, t), what="a workflow task that waits for a slot")
+            assert (await state_of(handle)).status == "pending"
+            with pytest.raises(WorkflowUpdateFailedError):
+                await handle.execute_update(ApprovalWorkflow.decide, decide(handle, "ann"))
         monkeypatch.setattr(local, "LOCAL_TIMEOUT", timedelta(seconds=30))
         away.there.set()
-        assert (await handle.result()).outcome == "approved"
-        assert len(await entries_of(database, handle, "signal_refused")) == 2
-        for other in others:
+        assert (await asked.result()).outcome == "approved"
+        assert len(await refused(database, pestered, times=2)) == 2
+        for other in (pestered, *others):
             await other.execute_update(ApprovalWorkflow.decide, decide(other, "bob"))
             assert (await other.result()).outcome == "approved"
+
+
+@pytest.mark.parametrize("how", ["hangs", "fails"])
+async def test_a_token_is_checked_until_the_database_answers(
+    office: Desk, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    handle = await office.start()
+    await until(lambda: entries_of(office.database, handle, "task_opened"))
+    read, asked = Database.read, 0
+
+    async def away(self: Database, work: Any, *args: Any) -> Any:
+        nonlocal asked
+        asked += work is barred
+        if work is barred and asked < 4:
+            if how == "hangs":
+                await asyncio.Event().wait()
+            raise Unavailable("The database does not answer")
+        return await read(self, work, *args)
+
+    monkeypatch.setattr(Database, "read", away)
+    monkeypatch.setattr(local, "LOCAL_TIMEOUT", timedelta(seconds=1))  # of one attempt
+    await handle.signal("decide", signed(handle, DecisionTokens(SECRET).issue("bob", f"{handle.id}.1", 1)))
+    assert (await handle.result()).outcome == "approved"
+    assert asked >= 4
 
 
 async def _holds(away: _Away, many: int) -> bool:
@@ -401,6 +426,7 @@ async def _holds(away: _Away, many: int) -> bool:
 
 
 async def _prolonged(handle: Handle, before: int) -> bool:
+    assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
     return await events_of(handle, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED) > before
 
 
