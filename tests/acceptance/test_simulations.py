@@ -461,3 +461,45 @@ async def test_a_repeated_key_gets_the_one_simulation_whether_or_not_the_first_w
     assert [item["id"] for item in listed if item["template"] == name] == [first]
     if mode == "shadow":
         await desk.post(f"{PATH}{first}/cancel/", as_="desi")
+
+
+COMPUTED: dict[str, Any] = {
+    "name": "Computed",
+    "version": "1.0.0",
+    "owner": "user:olivia",
+    "variables": [
+        {"name": "amount", "type": "decimal", "required": True},
+        {"name": "total", "type": "decimal"},
+    ],
+    "process_steps": [],
+    "graph_spec": {
+        "nodes": [
+            {"id": "start", "type": "trigger"},
+            {
+                "id": "s",
+                "type": "action",
+                "action": "set_variables",
+                "input": {"total": {"expr": "amount * 2.0"}},
+                "output": {"total": "total"},
+            },
+            {"id": "d", "type": "decision"},
+            {"id": "yes", "type": "terminator", "outcome": "approved"},
+            {"id": "no", "type": "terminator", "outcome": "rejected"},
+        ],
+        "edges": [
+            {"from": "start", "to": "s"},
+            {"from": "s", "to": "d"},
+            {"from": "d", "to": "yes", "condition": "total > 100"},
+            {"from": "d", "to": "no", "default": True},
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("mode", ["explore", "rehearse"])
+async def test_what_an_action_only_computes_is_the_same_as_in_production(desk: ApiDesk, mode: str) -> None:
+    await seed_catalog(desk.database)
+    found = await simulate(desk, mode=mode, blueprint=COMPUTED, input={"amount": "60"})
+    assert (found["status"], found["outcome"]) == ("completed", "approved")
+    assert not [warning for warning in found["warnings"] if "made up" in warning]
+    assert found.get("agrees_with_explore", True) is True
