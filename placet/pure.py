@@ -31,6 +31,13 @@ def is_pure(spec: ActionSpec) -> bool:
     return spec.executor in FUNCTIONS and not spec.side_effects
 
 
+def computes(name: str, catalog: Mapping[str, ActionSpec] | None) -> bool:
+    """Whether the action of this name only computes; where no catalog is known, what every catalog begins with does."""
+    if catalog is None:
+        return name in FUNCTIONS
+    return name in catalog and is_pure(catalog[name])
+
+
 def computed(spec: ActionSpec, given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Problem, ...]]:
     """Return what a pure action returns for an input that fits its schema, and where that breaks `output_schema`."""
     output = FUNCTIONS[spec.executor](given)

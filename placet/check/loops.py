@@ -22,7 +22,7 @@ from placet.conditions import Expression, compile_expression
 from placet.conditions.expression import Node
 from placet.errors import ConditionInvalid
 from placet.fillings import expression_of, taken
-from placet.pure import FUNCTIONS, is_pure
+from placet.pure import computes
 from placet.solver import Undecided
 from placet.variables import Variable, scope_of
 
@@ -86,18 +86,13 @@ class _Loop:
 
     def _counts(self, name: str) -> Iterator[_Count]:
         node = self.nodes.get(name)
-        if not isinstance(node, ActionNode) or not self._pure(node):
+        if not isinstance(node, ActionNode) or not computes(node.action, self.actions):
             return
         for variable, source in node.output.items():
             expression = self._computed(node, source)
             step = _step(expression.ast, variable) if expression is not None and variable in self.shapes else 0
             if step:
                 yield _Count(node=name, variable=variable, step=step)
-
-    def _pure(self, node: ActionNode) -> bool:
-        if self.actions is None:
-            return node.action in FUNCTIONS  # as in every catalog
-        return node.action in self.actions and is_pure(self.actions[node.action])
 
     def _computed(self, node: ActionNode, source: str) -> Expression | None:
         value = taken(node.input, source)
@@ -123,7 +118,7 @@ class _Loop:
 
     def _constant(self, name: str, variable: str) -> int | None:
         node = self.nodes.get(name)
-        if not isinstance(node, ActionNode) or not self._pure(node):
+        if not isinstance(node, ActionNode) or not computes(node.action, self.actions):
             return None
         expression = self._computed(node, node.output.get(variable, ""))
         return _whole(expression.ast) if expression is not None else None

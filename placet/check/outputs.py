@@ -24,7 +24,7 @@ from placet.errors import ConditionInvalid, EvaluationFailed, Problem
 from placet.fillings import computed_in, expression_of, plain, taken
 from placet.plan import Child
 from placet.pointer import parts_of, pointer_of, pointer_to
-from placet.pure import is_pure
+from placet.pure import computes
 from placet.shapes import MAX_ITEMS, MAX_LENGTH, Shape, read
 from placet.solver import Undecided
 from placet.solver.samples import sample_input
@@ -51,7 +51,7 @@ def output_findings(
     for node in draft.blueprint.graph_spec.nodes if draft.blueprint.graph_spec is not None else ():
         vertex = draft.vertices[node.id]
         values: list[_Value] = []
-        if isinstance(node, ActionNode) and (spec := (actions or {}).get(node.action)) is not None and is_pure(spec):
+        if isinstance(node, ActionNode) and computes(node.action, actions):
             values = list(_returned(draft, node, vertex.pointer))
         elif isinstance(node, SubprocessNode) and (child := (children or {}).get(reference(node))) is not None:
             values = list(_given(node, child, vertex.pointer))

@@ -249,7 +249,8 @@ class _Checker:
         if op == "mod" and kind == "decimal":
             self.refuse(syntax.at, "% is for whole numbers only")
         if not (left.type.number or (op == "add" and kind in {"string", "list"})):
-            self.refuse(syntax.at, f"{syntax.name.strip('_')} is not defined for {_a(left.type)}")
+            hint = "; write hoursBetween(earlier, later)" if (op, kind) == ("sub", "timestamp") else ""
+            self.refuse(syntax.at, f"{syntax.name.strip('_')} is not defined for {_a(left.type)}{hint}")
         return _node(op, left.type, syntax.at, [left, right])
 
     def conditional(self, syntax: Syntax) -> _Checked:

@@ -124,3 +124,8 @@ def test_what_a_sub_process_is_given_is_held_to_its_variables() -> None:
     assert (found.code, found.pointer) == ("value_unfit", "/graph_spec/nodes/2/input/n/expr")
     assert found.witness is not None
     assert found.witness["x"] > 10
+
+
+def test_without_a_catalog_the_built_in_action_is_held_to_it_too() -> None:
+    found = check(setting({"expr": "x - 1"}, minimum=0)).findings
+    assert "value_unfit" in {finding.code for finding in found}

@@ -283,3 +283,13 @@ def test_an_expression_that_gives_no_names_is_refused_at_its_place(expr: str, wo
         plan_of(asking({"expr": expr}))
     assert [problem.pointer for problem in refused.value.problems] == ["/process_steps/0/approvers/0/expr"]
     assert words in refused.value.problems[0].message
+
+
+def test_a_table_decides_by_moments_too() -> None:
+    table = {
+        "inputs": ["weekday(today())", "requester.managers"],
+        "rules": [{"when": ["<= 5", ">= 3"], "to": "approved"}],
+        "default": "rejected",
+    }
+    drawn = graph("start -> d", nodes={"d": {"type": "decision", "table": table}})
+    assert Case(plan_of({**blueprint(), "graph_spec": drawn}), office(), twice=True).state.outcome == "approved"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,12 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from placet.almanac import zone_offsets
 from placet.conditions import compile_condition, evaluate
 from placet.errors import EvaluationFailed
 from placet.patterns import compile_pattern
 from placet.solver import Undecided, witness
+from placet.solver.prover import Prover
 from placet.solver.samples import matching, sample_input, varied
 from placet.variables import Variable, normalise_input, scope_of, values_of
+from placet.zones import local
 
 VARIABLES = [
     Variable.model_validate({"required": True, **variable})
@@ -227,3 +231,36 @@ def test_an_ordinary_input_is_valid() -> None:
     found = sample_input(VARIABLES)
     assert found is not None
     assert normalise_input(VARIABLES, found) == found
+
+
+@pytest.mark.parametrize(
+    "day",
+    [date(1, 1, 1), date(4, 2, 29), date(1900, 2, 28), date(1900, 3, 1), date(2000, 2, 29), date(2000, 12, 31)]
+    + [date(2026, month, 28) + timedelta(days=4) for month in range(1, 13)]
+    + [date(2100, 2, 28), date(2100, 3, 1), date(9999, 12, 31)],
+)
+def test_the_calendar_of_the_solver_is_the_real_one(day: date) -> None:
+    variables = [Variable(name="d", type="date", required=True)]
+    scope = scope_of(variables)
+    there = compile_condition(f'd == date("{day.isoformat()}")', scope)
+    parts = (
+        f"year(d) == {day.year} && month(d) == {day.month} && day(d) == {day.day} && weekday(d) == {day.isoweekday()}"
+    )
+    same = compile_condition(parts, scope)
+    assert witness([(there, True), (same, True)], variables) == {"d": day.isoformat()}
+    assert witness([(there, True), (same, False)], variables) is None
+    # and nothing else is that day
+    assert witness([(there, False), (same, True)], variables) is None
+
+
+@pytest.mark.parametrize(
+    "moment", ["2026-03-29T00:59:59Z", "2026-03-29T01:00:00Z", "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"]
+)
+def test_the_clocks_of_the_solver_are_the_zones(moment: str) -> None:
+    variables = [Variable(name="t", type="datetime", required=True)]
+    offsets = zone_offsets("Europe/Berlin", datetime(2026, 1, 1, tzinfo=UTC))
+    shown = local(datetime.fromisoformat(moment), offsets)
+    there = compile_condition(f't == timestamp("{moment}")', scope_of(variables))
+    same = compile_condition(f"hour(t) == {shown.hour} && minute(t) == {shown.minute}", scope_of(variables))
+    assert Prover(variables, offsets).witness([(there, True), (same, True)]) is not None
+    assert Prover(variables, offsets).witness([(there, True), (same, False)]) is None
