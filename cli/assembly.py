@@ -43,6 +43,7 @@ from worker.engine.serve import Engine, start_engine
 from worker.leavers import Tell, looking_after_leavers
 from worker.presence import present
 from worker.process import approval_worker, beside_recording
+from worker.retention import forgetting
 from worker.settings import Settings
 from worker.telemetry import tracing
 from workflows.approval import Answer, ApprovalWorkflow
@@ -163,6 +164,7 @@ async def working(
         build_action_worker(database, client, settings, notify),
         present(database, client, settings.task_queue),
         looking_after_leavers(database, tell_of_leavers(client)),
+        forgetting(database, settings),
     ):
         sending = asyncio.create_task(notices.run())
         try:

@@ -40,13 +40,5 @@ async def release(session: AsyncSession, *, principal: str, key: str) -> None:
     await session.execute(delete(IdempotentCall).where(*_is(principal, key), col(IdempotentCall.status_code).is_(None)))
 
 
-async def forget(session: AsyncSession, *, before: datetime) -> int:
-    """Delete the calls that were made before a moment, and return how many they were."""
-    gone = await session.execute(
-        delete(IdempotentCall).where(col(IdempotentCall.created_at) < before).returning(col(IdempotentCall.key))
-    )
-    return len(gone.all())
-
-
 def _is(principal: str, key: str) -> tuple[Any, Any]:
     return col(IdempotentCall.principal) == principal, col(IdempotentCall.key) == key

@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     worker_metrics: str | None = None  # host:port of the SDK's metrics; default: 127.0.0.1:9464, or a free port
     publish_needs_two: bool = False  # whether a blueprint is published by somebody else than who wrote it
     calls_at_once: Annotated[int, Field(ge=1, le=1000)] = 16  # starts and updates at the engine, of one API process
+    answers_days: Annotated[int, Field(ge=1, le=3650)] = 7  # for which a repeated Idempotency-Key gets its answer
+    refusals_days: Annotated[int, Field(ge=1, le=3650)] = 90  # for which it is kept who was refused what
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
     pool_processes: Annotated[int, Field(ge=1, le=64)] = 2  # for proofs, simulations and imports
     pool_megabytes: Annotated[int, Field(ge=256)] = 512  # of each of them

@@ -117,6 +117,3 @@ async def test_a_key_stands_for_the_first_call_that_used_it(database: Database) 
         for status in (201, 500):  # the first answer stands
             await idempotency.complete(session, principal="bob", key="k", status_code=status, answer={"id": status})
     assert await reserve("bob", "f1", "s3") == ("f1", "s1", 201)
-    async with database.begin() as session:
-        assert await idempotency.forget(session, before=NOW) == 0
-        assert await idempotency.forget(session, before=NOW + timedelta(seconds=1)) == 2

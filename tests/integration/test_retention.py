@@ -1,0 +1,39 @@
+"""What is kept for a time only goes when its time is over, in batches, on both databases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, insert, select
+
+from storage import idempotency
+from storage.database import Database
+from storage.tables import IdempotentCall, Refusal
+from worker.retention import forget_what_is_old
+from worker.settings import Settings
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+async def count(database: Database, model: type[IdempotentCall | Refusal]) -> int:
+    async with database.session() as session:
+        return int((await session.execute(select(func.count()).select_from(model))).scalar_one())
+
+
+async def test_answers_and_refusals_go_when_they_are_too_old(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.retention.BATCH", 3)
+    monkeypatch.setattr("worker.retention.BATCH", 3)
+    for days in (1, 6, 8, 8, 9, 10, 30, 89, 91, 100):
+        at = NOW - timedelta(days=days)
+        async with database.begin() as session:
+            await idempotency.reserve(session, principal="bob", key=f"{days}", fingerprint="f", subject=None, now=at)
+            refused = {"at": at, "principal": "bob", "action": "decide", "status_code": 403, "reason": "no"}
+            await session.execute(insert(Refusal).values(refused))
+    await forget_what_is_old(database, Settings(), NOW)
+    assert await count(database, Refusal) == 8
+    assert await count(database, IdempotentCall) == 2
+    await forget_what_is_old(database, Settings(answers_days=5, refusals_days=5), NOW)
+    assert (await count(database, Refusal), await count(database, IdempotentCall)) == (1, 1)
