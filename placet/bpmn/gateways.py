@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from placet.bpmn import events, tasks
 from placet.bpmn.build import Build, Context, Stage
 from placet.bpmn.fields import Field
+from placet.bpmn.parsing import read_term
 from placet.bpmn.reader import Flow, Part
-from placet.bpmn.terms import Term, Unclear, negated, read_term
+from placet.bpmn.terms import Term, Unclear, negated
 from placet.bpmn.verdicts import Choice
 from placet.bpmn.words import slug
 

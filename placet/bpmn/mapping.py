@@ -15,10 +15,11 @@ from placet.bpmn.dmn import dmn_tag, main_decision, read_dmn
 from placet.bpmn.fields import embedded_forms, item_types
 from placet.bpmn.finish import finish
 from placet.bpmn.graph import Flat, flatten, main_process
+from placet.bpmn.parsing import read_term
 from placet.bpmn.prepare import prepare
 from placet.bpmn.reader import read_bpmn, tag
 from placet.bpmn.rules import Onward, Target, table_nodes
-from placet.bpmn.terms import Unclear, read_term
+from placet.bpmn.terms import Unclear
 from placet.bpmn.walk import Walk
 from placet.bpmn.words import asks, says, slug
 

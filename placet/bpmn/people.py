@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from placet.bpmn.parsing import read_term, unwrapped
 from placet.bpmn.reader import Part, children, setting, tag, texts
-from placet.bpmn.terms import Unclear, read_term, unwrapped
+from placet.bpmn.terms import Unclear
 from placet.bpmn.words import slug, words
 from placet.errors import PlacetError
 from placet.who import parse_who

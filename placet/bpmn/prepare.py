@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from placet.bpmn.build import Build
 from placet.bpmn.fields import Field, fields_of
+from placet.bpmn.parsing import read_term
 from placet.bpmn.reader import Part, attribute, children, tag
 from placet.bpmn.tasks import approves, by_requester
-from placet.bpmn.terms import Unclear, read_term
+from placet.bpmn.terms import Unclear
 from placet.bpmn.verdicts import paths, root_of
 from placet.bpmn.words import asks, words
 

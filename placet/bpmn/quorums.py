@@ -8,9 +8,10 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from placet.bpmn.build import Build
+from placet.bpmn.parsing import read_term
 from placet.bpmn.people import Named, variable_of
 from placet.bpmn.reader import Part, attribute, tag, texts
-from placet.bpmn.terms import Term, Unclear, read_term
+from placet.bpmn.terms import Term, Unclear
 from placet.bpmn.verdicts import paths
 from placet.bpmn.words import says, words
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from placet.bpmn.build import Build, Context
 from placet.bpmn.dmn import Column, Decision, Rule, Rules, refuse
+from placet.bpmn.parsing import read_term, read_test
 from placet.bpmn.people import task_inputs
 from placet.bpmn.reader import Part, attribute, children, texts
 from placet.bpmn.scope import Kind
-from placet.bpmn.terms import Term, Unclear, read_term, read_test
+from placet.bpmn.terms import Term, Unclear
 
 if TYPE_CHECKING:
     from placet.bpmn.walk import Walk
@@ -338,7 +339,8 @@ def _collected(build: Build, decision: Decision, target: Target, onward: Onward,
         build.scope.declare(str(name), "integer" if kind == "COUNT" else "decimal")
     else:
         held = build.scope.kinds.setdefault(name, Kind()).root()
-        held.of, held.item = "list", Kind(build.scope.kind_of(_read(build.rules, decision.rules[0].outputs[0])))
+        first = build.scope.understood(_read(build.rules, decision.rules[0].outputs[0]))
+        held.of, held.item = "list", Kind(build.scope.kind_of(first))
     build.account.mapped(decision.id, "an action that computes what all rules that fit come to")
     if kind == "SUM":
         build.account.assumed(decision.id, "where no rule fits it is 0, not nothing")

@@ -6,10 +6,9 @@ that contradicts what is known is refused, and has said nothing.
 
 from __future__ import annotations
 
-import copy
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +40,18 @@ class Kind:
     absent: bool = False  # whether something asks if it is there
     ordered: bool = False
     whole: bool = False  # whole numbers only
+
+    def state(self) -> Callable[[], None]:
+        """Return what makes this what it is now again."""
+        names = ("of", "item", "same", "absent", "ordered", "whole")
+        values, fields = [getattr(self, name) for name in names], dict(self.fields)
+
+        def restore() -> None:
+            for name, value in zip(names, values, strict=True):
+                setattr(self, name, value)
+            self.fields = fields
+
+        return restore
 
     def root(self) -> Kind:
         """Return the one that stands for all that are the same."""
@@ -90,16 +101,40 @@ class Scope:
 
     def understood(self, term: Term, of: str | None = None) -> Term:
         """Return an expression with the names of the blueprint and its sides of one kind; raises Unclear."""
-        trial = copy.deepcopy(self)
-        read, kind = trial.read(term)
-        if of is not None:
-            _unite(kind, Kind(of))
-        self.kinds, self.spelled = trial.kinds, trial.spelled
+        names = [self.spelled[name] for name in term.names() if name in self.spelled]
+        before = [kind.state() for kind in _reachable(self.kinds[name] for name in names if name in self.kinds)]
+        known, spelled = len(self.kinds), len(self.spelled)
+        try:
+            read, kind = self.read(term)
+            if of is not None:
+                _unite(kind, Kind(of))
+        except Unclear:
+            for restore in before:
+                restore()
+            for names_of, count in ((self.kinds, known), (self.spelled, spelled)):
+                for name in list(names_of)[count:]:
+                    del names_of[name]
+            raise
         return read
 
     def kind_of(self, term: Term) -> str | None:
-        """Return the kind of an expression that was read before."""
-        return copy.deepcopy(self).read(term)[1].root().of
+        """Return the kind of an expression that was understood before, None where it is not known."""
+        if term.op == "name":
+            kind = self.kinds.get(str(term.value))
+        elif term.op == "field":
+            inner = self._kind(term.args[0])
+            kind = inner.fields.get(str(term.value)) if inner is not None else None
+        else:
+            return term.op if term.op in _TYPES else None
+        return kind.root().of if kind is not None else None
+
+    def _kind(self, term: Term) -> Kind | None:
+        if term.op == "name":
+            found = self.kinds.get(str(term.value))
+        else:
+            inner = self._kind(term.args[0]) if term.op == "field" else None
+            found = inner.fields.get(str(term.value)) if inner is not None else None
+        return found.root() if found is not None else None
 
     # Reading
 
@@ -229,6 +264,18 @@ class Scope:
         """Return what is declared of a variable: its type, and whether it has to be there."""
         kind = self.kinds.get(name, Kind()).root()
         return {**_shape(kind, 0), **({} if kind.absent else {"required": True})}
+
+
+def _reachable(kinds: Iterable[Kind]) -> list[Kind]:
+    """Return these and all that they have become one with, or hold."""
+    found: dict[int, Kind] = {}
+    pending = list(kinds)
+    while pending:
+        kind = pending.pop()
+        if id(kind) not in found:
+            found[id(kind)] = kind
+            pending += [*kind.fields.values(), *(one for one in (kind.item, kind.same) if one is not None)]
+    return list(found.values())
 
 
 def _usable(name: str) -> bool:

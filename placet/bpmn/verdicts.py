@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from placet.bpmn.parsing import read_term
 from placet.bpmn.reader import Flow, Part
-from placet.bpmn.terms import Term, Unclear, negated, read_term
+from placet.bpmn.terms import Term, Unclear, negated
 from placet.bpmn.words import Stance, answer, asks, asks_for_decision, says, says_rework
 
 Choice = tuple[Flow, Term | None]  # a way, and the condition that is left of it; None: none is

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from placet.bpmn.parsing import read_term, read_test
 from placet.bpmn.scope import Scope
-from placet.bpmn.terms import Term, Unclear, read_term, read_test
+from placet.bpmn.terms import Term, Unclear
 from placet.conditions import compile_condition
 from placet.variables import Variable, scope_of
 
