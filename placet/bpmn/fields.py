@@ -25,6 +25,7 @@ _SHAPES: dict[str, dict[str, Any]] = {
     "decimal": {"type": "number"},
     "boolean": {"type": "boolean"},
     "date": {"type": "string", "format": "date"},
+    "datetime": {"type": "string", "format": "date-time"},
 }
 _GIVEN = {  # what jBPM gives a task besides what it is about
     "TaskName", "NodeName", "ActorId", "GroupId", "Skippable", "Priority", "Comment", "Description", "Content",
@@ -35,18 +36,22 @@ _GIVEN = {  # what jBPM gives a task besides what it is about
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One field that somebody fills in: `name` is the variable's, `type` the blueprint's."""
+    """One field that somebody fills in: `name` is the variable's, `type` the blueprint's, "" where it is not known.
+
+    `shape` is what is known of it from elsewhere, as a variable declares it.
+    """
 
     name: str
     type: str = "string"
     title: str = ""
     required: bool = False
     enum: tuple[str, ...] = ()
+    shape: Mapping[str, Any] | None = None
 
     @property
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema of its value."""
-        schema = dict(_SHAPES.get(self.type, _SHAPES["string"]))
+        schema = _schema_of(self.shape or {"type": self.type})
         if self.enum:
             schema["enum"] = list(self.enum)
         if self.title:
@@ -92,6 +97,18 @@ def form_schema(fields: Iterable[Field], required: Iterable[str]) -> dict[str, A
     needed = [field.name for field in shown if field.required or field.name in wanted]
     schema: dict[str, Any] = {"type": "object", "properties": {field.name: field.schema for field in shown}}
     return schema | ({"required": needed} if needed else {})
+
+
+def _schema_of(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON Schema of a variable's shape."""
+    if shape["type"] == "list":
+        return {"type": "array", "items": _schema_of(shape["items"])}
+    if shape["type"] == "object":
+        members = shape["properties"]
+        needed = [name for name, member in members.items() if member.get("required")]
+        inner = {name: _schema_of(member) for name, member in members.items()}
+        return {"type": "object", "properties": inner} | ({"required": needed} if needed else {})
+    return dict(_SHAPES.get(shape["type"], {}))
 
 
 def _camunda(element: Element) -> list[Field]:
@@ -156,7 +173,7 @@ def _embedded(element: Element, forms: Mapping[str, str]) -> list[Field]:
 def _outputs(element: Element, types: Mapping[str, str]) -> list[Field]:
     """Return what a task of jBPM gives back, by the process's variables that take it."""
     given = {
-        one.get("id", ""): types.get(one.get("itemSubjectRef", ""), "") or _TYPES.get(_java(one), "string")
+        one.get("id", ""): types.get(one.get("itemSubjectRef", ""), "string") or _TYPES.get(_java(one), "")
         for one in element.iter()
         if tag(one) == "dataOutput" and one.get("name") not in _GIVEN
     }
@@ -166,7 +183,7 @@ def _outputs(element: Element, types: Mapping[str, str]) -> list[Field]:
             source = next(iter(texts(link, "sourceRef")), "")
             target = next(iter(texts(link, "targetRef")), "")
             if source in given and target:
-                found.append(Field(name=target[:64], type=given[source] or "string"))
+                found.append(Field(name=target[:64], type=given[source]))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from placet.bpmn.build import Build, Stage
@@ -188,6 +189,10 @@ def _write_forms(build: Build) -> None:
     for name in list(build.read):
         _supply(build, name)
     for stage in build.stages:
+        for name in stage.wanted:
+            shape = build.scope.shape(name)
+            if not stage.fields[name].enum:
+                stage.fields[name] = replace(stage.fields[name], shape=shape)
         if stage.fields:
             stage.step["form"] = form_schema(stage.fields.values(), stage.wanted)
         if stage.wanted:

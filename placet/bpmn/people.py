@@ -53,7 +53,8 @@ def named_by(part: Part, starters: frozenset[str] = frozenset()) -> Named:
     groups += _listed(inputs.get("GroupId"))
     owners = [text for text in texts(part.element, "formalExpression") if _of_people(part, text)]
     for owner in owners:
-        _owned(owner, users, groups, found, starters)
+        named_users, named_groups = _owned(owner, found, starters, people=bool(inputs))
+        users, groups = users + named_users, groups + named_groups
     found.excluded = _listed(inputs.get("ExcludedOwnerId"))
     if assignees and (users or groups):
         found.assumed.append("whoever it is assigned to decides; its candidates are not asked")
@@ -104,18 +105,23 @@ def variable_of(text: str) -> str | None:
     return str(term.value) if term.op == "name" else None
 
 
-def _owned(owner: str, users: list[str], groups: list[str], found: Named, starters: frozenset[str]) -> None:
-    """Read a resource expression: `user(kermit), group(management)`, or a name, which is a role's."""
+def _owned(owner: str, found: Named, starters: frozenset[str], *, people: bool) -> tuple[list[str], list[str]]:
+    """Read a resource expression, `user(kermit), group(management)`: return the people and the groups that it names.
+
+    A name alone is a person's where the task is written for jBPM (`people`), else a role's.
+    """
+    users: list[str] = []
+    groups: list[str] = []
     for name in _listed(owner):
         kinds = re.fullmatch(r"(user|group|role)\((.+)\)", name)
-        if kinds is not None and kinds[1] == "user":
-            users.append(kinds[2])
-        elif kinds is not None and kinds[1] == "group":
-            groups.append(kinds[2])
-        elif _expressed(name) or is_starter(name, starters):
-            users.append(name)
+        kind, who = (kinds[1], kinds[2]) if kinds is not None else ("user" if people else "role", name)
+        if kind == "user" or _expressed(name) or is_starter(name, starters):
+            users.append(who)
+        elif kind == "group":
+            groups.append(who)
         else:
-            _take(found, f"role:{slug(kinds[2] if kinds else name, '')}")
+            _take(found, f"role:{slug(who, '')}")
+    return users, groups
 
 
 def _of_people(part: Part, text: str) -> bool:
