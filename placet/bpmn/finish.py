@@ -13,7 +13,8 @@ from placet.check import Report, check
 _RETURNED = "returned"
 _UNDECIDED = "undecided"  # of a request for which no condition holds, where another engine would stop with an error
 _MOST_ROUNDS = 3
-_MOST_PROVEN = 60  # decisions; those beyond are made whole without looking whether they need it
+_MOST_CELLS = 400  # of all tables: those of larger ones are not looked at for rows that no request takes
+_MOST_PROVEN = 30  # decisions; those beyond are made whole without looking whether they need it
 
 
 def finish(build: Build, name: str, version: str) -> dict[str, Any]:
@@ -40,7 +41,8 @@ def _without_dead_ways(build: Build, head: dict[str, Any]) -> dict[str, Any]:
     for _ in range(_MOST_ROUNDS):
         found = _written(build, head)
         decisions = sum(1 for node in build.nodes.values() if node["type"] == "decision")
-        report = check(found, actions=build.actions or None) if 0 < decisions <= _MOST_PROVEN else None
+        small = 0 < decisions <= _MOST_PROVEN and sum(len(row["when"]) for row in _rows(build)) <= _MOST_CELLS
+        report = check(found, actions=build.actions or None) if small else None
         dead = _dead(build, report) if report is not None else []
         for way in dead:
             if way.get("via"):
@@ -206,11 +208,14 @@ def _supply(build: Build, name: str) -> None:
     filling: list[Stage] = [stage for stage in build.stages if name in stage.fields]
     for stage in filling:
         stage.wanted[name] = None
-    if filling:
+    reader = build.readers.get(name)
+    before = {reader, *build.flat.before(reader)} if reader is not None else set()
+    if filling and (reader is None or any(stage.part.id in before for stage in filling)):
         build.filled.add(name)
     elif name in build.readers and name not in build.declared:
-        reader = build.readers[name]
-        build.account.assumed(reader, f"the file does not say who fills in {name!r}: whoever starts the request does")
+        build.account.assumed(
+            build.readers[name], f"the file does not say who fills in {name!r}: whoever starts the request does"
+        )
 
 
 def _variables(build: Build) -> list[dict[str, Any]]:

@@ -391,7 +391,7 @@ class _Parser:
         if base in {"KieFunctions", "Boolean", "Objects", "StringUtils", "BigDecimal", "Integer", "Double", "Long"}:
             return _static(name, args)
         if (
-            name in {"getVariable", "getVariableLocal", "get", "hasVariable"}
+            name in {"getVariable", "getVariableLocal", "get", "prop", "hasVariable"}
             and len(args) == 1
             and args[0].op == "text"
         ):

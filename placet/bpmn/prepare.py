@@ -32,7 +32,9 @@ def prepare(build: Build) -> None:
         if part.kind == "startEvent" or (part.kind == "userTask" and by_requester(build, part)):
             for field in fields:
                 _asked_at_start(build, field, part)
-        build.given |= {field.name for field in fields}
+        for field in fields:
+            build.scope.declare(field.name, field.type)
+            build.given.add(field.name)
         if part.kind in _SERVICES:
             found = attribute(part.element, "resultVariable", "resultVariableName")
             named = {one.get("resultVariable") or "" for one in children(part.element, "calledDecision")}

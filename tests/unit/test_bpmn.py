@@ -24,6 +24,7 @@ from tests.unit.bpmn_files import (
     gateway,
     imported,
     said_of,
+    sound,
     step,
     task,
     told,
@@ -244,6 +245,11 @@ def test_groups_and_excluded_owners_of_jbpm_are_taken_over() -> None:
     assert "#{approver} must not do it" in said_of(found, "b")
 
 
+def test_a_potential_owner_of_jbpm_is_a_person() -> None:
+    found = one_task(given_to("a", GroupId="managers") + owned("manager"), id_="x")
+    assert step(found, "A")["approvers"] == ["user:manager", "group:managers"]
+
+
 def test_a_task_of_the_requester_is_no_approval() -> None:
     found = imported(
         '<startEvent id="s" camunda:initiator="starter_id"/>'
@@ -434,6 +440,32 @@ def test_what_an_approver_fills_in_is_the_decision_s_form_and_what_is_read_later
     }
     assert Play(found).decide("A", form={"risk": 7}).asked == ["b"]
     assert Play(found).decide("A", form={"risk": 5, "note": "fine"}).outcome == "done"
+
+
+def test_what_is_filled_in_later_than_it_is_read_is_asked_of_the_requester_too() -> None:
+    found = imported(
+        S
+        + gateway("x")
+        + task("a", "A", form("risk:long"), **{"camunda:candidateGroups": "a"})
+        + E
+        + flows("s -> x", "x -> a ? ${risk > 5}", "x -> e ? ${risk <= 5}", "a -> e")
+    )
+    assert found.blueprint["variables"] == [{"name": "risk", "type": "integer", "required": True}]
+    assert told(found)["x"] == "assumed"
+
+
+def test_objects_are_filled_in_by_the_members_that_are_read() -> None:
+    outputs = (
+        '<ioSpecification><dataOutput id="o" name="Case" itemSubjectRef="case"/></ioSpecification>'
+        "<dataOutputAssociation><sourceRef>o</sourceRef><targetRef>case</targetRef></dataOutputAssociation>"
+    )
+    inside = S + task("a", "A", outputs, id_="x") + gateway("x") + end("y", "large") + end("n", "small")
+    drawn = flows("s -> a", "a -> x", "x -> y ? return case.getSize() > 5;", "x -> n ? return case.getSize() <= 5;")
+    content = _HEAD.replace("<process", '<itemDefinition id="case" structureRef="org.acme.Case"/><process')
+    found = import_bpmn(f"{content}{inside}{drawn}</process></definitions>".encode(), actions=ACTIONS)
+    sound(found)
+    assert Play(found).decide("A", form={"case": {"size": 7}}).outcome == "large"
+    assert Play(found).decide("A", form={"case": {"size": 5}}).outcome == "small"
 
 
 def test_the_verdict_is_no_field_of_the_form() -> None:

@@ -11,28 +11,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from placet.blueprint import parse_blueprint
-from placet.bpmn import Imported, import_bpmn
+from placet.bpmn import Imported, import_bpmn, import_dmn
 from placet.check import check
 from placet.errors import BlueprintInvalid
 from placet.plan import compile_plan
 from tests.unit.bpmn_files import ACTIONS, NOW, bpmn, end, flows, form, gateway, task
+from tests.unit.test_dmn import decision, dmn, table
 
 FILES = sorted((Path(__file__).parents[1] / "data" / "bpmn").glob("*.bpmn"))
-MODEL = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
+SPACES = {"{http://www.omg.org/spec/BPMN/20100524/MODEL", "{https://www.omg.org/spec/DMN/20191111/MODEL/"}
 
 
 def elements(content: bytes) -> Counter[tuple[str, str]]:
-    """Count the elements of BPMN with an id, and the sequence flows, by a way of its own: name and id of each."""
+    """Count the elements with an id, and the sequence flows, in a way of its own: name and id of each."""
     found: Counter[tuple[str, str]] = Counter()
     for element in fromstring(content).iter():
-        name = str(element.tag)
-        if not name.startswith(MODEL) or name == f"{MODEL}definitions":
+        space, _, name = str(element.tag).rpartition("}")
+        if space not in SPACES or name == "definitions":
             continue
         ident = element.get("id")
-        if name == f"{MODEL}sequenceFlow" and not ident:
+        if name == "sequenceFlow" and not ident:
             ident = f"{element.get('sourceRef')}->{element.get('targetRef')}"
         if ident:
-            found[name.removeprefix(MODEL), ident] += 1
+            found[name, ident] += 1
     return found
 
 
@@ -42,6 +43,10 @@ def account_holds(content: bytes, found: Imported) -> None:
     by_kind = Counter(left.kind for left in found.left)
     assert by_kind["mapped"] + by_kind["assumed"] + by_kind["lost"] == elements(content).total()
     assert all(left.says for left in found.left)
+
+
+def refused_at(error: BlueprintInvalid, pointer: str) -> None:
+    assert [problem.pointer for problem in error.problems] == [pointer]
 
 
 def sound(found: Imported) -> None:
@@ -130,14 +135,65 @@ def levels(draw: st.DrawFn, prefix: str = "n", depth: int = 0) -> str:
     return "".join(inside) + flows(*drawn)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(levels())
 def test_any_process_is_imported_soundly_and_told_of_whole(inside: str) -> None:
     content = bpmn(inside)
     try:
         found = import_bpmn(content, actions=ACTIONS)
     except BlueprintInvalid as error:
-        assert [problem.pointer for problem in error.problems] == ["/bpmn"]  # noqa: PT017 - it is refused, or it is sound
+        refused_at(error, "/bpmn")
         return
     account_holds(content, found)
     sound(found)
+
+
+CELLS = st.sampled_from(
+    [
+        "-",
+        "",
+        "> 5",
+        "[1..5]",
+        "<3, >9",
+        "1",
+        "not(2)",
+        "? > 1 and ? < 4",
+        "x * 2",
+        '"a"',
+        '"a","b"',
+        "f(x)",
+        "((",
+        "null",
+    ]
+)
+VALUES = st.sampled_from(['"a"', '"b"', "1", "0.5", "true", "x", "x + 1", "-", "", '"approved"', "f(x)", "null"])
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> str:
+    """Draw one decision table over `x`, `y` and `z`."""
+    inputs = draw(st.dictionaries(st.sampled_from("xyz"), st.sampled_from(["number", "string", "Any"]), min_size=1))
+    outputs = draw(
+        st.dictionaries(st.sampled_from(["level", "fee"]), st.sampled_from(["number", "string", ""]), min_size=1)
+    )
+    rules = draw(st.lists(st.tuples(*[CELLS] * len(inputs), *[VALUES] * len(outputs)), min_size=0, max_size=6))
+    policy = draw(st.sampled_from(["", "FIRST", "ANY", "PRIORITY", "COLLECT", "RULE ORDER", "OUTPUT ORDER"]))
+    more = {"aggregation": draw(st.sampled_from(["SUM", "MIN", "MAX", "COUNT"]))} if draw(st.booleans()) else {}
+    return table(inputs, outputs, *rules, policy=policy, values=draw(st.sampled_from(["", '"a","b"'])), **more)
+
+
+@settings(max_examples=150, deadline=None)
+@given(tables())
+def test_any_decision_table_is_imported_and_told_of_whole_or_refused_as_dmn(logic: str) -> None:
+    content = dmn(decision(logic))
+    try:
+        found = import_dmn(content)
+    except BlueprintInvalid as error:
+        refused_at(error, "/dmn")
+        assert "DMN" in error.message  # noqa: PT017 - it is refused, or it compiles
+        return
+    account_holds(content, found)
+    compile_plan(parse_blueprint(found.blueprint), start=NOW, actions=ACTIONS)
+    # Rules that contradict each other are the file's fault, and found.
+    errors = {f.code for f in check(found.blueprint, actions=ACTIONS).findings if f.severity == "error"}
+    assert errors <= {"overlap", "evaluation_fails", "dead_branch"}

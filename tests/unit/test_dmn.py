@@ -233,6 +233,18 @@ def test_which_of_several_decisions_is_meant_can_be_said() -> None:
     assert told(found)["a"] == "lost"
 
 
+def test_large_tables_and_many_conditions_take_bounded_work() -> None:
+    began = time.process_time()
+    rules = [(*(f"> {row + column}" for column in range(20)), f'"{row % 7}"') for row in range(400)]
+    found = import_dmn(dmn(decision(table({f"i{n}": "number" for n in range(20)}, LEVEL, *rules, policy="FIRST"))))
+    assert len(next(n for n in found.blueprint["graph_spec"]["nodes"] if "table" in n)["table"]["rules"]) == 400
+    drawn = [f"x{n} -> x{n + 1} ? ${{a * b * c + d > e * {n} && (f / g > h || q > {n})}}" for n in range(59)]
+    drawn += [f"x{n} -> e ? ${{a * {n} > b * c}}" for n in range(60)]
+    gates = "".join(gateway(f"x{n}") for n in range(60))
+    import_bpmn(bpmn(S + gates + end("e") + flows("s -> x0", *drawn)), actions=ACTIONS)
+    assert time.process_time() - began < 60
+
+
 # Behind a business rule task
 
 
