@@ -16,6 +16,8 @@ from placet.conditions.types import STRING, list_of
 from placet.errors import BlueprintInvalid, ConditionInvalid
 from placet.who import parse_who
 
+MOST_NAMES = 20  # of one expression: each carries the whole condition under which it is chosen
+
 _GIVES = (
     'an approver\'s expression gives names: quoted ones such as "role:cfo", or variables that hold people, alone, in a '
     "list, or chosen by ? and :"
@@ -29,7 +31,11 @@ def choices(text: str, scope: Scope) -> list[tuple[str, Expression | None]]:
     """
     whole = compile_expression(text, scope)
     found: dict[str, list[Node | None]] = {}
-    for name, guard in _names(text, whole.ast, None):
+    for count, (name, guard) in enumerate(_names(text, whole.ast, None), 1):
+        if count > MOST_NAMES:
+            raise ConditionInvalid(
+                f"line 1, column 1: an approver is chosen among at most {MOST_NAMES} names; split it"
+            )
         found.setdefault(name, []).append(guard)
     return [(name, _any(text, name, guards)) for name, guards in found.items()]
 

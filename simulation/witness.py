@@ -25,7 +25,7 @@ from placet.plan import Plan
 from placet.solver import Undecided
 from placet.solver.samples import sample
 from placet.variables import Variable, normalise_input, values_of
-from simulation.pure_steps import after, as_expressions, made, reads_of
+from simulation.pure_steps import Given, after, as_expressions, made, reads_of
 
 if TYPE_CHECKING:
     from placet.solver.prover import Prover
@@ -59,6 +59,7 @@ class Wish:
 MOST_TRIED = 64  # inputs that every path is tried with
 MOST_DIRECTED = 2000  # inputs that are tried for one path before the solver is asked
 _ABSENT = object()
+_Trail = dict[tuple[str, ...], Given | None]  # by the pure actions that have run: the variables then
 
 
 class Witnesses:
@@ -83,6 +84,8 @@ class Witnesses:
         self._candidates = _candidates(self._variables, conditions, given, people or {})
         self._pool: list[dict[str, Any]] = []
         self._values: list[dict[str, object]] = []
+        self._trails: list[_Trail] = []
+        self._timed: dict[tuple[Any, ...], bool] = {}
         self._came: list[str] = []
         self._masks: dict[tuple[Any, ...], tuple[int, int]] = {}  # by wish: (mask, how much was tried)
         self._impossible: set[frozenset[tuple[Any, ...]]] = set()
@@ -114,7 +117,7 @@ class Witnesses:
         for wish in wishes:
             known, tried = self._masks.get(wish.key, (0, 0))
             for index in range(tried, len(self._pool)):
-                if self._granted(wish, self._pool[index], self._values[index]):
+                if self._granted(wish, self._pool[index], self._values[index], self._trails[index]):
                     known |= 1 << index
             self._masks[wish.key] = (known, len(self._pool))
             mask &= known
@@ -130,33 +133,50 @@ class Witnesses:
         mine = {n: self._candidates[n] for n in self._candidates if n in names}
         base = self._pool[0]
         for one in itertools.islice(_near(base, mine, self._candidates), MOST_DIRECTED if mine else 0):
-            values = values_of(self._variables, one)
-            if all(self._granted(wish, one, values) for wish in wishes):
+            if perf_counter() > self._end:
+                self.undecided = True
+                return False
+            values, trail = self._read(one), _Trail()
+            if all(self._granted(wish, one, values, trail) for wish in wishes):
                 self._add(one, "edges")
                 return True
         return self._ask(wishes)
 
-    def _granted(self, wish: Wish, given: Mapping[str, Any], values: Mapping[str, object]) -> bool:
+    def _granted(self, wish: Wish, given: Given, values: Mapping[str, object], trail: _Trail) -> bool:
         """Whether a wish comes true with an input, by what the core itself makes of it.
 
-        What hangs on the moment at which a node is come to, no input decides: the run shows whether it comes about.
+        `values` are the input's, and `trail` what pure actions have made of it so far. What hangs on the moment at
+        which a node is come to, no input decides: the run shows whether it comes about.
         """
         if self.timed(wish):
             return True
-        values = {**values, **self._world}
         if wish.steps:
-            now = after(self._plan, given, wish.steps, self._world)
+            now = self._after(given, wish.steps, trail)
             if wish.expression is None:
                 return (now is not None) is wish.wanted
             if now is None:
                 return False
-            values = {**values_of(self._variables, now), **self._world}
+            values = self._read(now)
         return wish.expression is not None and _holds(wish.expression, values) is wish.wanted
+
+    def _after(self, given: Given, steps: tuple[str, ...], trail: _Trail) -> Given | None:
+        if not steps:
+            return given
+        if steps not in trail:
+            before = self._after(given, steps[:-1], trail)
+            trail[steps] = None if before is None else after(self._plan, before, steps[-1:], self._world)
+        return trail[steps]
+
+    def _read(self, given: Given) -> dict[str, object]:
+        """Return what expressions are evaluated with where these are the variables' values."""
+        return {**values_of(self._variables, given), **self._world}
 
     def timed(self, wish: Wish) -> bool:
         """Whether a wish hangs on the moment at which a node is come to."""
-        own = wish.expression.reads if wish.expression is not None else frozenset()
-        return NOW in own or NOW in reads_of(self._plan, wish.steps)
+        if wish.key not in self._timed:
+            own = wish.expression.reads if wish.expression is not None else frozenset()
+            self._timed[wish.key] = NOW in own or NOW in reads_of(self._plan, wish.steps)
+        return self._timed[wish.key]
 
     def _names(self, wish: Wish) -> frozenset[str]:
         """Return the variables of an input on which a wish may depend."""
@@ -182,7 +202,10 @@ class Witnesses:
             kept = {name: value for name, value in self._pool[0].items() if name not in names}
             given = self._given(values)
             given = None if given is None else {n: v for n, v in given.items() if n in names} | kept
-            if given is not None and all(self._granted(wish, given, values) for wish in wishes):
+            if given is None:
+                return False
+            now, trail = self._read(given), _Trail()
+            if all(self._granted(wish, given, now, trail) for wish in wishes):
                 found.append(given)
                 return True
             return False
@@ -252,7 +275,8 @@ class Witnesses:
 
     def _add(self, one: dict[str, Any], came: str) -> None:
         self._pool.append(one)
-        self._values.append(values_of(self._variables, one))
+        self._values.append(self._read(one))
+        self._trails.append({})
         self._came.append(came)
 
 

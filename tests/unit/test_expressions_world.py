@@ -276,6 +276,7 @@ def test_where_the_choice_fails_somebody_stands_in_and_it_is_on_record() -> None
         ("amount > 1 ? 'no such thing!' : 'user:ann'", "line 1, column 14"),
         ("amount > ", "ends too early"),
         ("'assignee'", "has no assignee"),
+        (f"[{', '.join(repr(f'user:p{n}') for n in range(21))}]", "at most 20 names"),
     ],
 )
 def test_an_expression_that_gives_no_names_is_refused_at_its_place(expr: str, words: str) -> None:

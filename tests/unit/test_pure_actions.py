@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -242,3 +244,22 @@ def test_a_branch_that_hangs_on_a_form_is_filled_in_as_it_needs() -> None:
     scripted = ask(raw, {"on": "Stage 1", "decision": "approve", "form": {"risk": 9}}, given={})
     assert explore(scripted).outcome == "high"
     assert not rests_on_inventions(Prepared(scripted).foresee(), scripted.script)
+
+
+def test_a_long_chain_of_computations_is_explored_in_time() -> None:
+    names = [f"s{n}" for n in range(90)]
+    doubled = {"type": "action", "action": "set_variables", "input": {"t": {"expr": "total + total"}}}
+    nodes: dict[str, dict[str, Any]] = {name: {**doubled, "output": {"total": "t"}} for name in names}
+    nodes["d"] = {"type": "decision"}
+    edges = [f"{one} -> {other}" for one, other in pairwise(["start", *names, "d"])]
+    drawn = graph(*edges, nodes=nodes)
+    drawn["edges"] += [
+        {"from": "d", "to": "approved", "condition": "total > 100"},
+        {"from": "d", "to": "rejected", "default": True},
+    ]
+    variables = [{"name": "total", "type": "decimal", "default": "1"}]
+    raw = {**blueprint(variables=variables, graph_spec=drawn), "process_steps": []}
+    began = process_time()
+    found = explore(ask(raw, given={}, seconds=5.0))
+    assert process_time() - began < 30
+    assert found.outcome == "approved"
