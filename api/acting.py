@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
 from api import engine
 from api.context import Context
 from api.engine import Command, Gone
 from api.identity import Principal
-from api.seeing import need_decider, see_request, see_task
+from api.seeing import need_decider, present, see_request, see_task, stands_in
 from placet.audit import moment
 from placet.errors import AlreadyDecided, Ended, PlacetError
 from placet.events import Claim, Decide
@@ -20,8 +22,8 @@ from storage.requests import Stored, TaskRow
 
 async def act_on_task(context: Context, principal: Principal, task_id: str, event: Command, *, key: str) -> Stored:
     """Offer an event about one task; raises NotFound, NotPermitted, the core's refusal, Busy, or Unavailable."""
-    task = await context.database.read(concerned, principal, task_id, event)
-    return await _offer(context, principal, task.request_id, event, key=key, task_id=task_id)
+    request_id, event = await context.database.read(_told_apart, principal, task_id, event)
+    return await _offer(context, principal, request_id, event, key=key, task_id=task_id)
 
 
 async def act_on_request(
@@ -43,6 +45,14 @@ def concerned(connection: Connection, principal: Principal, task_id: str, event:
     return task
 
 
+def _told_apart(connection: Connection, principal: Principal, task_id: str, event: Command) -> tuple[str, Command]:
+    """Return which request an event is about, and the event: of a decision it is said where somebody stands in."""
+    task = concerned(connection, principal, task_id, event)
+    if isinstance(event, Decide) and task.status == "open" and stands_in(connection, principal, task):
+        event = replace(event, stands_in=True)
+    return task.request_id, event
+
+
 async def _offer(
     context: Context, principal: Principal, request_id: str, event: Command, *, key: str, task_id: str | None
 ) -> Stored:
@@ -59,7 +69,11 @@ async def _offer(
         raise what_stands(await context.database.read(requests.read, request_id), task_id) from None
     # History holds the entries now, so their notices may leave.
     await context.confirmations.submit(Confirmation(request_id=request_id, seq=answer.seq, head=answer.head))
-    return await context.database.read(requests.read, request_id)
+    return await context.database.read(_presented, request_id)
+
+
+def _presented(connection: Connection, request_id: str) -> Stored:
+    return present(connection, requests.read(connection, request_id))
 
 
 def what_stands(stored: Stored, task_id: str | None) -> PlacetError:

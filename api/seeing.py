@@ -5,13 +5,20 @@ What is not theirs to see is not there for them: they get NotFound, as for what 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import islice
+
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.identity import Principal
 from placet.errors import NotFound, NotPermitted
-from storage import requests, templates
+from storage import requests, stand_ins, templates
 from storage.requests import Stored, TaskRow
+from storage.sight import Sight
 from storage.tables import ProcessTemplate
 
 
@@ -20,27 +27,62 @@ class Unseen(NotFound):
 
 
 def viewer_of(principal: Principal) -> str | None:
-    """Return whose view of the store it is; None sees all."""
+    """Return whose view of the store it is; None sees all. Most of what people look at is theirs to see for good."""
     return None if principal.sees_all else principal.person
+
+
+async def sight_of(session: AsyncSession, person: str) -> Sight:
+    """Return what somebody sees now: also by their roles and groups, and by whom they stand in for."""
+    return await session.run_sync(lambda sync: stand_ins.sight_of(sync.connection(), person, datetime.now(UTC)))
+
+
+async def with_candidates(session: AsyncSession, tasks: Sequence[TaskRow]) -> list[TaskRow]:
+    """Return the tasks with who may claim them now."""
+    return await session.run_sync(lambda sync: stand_ins.with_candidates(sync.connection(), tasks, datetime.now(UTC)))
+
+
+async def all_present(session: AsyncSession, found: Sequence[Stored]) -> list[Stored]:
+    """Return the requests with who may claim their tasks now."""
+    rows = iter(await with_candidates(session, [task for stored in found for task in stored.tasks]))
+    return [replace(stored, tasks=tuple(islice(rows, len(stored.tasks)))) for stored in found]
+
+
+def present(connection: Connection, stored: Stored) -> Stored:
+    """Return the request with who may claim its tasks now."""
+    return replace(stored, tasks=tuple(stand_ins.with_candidates(connection, stored.tasks, datetime.now(UTC))))
+
+
+def stands_in(connection: Connection, principal: Principal, task: TaskRow) -> bool:
+    """Whether whoever has a task is away and this person stands in for them now; the core asks again."""
+    if task.assignee is None or principal.person in {task.assignee, *task.delegates}:
+        return False
+    found = stand_ins.standing_in(connection, [task.assignee], datetime.now(UTC))
+    return principal.person in found.get(task.assignee, ())
 
 
 def see_request(connection: Connection, principal: Principal, request_id: str) -> Stored:
     """Return a request; raises NotFound where there is none that is theirs to see."""
+    viewer = viewer_of(principal)
     try:
-        return requests.read(connection, request_id, viewer_of(principal))
+        return requests.read(connection, request_id, viewer)
     except NotFound as error:
-        if requests.requester_of(connection, request_id) is None:
+        if viewer is None or requests.requester_of(connection, request_id) is None:
             raise
+        with suppress(NotFound):
+            return requests.read(connection, request_id, _sight(connection, principal))
         raise Unseen(error.message) from None
 
 
 def see_task(connection: Connection, principal: Principal, task_id: str) -> TaskRow:
     """Return a task; raises NotFound where there is none that is theirs to see."""
+    viewer = viewer_of(principal)
     try:
-        return requests.read_task(connection, task_id, viewer_of(principal))
+        return requests.read_task(connection, task_id, viewer)
     except NotFound as error:
-        if not requests.has_task(connection, task_id):
+        if viewer is None or not requests.has_task(connection, task_id):
             raise
+        with suppress(NotFound):
+            return requests.read_task(connection, task_id, _sight(connection, principal))
         raise Unseen(error.message) from None
 
 
@@ -51,6 +93,10 @@ def need_decider(connection: Connection, principal: Principal, task_id: str) -> 
     """
     if not principal.approves and not principal.owns(requests.owner_of(connection, task_id)):
         raise NotPermitted(f"Deciding needs the access approver, which user:{principal.person} does not have.")
+
+
+def _sight(connection: Connection, principal: Principal) -> Sight:
+    return stand_ins.sight_of(connection, principal.person, datetime.now(UTC))
 
 
 def sees_template(principal: Principal, row: ProcessTemplate) -> bool:
@@ -67,10 +113,18 @@ async def seen_template(session: AsyncSession, principal: Principal, template_id
 
 
 async def seen_request(session: AsyncSession, principal: Principal, request_id: str) -> Stored:
-    """Do what `see_request` does, in a session."""
-    return await session.run_sync(lambda sync: see_request(sync.connection(), principal, request_id))
+    """Do what `see_request` does, in a session; with who may claim its tasks now."""
+
+    def look(connection: Connection) -> Stored:
+        return present(connection, see_request(connection, principal, request_id))
+
+    return await session.run_sync(lambda sync: look(sync.connection()))
 
 
 async def seen_task(session: AsyncSession, principal: Principal, task_id: str) -> TaskRow:
-    """Do what `see_task` does, in a session."""
-    return await session.run_sync(lambda sync: see_task(sync.connection(), principal, task_id))
+    """Do what `see_task` does, in a session; with who may claim it now."""
+
+    def look(connection: Connection) -> TaskRow:
+        return stand_ins.with_candidates(connection, [see_task(connection, principal, task_id)], datetime.now(UTC))[0]
+
+    return await session.run_sync(lambda sync: look(sync.connection()))

@@ -18,6 +18,7 @@ from api.deps import Call
 from api.identity import Principal
 from api.plans import Plans
 from api.schemas.requests import NewRequest
+from api.seeing import present
 from placet.content import default_title
 from placet.directory import Directory
 from placet.errors import InputInvalid, NotFound, NotPermitted, Problem, Unavailable
@@ -178,6 +179,6 @@ async def _recorded(context: Context, request_id: str, arrived: asyncio.Event, e
 
 def _found(connection: Connection, request_id: str) -> Stored | None:
     try:
-        return requests.read(connection, request_id)
+        return present(connection, requests.read(connection, request_id))
     except NotFound:
         return None

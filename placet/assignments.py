@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from placet.audit import moment
 from placet.directory import Directory
 from placet.errors import InputInvalid, NotPermitted, Problem, Refused
 from placet.events import SYSTEM, Claim, Delegate, Reassign, Release
 from placet.forms import check_text
-from placet.policy import Assignment, eligible, owners, stand_ins, taken_seats
+from placet.policy import barred, claimants, eligible, operators, successors, taken_seats
 from placet.reasons import Reason, because
 from placet.rights import may_operate, open_task, require_not_own, require_operator, require_seat
 from placet.run import Run
@@ -21,8 +22,8 @@ def reassign(run: Run, event: Reassign) -> None:
     if task.assignee != event.by.person:
         require_operator(run, event.by, "whoever has the task, ")
     reason = check_text(event.reason, "/reason")
-    found = _recipient(run, task, event.to)
-    _hand_over(run, task, found.person, kind="reassigned", via="reassignment", actor=event.by.name, why=sealed(reason))
+    to = _recipient(run, task, event.to)
+    _hand_over(run, task, to, kind="reassigned", via="reassignment", actor=event.by.name, why=sealed(reason))
 
 
 def delegate(run: Run, event: Delegate) -> None:
@@ -31,17 +32,17 @@ def delegate(run: Run, event: Delegate) -> None:
     if task.assignee != event.by.person:
         raise NotPermitted("Only whoever has the task can delegate it.")
     reason = check_text(event.reason, "/reason")
-    found = _recipient(run, task, event.to)
+    to = _recipient(run, task, event.to)
     if not event.keep:
         via = f"delegation:{event.by.person}"
-        _hand_over(run, task, found.person, kind="delegated", via=via, actor=event.by.name, why=sealed(reason))
+        _hand_over(run, task, to, kind="delegated", via=via, actor=event.by.name, why=sealed(reason))
         return
-    if found.person in task.delegates:
-        raise Refused(f"user:{found.person} may decide the task already.")
+    if to in task.delegates:
+        raise Refused(f"user:{to} may decide the task already.")
     changed = run.change(
         task,
-        delegates=(*task.delegates, found.person),
-        held_by=(*task.held_by, found.person),
+        delegates=(*task.delegates, to),
+        held_by=(*task.held_by, to),
     )
     run.record(
         "delegated",
@@ -52,7 +53,7 @@ def delegate(run: Run, event: Delegate) -> None:
         before={"delegates": [f"user:{d}" for d in task.delegates]},
         after={"delegates": [f"user:{d}" for d in changed.delegates]},
     )
-    run.tell("delegated", found.person, task=task, by=event.by.name, due_at=task.due_at)
+    run.tell("delegated", to, task=task, by=event.by.name, due_at=task.due_at)
 
 
 def claim(run: Run, event: Claim) -> None:
@@ -62,11 +63,25 @@ def claim(run: Run, event: Claim) -> None:
     if task.assignee is not None:
         raise Refused(f"The task is user:{task.assignee}'s already; ask them to release it.")
     require_not_own(run, person)
-    if person not in task.candidates:
+    if task.queue is not None:
+        run.need_directory_of_now()
+    people = claimants(run, task)
+    if person not in people:
+        if person in task.candidates:
+            require_seat(run, task, person)
         raise NotPermitted("The task waits in a queue that is not yours.")
     require_seat(run, task, person)
-    run.change(task, assignee=person, via="claim", held_by=(*task.held_by, person))
-    run.record("claimed", actor=event.by.name, task=task, before={"assignee": None}, after={"assignee": event.by.name})
+    behalf = people[person]
+    via = f"substitution:{behalf}" if behalf else "claim"
+    run.change(task, assignee=person, via=via, held_by=(*task.held_by, person))
+    run.record(
+        "claimed",
+        actor=event.by.name,
+        task=task,
+        on_behalf_of=f"user:{behalf}" if behalf else None,
+        before={"assignee": None},
+        after={"assignee": event.by.name},
+    )
 
 
 def release(run: Run, event: Release) -> None:
@@ -84,6 +99,8 @@ def move_on_from_leavers(run: Run) -> None:
     directory = run.state.directory
     for task in run.open_tasks():
         staying = _without_leavers(run, task, directory)
+        if staying.queue is not None:
+            staying = run.change(staying, candidates=tuple(claimants(run, staying)))
         if staying.assignee is not None:
             if directory.get(staying.assignee) is None:
                 if staying.candidates:
@@ -105,8 +122,7 @@ def _without_leavers(run: Run, task: Task, directory: Directory) -> Task:
 def _succeed(run: Run, task: Task, *, why: Reason) -> None:
     stage = run.stage_of(task)
     taken = taken_seats(run, run.stages[task.point], but=task.seat)
-    above = run.directory.managers(task.assignee) if task.assignee else []
-    for person in (*task.delegates, *above, *(p for p, _ in stand_ins(run, stage))):
+    for person in successors(run, stage, task.assignee, task.delegates):
         found = eligible(run, person, stage, task.point, via="succession", taken=taken)
         if found is not None and found.person != task.assignee:
             _hand_over(run, task, found.person, kind="reassigned", via="succession", actor=SYSTEM, why=why)
@@ -114,7 +130,7 @@ def _succeed(run: Run, task: Task, *, why: Reason) -> None:
     run.change(task, assignee=None, delegates=(), via="vacant")
     before = {"assignee": f"user:{task.assignee}"} if task.assignee else None
     run.record("approver_missing", task=task, why=because("nobody_may_take", cause=why), before=before)
-    run.tell("approver_missing", *owners(run), task=task, why=why)
+    run.tell("approver_missing", *operators(run), task=task, why=why)
 
 
 def _put_back(run: Run, task: Task, *, actor: str, why: Reason | Sealed | None) -> None:
@@ -138,7 +154,8 @@ def _hand_over(run: Run, task: Task, to: str, *, kind: str, via: str, actor: str
     run.tell("task_taken_over", *(p for p in (task.assignee, *task.delegates) if p != to), task=task, by=actor)
 
 
-def _recipient(run: Run, task: Task, to: str) -> Assignment:
+def _recipient(run: Run, task: Task, to: str) -> str:
+    """Return who is to get a task; raises InputInvalid for nobody, and NotPermitted that says why they may not."""
     person = person_id(to)
     if run.directory.get(person) is None:
         raise InputInvalid(
@@ -147,11 +164,9 @@ def _recipient(run: Run, task: Task, to: str) -> Assignment:
         )
     if person == task.assignee:
         raise Refused(f"user:{person} has the task already.")
+    if (absence := run.directory.absence(person, run.now)) is not None:
+        raise NotPermitted(f"user:{person} may not have this task: they are away until {moment(absence.until)}.")
     taken = taken_seats(run, run.stages[task.point], but=task.seat)
-    found = eligible(run, person, run.stage_of(task), task.point, via="reassignment", taken=taken)
-    if found is None or found.person != person:
-        raise NotPermitted(
-            f"user:{person} may not have this task: away, the requester, in another seat of the stage, "
-            "or barred by separation of duties."
-        )
-    return found
+    if (why := barred(run, person, run.stage_of(task), task.point, taken)) is not None:
+        raise NotPermitted(f"user:{person} may not have this task: user:{person} {why}.")
+    return person

@@ -44,6 +44,8 @@ def move_deadline(run: Run, task: Task, due: datetime | None) -> Task:
         changes["remind_before"] = _before(run, due, stage.remind_before)
     else:  # the breach stands; the next level of the chain, or its end, waits for the new deadline
         changes |= {"escalate_at": due, "ladder_ended": False}
+        if task.critical_at is not None and due is not None:
+            changes["critical_at"] = critical_from(run, stage, due)
     return run.change(task, **changes)
 
 
@@ -56,7 +58,13 @@ def move_on(run: Run, task: Task, since: datetime) -> Task:
         remind_at=task.remind_at and later(run, task.remind_at, since),
         remind_before=tuple(later(run, moment, since) for moment in task.remind_before),
         escalate_at=task.escalate_at and later(run, task.escalate_at, since),
+        critical_at=task.critical_at and later(run, task.critical_at, since),
     )
+
+
+def critical_from(run: Run, stage: Stage, target: datetime) -> datetime | None:
+    """Return when a task becomes critical whose deadline was then; None where its stage does not say."""
+    return run.after(target, stage.critical) if stage.critical is not None else None
 
 
 def later(run: Run, moment: datetime, since: datetime) -> datetime:
@@ -89,6 +97,10 @@ def follow(run: Run, task: Task, before: Stage, calendar: Calendar) -> Task:
         if task.next_level < len(stage.levels):
             at = max(soonest, run.after(task.breached_at, stage.levels[task.next_level].after))
         task = run.change(task, escalate_at=at, ladder_ended=False)
+    if task.breached_at is not None and stage.critical != before.critical:
+        known = before.critical is None or task.critical_at is not None  # else it is critical already
+        critical = critical_from(run, stage, task.breached_at) if known else None
+        task = run.change(task, critical_at=max(critical, run.now) if critical is not None else None)
     return task
 
 

@@ -92,7 +92,7 @@ def decide_in_hand(run: Run, event: Decide) -> None:
     """Take a decision, unless the right to it was signed before the task changed hands."""
     task = run.tasks.get(event.task_id)
     if task is not None and event.hand_overs is not None and event.hand_overs != task.hand_overs:
-        require_decider(run, open_task(run, event.task_id), event.by)
+        require_decider(run, open_task(run, event.task_id), event.by, stands_in=event.stands_in)
         raise HandedOver
     decide(run, event)
 

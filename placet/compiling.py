@@ -265,6 +265,7 @@ def stage_of(blueprint: Blueprint, step: Step, approvers: tuple[Seating, ...]) -
         claim=step.claim,
         least_loaded=step.assign == "least_loaded",
         sla=None if target is None else _hours(target),
+        critical=_hours(step.sla.critical_hours) if step.sla and step.sla.critical_hours is not None else None,
         warn_before=_hours(warn),
         re_escalate_after=_hours(step.re_escalate_after_hours or settings.re_escalate_after_hours),
         levels=levels,

@@ -25,7 +25,7 @@ def decide(run: Run, event: Decide) -> None:
         raise Returned
     if event.round is not None and event.round != task.round:
         raise AlreadyDecided(f"The task belongs to round {task.round}; look at the request and decide again.")
-    require_decider(run, task, event.by)
+    behalf = require_decider(run, task, event.by, stands_in=event.stands_in)
     stage = run.stage_of(task)
     comment = check_text(event.comment, "/comment")
     form = _checked_form(stage, event)
@@ -50,6 +50,8 @@ def decide(run: Run, event: Decide) -> None:
         decided_at=run.now,
         comment=comment,
         form=form,
+        on_behalf_of=behalf,
+        held_by=task.held_by if person in task.held_by else (*task.held_by, person),
     )
     run.record(
         "changes_requested" if event.decision == "request_changes" else "decided",
@@ -58,7 +60,7 @@ def decide(run: Run, event: Decide) -> None:
         decision=event.decision,
         why=sealed(comment),
         form=sealed(form),
-        on_behalf_of=f"user:{task.assignee}" if task.assignee and task.assignee != person else None,
+        on_behalf_of=f"user:{behalf}" if behalf else None,
         via=event.via,
         round=task.round,
         before="open",

@@ -41,6 +41,7 @@ class Person:
     active: bool = True
     load: int = 0  # open tasks when the directory was read; for least-loaded assignment
     department: str | None = None
+    approver: bool = True  # whether their access lets them be asked for decisions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,15 @@ class Directory:
         if found is None:
             return None
         return next((a for a in found.away if a.start <= now < a.until), None)
+
+    def standing_in(self, person: str, now: datetime) -> list[str]:
+        """List who may act for a person while they are away: their substitute, and that one's while both are away."""
+        chain = [person]
+        while (absence := self.absence(chain[-1], now)) is not None and absence.substitute is not None:
+            if absence.substitute in chain:
+                break
+            chain.append(absence.substitute)
+        return [one for one in chain[1:] if self.get(one) is not None]
 
     def managers(self, person: str) -> list[str]:
         """List the managers above a person, nearest first; a loop in the data ends the list."""

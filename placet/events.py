@@ -63,6 +63,7 @@ class Decide:
     hand_overs: int | None = None
     key: str | None = None
     via: str = "api"
+    stands_in: bool = False  # whether they say that they stand in for one of the task's people, who is away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

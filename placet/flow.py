@@ -13,7 +13,7 @@ from placet.errors import EvaluationFailed
 from placet.facts import values_at
 from placet.ladder import final_result
 from placet.plan import Frame, Join, Point, Way
-from placet.policy import owners, verdict
+from placet.policy import operators, verdict
 from placet.reasons import Reason, because
 from placet.run import Run
 from placet.sealed import Sealed
@@ -64,7 +64,7 @@ def advance(run: Run, at: str, frames: tuple[Frame, ...] = ()) -> None:
 def fail(run: Run, why: Reason) -> None:
     """End the request as failed: the process itself is at fault, and its owner is told."""
     run.finish("failed", None, kind="failed", why=why)
-    run.tell("failed", *owners(run), why=why)
+    run.tell("failed", *operators(run), why=why)
 
 
 def leave(run: Run, point: Point, result: str, why: Reason | None = None) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+from placet.clocks import critical_from
 from placet.plan import Level, Plan, Stage
-from placet.policy import Assignment, eligible, nearest, owners, resolve, taken_seats
+from placet.policy import Assignment, eligible, nearest, operators, owners, resolve, taken_seats
 from placet.reasons import Reason, because
 from placet.run import Run
 from placet.state import StageRun, State, Task
@@ -24,8 +25,8 @@ Settle = Callable[[Run, str, str], None]  # (run, point, result): closes a stage
 MOST_AT_ONCE = 10_000
 
 _FINAL = {"approve": "approved", "reject": "rejected", "expire": "expired"}
-_WARN, _BREACH, _ESCALATE, _REMIND = range(4)
-_PURPOSES = ("warning", "deadline", "escalation", "reminder")  # of each, in words
+_WARN, _BREACH, _CRITICAL, _ESCALATE, _REMIND = range(5)
+_PURPOSES = ("warning", "deadline", "critical", "escalation", "reminder")  # of each, in words
 
 
 def jitter(plan: Plan, request_id: str) -> timedelta:
@@ -74,6 +75,8 @@ def climb(run: Run, settle: Settle, resume: Settle) -> None:
             _warn(run, task)
         elif rank == _BREACH:
             _breach(run, task)
+        elif rank == _CRITICAL:
+            _turn_critical(run, task)
         elif rank == _ESCALATE:
             _escalate(run, task, settle)
         else:
@@ -102,6 +105,8 @@ def _moments(task: Task) -> Iterator[tuple[datetime, int]]:
         yield task.warn_at, _WARN
     if task.due_at is not None and task.breached_at is None:
         yield task.due_at, _BREACH
+    if task.critical_at is not None:
+        yield task.critical_at, _CRITICAL
     if task.escalate_at is not None:
         yield task.escalate_at, _ESCALATE
     if task.remind_before:
@@ -111,9 +116,9 @@ def _moments(task: Task) -> Iterator[tuple[datetime, int]]:
 
 
 def _people(run: Run, task: Task) -> list[str]:
-    """List who is to be reminded: those who can still decide this task, or the owner while it is vacant."""
+    """List who is to be reminded: those who can still decide this task, or whoever can assign it while it is vacant."""
     decided = {t.decided_by for t in run.tasks_of(run.stages[task.point])}
-    return [p for p in task.people if p not in decided] or owners(run)
+    return [p for p in task.people if p not in decided] or operators(run)
 
 
 def _warn(run: Run, task: Task) -> None:
@@ -136,9 +141,17 @@ def _breach(run: Run, task: Task) -> None:
         remind_before=(),
         remind_at=remind,
         escalate_at=_first_level_due(run, task, stage),
+        critical_at=critical_from(run, stage, task.due_at or at),
     )
     run.record("sla_breached", task=task, due=task.due_at, before=task.sla_state, after="breached")
     run.tell("sla_breached", *_people(run, task), run.state.requester, *owners(run), task=task, due_at=task.due_at)
+
+
+def _turn_critical(run: Run, task: Task) -> None:
+    """Note that a task is late for so long that it is critical, and tell whoever can do something about it."""
+    run.change(task, critical_at=None)
+    run.record("sla_critical", task=task, due=task.critical_at, due_at=task.due_at)
+    run.tell("sla_critical", *operators(run), task=task, due_at=task.due_at)
 
 
 def _remind(run: Run, task: Task) -> None:
@@ -193,6 +206,7 @@ def _escalate(run: Run, task: Task, settle: Settle) -> None:
         changes |= {
             "assignee": people[0],
             "candidates": (),
+            "queue": None,
             "delegates": (),
             "via": found[0].via,
             "held_by": (*task.held_by, people[0]),
@@ -261,8 +275,10 @@ def _target(run: Run, task: Task, stage: Stage, level: Level | None) -> tuple[li
         return [Assignment(person=p, via="escalation") for p in people], None
     named = nearest(run, named, task.assignee or run.state.requester)
     if found := first(named, "escalation"):
-        stands_in = found[0].person not in named
-        return found, because("substitute_takes", person=f"user:{found[0].person}") if stands_in else None
+        if found[0].person not in named:
+            return found, because("substitute_takes", person=f"user:{found[0].person}")
+        several = run.state.rules >= 3 and len(named) > 1
+        return found, because("one_of_several", count=len(named), to=level.to) if several else None
     if stage.to_the_top:
         above = run.directory.managers(named[0] if named else task.assignee or "")
         if found := first(fresh(above), "escalation"):
@@ -292,7 +308,7 @@ def _end_ladder(run: Run, task: Task, settle: Settle) -> None:
     if result is not None:
         settle(run, task.point, result)
     elif final == "wait":
-        run.tell("escalation_ended", *_people(run, task), *owners(run), task=task)
+        run.tell("escalation_ended", *_people(run, task), *operators(run), task=task)
 
 
 def _final(run: Run, stage_run: StageRun, stage: Stage) -> str:

@@ -151,7 +151,7 @@ def _unfit(run: Run, stage_run: StageRun, before: Stage, stage: Stage) -> Iterat
     name = repr(stage.name)
     if stage.order != before.order and len(stage_run.seats) > 1:
         yield f"stage {name} asks its people {stage.order} there, and has begun to ask them {before.order}"
-    if not reachable(stage.need, stage_run.seats):
+    if not reachable(stage.need, stage_run.seats, stage_run.intended):
         yield f"the quorum of stage {name} there can never be met by the {len(stage_run.seats)} seats that it opened"
     elif result := verdict(run, stage_run, stage):
         yield f"by the votes so far stage {name} would be {result} there at once; move it when the stage is settled"

@@ -67,6 +67,7 @@ class Stage:
     form: dict[str, Any] | None
     comment_required: tuple[str, ...]
     repeat: Repeat
+    critical: timedelta | None = None  # after the deadline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,18 +7,14 @@ request, and one person fills at most one seat of a stage.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from placet.conditions import evaluate
 from placet.directory import Directory
-from placet.errors import EvaluationFailed
-from placet.facts import values_at
-from placet.plan import Need, Point, Seating, Stage
-from placet.reasons import Reason, because
-from placet.run import Run
-from placet.state import Seat, StageRun, Vote, vote_of
+from placet.plan import Need, Stage
+from placet.run import ADMINS, Run
+from placet.state import Seat, StageRun, Task, Vote, vote_of
 from placet.who import Who, parse_who, people_in
 
 
@@ -78,11 +74,75 @@ def eligible(run: Run, person: str, stage: Stage, point: str, *, via: str, taken
         candidate = absence.substitute
     else:
         return None  # substitutes who are away for each other
-    if candidate == run.state.requester or candidate in taken:
-        return None
-    if stage.repeat == "forbid" and decided_elsewhere(run, candidate, point):
+    if barred(run, candidate, stage, point, taken) is not None:
         return None
     return Assignment(person=candidate, via=how)
+
+
+def barred(run: Run, person: str, stage: Stage, point: str, taken: set[str]) -> str | None:
+    """Return in words why somebody who is there may not fill a seat, None where they may."""
+    if person == run.state.requester:
+        return "asked for this, and nobody decides their own request"
+    if person in taken:
+        return "fills another seat of this stage already, and one person fills at most one"
+    found = run.directory.get(person)
+    if found is None:
+        return "has left, or is nobody"
+    if not found.approver and not operates(run, person):
+        return "has not the access approver"
+    if stage.repeat == "forbid" and decided_elsewhere(run, person, point):
+        return "has decided another stage of this request, and this process forbids both"
+    return None
+
+
+def acts_for(run: Run, task: Task, person: str) -> str | None:
+    """Return whoever has a task, where they are away and this person stands in for them now."""
+    holder = task.assignee
+    return holder if holder is not None and person in run.directory.standing_in(holder, run.now) else None
+
+
+def decided_for(task: Task, person: str) -> str | None:
+    """Return on whose behalf a person decides who has the task by themself: whoever delegated it, or is away."""
+    if person != task.assignee:
+        return task.assignee
+    how, _, whose = task.via.partition(":")
+    return whose if how in {"delegation", "substitution"} else None
+
+
+def claimants(run: Run, task: Task) -> dict[str, str | None]:
+    """Return who may claim a task of a queue now, and for whom they stand in, by who is in the role or group now."""
+    if task.queue is None:
+        return dict.fromkeys(task.candidates)
+    stage, taken = run.stage_of(task), taken_seats(run, run.stages[task.point], but=task.seat)
+    members = resolve(run, parse_who(task.queue))
+    found: dict[str, str | None] = {}
+    for person, behalf in (
+        *((member, None) for member in members),
+        *((one, member) for member in members for one in run.directory.standing_in(member, run.now)),
+    ):
+        if person not in found and barred(run, person, stage, task.point, taken) is None:
+            found[person] = behalf
+    return found
+
+
+def successors(run: Run, stage: Stage, leaver: str | None, delegates: Iterable[str] = ()) -> Iterator[str]:
+    """Yield who may take the seat of somebody who has left, whether their turn has come or not: the next who may."""
+    yield from delegates
+    if leaver is not None:
+        yield from run.directory.managers(leaver)
+    for person, _ in stand_ins(run, stage):
+        yield person
+
+
+def operators(run: Run) -> list[str]:
+    """Return who is to be told of what only an operator can mend: the owners who can, else the admins as well.
+
+    Nobody operates their own request, so an owner who asked for it is none of them.
+    """
+    directory = run.state.directory
+    people = [person for person in owners(run) if person != run.state.requester]
+    there = [p for p in people if directory.get(p) is not None and directory.absence(p, run.now) is None]
+    return people if there else [*people, ADMINS]
 
 
 def decided_elsewhere(run: Run, person: str, point: str) -> Vote | None:
@@ -113,60 +173,6 @@ def taken_seats(run: Run, stage_run: StageRun, *, but: int | None = None) -> set
     return people
 
 
-def fill_seats(run: Run, point: Point, stage: Stage) -> tuple[list[Seat], Reason | None]:
-    """Fill a stage's seats when it opens; returns the seats, and a reason where somebody had to stand in.
-
-    The eligible people, each once, without the requester. Where nobody is left, or fewer than the quorum needs, the
-    next eligible in the escalation chain stand in, and then the process owner; what is still missing stays a vacant
-    seat for an operator to assign, because a quorum is never lowered.
-    """
-    seats: list[Seat] = []
-    taken: set[str] = set()
-    missing: list[tuple[str, int]] = []
-    asked, fault = _asked(run, stage)
-    for seating in asked:
-        found = list(_sit(run, point, stage, seating, taken))
-        seats += found
-        if not found:
-            missing.append((seating.who, seating.weight))
-    if seats and fault is None and reachable(stage.need, seats):
-        return seats, None
-    names = [name for name, _ in missing]
-    why = fault or (because("nobody_eligible", names=names) if names else because("quorum_short"))
-    weights = [weight for _, weight in missing]  # whoever stands in has the vote of those who are missing
-    for person, via in stand_ins(run, stage):
-        if seats and reachable(stage.need, seats):
-            break
-        if assignment := eligible(run, person, stage, point.id, via=via, taken=taken):
-            taken.add(assignment.person)
-            seats.append(_seat(assignment, weights.pop(0) if weights else 1))
-    while not (seats and reachable(stage.need, seats)):
-        lacking = stage.need.value - sum(s.weight for s in seats) if stage.need.kind == "weight" else 1
-        seats.append(Seat(person=None, via="vacant", weight=max(1, math.ceil(lacking))))
-    return seats, why
-
-
-def fill_again(run: Run, point: Point, stage: Stage, stage_run: StageRun, index: int) -> tuple[Seat, Reason | None]:
-    """Fill a seat of a sequence whose turn has come: its person may have left, or be away, since the stage opened."""
-    seat = stage_run.seats[index]
-    taken = taken_seats(run, stage_run, but=index)
-    if seat.candidates:
-        queue = _queue(run, point, stage, list(seat.candidates), taken)
-        if queue:
-            return Seat(person=None, via=seat.via, weight=seat.weight, candidates=queue), None
-    elif seat.person and (found := eligible(run, seat.person, stage, point.id, via=seat.via, taken=taken)):
-        return _seat(found, seat.weight), None
-    why = (
-        because("not_eligible_any_more", person=f"user:{seat.person}")
-        if seat.person
-        else because("nobody_eligible", names=[seat.via])
-    )
-    for person, via in stand_ins(run, stage):
-        if found := eligible(run, person, stage, point.id, via=via, taken=taken):
-            return _seat(found, seat.weight), why
-    return Seat(person=None, via="vacant", weight=seat.weight), why
-
-
 def stand_ins(run: Run, stage: Stage) -> Iterator[tuple[str, str]]:
     """Yield who may stand in for approvers who are missing: the escalation chain, then the process owner."""
     for level in stage.levels:
@@ -182,21 +188,25 @@ def stand_ins(run: Run, stage: Stage) -> Iterator[tuple[str, str]]:
         yield person, "owner"
 
 
-def amount_needed(need: Need, seats: Sequence[Seat]) -> float:
-    """Return how many seats (or how much weight) must approve; never lowered because seats are missing."""
+def amount_needed(need: Need, seats: Sequence[Seat], intended: int = 0) -> float:
+    """Return how many seats (or how much weight) must approve; never lowered because seats are missing.
+
+    `intended` is how many seats the stage was to have, where some of them are filled by nobody.
+    """
+    count = max(intended, len(seats))
     if need.kind == "any":
         return 1
     if need.kind == "all":
-        return max(1, len(seats))
+        return max(1, count)
     if need.kind == "percent":
-        return max(1, math.ceil(round(need.value * len(seats) / 100, 9)))
+        return max(1, math.ceil(round(need.value * count / 100, 9)))
     return need.value
 
 
-def reachable(need: Need, seats: Sequence[Seat]) -> bool:
+def reachable(need: Need, seats: Sequence[Seat], intended: int = 0) -> bool:
     """Whether the quorum is met when every seat approves."""
     total = sum(s.weight for s in seats) if need.kind == "weight" else len(seats)
-    return total >= amount_needed(need, seats)
+    return total >= amount_needed(need, seats, intended)
 
 
 def verdict(run: Run, stage_run: StageRun, stage: Stage) -> Literal["approved", "rejected"] | None:
@@ -213,7 +223,7 @@ def verdict(run: Run, stage_run: StageRun, stage: Stage) -> Literal["approved", 
             rejected += counts
         else:
             undecided += counts
-    needed = amount_needed(stage.need, stage_run.seats)
+    needed = amount_needed(stage.need, stage_run.seats, stage_run.intended)
     if approved >= needed:
         return "approved"
     if rejected and (stage.rejection == "any" or approved + undecided < needed):
@@ -221,51 +231,9 @@ def verdict(run: Run, stage_run: StageRun, stage: Stage) -> Literal["approved", 
     return None
 
 
-def _asked(run: Run, stage: Stage) -> tuple[list[Seating], Reason | None]:
-    """Return whom a stage asks now, and why not all of them can be told, where an expression that chooses fails."""
-    if all(seating.when is None for seating in stage.approvers):
-        return list(stage.approvers), None
-    asked: list[Seating] = []
-    fault: Reason | None = None
-    values = values_at(run)
-    for seating in stage.approvers:
-        try:
-            if seating.when is None or evaluate(seating.when, values, run.allowance) is True:
-                asked.append(seating)
-        except EvaluationFailed as error:
-            fault = because("approvers_not_chosen", cause=error.reason)
-    return asked, fault
-
-
-def _sit(run: Run, point: Point, stage: Stage, seating: Seating, taken: set[str]) -> Iterator[Seat]:
-    """Yield the seats of one declared name, and add who fills them to `taken`."""
-    who, weight = parse_who(seating.who), seating.weight
-    people = resolve(run, who)
-    if who.single or not (stage.claim or stage.least_loaded):
-        for person in people:
-            via = "approver" if who.kind == "user" else str(who)
-            if found := eligible(run, person, stage, point.id, via=via, taken=taken):
-                taken.add(found.person)
-                yield _seat(found, weight)
-    elif stage.claim:
-        if queue := _queue(run, point, stage, people, taken):
-            yield Seat(person=None, via=str(who), weight=weight, candidates=queue)
-    else:
-        for person in sorted(people, key=lambda p: (run.directory.people[p].load, p)):
-            if found := eligible(run, person, stage, point.id, via=str(who), taken=taken):
-                taken.add(found.person)
-                yield _seat(found, weight)
-                return
-
-
-def _queue(run: Run, point: Point, stage: Stage, people: list[str], taken: set[str]) -> tuple[str, ...]:
-    """Return who may claim a task of these people's queue."""
-    found = (eligible(run, p, stage, point.id, via="queue", taken=taken) for p in people)
-    return tuple(dict.fromkeys(f.person for f in found if f))
-
-
-def _seat(found: Assignment, weight: int) -> Seat:
-    return Seat(person=found.person, via=found.via, weight=weight)
+def queue_of(seat: Seat) -> str | None:
+    """Return the role or group whose queue a seat is, None for one that is none, or is of people who were listed."""
+    return seat.via if seat.candidates and parse_who(seat.via).kind in {"role", "group"} else None
 
 
 def _resolve(run: Run, directory: Directory, who: Who, assignee: str | None) -> list[str]:

@@ -34,6 +34,8 @@ WORDS: dict[str, str] = {
     "quorum_short": "fewer people are eligible than the quorum needs",
     "not_eligible_any_more": "{person} is not eligible any more",
     "left": "{person} has left",
+    "others_enough": "the others are enough",
+    "one_of_several": "of {count} people at {to} one takes it, the nearest above",
     "queue_left": "everybody in the task's queue has left",
     "nobody_may_take": "{cause} and nobody may take the task",
     "deadline_of_version": "the deadline of version {version}",

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from placet.errors import AlreadyDecided, Ended, NotPermitted, Returned, UnknownTask
 from placet.events import Actor, Claim, Comment, Decide, Event, Migrate, Resubmit, Withdraw
-from placet.policy import decided_elsewhere, operates, taken_seats
+from placet.policy import acts_for, decided_elsewhere, decided_for, operates, taken_seats
 from placet.run import Run
 from placet.state import Task
 
@@ -82,15 +82,28 @@ def open_task(run: Run, task_id: str) -> Task:
     )
 
 
-def require_decider(run: Run, task: Task, by: Actor) -> None:
-    """Raise NotPermitted for whoever may not decide this task."""
+def require_decider(run: Run, task: Task, by: Actor, *, stands_in: bool) -> str | None:
+    """Return on whose behalf they decide; raises NotPermitted for whoever may not decide this task.
+
+    Whether somebody who `stands_in` does so, only the directory as it is now can tell.
+    """
     person = by.person
     require_not_own(run, person)
-    if person != task.assignee and person not in task.delegates:
-        if task.assignee is None and person in task.candidates:
-            raise NotPermitted("The task waits in a queue; claim it first.")
-        raise NotPermitted("This task is not yours to decide.")
+    if person == task.assignee or person in task.delegates:
+        behalf = decided_for(task, person) if run.state.rules >= 3 or person != task.assignee else None
+    elif task.assignee is None and person in task.candidates:
+        raise NotPermitted("The task waits in a queue; claim it first.")
+    else:
+        behalf = _covered(run, task, person) if stands_in and run.state.rules >= 3 else None
+        if behalf is None:
+            raise NotPermitted("This task is not yours to decide.")
     require_seat(run, task, person)
+    return behalf
+
+
+def _covered(run: Run, task: Task, person: str) -> str | None:
+    run.need_directory_of_now()
+    return acts_for(run, task, person)
 
 
 def require_not_own(run: Run, person: str) -> None:

@@ -36,6 +36,8 @@ from placet.values import evolve
 
 # How old the directory may be when people are looked up: only what was read for this very event counts.
 FRESH = timedelta(seconds=1)
+# Whom to tell where nobody in particular can help: everybody with the access `admin`. It is nobody's id.
+ADMINS = "access:admin"
 # Events whose answers are remembered, so that a repeated one is answered again rather than applied again.
 MOST_ANSWERS = 1000
 # Closed tasks that a state keeps, where nothing that goes on needs them; the store has the others.
@@ -87,6 +89,11 @@ class Run:
         if known is not None and self.plan.asked(known) != self.plan.asked(self.state.input):
             raise DirectoryNeeded
         return self.state.directory
+
+    def need_directory_of_now(self) -> None:
+        """Raise DirectoryNeeded unless the people were read for this very event: for what somebody may do only now."""
+        if self.now != self.state.directory_at:
+            raise DirectoryNeeded
 
     @property
     def calendar(self) -> Calendar:

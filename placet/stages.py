@@ -8,9 +8,10 @@ from typing import Any
 
 from placet.clocks import start_clocks
 from placet.plan import Point, Stage
-from placet.policy import decided_elsewhere, fill_again, fill_seats, owners, verdict
+from placet.policy import decided_elsewhere, operators, queue_of, verdict
 from placet.reasons import Reason, because
 from placet.run import Run
+from placet.seats import fill_again, fill_seats
 from placet.state import Seat, StageRun, Task, Vote
 from placet.values import evolve
 
@@ -18,13 +19,18 @@ from placet.values import evolve
 def open_stage(run: Run, point: Point) -> str | None:
     """Open a stage; returns its result at once where earlier approvals carry it, else None."""
     stage = run.stage_at(point.id)
-    seats, stand_in = fill_seats(run, point, stage)
+    seated = fill_seats(run, point, stage)
     run.stages[point.id] = StageRun(
-        point=point.id, round=run.state.round, seats=tuple(seats), opened=0, first=run.opened
+        point=point.id,
+        round=run.state.round,
+        seats=tuple(seated.seats),
+        opened=0,
+        first=run.opened,
+        intended=seated.intended,
     )
-    if stand_in is not None:
-        _record_missing(run, stage, seats, stand_in)
-    for _ in range(1 if stage.order == "sequential" else len(seats)):
+    if seated.why is not None:
+        _record_missing(run, stage, seated.seats, seated.why, tell=seated.stood_in)
+    for _ in range(1 if stage.order == "sequential" else len(seated.seats)):
         open_next_seat(run, point, stage)
     result = verdict(run, run.stages[point.id], stage)
     if result is not None:
@@ -58,7 +64,8 @@ def open_next_seat(run: Run, point: Point, stage: Stage) -> None:
         task = _open_task(run, point, stage, seat, index)
         earlier = _carried(run, point, stage, seat)
         if earlier is None:
-            run.tell("task_opened", *(task.people or owners(run)), task=task, due_at=task.due_at, changes=run.changes)
+            people = task.people or operators(run)
+            run.tell("task_opened", *people, task=task, due_at=task.due_at, changes=run.changes)
             return
         run.change(task, status="decided", decision="approve", decided_by=seat.person, decided_at=run.now)
         run.record(
@@ -88,6 +95,7 @@ def _open_task(run: Run, point: Point, stage: Stage, seat: Seat, index: int) -> 
         assignee=seat.person,
         via=seat.via,
         candidates=seat.candidates,
+        queue=queue_of(seat) if run.state.rules >= 3 else None,
         held_by=(seat.person,) if seat.person else (),
         revision=run.state.revision,
         content_digest=run.state.content_digest,
@@ -118,8 +126,9 @@ def _carried(run: Run, point: Point, stage: Stage, seat: Seat) -> Vote | None:
     return earlier if earlier is not None and earlier.decision == "approve" else None
 
 
-def _record_missing(run: Run, stage: Stage, seats: list[Seat], why: Reason) -> None:
+def _record_missing(run: Run, stage: Stage, seats: list[Seat], why: Reason, *, tell: bool = True) -> None:
     people = [f"user:{s.person}" for s in seats if s.person]
     vacant = sum(1 for s in seats if s.person is None and not s.candidates)
     run.record("approver_missing", stage=stage.name, why=why, after={"seats": people, "vacant": vacant})
-    run.tell("approver_missing", *owners(run), why=why)
+    if tell:
+        run.tell("approver_missing", *operators(run), why=why)

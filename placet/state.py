@@ -60,6 +60,9 @@ class Task:
     form: dict[str, Any] | None = None
     revision: int = 1  # of the request: the current one while it is open, then the one that was decided on
     content_digest: str = ""  # of that revision
+    queue: str | None = None  # the role or group (see placet.who) whose people, as they then are, may claim it
+    on_behalf_of: str | None = None  # whose decision it was, where somebody else took it for them
+    critical_at: datetime | None = None  # when it becomes critical, once it is breached
 
     @property
     def number(self) -> int:
@@ -97,6 +100,7 @@ class StageRun:
     opened: int  # seats whose task has been opened; all of them unless the order is sequential
     first: int = 0  # how many tasks the request had before this visit of the stage
     returned_at: datetime | None = None
+    intended: int = 0  # seats that the quorum is of, those that nobody fills among them; 0: as many as there are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

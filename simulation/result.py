@@ -242,6 +242,7 @@ def sentence(entry: Entry) -> str:
         "reminded": lambda: f"{_names(detail.get('to'))} is reminded",
         "sla_warning": lambda: "the deadline comes near",
         "sla_breached": lambda: "the deadline has passed",
+        "sla_critical": lambda: "it is late for so long that it is critical",
         "escalated": lambda: f"goes up to {_names((detail.get('after') or {}).get('to'))}, level {detail.get('level')}",
         "decided": lambda: f"{who} decides: {detail.get('decision')}",
         "changes_requested": lambda: f"{who} asks for changes",

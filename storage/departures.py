@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, delete, select, update
+from sqlalchemy import Column, Connection, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel, col
 
-from storage.requests import waiting_for
-from storage.tables import ApprovalTask, Moment
+from storage.sight import Sight, queues_of, waiting_for
+from storage.tables import ApprovalTask, Moment, Person
 
 FIRST_AGAIN = timedelta(seconds=5)
 LAST_AGAIN = timedelta(hours=1)
@@ -25,6 +25,9 @@ class Departure(SQLModel, table=True):
     person: str = Field(primary_key=True)
     left_at: datetime = Field(sa_column=Column(Moment, nullable=False))
     look_at: datetime = Field(sa_column=Column(Moment, nullable=False))
+
+
+_HELD = select(col(Person.roles), col(Person.groups)).where(col(Person.id) == bindparam("person"))
 
 
 def note(connection: Connection, person: str, now: datetime) -> None:
@@ -53,7 +56,9 @@ def take(connection: Connection, person: str, now: datetime) -> list[str] | None
     again = min(max(now - left_at, FIRST_AGAIN), LAST_AGAIN)
     if not connection.execute(update(Departure).where(*mine).values(look_at=now + again)).rowcount:
         return None
-    waiting = select(col(ApprovalTask.request_id)).where(col(ApprovalTask.status) == "open", waiting_for(person))
+    held = connection.execute(_HELD, {"person": person}).one_or_none()
+    sight = Sight(person=person, queues=() if held is None else queues_of(held.roles, held.groups))
+    waiting = select(col(ApprovalTask.request_id)).where(col(ApprovalTask.status) == "open", waiting_for(sight))
     return sorted(set(connection.scalars(waiting)))
 
 

@@ -45,6 +45,7 @@ BY_KIND: Mapping[str, tuple[str, ...]] = {
     "reminded": (_CHECKED, "workflow_tasks_reminded_total"),
     "sla_warning": (_CHECKED,),
     "sla_breached": (_CHECKED, "workflow_tasks_over_sla_total"),
+    "sla_critical": (_CHECKED,),
     "escalated": (_CHECKED, "workflow_tasks_escalated_total"),
     "escalation_skipped": (_CHECKED, FAILURES),
     "escalation_ended": (_CHECKED,),

@@ -15,7 +15,7 @@ from sqlmodel import SQLModel, col
 
 from placet.reasons import why_of
 from storage.notification_tables import NotificationMessage
-from storage.record import ASKING
+from storage.recipients import ASKING, BEHALF
 from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Outbox, Person, ProcessTemplate
 
 REMINDED = "reminded"
@@ -45,9 +45,14 @@ class Told:
             return bool(person == task["decided_by"])
         if self.outbox.event not in ASKING:
             return False
-        holders = {task["assignee"]} if task["assignee"] else set(task["candidates"])
-        concerned = self.for_information or person in holders | set(task["delegates"])
-        return task["status"] != "open" or not concerned
+        return task["status"] != "open" or not (self.for_information or self._concerned(task, person))
+
+    def _concerned(self, task: dict[str, Any], person: str) -> bool:
+        """Whether a task is this person's to decide or claim, also for somebody else; a vacant one is an operator's."""
+        holders = ({task["assignee"]} if task["assignee"] else set(task["candidates"])) | set(task["delegates"])
+        queue = task["queue"] if not task["assignee"] else None
+        behalf = self.outbox.detail.get(BEHALF)
+        return not (holders or queue) or person in holders or (behalf is not None and behalf in holders | {queue})
 
     @property
     def for_information(self) -> bool:

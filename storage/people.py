@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -40,6 +40,8 @@ class Seen(Protocol):
     def active(self) -> bool: ...
     @property
     def department(self) -> str | None: ...
+    @property
+    def access(self) -> list[str]: ...
 
 
 async def find(session: AsyncSession, person: str) -> Person | None:
@@ -159,6 +161,7 @@ def read_everyone(connection: Connection) -> directory.Directory:
                 away=absences(row.away),
                 active=row.active,
                 department=row.department,
+                approver=approves(names(row.access)),
             )
             for row in connection.execute(_EVERYONE)
         }
@@ -175,7 +178,13 @@ def as_seen(row: Seen) -> directory.Person:
         away=tuple(_absence(span) for span in row.away),
         active=row.active,
         department=row.department,
+        approver=approves(row.access),
     )
+
+
+def approves(access: Collection[str]) -> bool:
+    """Tell whether people with this access may be asked for decisions."""
+    return "approver" in access or "admin" in access
 
 
 def _seeds(
@@ -223,14 +232,14 @@ def _upwards(held: frozenset[tuple[str, str]]) -> Select[Any]:
     up = select(col(Person.id).label("id")).where(or_(*first)).cte("up", recursive=True)
     above = select(func.replace(col(Person.manager), "user:", "")).join(up, up.c.id == col(Person.id))
     up = up.union(above.where(col(Person.manager).is_not(None)))
-    seen = (Person.id, Person.manager, Person.roles, Person.groups, Person.away, Person.active, Person.department)
-    return select(*(col(column) for column in seen)).where(col(Person.id).in_(select(up.c.id)))
+    facts = (Person.manager, Person.roles, Person.groups, Person.away, Person.active, Person.access, Person.department)
+    return select(col(Person.id), *(col(fact) for fact in facts)).where(col(Person.id).in_(select(up.c.id)))
 
 
 _EVERYONE = select(
     col(Person.id),
     col(Person.manager),
-    *(cast(getattr(Person, name), String).label(name) for name in ("roles", "groups", "away")),
+    *(cast(getattr(Person, name), String).label(name) for name in ("roles", "groups", "away", "access")),
     col(Person.active),
     col(Person.department),
 ).order_by(col(Person.id))

@@ -23,13 +23,12 @@ from sqlmodel import SQLModel, col
 from placet.audit import Entry, canonical_json, first_bad, genesis
 from placet.errors import Conflict
 from placet.state import Notice, Task
-from placet.who import person_id
-from storage import metrics
+from placet.who import parse_who, person_id
+from storage import metrics, recipients
 from storage.database import one_trip
+from storage.recipients import ASKING
 from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Outbox, Participant
 
-# Notices that ask somebody to act on a task: pointless once the task is no longer open.
-ASKING = ("task_opened", "reminded", "sla_warning", "escalated_to", "delegated", "reassigned", "extended")
 # The engine's clock may differ by this much between its hosts; a task is tried again only after much longer.
 CLOCK_SKEW = timedelta(seconds=2)
 
@@ -158,8 +157,9 @@ def write_all(connection: Connection, recordings: Sequence[Recorded], now: datet
         for part in fresh:
             gone = lost.get(part.recording.request_id, ())
             counted.update(metrics.changes(part.recording, part.entries, now, lost=gone))
+        told = recipients.of(connection, [(part.recording, part.notices) for part in fresh], now)
         with one_trip(connection):
-            _insert(connection, fresh, now)
+            _insert(connection, fresh, told, now)
             metrics.count(connection, counted)
     return [outcomes[r.request_id] for r in recordings]
 
@@ -261,7 +261,7 @@ def _take_tasks_back(connection: Connection, recording: Recorded) -> None:
         connection.execute(one, [{"at": task.number} for task in recording.tasks])
 
 
-def _insert(connection: Connection, fresh: list[_Fresh], now: datetime) -> None:
+def _insert(connection: Connection, fresh: list[_Fresh], told: list[list[Notice]], now: datetime) -> None:
     entries = [_entry(part.recording.request_id, entry, now) for part in fresh for entry in part.entries]
     connection.execute(_ENTRIES, entries)
     put = _upserts(connection.dialect.name)
@@ -276,7 +276,7 @@ def _insert(connection: Connection, fresh: list[_Fresh], now: datetime) -> None:
         ]
         if people:
             connection.execute(put["participant"], people)
-    if notices := [row for part in fresh for row in _notices(part, now)]:
+    if notices := [row for part, its in zip(fresh, told, strict=True) for row in _notices(part, its, now)]:
         connection.execute(_NOTICES, notices)
     closed = [part.recording.request_id for part in fresh if any(task.status != "open" for task in part.tasks)]
     if closed:
@@ -314,7 +314,7 @@ def _request(recording: Recorded) -> dict[str, Any]:
         "title": recording.title,
         "input": recording.input,
         "requester": recording.requester,
-        "owner": person_id(recording.owner) if recording.owner else None,
+        "owner": person_id(str(parse_who(recording.owner))) if recording.owner else None,
         "status": recording.status,
         "outcome": recording.outcome,
         "stage": recording.stage,
@@ -351,6 +351,8 @@ def _task(recording: Recorded, task: Task) -> dict[str, Any]:
         "decided_at": task.decided_at,
         "comment": task.comment,
         "form": task.form,
+        "queue": task.queue,
+        "on_behalf_of": task.on_behalf_of,
         "revision": task.revision,
         "content_digest": task.content_digest or None,
     }
@@ -359,7 +361,9 @@ def _task(recording: Recorded, task: Task) -> dict[str, Any]:
 def _participants(tasks: Iterable[Task]) -> set[str]:
     people: set[str] = set()
     for task in tasks:
-        people.update(task.held_by, task.delegates, task.candidates, (task.assignee,) if task.assignee else ())
+        people.update(task.held_by, task.delegates, (task.assignee,) if task.assignee else ())
+        if task.queue is None:
+            people.update(task.candidates)
     return people
 
 
@@ -379,9 +383,9 @@ def _entry(request_id: str, entry: Entry, now: datetime) -> dict[str, Any]:
     }
 
 
-def _notices(part: _Fresh, now: datetime) -> Iterable[dict[str, Any]]:
+def _notices(part: _Fresh, notices: Iterable[Notice], now: datetime) -> Iterable[dict[str, Any]]:
     hashes = {entry.seq: entry.hash for entry in part.entries}
-    for notice in part.notices:
+    for notice in notices:
         yield {
             "key": notice.key,
             "request_id": part.recording.request_id,

@@ -7,14 +7,15 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, String, bindparam, cast, exists, or_, select
+from sqlalchemy import BindParameter, Connection, Select, String, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from placet.errors import NotFound
 from placet.reasons import shown
 from storage import cursor as cursors
-from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Delivery, Participant
+from storage.sight import Sight, visible, visible_now, waiting_for
+from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Delivery
 
 # Requests one above the other that are looked through: sub-processes lie at most four deep in each.
 _LONGEST_DESCENT = 100
@@ -71,6 +72,8 @@ class TaskRow:
     form: dict[str, Any] | None
     revision: int
     content_digest: str | None
+    queue: str | None
+    on_behalf_of: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,17 +116,19 @@ async def generations(session: AsyncSession, request_id: str, *, most: int) -> i
     return most
 
 
-def read(connection: Connection, request_id: str, viewer: str | None = None) -> Stored:
-    """Return a request with its tasks; raises NotFound, also where `viewer` (None: sees all) may not see it."""
-    query = _REQUEST if viewer is None else _REQUEST_SEEN
-    row = connection.execute(query, {"sought": request_id, "viewer": viewer}).one_or_none()
+def read(connection: Connection, request_id: str, viewer: str | Sight | None = None) -> Stored:
+    """Return a request with its tasks; raises NotFound, also where `viewer` (None: sees all) may not see it.
+
+    A person sees it for good; a Sight also for now.
+    """
+    row = connection.execute(_seen(_REQUEST, _REQUEST_SEEN, viewer), _named(request_id, viewer)).one_or_none()
     if row is None:
         raise NotFound(f"There is no request {request_id!r}, or it is not yours to see")
     tasks = connection.execute(_ITS_TASKS, {"sought": request_id})
     return Stored(request=RequestRow(**row._mapping), tasks=tuple(TaskRow(**task._mapping) for task in tasks))
 
 
-async def get(session: AsyncSession, request_id: str, *, viewer: str | None = None) -> Stored:
+async def get(session: AsyncSession, request_id: str, *, viewer: str | Sight | None = None) -> Stored:
     """Do what `read` does, in a session."""
     return await session.run_sync(lambda sync: read(sync.connection(), request_id, viewer))
 
@@ -133,7 +138,7 @@ async def page(
     *,
     limit: int,
     cursor: str | None = None,
-    viewer: str | None = None,
+    viewer: Sight | None = None,
     status: str | None = None,
     template: str | None = None,
     requester: str | None = None,
@@ -145,7 +150,7 @@ async def page(
         started, ident = col(ApprovalRequest.started_at), col(ApprovalRequest.id)
         query = query.where((started < at) | ((started == at) & (ident < last)))
     if viewer is not None:
-        query = query.where(visible(viewer))
+        query = query.where(visible_now(viewer))
     for column, value in (
         (ApprovalRequest.status, status),
         (ApprovalRequest.template, template),
@@ -160,10 +165,9 @@ async def page(
     return cursors.page(rows, limit, lambda row: (row.request.started_at, row.request.id))
 
 
-def read_task(connection: Connection, task_id: str, viewer: str | None = None) -> TaskRow:
+def read_task(connection: Connection, task_id: str, viewer: str | Sight | None = None) -> TaskRow:
     """Return one task; raises NotFound, also where `viewer` (None: sees all) may not see its request."""
-    query = _TASK if viewer is None else _TASK_SEEN
-    row = connection.execute(query, {"sought": task_id, "viewer": viewer}).one_or_none()
+    row = connection.execute(_seen(_TASK, _TASK_SEEN, viewer), _named(task_id, viewer)).one_or_none()
     if row is None:
         raise NotFound(f"There is no task {task_id!r}, or it is not yours to see")
     return TaskRow(**row._mapping)
@@ -184,7 +188,7 @@ def requester_of(connection: Connection, request_id: str) -> str | None:
     return connection.execute(_REQUESTER, {"sought": request_id}).scalar_one_or_none()
 
 
-async def task(session: AsyncSession, task_id: str, *, viewer: str | None = None) -> TaskRow:
+async def task(session: AsyncSession, task_id: str, *, viewer: str | Sight | None = None) -> TaskRow:
     """Do what `read_task` does, in a session."""
     return await session.run_sync(lambda sync: read_task(sync.connection(), task_id, viewer))
 
@@ -194,9 +198,9 @@ async def task_page(
     *,
     limit: int,
     cursor: str | None = None,
-    viewer: str | None = None,
+    viewer: Sight | None = None,
     assignee: str | None = None,
-    waits_for: str | None = None,
+    waits_for: Sight | None = None,
     status: str | None = None,
     sla_state: str | None = None,
     request_id: str | None = None,
@@ -213,7 +217,7 @@ async def task_page(
         query = query.where((opened < at) | ((opened == at) & (ident < last)))
     if viewer is not None:
         query = query.join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
-        query = query.where(visible(viewer))
+        query = query.where(visible_now(viewer))
     if waits_for is not None:
         query = query.where(waiting_for(waits_for))
     for column, value in (
@@ -259,6 +263,17 @@ def _happened(row: AuditEntry | Delivery, actor: str) -> Happened:
     )
 
 
+def _seen(whole: Select[Any], seen: Select[Any], viewer: str | Sight | None) -> Select[Any]:
+    if isinstance(viewer, Sight):
+        joined = whole if whole is _REQUEST else whole.join(ApprovalRequest, _ITS_REQUEST)
+        return joined.where(visible_now(viewer))
+    return whole if viewer is None else seen
+
+
+def _named(sought: str, viewer: str | Sight | None) -> dict[str, str]:
+    return {"sought": sought, **({"viewer": viewer} if isinstance(viewer, str) else {})}
+
+
 async def _tasks(session: AsyncSession, request_ids: list[str]) -> dict[str, tuple[TaskRow, ...]]:
     query = (
         select(*_TASK_COLUMNS)
@@ -270,26 +285,6 @@ async def _tasks(session: AsyncSession, request_ids: list[str]) -> dict[str, tup
         one = TaskRow(**row._mapping)
         found[one.request_id] = (*found.get(one.request_id, ()), one)
     return found
-
-
-def visible(viewer: str | BindParameter[str]) -> ColumnElement[bool]:
-    """Build the rule of who sees a request: requester, owner, and everyone who has or had a task in it."""
-    takes_part = exists().where(
-        col(Participant.request_id) == col(ApprovalRequest.id), col(Participant.person) == viewer
-    )
-    return or_(col(ApprovalRequest.requester) == viewer, col(ApprovalRequest.owner) == viewer, takes_part)
-
-
-def waiting_for(person: str) -> ColumnElement[bool]:
-    """Build the rule of whom a task waits for: whoever has it, their delegates, and the people of its queue."""
-    requests = select(col(Participant.request_id)).where(col(Participant.person) == person)
-    quoted = json.dumps(person)  # the lists are JSON text
-    listed = or_(
-        cast(col(ApprovalTask.delegates), String).contains(quoted, autoescape=True),
-        col(ApprovalTask.assignee).is_(None)
-        & cast(col(ApprovalTask.candidates), String).contains(quoted, autoescape=True),
-    )
-    return or_(col(ApprovalTask.assignee) == person, col(ApprovalTask.request_id).in_(requests) & listed)
 
 
 # What every call reads is built once: building a statement takes longer than carrying it out.
@@ -310,6 +305,5 @@ _OWNER = (
     .where(col(ApprovalTask.id) == bindparam("sought"))
 )
 _TASK = select(*_TASK_COLUMNS).where(col(ApprovalTask.id) == bindparam("sought"))
-_TASK_SEEN = _TASK.join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id)).where(
-    visible(_VIEWER)
-)
+_ITS_REQUEST = col(ApprovalRequest.id) == col(ApprovalTask.request_id)
+_TASK_SEEN = _TASK.join(ApprovalRequest, _ITS_REQUEST).where(visible(_VIEWER))

@@ -14,7 +14,7 @@ from sqlmodel import col
 from placet.errors import Conflict, NotFound
 from storage import cursor as cursors
 from storage import metrics
-from storage.requests import visible
+from storage.sight import visible
 from storage.simulation_tables import WorkflowSimulation
 from storage.tables import ApprovalRequest, ApprovalTask, Person
 

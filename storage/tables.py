@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, DateTime, Index, Text, UniqueConstraint
+from sqlalchemy import JSON, Column, DateTime, Index, Text, UniqueConstraint, text
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -35,6 +35,9 @@ class Moment(TypeDecorator[datetime]):
 
 def _moment(*, index: bool = False, nullable: bool = False) -> Any:
     return Field(default=None, sa_column=Column(Moment, index=index, nullable=nullable))
+
+
+_SOMETIMES_AWAY = text("CAST(away AS VARCHAR) != '[]'")
 
 
 def _json(*, nullable: bool = False) -> Any:
@@ -121,12 +124,17 @@ class ApprovalTask(SQLModel, table=True):
     decided_at: datetime | None = _moment(nullable=True)
     comment: str | None = None
     form: dict[str, Any] | None = _json(nullable=True)
+    queue: str | None = Field(default=None, index=True)  # role:r or group:g, whose people as they are now may claim it
+    on_behalf_of: str | None = None
     revision: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     content_digest: str | None = None  # None where it ended before there were digests
 
 
 class Participant(SQLModel, table=True):
-    """Somebody who has or had a task in a request (or could claim one), and so may see it."""
+    """Somebody who has or had a task in a request, and so may see it.
+
+    Who may see it only for now (a queue's people, a substitute) is none: storage.sight tells who they are.
+    """
 
     __tablename__ = "participant"
 
@@ -223,6 +231,10 @@ class Person(SQLModel, table=True):
     """Somebody in the organisation; `access` is what they may do in Placet, `roles` what they are outside it."""
 
     __tablename__ = "person"
+    __table_args__ = (
+        # Most people are never away; those who are at some time are looked for often.
+        Index("ix_person_away", "id", sqlite_where=_SOMETIMES_AWAY, postgresql_where=_SOMETIMES_AWAY),
+    )
 
     id: str = Field(primary_key=True)
     name: str

@@ -81,6 +81,7 @@ def decision_of(signed: SignedDecision, verdict: TokenVerdict) -> Decide:
         revision=verdict.revision,
         hand_overs=verdict.hand_overs,
         via="signal",
+        stands_in=True,  # nobody has asked the store; who has the task by themself needs no directory
     )
 
 

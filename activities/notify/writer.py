@@ -21,7 +21,7 @@ from storage import notification_facts
 from storage.database import Database
 from storage.notification_facts import Told
 from storage.notification_tables import NotificationMessage
-from storage.record import ASKING
+from storage.recipients import ASKING
 from storage.tables import Person
 
 log = logging.getLogger(__name__)

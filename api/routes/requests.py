@@ -27,7 +27,7 @@ from api.schemas.requests import (
     TimelineView,
     Verified,
 )
-from api.seeing import Unseen, seen_request, viewer_of
+from api.seeing import Unseen, all_present, seen_request, sight_of
 from api.starting import require_known, start_request
 from api.verifying import verify
 from placet.blueprint import parse_blueprint
@@ -66,12 +66,13 @@ async def list_requests(  # noqa: PLR0917 - called by keyword, with what its que
         session,
         limit=limit,
         cursor=cursor,
-        viewer=viewer_of(caller),
+        viewer=None if caller.sees_all else await sight_of(session, caller.person),
         status=status,
         template=template,
         requester=caller.person if requester == "me" else requester,
     )
-    return Listed(items=[_view(context, stored) for stored in page.items], next_cursor=page.next_cursor)
+    shown = await all_present(session, page.items)
+    return Listed(items=[_view(context, stored) for stored in shown], next_cursor=page.next_cursor)
 
 
 @router.get("/{request_id}/")

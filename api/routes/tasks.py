@@ -31,7 +31,7 @@ from api.schemas.requests import (
     RequestView,
     TaskView,
 )
-from api.seeing import Unseen, seen_task, viewer_of
+from api.seeing import Unseen, seen_task, sight_of, with_candidates
 from placet.errors import PlacetError
 from placet.events import Claim, Decide, Delegate, Reassign, Release
 from storage import requests
@@ -54,18 +54,20 @@ async def list_tasks(  # noqa: PLR0917 - called by keyword, with what its query 
     request_id: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Listed[TaskView]:
     """List tasks, newest first; those of an assignee include what they may decide for others or claim."""
-    waits_for = caller.person if assignee == "me" else assignee
+    whose = caller.person if assignee == "me" else assignee
+    waits_for = None if whose is None else await sight_of(session, whose)
     page = await requests.task_page(
         session,
         limit=limit,
         cursor=cursor,
-        viewer=None if waits_for == caller.person else viewer_of(caller),
+        viewer=None if caller.sees_all or whose == caller.person else await sight_of(session, caller.person),
         waits_for=waits_for,
         status=status,
         sla_state=sla_state or None,
         request_id=request_id,
     )
-    return Listed(items=[TaskView.of(row) for row in page.items], next_cursor=page.next_cursor)
+    rows = await with_candidates(session, page.items)
+    return Listed(items=[TaskView.of(row) for row in rows], next_cursor=page.next_cursor)
 
 
 @router.post("/decide/")

@@ -30,6 +30,7 @@ _EXAMPLE_TASK: dict[str, Any] = {
     "decided_at": None,
     "comment": None,
     "form": None,
+    "on_behalf_of": None,
     "revision": 1,
     "content_digest": _EXAMPLE_DIGEST,
 }
@@ -241,6 +242,7 @@ class TaskView(View):
     decided_at: Shown | None
     comment: str | None
     form: dict[str, Any] | None
+    on_behalf_of: str | None
     revision: int
     content_digest: str | None
 
@@ -266,6 +268,7 @@ class TaskView(View):
             decided_at=row.decided_at,
             comment=row.comment,
             form=row.form,
+            on_behalf_of=shown(row.on_behalf_of),
             revision=row.revision,
             content_digest=row.content_digest,
         )

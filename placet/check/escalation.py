@@ -48,10 +48,6 @@ def _step(step: Step, pointer: str) -> Iterator[Finding]:
     if step.re_escalate_after_hours is not None and not step.escalates:
         message = "nothing escalates here, so this never applies; give a target, or remove it"
         yield warning("escalation_never_applies", f"{pointer}/re_escalate_after_hours", message)
-    critical = step.sla.critical_hours if step.sla is not None else None
-    if step.sla is not None and critical is not None and critical < step.sla.target_hours:
-        message = "the critical time is before the target time; write at least the target's hours"
-        yield warning("sla_order", f"{pointer}/sla/critical_hours", message)
     if step.reminders is not None and not timed and step.reminders.before_hours:
         message = 'reminders before a deadline need one; give "sla_hours", or remind with "every_hours"'
         yield warning("reminder_never_applies", f"{pointer}/reminders/before_hours", message)

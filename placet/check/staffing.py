@@ -19,9 +19,10 @@ from placet.directory import Directory, Person
 from placet.events import Opening
 from placet.machine import opening_state
 from placet.plan import Plan, Point, Stage
-from placet.policy import fill_seats, resolve
+from placet.policy import resolve
 from placet.reasons import Reason
 from placet.run import Run
+from placet.seats import fill_seats
 from placet.state import Seat
 from placet.who import Who, person_id
 
@@ -179,7 +180,8 @@ class _Staff:
 
     def _fill(self, requester: str, away: frozenset[str] = frozenset()) -> tuple[list[Seat], Reason | None]:
         directory = self.circle.reached(requester, away)
-        return fill_seats(self.office.run(requester, directory), self.point, self.stage)
+        seated = fill_seats(self.office.run(requester, directory), self.point, self.stage)
+        return seated.seats, seated.why if seated.stood_in else None
 
     def _short(self, short: list[str], helped: list[str]) -> Iterator[Finding]:
         approvers = {p for _, who in approvers_of(self.step, "") for p in self.everyone.holders(who)}

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage import cursor, escalations, metrics, notifications, outbox, requests
 from storage.database import Database
 from storage.notification_tables import NotificationMessage
+from storage.sight import Sight
 from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Outbox, Participant
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -21,11 +22,17 @@ REQUESTS = 20_000  # enough that reading a table whole costs more than asking fo
 PEOPLE = 200
 LARGE = ("approval_request", "approval_task", "participant", "audit_entry", "outbox", "notification_message")
 
+P7 = Sight(person="p7")
+SEES = Sight(person="p7", queues=("role:cfo", "group:finance"), absent=("p8", "p9"))
+
 Ask = Callable[[AsyncSession], Awaitable[Any]]
 ASKED: dict[str, Ask] = {
-    "somebody's inbox": lambda s: requests.task_page(s, limit=50, waits_for="p7", status="open", viewer="p7"),
+    "somebody's inbox": lambda s: requests.task_page(s, limit=50, waits_for=P7, status="open", viewer=P7),
+    "the inbox of somebody with queues, who stands in": lambda s: requests.task_page(
+        s, limit=50, waits_for=SEES, status="open", viewer=SEES
+    ),
     "the next page of an inbox": lambda s: requests.task_page(
-        s, limit=2, waits_for="p7", status="open", cursor=cursor.write(NOW, "r9-1")
+        s, limit=2, waits_for=P7, status="open", cursor=cursor.write(NOW, "r9-1")
     ),
     "the tasks of a request": lambda s: requests.task_page(s, limit=50, request_id="r77"),
     "breached tasks": lambda s: requests.task_page(s, limit=50, status="open", sla_state="breached"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text
@@ -11,6 +12,7 @@ from sqlalchemy import select, text
 from placet.errors import InputInvalid, NotFound
 from storage import outbox, record, requests
 from storage.database import Database
+from storage.sight import Sight
 from storage.tables import Outbox
 from tests.integration.recordings import NOW, Story
 
@@ -27,7 +29,7 @@ async def _store(database: Database) -> None:
         await record.write(session, Story(request_id="r0").open("carol").decide().recording(owner=None), NOW)
 
 
-async def _pages(database: Database, **filters: str) -> list[str]:
+async def _pages(database: Database, **filters: Any) -> list[str]:
     found: list[str] = []
     cursor: str | None = None
     async with database.session() as session:
@@ -43,15 +45,15 @@ async def _pages(database: Database, **filters: str) -> list[str]:
 async def test_requests_are_listed_newest_first_by_whoever_may_see_them(database: Database) -> None:
     await _store(database)
     assert await _pages(database) == ["r4", "r3", "r2", "r1", "r0"]
-    assert await _pages(database, viewer="rita") == ["r4", "r3", "r2", "r1", "r0"]  # the requester
-    assert await _pages(database, viewer="bob") == ["r3", "r1"]  # has a task
-    assert await _pages(database, viewer="carol") == ["r4", "r2", "r0"]  # had a task
-    assert await _pages(database, viewer="dan") == ["r4"]  # a delegate
-    assert await _pages(database, viewer="olivia") == ["r3"]  # the owner
-    assert await _pages(database, viewer="mallory") == []
+    assert await _pages(database, viewer=Sight(person="rita")) == ["r4", "r3", "r2", "r1", "r0"]  # the requester
+    assert await _pages(database, viewer=Sight(person="bob")) == ["r3", "r1"]  # has a task
+    assert await _pages(database, viewer=Sight(person="carol")) == ["r4", "r2", "r0"]  # had a task
+    assert await _pages(database, viewer=Sight(person="dan")) == ["r4"]  # a delegate
+    assert await _pages(database, viewer=Sight(person="olivia")) == ["r3"]  # the owner
+    assert await _pages(database, viewer=Sight(person="mallory")) == []
     assert await _pages(database, status="completed") == ["r0"]
     assert await _pages(database, requester="mallory") == []
-    assert await _pages(database, template="Expense approval", viewer="bob") == ["r3", "r1"]
+    assert await _pages(database, template="Expense approval", viewer=Sight(person="bob")) == ["r3", "r1"]
 
 
 async def test_one_request_is_found_by_whoever_may_see_it(database: Database) -> None:
@@ -77,17 +79,17 @@ async def test_tasks_are_listed_by_whom_they_wait_for(database: Database) -> Non
     async with database.begin() as session:
         await record.write(session, queue.recording(tasks=(unclaimed, claimed)), NOW)
 
-    async def listed(**filters: str) -> list[str]:
+    async def listed(**filters: Any) -> list[str]:
         async with database.session() as session:
             return sorted(t.id for t in (await requests.task_page(session, limit=50, **filters)).items)
 
     assert await listed(assignee="carol") == ["r0.1", "r2.1", "r4.1"]
     assert await listed(assignee="carol", status="open") == ["r2.1", "r4.1"]
-    assert await listed(waits_for="dan") == ["r4.1"]
-    assert await listed(waits_for="erin") == ["q.1"]
-    assert await listed(waits_for="erin_2") == ["q.1", "q.2"]
-    assert await listed(waits_for="erin%") == []
-    assert await listed(viewer="bob") == ["r1.1", "r3.1"]
+    assert await listed(waits_for=Sight(person="dan")) == ["r4.1"]
+    assert await listed(waits_for=Sight(person="erin")) == ["q.1"]
+    assert await listed(waits_for=Sight(person="erin_2")) == ["q.1", "q.2"]
+    assert await listed(waits_for=Sight(person="erin%")) == []
+    assert await listed(viewer=Sight(person="bob")) == ["r1.1", "r3.1"]
     assert await listed(request_id="r1", sla_state="ok") == ["r1.1"]
     assert await listed(sla_state="breached") == []
     async with database.session() as session:
@@ -138,3 +140,27 @@ async def test_a_session_sees_one_moment(database: Database) -> None:
         assert (await requests.get(session, "r1")).request.status == before.request.status == "pending"
     async with database.session() as session:
         assert (await requests.get(session, "r1")).request.status == "completed"
+
+
+async def test_what_waits_in_a_queue_or_for_somebody_away_is_seen_for_now(database: Database) -> None:
+    await _store(database)
+    queue = Story(request_id="q").open("bob")
+    waiting = replace(queue.tasks[0], assignee=None, held_by=(), candidates=("erin",), queue="group:finance")
+    async with database.begin() as session:
+        await record.write(session, queue.recording(tasks=(waiting,)), NOW)
+    finance = Sight(person="zoe", queues=("group:finance",))
+    covers = Sight(person="zoe", absent=("carol",))
+    assert await _pages(database, viewer=finance) == ["q"]
+    assert await _pages(database, viewer=Sight(person="zoe", queues=("role:cfo",))) == ["r4", "r2", "r1"]  # owned
+    assert await _pages(database, viewer=covers) == ["r4", "r2"]  # open, and carol's
+    assert await _pages(database, viewer=Sight(person="erin")) == [], "whose group it was is no matter"
+    async with database.session() as session:
+        for sight, seen, task in ((finance, "q", "q.1"), (covers, "r2", "r2.1")):
+            assert (await requests.get(session, seen, viewer=sight)).request.id == seen
+            assert (await requests.task(session, task, viewer=sight)).id == task
+            inbox = await requests.task_page(session, limit=50, status="open", waits_for=sight, viewer=sight)
+            assert task in [one.id for one in inbox.items]
+        with pytest.raises(NotFound):
+            await requests.get(session, "q", viewer=covers)
+        own = await requests.task_page(session, limit=50, waits_for=replace(finance, person="rita"))
+        assert "q.1" not in [one.id for one in own.items], "nobody claims what they asked for"

@@ -231,6 +231,7 @@ def _clocks(plan: Plan, state: State) -> None:
             t.remind_at,
             t.remind_before or None,
             t.due_at if t.breached_at is None else None,
+            t.critical_at,
         )
     )
     timed = (timed or any(wait.until is not None for wait in state.waits)) and state.returned_at is None

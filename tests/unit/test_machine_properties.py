@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -281,6 +282,7 @@ KINDS = [
     "withdraw",
     "cancel",
     "organisation",
+    *["edit"] * 2,
     "signal",
 ]
 NUMBER = st.integers(0, 11)
@@ -306,12 +308,14 @@ def perform(case: Case, action: str, who: int, which: int, how: int, orgs: list[
             case.jump(case.now + timedelta(hours=[0, 1, 7, 30, 200, 5000][how % 6]))
         case "organisation":
             case.reads(orgs[how % len(orgs)])
+        case "edit":  # which nobody tells the request
+            case.org = orgs[how % len(orgs)]
         case "decide":
             decision: Any = ["approve", "approve", "approve", "reject", "request_changes"][how % 5]
             form = {"ok": True} if how % 2 else None
             seen = [None, case.state.revision, case.state.revision, case.state.revision - 1 or None][which % 4]
             chosen = Decide(by=by, task_id=task_id, decision=decision, comment="so", form=form, revision=seen, key=key)
-            case.do(chosen)
+            case.do(replace(chosen, stands_in=who % 2 > 0))
         case "resubmit":
             amount = {"amount": ["1", "9000", "many"][how % 3]}
             given_input = [None, amount, {**amount, "note": "another"}, {"amount": case.input["amount"], "note": "x"}]

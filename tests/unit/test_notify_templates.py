@@ -15,9 +15,9 @@ from activities.notify.wording import DIGEST, LAYOUT, Source, Wording, check, de
 NOTICES = sorted(defaults().keys() - {LAYOUT, DIGEST})
 # Every event of `tell(` in the core, and what the insight layer announces.
 EVENTS = {
-    "task_opened", "reminded", "sla_warning", "sla_breached", "escalated_to", "escalated_from", "escalation_ended",
-    "reassigned", "delegated", "task_taken_over", "extended", "superseded", "commented", "changes_requested",
-    "completed", "withdrawn", "cancelled", "failed", "slo_breached",
+    "task_opened", "reminded", "sla_warning", "sla_breached", "sla_critical", "escalated_to", "escalated_from",
+    "escalation_ended", "reassigned", "delegated", "task_taken_over", "extended", "superseded", "commented",
+    "changes_requested", "completed", "withdrawn", "cancelled", "failed", "slo_breached",
 }  # fmt: skip
 
 

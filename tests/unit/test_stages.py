@@ -243,7 +243,9 @@ def test_a_rejection_in_a_sequence_asks_the_next_only_where_approval_can_still_b
 @pytest.mark.parametrize(
     ("org", "asked", "via"),
     [
-        (office(ben=None), "olivia", "owner"),  # has left: nobody escalates, so the owner
+        # has left: whoever would have the task by then, had it been open
+        (office(ben=Person(id="ben", manager="cfo", active=False)), "cfo", "succession"),
+        (office(ben=None), "olivia", "succession"),
         (office(ben=away(Person(id="ben"), substitute="dh")), "dh", "substitution:ben"),
         (office(ben=away(Person(id="ben"), substitute="cid")), "olivia", "owner"),  # cid has a later seat
         (office(), "ben", "approver"),

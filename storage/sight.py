@@ -1,0 +1,79 @@
+"""Sight: whose view of the store it is, and the rules of what they see and of what waits for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import BindParameter, ColumnElement, String, cast, exists, or_, select
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+
+from storage.tables import ApprovalRequest, ApprovalTask, Participant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """Whose view it is, by id.
+
+    `queues` are the roles and groups that they have, as `role:r` and `group:g`; `absent` are the people who are away
+    now and for whom they stand in.
+    """
+
+    person: str
+    queues: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+def queues_of(roles: Iterable[str], groups: Iterable[str]) -> tuple[str, ...]:
+    """Name the queues of somebody with these roles and groups."""
+    return (*(f"role:{role}" for role in roles), *(f"group:{group}" for group in groups))
+
+
+def visible(viewer: str | BindParameter[str]) -> ColumnElement[bool]:
+    """Build the rule of who sees a request for good: requester, owner, and everyone who has or had a task in it."""
+    takes_part = exists().where(
+        col(Participant.request_id) == col(ApprovalRequest.id), col(Participant.person) == viewer
+    )
+    return or_(col(ApprovalRequest.requester) == viewer, col(ApprovalRequest.owner) == viewer, takes_part)
+
+
+def visible_now(sight: Sight) -> ColumnElement[bool]:
+    """Build the rule of who sees a request now: also the owners by a role or group, those of a queue, and stand-ins."""
+    rules = [visible(sight.person)]
+    if sight.queues:
+        rules.append(col(ApprovalRequest.owner).in_(sight.queues))
+    if sight.queues or sight.absent:
+        waiting = aliased(ApprovalTask)  # apart from a task that is asked for itself
+        waits = select(col(waiting.request_id)).where(col(waiting.status) == "open", _now(sight, waiting))
+        rules.append(col(ApprovalRequest.id).in_(waits))
+    return or_(*rules)
+
+
+def waiting_for(sight: Sight) -> ColumnElement[bool]:
+    """Build the rule of whom a task waits for now.
+
+    That is whoever has it or stands in for them, their delegates, and the people of its queue, but for who asked.
+    """
+    person = sight.person
+    requests = select(col(Participant.request_id)).where(col(Participant.person) == person)
+    quoted = json.dumps(person)  # the lists are JSON text
+    listed = or_(
+        cast(col(ApprovalTask.delegates), String).contains(quoted, autoescape=True),
+        col(ApprovalTask.assignee).is_(None)
+        & col(ApprovalTask.queue).is_(None)
+        & cast(col(ApprovalTask.candidates), String).contains(quoted, autoescape=True),
+    )
+    rules = [col(ApprovalTask.assignee) == person, col(ApprovalTask.request_id).in_(requests) & listed]
+    if sight.queues or sight.absent:
+        own = select(col(ApprovalRequest.id)).where(col(ApprovalRequest.requester) == person)
+        # What is settled waits for nobody, and stays with those whose it was.
+        waits = (col(ApprovalTask.status) == "open") & _now(sight, ApprovalTask)
+        rules.append(waits & col(ApprovalTask.request_id).not_in(own))
+    return or_(*rules)
+
+
+def _now(sight: Sight, task: type[ApprovalTask]) -> ColumnElement[bool]:
+    queued = col(task.assignee).is_(None) & col(task.queue).in_(sight.queues)
+    return or_(queued, col(task.assignee).in_(sight.absent))

@@ -1,0 +1,462 @@
+"""The directory lives: absences, queues and leavers count as they are when somebody claims, decides or is asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from placet.audit import Entry
+from placet.directory import Absence, Directory, Person
+from placet.errors import NotPermitted
+from placet.events import Actor, Claim, Decide, Delegate, Happened, Reassign, Release
+from placet.run import ADMINS
+from tests.unit.core import HOUR, REFUSALS, START, Case, away, blueprint, case, office, plan_of
+
+QUEUE: dict[str, Any] = {"approvers": ["group:finance"], "claim": True}
+ANN, MO = office().people["ann"], office().people["mo"]
+
+
+def spell(person: Person, substitute: str | None, *, start: float, until: float) -> Person:
+    """Return the person, away for these hours after the test began."""
+    span = Absence(start=START + start * HOUR, until=START + until * HOUR, substitute=substitute)
+    return replace(person, away=(*person.away, span))
+
+
+def claims(request: Case, person: str) -> list[Entry]:
+    return request.do(Claim(by=Actor(person=person), task_id=request.task.id))
+
+
+def stands_in(request: Case, person: str, decision: Any = "approve") -> list[Entry]:
+    by = Actor(person=person)
+    return request.do(Decide(by=by, task_id=request.state.open_tasks[0].id, decision=decision, stands_in=True))
+
+
+def behalf(request: Case) -> Any:
+    return request.of_kind("decided")[-1].detail.get("on_behalf_of")
+
+
+def frozen(*steps: dict[str, Any], org: Directory | None = None, **more: Any) -> Case:
+    """Begin a request as they began before the core's rules had numbers."""
+    return Case(plan=replace(plan_of(blueprint(*steps, **more)), rules=1), org=org or office())
+
+
+# Queues
+
+
+def test_who_left_a_queues_group_cannot_claim_and_who_joined_can() -> None:
+    request = case(QUEUE)
+    request.org = office(ann=replace(ANN, groups=()), dh=Person(id="dh", groups=("finance",)))
+    request.hours(1)
+    with pytest.raises(NotPermitted):
+        claims(request, "ann")
+    claims(request, "dh")
+    assert request.asked == ["dh"]
+    request.decide("dh")
+    assert (request.state.outcome, behalf(request)) == ("approved", None)
+
+
+def test_the_substitute_of_a_member_who_is_away_now_claims_on_their_behalf() -> None:
+    request = case(QUEUE)
+    request.org = office(ann=spell(ANN, "dh", start=1, until=3))
+    request.hours(0.5)
+    with pytest.raises(NotPermitted):
+        claims(request, "dh")
+    request.hours(2)
+    (claimed,) = claims(request, "dh")
+    assert claimed.detail["on_behalf_of"] == "user:ann"
+    request.decide("dh")
+    assert behalf(request) == "user:ann"
+
+
+def test_a_claimed_task_that_is_released_waits_for_whoever_is_in_the_queue_then() -> None:
+    request = case(QUEUE)
+    claims(request, "ben")
+    request.org = office(ann=replace(ANN, groups=()))
+    request.hours(1)
+    request.do(Release(by=Actor(person="ben"), task_id=request.task.id))
+    with pytest.raises(NotPermitted):
+        claims(request, "ann")
+    claims(request, "cid")
+
+
+def test_nobody_claims_their_own_request_whatever_group_they_join() -> None:
+    request = case(QUEUE)
+    request.org = office(rita=Person(id="rita", groups=("finance",)))
+    request.hours(1)
+    with pytest.raises(NotPermitted, match="own request"):
+        claims(request, "rita")
+
+
+# Substitutes
+
+
+@pytest.mark.parametrize("entered", ["before", "after"])
+def test_a_substitute_decides_what_is_open_while_the_absence_lasts_and_no_longer(entered: str) -> None:
+    org = office(mo=spell(MO, "dh", start=2, until=4))
+    request = case({}, org=org if entered == "before" else None)
+    assert request.asked == ["mo"]
+    request.org = org
+    for hours in (1.0, 4.0):
+        waits = case({}, org=request.org)
+        waits.hours(hours)
+        with pytest.raises(NotPermitted):
+            stands_in(waits, "dh")
+    request.hours(3)
+    stands_in(request, "dh")
+    assert (request.state.outcome, behalf(request)) == ("approved", "user:mo")
+    assert (request.task.decided_by, request.task.on_behalf_of) == ("dh", "mo")
+
+
+def test_who_is_away_still_decides_and_a_substitute_who_is_away_too_passes_it_on() -> None:
+    org = office(mo=spell(MO, "dh", start=1, until=9), dh=spell(office().people["dh"], "ceo", start=1, until=9))
+    first, second = case({}), case({})
+    for request in (first, second):
+        request.org = org
+        request.hours(2)
+    stands_in(first, "ceo")
+    assert behalf(first) == "user:mo"
+    second.decide("mo")
+    assert behalf(second) is None
+
+
+@pytest.mark.parametrize(
+    ("substitute", "step", "why"),
+    [
+        ("rita", {}, "own request"),
+        ("ann", {"approvers": ["user:mo", "user:ann"], "quorum": "all"}, "another seat"),
+        ("dh", {}, None),
+    ],
+)
+def test_separation_of_duties_holds_for_substitutes(substitute: str, step: dict[str, Any], why: str | None) -> None:
+    request = case(step)
+    request.org = office(mo=spell(MO, substitute, start=1, until=9))
+    request.hours(2)
+    if why is None:
+        stands_in(request, substitute)
+    else:
+        with pytest.raises(NotPermitted, match=why):
+            stands_in(request, substitute)
+
+
+def test_who_decided_another_stage_does_not_decide_this_one_as_a_substitute_where_that_is_forbidden() -> None:
+    both = {"separation_of_duties": {"repeat": "forbid"}}
+    request = case({"approvers": ["user:dh"], **both}, {"approvers": ["user:mo"], **both})
+    request.decide("dh")
+    request.org = office(mo=spell(MO, "dh", start=1, until=9))
+    request.hours(2)
+    with pytest.raises(NotPermitted, match="forbids both"):
+        stands_in(request, "dh")
+
+
+def test_whoever_does_not_say_that_they_stand_in_is_refused_before_the_directory_is_read() -> None:
+    request = case({})
+    request.org = office(mo=away(MO, substitute="dh"))
+    request.hours(1)
+    steps = len(request.steps)
+    with pytest.raises(NotPermitted):
+        request.decide("dh", task=request.task.id)
+    assert len(request.steps) == steps
+
+
+def test_a_decision_is_on_behalf_of_whoever_delegated_or_was_away_when_the_task_opened() -> None:
+    handed, kept = case({}), case({})
+    for request, keep in ((handed, False), (kept, True)):
+        request.do(Delegate(by=Actor(person="mo"), task_id=request.task.id, to="ann", keep=keep))
+        request.decide("ann")
+        assert behalf(request) == "user:mo"
+    opened = case({}, org=office(mo=away(MO, substitute="dh")))
+    opened.decide("dh")
+    assert behalf(opened) == "user:mo"
+    moved = case({})
+    moved.do(Reassign(by=Actor(person="mo"), task_id=moved.task.id, to="ann"))
+    moved.decide("ann")
+    assert behalf(moved) is None, "it is ann's own by then"
+
+
+# Seats
+
+
+BEN_AWAY = office(ben=away(office().people["ben"]))
+
+
+@pytest.mark.parametrize(
+    ("step", "org", "asked"),
+    [
+        # away without a substitute: the owner
+        ({"approvers": ["user:ann", "user:ben"], "quorum": "all"}, BEN_AWAY, ["ann", "olivia"]),
+        # first the escalation's next
+        (
+            {
+                "approvers": ["user:ann", "user:ben"],
+                "quorum": "all",
+                "escalation_to": "department_head",
+                "sla_hours": 1,
+            },
+            BEN_AWAY,
+            ["ann", "dh"],
+        ),
+        # nobody of that id
+        ({"approvers": ["user:ann", "user:nobody"], "quorum": "all"}, None, ["ann", "olivia"]),
+        # the substitute is in the stage already, whoever is named first
+        (
+            {"approvers": ["user:ann", "user:ben"], "quorum": "all"},
+            office(ben=away(office().people["ben"], substitute="ann")),
+            ["ann", "olivia"],
+        ),
+        (
+            {"approvers": ["user:ann", "user:ben"], "quorum": "all"},
+            office(ann=away(ANN, substitute="ben")),
+            ["ben", "olivia"],
+        ),
+        # one of a group
+        ({"approvers": ["group:finance"], "quorum": "all"}, BEN_AWAY, ["ann", "cid", "olivia"]),
+        # of three, 67 per cent are three
+        ({"approvers": ["group:finance"], "quorum": {"percent": 67}}, BEN_AWAY, ["ann", "cid", "olivia"]),
+        # of three, 60 per cent are two, and two there are
+        ({"approvers": ["group:finance"], "quorum": {"percent": 60}}, BEN_AWAY, ["ann", "cid"]),
+        # who is not asked to decide anything in Placet
+        (
+            {"approvers": ["user:ann", "user:ben"], "quorum": "all"},
+            office(ben=replace(office().people["ben"], approver=False)),
+            ["ann", "olivia"],
+        ),
+        # the requester has no seat, by whatever name
+        ({"approvers": ["user:ann", "user:rita"], "quorum": "all"}, None, ["ann"]),
+        # nor has anybody two
+        ({"approvers": ["user:ann", "group:finance", "user:ann"], "quorum": "all"}, None, ["ann", "ben", "cid"]),
+    ],
+)
+def test_a_quorum_does_not_shrink_by_those_who_are_missing(
+    step: dict[str, Any], org: Directory | None, asked: list[str]
+) -> None:
+    request = case(step, org=org)
+    assert request.asked == asked
+    assert bool(request.of_kind("approver_missing")) == bool({"olivia", "dh"} & set(asked))
+    if step["quorum"] == {"percent": 60}:
+        request.decide("ann")
+        assert request.state.status == "pending", "60 per cent of three, and not of the two who are there"
+    for person in request.asked:
+        assert request.state.status == "pending"
+        request.decide(str(person))
+    assert request.state.outcome == "approved"
+
+
+def test_a_seat_that_nobody_can_take_stays_vacant_and_is_no_vote() -> None:
+    request = case({"approvers": ["user:ann", "user:ben"], "quorum": "all"}, org=BEN_AWAY, owner=None)
+    assert request.asked == ["ann", None]
+    request.decide("ann")
+    assert request.state.status == "pending"
+
+
+def test_somebody_who_is_named_and_missing_is_on_record_where_the_others_are_enough() -> None:
+    request = case({"approvers": ["user:ann", "user:nobody"]})
+    (entry,) = request.of_kind("approver_missing")
+    assert request.asked == ["ann"]
+    assert entry.detail["why"]["names"] == ["user:nobody"]
+    assert request.told("approver_missing") == [], "nobody has to do anything about it"
+
+
+@pytest.mark.parametrize("order", ["parallel", "sequential"])
+def test_the_seat_of_somebody_who_left_goes_the_same_way_in_parallel_and_in_sequence(order: str) -> None:
+    step = {"approvers": ["user:ann", "user:ben"], "quorum": "all", "order": order}
+    request = case(step)
+    request.hours(1)
+    request.reads(office(ben=replace(office().people["ben"], active=False)))
+    request.decide("ann")
+    assert (request.asked, request.task.via) == (["cfo"], "succession")
+
+
+@pytest.mark.parametrize("order", ["parallel", "sequential"])
+def test_a_queue_that_opens_later_is_of_whoever_is_in_it_then(order: str) -> None:
+    request = case({**QUEUE, "approvers": ["user:mo", "group:finance"], "quorum": "all", "order": order})
+    request.org = office(ann=replace(ANN, groups=()), dh=Person(id="dh", groups=("finance",)))
+    request.hours(1)
+    request.decide("mo")
+    assert claims(request, "dh")
+
+
+# Handing on
+
+
+@pytest.mark.parametrize(
+    ("to", "step", "why"),
+    [
+        ("ben", {}, "away until 2100-01-01"),
+        ("rita", {}, "own request"),
+        ("ann", {"approvers": ["user:mo", "user:ann"], "quorum": "all"}, "another seat"),
+        ("cid", {}, "the access approver"),
+    ],
+)
+@pytest.mark.parametrize("how", [Reassign, Delegate])
+def test_a_refused_hand_over_says_which_of_the_reasons_it_is(to: str, step: dict[str, Any], why: str, how: Any) -> None:
+    cid = replace(office().people["cid"], approver=False)
+    request = case(step, org=office(ben=away(office().people["ben"]), cid=cid))
+    with pytest.raises(NotPermitted, match=why) as refused:
+        request.do(how(by=Actor(person="mo"), task_id=request.state.tasks[0].id, to=to))
+    reasons = ["away until", "own request", "another seat", "the access approver", "forbids both"]
+    assert [reason for reason in reasons if reason in refused.value.message] == [
+        next(r for r in reasons if why.startswith(r) or r in why)
+    ]
+
+
+def test_a_refused_hand_over_names_another_stage_where_that_bars() -> None:
+    both = {"separation_of_duties": {"repeat": "forbid"}}
+    request = case({"approvers": ["user:dh"], **both}, {"approvers": ["user:mo"], **both})
+    request.decide("dh")
+    with pytest.raises(NotPermitted, match="forbids both"):
+        request.do(Reassign(by=Actor(person="mo"), task_id=request.task.id, to="dh"))
+
+
+# Operators
+
+
+@pytest.mark.parametrize("requester", ["olivia", "adam"])
+def test_whoever_asked_operates_nothing_whatever_they_are(requester: str) -> None:
+    org = office(adam=Person(id="adam", manager="mo"), olivia=Person(id="olivia", manager="mo"))
+    request = case({"sla_hours": 1}, org=org, requester=requester)
+    by = Actor(person=requester, admin=True)
+    for event in (
+        Reassign(by=by, task_id=request.task.id, to="ann"),
+        Delegate(by=by, task_id=request.task.id, to="ann"),
+        Claim(by=by, task_id=request.task.id),
+        Release(by=by, task_id=request.task.id),
+        Decide(by=by, task_id=request.task.id, decision="approve", stands_in=True),
+        Happened(by=by, name="go"),
+    ):
+        with pytest.raises(NotPermitted, match="own request"):
+            request.do(event)
+
+
+def test_admins_are_told_of_a_vacant_task_where_only_whoever_asked_owns_the_process() -> None:
+    request = case({"reminders": {"every_hours": 1}}, requester="olivia", org=office(olivia=Person(id="olivia")))
+    assert request.asked == [None]
+    assert (request.told("approver_missing"), request.told("task_opened")) == ([ADMINS], [ADMINS])
+    request.hours(1)
+    assert request.told("reminded") == [ADMINS]
+
+
+def test_an_owner_who_is_there_is_told_and_admins_are_not() -> None:
+    request = case({"approvers": ["user:mo"], "quorum": {"at_least": 3}})
+    assert request.told("approver_missing") == ["olivia"]
+
+
+# Lateness and levels
+
+
+def test_a_task_is_critical_so_long_after_its_deadline_and_the_owner_is_told() -> None:
+    request = case({"sla": {"target_hours": 4, "critical_hours": 2}, "escalation_enabled": False})
+    request.hours(5.9)
+    assert not request.of_kind("sla_critical")
+    (entry,) = [e for e in request.hours(6) if e.kind == "sla_critical"]
+    assert entry.at == START + timedelta(hours=6)
+    assert (request.told("sla_critical"), request.task.sla_state) == (["olivia"], "breached")
+    request.hours(50)
+    assert len(request.of_kind("sla_critical")) == 1
+
+
+def test_a_task_that_is_decided_in_time_never_becomes_critical() -> None:
+    request = case({"sla": {"target_hours": 4, "critical_hours": 2}}, {"approvers": ["user:ann"]})
+    request.hours(5)
+    request.decide("mo")
+    request.hours(50)
+    assert not request.of_kind("sla_critical")
+
+
+def test_an_escalation_to_several_says_that_it_reaches_one() -> None:
+    request = case({"sla_hours": 1, "escalation": [{"after_hours": 0, "to": "group:finance"}]})
+    request.hours(1)
+    (entry,) = request.of_kind("escalated")
+    assert request.asked == ["ann"]
+    assert entry.detail["why"] == {"code": "one_of_several", "count": 3, "to": "group:finance"}
+
+
+# What began before
+
+
+def test_what_began_before_goes_on_as_it_did() -> None:
+    queue = frozen(QUEUE)
+    queue.org = office(ann=replace(ANN, groups=()))
+    queue.hours(1)
+    claims(queue, "ann")
+    assert queue.asked == ["ann"]
+    assert frozen({"approvers": ["user:ann", "user:ben"], "quorum": "all"}, org=BEN_AWAY).asked == ["ann"]
+    own = frozen({}, owner="user:rita")
+    own.do(Reassign(by=Actor(person="rita"), task_id=own.task.id, to="ann"))
+    absent = frozen({})
+    absent.org = office(mo=away(MO, substitute="dh"))
+    absent.hours(1)
+    with pytest.raises(NotPermitted):
+        stands_in(absent, "dh")
+
+
+# Always
+
+
+NAMES = sorted(office().people)
+PEOPLE = st.sampled_from(NAMES)
+ABSENCE = st.tuples(PEOPLE, PEOPLE, st.integers(0, 20), st.integers(1, 20))
+ACTS = st.one_of(
+    st.tuples(st.just("decide"), PEOPLE, PEOPLE),
+    st.tuples(st.just("claim"), PEOPLE, PEOPLE),
+    st.tuples(st.just("delegate"), PEOPLE, PEOPLE),
+    st.tuples(st.just("away"), PEOPLE, PEOPLE),
+    st.tuples(st.just("join"), PEOPLE, PEOPLE),
+    st.tuples(st.just("leave"), PEOPLE, PEOPLE),
+    st.tuples(st.just("wait"), PEOPLE, PEOPLE),
+)
+STEPS = st.sampled_from(
+    [
+        QUEUE,
+        {"approvers": ["group:finance"], "quorum": "all"},
+        {"approvers": ["user:mo", "user:ann", "group:finance"], "quorum": "all", "order": "sequential"},
+        {"approvers": ["manager_of(requester)"], "sla_hours": 2, "escalation_to": "department_head"},
+        {"approvers": ["role:cfo", "user:rita"], "quorum": {"at_least": 2}},
+    ]
+)
+
+
+@settings(max_examples=200)
+@given(requester=PEOPLE, steps=st.lists(STEPS, min_size=1, max_size=2), acts=st.lists(ACTS, max_size=25))
+def test_nobody_ever_decides_their_own_request_nor_what_was_not_theirs_at_that_moment(
+    requester: str, steps: list[dict[str, Any]], acts: list[tuple[str, str, str]]
+) -> None:
+    request = case(*steps, requester=requester, org=office())
+    for what, one, other in acts:
+        before, org = request.state, request.org
+        open_tasks = before.open_tasks
+        if not open_tasks:
+            break
+        task = open_tasks[0]
+        by = Actor(person=one)
+        try:
+            match what:
+                case "decide":
+                    request.do(Decide(by=by, task_id=task.id, decision="approve", stands_in=True))
+                    holds = one in {task.assignee, *task.delegates}
+                    covers = one in org.standing_in(task.assignee or "", request.now)
+                    assert one != requester
+                    assert holds or covers, "somebody decided who neither had the task nor stood in for whoever had"
+                case "claim":
+                    request.do(Claim(by=by, task_id=task.id))
+                    members = org.members("finance")
+                    assert one != requester
+                    assert one in members or any(one in org.standing_in(m, request.now) for m in members)
+                case "delegate":
+                    request.do(Delegate(by=by, task_id=task.id, to=other, keep=len(one) % 2 == 0))
+                    assert other != requester
+                case "away":
+                    person = org.people[one]
+                    span = Absence(start=request.now, until=request.now + 5 * HOUR, substitute=other)
+                    request.org = office(**{**org.people, one: replace(person, away=(span,))})
+                case "join" | "leave":
+                    groups = ("finance",) if what == "join" else ()
+                    request.org = office(**{**org.people, one: replace(org.people[one], groups=groups)})
+                case "wait":
+                    request.until(request.now + HOUR)
+        except REFUSALS:
+            continue
