@@ -33,6 +33,7 @@ from api.admission import Admission
 from api.app import create_app
 from api.connections import Connection
 from api.context import Context
+from cli.output import progress
 from placet.errors import Conflict, InputInvalid, NotFound
 from storage.database import Database, driver_url
 from storage.migrate import migrate
@@ -87,13 +88,16 @@ async def any_database(settings: Settings) -> AsyncIterator[Database]:
             yield database
         return
     with tempfile.TemporaryDirectory(prefix="placet-") as folder:
-        async with open_database(settings.model_copy(update={"database_url": f"sqlite:///{folder}/empty.db"})) as empty:
+        (file := Path(folder) / "empty.db").touch()
+        async with open_database(settings.model_copy(update={"database_url": f"sqlite:///{file}"})) as empty:
             yield empty
 
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """Open the database at the newest schema."""
+    """Open the database at the newest schema; that a new one is made is said, for the home may be the wrong one."""
+    if not has_database(settings):
+        progress(f"making a new database: {settings.database}")
     await migrate(settings.database)
     database = Database(settings.database)
     try:
