@@ -151,7 +151,8 @@ def _hand_over(run: Run, task: Task, to: str, *, kind: str, via: str, actor: str
         after={"assignee": f"user:{to}"},
     )
     run.tell(kind, to, task=task, by=actor, due_at=task.due_at)
-    run.tell("task_taken_over", *(p for p in (task.assignee, *task.delegates) if p != to), task=task, by=actor)
+    left = (person for person in (task.assignee, *task.delegates) if person != to and f"user:{person}" != actor)
+    run.tell("task_taken_over", *left, task=task, by=actor)
 
 
 def _recipient(run: Run, task: Task, to: str) -> str:

@@ -32,7 +32,7 @@ from placet.events import (
     Withdraw,
 )
 from placet.flow import leave
-from placet.forms import check_text
+from placet.forms import check_text, has_words
 from placet.intake import require_told
 from placet.json_values import check_json
 from placet.migration import migrate
@@ -143,6 +143,8 @@ def comment(run: Run, event: Comment) -> None:
     """Put a comment on record and tell the others who are concerned."""
     require_running(run)
     text = check_text(event.text, "/text", optional=False)
+    if run.state.format > 1 and not has_words(text):
+        raise InputInvalid.at("/text", "write something that can be read")
     run.record("commented", actor=event.by.name, why=sealed(text))
     people = [run.state.requester, *(p for t in run.open_tasks() for p in (t.assignee, *t.delegates))]
     run.tell("commented", *(p for p in people if p != event.by.person), text=text, by=event.by.name)

@@ -6,7 +6,7 @@ from placet.content import difference, told
 from placet.errors import AlreadyDecided, ContentChanged, InputInvalid, Problem, Refused, Returned
 from placet.events import Decide
 from placet.flow import after_vote
-from placet.forms import check_form, check_text
+from placet.forms import check_form, check_text, has_words
 from placet.json_values import check_json
 from placet.plan import Stage
 from placet.reasons import because
@@ -29,7 +29,9 @@ def decide(run: Run, event: Decide) -> None:
     stage = run.stage_of(task)
     comment = check_text(event.comment, "/comment")
     form = _checked_form(stage, event)
-    if event.decision in stage.comment_required and not comment:
+    # Requests of format 1 may hold comments that nobody can see, and their histories have to replay.
+    said = has_words(comment) if run.state.format > 1 else bool(comment)
+    if event.decision in stage.comment_required and not said:
         raise InputInvalid(
             f"Stage {stage.name!r} asks for a comment with this decision.",
             problems=(Problem(pointer="/comment", message=f"say why: {event.decision} needs a comment in this stage"),),
@@ -67,6 +69,7 @@ def decide(run: Run, event: Decide) -> None:
         after=event.decision,
         **run.state.revision_facts,
     )
+    run.decided = changed
     if event.decision == "request_changes":
         _return(run, changed)
     else:

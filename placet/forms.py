@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from placet.errors import InputInvalid
 from placet.json_values import UNSTORABLE, storable
 from placet.schemas import schema_problems, value_problems
 
+# Letters, marks and symbols that show nothing: fillers of Hangul, the joiner of graphemes, the empty Braille cell.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _LONGEST_TEXT = 10_000
 
 
@@ -40,3 +43,8 @@ def check_text(text: str | None, pointer: str, *, optional: bool = True) -> str 
     if not storable(stripped):
         raise InputInvalid.at(pointer, UNSTORABLE)
     return stripped
+
+
+def has_words(text: str | None) -> bool:
+    """Say whether a text has anything to read in it: not only spaces, control characters, and blank letters."""
+    return any(unicodedata.category(c)[0] not in "CZ" and c not in _BLANK for c in text or "")

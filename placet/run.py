@@ -59,6 +59,7 @@ class Run:
 
     def __init__(self, plan: Plan, state: State, now: datetime) -> None:
         self.plan = plan
+        self.decided: Task | None = None  # by whoever decides in this event
         self.moved_to: str | None = None  # the template whose plan this is, where the request has moved to it
         self.now = now
         self._before = state
@@ -267,7 +268,9 @@ class Run:
         self.abandon(lambda _: True, why)
         self.set(status=status, outcome=outcome, ended_at=self.now)
         self.record(kind, actor=actor, outcome=outcome, **detail)
-        self.tell(kind, self.state.requester, *holders, outcome=outcome)
+        last = self.decided  # of a request that a decision has settled, people want to know whose it was, and why
+        by, text = (f"user:{last.decided_by}", last.comment) if last is not None else (None, None)
+        self.tell(kind, self.state.requester, *holders, outcome=outcome, by=by, text=text)
 
     def step(self, key: str | None = None) -> Step:
         """Close the scratchpad: the new state, with the event's key among those answered, and what it took."""

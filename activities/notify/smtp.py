@@ -117,7 +117,8 @@ class SmtpChannel:
         mail["Subject"] = _header(message.subject, "Subject")
         mail["Date"] = format_datetime(datetime.now(UTC))
         mail["Message-ID"] = f"<{message.id}@{self._domain}>"
-        mail["References"] = f"<request-{message.request_id}@{self._domain}>"
+        thread = f"<request-{message.request_id}@{self._domain}>"
+        mail["In-Reply-To"], mail["References"] = thread, thread  # programs look at one or the other
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Placet-Event"] = message.event
         mail["X-Placet-Request"] = message.request_id

@@ -33,8 +33,17 @@ class Subject:
     task: Mapping[str, Any] | None = None  # columns of approval_task
 
 
-def values(subject: Subject, *, public_url: str | None, links: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return everything a template may name; nothing is missing, what is not known is None."""
+def values(
+    subject: Subject,
+    *,
+    public_url: str | None,
+    links: Mapping[str, str] | None = None,
+    now: datetime | None = None,
+) -> dict[str, Any]:
+    """Return everything a template may name; nothing is missing, what is not known is None.
+
+    `now` is when it is read, as far as that is known: by default when it happened.
+    """
     request, task = subject.request, subject.task
 
     def said(who: str) -> str:
@@ -60,7 +69,7 @@ def values(subject: Subject, *, public_url: str | None, links: Mapping[str, str]
         "request": request
         and {
             "id": request["id"],
-            "title": _bounded(request["title"]),
+            "title": _one_line(_bounded(request["title"])),
             "template": request["template"],
             "version": request["version"],
             "requester": said(request["requester"]),
@@ -84,6 +93,7 @@ def values(subject: Subject, *, public_url: str | None, links: Mapping[str, str]
             "in_queue": task["assignee"] is None,
             "opened_at": task["opened_at"],
             "due_at": task["due_at"],
+            "overdue": task["due_at"] is not None and task["due_at"] <= (now or subject.at),
             "sla_state": task["sla_state"],
             "level": task["escalation_level"],
             "status": task["status"],
@@ -203,6 +213,11 @@ def _changes(changed: Any) -> list[dict[str, str]]:
     ]
 
 
+def _one_line(text: str) -> str:
+    """Write a text in one line: whoever chose it must not be able to add lines to a mail."""
+    return " ".join(text.split())
+
+
 def _short(value: Any) -> str:
-    text = "(nothing)" if value is None else str(_bounded(value))
+    text = "(nothing)" if value is None else _one_line(str(_bounded(value)))
     return text if len(text) <= _LONGEST_FACT else text[: _LONGEST_FACT - 1] + "…"

@@ -142,7 +142,8 @@ class Writer:
         offers = one.outbox.event in OFFERS_LINKS and not one.for_information
         if self._links is not None and task is not None and offers and task["assignee"]:
             links = self._links(person.id, task["id"], task["round"])
-        return values(subject(one, self._people), public_url=self._settings.public_url, links=links)
+        place, now = self._settings.public_url, datetime.now(UTC)
+        return values(subject(one, self._people), public_url=place, links=links, now=now)
 
     def _message(self, id_: str, one: Told, person: Person, words: Words, *, event: str | None = None) -> Message:
         request_id, place = one.outbox.request_id, self._settings.public_url

@@ -32,7 +32,8 @@ def test_a_reassigned_task_keeps_its_id_and_deadline_and_the_former_assignee_los
     request.do(Reassign(by=actor, task_id="r.1", to="user:cid", reason="knows it better"))
     task = request.state.tasks[0]
     assert (task.id, task.assignee, task.via, task.due_at) == ("r.1", "cid", "reassignment", START + 24 * HOUR)
-    assert (request.told("reassigned"), request.told("task_taken_over")) == (["cid"], ["mo"])
+    others = [] if actor.person == "mo" else ["mo"]  # whoever gives it away knows
+    assert (request.told("reassigned"), request.told("task_taken_over")) == (["cid"], others)
     with pytest.raises(NotPermitted):
         request.decide("mo", task="r.1")
     request.decide("cid", task="r.1")
@@ -295,3 +296,23 @@ def test_a_returned_request_has_no_clock_to_move() -> None:
     request.decide("mo", "request_changes")
     with pytest.raises(Refused, match="with its requester"):
         request.do(Extend(by=OWNER, seconds=60))
+
+
+@pytest.mark.parametrize("nothing", ["\u200b", "\u2060\ufeff", "\u3164", "\u2800 \u00ad", "\u034f"])
+def test_a_comment_that_nobody_can_see_is_none(nothing: str) -> None:
+    request = case({"approvers": ["user:mo"], "comment_required": ["reject"]})
+    with pytest.raises(InputInvalid):
+        request.decide("mo", "reject", comment=nothing)
+    with pytest.raises(InputInvalid):
+        request.do(Comment(by=by("mo"), text=nothing))
+    request.decide("mo", "reject", comment=f"{nothing}Nein{nothing}")
+    assert request.state.outcome == "rejected"
+
+
+def test_the_end_says_whose_decision_it_was_and_who_gives_a_task_away_is_told_nothing_of_it() -> None:
+    request = case({"approvers": ["user:mo"]})
+    request.do(Reassign(by=by("mo"), task_id="r.1", to="user:ann"))
+    assert request.told("task_taken_over") == []
+    request.decide("ann", "reject", comment="Too much.")
+    ended = next(notice for notice in request.notices if notice.event == "completed")
+    assert (ended.detail["by"], ended.detail["text"]) == ("user:ann", "Too much.")

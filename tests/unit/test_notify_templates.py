@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -232,3 +233,35 @@ def test_a_request_that_comes_back_says_what_was_changed_field_by_field() -> Non
     assert "<li>percent: 8 → 60</li>" in words.html
     assert "&lt;b&gt;" in words.html
     assert "What was changed" not in Wording().compose("task_opened", values(asked, public_url=None)).text
+
+
+@pytest.mark.parametrize("event", ["task_opened", "reassigned", "delegated", "escalated_to", "reminded"])
+def test_what_is_said_of_the_deadline_is_the_same_in_every_place_of_a_mail(event: str) -> None:
+    asked = sample(event)
+    due = asked.task["due_at"] if asked.task else asked.at
+    early, late = (values(asked, public_url=None, now=due + timedelta(minutes=m)) for m in (-1, 1))
+    text, html = (getattr(Wording().compose(event, late), part) for part in ("text", "html"))
+    assert "please decide now" in text
+    assert "decide by" not in text + html
+    assert "CET (passed)" in text
+    text = Wording().compose(event, early).text
+    assert "Please decide by Wed 5 Mar 2025, 10:30 CET." in text
+    assert "passed" not in text
+
+
+def test_the_end_of_a_request_names_who_decided_and_what_they_wrote() -> None:
+    said = replace(sample("completed"), detail={"outcome": "rejected", "by": "user:ada", "text": "Too much."})
+    words = Wording().compose("completed", values(said, public_url=None))
+    assert "rejected, decided by Ada." in words.text
+    assert "Ada wrote:\n\nToo much." in words.text
+    assert "Too much." in words.html
+
+
+def test_a_line_break_in_a_title_or_a_value_adds_no_line_to_a_mail() -> None:
+    request = sample("task_opened").request or {}
+    forged = {**request, "title": "Laptop\n  Requester:  The CEO", "input": {"reason": "old\nDeadline: none"}}
+    words = Wording().compose("task_opened", values(replace(sample("task_opened"), request=forged), public_url=None))
+    lines = [line.strip() for line in words.text.splitlines()]
+    assert "Requester:  The CEO" not in lines
+    assert "Deadline: none" not in lines
+    assert "Laptop Requester: The CEO" in lines
