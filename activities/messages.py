@@ -129,9 +129,12 @@ class ChildQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildFound:
-    """The answer to ChildQuestion: its outcome, `failed` where it has none, and its variables."""
+    """The answer to ChildQuestion: its outcome, `failed` where it has none, and its variables.
 
-    outcome: str
+    None where nobody looks, for it tells by itself: in a rehearsal.
+    """
+
+    outcome: str | None
     output: dict[str, Any] = field(default_factory=dict)
 
 

@@ -79,7 +79,7 @@ class ApprovalWorkflow:
         self._notices: list[Notice] = []
         self._stored: dict[str, Task] = {}  # the tasks as this run recorded them last
         self._turn = asyncio.Lock()  # one event after the other, also across the awaits of recording
-        self._errands = Errands(start.plan, self._carry_out, self._awaits, self._turn)
+        self._errands = Errands(start.plan, self._carry_out, self._awaits)
         self._will_read = False  # the directory, for a signal that waits for its turn
         self._latest = self._began  # of the moments at which something happened
 

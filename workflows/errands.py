@@ -54,12 +54,11 @@ _LOOKS = RetryPolicy(initial_interval=timedelta(seconds=10), maximum_interval=ti
 class Errands:
     """Run what steps ask for, and deliver what comes of it as events."""
 
-    def __init__(self, plan: Plan, deliver: Deliver, waits: Waits, turn: asyncio.Lock) -> None:
-        """Deliver events by `deliver`, which takes its `turn`; `waits` tells whether a sub-process is waited for."""
+    def __init__(self, plan: Plan, deliver: Deliver, waits: Waits) -> None:
+        """Deliver events by `deliver`; `waits` tells whether a sub-process is waited for."""
         self._plan = plan
         self._deliver = deliver
         self._waits = waits
-        self._turn = turn
         self._wanted: list[Step] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._underway: set[asyncio.Task[None]] = set()  # of those, what the run's end has to wait for
@@ -162,9 +161,8 @@ class Errands:
             return
         # It told how it ended before it did, which is taken by now or in a moment, unless the signature does not hold.
         if self._waits(call) and workflow.patched(f"find-out-{call.request_id}"):
-            async with self._turn:
-                missed = self._waits(call)
-            if missed:
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            if self._waits(call):
                 await self._find_out(call)
 
     async def _find_out(self, call: ChildCall) -> None:
@@ -177,7 +175,8 @@ class Errands:
             retry_policy=_LOOKS,
             summary=f"whether {call.request_id} has ended"[:200],
         )
-        await self._ended(call, found.outcome, found.output)
+        if found.outcome is not None:
+            await self._ended(call, found.outcome, found.output)
 
     async def _child_failed(self, call: ChildCall, error: FailureError) -> None:
         workflow.logger.warning("sub-process %s failed: %s", call.request_id, error)

@@ -183,6 +183,7 @@ async def test_what_a_sub_process_came_to_cannot_be_forged_by_whoever_may_send_s
     assert (await handle.result()).outcome == "approved"
     (row,) = await entries_of(office.database, handle, "child_ended")
     assert row.detail["request"] == inner.id
+    assert not await events_of(handle, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED), "what was told is not looked for"
     await replays(office.client, handle)
     await replays(office.client, inner)
 
@@ -238,7 +239,7 @@ async def test_a_sub_process_is_looked_after_once_its_parent_has_continued_as_ne
 async def test_what_a_sub_process_came_to_is_what_engine_and_store_agree_on(office: Desk) -> None:
     results = ChildResults(office.client, office.database)
 
-    async def found(request_id: str) -> tuple[str, dict[str, Any]]:
+    async def found(request_id: str) -> tuple[str | None, dict[str, Any]]:
         child = await results.result(ChildQuestion(child=request_id))
         return child.outcome, child.output
 
