@@ -38,7 +38,7 @@ _OPPOSING = {"not", "nicht", "isn", "wasn"}
 # A question with one of these asks for a fact about the request, whatever it says of approvals.
 _FACTS = {
     "exceed", "exceeds", "exceeded", "limit", "limits", "need", "needs", "needed", "require", "requires", "required",
-    "necessary", "budget", "amount", "vendor", "supplier", "over", "above", "below", "more", "less", "than", "within",
+    "necessary", "amount", "over", "above", "below", "more", "less", "than", "within",
     "already", "previously", "auto", "automatic", "automatically", "pre", "level", "exist", "exists", "count", "number",
     "risk", "score", "erforderlich", "noetig", "notwendig", "date", "list", "all", "fraud", "card", "credit", "payment",
 }  # fmt: skip

@@ -84,6 +84,9 @@ def test_a_question_about_an_approval_is_its_result_by_its_polarity(
         ("", "fraud confirmed: yes", "fraud confirmed: no"),
         ("Approved budget exceeded?", "yes", "no"),
         ("Approval needed?", "yes", "no"),
+        ("Already approved?", "yes", "no"),
+        ("Auto-approved?", "yes", "no"),
+        ("Credit card declined?", "yes", "no"),
         ("Urgent?", "yes", "no"),
         ("", "yes", "no"),
         ("Amount > 1000?", "approved", "rejected"),
@@ -195,6 +198,31 @@ def test_a_third_way_is_chosen_by_whoever_approves_and_a_way_back_is_a_request_f
     assert Play(found).decide("a", form={"decision": "approve"}).outcome == "approved"
     assert Play(found).decide("a", "reject").outcome == "rejected"
     assert said_of(found, "x-a").startswith("assumed: an approver requests changes instead")
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_third_label_is_chosen_by_whoever_approves_or_leads_back_by_a_request_for_changes(back: bool) -> None:
+    third = "x -> a : Needs changes" if back else "x -> c : Escalate"
+    found = imported(
+        S
+        + task("a")
+        + gateway("x", "Decision")
+        + task("c")
+        + ENDS
+        + flows("s -> a", "a -> x", "x -> ok : Approve", "x -> no : Reject", third, "c -> ok")
+    )
+    assert Play(found).decide("a", "reject").outcome == "rejected"
+    if back:
+        assert told(found)["x-a"] == "assumed"
+        assert Play(found).decide("a").outcome == "approved"
+        returned = Play(found)
+        returned.decide("a", "request_changes", comment="more")
+        assert returned.case.state.status == "pending"
+    else:
+        ((name, field),) = step(found, "a")["form"]["properties"].items()
+        assert field["enum"] == ["Approve", "Escalate"]
+        assert Play(found).decide("a", form={name: "Escalate"}).asked == ["c"]
+        assert Play(found).decide("a", form={name: "Approve"}).outcome == "approved"
 
 
 def test_the_first_condition_that_holds_is_taken_and_none_is_an_end_of_its_own() -> None:
