@@ -9,6 +9,8 @@ from typing import Any
 
 from placet.errors import InputInvalid, PlacetError
 
+_HELD: list[bytes] = []
+
 
 def add(one: int, other: int) -> int:
     return one + other
@@ -21,6 +23,10 @@ def environment() -> dict[str, str]:
 def spin() -> None:
     while True:
         pass
+
+
+def spin_over(*_: Any, **__: Any) -> None:
+    spin()
 
 
 def sleep() -> None:
@@ -38,7 +44,8 @@ def eat_in_bits() -> int:
 
 
 def hold(megabytes: int) -> int:
-    return len(bytearray(megabytes << 20))
+    _HELD.append(b"x" * (megabytes << 20))
+    return megabytes
 
 
 def die(number: int) -> None:

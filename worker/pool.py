@@ -116,10 +116,15 @@ class ProcessPool:
         every = (*(process for process, _ in self._idle), *self._busy)
         return tuple(process.pid for process in every if process.pid)
 
+    @property
+    def waiting(self) -> int:
+        """How many callers wait for a process."""
+        return self._waiting.total()
+
     def _admit(self, by: str) -> None:
         places = self.limits.waiting
-        if self._waiting.total() >= places or (by and self._waiting[by] >= max(1, places // 2)):
-            message = f"{self._waiting.total()} calls wait for a proof or a simulation already; nothing has happened"
+        if self.waiting >= places or (by and self._waiting[by] >= max(1, places // 2)):
+            message = f"{self.waiting} calls wait for a proof or a simulation already; nothing has happened"
             raise Busy(f"{message}. Try again later.", retry_after=_RETRY_AFTER)
 
     @asynccontextmanager

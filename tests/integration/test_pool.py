@@ -113,6 +113,11 @@ async def test_work_that_nobody_waits_for_leaves_a_process_to_the_others() -> No
 
 
 async def test_a_process_that_holds_much_or_is_not_needed_is_ended() -> None:
+    async with processes(Limits(processes=1, megabytes=1000)) as one:
+        assert await one.run(work.hold, 10) == 10
+        assert len(one.pids) == 1
+        assert await one.run(work.hold, 400) == 400
+        assert one.pids == ()
     async with processes(Limits(processes=1, megabytes=1000, idle_seconds=0.01)) as one:
         assert await one.run(work.add, 1, 2) == 3
         await holds(lambda: one.pids == ())

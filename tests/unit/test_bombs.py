@@ -15,7 +15,7 @@ from activities.notify.sandbox import TemplateBroken, prepare, render
 from api.body import read_json
 from api.schemas.actions import ActionBody
 from placet.blueprint import parse_blueprint
-from placet.bpmn import import_bpmn
+from placet.bpmn import import_bpmn, import_dmn
 from placet.check import check
 from placet.conditions import BOOL, DECIMAL, INT, STRING, compile_condition, evaluate, list_of
 from placet.errors import BlueprintInvalid, ConditionInvalid, EvaluationFailed, InputInvalid
@@ -174,6 +174,8 @@ def test_a_diagram_is_refused(bomb: tuple[bytes, str]) -> None:
     content, bound = bomb
     with bounded(), pytest.raises(BlueprintInvalid, match=bound):
         import_bpmn(content)
+    with bounded(), pytest.raises(BlueprintInvalid, match=bound.replace("BPMN", "DMN")):
+        import_dmn(content.replace(b"BPMN", b"DMN"))
 
 
 HEAVY = "list.all(x, list.all(y, x + y >= 0))"  # just within the bound of one expression for 150 items
