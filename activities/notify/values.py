@@ -39,10 +39,12 @@ def values(
     public_url: str | None,
     links: Mapping[str, str] | None = None,
     now: datetime | None = None,
+    timezone: str | None = None,
 ) -> dict[str, Any]:
     """Return everything a template may name; nothing is missing, what is not known is None.
 
-    `now` is when it is read, as far as that is known: by default when it happened.
+    `now` is when it is read, as far as that is known: by default when it happened. Moments are written in the
+    `timezone` that the person chose, else in the process's.
     """
     request, task = subject.request, subject.task
 
@@ -78,7 +80,7 @@ def values(
             "stage": request["stage"],
             "round": request["round"],
             "started_at": request["started_at"],
-            "timezone": _zone(request.get("timezone")),
+            "timezone": _zone(timezone or request.get("timezone")),
             "input": {name: _bounded(value) for name, value in request["input"].items()},
             "facts": _facts(request["input"]),
             "changes": _changes(subject.detail.get("changes")),

@@ -143,7 +143,9 @@ class Writer:
         if self._links is not None and task is not None and offers and task["assignee"]:
             links = self._links(person.id, task["id"], task["round"])
         place, now = self._settings.public_url, datetime.now(UTC)
-        return values(subject(one, self._people), public_url=place, links=links, now=now)
+        preferences = chosen(person)
+        zone = preferences.timezone if "timezone" in preferences.model_fields_set else None
+        return values(subject(one, self._people), public_url=place, links=links, now=now, timezone=zone)
 
     def _message(self, id_: str, one: Told, person: Person, words: Words, *, event: str | None = None) -> Message:
         request_id, place = one.outbox.request_id, self._settings.public_url

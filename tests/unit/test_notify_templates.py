@@ -265,3 +265,8 @@ def test_a_line_break_in_a_title_or_a_value_adds_no_line_to_a_mail() -> None:
     assert "Requester:  The CEO" not in lines
     assert "Deadline: none" not in lines
     assert "Laptop Requester: The CEO" in lines
+
+
+def test_times_are_told_in_the_zone_that_a_person_chose() -> None:
+    words = Wording().compose("task_opened", values(sample("task_opened"), public_url=None, timezone="Asia/Tokyo"))
+    assert "Please decide by Wed 5 Mar 2025, 18:30 JST." in words.text
