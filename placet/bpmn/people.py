@@ -94,6 +94,11 @@ def is_starter(text: str, starters: frozenset[str] = frozenset()) -> bool:
     return plain.lower() in _STARTERS or plain in starters or plain.upper() == "$INITIATOR"
 
 
+def named_in(text: str | None) -> list[str]:
+    """Return the names of a list that a blueprint can write as they are."""
+    return [name for name in _listed(text) if not _expressed(name) and _usable(f"user:{name}")]
+
+
 def variable_of(text: str) -> str | None:
     """Return the variable that an expression is and nothing else, None where it is more, or no expression."""
     if not _expressed(text):

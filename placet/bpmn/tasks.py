@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from placet.bpmn import events, gateways, quorums
 from placet.bpmn.build import Build, Context, Stage
 from placet.bpmn.fields import Field, fields_of, form_of
-from placet.bpmn.people import Named, is_starter, named_by, task_inputs
+from placet.bpmn.people import Named, is_starter, named_by, named_in, task_inputs
 from placet.bpmn.reader import Flow, Part, setting, texts
 from placet.bpmn.terms import Term, Unclear
 from placet.bpmn.verdicts import Choice, Verdict, verdict_of
-from placet.bpmn.words import asks, hours_from_now
+from placet.bpmn.words import asks, hours_from_now, hours_of_span
 
 if TYPE_CHECKING:
     from placet.bpmn.walk import Walk
@@ -121,11 +122,26 @@ def _due(build: Build, part: Part, step: dict[str, Any]) -> None:
         found = setting(part, name) or inputs.get(name.capitalize())
         if found is not None:
             build.account.assumed(part.id, f"its {what} {found[:60]} has no effect")
-    for name in ("NotStartedReassign", "NotCompletedReassign", "NotStartedNotify", "NotCompletedNotify"):
-        if name in inputs:
+    for name in ("NotCompletedReassign", "NotStartedReassign", "NotCompletedNotify", "NotStartedNotify"):
+        if name in inputs and not (name.endswith("Reassign") and _reassigned(build, part, step, inputs[name])):
             build.account.lost(part.id, f"its {name} {inputs[name][:100]} is left out; give the stage an escalation")
     if (documented := next(texts(part.element, "documentation"), None)) is not None:
         step["description"] = documented[:2000]
+
+
+def _reassigned(build: Build, part: Part, step: dict[str, Any], text: str) -> bool:
+    """Make an escalation of jBPM's `[users:john|groups:sales]@[4h]`; returns whether it could be one."""
+    found = re.fullmatch(r"\[(?:users:([^|\]]*))?\|?(?:groups:([^\]]*))?\]@\[([^\]]+)\]", text.strip())
+    hours = hours_of_span(found[3]) if found is not None else None
+    if found is None or hours is None or "escalation_to" in step or step.get("sla_hours", hours) != hours:
+        return False
+    users, groups = (named_in(found[number]) for number in (1, 2))
+    names = [f"user:{name}" for name in users] + [f"group:{name}" for name in groups]
+    if len(names) != 1:
+        return False
+    step["sla_hours"], step["escalation_to"] = hours, names[0]
+    build.account.assumed(part.id, f"after {hours:g} hours it escalates to {names[0]}, and then upwards")
+    return True
 
 
 def _filled_in(build: Build, stage: Stage) -> None:

@@ -93,6 +93,14 @@ def hours_from_now(text: str) -> float | None:
     return None
 
 
+def hours_of_span(text: str) -> float | None:
+    """Return a time as jBPM writes it, in hours: `4h`, `2d`, or an ISO 8601 duration."""
+    short = re.fullmatch(r"\s*(\d{1,6})\s*([dhms])\s*", text)
+    if short is None:
+        return hours_of(text)
+    return _bounded(int(short[1]) * {"d": 24.0, "h": 1.0, "m": 1 / 60, "s": 1 / 3600}[short[2]])
+
+
 def words(text: str) -> list[str]:
     """Split a name or a sentence into its words, in small letters: `isApproved` are two."""
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)

@@ -250,6 +250,22 @@ def test_a_potential_owner_of_jbpm_is_a_person() -> None:
     assert step(found, "A")["approvers"] == ["user:manager", "group:managers"]
 
 
+@pytest.mark.parametrize(
+    ("told_to", "hours", "to"),
+    [
+        ("[users:|groups:directors]@[4h]", 4, "group:directors"),
+        ("[users:john|groups:]@[2d]", 48, "user:john"),
+        ("[users:john,mary|groups:]@[2d]", None, None),
+        ("[users:john|groups:]@[soon]", None, None),
+    ],
+)
+def test_a_reassignment_of_jbpm_is_an_escalation_or_lost(told_to: str, hours: float | None, to: str | None) -> None:
+    found = one_task(given_to("a", GroupId="managers", NotCompletedReassign=told_to), id_="x")
+    made = step(found, "A")
+    assert (made.get("sla_hours"), made.get("escalation_to")) == (hours, to)
+    assert told(found)["a"] == ("assumed" if to else "lost")
+
+
 def test_a_task_of_the_requester_is_no_approval() -> None:
     found = imported(
         '<startEvent id="s" camunda:initiator="starter_id"/>'
