@@ -10,8 +10,10 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, get_args
 from urllib.parse import urlencode
 
 from fastapi import Request, Response
@@ -27,6 +29,7 @@ from api.deps import Call
 from api.identity import Principal
 from api.paths import BASE
 from api.problems import KeyReused, status_of, validation_problem
+from api.schemas.common import Body
 from api.seeing import Unseen
 from placet.errors import InputInvalid, NotFound, NotPermitted, PlacetError, Problem, Unavailable
 from storage import idempotency, refusals, tokens
@@ -59,6 +62,7 @@ class PersonalRoute(APIRoute):
         handle = super().get_route_handler()
         path = self.path_format.removeprefix(BASE)
         rules = {method: rule_of(method, path) for method in self.methods or ()}
+        model = self._body
 
         async def personal(request: Request) -> Response:
             context: Context = request.app.state.context
@@ -75,15 +79,29 @@ class PersonalRoute(APIRoute):
             body = await read_bytes(request, context.max_body_bytes)
             if body.strip():
                 check_media_type(request.headers.get("content-type"))
+            value: Any = None
             try:
                 value = await _read(body) if body.strip() else None
                 exact = _ExactRequest(request, body.strip(), value)
                 return await _once(context, principal, exact, value, handle)
             except (PlacetError, RequestValidationError) as error:
                 await _put_on_record(context, principal, request, error)
+                if model is not None and isinstance(error, PlacetError):
+                    places = ((model.as_sent(problem.pointer, value), problem) for problem in error.problems)
+                    error.problems = tuple(replace(problem, pointer=place) for place, problem in places)
                 raise
 
         return personal
+
+    @cached_property
+    def _body(self) -> type[Body] | None:
+        """The model of what is sent; None where it is free, or nothing."""
+        for param in self.dependant.body_params:
+            kind = param.field_info.annotation
+            for one in (kind, *get_args(kind)):
+                if isinstance(one, type) and issubclass(one, Body):
+                    return one
+        return None
 
 
 async def _read(body: bytes) -> Any:

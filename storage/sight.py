@@ -46,7 +46,11 @@ def visible_now(sight: Sight) -> ColumnElement[bool]:
         rules.append(col(ApprovalRequest.owner).in_(sight.queues))
     if sight.queues or sight.absent:
         waiting = aliased(ApprovalTask)  # apart from a task that is asked for itself
-        waits = select(col(waiting.request_id)).where(col(waiting.status) == "open", _now(sight, waiting))
+        theirs = or_(
+            col(waiting.queue).in_(sight.queues),  # also once somebody of the queue has claimed or decided it
+            (col(waiting.status) == "open") & col(waiting.assignee).in_(sight.absent),
+        )
+        waits = select(col(waiting.request_id)).where(theirs)
         rules.append(col(ApprovalRequest.id).in_(waits))
     return or_(*rules)
 
@@ -69,11 +73,7 @@ def waiting_for(sight: Sight) -> ColumnElement[bool]:
     if sight.queues or sight.absent:
         own = select(col(ApprovalRequest.id)).where(col(ApprovalRequest.requester) == person)
         # What is settled waits for nobody, and stays with those whose it was.
-        waits = (col(ApprovalTask.status) == "open") & _now(sight, ApprovalTask)
+        queued = col(ApprovalTask.assignee).is_(None) & col(ApprovalTask.queue).in_(sight.queues)
+        waits = (col(ApprovalTask.status) == "open") & or_(queued, col(ApprovalTask.assignee).in_(sight.absent))
         rules.append(waits & col(ApprovalTask.request_id).not_in(own))
     return or_(*rules)
-
-
-def _now(sight: Sight, task: type[ApprovalTask]) -> ColumnElement[bool]:
-    queued = col(task.assignee).is_(None) & col(task.queue).in_(sight.queues)
-    return or_(queued, col(task.assignee).in_(sight.absent))

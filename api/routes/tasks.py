@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -75,7 +76,7 @@ async def decide_many(
     request: Request, context: Here, caller: Caller, call: ThisCall, body: BulkDecision
 ) -> BulkResults:
     """Decide several tasks; each succeeds or fails by itself."""
-    room = asyncio.Semaphore(_AT_ONCE)
+    room, raw = asyncio.Semaphore(_AT_ONCE), await request.json()
 
     async def one(item: BulkItem) -> BulkResult:
         # Each task has a key of its own, so that a repeat of the whole call repeats each decision.
@@ -85,6 +86,10 @@ async def decide_many(
                 view = await _act(context, caller, item.task_id, _decision(caller, item, item.task_id, key), key)
             except PlacetError as error:
                 await _refused(context, caller, item.task_id, error)
+                error.problems = tuple(
+                    replace(problem, pointer=body.place(item.task_id, problem.pointer, raw))
+                    for problem in error.problems
+                )
                 return BulkResult(task_id=item.task_id, status=status_of(error), problem=problem_of(error))
             return BulkResult(task_id=item.task_id, status=200, request=view)
 

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+)
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from placet.audit import moment
 from placet.errors import PlacetError
+from placet.pointer import parts_of, pointer_of
 from placet.who import parse_who, person_id
 
 Item = TypeVar("Item")
@@ -17,9 +31,55 @@ _NOBODY = {"system", "me"}  # what does something by itself, and whoever calls: 
 
 
 class Body(BaseModel):
-    """The base of what is sent: nothing unknown is taken, so that a misspelt name is found."""
+    """The base of what is sent: nothing unknown is taken, so that a misspelt name is found.
+
+    A field may be sent under one of several names; the schema lists them all.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    # What else of the body a field of the core's may come from, by that field's name.
+    stands_for: ClassVar[dict[str, tuple[str, ...]]] = {}
+
+    @classmethod
+    def names(cls) -> dict[str, tuple[str, ...]]:
+        """Return the names under which each field may be sent, the usual one first."""
+        found = {name: _names_of(name, field) for name, field in cls.model_fields.items()}
+        return {names[0]: names for names in found.values()}
+
+    @classmethod
+    def as_sent(cls, pointer: str, raw: object) -> str:
+        """Return a pointer to a field by the name under which the field was sent."""
+        if not isinstance(raw, dict) or not (parts := parts_of(pointer)) or parts[0] in raw:
+            return pointer
+        first, *rest = parts
+        others = [first, *cls.stands_for.get(first, ())]
+        names = cls.names()
+        sent = next((name for one in others for name in names.get(one, ()) if name in raw), first)
+        return pointer_of([sent, *rest])
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Write the other names of fields into the schema, which would forbid them otherwise."""
+        schema = handler.resolve_ref_schema(handler(core))
+        properties, required = schema.get("properties", {}), schema.get("required", [])
+        for first, *others in cls.names().values():
+            if not others or first not in properties:
+                continue
+            for other in others:
+                properties[other] = {**properties[first], "description": f"The same as `{first}`."}
+            if first in required:
+                required.remove(first)
+                schema.setdefault("allOf", []).append({"oneOf": [{"required": [name]} for name in (first, *others)]})
+        if not required:
+            schema.pop("required", None)
+        return schema
+
+
+def _names_of(name: str, field: FieldInfo) -> tuple[str, ...]:
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        return tuple(choice for choice in alias.choices if isinstance(choice, str))
+    return (alias if isinstance(alias, str) else name,)
 
 
 class View(BaseModel):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import AliasChoices, ConfigDict, Field, StrictBool, model_validator
 
 from api.schemas.common import Body, Moment, PersonRef, Shown, View, Words, shown
+from placet.pointer import value_at
 from placet.state import Decision
 from storage.requests import Happened, Stored, TaskRow
 
@@ -131,6 +132,7 @@ class NewDeadline(Body):
     """Move the deadline of one open task, or of all: by working hours, by seconds, or to a moment."""
 
     model_config = _body({"hours": 8, "reason": "Public holiday in Bavaria."})
+    stands_for: ClassVar[dict[str, tuple[str, ...]]] = {"seconds": ("hours",)}
 
     task_id: Annotated[str, Field(max_length=200)] | None = None
     hours: Annotated[
@@ -205,6 +207,17 @@ class BulkDecision(Body):
         if self.task_ids is not None and self.decision is None:
             raise ValueError('"task_ids" needs a "decision"')
         return self
+
+    def place(self, task_id: str, pointer: str, raw: object) -> str:
+        """Return where in what was sent the fault of one decision is, which is at this pointer of its own."""
+        if self.items is None:
+            return self.as_sent(pointer, raw)
+        # Of one task that is named twice the last decision counts.
+        number = max(index for index, item in enumerate(self.items) if item.task_id == task_id)
+        listed = raw if isinstance(raw, list) else value_at(raw, self.as_sent("/items", raw))
+        sent = listed[number] if isinstance(listed, list) else None
+        above = "" if isinstance(raw, list) else self.as_sent("/items", raw)
+        return f"{above}/{number}{BulkItem.as_sent(pointer, sent)}"
 
     @property
     def each(self) -> list[BulkItem]:

@@ -182,6 +182,8 @@ async def test_a_refused_hand_over_says_why_in_the_words_of_its_reason(desk: Api
         assert (answer.status_code, why in answer.json()["detail"]) == (403, True), answer.text
     unknown = await desk.post(path, {"to": "ghost"}, as_="bob")
     assert (unknown.status_code, pointers(unknown)) == (422, ["/to"])
+    otherwise = await desk.post(path, {"assignee": "ghost"}, as_="bob")
+    assert (otherwise.status_code, pointers(otherwise)) == (422, ["/assignee"]), "the place is the name that was sent"
 
 
 async def test_who_owns_the_process_by_a_role_sees_and_operates_its_requests(desk: ApiDesk) -> None:

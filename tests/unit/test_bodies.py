@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from api.schemas.common import Body
 from api.schemas.people import PersonBody
-from api.schemas.requests import BulkDecision, NewDeadline
+from api.schemas.requests import BulkDecision, BulkItem, HandOver, NewComment, NewDeadline, NewDelegate, Reason
 
 NIGHT, LATER = "2026-08-03T00:00:00Z", "2026-08-17T00:00:00Z"
 
@@ -78,3 +79,46 @@ def test_a_deadline_moves_by_hours(body: Any, hours: float) -> None:
 def test_a_deadline_moves_in_one_way_at_a_time(body: Any) -> None:
     with pytest.raises(ValidationError, match="exactly one"):
         NewDeadline.model_validate(body)
+
+
+def test_a_fault_is_told_at_the_name_that_was_sent() -> None:
+    assert HandOver.as_sent("/to", {"assignee": "ghost"}) == "/assignee"
+    assert HandOver.as_sent("/to", {"to": "ghost"}) == "/to"
+    assert HandOver.as_sent("/reason", {"to": "mia", "comment": "x"}) == "/comment"
+    assert NewDeadline.as_sent("/seconds", {"by_hours": 9}) == "/by_hours"
+    assert NewDeadline.as_sent("/due_at", {"until": "2026-03-02T09:00:00Z"}) == "/until"
+    assert HandOver.as_sent("/input/amount", {"to": "mia"}) == "/input/amount"
+
+
+@pytest.mark.parametrize(
+    ("raw", "place"),
+    [
+        (
+            {"items": [{"task_id": "a", "decision": "approve"}, {"task_id": "b", "decision": "reject"}]},
+            "/items/1/comment",
+        ),
+        (
+            {"decisions": [{"id": "a", "decision": "approve"}, {"id": "b", "decision": "reject"}]},
+            "/decisions/1/comment",
+        ),
+        ([{"task": "b", "decision": "reject"}], "/0/comment"),
+        ({"ids": ["a", "b"], "decision": "reject"}, "/comment"),
+    ],
+)
+def test_a_fault_of_one_of_several_decisions_is_told_at_its_place(raw: Any, place: str) -> None:
+    assert BulkDecision.model_validate(raw).place("b", "/comment", raw) == place
+
+
+@pytest.mark.parametrize("kind", [HandOver, NewDelegate, NewComment, Reason, NewDeadline, BulkItem, BulkDecision])
+def test_every_name_that_is_taken_is_in_the_schema(kind: type[Body]) -> None:
+    schema = kind.model_json_schema()
+    schema = schema["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    taken = {name for names in kind.names().values() for name in names}
+    assert taken <= schema["properties"].keys()
+    for first, *others in kind.names().values():
+        assert not others or first not in schema.get("required", ()), "whichever of the names is sent is enough"
+
+
+def test_the_schema_takes_what_the_body_takes_and_nothing_else() -> None:
+    assert HandOver.model_json_schema()["allOf"] == [{"oneOf": [{"required": ["to"]}, {"required": ["assignee"]}]}]
+    assert HandOver.model_json_schema()["additionalProperties"] is False

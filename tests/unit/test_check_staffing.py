@@ -18,9 +18,8 @@ from placet.check.kinds import Circle, Kind
 from placet.check.staffing import Staffing, staffing_of
 from placet.directory import Directory, Person
 from placet.plan import Point, Stage
-from placet.policy import fill_seats
 from placet.run import Run
-from placet.state import Seat
+from placet.seats import Seated, fill_seats
 
 MANY = 20_000
 
@@ -169,7 +168,7 @@ def test_twenty_thousand_people_are_proven_in_bounded_time_whatever_the_group(sp
 def test_a_kind_is_looked_at_once_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[int] = []
 
-    def fill(run: Run, point: Point, stage: Stage) -> tuple[list[Seat], str | None]:
+    def fill(run: Run, point: Point, stage: Stage) -> Seated:
         looks.append(len(run.state.directory.people))
         return fill_seats(run, point, stage)
 
