@@ -7,6 +7,7 @@ A schema comes from outside, and so does the value: what holding one to the othe
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -36,6 +37,11 @@ def schema_problems(schema: dict[str, Any], pointer: str) -> tuple[Problem, ...]
         inner = pointer + pointer_of(getattr(error, "instance_path", ()))
         return (Problem(pointer=inner, message=f"this is no usable JSON Schema: {_first_line(error)}"),)
     return ()
+
+
+def unusable(schemas: Mapping[str, dict[str, Any]]) -> tuple[Problem, ...]:
+    """Say what is wrong with schemas, each by its pointer."""
+    return tuple(problem for pointer, schema in schemas.items() for problem in schema_problems(schema, pointer))
 
 
 def value_problems(schema: dict[str, Any], value: Any, pointer: str) -> tuple[Problem, ...]:

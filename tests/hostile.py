@@ -144,7 +144,7 @@ async def endure(
     fared = Fared()
     before = _megabytes(pid)
     left = itertools.cycle(sent) if again else iter(sent)
-    limits = httpx.Limits(max_connections=AT_ONCE + 4)
+    limits = httpx.Limits(max_connections=AT_ONCE + 4, max_keepalive_connections=0)  # none is closed while it is used
     async with httpx.AsyncClient(
         base_url=f"{api}/api/v1/workflow/", timeout=PATIENCE * 5, limits=limits, trust_env=False
     ) as http:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -15,7 +16,7 @@ from api.body import with_floats
 from api.identity import Principal
 from api.schemas.common import Body, Shown, View
 from placet.errors import InputInvalid, Problem
-from placet.schemas import schema_problems, value_problems
+from placet.schemas import value_problems
 from storage.action_tables import ActionCatalog
 from storage.actions import Statistics
 
@@ -84,12 +85,12 @@ class ActionFacts(Body):
     cost: Annotated[str | None, BeforeValidator(_cost)] = None
     enabled: StrictBool = True
 
-    def check(self, caller: Principal) -> None:
-        """Raise InputInvalid with every fault, and NotPermitted where secrets are an admin's to hand out."""
-        problems = [
-            *schema_problems(self.input_schema, "/input_schema"),
-            *schema_problems(self.output_schema, "/output_schema"),
-        ]
+    def check(self, caller: Principal, unusable: Iterable[Problem] = ()) -> None:
+        """Raise InputInvalid with every fault, and NotPermitted where secrets are an admin's to hand out.
+
+        `unusable` is what is wrong with the schemas themselves (`placet.schemas.unusable`).
+        """
+        problems = [*unusable]
         known = config_schema(self.executor)
         if known is None:
             message = f"there is no executor of that name; there are {', '.join(sorted(known_executors()))}"

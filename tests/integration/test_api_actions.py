@@ -66,7 +66,7 @@ async def test_what_the_requirements_name_is_enough_to_add_an_action(desk: ApiDe
         # every fault at once
         (
             {"input_schema": {"required": 3}, "output_schema": {"$ref": "https://example.com/x"}},
-            ["/input_schema/required", "/output_schema"],
+            ["/input_schema/required", "/output_schema/$ref"],
         ),
         ({"config": {"verb": "POST"}}, ["/config"]),
         ({"config": {"headers": {"X": {"secret": "lower"}}, "url": "https://a.example"}}, ["/config/headers/X"]),
