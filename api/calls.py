@@ -27,6 +27,7 @@ from api.body import check_media_type, read_bytes, read_json
 from api.context import Context
 from api.deps import Call
 from api.identity import Principal
+from api.parameters import check_parameters, parameters_of
 from api.paths import BASE
 from api.problems import KeyReused, status_of, validation_problem
 from api.schemas.common import Body
@@ -63,6 +64,7 @@ class PersonalRoute(APIRoute):
         path = self.path_format.removeprefix(BASE)
         rules = {method: rule_of(method, path) for method in self.methods or ()}
         model = self._body
+        known = parameters_of(self)
 
         async def personal(request: Request) -> Response:
             context: Context = request.app.state.context
@@ -74,6 +76,7 @@ class PersonalRoute(APIRoute):
                 await _put_on_record(context, principal, request, error)
                 raise
             _check_address(request)
+            check_parameters(request, known)
             if request.method not in _MUTATING:
                 return await handle(request)
             body = await read_bytes(request, context.max_body_bytes)

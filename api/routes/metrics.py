@@ -11,10 +11,11 @@ from starlette.exceptions import HTTPException
 from api.calls import PersonalRoute
 from api.deps import Caller, Here, Reading
 from api.metrics import expose
+from api.parameters import PublicRoute
 from api.schemas.metrics import EscalationsView
 from storage import escalations, metrics
 
-scraped = APIRouter(prefix="/metrics", tags=["metrics"])
+scraped = APIRouter(prefix="/metrics", tags=["metrics"], route_class=PublicRoute)
 router = APIRouter(prefix="/metrics", tags=["metrics"], route_class=PersonalRoute)
 
 

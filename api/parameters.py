@@ -1,0 +1,62 @@
+"""Parameters of an address: those that a route does not know are refused, so that a misspelt filter is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from placet.errors import InputInvalid, Problem
+from placet.pointer import pointer_to
+
+_LONGEST = 100  # characters of a name, as a problem shows it
+_NEAR = 0.5  # how alike two names have to be for one to be taken for the other
+_MOST = 50  # problems that one answer names
+
+
+def parameters_of(route: APIRoute) -> frozenset[str]:
+    """Return the names of the query parameters that a route takes."""
+    return frozenset(_names(route.dependant))
+
+
+def check_parameters(request: Request, known: frozenset[str]) -> None:
+    """Raise InputInvalid that names every parameter which is not known, and the nearest one that is."""
+    unknown = list(dict.fromkeys(name for name in request.query_params if name not in known))
+    if unknown:
+        problems = tuple(
+            Problem(pointer=pointer_to("", name[:_LONGEST]), message=_unknown(name[:_LONGEST], known))
+            for name in unknown[:_MOST]
+        )
+        raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=problems)
+
+
+class PublicRoute(APIRoute):
+    """A route that anybody can call."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap the route with what every call goes through."""
+        handle, known = super().get_route_handler(), parameters_of(self)
+
+        async def public(request: Request) -> Response:
+            check_parameters(request, known)
+            return await handle(request)
+
+        return public
+
+
+def _names(dependant: Dependant) -> Iterator[str]:
+    yield from (field.alias for field in dependant.query_params)
+    for inner in dependant.dependencies:
+        yield from _names(inner)
+
+
+def _unknown(name: str, known: frozenset[str]) -> str:
+    near = get_close_matches(name.lower(), sorted(known), 1, _NEAR)
+    if near:
+        return f"there is no parameter {name!r} here; did you mean {near[0]!r}?"
+    there = f"there are: {', '.join(sorted(known))}" if known else "this call takes none"
+    return f"there is no parameter {name!r} here; {there}"

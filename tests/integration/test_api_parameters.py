@@ -1,0 +1,64 @@
+"""Parameters that a route does not know are refused with the nearest name, on every route."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from api.app import describe
+from storage.database import Database
+from tests.api_desk import BASE, ApiDesk, api_desk, no_engine, pointers
+
+ROUTES = sorted(
+    (method.upper(), path)
+    for path, operations in describe()["paths"].items()
+    for method in operations.keys() & {"get", "post", "put", "patch", "delete"}
+)
+
+
+@pytest_asyncio.fixture
+async def desk(sqlite_url: str) -> AsyncIterator[ApiDesk]:
+    database = Database(sqlite_url)
+    async with api_desk(database, await no_engine(), seconds=1) as opened:
+        yield opened
+    await database.close()
+
+
+async def test_every_route_refuses_what_it_does_not_know(desk: ApiDesk) -> None:
+    headers = {"Authorization": f"Bearer {await desk.token('adam')}"}
+    for method, path in ROUTES:
+        address = re.sub(r"{[^}]*}", "x", path)
+        for slash in ("", "/"):
+            answer = await desk.http.request(method, f"{address.rstrip('/')}{slash}?nonsense=1", headers=headers)
+            assert (answer.status_code, pointers(answer)) == (422, ["/nonsense"]), (method, path, answer.text)
+
+
+@pytest.mark.parametrize(
+    ("query", "named", "said"),
+    [
+        ("outcom=approved", "/outcom", "did you mean 'outcome'?"),
+        ("Status=pending", "/Status", "did you mean 'status'?"),
+        ("startedAfter=2026-01-01T00:00:00Z", "/startedAfter", "did you mean 'started_after'?"),
+        ("xyzzy", "/xyzzy", "there are: cursor, "),
+        ("=1", "/", "there are: "),
+        ("a/b~c=1", "/a~1b~0c", "there are: "),
+    ],
+)
+async def test_the_nearest_name_is_told(desk: ApiDesk, query: str, named: str, said: str) -> None:
+    answer = await desk.get(f"/workflow/requests/?{query}")
+    assert (answer.status_code, pointers(answer)) == (422, [named])
+    assert said in answer.json()["errors"][0]["message"]
+
+
+async def test_whoever_may_not_call_learns_no_parameters(desk: ApiDesk) -> None:
+    assert (await desk.http.get(f"{BASE}/workflow/requests/?nonsense=1")).status_code == 401
+
+
+async def test_all_unknown_ones_are_told_at_once_and_a_call_without_any_says_so(desk: ApiDesk) -> None:
+    answer = await desk.post("/workflow/people/?a=1&b=2&a=3", {"id": "new"}, as_="adam")
+    assert (answer.status_code, pointers(answer)) == (422, ["/a", "/b"])
+    assert answer.json()["errors"][0]["message"].endswith("this call takes none")
+    assert (await desk.get("/workflow/people/new/", as_="adam")).status_code == 404
