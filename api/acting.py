@@ -94,11 +94,18 @@ def _said(task: TaskRow) -> str:
 
 
 def _standing(task: TaskRow, stored: Stored) -> dict[str, str | None]:
+    decided = task if task.status == "decided" else _last_vote(task, stored)
     return {
         "task_id": task.id,
         "status": task.status,
-        "decision": task.decision,
-        "decided_by": f"user:{task.decided_by}" if task.decided_by else None,
-        "decided_at": moment(task.decided_at) if task.decided_at else None,
+        "decision": decided.decision if decided else None,
+        "decided_by": f"user:{decided.decided_by}" if decided and decided.decided_by else None,
+        "decided_at": moment(decided.decided_at) if decided and decided.decided_at else None,
         "outcome": stored.request.outcome,
     }
+
+
+def _last_vote(task: TaskRow, stored: Stored) -> TaskRow | None:
+    """Return the task whose decision settled the stage of a task that was closed unanswered, if one did."""
+    votes = [t for t in stored.tasks if (t.stage, t.round, t.status) == (task.stage, task.round, "decided")]
+    return max(reversed(votes), key=lambda t: t.decided_at or t.opened_at, default=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from placet.audit import moment
 from placet.errors import AlreadyDecided, Ended, NotPermitted, Returned, UnknownTask
 from placet.events import Actor, Claim, Comment, Decide, Event, Migrate, Resubmit, Withdraw
 from placet.policy import acts_for, decided_elsewhere, decided_for, operates, taken_seats
@@ -75,7 +76,7 @@ def open_task(run: Run, task_id: str) -> Task:
             "status": task.status,
             "decision": decided.decision if decided else None,
             "decided_by": f"user:{decided.decided_by}" if decided else None,
-            "decided_at": decided.decided_at.isoformat() if decided and decided.decided_at else None,
+            "decided_at": moment(decided.decided_at) if decided and decided.decided_at else None,
             "result": task.result,
             "outcome": run.state.outcome,
         },

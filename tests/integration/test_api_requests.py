@@ -97,6 +97,27 @@ async def test_notices_leave_once_history_holds_what_they_are_about(desk: ApiDes
         assert await outbox.next_due(session) is not None
 
 
+async def test_a_late_decision_on_a_superseded_task_learns_who_settled_the_stage_and_when(desk: ApiDesk) -> None:
+    two = {"stage_name": "Any", "approvers": ["user:bob", "user:dora"]}
+    later = {"stage_name": "Last", "approvers": ["user:carl"]}
+    request = await desk.start(await desk.publish(process_steps=[two, later]), amount=1)
+    first, second = (task["id"] for task in request["tasks"])
+    decided = await desk.post(f"/workflow/tasks/{first}/decide/", {"decision": "approve"}, as_="bob")
+    assert decided.status_code == 200, decided.text
+    at = decided.json()["tasks"][0]["decided_at"]
+    known = {"status": "superseded", "decision": "approve", "decided_by": "user:bob", "decided_at": at}
+    assert at.endswith("Z")
+    path = f"/workflow/tasks/{second}/decide/"
+    running = await desk.post(path, {"decision": "reject"}, as_="dora")
+    assert running.status_code == 409
+    assert known.items() <= running.json()["standing"].items()
+    last = decided.json()["tasks"][2]["id"]
+    assert (await desk.post(f"/workflow/tasks/{last}/decide/", {"decision": "approve"}, as_="carl")).status_code == 200
+    ended = await desk.post(path, {"decision": "reject"}, as_="dora")
+    assert ended.status_code == 409
+    assert known.items() <= ended.json()["standing"].items()
+
+
 async def test_late_decision_learns_what_stands(desk: ApiDesk) -> None:
     request = await desk.start(await desk.publish(TWO_STAGES), amount=1)
     path = f"/workflow/tasks/{request['tasks'][0]['id']}/decide/"
