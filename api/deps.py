@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.context import Context
 from api.identity import Principal
+from api.schemas.common import Moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,5 +56,6 @@ ThisCall = Annotated[Call, Depends(_call)]
 """By what a mutating call is known."""
 Reading = Annotated[AsyncSession, Depends(_reading)]
 """One consistent snapshot of what is stored."""
+At = Annotated[Moment | None, Query(description="A moment with its offset, such as 2026-01-31T09:00:00Z.")]
 Limit = Annotated[int, Query(ge=1, le=500, description="How many items a page has.")]
 Cursor = Annotated[str | None, Query(max_length=2000, description="`next_cursor` of the page before.")]

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
+from typing import TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,6 +21,8 @@ from storage import requests, stand_ins, templates
 from storage.requests import Stored, TaskRow
 from storage.sight import Sight
 from storage.tables import ProcessTemplate
+
+Shown = TypeVar("Shown", bound=TaskRow)
 
 
 class Unseen(NotFound):
@@ -36,7 +39,7 @@ async def sight_of(session: AsyncSession, person: str) -> Sight:
     return await session.run_sync(lambda sync: stand_ins.sight_of(sync.connection(), person, datetime.now(UTC)))
 
 
-async def with_candidates(session: AsyncSession, tasks: Sequence[TaskRow]) -> list[TaskRow]:
+async def with_candidates(session: AsyncSession, tasks: Sequence[Shown]) -> list[Shown]:
     """Return the tasks with who may claim them now."""
     return await session.run_sync(lambda sync: stand_ins.with_candidates(sync.connection(), tasks, datetime.now(UTC)))
 

@@ -7,6 +7,7 @@ The models check shape and ranges; what spans several places (dangling ids, unre
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -205,6 +206,9 @@ class Step(Model):
         return self.escalation_to is not None or self.escalation is not None
 
 
+_AMOUNTS = {"decimal", "integer"}
+
+
 class Settings(Model):
     """What holds for the whole process unless a stage says otherwise."""
 
@@ -218,6 +222,7 @@ class Settings(Model):
     on_change: OnChange | None = None
     immaterial: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=200)] = ()
     require_revision: bool = False
+    amount: Annotated[str, Field(max_length=100)] | None = None  # the variable that requests are sorted by
 
 
 class Blueprint(Model):
@@ -254,6 +259,13 @@ class Blueprint(Model):
     def _variables_once(cls, variables: tuple[Variable, ...]) -> tuple[Variable, ...]:
         _once("variable", [v.name for v in variables])
         return variables
+
+    @model_validator(mode="after")
+    def _amount_is_a_number(self) -> Blueprint:
+        named = self.settings.amount
+        if named is not None and named not in {v.name for v in self.variables if v.type in _AMOUNTS}:
+            raise ValueError(f'"amount" names {named!r}, which is no decimal or integer variable; declare it as one')
+        return self
 
     @model_validator(mode="after")
     def _immaterial_declared(self) -> Blueprint:
@@ -355,3 +367,12 @@ def _document_path(location: tuple[int | str, ...]) -> list[str]:
         if index in depths
     }
     return [str(part) for index, part in enumerate(location) if not (index in tags and part in _TAGS)]
+
+
+def amount_variable(raw: Mapping[str, Any]) -> str | None:
+    """Return the variable of a stored blueprint that holds the amount: `settings.amount`, else one of that name."""
+    named = (raw.get("settings") or {}).get("amount")
+    if named is not None:
+        return str(named)
+    declared = {variable.get("name"): variable.get("type") for variable in raw.get("variables") or ()}
+    return "amount" if declared.get("amount") in _AMOUNTS else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -56,18 +57,40 @@ def read_names(cursor: str, count: int) -> tuple[str, ...]:
 def read_moment(cursor: str) -> tuple[datetime, str]:
     """Read a moment and an id out of a cursor; raises InputInvalid where it is none of ours."""
     at, ident = read_names(cursor, 2)
-    try:
-        when = datetime.fromisoformat(at)
-        if when.tzinfo is None:
-            refuse()
-        return when.astimezone(UTC), ident
-    except (ValueError, OverflowError):  # the latter at the ends of the calendar
-        refuse()
+    return moment_of(at), ident
 
 
 def _storable(text: str) -> bool:
     """Whether a database can be asked about a text: a zero and half of a character stand in none."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def read_ordered(cursor: str, order: str) -> tuple[str, str]:
+    """Read the value that a list was ordered by, and an id, out of a cursor of a list in this order; InputInvalid."""
+    named, value, ident = read_names(cursor, 3)
+    if named != order:
+        refuse()
+    return value, ident
+
+
+def moment_of(text: str) -> datetime:
+    """Read a moment in a cursor; raises InputInvalid where it is none."""
+    try:
+        when = datetime.fromisoformat(text)
+        if when.tzinfo is None:
+            refuse()
+        return when.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter at the ends of the calendar
+        refuse()
+
+
+def number_of(text: str) -> float:
+    """Read a number in a cursor; raises InputInvalid where it is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        refuse()
+    return number if math.isfinite(number) else refuse()
 
 
 def refuse() -> NoReturn:

@@ -9,7 +9,7 @@ worker itself, which woke up late, and is refused. So is what does not follow th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -24,10 +24,18 @@ from placet.audit import Entry, canonical_json, first_bad, genesis
 from placet.errors import Conflict
 from placet.state import Notice, Task
 from placet.who import parse_who, person_id
-from storage import metrics, recipients
+from storage import amounts, metrics, recipients
 from storage.database import one_trip
 from storage.recipients import ASKING
-from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Outbox, Participant
+from storage.tables import (
+    ApprovalRequest,
+    ApprovalTask,
+    AuditEntry,
+    AuditSuperseded,
+    Outbox,
+    Participant,
+    TaskCandidate,
+)
 
 # The engine's clock may differ by this much between its hosts; a task is tried again only after much longer.
 CLOCK_SKEW = timedelta(seconds=2)
@@ -117,6 +125,7 @@ _HEADS = (
 _ENTRIES, _NOTICES = insert(AuditEntry), insert(Outbox)
 _STILL_OPEN = exists().where(col(ApprovalTask.id) == col(Outbox.task_id), col(ApprovalTask.status) == "open")
 # What asks people to act on tasks that are no longer open.
+_NO_CANDIDATES = delete(TaskCandidate).where(col(TaskCandidate.task_id).in_(bindparam("tasks", expanding=True)))
 _DROP_POINTLESS = (
     update(Outbox)
     .where(
@@ -158,8 +167,9 @@ def write_all(connection: Connection, recordings: Sequence[Recorded], now: datet
             gone = lost.get(part.recording.request_id, ())
             counted.update(metrics.changes(part.recording, part.entries, now, lost=gone))
         told = recipients.of(connection, [(part.recording, part.notices) for part in fresh], now)
+        named = amounts.variables(connection, {part.recording.template_id for part in fresh})
         with one_trip(connection):
-            _insert(connection, fresh, told, now)
+            _insert(connection, fresh, told, named, now)
             metrics.count(connection, counted)
     return [outcomes[r.request_id] for r in recordings]
 
@@ -261,11 +271,17 @@ def _take_tasks_back(connection: Connection, recording: Recorded) -> None:
         connection.execute(one, [{"at": task.number} for task in recording.tasks])
 
 
-def _insert(connection: Connection, fresh: list[_Fresh], told: list[list[Notice]], now: datetime) -> None:
+def _insert(
+    connection: Connection,
+    fresh: list[_Fresh],
+    told: list[list[Notice]],
+    named: Mapping[str, str | None],
+    now: datetime,
+) -> None:
     entries = [_entry(part.recording.request_id, entry, now) for part in fresh for entry in part.entries]
     connection.execute(_ENTRIES, entries)
     put = _upserts(connection.dialect.name)
-    connection.execute(put["approval_request"], [_request(part.recording) for part in fresh])
+    connection.execute(put["approval_request"], [_request(part.recording, named) for part in fresh])
     tasks = [_task(part.recording, task) for part in fresh for task in part.tasks]
     if tasks:
         connection.execute(put["approval_task"], tasks)
@@ -276,6 +292,9 @@ def _insert(connection: Connection, fresh: list[_Fresh], told: list[list[Notice]
         ]
         if people:
             connection.execute(put["participant"], people)
+        connection.execute(_NO_CANDIDATES, {"tasks": [task["id"] for task in tasks]})
+        if candidates := [row for part in fresh for row in _candidates(part.tasks)]:
+            connection.execute(insert(TaskCandidate), candidates)
     if notices := [row for part, its in zip(fresh, told, strict=True) for row in _notices(part, its, now)]:
         connection.execute(_NOTICES, notices)
     closed = [part.recording.request_id for part in fresh if any(task.status != "open" for task in part.tasks)]
@@ -305,7 +324,7 @@ def _columns(model: type[SQLModel]) -> Any:
     return table.columns
 
 
-def _request(recording: Recorded) -> dict[str, Any]:
+def _request(recording: Recorded, amount_of: Mapping[str, str | None]) -> dict[str, Any]:
     return {
         "id": recording.request_id,
         "template_id": recording.template_id,
@@ -326,6 +345,7 @@ def _request(recording: Recorded) -> dict[str, Any]:
         "head": recording.head,
         "started_at": recording.started_at,
         "ended_at": recording.ended_at,
+        "amount": amounts.amount(recording.input, amount_of.get(recording.template_id)),
     }
 
 
@@ -356,6 +376,14 @@ def _task(recording: Recorded, task: Task) -> dict[str, Any]:
         "revision": task.revision,
         "content_digest": task.content_digest or None,
     }
+
+
+def _candidates(tasks: Iterable[Task]) -> Iterator[dict[str, Any]]:
+    """Generate whom tasks wait for beside their assignees; who may claim from a queue is asked when somebody looks."""
+    for task in tasks:
+        claims = task.candidates if task.assignee is None and task.queue is None else ()
+        for person in sorted({*task.delegates, *claims}):
+            yield {"person": person, "task_id": task.id}
 
 
 def _participants(tasks: Iterable[Task]) -> set[str]:

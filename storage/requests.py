@@ -7,13 +7,14 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Select, String, bindparam, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Select, SQLColumnExpression, String, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from placet.errors import NotFound
 from placet.reasons import shown
 from storage import cursor as cursors
+from storage.ordering import order_of_requests, order_of_tasks
 from storage.sight import Sight, visible, visible_now, waiting_for
 from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Delivery
 
@@ -74,6 +75,32 @@ class TaskRow:
     content_digest: str | None
     queue: str | None
     on_behalf_of: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedTask(TaskRow):
+    """A task with what its request says of itself."""
+
+    title: str
+    template: str
+    requester: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A span of time, [after, before); None is open at that end."""
+
+    after: datetime | None = None
+    before: datetime | None = None
+
+    def holds(self, at: SQLColumnExpression[Any]) -> tuple[ColumnElement[bool], ...]:
+        """Return the conditions under which a moment lies in the span; one that is not set lies in no bounded one."""
+        from_then = () if self.after is None else (at >= self.after,)
+        until_then = () if self.before is None else (at < self.before,)
+        return (*from_then, *until_then)
+
+
+ANY_TIME = Span()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,30 +166,43 @@ async def page(
     limit: int,
     cursor: str | None = None,
     viewer: Sight | None = None,
+    sort: str | None = None,
     status: str | None = None,
+    outcome: str | None = None,
     template: str | None = None,
+    title: str | None = None,
     requester: str | None = None,
+    started: Span = ANY_TIME,
+    ended: Span = ANY_TIME,
 ) -> cursors.Page[Stored]:
-    """List requests with their tasks, newest first, `limit` at a time; `viewer` None sees all."""
+    """List requests with their tasks, `limit` at a time, newest first or as `sort` says; `viewer` None sees all.
+
+    `title` is a part of it, in any case. `sort` is one of storage.ordering.
+    """
     query = select(*_REQUEST_COLUMNS)
-    if cursor is not None:
-        at, last = cursors.read_moment(cursor)
-        started, ident = col(ApprovalRequest.started_at), col(ApprovalRequest.id)
-        query = query.where((started < at) | ((started == at) & (ident < last)))
     if viewer is not None:
         query = query.where(visible_now(viewer))
     for column, value in (
         (ApprovalRequest.status, status),
+        (ApprovalRequest.outcome, outcome),
         (ApprovalRequest.template, template),
         (ApprovalRequest.requester, requester),
     ):
         if value is not None:
             query = query.where(col(column) == value)
-    query = query.order_by(col(ApprovalRequest.started_at).desc(), col(ApprovalRequest.id).desc()).limit(limit + 1)
-    found = [RequestRow(**row._mapping) for row in await session.execute(query)]
+    if title is not None:
+        query = query.where(col(ApprovalRequest.title).icontains(title, autoescape=True))
+    query = query.where(*started.holds(col(ApprovalRequest.started_at)), *ended.holds(col(ApprovalRequest.ended_at)))
+    order = order_of_requests(sort)
+    places: dict[str, tuple[str | datetime, ...]] = {}
+    found = []
+    for row in await session.execute(order.of(query, cursor=cursor, limit=limit)):
+        *facts, sorted_by = row
+        found.append(RequestRow(**dict(zip(_REQUEST_FIELDS, facts, strict=True))))
+        places[found[-1].id] = order.place(sorted_by, found[-1].id)
     tasks = await _tasks(session, [request.id for request in found[:limit]])
     rows = [Stored(request=request, tasks=tasks.get(request.id, ())) for request in found]
-    return cursors.page(rows, limit, lambda row: (row.request.started_at, row.request.id))
+    return cursors.page(rows, limit, lambda row: places[row.request.id])
 
 
 def read_task(connection: Connection, task_id: str, viewer: str | Sight | None = None) -> TaskRow:
@@ -201,22 +241,20 @@ async def task_page(
     viewer: Sight | None = None,
     assignee: str | None = None,
     waits_for: Sight | None = None,
+    sort: str | None = None,
     status: str | None = None,
     sla_state: str | None = None,
     request_id: str | None = None,
-) -> cursors.Page[TaskRow]:
-    """List tasks, newest first, `limit` at a time; `viewer` None sees all.
+    template: str | None = None,
+    due: Span = ANY_TIME,
+) -> cursors.Page[ListedTask]:
+    """List tasks, `limit` at a time, newest first or as `sort` says (storage.ordering); `viewer` None sees all.
 
     `assignee` is whoever has the task now; `waits_for` is anyone who may decide or claim it (their delegate, the
     people of its queue).
     """
-    query = select(*_TASK_COLUMNS)
-    if cursor is not None:
-        at, last = cursors.read_moment(cursor)
-        opened, ident = col(ApprovalTask.opened_at), col(ApprovalTask.id)
-        query = query.where((opened < at) | ((opened == at) & (ident < last)))
+    query = _LISTED_TASKS
     if viewer is not None:
-        query = query.join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
         query = query.where(visible_now(viewer))
     if waits_for is not None:
         query = query.where(waiting_for(waits_for))
@@ -225,12 +263,19 @@ async def task_page(
         (ApprovalTask.status, status),
         (ApprovalTask.sla_state, sla_state),
         (ApprovalTask.request_id, request_id),
+        (ApprovalRequest.template, template),
     ):
         if value is not None:
             query = query.where(col(column) == value)
-    query = query.order_by(col(ApprovalTask.opened_at).desc(), col(ApprovalTask.id).desc()).limit(limit + 1)
-    found = [TaskRow(**row._mapping) for row in await session.execute(query)]
-    return cursors.page(found, limit, lambda row: (row.opened_at, row.id))
+    query = query.where(*due.holds(col(ApprovalTask.due_at)))
+    order = order_of_tasks(sort)
+    found: list[ListedTask] = []
+    places: dict[str, tuple[str | datetime, ...]] = {}
+    for row in await session.execute(order.of(query, cursor=cursor, limit=limit)):
+        *facts, sorted_by = row
+        found.append(ListedTask(**dict(zip(_LISTED_FIELDS, facts, strict=True))))
+        places[found[-1].id] = order.place(sorted_by, found[-1].id)
+    return cursors.page(found, limit, lambda row: places[row.id])
 
 
 async def timeline(session: AsyncSession, request_id: str) -> list[Happened]:
@@ -290,6 +335,11 @@ async def _tasks(session: AsyncSession, request_ids: list[str]) -> dict[str, tup
 # What every call reads is built once: building a statement takes longer than carrying it out.
 _REQUEST_COLUMNS = tuple(getattr(ApprovalRequest, field.name) for field in fields(RequestRow))
 _TASK_COLUMNS = tuple(getattr(ApprovalTask, field.name) for field in fields(TaskRow))
+_REQUEST_FIELDS = tuple(field.name for field in fields(RequestRow))
+_LISTED_FIELDS = tuple(field.name for field in fields(ListedTask))
+_LISTED_TASKS = select(
+    *_TASK_COLUMNS, *(getattr(ApprovalRequest, name) for name in _LISTED_FIELDS[len(_TASK_COLUMNS) :])
+).join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
 _VIEWER: BindParameter[str] = bindparam("viewer", type_=String())
 _REQUEST = select(*_REQUEST_COLUMNS).where(col(ApprovalRequest.id) == bindparam("sought"))
 _REQUEST_SEEN = _REQUEST.where(visible(_VIEWER))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import BindParameter, ColumnElement, String, cast, exists, or_, select
+from sqlalchemy import BindParameter, ColumnElement, exists, or_, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from storage.tables import ApprovalRequest, ApprovalTask, Participant
+from storage.tables import ApprovalRequest, ApprovalTask, Participant, TaskCandidate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +60,8 @@ def waiting_for(sight: Sight) -> ColumnElement[bool]:
     That is whoever has it or stands in for them, their delegates, and the people of its queue, but for who asked.
     """
     person = sight.person
-    requests = select(col(Participant.request_id)).where(col(Participant.person) == person)
-    quoted = json.dumps(person)  # the lists are JSON text
-    listed = or_(
-        cast(col(ApprovalTask.delegates), String).contains(quoted, autoescape=True),
-        col(ApprovalTask.assignee).is_(None)
-        & col(ApprovalTask.queue).is_(None)
-        & cast(col(ApprovalTask.candidates), String).contains(quoted, autoescape=True),
-    )
-    rules = [col(ApprovalTask.assignee) == person, col(ApprovalTask.request_id).in_(requests) & listed]
+    listed = select(col(TaskCandidate.task_id)).where(col(TaskCandidate.person) == person)
+    rules = [col(ApprovalTask.assignee) == person, col(ApprovalTask.id).in_(listed)]
     if sight.queues or sight.absent:
         own = select(col(ApprovalRequest.id)).where(col(ApprovalRequest.requester) == person)
         # What is settled waits for nobody, and stays with those whose it was.

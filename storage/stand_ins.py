@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, String, bindparam, cast, or_, select
 from sqlmodel import col
@@ -14,6 +14,8 @@ from storage.people import activity, approves, as_seen
 from storage.requests import TaskRow
 from storage.sight import Sight, queues_of
 from storage.tables import ApprovalRequest, Person
+
+Shown = TypeVar("Shown", bound=TaskRow)
 
 
 def sight_of(connection: Connection, person: str, now: datetime) -> Sight:
@@ -62,7 +64,7 @@ def members(connection: Connection, queues: Iterable[str], now: datetime) -> dic
     return {queue: list(dict.fromkeys(people)) for queue, people in found.items()}
 
 
-def with_candidates(connection: Connection, tasks: Sequence[TaskRow], now: datetime) -> list[TaskRow]:
+def with_candidates(connection: Connection, tasks: Sequence[Shown], now: datetime) -> list[Shown]:
     """Return the tasks, those that wait in a queue with who may claim them now."""
     waiting = [t for t in tasks if t.queue is not None and t.assignee is None and t.status == "open"]
     if not waiting:

@@ -92,6 +92,7 @@ class ApprovalRequest(SQLModel, table=True):
     started_at: datetime = _moment()
     ended_at: datetime | None = _moment(nullable=True)
     erased_at: datetime | None = _moment(nullable=True)  # when its content was erased (storage.erasure)
+    amount: float | None = None  # what requests are sorted by, rounded; the input has it exactly (storage.amounts)
 
 
 class ApprovalTask(SQLModel, table=True):
@@ -102,6 +103,7 @@ class ApprovalTask(SQLModel, table=True):
         Index("ix_approval_task_request", "request_id", "position"),
         Index("ix_approval_task_open", "status", "assignee", "due_at"),
         Index("ix_approval_task_sla", "status", "sla_state"),
+        Index("ix_approval_task_opened", "opened_at", "id"),
     )
 
     id: str = Field(primary_key=True)
@@ -128,6 +130,15 @@ class ApprovalTask(SQLModel, table=True):
     on_behalf_of: str | None = None
     revision: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     content_digest: str | None = None  # None where it ended before there were digests
+
+
+class TaskCandidate(SQLModel, table=True):
+    """Somebody a task waits for beside its assignee: a delegate, or one of those who could claim it."""
+
+    __tablename__ = "task_candidate"
+
+    person: str = Field(primary_key=True)
+    task_id: str = Field(primary_key=True, index=True)
 
 
 class Participant(SQLModel, table=True):

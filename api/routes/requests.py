@@ -12,7 +12,7 @@ from api.acting import act_on_request
 from api.body import with_floats
 from api.calls import PersonalRoute
 from api.context import Context
-from api.deps import Caller, Cursor, Here, Limit, Reading, ThisCall
+from api.deps import At, Caller, Cursor, Here, Limit, Reading, ThisCall
 from api.identity import Principal
 from api.schemas.common import Listed, PersonRef
 from api.schemas.requests import (
@@ -60,6 +60,19 @@ async def list_requests(  # noqa: PLR0917 - called by keyword, with what its que
     status: Literal["pending", "completed", "failed", "cancelled"] | None = None,
     template: Annotated[str | None, Query(max_length=200)] = None,
     requester: Annotated[PersonRef | Literal["me"] | None, Query()] = None,
+    outcome: Annotated[str | None, Query(max_length=60)] = None,
+    title: Annotated[str | None, Query(max_length=200, description="A part of it, in any case.")] = None,
+    started_after: At = None,
+    started_before: At = None,
+    ended_after: At = None,
+    ended_before: At = None,
+    sort: Annotated[
+        Literal["started", "age", "ended", "due", "amount"] | None,
+        Query(
+            description="`started` newest first (as without), `age` oldest first, `ended` latest first, `due` by the "
+            "first deadline of an open task, `amount` largest first."
+        ),
+    ] = None,
 ) -> Listed[RequestView]:
     """List the requests that the caller may see, newest first."""
     page = await requests.page(
@@ -70,6 +83,11 @@ async def list_requests(  # noqa: PLR0917 - called by keyword, with what its que
         status=status,
         template=template,
         requester=caller.person if requester == "me" else requester,
+        outcome=outcome,
+        title=title,
+        started=requests.Span(after=started_after, before=started_before),
+        ended=requests.Span(after=ended_after, before=ended_before),
+        sort=sort,
     )
     shown = await all_present(session, page.items)
     return Listed(items=[_view(context, stored) for stored in shown], next_cursor=page.next_cursor)

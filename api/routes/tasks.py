@@ -14,7 +14,7 @@ from api.acting import act_on_task, concerned
 from api.body import with_floats
 from api.calls import PersonalRoute, record_refusal, request_of
 from api.context import Context
-from api.deps import Caller, Cursor, Here, Limit, Reading, ThisCall
+from api.deps import At, Caller, Cursor, Here, Limit, Reading, ThisCall
 from api.engine import Command
 from api.identity import Principal
 from api.problems import problem_of, status_of
@@ -30,6 +30,7 @@ from api.schemas.requests import (
     NewDelegate,
     Nothing,
     RequestView,
+    TaskItem,
     TaskView,
 )
 from api.seeing import Unseen, seen_task, sight_of, with_candidates
@@ -53,7 +54,14 @@ async def list_tasks(  # noqa: PLR0917 - called by keyword, with what its query 
     status: Literal["open", "decided", "superseded", "cancelled"] | None = None,
     sla_state: Literal["ok", "warning", "breached"] | Literal[""] | None = None,
     request_id: Annotated[str | None, Query(max_length=200)] = None,
-) -> Listed[TaskView]:
+    template: Annotated[str | None, Query(max_length=200)] = None,
+    due_after: At = None,
+    due_before: At = None,
+    sort: Annotated[
+        Literal["due", "age", "amount"] | None,
+        Query(description="`due` soonest first, `age` oldest first, `amount` largest first; else newest first."),
+    ] = None,
+) -> Listed[TaskItem]:
     """List tasks, newest first; those of an assignee include what they may decide for others or claim."""
     whose = caller.person if assignee == "me" else assignee
     waits_for = None if whose is None else await sight_of(session, whose)
@@ -66,9 +74,12 @@ async def list_tasks(  # noqa: PLR0917 - called by keyword, with what its query 
         status=status,
         sla_state=sla_state or None,
         request_id=request_id,
+        template=template,
+        due=requests.Span(after=due_after, before=due_before),
+        sort=sort,
     )
     rows = await with_candidates(session, page.items)
-    return Listed(items=[TaskView.of(row) for row in rows], next_cursor=page.next_cursor)
+    return Listed(items=[TaskItem.listed(row) for row in rows], next_cursor=page.next_cursor)
 
 
 @router.post("/decide/")

@@ -9,7 +9,7 @@ from pydantic import AliasChoices, ConfigDict, Field, StrictBool, model_validato
 from api.schemas.common import Body, Moment, PersonRef, Shown, View, Words, shown
 from placet.pointer import value_at
 from placet.state import Decision
-from storage.requests import Happened, Stored, TaskRow
+from storage.requests import Happened, ListedTask, Stored, TaskRow
 
 _EXAMPLE_DIGEST = "3f0a6c8f0f2f5e1f6f3f0a7b1a5c6f6a3a4be2b0f8a7f1ce2c9a9c0d9a1e7b55"
 _EXAMPLE_TASK: dict[str, Any] = {
@@ -34,6 +34,12 @@ _EXAMPLE_TASK: dict[str, Any] = {
     "on_behalf_of": None,
     "revision": 1,
     "content_digest": _EXAMPLE_DIGEST,
+}
+_EXAMPLE_ITEM: dict[str, Any] = {
+    **_EXAMPLE_TASK,
+    "title": "Expense approval (7200)",
+    "template": "Expense approval",
+    "requester": "user:rita",
 }
 _EXAMPLE_REQUEST: dict[str, Any] = {
     "id": "0b0c4a7e1f6d4e0e9a51c2f0e1d3a5b7",
@@ -285,6 +291,22 @@ class TaskView(View):
             revision=row.revision,
             content_digest=row.content_digest,
         )
+
+
+class TaskItem(TaskView):
+    """One task in a list, with what its request is about."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_EXAMPLE_ITEM]})
+
+    title: str
+    template: str
+    requester: str
+
+    @classmethod
+    def listed(cls, row: ListedTask) -> TaskItem:
+        """Show a stored task with its request's title, template and requester."""
+        about: dict[str, Any] = {"title": row.title, "template": row.template, "requester": f"user:{row.requester}"}
+        return cls.model_construct(**dict(TaskView.of(row)), **about)
 
 
 class Links(View):

@@ -15,12 +15,20 @@ from storage import cursor, escalations, metrics, notifications, outbox, request
 from storage.database import Database
 from storage.notification_tables import NotificationMessage
 from storage.sight import Sight
-from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Outbox, Participant
+from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Outbox, Participant, TaskCandidate
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 REQUESTS = 20_000  # enough that reading a table whole costs more than asking for a page of it by its index
 PEOPLE = 200
-LARGE = ("approval_request", "approval_task", "participant", "audit_entry", "outbox", "notification_message")
+LARGE = (
+    "approval_request",
+    "approval_task",
+    "participant",
+    "task_candidate",
+    "audit_entry",
+    "outbox",
+    "notification_message",
+)
 
 P7 = Sight(person="p7")
 SEES = Sight(person="p7", queues=("role:cfo", "group:finance"), absent=("p8", "p9"))
@@ -34,6 +42,8 @@ ASKED: dict[str, Ask] = {
     "the next page of an inbox": lambda s: requests.task_page(
         s, limit=2, waits_for=P7, status="open", cursor=cursor.write(NOW, "r9-1")
     ),
+    "all tasks, newest first": lambda s: requests.task_page(s, limit=50),
+    "all tasks, oldest first": lambda s: requests.task_page(s, limit=50, sort="age"),
     "the tasks of a request": lambda s: requests.task_page(s, limit=50, request_id="r77"),
     "breached tasks": lambda s: requests.task_page(s, limit=50, status="open", sla_state="breached"),
     "one request": lambda s: requests.get(s, "r77", viewer="p77"),
@@ -78,6 +88,10 @@ def _fill(connection: Connection) -> None:
             for n in numbers
         ],
     )  # fmt: skip
+    connection.execute(
+        insert(TaskCandidate),
+        [{"person": f"p{n % PEOPLE}", "task_id": f"r{n}-1"} for n in numbers],
+    )
     connection.execute(
         insert(Participant), [{"request_id": f"r{n}", "person": f"p{(n + 7) % PEOPLE}"} for n in numbers]
     )
