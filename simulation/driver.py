@@ -93,6 +93,10 @@ class Course:
         end = self.state.ended_at or (self.entries[-1].at if self.entries else self.started_at)
         return end - self.started_at
 
+    def seq_at(self, span: timedelta) -> int:
+        """Return how many entries there are once that much time has passed."""
+        return sum(entry.at - self.started_at <= span for entry in self.entries)
+
 
 def reader(plan: Plan, people: Directory) -> Read:
     """Return what the directory answers for a request: the part of `people` that it can reach, and nobody else."""

@@ -112,13 +112,26 @@ class _Part:
         self.parent: _Part | None = None
         self.acts: list[Acted] = []  # as they were made
         self.over = False  # its workflow has closed
-        self._lost = False  # it does not do what is foreseen: there is nothing to wait for
         kept.expect(foreseen)
 
     async def until(self, seq: int) -> None:
         """Wait until that many entries are recorded, unless it has gone another way already."""
-        if not self._lost:
-            self._lost = not await self.kept.until(lambda: self.kept.seq >= seq, SOON)
+        await self.kept.reached(seq, SOON)
+
+    async def settled(self, now: datetime) -> None:
+        """Wait until what is due by then has fired: the engine passes over a timer whose moment is past.
+
+        What people do then may still be to come, and so may the end of a sub-process.
+        """
+        course = self.foreseen.course
+        offered = len(self.acts)
+        to_come = [act.seq for act in self._offers()[offered:]]
+        to_come += [e.seq - 1 for e in course.entries if e.kind == "child_ended" and e.seq > self.kept.seq]
+        await self.until(min([course.seq_at(now - self.start), *to_come]))
+
+    def _offers(self) -> list[Acted]:
+        """List the acts that are offered to its workflow, in their order."""
+        return [act for act in self.foreseen.course.acts if type(act.event) in _UPDATES and act.event != CANCELLED]
 
     def moment(self, stop: _Stop) -> datetime:
         """Return when a stop is due: an act counts from its task's own opening, so that delays do not add up."""
@@ -138,9 +151,8 @@ class _Part:
             if (entry.kind == "branch_ended" and entry.detail["node"] in waited_for)
             or (entry.seq == ending and (self.parent is not None or bool(waited_for)))
         }
-        for act in course.acts:
-            if type(act.event) in _UPDATES and act.event != CANCELLED:
-                yield _Stop(after=act.after, seq=act.seq, act=act, meets=act.after in meets)
+        for act in self._offers():
+            yield _Stop(after=act.after, seq=act.seq, act=act, meets=act.after in meets)
         for entry in course.entries:
             after = entry.at - course.started_at
             begins = entry.detail["request"] if entry.kind == "child_started" else None
@@ -241,8 +253,10 @@ class Player:
         if part.over:
             return
         try:
-            span = target - await self._time.now(part.handle)
+            now = await self._time.now(part.handle)
+            span = target - now
             if span > timedelta(0):
+                await part.settled(now)
                 part.over = not await self._time.forward(part.handle, span)
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:
@@ -270,7 +284,7 @@ class Player:
         if not part.kept.ended:
             last = min(part.foreseen.course.duration, limit - part.offset)
             await self._forward(part, part.start + last + AFTER_THE_LAST)
-            await part.until(_many(part.foreseen.course, last))
+            await part.until(part.foreseen.course.seq_at(last))
         elif not part.over:
             kinds = [entry.kind for entry in part.kept.entries]
             if kinds.count("action_started") > sum(kinds.count(k) for k in _ACTION_ENDED):
@@ -294,7 +308,7 @@ class Player:
         if bound is None:
             sides = [_until(foreseen, within), _until(course, within)]
         else:  # as many as should be there: the engine goes on until it is left
-            many = _many(foreseen, within)
+            many = foreseen.seq_at(within)
             sides = [lines_of(c.entries[:many], c.started_at) for c in (foreseen, course)]
         found = [*differences(*sides)]
         if foreseen.state.status != "pending" and foreseen.duration <= within:
@@ -323,11 +337,6 @@ def _ended_before(foreseen: Foreseen, after: timedelta, seq: int) -> int:
         if entry.kind == "child_ended" and entry.seq <= seq and entry.at - course.started_at == after
     ]
     return max((1 + _ended_before(inner, inner.course.duration, inner.course.state.seq) for inner in ended), default=0)
-
-
-def _many(course: Course, span: timedelta) -> int:
-    """Return how many entries a course has by then."""
-    return sum(entry.at - course.started_at <= span for entry in course.entries)
 
 
 def _until(course: Course, span: timedelta) -> tuple[Line, ...]:

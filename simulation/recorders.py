@@ -27,9 +27,6 @@ from placet.who import parse_who
 from simulation.driver import Acted
 from simulation.world import Foreseen
 
-# Within this of our time a timer fires that is due, and what comes of it is recorded.
-_FIRES = timedelta(milliseconds=500)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withheld:
@@ -64,6 +61,7 @@ class Kept:
     def __post_init__(self) -> None:
         self._changed = asyncio.Condition()
         self._foreseen: asyncio.Future[Foreseen] = asyncio.get_running_loop().create_future()
+        self._lost = False  # it does not do what is foreseen: there is nothing to wait for
 
     @property
     def seq(self) -> int:
@@ -78,6 +76,11 @@ class Kept:
         except TimeoutError:
             return False
         return True
+
+    async def reached(self, seq: int, patience: timedelta) -> None:
+        """Wait until that many entries are recorded, unless it has gone another way already."""
+        if not self._lost:
+            self._lost = not await self.until(lambda: self.seq >= seq, patience)
 
     async def take(self, recording: Recording) -> None:
         """Keep a recording; one of entries that are there already takes their place, as in the store.
@@ -176,7 +179,8 @@ class Recorders:
         """Note what an action would have done, and answer as `simulation.answers` says once its time has passed.
 
         It passes between two attempts: the engine skips that delay like any timer, but no time at all while an attempt
-        runs. Whenever a workflow's clock is set, the engine makes the next attempt at once; that one waits on.
+        runs. Whenever a workflow's clock is set, the engine makes the next attempt at once. Where that one ended before
+        the timer fires that the clock was set for, the engine would pass over that timer; so it waits for what is due.
         """
         spec, call, info = asked.spec, asked.call, activity.info()
         kept = self.of(info.workflow_id or "")
@@ -186,17 +190,15 @@ class Recorders:
             raise ApplicationError("the action is foreseen not to end", non_retryable=True)
         span, done = answered
         left = info.scheduled_time + span - info.started_time
+        before = _seq_before(foreseen.course.acts, call.key)
         if left > timedelta(0):
-            if info.attempt > 1:
-                # The clock was set just now. Until the timer fires that it was taken to, the engine would pass over it.
-                seq = kept.seq
-                await kept.until(lambda: kept.seq > seq, _FIRES)
+            due = foreseen.course.seq_at(info.started_time - (kept.started_at or info.started_time))
+            await kept.reached(min(due, before), self._patience)
             raise ApplicationError(
                 f"it takes {span}", type="TakesTime", next_retry_delay=left, category=ApplicationErrorCategory.BENIGN
             )
         # Of what happens at the same moment, the engine may take either first: it is taken as foreseen.
-        before = _seq_before(foreseen.course.acts, call.key)
-        await kept.until(lambda: kept.seq >= before, self._patience)
+        await kept.reached(before, self._patience)
         if foreseen.answers.computes(call):
             done = await _computed(asked)
         kept.actions[call.key] = Withheld(

@@ -28,6 +28,8 @@ from workflows.start import Start
 
 # Attempts before its time has passed say how long the action still takes, the last one answers.
 _UNTIL_IT_ANSWERS = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=0)
+# How long an attempt may take of our time: it waits for what is due (simulation.recorders).
+_ATTEMPT = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,9 @@ class _Inbound(WorkflowInboundInterceptor):
 class _Outbound(WorkflowOutboundInterceptor):
     def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:  # noqa: A002 - the SDK's name
         if input.activity == "run_action":
-            input = replace(input, retry_policy=_UNTIL_IT_ANSWERS)  # noqa: A001 - the SDK's name
+            input = replace(  # noqa: A001 - the SDK's name
+                input, retry_policy=_UNTIL_IT_ANSWERS, start_to_close_timeout=_ATTEMPT, heartbeat_timeout=None
+            )
         return super().start_activity(input)
 
     async def start_child_workflow(
