@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from placet.flow import MOST_VISITS
 from placet.plan import Child
+from placet.run import MOST_TASKS
 from simulation.bounds import MOST_MOMENTS, MOST_ROUNDS, Bound, bound_of
 from simulation.driver import MOST_WORK
 from simulation.question import Prepared, Question
@@ -91,8 +93,13 @@ def test_more_moments_than_an_engine_takes_in_a_minute_are_cut() -> None:
     assert found.limit < timedelta(hours=MOST_MOMENTS + 2)
 
 
-def test_a_stage_that_is_come_to_for_ever_is_given_up_before_it_takes_minutes() -> None:
+def test_a_stage_that_is_come_to_for_ever_fails_by_the_bound_of_visits_that_every_request_has() -> None:
     course = prepared(AGAIN, {"on": "Stage 1", "decision": "reject"}).run()
-    tasks = len(course.state.tasks)
+    assert course.state.status == "failed"
+    assert course.state.opened == MOST_VISITS
+
+
+def test_a_stage_without_that_bound_is_given_up_before_it_takes_minutes() -> None:
+    course = prepared({**AGAIN, "format": 1}, {"on": "Stage 1", "decision": "reject"}).run()
     assert course.stopped == "entries"
-    assert tasks * tasks <= MOST_WORK * 2
+    assert course.state.opened * MOST_TASKS <= MOST_WORK * 2
