@@ -31,7 +31,7 @@ async def check(settings: Settings, files: list[Path]) -> list[dict[str, Any]]:
     """
     async with assembly.existing_database(settings) as database:
         if database is not None:
-            progress(f"checked among the people, actions and processes of {database!r}")
+            progress(f"checked among the people, actions and processes of {settings.home}")
         return [await _one(database, file) for file in files]
 
 
