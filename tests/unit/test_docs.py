@@ -19,6 +19,7 @@ from workflows.local import LOCAL_RETRIES
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 SECURITY = (ROOT / "docs" / "security.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
 AUDIT = (ROOT / "docs" / "audit.md").read_text()
 
 
@@ -93,10 +94,29 @@ def test_every_call_says_what_it_does() -> None:
     assert silent == []
 
 
+def test_the_documents_name_only_routes_that_there_are() -> None:
+    # A path may be cut short at its front: `…/{id}/extend/`, `/workflow/tasks/`; names in capitals stand for ids.
+    routes = {
+        (method.upper(), re.sub(r"{\w+}", "{}", path))
+        for path, calls in describe()["paths"].items()
+        for method in calls
+    }
+    unknown = [
+        f"{page.name}: {method} {path}"
+        for page in PAGES
+        for method, path in re.findall(r"\b(GET|POST|PUT|PATCH|DELETE) ([…/][^\s`?]*)", page.read_text())
+        if not any(
+            method == known and route.endswith(re.sub(r"{\w+}|\b[A-Z]+\b", "{}", path).removeprefix("…"))
+            for known, route in routes
+        )
+    ]
+    assert unknown == []
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     broken = [
         f"{page.name}: {link}"
-        for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+        for page in PAGES
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())
         if not (page.parent / link).exists()
     ]
