@@ -15,6 +15,7 @@ from placet.audit import moment
 from placet.errors import InputInvalid, Problem
 
 Row = TypeVar("Row")
+_LONGEST_NUMBER = 9  # digits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,14 @@ def read_names(cursor: str, count: int) -> tuple[str, ...]:
     ):
         refuse()
     return tuple(place)
+
+
+def read_number(cursor: str) -> int:
+    """Read a whole number out of a cursor; raises InputInvalid where it is none of ours."""
+    (text,) = read_names(cursor, 1)
+    if not text.isascii() or not text.isdecimal() or len(text) > _LONGEST_NUMBER:
+        refuse()
+    return int(text)
 
 
 def read_moment(cursor: str) -> tuple[datetime, str]:

@@ -24,7 +24,6 @@ from api.schemas.requests import (
     RequestView,
     Resubmission,
     TimelineItem,
-    TimelineView,
     Verified,
 )
 from api.seeing import Unseen, all_present, seen_request, sight_of
@@ -36,6 +35,7 @@ from placet.events import Comment, Extend, Happened, Resubmit, Withdraw
 from placet.variables import normalise_input
 from placet.who import people_in
 from storage import people, requests, templates
+from storage.cursor import read_number, write
 from storage.requests import Stored
 from storage.verify import verify_rows
 
@@ -100,14 +100,16 @@ async def read_request(context: Here, session: Reading, caller: Caller, request_
 
 
 @router.get("/{request_id}/timeline/")
-async def read_timeline(session: Reading, caller: Caller, request_id: str) -> TimelineView:
-    """Show all that happened to a request."""
+async def read_timeline(
+    session: Reading, caller: Caller, request_id: str, limit: Limit | None = None, cursor: Cursor = None
+) -> Listed[TimelineItem]:
+    """Show all that happened to a request, oldest first; in pages where a `limit` is given."""
     await seen_request(session, caller, request_id)
-    return TimelineView(
-        items=[
-            TimelineItem.of(row, number) for number, row in enumerate(await requests.timeline(session, request_id), 1)
-        ]
-    )
+    rows = await requests.timeline(session, request_id)
+    after = read_number(cursor) if cursor is not None else 0
+    end = len(rows) if limit is None else min(len(rows), after + limit)
+    items = [TimelineItem.of(row, number) for number, row in enumerate(rows[after:end], after + 1)]
+    return Listed(items=items, next_cursor=write(str(end)) if end < len(rows) else None)
 
 
 @router.get("/{request_id}/audit/verify/")

@@ -415,12 +415,6 @@ class TimelineItem(View):
         )
 
 
-class TimelineView(View):
-    """All that happened, in order."""
-
-    items: list[TimelineItem]
-
-
 class Verified(View):
     """Whether the audit chain holds, and whether the engine's history ends where it does."""
 

@@ -94,7 +94,7 @@ def test_an_explicit_list_reassigns_adds_and_tells_and_ends_with_its_last(placet
     assert task["assignee"] == "user:dana"
 
     poll(lambda: "user:ben" in told(placet, request, "escalated_to"), what="that Ben is told")
-    placet.decide("ben", task["id"], expect=403)
+    placet.decide("ben", task["id"], expect=404)
     placet.decide("max", task["id"], expect=403)
     assert placet.decide("ann", task["id"])["tasks"][0]["decided_by"] == "user:ann"
 

@@ -138,3 +138,19 @@ def test_a_mail_to_whoever_is_asked_again_says_what_was_changed(placet: Placet) 
         return any(f"note: desk → {note}" in placet.http.get(f"{mailbox}/{n}").text for n in newest)
 
     poll(told, what="the mail")
+
+
+def test_a_timeline_is_whole_or_in_pages(placet: Placet) -> None:
+    request = ask(placet, MAX)
+    request = placet.decide("max", open_tasks(request)["max"])
+    path = f"requests/{request['id']}/timeline/"
+    whole = placet.get("rita", path)
+    assert whole["next_cursor"] is None
+    items, query = [], "?limit=2"
+    while query:
+        page = placet.get("rita", path + query)
+        assert len(page["items"]) <= 2
+        items += page["items"]
+        query = page["next_cursor"] and f"?limit=2&cursor={page['next_cursor']}"
+    assert items[: len(whole["items"])] == whole["items"]  # a mail may have left meanwhile
+    assert pointers(placet.get("rita", f"{path}?cursor=nonsense", expect=422)) == ["/cursor"]

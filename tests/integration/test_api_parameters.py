@@ -62,3 +62,14 @@ async def test_all_unknown_ones_are_told_at_once_and_a_call_without_any_says_so(
     assert (answer.status_code, pointers(answer)) == (422, ["/a", "/b"])
     assert answer.json()["errors"][0]["message"].endswith("this call takes none")
     assert (await desk.get("/workflow/people/new/", as_="adam")).status_code == 404
+
+
+def test_every_list_is_read_in_pages() -> None:
+    schemas = describe()["components"]["schemas"]
+    for path, operations in describe()["paths"].items():
+        answer = operations.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+        shape = answer.get("application/json", {}).get("schema", {}).get("$ref", "").rpartition("/")[2]
+        if "items" in schemas.get(shape, {}).get("properties", {}):
+            named = {parameter["name"] for parameter in operations["get"].get("parameters", ())}
+            assert {"limit", "cursor"} <= named, path
+            assert "next_cursor" in schemas[shape]["properties"], path
