@@ -223,6 +223,7 @@ class Settings(Model):
     immaterial: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=200)] = ()
     require_revision: bool = False
     amount: Annotated[str, Field(max_length=100)] | None = None  # the variable that requests are sorted by
+    summary: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=10)] = ()  # shown in lists
 
 
 class Blueprint(Model):
@@ -268,10 +269,12 @@ class Blueprint(Model):
         return self
 
     @model_validator(mode="after")
-    def _immaterial_declared(self) -> Blueprint:
-        unknown = sorted({*self.settings.immaterial} - {variable.name for variable in self.variables})
-        if unknown:
-            raise ValueError(f'"immaterial" names {unknown[0]!r}, which is no variable; declare it or leave it out')
+    def _named_variables_are_declared(self) -> Blueprint:
+        declared = {variable.name for variable in self.variables}
+        for setting, names in (("immaterial", self.settings.immaterial), ("summary", self.settings.summary)):
+            unknown = sorted({*names} - declared)
+            if unknown:
+                raise ValueError(f'"{setting}" names {unknown[0]!r}, which is no variable; declare it or leave it out')
         return self
 
     @field_validator("process_steps")

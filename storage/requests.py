@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from placet.reasons import shown
 from storage import cursor as cursors
 from storage.ordering import order_of_requests, order_of_tasks
 from storage.sight import Sight, visible, visible_now, waiting_for
+from storage.summaries import summaries
 from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Delivery
 
 # Requests one above the other that are looked through: sub-processes lie at most four deep in each.
@@ -84,6 +85,7 @@ class ListedTask(TaskRow):
     title: str
     template: str
     requester: str
+    summary: dict[str, Any]  # `settings.summary`, read for the page as a whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,9 +275,13 @@ async def task_page(
     places: dict[str, tuple[str | datetime, ...]] = {}
     for row in await session.execute(order.of(query, cursor=cursor, limit=limit)):
         *facts, sorted_by = row
-        found.append(ListedTask(**dict(zip(_LISTED_FIELDS, facts, strict=True))))
+        found.append(ListedTask(**dict(zip(_LISTED_FIELDS, facts, strict=True)), summary={}))
         places[found[-1].id] = order.place(sorted_by, found[-1].id)
-    return cursors.page(found, limit, lambda row: places[row.id])
+    page = cursors.page(found, limit, lambda row: places[row.id])
+    ids = {row.request_id for row in page.items}
+    told = await session.run_sync(lambda sync: summaries(sync.connection(), ids))
+    items = tuple(replace(row, summary=told.get(row.request_id, {})) for row in page.items)
+    return cursors.Page(items=items, next_cursor=page.next_cursor)
 
 
 async def timeline(session: AsyncSession, request_id: str) -> list[Happened]:
@@ -336,7 +342,7 @@ async def _tasks(session: AsyncSession, request_ids: list[str]) -> dict[str, tup
 _REQUEST_COLUMNS = tuple(getattr(ApprovalRequest, field.name) for field in fields(RequestRow))
 _TASK_COLUMNS = tuple(getattr(ApprovalTask, field.name) for field in fields(TaskRow))
 _REQUEST_FIELDS = tuple(field.name for field in fields(RequestRow))
-_LISTED_FIELDS = tuple(field.name for field in fields(ListedTask))
+_LISTED_FIELDS = tuple(field.name for field in fields(ListedTask) if field.name != "summary")
 _LISTED_TASKS = select(
     *_TASK_COLUMNS, *(getattr(ApprovalRequest, name) for name in _LISTED_FIELDS[len(_TASK_COLUMNS) :])
 ).join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))

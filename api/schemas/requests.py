@@ -40,6 +40,7 @@ _EXAMPLE_ITEM: dict[str, Any] = {
     "title": "Expense approval (7200)",
     "template": "Expense approval",
     "requester": "user:rita",
+    "summary": {"amount": "7200"},
 }
 _EXAMPLE_REQUEST: dict[str, Any] = {
     "id": "0b0c4a7e1f6d4e0e9a51c2f0e1d3a5b7",
@@ -301,11 +302,13 @@ class TaskItem(TaskView):
     title: str
     template: str
     requester: str
+    summary: dict[str, Any]
 
     @classmethod
     def listed(cls, row: ListedTask) -> TaskItem:
-        """Show a stored task with its request's title, template and requester."""
+        """Show a stored task with its request's title, template, requester, and summary (`settings.summary`)."""
         about: dict[str, Any] = {"title": row.title, "template": row.template, "requester": f"user:{row.requester}"}
+        about["summary"] = row.summary
         return cls.model_construct(**dict(TaskView.of(row)), **about)
 
 

@@ -35,7 +35,7 @@ async def desk(database: Database) -> AsyncIterator[ApiDesk]:
     async with api_desk(database, await no_engine(), seconds=1) as opened:
         async with database.begin() as session:
             for name in ("tpl", "other"):
-                settings = {"amount": "amount"} if name == "tpl" else {}
+                settings = {"amount": "amount", "summary": ["department", "amount"]} if name == "tpl" else {}
                 session.add(_template(f"template-{name}", name, settings))
         async with database.begin() as session:
             for row in REQUESTS:
@@ -166,3 +166,14 @@ async def test_the_amount_is_a_variable_that_is_a_number(desk: ApiDesk, name: st
     refused = await desk.post("/workflow/process-templates/", raw, as_="desi")
     assert refused.status_code == 422
     assert name in refused.json()["detail"]
+
+
+async def test_a_task_in_a_list_shows_what_its_process_wants_shown(desk: ApiDesk) -> None:
+    items = (await desk.get("/workflow/tasks/?limit=500", as_="adam")).json()["items"]
+    assert {item["request_id"]: item["summary"] for item in items} == {
+        "r1": {"amount": "120"},
+        "r2": {"amount": "99.5"},
+        "r3": {},
+        "r4": {},
+        "r5": {"amount": "3000.01"},
+    }
