@@ -14,6 +14,8 @@ from placet.errors import Stopping
 
 # How long calls that are under way may take to end: longer than a start or an update may take that has its turn.
 DRAIN_SECONDS = 12.0
+# How long a process that stops goes on to say that it is not ready, before it looks whether it can end.
+NOTICE_SECONDS = 0.5
 # How long calls that were cut off may take to say so.
 _LAST_WORDS = 1.0
 _HEALTH = f"{BASE}/health/"
@@ -23,8 +25,9 @@ _STREAM = b"text/event-stream"
 class Draining:
     """The calls that are under way in one process, and whether it stops."""
 
-    def __init__(self, admission: Admission, *, seconds: float = DRAIN_SECONDS) -> None:
+    def __init__(self, admission: Admission, *, seconds: float = DRAIN_SECONDS, notice: float = NOTICE_SECONDS) -> None:
         self._admission = admission
+        self._notice = notice
         self._seconds = seconds
         self._calls: set[asyncio.Task[Any]] = set()
         self._streams: set[asyncio.Task[Any]] = set()
@@ -40,6 +43,8 @@ class Draining:
         """
         self.stopping = True
         self._admission.close()
+        # The socket still listens: whoever asks whether this process is ready hears that it is not.
+        await asyncio.sleep(self._notice)
         for stream in self._streams:
             stream.cancel()
         await self._until_ended(self._seconds)

@@ -52,6 +52,9 @@ _QUERY_DEADLINE = timedelta(seconds=8)
 # The server lets a poll wait for a minute, and remembers who polled for five.
 _LONG_POLL = timedelta(seconds=65)
 # What the SDK says, as a plain RuntimeError, where a connection that is made on first use cannot be made.
+# The server's word for an update whose workflow task was given up, because another event had come meanwhile.
+_INTERRUPTED = "unexpected workflow task failure"
+_AGAIN_SECONDS = 0.05
 _NOT_CONNECTED = "Failed client connect"
 # The server's word for an update whose workflow ended before its handler did.
 _OVERTAKEN = "AcceptedUpdateCompletedWorkflow"
@@ -90,11 +93,20 @@ async def command(context: Context, request_id: str, event: Command, *, key: str
     Raises the core's refusal, Gone where the request has ended in the engine, Unavailable where nobody answers in time.
     """
     handle = context.client.get_workflow_handle(request_id)
+    name = type(event).__name__.lower()
     async with _reaching(context.command_deadline):
-        answer: Answer = await handle.execute_update(
-            type(event).__name__.lower(), event, id=key, result_type=Answer, rpc_timeout=context.command_deadline
-        )
-        return answer
+        while True:
+            try:
+                answer: Answer = await handle.execute_update(
+                    name, event, id=key, result_type=Answer, rpc_timeout=context.command_deadline
+                )
+            except RPCError as error:
+                if error.status is not RPCStatusCode.FAILED_PRECONDITION or _INTERRUPTED not in error.message:
+                    raise
+                # Another event came while the workflow ended its task, which is carried out again: so is the update.
+                await asyncio.sleep(_AGAIN_SECONDS)
+            else:
+                return answer
 
 
 async def unmapped(context: Context, request_id: str, event: Migrate) -> list[Problem]:

@@ -115,18 +115,18 @@ def _filled(connection: Connection, new: NewRequest, chosen: _Chosen, plan: Plan
     )
 
 
-def require_known(asked: Mapping[str, Any], active: Callable[[str], bool]) -> None:
-    """Raise InputInvalid where variables that name people name somebody who is not there, or has left."""
-    places = [
-        (
-            pointer_to(pointer_to("/input", name), str(index))
-            if isinstance(value, list)
-            else pointer_to("/input", name),
-            one,
-        )
-        for name, value in asked.items()
-        for index, one in enumerate(value if isinstance(value, list) else [value])
-    ]
+def require_known(asked: Mapping[str, Any], active: Callable[[str], bool], *, at: str = "/input") -> None:
+    """Raise InputInvalid where values that name people name somebody who is not there, or has left.
+
+    `asked` are the values by the field of what was sent, or by its JSON Pointer; `at` is where that stands.
+    """
+    places = []
+    for name, value in asked.items():
+        place = f"{at}{name}" if name.startswith("/") else pointer_to(at, name)
+        if isinstance(value, list):
+            places += [(pointer_to(place, str(index)), one) for index, one in enumerate(value)]
+        else:
+            places.append((place, value))
     problems = [
         Problem(pointer=place, message=f"there is no active person {one!r}; give the id of one")
         for place, one in places

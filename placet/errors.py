@@ -53,7 +53,8 @@ class PlacetError(Exception):
     def __init__(
         self, message: str | None = None, *, problems: tuple[Problem, ...] = (), reason: Reason | None = None
     ) -> None:
-        self.message = message or (words(reason) if reason is not None else (type(self).__doc__ or "").strip())
+        first = f"{problems[0].pointer}: {problems[0].message}" if problems else (type(self).__doc__ or "").strip()
+        self.message = message or (words(reason) if reason is not None else first)
         self.problems = problems
         self.reason = reason  # what the message was made of, where an audit chain may have to hold it
         super().__init__(self.message)

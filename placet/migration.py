@@ -62,6 +62,8 @@ def migrate(run: Run, event: Migrate) -> None:
     written = tuple(name for name in run.state.written if name in {v.name for v in new.variables})
     run.set(input=given, written=written, **({"directory_at": NEVER} if stale else {}))
     _keep_revision(run, new, theirs)
+    if new.on_change == "restart" and run.state.returned_at is None and any(s.returned_at for s in run.stages.values()):
+        run.set(returned_at=run.now)  # from here on every branch stands still until the request is resubmitted
     stages = {task.id: run.stage_of(task) for task in run.open_tasks()}
     run.plan, run.moved_to = new, event.template_id
     _rename(run, old, moved)

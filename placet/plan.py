@@ -123,18 +123,18 @@ class Plan:
         return tuple(parse_who(t) for t in sorted(texts))
 
     @cached_property
-    def _naming(self) -> tuple[str, ...]:
+    def naming(self) -> tuple[str, ...]:
         """The variables that name people, in order."""
         return tuple(sorted({who.root.name for who in self.names if who.root.given}))
 
     def asked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the part of an input that names people."""
-        return {name: given[name] for name in self._naming if name in given}
+        return {name: given[name] for name in self.naming if name in given}
 
     @cached_property
     def reads(self) -> frozenset[str]:
         """The variables that anything in the process depends on: a condition, a computed value, an approver."""
-        return frozenset({*self._naming, *(name for one in self.expressions for name in one.names)})
+        return frozenset({*self.naming, *(name for one in self.expressions for name in one.names)})
 
     @cached_property
     def heavy(self) -> int:

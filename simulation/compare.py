@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import SequenceMatcher
+from itertools import groupby
 from typing import Any, Protocol
 
 from placet.reasons import in_words
@@ -77,8 +78,10 @@ def differences(
 ) -> tuple[dict[str, Any], ...]:
     """List where two timelines differ, entry by entry; empty where they are equal.
 
-    Their moments may part by `tolerance`, and by a quarter of a second more for each entry.
+    Their moments may part by `tolerance`, and by a quarter of a second more for each entry. What happens to different
+    tasks at one moment has no order: which chain of escalation is looked at first may hang on a few milliseconds.
     """
+    one, other = _by_task(one), _by_task(other)
     found: list[dict[str, Any]] = []
     for index in range(max(len(one), len(other))):
         left = one[index] if index < len(one) else None
@@ -86,6 +89,15 @@ def differences(
         if left is None or right is None or not _same(left, right, tolerance + index * _FOR_EACH_ENTRY):
             found.append({"entry": index + 1, "one": _told(left), "other": _told(right)})
     return tuple(found)
+
+
+def _by_task(lines: Sequence[Line]) -> list[Line]:
+    """Put lines of the same moment in the order of their tasks; what concerns no task stays where it is."""
+    ordered: list[Line] = []
+    for (_, of_tasks), together in groupby(lines, key=lambda line: (line.after, line.task is not None)):
+        moment = list(together)
+        ordered += sorted(moment, key=lambda line: int(line.task or 0)) if of_tasks else moment
+    return ordered
 
 
 def side_by_side(

@@ -32,6 +32,7 @@ from api.verifying import verify
 from placet.blueprint import parse_blueprint
 from placet.errors import NotFound
 from placet.events import Comment, Extend, Happened, Resubmit, Withdraw
+from placet.fillings import taken
 from placet.variables import normalise_input
 from placet.who import people_in
 from storage import people, requests, templates
@@ -171,6 +172,7 @@ async def extend(context: Here, caller: Caller, call: ThisCall, request_id: str,
 @router.post("/{request_id}/events/")
 async def tell_event(context: Here, caller: Caller, call: ThisCall, request_id: str, body: NewEvent) -> RequestView:
     """Tell a request that something it waits for has happened; the process owner and admins can."""
+    await _require_known(context, caller, request_id, body)
     event = Happened(by=caller.actor, name=body.name, payload=with_floats(body.payload), key=call.key)
     return _view(context, await act_on_request(context, caller, request_id, event, key=call.key))
 
@@ -195,6 +197,19 @@ async def resubmit(
         require_known(asked, lambda person: known.get(person, False))
     event = Resubmit(by=caller.actor, input=given, title=body.title, comment=body.comment, key=call.key)
     return _view(context, await act_on_request(context, caller, request_id, event, key=call.key))
+
+
+async def _require_known(context: Context, caller: Principal, request_id: str, body: NewEvent) -> None:
+    """Raise InputInvalid where an event would make somebody an approver who is not there."""
+    async with context.database.session() as session:
+        stored = await seen_request(session, caller, request_id)
+        template = await templates.get(session, stored.request.template_id)
+        plan = await context.plans.of(session, template, stored.request.started_at)
+    pauses = [p.pause for p in plan.points.values() if p.pause is not None and p.pause.event == body.name]
+    sources = {source for pause in pauses for variable, source in pause.output.items() if variable in plan.naming}
+    asked = {source: taken(body.payload, source) for source in sorted(sources)}
+    known = await context.database.read(people.activity, [one for v in asked.values() for one in people_in(v)])
+    require_known(asked, lambda person: known.get(person, False), at="/payload")
 
 
 async def _may_verify(session: AsyncSession, caller: Principal, request_id: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import AliasChoices, ConfigDict, Field, StrictBool, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from api.schemas.common import Body, Moment, PersonRef, Shown, View, Words, shown
 from placet.pointer import value_at
@@ -94,8 +94,8 @@ class NewDecision(Body):
     decision: Decision
     comment: Words | None = None
     form: dict[str, Any] | None = None
-    round: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    revision: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    round: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = None
+    revision: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = None
 
 
 class HandOver(Body):

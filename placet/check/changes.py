@@ -7,10 +7,11 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 from placet.check.draft import Draft, Vertex
-from placet.check.findings import Finding, warning
+from placet.check.findings import Finding, error, warning
 from placet.check.graph import reached
 from placet.solver import Undecided
 from placet.solver.samples import sample_input
+from placet.who import parse_who
 
 if TYPE_CHECKING:
     from placet.check.reach import Reach
@@ -22,9 +23,35 @@ _REMEDY = 'set "on_change" to "restart", so that a changed request goes again fr
 def change_findings(draft: Draft, reach: Reach | None) -> list[Finding]:
     """Warn where a request can be changed after an approval, or after the way to one was chosen, and end approved."""
     settings = draft.blueprint.settings
+    if settings.immaterial and settings.max_rounds > 1:
+        return _depended_on(draft)
     if draft.blueprint.on_change != "stage" or settings.max_rounds == 1:
         return []
     return _Changes(draft, reach, "/settings/on_change" if settings.on_change is not None else "/settings").findings()
+
+
+def _depended_on(draft: Draft) -> list[Finding]:
+    """Refuse immaterial variables on which the process depends: to change them is to change what was approved."""
+    reads = {name: f"a condition of {a.source!r}" for a in draft.arrows if a.condition for name in a.condition.names}
+    for vertex in draft.vertices.values():
+        reads |= {name: f"what {vertex.id!r} computes" for c in vertex.computes for name in c.expression.names}
+    for step in draft.blueprint.process_steps:
+        for approver in step.approvers:
+            text = approver if isinstance(approver, str) else getattr(approver, "who", None)
+            if text is not None and (root := parse_who(text).root).given:
+                reads[root.name] = f"an approver of {step.stage_name!r}"
+    witness = sample_input(draft.blueprint.variables)
+    return [
+        error(
+            "approval_of_changed_content",
+            f"/settings/immaterial/{index}",
+            f"{name!r} is not immaterial: {reads[name]} depends on it, and a change of it would leave approvals as "
+            "they are; remove it here",
+            witness=witness,
+        )
+        for index, name in enumerate(draft.blueprint.settings.immaterial)
+        if name in reads
+    ]
 
 
 class _Changes:

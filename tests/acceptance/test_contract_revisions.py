@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.contract import Placet, open_tasks, pointers
 from tests.waiting import poll
 
@@ -154,3 +156,33 @@ def test_a_timeline_is_whole_or_in_pages(placet: Placet) -> None:
         query = page["next_cursor"] and f"?limit=2&cursor={page['next_cursor']}"
     assert items[: len(whole["items"])] == whole["items"]  # a mail may have left meanwhile
     assert pointers(placet.get("rita", f"{path}?cursor=nonsense", expect=422)) == ["/cursor"]
+
+
+@pytest.mark.parametrize("revision", [True, "1", 1.0, 0])
+def test_a_revision_is_a_whole_number(placet: Placet, revision: Any) -> None:
+    request = ask(placet, MAX)
+    assert pointers(placet.decide("max", open_tasks(request)["max"], revision=revision, expect=422)) == ["/revision"]
+
+
+def test_an_event_names_nobody_as_an_approver_who_is_not_there(placet: Placet) -> None:
+    nodes = [
+        {"id": "start", "type": "trigger"},
+        {"id": "picked", "type": "wait", "event": "picked", "timeout_hours": 10, "output": {"who": "who"}},
+        {"id": "a", "type": "approval", "step": "First"},
+        {"id": "yes", "type": "terminator", "outcome": "approved"},
+        {"id": "late", "type": "terminator", "outcome": "expired"},
+    ]
+    edges = [
+        {"from": "start", "to": "picked"},
+        {"from": "picked", "to": "a", "on": "event"},
+        {"from": "picked", "to": "late", "on": "timeout"},
+        {"from": "a", "to": "yes"},
+    ]
+    step = {"stage_name": "First", "approvers": ["input:who"]}
+    who = [{"name": "who", "type": "string"}]
+    request = placet.ask(step, graph_spec={"nodes": nodes, "edges": edges}, variables=who)
+    path = f"requests/{request['id']}/events/"
+    refused = placet.post("olivia", path, {"name": "picked", "payload": {"who": "ghost"}}, expect=422)
+    assert pointers(refused) == ["/payload/who"]
+    request = placet.post("olivia", path, {"name": "picked", "payload": {"who": "max"}})
+    assert set(open_tasks(request)) == {"max"}

@@ -472,3 +472,41 @@ def test_a_process_that_allows_no_request_for_changes_is_told_so() -> None:
     (found,) = [f for f in check(raw).findings if f.code == "no_changes"]
     assert (found.severity, found.pointer) == ("warning", "/settings/max_rounds")
     assert "no_changes" not in codes(check(chain({"stage_name": "Manager"}, settings={"max_rounds": 2})), "warning")
+
+
+@pytest.mark.parametrize(
+    ("approvers", "condition", "immaterial"),
+    [
+        (["user:max"], "amount > 5000", ["amount"]),
+        (["input:boss"], "true", ["boss"]),
+        ([{"who": "input:boss", "weight": 2}], "true", ["note", "boss"]),
+    ],
+)
+def test_a_variable_on_which_the_process_depends_is_not_immaterial(
+    approvers: list[Any], condition: str, immaterial: list[str]
+) -> None:
+    steps = [{"stage_name": "Manager", "approvers": approvers}, {"stage_name": "CFO", "approvers": ["role:cfo"]}]
+    nodes = [
+        {"id": "start", "type": "trigger"},
+        {"id": "large", "type": "decision"},
+        {"id": "m", "type": "approval", "step": "Manager"},
+        {"id": "c", "type": "approval", "step": "CFO"},
+        {"id": "yes", "type": "terminator", "outcome": "approved"},
+    ]
+    edges = [
+        {"from": "start", "to": "large"},
+        {"from": "large", "to": "c", "condition": condition},
+        {"from": "large", "to": "m", "default": True},
+        {"from": "m", "to": "yes"},
+        {"from": "c", "to": "yes"},
+    ]
+    variables = [
+        {"name": "amount", "type": "decimal", "required": True, "minimum": 0},
+        {"name": "boss", "type": "string", "required": True},
+        {"name": "note", "type": "string"},
+    ]
+    raw = chain(*steps, variables=variables, graph_spec={"nodes": nodes, "edges": edges})
+    (found,) = changed(check(raw | {"settings": {"immaterial": immaterial}}))
+    assert (found.severity, found.pointer) == ("error", f"/settings/immaterial/{len(immaterial) - 1}")
+    assert found.witness is not None
+    assert changed(check(raw | {"settings": {"immaterial": ["note"]}})) == []

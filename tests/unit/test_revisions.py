@@ -146,8 +146,7 @@ def test_a_process_may_demand_the_revision() -> None:
     assert request.asked == ["cfo"]
 
 
-def forked(**settings: Any) -> Case:
-    """Begin a request that ann and ben decide at the same time, within eight hours, and then the CFO."""
+def _forked_raw(**settings: Any) -> dict[str, Any]:
     steps = [{"approvers": [f"user:{p}"], "sla_hours": 8, "warn_before_hours": 2} for p in ("ann", "ben")]
     nodes: dict[str, dict[str, Any]] = {
         "f": {"type": "fork"},
@@ -156,17 +155,15 @@ def forked(**settings: Any) -> Case:
         "b": {"step": "Stage 2"},
         "last": {"step": "Stage 3"},
     }
-    drawn = graph(
-        "start -> f",
-        "f -> a",
-        "f -> b",
-        "a -> j on approved",
-        "b -> j on approved",
-        "j -> last",
-        "last -> approved",
-        nodes=nodes,
-    )
-    return chain(*steps, CFO, graph_spec=drawn, settings=settings)
+    ways = ["start -> f", "f -> a", "f -> b", "a -> j on approved", "b -> j on approved", "j -> last"]
+    drawn = graph(*ways, "last -> approved", nodes=nodes)
+    return blueprint(*steps, CFO, graph_spec=drawn, variables=AMOUNT, settings=settings)
+
+
+def forked(**settings: Any) -> Case:
+    """Begin a request that ann and ben decide at the same time, within eight hours, and then the CFO."""
+    given = {"amount": "100", "note": "desk"}
+    return Case(plan=plan_of(_forked_raw(**settings)), org=office(), input=given, twice=True)
 
 
 def test_an_approval_of_another_branch_is_void_as_well() -> None:
@@ -501,3 +498,16 @@ def test_the_next_seat_of_a_sequence_belongs_to_the_round_of_its_stage() -> None
     resubmit(request)
     request.decide("ben")
     assert {t.assignee: t.round for t in request.state.open_tasks} == {"ann": 2, "cid": 1}
+
+
+def test_a_returned_request_that_is_moved_to_a_version_that_restarts_stands_still_from_then_on() -> None:
+    request = forked(on_change="stage")
+    request.decide("ann", "request_changes")
+    after = {**_forked_raw(), "version": "1.1.0"}
+    request.moves(plan_of(after))
+    with pytest.raises(Returned):
+        request.decide("ben")
+    request.hours(100)
+    assert request.of_kind("sla_breached") == []
+    resubmit(request, input={"amount": "60"})
+    assert request.asked == ["ann", "ben"]
