@@ -167,7 +167,7 @@ def write_all(connection: Connection, recordings: Sequence[Recorded], now: datet
             gone = lost.get(part.recording.request_id, ())
             counted.update(metrics.changes(part.recording, part.entries, now, lost=gone))
         told = recipients.of(connection, [(part.recording, part.notices) for part in fresh], now)
-        named = amounts.variables(connection, {part.recording.template_id for part in fresh})
+        named = amounts.VARIABLES.of(connection, {part.recording.template_id for part in fresh})
         with one_trip(connection):
             _insert(connection, fresh, told, named, now)
             metrics.count(connection, counted)
