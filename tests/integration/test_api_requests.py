@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text, update
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from cli.assembly import tell_of_leavers
 from storage import outbox, refusals
@@ -584,3 +587,23 @@ async def test_ready_is_ok_when_every_part_is(desk: ApiDesk) -> None:
         "status": "ok",
         "checks": {"engine": "ok", "database": "ok", "worker": "ok"},
     }
+
+
+async def test_a_decision_is_carried_out_also_where_words_of_the_directory_come_at_the_same_moment(
+    desk: ApiDesk, client: Client
+) -> None:
+    name = await desk.publish({**EXPENSE, "process_steps": [{"stage_name": "One", "approvers": ["user:bob"]}]})
+    desk = replace(desk, insistent=False)  # the first answer counts
+    for _ in range(5):
+        request = await desk.start(name, amount="1")
+        handle = client.get_workflow_handle(request["id"])
+
+        async def tell(handle: Any = handle) -> None:
+            for _ in range(6):
+                with contextlib.suppress(RPCError):  # the request may have ended
+                    await handle.signal("directory_changed")
+
+        task = request["tasks"][0]["id"]
+        decided = desk.post(f"/workflow/tasks/{task}/decide/", {"decision": "approve"}, as_="bob")
+        answer, _ = await asyncio.gather(decided, tell())
+        assert (answer.status_code, answer.json()["outcome"]) == (200, "approved"), answer.text
