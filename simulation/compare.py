@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import SequenceMatcher
-from itertools import groupby
 from typing import Any, Protocol
 
 from placet.reasons import in_words
@@ -20,6 +19,8 @@ from placet.reasons import in_words
 # once, and as it adds up where each thing counts from the one before, as in a loop.
 TOLERANCE = timedelta(seconds=10)
 _FOR_EACH_ENTRY = timedelta(milliseconds=250)
+# What two clocks that were started together part by, so that which of two tasks comes first means nothing.
+_SAME_MOMENT = timedelta(milliseconds=500)
 
 _MOMENT = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$")
 
@@ -94,10 +95,17 @@ def differences(
 def _by_task(lines: Sequence[Line]) -> list[Line]:
     """Put lines of the same moment in the order of their tasks; what concerns no task stays where it is."""
     ordered: list[Line] = []
-    for (_, of_tasks), together in groupby(lines, key=lambda line: (line.after, line.task is not None)):
-        moment = list(together)
-        ordered += sorted(moment, key=lambda line: int(line.task or 0)) if of_tasks else moment
-    return ordered
+    together: list[Line] = []
+    for line in lines:
+        apart = together and line.after - together[-1].after > _SAME_MOMENT
+        if line.task is None or apart:
+            ordered += sorted(together, key=lambda one: int(one.task or 0))
+            together = []
+        if line.task is None:
+            ordered.append(line)
+        else:
+            together.append(line)
+    return [*ordered, *sorted(together, key=lambda one: int(one.task or 0))]
 
 
 def side_by_side(

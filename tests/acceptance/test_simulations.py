@@ -7,7 +7,6 @@ import json
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ import pytest_asyncio
 from sqlalchemy import update
 from temporalio.client import Client
 
-from api.simulating import AT_ONCE, Jobs, jobs_of
+from api.simulating import Jobs, jobs_of
 from simulation.order import parse_order
 from storage import people, simulations
 from storage.database import Database
@@ -379,33 +378,6 @@ async def test_a_candidate_that_is_no_blueprint_is_told_by_its_places(desk: ApiD
     name = await desk.publish(TWO_STAGES)
     found = await simulate(desk, mode="backtest", template=name, blueprint={**TWO_STAGES, "version": "new"})
     assert (found["status"], [e["pointer"] for e in found["validation_errors"]]) == ("failed", ["/version"])
-
-
-async def test_no_more_than_two_explorations_that_are_waited_for_run_at_once(
-    alone: ApiDesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    jobs = Jobs(alone.http._transport.app.state.context)  # type: ignore[attr-defined]
-    inside, most, release = 0, 0, asyncio.Event()
-
-    async def carried_out(*_: Any, **__: Any) -> dict[str, Any]:
-        nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
-        await release.wait()
-        inside -= 1
-        return {"validation_errors": [], "execution_path": []}
-
-    monkeypatch.setattr(jobs, "service", SimpleNamespace(carry_out=carried_out))
-    order = parse_order({"mode": "explore", "blueprint": TWO_STAGES})
-    asked = [
-        asyncio.create_task(jobs.answered(order, requester="desi", viewer=None, simulation_id=str(n))) for n in range(6)
-    ]
-
-    for _ in range(20):  # all of them have come as far as they may
-        await asyncio.sleep(0)
-    release.set()
-    await asyncio.gather(*asked)
-    assert most == AT_ONCE
 
 
 TYPE_ERROR = {

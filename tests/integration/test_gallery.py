@@ -151,8 +151,10 @@ async def desk(clock: VirtualTime, database: Database, database_url: str, tmp_pa
         assembly.build_action_worker(database, clock.client, settings),
         api_desk(database, clock.client, task_queue=queue, staff=first) as opened,
     ):
-        for row in PEOPLE:
-            await did(opened.call("PUT", f"/workflow/people/{row['id']}/", as_=ADMIN, body=row))
+        # First everybody, and then who manages whom: a manager has to be there.
+        for changes in ({"manager": None}, {}):
+            for row in PEOPLE:
+                await did(opened.call("PUT", f"/workflow/people/{row['id']}/", as_=ADMIN, body=row | changes))
         yield opened
 
 
