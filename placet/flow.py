@@ -119,12 +119,13 @@ def _enter(run: Run, point: Point) -> list[Step]:
     if point.type == "terminator":
         run.finish("completed", point.outcome, kind="completed")
         return []
-    if point.type in _COUNTED and run.state.visits.get(point.id, 0) >= MOST_VISITS:
+    counts = run.state.asked if point.type == "approval" else run.state.visits
+    if point.type in _COUNTED and counts.get(point.id, 0) >= MOST_VISITS:
         fail(run, because("too_many_visits", node=point.id, times=MOST_VISITS))
         return []
     if point.type == "approval":
-        if run.state.format > 1:  # the ids of sub-processes are made of the counts, and those that run keep theirs
-            run.visit(point.id)
+        if run.state.format > 1:
+            run.set(asked=run.state.asked | {point.id: run.state.asked.get(point.id, 0) + 1})
         result = open_stage(run, point)
         return _way_on(run, point, result) if result is not None else []
     if point.type == "decision":

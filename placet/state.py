@@ -237,6 +237,7 @@ class State:
     opened: int = 0  # tasks there ever were; `tasks` lacks the oldest closed ones of a request with very many
     votes: tuple[Vote, ...] = ()  # of tasks that are no longer kept: the last of each person in each stage
     signals_refused: int = 0
+    asked: dict[str, int] = field(default_factory=dict)  # visits of approvals, by node
 
     @property
     def stage(self) -> str | None:
