@@ -58,7 +58,7 @@ def up_command(
 
     async def work() -> None:
         async with up.everything(settings, progress) as running:
-            where = running.as_json()
+            stop, where = up.watch_for_stop(), running.as_json()
             if as_json:
                 print_json(where)
             else:
@@ -66,7 +66,7 @@ def up_command(
                 for name, title in up.TITLES.items():
                     if where[name] is not None:
                         out.print(f"  {title:16} {where[name]}", soft_wrap=True)
-            await up.until_told_to_stop()
+            await up.until_told_to_stop(stop)
             progress("stopping")
 
     _run(work())
@@ -105,9 +105,9 @@ def api_command(
             client = await assembly.connected(there, traces=traces)
             app = assembly.build_api(database, client, settings, assembly.temporal_ui(settings, there), traces)
             async with assembly.serving(app, listener, app.state.draining.drain):
-                where = f"http://{settings.host}:{listener.getsockname()[1]}"
+                stop, where = up.watch_for_stop(), f"http://{settings.host}:{listener.getsockname()[1]}"
                 print_json({"api": where}) if as_json else progress(f"listening on {where}")
-                await up.until_told_to_stop()
+                await up.until_told_to_stop(stop)
 
     _run(work())
 

@@ -207,13 +207,19 @@ async def _until_ready(api_url: str) -> None:
     raise Unavailable(f"Not everything came up within {assembly.STARTUP_SECONDS:.0f} seconds: {problem}")
 
 
-async def until_told_to_stop() -> None:
-    """Wait for SIGINT or SIGTERM. A second one ends the process at once: what stops in order may be stuck."""
+def watch_for_stop() -> asyncio.Event:
+    """Take SIGINT and SIGTERM from now on, before anybody is told that all is up; returns what they set."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _TOLD:
         loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+    return stop
+
+
+async def until_told_to_stop(stop: asyncio.Event | None = None) -> None:
+    """Wait for SIGINT or SIGTERM. A second one ends the process at once: what stops in order may be stuck."""
+    await (stop or watch_for_stop()).wait()
+    loop = asyncio.get_running_loop()
     for number in _TOLD:
         loop.remove_signal_handler(number)
         signal.signal(number, signal.SIG_DFL)
