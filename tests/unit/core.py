@@ -235,17 +235,17 @@ class Case:
 
     def _worked(self, work: Callable[[Plan, State], Step]) -> Step:
         state = self.state
-        frozen = STATES.dump_json(state)
+        frozen = STATES.dump_json(state, by_alias=True)
         again: Step | None = None
         try:
             step = work(self.plan, state)
         finally:
-            assert STATES.dump_json(state) == frozen, "a state is a value: no event changes it"
+            assert STATES.dump_json(state, by_alias=True) == frozen, "a state is a value: no event changes it"
         if self.twice:
             assert STATES.validate_json(frozen) == state
-            again = work(PLANS.validate_json(PLANS.dump_json(self.plan)), STATES.validate_json(frozen))
+            again = work(PLANS.validate_json(PLANS.dump_json(self.plan, by_alias=True)), STATES.validate_json(frozen))
             assert again == step
-            assert STEPS.dump_json(again) == STEPS.dump_json(step)
+            assert STEPS.dump_json(again, by_alias=True) == STEPS.dump_json(step, by_alias=True)
         return step
 
     def _take(self, step: Step) -> list[Entry]:
@@ -272,7 +272,7 @@ def case(*steps: dict[str, Any], org: Directory | None = None, **more: Any) -> C
 def _travelled(event: Event) -> Any:
     kind: Any = type(event)
     adapter = _adapter(kind)
-    return adapter.validate_json(adapter.dump_json(event))
+    return adapter.validate_json(adapter.dump_json(event, by_alias=True))
 
 
 @lru_cache

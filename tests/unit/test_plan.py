@@ -70,7 +70,7 @@ def test_separation_of_duties_may_stand_beside_the_settings() -> None:
 
 def test_a_plan_survives_its_json_and_has_the_blueprints_digest() -> None:
     plan = plan_of(EXPENSE_APPROVAL)
-    assert PLANS.validate_json(PLANS.dump_json(plan)) == plan
+    assert PLANS.validate_json(PLANS.dump_json(plan, by_alias=True)) == plan
     assert (
         plan.digest
         == digest(parse_blueprint(EXPENSE_APPROVAL))

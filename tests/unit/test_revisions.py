@@ -452,8 +452,8 @@ def test_an_input_that_leaves_out_what_its_way_needs_is_refused_as_it_is_at_the_
 def test_plans_and_states_without_a_number_are_of_format_1_and_keep_the_rule_that_they_began_with() -> None:
     plans, states = TypeAdapter(Plan), TypeAdapter(State)
     request = chain(format=1)
-    plan = plans.dump_python(request.plan, mode="json")
-    state = states.dump_python(request.state, mode="json")
+    plan = plans.dump_python(request.plan, mode="json", by_alias=True)
+    state = states.dump_python(request.state, mode="json", by_alias=True)
     for name in ("format", "on_change", "immaterial", "require_revision"):
         del plan[name]
     for name in ("format", "revision", "material", "content_digest", "given", "titled", "revised", "returned_at"):
