@@ -7,44 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from placet.actions import ActionCall, ActionSpec
-from placet.audit import Entry
 from placet.directory import Directory
-from placet.state import Notice, Status, Task
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
-    """What one event left behind: new entries and notices, and the projection of the state after them.
-
-    `entries` are consecutive and end with the entry whose seq and hash are `seq` and `head`; `tasks` are the tasks of
-    the request that its state keeps, oldest first.
-    """
-
-    request_id: str
-    template_id: str
-    template: str
-    version: str
-    owner: str | None
-    title: str
-    requester: str
-    input: dict[str, Any]
-    status: Status
-    outcome: str | None
-    stage: str | None
-    round: int
-    returned: bool
-    started_at: datetime
-    ended_at: datetime | None
-    seq: int
-    head: str
-    tasks: tuple[Task, ...]
-    entries: tuple[Entry, ...]
-    notices: tuple[Notice, ...]
-    sealed: bool = False  # whether the request's content is sealed; then its times are history's own, too
-    revision: int = 1
-    content_digest: str = ""
-    opened: int | None = None  # tasks that there ever were; None: `tasks` are all of them
-    changed: tuple[str, ...] | None = None  # ids of the tasks that are not stored as they are; None: any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio import activity
 
 from activities.arrivals import Arrivals
-from activities.messages import Recording
+from placet.recording import Recording
 from storage.database import Database
 from storage.group import GroupCommit
 from storage.record import write_all

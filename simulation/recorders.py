@@ -16,12 +16,13 @@ from activities.actions.inner import PURE
 from activities.actions.runner import carry_out
 from activities.actions.secrets import Vault
 from activities.endings import Endings
-from activities.messages import ActionRun, ChildFound, ChildQuestion, Found, LookUp, Recording, TokenCheck, TokenVerdict
+from activities.messages import ActionRun, ChildFound, ChildQuestion, Found, LookUp, TokenCheck, TokenVerdict
 from placet.audit import Entry, first_bad, genesis
 from placet.directory import Directory, needed
 from placet.errors import Problem
 from placet.events import ActionDone
 from placet.reasons import because
+from placet.recording import Recording
 from placet.state import Notice, Task
 from placet.who import parse_who
 from simulation.driver import Acted

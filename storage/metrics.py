@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection, Float, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
 from placet.audit import Entry
+from placet.recording import Recording
 from storage.action_tables import ActionCatalog
 from storage.backlog import backlogs
 from storage.escalations import late_by
@@ -72,13 +73,6 @@ Changes = Counter[Series]
 """How much to add to which rows."""
 
 
-class Recorded(Protocol):
-    """The part of a recording that is counted."""
-
-    @property
-    def template_id(self) -> str: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Histogram:
     """What a histogram holds: (upper bound, observations up to it) by rising bound, the last `+Inf`; and their sum."""
@@ -114,15 +108,15 @@ def observation(name: str, value: float, *labels: str) -> Changes:
 
 
 def changes(
-    recorded: Recorded, entries: Iterable[Entry], now: datetime, *, lost: Iterable[tuple[int, str]] = ()
+    recording: Recording, entries: Iterable[Entry], now: datetime, *, lost: Iterable[tuple[int, str]] = ()
 ) -> Changes:
     """Return what newly stored entries count, less what they replace: `lost` are (seq, kind) of rows taken back."""
     found: Changes = Counter()
     gone = set(lost)
     for _, kind in gone:
-        found.subtract(_of_kind(recorded, kind))
+        found.subtract(_of_kind(recording, kind))
     for entry in entries:
-        found.update(_of_kind(recorded, entry.kind))
+        found.update(_of_kind(recording, entry.kind))
         if entry.kind == "escalated" and (entry.seq, entry.kind) not in gone:
             found.update(observation(ESCALATION_SECONDS, late_by(entry.detail, now)))
     return found
@@ -178,12 +172,12 @@ async def open_by_state(session: AsyncSession) -> dict[str, int]:
     return {row.sla_state: row.number for row in await session.execute(_OPEN)}
 
 
-def _of_kind(recorded: Recorded, kind: str) -> Changes:
+def _of_kind(recording: Recording, kind: str) -> Changes:
     found: Changes = Counter()
     for name in BY_KIND.get(kind, ()):
         found.update(increment(name))
     if kind in _ENDS:
-        found.update(increment(EXECUTIONS, recorded.template_id, _ENDS[kind]))
+        found.update(increment(EXECUTIONS, recording.template_id, _ENDS[kind]))
     return found
 
 

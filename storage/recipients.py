@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
 from sqlalchemy import Connection, String, cast, select
 from sqlmodel import col
 
+from placet.recording import Recording
 from placet.run import ADMINS
-from placet.state import Notice, Task
+from placet.state import Notice
 from storage import stand_ins as others
 from storage.tables import Person
 
@@ -25,19 +25,8 @@ BEHALF = "on_behalf_of"
 """Where the detail of a notice says for whom it goes to this person: somebody who is away, a role, or a group."""
 
 
-class Told(Protocol):
-    """What belongs to notices."""
-
-    @property
-    def request_id(self) -> str: ...
-    @property
-    def requester(self) -> str: ...
-    @property
-    def tasks(self) -> tuple[Task, ...]: ...
-
-
 def of(
-    connection: Connection, recordings: Sequence[tuple[Told, Sequence[Notice]]], now: datetime
+    connection: Connection, recordings: Sequence[tuple[Recording, Sequence[Notice]]], now: datetime
 ) -> list[list[Notice]]:
     """Return the notices of each recording, each to one person."""
     asked = {n.to for _, notices in recordings for n in notices if n.event in ASKING and n.to != ADMINS}
@@ -63,7 +52,7 @@ def of(
 
 
 def _people(
-    recording: Told,
+    recording: Recording,
     notice: Notice,
     admins: list[str],
     stand_ins: dict[str, list[str]],
@@ -84,7 +73,7 @@ def _people(
                 yield person, notice.to
 
 
-def _queue(recording: Told, notice: Notice) -> str | None:
+def _queue(recording: Recording, notice: Notice) -> str | None:
     """Return the queue in which the task waits that a notice is about, if it does."""
     task = next((task for task in recording.tasks if task.id == notice.task_id), None)
     return task.queue if task is not None and task.status == "open" and task.assignee is None else None

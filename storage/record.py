@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, exists, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -22,6 +22,7 @@ from sqlmodel import SQLModel, col
 
 from placet.audit import Entry, canonical_json, first_bad, genesis
 from placet.errors import Conflict
+from placet.recording import Recording
 from placet.state import Notice, Task
 from placet.who import parse_who, person_id
 from storage import amounts, metrics, recipients
@@ -41,66 +42,11 @@ from storage.tables import (
 CLOCK_SKEW = timedelta(seconds=2)
 
 
-class Recorded(Protocol):
-    """What one event left behind, and the state after it; activities.messages.Recording is one."""
-
-    @property
-    def request_id(self) -> str: ...
-    @property
-    def template_id(self) -> str: ...
-    @property
-    def template(self) -> str: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def owner(self) -> str | None: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def requester(self) -> str: ...
-    @property
-    def input(self) -> dict[str, Any]: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def outcome(self) -> str | None: ...
-    @property
-    def stage(self) -> str | None: ...
-    @property
-    def round(self) -> int: ...
-    @property
-    def returned(self) -> bool: ...
-    @property
-    def revision(self) -> int: ...
-    @property
-    def content_digest(self) -> str: ...
-    @property
-    def started_at(self) -> datetime: ...
-    @property
-    def ended_at(self) -> datetime | None: ...
-    @property
-    def seq(self) -> int: ...
-    @property
-    def head(self) -> str: ...
-    @property
-    def tasks(self) -> tuple[Task, ...]: ...
-    @property
-    def entries(self) -> tuple[Entry, ...]: ...
-    @property
-    def notices(self) -> tuple[Notice, ...]: ...
-    @property
-    def sealed(self) -> bool: ...
-    @property
-    def opened(self) -> int | None: ...
-    @property
-    def changed(self) -> tuple[str, ...] | None: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fresh:
     """The part of a recording that is not stored yet, and whether rows that contradict it have to go first."""
 
-    recording: Recorded
+    recording: Recording
     entries: tuple[Entry, ...]
     notices: tuple[Notice, ...]
     contradicted: bool
@@ -139,14 +85,14 @@ _DROP_POINTLESS = (
 )
 
 
-async def write(session: AsyncSession, recording: Recorded, now: datetime) -> None:
+async def write(session: AsyncSession, recording: Recording, now: datetime) -> None:
     """Write one recording in the session's transaction; raises Conflict where it does not fit what is stored."""
     outcome = await session.run_sync(lambda sync: write_all(sync.connection(), [recording], now)[0])
     if outcome is not None:
         raise outcome
 
 
-def write_all(connection: Connection, recordings: Sequence[Recorded], now: datetime) -> list[Conflict | None]:
+def write_all(connection: Connection, recordings: Sequence[Recording], now: datetime) -> list[Conflict | None]:
     """Write recordings of different requests; return for each None, or why it does not fit (and was left out)."""
     ordered = sorted(recordings, key=lambda r: r.request_id)  # everyone locks in the same order
     stored = _stored(connection, [r.request_id for r in ordered])
@@ -178,7 +124,7 @@ def _stored(connection: Connection, ids: list[str]) -> Mapping[str, tuple[int, s
     return {row.id: (row.seq, row.head) for row in connection.execute(_HEADS, {"ids": ids})}
 
 
-def _fresh(connection: Connection, recording: Recorded, stored_seq: int, head: str) -> _Fresh | None:
+def _fresh(connection: Connection, recording: Recording, stored_seq: int, head: str) -> _Fresh | None:
     entries = recording.entries
     if not entries or entries[-1].seq != recording.seq or entries[-1].hash != recording.head:
         raise Conflict(
@@ -217,7 +163,7 @@ def _fresh(connection: Connection, recording: Recorded, stored_seq: int, head: s
     )
 
 
-def _require_following(recording: Recorded, previous: str) -> None:
+def _require_following(recording: Recording, previous: str) -> None:
     """Raise Conflict unless the entries are a chain that follows the stored entry before them, which has this hash.
 
     Requests from before content was sealed began by a time that a replay may not know. Theirs are written as they come:
@@ -255,7 +201,7 @@ def _supersede(connection: Connection, part: _Fresh, now: datetime) -> list[tupl
     return [(entry["seq"], entry["kind"]) for entry in lost]
 
 
-def _take_tasks_back(connection: Connection, recording: Recorded) -> None:
+def _take_tasks_back(connection: Connection, recording: Recording) -> None:
     """Delete the tasks that are about to be written anew, and those that there never were.
 
     What the recording does not hold was closed before anything was lost, and stays; so do its people.
@@ -324,7 +270,7 @@ def _columns(model: type[SQLModel]) -> Any:
     return table.columns
 
 
-def _request(recording: Recorded, amount_of: Mapping[str, str | None]) -> dict[str, Any]:
+def _request(recording: Recording, amount_of: Mapping[str, str | None]) -> dict[str, Any]:
     return {
         "id": recording.request_id,
         "template_id": recording.template_id,
@@ -349,7 +295,7 @@ def _request(recording: Recorded, amount_of: Mapping[str, str | None]) -> dict[s
     }
 
 
-def _task(recording: Recorded, task: Task) -> dict[str, Any]:
+def _task(recording: Recording, task: Task) -> dict[str, Any]:
     return {
         "id": task.id,
         "request_id": recording.request_id,

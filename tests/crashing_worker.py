@@ -8,9 +8,9 @@ import signal
 
 from temporalio import activity
 
-from activities.messages import Recording
 from activities.record import Recorder
 from cli import assembly
+from placet.recording import Recording
 from worker.process import approval_worker, beside_recording
 from worker.settings import read_settings
 

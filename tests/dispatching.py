@@ -12,12 +12,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import col
 
-from activities.messages import Recording
 from activities.notify.channel import Channel
 from activities.notify.dispatcher import Dispatcher
 from activities.notify.inquiry import Confirm
 from activities.notify.settings import NotifySettings
 from activities.notify.smtp import SmtpChannel
+from placet.recording import Recording
 from storage import outbox, people, record
 from storage.database import Database
 from storage.outbox import Confirmation

@@ -42,6 +42,7 @@ from placet.events import (
 from placet.json_values import check_json
 from placet.plan import Plan
 from placet.reasons import Reason
+from placet.recording import recording_of
 from placet.state import ChildCall, Notice, State, Step, Task
 from placet.upgrades import upgraded_plan, upgraded_state
 from placet.who import is_person, person_id
@@ -50,7 +51,6 @@ from workflows.answers import Answer, Timeline
 from workflows.beginning import as_taken, beginning
 from workflows.errands import Errands, ending_of, tell_parent
 from workflows.local import local
-from workflows.recordings import recording_of
 from workflows.refusal import as_failure
 from workflows.signed import SignedDecision, ToldEnding, decision_of, read_signal
 from workflows.start import Parent, Start

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from activities.messages import Recording
 from placet.audit import Entry, genesis, link
+from placet.recording import Recording
 from placet.state import Notice, Task
 
 NOW = datetime(2025, 3, 3, 9, 0, 0, 123456, tzinfo=UTC)

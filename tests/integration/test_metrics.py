@@ -14,8 +14,8 @@ from sqlalchemy import event
 from temporalio.client import Client
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
-from activities.messages import Recording
 from placet.events import Decide
+from placet.recording import Recording
 from storage import record
 from storage.database import Database
 from storage.metric_families import FAMILIES

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import insert, select, text
 from sqlmodel import SQLModel
 
-from activities.messages import Recording
 from placet.errors import Conflict, NotFound
 from placet.events import Actor, Comment, Resubmit
+from placet.recording import Recording
 from storage import notifications, record, requests
 from storage.database import Database
 from storage.erasure import TITLE, Erased, erase_content

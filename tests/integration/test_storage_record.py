@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select, update
 from sqlmodel import SQLModel, col
 
-from activities.messages import Recording
 from placet.errors import Conflict
+from placet.recording import Recording
 from storage import record, requests
 from storage.database import Database
 from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Outbox, Participant

@@ -34,7 +34,7 @@ from temporalio.worker import Replayer, Worker
 from activities.children import ChildResults
 from activities.directory import DirectoryReader
 from activities.endings import Endings
-from activities.messages import ChildQuestion, Found, LookUp, Recording
+from activities.messages import ChildQuestion, Found, LookUp
 from activities.record import Recorder
 from activities.tokens import DecisionTokens
 from placet.blueprint import parse_blueprint
@@ -42,6 +42,7 @@ from placet.errors import Conflict, Unavailable
 from placet.events import Comment, Decide, Delegate, Reassign
 from placet.plan import Child, compile_plan
 from placet.reasons import WORDS
+from placet.recording import Recording
 from placet.state import ChildCall, State
 from storage import people, requests
 from storage.database import Database

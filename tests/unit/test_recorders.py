@@ -12,11 +12,11 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.messages import ActionRun
 from placet.actions import ActionCall
+from placet.recording import recording_of
 from simulation.question import Question, prepare
 from simulation.recorders import Kept, Recorders
 from simulation.world import Foreseen
 from tests.unit.core import START, blueprint, graph, office, spec
-from workflows.recordings import recording_of
 
 BILL = spec("bill", latency_class="very_slow")
 CALL = ActionCall(key="r:act:1", point="act", visit=1, action="bill", input={})
