@@ -23,7 +23,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from api.access import rule_of
-from api.body import check_media_type, read_bytes, read_json
+from api.body import check_media_type, read_bytes
 from api.context import Context
 from api.deps import Call
 from api.identity import Principal
@@ -33,6 +33,7 @@ from api.problems import KeyReused, status_of, validation_problem
 from api.schemas.common import Body
 from api.seeing import Unseen
 from placet.errors import InputInvalid, NotFound, NotPermitted, PlacetError, Problem, Unavailable
+from placet.json_text import read_json
 from storage import idempotency, refusals, tokens
 from storage.tables import Refusal
 

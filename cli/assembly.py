@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import socket
-import stat
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -33,10 +31,10 @@ from api.admission import Admission
 from api.app import create_app
 from api.connections import Connection
 from api.context import Context
-from cli.output import progress
-from placet.errors import Conflict, InputInvalid, NotFound
-from storage.database import Database, driver_url
-from storage.migrate import migrate
+from cli.installation import has_database, where_up
+from cli.stored import opened
+from placet.errors import Conflict
+from storage.database import Database
 from worker.actions import action_worker, seed_catalog
 from worker.connect import EngineSettings, connect
 from worker.engine.namespaces import prepare
@@ -49,35 +47,8 @@ from worker.settings import Settings
 from worker.telemetry import tracing
 from workflows.approval import Answer, ApprovalWorkflow
 
-_WHERE = "up.json"
 STARTUP_SECONDS = 120.0
 _CONFIRM_SECONDS = timedelta(seconds=5)
-
-
-def has_database(settings: Settings) -> bool:
-    """Whether this installation has its database already; one on a server is taken to be there."""
-    url = driver_url(settings.database)
-    return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
-
-
-def installed(settings: Settings) -> Settings:
-    """Return the settings, or raise NotFound where nothing has been set up, so that nothing is made by a mere look."""
-    if not has_database(settings):
-        raise NotFound(
-            f"There is no Placet in {settings.home}: start one with `placet up`, or set PLACET_HOME or "
-            "PLACET_DATABASE_URL to where it is."
-        )
-    return settings
-
-
-@asynccontextmanager
-async def existing_database(settings: Settings) -> AsyncIterator[Database | None]:
-    """Open the database at the newest schema where there is one; None where there is none, and none is made."""
-    if not has_database(settings):
-        yield None
-        return
-    async with open_database(settings) as database:
-        yield database
 
 
 @asynccontextmanager
@@ -95,32 +66,10 @@ async def any_database(settings: Settings) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """Open the database at the newest schema; that a new one is made is said, for the home may be the wrong one."""
-    if not has_database(settings):
-        progress(f"making a new database: {settings.database}")
-    await migrate(settings.database)
-    database = Database(settings.database)
-    try:
+    """Open the database at the newest schema, with the actions that come with Placet in its catalog."""
+    async with opened(settings) as database:
         await seed_catalog(database)
         yield database
-    finally:
-        await database.close()
-
-
-def where_up(settings: Settings) -> dict[str, Any] | None:
-    """Return what a running `placet up` wrote about where it is, or None."""
-    try:
-        return dict(json.loads((settings.home / _WHERE).read_text()))
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def write_where(settings: Settings, where: dict[str, Any]) -> None:
-    """Note where everything is, for the other commands."""
-    fresh = settings.home / f"{_WHERE}.new"
-    fresh.touch(mode=0o600)
-    fresh.write_text(json.dumps(where))
-    fresh.replace(settings.home / _WHERE)
 
 
 def engine_settings(settings: Settings) -> EngineSettings:
@@ -303,24 +252,3 @@ async def connected(
 ) -> Client:
     """Connect to the engine; `traces` and `runtime` are those of worker.telemetry."""
     return await connect(there, interceptors=tracing(traces), runtime=runtime)
-
-
-def home_of(settings: Settings) -> Path:
-    """Return the folder of all data, made where it is missing, for this user alone; raises InputInvalid."""
-    try:
-        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _keep_private(settings.home)
-    except OSError as error:
-        raise InputInvalid(
-            f"PLACET_HOME is {settings.home}, which cannot be made or used ({error.strerror}): name a folder that you "
-            "can write to."
-        ) from error
-    return settings.home
-
-
-def _keep_private(home: Path) -> None:
-    """Keep other users of this machine out of a folder that is Placet's: what earlier versions made, all could read."""
-    held = {path.name for path in home.iterdir()}
-    status = home.stat()
-    if status.st_uid == os.geteuid() and (not held or held & {"placet.db", "secret.key"}):
-        home.chmod(status.st_mode & ~(stat.S_IRWXG | stat.S_IRWXO))

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
+import typer
 from rich.markup import escape
 from rich.table import Table
 
 from activities.mailbox import Mailbox
 from cli import people, tokens, up
 from cli.output import out, progress
+from cli.terminal.invocation import run, settings_with
 from placet.errors import Unavailable
 from worker.settings import Settings
 
@@ -214,3 +217,11 @@ def _summary(running: up.Running, who: dict[str, str]) -> None:
     for person, token in who.items():
         table.add_row(f"[bold]{person}[/bold]", token)
     out.print(table)
+
+
+def demo_command(
+    port: Annotated[int, typer.Option(help="Where the API listens; 0 for a free port.")] = 0,
+    hour: Annotated[float, typer.Option(help="How many seconds stand for an hour.", min=0.05)] = 0.25,
+) -> None:
+    """Play an approval from start to end with seconds for hours, and keep serving where somebody can watch."""
+    run(play(settings_with(), port=port, hour=hour, stay=sys.stdin.isatty()))

@@ -8,11 +8,15 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import typer
 from rich.markup import escape
 
 from api.health import workers
 from cli import assembly
-from cli.output import out
+from cli.installation import installed
+from cli.output import NO, out, print_json
+from cli.stored import opened
+from cli.terminal.invocation import Json, run, settings_with
 from placet.errors import PlacetError, Unavailable
 from worker.engine.locate import locate
 from worker.engine.namespaces import missing_attributes
@@ -69,7 +73,7 @@ async def _home(settings: Settings) -> str:
 
 
 async def _database(settings: Settings) -> str:
-    async with assembly.open_database(assembly.installed(settings)) as database:
+    async with opened(installed(settings)) as database:
         await database.check()
         return database.url.render_as_string(hide_password=True)
 
@@ -89,7 +93,7 @@ async def _engine(settings: Settings) -> str:
 
 async def _worker(settings: Settings) -> str:
     client = await assembly.connected(assembly.engine_settings(settings))
-    async with assembly.open_database(assembly.installed(settings)) as database:
+    async with opened(installed(settings)) as database:
         found = await workers(database, client, settings.task_queue)
     if not found:
         raise Unavailable(f"Nobody works on task queue {settings.task_queue!r}; run `placet worker` or `placet up`.")
@@ -101,3 +105,15 @@ def show(checks: list[Check]) -> None:
     for check in checks:
         mark = "[green]well[/green]" if check.ok else "[red]AWAY[/red]"
         out.print(f"  {mark}  {check.name:15} {escape(check.found)}", soft_wrap=True)
+
+
+def doctor_command(as_json: Json = False) -> None:
+    """Look whether everything is there that Placet needs; exit code 1 where something is not."""
+    checks = run(examine(settings_with()))
+    well = all(check.ok for check in checks)
+    if as_json:
+        print_json({"ok": well, "checks": {c.name: {"ok": c.ok, "found": c.found} for c in checks}})
+    else:
+        show(checks)
+    if not well:
+        raise typer.Exit(NO)

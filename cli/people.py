@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection
 
 from api.schemas.people import PersonBody, wanted
-from cli import assembly
+from cli.output import out, print_json
+from cli.stored import opened
+from cli.terminal.invocation import Json, run, settings_with
 from placet.errors import InputInvalid, Problem
 from storage import people, people_loading
 from storage.people_loading import Loaded
 from worker.settings import Settings
 
+people_app = typer.Typer(no_args_is_help=True, help="Who is in the organisation.")
 _PEOPLE = TypeAdapter(list[PersonBody])
 
 
@@ -27,7 +32,7 @@ async def load(settings: Settings, file: Path, *, complete: bool = False) -> Loa
     """
     now = datetime.now(UTC)
     listed = _read(file)
-    async with assembly.open_database(settings) as database:
+    async with opened(settings) as database:
         found = wanted(listed, await database.read(_elsewhere, listed), now)
         return await people_loading.load(database, found, now, complete=complete)
 
@@ -52,3 +57,26 @@ def _explained(file: Path, error: ValueError) -> InputInvalid:
         for e in error.errors(include_url=False, include_context=False)
     )
     return InputInvalid(f"{file} is not a list of people; nobody was loaded.", problems=problems)
+
+
+@people_app.callback()
+def _people() -> None:
+    """Who is in the organisation."""
+
+
+@people_app.command("load")
+def load_command(
+    file: Annotated[Path, typer.Argument(help="A JSON list of people.", exists=True, dir_okay=False)],
+    complete: Annotated[bool, typer.Option("--complete", help="Whoever is not in the file has left.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Load people from a JSON file: new ones are added, known ones are replaced, and tasks of leavers move on.
+
+    They are stored in batches, and only where they changed; a load that was interrupted is repeated.
+    """
+    loaded = run(load(settings_with(), file, complete=complete))
+    if as_json:
+        print_json({"loaded": loaded.given, "changed": loaded.changed, "left": list(loaded.left)})
+    else:
+        left = f"; these have left: {', '.join(loaded.left)}" if loaded.left else ""
+        out.print(f"loaded {loaded.given} people, {loaded.changed} of them new or changed{left}")

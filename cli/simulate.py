@@ -6,15 +6,17 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from api.body import read_json, with_floats
-from cli import assembly
-from cli.output import err, progress
+from cli import assembly, picture
+from cli.output import NO, err, explained, print_json, progress
 from cli.templates import read
+from cli.terminal.invocation import Json, run, settings_with
 from placet.errors import InputInvalid, Problem, Unavailable
+from placet.json_text import read_json, with_floats
 from simulation.order import Order, parse_order
 from simulation.report import html_report
 from simulation.service import Service, failed
@@ -135,3 +137,40 @@ def _exact(text: str) -> Any:
     if not isinstance(value, dict):
         raise InputInvalid("--input needs a JSON object, such as '{\"amount\": 7200}'")
     return value
+
+
+def simulate_command(
+    file: Annotated[Path | None, typer.Argument(help="A blueprint as a JSON file.")] = None,
+    mode: Annotated[str, typer.Option(help="explore, rehearse, replay, backtest or shadow (one look).")] = "explore",
+    template: Annotated[str | None, typer.Option(help="A stored process; of a backtest, whose requests.")] = None,
+    version: Annotated[str | None, typer.Option(help="Which version of it.")] = None,
+    given: Annotated[str | None, typer.Option("--input", help="The request's input, as JSON.")] = None,
+    requester: Annotated[str | None, typer.Option(help="Who asks, by id.")] = None,
+    script: Annotated[Path | None, typer.Option(help="What people do, as a JSON file.")] = None,
+    patch: Annotated[Path | None, typer.Option(help="What to change in the blueprint: a JSON Patch.")] = None,
+    prices: Annotated[Path | None, typer.Option(help="What hours, notices and actions cost, as a JSON file.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Draw what approvers do, from this seed on.", min=0)] = None,
+    approve: Annotated[float, typer.Option(help="With --seed: the share that approves.", min=0, max=1)] = 0.9,
+    request_id: Annotated[str | None, typer.Option("--request", help="The request that replay drives again.")] = None,
+    limit: Annotated[int | None, typer.Option(help="How many requests a backtest looks at.", min=1)] = None,
+    report: Annotated[Path | None, typer.Option(help="Where to write the result as a page.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Try a process out before anybody is asked; exit code 1 where it cannot be carried through."""
+    settings = settings_with()
+    sample = None if seed is None else {"seed": seed, "approve": approve}
+    more = {"request_id": request_id, "template": template, "version": version, "limit": limit, "sample": sample}
+    files = {"script": script, "patch": patch, "prices": prices}
+    with explained():
+        order = order_of(file, mode=mode, given=given, requester=requester, **files, more=more)
+    result = run(simulate(settings, order, quiet=as_json))
+    if report is not None:
+        with explained():
+            write_report(result, report)
+    if as_json:
+        print_json(result)
+        well = result["status"] == "completed" and not result["validation_errors"]
+    else:
+        well = picture.show(result)
+    if not well:
+        raise typer.Exit(NO)

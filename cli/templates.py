@@ -3,53 +3,59 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.markup import escape
 
-from api.body import read_json, with_floats
-from cli import assembly
-from cli.output import out, progress
+from cli.installation import has_database
+from cli.output import NO, WRONG, explained, out, print_json, progress
+from cli.terminal.invocation import Json, run, settings_with
 from placet.check import check as check_blueprint
 from placet.errors import InputInvalid
-from simulation import work
-from storage import people
-from storage.database import Database
-from storage.surroundings import surroundings
+from placet.json_text import read_json, with_floats
 from worker.settings import Settings
 
 UNUSABLE = "unusable_file"
 """Code of the one finding about a file that cannot be read as JSON."""
 
 
-async def check(settings: Settings, files: list[Path]) -> list[dict[str, Any]]:
+def check(settings: Settings, files: list[Path]) -> list[dict[str, Any]]:
     """Check each file among the people, actions and processes of this installation, if there is one.
 
     A file that cannot be read as JSON has one finding, of the code `unusable_file`.
     """
-    async with assembly.existing_database(settings) as database:
-        if database is not None:
-            progress(f"checked among the people, actions and processes of {settings.home}")
-        return [await _one(database, file) for file in files]
+    contents = [_content(file) for file in files]
+    readable = [content for content in contents if not isinstance(content, InputInvalid)]
+    if has_database(settings):
+        from cli.stored import around  # the libraries of a database are for those who have one
+
+        progress(f"checked among the people, actions and processes of {settings.home}")
+        known = run(around(settings, readable))
+        reports = [
+            check_blueprint(raw, directory=those.directory, actions=those.actions, children=those.children)
+            for raw, those in zip(readable, known, strict=True)
+        ]
+    else:
+        reports = [check_blueprint(raw) for raw in readable]
+    told = iter(reports)
+    return [
+        {"file": str(file), **(_unusable(content) if isinstance(content, InputInvalid) else next(told).described())}
+        for file, content in zip(files, contents, strict=True)
+    ]
 
 
-async def _one(database: Database | None, file: Path) -> dict[str, Any]:
+def _content(file: Path) -> Any:
     try:
-        raw = with_floats(read(file))
+        return with_floats(read(file))
     except InputInvalid as error:
-        finding = {"code": UNUSABLE, "severity": "error", "pointer": "", "message": error.message, "witness": None}
-        return {"file": str(file), "ok": False, "findings": [finding]}
-    if database is None:
-        return {"file": str(file), **check_blueprint(raw).described()}
-    blueprint = work.read(raw)
-    async with database.session() as session:
-        everyone = await people.everyone(session)
-        # What cannot be read refers to nothing; why it cannot is the check's to say.
-        around = await surroundings(session, blueprint, datetime.now(UTC)) if blueprint is not None else ({}, {})
-    report = check_blueprint(raw, directory=everyone, actions=around[0], children=around[1])
-    return {"file": str(file), **report.described()}
+        return error
+
+
+def _unusable(error: InputInvalid) -> dict[str, Any]:
+    finding = {"code": UNUSABLE, "severity": "error", "pointer": "", "message": error.message, "witness": None}
+    return {"ok": False, "findings": [finding]}
 
 
 def unusable(results: list[dict[str, Any]]) -> bool:
@@ -80,3 +86,24 @@ def show(results: list[dict[str, Any]]) -> None:
             if finding["witness"] is not None:
                 witness = json.dumps(finding["witness"], ensure_ascii=False)
                 out.print(f"    shown by {witness}", markup=False, soft_wrap=True)
+
+
+def check_command(
+    files: Annotated[list[Path], typer.Argument(help="Blueprints as JSON files.")], as_json: Json = False
+) -> None:
+    """Prove blueprints sound, or show what is wrong; exit code 1 where there is an error.
+
+    The people, actions and processes of this installation count, where there is one. Exit code 2 where a file cannot be
+    read; the others are checked all the same.
+    """
+    settings = settings_with()
+    with explained():
+        results = check(settings, files)
+    if as_json:
+        print_json({"ok": all(r["ok"] for r in results), "files": results})
+    else:
+        show(results)
+    if unusable(results):
+        raise typer.Exit(WRONG)
+    if not all(r["ok"] for r in results):
+        raise typer.Exit(NO)

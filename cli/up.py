@@ -9,16 +9,19 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import httpx
+import typer
 
 from activities.arrivals import Arrivals
 from activities.mailbox import Mailbox
 from activities.notify.settings import load as load_notices
-from cli import assembly
+from cli import assembly, installation
 from cli.mailroom import mailroom
+from cli.output import out, print_json, progress
+from cli.terminal.invocation import Json, run, settings_with
 from cli.web_ui import web_ui
 from placet.errors import Conflict, Unavailable
 from storage.database import Database
@@ -78,7 +81,7 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
 
     Where no mail server is set, mails go to a mailbox of this machine's own, which is served as pages.
     """
-    assembly.home_of(settings)
+    installation.home_of(settings)
     await _alone(settings)
     listener = assembly.listen(settings.host, settings.port)
     async with AsyncExitStack() as stack:
@@ -122,13 +125,13 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
             settings=settings,
         )
         await _until_ready(api_url)
-        assembly.write_where(settings, running.as_json())
+        installation.write_where(settings, running.as_json())
         yield running
 
 
 def _where_it_was(settings: Settings, what: str, host: str) -> socket.socket:
     """Listen for pages where they were before, or at a free port where that is not possible."""
-    before = assembly.where_up(settings) or {}
+    before = installation.where_up(settings) or {}
     port = urlsplit(before.get(what) or "").port
     try:
         return assembly.listen(host, port or 0)
@@ -138,7 +141,7 @@ def _where_it_was(settings: Settings, what: str, host: str) -> socket.socket:
 
 async def _alone(settings: Settings) -> None:
     """Raise Conflict, which says where, if another `placet up` runs on this folder."""
-    where = assembly.where_up(settings)
+    where = installation.where_up(settings)
     if where is None:
         return
     try:
@@ -223,3 +226,27 @@ async def until_told_to_stop(stop: asyncio.Event | None = None) -> None:
     for number in _TOLD:
         loop.remove_signal_handler(number)
         signal.signal(number, signal.SIG_DFL)
+
+
+def up_command(
+    port: Annotated[int | None, typer.Option(help="Where the API listens; 0 for a free port.")] = None,
+    host: Annotated[str | None, typer.Option(help="The address that the API listens on.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Start engine, API and worker together, and print where they are once everything is ready."""
+    settings = settings_with(port=port, host=host)
+
+    async def work() -> None:
+        async with everything(settings, progress) as running:
+            stop, where = watch_for_stop(), running.as_json()
+            if as_json:
+                print_json(where)
+            else:
+                out.print("[bold green]Placet is up.[/bold green]")
+                for name, title in TITLES.items():
+                    if where[name] is not None:
+                        out.print(f"  {title:16} {where[name]}", soft_wrap=True)
+            await until_told_to_stop(stop)
+            progress("stopping")
+
+    run(work())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.table import Table
 from sqlalchemy import select
 from sqlmodel import col
@@ -12,8 +13,10 @@ from temporalio.client import Client
 
 from api import verifying
 from cli import assembly
-from cli.output import out, progress
-from placet.errors import Unavailable
+from cli.installation import installed
+from cli.output import NO, explained, out, print_json, progress
+from cli.terminal.invocation import Json, run, settings_with
+from placet.errors import NotFound, Unavailable
 from storage.database import Database
 from storage.tables import ApprovalRequest, AuditEntry
 from worker.settings import Settings
@@ -28,7 +31,7 @@ async def verify(settings: Settings, requests: list[str]) -> tuple[list[dict[str
     Returns what was found, and which of the requests there are none of.
     """
     there = assembly.engine_settings(settings)
-    async with assembly.open_database(assembly.installed(settings)) as database:
+    async with assembly.open_database(installed(settings)) as database:
         try:
             client = await assembly.connected(there)
         except Unavailable as error:
@@ -81,3 +84,21 @@ def _why(result: dict[str, Any]) -> list[str]:
     if result["engine_head"] not in {None, result["head"]}:
         found.append(f"its last entry has the hash {result['head']}, and the engine's history {result['engine_head']}")
     return found
+
+
+def verify_command(
+    requests: Annotated[list[str] | None, typer.Argument(help="Ids of requests; all of them, if left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check audit chains against their rows and the engine's history; exit code 1 where one does not hold."""
+    results, unknown = run(verify(settings_with(), requests or []))
+    well = all(r["ok"] for r in results)
+    if as_json:
+        print_json({"ok": well and not unknown, "requests": results, "unknown": unknown})
+    else:
+        show(results)
+    if not well:
+        raise typer.Exit(NO)
+    with explained():
+        if unknown:
+            raise NotFound(f"There is no request {', '.join(unknown)} here; `GET /workflow/requests/` lists them.")

@@ -16,7 +16,6 @@ from sqlmodel import col
 from activities.notify import desk
 from activities.notify.preferences import Preferences, read
 from activities.notify.wording import DIGEST, LAYOUT, OTHER, Source, defaults
-from api.body import with_floats
 from api.calls import PersonalRoute
 from api.deps import Caller, Cursor, Here, Limit, Reading
 from api.identity import Principal
@@ -37,6 +36,7 @@ from api.schemas.notifications import (
 )
 from api.seeing import seen_request
 from placet.errors import InputInvalid, NotFound, NotPermitted, Problem
+from placet.json_text import with_floats
 from placet.pointer import pointer_to
 from storage import cursor as cursors
 from storage import notifications, people

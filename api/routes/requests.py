@@ -9,7 +9,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.acting import act_on_request
-from api.body import with_floats
 from api.calls import PersonalRoute
 from api.context import Context
 from api.deps import At, Caller, Cursor, Here, Limit, Reading, ThisCall
@@ -33,6 +32,7 @@ from placet.blueprint import parse_blueprint
 from placet.errors import NotFound
 from placet.events import Comment, Extend, Happened, Resubmit, Withdraw
 from placet.fillings import taken
+from placet.json_text import with_floats
 from placet.variables import normalise_input
 from placet.who import people_in
 from storage import people, requests, templates

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 
-from api.body import with_floats
 from api.calls import PersonalRoute
 from api.context import Context
 from api.deps import Caller, Cursor, Here, Limit, Reading, ThisCall
@@ -21,6 +20,7 @@ from api.seeing import seen_request, sees_template, viewer_of
 from api.shadowing import shadows_of, told
 from api.simulating import HELD, event, jobs_of, shown
 from placet.errors import InputInvalid, NotFound
+from placet.json_text import with_floats
 from simulation.gather import template_of
 from simulation.order import Order, parse_order
 from simulation.report import html_report

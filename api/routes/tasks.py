@@ -11,7 +11,6 @@ from fastapi import APIRouter, Query, Request
 
 from activities.tokens import DecisionTokens
 from api.acting import act_on_task, concerned
-from api.body import with_floats
 from api.calls import PersonalRoute, record_refusal, request_of
 from api.context import Context
 from api.deps import At, Caller, Cursor, Here, Limit, Reading, ThisCall
@@ -36,6 +35,7 @@ from api.schemas.requests import (
 from api.seeing import Unseen, seen_task, sight_of, with_candidates
 from placet.errors import PlacetError
 from placet.events import Claim, Decide, Delegate, Reassign, Release
+from placet.json_text import with_floats
 from storage import requests
 
 router = APIRouter(prefix="/workflow/tasks", tags=["tasks"], route_class=PersonalRoute)

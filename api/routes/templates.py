@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.body import with_floats
 from api.calls import PersonalRoute
 from api.context import Context
 from api.deps import Caller, Cursor, Here, Limit, Reading
@@ -21,6 +20,7 @@ from api.schemas.templates import CheckView, DiffView, TemplateView, TemplateWho
 from api.seeing import seen_template
 from placet.blueprint import blueprint_schema
 from placet.errors import Conflict, NotFound, NotPermitted
+from placet.json_text import with_floats
 from placet.versions import baseline, export_bytes
 from storage import templates
 from storage.tables import ProcessTemplate

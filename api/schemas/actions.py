@@ -12,10 +12,10 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictB
 
 from activities.actions.builtin import config_schema, known_executors
 from activities.actions.secrets import references
-from api.body import with_floats
 from api.identity import Principal
 from api.schemas.common import Body, Shown, View
 from placet.errors import InputInvalid, Problem
+from placet.json_text import with_floats
 from placet.schemas import value_problems
 from storage.action_tables import ActionCatalog
 from storage.actions import Statistics

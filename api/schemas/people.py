@@ -20,11 +20,11 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from api.access import ACCESS, DEFAULT_ACCESS
-from api.body import with_floats
 from api.identity import Principal
 from api.schemas.common import Body, Moment, PersonRef, Shown, View
 from placet.audit import moment
 from placet.errors import InputInvalid, Problem
+from placet.json_text import with_floats
 from storage.people_loading import Wanted
 from storage.tables import Person
 

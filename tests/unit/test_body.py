@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from api.body import read_json
 from placet.errors import InputInvalid
+from placet.json_text import read_json
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from activities.notify.sandbox import TemplateBroken, prepare, render
-from api.body import read_json
 from placet.blueprint import parse_blueprint
 from placet.bpmn import import_bpmn, import_dmn
 from placet.check import check
@@ -20,6 +19,7 @@ from placet.conditions import BOOL, DECIMAL, INT, STRING, compile_condition, eva
 from placet.errors import BlueprintInvalid, ConditionInvalid, EvaluationFailed, InputInvalid
 from placet.forms import check_form, check_schema
 from placet.intake import MOST_WORK, accept_input
+from placet.json_text import read_json
 from placet.schema_cost import graph_of
 from placet.schemas import schema_problems, unusable, value_problems
 from placet.variables import normalise_input

@@ -1,0 +1,53 @@
+"""`placet engine`, `placet prepare` and `placet migrate`: the engine and the database, without what uses them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli import assembly, installation, up
+from cli.output import explained, out, print_json, progress
+from cli.terminal.invocation import run, settings_with
+from storage.migrate import migrate
+from worker.engine.locate import locate
+from worker.engine.namespaces import prepare
+
+
+def engine_command(
+    find: Annotated[bool, typer.Option("--find", help="Only find or make the engine, and say which it is.")] = False,
+) -> None:
+    """Run only the engine, with its namespaces and search attributes, and print where it is."""
+    settings = settings_with()
+
+    async def work() -> None:
+        installation.home_of(settings)
+        async with assembly.engine_of(settings, progress) as (there, engine):
+            print_json(
+                {
+                    "temporal": there.address,
+                    "namespace": there.namespace,
+                    "temporal_ui": engine.ui_url if engine else None,
+                    "pid": engine.pid if engine else None,
+                }
+            )
+            await up.until_told_to_stop()
+
+    if not find:
+        run(work())
+        return
+    with explained():
+        found = locate(progress=progress)
+    out.print(f"engine: {found}", markup=False, soft_wrap=True)
+
+
+def prepare_command() -> None:
+    """Register the namespaces and search attributes on an existing engine."""
+    changed = run(prepare(assembly.engine_settings(settings_with())))
+    out.print("registered what was missing" if changed else "nothing was missing")
+
+
+def migrate_command() -> None:
+    """Bring the database to the newest schema."""
+    run(migrate(settings_with().database))
+    out.print("the database is at the newest schema")
