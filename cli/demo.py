@@ -21,7 +21,8 @@ from rich.table import Table
 from activities.mailbox import Mailbox
 from cli import people, tokens, up
 from cli.output import out, progress
-from cli.terminal.invocation import run, settings_with
+from cli.terminal.invocation import settings_with
+from cli.terminal.running import run
 from placet.errors import Unavailable
 from worker.settings import Settings
 

@@ -16,7 +16,8 @@ from cli import assembly
 from cli.installation import installed
 from cli.output import NO, out, print_json
 from cli.stored import opened
-from cli.terminal.invocation import Json, run, settings_with
+from cli.terminal.invocation import Json, settings_with
+from cli.terminal.running import run
 from placet.errors import PlacetError, Unavailable
 from worker.engine.locate import locate
 from worker.engine.namespaces import missing_attributes

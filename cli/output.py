@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import structlog
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -23,11 +22,6 @@ NO, WRONG, AWAY = 1, 2, 3
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
-
-
-def log_to_stderr() -> None:
-    """Write what is logged to standard error: standard output belongs to the answer, which scripts read."""
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def print_json(value: Any) -> None:

@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 from api.schemas.people import PersonBody, wanted
 from cli.output import out, print_json
 from cli.stored import opened
-from cli.terminal.invocation import Json, run, settings_with
+from cli.terminal.invocation import Json, settings_with
+from cli.terminal.running import run
 from placet.errors import InputInvalid, Problem
 from storage import people, people_loading
 from storage.people_loading import Loaded

@@ -14,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from cli import assembly, picture
 from cli.output import NO, err, explained, print_json, progress
 from cli.templates import read
-from cli.terminal.invocation import Json, run, settings_with
+from cli.terminal.invocation import Json, settings_with
+from cli.terminal.running import run
 from placet.errors import InputInvalid, Problem, Unavailable
 from placet.json_text import read_json, with_floats
 from simulation.order import Order, parse_order

@@ -10,6 +10,7 @@ from typing import Any
 
 from cli.installation import has_database
 from cli.output import progress
+from cli.terminal.running import run
 from placet.actions import ActionSpec
 from placet.blueprint import parse_blueprint
 from placet.directory import Directory
@@ -44,8 +45,12 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         await database.close()
 
 
-async def around(settings: Settings, blueprints: list[Any]) -> list[Around]:
+def around(settings: Settings, blueprints: list[Any]) -> list[Around]:
     """Return for each of these, as JSON values, what it is checked among; what is no blueprint refers to nothing."""
+    return run(_around(settings, blueprints))
+
+
+async def _around(settings: Settings, blueprints: list[Any]) -> list[Around]:
     async with opened(settings) as database, database.session() as session:
         everyone = await people.everyone(session)
         found: list[Around] = []

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from cli.installation import has_database
 from cli.output import NO, WRONG, explained, out, print_json, progress
-from cli.terminal.invocation import Json, run, settings_with
+from cli.terminal.invocation import Json, settings_with
 from placet.check import check as check_blueprint
 from placet.errors import InputInvalid
 from placet.json_text import read_json, with_floats
@@ -32,7 +32,7 @@ def check(settings: Settings, files: list[Path]) -> list[dict[str, Any]]:
         from cli.stored import around  # the libraries of a database are for those who have one
 
         progress(f"checked among the people, actions and processes of {settings.home}")
-        known = run(around(settings, readable))
+        known = around(settings, readable)
         reports = [
             check_blueprint(raw, directory=those.directory, actions=those.actions, children=those.children)
             for raw, those in zip(readable, known, strict=True)

@@ -10,7 +10,8 @@ import typer
 
 from cli.installation import installed
 from cli.stored import opened
-from cli.terminal.invocation import run, settings_with
+from cli.terminal.invocation import settings_with
+from cli.terminal.running import run
 from storage import tokens
 from worker.settings import Settings
 

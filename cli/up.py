@@ -21,7 +21,8 @@ from activities.notify.settings import load as load_notices
 from cli import assembly, installation
 from cli.mailroom import mailroom
 from cli.output import out, print_json, progress
-from cli.terminal.invocation import Json, run, settings_with
+from cli.terminal.invocation import Json, settings_with
+from cli.terminal.running import run
 from cli.web_ui import web_ui
 from placet.errors import Conflict, Unavailable
 from storage.database import Database

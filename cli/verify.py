@@ -15,7 +15,8 @@ from api import verifying
 from cli import assembly
 from cli.installation import installed
 from cli.output import NO, explained, out, print_json, progress
-from cli.terminal.invocation import Json, run, settings_with
+from cli.terminal.invocation import Json, settings_with
+from cli.terminal.running import run
 from placet.errors import NotFound, Unavailable
 from storage.database import Database
 from storage.tables import ApprovalRequest, AuditEntry

@@ -8,7 +8,8 @@ import typer
 
 from cli import assembly, installation, up
 from cli.output import explained, out, print_json, progress
-from cli.terminal.invocation import run, settings_with
+from cli.terminal.invocation import settings_with
+from cli.terminal.running import run
 from storage.migrate import migrate
 from worker.engine.locate import locate
 from worker.engine.namespaces import prepare

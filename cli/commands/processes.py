@@ -11,7 +11,8 @@ import typer
 from api.app import describe
 from cli import assembly, up
 from cli.output import print_json, progress
-from cli.terminal.invocation import Json, run, settings_with
+from cli.terminal.invocation import Json, settings_with
+from cli.terminal.running import run
 from worker.telemetry import metrics_runtime, tracer_provider
 
 

@@ -18,7 +18,7 @@ from sqlmodel import SQLModel
 from placet.blueprint import parse_blueprint
 from placet.plan import digest as blueprint_digest
 from storage.database import Database
-from storage.migrate import configuration, migrate
+from storage.migrate import configuration, migrate, newest
 from storage.tables import ApprovalRequest
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -40,8 +40,8 @@ async def test_migrating_again_changes_nothing(database_url: str) -> None:
     database = Database(database_url)
     async with database.connection() as connection:
         script = ScriptDirectory.from_config(await connection.run_sync(configuration))
-        newest = [(script.get_current_head(),)]
-        assert (await connection.execute(text("SELECT version_num FROM alembic_version"))).all() == newest
+        assert newest() == script.get_current_head()
+        assert (await connection.execute(text("SELECT version_num FROM alembic_version"))).all() == [(newest(),)]
     await database.close()
 
 

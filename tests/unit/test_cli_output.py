@@ -13,9 +13,12 @@ from api import problems
 from cli.main import app
 
 
-def test_what_is_logged_does_not_get_into_the_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_logged_does_not_get_into_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PLACET_HOME", str(tmp_path))
     try:
-        assert CliRunner().invoke(app, ["check", str(tmp_path / "absent.json")]).exit_code == 2
+        assert CliRunner().invoke(app, ["token", "nobody"]).exit_code == 2
         problems._log.warning("call_failed")
     finally:
         structlog.reset_defaults()
