@@ -119,7 +119,8 @@ class Candidate:
     prices: Prices = field(default_factory=Prices)
     actions: Mapping[str, ActionSpec] = field(default_factory=dict)
     children: Mapping[str, Child] = field(default_factory=dict)
-    _plans: dict[int, tuple[Plan, Read]] = field(default_factory=dict)
+    _plans: dict[int, Plan] = field(default_factory=dict)
+    _reads: dict[int, Read] = field(default_factory=dict)
 
     @classmethod
     def of(cls, raw: object, people: Directory, prices: Prices | None = None, **more: Any) -> Candidate:
@@ -127,8 +128,8 @@ class Candidate:
         return cls(blueprint=parse_blueprint(raw), people=people, prices=prices or Prices(), **more)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is made anew where this is sent to."""
-        return {**{name: value for name, value in vars(self).items() if not name.startswith("_")}, "_plans": {}}
+        """Take the plans along where this is sent to; what reads the directory is made anew there."""
+        return {**vars(self), "_reads": {}}
 
     def put(self, case: Case, *, until: datetime | None = None) -> Row:
         """Put one past request through; one that still runs is known `until` now, and compared as far as that."""
@@ -137,7 +138,8 @@ class Candidate:
     def look(self, case: Case, *, until: datetime | None = None) -> tuple[Row, datetime | None]:
         """Do what `put` does, and say when something falls due next in the candidate's course of it."""
         before = _as_it_was(case, self._priced)
-        plan, read = self._plan(case.started_at)
+        plan = self.plan(case.started_at)
+        read = self._read(case.started_at)
         try:
             given = accept_input(plan, self._known(case.given))
         except InputInvalid as error:
@@ -178,8 +180,19 @@ class Candidate:
         return Row(request_id=case.id, before=before, after=after, changed=_changed(before, after)), due
 
     def plan(self, start: datetime) -> Plan:
-        """Return the plan for requests that began then; raises BlueprintInvalid."""
-        return self._plan(start)[0]
+        """Return the plan for requests of that year, for calendars are frozen for whole years; raises BlueprintInvalid.
+
+        Each is compiled once, and goes along where the candidate is sent.
+        """
+        if start.year not in self._plans:
+            self._plans[start.year] = compile_plan(
+                self.blueprint, start=start, actions=self.actions, children=self.children
+            )
+        return self._plans[start.year]
+
+    def uncompiled(self, starts: Iterable[datetime]) -> tuple[datetime, ...]:
+        """Return a moment of each year for which there is no plan yet."""
+        return tuple({start.year: start for start in starts if start.year not in self._plans}.values())
 
     @cached_property
     def _priced(self) -> Prices:
@@ -192,12 +205,10 @@ class Candidate:
     def _known(self, given: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in given.items() if name in self._names}
 
-    def _plan(self, start: datetime) -> tuple[Plan, Read]:
-        """Return the plan for requests of that year: calendars are frozen for whole years."""
-        if start.year not in self._plans:
-            plan = compile_plan(self.blueprint, start=start, actions=self.actions, children=self.children)
-            self._plans[start.year] = (plan, reader(plan, self.people))
-        return self._plans[start.year]
+    def _read(self, start: datetime) -> Read:
+        if start.year not in self._reads:
+            self._reads[start.year] = reader(self.plan(start), self.people)
+        return self._reads[start.year]
 
 
 def backtest(

@@ -106,11 +106,12 @@ async def question_of(
             prices=order.prices,
             request_id=simulation_id,
         )
-    names = await pool.run(work.reached, question, by=requester) if blueprint is not None else None
-    if names is None:
+    compiled = await pool.run(work.compiled, question, blueprint, by=requester) if blueprint is not None else None
+    if compiled is None:
         return question  # the answer is what is wrong with it
     async with database.session() as session:
-        return replace(question, people=await _people(session, question, names, order))
+        people = await _people(session, question, tuple(compiled.plan.names), order)
+    return replace(question, compiled=compiled, people=people)
 
 
 async def _asked(session: AsyncSession, order: Order, requester: str) -> tuple[Any, str, Mapping[str, Any] | None]:

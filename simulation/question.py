@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import cached_property
@@ -32,6 +32,14 @@ from simulation.world import Cancelled, Foreseen, World
 MOST_CHILDREN = 1_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """A blueprint that was read, and its plan: what everything on the way of a simulation works with."""
+
+    blueprint: Blueprint
+    plan: Plan
+
+
 @dataclass(frozen=True, kw_only=True)
 class Question:
     """What is to be simulated. Nothing in it is looked up: who asks has read the people and the history before.
@@ -40,6 +48,7 @@ class Question:
     """
 
     blueprint: object  # JSON values
+    compiled: Compiled | None = None  # the same, read and compiled; None where that is still to be done
     people: Directory
     requester: str
     start: datetime
@@ -63,11 +72,10 @@ class Prepared:
     """A question whose blueprint and input were found sound; raises BlueprintInvalid or InputInvalid."""
 
     def __init__(self, question: Question) -> None:
-        self.question = question
-        self.blueprint: Blueprint = parse_blueprint(question.blueprint)
-        self.plan: Plan = compile_plan(
-            self.blueprint, start=question.start, actions=question.actions, children=question.children
-        )
+        compiled = compiled_of(question)
+        self.question = question if question.compiled is compiled else replace(question, compiled=compiled)
+        self.blueprint: Blueprint = compiled.blueprint
+        self.plan: Plan = compiled.plan
         self.warnings: list[str] = []
         self._children = 0  # sub-processes of the run that goes on
         self.people = question.people if question.people.people else self._stand_ins()
@@ -295,6 +303,18 @@ class Prepared:
                     people[person] = Person(id=person, manager="director", groups=(root.name,))
         self.warnings.append("nobody whom this process names is in the directory; a made-up organisation stands in")
         return Directory(people=people)
+
+
+def compiled_of(question: Question, blueprint: Blueprint | None = None) -> Compiled:
+    """Return a question's blueprint with its plan, made unless it has them; raises BlueprintInvalid.
+
+    `blueprint` is the question's own, where somebody has read it already.
+    """
+    if question.compiled is not None:
+        return question.compiled
+    blueprint = parse_blueprint(question.blueprint) if blueprint is None else blueprint
+    plan = compile_plan(blueprint, start=question.start, actions=question.actions, children=question.children)
+    return Compiled(blueprint=blueprint, plan=plan)
 
 
 def prepare(question: Question) -> tuple[Prepared | None, tuple[dict[str, Any], ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from time import perf_counter
@@ -113,6 +113,8 @@ class Service:
                 request_id=case.id,
                 title=row.title,
             )
+        compiled = await self.pool.run(work.compiled, question, blueprint) if blueprint is not None else None
+        question = replace(question, compiled=compiled)
         history = await check_history(self.client, case.id)
         unchanged = raw == original and not order.script and order.input is None
         return await self.pool.run(work.supposed, question, case, history, now, unchanged)
@@ -133,7 +135,8 @@ class Service:
             blueprint=blueprint, people=people, prices=order.prices, actions=actions, children=children
         )
         # What is wrong with it is told also where there is no request to put through.
-        await self.pool.run(work.sound, candidate, now)
+        starts = candidate.uncompiled((now, *(request.started_at for request in requests)))
+        candidate = await self.pool.run(work.sound, candidate, starts)
         begun = perf_counter()
         rows: list[Row] = []
         # Piece by piece: the timelines of all requests at once would take more memory than there may be.

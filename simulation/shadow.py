@@ -87,6 +87,8 @@ class Shadow:
             ]
             rows = await shadows.rows(session, stale)
             cases = await cases_of(session, sorted(rows, key=lambda row: self.followed[row.id].position))
+        if unknown := candidate.uncompiled(case.started_at for case in cases):
+            candidate = self._candidate = await pool.run(work.sound, candidate, unknown, background=True)
         looked = await pool.run(work.looked, candidate, cases, now, _AT_A_LOOK, background=True) if cases else []
         found = zip(cases, looked, strict=False)  # the next look goes on with the rest
         self._looked_at = now
@@ -130,8 +132,7 @@ class Shadow:
                 blueprint=blueprint, people=people, prices=self.order.prices, actions=actions, children=children
             )
             # What is wrong with it is told before any request comes.
-            await pool.run(work.sound, candidate, now, background=True)
-            self._candidate = candidate
+            self._candidate = await pool.run(work.sound, candidate, (now,), background=True)
             self._read_at = now
         return self._candidate
 

@@ -6,20 +6,20 @@ What they take and return is pickled on its way. Libraries that only one of them
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from placet.actions import ActionSpec
 from placet.blueprint import Blueprint, canonical, parse_blueprint
-from placet.check import check
+from placet.check import prove
 from placet.errors import BlueprintInvalid
 from placet.plan import Child, compile_plan, digest
 from placet.versions import Change, check_bump, classify
-from placet.who import Who
 from simulation.backtest import Candidate, Case, Row, put_all
 from simulation.explore import explore
-from simulation.question import Question, prepare
+from simulation.question import Compiled, Question, compiled_of, prepare
 from simulation.result import Simulation
 
 if TYPE_CHECKING:
@@ -54,14 +54,12 @@ def risen(old: object, new: object) -> None:
     check_bump(parse_blueprint(old), parse_blueprint(new))
 
 
-def reached(question: Question) -> tuple[Who, ...] | None:
-    """Return the names of those whom a process can reach, None where it has a fault."""
+def compiled(question: Question, blueprint: Blueprint | None) -> Compiled | None:
+    """Return what `read` gave, with its plan, None where it has a fault: that is told by whoever simulates it."""
     try:
-        blueprint = parse_blueprint(question.blueprint)
-        plan = compile_plan(blueprint, start=question.start, actions=question.actions, children=question.children)
+        return None if blueprint is None else compiled_of(question, blueprint)
     except BlueprintInvalid:
         return None
-    return tuple(plan.names)
 
 
 def tried(question: Question) -> None:
@@ -73,16 +71,21 @@ def tried(question: Question) -> None:
 
 def explored(question: Question, *, tell: Tell | None = None) -> dict[str, Any]:
     """Explore, and return the answer with what the proofs say."""
+    question = _compiled(question)
     return checked(question, explore(question, tell=tell))
 
 
 def checked(question: Question, simulation: Simulation) -> dict[str, Any]:
-    """Return the answer with what the proofs say of the blueprint beside what the simulation itself found."""
+    """Return the answer with what the proofs say of the blueprint beside what the simulation itself found.
+
+    A simulation that came to something is of a question that is compiled; the others say what is wrong with it.
+    """
     told = simulation.described()
-    if simulation.failed:
+    if simulation.failed or question.compiled is None:
         return told
-    report = check(
-        question.blueprint,
+    report = prove(
+        question.compiled.blueprint,
+        question.compiled.plan,
         directory=question.people if question.people.people else None,
         actions=question.actions,
         children=question.children,
@@ -98,12 +101,23 @@ def supposed(question: Question, case: Case, history: Checked, now: datetime, un
     """Drive a real request again with something changed, and return the answer with what the proofs say."""
     from simulation.replay import what_if
 
+    question = _compiled(question)
     return checked(question, what_if(question, case, checked=history, now=now, unchanged=unchanged))
 
 
-def sound(candidate: Candidate, start: datetime) -> None:
-    """Raise BlueprintInvalid where a candidate does not compile."""
-    candidate.plan(start)
+def _compiled(question: Question) -> Question:
+    """Return the question with its blueprint compiled, and as it is where that has a fault."""
+    try:
+        return replace(question, compiled=compiled_of(question))
+    except BlueprintInvalid:
+        return question
+
+
+def sound(candidate: Candidate, starts: Sequence[datetime]) -> Candidate:
+    """Return a candidate compiled for requests that began then; raises BlueprintInvalid where it does not compile."""
+    for start in starts:
+        candidate.plan(start)
+    return candidate
 
 
 def put(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from placet.actions import ActionSpec
 from placet.almanac import calendar_problems, zone_offsets
+from placet.blueprint import Blueprint
 from placet.check.assigned import assigned
 from placet.check.budget import budget_findings, budget_of
 from placet.check.certificate import ASSUMED, PROVEN, PROVEN_BY_A_DIRECTORY, Certificate
@@ -38,7 +39,7 @@ from placet.zones import Offsets
 if TYPE_CHECKING:
     from placet.check.reach import Reach
 
-__all__ = ["Certificate", "DirectoryView", "Finding", "Report", "check"]
+__all__ = ["Certificate", "DirectoryView", "Finding", "Report", "check", "prove"]
 
 # Findings about a way through the graph: their witness is an input that comes there.
 _OF_A_WAY = {"endless_path", "unbounded_loop", "gap", "overlap"}
@@ -68,6 +69,31 @@ def check(
         return report(findings)
     plan, refusals = compiled(blueprint, raw, actions, children)
     findings += refusals
+    return _proven(blueprint, plan, findings, directory=directory, actions=actions, children=children)
+
+
+def prove(
+    blueprint: Blueprint,
+    plan: Plan,
+    *,
+    directory: DirectoryView | None = None,
+    actions: Mapping[str, ActionSpec] | None = None,
+    children: Mapping[str, Child] | None = None,
+) -> Report:
+    """Check a blueprint that was read and compiled already, among these actions and processes, as `check` does."""
+    return _proven(blueprint, plan, [], directory=directory, actions=actions, children=children)
+
+
+def _proven(
+    blueprint: Blueprint,
+    plan: Plan | None,
+    findings: list[Finding],
+    *,
+    directory: DirectoryView | None,
+    actions: Mapping[str, ActionSpec] | None,
+    children: Mapping[str, Child] | None,
+) -> Report:
+    """Add to what was found of a blueprint's shape what the proofs find; `plan` is None where it does not compile."""
     draft = draft_of(blueprint)
     reach, evaluated = _evaluated(draft, actions, children)
     findings += fitting_findings(blueprint, actions, children)
