@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from placet.blueprint import parse_blueprint
-from placet.plan import Plan, compile_plan
+from placet.compiling import compile_plan
+from placet.plan import Plan
 from storage.surroundings import refers, surroundings
 from storage.tables import ProcessTemplate
 

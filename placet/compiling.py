@@ -1,295 +1,178 @@
-"""Compiling one node: its settings with the defaults filled in, its expressions checked, its ways on."""
+"""Compiling: a blueprint becomes the plan of a request, with every fault that is found on the way."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal
+
+import rfc8785
 
 from placet.actions import ActionSpec
-from placet.almanac import zone_offsets
-from placet.blueprint import (
-    ActionNode,
-    ApprovalNode,
-    Blueprint,
-    ChosenApprover,
-    DecisionNode,
-    Edge,
-    JoinNode,
-    Node,
-    Quorum,
-    SeparationOfDuties,
-    Step,
-    SubprocessNode,
-    TerminatorNode,
-    WaitNode,
-    WeightedApprover,
-)
-from placet.choosing import choices
-from placet.conditions import Expression, Scope, compile_condition, compile_expression
-from placet.errors import ConditionInvalid, Problem
-from placet.fields import LONGEST_TITLE
-from placet.fillings import compile_filling
-from placet.pointer import pointer_to
-from placet.points import Errand, Join, Level, Need, Pause, Point, Seating, Stage, Way
-from placet.tables import table_ways
+from placet.almanac import calendar_problems, compile_calendar, zone_offsets
+from placet.audit import exact
+from placet.blueprint import Blueprint, canonical
+from placet.branching import branched
+from placet.conditions.world import ZONE
+from placet.definition.steps import ChosenApprover, WeightedApprover
+from placet.errors import BlueprintInvalid, Problem
+from placet.formats import RULES
+from placet.graph import GraphSpec
+from placet.nodes.approval import ApprovalNode
+from placet.nodes.base import CompilerContext, EdgeDefinition
+from placet.nodes.registry import NodeDefinition, type_of
+from placet.nodes.start_end import TerminatorNode, TriggerNode
+from placet.plan import Child, Plan
+from placet.points import Point
+from placet.variables import scope_of
 from placet.who import parse_who
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compiling:
-    """What the nodes of one blueprint are compiled with; faults are added to `problems`.
+def digest(blueprint: Blueprint) -> str:
+    """Return the sha256 (hex) of the blueprint's canonical JSON: its identity.
 
-    `variables` are the names of the variables of each process that a sub-process node may refer to.
+    The number of its format belongs to it, but for format 1, whose documents were written before there were numbers.
     """
-
-    blueprint: Blueprint
-    start: datetime
-    steps: Mapping[str, Step]
-    scope: Scope
-    ids: frozenset[str]
-    actions: Mapping[str, ActionSpec]
-    variables: Mapping[str, frozenset[str]]
-    problems: list[Problem]
-
-    def refuse(self, pointer: str, message: str) -> None:
-        """Note a fault."""
-        self.problems.append(Problem(pointer=pointer, message=message))
+    document = canonical(blueprint) | {"format": blueprint.format}
+    if blueprint.format == 1:
+        del document["format"]
+    return hashlib.sha256(rfc8785.dumps(exact(document))).hexdigest()
 
 
-def reference(node: SubprocessNode) -> str:
-    """Return what a sub-process node refers to: a process's name, or name@version."""
-    return node.template if node.version is None else f"{node.template}@{node.version}"
+def compile_plan(
+    blueprint: Blueprint,
+    *,
+    start: datetime,
+    actions: Mapping[str, ActionSpec] | None = None,
+    children: Mapping[str, Child] | None = None,
+) -> Plan:
+    """Compile a blueprint for runs that begin around `start`; raises BlueprintInvalid with every fault found.
 
-
-def point_of(given: Compiling, node: Node, here: str, edges: list[tuple[int, Edge]]) -> Point:
-    """Compile a node that stands at the pointer `here`, with its outgoing edges and their places in the blueprint."""
-    ways = tuple(_way(given, node, f"/graph_spec/edges/{index}", edge) for index, edge in edges)
-    hit_policy: Literal["first", "unique", "any"] = "first"
-    if isinstance(node, DecisionNode) and node.table is not None:
-        for index, _ in edges:
-            message = "the rules of the table say where this decision leads; remove this edge"
-            given.refuse(f"/graph_spec/edges/{index}", message)
-        ways = table_ways(node.table, given.scope, f"{here}/table", given.problems)
-        hit_policy = node.table.hit_policy
-        places = [(f"{here}/table/rules/{n}/to", rule.target) for n, rule in enumerate(node.table.rules)]
-        places += [(f"{here}/table/default", node.table.default)] if node.table.default is not None else []
-        for pointer, target in places:
-            if target not in given.ids:
-                given.refuse(pointer, f"there is no node {target!r}; add it or mend the id")
-    return Point(
-        id=node.id,
-        type=node.type,
-        ways=ways,
-        stage=_stage(given, given.steps[node.step]) if isinstance(node, ApprovalNode) else None,
-        outcome=node.outcome if isinstance(node, TerminatorNode) else None,
-        hit_policy=hit_policy,
-        join=_join(node) if isinstance(node, JoinNode) else None,
-        errand=_errand(given, node, here) if isinstance(node, ActionNode | SubprocessNode) else None,
-        pause=_pause(given, node, here) if isinstance(node, WaitNode) else None,
-        output=_filled_in(given, node, here) if isinstance(node, ApprovalNode) else {},
-        repetition=_repetition(given, node) if isinstance(node, ActionNode) else None,
+    `actions` is the catalog by name, `children` the processes that sub-process nodes refer to, by `reference`.
+    """
+    problems = _name_problems(blueprint)
+    problems += [
+        Problem(pointer=f"/settings{problem.pointer}", message=problem.message)
+        for problem in calendar_problems(blueprint.settings.calendar, blueprint.settings.timezone)
+    ]
+    graph = blueprint.graph_spec or chain(blueprint)
+    outgoing: dict[str, list[tuple[int, EdgeDefinition]]] = {}
+    ids = [definition.id for definition in graph.nodes]
+    for index, written in enumerate(graph.edges):
+        outgoing.setdefault(written.source, []).append((index, written))
+        problems += [
+            Problem(
+                pointer=f"/graph_spec/edges/{index}/{end}", message=f"there is no node {name!r}; add it or mend the id"
+            )
+            for end, name in (("from", written.source), ("to", written.target))
+            if name not in ids
+        ]
+    context = CompilerContext(
+        start=start,
+        settings=blueprint.settings,
+        duties=blueprint.duties,
+        on_change=blueprint.on_change,
+        process_steps=blueprint.process_steps,
+        scope=scope_of(blueprint.variables),
+        ids=frozenset(ids),
+        actions=actions or {},
+        children={key: frozenset(v.name for v in child.plan.variables) for key, child in (children or {}).items()},
+        problems=problems,
     )
-
-
-def _repetition(given: Compiling, node: ActionNode) -> Stage | None:
-    """Return the stage in which the owner says whether what must not be done twice is done again."""
-    spec = given.actions.get(node.action)
-    if spec is None or spec.is_idempotent or node.rerun or given.blueprint.on_change != "restart":
-        return None
-    step = Step(
-        stage_name=f"Run {node.action} again"[:LONGEST_TITLE],
-        approvers=("owner",),
-        separation_of_duties=SeparationOfDuties(repeat="allow"),
-    )
-    return stage_of(given.blueprint, step, (Seating(who="owner"),))
-
-
-def _way(given: Compiling, node: Node, here: str, edge: Edge) -> Way:
-    compiled = None
-    chooses = isinstance(node, DecisionNode) and node.table is None
-    if edge.condition is not None:
-        if not isinstance(node, DecisionNode):
-            given.refuse(f"{here}/condition", "only the edges of a decision carry a condition; remove it")
-        elif chooses:
-            try:
-                compiled = compile_condition(edge.condition, given.scope)
-            except ConditionInvalid as error:
-                given.refuse(f"{here}/condition", error.message)
-    elif chooses and not edge.default:
-        given.refuse(here, 'an edge of a decision needs a "condition", or "default": true')
-    if edge.on is not None and not isinstance(node, ApprovalNode | ActionNode | WaitNode | SubprocessNode):
-        message = 'only the edges of an approval, action, wait or sub-process carry "on"; remove it'
-        given.refuse(f"{here}/on", message)
-    return Way(target=edge.target, on=edge.on, condition=compiled, default=edge.default)
-
-
-def _join(node: JoinNode) -> Join:
-    """Return what a join needs, 0 for all; which branches lead to it is known once every node is compiled."""
-    need = {"all": 0, "every": 0, "any": 1}[node.need] if isinstance(node.need, str) else node.need.at_least
-    return Join(fork="", ways=(), need=need, every=node.need == "every")
-
-
-def _errand(given: Compiling, node: ActionNode | SubprocessNode, here: str) -> Errand:
-    _outputs(given, node.output, here)
-    filling = compile_filling(node.input, given.scope, f"{here}/input", given.problems)
-    if isinstance(node, ActionNode):
-        spec = given.actions.get(node.action)
-        if spec is None:
-            known = ", ".join(sorted(given.actions)[:20]) or "none"
-            given.refuse(f"{here}/action", f"there is no action {node.action!r} in the catalog; there are: {known}")
-        else:
-            _members(given, node, spec, here)
-        return Errand(name=node.action, input=filling, output=dict(node.output))
-    named = reference(node)
-    variables = given.variables.get(named)
-    if variables is None:
-        message = (
-            f"no process {named!r} is published that can run here, without this one inside; publish it, or name another"
+    points: dict[str, Point] = {}
+    triggers: list[str] = []
+    for index, definition in enumerate(graph.nodes):
+        here = f"/graph_spec/nodes/{index}"
+        if definition.id in points:
+            message = f"node id {definition.id!r} is used twice; rename one"
+            problems.append(Problem(pointer=f"{here}/id", message=message))
+        node_type = type_of(definition)
+        if node_type.begins:
+            triggers.append(definition.id)
+        point = node_type.compile(context, definition, here, outgoing.get(definition.id, []))
+        if point is not None:
+            points[definition.id] = point
+    if len(triggers) != 1:
+        problems.append(
+            Problem(
+                pointer="/graph_spec/nodes", message=f"a process has exactly one trigger; this one has {len(triggers)}"
+            )
         )
-        given.refuse(f"{here}/template", message)
-    else:
-        unknown = [("input", name) for name in node.input if name not in variables]
-        for side, name in unknown:
-            given.refuse(pointer_to(f"{here}/{side}", name), f"{named!r} has no variable {name!r}; mend the name")
-        for variable, name in node.output.items():
-            if name not in variables:
-                given.refuse(
-                    pointer_to(f"{here}/output", variable), f"{named!r} has no variable {name!r}; mend the name"
-                )
-    return Errand(name=named, input=filling, output=dict(node.output))
-
-
-def _members(given: Compiling, node: ActionNode, spec: ActionSpec, here: str) -> None:
-    """Hold the names of an action's parameters to its input schema; the values are known when it runs."""
-    known = spec.input_schema.get("properties")
-    if isinstance(known, dict) and spec.input_schema.get("additionalProperties") is False:
-        for name in node.input:
-            if name not in known:
-                names = ", ".join(known) or "none"
-                given.refuse(pointer_to(f"{here}/input", name), f"{node.action!r} takes no {name!r}; it takes: {names}")
-    for name in spec.input_schema.get("required", ()):
-        if name not in node.input:
-            given.refuse(f"{here}/input", f"{node.action!r} needs {name!r}; add it")
-
-
-def _outputs(given: Compiling, output: Mapping[str, str], here: str) -> None:
-    for variable in output:
-        if variable not in given.scope:
-            message = f"there is no variable {variable!r}; declare it, or set another"
-            given.refuse(pointer_to(f"{here}/output", variable), message)
-
-
-def _filled_in(given: Compiling, node: ApprovalNode, here: str) -> dict[str, str]:
-    _outputs(given, node.output, here)
-    if node.output and given.steps[node.step].form is None:
-        given.refuse(f"{here}/output", f"stage {node.step!r} has no form to take values from; give the step a form")
-    return dict(node.output)
-
-
-def _pause(given: Compiling, node: WaitNode, here: str) -> Pause:
-    _outputs(given, node.output, here)
-    until: Expression | None = None
-    offsets: tuple[tuple[int, int], ...] = ()
-    if node.until is not None:
-        try:
-            until = compile_expression(node.until, given.scope, kinds=("date", "timestamp"))
-        except ConditionInvalid as error:
-            given.refuse(f"{here}/until", error.message)
-        else:
-            if until.ast["type"] == "date" and not _zone_refused(given):
-                offsets = zone_offsets(given.blueprint.settings.timezone, given.start)
-    return Pause(
-        hours=None if node.hours is None else _hours(node.hours),
-        until=until,
-        offsets=offsets,
-        event=node.event,
-        timeout=None if node.timeout_hours is None else _hours(node.timeout_hours),
-        output=dict(node.output),
+    if not problems:
+        points, conflicts = branched(points, triggers[0])
+        problems += [
+            Problem(pointer=f"/graph_spec/nodes/{ids.index(conflict.point)}", message=conflict.message)
+            for conflict in conflicts
+        ]
+    if problems:
+        raise BlueprintInvalid(problems[0].message if len(problems) == 1 else None, problems=tuple(problems))
+    errands = [point.errand for point in points.values() if point.errand is not None]
+    plan = Plan(
+        name=blueprint.name,
+        version=blueprint.version,
+        digest=digest(blueprint),
+        owner=blueprint.owner,
+        start=triggers[0],
+        points=points,
+        calendar=compile_calendar(blueprint.settings.calendar, blueprint.settings.timezone, start),
+        variables=blueprint.variables,
+        max_rounds=blueprint.settings.max_rounds,
+        jitter=timedelta(seconds=blueprint.settings.jitter_seconds),
+        actions={e.name: spec for e in errands if (spec := (actions or {}).get(e.name)) is not None},
+        children={e.name: child for e in errands if (child := (children or {}).get(e.name)) is not None},
+        format=blueprint.format,
+        on_change=blueprint.on_change,
+        immaterial=blueprint.settings.immaterial,
+        require_revision=blueprint.settings.require_revision,
+        rules=RULES,
     )
+    zoned = any(ZONE in expression.world for expression in plan.expressions)
+    return replace(plan, offsets=zone_offsets(blueprint.settings.timezone, start)) if zoned else plan
 
 
-def _zone_refused(given: Compiling) -> bool:
-    return any(problem.pointer == "/settings/timezone" for problem in given.problems)
+def chain(blueprint: Blueprint) -> GraphSpec:
+    """Return the straight chain that `process_steps` alone stand for: each leads to the next, a rejection ends it."""
+    names = [f"step-{n}" for n, _ in enumerate(blueprint.process_steps, 1)]
+    nodes: list[NodeDefinition] = [TriggerNode(id="start", type="trigger")]
+    nodes += [
+        ApprovalNode(id=name, type="approval", step=step.stage_name)
+        for name, step in zip(names, blueprint.process_steps, strict=True)
+    ]
+    nodes += [
+        TerminatorNode(id="approved", type="terminator", outcome="approved"),
+        TerminatorNode(id="rejected", type="terminator", outcome="rejected"),
+    ]
+    edges = [EdgeDefinition(source="start", target=names[0])]
+    for name, following in zip(names, [*names[1:], "approved"], strict=True):
+        edges += [
+            EdgeDefinition(source=name, target=following, on="approved"),
+            EdgeDefinition(source=name, target="rejected", on="rejected"),
+        ]
+    return GraphSpec(nodes=tuple(nodes), edges=tuple(edges))
 
 
-def _stage(given: Compiling, step: Step) -> Stage:
-    index = next(n for n, one in enumerate(given.blueprint.process_steps) if one.stage_name == step.stage_name)
-    seatings: list[Seating] = []
-    for number, approver in enumerate(step.approvers):
-        if isinstance(approver, str):
-            seatings.append(Seating(who=approver))
-        elif isinstance(approver, WeightedApprover):
-            seatings.append(Seating(who=approver.who, weight=approver.weight))
-        else:
-            seatings += _chosen(given, approver, f"/process_steps/{index}/approvers/{number}/expr")
-    return stage_of(given.blueprint, step, tuple(seatings))
-
-
-def _chosen(given: Compiling, approver: ChosenApprover, pointer: str) -> list[Seating]:
-    """Return the people whom an expression chooses among, each with when it chooses them."""
-    try:
-        found = choices(approver.expr, given.scope)
-    except ConditionInvalid as error:
-        given.refuse(pointer, error.message)
-        return []
-    for who, _ in found:
-        if parse_who(who).root.kind == "assignee":
-            given.refuse(pointer, "a task that is about to open has no assignee; name somebody else")
-    return [Seating(who=who, weight=approver.weight, when=when) for who, when in found]
-
-
-def stage_of(blueprint: Blueprint, step: Step, approvers: tuple[Seating, ...]) -> Stage:
-    """Return an approval stage with every default of the step and the process filled in."""
-    settings = blueprint.settings
-    target = step.sla.target_hours if step.sla else step.sla_hours
-    warn = step.warn_before_hours
-    if warn is None:
-        warn = step.sla.warn_before_hours if step.sla else None
-    if warn is None:
-        warn = settings.warn_before_hours
-    if target is not None and warn > target:
-        warn = target / 2
-    levels: tuple[Level, ...] = ()
-    if step.escalates and step.escalation is not None:
-        levels = tuple(Level(after=_hours(lv.after_hours), to=lv.to, action=lv.action) for lv in step.escalation)
-    elif step.escalates and step.escalation_to is not None:
-        levels = (Level(after=timedelta(0), to=step.escalation_to),)
-    return Stage(
-        name=step.stage_name,
-        approvers=approvers,
-        need=_need(step.quorum),
-        rejection=step.rejection,
-        order=step.order,
-        claim=step.claim,
-        least_loaded=step.assign == "least_loaded",
-        sla=None if target is None else _hours(target),
-        critical=_hours(step.sla.critical_hours) if step.sla and step.sla.critical_hours is not None else None,
-        warn_before=_hours(warn),
-        re_escalate_after=_hours(step.re_escalate_after_hours or settings.re_escalate_after_hours),
-        levels=levels,
-        to_the_top=step.escalates and step.escalation_to is not None,
-        final=step.final,
-        remind_every=_hours(step.reminders.every_hours) if step.reminders and step.reminders.every_hours else None,
-        remind_before=tuple(sorted((_hours(h) for h in step.reminders.before_hours), reverse=True))
-        if step.reminders
-        else (),
-        form=step.form,
-        comment_required=step.comment_required,
-        repeat=blueprint.duties_of(step).repeat,
-    )
-
-
-def _need(quorum: str | Quorum) -> Need:
-    if isinstance(quorum, Quorum):
-        if quorum.at_least is not None:
-            return Need(kind="at_least", value=float(quorum.at_least))
-        if quorum.percent is not None:
-            return Need(kind="percent", value=quorum.percent)
-        return Need(kind="weight", value=float(quorum.weight or 1))
-    return Need(kind="all") if quorum == "all" else Need(kind="any")
-
-
-def _hours(hours: float) -> timedelta:
-    return timedelta(hours=hours)
+def _name_problems(blueprint: Blueprint) -> list[Problem]:
+    """Find the names that can never stand for anybody where they are written."""
+    variables = {v.name for v in blueprint.variables}
+    places = [("/owner", blueprint.owner)] if blueprint.owner else []
+    for index, step in enumerate(blueprint.process_steps):
+        here = f"/process_steps/{index}"
+        approvers = [(f"{here}/approvers/{n}", a) for n, a in enumerate(step.approvers)]
+        places += [
+            (f"{at}/who", a.who) if isinstance(a, WeightedApprover) else (at, a)
+            for at, a in approvers
+            if not isinstance(a, ChosenApprover)
+        ]
+        places += [(f"{here}/escalation_to", step.escalation_to)] if step.escalation_to else []
+        places += [(f"{here}/escalation/{n}/to", level.to) for n, level in enumerate(step.escalation or ())]
+    problems: list[Problem] = []
+    for pointer, text in places:
+        root = parse_who(text).root
+        if root.given and root.name not in variables:
+            message = f"there is no variable {root.name!r}; declare it or name somebody else"
+            problems.append(Problem(pointer=pointer, message=message))
+        if root.kind == "assignee" and "/approvers/" in pointer:
+            message = "a task that is about to open has no assignee; name somebody else"
+            problems.append(Problem(pointer=pointer, message=message))
+    return problems

@@ -6,37 +6,16 @@ itself) is frozen in here, so that a replay years from now computes the same dea
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
-import rfc8785
-
 from placet.actions import ActionSpec
-from placet.almanac import calendar_problems, compile_calendar, zone_offsets
-from placet.audit import exact
-from placet.blueprint import (
-    ApprovalNode,
-    Blueprint,
-    ChosenApprover,
-    Edge,
-    GraphSpec,
-    Node,
-    TerminatorNode,
-    TriggerNode,
-    WeightedApprover,
-    canonical,
-)
-from placet.branching import branched
 from placet.calendar import Calendar
-from placet.compiling import Compiling, point_of
 from placet.conditions import Expression
-from placet.conditions.world import ZONE
-from placet.errors import BlueprintInvalid, Problem
-from placet.formats import RULES, OnChange
+from placet.formats import OnChange
 from placet.points import (
     Errand,
     Filling,
@@ -53,7 +32,7 @@ from placet.points import (
     Way,
 )
 from placet.pure import is_pure
-from placet.variables import Variable, scope_of
+from placet.variables import Variable
 from placet.who import Who, parse_who
 from placet.zones import Offsets
 
@@ -73,9 +52,6 @@ __all__ = [
     "Seating",
     "Stage",
     "Way",
-    "chain",
-    "compile_plan",
-    "digest",
 ]
 
 
@@ -164,153 +140,3 @@ class Child:
 
     template_id: str
     plan: Plan
-
-
-def digest(blueprint: Blueprint) -> str:
-    """Return the sha256 (hex) of the blueprint's canonical JSON: its identity.
-
-    The number of its format belongs to it, but for format 1, whose documents were written before there were numbers.
-    """
-    document = canonical(blueprint) | {"format": blueprint.format}
-    if blueprint.format == 1:
-        del document["format"]
-    return hashlib.sha256(rfc8785.dumps(exact(document))).hexdigest()
-
-
-def compile_plan(
-    blueprint: Blueprint,
-    *,
-    start: datetime,
-    actions: Mapping[str, ActionSpec] | None = None,
-    children: Mapping[str, Child] | None = None,
-) -> Plan:
-    """Compile a blueprint for runs that begin around `start`; raises BlueprintInvalid with every fault found.
-
-    `actions` is the catalog by name, `children` the processes that sub-process nodes refer to, by `reference`.
-    """
-    problems = _name_problems(blueprint)
-    problems += [
-        Problem(pointer=f"/settings{problem.pointer}", message=problem.message)
-        for problem in calendar_problems(blueprint.settings.calendar, blueprint.settings.timezone)
-    ]
-    graph = blueprint.graph_spec or chain(blueprint)
-    scope = scope_of(blueprint.variables)
-    steps = {step.stage_name: step for step in blueprint.process_steps}
-    outgoing: dict[str, list[tuple[int, Edge]]] = {}
-    ids = [node.id for node in graph.nodes]
-    for index, edge in enumerate(graph.edges):
-        outgoing.setdefault(edge.source, []).append((index, edge))
-        problems += [
-            Problem(
-                pointer=f"/graph_spec/edges/{index}/{end}", message=f"there is no node {name!r}; add it or mend the id"
-            )
-            for end, name in (("from", edge.source), ("to", edge.target))
-            if name not in ids
-        ]
-    compiling = Compiling(
-        blueprint=blueprint,
-        start=start,
-        steps=steps,
-        scope=scope,
-        ids=frozenset(ids),
-        actions=actions or {},
-        variables={key: frozenset(v.name for v in child.plan.variables) for key, child in (children or {}).items()},
-        problems=problems,
-    )
-    points: dict[str, Point] = {}
-    triggers: list[str] = []
-    for index, node in enumerate(graph.nodes):
-        here = f"/graph_spec/nodes/{index}"
-        if node.id in points:
-            problems.append(Problem(pointer=f"{here}/id", message=f"node id {node.id!r} is used twice; rename one"))
-        if isinstance(node, TriggerNode):
-            triggers.append(node.id)
-        if isinstance(node, ApprovalNode) and node.step not in steps:
-            problems.append(
-                Problem(pointer=f"{here}/step", message=f"no process step has the stage_name {node.step!r}; add one")
-            )
-            continue
-        points[node.id] = point_of(compiling, node, here, outgoing.get(node.id, []))
-    if len(triggers) != 1:
-        problems.append(
-            Problem(
-                pointer="/graph_spec/nodes", message=f"a process has exactly one trigger; this one has {len(triggers)}"
-            )
-        )
-    if not problems:
-        points, conflicts = branched(points, triggers[0])
-        problems += [
-            Problem(pointer=f"/graph_spec/nodes/{ids.index(conflict.point)}", message=conflict.message)
-            for conflict in conflicts
-        ]
-    if problems:
-        raise BlueprintInvalid(problems[0].message if len(problems) == 1 else None, problems=tuple(problems))
-    errands = [point.errand for point in points.values() if point.errand is not None]
-    plan = Plan(
-        name=blueprint.name,
-        version=blueprint.version,
-        digest=digest(blueprint),
-        owner=blueprint.owner,
-        start=triggers[0],
-        points=points,
-        calendar=compile_calendar(blueprint.settings.calendar, blueprint.settings.timezone, start),
-        variables=blueprint.variables,
-        max_rounds=blueprint.settings.max_rounds,
-        jitter=timedelta(seconds=blueprint.settings.jitter_seconds),
-        actions={e.name: spec for e in errands if (spec := (actions or {}).get(e.name)) is not None},
-        children={e.name: child for e in errands if (child := (children or {}).get(e.name)) is not None},
-        format=blueprint.format,
-        on_change=blueprint.on_change,
-        immaterial=blueprint.settings.immaterial,
-        require_revision=blueprint.settings.require_revision,
-        rules=RULES,
-    )
-    zoned = any(ZONE in expression.world for expression in plan.expressions)
-    return replace(plan, offsets=zone_offsets(blueprint.settings.timezone, start)) if zoned else plan
-
-
-def chain(blueprint: Blueprint) -> GraphSpec:
-    """Return the straight chain that `process_steps` alone stand for: each leads to the next, a rejection ends it."""
-    names = [f"step-{n}" for n, _ in enumerate(blueprint.process_steps, 1)]
-    nodes: list[Node] = [TriggerNode(id="start", type="trigger")]
-    nodes += [
-        ApprovalNode(id=name, type="approval", step=step.stage_name)
-        for name, step in zip(names, blueprint.process_steps, strict=True)
-    ]
-    nodes += [
-        TerminatorNode(id="approved", type="terminator", outcome="approved"),
-        TerminatorNode(id="rejected", type="terminator", outcome="rejected"),
-    ]
-    edges = [Edge(source="start", target=names[0])]
-    for name, following in zip(names, [*names[1:], "approved"], strict=True):
-        edges += [
-            Edge(source=name, target=following, on="approved"),
-            Edge(source=name, target="rejected", on="rejected"),
-        ]
-    return GraphSpec(nodes=tuple(nodes), edges=tuple(edges))
-
-
-def _name_problems(blueprint: Blueprint) -> list[Problem]:
-    """Find the names that can never stand for anybody where they are written."""
-    variables = {v.name for v in blueprint.variables}
-    places = [("/owner", blueprint.owner)] if blueprint.owner else []
-    for index, step in enumerate(blueprint.process_steps):
-        here = f"/process_steps/{index}"
-        approvers = [(f"{here}/approvers/{n}", a) for n, a in enumerate(step.approvers)]
-        places += [
-            (f"{at}/who", a.who) if isinstance(a, WeightedApprover) else (at, a)
-            for at, a in approvers
-            if not isinstance(a, ChosenApprover)
-        ]
-        places += [(f"{here}/escalation_to", step.escalation_to)] if step.escalation_to else []
-        places += [(f"{here}/escalation/{n}/to", level.to) for n, level in enumerate(step.escalation or ())]
-    problems: list[Problem] = []
-    for pointer, text in places:
-        root = parse_who(text).root
-        if root.given and root.name not in variables:
-            message = f"there is no variable {root.name!r}; declare it or name somebody else"
-            problems.append(Problem(pointer=pointer, message=message))
-        if root.kind == "assignee" and "/approvers/" in pointer:
-            message = "a task that is about to open has no assignee; name somebody else"
-            problems.append(Problem(pointer=pointer, message=message))
-    return problems

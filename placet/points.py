@@ -13,7 +13,6 @@ from placet.conditions import Expression
 
 Final = Literal["wait", "approve", "reject", "expire"]
 Repeat = Literal["allow", "carry", "forbid"]
-PointType = Literal["trigger", "approval", "decision", "action", "fork", "join", "wait", "subprocess", "terminator"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +144,7 @@ class Point:
     """
 
     id: str
-    type: PointType
+    type: str  # the kind of a type of nodes, see placet.nodes.registry
     ways: tuple[Way, ...] = ()
     stage: Stage | None = None
     outcome: str | None = None

@@ -7,16 +7,62 @@ are CEL over the variables.
 from __future__ import annotations
 
 import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from placet.conditions import Scope, compile_condition, compile_expression
 from placet.errors import ConditionInvalid, Problem
-from placet.graph import Table
+from placet.fields import Condition, Identifier, Model
 from placet.points import Way
 
 _TEST = re.compile(r"\s*(<=|>=|==|!=|<|>|in\b)?\s*(.*\S)?\s*", re.DOTALL)
 
 
-def table_ways(table: Table, scope: Scope, pointer: str, problems: list[Problem]) -> tuple[Way, ...]:
+def _cells(cell: Any) -> str:
+    return "tests" if isinstance(cell, list | tuple) else "nothing" if cell is None else "test"
+
+
+Test = Annotated[str, Field(min_length=1, max_length=1000)]
+Cell = Annotated[
+    Annotated[Test, Tag("test")]
+    | Annotated[Annotated[tuple[Test, ...], Field(min_length=1, max_length=10)], Tag("tests")]
+    | Annotated[None, Tag("nothing")],
+    Discriminator(_cells),
+]
+
+
+class DecisionRule(Model):
+    """One row of a decision table: a test for each input (null: anything; a list: all of them), and where it leads."""
+
+    when: Annotated[tuple[Cell, ...], Field(min_length=1, max_length=50)]
+    target: Annotated[Identifier, Field(alias="to")]
+
+
+class DecisionTable(Model):
+    """A decision table: `inputs` are expressions, a test such as `>= 1000`, `in ["a", "b"]` or a value is put to each.
+
+    `hit_policy`: the first rule that fits is taken, or exactly one may fit (`unique`), or all that fit must agree
+    (`any`). `default` is where it goes when none fits.
+    """
+
+    hit_policy: Literal["first", "unique", "any"] = "first"
+    inputs: Annotated[tuple[Condition, ...], Field(min_length=1, max_length=50)]
+    rules: Annotated[tuple[DecisionRule, ...], Field(min_length=1, max_length=500)]
+    default: Identifier | None = None
+
+    @model_validator(mode="after")
+    def _a_cell_for_each_input(self) -> DecisionTable:
+        for number, rule in enumerate(self.rules):
+            if len(rule.when) != len(self.inputs):
+                raise ValueError(
+                    f"rule {number} has {len(rule.when)} tests for {len(self.inputs)} inputs; "
+                    "write one for each, null where anything goes"
+                )
+        return self
+
+
+def table_ways(table: DecisionTable, scope: Scope, pointer: str, problems: list[Problem]) -> tuple[Way, ...]:
     """Return the ways of a table in the order of its rules, its default last; faults are added to `problems`."""
     inputs = [_sound(text, scope, f"{pointer}/inputs/{n}", problems) for n, text in enumerate(table.inputs)]
     ways: list[Way] = []

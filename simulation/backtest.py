@@ -20,10 +20,11 @@ from typing import Any
 from placet import machine
 from placet.actions import ActionSpec
 from placet.blueprint import Blueprint, parse_blueprint
+from placet.compiling import compile_plan
 from placet.directory import Directory
 from placet.errors import InputInvalid
 from placet.intake import accept_input
-from placet.plan import Child, Plan, compile_plan
+from placet.plan import Child, Plan
 from simulation.compare import Happened
 from simulation.costs import Prices, price, used_in, with_catalog
 from simulation.driver import Course, Players, Read, drive, opening_for, reader

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from placet.actions import ActionSpec
-from placet.blueprint import Model
 from placet.errors import InputInvalid, Problem
+from placet.fields import Model
 from simulation.compare import Happened
 from simulation.driver import Course
 from simulation.result import Cost

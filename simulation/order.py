@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 import jsonpatch
 from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
 
-from placet.blueprint import Model
 from placet.errors import InputInvalid
+from placet.fields import Model
 from placet.who import person_id
 from simulation import spelling
 from simulation.costs import Prices

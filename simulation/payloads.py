@@ -12,9 +12,10 @@ from typing import Any
 
 from placet.actions import ActionCall
 from placet.audit import Entry
-from placet.blueprint import ActionNode, Blueprint
+from placet.blueprint import Blueprint
 from placet.errors import Problem
 from placet.fillings import expression_of
+from placet.nodes.action import ActionNode
 from placet.pointer import parts_of, pointer_to
 from simulation.world import Foreseen
 

@@ -11,12 +11,13 @@ from typing import Any
 
 from placet.actions import ActionSpec
 from placet.blueprint import Blueprint, parse_blueprint
+from placet.compiling import compile_plan
 from placet.conditions.world import NOW, REQUESTER, ZONE
 from placet.directory import Directory, Person
 from placet.errors import BlueprintInvalid, InputInvalid, Problem
 from placet.facts import requester_facts
 from placet.intake import accept_input
-from placet.plan import Child, Plan, compile_plan
+from placet.plan import Child, Plan
 from placet.state import ChildCall
 from simulation.answers import Answers, answers
 from simulation.costs import Prices, cost_of, with_catalog

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from placet.blueprint import Model
+from placet.fields import Model
 from placet.plan import Stage
 from placet.state import Decision, Task
 

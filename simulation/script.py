@@ -19,7 +19,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from placet.blueprint import Hours, HoursFromZero, Model
 from placet.calendar import add_hours
 from placet.errors import InputInvalid
 from placet.events import (
@@ -35,6 +34,7 @@ from placet.events import (
     Resubmit,
     Withdraw,
 )
+from placet.fields import Hours, HoursFromZero, Model
 from placet.plan import Plan, Point, Stage
 from placet.state import Decision, State, Task
 from placet.who import person_id

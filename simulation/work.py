@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from placet.actions import ActionSpec
 from placet.blueprint import Blueprint, canonical, parse_blueprint
 from placet.check import prove
+from placet.compiling import compile_plan, digest
 from placet.errors import BlueprintInvalid
-from placet.plan import Child, compile_plan, digest
+from placet.plan import Child
 from placet.versions import Change, check_bump, classify
 from simulation.backtest import Candidate, Case, Row, put_all
 from simulation.explore import explore

@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from placet.actions import ActionSpec
 from placet.blueprint import Blueprint, parse_blueprint
-from placet.compiling import reference
+from placet.compiling import compile_plan
 from placet.errors import BlueprintInvalid, NotFound
-from placet.graph import ActionNode, SubprocessNode
-from placet.plan import Child, compile_plan
+from placet.nodes.action import ActionNode
+from placet.nodes.subprocess import SubprocessNode
+from placet.plan import Child
 from storage import actions, templates
 from storage.tables import ProcessTemplate
 
@@ -51,10 +52,10 @@ class _Reader:
         known = await actions.specs(self._session, names) if names else {}
         children: dict[str, Child] = {}
         for node in nodes:
-            if isinstance(node, SubprocessNode) and reference(node) not in children:
+            if isinstance(node, SubprocessNode) and node.reference not in children:
                 child = await self._child(node, depth)
                 if child is not None:
-                    children[reference(node)] = child
+                    children[node.reference] = child
         return known, children
 
     async def _child(self, node: SubprocessNode, depth: int) -> Child | None:

@@ -18,8 +18,9 @@ from activities.record import Recorder
 from api.access import DEFAULT_ACCESS
 from placet.actions import ActionSpec
 from placet.blueprint import parse_blueprint
+from placet.compiling import compile_plan
 from placet.events import Actor, Opening
-from placet.plan import Child, compile_plan
+from placet.plan import Child
 from placet.variables import normalise_input
 from storage import people
 from storage.database import Database

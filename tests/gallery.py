@@ -10,8 +10,9 @@ from typing import Any
 from activities.actions.builtin import BUILT_IN
 from placet.actions import ActionSpec
 from placet.blueprint import parse_blueprint
+from placet.compiling import compile_plan
 from placet.directory import Directory, Person
-from placet.plan import Child, compile_plan
+from placet.plan import Child
 
 FOLDER = Path(__file__).parents[1] / "blueprints"
 FILES = sorted(path for path in FOLDER.glob("*.json") if path.name != "people.json")

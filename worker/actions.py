@@ -20,10 +20,10 @@ from activities.notify import settings as notify_settings
 from activities.notify.settings import NotifySettings
 from placet import machine
 from placet.blueprint import parse_blueprint
+from placet.compiling import compile_plan
 from placet.errors import Conflict, InputInvalid, Problem, Unavailable
 from placet.events import Opening
 from placet.intake import accept_input
-from placet.plan import compile_plan
 from placet.sealed import SECRET_BYTES
 from storage import actions, requests, templates
 from storage.database import Database

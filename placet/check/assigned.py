@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from placet.actions import ActionSpec
-from placet.blueprint import ActionNode, SubprocessNode
 from placet.check.draft import Arrow, Draft, Vertex
 from placet.check.graph import components
-from placet.compiling import reference
 from placet.fillings import expression_of, taken
+from placet.nodes.action import ActionNode
+from placet.nodes.subprocess import SubprocessNode
 from placet.plan import Child
 from placet.pointer import parts_of
 from placet.pure import is_pure
@@ -105,7 +105,7 @@ def _sets(
     for node in draft.blueprint.graph_spec.nodes if draft.blueprint.graph_spec is not None else ():
         if isinstance(node, ActionNode) and (spec := (actions or {}).get(node.action)) is not None:
             found[node.id] = _computed(node) if is_pure(spec) else _Sets(surely=_returned(node, spec))
-        elif isinstance(node, SubprocessNode) and (child := (children or {}).get(reference(node))) is not None:
+        elif isinstance(node, SubprocessNode) and (child := (children or {}).get(node.reference)) is not None:
             there = {v.name for v in child.plan.variables if not v.optional}
             surely = frozenset(name for name, source in node.output.items() if source in there)
             found[node.id] = _Sets(surely=surely)

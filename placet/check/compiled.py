@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from placet.actions import ActionSpec
-from placet.blueprint import ActionNode, Blueprint, Step, SubprocessNode
+from placet.blueprint import Blueprint
 from placet.check.findings import Finding, error, warning
-from placet.compiling import reference
+from placet.compiling import compile_plan
 from placet.conditions.syntax import parse
+from placet.definition.steps import Step
 from placet.errors import BlueprintInvalid, ConditionInvalid, PlacetError, Problem
-from placet.plan import Child, Plan, compile_plan
+from placet.nodes.action import ActionNode
+from placet.nodes.subprocess import SubprocessNode
+from placet.plan import Child, Plan
 from placet.pointer import value_at
 from placet.tables import operand
 from placet.variables import Variable
@@ -86,7 +89,7 @@ def _assumed_children(blueprint: Blueprint) -> tuple[dict[str, Child], list[Find
     for index, node in enumerate(blueprint.graph_spec.nodes if blueprint.graph_spec is not None else ()):
         if isinstance(node, SubprocessNode):
             names = [name for name in (*node.input, *node.output.values()) if re.fullmatch(r"[A-Za-z_]\w*", name)]
-            known = variables.setdefault(reference(node), {})
+            known = variables.setdefault(node.reference, {})
             known |= {name: Variable(name=name, type="string") for name in names}
             message = f"no processes are loaded, so nobody knows whether there is one called {node.template!r}"
             told.append(warning("process_unknown", f"/graph_spec/nodes/{index}/template", message))

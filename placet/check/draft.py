@@ -1,7 +1,7 @@
 """A draft: the graph of a blueprint as far as it can be read, so that one fault does not hide the others.
 
-Node types are told apart in this module only, by what they do to a request: the analyses know entries, ends, results,
-pauses and choices, not types.
+Types of nodes are told apart in this module only, by what they do to a request: the analyses know entries, ends,
+results, pauses and choices, not types.
 """
 
 from __future__ import annotations
@@ -10,26 +10,22 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
-from placet.blueprint import (
-    ActionNode,
-    ApprovalNode,
-    Blueprint,
-    ChosenApprover,
-    DecisionNode,
-    GraphSpec,
-    Node,
-    Step,
-    SubprocessNode,
-    Table,
-    WaitNode,
-)
+from placet.blueprint import Blueprint
 from placet.choosing import choices
+from placet.compiling import chain
 from placet.conditions import Expression, Scope, compile_condition, compile_expression
+from placet.definition.steps import ChosenApprover, Step
 from placet.errors import ConditionInvalid, Problem
 from placet.fillings import computed_in, expression_of
-from placet.plan import chain
+from placet.graph import GraphSpec
+from placet.nodes.action import ActionNode
+from placet.nodes.approval import ApprovalNode
+from placet.nodes.decision import DecisionNode
+from placet.nodes.registry import NodeDefinition
+from placet.nodes.subprocess import SubprocessNode
+from placet.nodes.wait import WaitNode
 from placet.pointer import pointer_to
-from placet.tables import table_ways
+from placet.tables import DecisionTable, table_ways
 from placet.variables import scope_of
 
 
@@ -147,7 +143,7 @@ def draft_of(blueprint: Blueprint) -> Draft:
     graph = given or chain(blueprint)
     steps = {step.stage_name: step for step in blueprint.process_steps}
     places = {step.stage_name: f"/process_steps/{index}" for index, step in enumerate(blueprint.process_steps)}
-    nodes: dict[str, tuple[int, Node]] = {}
+    nodes: dict[str, tuple[int, NodeDefinition]] = {}
     for index, node in enumerate(graph.nodes):
         nodes.setdefault(node.id, (index, node))
     scope = scope_of(blueprint.variables)
@@ -228,11 +224,11 @@ def _outgoing(graph: GraphSpec, types: dict[str, str], scope: Scope) -> dict[str
     return outgoing
 
 
-def _targets(table: Table) -> set[str]:
+def _targets(table: DecisionTable) -> set[str]:
     return {rule.target for rule in table.rules} | ({table.default} if table.default is not None else set())
 
 
-def _computes(node: Node, pointer: str, scope: Scope) -> tuple[Computed, ...]:
+def _computes(node: NodeDefinition, pointer: str, scope: Scope) -> tuple[Computed, ...]:
     """Compile what a node computes; what does not compile is left out, for compile_plan reports it."""
     found: list[Computed] = []
     if isinstance(node, WaitNode) and node.until is not None:
@@ -267,7 +263,7 @@ def _compiled(pointer: str, text: str, scope: Scope, **more: Any) -> list[Comput
         return []
 
 
-def _rules(name: str, table: Table, nodes: Container[str], scope: Scope, pointer: str) -> list[Arrow]:
+def _rules(name: str, table: DecisionTable, nodes: Container[str], scope: Scope, pointer: str) -> list[Arrow]:
     faults: list[Problem] = []
     arrows: list[Arrow] = []
     for number, way in enumerate(table_ways(table, scope, pointer, faults)):
@@ -287,7 +283,7 @@ def _rules(name: str, table: Table, nodes: Container[str], scope: Scope, pointer
     return arrows
 
 
-def _results(node: Node, step: Step | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _results(node: NodeDefinition, step: Step | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what a node can come to, and which of that an edge without `on` stands for."""
     if isinstance(node, ApprovalNode):
         timed = step is not None and (step.sla_hours is not None or step.sla is not None)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from placet.blueprint import Step
 from placet.check.draft import Draft
 from placet.check.findings import Finding, error, warning
 from placet.check.people import approvers_of
+from placet.definition.steps import Step
 from placet.who import Who, parse_who
 
 

@@ -8,15 +8,15 @@ from typing import Any
 import z3
 
 from placet.actions import ActionSpec
-from placet.blueprint import ActionNode, SubprocessNode
 from placet.check.assigned import Assigned
 from placet.check.draft import Draft, Vertex
 from placet.check.findings import Finding, error, warning
 from placet.check.reach import Reach, Shown, Values
-from placet.compiling import reference
 from placet.conditions import Expression, evaluate
 from placet.conditions.world import NAMES
 from placet.errors import EvaluationFailed
+from placet.nodes.action import ActionNode
+from placet.nodes.subprocess import SubprocessNode
 from placet.plan import Child
 from placet.solver import Undecided
 
@@ -128,7 +128,7 @@ def _needed(
     for node in draft.blueprint.graph_spec.nodes if draft.blueprint.graph_spec is not None else ():
         if isinstance(node, ActionNode) and node.action in actions:
             found[node.id] = frozenset(actions[node.action].input_schema.get("required", ()))
-        elif isinstance(node, SubprocessNode) and (child := children.get(reference(node))) is not None:
+        elif isinstance(node, SubprocessNode) and (child := children.get(node.reference)) is not None:
             found[node.id] = frozenset(v.name for v in child.plan.variables if not v.optional and v.default is None)
     return found
 

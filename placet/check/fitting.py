@@ -9,13 +9,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from placet.actions import ActionSpec
-from placet.blueprint import ActionNode, ApprovalNode, Blueprint, SubprocessNode
+from placet.blueprint import Blueprint
 from placet.check.findings import Finding, error
-from placet.compiling import reference
 from placet.conditions import Expression, Scope
 from placet.conditions.types import type_from
 from placet.errors import Problem
 from placet.fillings import compile_filling, computed_in, expression_of
+from placet.nodes.action import ActionNode
+from placet.nodes.approval import ApprovalNode
+from placet.nodes.subprocess import SubprocessNode
 from placet.plan import Child
 from placet.pointer import parts_of, pointer_to
 from placet.schemas import schema_problems, value_problems
@@ -78,7 +80,7 @@ def fitting_findings(
                     yield from _output(f"the form of {node.step}", form, variables[variable], source, place)
         elif isinstance(node, ActionNode) and (spec := (actions or {}).get(node.action)) is not None:
             yield from _action(node, spec, here, scope, variables)
-        elif isinstance(node, SubprocessNode) and (child := (children or {}).get(reference(node))) is not None:
+        elif isinstance(node, SubprocessNode) and (child := (children or {}).get(node.reference)) is not None:
             yield from _subprocess(node, child, here, scope, variables)
 
 

@@ -14,7 +14,6 @@ from math import ceil
 import z3
 
 from placet.actions import ActionSpec
-from placet.blueprint import ActionNode
 from placet.check.draft import Arrow, Draft, Vertex
 from placet.check.graph import cycles, reached
 from placet.check.reach import Reach
@@ -22,6 +21,7 @@ from placet.conditions import Expression, compile_expression
 from placet.conditions.expression import Node
 from placet.errors import ConditionInvalid
 from placet.fillings import expression_of, taken
+from placet.nodes.action import ActionNode
 from placet.pure import computes
 from placet.solver import Undecided
 from placet.variables import Variable, scope_of

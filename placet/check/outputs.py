@@ -13,15 +13,15 @@ from typing import Any
 import z3
 
 from placet.actions import ActionSpec
-from placet.blueprint import ActionNode, SubprocessNode
 from placet.check.draft import Draft, Vertex
 from placet.check.findings import Finding, error, warning
 from placet.check.fitting import GIVEN
 from placet.check.reach import Reach, Values
-from placet.compiling import reference
 from placet.conditions import Expression, compile_expression, evaluate
 from placet.errors import ConditionInvalid, EvaluationFailed, Problem
 from placet.fillings import computed_in, expression_of, plain, taken
+from placet.nodes.action import ActionNode
+from placet.nodes.subprocess import SubprocessNode
 from placet.plan import Child
 from placet.pointer import parts_of, pointer_of, pointer_to
 from placet.pure import computes
@@ -53,7 +53,7 @@ def output_findings(
         values: list[_Value] = []
         if isinstance(node, ActionNode) and computes(node.action, actions):
             values = list(_returned(draft, node, vertex.pointer))
-        elif isinstance(node, SubprocessNode) and (child := (children or {}).get(reference(node))) is not None:
+        elif isinstance(node, SubprocessNode) and (child := (children or {}).get(node.reference)) is not None:
             values = list(_given(node, child, vertex.pointer))
         if values and reach.lives(node.id):
             for value in values:

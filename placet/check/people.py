@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from placet.blueprint import ChosenApprover, Quorum, Step, WeightedApprover
 from placet.check.draft import Draft, Vertex
 from placet.check.findings import Finding, error, warning
 from placet.check.graph import components
 from placet.choosing import names_in
+from placet.definition.steps import ChosenApprover, Quorum, Step, WeightedApprover
 from placet.who import Who, parse_who
 
 
@@ -146,7 +146,11 @@ def _forbidden_twice(draft: Draft) -> Iterator[Finding]:
     before = _surely_decided(draft)
     for vertex in draft.vertices.values():
         step = vertex.step
-        if step is None or draft.blueprint.duties_of(step).repeat != "forbid" or most_seats(step) is None:
+        if (
+            step is None
+            or (step.separation_of_duties or draft.blueprint.duties).repeat != "forbid"
+            or most_seats(step) is None
+        ):
             continue
         if chosen(step):  # who decides hangs on the input
             continue

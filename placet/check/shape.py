@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from placet.blueprint import SEMVER, Blueprint, parse_blueprint
+from placet.blueprint import Blueprint, parse_blueprint
 from placet.check.findings import Finding, error
 from placet.document import excess, unfit
 from placet.errors import BlueprintInvalid, Problem
+from placet.fields import SEMVER
 from placet.pointer import value_at
 
 _EMPTY_APPROVERS = re.compile(r"^/process_steps/\d+/approvers$")

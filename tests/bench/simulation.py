@@ -20,7 +20,7 @@ from typing import Any
 
 from placet.blueprint import parse_blueprint
 from placet.bpmn import import_bpmn
-from placet.plan import compile_plan
+from placet.compiling import compile_plan
 from simulation.backtest import Candidate, Case, backtest
 from simulation.driver import drive, opening_for, reader
 from simulation.explore import explore

@@ -13,8 +13,9 @@ from temporalio.testing import TimeSkipper, TimeSkippingConfig
 from activities.actions.builtin import BUILT_IN
 from activities.tokens import DecisionTokens
 from placet.blueprint import parse_blueprint
+from placet.compiling import compile_plan
 from placet.events import Claim, Comment, Decide, Delegate, Extend, Migrate, Reassign, Release, Resubmit, Withdraw
-from placet.plan import Child, compile_plan
+from placet.plan import Child
 from placet.state import State
 from tests.approvals import EXPENSE, SECRET, Desk, by
 from tests.waiting import until

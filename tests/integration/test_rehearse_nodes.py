@@ -12,7 +12,8 @@ from temporalio.client import Client
 from temporalio.worker import Replayer
 
 from placet.blueprint import parse_blueprint
-from placet.plan import Child, compile_plan
+from placet.compiling import compile_plan
+from placet.plan import Child
 from placet.reasons import why_of
 from simulation.bounds import MOST_ROUNDS
 from simulation.question import Question

@@ -14,8 +14,9 @@ from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 
 from placet.blueprint import parse_blueprint
+from placet.compiling import compile_plan
 from placet.directory import Directory
-from placet.plan import Child, compile_plan
+from placet.plan import Child
 from simulation.question import Question
 from simulation.rehearse import Stage, rehearse
 from simulation.script import parse_script

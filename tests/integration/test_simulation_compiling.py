@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from placet.blueprint import parse_blueprint
-from placet.plan import compile_plan
+from placet.compiling import compile_plan
 from simulation.order import parse_order
 from simulation.service import Service
 from storage import record

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, MetaData, Table, insert, inspect, select, tex
 from sqlmodel import SQLModel
 
 from placet.blueprint import parse_blueprint
-from placet.plan import digest as blueprint_digest
+from placet.compiling import digest as blueprint_digest
 from storage.database import Database
 from storage.migrate import configuration, migrate, newest
 from storage.tables import ApprovalRequest

@@ -22,8 +22,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from activities.tokens import DecisionTokens
 from placet.audit import first_bad, genesis
 from placet.blueprint import parse_blueprint
+from placet.compiling import compile_plan
 from placet.events import Claim, Comment, Decide, Extend, Migrate, Withdraw
-from placet.plan import compile_plan
 from placet.state import State
 from storage import requests
 from storage.database import Database

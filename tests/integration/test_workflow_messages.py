@@ -38,9 +38,10 @@ from activities.messages import ChildQuestion, Found, LookUp
 from activities.record import Recorder
 from activities.tokens import DecisionTokens
 from placet.blueprint import parse_blueprint
+from placet.compiling import compile_plan
 from placet.errors import Conflict, Unavailable
 from placet.events import Comment, Decide, Delegate, Reassign
-from placet.plan import Child, compile_plan
+from placet.plan import Child
 from placet.reasons import WORDS
 from placet.recording import Recording
 from placet.state import ChildCall, State

@@ -19,8 +19,9 @@ from activities.actions.executor import ActionFailed, Job
 from activities.actions.runner import QUEUE_SUFFIX, ActionRunner
 from placet.actions import ActionSpec
 from placet.blueprint import parse_blueprint
+from placet.compiling import compile_plan
 from placet.events import Comment, Decide, Happened, Withdraw
-from placet.plan import Child, compile_plan
+from placet.plan import Child
 from placet.state import State
 from storage import requests
 from storage.database import Database

@@ -13,9 +13,9 @@ from placet.actions import ActionSpec
 from placet.blueprint import parse_blueprint
 from placet.bpmn import Imported, import_bpmn
 from placet.check import check
+from placet.compiling import compile_plan
 from placet.directory import Directory, Person
 from placet.events import Actor, Happened
-from placet.plan import compile_plan
 from tests.unit.core import START, Case, people
 
 PAY = ActionSpec(name="pay_invoice", executor="http", is_idempotent=True, latency_class="fast")

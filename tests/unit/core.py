@@ -14,10 +14,11 @@ from placet import machine
 from placet.actions import ActionSpec
 from placet.audit import Entry
 from placet.blueprint import parse_blueprint
+from placet.compiling import compile_plan
 from placet.directory import Absence, Directory, Person
 from placet.errors import InputInvalid, Refused
 from placet.events import ActionDone, Actor, ChildEnded, Decide, DirectoryRead, Event, Happened, Migrate, Opening
-from placet.plan import Child, Plan, compile_plan
+from placet.plan import Child, Plan
 from placet.state import Notice, State, Step, Task
 from tests.unit import invariants
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from placet.blueprint import parse_blueprint
+from placet.compiling import compile_plan
 from placet.directory import Directory
-from placet.plan import compile_plan
 from simulation.backtest import Candidate, Case, backtest, put_all, share
 from simulation.compare import differences, lines_of
 from simulation.costs import Prices

@@ -11,8 +11,8 @@ import pytest
 from placet.blueprint import parse_blueprint
 from placet.bpmn import import_bpmn
 from placet.bpmn.words import asks, hours_from_now, hours_of, says, slug
+from placet.compiling import compile_plan
 from placet.errors import BlueprintInvalid
-from placet.plan import compile_plan
 from tests.unit.bpmn_files import (
     ACTIONS,
     HEAD,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from placet.blueprint import parse_blueprint
 from placet.bpmn import Imported, import_bpmn, import_dmn
 from placet.check import check
+from placet.compiling import compile_plan
 from placet.errors import BlueprintInvalid
-from placet.plan import compile_plan
 from tests.unit.bpmn_files import ACTIONS, NOW, bpmn, end, flows, form, gateway, task
 from tests.unit.test_dmn import decision, dmn, table
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from api.routes.examples import EXPENSE_APPROVAL
 from placet.blueprint import parse_blueprint
 from placet.check import Report, check
+from placet.compiling import digest
 from placet.directory import Directory, Person
-from placet.plan import digest
 from tests.unit.core import graph
 
 AMOUNT, DEPARTMENT = EXPENSE_APPROVAL["variables"]

@@ -9,7 +9,8 @@ import pytest
 from activities.actions.builtin import BUILT_IN
 from placet.blueprint import parse_blueprint
 from placet.check import Finding, check
-from placet.plan import Child, compile_plan
+from placet.compiling import compile_plan
+from placet.plan import Child
 from simulation.explore import explore
 from simulation.question import Question
 from tests.unit.core import START, blueprint, graph, office

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from placet import machine
 from placet.blueprint import parse_blueprint
 from placet.check import Finding, check
+from placet.compiling import compile_plan
 from placet.conditions import compile_condition
 from placet.directory import Directory, Person
 from placet.events import Actor, Claim, Decide, DirectoryRead, Event, Opening, Resubmit
-from placet.plan import Plan, compile_plan
+from placet.plan import Plan
 from placet.reasons import why_of
 from placet.solver.prover import result
 from placet.state import State, Step

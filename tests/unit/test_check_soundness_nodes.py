@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from placet.blueprint import parse_blueprint
 from placet.check import Finding, check
+from placet.compiling import compile_plan
 from placet.events import Actor, Resubmit
-from placet.plan import compile_plan
 from placet.reasons import why_of
 from placet.variables import Variable, normalise_input
 from tests.surroundings import ACTIONS, children

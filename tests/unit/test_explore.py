@@ -14,9 +14,10 @@ import pytest
 
 from placet.actions import ActionSpec
 from placet.blueprint import parse_blueprint
+from placet.compiling import compile_plan
 from placet.directory import Directory
 from placet.errors import InputInvalid
-from placet.plan import Child, compile_plan
+from placet.plan import Child
 from simulation.explore import explore
 from simulation.question import MOST_CHILDREN, Question
 from simulation.result import Simulation

@@ -10,8 +10,8 @@ import pytest
 
 from placet.blueprint import canonical, parse_blueprint
 from placet.check import check
+from placet.compiling import compile_plan
 from placet.events import Actor, Claim
-from placet.plan import compile_plan
 from tests.gallery import ACTIONS, FILES, FORM, STORIES, children, people, raw
 from tests.unit.core import START, Case
 

@@ -9,8 +9,9 @@ import pytest
 
 from api.routes.examples import EXPENSE_APPROVAL
 from placet.blueprint import parse_blueprint
+from placet.compiling import compile_plan, digest
 from placet.errors import BlueprintInvalid
-from placet.plan import Stage, compile_plan, digest
+from placet.plan import Stage
 from tests.unit.core import HOUR, PLANS, START, blueprint, plan_of
 
 

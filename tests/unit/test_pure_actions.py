@@ -12,7 +12,8 @@ import pytest
 
 from activities.actions.builtin import BUILT_IN
 from placet.blueprint import parse_blueprint
-from placet.plan import Child, compile_plan
+from placet.compiling import compile_plan
+from placet.plan import Child
 from simulation.backtest import Candidate, Case, Row
 from simulation.explore import explore
 from simulation.inventions import rests_on_inventions

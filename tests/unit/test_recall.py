@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from placet.blueprint import parse_blueprint
-from placet.plan import Child, compile_plan
+from placet.compiling import compile_plan
+from placet.plan import Child
 from simulation.backtest import Candidate, Case, Row
 from simulation.costs import parse_prices
 from simulation.question import Prepared, Question

@@ -1,0 +1,166 @@
+"""Steps and settings of a process: who approves in a stage, by when, and what holds unless a stage says otherwise."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from placet.almanac import CalendarSettings
+from placet.fields import (
+    Condition,
+    Count,
+    FormSchema,
+    Hours,
+    HoursFromZero,
+    Model,
+    Number,
+    Title,
+    WhoText,
+    shape,
+)
+from placet.formats import OnChange
+
+
+class WeightedApprover(Model):
+    """An approver whose vote counts `weight` (whole number, 1 to 1000) towards a weight quorum."""
+
+    who: WhoText
+    weight: Count = 1
+
+
+class ChosenApprover(Model):
+    """Approvers whom an expression chooses among names that stand in it, each with this weight."""
+
+    expr: Condition
+    weight: Count = 1
+
+
+def _approver(value: Any) -> str:
+    if isinstance(value, ChosenApprover) or (isinstance(value, dict) and "expr" in value):
+        return "chosen"
+    return shape(value)
+
+
+# Told apart by their JSON type, so that a fault is reported once and for what was meant.
+Approver = Annotated[
+    Annotated[WhoText, Tag("text")]
+    | Annotated[WeightedApprover, Tag("object")]
+    | Annotated[ChosenApprover, Tag("chosen")],
+    Discriminator(_approver),
+]
+
+
+class Quorum(Model):
+    """How many seats must approve: exactly one of `at_least` (seats), `percent` (of seats, rounded up), `weight`."""
+
+    at_least: Count | None = None
+    percent: Annotated[float, Number, Field(gt=0, le=100, allow_inf_nan=False)] | None = None
+    weight: Count | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Quorum:
+        if sum(v is not None for v in (self.at_least, self.percent, self.weight)) != 1:
+            raise ValueError('give exactly one of "at_least", "percent" and "weight"')
+        return self
+
+
+QuorumSetting = Annotated[
+    Annotated[Literal["any", "all"], Tag("text")] | Annotated[Quorum, Tag("object")], Discriminator(shape)
+]
+
+
+class Sla(Model):
+    """A stage's service level, in hours of the process's calendar."""
+
+    target_hours: Hours
+    warn_before_hours: HoursFromZero | None = None
+    critical_hours: Hours | None = None
+
+
+class EscalationLevel(Model):
+    """One level of an explicit escalation: `after_hours` counts from the breach."""
+
+    after_hours: HoursFromZero = 0
+    to: WhoText
+    action: Literal["reassign", "add", "notify"] = "reassign"
+
+
+class Reminders(Model):
+    """When open tasks are remembered: every so many hours, and so many hours before the deadline."""
+
+    every_hours: Hours | None = None
+    before_hours: Annotated[tuple[Hours, ...], Field(max_length=20)] = ()
+
+
+class SeparationOfDuties(Model):
+    """What one person may do in two stages of the same request."""
+
+    repeat: Literal["allow", "carry", "forbid"] = "allow"
+
+
+class Step(Model):
+    """One approval stage: who approves, how many must, by when, and what happens when they do not."""
+
+    stage_name: Title
+    approvers: Annotated[tuple[Approver, ...], Field(min_length=1, max_length=200)] = ("manager_of(requester)",)
+    quorum: QuorumSetting = "any"
+    rejection: Literal["any", "unreachable"] = "any"
+    order: Literal["parallel", "sequential"] = "parallel"
+    claim: bool = False
+    assign: Literal["each", "least_loaded"] = "each"
+    sla_hours: Hours | None = None
+    sla: Sla | None = None
+    warn_before_hours: HoursFromZero | None = None
+    re_escalate_after_hours: Hours | None = None
+    escalation_enabled: bool | None = None
+    escalation_to: WhoText | None = None
+    escalation: Annotated[tuple[EscalationLevel, ...], Field(min_length=1, max_length=50)] | None = None
+    final: Literal["wait", "approve", "reject", "expire"] = "wait"
+    reminders: Reminders | None = None
+    form: FormSchema | None = None
+    comment_required: Annotated[tuple[Literal["approve", "reject", "request_changes"], ...], Field(max_length=3)] = ()
+    separation_of_duties: SeparationOfDuties | None = None
+    description: Annotated[str, Field(max_length=2000)] | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> Step:
+        if self.sla_hours is not None and self.sla is not None:
+            raise ValueError('give "sla_hours" or "sla", not both')
+        if self.escalation_to is not None and self.escalation is not None:
+            raise ValueError('give "escalation_to" or "escalation", not both')
+        targets = self.escalation_to is not None or self.escalation is not None
+        if self.escalation_enabled and not targets:
+            raise ValueError('"escalation_enabled" needs "escalation_to" or "escalation"')
+        # Without the word "escalation_enabled", a target alone still says who stands in for approvers who are missing.
+        if self.escalation_enabled and self.sla_hours is None and self.sla is None:
+            raise ValueError('escalation starts at the breach, so give "sla_hours" or "sla"')
+        if self.escalation is not None:
+            after = [level.after_hours for level in self.escalation]
+            if after != sorted(after):
+                raise ValueError('the levels of "escalation" must be in the order of their "after_hours"')
+        return self
+
+    @property
+    def escalates(self) -> bool:
+        """Whether a breach escalates; on by default where a target is given."""
+        if self.escalation_enabled is not None:
+            return self.escalation_enabled
+        return self.escalation_to is not None or self.escalation is not None
+
+
+class Settings(Model):
+    """What holds for the whole process unless a stage says otherwise."""
+
+    timezone: Annotated[str, Field(min_length=1, max_length=64)] = "UTC"
+    calendar: CalendarSettings = "24x7"
+    warn_before_hours: HoursFromZero = 2
+    re_escalate_after_hours: Hours = 24
+    separation_of_duties: SeparationOfDuties = SeparationOfDuties()
+    max_rounds: Annotated[int, Number, Field(ge=1, le=50)] = 5
+    jitter_seconds: Annotated[float, Number, Field(ge=0, le=3600, allow_inf_nan=False)] = 0
+    on_change: OnChange | None = None
+    immaterial: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=200)] = ()
+    require_revision: bool = False
+    amount: Annotated[str, Field(max_length=100)] | None = None  # the variable that requests are sorted by
+    summary: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=10)] = ()  # shown in lists
