@@ -19,7 +19,7 @@ import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from placet.errors import InputInvalid, Unavailable
 
@@ -108,13 +108,6 @@ class Database:
                 session.begin(),
             ):
                 yield session
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction without the weight of a session: for what is written often. Raises Unavailable."""
-        with self._reaching():
-            async with self._turn or nullcontext(), self._writer.begin() as connection:
-                yield connection
 
     async def run(
         self,

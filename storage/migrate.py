@@ -28,10 +28,7 @@ async def migrate(url: str) -> None:
         if await database.read(_version) == newest():
             return  # as at nearly every start: Alembic is loaded for a database that is older
         # One transaction: a migration that fails or is killed leaves nothing behind, on both databases.
-        async with database.connection() as connection:
-            if database.dialect == "postgresql":
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
-            await connection.run_sync(_upgrade)
+        await database.run(_upgrade)
     finally:
         await database.close()
 
@@ -61,4 +58,6 @@ def configuration(connection: Connection) -> Config:
 def _upgrade(connection: Connection) -> None:
     from alembic import command
 
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
     command.upgrade(configuration(connection), "head")

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Table, case, delete, exists, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from placet.audit import canonical_json, link
@@ -67,13 +67,13 @@ async def plannable(session: AsyncSession, now: datetime, *, limit: int) -> list
     return list(await session.scalars(query))
 
 
-async def plan(connection: AsyncConnection, plans: Sequence[tuple[Outbox, Sequence[Leaf]]], now: datetime) -> None:
+def plan(connection: Connection, plans: Sequence[tuple[Outbox, Sequence[Leaf]]], now: datetime) -> None:
     """Give notices to channels; one without a channel is dropped. Doing it twice is doing it once."""
     going = [row.key for row, leaves in plans if leaves]
     muted = [row.key for row, leaves in plans if not leaves]
     # What was superseded or dropped meanwhile is not there any more, or not as it was.
-    there = {tuple(row) for row in await _mark(connection, going, {"next_attempt_at": now + PLAN_AGAIN_AFTER})}
-    await _mark(connection, muted, {"status": "dropped"})
+    there = {tuple(row) for row in _mark(connection, going, {"next_attempt_at": now + PLAN_AGAIN_AFTER})}
+    _mark(connection, muted, {"status": "dropped"})
     queued = [
         {
             "key": row.key,
@@ -95,13 +95,13 @@ async def plan(connection: AsyncConnection, plans: Sequence[tuple[Outbox, Sequen
         for leaf in leaves
     ]
     if queued:
-        await connection.execute(put(connection.dialect.name), queued)
+        connection.execute(put(connection.dialect.name), queued)
 
 
-async def _mark(connection: AsyncConnection, keys: list[str], changes: dict[str, Any]) -> Sequence[Any]:
+def _mark(connection: Connection, keys: list[str], changes: dict[str, Any]) -> Sequence[Any]:
     ready = update(Outbox).where(col(Outbox.key).in_(keys), col(Outbox.status) == "ready")
     changed = ready.values(**changes).returning(col(Outbox.key), col(Outbox.hash))
-    return (await connection.execute(changed)).all() if keys else []
+    return connection.execute(changed).all() if keys else []
 
 
 @lru_cache
@@ -129,8 +129,8 @@ async def has_older(session: AsyncSession, channel: str, moment: datetime) -> bo
     return bool(await session.scalar(select(exists().where(*old))))
 
 
-async def take(
-    connection: AsyncConnection, channel: str, now: datetime, *, limit: int, lease: timedelta
+def take(
+    connection: Connection, channel: str, now: datetime, *, limit: int, lease: timedelta
 ) -> list[NotificationMessage]:
     """Take messages of a channel for so long; nobody else gets them before. Digests are taken whole (`take_digest`)."""
     chosen = (
@@ -140,19 +140,17 @@ async def take(
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return await _lease(connection, (_MESSAGE.c.channel == channel, _MESSAGE.c.key.in_(chosen)), now, lease)
+    return _lease(connection, (_MESSAGE.c.channel == channel, _MESSAGE.c.key.in_(chosen)), now, lease)
 
 
-async def take_digest(
-    connection: AsyncConnection, channel: str, now: datetime, *, lease: timedelta
-) -> list[NotificationMessage]:
+def take_digest(connection: Connection, channel: str, now: datetime, *, lease: timedelta) -> list[NotificationMessage]:
     """Take all that is due for the digest of one person; empty where nobody's digest is due."""
     where = (*_due(channel, now), _MESSAGE.c.digest.is_(True))
     first = select(_MESSAGE.c.person).where(*where).order_by(_MESSAGE.c.next_attempt_at).limit(1)
-    person = await connection.scalar(first)
+    person = connection.scalar(first)
     if person is None:
         return []
-    return await _lease(connection, (*where, _MESSAGE.c.person == person), now, lease)
+    return _lease(connection, (*where, _MESSAGE.c.person == person), now, lease)
 
 
 def finish_all(connection: Connection, items: Sequence[Finish], now: datetime) -> list[Exception | None]:
@@ -165,8 +163,8 @@ def finish_all(connection: Connection, items: Sequence[Finish], now: datetime) -
     return [None] * len(items)
 
 
-async def expire(
-    connection: AsyncConnection, channel: str, now: datetime, *, older_than: datetime, limit: int
+def expire(
+    connection: Connection, channel: str, now: datetime, *, older_than: datetime, limit: int
 ) -> list[NotificationMessage]:
     """Take messages that have been tried since before a moment, due or not, so that they can be given up."""
     chosen = (
@@ -180,28 +178,26 @@ async def expire(
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return await _lease(
-        connection, (_MESSAGE.c.channel == channel, _MESSAGE.c.key.in_(chosen)), now, timedelta(minutes=1)
-    )
+    return _lease(connection, (_MESSAGE.c.channel == channel, _MESSAGE.c.key.in_(chosen)), now, timedelta(minutes=1))
 
 
-async def forget(connection: AsyncConnection, message: NotificationMessage) -> None:
+def forget(connection: Connection, message: NotificationMessage) -> None:
     """Remove a message whose entry history never held."""
-    await connection.execute(
+    connection.execute(
         delete(_MESSAGE).where(
             _MESSAGE.c.key == message.key, _MESSAGE.c.channel == message.channel, _MESSAGE.c.lease == message.lease
         )
     )
 
 
-async def send_again(connection: AsyncConnection, key: str, now: datetime, *, channel: str | None = None) -> int:
+def send_again(connection: Connection, key: str, now: datetime, *, channel: str | None = None) -> int:
     """Queue a notice again over the channels that failed, or over one that is named; raises NotFound.
 
     Returns how many messages were queued; the receiver sees the same message id.
     """
     where = [_MESSAGE.c.key == key]
     where.append(_MESSAGE.c.channel == channel if channel else _MESSAGE.c.status == "failed")
-    changed = await connection.execute(
+    changed = connection.execute(
         update(_MESSAGE)
         .where(*where, _MESSAGE.c.status != "pending")
         .values(
@@ -215,10 +211,10 @@ async def send_again(connection: AsyncConnection, key: str, now: datetime, *, ch
             in_doubt=False,
         )
     )
-    if not changed.rowcount and not await connection.scalar(select(exists().where(_MESSAGE.c.key == key))):
+    if not changed.rowcount and not connection.scalar(select(exists().where(_MESSAGE.c.key == key))):
         raise NotFound(f"No notice {key!r} has been given to a channel yet.")
     if changed.rowcount:
-        await connection.execute(
+        connection.execute(
             update(Outbox)
             .where(col(Outbox.key) == key, col(Outbox.status).in_(("sent", "failed")))
             .values(status="ready", next_attempt_at=now + PLAN_AGAIN_AFTER)
@@ -246,8 +242,8 @@ def _due(channel: str, now: datetime) -> tuple[Any, ...]:
     return (_MESSAGE.c.channel == channel, _MESSAGE.c.status == "pending", _MESSAGE.c.next_attempt_at <= now)
 
 
-async def _lease(
-    connection: AsyncConnection, where: tuple[Any, ...], now: datetime, lease: timedelta
+def _lease(
+    connection: Connection, where: tuple[Any, ...], now: datetime, lease: timedelta
 ) -> list[NotificationMessage]:
     taken = (
         update(_MESSAGE)
@@ -261,7 +257,7 @@ async def _lease(
         )
         .returning(*_MESSAGE.c)
     )
-    rows = (await connection.execute(taken)).mappings().all()
+    rows = connection.execute(taken).mappings().all()
     return sorted((NotificationMessage(**row) for row in rows), key=lambda m: (m.created_at, m.seq, m.key))
 
 

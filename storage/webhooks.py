@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, exists, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy import Connection, and_, exists, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from placet.errors import NotFound
@@ -143,8 +143,8 @@ async def holds(session: AsyncSession, request_id: str, seq: int, head: str) -> 
     return bool(await session.scalar(select(same)))
 
 
-async def queue(
-    connection: AsyncConnection, endpoint_id: str, entries: Sequence[Recorded], seen_at: datetime, now: datetime
+def queue(
+    connection: Connection, endpoint_id: str, entries: Sequence[Recorded], seen_at: datetime, now: datetime
 ) -> None:
     """Queue entries for an endpoint and move its mark; entries that are queued already are left alone."""
     rows = [
@@ -166,9 +166,9 @@ async def queue(
         for entry in entries
     ]
     if rows:
-        await connection.execute(put(connection.dialect.name), rows)
+        connection.execute(put(connection.dialect.name), rows)
     later = (col(WebhookEndpoint.id) == endpoint_id, col(WebhookEndpoint.seen_at) < seen_at)
-    await connection.execute(update(WebhookEndpoint).where(*later).values(seen_at=seen_at))
+    connection.execute(update(WebhookEndpoint).where(*later).values(seen_at=seen_at))
 
 
 async def payloads(

@@ -98,8 +98,7 @@ async def show(
 
 async def send_again(database: Database, key: str, *, now: datetime, channel: str | None = None) -> int:
     """Send a notice again over the channels that failed, or over one that is named; returns over how many."""
-    async with database.connection() as connection:
-        return await notifications.send_again(connection, key, now, channel=channel)
+    return await database.run(notifications.send_again, key, now, channel=channel)
 
 
 def _sample_values(name: str, public_url: str | None) -> dict[str, Any]:

@@ -180,8 +180,7 @@ class Dispatcher:
         answers = await self._inquiry.ask(waiting)
         if not answers:
             return False
-        async with self._database.connection() as connection:
-            await connection.run_sync(outbox.confirm_all, answers)
+        await self._database.run(outbox.confirm_all, answers)
         async with self._database.session() as session:
             still = set(await outbox.held(session, before=before, limit=MOST_ASKED + self._inquiry.doubtful))
         for answer in answers:
@@ -198,8 +197,7 @@ class Dispatcher:
                 return False
             people = await notification_facts.people(session, (row.person for row in rows))
         plans = [(row, chosen(people.get(row.person)).leaves(row.event, self._channels, now)) for row in rows]
-        async with self._database.connection() as connection:
-            await notifications.plan(connection, plans, now)
+        await self._database.run(notifications.plan, plans, now)
         return True
 
     async def _read_templates(self) -> None:

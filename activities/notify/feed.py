@@ -97,8 +97,7 @@ class Feed:
         mark = min([going[-1].recorded_at, *doubtful])
         if doubted:
             mark = min(mark, max(endpoint.seen_at, datetime.now(UTC) - IN_DOUBT))
-        async with self._database.connection() as connection:
-            await webhooks.queue(connection, endpoint.id, going, mark, datetime.now(UTC))
+        await self._database.run(webhooks.queue, endpoint.id, going, mark, datetime.now(UTC))
         return True
 
     def _is_old(self, entry: Recorded) -> bool:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from sqlalchemy import Connection
+
 from activities.notify.channel import NotDelivered
 from activities.notify.retry import Backoff, Breaker
 from activities.notify.settings import NotifySettings
@@ -106,9 +108,7 @@ class Lane:
                 return False
         limit = self._carrier.concurrency * AHEAD if allowed is None else allowed
         lease = self._settings.lease
-        async with self._database.connection() as connection:
-            digest = await notifications.take_digest(connection, self.name, now, lease=lease)
-            singles = await notifications.take(connection, self.name, now, limit=limit, lease=lease)
+        digest, singles = await self._database.run(_take, self.name, now, limit=limit, lease=lease)
         parcels = [[message] for message in singles]
         if digest:
             parcels.append(digest)
@@ -135,9 +135,7 @@ class Lane:
                 self._breaker.worked()
                 await self._finish(parcel, status="dropped")
             except Lost:
-                async with self._database.connection() as connection:
-                    for message in parcel:
-                        await notifications.forget(connection, message)
+                await self._database.run(_forget, parcel)
             except NotDelivered as error:
                 await self._not_delivered(parcel, error)
             except Exception:
@@ -180,8 +178,7 @@ class Lane:
         async with self._database.session() as session:
             if not await notifications.has_older(session, self.name, old):
                 return False
-        async with self._database.connection() as connection:
-            late = await notifications.expire(connection, self.name, now, older_than=old, limit=MOST_EXPIRED)
+        late = await self._database.run(notifications.expire, self.name, now, older_than=old, limit=MOST_EXPIRED)
         for message in late:
             await self._fail(message, message.last_error or "the channel has been down all the time")
         return len(late) == MOST_EXPIRED
@@ -229,6 +226,19 @@ class Lane:
                 await asyncio.sleep(DATABASE_AGAIN)
             else:
                 return
+
+
+def _take(
+    connection: Connection, channel: str, now: datetime, *, limit: int, lease: timedelta
+) -> tuple[list[NotificationMessage], list[NotificationMessage]]:
+    """Take one person's digest, and what goes by itself."""
+    digest = notifications.take_digest(connection, channel, now, lease=lease)
+    return digest, notifications.take(connection, channel, now, limit=limit, lease=lease)
+
+
+def _forget(connection: Connection, parcel: list[NotificationMessage]) -> None:
+    for message in parcel:
+        notifications.forget(connection, message)
 
 
 def message_id(message: NotificationMessage) -> str:

@@ -106,8 +106,8 @@ async def _fill(database: Database, rows: int, now: datetime) -> None:
         }
         for number in range(rows)
     ]
-    async with database.connection() as connection:
-        await connection.execute(insert(ApprovalTask), tasks)
+    async with database.begin() as session:
+        await session.execute(insert(ApprovalTask), tasks)
 
 
 def _lateness(scan: Scan) -> list[float]:

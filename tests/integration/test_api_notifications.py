@@ -55,9 +55,8 @@ async def told(database: Database, request_id: str = "req-1", owner: str = "oliv
         await session.execute(update(Outbox).values(status="ready"))
     async with database.session() as session:
         row = (await session.scalars(select(Outbox))).one()
-    async with database.connection() as connection:
-        leaves = [Leaf(channel="mail", not_before=now), Leaf(channel="chat", not_before=now)]
-        await notifications.plan(connection, [(row, leaves)], now)
+    leaves = [Leaf(channel="mail", not_before=now), Leaf(channel="chat", not_before=now)]
+    await database.run(notifications.plan, [(row, leaves)], now)
     return row.key
 
 

@@ -257,8 +257,7 @@ async def test_a_message_that_is_given_up_counts_and_is_listed(api: ApiDesk, dat
         )
         for key, status in (("a", "failed"), ("b", "pending"), ("c", "failed"))
     ]
-    async with database.connection() as connection:
-        await connection.run_sync(finish_all, failed, NOW)
+    await database.run(finish_all, failed, NOW)
 
     assert (await scrape(api))["workflow_escalation_failures_total"] == 1
     seen = (await api.get("/metrics/workflow-escalations", as_="audrey")).json()
@@ -323,10 +322,9 @@ async def test_a_scrape_reads_no_audit_entries(api: ApiDesk, database: Database)
 
 
 async def test_new_counters_and_histograms_need_a_line_each(database: Database) -> None:
-    async with database.connection() as connection:
-        await connection.run_sync(count, increment("action_execution_total", "send_mail", "fast", by=2))
-        await connection.run_sync(count, observation("workflow_suggestion_confidence", 0.97))
-        await connection.run_sync(count, increment(FAILURES, by=0))
+    await database.run(count, increment("action_execution_total", "send_mail", "fast", by=2))
+    await database.run(count, observation("workflow_suggestion_confidence", 0.97))
+    await database.run(count, increment(FAILURES, by=0))
     async with database.session() as session:
         found = await totals(session)
     assert found.values["action_execution_total"] == {("send_mail", "fast"): 2}

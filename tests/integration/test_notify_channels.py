@@ -243,8 +243,8 @@ async def test_a_digest_is_one_mail_for_many_notices_also_with_two_dispatchers(
         await until(_queued(database, 4))
         assert mailbox.mails() == []
         past = datetime.now(UTC) - timedelta(seconds=1)
-        async with database.connection() as connection:
-            await connection.execute(update(NotificationMessage).values(next_attempt_at=past))
+        async with database.begin() as session:
+            await session.execute(update(NotificationMessage).values(next_attempt_at=past))
         await until(all_are(database, "sent"))
     (mail,) = mailbox.mails()
     assert mail.subject == "4 notices from Placet"

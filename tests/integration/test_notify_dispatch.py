@@ -160,10 +160,8 @@ async def test_a_server_that_stays_down_is_given_up_in_the_end(database: Databas
     found = await entries(database)
     assert len(found) == 8
     assert {kind for kind, _ in found} == {"notification_failed"}
-    async with database.begin() as session:
-        connection = await session.connection()
-        key = next(iter(await states(database)))
-        assert await notifications.send_again(connection, key, datetime.now(UTC)) == 1
+    key = next(iter(await states(database)))
+    assert await database.run(notifications.send_again, key, datetime.now(UTC)) == 1
     await mailbox.up()
     async with dispatching(database, settings_for(mailbox)):
         await until(lambda: soon(len(mailbox.mails()) == 1))
@@ -265,8 +263,7 @@ async def test_a_reminder_that_is_sent_again_goes_although_newer_ones_went(
         await until(all_are(database, "sent"))
         await _written(database, NOW - timedelta(hours=9))
         first = min((key for key in await states(database) if ":reminded:" in key), key=_seq)
-        async with database.connection() as connection:
-            await notifications.send_again(connection, first, datetime.now(UTC), channel="mail")
+        await database.run(notifications.send_again, first, datetime.now(UTC), channel="mail")
         await until(lambda: soon(len(mailbox.mails()) == 4))
     ids = [mail.message_id for mail in mailbox.mails() if mail.subject.startswith("Reminder")]
     assert (len(ids), len(set(ids))) == (3, 2)
@@ -293,8 +290,8 @@ async def test_what_is_for_somebody_who_has_left_is_dropped_and_nothing_has_fail
 
 async def _written(database: Database, at: datetime) -> None:
     """Have all notices been written at a moment."""
-    async with database.connection() as connection:
-        await connection.execute(update(Outbox).values(created_at=at))
+    async with database.begin() as session:
+        await session.execute(update(Outbox).values(created_at=at))
 
 
 def _seq(key: str) -> int:
@@ -308,14 +305,14 @@ async def test_what_a_dead_dispatcher_had_taken_is_sent_after_its_lease(
     opened = Story(request_id="r1").open("bob").recording()
     await write(database, opened)
     await confirm(database, opened)
-    async with database.connection() as connection:
-        await connection.execute(update(Outbox).values(next_attempt_at=NOW - timedelta(seconds=1)))
+    async with database.begin() as session:
+        await session.execute(update(Outbox).values(next_attempt_at=NOW - timedelta(seconds=1)))
     async with database.session() as session:
         rows = await notifications.plannable(session, datetime.now(UTC), limit=5)
     leaf = notifications.Leaf(channel="mail", not_before=datetime.now(UTC))
-    async with database.connection() as connection:
-        await notifications.plan(connection, [(row, [leaf]) for row in rows], datetime.now(UTC))
-        taken = await notifications.take(connection, "mail", datetime.now(UTC), limit=5, lease=timedelta(seconds=0.5))
+    await database.run(notifications.plan, [(row, [leaf]) for row in rows], datetime.now(UTC))
+    lease = timedelta(seconds=0.5)
+    taken = await database.run(notifications.take, "mail", datetime.now(UTC), limit=5, lease=lease)
     assert [message.attempts for message in taken] == [1]
     async with dispatching(database, settings_for(mailbox)):
         await until(all_are(database, "sent"))
@@ -361,8 +358,8 @@ async def test_a_mail_that_left_after_its_lease_is_sent_whatever_became_of_it_in
     await mailbox.hold()
     async with dispatching(database, settings_for(mailbox)):
         await until(lambda: soon(mailbox.tried == ["bob@example.org"]))
-        async with database.connection() as connection:  # as a dispatcher to which its lease has ended
-            await connection.execute(update(NotificationMessage).values(status="dropped", lease=None))
+        async with database.begin() as session:  # as a dispatcher to which its lease has ended
+            await session.execute(update(NotificationMessage).values(status="dropped", lease=None))
         await mailbox.release()
         await until(all_are(database, "sent"))
     assert len(mailbox.mails()) == 1
@@ -456,5 +453,5 @@ def _tried_in_vain(database: Database) -> Callable[[], Awaitable[bool]]:
 
 async def _due_now(database: Database) -> None:
     """Have every message that waits be due, and its notice."""
-    async with database.connection() as connection:
-        await connection.execute(update(NotificationMessage).values(next_attempt_at=NOW))
+    async with database.begin() as session:
+        await session.execute(update(NotificationMessage).values(next_attempt_at=NOW))

@@ -31,17 +31,16 @@ def _differences(connection: Connection) -> list[Any]:
 
 async def test_migrations_and_tables_agree(database: Database) -> None:
     assert ApprovalRequest.__tablename__ in SQLModel.metadata.tables
-    async with database.connection() as connection:
-        assert await connection.run_sync(_differences) == []
+    assert await database.run(_differences) == []
 
 
 async def test_migrating_again_changes_nothing(database_url: str) -> None:
     await migrate(database_url)
     database = Database(database_url)
-    async with database.connection() as connection:
-        script = ScriptDirectory.from_config(await connection.run_sync(configuration))
-        assert newest() == script.get_current_head()
-        assert (await connection.execute(text("SELECT version_num FROM alembic_version"))).all() == [(newest(),)]
+    script = ScriptDirectory.from_config(await database.run(configuration))
+    assert newest() == script.get_current_head()
+    versions = text("SELECT version_num FROM alembic_version")
+    assert await database.run(lambda connection: connection.execute(versions).all()) == [(newest(),)]
     await database.close()
 
 
@@ -57,8 +56,7 @@ async def test_processes_that_migrate_at_once_all_succeed(empty_database_url: st
         _, said = await process.communicate()
         assert process.returncode == 0, said.decode()
     database = Database(empty_database_url)
-    async with database.connection() as connection:
-        tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+    tables = await database.run(lambda connection: inspect(connection).get_table_names())
     await database.close()
     assert set(tables) >= set(SQLModel.metadata.tables)
 
@@ -93,8 +91,7 @@ def _tasks_from_before_hand_overs_were_counted(connection: Connection) -> dict[s
 
 
 async def test_tasks_that_are_open_get_the_count_of_their_hand_overs(database: Database) -> None:
-    async with database.connection() as connection:
-        counted = await connection.run_sync(_tasks_from_before_hand_overs_were_counted)
+    counted = await database.run(_tasks_from_before_hand_overs_were_counted)
     assert counted == {"r.1": 3, "r.2": 0, "r.3": 0}
 
 
@@ -117,7 +114,6 @@ def _blueprints_from_before_there_were_formats(connection: Connection) -> tuple[
 
 
 async def test_blueprints_that_were_stored_before_there_were_formats_keep_their_meaning(database: Database) -> None:
-    async with database.connection() as connection:
-        for document in await connection.run_sync(_blueprints_from_before_there_were_formats):
-            assert document["format"] == 1
-            assert parse_blueprint(document).on_change == "stage"
+    for document in await database.run(_blueprints_from_before_there_were_formats):
+        assert document["format"] == 1
+        assert parse_blueprint(document).on_change == "stage"

@@ -259,8 +259,7 @@ async def test_a_failed_write_leaves_nothing(database: Database) -> None:
 
 async def test_writing_many_leaves_out_only_those_that_do_not_fit(database: Database) -> None:
     good, bad = Story(request_id="a").open("bob"), Story(request_id="b").open("bob").remind()
-    async with database.connection() as connection:
-        outcomes = await connection.run_sync(record.write_all, [bad.recording(), good.recording()], NOW)
+    outcomes = await database.run(record.write_all, [bad.recording(), good.recording()], NOW)
     assert [type(o) for o in outcomes] == [Conflict, type(None)]
     async with database.session() as session:
         assert list(await session.scalars(select(col(ApprovalRequest.id)))) == ["a"]
