@@ -22,7 +22,7 @@ from activities.mailbox import Mailbox
 from cli import people, tokens, up
 from cli.output import out, progress
 from cli.terminal.invocation import settings_with
-from cli.terminal.running import run
+from cli.terminal.running import run, until_told_to_stop
 from placet.errors import Unavailable
 from worker.settings import Settings
 
@@ -81,7 +81,7 @@ async def play(settings: Settings, *, port: int, hour: float, stay: bool) -> Non
         _summary(running, who)
         if stay:
             out.print("\nStill serving; press Ctrl-C to end.")
-            await up.until_told_to_stop()
+            await until_told_to_stop()
 
 
 async def _story(story: Story, hour: float) -> None:

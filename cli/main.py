@@ -16,12 +16,12 @@ COMMANDS = (
     ),
     Listed(
         "worker",
-        "cli.commands.processes:worker_command",
+        "cli.commands.worker:worker_command",
         "Run a worker against the engine that TEMPORAL_ADDRESS names, or that `placet up` started.",
     ),
     Listed(
         "api",
-        "cli.commands.processes:api_command",
+        "cli.commands.api:api_command",
         "Run the API against the engine that TEMPORAL_ADDRESS names, or that `placet up` started.",
     ),
     Listed(
@@ -67,7 +67,7 @@ COMMANDS = (
         "cli.doctor:doctor_command",
         "Look whether everything is there that Placet needs; exit code 1 where something is not.",
     ),
-    Listed("openapi", "cli.commands.processes:openapi_command", "Print the API's OpenAPI document."),
+    Listed("openapi", "cli.commands.api:openapi_command", "Print the API's OpenAPI document."),
     Listed(
         "demo",
         "cli.demo:demo_command",

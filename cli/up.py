@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,11 +17,11 @@ import typer
 from activities.arrivals import Arrivals
 from activities.mailbox import Mailbox
 from activities.notify.settings import load as load_notices
-from cli import assembly, installation
+from cli import assembly, installation, serving
 from cli.mailroom import mailroom
 from cli.output import out, print_json, progress
 from cli.terminal.invocation import Json, settings_with
-from cli.terminal.running import run
+from cli.terminal.running import run, until_told_to_stop, watch_for_stop
 from cli.web_ui import web_ui
 from placet.errors import Conflict, Unavailable
 from storage.database import Database
@@ -31,7 +30,6 @@ from worker.settings import Settings
 from worker.telemetry import metrics_runtime, tracer_provider
 
 _LOOPBACK = "127.0.0.1"
-_TOLD = (signal.SIGINT, signal.SIGTERM)
 TITLES = {
     "api": "API",
     "docs": "API docs",
@@ -84,7 +82,7 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
     """
     installation.home_of(settings)
     await _alone(settings)
-    listener = assembly.listen(settings.host, settings.port)
+    listener = serving.listen(settings.host, settings.port)
     async with AsyncExitStack() as stack:
         stack.callback(listener.close)
         database = await stack.enter_async_context(assembly.open_database(settings))
@@ -98,7 +96,7 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
         if engine is not None and engine.ui_url is not None:
             pages = _where_it_was(settings, "temporal_ui", _LOOPBACK)
             shown = web_ui(engine.ui_url, (there.namespace, there.rehearsal_namespace))
-            await stack.enter_async_context(assembly.serving(shown, pages))
+            await stack.enter_async_context(serving.serving(shown, pages))
             ui_url = f"http://{_LOOPBACK}:{pages.getsockname()[1]}"
         api_url = f"http://{settings.host}:{listener.getsockname()[1]}"
         notify = load_notices()
@@ -106,14 +104,14 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
         if notify.smtp_host is None:
             mailbox = await stack.enter_async_context(Mailbox(folder=settings.home / "mailbox"))
             pages = _where_it_was(settings, "mailbox", settings.host)
-            await stack.enter_async_context(assembly.serving(mailroom(mailbox), pages))
+            await stack.enter_async_context(serving.serving(mailroom(mailbox), pages))
             mailbox_url = f"http://{settings.host}:{pages.getsockname()[1]}"
             own = {"smtp_host": mailbox.host, "smtp_port": mailbox.port, "smtp_tls": "none"}
             notify = notify.model_copy(update=own)
         arrivals = Arrivals()
         await stack.enter_async_context(assembly.working(database, client, settings, notify, arrivals))
-        app = assembly.build_api(database, client, settings, ui_url, traces, arrivals=arrivals)
-        await stack.enter_async_context(assembly.serving(app, listener, app.state.draining.drain))
+        app = serving.build_api(database, client, settings, ui_url, traces, arrivals=arrivals)
+        await stack.enter_async_context(serving.serving(app, listener, app.state.draining.drain))
         running = Running(
             api=api_url,
             temporal_ui=ui_url,
@@ -135,9 +133,9 @@ def _where_it_was(settings: Settings, what: str, host: str) -> socket.socket:
     before = installation.where_up(settings) or {}
     port = urlsplit(before.get(what) or "").port
     try:
-        return assembly.listen(host, port or 0)
+        return serving.listen(host, port or 0)
     except Conflict:
-        return assembly.listen(host, 0)
+        return serving.listen(host, 0)
 
 
 async def _alone(settings: Settings) -> None:
@@ -209,24 +207,6 @@ async def _until_ready(api_url: str) -> None:
                 problem = error
             await asyncio.sleep(0.1)
     raise Unavailable(f"Not everything came up within {assembly.STARTUP_SECONDS:.0f} seconds: {problem}")
-
-
-def watch_for_stop() -> asyncio.Event:
-    """Take SIGINT and SIGTERM from now on, before anybody is told that all is up; returns what they set."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in _TOLD:
-        loop.add_signal_handler(number, stop.set)
-    return stop
-
-
-async def until_told_to_stop(stop: asyncio.Event | None = None) -> None:
-    """Wait for SIGINT or SIGTERM. A second one ends the process at once: what stops in order may be stuck."""
-    await (stop or watch_for_stop()).wait()
-    loop = asyncio.get_running_loop()
-    for number in _TOLD:
-        loop.remove_signal_handler(number)
-        signal.signal(number, signal.SIG_DFL)
 
 
 def up_command(

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cli import assembly, installation, up
+from cli import assembly, installation
 from cli.output import explained, out, print_json, progress
 from cli.terminal.invocation import settings_with
-from cli.terminal.running import run
+from cli.terminal.running import run, until_told_to_stop
 from storage.migrate import migrate
 from worker.engine.locate import locate
 from worker.engine.namespaces import prepare
@@ -32,7 +32,7 @@ def engine_command(
                     "pid": engine.pid if engine else None,
                 }
             )
-            await up.until_told_to_stop()
+            await until_told_to_stop()
 
     if not find:
         run(work())

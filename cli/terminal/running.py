@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -12,6 +14,7 @@ import uvloop
 from cli.output import explained
 
 T = TypeVar("T")
+_TOLD = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -22,3 +25,21 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     with explained():
         return uvloop.run(work)
+
+
+def watch_for_stop() -> asyncio.Event:
+    """Take SIGINT and SIGTERM from now on, before anybody is told that all is up; returns what they set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _TOLD:
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def until_told_to_stop(stop: asyncio.Event | None = None) -> None:
+    """Wait for SIGINT or SIGTERM. A second one ends the process at once: what stops in order may be stuck."""
+    await (stop or watch_for_stop()).wait()
+    loop = asyncio.get_running_loop()
+    for number in _TOLD:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_DFL)

@@ -16,7 +16,7 @@ from api import connections
 from api.app import create_app
 from api.connections import Connection
 from api.context import Context
-from cli.assembly import listen, serving
+from cli.serving import listen, serving
 from storage.database import Database
 from tests.api_desk import BASE, no_engine
 from tests.approvals import SECRET

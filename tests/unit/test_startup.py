@@ -78,6 +78,11 @@ def test_a_token_loads_the_database_and_nothing_that_serves(installation: Path) 
     assert issued.stdout.startswith("placet_")
 
 
+def test_a_worker_loads_nothing_of_the_api(tmp_path: Path) -> None:
+    described = _called(tmp_path, "worker", "--help", without={"api", "fastapi", "starlette", "uvicorn"} | _PROOFS)
+    assert described.returncode == 0, described.stderr
+
+
 def test_a_module_that_is_forbidden_ends_the_command(tmp_path: Path) -> None:
     checked = _called(tmp_path, "check", str(BLUEPRINTS / "expense.json"), without={"pydantic"})
     assert "pydantic was loaded" in checked.stderr

@@ -14,7 +14,7 @@ from worker.engine.logs import fresh_log, shorten
 
 STUCK = """
 import asyncio
-from cli.up import until_told_to_stop
+from cli.terminal.running import until_told_to_stop
 
 async def main():
     waiting = asyncio.ensure_future(until_told_to_stop())

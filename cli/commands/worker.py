@@ -1,0 +1,26 @@
+"""`placet worker`: what carries approvals out, as a process of its own."""
+
+from __future__ import annotations
+
+from cli import assembly
+from cli.output import progress
+from cli.terminal.invocation import settings_with
+from cli.terminal.running import run, until_told_to_stop
+from worker.telemetry import metrics_runtime, tracer_provider
+
+
+def worker_command() -> None:
+    """Run a worker against the engine that TEMPORAL_ADDRESS names, or that `placet up` started."""
+    settings = settings_with()
+
+    async def work() -> None:
+        async with assembly.open_database(settings) as database:
+            there = assembly.engine_settings(settings)
+            runtime, sdk_metrics = metrics_runtime(settings.worker_metrics)
+            client = await assembly.connected(there, traces=tracer_provider("placet-worker"), runtime=runtime)
+            async with assembly.working(database, client, settings):
+                progress(f"the SDK's metrics are at http://{sdk_metrics}/metrics")
+                progress(f"working on task queue {settings.task_queue!r} of {there.address} ({there.namespace})")
+                await until_told_to_stop()
+
+    run(work())

@@ -1,0 +1,89 @@
+"""Where the API is put together and served, by `placet up` and `placet api`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+from opentelemetry.sdk.trace import TracerProvider
+from temporalio.client import Client
+
+from activities.arrivals import Arrivals
+from api.admission import Admission
+from api.app import create_app
+from api.connections import Connection
+from api.context import Context
+from placet.errors import Conflict
+from storage.database import Database
+from worker.settings import Settings
+
+
+def build_api(
+    database: Database,
+    client: Client,
+    settings: Settings,
+    ui_url: str,
+    traces: TracerProvider | None = None,
+    *,
+    arrivals: Arrivals | None = None,
+) -> Any:
+    """Return the API's application; `arrivals` is what the worker of this process tells, if there is one."""
+    return create_app(
+        Context(
+            database=database,
+            client=client,
+            task_queue=settings.task_queue,
+            ui_url=ui_url,
+            secret=settings.secret(),
+            publish_needs_two=settings.publish_needs_two,
+            max_body_bytes=settings.max_body_bytes,
+            limits=settings.limits,
+            admission=Admission(at_once=settings.calls_at_once),
+            metrics_token=settings.metrics_token,
+            tracer_provider=traces,
+            arrivals=arrivals or Arrivals(),
+        )
+    )
+
+
+class Server(uvicorn.Server):
+    """Uvicorn without signal handlers of its own: the command that runs it decides when to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Leave the signals to the command."""
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind the API's address now, so that a taken port is told before anything is started; raises Conflict."""
+    try:
+        return socket.create_server((host, port), backlog=2048, reuse_port=False)
+    except OSError as error:
+        raise Conflict(
+            f"{host}:{port} is taken ({error.strerror}); give another with --port, or 0 for a free one."
+        ) from error
+
+
+@asynccontextmanager
+async def serving(
+    app: Any, listener: socket.socket, drain: Callable[[], Awaitable[None]] | None = None
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Serve the application on a bound socket while the block runs; `drain` ends its calls before it stops."""
+    config = uvicorn.Config(
+        app, http=Connection, log_level="warning", access_log=False, timeout_graceful_shutdown=5, lifespan="on"
+    )
+    server = Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield task
+    finally:
+        if drain is not None and not task.done():
+            await drain()
+        server.should_exit = True
+        await task
