@@ -59,8 +59,9 @@ def stands_in(connection: Connection, principal: Principal, task: TaskRow) -> bo
     """Whether whoever has a task is away and this person stands in for them now; the core asks again."""
     if task.assignee is None or principal.person in {task.assignee, *task.delegates}:
         return False
-    found = stand_ins.standing_in(connection, [task.assignee], datetime.now(UTC))
-    return principal.person in found.get(task.assignee, ())
+    how, _, away = task.assigned_via.partition(":")
+    holder = away if how == "substitution" else task.assignee
+    return principal.person in stand_ins.standing_in(connection, [holder], datetime.now(UTC)).get(holder, ())
 
 
 def see_request(connection: Connection, principal: Principal, request_id: str) -> Stored:

@@ -7,9 +7,16 @@ from placet.directory import Directory
 from placet.errors import InputInvalid, NotPermitted, Problem, Refused
 from placet.events import SYSTEM, Claim, Delegate, Reassign, Release
 from placet.forms import check_text
-from placet.policy import barred, claimants, eligible, operators, successors, taken_seats
+from placet.policy import Assignment, absentee, barred, claimants, eligible, operators, successors, taken_seats
 from placet.reasons import Reason, because
-from placet.rights import may_operate, open_task, require_not_own, require_operator, require_seat
+from placet.rights import (
+    may_operate,
+    movable_task,
+    require_not_own,
+    require_operator,
+    require_seat,
+    require_still_away,
+)
 from placet.run import Run
 from placet.sealed import Sealed, sealed
 from placet.state import Task
@@ -18,7 +25,8 @@ from placet.who import person_id
 
 def reassign(run: Run, event: Reassign) -> None:
     """Move a task to somebody else; its deadline stays."""
-    task = open_task(run, event.task_id)
+    task = movable_task(run, event.task_id)
+    require_still_away(run, task, event.by)
     if task.assignee != event.by.person:
         require_operator(run, event.by, "whoever has the task, ")
     reason = check_text(event.reason, "/reason")
@@ -28,7 +36,8 @@ def reassign(run: Run, event: Reassign) -> None:
 
 def delegate(run: Run, event: Delegate) -> None:
     """Let somebody else decide; the delegator keeps the right to decide where `keep` says so."""
-    task = open_task(run, event.task_id)
+    task = movable_task(run, event.task_id)
+    require_still_away(run, task, event.by)
     if task.assignee != event.by.person:
         raise NotPermitted("Only whoever has the task can delegate it.")
     reason = check_text(event.reason, "/reason")
@@ -58,7 +67,7 @@ def delegate(run: Run, event: Delegate) -> None:
 
 def claim(run: Run, event: Claim) -> None:
     """Take a task out of its queue."""
-    task = open_task(run, event.task_id)
+    task = movable_task(run, event.task_id)
     person = event.by.person
     if task.assignee is not None:
         raise Refused(f"The task is user:{task.assignee}'s already; ask them to release it.")
@@ -73,7 +82,8 @@ def claim(run: Run, event: Claim) -> None:
     require_seat(run, task, person)
     behalf = people[person]
     via = f"substitution:{behalf}" if behalf else "claim"
-    run.change(task, assignee=person, via=via, held_by=(*task.held_by, person))
+    holders = (behalf, person) if behalf and absentee(run.state, via) else (person,)
+    run.change(task, assignee=person, via=via, held_by=(*task.held_by, *holders))
     run.record(
         "claimed",
         actor=event.by.name,
@@ -86,7 +96,8 @@ def claim(run: Run, event: Claim) -> None:
 
 def release(run: Run, event: Release) -> None:
     """Put a claimed task back into its queue."""
-    task = open_task(run, event.task_id)
+    task = movable_task(run, event.task_id)
+    require_still_away(run, task, event.by)
     if not task.candidates or task.assignee is None:
         raise Refused("Only a task that was claimed from a queue can be released; reassign this one.")
     if task.assignee != event.by.person and not may_operate(run, event.by):
@@ -94,21 +105,48 @@ def release(run: Run, event: Release) -> None:
     _put_back(run, task, actor=event.by.name, why=None)
 
 
-def move_on_from_leavers(run: Run) -> None:
-    """Move the tasks of people who have left: to a delegate, their manager, the escalation's next, or the owner."""
+def follow_directory(run: Run) -> None:
+    """Move the tasks of people who have left, and of substitutes whose time is over.
+
+    The former go to a delegate, their manager, the escalation's next, or the owner; the latter back to whose they are.
+    """
     directory = run.state.directory
     for task in run.open_tasks():
         staying = _without_leavers(run, task, directory)
         if staying.queue is not None:
             staying = run.change(staying, candidates=tuple(claimants(run, staying)))
-        if staying.assignee is not None:
-            if directory.get(staying.assignee) is None:
+        away = absentee(run.state, staying.via)
+        if away is not None and directory.get(away) is not None:
+            _give_back(run, staying, away)
+        elif staying.assignee is not None:
+            whose = away or staying.assignee
+            if directory.get(whose) is None:
+                why = because("left", person=f"user:{whose}")
                 if staying.candidates:
-                    _put_back(run, staying, actor=SYSTEM, why=because("left", person=f"user:{task.assignee}"))
+                    _put_back(run, staying, actor=SYSTEM, why=why)
                 else:
-                    _succeed(run, staying, why=because("left", person=f"user:{task.assignee}"))
+                    _succeed(run, staying, whose, why=why)
         elif task.candidates and not staying.candidates:
-            _succeed(run, staying, why=because("queue_left"))
+            _succeed(run, staying, None, why=because("queue_left"))
+
+
+def _give_back(run: Run, task: Task, away: str) -> None:
+    """Let a task that a substitute has be whose it is, unless they are still away and the substitute still theirs."""
+    directory = run.state.directory
+    if task.assignee in directory.standing_in(away, run.now):
+        return
+    stage = run.stage_of(task)
+    taken = taken_seats(run, run.stages[task.point], but=task.seat)
+    via = "claim" if task.queue is not None else "return"
+    found = eligible(run, away, stage, task.point, via=via, taken=taken)
+    code = "absence_over" if directory.absence(away, run.now) is None else "substitute_changed"
+    why = because(code, person=f"user:{away}")
+    if found is None and barred(run, away, stage, task.point, taken) is None:
+        found = Assignment(person=away, via=via)  # nobody stands in for them now, and who is away may still decide
+    if found is None:
+        _succeed(run, task, away, why=why)
+    else:
+        _hand_over(run, task, found.person, kind="reassigned", via=found.via, actor=SYSTEM, why=why)
 
 
 def _without_leavers(run: Run, task: Task, directory: Directory) -> Task:
@@ -119,13 +157,15 @@ def _without_leavers(run: Run, task: Task, directory: Directory) -> Task:
     return run.change(task, delegates=delegates, candidates=candidates)
 
 
-def _succeed(run: Run, task: Task, *, why: Reason) -> None:
+def _succeed(run: Run, task: Task, whose: str | None, *, why: Reason) -> None:
+    """Let the next who may have the task of somebody, or of a queue, who can have it no longer."""
     stage = run.stage_of(task)
     taken = taken_seats(run, run.stages[task.point], but=task.seat)
-    for person in successors(run, stage, task.assignee, task.delegates):
+    for person in successors(run, stage, whose, task.delegates):
         found = eligible(run, person, stage, task.point, via="succession", taken=taken)
         if found is not None and found.person != task.assignee:
-            _hand_over(run, task, found.person, kind="reassigned", via="succession", actor=SYSTEM, why=why)
+            via = found.via if run.state.rules >= 4 else "succession"
+            _hand_over(run, task, found.person, kind="reassigned", via=via, actor=SYSTEM, why=why)
             return
     run.change(task, assignee=None, delegates=(), via="vacant")
     before = {"assignee": f"user:{task.assignee}"} if task.assignee else None
@@ -141,7 +181,9 @@ def _put_back(run: Run, task: Task, *, actor: str, why: Reason | Sealed | None) 
 
 
 def _hand_over(run: Run, task: Task, to: str, *, kind: str, via: str, actor: str, why: Reason | Sealed | None) -> None:
-    run.change(task, assignee=to, delegates=(), via=via, held_by=(*task.held_by, to))
+    away = absentee(run.state, via)
+    holders = (away, to) if away is not None else (to,)
+    run.change(task, assignee=to, delegates=(), via=via, held_by=(*task.held_by, *holders))
     run.record(
         kind,
         actor=actor,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from placet.assignments import claim, delegate, move_on_from_leavers, reassign, release
+from placet.assignments import claim, delegate, follow_directory, reassign, release
 from placet.clocks import move_deadline
 from placet.decisions import decide
 from placet.errands import set_variables
@@ -70,10 +70,10 @@ def carry_out(run: Run, event: Event) -> None:
 
 
 def read_directory(run: Run, event: DirectoryRead) -> None:
-    """Take the directory as it is now; the tasks of people who have left move on."""
+    """Take the directory as it is now; tasks that are no longer whose they were move on."""
     # It counts as read at this moment, whatever the clock of whoever read it says: the event that needed it comes next.
     run.set(directory=event.directory, directory_at=run.now, directory_given=event.given)
-    move_on_from_leavers(run)
+    follow_directory(run)
 
 
 def refuse_signal(run: Run, event: SignalRefused) -> None:

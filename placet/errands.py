@@ -76,7 +76,7 @@ def end_action(run: Run, point: Point, event: ActionDone) -> tuple[str, Reason |
     """Take the result of an action that runs; returns ("done" or "failed", why)."""
     call = run.actions.pop(point.id)
     held = Held(point=point.id, visit=call.visit, ok=event.ok, output=event.output)
-    run.keep_result(result_of(run, held, call, counts_for=run.state.material))
+    run.keep_result(lambda: result_of(run, held, call, counts_for=run.state.material))
     if not event.ok:
         return "failed", _failed(run, "action_failed", point, reported(event), action=call.action)
     try:
@@ -125,7 +125,7 @@ def end_child(run: Run, point: Point, event: ChildEnded) -> tuple[str, Reason | 
     """Take the outcome of a sub-process; returns it, or ("failed", why)."""
     call = run.children.pop(point.id)
     held = Held(point=point.id, visit=call.visit, output=event.output, outcome=event.outcome)
-    run.keep_result(result_of(run, held, call, counts_for=run.state.material))
+    run.keep_result(lambda: result_of(run, held, call, counts_for=run.state.material))
     outcome = event.outcome
     why: Reason | None = None
     before: dict[str, Any] = {}
@@ -173,7 +173,10 @@ def _kept(run: Run, point: Point, given: Mapping[str, Any]) -> Result | None:
     """Return what a node came to when it was asked for the same."""
     errand = errand_of(point)
     same = [r for r in _earlier(run, point) if r.name == errand.name and r.output.keys() == errand.output.keys()]
-    return next((r for r in same if r.given == _fingerprint(given)), None) if same else None
+    if not same:
+        return None
+    fingerprint = _fingerprint(given)
+    return next((r for r in same if r.given == fingerprint), None)
 
 
 def _keep(run: Run, point: Point, kept: Result) -> tuple[str, Reason | None]:

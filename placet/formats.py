@@ -19,7 +19,9 @@ OnChange = Literal["restart", "stage"]
 CURRENT: Final = 2
 # The number of the core's own rules that a request began under, whatever its blueprint's format. 1: before there were
 # numbers. 2: nobody operates their own request. 3: the directory is asked anew when a task is claimed or decided, a
-# quorum counts those who are missing, and a decision says on whose behalf it is.
-RULES: Final = 3
+# quorum counts those who are missing, and a decision says on whose behalf it is. 4: the seat that a substitute fills
+# stays that of whoever is away, and is theirs again with the end of the absence; nothing changes hands while the
+# request is returned.
+RULES: Final = 4
 # What a change of the request does to approvals where a blueprint does not say so itself, by format.
 ON_CHANGE: Final[dict[int, OnChange]] = {1: "stage", 2: "restart"}

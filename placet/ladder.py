@@ -13,9 +13,9 @@ from functools import lru_cache
 
 from placet.clocks import critical_from
 from placet.plan import Level, Plan, Stage
-from placet.policy import Assignment, eligible, nearest, operators, owners, resolve, taken_seats
+from placet.policy import Assignment, absentee, eligible, nearest, operators, owners, resolve, taken_seats
 from placet.reasons import Reason, because
-from placet.run import Run
+from placet.run import DirectoryNeeded, Run
 from placet.state import StageRun, State, Task
 from placet.who import parse_who
 
@@ -23,6 +23,8 @@ Settle = Callable[[Run, str, str], None]  # (run, point, result): closes a stage
 
 # One call of `climb` does at most so much; what is left is due at once again. It bounds an update's or timer's work.
 MOST_AT_ONCE = 10_000
+
+_FURTHEST_END = timedelta(days=366)
 
 _FINAL = {"approve": "approved", "reject": "rejected", "expire": "expired"}
 _WARN, _BREACH, _CRITICAL, _ESCALATE, _REMIND = range(5)
@@ -40,13 +42,17 @@ def next_due(plan: Plan, state: State) -> datetime | None:
         return None
     moments = [m for t in state.tasks if t.status == "open" for m, _ in _moments(t)]
     moments += [wait.until for wait in state.waits if wait.until is not None]
-    return min(moments) + jitter(plan, state.request_id) if moments else None
+    due = min(moments) + jitter(plan, state.request_id) if moments else None
+    back = _back_at(state)
+    return back if due is None or (back is not None and back < due) else due
 
 
 def next_purpose(state: State) -> str | None:
     """Say what is due first, such as `reminder of Manager Approval` or `end of the wait at delivery`."""
     found = [(m, rank, f"{_PURPOSES[rank]} of {t.stage}") for t in state.open_tasks for m, rank in _moments(t)]
     found += [(w.until, len(_PURPOSES), f"end of the wait at {w.point}") for w in state.waits if w.until is not None]
+    if (back := _back_at(state)) is not None:
+        found.append((back, len(_PURPOSES) + 1, "end of an absence"))
     return min(found)[2] if found else None
 
 
@@ -55,6 +61,9 @@ def climb(run: Run, settle: Settle, resume: Settle) -> None:
 
     `settle` closes a stage with what the final rule says, `resume` goes on from a wait that is over.
     """
+    back = _back_at(run.state)
+    if back is not None and back <= run.now and run.state.directory_at < back:
+        raise DirectoryNeeded  # with which the task is whose it is then
     for _ in range(MOST_AT_ONCE):
         at = _nominal(run)
         due = [
@@ -98,6 +107,20 @@ def _share(request_id: str) -> float:
 
 def _nominal(run: Run) -> datetime:
     return run.now - jitter(run.plan, run.state.request_id)
+
+
+def _back_at(state: State) -> datetime | None:
+    """Return when the first absence ends that gave a substitute an open task, as far as the request knows.
+
+    An end that is further away than a timer should be armed for is found out about when somebody acts.
+    """
+    ends: list[datetime] = []
+    for task in state.open_tasks:
+        if (away := absentee(state, task.via)) is not None:
+            seen = max(state.directory_at, task.opened_at)
+            spans = (state.directory.absence(one, seen) for one in (away, *state.directory.standing_in(away, seen)))
+            ends += [span.until for span in spans if span is not None and span.until - seen <= _FURTHEST_END]
+    return min(ends, default=None)
 
 
 def _moments(task: Task) -> Iterator[tuple[datetime, int]]:
@@ -209,12 +232,13 @@ def _escalate(run: Run, task: Task, settle: Settle) -> None:
             "queue": None,
             "delegates": (),
             "via": found[0].via,
-            "held_by": (*task.held_by, people[0]),
+            "held_by": (*task.held_by, *_holders(run, found[0])),
             "due_at": run.after(run.now, stage.re_escalate_after),
             "remind_at": run.after(_nominal(run), stage.remind_every) if stage.remind_every else None,
         }
     elif action == "add":
-        changes |= {"delegates": (*task.delegates, *people), "held_by": (*task.held_by, *people)}
+        added = tuple(dict.fromkeys(person for one in found for person in _holders(run, one)))
+        changes |= {"delegates": (*task.delegates, *added), "held_by": (*task.held_by, *added)}
     changed = run.change(task, **changes)
     run.record(
         "escalated",
@@ -228,6 +252,11 @@ def _escalate(run: Run, task: Task, settle: Settle) -> None:
     )
     run.tell("escalated_to", *people, task=task, level=changed.level, due_at=changed.due_at)
     run.tell("escalated_from", *(p for p in task.people if p not in people), task=task, level=changed.level)
+
+
+def _holders(run: Run, found: Assignment) -> tuple[str, ...]:
+    away = absentee(run.state, found.via)
+    return (away, found.person) if away is not None else (found.person,)
 
 
 def _armed(run: Run, moment: datetime | None) -> datetime | None:

@@ -14,7 +14,7 @@ from typing import Literal
 from placet.directory import Directory
 from placet.plan import Need, Stage
 from placet.run import ADMINS, Run
-from placet.state import Seat, StageRun, Task, Vote, vote_of
+from placet.state import Seat, StageRun, State, Task, Vote, vote_of
 from placet.who import Who, parse_who, people_in
 
 
@@ -56,7 +56,7 @@ def nearest(run: Run, people: list[str], to: str | None) -> list[str]:
 def eligible(run: Run, person: str, stage: Stage, point: str, *, via: str, taken: set[str]) -> Assignment | None:
     """Return how this person, or the substitute of one who is away, may fill a seat; None where nobody may.
 
-    `taken` are the people who fill the stage's other seats.
+    `taken` are the people who fill the stage's other seats. A substitute fills the seat of somebody who may have it.
     """
     directory = run.directory
     seen: set[str] = set()
@@ -70,10 +70,12 @@ def eligible(run: Run, person: str, stage: Stage, point: str, *, via: str, taken
             break
         if absence.substitute is None:
             return None
-        how = f"substitution:{candidate}"
+        how = f"substitution:{person if run.state.rules >= 4 else candidate}"
         candidate = absence.substitute
     else:
         return None  # substitutes who are away for each other
+    if absentee(run.state, how) is not None and barred(run, person, stage, point, taken) is not None:
+        return None
     if barred(run, candidate, stage, point, taken) is not None:
         return None
     return Assignment(person=candidate, via=how)
@@ -97,8 +99,17 @@ def barred(run: Run, person: str, stage: Stage, point: str, taken: set[str]) -> 
 
 def acts_for(run: Run, task: Task, person: str) -> str | None:
     """Return whoever has a task, where they are away and this person stands in for them now."""
-    holder = task.assignee
+    holder = absentee(run.state, task.via) or task.assignee
     return holder if holder is not None and person in run.directory.standing_in(holder, run.now) else None
+
+
+def absentee(state: State, via: str) -> str | None:
+    """Return whose a seat is that somebody fills as a substitute, by how they came to it; None for all other seats.
+
+    Under the rules before 4 the seat had become the substitute's own.
+    """
+    how, _, whose = via.partition(":")
+    return whose if state.rules >= 4 and how == "substitution" else None
 
 
 def decided_for(task: Task, person: str) -> str | None:
@@ -115,12 +126,19 @@ def claimants(run: Run, task: Task) -> dict[str, str | None]:
         return dict.fromkeys(task.candidates)
     stage, taken = run.stage_of(task), taken_seats(run, run.stages[task.point], but=task.seat)
     members = resolve(run, parse_who(task.queue))
+
+    def may(person: str) -> bool:
+        return barred(run, person, stage, task.point, taken) is None
+
+    absent = [
+        member for member in members if run.state.rules < 4 or may(member)
+    ]  # nobody stands in for who may not claim
     found: dict[str, str | None] = {}
     for person, behalf in (
         *((member, None) for member in members),
-        *((one, member) for member in members for one in run.directory.standing_in(member, run.now)),
+        *((one, member) for member in absent for one in run.directory.standing_in(member, run.now)),
     ):
-        if person not in found and barred(run, person, stage, task.point, taken) is None:
+        if person not in found and may(person):
             found[person] = behalf
     return found
 
@@ -160,7 +178,10 @@ def decided_elsewhere(run: Run, person: str, point: str) -> Vote | None:
 
 
 def taken_seats(run: Run, stage_run: StageRun, *, but: int | None = None) -> set[str]:
-    """Collect who fills the seats of a stage, but for one seat: holders of its tasks, deciders, and seats to come."""
+    """Collect who fills the seats of a stage, but for one seat: holders of its tasks, deciders, and seats to come.
+
+    Whoever is away fills theirs beside the substitute who has it meanwhile.
+    """
     tasks = {t.seat: t for t in run.tasks_of(stage_run)}
     people: set[str] = set()
     for index, seat in enumerate(stage_run.seats):
@@ -168,8 +189,8 @@ def taken_seats(run: Run, stage_run: StageRun, *, but: int | None = None) -> set
             continue
         task = tasks.get(index)
         holder = (task.decided_by or task.assignee) if task else seat.person
-        if holder:
-            people.add(holder)
+        away = absentee(run.state, task.via if task else seat.via)
+        people.update(person for person in (holder, away) if person)
     return people
 
 

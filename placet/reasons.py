@@ -43,6 +43,8 @@ WORDS: dict[str, str] = {
     # escalation
     "nobody_there": "nobody there may take the task",
     "to_the_manager": "escalates to the manager of whoever had the task",
+    "absence_over": "the absence of {person} is over",
+    "substitute_changed": "the substitute of {person} is another one now, or there is none",
     "substitute_takes": "{person} takes it as a substitute",
     "next_above_takes": "nobody eligible at {to}; the next above takes it",
     "owner_takes": "nobody eligible at {to}; the owner takes it",

@@ -25,7 +25,7 @@ def take_action(run: Run, event: ActionDone) -> None:
     stray = next((c for c in run.strays if (c.point, c.visit) == (event.point, event.visit)), None)
     if stray is not None:
         run.strays.remove(stray)
-        run.keep_result(result_of(run, held, stray, counts_for=0))
+        run.keep_result(lambda: result_of(run, held, stray, counts_for=0))
     # Entries from before there were codes hold the whole of what the action said.
     why = (reported(event) if run.state.secret else event.error) if event.error else None
     run.record("action_ignored", node=event.point, visit=event.visit, ok=event.ok, why=why)

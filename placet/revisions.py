@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from placet.clocks import later, move_on
@@ -191,7 +192,7 @@ def _restart(run: Run) -> None:
         run.close(task, why=why, result="restarted")
     for held in run.state.held:
         calls: dict[str, Any] = run.actions if held.outcome is None else run.children
-        run.keep_result(result_of(run, held, calls.pop(held.point), counts_for=0))
+        run.keep_result(partial(result_of, run, held, calls.pop(held.point), counts_for=0))
     run.strays += run.actions.values()
     run.abandon(lambda _: True, why)
     run.set(returned_at=None, held=(), written=())

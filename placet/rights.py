@@ -7,7 +7,7 @@ from datetime import datetime
 from placet.audit import moment
 from placet.errors import AlreadyDecided, Ended, NotPermitted, Returned, UnknownTask
 from placet.events import Actor, Claim, Comment, Decide, Event, Migrate, Resubmit, Withdraw
-from placet.policy import acts_for, decided_elsewhere, decided_for, operates, taken_seats
+from placet.policy import absentee, acts_for, decided_elsewhere, decided_for, operates, taken_seats
 from placet.run import Run
 from placet.state import Task
 
@@ -90,7 +90,13 @@ def require_decider(run: Run, task: Task, by: Actor, *, stands_in: bool) -> str 
     """
     person = by.person
     require_not_own(run, person)
-    if person == task.assignee or person in task.delegates:
+    require_still_away(run, task, by, stands_in=stands_in)
+    away = absentee(run.state, task.via)
+    if person == away:
+        behalf = None
+    elif away is not None and person in task.delegates:
+        behalf = away
+    elif person == task.assignee or person in task.delegates:
         behalf = decided_for(task, person) if run.state.rules >= 3 or person != task.assignee else None
     elif task.assignee is None and person in task.candidates:
         raise NotPermitted("The task waits in a queue; claim it first.")
@@ -100,6 +106,24 @@ def require_decider(run: Run, task: Task, by: Actor, *, stands_in: bool) -> str 
             raise NotPermitted("This task is not yours to decide.")
     require_seat(run, task, person)
     return behalf
+
+
+def require_still_away(run: Run, task: Task, by: Actor, *, stands_in: bool = False) -> None:
+    """Raise DirectoryNeeded where somebody acts on a task that a substitute has, for they have it only for now.
+
+    With the directory as it is now the task is whose it is now (placet.assignments).
+    """
+    away = absentee(run.state, task.via)
+    if away is not None and (stands_in or by.person in {away, task.assignee, *task.delegates}):
+        run.need_directory_of_now()
+
+
+def movable_task(run: Run, task_id: str) -> Task:
+    """Return an open task that may change hands; raises as `open_task`, and Returned while the branches stand still."""
+    task = open_task(run, task_id)
+    if run.state.rules >= 4 and run.state.returned_at is not None:
+        raise Returned
+    return task
 
 
 def _covered(run: Run, task: Task, person: str) -> str | None:

@@ -208,10 +208,13 @@ class Run:
         self.record("task_closed", task=task, why=why, before="open", after="superseded")
         self.tell("superseded", *task.people, task=task)
 
-    def keep_result(self, result: Result) -> None:
-        """Remember what an action or a sub-process came to, for when the process goes again from its first node."""
+    def keep_result(self, made: Callable[[], Result]) -> None:
+        """Remember what an action or a sub-process came to, for when the process goes again from its first node.
+
+        It is made only where it is kept, for the whole input is hashed for it.
+        """
         if self.plan.on_change == "restart":
-            self.results.append(result)
+            self.results.append(made())
             del self.results[:-MOST_RESULTS]
 
     def visit(self, point: str) -> int:

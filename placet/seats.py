@@ -12,6 +12,7 @@ from placet.facts import values_at
 from placet.plan import Point, Seating, Stage
 from placet.policy import (
     Assignment,
+    absentee,
     eligible,
     queue_of,
     reachable,
@@ -107,11 +108,13 @@ def fill_again(run: Run, point: Point, stage: Stage, stage_run: StageRun, index:
             return Seat(person=None, via=seat.via, weight=seat.weight, candidates=queue), None
         why = because("nobody_eligible", names=[seat.via])
     elif seat.person:
-        if found := eligible(run, seat.person, stage, point.id, via=seat.via, taken=taken):
+        away = absentee(run.state, seat.via)  # the seat is theirs, whoever stood in for them when the stage opened
+        whose, via = (away, "return") if away is not None else (seat.person, seat.via)
+        if found := eligible(run, whose, stage, point.id, via=via, taken=taken):
             return _seat(found, seat.weight), None
-        why = because("not_eligible_any_more", person=f"user:{seat.person}")
-        if run.state.rules >= 3 and run.directory.get(seat.person) is None:
-            left, why = seat.person, because("left", person=f"user:{seat.person}")
+        why = because("not_eligible_any_more", person=f"user:{whose}")
+        if run.state.rules >= 3 and run.directory.get(whose) is None:
+            left, why = whose, because("left", person=f"user:{whose}")
     else:
         why = because("nobody_eligible", names=[seat.via])
     if left is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from placet.clocks import start_clocks
 from placet.plan import Point, Stage
-from placet.policy import decided_elsewhere, operators, queue_of, verdict
+from placet.policy import absentee, decided_elsewhere, operators, queue_of, verdict
 from placet.reasons import Reason, because
 from placet.run import Run
 from placet.seats import fill_again, fill_seats
@@ -96,7 +96,7 @@ def _open_task(run: Run, point: Point, stage: Stage, seat: Seat, index: int) -> 
         via=seat.via,
         candidates=seat.candidates,
         queue=queue_of(seat) if run.state.rules >= 3 else None,
-        held_by=(seat.person,) if seat.person else (),
+        held_by=tuple(person for person in (absentee(run.state, seat.via), seat.person) if person),
         revision=run.state.revision,
         content_digest=run.state.content_digest,
         opened_at=run.now,

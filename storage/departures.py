@@ -1,10 +1,13 @@
-"""People who have left, until their open tasks have moved on; noted with the change itself, so that none is lost."""
+"""People who have left, or are away at other times, until their open tasks have followed.
+
+It is noted with the change itself, so that none is lost.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, bindparam, delete, select, update
+from sqlalchemy import Column, Connection, bindparam, delete, false, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel, col
 
@@ -18,7 +21,11 @@ SETTLED = timedelta(minutes=1)
 
 
 class Departure(SQLModel, table=True):
-    """Somebody who has left; their requests are told at `look_at`, and again until nothing waits for them."""
+    """Somebody who has left at `left_at`; their requests are told at `look_at`, and again until nothing waits for them.
+
+    Of somebody who is still there, it is when they changed their absences, and the requests in which a substitute has a
+    task for them are told.
+    """
 
     __tablename__ = "departure"
 
@@ -27,11 +34,11 @@ class Departure(SQLModel, table=True):
     look_at: datetime = Field(sa_column=Column(Moment, nullable=False))
 
 
-_HELD = select(col(Person.roles), col(Person.groups)).where(col(Person.id) == bindparam("person"))
+_HELD = select(col(Person.roles), col(Person.groups), col(Person.active)).where(col(Person.id) == bindparam("person"))
 
 
 def note(connection: Connection, person: str, now: datetime) -> None:
-    """Note that somebody has left."""
+    """Note that somebody has left, or is away at other times."""
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     fresh = {"left_at": now, "look_at": now}
     noted = make(Departure).values(person=person, **fresh)
@@ -57,8 +64,13 @@ def take(connection: Connection, person: str, now: datetime) -> list[str] | None
     if not connection.execute(update(Departure).where(*mine).values(look_at=now + again)).rowcount:
         return None
     held = connection.execute(_HELD, {"person": person}).one_or_none()
-    sight = Sight(person=person, queues=() if held is None else queues_of(held.roles, held.groups))
-    waiting = select(col(ApprovalTask.request_id)).where(col(ApprovalTask.status) == "open", waiting_for(sight))
+    stood_in = col(ApprovalTask.assigned_via) == f"substitution:{person}"
+    if held is not None and held.active:
+        rule = stood_in if now - left_at < SETTLED else false()  # a substitute may have it by right, and keeps it
+    else:
+        queues = () if held is None else queues_of(held.roles, held.groups)
+        rule = or_(waiting_for(Sight(person=person, queues=queues)), stood_in)
+    waiting = select(col(ApprovalTask.request_id)).where(col(ApprovalTask.status) == "open", rule)
     return sorted(set(connection.scalars(waiting)))
 
 

@@ -71,23 +71,27 @@ async def page(
 
 
 async def put(session: AsyncSession, person: Person, *, keep_preferences: bool = False) -> Person:
-    """Store a person, new or in place of the one with that id; where they have left, their open tasks move on.
+    """Store a person, new or in place of the one with that id; where they have left, their open tasks move on,
+    and where they are away at other times, those that a substitute has.
 
     What they chose for themselves stays with `keep_preferences`.
     """
     before = await find(session, person.id)
     if before is not None and keep_preferences:
         person.preferences = before.preferences
-    left = before is not None and before.active and not person.active
+    was_there = before is not None and before.active
+    earlier = list(before.away) if before is not None else []
     stored = await session.merge(person)
-    await session.run_sync(lambda sync: _note_departure(sync.connection(), stored, left=left))
+    await session.run_sync(
+        lambda sync: _note_departure(sync.connection(), stored, was_there=was_there, away=stored.away != earlier)
+    )
     return stored
 
 
-def _note_departure(connection: Connection, person: Person, *, left: bool) -> None:
-    if left:
+def _note_departure(connection: Connection, person: Person, *, was_there: bool, away: bool) -> None:
+    if was_there and (away or not person.active):
         departures.note(connection, person.id, person.updated_at)
-    elif person.active:
+    elif person.active and not was_there:
         departures.forget(connection, person.id)
 
 

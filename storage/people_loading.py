@@ -88,11 +88,10 @@ def _store(connection: Connection, batch: Sequence[Wanted], now: datetime) -> in
         if before == after:
             continue
         rows[one.person.id] = {"id": one.person.id, **after, "updated_at": now}
-        if before is not None and before["active"] != after["active"]:
-            if after["active"]:
-                departures.forget(connection, one.person.id)
-            else:
-                departures.note(connection, one.person.id, now)
+        if before is not None and before["active"] and (not after["active"] or before["away"] != after["away"]):
+            departures.note(connection, one.person.id, now)
+        elif before is not None and after["active"] and not before["active"]:
+            departures.forget(connection, one.person.id)
     if rows:
         make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
         fresh = make(Person)

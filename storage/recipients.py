@@ -37,7 +37,7 @@ def of(
         if notice.event in ASKING and (queue := _queue(recording, notice)) is not None
     }
     admins = _admins(connection) if any(n.to == ADMINS for _, notices in recordings for n in notices) else []
-    stand_ins = others.standing_in(connection, asked, now) if asked else {}
+    stand_ins = others.deciding_for(connection, asked, now) if asked else {}
     members = others.members(connection, queues, now)
     found: list[list[Notice]] = []
     for recording, notices in recordings:
@@ -56,7 +56,7 @@ def _people(
     notice: Notice,
     admins: list[str],
     stand_ins: dict[str, list[str]],
-    members: dict[str, list[str]],
+    members: dict[str, dict[str, set[str]]],
 ) -> Iterator[tuple[str, str | None]]:
     """Yield whom a notice goes to, and for whom. Nobody is asked for others about what they asked for themselves."""
     if notice.to == ADMINS:
@@ -64,7 +64,8 @@ def _people(
         return
     queue = _queue(recording, notice) if notice.event in ASKING else None
     if queue is not None:
-        yield from ((person, queue) for person in members[queue] if person != recording.requester)
+        own = recording.requester
+        yield from ((person, queue) for person, behalf in members[queue].items() if person != own and behalf != {own})
         return
     yield notice.to, None
     if notice.event in ASKING:

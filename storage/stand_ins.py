@@ -44,8 +44,19 @@ def standing_in(connection: Connection, people: Iterable[str], now: datetime) ->
     return {person: others for person, others in active.items() if others}
 
 
-def members(connection: Connection, queues: Iterable[str], now: datetime) -> dict[str, list[str]]:
-    """Return by queue who may claim from it now: who has the role or is in the group, and who stands in for them."""
+def deciding_for(connection: Connection, people: Iterable[str], now: datetime) -> dict[str, list[str]]:
+    """Return who stands in now and may be asked for decisions, by the person who is away."""
+    stand_ins = standing_in(connection, people, now)
+    decide = _deciding(connection, {one for others in stand_ins.values() for one in others})
+    active = {person: [one for one in others if one in decide] for person, others in stand_ins.items()}
+    return {person: others for person, others in active.items() if others}
+
+
+def members(connection: Connection, queues: Iterable[str], now: datetime) -> dict[str, dict[str, set[str]]]:
+    """Return by queue who may claim from it now, and for whom: themself, or people of the queue who are away.
+
+    Who claims has to be one who decides, and so has whoever they stand in for.
+    """
     wanted = sorted(set(queues))
     if not wanted:
         return {}
@@ -56,12 +67,14 @@ def members(connection: Connection, queues: Iterable[str], now: datetime) -> dic
         named.append(cast(col(column), String).contains(f'"{name}"', autoescape=True))
     query = select(col(Person.id), col(Person.roles), col(Person.groups), col(Person.access))
     rows = connection.execute(query.where(col(Person.active), or_(*named)).order_by(col(Person.id))).all()
-    stand_ins = standing_in(connection, [row.id for row in rows], now)
-    found: dict[str, list[str]] = {queue: [] for queue in wanted}
+    rows = [row for row in rows if approves(row.access)]
+    stand_ins = deciding_for(connection, [row.id for row in rows], now)
+    found: dict[str, dict[str, set[str]]] = {queue: {} for queue in wanted}
     for row in rows:
         for queue in set(queues_of(row.roles, row.groups)) & found.keys():
-            found[queue] += ([row.id] if approves(row.access) else []) + stand_ins.get(row.id, [])
-    return {queue: list(dict.fromkeys(people)) for queue, people in found.items()}
+            for one in (row.id, *stand_ins.get(row.id, ())):
+                found[queue].setdefault(one, set()).add(row.id)
+    return found
 
 
 def with_candidates(connection: Connection, tasks: Sequence[Shown], now: datetime) -> list[Shown]:
@@ -73,8 +86,26 @@ def with_candidates(connection: Connection, tasks: Sequence[Shown], now: datetim
     ids = sorted({task.request_id for task in waiting})
     query = select(col(ApprovalRequest.id), col(ApprovalRequest.requester)).where(col(ApprovalRequest.id).in_(ids))
     requester = {row.id: row.requester for row in connection.execute(query)}
-    live = {t.id: [p for p in found[t.queue or ""] if p != requester.get(t.request_id)] for t in waiting}
+    live = {
+        task.id: [
+            person
+            for person, behalf in found[task.queue or ""].items()
+            if person != (own := requester.get(task.request_id)) and behalf != {own}
+        ]
+        for task in waiting
+    }
     return [replace(task, candidates=live[task.id]) if task.id in live else task for task in tasks]
+
+
+def _deciding(connection: Connection, people: set[str]) -> set[str]:
+    """Return who of these people may be asked for decisions."""
+    ids = sorted(people)
+    found: set[str] = set()
+    for first in range(0, len(ids), _MOST_AT_ONCE):
+        some = col(Person.id).in_(ids[first : first + _MOST_AT_ONCE])
+        rows = connection.execute(select(col(Person.id), col(Person.access)).where(some))
+        found.update(row.id for row in rows if approves(row.access))
+    return found
 
 
 _HELD = select(col(Person.roles), col(Person.groups)).where(col(Person.id) == bindparam("person"))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 from pydantic import AliasChoices, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from api.schemas.common import Body, Moment, PersonRef, Shown, View, Words, shown
-from placet.pointer import value_at
+from placet.pointer import pointer_of, value_at
 from placet.state import Decision
 from storage.requests import Happened, ListedTask, Stored, TaskRow
 
@@ -185,7 +185,10 @@ class BulkItem(NewDecision):
 
 
 class BulkDecision(Body):
-    """Decide several tasks: each with its own decision (`items`, or only their list), or all alike (`task_ids`)."""
+    """Decide several tasks: each with its own decision (`items`, or only their list), or all alike (`task_ids`).
+
+    Beside `task_ids`, `revisions` may say which revision was seen, by the task's id; an item has its own `revision`.
+    """
 
     model_config = _body({"items": [{"task_id": _EXAMPLE_TASK["id"], "decision": "approve"}]})
 
@@ -198,6 +201,7 @@ class BulkDecision(Body):
         | None,
         Field(validation_alias=AliasChoices("task_ids", "tasks", "ids")),
     ] = None
+    revisions: dict[str, Annotated[StrictInt, Field(ge=1, le=1_000_000)]] | None = None
     decision: Decision | None = None
     comment: Words | None = None
     form: dict[str, Any] | None = None
@@ -213,12 +217,14 @@ class BulkDecision(Body):
             raise ValueError('give either "items", or "task_ids" with one "decision"')
         if self.task_ids is not None and self.decision is None:
             raise ValueError('"task_ids" needs a "decision"')
+        if self.revisions is not None and (unknown := sorted(self.revisions.keys() - set(self.task_ids or ()))):
+            raise ValueError(f'"revisions" has {unknown[0]!r}, which "task_ids" does not name')
         return self
 
     def place(self, task_id: str, pointer: str, raw: object) -> str:
         """Return where in what was sent the fault of one decision is, which is at this pointer of its own."""
         if self.items is None:
-            return self.as_sent(pointer, raw)
+            return pointer_of(["revisions", task_id]) if pointer == "/revision" else self.as_sent(pointer, raw)
         # Of one task that is named twice the last decision counts.
         number = max(index for index, item in enumerate(self.items) if item.task_id == task_id)
         listed = raw if isinstance(raw, list) else value_at(raw, self.as_sent("/items", raw))
@@ -233,7 +239,13 @@ class BulkDecision(Body):
         if items is None:
             assert self.decision is not None  # noqa: S101 - the validator has seen to it
             items = [
-                BulkItem(task_id=task, decision=self.decision, comment=self.comment, form=self.form)
+                BulkItem(
+                    task_id=task,
+                    decision=self.decision,
+                    comment=self.comment,
+                    form=self.form,
+                    revision=(self.revisions or {}).get(task),
+                )
                 for task in self.task_ids or ()
             ]
         return list({item.task_id: item for item in items}.values())

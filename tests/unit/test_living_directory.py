@@ -124,6 +124,185 @@ def test_who_is_away_still_decides_and_a_substitute_who_is_away_too_passes_it_on
     assert behalf(second) is None
 
 
+# What a substitute got while the absence lasted
+
+BRIEF: dict[str, Any] = {"substitute": "dh", "start": -1, "until": 4}
+SUCCESSION = office(mo=Person(id="mo", manager="cfo"), cfo=spell(office().people["cfo"], "dh", start=-1, until=4))
+
+
+def opened(request: Case) -> Case:
+    return request
+
+
+def claimed(request: Case) -> Case:
+    claims(request, "dh")
+    return request
+
+
+def escalated(request: Case) -> Case:
+    request.hours(2)
+    return request
+
+
+def succeeded(request: Case) -> Case:
+    request.reads(office(**{**SUCCESSION.people, "mo": replace(SUCCESSION.people["mo"], active=False)}))
+    return request
+
+
+def second(request: Case) -> Case:
+    request.decide("ben")
+    return request
+
+
+TAKEN = {
+    "opened": (opened, "mo", ({},), office(mo=spell(MO, **BRIEF))),
+    "claimed": (claimed, "ann", (QUEUE,), office(ann=spell(ANN, **BRIEF))),
+    "escalated": (
+        escalated,
+        "cfo",
+        ({"sla_hours": 1, "escalation_to": "cfo"},),
+        office(cfo=spell(office().people["cfo"], **BRIEF)),
+    ),
+    "succeeded": (succeeded, "cfo", ({},), SUCCESSION),
+    "sequence": (
+        second,
+        "mo",
+        ({"approvers": ["user:ben", "user:mo"], "quorum": "all", "order": "sequential"},),
+        office(mo=spell(MO, **BRIEF)),
+    ),
+    "stood in for a stand-in": (
+        opened,
+        "mo",
+        ({},),
+        office(mo=spell(MO, "ceo", start=-1, until=4), ceo=spell(office().people["ceo"], "dh", start=-1, until=4)),
+    ),
+}
+
+
+def taken(how: str) -> tuple[Case, str]:
+    """Return a request in which dh has the task of somebody who is away until the fourth hour, and of whom."""
+    take, whose, steps, org = TAKEN[how]
+    request = take(case(*steps, org=org))
+    task = request.task
+    assert (task.assignee, task.via, whose in task.held_by) == ("dh", f"substitution:{whose}", True)
+    return request, whose
+
+
+@pytest.mark.parametrize("how", TAKEN)
+def test_what_a_substitute_got_during_the_absence_they_decide_on_behalf_of_whose_it_is(how: str) -> None:
+    request, whose = taken(how)
+    request.decide("dh", task=request.task.id)
+    assert (request.state.outcome, behalf(request)) == ("approved", f"user:{whose}")
+
+
+@pytest.mark.parametrize("how", TAKEN)
+def test_who_is_away_decides_what_a_substitute_has_for_them_too(how: str) -> None:
+    request, whose = taken(how)
+    request.decide(whose, task=request.task.id)
+    assert (request.state.outcome, behalf(request)) == ("approved", None)
+
+
+@pytest.mark.parametrize("how", TAKEN)
+def test_with_the_end_of_the_absence_the_task_is_whose_it_was_and_they_are_told(how: str) -> None:
+    request, whose = taken(how)
+    request.hours(5)
+    assert request.asked == [whose]
+    back = request.of_kind("reassigned")[-1]
+    assert (back.at, back.actor) == (START + 4 * HOUR, "system")
+    assert (back.detail["before"], back.detail["after"]) == ({"assignee": "user:dh"}, {"assignee": f"user:{whose}"})
+    assert (request.told("reassigned")[-1], request.told("task_taken_over")[-1]) == (whose, "dh")
+    with pytest.raises(NotPermitted):
+        stands_in(request, "dh")
+    request.decide(whose)
+    assert (request.state.outcome, behalf(request)) == ("approved", None)
+
+
+@pytest.mark.parametrize("how", TAKEN)
+def test_an_absence_that_is_cut_short_ends_what_the_substitute_may(how: str) -> None:
+    for by_whom in ("dh", "whose"):
+        request, whose = taken(how)
+        people = {name: replace(person, away=()) for name, person in request.org.people.items()}
+        request.org = office(**people)
+        if by_whom == "dh":
+            moves = Delegate(by=Actor(person="dh"), task_id=request.task.id, to="ben")
+            request.now += HOUR / 2
+            with pytest.raises(NotPermitted):
+                request.do(moves)
+            with pytest.raises(NotPermitted):
+                request.decide("dh", task=request.task.id)
+            assert request.asked == [whose]
+        else:
+            request.now += HOUR / 2
+            request.do(Delegate(by=Actor(person=whose), task_id=request.task.id, to="olivia"))
+            assert request.asked == ["olivia"]
+
+
+def test_another_substitute_takes_over_and_none_leaves_it_to_who_is_away() -> None:
+    request, _ = taken("opened")
+    request.reads(office(mo=spell(MO, "ben", start=-1, until=4)))
+    assert (request.asked, request.task.via) == (["ben"], "substitution:mo")
+    request.reads(office(mo=spell(MO, None, start=-1, until=4)))
+    assert request.asked == ["mo"]
+
+
+def test_a_substitute_who_leaves_and_whoever_they_stood_in_for_are_followed_by_the_rule_of_whose_seat_it_is() -> None:
+    left, _ = taken("opened")
+    left.reads(office(mo=spell(MO, **BRIEF), dh=replace(office().people["dh"], active=False)))
+    assert left.asked == ["mo"], "nobody stands in now, and who is away may still decide"
+    gone, _ = taken("opened")
+    gone.reads(office(mo=replace(spell(MO, **BRIEF), manager="cfo", active=False)))
+    assert gone.asked == ["cfo"], "the manager of whose seat it is"
+
+
+def test_absences_that_follow_each_other_are_one_and_one_that_grows_ends_later() -> None:
+    org = office(mo=spell(spell(MO, **BRIEF), "dh", start=4, until=6))
+    request = case({}, org=org)
+    request.hours(5)
+    assert request.asked == ["dh"]
+    request.org = office(mo=spell(MO, "dh", start=-1, until=8))
+    request.hours(7)
+    assert request.asked == ["dh"]
+    request.hours(9)
+    assert request.asked == ["mo"]
+
+
+def test_who_is_away_fills_their_seat_and_no_other_while_a_substitute_has_it() -> None:
+    both = {"approvers": ["user:mo", "user:ann"], "quorum": "all"}
+    request = case(both, org=office(mo=spell(MO, **BRIEF)))
+    mos, anns = request.state.open_tasks
+    request.hours(5)
+    for to, task in (("mo", anns), ("ann", mos)):
+        with pytest.raises(NotPermitted, match="another seat"):
+            request.do(Reassign(by=Actor(person="olivia"), task_id=task.id, to=to))
+    early = case(both, org=office(mo=spell(MO, **BRIEF)))
+    early.decide("dh", task=early.state.open_tasks[0].id)
+    early.hours(5)
+    with pytest.raises(NotPermitted, match="another seat"):
+        early.do(Reassign(by=Actor(person="olivia"), task_id=early.state.open_tasks[0].id, to="mo"))
+    assert early.state.status == "pending"
+
+
+def test_nobody_stands_in_for_who_may_not_have_the_seat_themself() -> None:
+    rita = spell(Person(id="rita", manager="mo", groups=("finance",)), **BRIEF)
+    asked = case({"approvers": ["group:finance"], "quorum": "any"}, org=office(rita=rita)).asked
+    assert asked == ["ann", "ben", "cid"]
+    barred = office(ann=replace(spell(ANN, **BRIEF), approver=False))
+    assert case({"approvers": ["group:finance"]}, org=barred).asked == ["ben", "cid"]
+    for org in (office(rita=rita), barred):
+        with pytest.raises(NotPermitted):
+            claims(case(QUEUE, org=org), "dh")
+
+
+def test_what_began_by_earlier_rules_stays_with_the_substitute() -> None:
+    plan = replace(plan_of(blueprint({})), rules=3)
+    request = Case(plan=plan, org=office(mo=spell(MO, **BRIEF)))
+    request.hours(5)
+    with pytest.raises(NotPermitted):
+        request.decide("mo", task=request.task.id)
+    request.decide("dh")
+    assert (request.state.outcome, behalf(request)) == ("approved", "user:mo")
+
+
 @pytest.mark.parametrize(
     ("substitute", "step", "why"),
     [
@@ -438,8 +617,12 @@ def test_nobody_ever_decides_their_own_request_nor_what_was_not_theirs_at_that_m
                 case "decide":
                     request.do(Decide(by=by, task_id=task.id, decision="approve", stands_in=True))
                     holds = one in {task.assignee, *task.delegates}
-                    covers = one in org.standing_in(task.assignee or "", request.now)
+                    how, _, away = task.via.partition(":")
+                    whose = away if how == "substitution" else task.assignee or ""
+                    covers = one in org.standing_in(whose, request.now)
                     assert one != requester
+                    if whose == away:
+                        holds = one == away or one in task.delegates
                     assert holds or covers, "somebody decided who neither had the task nor stood in for whoever had"
                 case "claim":
                     request.do(Claim(by=by, task_id=task.id))
