@@ -413,7 +413,12 @@ class ApprovalWorkflow:
         step = work(self._now(at))
         while step.needs_directory:
             at = await self._read_directory(given=step.given)
-            step = work(self._now(at))
+            try:
+                step = work(self._now(at))
+            except PlacetError:
+                if self._state.rules >= 4:  # what is refused by the directory as it is now was moved on by it
+                    await self._record()
+                raise
         self._take(step)
         await self._record()
         self._errands.begin(self._state)

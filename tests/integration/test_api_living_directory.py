@@ -12,10 +12,13 @@ from sqlalchemy import select
 from sqlmodel import col
 from temporalio.client import Client
 
+from cli.assembly import tell_of_leavers
 from storage.database import Database
 from storage.tables import Outbox
 from tests.api_desk import ApiDesk, api_desk, pointers
 from tests.approvals import worker
+from tests.waiting import until
+from worker.leavers import looking_after_leavers
 from worker.presence import present
 
 ALWAYS = {"from": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
@@ -124,6 +127,51 @@ async def test_a_substitute_sees_and_decides_what_is_open_while_the_absence_last
     assert (await desk.get(f"/workflow/requests/{decided['id']}/", as_="zoe")).status_code == 200, "they decided it"
     again = await desk.post(f"{paths[1]}/decide/", {"decision": "approve", "comment": "for Bob"}, as_="zoe", key="once")
     assert again.json() == done.json()
+
+
+async def test_what_opened_during_an_absence_is_whose_it_is_again_when_they_are_back(
+    desk: ApiDesk, client: Client
+) -> None:
+    await put(desk, "bob", away=ALWAYS | {"substitute": "zoe"})
+    cut, decided, unasked = [await ask(desk, {}) for _ in range(3)]
+    paths = [f"/workflow/tasks/{request['tasks'][0]['id']}" for request in (cut, decided, unasked)]
+    task = cut["tasks"][0]
+    assert (task["assignee"], task["assigned_via"]) == ("user:zoe", "substitution:bob")
+    assert (await desk.get(f"/workflow/requests/{cut['id']}/", as_="bob")).status_code == 200
+    done = await desk.post(f"{paths[1]}/decide/", {"decision": "approve"}, as_="zoe")
+    shown = done.json()["tasks"][0]
+    assert (done.status_code, shown["decided_by"], shown["on_behalf_of"]) == (200, "user:zoe", "user:bob")
+
+    back = await desk.call("PUT", "/workflow/people/me/", body={"away": None}, as_="bob")
+    assert back.status_code == 200, back.text
+    # Nobody has told the request yet; whoever acts on it gets what holds now.
+    assert (await desk.post(f"{paths[0]}/decide/", {"decision": "approve"}, as_="zoe")).status_code == 403
+    (entry,) = await timeline(desk, cut, "reassigned")
+    assert (entry["actor"], entry["detail"]["after"]) == ("system", {"assignee": "user:bob"})
+    assert "the absence of user:bob is over" in entry["detail"]["why"]
+    assert await told(desk, cut, "reassigned") == {"bob"}
+    assert await told(desk, cut, "task_taken_over") == {"zoe"}
+    own = await desk.post(f"{paths[0]}/decide/", {"decision": "approve"}, as_="bob")
+    assert (own.status_code, own.json()["outcome"]) == (200, "approved"), own.text
+    assert (own.json()["tasks"][0]["decided_by"], own.json()["tasks"][0]["on_behalf_of"]) == ("user:bob", None)
+
+    async def moved() -> bool:
+        return (await inbox(desk, "bob"), await inbox(desk, "zoe")) == ({unasked["tasks"][0]["id"]}, set())
+
+    async with looking_after_leavers(desk.database, tell_of_leavers(client)):
+        await until(moved)
+    verified = await desk.get(f"/workflow/requests/{cut['id']}/audit/verify/")
+    assert verified.json()["ok"] is True
+
+
+async def test_the_candidates_of_a_queue_are_those_who_may_claim(desk: ApiDesk) -> None:
+    await put(desk, "gwen", away=ALWAYS | {"substitute": "rex"})  # who is no approver
+    await put(desk, "ann", groups=["finance"], away=ALWAYS | {"substitute": "zoe"})  # who asks
+    request = await ask(desk, QUEUE)
+    assert request["tasks"][0]["candidates"] == ["user:gus", "user:gwen"]
+    assert await told(desk, request, "task_opened") == {"gus", "gwen"}
+    path = f"/workflow/tasks/{request['tasks'][0]['id']}/claim/"
+    assert [(await desk.post(path, as_=who)).status_code for who in ("rex", "zoe")] == [403, 404]
 
 
 async def test_nobody_decides_their_own_request_as_a_substitute(desk: ApiDesk) -> None:

@@ -20,7 +20,7 @@ from storage import notifications, record
 from storage.database import Database
 from storage.notification_tables import NotificationMessage
 from storage.notifications import Leaf
-from storage.tables import IdempotentCall, Outbox
+from storage.tables import ApprovalRequest, IdempotentCall, Outbox
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.integration.recordings import Story
 
@@ -186,6 +186,10 @@ async def test_a_failed_notice_is_sent_again_over_the_channel_that_failed(desk: 
     assert answer.json()["queued"] == 1
     assert {m["channel"]: m["status"] for m in answer.json()["messages"]} == {"mail": "pending", "chat": "pending"}
     assert (await desk.post(path, as_="adam")).json()["queued"] == 0, "nothing has failed since"
+    async with desk.database.begin() as session:
+        request = (await session.scalars(select(ApprovalRequest))).one()
+        request.requester = "adam"
+    assert (await desk.post(path, as_="adam")).status_code == 200, "who asked may remind, and an admin may do this"
     wrong = await desk.post(path, {"channel": "sms"}, as_="adam")
     assert (wrong.status_code, pointers(wrong)) == (422, ["/channel"])
 

@@ -465,6 +465,18 @@ async def test_many_tasks_are_decided_each_by_itself(desk: ApiDesk) -> None:
         assert (await desk.post("/workflow/tasks/decide/", wrong, as_="dora")).status_code == 422, wrong
 
 
+async def test_tasks_that_are_decided_alike_say_which_revisions_were_seen(desk: ApiDesk) -> None:
+    name = await desk.publish(settings={"require_revision": True})
+    ids = [(await desk.start(name, amount=amount))["tasks"][0]["id"] for amount in (1, 2, 3)]
+    body = {"task_ids": ids, "decision": "approve", "revisions": {ids[0]: 1, ids[1]: 2}}
+    results = (await desk.post("/workflow/tasks/decide/", body, as_="bob")).json()["results"]
+    assert [result["status"] for result in results] == [200, 422, 422]
+    places = [[error["pointer"] for error in result["problem"]["errors"]] for result in results[1:]]
+    assert places == [[f"/revisions/{task}"] for task in ids[1:]]
+    unknown = {"task_ids": ids[1:], "decision": "approve", "revisions": {ids[0]: 1}}
+    assert (await desk.post("/workflow/tasks/decide/", unknown, as_="bob")).status_code == 422
+
+
 async def test_token_decides_by_signal(desk: ApiDesk, client: Client) -> None:
     request = await desk.start(await desk.publish(), amount=1)
     task = request["tasks"][0]

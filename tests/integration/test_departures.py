@@ -100,6 +100,27 @@ async def test_a_departure_is_in_one_hand_at_a_time(database: Database) -> None:
     assert await database.run(departures.take, "bob", NOW) is None
 
 
+async def test_who_changes_their_absences_has_what_a_substitute_has_for_them_looked_at(database: Database) -> None:
+    await _waiting(database)
+    async with database.begin() as session:
+        session.add(_task("stood_in", assignee="dora"))
+        await people.put(session, person(id="bob"))
+    async with database.begin() as session:
+        task = await session.get(ApprovalTask, "stood_in.1")
+        assert task is not None
+        task.assigned_via = "substitution:bob"
+    assert await _look(database, Told(), after=0) == []
+    for away in ([{"from": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z", "substitute": "dora"}], []):
+        async with database.begin() as session:
+            await people.put(session, person(id="bob", away=away, updated_at=NOW))
+        assert await _look(database, Told(), after=0) == ["stood_in"]
+    async with database.begin() as session:
+        await people.put(session, person(id="bob", name="Bobby", updated_at=NOW))
+    assert await _look(database, Told(), after=5) == ["stood_in"], "another change does not make it forgotten"
+    assert await _look(database, Told(), after=61) == [], "the substitute may have it by right"
+    assert await database.read(departures.due, NOW + timedelta(days=9)) == []
+
+
 async def test_whoever_is_back_has_not_left(database: Database) -> None:
     await _waiting(database)
     await _leaves(database, "bob")

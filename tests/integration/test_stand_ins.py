@@ -53,7 +53,15 @@ async def test_a_queue_is_of_those_who_may_decide_and_those_who_stand_in_for_the
         {"id": "dan", "groups": ["finance"], "active": False},
         {"id": "eve", "groups": ["finance_2"], "roles": ["finance"]},
         {"id": "zoe"},
+        {"id": "fay", "groups": ["finance"], "away": away("ida")},
+        {"id": "ida", "access": ["requester"]},
+        {"id": "gus", "groups": ["finance"], "access": [], "away": away("hal")},
+        {"id": "hal"},
     )
     queues = ["group:finance", "role:finance", "role:nobody"]
     found = await database.read(stand_ins.members, queues, NOW)
-    assert found == {"group:finance": ["ann", "zoe", "ben"], "role:finance": ["eve"], "role:nobody": []}
+    assert found == {
+        "group:finance": {"ann": {"ann"}, "zoe": {"ann"}, "ben": {"ben"}, "fay": {"fay"}},
+        "role:finance": {"eve": {"eve"}},
+        "role:nobody": {},
+    }

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from copy import deepcopy
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -112,6 +112,22 @@ async def test_the_ladder_is_climbed_in_virtual_time(office: Desk) -> None:
     kinds = await kinds_of(office.database, handle)
     assert kinds.count("escalated") == 2
     assert kinds[-1] == "completed"
+
+
+async def test_what_a_substitute_has_is_given_back_at_the_virtual_moment_the_absence_ends(office: Desk) -> None:
+    clock = standing(office.client)
+    until = datetime.now(UTC) + timedelta(hours=3)
+    away = [{"from": "2020-01-01T00:00:00Z", "until": until.isoformat(), "substitute": "carl"}]
+    await store_people(office.database, ({"id": "bob", "manager": "dora", "away": away},))
+    handle = await office.start(client=clock.client)
+    assert [task.assignee for task in (await state_of(handle)).open_tasks] == ["carl"]
+    assert await clock.fast_forward(handle, 4 * HOUR)
+    assert [task.assignee for task in (await state_of(handle)).open_tasks] == ["bob"]
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, "carl"))
+    assert refusal(refused) == "NotPermitted"
+    answer = await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, "bob"))
+    assert answer.status == "completed"
 
 
 async def test_escalation_lands_at_its_virtual_moment(office: Desk) -> None:

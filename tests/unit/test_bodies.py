@@ -67,6 +67,27 @@ def test_many_tasks_are_named_one_by_one_or_all_alike(body: Any) -> None:
     assert [(item.task_id, item.decision) for item in each] == [("a.1", "approve"), ("a.2", "approve")]
 
 
+def test_what_is_decided_alike_may_say_of_each_task_which_revision_was_seen() -> None:
+    body = {"task_ids": ["a.1", "a.2"], "decision": "approve", "revisions": {"a.2": 3}}
+    many = BulkDecision.model_validate(body)
+    assert [(item.task_id, item.revision) for item in many.each] == [("a.1", None), ("a.2", 3)]
+    assert many.place("a.2", "/revision", body) == "/revisions/a.2"
+    assert many.place("a.2", "/comment", body) == "/comment"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"task_ids": ["a.1"], "decision": "approve", "revisions": {"a.2": 1}},
+        {"task_ids": ["a.1"], "decision": "approve", "revisions": {"a.1": 0}},
+        {"items": [{"task_id": "a.1", "decision": "approve"}], "revisions": {"a.1": 1}},
+    ],
+)
+def test_a_revision_is_of_a_task_that_is_named(body: Any) -> None:
+    with pytest.raises(ValidationError, match="revisions"):
+        BulkDecision.model_validate(body)
+
+
 @pytest.mark.parametrize(
     ("body", "hours"),
     [({"hours": 2}, 2), ({"by_hours": 2}, 2), ({"additional_hours": 0.5, "comment": "a holiday"}, 0.5)],

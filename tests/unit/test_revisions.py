@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from placet.directory import Person
 from placet.errors import AlreadyDecided, ContentChanged, InputInvalid, Returned
-from placet.events import ActionDone, Actor, Decide, Happened, Resubmit
+from placet.events import ActionDone, Actor, Claim, Decide, Delegate, Happened, Reassign, Release, Resubmit
 from placet.formats import CURRENT
 from placet.plan import Plan
 from placet.state import State
@@ -192,6 +193,25 @@ def test_while_it_is_returned_every_branch_stands_still() -> None:
     request.decide("ben")
     request.decide("ann")
     assert request.asked == ["cfo"]
+
+
+def test_while_it_is_returned_nothing_changes_hands() -> None:
+    request = forked()
+    request.decide("ann", "request_changes")
+    (task,) = request.state.open_tasks
+    for event in (
+        Reassign(by=Actor(person="olivia"), task_id=task.id, to="dh"),
+        Delegate(by=Actor(person="ben"), task_id=task.id, to="dh"),
+        Claim(by=Actor(person="dh"), task_id=task.id),
+        Release(by=Actor(person="ben"), task_id=task.id),
+    ):
+        with pytest.raises(Returned):
+            request.do(event)
+    request.reads(office(ben=Person(id="ben", manager="cfo", active=False)))
+    assert request.asked == ["cfo"], "who has left is followed all the same"
+    resubmit(request)
+    request.do(Reassign(by=Actor(person="olivia"), task_id=task.id, to="dh"))
+    assert request.asked == ["dh", "ann"]
 
 
 def test_what_happens_outside_is_refused_while_the_request_is_returned() -> None:
