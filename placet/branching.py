@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from placet.nodes.base import Frames
+from placet.nodes.registry import type_at
 from placet.points import Frame, Join, Point
-
-Frames = tuple[Frame, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +50,11 @@ def _walk(points: Mapping[str, Point], start: str) -> _Found:
     while pending:
         name, frames = pending.pop(0)
         point = points[name]
-        if point.type == "terminator":
+        node_type = type_at(point)
+        if node_type.ends:
             found.frames.setdefault(name, ())
             continue
-        if point.type == "join":
+        if node_type.gathers:
             if not frames:
                 found.refuse(name, f"no branch of a fork leads to the join {name!r}; add a fork, or remove the join")
                 continue
@@ -76,7 +77,7 @@ def _walk(points: Mapping[str, Point], start: str) -> _Found:
             continue
         found.frames[name] = frames
         for index, way in enumerate(point.ways):
-            inner = (*frames, Frame(fork=name, way=index)) if point.type == "fork" else frames
+            inner = (*frames, Frame(fork=name, way=index)) if node_type.splits else frames
             pending.append((way.target, inner))
     return found
 

@@ -31,11 +31,12 @@ from placet.events import (
     SignalRefused,
     Withdraw,
 )
-from placet.flow import leave
+from placet.flow import settle
 from placet.forms import check_text, has_words
 from placet.intake import require_told
 from placet.json_values import check_json
 from placet.migration import migrate
+from placet.nodes.wait import wait_spec_of
 from placet.points import Point
 from placet.reasons import because
 from placet.results import take_action, take_child
@@ -50,7 +51,6 @@ from placet.rights import (
 )
 from placet.run import Run
 from placet.sealed import Sealed, sealed
-from placet.waits import end_wait, pause_of
 from placet.who import is_person
 
 _FURTHEST = timedelta(days=50 * 366)  # from now: the longest time that a calendar counts
@@ -97,13 +97,6 @@ def decide_in_hand(run: Run, event: Decide) -> None:
     decide(run, event)
 
 
-def resume(run: Run, point_id: str, result: str) -> None:
-    """Go on from a wait that is over."""
-    point = run.point(point_id)
-    end_wait(run, point, result)
-    leave(run, point, result)
-
-
 def happen(run: Run, event: Happened) -> None:
     """Take something that happened outside: every wait for it is over."""
     require_running(run)
@@ -127,12 +120,12 @@ def happen(run: Run, event: Happened) -> None:
     )
     for wait in waiting:
         if run.waits.get(wait.point) is wait:  # the way on from one may end the branch of another
-            resume(run, wait.point, "event")
+            settle(run, wait.point, "event")
 
 
 def _told(run: Run, point: Point, payload: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Set what a wait takes from an event; refused where it leaves out what the way on is going to need."""
-    output = pause_of(point).output
+    output = wait_spec_of(point).output
     changed = set_variables(run, output, payload, "/payload")
     if run.state.format > 1:  # what began before took whatever it was told
         require_told(run.plan, run.state.input, point, "/payload")

@@ -13,9 +13,10 @@ from typing import Any
 from placet.conditions import Allowance, Expression, evaluate
 from placet.conditions.program import BUDGET
 from placet.errors import EvaluationFailed, InputInvalid, Problem, ValueAbsent
+from placet.nodes.registry import type_at
 from placet.plan import Plan
 from placet.pointer import pointer_to
-from placet.points import Errand, Point
+from placet.points import Point
 from placet.variables import normalise_input, values_of
 
 MOST_WORK = 1_000_000  # of all that is evaluated on the way of one input, in steps of the expressions' own bound
@@ -69,7 +70,7 @@ class _Way:
         self._values = values_of(plan.variables, given)
         self._allowance = Allowance(MOST_WORK)
         # What one branch of a fork sets, another may find set or not.
-        self._beside = _NOTHING.union(*(_sets(point) for point in plan.points.values() if point.frames))
+        self._beside = _NOTHING.union(*(type_at(point).sets(point) for point in plan.points.values() if point.frames))
         self._set: dict[str, frozenset[str]] = {}  # by node that is come to: what may have been set by then
         self._follow(starts)
 
@@ -90,7 +91,7 @@ class _Way:
         while pending:
             name = pending.pop()
             point = self._points[name]
-            changed = self._set[name] | _sets(point)
+            changed = self._set[name] | type_at(point).sets(point)
             for target in self._on(point, self._set[name])[0]:
                 inside = self._beside if self._points[target].frames else _NOTHING
                 known = self._set.get(target)
@@ -102,12 +103,7 @@ class _Way:
     def _on(self, point: Point, changed: frozenset[str]) -> tuple[list[str], str | None]:
         """Return where a node leads, and the variable without which it leads nowhere."""
         try:
-            if point.type == "decision":
-                return self._decided(point, changed), None
-            if point.pause is not None and point.pause.until is not None:
-                self._value(point.pause.until, changed)
-            if point.errand is not None:
-                return self._run(point, point.errand, changed), None
+            return type_at(point).foresee(point, lambda expression: self._value(expression, changed)), None
         except ValueAbsent as error:
             return [], error.variable
         except EvaluationFailed:
@@ -115,41 +111,9 @@ class _Way:
                 message = f"what is computed on its way takes more than {MOST_WORK:,} steps on so long lists and texts"
                 raise InputInvalid.at(_INPUT, f"{message}; make them shorter") from None
             return [], None  # for another reason: the input is what it is
-        return [way.target for way in point.ways], None
-
-    def _run(self, point: Point, errand: Errand, changed: frozenset[str]) -> list[str]:
-        """Return where an action or sub-process leads: on from its failure alone, where its input lacks a value."""
-        failing = [way.target for way in point.ways if way.on == "failed"]
-        try:
-            for expression in errand.input.expressions.values():
-                if expression.ast["op"] != "name":  # a name alone is left out
-                    self._value(expression, changed)
-        except ValueAbsent:
-            if not failing:
-                raise
-            return failing
-        return [way.target for way in point.ways]
-
-    def _decided(self, point: Point, changed: frozenset[str]) -> list[str]:
-        possible: list[str] = []
-        sure = False
-        for way in point.ways:
-            holds = self._value(way.condition, changed) if way.condition is not None else False
-            if holds is not False:
-                possible.append(way.target)
-            sure = sure or holds is True
-            if holds is True and point.hit_policy == "first":
-                break
-        return possible if sure else [*possible, *(way.target for way in point.ways if way.default)]
 
     def _value(self, expression: Expression, changed: frozenset[str]) -> object:
         """Return what an expression comes to, None where that depends on what the process sets, on when, or on whom."""
         if expression.names & changed or expression.world:
             return None
         return evaluate(expression, self._values, self._allowance)
-
-
-def _sets(point: Point) -> frozenset[str]:
-    if point.errand is not None:
-        return frozenset(point.errand.output)
-    return frozenset(point.pause.output) if point.pause is not None else frozenset(point.output)

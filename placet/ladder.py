@@ -56,10 +56,10 @@ def next_purpose(state: State) -> str | None:
     return min(found)[2] if found else None
 
 
-def climb(run: Run, settle: Settle, resume: Settle) -> None:
+def climb(run: Run, settle: Settle) -> None:
     """Carry out everything that is due by now, in the order of the moments it was due at.
 
-    `settle` closes a stage with what the final rule says, `resume` goes on from a wait that is over.
+    `settle` closes a stage with what the final rule says, and goes on from a wait that is over.
     """
     back = _back_at(run.state)
     if back is not None and back <= run.now and run.state.directory_at < back:
@@ -75,7 +75,7 @@ def climb(run: Run, settle: Settle, resume: Settle) -> None:
         over = min(((w.until, w.point) for w in run.waits.values() if w.until and w.until <= at), default=None)
         first = min(due, key=lambda d: d[:3], default=None)
         if over is not None and (first is None or over[0] < first[0]):
-            resume(run, over[1], "elapsed" if run.waits[over[1]].event is None else "timeout")
+            settle(run, over[1], "elapsed" if run.waits[over[1]].event is None else "timeout")
             continue
         if first is None:
             return

@@ -110,7 +110,7 @@ def due(plan: Plan, state: State, now: datetime) -> Step:
     armed = next_due(plan, state)
     if armed is None or armed > now:
         return Step(state=state)
-    return _worked(plan, state, now, lambda run: climb(run, settle, commands.resume))
+    return _worked(plan, state, now, lambda run: climb(run, settle))
 
 
 def _worked(plan: Plan, state: State, now: datetime, work: Callable[[Run], Any], key: str | None = None) -> Step:

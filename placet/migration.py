@@ -6,30 +6,30 @@ the name of its stage, every other node by its id. Where something has none, all
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from placet.branching import Frames
 from placet.clocks import follow
 from placet.content import content_digest
 from placet.directory import NEVER
 from placet.errors import DoesNotMap, EvaluationFailed, InputInvalid, NotPermitted, Overtaken, Problem, Refused
 from placet.events import Migrate
 from placet.forms import check_text
-from placet.plan import Plan, Point
+from placet.nodes.approval import homes
+from placet.nodes.base import Frames, Move
+from placet.nodes.registry import type_at
+from placet.plan import Plan
 from placet.pointer import pointer_to
 from placet.points import Frame, Stage
-from placet.policy import decided_elsewhere, reachable, verdict
 from placet.reasons import because
 from placet.rights import require_running
 from placet.run import Run
 from placet.sealed import Sealed, sealed
-from placet.state import Gathering, StageRun, Task, Waiting
+from placet.state import Task
 from placet.upgrades import upgraded_plan
 from placet.values import evolve
 from placet.variables import normalise_input
-from placet.waits import pause_of, until_of
 
 
 def migrate(run: Run, event: Migrate) -> None:
@@ -49,10 +49,11 @@ def migrate(run: Run, event: Migrate) -> None:
     before = run.state.input
     given = _input(run.state.input, new, problems)
     theirs = _input(run.state.given or {}, new, problems)
-    moved = _stages(run, new, problems)
-    _errands(run, new, problems)
-    _waiting(run, new, problems)
-    _gatherings(run, new, moved, problems)
+    move = Move(plan=new, moved={}, problems=problems)
+    for place in (*run.stages, *run.actions, *run.children, *run.waits, *run.joins):
+        point = run.point(place)
+        type_at(point).migrate(run, point, move)
+    moved = move.moved
     if not problems:
         _branches(run, new, moved, problems)
     if problems:
@@ -78,8 +79,8 @@ def migrate(run: Run, event: Migrate) -> None:
     )
     for task in run.open_tasks():
         _follow(run, task, stages[task.id], old)
-    for name, wait in list(run.waits.items()):
-        run.waits[name] = _resumed(run, wait, old.points[name], old)
+    for place in list(run.waits):
+        _follow_wait(run, place, old)
 
 
 def _keep_revision(run: Run, new: Plan, theirs: dict[str, Any]) -> None:
@@ -120,114 +121,6 @@ def _input(given: Mapping[str, Any], new: Plan, problems: list[Problem]) -> dict
         return known
 
 
-def _stages(run: Run, new: Plan, problems: list[Problem]) -> dict[str, str]:
-    """Find the node of every stage that is going on; return them by the nodes they were at."""
-    moved: dict[str, str] = {}
-    for place, stage_run in run.stages.items():
-        before = run.stage_at(place)
-        here = pointer_to("/stages", before.name)
-        found = _homes(new, place, before.name)
-        if len(found) != 1:
-            why = "has several nodes there, and none of them is" if found else "is gone there; it is open at node"
-            problems.append(Problem(pointer=here, message=f"stage {before.name!r} {why} {place!r}"))
-            continue
-        if found[0] in moved.values():
-            message = f"two stages that are open would both be at node {found[0]!r}"
-            problems.append(Problem(pointer=here, message=message))
-            continue
-        moved[place] = found[0]
-        stage = new.points[found[0]].stage
-        if stage is not None and stage_run.returned_at is None:
-            problems += (Problem(pointer=here, message=m) for m in _unfit(run, stage_run, before, stage))
-    return moved
-
-
-def _homes(new: Plan, place: str, stage: str) -> list[str]:
-    """List the nodes that a stage can be at: the one of the same id where it has that stage, else all that have."""
-    found = [point.id for point in new.points.values() if point.asked is not None and point.asked.name == stage]
-    return [place] if place in found else found
-
-
-def _unfit(run: Run, stage_run: StageRun, before: Stage, stage: Stage) -> Iterator[str]:
-    """Say why a stage's seats and votes cannot be counted by other rules. The seats stay as they were filled."""
-    name = repr(stage.name)
-    if stage.order != before.order and len(stage_run.seats) > 1:
-        yield f"stage {name} asks its people {stage.order} there, and has begun to ask them {before.order}"
-    if not reachable(stage.need, stage_run.seats, stage_run.intended):
-        yield f"the quorum of stage {name} there can never be met by the {len(stage_run.seats)} seats that it opened"
-    elif result := verdict(run, stage_run, stage):
-        yield f"by the votes so far stage {name} would be {result} there at once; move it when the stage is settled"
-    if stage.repeat != "forbid":
-        return
-    for task in run.tasks_of(stage_run):
-        if task.status == "open" and task.people:
-            barred = [person for person in task.people if decided_elsewhere(run, person, stage_run.point)]
-            if len(barred) == len(task.people):
-                yield f"user:{barred[0]} decided another stage, and may not decide {name} there; reassign {task.id}"
-
-
-def _errands(run: Run, new: Plan, problems: list[Problem]) -> None:
-    """Find the nodes of the actions and sub-processes that run: what they come to has to be what is asked for."""
-    for place, what in (*((p, "action") for p in run.actions), *((p, "sub-process") for p in run.children)):
-        point, errand = new.points.get(place), run.point(place).errand
-        why = None
-        if point is None or point.type != run.point(place).type:
-            why = f"node {place!r} is gone there, and its {what} is under way"
-        elif errand is None or point.errand is None or errand.name != point.errand.name:
-            why = f"node {place!r} runs another {what} there, and this one is under way"
-        elif errand.output != point.errand.output:
-            why = f"node {place!r} takes something else from its {what} there, which is under way"
-        if why is not None:
-            problems.append(Problem(pointer=pointer_to("/nodes", place), message=f"{why}; move it when that has ended"))
-
-
-def _waiting(run: Run, new: Plan, problems: list[Problem]) -> None:
-    for place, wait in run.waits.items():
-        point = new.points.get(place)
-        why = None
-        if point is None or point.type != "wait":
-            why = f"node {place!r} is gone there, and the request waits at it"
-        elif pause_of(point).event != wait.event:
-            why = f"node {place!r} waits for {pause_of(point).event or 'a time'} there, not {wait.event or 'a time'}"
-        if why is not None:
-            problems.append(Problem(pointer=pointer_to("/nodes", place), message=why))
-
-
-def _gatherings(run: Run, new: Plan, moved: Mapping[str, str], problems: list[Problem]) -> None:
-    """Find the joins at which branches have arrived, and translate which branches those were."""
-    for place, gathering in list(run.joins.items()):
-        point, before = new.points.get(place), run.point(place)
-        join = point.join if point is not None else None
-        fork = new.points[join.fork] if join is not None else None
-        here = pointer_to("/nodes", place)
-        if join is None or fork is None or before.join is None:
-            problems.append(Problem(pointer=here, message=f"join {place!r} is gone there, and branches have arrived"))
-            continue
-        ways = _translated(run.point(before.join.fork), fork, moved)
-        arrived = tuple(sorted(ways.get(way, -1) for way in gathering.arrived))
-        if len(set(arrived)) < len(arrived) or not set(arrived) <= set(join.ways):
-            message = f"branches that have arrived at join {place!r} do not lead to it there"
-            problems.append(Problem(pointer=here, message=message))
-        elif len(arrived) >= join.need:
-            message = f"enough branches have arrived at join {place!r} for that version; move it when it has gone on"
-            problems.append(Problem(pointer=here, message=message))
-        else:
-            run.joins[place] = Gathering(point=place, arrived=arrived)
-
-
-def _translated(before: Point, after: Point, moved: Mapping[str, str]) -> dict[int, int]:
-    """Say which way of a fork is which: those that lead to the same node, and of the others those at the same place."""
-    free = dict(enumerate(way.target for way in after.ways))
-    same: dict[int, int] = {}
-    for n, way in enumerate(before.ways):
-        target = moved.get(way.target, way.target)
-        there = next((m for m, to in free.items() if to == target), None)
-        if there is not None:
-            same[n] = there
-            del free[there]
-    return same | {n: n for n in range(len(before.ways)) if n not in same and n in free}
-
-
 def _branches(run: Run, new: Plan, moved: Mapping[str, str], problems: list[Problem]) -> None:
     """Refuse what would leave a branch of a fork in two places, or in none: a join would wait for it for ever."""
     names = [*moved.values(), *run.waits, *run.actions, *run.children]
@@ -262,8 +155,8 @@ def _rename(run: Run, old: Plan, moved: Mapping[str, str]) -> None:
     def place_of(at: str, stage: str) -> str:
         place = moved.get(at)
         if place is None:
-            homes = _homes(run.plan, at, stage)
-            place = homes[0] if len(homes) == 1 and homes[0] not in open_at else at
+            found = homes(run.plan, at, stage)
+            place = found[0] if len(found) == 1 and found[0] not in open_at else at
             point = run.plan.points.get(place)
             if place in open_at or (point is not None and (point.asked is None or point.asked.name != stage)):
                 place = f"{at}@{old.version}"
@@ -289,14 +182,10 @@ def _follow(run: Run, task: Task, before: Stage, old: Plan) -> None:
         run.tell("extended", *changed.people, task=changed, due_at=changed.due_at)
 
 
-def _resumed(run: Run, wait: Waiting, before: Point, old: Plan) -> Waiting:
-    """Return a wait by the rule of its node as it is now: counted from when it began, where the rule is another."""
-    was, now = pause_of(before), pause_of(run.point(wait.point))
-    rules = [(p.hours, p.until, p.timeout) for p in (was, now)]
-    if rules[0] == rules[1] and old.calendar == run.calendar:
-        return wait
+def _follow_wait(run: Run, place: str, old: Plan) -> None:
+    before = old.points[place]
     try:
-        return replace(wait, until=until_of(run, now, wait.since))
+        type_at(before).follow(run, before, old)
     except EvaluationFailed as error:
-        problem = Problem(pointer=pointer_to("/nodes", wait.point), message=error.message)
+        problem = Problem(pointer=pointer_to("/nodes", place), message=error.message)
         raise DoesNotMap(_summary(run.plan, [problem]), problems=(problem,)) from error

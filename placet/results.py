@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from placet.errands import end_action, end_child, reported, result_of
+from placet.errands import reported, result_of
 from placet.events import ActionDone, ChildEnded
-from placet.flow import leave
+from placet.flow import settle
 from placet.run import Run
 from placet.state import Held
 
@@ -19,8 +19,7 @@ def take_action(run: Run, event: ActionDone) -> None:
         if run.state.returned_at is not None:
             run.set(held=(*run.state.held, held))
             return
-        point = run.point(event.point)
-        leave(run, point, *end_action(run, point, event))
+        settle(run, event.point, event)
         return
     stray = next((c for c in run.strays if (c.point, c.visit) == (event.point, event.visit)), None)
     if stray is not None:
@@ -42,5 +41,4 @@ def take_child(run: Run, event: ChildEnded) -> None:
         held = Held(point=event.point, visit=event.visit, output=event.output, outcome=event.outcome)
         run.set(held=(*run.state.held, held))
         return
-    point = run.point(event.point)
-    leave(run, point, *end_child(run, point, event))
+    settle(run, event.point, event)

@@ -21,6 +21,7 @@ from placet.flow import advance, reopen
 from placet.forms import check_text
 from placet.intake import accept_input
 from placet.json_values import check_json
+from placet.nodes.wait import wait_spec_of
 from placet.pointer import pointer_to
 from placet.reasons import because
 from placet.results import take_action, take_child
@@ -29,7 +30,6 @@ from placet.run import Run
 from placet.sealed import Sealed, sealed
 from placet.state import Held, State
 from placet.variables import normalise_input
-from placet.waits import pause_of
 
 
 def resubmit(run: Run, event: Resubmit) -> None:
@@ -155,7 +155,7 @@ def _go_on(run: Run, returned: list[str]) -> None:
                     after={"due_at": moved.due_at},
                 )
         for name, wait in list(run.waits.items()):
-            if wait.until is not None and pause_of(run.point(name)).until is None:
+            if wait.until is not None and wait_spec_of(run.point(name)).until is None:
                 run.waits[name] = replace(wait, until=later(run, wait.until, since))
     for point in returned:
         if point in run.stages:  # the way on from one may end the branch of another

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from placet.choosing import choices
 from placet.definition.steps import ChosenApprover, Quorum, Step, WeightedApprover
+from placet.errands import set_variables
 from placet.errors import ConditionInvalid
 from placet.fields import Title
-from placet.nodes.base import BaseNode, CompilerContext, NodeType, Outputs, Written
+from placet.nodes.base import (
+    Answer,
+    BaseNode,
+    CameTo,
+    CompilerContext,
+    Entered,
+    Move,
+    NodeType,
+    Outputs,
+    Value,
+    Written,
+)
+from placet.plan import Plan
+from placet.pointer import pointer_to
 from placet.points import Level, Need, Point, Seating, Stage
+from placet.policy import decided_elsewhere, reachable, verdict
+from placet.run import Run
+from placet.sealed import Sealed
+from placet.stages import close_stage, open_stage
+from placet.state import StageRun
 from placet.who import parse_who
 
 
@@ -30,6 +50,7 @@ class ApprovalType(NodeType[ApprovalNode]):
     kind = "approval"
     has_results = True
     has_conditions = False
+    plain = frozenset({"approved"})
 
     def compile(self, context: CompilerContext, definition: ApprovalNode, here: str, written: Written) -> Point | None:
         """Compile its stage; None where there is no such step."""
@@ -46,6 +67,92 @@ class ApprovalType(NodeType[ApprovalNode]):
             context.refuse(f"{here}/output", message)
         output = dict(definition.output)
         return Point(id=definition.id, type=self.kind, ways=ways, stage=stage, output=output)
+
+    def visits(self, run: Run, point: Point) -> int:
+        """Count the times that people were asked."""
+        return run.state.asked.get(point.id, 0)
+
+    def enter(self, run: Run, point: Point) -> Entered:
+        """Open the stage; earlier approvals may carry it at once."""
+        if run.state.format > 1:
+            run.set(asked=run.state.asked | {point.id: self.visits(run, point) + 1})
+        result = open_stage(run, point)
+        return CameTo(result) if result is not None else None
+
+    def settle(self, run: Run, point: Point, answer: Answer) -> Entered:
+        """Close the stage with its result, and set variables from the form that was filled in last."""
+        if not isinstance(answer, str):
+            self.unexpected(point, answer)
+        close_stage(run, point, answer, _filled_in(run, point))
+        return CameTo(answer)
+
+    def migrate(self, run: Run, point: Point, move: Move) -> None:
+        """Find the node of the same stage there."""
+        migrate_stage(run, point, move)
+
+    def follow(self, run: Run, before: Point, old: Plan) -> None:
+        """Change nothing: the deadlines of all open tasks move in the order of the tasks (placet.migration)."""
+
+    def sets(self, point: Point) -> frozenset[str]:
+        """Set what it takes from the form."""
+        return frozenset(point.output)
+
+    def foresee(self, point: Point, value: Value) -> list[str]:
+        """Lead everywhere."""
+        return [way.target for way in point.ways]
+
+
+def _filled_in(run: Run, point: Point) -> dict[str, Any]:
+    """Set an approval's variables from the form that was filled in last; returns what the record says of it."""
+    decided = [task for task in run.tasks_of(run.stages[point.id]) if task.form is not None]
+    if not point.output or not decided:
+        return {}
+    last = max(reversed(decided), key=lambda task: task.decided_at or task.opened_at)
+    before, after = set_variables(run, point.output, last.form or {}, "/form")
+    return {"before": Sealed(before), "after": Sealed(after)}
+
+
+def migrate_stage(run: Run, point: Point, move: Move) -> None:
+    """Find the node at which the stage that is open at this one can go on."""
+    stage_run, before = run.stages[point.id], run.stage_at(point.id)
+    here = pointer_to("/stages", before.name)
+    found = homes(move.plan, point.id, before.name)
+    if len(found) != 1:
+        why = "has several nodes there, and none of them is" if found else "is gone there; it is open at node"
+        move.refuse(here, f"stage {before.name!r} {why} {point.id!r}")
+        return
+    if found[0] in move.moved.values():
+        move.refuse(here, f"two stages that are open would both be at node {found[0]!r}")
+        return
+    move.moved[point.id] = found[0]
+    stage = move.plan.points[found[0]].stage
+    if stage is not None and stage_run.returned_at is None:
+        for message in _unfit(run, stage_run, before, stage):
+            move.refuse(here, message)
+
+
+def homes(plan: Plan, place: str, stage: str) -> list[str]:
+    """List the nodes that a stage can be at: the one of the same id where it has that stage, else all that have."""
+    found = [point.id for point in plan.points.values() if point.asked is not None and point.asked.name == stage]
+    return [place] if place in found else found
+
+
+def _unfit(run: Run, stage_run: StageRun, before: Stage, stage: Stage) -> Iterator[str]:
+    """Say why a stage's seats and votes cannot be counted by other rules. The seats stay as they were filled."""
+    name = repr(stage.name)
+    if stage.order != before.order and len(stage_run.seats) > 1:
+        yield f"stage {name} asks its people {stage.order} there, and has begun to ask them {before.order}"
+    if not reachable(stage.need, stage_run.seats, stage_run.intended):
+        yield f"the quorum of stage {name} there can never be met by the {len(stage_run.seats)} seats that it opened"
+    elif result := verdict(run, stage_run, stage):
+        yield f"by the votes so far stage {name} would be {result} there at once; move it when the stage is settled"
+    if stage.repeat != "forbid":
+        return
+    for task in run.tasks_of(stage_run):
+        if task.status == "open" and task.people:
+            barred = [person for person in task.people if decided_elsewhere(run, person, stage_run.point)]
+            if len(barred) == len(task.people):
+                yield f"user:{barred[0]} decided another stage, and may not decide {name} there; reassign {task.id}"
 
 
 def _seatings(context: CompilerContext, step: Step, here: str) -> tuple[Seating, ...]:

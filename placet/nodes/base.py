@@ -1,4 +1,4 @@
-"""What every type of node has: its shape in a blueprint, and how it is compiled.
+"""What every type of node has: its shape in a blueprint, and how it is compiled, entered, settled and migrated.
 
 A type of node is one module here: the model of what is written, and a `NodeType` that says everything else about it.
 placet.nodes.registry names them all.
@@ -7,10 +7,10 @@ placet.nodes.registry names them all.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, ClassVar, Generic, TypeVar
+from typing import Annotated, ClassVar, Generic, NoReturn, TypeAlias, TypeVar
 
 from pydantic import Field
 
@@ -18,10 +18,14 @@ from placet.actions import ActionSpec
 from placet.conditions import Expression, Scope, compile_condition
 from placet.definition.steps import SeparationOfDuties, Settings, Step
 from placet.errors import ConditionInvalid, Problem
+from placet.events import ActionDone, ChildEnded
 from placet.fields import Condition, Identifier, Model, Outcome, Title
 from placet.formats import OnChange
+from placet.plan import Plan
 from placet.pointer import pointer_to
-from placet.points import Point, Way
+from placet.points import Frame, Point, Way
+from placet.reasons import Reason, because
+from placet.run import Run
 from placet.shapes import Name
 
 # A field of what came back: its name, or a JSON Pointer to one further inside.
@@ -84,20 +88,135 @@ class CompilerContext:
 
 # The outgoing edges of a node as they are written, each with its index in the blueprint.
 Written = Sequence[tuple[int, EdgeDefinition]]
+Frames = tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CameTo:
+    """A node has come to a result, which says by which edge the request goes on."""
+
+    result: str
+    why: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GoesOn:
+    """The request goes on: where, and in which branches, one after the other."""
+
+    to: tuple[tuple[str, Frames], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fails:
+    """The request fails: the process itself is at fault."""
+
+    why: Reason
+
+
+# What entering or settling a node leads to; None: somebody or something is waited for, or the request has ended.
+Entered: TypeAlias = CameTo | GoesOn | Fails | None
+# What was waited for: the result of a stage or of a wait, or what something that ran has come to.
+Answer: TypeAlias = str | ActionDone | ChildEnded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A request that goes on under the plan of another version; what has no place there is added to `problems`.
+
+    `moved` says at which node of the other version a stage goes on, by the node that it is at.
+    """
+
+    plan: Plan
+    moved: dict[str, str]
+    problems: list[Problem]
+
+    def refuse(self, pointer: str, message: str) -> None:
+        """Note what has no place."""
+        self.problems.append(Problem(pointer=pointer, message=message))
+
+
 D = TypeVar("D", bound=BaseNode)
+Value = Callable[[Expression], object]
 
 
 class NodeType(ABC, Generic[D]):
     """One type of node: everything that the rest of the code knows about it."""
 
-    kind: ClassVar[str]  # the `type` of its shape
     begins: ClassVar[bool] = False  # requests begin at it
-    has_results: ClassVar[bool]  # it comes to a result, and its edges say on which they are taken
-    has_conditions: ClassVar[bool]  # its edges carry conditions
+    ends: ClassVar[bool] = False  # it ends the request
+    splits: ClassVar[bool] = False  # all of its edges are taken at once
+    gathers: ClassVar[bool] = False  # the branches of a fork come together at it
+    plain: ClassVar[frozenset[str]] = frozenset()  # the results for which an edge without "on" stands
+    faults: ClassVar[frozenset[str]] = frozenset()  # the results that fail the request where no edge says otherwise
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """The `type` of its shape."""
+
+    @property
+    @abstractmethod
+    def has_results(self) -> bool:
+        """Whether it comes to a result, on which its edges are taken."""
+
+    @property
+    @abstractmethod
+    def has_conditions(self) -> bool:
+        """Whether its edges carry conditions."""
 
     @abstractmethod
     def compile(self, context: CompilerContext, definition: D, here: str, written: Written) -> Point | None:
         """Compile a node that stands at the pointer `here`, with its outgoing edges; None where it cannot be."""
+
+    @abstractmethod
+    def visits(self, run: Run, point: Point) -> int:
+        """Return how often the request has come here so far, for the bound of visits; 0 where nothing is counted."""
+
+    @abstractmethod
+    def enter(self, run: Run, point: Point) -> Entered:
+        """Come to a node."""
+
+    @abstractmethod
+    def settle(self, run: Run, point: Point, answer: Answer) -> Entered:
+        """Take what was waited for at a node."""
+
+    @abstractmethod
+    def migrate(self, run: Run, point: Point, move: Move) -> None:
+        """Find the place in another version of what goes on at a node, and refuse what has none."""
+
+    @abstractmethod
+    def follow(self, run: Run, before: Point, old: Plan) -> None:
+        """Go on by the rules of the version that the request has moved to; raises EvaluationFailed."""
+
+    @abstractmethod
+    def sets(self, point: Point) -> frozenset[str]:
+        """Return the variables that a node may set."""
+
+    @abstractmethod
+    def foresee(self, point: Point, value: Value) -> list[str]:
+        """Return where a node may lead, as far as its expressions can be evaluated beforehand.
+
+        `value` returns what an expression comes to, None where that is not known yet; raises ValueAbsent.
+        """
+
+    def arrive(self, run: Run, point: Point, branch: Frames) -> bool | None:
+        """Take a branch in; whether enough have arrived for the process to go on. None where none is waited for."""
+        return None
+
+    def closes(self, point: Point, branch: Frames) -> bool:
+        """Whether going on from here ends what goes on in this branch."""
+        return False
+
+    def way_on(self, point: Point, result: str) -> Way | None:
+        """Return the edge that a result takes; None where it ends the request."""
+        for way in point.ways:
+            if way.on == result:
+                return way
+        return next((w for w in point.ways if w.on is None), None) if result in self.plain else None
+
+    def unexpected(self, point: Point, answer: Answer) -> NoReturn:
+        """Raise because nothing of the kind is waited for: the code that calls is at fault."""
+        raise AssertionError(f"{point.id} is a {self.kind} node, and waits for no {answer!r}")
 
     def compile_ways(
         self, context: CompilerContext, written: Written, *, chooses: bool | None = None
@@ -122,3 +241,38 @@ class NodeType(ABC, Generic[D]):
             message = 'only the edges of an approval, action, wait or sub-process carry "on"; remove it'
             context.refuse(f"{here}/on", message)
         return Way(target=one.target, on=one.on, condition=compiled, default=one.default)
+
+
+class PassingType(NodeType[D]):
+    """A type of node at which nothing is waited for."""
+
+    has_results = False
+    has_conditions = False
+
+    def visits(self, run: Run, point: Point) -> int:
+        """Count nothing: coming here again and again without a pause fails at once."""
+        return 0
+
+    def settle(self, run: Run, point: Point, answer: Answer) -> Entered:
+        """Take nothing."""
+        self.unexpected(point, answer)
+
+    def migrate(self, run: Run, point: Point, move: Move) -> None:
+        """Refuse nothing."""
+
+    def follow(self, run: Run, before: Point, old: Plan) -> None:
+        """Change nothing."""
+
+    def sets(self, point: Point) -> frozenset[str]:
+        """Set nothing."""
+        return frozenset()
+
+    def foresee(self, point: Point, value: Value) -> list[str]:
+        """Lead everywhere."""
+        return [way.target for way in point.ways]
+
+    def pass_on(self, point: Point) -> Entered:
+        """Go on by the one edge."""
+        if not point.ways:
+            return Fails(because("leads_nowhere", node=point.id))
+        return GoesOn(((point.ways[0].target, point.frames),))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from placet.fields import Outcome
-from placet.nodes.base import BaseNode, CompilerContext, NodeType, Written
+from placet.nodes.base import BaseNode, CompilerContext, Entered, PassingType, Written
 from placet.points import Point
+from placet.run import Run
 
 
 class TriggerNode(BaseNode):
@@ -22,27 +23,33 @@ class TerminatorNode(BaseNode):
     outcome: Outcome
 
 
-class TriggerType(NodeType[TriggerNode]):
+class TriggerType(PassingType[TriggerNode]):
     """Goes on at once."""
 
     kind = "trigger"
     begins = True
-    has_results = False
-    has_conditions = False
 
     def compile(self, context: CompilerContext, definition: TriggerNode, here: str, written: Written) -> Point:
         """Compile it."""
         return Point(id=definition.id, type=self.kind, ways=self.compile_ways(context, written))
 
+    def enter(self, run: Run, point: Point) -> Entered:
+        """Go on."""
+        return self.pass_on(point)
 
-class TerminatorType(NodeType[TerminatorNode]):
+
+class TerminatorType(PassingType[TerminatorNode]):
     """Ends the request."""
 
     kind = "terminator"
-    has_results = False
-    has_conditions = False
+    ends = True
 
     def compile(self, context: CompilerContext, definition: TerminatorNode, here: str, written: Written) -> Point:
         """Compile it."""
         ways = self.compile_ways(context, written)
         return Point(id=definition.id, type=self.kind, ways=ways, outcome=definition.outcome)
+
+    def enter(self, run: Run, point: Point) -> Entered:
+        """End the request."""
+        run.finish("completed", point.outcome, kind="completed")
+        return None

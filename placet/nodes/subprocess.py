@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from placet.fields import PlainObject, Title
-from placet.fillings import compile_filling
-from placet.nodes.base import BaseNode, CompilerContext, NodeType, Written
+from placet.errands import UNFINISHED, errand_of, keep, kept_result, record_failure, result_of, set_variables
+from placet.errors import EvaluationFailed, InputInvalid
+from placet.events import ChildEnded
+from placet.facts import values_at
+from placet.fields import LONGEST_TITLE, PlainObject, Title
+from placet.fillings import compile_filling, fill
+from placet.nodes.base import Answer, BaseNode, CameTo, CompilerContext, Entered, Written
+from placet.nodes.call import CallType
 from placet.pointer import pointer_to
 from placet.points import Errand, Point
+from placet.reasons import Reason, because
+from placet.run import Run
+from placet.sealed import Sealed
 from placet.shapes import Name
+from placet.state import ChildCall, Held
+from placet.variables import normalise_input
 
 
 class SubprocessNode(BaseNode):
@@ -29,12 +39,13 @@ class SubprocessNode(BaseNode):
         return self.template if self.version is None else f"{self.template}@{self.version}"
 
 
-class SubprocessType(NodeType[SubprocessNode]):
+class SubprocessType(CallType[SubprocessNode]):
     """Starts a request of another process, and comes to that request's outcome."""
 
     kind = "subprocess"
-    has_results = True
-    has_conditions = False
+    runs = "sub-process"
+    plain = frozenset({"approved"})
+    faults = UNFINISHED
 
     def compile(self, context: CompilerContext, definition: SubprocessNode, here: str, written: Written) -> Point:
         """Compile its input, and hold the names on both sides to the other process's variables."""
@@ -57,3 +68,62 @@ class SubprocessType(NodeType[SubprocessNode]):
                     context.refuse(pointer, f"{named!r} has no variable {name!r}; mend the name")
         errand = Errand(name=named, input=filling, output=dict(definition.output))
         return Point(id=definition.id, type=self.kind, ways=ways, errand=errand)
+
+    def enter(self, run: Run, point: Point) -> Entered:
+        """Start it, unless what it came to before counts; it fails at once where its input is not taken."""
+        errand = errand_of(point)
+        child = run.plan.children[errand.name]
+        visit = run.visit(point.id)
+        try:
+            given = fill(errand.input, values_at(run), run.allowance)
+            given = normalise_input(child.plan.variables, given)
+        except (EvaluationFailed, InputInvalid) as error:
+            why = because("input_unfit", cause=error.reason)
+            return CameTo("failed", record_failure(run, "child_failed", point, why))
+        if (kept := kept_result(run, point, given)) is not None and kept.outcome not in UNFINISHED:
+            return CameTo(*keep(run, point, kept))
+        call = ChildCall(
+            request_id=f"{run.state.request_id}~{sum(run.state.visits.values())}",
+            point=point.id,
+            visit=visit,
+            child=errand.name,
+            title=f"{child.plan.name}: {run.state.title}"[:LONGEST_TITLE],
+            input=given,
+        )
+        run.children[point.id] = call
+        run.record(
+            "child_started",
+            node=point.id,
+            request=call.request_id,
+            blueprint=child.plan.name,
+            version=child.plan.version,
+            input=Sealed(given),
+        )
+        return None
+
+    def settle(self, run: Run, point: Point, answer: Answer) -> Entered:
+        """Take its outcome; it has failed where its variables do not fit."""
+        if not isinstance(answer, ChildEnded):
+            self.unexpected(point, answer)
+        call = run.children.pop(point.id)
+        held = Held(point=point.id, visit=call.visit, output=answer.output, outcome=answer.outcome)
+        run.keep_result(lambda: result_of(run, held, call, counts_for=run.state.material))
+        outcome = answer.outcome
+        why: Reason | None = None
+        before: dict[str, Any] = {}
+        after: dict[str, Any] = {}
+        if outcome not in UNFINISHED:
+            try:
+                before, after = set_variables(run, errand_of(point).output, answer.output, "/output")
+            except InputInvalid as error:
+                outcome, why = "failed", because("result_unfit", cause=error.reason)
+        run.record(
+            "child_ended",
+            node=point.id,
+            request=call.request_id,
+            outcome=outcome,
+            why=why,
+            before=Sealed(before),
+            after=Sealed(after),
+        )
+        return CameTo(outcome, why or because("child_came_to", request=call.request_id, outcome=outcome))

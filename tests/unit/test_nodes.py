@@ -389,7 +389,7 @@ def test_a_wait_until_a_date_or_moment_goes_on_then(kind: str, value: str, ends:
 def test_a_day_begins_when_the_clocks_of_its_zone_first_show_it(zone: str) -> None:
     """In Santiago and Beirut daylight saving begins at midnight, which no clock then shows."""
     from placet.almanac import zone_offsets
-    from placet.waits import midnight
+    from placet.zones import midnight
 
     offsets = zone_offsets(zone, START)
     for day in range(366):
