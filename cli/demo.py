@@ -16,7 +16,6 @@ from typing import Annotated, Any
 import httpx
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from activities.mailbox import Mailbox
 from cli import people, tokens, up
@@ -28,6 +27,16 @@ from worker.settings import Settings
 
 _PATIENCE = 120.0  # seconds; a machine that is busy elsewhere is slow, and a demo should not fail for it
 BLUEPRINTS = Path(str(resources.files("placet"))).parent / "blueprints"
+
+
+_MAILS = {
+    "task_opened": "your decision, please",
+    "reminded": "a reminder",
+    "sla_warning": "due soon",
+    "sla_breached": "overdue",
+    "escalated_from": "somebody else has it now",
+    "escalated_to": "it is yours now",
+}
 
 
 @dataclass
@@ -79,15 +88,18 @@ async def play(settings: Settings, *, port: int, hour: float, stay: bool) -> Non
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=running.api, timeout=30, trust_env=False))
         await _story(Story(http=http, tokens=who, mailbox=running.mailbox), hour)
         _summary(running, who)
-        if stay:
-            out.print("\nStill serving; press Ctrl-C to end.")
-            await until_told_to_stop()
+        if not stay:
+            out.print("\nThe demo ends here and its data is removed; in a terminal it keeps serving.")
+            return
+        out.print("\nStill serving; press Ctrl-C to end.")
+        await until_told_to_stop()
 
 
 async def _story(story: Story, hour: float) -> None:
     out.rule("Placet: one approval, from start to end")
-    out.print(f"One hour is {hour:g} s here. Rita asks for 7,250.00; Max is her manager, Dana heads the department,")
-    out.print("Carla is the CFO. Max will not answer.\n")
+    out.print(f"One hour lasts {hour:g} s here. Rita asks for 7,250.00.")
+    out.print("Max is her manager, Dana is his, and Carla is the CFO. Max does not answer.")
+    out.print("Each line with a time is an entry of the request's record.\n")
     blueprint = _in_seconds(_read("expense.json"), hour)
     template = await story.call("olivia", "POST", "process-templates/", blueprint, expect=201)
     await story.call("olivia", "POST", f"process-templates/{template['id']}/publish/", expect=200)
@@ -121,7 +133,7 @@ async def _story(story: Story, hour: float) -> None:
 
 
 async def _nobody_answers(story: Story, template: str) -> None:
-    out.print("\nA second one, to which Dana does not answer either: it climbs on to her manager.\n")
+    out.print("\nA second request. Dana does not answer either: it escalates to Carla.\n")
     body = {"template": template, "title": "Team dinner", "input": {"amount": "480.00", "department": "sales"}}
     request = await story.call("rita", "POST", "requests/", body, expect=201)
     _say("rita", f"asks for approval: {request['id']}")
@@ -136,8 +148,8 @@ async def _proof(story: Story, request_id: str) -> None:
     verified = await story.call("olivia", "GET", f"requests/{request_id}/audit/verify/", expect=200)
     final = await story.call("rita", "GET", f"requests/{request_id}/", expect=200)
     out.print(
-        f"\n[bold]{final['title']}: {final['outcome']}.[/bold] Audit chain of {verified['entries']} entries "
-        f"{'holds' if verified['ok'] else 'DOES NOT HOLD'}, in the database and in the engine's history."
+        f"\n[bold]{final['title']}: {final['outcome']}.[/bold] The audit chain of {verified['entries']} entries "
+        f"{'holds' if verified['ok'] else 'DOES NOT HOLD'},\nin the database and in the engine's history."
     )
     out.print(f"In the Temporal Web UI: {final['links']['temporal_ui']}", soft_wrap=True)
     if final["outcome"] != "approved" or not verified["ok"]:
@@ -189,35 +201,53 @@ def _say(person: str, what: str) -> None:
 
 def _tell(item: dict[str, Any]) -> None:
     at = datetime.fromisoformat(item["at"]).strftime("%H:%M:%S.%f")[:-4]
-    detail = item["detail"]
-    parts = [item["stage"] or ""]
-    if item["kind"] in {"escalated", "reassigned"}:
-        parts.append(f"{detail['before']['assignee']} → {detail['after']['assignee']}")
-    parts += [str(detail[name]) for name in ("assignee", "decision", "outcome", "why") if detail.get(name)]
-    if isinstance(detail.get("to"), list):
-        parts.append("to " + ", ".join(detail["to"]))
-    elif isinstance(detail.get("to"), str):  # of a delivery, which has an event, or of a decision's way
-        parts.append((f"of {detail['event']}, " if "event" in detail else "") + f"to {detail['to']}")
     actor = item["actor"].removeprefix("user:")
     out.print(
-        f"[dim]{at}[/dim] [bold cyan]{actor:>9}[/bold cyan]  [yellow]{item['kind']:<18}[/yellow] "
-        + "  ".join(p for p in parts if p),
+        f"[dim]{at}[/dim] [bold cyan]{actor:>9}[/bold cyan]  [yellow]{item['kind']:<13}[/yellow] "
+        f"{item['stage'] or '':<16}  {escape(words_of(item['kind'], item['detail']))}".rstrip(),
         soft_wrap=True,
     )
 
 
+def words_of(kind: str, detail: dict[str, Any]) -> str:
+    """Say in words what an entry of the story tells."""
+    told = detail.get("to")
+    people = ", ".join(_person(one) for one in told) if isinstance(told, list) else _person(str(told or ""))
+    match kind:
+        case "task_opened":
+            return f"{_person(detail['assignee'])} is asked"
+        case "reminded":
+            return f"{people}: a reminder"
+        case "notified":
+            return f"a mail to {people}: {_MAILS.get(detail['event'], detail['event'])}"
+        case "sla_warning":
+            return "the deadline is near"
+        case "sla_breached":
+            return "the deadline has passed"
+        case "escalated":
+            moved = f"from {_person(detail['before']['assignee'])} to {_person(detail['after']['assignee'])}"
+            return ": ".join(part for part in (moved, detail.get("why")) if part)
+        case "decided":
+            return ": ".join(part for part in (detail["decision"], detail.get("why")) if part)
+        case "routed":
+            why = "no condition holds" if detail["condition"] == "default" else detail["condition"]
+            return f"on to {told!r}: {why}"
+        case _:
+            return str(detail.get("outcome") or detail.get("result") or "")
+
+
+def _person(one: str) -> str:
+    return one.removeprefix("user:").capitalize()
+
+
 def _summary(running: up.Running, who: dict[str, str]) -> None:
-    table = Table(title="Where everything is", show_header=False, box=None)
-    table.add_column()
-    table.add_column(overflow="fold")  # an address that is cut off is of no use
+    out.print("\n[bold]Where everything is[/bold]")
     for name, title in up.TITLES.items():
         if running.as_json()[name] is not None:
-            table.add_row(f"[bold]{title}[/bold]", running.as_json()[name])
-    out.print(table)
-    table = Table(title="API tokens", show_header=False, box=None)
+            out.print(f"  {title:16} {running.as_json()[name]}", soft_wrap=True)
+    out.print("\n[bold]API tokens[/bold], to be sent as `Authorization: Bearer TOKEN`")
     for person, token in who.items():
-        table.add_row(f"[bold]{person}[/bold]", token)
-    out.print(table)
+        out.print(f"  {person:16} {token}", soft_wrap=True)
 
 
 def demo_command(
