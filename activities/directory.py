@@ -5,9 +5,9 @@ from __future__ import annotations
 from temporalio import activity
 
 from activities.messages import Found, LookUp
-from placet.who import parse_who
+from placet.plan.assignees import parse_assignee
 from storage.database import Database
-from storage.people import read_directory
+from storage.queries.people.people import read_directory
 
 
 class DirectoryReader:
@@ -19,6 +19,6 @@ class DirectoryReader:
     @activity.defn(name="look_up")
     async def look_up(self, question: LookUp) -> Found:
         """Answer with everyone whom the question can reach; raises Unavailable where the database is away."""
-        names = [parse_who(name) for name in question.names]
+        names = [parse_assignee(name) for name in question.names]
         directory = await self._database.read(read_directory, names, also=question.people, given=question.given)
         return Found(directory=directory, at=question.at)

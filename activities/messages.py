@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from placet.actions import ActionCall, ActionSpec
 from placet.directory import Directory
+from placet.frozen import stored_as
+from placet.plan.actions import ActionCall, ActionSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUp:
-    """Ask for the directory as it is now: for these names (placet.who) and these people; `at` is when it was asked."""
+    """Ask for the directory as it is now: for these names (placet.plan.assignees) and these people; `at` is when it
+    was asked."""
 
     names: tuple[str, ...]
     people: tuple[str, ...]
@@ -59,7 +61,7 @@ class Ending:
     """What a sub-process came to, for the node and visit at which its parent waits: what is signed."""
 
     parent: str
-    point: str
+    node: Annotated[str, stored_as("point")]
     visit: int
     child: str
     outcome: str

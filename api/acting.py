@@ -11,13 +11,13 @@ from api.context import Context
 from api.engine import Command, Gone
 from api.identity import Principal
 from api.seeing import need_decider, present, see_request, see_task, stands_in
-from placet.audit import moment
+from placet.audit.chain import moment
+from placet.engine.events import Claim, Decide
 from placet.errors import AlreadyDecided, Ended, PlacetError
-from placet.events import Claim, Decide
-from placet.rights import require_not_operating_own
-from storage import requests
-from storage.outbox import Confirmation
-from storage.requests import Stored, TaskRow
+from placet.tasks.permissions import require_not_operating_own
+from storage.queries.requests import requests
+from storage.queries.requests.requests import Stored, TaskRow
+from storage.recording.outbox import Confirmation
 
 
 async def act_on_task(context: Context, principal: Principal, task_id: str, event: Command, *, key: str) -> Stored:

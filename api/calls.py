@@ -34,8 +34,9 @@ from api.schemas.common import Body
 from api.seeing import Unseen
 from placet.errors import InputInvalid, NotFound, NotPermitted, PlacetError, Problem, Unavailable
 from placet.json_text import read_json
-from storage import idempotency, refusals, tokens
-from storage.tables import Refusal
+from storage.queries import idempotency, refusals
+from storage.queries.people import tokens
+from storage.tables.approvals import Refusal
 
 _MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 _LONGEST_KEY = 255

@@ -10,15 +10,15 @@ from opentelemetry.trace import TracerProvider
 from temporalio.client import Client
 
 from activities.arrivals import Arrivals
-from activities.notify.settings import NotifySettings
-from activities.notify.settings import load as load_notify
+from activities.notifications.settings import NotifySettings
+from activities.notifications.settings import load as load_notify
 from api.admission import Admission
 from api.plans import Plans
 from api.repeats import Repeats
 from storage.database import Database
-from storage.group import GroupCommit
-from storage.outbox import Confirmation, confirm_all
-from worker.pool import Limits, ProcessPool
+from storage.recording.group_commit import GroupCommit
+from storage.recording.outbox import Confirmation, confirm_all
+from worker.pool.pool import Limits, ProcessPool
 
 
 @dataclass(frozen=True, kw_only=True)

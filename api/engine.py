@@ -26,9 +26,8 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.context import Context
-from placet import machine
-from placet.errors import NotFound, PlacetError, Problem, Unavailable
-from placet.events import (
+from placet.engine import machine
+from placet.engine.events import (
     Claim,
     Comment,
     Decide,
@@ -41,9 +40,10 @@ from placet.events import (
     Resubmit,
     Withdraw,
 )
+from placet.errors import NotFound, PlacetError, Problem, Unavailable
 from workflows import display
 from workflows.approval import Answer, ApprovalWorkflow, Start
-from workflows.refusal import as_error
+from workflows.failures import as_error
 
 Command = Decide | Reassign | Delegate | Claim | Release | Comment | Extend | Happened | Resubmit | Withdraw | Migrate
 

@@ -13,8 +13,8 @@ from api import engine
 from api.context import Context
 from api.draining import Draining
 from placet.errors import PlacetError, Unavailable
-from storage import presence
 from storage.database import Database
+from storage.queries import presence
 
 # How old an answer may be, in seconds: health is asked often, and by many.
 _FRESH = 2.0

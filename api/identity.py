@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from placet.engine.events import Actor
 from placet.errors import NotPermitted
-from placet.events import Actor
 
 SEE_ALL = frozenset({"admin", "auditor"})
 """Who sees every request."""

@@ -9,8 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from storage.metric_families import FAMILIES, Family
-from storage.metrics import Totals
+from storage.recording.metric_families import FAMILIES, Family
+from storage.recording.metrics import Totals
 
 _PROCESS = CollectorRegistry()
 ProcessCollector(registry=_PROCESS)

@@ -14,14 +14,14 @@ from sqlmodel import col
 from api import engine
 from api.context import Context
 from api.schemas.migration import MigrationBody, Result, Verdict
-from placet.blueprint import parse_blueprint
+from placet.definition.model import parse_definition
+from placet.engine.events import Actor, Migrate
 from placet.errors import InputInvalid, NotFound, Problem
-from placet.events import Actor, Migrate
-from placet.plan import Plan
-from simulation import gather
-from simulation.backtest import Candidate, Case, Row
-from storage.surroundings import surroundings
-from storage.tables import ApprovalRequest, ApprovalTask, ProcessTemplate
+from placet.plan.plan import Plan
+from simulation.modes.backtest import Candidate, Case, Row
+from simulation.scenario import load
+from storage.queries.definitions.dependencies import surroundings
+from storage.tables.approvals import ApprovalRequest, ApprovalTask, DefinitionVersion
 
 MOST = 2000  # requests that one call looks at, the oldest first
 AT_ONCE = 100  # of those, what is looked at together
@@ -66,13 +66,13 @@ class Judge:
         self._candidate = candidate
 
     @classmethod
-    async def of(cls, context: Context, target: ProcessTemplate) -> Judge:
+    async def of(cls, context: Context, target: DefinitionVersion) -> Judge:
         """Read all that judging needs."""
-        blueprint = await asyncio.to_thread(parse_blueprint, target.blueprint)
+        definition = await asyncio.to_thread(parse_definition, target.blueprint)
         async with context.database.session() as session:
-            actions, children = await surroundings(session, blueprint, datetime.now(UTC))
-            people = await gather.everybody(session)
-        return cls(context, Candidate(blueprint=blueprint, people=people, actions=actions, children=children))
+            actions, children = await surroundings(session, definition, datetime.now(UTC))
+            people = await load.everybody(session)
+        return cls(context, Candidate(blueprint=definition, people=people, actions=actions, children=children))
 
     async def look(self, ids: Sequence[str]) -> list[Judged]:
         """Judge these requests as they are now."""
@@ -95,7 +95,7 @@ class Judge:
         ]
 
 
-async def meant(context: Context, target: ProcessTemplate, body: MigrationBody) -> Meant:
+async def meant(context: Context, target: DefinitionVersion, body: MigrationBody) -> Meant:
     """Return which requests a call is about; raises InputInvalid for what is no request of this process."""
     async with context.database.session() as session:
         if body.request_ids is None:
@@ -128,7 +128,7 @@ def ended(row: ApprovalRequest, result: Result | None) -> Fate:
 
 
 async def preflight(
-    context: Context, target: ProcessTemplate, body: MigrationBody, by: Actor
+    context: Context, target: DefinitionVersion, body: MigrationBody, by: Actor
 ) -> tuple[list[Fate], int]:
     """Say what a move would mean to each request, by its record and by itself; nothing is changed.
 
@@ -159,7 +159,7 @@ async def preflight(
     return fates, about.left_out
 
 
-def _plain(rows: Sequence[ApprovalRequest], target: ProcessTemplate, *, dry_run: bool) -> Iterator[Fate]:
+def _plain(rows: Sequence[ApprovalRequest], target: DefinitionVersion, *, dry_run: bool) -> Iterator[Fate]:
     for row in rows:
         if row.status != "pending":
             yield ended(row, None if dry_run else "stays")
@@ -168,7 +168,7 @@ def _plain(rows: Sequence[ApprovalRequest], target: ProcessTemplate, *, dry_run:
             yield Fate(request_id=row.id, version=row.version, stage=row.stage, verdict="maps", result=result)
 
 
-async def _running(session: AsyncSession, target: ProcessTemplate, from_version: str | None) -> tuple[list[str], int]:
+async def _running(session: AsyncSession, target: DefinitionVersion, from_version: str | None) -> tuple[list[str], int]:
     query = select(col(ApprovalRequest.id)).where(
         col(ApprovalRequest.template) == target.name,
         col(ApprovalRequest.status) == "pending",
@@ -195,7 +195,7 @@ async def _read(
     stages: dict[str, list[str]] = {}
     for request_id, stage in await session.execute(waiting):
         stages.setdefault(request_id, []).append(stage)
-    return rows, await gather.cases_of(session, rows), stages
+    return rows, await load.cases_of(session, rows), stages
 
 
 def _fate(row: ApprovalRequest, put: Row, gone: list[str]) -> Fate:

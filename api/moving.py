@@ -10,9 +10,9 @@ from api.context import Context
 from api.identity import Principal
 from api.migrating import AT_ONCE, Fate, Judge, Judged, meant
 from api.schemas.migration import MigrationBody
+from placet.engine.events import Migrate
 from placet.errors import Conflict, Ended, InputInvalid, Overtaken, Refused, Unavailable
-from placet.events import Migrate
-from storage.tables import ProcessTemplate
+from storage.tables.approvals import DefinitionVersion
 
 _MOVED_AT_ONCE = 8  # the engine's workflow tasks are what takes long, and others wait for them too
 # How often a request is looked at that changes while it is looked at, and how long to wait before, in seconds.
@@ -20,7 +20,7 @@ _LOOKS, _PAUSE = 5, 0.05
 
 
 async def move(
-    context: Context, target: ProcessTemplate, body: MigrationBody, caller: Principal, key: str
+    context: Context, target: DefinitionVersion, body: MigrationBody, caller: Principal, key: str
 ) -> tuple[list[Fate], int]:
     """Move every request that maps, and where the body allows it those whose outcome would have been another.
 
@@ -41,7 +41,7 @@ class _Mover:
     def __init__(  # noqa: PLR0917 - made in one place
         self,
         context: Context,
-        target: ProcessTemplate,
+        target: DefinitionVersion,
         body: MigrationBody,
         caller: Principal,
         key: str,

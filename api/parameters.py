@@ -11,7 +11,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from placet.errors import InputInvalid, Problem
-from placet.pointer import pointer_to
+from placet.json_pointer import pointer_to
 
 _LONGEST = 100  # characters of a name, as a problem shows it
 _NEAR = 0.5  # how alike two names have to be for one to be taken for the other

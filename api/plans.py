@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from placet.blueprint import parse_blueprint
-from placet.compiling import compile_plan
-from placet.plan import Plan
-from storage.surroundings import refers, surroundings
-from storage.tables import ProcessTemplate
+from placet.definition.model import parse_definition
+from placet.plan.compiler import compile_plan
+from placet.plan.plan import Plan
+from storage.queries.definitions.dependencies import refers, surroundings
+from storage.tables.approvals import DefinitionVersion
 
 _MOST = 256
 
@@ -26,7 +26,7 @@ class Plans:
         """Return the plan for requests that begin now if it is at hand: `of` compiles and keeps it."""
         return self._plans.get((template_digest, now.astimezone(UTC).date().isoformat()))
 
-    async def of(self, session: AsyncSession, template: ProcessTemplate, now: datetime) -> Plan:
+    async def of(self, session: AsyncSession, template: DefinitionVersion, now: datetime) -> Plan:
         """Return the plan for requests that begin now; raises BlueprintInvalid.
 
         What refers to actions or other processes is compiled each time: those may have changed.
@@ -45,10 +45,10 @@ class Plans:
 
 async def _around(session: AsyncSession, raw: object, now: datetime) -> Plan:
     """Return the plan of a stored blueprint among the actions and processes that there are now."""
-    blueprint = await asyncio.to_thread(parse_blueprint, raw)
+    blueprint = await asyncio.to_thread(parse_definition, raw)
     actions, children = await surroundings(session, blueprint, now)
     return await asyncio.to_thread(compile_plan, blueprint, start=now, actions=actions, children=children)
 
 
 def _compile(raw: object, now: datetime) -> Plan:
-    return compile_plan(parse_blueprint(raw), start=now)
+    return compile_plan(parse_definition(raw), start=now)

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
+from placet.definition.validation_messages import sentence_of
 from placet.errors import (
     AlreadyDecided,
     BlueprintInvalid,
@@ -36,8 +37,7 @@ from placet.errors import (
     Unavailable,
     UnknownTask,
 )
-from placet.pointer import pointer_of
-from placet.wording import sentence_of
+from placet.json_pointer import pointer_of
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds

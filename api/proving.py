@@ -7,22 +7,24 @@ from functools import partial
 from typing import Any
 
 from api.context import Context
-from placet.blueprint import Blueprint, parse_blueprint
-from placet.check import Report, check
-from placet.check.findings import Finding
+from placet.definition.diff import Change
+from placet.definition.model import ProcessDefinition, parse_definition
 from placet.errors import BlueprintInvalid, Problem
-from placet.versions import Change
-from simulation import work
-from storage import people
-from storage.surroundings import surroundings
+from placet.proofs import Report, check
+from placet.proofs.findings import Finding
+from simulation.run import work
+from storage.queries.definitions.dependencies import surroundings
+from storage.queries.people import people
 
 
-async def drafted(context: Context, raw: object, now: datetime, *, by: str) -> tuple[Blueprint, dict[str, Any], str]:
+async def drafted(
+    context: Context, raw: object, now: datetime, *, by: str
+) -> tuple[ProcessDefinition, dict[str, Any], str]:
     """Return a blueprint that compiles, as it is stored and with its digest; raises BlueprintInvalid with every fault.
 
     What somebody wrote is read in the pool, and no session is held meanwhile.
     """
-    blueprint = await context.pool.run(parse_blueprint, raw, by=by)
+    blueprint = await context.pool.run(parse_definition, raw, by=by)
     async with context.database.session() as session:
         actions, children = await surroundings(session, blueprint, now)
     document, known = await context.pool.run(work.drafted, blueprint, now, actions, children, by=by)

@@ -17,10 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.identity import Principal
 from placet.errors import NotFound, NotPermitted
-from storage import requests, stand_ins, templates
-from storage.requests import Stored, TaskRow
-from storage.sight import Sight
-from storage.tables import ProcessTemplate
+from storage.queries.definitions import definitions
+from storage.queries.requests import requests, substitutes
+from storage.queries.requests.requests import Stored, TaskRow
+from storage.queries.requests.visibility import Visibility
+from storage.tables.approvals import DefinitionVersion
 
 Shown = TypeVar("Shown", bound=TaskRow)
 
@@ -34,14 +35,14 @@ def viewer_of(principal: Principal) -> str | None:
     return None if principal.sees_all else principal.person
 
 
-async def sight_of(session: AsyncSession, person: str) -> Sight:
+async def sight_of(session: AsyncSession, person: str) -> Visibility:
     """Return what somebody sees now: also by their roles and groups, and by whom they stand in for."""
-    return await session.run_sync(lambda sync: stand_ins.sight_of(sync.connection(), person, datetime.now(UTC)))
+    return await session.run_sync(lambda sync: substitutes.sight_of(sync.connection(), person, datetime.now(UTC)))
 
 
 async def with_candidates(session: AsyncSession, tasks: Sequence[Shown]) -> list[Shown]:
     """Return the tasks with who may claim them now."""
-    return await session.run_sync(lambda sync: stand_ins.with_candidates(sync.connection(), tasks, datetime.now(UTC)))
+    return await session.run_sync(lambda sync: substitutes.with_candidates(sync.connection(), tasks, datetime.now(UTC)))
 
 
 async def all_present(session: AsyncSession, found: Sequence[Stored]) -> list[Stored]:
@@ -52,7 +53,7 @@ async def all_present(session: AsyncSession, found: Sequence[Stored]) -> list[St
 
 def present(connection: Connection, stored: Stored) -> Stored:
     """Return the request with who may claim its tasks now."""
-    return replace(stored, tasks=tuple(stand_ins.with_candidates(connection, stored.tasks, datetime.now(UTC))))
+    return replace(stored, tasks=tuple(substitutes.with_candidates(connection, stored.tasks, datetime.now(UTC))))
 
 
 def stands_in(connection: Connection, principal: Principal, task: TaskRow) -> bool:
@@ -61,7 +62,7 @@ def stands_in(connection: Connection, principal: Principal, task: TaskRow) -> bo
         return False
     how, _, away = task.assigned_via.partition(":")
     holder = away if how == "substitution" else task.assignee
-    return principal.person in stand_ins.standing_in(connection, [holder], datetime.now(UTC)).get(holder, ())
+    return principal.person in substitutes.standing_in(connection, [holder], datetime.now(UTC)).get(holder, ())
 
 
 def see_request(connection: Connection, principal: Principal, request_id: str) -> Stored:
@@ -99,20 +100,20 @@ def need_decider(connection: Connection, principal: Principal, task_id: str) -> 
         raise NotPermitted(f"Deciding needs the access approver, which user:{principal.person} does not have.")
 
 
-def _sight(connection: Connection, principal: Principal) -> Sight:
-    return stand_ins.sight_of(connection, principal.person, datetime.now(UTC))
+def _sight(connection: Connection, principal: Principal) -> Visibility:
+    return substitutes.sight_of(connection, principal.person, datetime.now(UTC))
 
 
-def sees_template(principal: Principal, row: ProcessTemplate) -> bool:
+def sees_template(principal: Principal, row: DefinitionVersion) -> bool:
     """Whether a version is theirs to see: drafts are for whoever wrote or owns them, designers, auditors and admins."""
     return row.status != "draft" or principal.designs or principal.owns(row.owner) or row.created_by == principal.person
 
 
-async def seen_template(session: AsyncSession, principal: Principal, template_id: str) -> ProcessTemplate:
+async def seen_template(session: AsyncSession, principal: Principal, template_id: str) -> DefinitionVersion:
     """Return a version of a blueprint; raises NotFound where there is none that is theirs to see."""
-    row = await templates.get(session, template_id)
+    row = await definitions.get(session, template_id)
     if not sees_template(principal, row):
-        raise templates.unknown(template_id)
+        raise definitions.unknown(template_id)
     return row
 
 
@@ -129,6 +130,6 @@ async def seen_task(session: AsyncSession, principal: Principal, task_id: str) -
     """Do what `see_task` does, in a session; with who may claim it now."""
 
     def look(connection: Connection) -> TaskRow:
-        return stand_ins.with_candidates(connection, [see_task(connection, principal, task_id)], datetime.now(UTC))[0]
+        return substitutes.with_candidates(connection, [see_task(connection, principal, task_id)], datetime.now(UTC))[0]
 
     return await session.run_sync(lambda sync: look(sync.connection()))

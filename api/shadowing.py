@@ -18,13 +18,14 @@ from api.context import Context
 from api.identity import SEE_ALL
 from api.simulating import event, shown, unfit
 from placet.errors import Conflict, PlacetError, Unavailable
-from simulation.order import parse_order
-from simulation.result import plain
-from simulation.shadow import Shadow
-from storage import people, shadows, simulation_rows, simulations
+from simulation.modes.shadow import Shadow
+from simulation.report.result import plain
+from simulation.scenario.order import parse_order
 from storage.database import Database
-from storage.simulation_tables import WorkflowSimulation
-from worker.pool import ProcessPool
+from storage.queries.people import people
+from storage.queries.simulations import shadows, simulation_rows, simulations
+from storage.tables.simulations import WorkflowSimulation
+from worker.pool.pool import ProcessPool
 
 log = logging.getLogger(__name__)
 

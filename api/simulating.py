@@ -17,11 +17,11 @@ from starlette.applications import Starlette
 from api.context import Context
 from api.schemas.simulations import SimulationView
 from placet.errors import Busy, PlacetError, Problem, Unavailable
-from simulation.order import Order
-from simulation.result import problem_json
-from simulation.service import Service, failed
-from storage import simulation_rows, simulations
-from storage.simulation_tables import WorkflowSimulation
+from simulation.report.result import problem_json
+from simulation.run.service import Service, failed
+from simulation.scenario.order import SimulationOrder
+from storage.queries.simulations import simulation_rows, simulations
+from storage.tables.simulations import WorkflowSimulation
 from worker.connect import EngineSettings
 
 log = logging.getLogger(__name__)
@@ -107,13 +107,15 @@ class Jobs:
             message = f"{len(self._running)} simulations run or wait their turn here, {mine} of them yours"
             raise Busy(f"{message}; nothing has happened. Try again when they have ended.", retry_after=_RETRY_AFTER)
 
-    def start(self, row: WorkflowSimulation, order: Order, *, requester: str, viewer: str | None) -> Job:
+    def start(self, row: WorkflowSimulation, order: SimulationOrder, *, requester: str, viewer: str | None) -> Job:
         """Run a stored simulation beside the calls; `viewer` is whose view of requests it has (None: all)."""
         job = self._running[row.id] = Job(by=row.created_by)
         job.task = asyncio.create_task(self._run(row.id, job, order, requester, viewer))
         return job
 
-    async def answered(self, order: Order, *, requester: str, viewer: str | None, simulation_id: str) -> dict[str, Any]:
+    async def answered(
+        self, order: SimulationOrder, *, requester: str, viewer: str | None, simulation_id: str
+    ) -> dict[str, Any]:
         """Carry out a simulation that somebody waits for, and return its answer."""
         return await self.service.carry_out(
             order, requester=requester, viewer=viewer, simulation_id=simulation_id, now=datetime.now(UTC)
@@ -157,7 +159,9 @@ class Jobs:
         async with self._context.database.session() as session:
             return (await simulations.get(session, simulation_id)).status == "running"
 
-    async def _run(self, simulation_id: str, job: Job, order: Order, requester: str, viewer: str | None) -> None:
+    async def _run(
+        self, simulation_id: str, job: Job, order: SimulationOrder, requester: str, viewer: str | None
+    ) -> None:
         status, result, error = "failed", None, None
         try:
             async with self._turn:

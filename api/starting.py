@@ -19,18 +19,20 @@ from api.identity import Principal
 from api.plans import Plans
 from api.schemas.requests import NewRequest
 from api.seeing import present
-from placet.content import default_title
+from placet.audit.sealed import SECRET_BYTES
 from placet.directory import Directory
+from placet.engine.content import default_title
+from placet.engine.events import Opening
+from placet.engine.input import accept_input
 from placet.errors import InputInvalid, NotFound, NotPermitted, Problem, Unavailable
-from placet.events import Opening
-from placet.intake import accept_input
-from placet.plan import Plan
-from placet.pointer import pointer_to
-from placet.sealed import SECRET_BYTES
-from placet.who import person_id
-from storage import people, requests, templates
-from storage.requests import Stored
-from storage.templates import Named
+from placet.json_pointer import pointer_to
+from placet.plan.assignees import person_id
+from placet.plan.plan import Plan
+from storage.queries.definitions import definitions
+from storage.queries.definitions.definitions import Named
+from storage.queries.people import people
+from storage.queries.requests import requests
+from storage.queries.requests.requests import Stored
 from workflows.approval import Start
 
 # How long to wait between looks for the opening record: from, and up to, in seconds.
@@ -57,7 +59,7 @@ async def _start(context: Context, principal: Principal, new: NewRequest, call: 
     ready = await context.database.read(_at_once, principal, new, context.plans, now)
     if isinstance(ready, _Chosen):
         async with context.database.session() as session:
-            plan = await context.plans.of(session, await templates.get(session, ready.template_id), now)
+            plan = await context.plans.of(session, await definitions.get(session, ready.template_id), now)
         ready = await context.database.read(_filled, new, ready, plan)
     opening = Opening(
         request_id=request_id,
@@ -148,7 +150,7 @@ def _requester(connection: Connection, principal: Principal, named: str | None) 
 
 def _template(connection: Connection, principal: Principal, new: NewRequest) -> Named:
     try:
-        template = templates.named(connection, new.template, new.version)
+        template = definitions.named(connection, new.template, new.version)
     except NotFound as error:
         place = "/template" if new.version is None else "/version"
         raise InputInvalid.at(place, f"{error.message}; publish it, or name another") from error

@@ -9,7 +9,7 @@ from temporalio.client import Client
 
 from api.engine import head_of
 from storage.database import Database
-from storage.verify import Verdict, verify_rows
+from storage.recording.verify import VerifiedRows, verify_rows
 
 # A request that goes on while it is looked at differs for a moment: rows are there before history holds them. It is
 # looked at so often, and a little later each time, in seconds.
@@ -20,7 +20,7 @@ class Verification(TypedDict):
     """What was found. `engine_head` is None where the engine was not asked, or no longer has the request."""
 
     ok: bool
-    rows: Verdict
+    rows: VerifiedRows
     engine_head: str | None
 
 

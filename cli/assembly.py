@@ -19,22 +19,22 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from activities.arrivals import Arrivals
-from activities.notify.inquiry import Confirm
-from activities.notify.settings import NotifySettings
-from activities.notify.settings import load as load_notices
-from activities.notify.start import check_webhooks, dispatcher
-from activities.record import Recorder
+from activities.audit import Recorder
+from activities.notifications.delivery.confirmation import Confirm
+from activities.notifications.delivery.start import check_webhooks, dispatcher
+from activities.notifications.settings import NotifySettings
+from activities.notifications.settings import load as load_notices
 from cli.installation import has_database, where_up
 from cli.stored import opened
+from engine_host.namespaces import prepare
+from engine_host.serve import Engine, start_engine
 from storage.database import Database
 from worker.actions import action_worker, seed_catalog
 from worker.connect import EngineSettings, connect
-from worker.engine.namespaces import prepare
-from worker.engine.serve import Engine, start_engine
-from worker.leavers import Tell, looking_after_leavers
-from worker.presence import present
+from worker.jobs.departures import Tell, looking_after_leavers
+from worker.jobs.presence import present
+from worker.jobs.retention import forgetting
 from worker.process import approval_worker, beside_recording
-from worker.retention import forgetting
 from worker.settings import Settings
 from worker.telemetry import tracing
 from workflows.approval import Answer, ApprovalWorkflow

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from cli.streams import write_whole
 from cli.terminal.lazy import Listed, commands_of
+from cli.terminal.streams import write_whole
 
 # The help text of a command is the first paragraph of its function's docstring; a test holds the two together.
 COMMANDS = (
     Listed(
         "up",
-        "cli.up:up_command",
+        "cli.commands.up:up_command",
         "Start engine, API and worker together, and print where they are once everything is ready.",
     ),
     Listed(
@@ -35,42 +35,42 @@ COMMANDS = (
         "Register the namespaces and search attributes on an existing engine.",
     ),
     Listed("migrate", "cli.commands.engine:migrate_command", "Bring the database to the newest schema."),
-    Listed("people", "cli.people:people_app", "Who is in the organisation."),
-    Listed("token", "cli.tokens:token_command", "Print a new API token for a person, and nothing else."),
+    Listed("people", "cli.commands.people:people_app", "Who is in the organisation."),
+    Listed("token", "cli.commands.tokens:token_command", "Print a new API token for a person, and nothing else."),
     Listed(
         "verify",
-        "cli.verify:verify_command",
+        "cli.commands.verify:verify_command",
         "Check audit chains against their rows and the engine's history; exit code 1 where one does not hold.",
     ),
     Listed(
         "check",
-        "cli.templates:check_command",
+        "cli.commands.definitions:check_command",
         "Prove blueprints sound, or show what is wrong; exit code 1 where there is an error.",
     ),
     Listed(
         "import-bpmn",
-        "cli.bpmn:import_bpmn_command",
+        "cli.commands.bpmn:import_bpmn_command",
         "Print the blueprint that a BPMN file maps to; what of the file is not in it goes to standard error.",
     ),
     Listed(
         "import-dmn",
-        "cli.bpmn:import_dmn_command",
+        "cli.commands.bpmn:import_dmn_command",
         "Print the blueprint that a DMN decision maps to; what of the file is not in it goes to standard error.",
     ),
     Listed(
         "simulate",
-        "cli.simulate:simulate_command",
+        "cli.commands.simulate:simulate_command",
         "Try a process out before anybody is asked; exit code 1 where it cannot be carried through.",
     ),
     Listed(
         "doctor",
-        "cli.doctor:doctor_command",
+        "cli.commands.doctor:doctor_command",
         "Look whether everything is there that Placet needs; exit code 1 where something is not.",
     ),
     Listed("openapi", "cli.commands.api:openapi_command", "Print the API's OpenAPI document."),
     Listed(
         "demo",
-        "cli.demo:demo_command",
+        "cli.commands.demo:demo_command",
         "Play an approval from start to end with seconds for hours, and keep serving where somebody can watch.",
     ),
 )

@@ -9,17 +9,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cli.installation import has_database
-from cli.output import progress
+from cli.terminal.output import progress
 from cli.terminal.running import run
-from placet.actions import ActionSpec
-from placet.blueprint import parse_blueprint
+from placet.definition.model import parse_definition
 from placet.directory import Directory
 from placet.errors import BlueprintInvalid
-from placet.plan import Child
-from storage import people
+from placet.plan.actions import ActionSpec
+from placet.plan.plan import Child
 from storage.database import Database
 from storage.migrate import migrate
-from storage.surroundings import surroundings
+from storage.queries.definitions.dependencies import surroundings
+from storage.queries.people import people
 from worker.settings import Settings
 
 
@@ -56,7 +56,7 @@ async def _around(settings: Settings, blueprints: list[Any]) -> list[Around]:
         found: list[Around] = []
         for raw in blueprints:
             try:
-                actions, children = await surroundings(session, parse_blueprint(raw), datetime.now(UTC))
+                actions, children = await surroundings(session, parse_definition(raw), datetime.now(UTC))
             except BlueprintInvalid:  # why it is none is the check's to say
                 actions, children = {}, {}
             found.append(Around(directory=everyone, actions=actions, children=children))

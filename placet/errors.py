@@ -31,8 +31,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from placet.reasons import WORDS, Reason, because, words
-from placet.sealed import Sealed
+from placet.audit.reasons import WORDS, Reason, because, words
+from placet.audit.sealed import Sealed
 
 
 @dataclass(frozen=True, kw_only=True)

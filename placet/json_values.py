@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from placet.errors import InputInvalid
-from placet.pointer import pointer_of
+from placet.json_pointer import pointer_of
 
 DEEPEST = 32
 MOST_VALUES = 10_000

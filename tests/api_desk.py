@@ -14,8 +14,8 @@ from temporalio.client import Client
 
 from api.app import create_app
 from api.context import Context
-from storage import tokens
 from storage.database import Database
+from storage.queries.people import tokens
 from tests.approvals import EXPENSE, SECRET, store_people
 from tests.waiting import until
 from worker.converter import DATA_CONVERTER

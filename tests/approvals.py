@@ -14,17 +14,17 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from activities.record import Recorder
+from activities.audit import Recorder
 from api.access import DEFAULT_ACCESS
-from placet.actions import ActionSpec
-from placet.blueprint import parse_blueprint
-from placet.compiling import compile_plan
-from placet.events import Actor, Opening
-from placet.plan import Child
-from placet.variables import normalise_input
-from storage import people
+from placet.definition.model import parse_definition
+from placet.definition.variables import normalise_input
+from placet.engine.events import Actor, Opening
+from placet.plan.actions import ActionSpec
+from placet.plan.compiler import compile_plan
+from placet.plan.plan import Child
 from storage.database import Database
-from storage.tables import Person
+from storage.queries.people import people
+from storage.tables.approvals import Person
 from tests.sandbox import passing_runner
 from worker.process import approval_worker, beside_recording
 from workflows import display
@@ -100,7 +100,7 @@ class Desk:
         children: Mapping[str, Child] | None = None,
     ) -> WorkflowHandle[ApprovalWorkflow, Answer]:
         """Start a request as the API does; `client` may be one with a clock of its own."""
-        parsed = parse_blueprint(deepcopy(blueprint))
+        parsed = parse_definition(deepcopy(blueprint))
         now = started_at or datetime.now(UTC)
         plan = compile_plan(parsed, start=now, actions=actions, children=children)
         given = normalise_input(parsed.variables, given if given is not None else {"amount": "100"})

@@ -8,9 +8,9 @@ import signal
 
 from temporalio import activity
 
-from activities.record import Recorder
+from activities.audit import Recorder
 from cli import assembly
-from placet.recording import Recording
+from placet.engine.recording import Recording
 from worker.process import approval_worker, beside_recording
 from worker.settings import read_settings
 

@@ -12,16 +12,17 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import col
 
-from activities.notify.channel import Channel
-from activities.notify.dispatcher import Dispatcher
-from activities.notify.inquiry import Confirm
-from activities.notify.settings import NotifySettings
-from activities.notify.smtp import SmtpChannel
-from placet.recording import Recording
-from storage import outbox, people, record
+from activities.notifications.channels.channel import Channel
+from activities.notifications.channels.smtp import SmtpChannel
+from activities.notifications.delivery.confirmation import Confirm
+from activities.notifications.delivery.dispatcher import Dispatcher
+from activities.notifications.settings import NotifySettings
+from placet.engine.recording import Recording
 from storage.database import Database
-from storage.outbox import Confirmation
-from storage.tables import Delivery, Outbox, Person
+from storage.queries.people import people
+from storage.recording import outbox, record
+from storage.recording.outbox import Confirmation
+from storage.tables.approvals import Delivery, Outbox, Person
 from tests.mailbox import FaultyMailbox
 from tests.waiting import PATIENCE
 

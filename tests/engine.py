@@ -24,12 +24,12 @@ import pytest
 from temporalio.client import Client
 from temporalio.worker._workflow import _WorkflowWorker as WorkflowWorker
 
+from engine_host.locate import Startable, locate_startable
+from engine_host.namespaces import prepare
+from engine_host.serve import start_engine
+from engine_host.versions import ROOT
 from tests.waiting import PATIENCE
 from worker.connect import EngineSettings, connect
-from worker.engine.locate import Startable, locate_startable
-from worker.engine.namespaces import prepare
-from worker.engine.serve import start_engine
-from worker.engine.versions import ROOT
 
 # A cold build of the engine takes up to seven minutes here; `make test` makes it before pytest starts.
 HOLDER_SECONDS = 1800.0

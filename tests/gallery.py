@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from activities.actions.builtin import BUILT_IN
-from placet.actions import ActionSpec
-from placet.blueprint import parse_blueprint
-from placet.compiling import compile_plan
+from placet.definition.model import parse_definition
 from placet.directory import Directory, Person
-from placet.plan import Child
+from placet.plan.actions import ActionSpec
+from placet.plan.compiler import compile_plan
+from placet.plan.plan import Child
 
 FOLDER = Path(__file__).parents[1] / "blueprints"
 FILES = sorted(path for path in FOLDER.glob("*.json") if path.name != "people.json")
@@ -40,7 +40,7 @@ def people() -> Directory:
 
 def children(start: datetime) -> dict[str, Child]:
     """Return the processes that others of the gallery run as sub-processes."""
-    plan = compile_plan(parse_blueprint(raw("access-request")), start=start, actions=ACTIONS)
+    plan = compile_plan(parse_definition(raw("access-request")), start=start, actions=ACTIONS)
     return {"Access request": Child(template_id="access-request", plan=plan)}
 
 

@@ -88,7 +88,7 @@ def explosions() -> Iterator[dict[str, Any]]:
 
 def flows(count: int) -> str:
     """Return a BPMN file with so many gateways, each of which leads to all that follow."""
-    ways = "".join(
+    edges = "".join(
         f'<sequenceFlow id="f{a}-{b}" sourceRef="g{a}" targetRef="g{b}"/>'
         for a in range(count)
         for b in range(a + 1, min(count, a + 20))
@@ -97,7 +97,7 @@ def flows(count: int) -> str:
     ends = '<startEvent id="s"/><sequenceFlow id="x" sourceRef="s" targetRef="g0"/><endEvent id="e"/>'
     last = f'<sequenceFlow id="y" sourceRef="g{count - 1}" targetRef="e"/>'
     space = 'xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"'
-    return f'<definitions {space}><process id="p" name="P">{ends}{gateways}{ways}{last}</process></definitions>'
+    return f'<definitions {space}><process id="p" name="P">{ends}{gateways}{edges}{last}</process></definitions>'
 
 
 def _asking(schema: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from activities.mailbox import Mailbox
+from activities.notifications.channels.mailbox import Mailbox
 
 
 class FaultyMailbox(Mailbox):

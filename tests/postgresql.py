@@ -25,7 +25,7 @@ from typing import Any
 
 import psycopg
 
-from worker.engine.config import Ports, free_ports
+from engine_host.config import Ports, free_ports
 
 SUPERUSER = "postgres"
 _PR_SET_PDEATHSIG = 1

@@ -20,8 +20,8 @@ from typing import Any
 import httpx
 from sqlalchemy import create_engine, text
 
-from cli.people import load
-from cli.tokens import issue
+from cli.commands.people import load
+from cli.commands.tokens import issue
 from storage.database import driver_url
 from tests.approvals import EXPENSE, PEOPLE
 from tests.waiting import PATIENCE, poll

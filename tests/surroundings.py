@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from placet.actions import ActionSpec
-from placet.plan import Child
+from placet.plan.actions import ActionSpec
+from placet.plan.plan import Child
 from tests import gallery
 
 SCORE = ActionSpec(

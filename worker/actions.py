@@ -14,21 +14,23 @@ from temporalio.worker import Worker
 
 from activities.actions import settings as action_settings
 from activities.actions.builtin import BUILT_IN, DESCRIPTIONS, executors
-from activities.actions.inner import Begin, NewRequest
+from activities.actions.internal import Begin, SubRequest
 from activities.actions.runner import QUEUE_SUFFIX, ActionRunner
-from activities.notify import settings as notify_settings
-from activities.notify.settings import NotifySettings
-from placet import machine
-from placet.blueprint import parse_blueprint
-from placet.compiling import compile_plan
+from activities.notifications import settings as notify_settings
+from activities.notifications.settings import NotifySettings
+from placet.audit.sealed import SECRET_BYTES
+from placet.definition.model import parse_definition
+from placet.engine import machine
+from placet.engine.events import Opening
+from placet.engine.input import accept_input
 from placet.errors import Conflict, InputInvalid, Problem, Unavailable
-from placet.events import Opening
-from placet.intake import accept_input
-from placet.sealed import SECRET_BYTES
-from storage import actions, requests, templates
+from placet.plan.compiler import compile_plan
 from storage.database import Database
-from storage.people import directory_for
-from storage.surroundings import surroundings
+from storage.queries import actions
+from storage.queries.definitions import definitions
+from storage.queries.definitions.dependencies import surroundings
+from storage.queries.people.people import directory_for
+from storage.queries.requests import requests
 from workflows import display
 from workflows.approval import ApprovalWorkflow, Start
 
@@ -67,7 +69,7 @@ async def seed_catalog(database: Database) -> None:
 def beginner(client: Client, database: Database, task_queue: str) -> Begin:
     """Return what starts the requests that actions ask for."""
 
-    async def begin(new: NewRequest) -> None:
+    async def begin(new: SubRequest) -> None:
         now = datetime.now(UTC)
         async with database.session() as session:
             parent = (await requests.get(session, new.parent)).request
@@ -76,13 +78,13 @@ def beginner(client: Client, database: Database, task_queue: str) -> Begin:
                     f"Requests have started each other {MOST_GENERATIONS} times by now, so this one starts no other: "
                     "let the process that does so come to an end."
                 )
-            template = await templates.find(session, new.template, new.version)
+            template = await definitions.find(session, new.template, new.version)
             if template.status != "published":
                 message = f"version {template.version} of {template.name!r} is {template.status}; name a published one"
                 raise InputInvalid(message, problems=(Problem(pointer="/version", message=message),))
-            blueprint = parse_blueprint(template.blueprint)
-            known, children = await surroundings(session, blueprint, now)
-            plan = await asyncio.to_thread(compile_plan, blueprint, start=now, actions=known, children=children)
+            definition = parse_definition(template.blueprint)
+            known, children = await surroundings(session, definition, now)
+            plan = await asyncio.to_thread(compile_plan, definition, start=now, actions=known, children=children)
             given = accept_input(plan, new.input)
             directory = await directory_for(session, plan.names, also=[parent.requester], given=given)
         opening = Opening(

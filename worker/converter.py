@@ -4,7 +4,7 @@ The SDK makes a converter for every workflow instance. Its adapters are costly t
 same each time, so all instances share one set.
 
 A dataclass is written by the adapter of its type, as it is read. The SDK looks at each value instead, which takes twice
-as long and does not know the names that fields are stored under (placet.values.stored_as).
+as long and does not know the names that fields are stored under (placet.frozen.stored_as).
 """
 
 from __future__ import annotations

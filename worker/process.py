@@ -9,11 +9,11 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Interceptor, PollerBehaviorSimpleMaximum, Worker, WorkflowRunner
 
-from activities.children import ChildResults
+from activities.decision_tokens import DecisionTokens, TokenVerifier
 from activities.directory import DirectoryReader
-from activities.endings import Endings
-from activities.moment import moment
-from activities.tokens import DecisionTokens, TokenVerifier
+from activities.subprocess_results import Endings
+from activities.subprocesses import ChildResults
+from activities.timestamp import moment
 from storage.database import Database
 from worker.sandbox import workflow_runner
 from workflows.approval import ApprovalWorkflow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from placet.audit import Entry
+from placet.audit.chain import Entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

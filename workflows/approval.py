@@ -1,7 +1,7 @@
 """ApprovalWorkflow: the thin driver that carries out durably what the core decides, one run for each request.
 
-The core (`placet.machine`) is pure; this workflow gives it the time, records what it reports, keeps the one timer, and
-answers updates, signals and queries. It holds no rule of its own.
+The core (`placet.engine.machine`) is pure; this workflow gives it the time, records what it reports, keeps the one
+timer, and answers updates, signals and queries. It holds no rule of its own.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 from temporalio import workflow
 
 from activities.messages import EndingCheck, EndingVerdict, Found, LookUp, TokenCheck, TokenVerdict
-from activities.moment import moment
-from placet import machine
-from placet.audit import Entry
+from activities.timestamp import moment
+from placet.audit.chain import Entry
+from placet.audit.reasons import Reason
 from placet.directory import NEVER
-from placet.errors import Ended, InputInvalid, PlacetError, Problem, reason_of
-from placet.events import (
+from placet.engine import machine
+from placet.engine.events import (
     SYSTEM,
     Actor,
     ChildEnded,
@@ -39,20 +39,20 @@ from placet.events import (
     SignalRefused,
     Withdraw,
 )
+from placet.engine.recording import recording_of
+from placet.engine.state import ChildCall, Notice, State, Task, Transition
+from placet.engine.upgrades import upgraded_plan, upgraded_state
+from placet.errors import Ended, InputInvalid, PlacetError, Problem, reason_of
 from placet.json_values import check_json
-from placet.plan import Plan
-from placet.reasons import Reason
-from placet.recording import recording_of
-from placet.state import ChildCall, Notice, State, Step, Task
-from placet.upgrades import upgraded_plan, upgraded_state
-from placet.who import is_person, person_id
+from placet.plan.assignees import is_person, person_id
+from placet.plan.plan import Plan
 from workflows import display
 from workflows.answers import Answer, Timeline
-from workflows.beginning import as_taken, beginning
-from workflows.errands import Errands, ending_of, tell_parent
+from workflows.calls import Calls, ending_of, tell_parent
+from workflows.failures import as_failure
 from workflows.local import local
-from workflows.refusal import as_failure
-from workflows.signed import SignedDecision, ToldEnding, decision_of, read_signal
+from workflows.opening import as_taken, beginning
+from workflows.signals import SignedDecision, ToldEnding, decision_of, read_signal
 from workflows.start import Parent, Start
 
 __all__ = ["Answer", "ApprovalWorkflow", "SignedDecision", "Start", "Timeline"]
@@ -79,7 +79,7 @@ class ApprovalWorkflow:
         self._notices: list[Notice] = []
         self._stored: dict[str, Task] = {}  # the tasks as this run recorded them last
         self._turn = asyncio.Lock()  # one event after the other, also across the awaits of recording
-        self._errands = Errands(start.plan, self._carry_out, self._awaits)
+        self._errands = Calls(start.plan, self._carry_out, self._awaits)
         self._will_read = False  # the directory, for a signal that waits for its turn
         self._latest = self._began  # of the moments at which something happened
 
@@ -260,7 +260,7 @@ class ApprovalWorkflow:
 
     def _awaits(self, call: ChildCall) -> bool:
         """Tell whether what a sub-process came to has not been taken yet."""
-        held = any((h.point, h.visit) == (call.point, call.visit) for h in self._state.held)
+        held = any((h.node, h.visit) == (call.node, call.visit) for h in self._state.held)
         return call in self._state.children and not held
 
     def _refuse(self, event: Event) -> None:
@@ -390,12 +390,12 @@ class ApprovalWorkflow:
 
     async def _verified(self, told: ToldEnding) -> tuple[Event, datetime]:
         """Return what a sub-process came to, or the refusal of what is forged, with a time that history holds."""
-        event = ChildEnded(point=told.point, visit=told.visit, outcome=told.outcome, output=told.output)
-        call = next((c for c in self._state.children if (c.point, c.visit) == (told.point, told.visit)), None)
+        event = ChildEnded(node=told.node, visit=told.visit, outcome=told.outcome, output=told.output)
+        call = next((c for c in self._state.children if (c.node, c.visit) == (told.node, told.visit)), None)
         # Each sub-process has a patch of its own: one that was taken unsigned, in a history, lets no other in.
         if call is None or not workflow.patched(f"signed-{call.request_id}"):
             return event, await self._moment()  # the core leaves it where nobody waits for it
-        claimed = {"node": told.point, "visit": told.visit, "outcome": told.outcome}
+        claimed = {"node": told.node, "visit": told.visit, "outcome": told.outcome}
         try:
             check_json(told.output, "/output")  # what is nested as deep as a signal may be is too deep for an activity
         except InputInvalid as error:
@@ -408,7 +408,7 @@ class ApprovalWorkflow:
         why = Reason(verdict.code)
         return SignalRefused(claimed=claimed, reason=str(why), why=why), verdict.at
 
-    async def _step(self, work: Callable[[datetime], Step], at: datetime) -> None:
+    async def _step(self, work: Callable[[datetime], Transition], at: datetime) -> None:
         """Let the core work something out, and carry its effects out before anything else happens."""
         step = work(self._now(at))
         while step.needs_directory:
@@ -451,7 +451,7 @@ class ApprovalWorkflow:
         self._take(machine.apply(self._plan, self._state, read, now))
         return now
 
-    def _take(self, step: Step) -> None:
+    def _take(self, step: Transition) -> None:
         self._state = step.state
         if step.plan is not None:
             self._go_on(step.plan, step.template_id or self._start.template_id)

@@ -7,10 +7,10 @@ from typing import Any
 
 from temporalio.common import SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
 
-from placet.audit import moment
-from placet.ladder import next_purpose
-from placet.plan import Plan
-from placet.state import State, Task, Waiting
+from placet.audit.chain import moment
+from placet.engine.state import State, Task, Waiting
+from placet.plan.plan import Plan
+from placet.tasks.sla import next_purpose
 from workflows import attributes
 
 _MOST_ASSIGNEES = 20
@@ -59,9 +59,9 @@ def details(plan: Plan, state: State) -> str:
     if any(s.returned_at for s in state.stages):
         lines.append("Waiting for the requester to change it.")
     lines += [_line(task) for task in state.open_tasks[:_MOST_ASSIGNEES]]
-    lines += [f"- runs `{call.action}` at {call.point}" for call in state.actions]
-    lines += [f"- waits for request `{call.request_id}` at {call.point}" for call in state.children]
-    lines += [f"- waits at {wait.point}{_until(wait)}" for wait in state.waits]
+    lines += [f"- runs `{call.action}` at {call.node}" for call in state.actions]
+    lines += [f"- waits for request `{call.request_id}` at {call.node}" for call in state.children]
+    lines += [f"- waits at {wait.node}{_until(wait)}" for wait in state.waits]
     return "\n".join(lines)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from placet.events import Opening
-from placet.plan import Plan
-from placet.state import State
+from placet.engine.events import Opening
+from placet.engine.state import State
+from placet.frozen import stored_as
+from placet.plan.plan import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +16,7 @@ class Parent:
     """The request that runs another as a sub-process, and the node and visit at which it waits for it."""
 
     request_id: str
-    point: str
+    node: Annotated[str, stored_as("point")]
     visit: int
 
 

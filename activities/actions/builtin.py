@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from activities.actions import http, inner, mail, webhook
+from activities.actions import http, internal, mail, webhook
 from activities.actions.executor import Executor
 from activities.actions.settings import ActionSettings
-from activities.notify.settings import NotifySettings
-from placet.actions import ActionSpec
+from activities.notifications.settings import NotifySettings
 from placet.errors import Conflict
+from placet.plan.actions import ActionSpec
 
 GROUP = "placet.actions"
 """The entry point group: each entry's name is the executor's, and its object makes one when it is called."""
@@ -23,8 +23,8 @@ CONFIG_SCHEMAS: Mapping[str, dict[str, Any]] = {
     "http": http.HttpExecutor.config_schema,
     "mail": mail.MailExecutor.config_schema,
     "webhook": webhook.WebhookExecutor.config_schema,
-    "set_variables": inner.SetVariables.config_schema,
-    "create_request": inner.CreateRequest.config_schema,
+    "set_variables": internal.SetVariables.config_schema,
+    "create_request": internal.CreateRequest.config_schema,
 }
 
 BUILT_IN: tuple[ActionSpec, ...] = (
@@ -72,8 +72,8 @@ BUILT_IN: tuple[ActionSpec, ...] = (
         latency_class="fast",
         side_effects=("request",),
         accepts_key=True,
-        input_schema=inner.CREATE_INPUT,
-        output_schema=inner.CREATE_OUTPUT,
+        input_schema=internal.CREATE_INPUT,
+        output_schema=internal.CREATE_OUTPUT,
     ),
 )
 
@@ -86,14 +86,14 @@ DESCRIPTIONS: dict[str, str] = {
 }
 
 
-def executors(settings: ActionSettings, notify: NotifySettings, begin: inner.Begin) -> dict[str, Executor]:
+def executors(settings: ActionSettings, notify: NotifySettings, begin: internal.Begin) -> dict[str, Executor]:
     """Make every executor of this installation; raises Conflict where a package takes a built-in's name."""
     made: dict[str, Executor] = {
         "http": http.HttpExecutor(settings),
         "mail": mail.MailExecutor(notify),
         "webhook": webhook.WebhookExecutor(settings),
-        "set_variables": inner.SetVariables(),
-        "create_request": inner.CreateRequest(begin),
+        "set_variables": internal.SetVariables(),
+        "create_request": internal.CreateRequest(begin),
     }
     for entry in entry_points(group=GROUP):
         if entry.name in made:

@@ -8,9 +8,9 @@ from html import escape
 from typing import Any
 
 from activities.actions.executor import ActionFailed, Job
-from activities.notify.channel import Message, NotDelivered
-from activities.notify.settings import NotifySettings
-from activities.notify.smtp import SmtpChannel
+from activities.notifications.channels.channel import Message, NotDelivered
+from activities.notifications.channels.smtp import SmtpChannel
+from activities.notifications.settings import NotifySettings
 
 _ADDRESS = {"type": "string", "maxLength": 320, "pattern": "^[^@\\s]+@[^@\\s]+$"}
 INPUT_SCHEMA: dict[str, Any] = {

@@ -14,7 +14,7 @@ import httpx
 from activities.actions.executor import ActionFailed
 from activities.actions.settings import ActionSettings
 from activities.guard import is_metadata_host, place_of
-from activities.notify.addresses import Target
+from activities.notifications.channels.addresses import Target
 
 _PORTS = {"http": 80, "https": 443}
 _LONGEST_URL = 8000

@@ -18,11 +18,11 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.actions.executor import ActionFailed, Executor, Job
 from activities.actions.secrets import Vault
 from activities.messages import ActionRun
+from placet.definition.json_schema.validation import schema_problems, value_problems
 from placet.errors import PlacetError, Problem
-from placet.schemas import schema_problems, value_problems
-from storage.action_tables import ActionExecution
-from storage.actions import record_execution
 from storage.database import Database
+from storage.queries.actions import record_execution
+from storage.tables.actions import ActionExecution
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class ActionRunner:
         execution = ActionExecution(
             id=hashlib.sha256(same.encode()).hexdigest()[:32],
             request_id=info.workflow_id or "",
-            node=call.point,
+            node=call.node,
             visit=call.visit,
             action=spec.name,
             attempt=info.attempt,
@@ -109,7 +109,7 @@ async def carry_out(executors: Mapping[str, Executor], asked: ActionRun, vault: 
         job = Job(
             action=spec.name,
             request_id=info.workflow_id or "",
-            node=call.point,
+            node=call.node,
             key=call.key,
             attempt=info.attempt,
             seconds=limit * _MARGIN,

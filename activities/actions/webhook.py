@@ -12,7 +12,7 @@ from activities.actions.executor import ActionFailed, Job
 from activities.actions.reach import fetch
 from activities.actions.secrets import SECRET_REFERENCE
 from activities.actions.settings import ActionSettings
-from placet.audit import moment
+from placet.audit.chain import moment
 
 INPUT_SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -10,9 +10,9 @@ from api.calls import PersonalRoute
 from api.deps import Caller, Cursor, Here, Limit, Reading
 from api.schemas.actions import ActionBody, ActionPut, ActionView
 from api.schemas.common import Listed
+from placet.definition.json_schema.validation import unusable
 from placet.errors import InputInvalid, Problem
-from placet.schemas import unusable
-from storage import actions
+from storage.queries import actions
 
 router = APIRouter(prefix="/workflow/action-catalog", tags=["action catalog"], route_class=PersonalRoute)
 

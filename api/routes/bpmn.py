@@ -11,8 +11,9 @@ from api.calls import PersonalRoute
 from api.deps import Caller, Here
 from api.routes.templates import create_template
 from api.schemas.bpmn import BpmnBody, DmnBody, ImportView, LeftView
-from placet.bpmn import Imported, import_bpmn, import_dmn
-from storage import actions, templates
+from placet.definition.bpmn import Imported, import_bpmn, import_dmn
+from storage.queries import actions
+from storage.queries.definitions import definitions
 
 router = APIRouter(prefix="/workflow/process-templates", tags=["process templates"], route_class=PersonalRoute)
 
@@ -22,7 +23,7 @@ async def import_bpmn_file(context: Here, caller: Caller, body: BpmnBody, respon
     """Store the main process of a BPMN file as a draft; a dry run answers 200. Designers and admins can."""
     async with context.database.session() as session:
         catalog = await actions.specs(session)
-        processes = await templates.published_names(session)
+        processes = await definitions.published_names(session)
     reading = partial(
         import_bpmn,
         body.bpmn.encode(),

@@ -12,8 +12,9 @@ from api.calls import PersonalRoute
 from api.deps import Caller, Reading
 from api.schemas.costs import CostView
 from api.seeing import seen_request
-from simulation.costs import Prices, price, used_in, with_catalog
-from storage import actions, requests
+from simulation.report.costs import Prices, price, used_in, with_catalog
+from storage.queries import actions
+from storage.queries.requests import requests
 
 router = APIRouter(prefix="/workflow/requests", tags=["requests"], route_class=PersonalRoute)
 

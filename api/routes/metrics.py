@@ -13,7 +13,8 @@ from api.deps import Caller, Here, Reading
 from api.metrics import expose
 from api.parameters import PublicRoute
 from api.schemas.metrics import EscalationsView
-from storage import escalations, metrics
+from storage.queries.requests import escalations
+from storage.recording import metrics
 
 scraped = APIRouter(prefix="/metrics", tags=["metrics"], route_class=PublicRoute)
 router = APIRouter(prefix="/metrics", tags=["metrics"], route_class=PersonalRoute)

@@ -12,7 +12,7 @@ from api.deps import Caller, Here, ThisCall
 from api.migrating import Fate, preflight
 from api.moving import move
 from api.schemas.migration import FateView, MigrationBody, MigrationView, Result, Verdict
-from storage import templates
+from storage.queries.definitions import definitions
 
 router = APIRouter(prefix="/workflow/process-templates", tags=["process templates"], route_class=PersonalRoute)
 
@@ -27,7 +27,7 @@ async def migrate_requests(  # noqa: PLR0917 - called by keyword
     that is not moved stays on its version, and the answer says why. Doing it again moves what has come to map since.
     """
     async with context.database.session() as session:
-        target = await templates.get(session, template_id)
+        target = await definitions.get(session, template_id)
     if body.dry_run:
         fates, left_out = await preflight(context, target, body, caller.actor)
     else:

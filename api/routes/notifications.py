@@ -13,9 +13,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from activities.notify import desk
-from activities.notify.preferences import Preferences, read
-from activities.notify.wording import DIGEST, LAYOUT, OTHER, Source, defaults
+from activities.notifications import operations
+from activities.notifications.preferences import Preferences, read
+from activities.notifications.templates.texts import DIGEST, LAYOUT, OTHER, Source, defaults
 from api.calls import PersonalRoute
 from api.deps import Caller, Cursor, Here, Limit, Reading
 from api.identity import Principal
@@ -23,24 +23,25 @@ from api.schemas.common import Listed
 from api.schemas.notifications import (
     PREFERENCES,
     MessageView,
+    NoticeTemplateView,
+    NoticeTemplateWhole,
     PreferencesView,
     Preview,
     Rendered,
     Resend,
     Resent,
     TemplateEdit,
-    TemplateView,
-    TemplateWhole,
     VersionView,
     is_webhook,
 )
 from api.seeing import seen_request
 from placet.errors import InputInvalid, NotFound, NotPermitted, Problem
+from placet.json_pointer import pointer_to
 from placet.json_text import with_floats
-from placet.pointer import pointer_to
-from storage import cursor as cursors
-from storage import notifications, people
-from storage.notification_tables import NotificationMessage
+from storage.queries import cursor as cursors
+from storage.queries.notifications import notifications
+from storage.queries.people import people
+from storage.tables.notifications import NotificationMessage
 
 router = APIRouter(prefix="/workflow", tags=["notifications"], route_class=PersonalRoute)
 
@@ -50,32 +51,34 @@ PreferencesBody = Annotated[dict[str, Any], Sent(openapi_examples={"office hours
 
 
 @router.get("/notification-templates/")
-async def list_notification_templates(context: Here, limit: Limit = 50, cursor: Cursor = None) -> Listed[TemplateView]:
+async def list_notification_templates(
+    context: Here, limit: Limit = 50, cursor: Cursor = None
+) -> Listed[NoticeTemplateView]:
     """List the templates of notices as they are in force, by name; designers and admins can."""
     after = cursors.read_names(cursor, 1)[0] if cursor is not None else ""
-    found = [source for source in await desk.templates(context.database) if source.name > after]
+    found = [source for source in await operations.templates(context.database) if source.name > after]
     page = cursors.page(found, limit, lambda source: (source.name,))
-    return Listed(items=[TemplateView(**_words(source)) for source in page.items], next_cursor=page.next_cursor)
+    return Listed(items=[NoticeTemplateView(**_words(source)) for source in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/notification-templates/{name}/")
-async def read_notification_template(context: Here, name: str) -> TemplateWhole:
+async def read_notification_template(context: Here, name: str) -> NoticeTemplateWhole:
     """Show a template as it is in force, with all of its edited versions; designers and admins can."""
-    versions = await desk.versions(context.database, name)
+    versions = await operations.versions(context.database, name)
     source = await _in_force(context, name)
-    return TemplateWhole(**_words(source), versions=[VersionView.of(row) for row in versions])
+    return NoticeTemplateWhole(**_words(source), versions=[VersionView.of(row) for row in versions])
 
 
 @router.put("/notification-templates/{name}/")
-async def put_notification_template(context: Here, caller: Caller, name: str, body: TemplateEdit) -> TemplateView:
+async def put_notification_template(context: Here, caller: Caller, name: str, body: TemplateEdit) -> NoticeTemplateView:
     """Put new words in force, or restore an earlier version; designers and admins can.
 
     The words are tried out first; those that break are refused. Workers use the new ones within seconds.
     """
     if body.restore is not None:
-        await desk.restore(context.database, name, body.restore)
+        await operations.restore(context.database, name, body.restore)
     else:
-        await desk.edit(
+        await operations.edit(
             context.database,
             body.source(name),
             by=caller.person,
@@ -83,7 +86,7 @@ async def put_notification_template(context: Here, caller: Caller, name: str, bo
             note=body.note,
             carry_out=partial(context.pool.run, by=caller.person),
         )
-    return TemplateView(**_words(await _in_force(context, name)))
+    return NoticeTemplateView(**_words(await _in_force(context, name)))
 
 
 @router.post("/notification-templates/{name}/preview/")
@@ -96,7 +99,7 @@ async def preview_notification_template(
         async with context.database.session() as session:
             await seen_request(session, caller, body.request_id)
     source = body.source(await _in_force(context, name))
-    words = await desk.show(
+    words = await operations.show(
         context.database,
         source,
         context.notify,
@@ -141,7 +144,7 @@ async def resend_notification(context: Here, caller: Caller, key: str, body: Res
         there = ", ".join(message.channel for message in found)
         why = f"the notice did not go over {channel!r}; it has {there}"
         raise InputInvalid(f"/channel: {why}.", problems=(Problem(pointer="/channel", message=why),))
-    queued = await desk.send_again(context.database, key, now=datetime.now(UTC), channel=channel)
+    queued = await operations.send_again(context.database, key, now=datetime.now(UTC), channel=channel)
     async with context.database.session() as session:
         messages = await _messages(session, key)
     return Resent(queued=queued, messages=[MessageView.of(row, with_error=True) for row in messages])
@@ -187,7 +190,7 @@ def _known_names(given: dict[str, Any]) -> None:
 
 
 async def _in_force(context: Here, name: str) -> Source:
-    for source in await desk.templates(context.database):
+    for source in await operations.templates(context.database):
         if source.name == name:
             return source
     raise NotFound(f"There is no template {name!r}; there are {', '.join(sorted(defaults()))}.")

@@ -12,8 +12,8 @@ from api.deps import Caller, Cursor, Here, Limit, Reading
 from api.schemas.common import Listed, PersonOrMe
 from api.schemas.people import PersonBody, PersonFacts, PersonPut, PersonView
 from placet.errors import Conflict, InputInvalid, NotPermitted, Problem
-from storage import people
-from storage.tables import Person
+from storage.queries.people import people
+from storage.tables.approvals import Person
 
 router = APIRouter(prefix="/workflow/people", tags=["people"], route_class=PersonalRoute)
 

@@ -19,7 +19,7 @@ from api.schemas.requests import (
     NewDeadline,
     NewEvent,
     NewRequest,
-    Reason,
+    ReasonBody,
     RequestView,
     Resubmission,
     TimelineItem,
@@ -28,17 +28,19 @@ from api.schemas.requests import (
 from api.seeing import Unseen, all_present, seen_request, sight_of
 from api.starting import require_known, start_request
 from api.verifying import verify
-from placet.blueprint import parse_blueprint
+from placet.definition.model import parse_definition
+from placet.definition.variables import normalise_input
+from placet.engine.events import Comment, Extend, Happened, Resubmit, Withdraw
 from placet.errors import NotFound
-from placet.events import Comment, Extend, Happened, Resubmit, Withdraw
-from placet.fillings import taken
+from placet.expressions.templates import taken
 from placet.json_text import with_floats
-from placet.variables import normalise_input
-from placet.who import people_in
-from storage import people, requests, templates
-from storage.cursor import read_number, write
-from storage.requests import Stored
-from storage.verify import verify_rows
+from placet.plan.assignees import people_in
+from storage.queries.cursor import read_number, write
+from storage.queries.definitions import definitions
+from storage.queries.people import people
+from storage.queries.requests import requests
+from storage.queries.requests.requests import Stored
+from storage.recording.verify import verify_rows
 
 router = APIRouter(prefix="/workflow/requests", tags=["requests"], route_class=PersonalRoute)
 
@@ -131,7 +133,7 @@ async def verify_chain(context: Here, session: Reading, caller: Caller, request_
 
 @router.post("/{request_id}/withdraw/")
 async def withdraw(
-    context: Here, caller: Caller, call: ThisCall, request_id: str, body: Reason | None = None
+    context: Here, caller: Caller, call: ThisCall, request_id: str, body: ReasonBody | None = None
 ) -> RequestView:
     """Take a request back; its requester can."""
     event = Withdraw(by=caller.actor, how="withdrawn", reason=body.reason if body else None, key=call.key)
@@ -140,7 +142,7 @@ async def withdraw(
 
 @router.post("/{request_id}/cancel/")
 async def cancel(
-    context: Here, caller: Caller, call: ThisCall, request_id: str, body: Reason | None = None
+    context: Here, caller: Caller, call: ThisCall, request_id: str, body: ReasonBody | None = None
 ) -> RequestView:
     """End a request without an outcome of its own; its process owner and admins can."""
     event = Withdraw(by=caller.actor, how="cancelled", reason=body.reason if body else None, key=call.key)
@@ -187,8 +189,8 @@ async def resubmit(
     if body.input is not None:
         async with context.database.session() as session:
             stored = await seen_request(session, caller, request_id)
-            template = await templates.get(session, stored.request.template_id)
-        variables = parse_blueprint(template.blueprint).variables
+            template = await definitions.get(session, stored.request.template_id)
+        variables = parse_definition(template.blueprint).variables
         # What was left out may be what the process itself has set, and is the core's to fill in.
         given = {k: v for k, v in normalise_input(variables, body.input).items() if k in body.input}
         async with context.database.session() as session:
@@ -203,9 +205,9 @@ async def _require_known(context: Context, caller: Principal, request_id: str, b
     """Raise InputInvalid where an event would make somebody an approver who is not there."""
     async with context.database.session() as session:
         stored = await seen_request(session, caller, request_id)
-        template = await templates.get(session, stored.request.template_id)
+        template = await definitions.get(session, stored.request.template_id)
         plan = await context.plans.of(session, template, stored.request.started_at)
-    pauses = [p.pause for p in plan.points.values() if p.pause is not None and p.pause.event == body.name]
+    pauses = [p.wait_spec for p in plan.nodes.values() if p.wait_spec is not None and p.wait_spec.event == body.name]
     sources = {source for pause in pauses for variable, source in pause.output.items() if variable in plan.naming}
     asked = {source: taken(body.payload, source) for source in sorted(sources)}
     known = await context.database.read(people.activity, [one for v in asked.values() for one in people_in(v)])

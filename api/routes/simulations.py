@@ -21,13 +21,14 @@ from api.shadowing import shadows_of, told
 from api.simulating import HELD, event, jobs_of, shown
 from placet.errors import InputInvalid, NotFound
 from placet.json_text import with_floats
-from simulation.gather import template_of
-from simulation.order import Order, parse_order
-from simulation.report import html_report
-from simulation.result import plain
-from simulation.service import failed
-from storage import metrics, simulation_rows, simulations
-from storage.simulation_tables import WorkflowSimulation
+from simulation.report.page import html_report
+from simulation.report.result import plain
+from simulation.run.service import failed
+from simulation.scenario.load import template_of
+from simulation.scenario.order import SimulationOrder, parse_order
+from storage.queries.simulations import simulation_rows, simulations
+from storage.recording import metrics
+from storage.tables.simulations import WorkflowSimulation
 
 router = APIRouter(prefix="/workflow/workflow-simulations", tags=["simulations"], route_class=PersonalRoute)
 
@@ -217,7 +218,7 @@ async def cancel_simulation(request: Request, context: Here, caller: Caller, sim
     return view
 
 
-def _order(body: Any) -> tuple[Order, dict[str, Any]]:
+def _order(body: Any) -> tuple[SimulationOrder, dict[str, Any]]:
     """Read the order, and return it beside what was read: amounts in the input and the prices stay exact."""
     if not isinstance(body, dict):
         raise InputInvalid('Send an object such as {"mode": "explore", "template": "…"}.')
@@ -225,7 +226,7 @@ def _order(body: Any) -> tuple[Order, dict[str, Any]]:
     return parse_order(read), read
 
 
-async def _allowed(request: Request, caller: Principal, order: Order) -> None:
+async def _allowed(request: Request, caller: Principal, order: SimulationOrder) -> None:
     """Check who may ask for what: the past of others, and their view of the organisation, are not for everybody."""
     if order.mode in {"backtest", "shadow"}:
         caller.need(frozenset({"designer", "auditor", "admin"}))
@@ -242,14 +243,14 @@ async def _allowed(request: Request, caller: Principal, order: Order) -> None:
                 raise NotFound(f"There is no published process template {named!r}")
 
 
-def _row(simulation_id: str, caller: Principal, order: Order, body: Any) -> WorkflowSimulation:
-    blueprint = order.blueprint or {}
+def _row(simulation_id: str, caller: Principal, order: SimulationOrder, body: Any) -> WorkflowSimulation:
+    definition = order.blueprint or {}
     now = datetime.now(UTC)
     return WorkflowSimulation(
         id=simulation_id,
         mode=order.mode,
         status="running",
-        template=order.template or str(blueprint.get("name", ""))[:200] or None,
+        template=order.template or str(definition.get("name", ""))[:200] or None,
         version=order.version,
         request_id=order.request_id,
         question=plain(body),

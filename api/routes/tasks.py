@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 
-from activities.tokens import DecisionTokens
+from activities.decision_tokens import DecisionTokens
 from api.acting import act_on_task, concerned
 from api.calls import PersonalRoute, record_refusal, request_of
 from api.context import Context
@@ -33,10 +33,10 @@ from api.schemas.requests import (
     TaskView,
 )
 from api.seeing import Unseen, seen_task, sight_of, with_candidates
+from placet.engine.events import Claim, Decide, Delegate, Reassign, Release
 from placet.errors import PlacetError
-from placet.events import Claim, Decide, Delegate, Reassign, Release
 from placet.json_text import with_floats
-from storage import requests
+from storage.queries.requests import requests
 
 router = APIRouter(prefix="/workflow/tasks", tags=["tasks"], route_class=PersonalRoute)
 

@@ -18,12 +18,12 @@ from api.routes.examples import EXPENSE_APPROVAL
 from api.schemas.common import Listed
 from api.schemas.templates import CheckView, DiffView, TemplateView, TemplateWhole
 from api.seeing import seen_template
-from placet.blueprint import blueprint_schema
+from placet.definition.diff import baseline, export_bytes
+from placet.definition.model import definition_schema
 from placet.errors import Conflict, NotFound, NotPermitted
 from placet.json_text import with_floats
-from placet.versions import baseline, export_bytes
-from storage import templates
-from storage.tables import ProcessTemplate
+from storage.queries.definitions import definitions
+from storage.tables.approvals import DefinitionVersion
 
 router = APIRouter(prefix="/workflow/process-templates", tags=["process templates"], route_class=PersonalRoute)
 
@@ -60,14 +60,14 @@ async def list_templates(  # noqa: PLR0917 - called by keyword, with what its qu
 ) -> Listed[TemplateView]:
     """List versions by name; drafts to whoever wrote or owns them, to designers, auditors and admins."""
     drafts_of = None if caller.designs else caller.names
-    page = await templates.page(session, limit=limit, cursor=cursor, name=name, status=status, drafts_of=drafts_of)
+    page = await definitions.page(session, limit=limit, cursor=cursor, name=name, status=status, drafts_of=drafts_of)
     return Listed(items=[TemplateView.of(row) for row in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/schema/")
 async def read_schema() -> dict[str, Any]:
     """Show the JSON Schema of a blueprint, as editors use it."""
-    return blueprint_schema()
+    return definition_schema()
 
 
 @router.get("/{template_id}/")
@@ -102,7 +102,7 @@ async def put_template(context: Here, caller: Caller, template_id: str, body: Bl
     """Give a draft other content; what is published no longer changes. Designers and admins can."""
     written = await _written(context, caller, body)
     async with context.database.begin() as session:
-        return TemplateView.of(await templates.replace_draft(session, template_id, written))
+        return TemplateView.of(await definitions.replace_draft(session, template_id, written))
 
 
 @router.post("/{template_id}/publish/")
@@ -114,7 +114,7 @@ async def publish_template(context: Here, caller: Caller, template_id: str) -> T
     """
     now = datetime.now(UTC)
     async with context.database.session() as session:
-        row = await templates.get(session, template_id)
+        row = await definitions.get(session, template_id)
         before = await _before(session, row)
     certificate = None
     if row.status == "draft":
@@ -125,7 +125,7 @@ async def publish_template(context: Here, caller: Caller, template_id: str) -> T
             await rising(context, before.blueprint, row.blueprint, by=caller.person)
     async with context.database.begin() as session:
         return TemplateView.of(
-            await templates.publish(
+            await definitions.publish(
                 session, template_id, digest=row.digest, by=caller.person, now=now, certificate=certificate
             )
         )
@@ -135,23 +135,23 @@ async def publish_template(context: Here, caller: Caller, template_id: str) -> T
 async def deprecate_template(context: Here, template_id: str) -> TemplateView:
     """Take a version out of use; requests that began with it keep it. Designers and admins can."""
     async with context.database.begin() as session:
-        return TemplateView.of(await templates.deprecate(session, template_id))
+        return TemplateView.of(await definitions.deprecate(session, template_id))
 
 
-async def _before(session: AsyncSession, row: ProcessTemplate) -> ProcessTemplate | None:
+async def _before(session: AsyncSession, row: DefinitionVersion) -> DefinitionVersion | None:
     """Return the release that a version follows, if there is one."""
-    released = await templates.released(session, row.name)
+    released = await definitions.released(session, row.name)
     version = baseline(row.version, released)
-    return None if version is None else await templates.get(session, released[version])
+    return None if version is None else await definitions.get(session, released[version])
 
 
-async def _draft(context: Context, caller: Principal, raw: object) -> ProcessTemplate:
+async def _draft(context: Context, caller: Principal, raw: object) -> DefinitionVersion:
     row = await _written(context, caller, raw)
     async with context.database.begin() as session:
         try:
-            there = await templates.find(session, row.name, row.version)
+            there = await definitions.find(session, row.name, row.version)
         except NotFound:
-            return await templates.insert(session, row)
+            return await definitions.insert(session, row)
     if there.digest != row.digest:
         raise Conflict(
             f"{there.name!r} has a version {there.version} already, with other content; give this one a higher version."
@@ -159,11 +159,11 @@ async def _draft(context: Context, caller: Principal, raw: object) -> ProcessTem
     return there
 
 
-async def _written(context: Context, caller: Principal, raw: object) -> ProcessTemplate:
+async def _written(context: Context, caller: Principal, raw: object) -> DefinitionVersion:
     """Return what was sent as a draft of the caller's, not yet stored."""
     now = datetime.now(UTC)
     blueprint, document, digest = await drafted(context, with_floats(raw), now, by=caller.person)
-    return ProcessTemplate(
+    return DefinitionVersion(
         id=uuid.uuid4().hex,
         name=blueprint.name,
         version=blueprint.version,

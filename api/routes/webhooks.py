@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
 
-from activities.notify.feed import check_endpoint
-from activities.notify.secrets import Secrets
+from activities.notifications.channels.secrets import Secrets
+from activities.notifications.delivery.webhook_feed import check_endpoint
 from api.calls import PersonalRoute
 from api.deps import Caller, Cursor, Here, Limit, Reading, ThisCall
 from api.schemas.common import Listed
 from api.schemas.notifications import WebhookBody, WebhookMade, WebhookView
-from storage import cursor as cursors
-from storage import webhooks
-from storage.notification_tables import WebhookEndpoint
+from storage.queries import cursor as cursors
+from storage.queries.notifications import webhooks
+from storage.tables.notifications import WebhookEndpoint
 
 router = APIRouter(prefix="/workflow/webhooks", tags=["webhooks"], route_class=PersonalRoute)
 

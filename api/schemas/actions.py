@@ -14,11 +14,11 @@ from activities.actions.builtin import config_schema, known_executors
 from activities.actions.secrets import references
 from api.identity import Principal
 from api.schemas.common import Body, Shown, View
+from placet.definition.json_schema.validation import value_problems
 from placet.errors import InputInvalid, Problem
 from placet.json_text import with_floats
-from placet.schemas import value_problems
-from storage.action_tables import ActionCatalog
-from storage.actions import Statistics
+from storage.queries.actions import Statistics
+from storage.tables.actions import ActionCatalog
 
 _EXAMPLE: dict[str, Any] = {
     "name": "book_expense",
@@ -88,7 +88,7 @@ class ActionFacts(Body):
     def check(self, caller: Principal, unusable: Iterable[Problem] = ()) -> None:
         """Raise InputInvalid with every fault, and NotPermitted where secrets are an admin's to hand out.
 
-        `unusable` is what is wrong with the schemas themselves (`placet.schemas.unusable`).
+        `unusable` is what is wrong with the schemas themselves (`placet.definition.json_schema.validation.unusable`).
         """
         problems = [*unusable]
         known = config_schema(self.executor)

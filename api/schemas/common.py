@@ -20,10 +20,10 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from placet.audit import moment
+from placet.audit.chain import moment
 from placet.errors import PlacetError
-from placet.pointer import parts_of, pointer_of
-from placet.who import parse_who, person_id
+from placet.json_pointer import parts_of, pointer_of
+from placet.plan.assignees import parse_assignee, person_id
 
 Item = TypeVar("Item")
 
@@ -104,7 +104,7 @@ def _in_utc(value: datetime) -> datetime:
 def _person(reference: str) -> str:
     bare = person_id(reference)
     try:
-        who = parse_who(f"user:{bare}")
+        who = parse_assignee(f"user:{bare}")
     except PlacetError as error:
         raise ValueError("write a person's id: letters, digits and . _ @ + -, at most 128") from error
     if bare in _NOBODY or who.kind != "user":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from api.schemas.common import View
-from simulation.costs import Used
-from simulation.result import Cost, plain
+from simulation.report.costs import Used
+from simulation.report.result import Cost, plain
 
 
 class CostView(View):

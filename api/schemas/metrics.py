@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from api.schemas.common import Shown, View
-from storage.escalations import Failure, Lateness, StageLoad
-from storage.metrics import ESCALATION_SECONDS, Histogram, Totals
+from storage.queries.requests.escalations import Failure, Lateness, StageLoad
+from storage.recording.metrics import ESCALATION_SECONDS, Histogram, Totals
 
 
 class HistogramView(View):

@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from activities.notify.preferences import Preferences
-from activities.notify.wording import Source
+from activities.notifications.preferences import Preferences
+from activities.notifications.templates.texts import Source
 from api.schemas.common import Body, Shown, View, shown
-from placet.audit import KINDS
-from storage.notification_tables import NotificationMessage, NotificationTemplate, WebhookEndpoint
-from storage.webhooks import PREFIX
+from placet.audit.chain import KINDS
+from storage.queries.notifications.webhooks import PREFIX
+from storage.tables.notifications import NotificationMessage, NotificationTemplate, WebhookEndpoint
 
-_LONGEST = 32_000  # characters of one part of a template, as activities.notify.sandbox has it
+_LONGEST = 32_000  # characters of one part of a template, as activities.notifications.templates.sandbox has it
 _SHIPPED: dict[str, Any] = {"name": "task_opened", "version": 1}
 _WORDS: dict[str, Any] = {
     "subject": "Please decide: {{ request.title }}",
@@ -100,7 +100,7 @@ class Preview(Body):
         )
 
 
-class TemplateView(View):
+class NoticeTemplateView(View):
     """The words of a notice that are in force; version 0 is the default that is shipped."""
 
     model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_SHIPPED | _WORDS]})
@@ -139,7 +139,7 @@ class VersionView(View):
         )
 
 
-class TemplateWhole(TemplateView):
+class NoticeTemplateWhole(NoticeTemplateView):
     """The words in force, and every edited version, the newest first."""
 
     versions: list[VersionView]

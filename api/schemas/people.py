@@ -22,11 +22,11 @@ from pydantic_core import InitErrorDetails
 from api.access import ACCESS, DEFAULT_ACCESS
 from api.identity import Principal
 from api.schemas.common import Body, Moment, PersonRef, Shown, View
-from placet.audit import moment
+from placet.audit.chain import moment
 from placet.errors import InputInvalid, Problem
 from placet.json_text import with_floats
-from storage.people_loading import Wanted
-from storage.tables import Person
+from storage.queries.people.people_loading import Wanted
+from storage.tables.approvals import Person
 
 _EXAMPLE: dict[str, Any] = {
     "id": "mia",

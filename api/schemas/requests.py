@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 from pydantic import AliasChoices, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from api.schemas.common import Body, Moment, PersonRef, Shown, View, Words, shown
-from placet.pointer import pointer_of, value_at
-from placet.state import Decision
-from storage.requests import Happened, ListedTask, Stored, TaskRow
+from placet.engine.state import Decision
+from placet.json_pointer import pointer_of, value_at
+from storage.queries.requests.requests import ListedTask, Stored, TaskRow, TimelineRow
 
 _EXAMPLE_DIGEST = "3f0a6c8f0f2f5e1f6f3f0a7b1a5c6f6a3a4be2b0f8a7f1ce2c9a9c0d9a1e7b55"
 _EXAMPLE_TASK: dict[str, Any] = {
@@ -123,7 +123,7 @@ class NewComment(Body):
     text: Annotated[Words, Field(validation_alias=AliasChoices("text", "comment", "body", "message"))]
 
 
-class Reason(Body):
+class ReasonBody(Body):
     """Why it is done."""
 
     model_config = _body({"reason": "No longer needed."})
@@ -415,7 +415,7 @@ class TimelineItem(View):
     hash: str
 
     @classmethod
-    def of(cls, row: Happened, number: int) -> TimelineItem:
+    def of(cls, row: TimelineRow, number: int) -> TimelineItem:
         """Show one line of a timeline."""
         return cls.model_construct(
             seq=number,

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from api.schemas.common import Shown, View
-from storage.simulation_tables import WorkflowSimulation, WorkflowSimulationRow
+from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
 
 _LARGE = ("execution_path", "branch_explorations", "approval_chain", "rows", "timelines", "differences", "statistics")
 

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import ConfigDict
 
 from api.schemas.common import Shown, View, shown
-from placet.versions import Change, Level, least_version
-from storage.tables import ProcessTemplate
+from placet.definition.diff import Change, Level, least_version
+from storage.tables.approvals import DefinitionVersion
 
 
 class TemplateView(View):
@@ -29,7 +29,7 @@ class TemplateView(View):
     published_at: Shown | None
 
     @classmethod
-    def of(cls, row: ProcessTemplate) -> TemplateView:
+    def of(cls, row: DefinitionVersion) -> TemplateView:
         """Show a stored version."""
         return TemplateView.model_construct(**_facts(row))
 
@@ -41,7 +41,7 @@ class TemplateWhole(TemplateView):
     certificate: dict[str, Any] | None
 
     @classmethod
-    def of(cls, row: ProcessTemplate) -> TemplateWhole:
+    def of(cls, row: DefinitionVersion) -> TemplateWhole:
         """Show a stored version with its blueprint and certificate."""
         return TemplateWhole.model_construct(**_facts(row), blueprint=row.blueprint, certificate=row.certificate)
 
@@ -94,7 +94,7 @@ class DiffView(View):
     patch: list[dict[str, Any]]
 
     @classmethod
-    def of(cls, before: ProcessTemplate, row: ProcessTemplate, change: Change) -> DiffView:
+    def of(cls, before: DefinitionVersion, row: DefinitionVersion, change: Change) -> DiffView:
         """Show a comparison."""
         first, second = (
             VersionRef.model_construct(id=one.id, version=one.version, status=one.status) for one in (before, row)
@@ -112,7 +112,7 @@ class DiffView(View):
         )
 
 
-def _facts(row: ProcessTemplate) -> dict[str, Any]:
+def _facts(row: DefinitionVersion) -> dict[str, Any]:
     return {
         "id": row.id,
         "name": row.name,

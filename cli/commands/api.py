@@ -10,8 +10,8 @@ import typer
 
 from api.app import describe
 from cli import assembly, serving
-from cli.output import print_json, progress
 from cli.terminal.invocation import Json, settings_with
+from cli.terminal.output import print_json, progress
 from cli.terminal.running import run, until_told_to_stop, watch_for_stop
 from worker.telemetry import tracer_provider
 

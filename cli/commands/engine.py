@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from cli import assembly, installation
-from cli.output import explained, out, print_json, progress
 from cli.terminal.invocation import settings_with
+from cli.terminal.output import explained, out, print_json, progress
 from cli.terminal.running import run, until_told_to_stop
+from engine_host.locate import locate
+from engine_host.namespaces import prepare
 from storage.migrate import migrate
-from worker.engine.locate import locate
-from worker.engine.namespaces import prepare
 
 
 def engine_command(

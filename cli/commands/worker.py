@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cli import assembly
-from cli.output import progress
 from cli.terminal.invocation import settings_with
+from cli.terminal.output import progress
 from cli.terminal.running import run, until_told_to_stop
 from worker.telemetry import metrics_runtime, tracer_provider
 

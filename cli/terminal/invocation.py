@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output import explained
+from cli.terminal.output import explained
 from worker.settings import Settings, read_settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]

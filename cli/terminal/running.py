@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import structlog
 import uvloop
 
-from cli.output import explained
+from cli.terminal.output import explained
 
 T = TypeVar("T")
 _TOLD = (signal.SIGINT, signal.SIGTERM)

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from placet.almanac import CalendarSettings
-from placet.fields import (
+from placet.definition.fields import (
+    AssigneeText,
     Condition,
     Count,
     FormSchema,
@@ -16,16 +16,16 @@ from placet.fields import (
     Model,
     Number,
     Title,
-    WhoText,
     shape,
 )
-from placet.formats import OnChange
+from placet.definition.formats import OnChange
+from placet.plan.calendar_compiler import CalendarSettings
 
 
 class WeightedApprover(Model):
     """An approver whose vote counts `weight` (whole number, 1 to 1000) towards a weight quorum."""
 
-    who: WhoText
+    who: AssigneeText
     weight: Count = 1
 
 
@@ -44,7 +44,7 @@ def _approver(value: Any) -> str:
 
 # Told apart by their JSON type, so that a fault is reported once and for what was meant.
 Approver = Annotated[
-    Annotated[WhoText, Tag("text")]
+    Annotated[AssigneeText, Tag("text")]
     | Annotated[WeightedApprover, Tag("object")]
     | Annotated[ChosenApprover, Tag("chosen")],
     Discriminator(_approver),
@@ -82,7 +82,7 @@ class EscalationLevel(Model):
     """One level of an explicit escalation: `after_hours` counts from the breach."""
 
     after_hours: HoursFromZero = 0
-    to: WhoText
+    to: AssigneeText
     action: Literal["reassign", "add", "notify"] = "reassign"
 
 
@@ -114,7 +114,7 @@ class Step(Model):
     warn_before_hours: HoursFromZero | None = None
     re_escalate_after_hours: Hours | None = None
     escalation_enabled: bool | None = None
-    escalation_to: WhoText | None = None
+    escalation_to: AssigneeText | None = None
     escalation: Annotated[tuple[EscalationLevel, ...], Field(min_length=1, max_length=50)] | None = None
     final: Literal["wait", "approve", "reject", "expire"] = "wait"
     reminders: Reminders | None = None

@@ -7,11 +7,13 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from placet.actions import ActionCall, ActionSpec
+from placet.audit.reasons import because
+from placet.audit.sealed import Sealed
+from placet.definition.fields import LONGEST_TITLE, PlainObject, Title
 from placet.definition.steps import SeparationOfDuties, Step
-from placet.errands import (
+from placet.engine.calls import (
+    call_spec_of,
     earlier_results,
-    errand_of,
     keep,
     kept_result,
     record_failure,
@@ -19,21 +21,19 @@ from placet.errands import (
     result_of,
     set_variables,
 )
+from placet.engine.evaluation_context import values_at
+from placet.engine.events import ActionDone
+from placet.engine.run import Run
+from placet.engine.state import HeldResult
 from placet.errors import EvaluationFailed, InputInvalid
-from placet.events import ActionDone
-from placet.facts import values_at
-from placet.fields import LONGEST_TITLE, PlainObject, Title
-from placet.fillings import compile_filling, fill
+from placet.expressions.templates import compile_template, fill
+from placet.json_pointer import pointer_to
 from placet.nodes.approval import migrate_stage, stage_of
 from placet.nodes.base import Answer, BaseNode, CameTo, CompilerContext, Entered, Move, Outputs, Written
 from placet.nodes.call import CallType
-from placet.pointer import pointer_to
-from placet.points import Errand, Point, Seating, Stage
-from placet.reasons import because
-from placet.run import Run
-from placet.sealed import Sealed
-from placet.stages import close_stage, open_stage
-from placet.state import Held
+from placet.plan.actions import ActionCall, ActionSpec
+from placet.plan.graph import ApproverSpec, CallSpec, Node, Stage
+from placet.tasks.stages import close_stage, open_stage
 
 
 class ActionNode(BaseNode):
@@ -58,11 +58,11 @@ class ActionType(CallType[ActionNode]):
     plain = frozenset({"done"})
     faults = frozenset({"done", "failed"})
 
-    def compile(self, context: CompilerContext, definition: ActionNode, here: str, written: Written) -> Point:
+    def compile(self, context: CompilerContext, definition: ActionNode, here: str, written: Written) -> Node:
         """Compile its input, and hold the names of its parameters to the catalog."""
-        ways = self.compile_ways(context, written)
+        edges = self.compile_ways(context, written)
         context.require_variables(definition.output, here)
-        filling = compile_filling(definition.input, context.scope, f"{here}/input", context.problems)
+        filling = compile_template(definition.input, context.scope, f"{here}/input", context.problems)
         spec = context.actions.get(definition.action)
         if spec is None:
             known = ", ".join(sorted(context.actions)[:20]) or "none"
@@ -70,89 +70,89 @@ class ActionType(CallType[ActionNode]):
             context.refuse(f"{here}/action", message)
         else:
             _require_parameters(context, definition, spec, here)
-        return Point(
+        return Node(
             id=definition.id,
             type=self.kind,
-            ways=ways,
-            errand=Errand(name=definition.action, input=filling, output=dict(definition.output)),
+            edges=edges,
+            call_spec=CallSpec(name=definition.action, input=filling, output=dict(definition.output)),
             repetition=_repetition(context, definition, spec),
         )
 
-    def enter(self, run: Run, point: Point) -> Entered:
+    def enter(self, run: Run, node: Node) -> Entered:
         """Have it run."""
-        return self._begin(run, point, again=False)
+        return self._begin(run, node, again=False)
 
-    def settle(self, run: Run, point: Point, answer: Answer) -> Entered:
+    def settle(self, run: Run, node: Node, answer: Answer) -> Entered:
         """Take what it has come to, or what the owner says of running it again."""
         if isinstance(answer, ActionDone):
-            return self._end(run, point, answer)
+            return self._end(run, node, answer)
         if not isinstance(answer, str):
-            self.unexpected(point, answer)
-        close_stage(run, point, answer)
+            self.unexpected(node, answer)
+        close_stage(run, node, answer)
         if answer == "approved":
-            return self._begin(run, point, again=True)
-        before = next((r for r in earlier_results(run, point) if r.ok), None)
+            return self._begin(run, node, again=True)
+        before = next((r for r in earlier_results(run, node) if r.ok), None)
         if before is None:
-            return CameTo("failed", record_failure(run, "action_failed", point, because("not_let_again")))
-        return CameTo(*keep(run, point, before))
+            return CameTo("failed", record_failure(run, "action_failed", node, because("not_let_again")))
+        return CameTo(*keep(run, node, before))
 
-    def migrate(self, run: Run, point: Point, move: Move) -> None:
+    def migrate(self, run: Run, node: Node, move: Move) -> None:
         """Go on with the same action there, or with asking the owner."""
-        if point.id in run.stages:
-            migrate_stage(run, point, move)
+        if node.id in run.stages:
+            migrate_stage(run, node, move)
         else:
-            super().migrate(run, point, move)
+            super().migrate(run, node, move)
 
-    def _begin(self, run: Run, point: Point, *, again: bool) -> Entered:
+    def _begin(self, run: Run, node: Node, *, again: bool) -> Entered:
         """Have an action run, unless what it came to before counts.
 
         It fails at once where its input cannot be computed. Where the request goes again from its first node and asks
         for the same, it comes to what it came to before. What must not be done twice without a word asks the owner
         first, unless it is `again` because they said so.
         """
-        errand = errand_of(point)
-        visit = run.visit(point.id)
+        call_spec = call_spec_of(node)
+        visit = run.visit(node.id)
         try:
-            given = fill(errand.input, values_at(run), run.allowance)
+            given = fill(call_spec.input, values_at(run), run.allowance)
         except EvaluationFailed as error:
             why = because("input_not_computed", cause=error.reason)
-            return CameTo("failed", record_failure(run, "action_failed", point, why))
-        if (kept := kept_result(run, point, given)) is not None and kept.ok:
-            return CameTo(*keep(run, point, kept))
-        stray = next((c for c in run.strays if (c.point, c.action, c.input) == (point.id, errand.name, given)), None)
+            return CameTo("failed", record_failure(run, "action_failed", node, why))
+        if (kept := kept_result(run, node, given)) is not None and kept.ok:
+            return CameTo(*keep(run, node, kept))
+        stray = next((c for c in run.strays if (c.node, c.action, c.input) == (node.id, call_spec.name, given)), None)
         if stray is not None:
             run.strays.remove(stray)
-            run.actions[point.id] = stray
-            run.record("action_kept", node=point.id, action=errand.name, visit=stray.visit)
+            run.actions[node.id] = stray
+            run.record("action_kept", node=node.id, action=call_spec.name, visit=stray.visit)
             return None
-        before = earlier_results(run, point)
+        before = earlier_results(run, node)
         if again:
             run.results = [r for r in run.results if r not in before[:1]]
-        elif point.repetition is not None and (before or any(c.point == point.id for c in run.strays)):
-            open_stage(run, point)
+        elif node.repetition is not None and (before or any(c.node == node.id for c in run.strays)):
+            open_stage(run, node)
             return None
         # It goes into headers, which take no other letters; what ASCII an id had before stays as it is.
-        key = f"{run.state.request_id}:{quote(point.id, safe=':')}:{visit}"
-        call = ActionCall(key=key, point=point.id, visit=visit, action=errand.name, input=given)
-        run.actions[point.id] = call
-        run.record("action_started", node=point.id, action=errand.name, visit=visit, input=Sealed(given))
+        key = f"{run.state.request_id}:{quote(node.id, safe=':')}:{visit}"
+        call = ActionCall(key=key, node=node.id, visit=visit, action=call_spec.name, input=given)
+        run.actions[node.id] = call
+        run.record("action_started", node=node.id, action=call_spec.name, visit=visit, input=Sealed(given))
         return None
 
-    def _end(self, run: Run, point: Point, event: ActionDone) -> Entered:
-        call = run.actions.pop(point.id)
-        held = Held(point=point.id, visit=call.visit, ok=event.ok, output=event.output)
+    def _end(self, run: Run, node: Node, event: ActionDone) -> Entered:
+        call = run.actions.pop(node.id)
+        held = HeldResult(node=node.id, visit=call.visit, ok=event.ok, output=event.output)
         run.keep_result(lambda: result_of(run, held, call, counts_for=run.state.material))
         if not event.ok:
-            why = record_failure(run, "action_failed", point, reported(event), action=call.action)
+            why = record_failure(run, "action_failed", node, reported(event), action=call.action)
             return CameTo("failed", why)
         try:
-            before, after = set_variables(run, errand_of(point).output, event.output, "/output")
+            before, after = set_variables(run, call_spec_of(node).output, event.output, "/output")
         except InputInvalid as error:
             why = because("output_unfit", cause=error.reason)
-            return CameTo("failed", record_failure(run, "action_failed", point, why))
+            return CameTo("failed", record_failure(run, "action_failed", node, why))
         run.record(
             "action_run",
-            node=point.id,
+            node=node.id,
             action=call.action,
             visit=call.visit,
             before=Sealed(before),
@@ -184,4 +184,4 @@ def _repetition(context: CompilerContext, definition: ActionNode, spec: ActionSp
         approvers=("owner",),
         separation_of_duties=SeparationOfDuties(repeat="allow"),
     )
-    return stage_of(context, step, (Seating(who="owner"),))
+    return stage_of(context, step, (ApproverSpec(who="owner"),))

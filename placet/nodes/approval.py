@@ -8,11 +8,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from placet.choosing import choices
+from placet.audit.sealed import Sealed
+from placet.definition.fields import Title
 from placet.definition.steps import ChosenApprover, Quorum, Step, WeightedApprover
-from placet.errands import set_variables
+from placet.engine.calls import set_variables
+from placet.engine.run import Run
+from placet.engine.state import StageRun
 from placet.errors import ConditionInvalid
-from placet.fields import Title
+from placet.json_pointer import pointer_to
 from placet.nodes.base import (
     Answer,
     BaseNode,
@@ -25,15 +28,12 @@ from placet.nodes.base import (
     Value,
     Written,
 )
-from placet.plan import Plan
-from placet.pointer import pointer_to
-from placet.points import Level, Need, Point, Seating, Stage
-from placet.policy import decided_elsewhere, reachable, verdict
-from placet.run import Run
-from placet.sealed import Sealed
-from placet.stages import close_stage, open_stage
-from placet.state import StageRun
-from placet.who import parse_who
+from placet.plan.assignee_expressions import choices
+from placet.plan.assignees import parse_assignee
+from placet.plan.graph import ApproverSpec, Node, QuorumRule, SlaLevel, Stage
+from placet.plan.plan import Plan
+from placet.tasks.policy import decided_elsewhere, reachable, verdict
+from placet.tasks.stages import close_stage, open_stage
 
 
 class ApprovalNode(BaseNode):
@@ -52,80 +52,80 @@ class ApprovalType(NodeType[ApprovalNode]):
     has_conditions = False
     plain = frozenset({"approved"})
 
-    def compile(self, context: CompilerContext, definition: ApprovalNode, here: str, written: Written) -> Point | None:
+    def compile(self, context: CompilerContext, definition: ApprovalNode, here: str, written: Written) -> Node | None:
         """Compile its stage; None where there is no such step."""
         found = context.step(definition.step)
         if found is None:
             context.refuse(f"{here}/step", f"no process step has the stage_name {definition.step!r}; add one")
             return None
         index, step = found
-        ways = self.compile_ways(context, written)
+        edges = self.compile_ways(context, written)
         stage = stage_of(context, step, _seatings(context, step, f"/process_steps/{index}"))
         context.require_variables(definition.output, here)
         if definition.output and step.form is None:
             message = f"stage {definition.step!r} has no form to take values from; give the step a form"
             context.refuse(f"{here}/output", message)
         output = dict(definition.output)
-        return Point(id=definition.id, type=self.kind, ways=ways, stage=stage, output=output)
+        return Node(id=definition.id, type=self.kind, edges=edges, stage=stage, output=output)
 
-    def visits(self, run: Run, point: Point) -> int:
+    def visits(self, run: Run, node: Node) -> int:
         """Count the times that people were asked."""
-        return run.state.asked.get(point.id, 0)
+        return run.state.asked.get(node.id, 0)
 
-    def enter(self, run: Run, point: Point) -> Entered:
+    def enter(self, run: Run, node: Node) -> Entered:
         """Open the stage; earlier approvals may carry it at once."""
         if run.state.format > 1:
-            run.set(asked=run.state.asked | {point.id: self.visits(run, point) + 1})
-        result = open_stage(run, point)
+            run.set(asked=run.state.asked | {node.id: self.visits(run, node) + 1})
+        result = open_stage(run, node)
         return CameTo(result) if result is not None else None
 
-    def settle(self, run: Run, point: Point, answer: Answer) -> Entered:
+    def settle(self, run: Run, node: Node, answer: Answer) -> Entered:
         """Close the stage with its result, and set variables from the form that was filled in last."""
         if not isinstance(answer, str):
-            self.unexpected(point, answer)
-        close_stage(run, point, answer, _filled_in(run, point))
+            self.unexpected(node, answer)
+        close_stage(run, node, answer, _filled_in(run, node))
         return CameTo(answer)
 
-    def migrate(self, run: Run, point: Point, move: Move) -> None:
+    def migrate(self, run: Run, node: Node, move: Move) -> None:
         """Find the node of the same stage there."""
-        migrate_stage(run, point, move)
+        migrate_stage(run, node, move)
 
-    def follow(self, run: Run, before: Point, old: Plan) -> None:
-        """Change nothing: the deadlines of all open tasks move in the order of the tasks (placet.migration)."""
+    def follow(self, run: Run, before: Node, old: Plan) -> None:
+        """Change nothing: the deadlines of all open tasks move in the order of the tasks (placet.engine.migration)."""
 
-    def sets(self, point: Point) -> frozenset[str]:
+    def sets(self, node: Node) -> frozenset[str]:
         """Set what it takes from the form."""
-        return frozenset(point.output)
+        return frozenset(node.output)
 
-    def foresee(self, point: Point, value: Value) -> list[str]:
+    def foresee(self, node: Node, value: Value) -> list[str]:
         """Lead everywhere."""
-        return [way.target for way in point.ways]
+        return [edge.target for edge in node.edges]
 
 
-def _filled_in(run: Run, point: Point) -> dict[str, Any]:
+def _filled_in(run: Run, node: Node) -> dict[str, Any]:
     """Set an approval's variables from the form that was filled in last; returns what the record says of it."""
-    decided = [task for task in run.tasks_of(run.stages[point.id]) if task.form is not None]
-    if not point.output or not decided:
+    decided = [task for task in run.tasks_of(run.stages[node.id]) if task.form is not None]
+    if not node.output or not decided:
         return {}
     last = max(reversed(decided), key=lambda task: task.decided_at or task.opened_at)
-    before, after = set_variables(run, point.output, last.form or {}, "/form")
+    before, after = set_variables(run, node.output, last.form or {}, "/form")
     return {"before": Sealed(before), "after": Sealed(after)}
 
 
-def migrate_stage(run: Run, point: Point, move: Move) -> None:
+def migrate_stage(run: Run, node: Node, move: Move) -> None:
     """Find the node at which the stage that is open at this one can go on."""
-    stage_run, before = run.stages[point.id], run.stage_at(point.id)
+    stage_run, before = run.stages[node.id], run.stage_at(node.id)
     here = pointer_to("/stages", before.name)
-    found = homes(move.plan, point.id, before.name)
+    found = homes(move.plan, node.id, before.name)
     if len(found) != 1:
         why = "has several nodes there, and none of them is" if found else "is gone there; it is open at node"
-        move.refuse(here, f"stage {before.name!r} {why} {point.id!r}")
+        move.refuse(here, f"stage {before.name!r} {why} {node.id!r}")
         return
     if found[0] in move.moved.values():
         move.refuse(here, f"two stages that are open would both be at node {found[0]!r}")
         return
-    move.moved[point.id] = found[0]
-    stage = move.plan.points[found[0]].stage
+    move.moved[node.id] = found[0]
+    stage = move.plan.nodes[found[0]].stage
     if stage is not None and stage_run.returned_at is None:
         for message in _unfit(run, stage_run, before, stage):
             move.refuse(here, message)
@@ -133,7 +133,7 @@ def migrate_stage(run: Run, point: Point, move: Move) -> None:
 
 def homes(plan: Plan, place: str, stage: str) -> list[str]:
     """List the nodes that a stage can be at: the one of the same id where it has that stage, else all that have."""
-    found = [point.id for point in plan.points.values() if point.asked is not None and point.asked.name == stage]
+    found = [node.id for node in plan.nodes.values() if node.asked is not None and node.asked.name == stage]
     return [place] if place in found else found
 
 
@@ -150,24 +150,24 @@ def _unfit(run: Run, stage_run: StageRun, before: Stage, stage: Stage) -> Iterat
         return
     for task in run.tasks_of(stage_run):
         if task.status == "open" and task.people:
-            barred = [person for person in task.people if decided_elsewhere(run, person, stage_run.point)]
+            barred = [person for person in task.people if decided_elsewhere(run, person, stage_run.node)]
             if len(barred) == len(task.people):
                 yield f"user:{barred[0]} decided another stage, and may not decide {name} there; reassign {task.id}"
 
 
-def _seatings(context: CompilerContext, step: Step, here: str) -> tuple[Seating, ...]:
-    seatings: list[Seating] = []
+def _seatings(context: CompilerContext, step: Step, here: str) -> tuple[ApproverSpec, ...]:
+    seatings: list[ApproverSpec] = []
     for number, approver in enumerate(step.approvers):
         if isinstance(approver, str):
-            seatings.append(Seating(who=approver))
+            seatings.append(ApproverSpec(who=approver))
         elif isinstance(approver, WeightedApprover):
-            seatings.append(Seating(who=approver.who, weight=approver.weight))
+            seatings.append(ApproverSpec(who=approver.who, weight=approver.weight))
         else:
             seatings += _chosen(context, approver, f"{here}/approvers/{number}/expr")
     return tuple(seatings)
 
 
-def _chosen(context: CompilerContext, approver: ChosenApprover, pointer: str) -> list[Seating]:
+def _chosen(context: CompilerContext, approver: ChosenApprover, pointer: str) -> list[ApproverSpec]:
     """Return the people whom an expression chooses among, each with when it chooses them."""
     try:
         found = choices(approver.expr, context.scope)
@@ -175,12 +175,12 @@ def _chosen(context: CompilerContext, approver: ChosenApprover, pointer: str) ->
         context.refuse(pointer, error.message)
         return []
     for who, _ in found:
-        if parse_who(who).root.kind == "assignee":
+        if parse_assignee(who).root.kind == "assignee":
             context.refuse(pointer, "a task that is about to open has no assignee; name somebody else")
-    return [Seating(who=who, weight=approver.weight, when=when) for who, when in found]
+    return [ApproverSpec(who=who, weight=approver.weight, when=when) for who, when in found]
 
 
-def stage_of(context: CompilerContext, step: Step, approvers: tuple[Seating, ...]) -> Stage:
+def stage_of(context: CompilerContext, step: Step, approvers: tuple[ApproverSpec, ...]) -> Stage:
     """Return an approval stage with every default of the step and the process filled in."""
     settings = context.settings
     duties = step.separation_of_duties or context.duties
@@ -192,11 +192,11 @@ def stage_of(context: CompilerContext, step: Step, approvers: tuple[Seating, ...
         warn = settings.warn_before_hours
     if target is not None and warn > target:
         warn = target / 2
-    levels: tuple[Level, ...] = ()
+    levels: tuple[SlaLevel, ...] = ()
     if step.escalates and step.escalation is not None:
-        levels = tuple(Level(after=_hours(lv.after_hours), to=lv.to, action=lv.action) for lv in step.escalation)
+        levels = tuple(SlaLevel(after=_hours(lv.after_hours), to=lv.to, action=lv.action) for lv in step.escalation)
     elif step.escalates and step.escalation_to is not None:
-        levels = (Level(after=timedelta(0), to=step.escalation_to),)
+        levels = (SlaLevel(after=timedelta(0), to=step.escalation_to),)
     return Stage(
         name=step.stage_name,
         approvers=approvers,
@@ -222,14 +222,14 @@ def stage_of(context: CompilerContext, step: Step, approvers: tuple[Seating, ...
     )
 
 
-def _need(quorum: str | Quorum) -> Need:
+def _need(quorum: str | Quorum) -> QuorumRule:
     if isinstance(quorum, Quorum):
         if quorum.at_least is not None:
-            return Need(kind="at_least", value=float(quorum.at_least))
+            return QuorumRule(kind="at_least", value=float(quorum.at_least))
         if quorum.percent is not None:
-            return Need(kind="percent", value=quorum.percent)
-        return Need(kind="weight", value=float(quorum.weight or 1))
-    return Need(kind="all") if quorum == "all" else Need(kind="any")
+            return QuorumRule(kind="percent", value=quorum.percent)
+        return QuorumRule(kind="weight", value=float(quorum.weight or 1))
+    return QuorumRule(kind="all") if quorum == "all" else QuorumRule(kind="any")
 
 
 def _hours(hours: float) -> timedelta:

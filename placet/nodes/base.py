@@ -14,19 +14,19 @@ from typing import Annotated, ClassVar, Generic, NoReturn, TypeAlias, TypeVar
 
 from pydantic import Field
 
-from placet.actions import ActionSpec
-from placet.conditions import Expression, Scope, compile_condition
+from placet.audit.reasons import Reason, because
+from placet.definition.fields import Condition, Identifier, Model, Outcome, Title
+from placet.definition.formats import OnChange
+from placet.definition.shapes import Name
 from placet.definition.steps import SeparationOfDuties, Settings, Step
+from placet.engine.events import ActionDone, ChildEnded
+from placet.engine.run import Run
 from placet.errors import ConditionInvalid, Problem
-from placet.events import ActionDone, ChildEnded
-from placet.fields import Condition, Identifier, Model, Outcome, Title
-from placet.formats import OnChange
-from placet.plan import Plan
-from placet.pointer import pointer_to
-from placet.points import Frame, Point, Way
-from placet.reasons import Reason, because
-from placet.run import Run
-from placet.shapes import Name
+from placet.expressions import Expression, Scope, compile_condition
+from placet.json_pointer import pointer_to
+from placet.plan.actions import ActionSpec
+from placet.plan.graph import Edge, Frame, Node
+from placet.plan.plan import Plan
 
 # A field of what came back: its name, or a JSON Pointer to one further inside.
 Source = Annotated[str, Field(min_length=1, max_length=300)]
@@ -165,67 +165,67 @@ class NodeType(ABC, Generic[D]):
         """Whether its edges carry conditions."""
 
     @abstractmethod
-    def compile(self, context: CompilerContext, definition: D, here: str, written: Written) -> Point | None:
+    def compile(self, context: CompilerContext, definition: D, here: str, written: Written) -> Node | None:
         """Compile a node that stands at the pointer `here`, with its outgoing edges; None where it cannot be."""
 
     @abstractmethod
-    def visits(self, run: Run, point: Point) -> int:
+    def visits(self, run: Run, node: Node) -> int:
         """Return how often the request has come here so far, for the bound of visits; 0 where nothing is counted."""
 
     @abstractmethod
-    def enter(self, run: Run, point: Point) -> Entered:
+    def enter(self, run: Run, node: Node) -> Entered:
         """Come to a node."""
 
     @abstractmethod
-    def settle(self, run: Run, point: Point, answer: Answer) -> Entered:
+    def settle(self, run: Run, node: Node, answer: Answer) -> Entered:
         """Take what was waited for at a node."""
 
     @abstractmethod
-    def migrate(self, run: Run, point: Point, move: Move) -> None:
+    def migrate(self, run: Run, node: Node, move: Move) -> None:
         """Find the place in another version of what goes on at a node, and refuse what has none."""
 
     @abstractmethod
-    def follow(self, run: Run, before: Point, old: Plan) -> None:
+    def follow(self, run: Run, before: Node, old: Plan) -> None:
         """Go on by the rules of the version that the request has moved to; raises EvaluationFailed."""
 
     @abstractmethod
-    def sets(self, point: Point) -> frozenset[str]:
+    def sets(self, node: Node) -> frozenset[str]:
         """Return the variables that a node may set."""
 
     @abstractmethod
-    def foresee(self, point: Point, value: Value) -> list[str]:
+    def foresee(self, node: Node, value: Value) -> list[str]:
         """Return where a node may lead, as far as its expressions can be evaluated beforehand.
 
         `value` returns what an expression comes to, None where that is not known yet; raises ValueAbsent.
         """
 
-    def arrive(self, run: Run, point: Point, branch: Frames) -> bool | None:
+    def arrive(self, run: Run, node: Node, branch: Frames) -> bool | None:
         """Take a branch in; whether enough have arrived for the process to go on. None where none is waited for."""
         return None
 
-    def closes(self, point: Point, branch: Frames) -> bool:
+    def closes(self, node: Node, branch: Frames) -> bool:
         """Whether going on from here ends what goes on in this branch."""
         return False
 
-    def way_on(self, point: Point, result: str) -> Way | None:
+    def way_on(self, node: Node, result: str) -> Edge | None:
         """Return the edge that a result takes; None where it ends the request."""
-        for way in point.ways:
-            if way.on == result:
-                return way
-        return next((w for w in point.ways if w.on is None), None) if result in self.plain else None
+        for edge in node.edges:
+            if edge.on == result:
+                return edge
+        return next((w for w in node.edges if w.on is None), None) if result in self.plain else None
 
-    def unexpected(self, point: Point, answer: Answer) -> NoReturn:
+    def unexpected(self, node: Node, answer: Answer) -> NoReturn:
         """Raise because nothing of the kind is waited for: the code that calls is at fault."""
-        raise AssertionError(f"{point.id} is a {self.kind} node, and waits for no {answer!r}")
+        raise AssertionError(f"{node.id} is a {self.kind} node, and waits for no {answer!r}")
 
     def compile_ways(
         self, context: CompilerContext, written: Written, *, chooses: bool | None = None
-    ) -> tuple[Way, ...]:
+    ) -> tuple[Edge, ...]:
         """Compile the outgoing edges. With `chooses`, by default as `has_conditions`, each needs its condition."""
         wanted = self.has_conditions if chooses is None else chooses
         return tuple(self._way(context, f"/graph_spec/edges/{index}", one, wanted) for index, one in written)
 
-    def _way(self, context: CompilerContext, here: str, one: EdgeDefinition, chooses: bool) -> Way:
+    def _way(self, context: CompilerContext, here: str, one: EdgeDefinition, chooses: bool) -> Edge:
         compiled: Expression | None = None
         if one.condition is not None:
             if not self.has_conditions:
@@ -240,7 +240,7 @@ class NodeType(ABC, Generic[D]):
         if one.on is not None and not self.has_results:
             message = 'only the edges of an approval, action, wait or sub-process carry "on"; remove it'
             context.refuse(f"{here}/on", message)
-        return Way(target=one.target, on=one.on, condition=compiled, default=one.default)
+        return Edge(target=one.target, on=one.on, condition=compiled, default=one.default)
 
 
 class PassingType(NodeType[D]):
@@ -249,30 +249,30 @@ class PassingType(NodeType[D]):
     has_results = False
     has_conditions = False
 
-    def visits(self, run: Run, point: Point) -> int:
+    def visits(self, run: Run, node: Node) -> int:
         """Count nothing: coming here again and again without a pause fails at once."""
         return 0
 
-    def settle(self, run: Run, point: Point, answer: Answer) -> Entered:
+    def settle(self, run: Run, node: Node, answer: Answer) -> Entered:
         """Take nothing."""
-        self.unexpected(point, answer)
+        self.unexpected(node, answer)
 
-    def migrate(self, run: Run, point: Point, move: Move) -> None:
+    def migrate(self, run: Run, node: Node, move: Move) -> None:
         """Refuse nothing."""
 
-    def follow(self, run: Run, before: Point, old: Plan) -> None:
+    def follow(self, run: Run, before: Node, old: Plan) -> None:
         """Change nothing."""
 
-    def sets(self, point: Point) -> frozenset[str]:
+    def sets(self, node: Node) -> frozenset[str]:
         """Set nothing."""
         return frozenset()
 
-    def foresee(self, point: Point, value: Value) -> list[str]:
+    def foresee(self, node: Node, value: Value) -> list[str]:
         """Lead everywhere."""
-        return [way.target for way in point.ways]
+        return [edge.target for edge in node.edges]
 
-    def pass_on(self, point: Point) -> Entered:
+    def pass_on(self, node: Node) -> Entered:
         """Go on by the one edge."""
-        if not point.ways:
-            return Fails(because("leads_nowhere", node=point.id))
-        return GoesOn(((point.ways[0].target, point.frames),))
+        if not node.edges:
+            return Fails(because("leads_nowhere", node=node.id))
+        return GoesOn(((node.edges[0].target, node.frames),))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from placet.errands import errand_of
+from placet.engine.calls import call_spec_of
+from placet.engine.run import Run
 from placet.errors import ValueAbsent
+from placet.json_pointer import pointer_to
 from placet.nodes.base import D, Move, NodeType, Value
-from placet.plan import Plan
-from placet.pointer import pointer_to
-from placet.points import Point
-from placet.run import Run
+from placet.plan.graph import Node
+from placet.plan.plan import Plan
 
 
 class CallType(NodeType[D]):
@@ -24,39 +24,39 @@ class CallType(NodeType[D]):
     def runs(self) -> str:
         """What it runs, in words."""
 
-    def visits(self, run: Run, point: Point) -> int:
+    def visits(self, run: Run, node: Node) -> int:
         """Count the times that it was to run."""
-        return run.state.visits.get(point.id, 0)
+        return run.state.visits.get(node.id, 0)
 
-    def migrate(self, run: Run, point: Point, move: Move) -> None:
+    def migrate(self, run: Run, node: Node, move: Move) -> None:
         """Have the same run there, and the same taken from it."""
-        after, errand = move.plan.points.get(point.id), errand_of(point)
+        after, call_spec = move.plan.nodes.get(node.id), call_spec_of(node)
         why = None
-        if after is None or after.type != point.type:
-            why = f"node {point.id!r} is gone there, and its {self.runs} is under way"
-        elif errand_of(after).name != errand.name:
-            why = f"node {point.id!r} runs another {self.runs} there, and this one is under way"
-        elif errand_of(after).output != errand.output:
-            why = f"node {point.id!r} takes something else from its {self.runs} there, which is under way"
+        if after is None or after.type != node.type:
+            why = f"node {node.id!r} is gone there, and its {self.runs} is under way"
+        elif call_spec_of(after).name != call_spec.name:
+            why = f"node {node.id!r} runs another {self.runs} there, and this one is under way"
+        elif call_spec_of(after).output != call_spec.output:
+            why = f"node {node.id!r} takes something else from its {self.runs} there, which is under way"
         if why is not None:
-            move.refuse(pointer_to("/nodes", point.id), f"{why}; move it when that has ended")
+            move.refuse(pointer_to("/nodes", node.id), f"{why}; move it when that has ended")
 
-    def follow(self, run: Run, before: Point, old: Plan) -> None:
+    def follow(self, run: Run, before: Node, old: Plan) -> None:
         """Change nothing: what runs is as it was started."""
 
-    def sets(self, point: Point) -> frozenset[str]:
+    def sets(self, node: Node) -> frozenset[str]:
         """Set what it takes from what comes back."""
-        return frozenset(errand_of(point).output)
+        return frozenset(call_spec_of(node).output)
 
-    def foresee(self, point: Point, value: Value) -> list[str]:
+    def foresee(self, node: Node, value: Value) -> list[str]:
         """Lead on from its failure alone where its input lacks a value; a name alone is left out."""
-        failing = [way.target for way in point.ways if way.on == "failed"]
+        failing = [edge.target for edge in node.edges if edge.on == "failed"]
         try:
-            for expression in errand_of(point).input.expressions.values():
+            for expression in call_spec_of(node).input.expressions.values():
                 if expression.ast["op"] != "name":
                     value(expression)
         except ValueAbsent:
             if not failing:
                 raise
             return failing
-        return [way.target for way in point.ways]
+        return [edge.target for edge in node.edges]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from placet.conditions import evaluate
+from placet.audit.reasons import because
+from placet.definition.decision_tables import DecisionTable, table_edges
+from placet.engine.evaluation_context import values_at
+from placet.engine.run import Run
 from placet.errors import EvaluationFailed
-from placet.facts import values_at
+from placet.expressions import evaluate
 from placet.nodes.base import BaseNode, CompilerContext, Entered, Fails, GoesOn, PassingType, Value, Written
-from placet.points import Point, Way
-from placet.reasons import because
-from placet.run import Run
-from placet.tables import DecisionTable, table_ways
+from placet.plan.graph import Edge, Node
 
 
 class DecisionNode(BaseNode):
@@ -27,58 +27,58 @@ class DecisionType(PassingType[DecisionNode]):
     kind = "decision"
     has_conditions = True
 
-    def compile(self, context: CompilerContext, definition: DecisionNode, here: str, written: Written) -> Point:
+    def compile(self, context: CompilerContext, definition: DecisionNode, here: str, written: Written) -> Node:
         """Compile the conditions of its edges, or its table."""
         table = definition.table
-        ways = self.compile_ways(context, written, chooses=table is None)
+        edges = self.compile_ways(context, written, chooses=table is None)
         if table is None:
-            return Point(id=definition.id, type=self.kind, ways=ways)
+            return Node(id=definition.id, type=self.kind, edges=edges)
         for index, _ in written:
             message = "the rules of the table say where this decision leads; remove this edge"
             context.refuse(f"/graph_spec/edges/{index}", message)
-        ways = table_ways(table, context.scope, f"{here}/table", context.problems)
+        edges = table_edges(table, context.scope, f"{here}/table", context.problems)
         places = [(f"{here}/table/rules/{n}/to", rule.target) for n, rule in enumerate(table.rules)]
         places += [(f"{here}/table/default", table.default)] if table.default is not None else []
         for pointer, target in places:
             if target not in context.ids:
                 context.refuse(pointer, f"there is no node {target!r}; add it or mend the id")
-        return Point(id=definition.id, type=self.kind, ways=ways, hit_policy=table.hit_policy)
+        return Node(id=definition.id, type=self.kind, edges=edges, hit_policy=table.hit_policy)
 
-    def enter(self, run: Run, point: Point) -> Entered:
+    def enter(self, run: Run, node: Node) -> Entered:
         """Take the edge that is chosen, and put on record why."""
         values = values_at(run)
-        fitting: list[Way] = []
+        fitting: list[Edge] = []
         try:
-            for way in point.ways:
-                if way.condition is not None and evaluate(way.condition, values, run.allowance) is True:
-                    fitting.append(way)
-                    if point.hit_policy == "first":
+            for edge in node.edges:
+                if edge.condition is not None and evaluate(edge.condition, values, run.allowance) is True:
+                    fitting.append(edge)
+                    if node.hit_policy == "first":
                         break
         except EvaluationFailed as error:
-            return Fails(because("decision_failed", node=point.id, cause=error.reason))
-        if len(fitting) > 1 and (point.hit_policy == "unique" or len({way.target for way in fitting}) > 1):
-            conditions = [way.condition.source for way in fitting if way.condition]
-            return Fails(because("several_rules", node=point.id, count=len(fitting), conditions=conditions))
-        chosen = fitting[0] if fitting else next((w for w in point.ways if w.default), None)
+            return Fails(because("decision_failed", node=node.id, cause=error.reason))
+        if len(fitting) > 1 and (node.hit_policy == "unique" or len({edge.target for edge in fitting}) > 1):
+            conditions = [edge.condition.source for edge in fitting if edge.condition]
+            return Fails(because("several_rules", node=node.id, count=len(fitting), conditions=conditions))
+        chosen = fitting[0] if fitting else next((w for w in node.edges if w.default), None)
         if chosen is None:
-            return Fails(because("no_rule", node=point.id))
+            return Fails(because("no_rule", node=node.id))
         run.record(
             "routed",
-            node=point.id,
+            node=node.id,
             to=chosen.target,
             condition=chosen.condition.source if chosen.condition else "default",
         )
-        return GoesOn(((chosen.target, point.frames),))
+        return GoesOn(((chosen.target, node.frames),))
 
-    def foresee(self, point: Point, value: Value) -> list[str]:
+    def foresee(self, node: Node, value: Value) -> list[str]:
         """Lead where a condition holds or may hold, and to the default where none surely does."""
         possible: list[str] = []
         sure = False
-        for way in point.ways:
-            holds = value(way.condition) if way.condition is not None else False
+        for edge in node.edges:
+            holds = value(edge.condition) if edge.condition is not None else False
             if holds is not False:
-                possible.append(way.target)
+                possible.append(edge.target)
             sure = sure or holds is True
-            if holds is True and point.hit_policy == "first":
+            if holds is True and node.hit_policy == "first":
                 break
-        return possible if sure else [*possible, *(way.target for way in point.ways if way.default)]
+        return possible if sure else [*possible, *(edge.target for edge in node.edges if edge.default)]

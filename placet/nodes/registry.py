@@ -19,7 +19,7 @@ from placet.nodes.fork_join import ForkNode, ForkType, JoinNode, JoinType
 from placet.nodes.start_end import TerminatorNode, TerminatorType, TriggerNode, TriggerType
 from placet.nodes.subprocess import SubprocessNode, SubprocessType
 from placet.nodes.wait import WaitNode, WaitType
-from placet.points import Point
+from placet.plan.graph import Node
 
 NodeDefinition = Annotated[
     TriggerNode
@@ -66,6 +66,6 @@ NODE_TYPES: Final[Mapping[str, NodeType[Any]]] = {
 }
 
 
-def type_at(point: Point) -> NodeType[Any]:
+def type_at(node: Node) -> NodeType[Any]:
     """Return the type of a node of a plan."""
-    return NODE_TYPES[point.type]
+    return NODE_TYPES[node.type]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from placet.fields import Outcome
+from placet.definition.fields import Outcome
+from placet.engine.run import Run
 from placet.nodes.base import BaseNode, CompilerContext, Entered, PassingType, Written
-from placet.points import Point
-from placet.run import Run
+from placet.plan.graph import Node
 
 
 class TriggerNode(BaseNode):
@@ -29,13 +29,13 @@ class TriggerType(PassingType[TriggerNode]):
     kind = "trigger"
     begins = True
 
-    def compile(self, context: CompilerContext, definition: TriggerNode, here: str, written: Written) -> Point:
+    def compile(self, context: CompilerContext, definition: TriggerNode, here: str, written: Written) -> Node:
         """Compile it."""
-        return Point(id=definition.id, type=self.kind, ways=self.compile_ways(context, written))
+        return Node(id=definition.id, type=self.kind, edges=self.compile_ways(context, written))
 
-    def enter(self, run: Run, point: Point) -> Entered:
+    def enter(self, run: Run, node: Node) -> Entered:
         """Go on."""
-        return self.pass_on(point)
+        return self.pass_on(node)
 
 
 class TerminatorType(PassingType[TerminatorNode]):
@@ -44,12 +44,12 @@ class TerminatorType(PassingType[TerminatorNode]):
     kind = "terminator"
     ends = True
 
-    def compile(self, context: CompilerContext, definition: TerminatorNode, here: str, written: Written) -> Point:
+    def compile(self, context: CompilerContext, definition: TerminatorNode, here: str, written: Written) -> Node:
         """Compile it."""
-        ways = self.compile_ways(context, written)
-        return Point(id=definition.id, type=self.kind, ways=ways, outcome=definition.outcome)
+        edges = self.compile_ways(context, written)
+        return Node(id=definition.id, type=self.kind, edges=edges, outcome=definition.outcome)
 
-    def enter(self, run: Run, point: Point) -> Entered:
+    def enter(self, run: Run, node: Node) -> Entered:
         """End the request."""
-        run.finish("completed", point.outcome, kind="completed")
+        run.finish("completed", node.outcome, kind="completed")
         return None

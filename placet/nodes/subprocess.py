@@ -6,22 +6,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from placet.errands import UNFINISHED, errand_of, keep, kept_result, record_failure, result_of, set_variables
+from placet.audit.reasons import Reason, because
+from placet.audit.sealed import Sealed
+from placet.definition.fields import LONGEST_TITLE, PlainObject, Title
+from placet.definition.shapes import Name
+from placet.definition.variables import normalise_input
+from placet.engine.calls import UNFINISHED, call_spec_of, keep, kept_result, record_failure, result_of, set_variables
+from placet.engine.evaluation_context import values_at
+from placet.engine.events import ChildEnded
+from placet.engine.run import Run
+from placet.engine.state import ChildCall, HeldResult
 from placet.errors import EvaluationFailed, InputInvalid
-from placet.events import ChildEnded
-from placet.facts import values_at
-from placet.fields import LONGEST_TITLE, PlainObject, Title
-from placet.fillings import compile_filling, fill
+from placet.expressions.templates import compile_template, fill
+from placet.json_pointer import pointer_to
 from placet.nodes.base import Answer, BaseNode, CameTo, CompilerContext, Entered, Written
 from placet.nodes.call import CallType
-from placet.pointer import pointer_to
-from placet.points import Errand, Point
-from placet.reasons import Reason, because
-from placet.run import Run
-from placet.sealed import Sealed
-from placet.shapes import Name
-from placet.state import ChildCall, Held
-from placet.variables import normalise_input
+from placet.plan.graph import CallSpec, Node
 
 
 class SubprocessNode(BaseNode):
@@ -47,11 +47,11 @@ class SubprocessType(CallType[SubprocessNode]):
     plain = frozenset({"approved"})
     faults = UNFINISHED
 
-    def compile(self, context: CompilerContext, definition: SubprocessNode, here: str, written: Written) -> Point:
+    def compile(self, context: CompilerContext, definition: SubprocessNode, here: str, written: Written) -> Node:
         """Compile its input, and hold the names on both sides to the other process's variables."""
-        ways = self.compile_ways(context, written)
+        edges = self.compile_ways(context, written)
         context.require_variables(definition.output, here)
-        filling = compile_filling(definition.input, context.scope, f"{here}/input", context.problems)
+        filling = compile_template(definition.input, context.scope, f"{here}/input", context.problems)
         named = definition.reference
         variables = context.children.get(named)
         if variables is None:
@@ -66,34 +66,34 @@ class SubprocessType(CallType[SubprocessNode]):
             for pointer, name in places:
                 if name not in variables:
                     context.refuse(pointer, f"{named!r} has no variable {name!r}; mend the name")
-        errand = Errand(name=named, input=filling, output=dict(definition.output))
-        return Point(id=definition.id, type=self.kind, ways=ways, errand=errand)
+        call_spec = CallSpec(name=named, input=filling, output=dict(definition.output))
+        return Node(id=definition.id, type=self.kind, edges=edges, call_spec=call_spec)
 
-    def enter(self, run: Run, point: Point) -> Entered:
+    def enter(self, run: Run, node: Node) -> Entered:
         """Start it, unless what it came to before counts; it fails at once where its input is not taken."""
-        errand = errand_of(point)
-        child = run.plan.children[errand.name]
-        visit = run.visit(point.id)
+        call_spec = call_spec_of(node)
+        child = run.plan.children[call_spec.name]
+        visit = run.visit(node.id)
         try:
-            given = fill(errand.input, values_at(run), run.allowance)
+            given = fill(call_spec.input, values_at(run), run.allowance)
             given = normalise_input(child.plan.variables, given)
         except (EvaluationFailed, InputInvalid) as error:
             why = because("input_unfit", cause=error.reason)
-            return CameTo("failed", record_failure(run, "child_failed", point, why))
-        if (kept := kept_result(run, point, given)) is not None and kept.outcome not in UNFINISHED:
-            return CameTo(*keep(run, point, kept))
+            return CameTo("failed", record_failure(run, "child_failed", node, why))
+        if (kept := kept_result(run, node, given)) is not None and kept.outcome not in UNFINISHED:
+            return CameTo(*keep(run, node, kept))
         call = ChildCall(
             request_id=f"{run.state.request_id}~{sum(run.state.visits.values())}",
-            point=point.id,
+            node=node.id,
             visit=visit,
-            child=errand.name,
+            child=call_spec.name,
             title=f"{child.plan.name}: {run.state.title}"[:LONGEST_TITLE],
             input=given,
         )
-        run.children[point.id] = call
+        run.children[node.id] = call
         run.record(
             "child_started",
-            node=point.id,
+            node=node.id,
             request=call.request_id,
             blueprint=child.plan.name,
             version=child.plan.version,
@@ -101,12 +101,12 @@ class SubprocessType(CallType[SubprocessNode]):
         )
         return None
 
-    def settle(self, run: Run, point: Point, answer: Answer) -> Entered:
+    def settle(self, run: Run, node: Node, answer: Answer) -> Entered:
         """Take its outcome; it has failed where its variables do not fit."""
         if not isinstance(answer, ChildEnded):
-            self.unexpected(point, answer)
-        call = run.children.pop(point.id)
-        held = Held(point=point.id, visit=call.visit, output=answer.output, outcome=answer.outcome)
+            self.unexpected(node, answer)
+        call = run.children.pop(node.id)
+        held = HeldResult(node=node.id, visit=call.visit, output=answer.output, outcome=answer.outcome)
         run.keep_result(lambda: result_of(run, held, call, counts_for=run.state.material))
         outcome = answer.outcome
         why: Reason | None = None
@@ -114,12 +114,12 @@ class SubprocessType(CallType[SubprocessNode]):
         after: dict[str, Any] = {}
         if outcome not in UNFINISHED:
             try:
-                before, after = set_variables(run, errand_of(point).output, answer.output, "/output")
+                before, after = set_variables(run, call_spec_of(node).output, answer.output, "/output")
             except InputInvalid as error:
                 outcome, why = "failed", because("result_unfit", cause=error.reason)
         run.record(
             "child_ended",
-            node=point.id,
+            node=node.id,
             request=call.request_id,
             outcome=outcome,
             why=why,

@@ -8,11 +8,15 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from placet.almanac import zone_offsets
-from placet.conditions import Expression, compile_expression, evaluate
+from placet.audit.reasons import because
+from placet.audit.sealed import Sealed
+from placet.definition.fields import Condition, Hours, Identifier
+from placet.engine.evaluation_context import values_at
+from placet.engine.run import Run
+from placet.engine.state import Waiting
 from placet.errors import ConditionInvalid, EvaluationFailed
-from placet.facts import values_at
-from placet.fields import Condition, Hours, Identifier
+from placet.expressions import Expression, compile_expression, evaluate
+from placet.json_pointer import pointer_to
 from placet.nodes.base import (
     Answer,
     BaseNode,
@@ -26,14 +30,10 @@ from placet.nodes.base import (
     Value,
     Written,
 )
-from placet.plan import Plan
-from placet.pointer import pointer_to
-from placet.points import Pause, Point
-from placet.reasons import because
-from placet.run import Run
-from placet.sealed import Sealed
-from placet.state import Waiting
-from placet.zones import Offsets, midnight
+from placet.plan.calendar_compiler import zone_offsets
+from placet.plan.graph import Node, WaitSpec
+from placet.plan.plan import Plan
+from placet.plan.time_zones import Offsets, midnight
 
 
 class WaitNode(BaseNode):
@@ -64,9 +64,9 @@ class WaitType(NodeType[WaitNode]):
     plain = frozenset({"elapsed", "event"})
     faults = frozenset({"elapsed", "event"})
 
-    def compile(self, context: CompilerContext, definition: WaitNode, here: str, written: Written) -> Point:
+    def compile(self, context: CompilerContext, definition: WaitNode, here: str, written: Written) -> Node:
         """Compile until when it waits; the offsets of the time zone are frozen where a date needs them."""
-        ways = self.compile_ways(context, written)
+        edges = self.compile_ways(context, written)
         context.require_variables(definition.output, here)
         until: Expression | None = None
         offsets: Offsets = ()
@@ -78,7 +78,7 @@ class WaitType(NodeType[WaitNode]):
             else:
                 if until.ast["type"] == "date" and not _zone_refused(context):
                     offsets = zone_offsets(context.settings.timezone, context.start)
-        pause = Pause(
+        wait_spec = WaitSpec(
             hours=_span(definition.hours),
             until=until,
             offsets=offsets,
@@ -86,85 +86,85 @@ class WaitType(NodeType[WaitNode]):
             timeout=_span(definition.timeout_hours),
             output=dict(definition.output),
         )
-        return Point(id=definition.id, type=self.kind, ways=ways, pause=pause)
+        return Node(id=definition.id, type=self.kind, edges=edges, wait_spec=wait_spec)
 
-    def visits(self, run: Run, point: Point) -> int:
+    def visits(self, run: Run, node: Node) -> int:
         """Count the times that it waited."""
-        return run.state.visits.get(point.id, 0)
+        return run.state.visits.get(node.id, 0)
 
-    def enter(self, run: Run, point: Point) -> Entered:
+    def enter(self, run: Run, node: Node) -> Entered:
         """Begin to wait, unless the moment has passed."""
-        pause = wait_spec_of(point)
+        wait_spec = wait_spec_of(node)
         try:
-            until = _until(run, pause, run.now)
+            until = _until(run, wait_spec, run.now)
         except EvaluationFailed as error:
-            return Fails(because("wait_failed", node=point.id, cause=error.reason))
-        if pause.event is None and until is not None and until <= run.now:
-            run.record("waited", node=point.id, until=until, why=because("moment_passed"), result="elapsed")
+            return Fails(because("wait_failed", node=node.id, cause=error.reason))
+        if wait_spec.event is None and until is not None and until <= run.now:
+            run.record("waited", node=node.id, until=until, why=because("moment_passed"), result="elapsed")
             return CameTo("elapsed")
-        visit = run.visit(point.id)
-        run.waits[point.id] = Waiting(point=point.id, visit=visit, since=run.now, until=until, event=pause.event)
-        run.record("waiting", node=point.id, until=until, event=pause.event)
+        visit = run.visit(node.id)
+        run.waits[node.id] = Waiting(node=node.id, visit=visit, since=run.now, until=until, event=wait_spec.event)
+        run.record("waiting", node=node.id, until=until, event=wait_spec.event)
         return None
 
-    def settle(self, run: Run, point: Point, answer: Answer) -> Entered:
+    def settle(self, run: Run, node: Node, answer: Answer) -> Entered:
         """End the wait with its result: `elapsed`, `event` or `timeout`."""
         if not isinstance(answer, str):
-            self.unexpected(point, answer)
-        wait = run.waits.pop(point.id)
+            self.unexpected(node, answer)
+        wait = run.waits.pop(node.id)
         due = wait.until if answer != "event" else None
-        run.record("waited", node=point.id, due=due, event=wait.event, result=answer)
+        run.record("waited", node=node.id, due=due, event=wait.event, result=answer)
         return CameTo(answer)
 
-    def migrate(self, run: Run, point: Point, move: Move) -> None:
+    def migrate(self, run: Run, node: Node, move: Move) -> None:
         """Wait for the same event there, or for some time."""
-        after, event = move.plan.points.get(point.id), run.waits[point.id].event
+        after, event = move.plan.nodes.get(node.id), run.waits[node.id].event
         why = None
-        if after is None or after.type != point.type:
-            why = f"node {point.id!r} is gone there, and the request waits at it"
+        if after is None or after.type != node.type:
+            why = f"node {node.id!r} is gone there, and the request waits at it"
         elif wait_spec_of(after).event != event:
-            why = f"node {point.id!r} waits for {wait_spec_of(after).event or 'a time'} there, not {event or 'a time'}"
+            why = f"node {node.id!r} waits for {wait_spec_of(after).event or 'a time'} there, not {event or 'a time'}"
         if why is not None:
-            move.refuse(pointer_to("/nodes", point.id), why)
+            move.refuse(pointer_to("/nodes", node.id), why)
 
-    def follow(self, run: Run, before: Point, old: Plan) -> None:
+    def follow(self, run: Run, before: Node, old: Plan) -> None:
         """Wait by the rule as it is now: counted from when it began, where the rule is another."""
         wait = run.waits[before.id]
-        was, now = wait_spec_of(before), wait_spec_of(run.point(before.id))
+        was, now = wait_spec_of(before), wait_spec_of(run.node(before.id))
         rules = [(p.hours, p.until, p.timeout) for p in (was, now)]
         if rules[0] != rules[1] or old.calendar != run.calendar:
             run.waits[before.id] = replace(wait, until=_until(run, now, wait.since))
 
-    def sets(self, point: Point) -> frozenset[str]:
+    def sets(self, node: Node) -> frozenset[str]:
         """Set what it takes from its event."""
-        return frozenset(wait_spec_of(point).output)
+        return frozenset(wait_spec_of(node).output)
 
-    def foresee(self, point: Point, value: Value) -> list[str]:
+    def foresee(self, node: Node, value: Value) -> list[str]:
         """Lead everywhere, once its moment can be computed."""
-        until = wait_spec_of(point).until
+        until = wait_spec_of(node).until
         if until is not None:
             value(until)
-        return [way.target for way in point.ways]
+        return [edge.target for edge in node.edges]
 
 
-def wait_spec_of(point: Point) -> Pause:
+def wait_spec_of(node: Node) -> WaitSpec:
     """Return what a wait node waits for."""
-    assert point.pause is not None, f"{point.id} is a wait"  # noqa: S101
-    return point.pause
+    assert node.wait_spec is not None, f"{node.id} is a wait"  # noqa: S101
+    return node.wait_spec
 
 
-def _until(run: Run, pause: Pause, since: datetime) -> datetime | None:
+def _until(run: Run, wait_spec: WaitSpec, since: datetime) -> datetime | None:
     """Return until when a wait that began `since` lasts; raises EvaluationFailed where it cannot be computed."""
-    if pause.hours is not None:
-        return run.after(since, pause.hours)
-    if pause.until is None:
-        return run.after(since, pause.timeout) if pause.timeout is not None else None
-    value = evaluate(pause.until, values_at(run, since), run.allowance)
+    if wait_spec.hours is not None:
+        return run.after(since, wait_spec.hours)
+    if wait_spec.until is None:
+        return run.after(since, wait_spec.timeout) if wait_spec.timeout is not None else None
+    value = evaluate(wait_spec.until, values_at(run, since), run.allowance)
     if isinstance(value, datetime):
         return value
     if isinstance(value, date):
         try:
-            return midnight(value, pause.offsets)
+            return midnight(value, wait_spec.offsets)
         except OverflowError:
             raise EvaluationFailed(because("no_day", value=Sealed(str(value)))) from None
     raise EvaluationFailed(because("no_moment"))

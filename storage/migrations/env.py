@@ -8,20 +8,12 @@ from alembic import context
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
-from storage import (  # noqa: F401 - what is imported here is what migrations know
-    action_tables,
-    departures,
-    metrics,
-    notification_tables,
-    presence,
-    simulation_tables,
-    tables,
-)
+from storage.tables import approvals
 
 
 def render(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     """Write column types as what they are in the database, so that old steps outlive the code and its libraries."""
-    if kind == "type" and isinstance(item, tables.Moment):
+    if kind == "type" and isinstance(item, approvals.Moment):
         return "sa.DateTime(timezone=True)"
     if kind == "type" and isinstance(item, AutoString):
         return "sa.String()"

@@ -314,8 +314,8 @@ def test_what_an_action_mails_is_in_the_mailbox_of_an_installation_without_a_mai
     name = placet.name()
     letter = {"to": "rita@example.com", "subject": f"Welcome to {name}", "text": "Here you are."}
     nodes: dict[str, dict[str, Any]] = {"mail": {"type": "action", "action": "send_mail", "input": letter}}
-    ways = ("start -> mail", "mail -> approved on done", "mail -> rejected on failed")
-    process = {"name": name, "version": "1.0.0", "graph_spec": graph(*ways, nodes=nodes)}
+    edges = ("start -> mail", "mail -> approved on done", "mail -> rejected on failed")
+    process = {"name": name, "version": "1.0.0", "graph_spec": graph(*edges, nodes=nodes)}
     request = placet.start(placet.publish(process))
     poll(lambda: placet.request(request)["status"] != "pending", what="the end of the request")
     assert placet.request(request)["outcome"] == "approved"

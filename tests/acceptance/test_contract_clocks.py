@@ -33,10 +33,10 @@ STEPS: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def started(placet: Placet) -> dict[str, dict[str, Any]]:
     """Give a request for each way, all of whose clocks run at the same time."""
-    names = {way: placet.publish(placet.process(step)) for way, step in STEPS.items()}
+    names = {edge: placet.publish(placet.process(step)) for edge, step in STEPS.items()}
     decided = placet.start(names.pop("decided"))  # and long before its deadline, on the slowest machine too
     placet.decide("max", open_tasks(decided)["max"])
-    return {way: placet.start(name) for way, name in names.items()} | {"decided": decided}
+    return {edge: placet.start(name) for edge, name in names.items()} | {"decided": decided}
 
 
 def until(placet: Placet, request: dict[str, Any], kind: str, times: int = 1) -> list[dict[str, Any]]:
@@ -99,12 +99,12 @@ def test_an_explicit_list_reassigns_adds_and_tells_and_ends_with_its_last(placet
     assert placet.decide("ann", task["id"])["tasks"][0]["decided_by"] == "user:ann"
 
 
-@pytest.mark.parametrize(("way", "outcome"), [("expire", "expired"), ("approve", "approved"), ("reject", "rejected")])
+@pytest.mark.parametrize(("edge", "outcome"), [("expire", "expired"), ("approve", "approved"), ("reject", "rejected")])
 def test_the_final_rule_ends_a_request_whose_chain_has_ended(
-    placet: Placet, started: Any, way: str, outcome: str
+    placet: Placet, started: Any, edge: str, outcome: str
 ) -> None:
-    until(placet, started[way], "completed")
-    ended = placet.request(started[way])
+    until(placet, started[edge], "completed")
+    ended = placet.request(started[edge])
     assert (ended["status"], ended["outcome"]) == ("completed", outcome)
     assert ended["tasks"][0]["sla_state"] == "breached"
 
@@ -114,8 +114,8 @@ def test_what_is_off_undated_or_decided_does_not_escalate(placet: Placet, starte
     until(placet, started["remind"], "reminded", 2)
     due = datetime.fromisoformat(started["decided"]["tasks"][0]["due_at"])
     poll(lambda: datetime.now(UTC) > due + timedelta(seconds=1), what="the deadline of what was decided")
-    for way in ("off", "remind", "no sla", "decided"):
-        assert placet.timeline(started[way], "escalated") == []
+    for edge in ("off", "remind", "no sla", "decided"):
+        assert placet.timeline(started[edge], "escalated") == []
     assert list(open_tasks(placet.request(started["off"]))) == ["max"]
     assert placet.timeline(started["decided"], "reminded", "sla_warning", "sla_breached") == []
     undated = placet.request(started["no sla"])["tasks"][0]

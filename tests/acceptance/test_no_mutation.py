@@ -18,13 +18,13 @@ from sqlalchemy import select
 from sqlmodel import SQLModel
 from temporalio.client import Client
 
-from activities.notify.secrets import Secrets
+from activities.notifications.channels.secrets import Secrets
 from storage.database import Database
 from tests.acceptance.test_simulations import PATH, simulate
 from tests.api_desk import ApiDesk, api_desk
 from tests.approvals import SECRET, worker
 from tests.dispatching import dispatching, settings_for
-from tests.integration.test_notify_channels import add_endpoint
+from tests.integration.test_channels import add_endpoint
 from tests.mailbox import FaultyMailbox
 from tests.receiver import Receiver
 from tests.unit.core import blueprint, graph

@@ -15,11 +15,12 @@ from sqlalchemy import update
 from temporalio.client import Client
 
 from api.simulating import Jobs, jobs_of
-from simulation.order import parse_order
-from storage import people, simulations
+from simulation.scenario.order import parse_order
 from storage.database import Database
-from storage.simulation_tables import WorkflowSimulation
-from storage.tables import IdempotentCall
+from storage.queries.people import people
+from storage.queries.simulations import simulations
+from storage.tables.approvals import IdempotentCall
+from storage.tables.simulations import WorkflowSimulation
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.approvals import EXPENSE, worker
 from tests.waiting import until

@@ -11,8 +11,8 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
-from placet.check import check
 from placet.directory import Directory, Person
+from placet.proofs import check
 from tests.unit.core import office
 
 VARIABLES: list[dict[str, Any]] = [

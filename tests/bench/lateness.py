@@ -17,9 +17,9 @@ from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
 
-from placet.events import Extend
+from placet.engine.events import Extend
 from storage.database import Database
-from storage.escalations import late_by
+from storage.queries.requests.escalations import late_by
 from tests.approvals import EXPENSE, PEOPLE, Desk, by
 from tests.bench.bare_timer import TASK_QUEUE, BareTimer
 from tests.processes import installation

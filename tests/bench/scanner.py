@@ -18,7 +18,7 @@ from sqlmodel import col
 
 from storage.database import Database
 from storage.migrate import migrate
-from storage.tables import ApprovalTask
+from storage.tables.approvals import ApprovalTask
 
 EVERY = 900.0  # seconds between two scans
 SLA = 24 * 3600.0  # seconds; with deadlines spread over it, every 96th open task falls due between two scans

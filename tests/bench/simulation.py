@@ -18,20 +18,20 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
-from placet.blueprint import parse_blueprint
-from placet.bpmn import import_bpmn
-from placet.compiling import compile_plan
-from simulation.backtest import Candidate, Case, backtest
-from simulation.driver import drive, opening_for, reader
-from simulation.explore import explore
-from simulation.question import Question
-from simulation.rehearse import Stage, rehearse
-from simulation.script import Cast, parse_script
+from engine_host.namespaces import prepare
+from engine_host.serve import start_engine
+from placet.definition.bpmn import import_bpmn
+from placet.definition.model import parse_definition
+from placet.plan.compiler import compile_plan
+from simulation.modes.backtest import Candidate, Case, backtest
+from simulation.modes.explore import explore
+from simulation.modes.rehearse import RehearsalStage, rehearse
+from simulation.run.driver import drive, opening_for, reader
+from simulation.scenario.scenario import Scenario
+from simulation.scenario.script import Cast, parse_script
 from tests.bench import spiff
 from tests.unit.core import START, blueprint, office
 from worker.connect import EngineSettings, connect
-from worker.engine.namespaces import prepare
-from worker.engine.serve import start_engine
 
 TWO_STEPS = blueprint(
     {"sla_hours": 24, "escalation_to": "department_head"}, {"approvers": ["role:cfo"], "sla_hours": 48}
@@ -89,7 +89,7 @@ def requests_per_second(rounds: int = 7, count: int = 500) -> tuple[float, float
 
     Returns the median round's requests a second of processor time, of each.
     """
-    plan = compile_plan(parse_blueprint(import_bpmn(spiff.ONE_STEP.read_bytes()).blueprint), start=START)
+    plan = compile_plan(parse_definition(import_bpmn(spiff.ONE_STEP.read_bytes()).blueprint), start=START)
     org = office()
     read = reader(plan, org)
     numbers = itertools.count()
@@ -120,7 +120,7 @@ def exploration() -> tuple[int, float]:
 def backtesting(count: int = 10_000) -> tuple[float, int]:
     """Put past two-stage requests through a candidate; seconds of processor time, and how many are known."""
     draw = random.Random(1)
-    plan = compile_plan(parse_blueprint(TWO_STEPS), start=START)
+    plan = compile_plan(parse_definition(TWO_STEPS), start=START)
     org = office()
     read = reader(plan, org)
     made: list[Case] = []
@@ -153,7 +153,7 @@ async def rehearsing(home: Path) -> tuple[float, float, float]:
         settings = EngineSettings(address=there.address)
         await prepare(settings, embedded=True)
         client = await connect(settings, namespace=settings.rehearsal_namespace)
-        stage = Stage(client=client)
+        stage = RehearsalStage(client=client)
         five = [{"on": "Stage 1", "decision": "approve", "at_hours": 119}]
         daily = blueprint({"reminders": {"every_hours": 24}})
         await rehearse(stage, _live(daily, five))  # the first one loads the workflow's modules
@@ -205,11 +205,11 @@ async def measure(home: Path) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _question(raw: dict[str, Any], **more: Any) -> Question:
-    return Question(blueprint=raw, people=office(), requester="rita", start=START, **more)
+def _question(raw: dict[str, Any], **more: Any) -> Scenario:
+    return Scenario(blueprint=raw, people=office(), requester="rita", start=START, **more)
 
 
-def _live(raw: dict[str, Any], script: list[dict[str, Any]]) -> Question:
+def _live(raw: dict[str, Any], script: list[dict[str, Any]]) -> Scenario:
     question = _question(raw, script=parse_script(script), request_id=f"bench-{uuid.uuid4().hex[:12]}")
     return replace(question, start=datetime.now(UTC))
 

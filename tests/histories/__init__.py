@@ -10,8 +10,8 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
-from placet.audit import Entry
-from storage.tables import AuditEntry
+from placet.audit.chain import Entry
+from storage.tables.approvals import AuditEntry
 
 FOLDER = Path(__file__).parent
 # What this version writes. Its first histories, in the folder of its bare number, are from before content was sealed.

@@ -10,10 +10,10 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlmodel import col
 
-from cli.histories import write
+from cli.commands.histories import write
 from storage.database import Database
 from storage.migrate import migrate
-from storage.tables import AuditEntry
+from storage.tables.approvals import AuditEntry
 from tests.approvals import desk, store_people
 from tests.engine import shared_engine
 from tests.histories import FOLDER, VERSION, chain_of, line_of

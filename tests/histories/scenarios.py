@@ -11,12 +11,23 @@ from temporalio.client import WorkflowHandle
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from activities.actions.builtin import BUILT_IN
-from activities.tokens import DecisionTokens
-from placet.blueprint import parse_blueprint
-from placet.compiling import compile_plan
-from placet.events import Claim, Comment, Decide, Delegate, Extend, Migrate, Reassign, Release, Resubmit, Withdraw
-from placet.plan import Child
-from placet.state import State
+from activities.decision_tokens import DecisionTokens
+from placet.definition.model import parse_definition
+from placet.engine.events import (
+    Claim,
+    Comment,
+    Decide,
+    Delegate,
+    Extend,
+    Migrate,
+    Reassign,
+    Release,
+    Resubmit,
+    Withdraw,
+)
+from placet.engine.state import State
+from placet.plan.compiler import compile_plan
+from placet.plan.plan import Child
 from tests.approvals import EXPENSE, SECRET, Desk, by
 from tests.waiting import until
 from worker.actions import action_worker
@@ -281,7 +292,7 @@ async def moved(desk: Desk) -> Handle:
     await clock.fast_forward(handle, 3 * HOUR)
     steps = {**first, "sla_hours": 48}, {"approvers": ["role:cfo"]}
     state: State = await handle.query(ApprovalWorkflow.state)
-    later = parse_blueprint(blueprint(*steps, version="2.0.0", owner="role:department_head"))
+    later = parse_definition(blueprint(*steps, version="2.0.0", owner="role:department_head"))
     plan = compile_plan(later, start=state.started_at)
     event = Migrate(by=by("olivia", admin=True), plan=plan, template_id="later", seq=state.seq, reason="new policy")
     await handle.execute_update(ApprovalWorkflow.migrate, event)
@@ -339,7 +350,7 @@ async def _with_child(desk: Desk) -> tuple[Handle, Handle]:
             {"from": "sub", "to": "no", "on": "rejected"},
         ],
     }
-    inner = compile_plan(parse_blueprint({**blueprint({"approvers": ["user:bob"]}), "name": "Inner"}), start=START)
+    inner = compile_plan(parse_definition({**blueprint({"approvers": ["user:bob"]}), "name": "Inner"}), start=START)
     outer = {key: value for key, value in EXPENSE.items() if key != "process_steps"} | {"graph_spec": graph}
     handle = await desk.start(outer, children={"Inner": Child(template_id="inner", plan=inner)})
     await until(lambda: _children(handle), what="the sub-process")

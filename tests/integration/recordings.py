@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from placet.audit import Entry, genesis, link
-from placet.recording import Recording
-from placet.state import Notice, Task
+from placet.audit.chain import Entry, genesis, link
+from placet.engine.recording import Recording
+from placet.engine.state import Notice, Task
 
 NOW = datetime(2025, 3, 3, 9, 0, 0, 123456, tzinfo=UTC)
 
@@ -40,7 +40,7 @@ class Story:
         number = len(self.tasks) + 1
         task = Task(
             id=f"{self.request_id}.{number}",
-            point="p",
+            node="p",
             stage="Manager Approval",
             round=1,
             seat=number,

@@ -21,16 +21,16 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.actions.builtin import BUILT_IN, executors
 from activities.actions.executor import ActionFailed, Job
-from activities.actions.inner import NewRequest
+from activities.actions.internal import SubRequest
 from activities.actions.reach import allowed
 from activities.actions.runner import ActionRunner
 from activities.actions.settings import ActionSettings, load
 from activities.messages import ActionRun
-from activities.notify.settings import NotifySettings
-from placet.actions import ActionCall, ActionSpec
+from activities.notifications.settings import NotifySettings
 from placet.errors import InputInvalid
-from storage.action_tables import ActionExecution
+from placet.plan.actions import ActionCall, ActionSpec
 from storage.database import Database
+from storage.tables.actions import ActionExecution
 from tests.mailbox import FaultyMailbox
 
 SPECS = {spec.name: spec for spec in BUILT_IN}
@@ -81,7 +81,7 @@ class Bench:
 
     database: Database
     port: int
-    started: list[NewRequest]
+    started: list[SubRequest]
     notify: NotifySettings
 
     async def run(
@@ -95,7 +95,7 @@ class Bench:
         beats: Callable[..., None] | None = None,
         **settings: Any,
     ) -> dict[str, Any]:
-        async def begin(new: NewRequest) -> None:
+        async def begin(new: SubRequest) -> None:
             self.started.append(new)
 
         bounds = {"action_hosts": (f"localhost:{self.port}",), "action_private": True} | settings
@@ -111,7 +111,7 @@ class Bench:
         )
         if beats is not None:
             environment.on_heartbeat = beats
-        call = ActionCall(key=key, point="node", visit=1, action=spec.name, input=given)
+        call = ActionCall(key=key, node="node", visit=1, action=spec.name, input=given)
         output: dict[str, Any] = await environment.run(runner.run, ActionRun(spec=spec, call=call))
         return output
 
@@ -348,7 +348,7 @@ async def test_slow_action_tells_the_engine_that_it_goes_on(bench: Bench, server
     environment.info = replace(environment.info, heartbeat_timeout=timedelta(seconds=0.06))
     environment.on_heartbeat = beat
     spec = ActionSpec(name="own", executor="slow", is_idempotent=True, latency_class="slow")
-    call = ActionCall(key="k", point="n", visit=1, action="own", input={})
+    call = ActionCall(key="k", node="n", visit=1, action="own", input={})
     assert await environment.run(runner.run, ActionRun(spec=spec, call=call)) == {"key": "k"}
     assert len(beats) >= 3
 
@@ -368,7 +368,7 @@ async def test_executor_of_somebody_else_cannot_let_a_secret_out(
         name="own", executor="own", is_idempotent=True, latency_class="fast", config={"token": {"secret": "ERP"}}
     )
     for given in ({}, {"politely": True}):
-        call = ActionCall(key="k", point="n", visit=1, action="own", input=given)
+        call = ActionCall(key="k", node="n", visit=1, action="own", input=given)
         async with failing("ActionFailed", permanent=False) as caught:
             await ActivityEnvironment().run(runner.run, ActionRun(spec=spec, call=call))
         assert "very-secret" not in f"{caught[0]!r} {caught[0].__cause__!r} {caught[0].details}"

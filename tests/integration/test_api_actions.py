@@ -10,10 +10,10 @@ import pytest
 import pytest_asyncio
 
 from api.schemas.actions import _EXAMPLE as BOOK
-from placet.actions import ActionSpec
-from storage.action_tables import ActionExecution
-from storage.actions import record_execution, specs
+from placet.plan.actions import ActionSpec
 from storage.database import Database
+from storage.queries.actions import record_execution, specs
+from storage.tables.actions import ActionExecution
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from worker.actions import seed_catalog
 

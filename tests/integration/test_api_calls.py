@@ -16,8 +16,8 @@ from starlette.requests import Request
 from api.admission import Admission
 from api.calls import _fingerprint
 from api.context import Context
-from storage import tokens
 from storage.database import Database
+from storage.queries.people import tokens
 from tests.api_desk import BASE, ApiDesk, api_desk, no_engine, pointers
 
 PERSON = {"id": "pat", "name": "Pat"}

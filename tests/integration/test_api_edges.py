@@ -14,8 +14,8 @@ import pytest_asyncio
 from temporalio.client import Client
 
 from api.app import describe
-from storage import record
 from storage.database import Database
+from storage.recording import record
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.approvals import EXPENSE, worker
 from tests.integration.recordings import Story

@@ -11,7 +11,7 @@ import pytest_asyncio
 from temporalio.client import Client
 
 from storage.database import Database
-from storage.erasure import TITLE, erase_content
+from storage.retention.erasure import TITLE, erase_content
 from tests.api_desk import ApiDesk, api_desk
 from tests.approvals import worker
 from tests.waiting import until

@@ -11,10 +11,10 @@ from urllib.parse import quote
 import pytest
 import pytest_asyncio
 
-from placet.audit import moment
-from storage import record
+from placet.audit.chain import moment
 from storage.database import Database
-from storage.tables import ProcessTemplate
+from storage.recording import record
+from storage.tables.approvals import DefinitionVersion
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.approvals import EXPENSE
 from tests.integration.recordings import NOW, Story
@@ -43,10 +43,10 @@ async def desk(database: Database) -> AsyncIterator[ApiDesk]:
         yield opened
 
 
-def _template(ident: str, name: str, settings: dict[str, Any]) -> ProcessTemplate:
+def _template(ident: str, name: str, settings: dict[str, Any]) -> DefinitionVersion:
     document = {**EXPENSE, "name": name, "settings": settings}
     facts: dict[str, Any] = {"version": "1.0.0", "template_type": "approval", "status": "published", "digest": "d"}
-    return ProcessTemplate(id=ident, name=name, blueprint=document, created_by="desi", created_at=NOW, **facts)
+    return DefinitionVersion(id=ident, name=name, blueprint=document, created_by="desi", created_at=NOW, **facts)
 
 
 def _recording(

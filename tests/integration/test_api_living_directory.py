@@ -14,12 +14,12 @@ from temporalio.client import Client
 
 from cli.assembly import tell_of_leavers
 from storage.database import Database
-from storage.tables import Outbox
+from storage.tables.approvals import Outbox
 from tests.api_desk import ApiDesk, api_desk, pointers
 from tests.approvals import worker
 from tests.waiting import until
-from worker.leavers import looking_after_leavers
-from worker.presence import present
+from worker.jobs.departures import looking_after_leavers
+from worker.jobs.presence import present
 
 ALWAYS = {"from": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
 QUEUE = {"stage_name": "Queue", "approvers": ["group:finance"], "claim": True}

@@ -16,7 +16,7 @@ from sqlmodel import col
 from temporalio.client import Client
 
 from storage.database import Database
-from storage.tables import AuditEntry
+from storage.tables.approvals import AuditEntry
 from tests.api_desk import ApiDesk, api_desk, pointers
 from tests.approvals import worker
 from tests.unit.core import blueprint, graph
@@ -163,8 +163,8 @@ async def test_what_the_catalog_and_the_processes_do_not_have_is_refused_at_its_
 async def test_a_circle_is_refused_at_the_version_that_closes_it(desk: ApiDesk) -> None:
     def running(*names: str, **more: Any) -> dict[str, Any]:
         nodes = {f"run{n}": {"type": "subprocess", "template": name, **more} for n, name in enumerate(names)}
-        ways = ["start", *nodes, "approved"]
-        return process(*(f"{a} -> {b}" for a, b in itertools.pairwise(ways)), nodes=nodes)
+        edges = ["start", *nodes, "approved"]
+        return process(*(f"{a} -> {b}" for a, b in itertools.pairwise(edges)), nodes=nodes)
 
     first = await desk.publish(running())
     middle = await desk.publish(running(first))

@@ -12,15 +12,16 @@ import pytest_asyncio
 from sqlalchemy import select, update
 from sqlmodel import col
 
-from activities.notify.settings import NotifySettings
-from activities.notify.wording import defaults
+from activities.notifications.settings import NotifySettings
+from activities.notifications.templates.texts import defaults
 from api.app import describe
 from api.routes.notifications import CHANNELS
-from storage import notifications, record
 from storage.database import Database
-from storage.notification_tables import NotificationMessage
-from storage.notifications import Leaf
-from storage.tables import ApprovalRequest, IdempotentCall, Outbox
+from storage.queries.notifications import notifications
+from storage.queries.notifications.notifications import Leaf
+from storage.recording import record
+from storage.tables.approvals import ApprovalRequest, IdempotentCall, Outbox
+from storage.tables.notifications import NotificationMessage
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.integration.recordings import Story
 

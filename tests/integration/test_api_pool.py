@@ -13,7 +13,7 @@ from tests import pool_work as work
 from tests.api_desk import ApiDesk, api_desk, no_engine
 from tests.approvals import EXPENSE
 from tests.waiting import until
-from worker.pool import Limits, ProcessPool
+from worker.pool.pool import Limits, ProcessPool
 
 CHECK = "/workflow/process-templates/check/"
 SIMULATE = "/workflow/workflow-simulations/"

@@ -17,15 +17,16 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from cli.assembly import tell_of_leavers
-from storage import outbox, refusals
 from storage.database import Database
-from storage.tables import IdempotentCall
+from storage.queries import refusals
+from storage.recording import outbox
+from storage.tables.approvals import IdempotentCall
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.approvals import EXPENSE, worker
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
-from worker.leavers import looking_after_leavers
-from worker.presence import present
+from worker.jobs.departures import looking_after_leavers
+from worker.jobs.presence import present
 from workflows.approval import ApprovalWorkflow, SignedDecision
 
 TWO_STAGES: dict[str, Any] = {

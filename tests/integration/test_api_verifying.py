@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from api.verifying import verify
-from storage import record
 from storage.database import Database
+from storage.recording import record
 from tests.api_desk import no_engine
 from tests.integration.recordings import Story
 

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
+from engine_host.download import _reason
 from tests.approvals import EXPENSE
 from tests.processes import BIN, STAFF, Installation, installation
 from tests.waiting import PATIENCE
 from worker.connect import reason_of
-from worker.engine.download import _reason
 
 ROOT = Path(__file__).parents[2]
 NO_ENGINE = {"TEMPORAL_ADDRESS": "127.0.0.1:9"}
@@ -169,8 +169,8 @@ def test_without_engine_programs_network_and_go_every_way_that_was_tried_is_told
     assert done.returncode == 3
     tried = [line for line in done.stderr.splitlines() if line.startswith("- ")]
     assert len(tried) == 4
-    for line, way in zip(tried, ("not on PATH", "cache", "download", "Go is not on PATH"), strict=True):
-        assert way in line
+    for line, edge in zip(tried, ("not on PATH", "cache", "download", "Go is not on PATH"), strict=True):
+        assert edge in line
     assert "Fatal" not in done.stderr
     assert "Extension modules" not in done.stderr
 

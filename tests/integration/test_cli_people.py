@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from cli import assembly, people
+from cli import assembly
+from cli.commands import people
 from placet.errors import InputInvalid
-from storage import people as stored
+from storage.queries.people import people as stored
 from worker.settings import Settings
 
 AWAY = {"from": "2026-08-03T00:00:00Z", "until": "2100-08-17T00:00:00Z"}

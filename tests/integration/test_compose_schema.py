@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from engine_host.locate import Binaries, locate_startable
 from tests.postgresql import Server
-from worker.engine.locate import Binaries, locate_startable
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "postgres" / "temporal-schema.sh"
 

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from storage import departures, people
 from storage.database import Database
-from storage.tables import ApprovalTask
+from storage.queries.people import departures, people
+from storage.tables.approvals import ApprovalTask
 from tests.approvals import person
-from worker.leavers import look_after_leavers
+from worker.jobs.departures import look_after_leavers
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 

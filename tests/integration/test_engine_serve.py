@@ -16,21 +16,21 @@ import pytest
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError
 
+from engine_host.config import CLI_FILE, SERVER_FILE, Ports, Postgres, free_ports
+from engine_host.locate import CommandLine, Startable, locate_startable
+from engine_host.namespaces import missing_attributes, prepare
+from engine_host.serve import Engine, running_at, start_engine
+from engine_host.versions import ROOT
 from placet.errors import Conflict, EngineMissing, InputInvalid, Unavailable
 from tests.engine import SharedEngine, shared_engine
 from tests.postgresql import Server
 from tests.waiting import PATIENCE, until
 from worker.connect import EngineSettings, connect
-from worker.engine.config import CLI_FILE, SERVER_FILE, Ports, Postgres, free_ports
-from worker.engine.locate import CommandLine, Startable, locate_startable
-from worker.engine.namespaces import missing_attributes, prepare
-from worker.engine.serve import Engine, running_at, start_engine
-from worker.engine.versions import ROOT
 from workflows import attributes
 
 PARENT = """
 import asyncio, pathlib, sys
-from worker.engine.serve import start_engine
+from engine_host.serve import start_engine
 async def main():
     engine = await start_engine(pathlib.Path(sys.argv[1]))
     print(*engine.pids, flush=True)

@@ -16,7 +16,7 @@ import pytest_asyncio
 from temporalio.client import Client, WorkflowHandle
 
 from cli import assembly
-from simulation.skipping import VirtualTime
+from simulation.run.time_skipping import VirtualTime
 from storage.database import Database
 from tests.api_desk import ApiDesk, api_desk
 from tests.approvals import SECRET

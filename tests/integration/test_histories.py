@@ -17,17 +17,17 @@ from temporalio.worker import Replayer, WorkflowReplayResult
 from temporalio.workflow import NondeterminismError
 
 from activities.messages import LookUp
-from cli.histories import read, write
-from placet import reasons
-from placet.audit import Entry
+from cli.commands.histories import read, write
+from placet.audit import reasons
+from placet.audit.chain import Entry
+from placet.engine.state import Transition
 from placet.errors import Conflict, InputInvalid
-from placet.state import Step
 from tests.histories import FOLDER, VERSION, chain_of, line_of
 from tests.histories.scenarios import SCENARIOS
 from worker.converter import DATA_CONVERTER
 from worker.process import WORKFLOWS
 from worker.sandbox import workflow_runner
-from workflows import signed
+from workflows import signals
 from workflows.approval import ApprovalWorkflow
 from workflows.local import LOCAL_TIMEOUT
 
@@ -59,7 +59,7 @@ async def replayed(monkeypatch: pytest.MonkeyPatch, file: Path) -> list[str]:
     """Replay a history, and return the chain that comes of it, line by line."""
     entries: list[Entry] = []
 
-    def note(self: ApprovalWorkflow, step: Step) -> None:
+    def note(self: ApprovalWorkflow, step: Transition) -> None:
         entries.extend(step.entries)
         take(self, step)
 
@@ -83,7 +83,7 @@ async def test_no_other_wording_of_ours_or_of_a_library_changes_an_entry(
         return InputInvalid("as a later version of the library has it", **more)
 
     monkeypatch.setattr(reasons, "WORDS", dict.fromkeys(reasons.WORDS, "in other words"))
-    monkeypatch.setattr(signed, "InputInvalid", worded)
+    monkeypatch.setattr(signals, "InputInvalid", worded)
     assert await replayed(monkeypatch, file) == chain_of(file).read_text().splitlines()
 
 

@@ -14,15 +14,15 @@ from sqlalchemy import event
 from temporalio.client import Client
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
-from placet.events import Decide
-from placet.recording import Recording
-from storage import record
+from placet.engine.events import Decide
+from placet.engine.recording import Recording
 from storage.database import Database
-from storage.metric_families import FAMILIES
-from storage.metrics import FAILURES, count, increment, observation, totals
-from storage.notification_tables import NotificationMessage
-from storage.notifications import Finish, finish_all
-from storage.tables import ProcessTemplate
+from storage.queries.notifications.notifications import Finish, finish_all
+from storage.recording import record
+from storage.recording.metric_families import FAMILIES
+from storage.recording.metrics import FAILURES, count, increment, observation, totals
+from storage.tables.approvals import DefinitionVersion
+from storage.tables.notifications import NotificationMessage
 from tests.api_desk import ApiDesk, api_desk, no_engine
 from tests.approvals import EXPENSE, by, desk, store_people
 from tests.integration.recordings import NOW, Story
@@ -206,7 +206,7 @@ async def test_another_process_shows_the_same_numbers_also_after_a_restart(api: 
 async def test_executions_carry_the_type_of_their_process(api: ApiDesk, database: Database) -> None:
     async with database.begin() as session:
         session.add(
-            ProcessTemplate(
+            DefinitionVersion(
                 id="tpl",
                 name="Onboarding",
                 version="1.0.0",

@@ -15,7 +15,7 @@ import pytest_asyncio
 from placet.errors import Busy, InputInvalid, TooMuchWork, Unavailable
 from tests import pool_work as work
 from tests.waiting import until
-from worker.pool import LONGEST_ANSWER, Limits, ProcessPool, WorkFailed, processes
+from worker.pool.pool import LONGEST_ANSWER, Limits, ProcessPool, WorkFailed, processes
 
 LIMITS = Limits(processes=1, megabytes=256, seconds=2, waiting=4)
 
@@ -145,7 +145,7 @@ PARENT = """
 import asyncio, os, signal, sys
 sys.path.insert(0, os.getcwd())
 from tests import pool_work as work
-from worker.pool import Limits, ProcessPool
+from worker.pool.pool import Limits, ProcessPool
 
 async def main():
     pool = ProcessPool(Limits(processes=1))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from temporalio.client import Client
 
-from storage import presence
 from storage.database import Database
+from storage.queries import presence
 from tests.waiting import until
-from worker.presence import present
+from worker.jobs.presence import present
 
 QUEUE = "approvals"
 

@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import func, select, text
 from temporalio.testing import ActivityEnvironment
 
-from activities.record import Recorder
+from activities.audit import Recorder
 from placet.errors import Conflict, Unavailable
-from storage import requests
 from storage.database import Database
-from storage.tables import AuditEntry
-from storage.verify import verify_rows
+from storage.queries.requests import requests
+from storage.recording.verify import verify_rows
+from storage.tables.approvals import AuditEntry
 from tests.integration.recordings import Story
 
 

@@ -12,11 +12,11 @@ import pytest
 from temporalio.client import Client
 
 from placet.directory import Directory, Person
-from simulation.explore import explore
-from simulation.question import Question
-from simulation.rehearse import Stage, rehearse
-from simulation.sampling import Sample
-from simulation.script import parse_script
+from simulation.modes.explore import explore
+from simulation.modes.rehearse import RehearsalStage, rehearse
+from simulation.scenario.approver_model import Sample
+from simulation.scenario.scenario import Scenario
+from simulation.scenario.script import parse_script
 from tests.engine import SharedEngine
 from tests.gallery import ACTIONS, FILES, children, raw
 from tests.unit.core import blueprint, office, people
@@ -26,18 +26,18 @@ EXPENSE = json.loads((Path(__file__).parents[2] / "blueprints" / "expense.json")
 
 
 @pytest.fixture
-def stage(client: Client, engine: SharedEngine) -> Stage:
+def stage(client: Client, engine: SharedEngine) -> RehearsalStage:
     """Give the namespace for rehearsals on the shared engine."""
-    return Stage.beside(client, engine.settings.rehearsal_namespace, "http://ui.example")
+    return RehearsalStage.beside(client, engine.settings.rehearsal_namespace, "http://ui.example")
 
 
-def ask(raw: Any, **more: Any) -> Question:
+def ask(raw: Any, **more: Any) -> Scenario:
     """Ask about a process, now."""
     known = {"blueprint": raw, "people": office(), "requester": "rita", "start": datetime.now(UTC)}
-    return Question(**{**known, "request_id": f"rehearsal-{uuid.uuid4().hex[:12]}", **more})
+    return Scenario(**{**known, "request_id": f"rehearsal-{uuid.uuid4().hex[:12]}", **more})
 
 
-async def test_a_rehearsal_is_what_the_core_foresees_and_leaves_a_history(stage: Stage) -> None:
+async def test_a_rehearsal_is_what_the_core_foresees_and_leaves_a_history(stage: RehearsalStage) -> None:
     question = ask(EXPENSE, given={"amount": "9000", "department": "it"})
     found = await rehearse(stage, question)
     assert found.extra["differences"] == []
@@ -49,7 +49,7 @@ async def test_a_rehearsal_is_what_the_core_foresees_and_leaves_a_history(stage:
     assert described.status.name == "COMPLETED"
 
 
-async def test_silence_is_rehearsed_through_every_escalation(stage: Stage) -> None:
+async def test_silence_is_rehearsed_through_every_escalation(stage: RehearsalStage) -> None:
     script = parse_script([{"on": "Manager Approval", "by": "dh", "decision": "reject", "comment": "no"}])
     found = await rehearse(stage, ask(EXPENSE, given={"amount": "1", "department": "it"}, script=script))
     kinds = [s.kind for s in found.execution_path]
@@ -60,7 +60,7 @@ async def test_silence_is_rehearsed_through_every_escalation(stage: Stage) -> No
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_sampled_approvers_do_the_same_in_a_rehearsal(stage: Stage, seed: int) -> None:
+async def test_sampled_approvers_do_the_same_in_a_rehearsal(stage: RehearsalStage, seed: int) -> None:
     # Slow ones too, so that tasks escalate, and some that reject.
     question = ask(EXPENSE, given={"amount": "9000", "department": "it"}, sample=Sample(seed=seed, approve=0.6))
     found = await rehearse(stage, question)
@@ -70,7 +70,7 @@ async def test_sampled_approvers_do_the_same_in_a_rehearsal(stage: Stage, seed: 
     assert [s.kind for s in found.execution_path] == [s.kind for s in foreseen.execution_path]
 
 
-async def test_a_year_of_daily_reminders_is_rehearsed_in_virtual_time(stage: Stage) -> None:
+async def test_a_year_of_daily_reminders_is_rehearsed_in_virtual_time(stage: RehearsalStage) -> None:
     script = parse_script([{"on": "Stage 1", "decision": "approve", "at_hours": 365 * 24 + 1}])
     asked = ask(blueprint({"reminders": {"every_hours": 24}}), script=script)
     found = await rehearse(stage, asked, patience=timedelta(seconds=PATIENCE * 2))  # it takes ten on a quiet machine
@@ -78,7 +78,7 @@ async def test_a_year_of_daily_reminders_is_rehearsed_in_virtual_time(stage: Sta
     assert [s.kind for s in found.execution_path].count("reminded") == 365
 
 
-async def test_what_the_core_refuses_the_workflow_refuses(stage: Stage) -> None:
+async def test_what_the_core_refuses_the_workflow_refuses(stage: RehearsalStage) -> None:
     script = parse_script([{"do": "withdraw", "by": "ann", "at_hours": 1}, {"do": "withdraw", "at_hours": 2}])
     found = await rehearse(stage, ask(blueprint({"sla_hours": 24}), script=script))
     assert found.extra["differences"] == []
@@ -86,7 +86,7 @@ async def test_what_the_core_refuses_the_workflow_refuses(stage: Stage) -> None:
     assert found.outcome == "withdrawn"
 
 
-async def test_a_request_that_stays_open_is_ended_with_the_rehearsal(stage: Stage) -> None:
+async def test_a_request_that_stays_open_is_ended_with_the_rehearsal(stage: RehearsalStage) -> None:
     question = ask(blueprint({"sla_hours": 4}), script=parse_script([{"do": "wait"}]), horizon=timedelta(days=3))
     found = await rehearse(stage, question)
     assert (found.outcome, found.stopped) == (None, "horizon")
@@ -96,7 +96,7 @@ async def test_a_request_that_stays_open_is_ended_with_the_rehearsal(stage: Stag
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-async def test_the_gallery_rehearses_as_it_explores_for_every_witness(stage: Stage, file: Path) -> None:
+async def test_the_gallery_rehearses_as_it_explores_for_every_witness(stage: RehearsalStage, file: Path) -> None:
     now = datetime.now(UTC)
     organisation = gallery_people()
     requester = next(p.id for p in organisation.people.values() if p.manager)

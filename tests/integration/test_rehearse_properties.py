@@ -13,13 +13,13 @@ import pytest
 from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 
-from placet.blueprint import parse_blueprint
-from placet.compiling import compile_plan
+from placet.definition.model import parse_definition
 from placet.directory import Directory
-from placet.plan import Child
-from simulation.question import Question
-from simulation.rehearse import Stage, rehearse
-from simulation.script import parse_script
+from placet.plan.compiler import compile_plan
+from placet.plan.plan import Child
+from simulation.modes.rehearse import RehearsalStage, rehearse
+from simulation.scenario.scenario import Scenario
+from simulation.scenario.script import parse_script
 from tests.engine import SharedEngine
 from tests.unit.core import ACTIONS
 from tests.unit.test_machine_properties import CHILD, EVERYBODY, blueprints, drawings, organisations
@@ -119,9 +119,9 @@ def loop() -> Iterator[asyncio.Runner]:
 
 
 @pytest.fixture(scope="module")
-def stage(loop: asyncio.Runner, engine: SharedEngine) -> Stage:
+def stage(loop: asyncio.Runner, engine: SharedEngine) -> RehearsalStage:
     """Give the namespace for rehearsals, with a client that lives in that loop."""
-    return Stage(client=loop.run(connect(engine.settings, namespace=engine.settings.rehearsal_namespace)))
+    return RehearsalStage(client=loop.run(connect(engine.settings, namespace=engine.settings.rehearsal_namespace)))
 
 
 @settings(
@@ -135,11 +135,16 @@ def stage(loop: asyncio.Runner, engine: SharedEngine) -> Stage:
     script=st.lists(lines(), max_size=5),
 )
 def test_both_drivers_give_the_same_timeline(
-    loop: asyncio.Runner, stage: Stage, raw: dict[str, Any], org: Directory, amount: str, script: list[dict[str, Any]]
+    loop: asyncio.Runner,
+    stage: RehearsalStage,
+    raw: dict[str, Any],
+    org: Directory,
+    amount: str,
+    script: list[dict[str, Any]],
 ) -> None:
     now = datetime.now(UTC)
-    child = compile_plan(parse_blueprint(CHILD), start=now)
-    question = Question(
+    child = compile_plan(parse_definition(CHILD), start=now)
+    question = Scenario(
         blueprint=apart(raw, count(1)),
         actions=ACTIONS,
         children={"Child": Child(template_id="child", plan=child)},

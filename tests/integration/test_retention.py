@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, insert, select
 
-from storage import idempotency
 from storage.database import Database
-from storage.tables import IdempotentCall, Refusal
-from worker.retention import forget_what_is_old
+from storage.queries import idempotency
+from storage.tables.approvals import IdempotentCall, Refusal
+from worker.jobs.retention import forget_what_is_old
 from worker.settings import Settings
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -24,8 +24,8 @@ async def count(database: Database, model: type[IdempotentCall | Refusal]) -> in
 async def test_answers_and_refusals_go_when_they_are_too_old(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.retention.BATCH", 3)
-    monkeypatch.setattr("worker.retention.BATCH", 3)
+    monkeypatch.setattr("storage.retention.retention.BATCH", 3)
+    monkeypatch.setattr("worker.jobs.retention.BATCH", 3)
     for days in (1, 6, 8, 8, 9, 10, 30, 89, 91, 100):
         at = NOW - timedelta(days=days)
         async with database.begin() as session:

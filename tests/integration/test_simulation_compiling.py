@@ -12,15 +12,15 @@ from typing import Any, cast
 
 import pytest
 
-from placet.blueprint import parse_blueprint
-from placet.compiling import compile_plan
-from simulation.order import parse_order
-from simulation.service import Service
-from storage import record
+from placet.definition.model import parse_definition
+from placet.plan.compiler import compile_plan
+from simulation.run.service import Service
+from simulation.scenario.order import parse_order
 from storage.database import Database
+from storage.recording import record
 from tests.approvals import EXPENSE
 from tests.integration.recordings import NOW, Story
-from worker.pool import ProcessPool
+from worker.pool.pool import ProcessPool
 
 Calls = Counter[str]
 
@@ -39,7 +39,7 @@ class Here:
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     """Count who reads and who compiles a blueprint, wherever."""
     counted: Calls = Counter()
-    for real in (parse_blueprint, compile_plan):
+    for real in (parse_definition, compile_plan):
 
         @wraps(real)  # so that it is pickled by the name under which it stands
         def spy(*arguments: Any, _real: Callable[..., Any] = real, **named: Any) -> Any:

@@ -9,15 +9,17 @@ import pytest
 from sqlalchemy import insert, select, text
 from sqlmodel import SQLModel
 
+from placet.engine.events import Actor, Comment, Resubmit
+from placet.engine.recording import Recording
 from placet.errors import Conflict, NotFound
-from placet.events import Actor, Comment, Resubmit
-from placet.recording import Recording
-from storage import notifications, record, requests
 from storage.database import Database
-from storage.erasure import TITLE, Erased, erase_content
-from storage.notification_tables import NotificationMessage
-from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Delivery, Outbox
-from storage.verify import Verdict, verify_rows
+from storage.queries.notifications import notifications
+from storage.queries.requests import requests
+from storage.recording import record
+from storage.recording.verify import VerifiedRows, verify_rows
+from storage.retention.erasure import TITLE, Erased, erase_content
+from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Delivery, Outbox
+from storage.tables.notifications import NotificationMessage
 from tests.integration.recordings import NOW
 from tests.unit.core import Case, case
 
@@ -107,7 +109,7 @@ async def everything(database: Database) -> str:
     return "\n".join(sorted(json.dumps(row.model_dump(mode="json")) for row in rows))
 
 
-async def verdict(database: Database, *edits: str) -> Verdict:
+async def verdict(database: Database, *edits: str) -> VerifiedRows:
     async with database.begin() as session:
         for edit in edits:
             await session.execute(text(edit))

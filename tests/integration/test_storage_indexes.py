@@ -11,11 +11,14 @@ import pytest_asyncio
 from sqlalchemy import Connection, event, insert, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import cursor, escalations, metrics, notifications, outbox, requests
 from storage.database import Database
-from storage.notification_tables import NotificationMessage
-from storage.sight import Sight
-from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, Outbox, Participant, TaskCandidate
+from storage.queries import cursor
+from storage.queries.notifications import notifications
+from storage.queries.requests import escalations, requests
+from storage.queries.requests.visibility import Visibility
+from storage.recording import metrics, outbox
+from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Outbox, Participant, TaskCandidate
+from storage.tables.notifications import NotificationMessage
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 REQUESTS = 20_000  # enough that reading a table whole costs more than asking for a page of it by its index
@@ -30,8 +33,8 @@ LARGE = (
     "notification_message",
 )
 
-P7 = Sight(person="p7")
-SEES = Sight(person="p7", queues=("role:cfo", "group:finance"), absent=("p8", "p9"))
+P7 = Visibility(person="p7")
+SEES = Visibility(person="p7", queues=("role:cfo", "group:finance"), absent=("p8", "p9"))
 
 Ask = Callable[[AsyncSession], Awaitable[Any]]
 ASKED: dict[str, Ask] = {

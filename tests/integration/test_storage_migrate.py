@@ -15,11 +15,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, Table, insert, inspect, select, text
 from sqlmodel import SQLModel
 
-from placet.blueprint import parse_blueprint
-from placet.compiling import digest as blueprint_digest
+from placet.definition.model import parse_definition
+from placet.plan.compiler import digest as blueprint_digest
 from storage.database import Database
 from storage.migrate import configuration, migrate, newest
-from storage.tables import ApprovalRequest
+from storage.tables.approvals import ApprovalRequest
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -102,18 +102,18 @@ def _blueprints_from_before_there_were_formats(connection: Connection) -> tuple[
     template, simulation = (Table(name, known, autoload_with=connection) for name in names)
     raw = {"name": "P", "version": "1.0.0", "process_steps": [{"stage_name": "One"}, {"stage_name": "Two"}]}
     row = {"id": "t", "name": "P", "version": "1.0.0", "template_type": "approval", "status": "published"}
-    digest = blueprint_digest(parse_blueprint({**raw, "format": 1}))
+    digest = blueprint_digest(parse_definition({**raw, "format": 1}))
     row |= {"digest": digest, "created_by": "o"}
     connection.execute(insert(template), [{**row, "blueprint": raw, "created_at": NOW}])
     shadow = {"id": "s", "mode": "shadow", "status": "running", "question": {"blueprint": raw}, "created_by": "o"}
     connection.execute(insert(simulation), [{**shadow, "created_at": NOW}])
     command.upgrade(configuration(connection), "head")
     stored = connection.execute(select(template.c.digest, template.c.blueprint)).one()
-    assert blueprint_digest(parse_blueprint(stored.blueprint)) == stored.digest, "a version keeps its identity"
+    assert blueprint_digest(parse_definition(stored.blueprint)) == stored.digest, "a version keeps its identity"
     return stored.blueprint, connection.execute(select(simulation.c.question)).scalar_one()["blueprint"]
 
 
 async def test_blueprints_that_were_stored_before_there_were_formats_keep_their_meaning(database: Database) -> None:
     for document in await database.run(_blueprints_from_before_there_were_formats):
         assert document["format"] == 1
-        assert parse_blueprint(document).on_change == "stage"
+        assert parse_definition(document).on_change == "stage"

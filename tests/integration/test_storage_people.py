@@ -12,10 +12,11 @@ from activities.directory import DirectoryReader
 from activities.messages import LookUp
 from placet import directory
 from placet.errors import InputInvalid, NotFound
-from placet.who import parse_who
-from storage import people, record
+from placet.plan.assignees import parse_assignee
 from storage.database import Database
-from storage.tables import Person
+from storage.queries.people import people
+from storage.recording import record
+from storage.tables.approvals import Person
 from tests.integration.recordings import NOW, Story
 
 
@@ -37,7 +38,7 @@ async def _store(database: Database, *rows: Person) -> None:
 async def _read(
     database: Database, *names: str, also: tuple[str, ...] = (), given: dict[str, Any] | None = None
 ) -> directory.Directory:
-    return await database.read(people.read_directory, [parse_who(name) for name in names], also=also, given=given)
+    return await database.read(people.read_directory, [parse_assignee(name) for name in names], also=also, given=given)
 
 
 async def test_the_directory_holds_whom_the_names_reach_and_nobody_else(database: Database) -> None:

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from storage import people, people_loading
 from storage.database import Database
-from storage.departures import Departure
-from storage.people_loading import Wanted, load
-from storage.tables import Person
+from storage.queries.people import people, people_loading
+from storage.queries.people.departures import Departure
+from storage.queries.people.people_loading import Wanted, load
+from storage.tables.approvals import Person
 from tests.integration.recordings import NOW
 
 LATER = NOW + timedelta(hours=1)

@@ -10,12 +10,13 @@ import pytest
 from sqlalchemy import select, update
 from sqlmodel import SQLModel, col
 
+from placet.engine.recording import Recording
 from placet.errors import Conflict
-from placet.recording import Recording
-from storage import record, requests
 from storage.database import Database
-from storage.tables import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Outbox, Participant
-from storage.verify import verify_rows
+from storage.queries.requests import requests
+from storage.recording import record
+from storage.recording.verify import verify_rows
+from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Outbox, Participant
 from tests.integration.recordings import NOW, Story
 
 STORED = (ApprovalRequest, AuditEntry, AuditSuperseded, ApprovalTask, Participant, Outbox)

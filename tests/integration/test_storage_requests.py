@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import select, text
 
 from placet.errors import InputInvalid, NotFound
-from storage import outbox, record, requests
 from storage.database import Database
-from storage.sight import Sight
-from storage.tables import Outbox
+from storage.queries.requests import requests
+from storage.queries.requests.visibility import Visibility
+from storage.recording import outbox, record
+from storage.tables.approvals import Outbox
 from tests.integration.recordings import NOW, Story
 
 
@@ -45,15 +46,15 @@ async def _pages(database: Database, **filters: Any) -> list[str]:
 async def test_requests_are_listed_newest_first_by_whoever_may_see_them(database: Database) -> None:
     await _store(database)
     assert await _pages(database) == ["r4", "r3", "r2", "r1", "r0"]
-    assert await _pages(database, viewer=Sight(person="rita")) == ["r4", "r3", "r2", "r1", "r0"]  # the requester
-    assert await _pages(database, viewer=Sight(person="bob")) == ["r3", "r1"]  # has a task
-    assert await _pages(database, viewer=Sight(person="carol")) == ["r4", "r2", "r0"]  # had a task
-    assert await _pages(database, viewer=Sight(person="dan")) == ["r4"]  # a delegate
-    assert await _pages(database, viewer=Sight(person="olivia")) == ["r3"]  # the owner
-    assert await _pages(database, viewer=Sight(person="mallory")) == []
+    assert await _pages(database, viewer=Visibility(person="rita")) == ["r4", "r3", "r2", "r1", "r0"]  # the requester
+    assert await _pages(database, viewer=Visibility(person="bob")) == ["r3", "r1"]  # has a task
+    assert await _pages(database, viewer=Visibility(person="carol")) == ["r4", "r2", "r0"]  # had a task
+    assert await _pages(database, viewer=Visibility(person="dan")) == ["r4"]  # a delegate
+    assert await _pages(database, viewer=Visibility(person="olivia")) == ["r3"]  # the owner
+    assert await _pages(database, viewer=Visibility(person="mallory")) == []
     assert await _pages(database, status="completed") == ["r0"]
     assert await _pages(database, requester="mallory") == []
-    assert await _pages(database, template="Expense approval", viewer=Sight(person="bob")) == ["r3", "r1"]
+    assert await _pages(database, template="Expense approval", viewer=Visibility(person="bob")) == ["r3", "r1"]
 
 
 async def test_one_request_is_found_by_whoever_may_see_it(database: Database) -> None:
@@ -85,11 +86,11 @@ async def test_tasks_are_listed_by_whom_they_wait_for(database: Database) -> Non
 
     assert await listed(assignee="carol") == ["r0.1", "r2.1", "r4.1"]
     assert await listed(assignee="carol", status="open") == ["r2.1", "r4.1"]
-    assert await listed(waits_for=Sight(person="dan")) == ["r4.1"]
-    assert await listed(waits_for=Sight(person="erin")) == ["q.1"]
-    assert await listed(waits_for=Sight(person="erin_2")) == ["q.1", "q.2"]
-    assert await listed(waits_for=Sight(person="erin%")) == []
-    assert await listed(viewer=Sight(person="bob")) == ["r1.1", "r3.1"]
+    assert await listed(waits_for=Visibility(person="dan")) == ["r4.1"]
+    assert await listed(waits_for=Visibility(person="erin")) == ["q.1"]
+    assert await listed(waits_for=Visibility(person="erin_2")) == ["q.1", "q.2"]
+    assert await listed(waits_for=Visibility(person="erin%")) == []
+    assert await listed(viewer=Visibility(person="bob")) == ["r1.1", "r3.1"]
     assert await listed(request_id="r1", sla_state="ok") == ["r1.1"]
     assert await listed(sla_state="breached") == []
     async with database.session() as session:
@@ -148,12 +149,12 @@ async def test_what_waits_in_a_queue_or_for_somebody_away_is_seen_for_now(databa
     waiting = replace(queue.tasks[0], assignee=None, held_by=(), candidates=("erin",), queue="group:finance")
     async with database.begin() as session:
         await record.write(session, queue.recording(tasks=(waiting,)), NOW)
-    finance = Sight(person="zoe", queues=("group:finance",))
-    covers = Sight(person="zoe", absent=("carol",))
+    finance = Visibility(person="zoe", queues=("group:finance",))
+    covers = Visibility(person="zoe", absent=("carol",))
     assert await _pages(database, viewer=finance) == ["q"]
-    assert await _pages(database, viewer=Sight(person="zoe", queues=("role:cfo",))) == ["r4", "r2", "r1"]  # owned
+    assert await _pages(database, viewer=Visibility(person="zoe", queues=("role:cfo",))) == ["r4", "r2", "r1"]  # owned
     assert await _pages(database, viewer=covers) == ["r4", "r2"]  # open, and carol's
-    assert await _pages(database, viewer=Sight(person="erin")) == [], "whose group it was is no matter"
+    assert await _pages(database, viewer=Visibility(person="erin")) == [], "whose group it was is no matter"
     async with database.session() as session:
         for sight, seen, task in ((finance, "q", "q.1"), (covers, "r2", "r2.1")):
             assert (await requests.get(session, seen, viewer=sight)).request.id == seen

@@ -7,14 +7,16 @@ from datetime import timedelta
 import pytest
 
 from placet.errors import Conflict, NotFound
-from storage import idempotency, people, templates, tokens
 from storage.database import Database
-from storage.tables import Person, ProcessTemplate
+from storage.queries import idempotency
+from storage.queries.definitions import definitions
+from storage.queries.people import people, tokens
+from storage.tables.approvals import DefinitionVersion, Person
 from tests.integration.recordings import NOW
 
 
-def _template(ident: str, version: str, *, name: str = "Expense", status: str = "published") -> ProcessTemplate:
-    return ProcessTemplate(
+def _template(ident: str, version: str, *, name: str = "Expense", status: str = "published") -> DefinitionVersion:
+    return DefinitionVersion(
         id=ident,
         name=name,
         version=version,
@@ -40,41 +42,41 @@ def _template(ident: str, version: str, *, name: str = "Expense", status: str = 
 async def test_newest_is_by_semantic_version(database: Database, versions: list[str], newest: str) -> None:
     async with database.begin() as session:
         for number, version in enumerate(versions):
-            await templates.insert(session, _template(f"t{number}", version))
-        await templates.insert(session, _template("draft", "9.0.0", status="draft"))
-        await templates.insert(session, _template("other", "9.0.0", name="Other"))
+            await definitions.insert(session, _template(f"t{number}", version))
+        await definitions.insert(session, _template("draft", "9.0.0", status="draft"))
+        await definitions.insert(session, _template("other", "9.0.0", name="Other"))
     async with database.session() as session:
-        assert (await templates.find(session, "Expense")).version == newest
-        assert (await templates.find(session, "Expense", "9.0.0")).id == "draft"
+        assert (await definitions.find(session, "Expense")).version == newest
+        assert (await definitions.find(session, "Expense", "9.0.0")).id == "draft"
 
 
 async def test_a_version_exists_once(database: Database) -> None:
     async with database.begin() as session:
-        await templates.insert(session, _template("a", "1.0.0"))
+        await definitions.insert(session, _template("a", "1.0.0"))
         with pytest.raises(Conflict, match=r"has a version 1\.0\.0 already"):
-            await templates.insert(session, _template("b", "1.0.0"))
-        await templates.insert(session, _template("c", "1.0.1"))  # the transaction goes on
+            await definitions.insert(session, _template("b", "1.0.0"))
+        await definitions.insert(session, _template("c", "1.0.1"))  # the transaction goes on
     async with database.session() as session:
-        page = await templates.page(session, limit=10)
-        one = await templates.page(session, limit=1, name="Expense", status="published")
-        two = await templates.page(session, limit=1, name="Expense", cursor=one.next_cursor)
+        page = await definitions.page(session, limit=10)
+        one = await definitions.page(session, limit=1, name="Expense", status="published")
+        two = await definitions.page(session, limit=1, name="Expense", cursor=one.next_cursor)
     assert [t.id for t in page.items] == ["a", "c"] == [one.items[0].id, two.items[0].id]
 
 
 async def test_the_life_of_a_version(database: Database) -> None:
     async with database.begin() as session:
-        await templates.insert(session, _template("a", "1.0.0", status="draft"))
+        await definitions.insert(session, _template("a", "1.0.0", status="draft"))
         with pytest.raises(NotFound, match="no published"):
-            await templates.find(session, "Expense")
+            await definitions.find(session, "Expense")
         with pytest.raises(Conflict, match="is a draft"):
-            await templates.deprecate(session, "a")
-        await templates.publish(session, "a", by="olivia", now=NOW)
-        again = await templates.publish(session, "a", by="mallory", now=NOW + timedelta(days=1))
+            await definitions.deprecate(session, "a")
+        await definitions.publish(session, "a", by="olivia", now=NOW)
+        again = await definitions.publish(session, "a", by="mallory", now=NOW + timedelta(days=1))
         assert (again.published_by, again.published_at) == ("olivia", NOW)
-        await templates.deprecate(session, "a")
+        await definitions.deprecate(session, "a")
         with pytest.raises(Conflict, match="is deprecated"):
-            await templates.publish(session, "a", by="olivia", now=NOW)
-        for missing in (templates.get(session, "b"), templates.deprecate(session, "b")):
+            await definitions.publish(session, "a", by="olivia", now=NOW)
+        for missing in (definitions.get(session, "b"), definitions.deprecate(session, "b")):
             with pytest.raises(NotFound):
                 await missing
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from placet.audit import canonical_json, link
-from storage import record
+from placet.audit.chain import canonical_json, link
 from storage.database import Database
-from storage.outbox import delivery_genesis
-from storage.tables import Delivery
-from storage.verify import Verdict, verify_rows
+from storage.recording import record
+from storage.recording.outbox import delivery_genesis
+from storage.recording.verify import VerifiedRows, verify_rows
+from storage.tables.approvals import Delivery
 from tests.integration.recordings import NOW, Story
 
 
@@ -32,7 +32,7 @@ async def _store(database: Database) -> Story:
     return decided
 
 
-async def _verdict(database: Database, *edits: str) -> Verdict:
+async def _verdict(database: Database, *edits: str) -> VerifiedRows:
     for edit in edits:
         async with database.begin() as session:
             await session.execute(text(edit))

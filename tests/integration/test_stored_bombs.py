@@ -13,10 +13,10 @@ from sqlmodel import col
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from placet import fields
-from placet.events import Actor, Decide
+from placet.definition import fields
+from placet.engine.events import Actor, Decide
 from storage.database import Database
-from storage.tables import ProcessTemplate
+from storage.tables.approvals import DefinitionVersion
 from tests import bombs
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.approvals import EXPENSE, Desk, desk, store_people
@@ -77,7 +77,7 @@ async def test_a_published_blueprint_whose_form_asks_for_too_much_starts_nothing
     step = EXPENSE["process_steps"][0] | {"form": bombs.doubling(30, "oneOf")}
     raw = EXPENSE | {"name": name, "process_steps": [step]}
     async with alone.database.begin() as session:
-        changed = update(ProcessTemplate).where(col(ProcessTemplate.name) == name)
+        changed = update(DefinitionVersion).where(col(DefinitionVersion.name) == name)
         await session.execute(changed.values(blueprint=raw, digest="of before"))
     answer = await alone.post("/workflow/requests/", {"template": name, "input": {"amount": "7"}})
     assert answer.status_code == 422

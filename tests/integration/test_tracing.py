@@ -23,8 +23,8 @@ from temporalio.client import (
     StartWorkflowUpdateInput,
 )
 
+from placet.engine.events import Decide
 from placet.errors import Conflict, InputInvalid
-from placet.events import Decide
 from storage.database import Database
 from tests.api_desk import api_desk
 from tests.approvals import by, desk, store_people, worker

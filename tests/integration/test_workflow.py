@@ -19,14 +19,14 @@ from temporalio.testing import TimeSkipper, TimeSkippingConfig
 from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from activities.tokens import DecisionTokens
-from placet.audit import first_bad, genesis
-from placet.blueprint import parse_blueprint
-from placet.compiling import compile_plan
-from placet.events import Claim, Comment, Decide, Extend, Migrate, Withdraw
-from placet.state import State
-from storage import requests
+from activities.decision_tokens import DecisionTokens
+from placet.audit.chain import first_bad, genesis
+from placet.definition.model import parse_definition
+from placet.engine.events import Claim, Comment, Decide, Extend, Migrate, Withdraw
+from placet.engine.state import State
+from placet.plan.compiler import compile_plan
 from storage.database import Database
+from storage.queries.requests import requests
 from tests.approvals import EXPENSE, SECRET, Desk, by, desk, store_people, worker
 from tests.waiting import until
 from worker.process import WORKFLOWS
@@ -320,7 +320,7 @@ async def test_a_very_long_process_continues_as_new_and_loses_nothing(client: Cl
         first_run = (await handle.describe()).run_id
         more = {**long, "version": "2.0.0"}
         more["process_steps"] = [*long["process_steps"], {"stage_name": "Then", "approvers": ["role:cfo"]}]
-        plan = compile_plan(parse_blueprint(more), start=(await state_of(handle)).started_at)
+        plan = compile_plan(parse_definition(more), start=(await state_of(handle)).started_at)
         move = Migrate(by=by("olivia", admin=True), plan=plan, template_id="the later one")
         await handle.execute_update(ApprovalWorkflow.migrate, move)
         key = "an answer from the first run"

@@ -31,24 +31,25 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.worker import Replayer, Worker
 
-from activities.children import ChildResults
+from activities.audit import Recorder
+from activities.decision_tokens import DecisionTokens
 from activities.directory import DirectoryReader
-from activities.endings import Endings
 from activities.messages import ChildQuestion, Found, LookUp
-from activities.record import Recorder
-from activities.tokens import DecisionTokens
-from placet.blueprint import parse_blueprint
-from placet.compiling import compile_plan
+from activities.subprocess_results import Endings
+from activities.subprocesses import ChildResults
+from placet.audit.reasons import WORDS
+from placet.definition.model import parse_definition
+from placet.engine.events import Comment, Decide, Delegate, Reassign
+from placet.engine.recording import Recording
+from placet.engine.state import ChildCall, State
 from placet.errors import Conflict, Unavailable
-from placet.events import Comment, Decide, Delegate, Reassign
-from placet.plan import Child
-from placet.reasons import WORDS
-from placet.recording import Recording
-from placet.state import ChildCall, State
-from storage import people, requests
+from placet.plan.compiler import compile_plan
+from placet.plan.plan import Child
 from storage.database import Database
-from storage.deciders import barred
-from storage.tables import ApprovalRequest
+from storage.queries.people import people
+from storage.queries.requests import requests
+from storage.queries.requests.deciders import barred
+from storage.tables.approvals import ApprovalRequest
 from tests.approvals import SECRET, Desk, by, desk, person, store_people
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
@@ -57,8 +58,8 @@ from worker.process import WORKFLOWS, approval_worker, beside_recording
 from worker.sandbox import workflow_runner
 from workflows import local
 from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
-from workflows.errands import ending_of
-from workflows.signed import ToldEnding
+from workflows.calls import ending_of
+from workflows.signals import ToldEnding
 
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
 AMOUNT = {"name": "amount", "type": "decimal"}
@@ -136,7 +137,7 @@ def calling() -> dict[str, Any]:
 def child() -> dict[str, Child]:
     variables = [{"name": "sum", "type": "decimal", "required": True}]
     raw = blueprint({"approvers": ["user:bob"]}, variables=variables) | {"name": "Child"}
-    return {"Child": Child(template_id="child", plan=compile_plan(parse_blueprint(raw), start=datetime.now(UTC)))}
+    return {"Child": Child(template_id="child", plan=compile_plan(parse_definition(raw), start=datetime.now(UTC)))}
 
 
 async def called(there: Desk) -> tuple[Handle, Handle, ChildCall]:
@@ -153,7 +154,7 @@ async def called(there: Desk) -> tuple[Handle, Handle, ChildCall]:
 
 
 def told(call: ChildCall, **more: Any) -> ToldEnding:
-    fields = {"point": call.point, "visit": call.visit, "outcome": "approved", "output": {"sum": "1"}, "signature": ""}
+    fields = {"node": call.node, "visit": call.visit, "outcome": "approved", "output": {"sum": "1"}, "signature": ""}
     return ToldEnding(**(fields | more))
 
 
@@ -192,7 +193,7 @@ async def test_what_a_sub_process_came_to_cannot_be_forged_by_whoever_may_send_s
 
 async def test_the_end_of_a_sub_process_that_nobody_waits_for_changes_nothing(office: Desk) -> None:
     handle = await office.start()
-    nobody = ChildCall(request_id="x", point="sub", visit=1, child="c", title="", input={})
+    nobody = ChildCall(request_id="x", node="sub", visit=1, child="c", title="", input={})
     await handle.signal("child_ended", told(nobody))
     await handle.execute_update(ApprovalWorkflow.decide, decide(handle, "bob"))
     assert (await handle.result()).outcome == "approved"
@@ -206,7 +207,7 @@ async def test_a_sub_process_that_was_ended_by_a_worker_that_does_not_sign_is_fo
         return ""
 
     handle, inner, _ = await called(office)
-    monkeypatch.setattr("workflows.errands.local", unsigned)
+    monkeypatch.setattr("workflows.calls.local", unsigned)
     await inner.execute_update(ApprovalWorkflow.decide, decide(inner, "bob"))
     assert (await handle.result()).outcome == "approved"
     assert len(await refused(office.database, handle)) == 1
@@ -222,7 +223,7 @@ async def test_a_sub_process_is_looked_after_once_its_parent_has_continued_as_ne
     handle, inner, _ = await called(office)
     first = (await handle.describe()).run_id
     if how == "terminated between the runs":
-        monkeypatch.setattr("workflows.errands.Errands._child_failed", _hears_nothing)
+        monkeypatch.setattr("workflows.calls.Calls._child_failed", _hears_nothing)
         await inner.terminate("by an operator")
     await _continue_as_new(handle, monkeypatch)
     assert (await handle.describe()).run_id != first
@@ -271,7 +272,7 @@ async def test_what_a_sub_process_came_to_is_what_engine_and_store_agree_on(offi
 async def test_looking_after_a_sub_process_costs_one_event_as_long_as_it_runs(
     office: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workflows.errands._LOOKS", local.LOCAL_RETRIES)  # one look after the other, within seconds
+    monkeypatch.setattr("workflows.calls._LOOKS", local.LOCAL_RETRIES)  # one look after the other, within seconds
     handle, _, _ = await called(office)
     await _continue_as_new(handle, monkeypatch)
 

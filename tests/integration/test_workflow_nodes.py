@@ -17,14 +17,14 @@ from temporalio.worker import Replayer, Worker
 
 from activities.actions.executor import ActionFailed, Job
 from activities.actions.runner import QUEUE_SUFFIX, ActionRunner
-from placet.actions import ActionSpec
-from placet.blueprint import parse_blueprint
-from placet.compiling import compile_plan
-from placet.events import Comment, Decide, Happened, Withdraw
-from placet.plan import Child
-from placet.state import State
-from storage import requests
+from placet.definition.model import parse_definition
+from placet.engine.events import Comment, Decide, Happened, Withdraw
+from placet.engine.state import State
+from placet.plan.actions import ActionSpec
+from placet.plan.compiler import compile_plan
+from placet.plan.plan import Child
 from storage.database import Database
+from storage.queries.requests import requests
 from tests.approvals import Desk, by, desk, store_people
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
@@ -303,7 +303,7 @@ async def test_an_event_that_does_not_come_times_out(shop: Shop) -> None:
 
 def child() -> dict[str, Child]:
     raw = blueprint(BOB, variables=[{"name": "sum", "type": "decimal", "required": True}]) | {"name": "Child"}
-    return {"Child": Child(template_id="child", plan=compile_plan(parse_blueprint(raw), start=datetime.now(UTC)))}
+    return {"Child": Child(template_id="child", plan=compile_plan(parse_definition(raw), start=datetime.now(UTC)))}
 
 
 def calling(*more: str, **fields: Any) -> dict[str, Any]:

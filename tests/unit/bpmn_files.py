@@ -9,13 +9,13 @@ from html import escape
 from typing import Any
 
 from activities.actions.builtin import BUILT_IN
-from placet.actions import ActionSpec
-from placet.blueprint import parse_blueprint
-from placet.bpmn import Imported, import_bpmn
-from placet.check import check
-from placet.compiling import compile_plan
+from placet.definition.bpmn import Imported, import_bpmn
+from placet.definition.model import parse_definition
 from placet.directory import Directory, Person
-from placet.events import Actor, Happened
+from placet.engine.events import Actor, Happened
+from placet.plan.actions import ActionSpec
+from placet.plan.compiler import compile_plan
+from placet.proofs import check
 from tests.unit.core import START, Case, people
 
 PAY = ActionSpec(name="pay_invoice", executor="http", is_idempotent=True, latency_class="fast")
@@ -88,7 +88,7 @@ def imported(inside: str, **given: Any) -> Imported:
 
 
 def sound(found: Imported) -> None:
-    compile_plan(parse_blueprint(found.blueprint), start=NOW, actions=ACTIONS)
+    compile_plan(parse_definition(found.blueprint), start=NOW, actions=ACTIONS)
     errors = [finding for finding in check(found.blueprint, actions=ACTIONS).findings if finding.severity == "error"]
     assert not errors, errors
 
@@ -103,7 +103,7 @@ def said_of(found: Imported, ident: str) -> str:
     return next(f"{left.kind}: {left.says}" for left in found.left if left.id == ident)
 
 
-def ways(found: Imported) -> set[tuple[Any, ...]]:
+def edges(found: Imported) -> set[tuple[Any, ...]]:
     """Return the edges: from, to, and when."""
     return {
         (e["from"], e["to"], e.get("on") or e.get("condition") or ("default" if e.get("default") else ""))
@@ -123,7 +123,7 @@ class Play:
     input: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        plan = compile_plan(parse_blueprint(self.found.blueprint), start=START, actions=ACTIONS)
+        plan = compile_plan(parse_definition(self.found.blueprint), start=START, actions=ACTIONS)
         self.case = Case(plan=plan, org=self._org(), input=dict(self.input))
         self._act()
 
@@ -158,7 +158,7 @@ class Play:
         """Carry out the actions that set variables, as the worker does."""
         while self.case.state.actions:
             call = self.case.state.actions[0]
-            self.case.done(call.point, dict(call.input))
+            self.case.done(call.node, dict(call.input))
 
     def _org(self) -> Directory:
         """Return rita, her manager mo, and two people for each group, role and person that the blueprint names."""

@@ -10,16 +10,26 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from placet import machine
-from placet.actions import ActionSpec
-from placet.audit import Entry
-from placet.blueprint import parse_blueprint
-from placet.compiling import compile_plan
+from placet.audit.chain import Entry
+from placet.definition.model import parse_definition
 from placet.directory import Absence, Directory, Person
+from placet.engine import machine
+from placet.engine.events import (
+    ActionDone,
+    Actor,
+    ChildEnded,
+    Decide,
+    DirectoryRead,
+    Event,
+    Happened,
+    Migrate,
+    Opening,
+)
+from placet.engine.state import Notice, State, Task, Transition
 from placet.errors import InputInvalid, Refused
-from placet.events import ActionDone, Actor, ChildEnded, Decide, DirectoryRead, Event, Happened, Migrate, Opening
-from placet.plan import Child, Plan
-from placet.state import Notice, State, Step, Task
+from placet.plan.actions import ActionSpec
+from placet.plan.compiler import compile_plan
+from placet.plan.plan import Child, Plan
 from tests.unit import invariants
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)  # a Monday
@@ -27,7 +37,7 @@ HOUR = timedelta(hours=1)
 
 PLANS = TypeAdapter(Plan)
 STATES = TypeAdapter(State)
-STEPS = TypeAdapter(Step)
+STEPS = TypeAdapter(Transition)
 
 
 def people(*persons: Person) -> Directory:
@@ -86,7 +96,7 @@ def plan_of(
 ) -> Plan:
     """Compile a blueprint's JSON; `look` and `pay` are actions, `children` other blueprints by reference."""
     compiled = {name: Child(template_id=name, plan=plan_of(child)) for name, child in (children or {}).items()}
-    return compile_plan(parse_blueprint(raw), start=START, actions=actions, children=compiled)
+    return compile_plan(parse_definition(raw), start=START, actions=actions, children=compiled)
 
 
 def graph(*edges: str, nodes: dict[str, dict[str, Any]], ends: tuple[str, ...] = ("approved", "rejected")) -> Any:
@@ -121,7 +131,7 @@ class Case:
         self.now = START
         self.entries: list[Entry] = []
         self.notices: list[Notice] = []
-        self.steps: list[Step] = []
+        self.steps: list[Transition] = []
         self.rules: set[str | None] = set()  # what a change does to approvals, by each plan that it has followed
         opening = Opening(
             request_id=self.request_id,
@@ -146,18 +156,18 @@ class Case:
         chosen = task or next((t.id for t in self.state.open_tasks if by in t.people), "none")
         return self.do(Decide(by=Actor(person=by), task_id=chosen, decision=decision, **more))
 
-    def done(self, point: str, output: dict[str, Any] | None = None, *, error: str | None = None) -> list[Entry]:
+    def done(self, node: str, output: dict[str, Any] | None = None, *, error: str | None = None) -> list[Entry]:
         """Let the action that runs at a node come to its end."""
-        call = next(c for c in self.state.actions if c.point == point)
+        call = next(c for c in self.state.actions if c.node == node)
         event = ActionDone(
-            point=point, visit=call.visit, key=call.key, ok=error is None, output=output or {}, error=error
+            node=node, visit=call.visit, key=call.key, ok=error is None, output=output or {}, error=error
         )
         return self.do(event)
 
-    def ended(self, point: str, outcome: str, output: dict[str, Any] | None = None) -> list[Entry]:
+    def ended(self, node: str, outcome: str, output: dict[str, Any] | None = None) -> list[Entry]:
         """Let the sub-process that runs at a node end."""
-        call = next(c for c in self.state.children if c.point == point)
-        return self.do(ChildEnded(point=point, visit=call.visit, outcome=outcome, output=output or {}))
+        call = next(c for c in self.state.children if c.node == node)
+        return self.do(ChildEnded(node=node, visit=call.visit, outcome=outcome, output=output or {}))
 
     def happens(self, name: str, payload: dict[str, Any] | None = None, *, by: str = "olivia") -> list[Entry]:
         """Let something happen outside."""
@@ -219,7 +229,7 @@ class Case:
         assert due is None or due > self.now, "what was due has been done"
         return entries
 
-    def _step(self, work: Callable[[Plan, State], Step]) -> list[Entry]:
+    def _step(self, work: Callable[[Plan, State], Transition]) -> list[Entry]:
         before = self.state
         fixed = before.status != "pending"
         step = self._worked(work)
@@ -234,10 +244,10 @@ class Case:
             assert self.state == before, "nothing changes after the end"
         return taken
 
-    def _worked(self, work: Callable[[Plan, State], Step]) -> Step:
+    def _worked(self, work: Callable[[Plan, State], Transition]) -> Transition:
         state = self.state
         frozen = STATES.dump_json(state, by_alias=True)
-        again: Step | None = None
+        again: Transition | None = None
         try:
             step = work(self.plan, state)
         finally:
@@ -249,7 +259,7 @@ class Case:
             assert STEPS.dump_json(again, by_alias=True) == STEPS.dump_json(step, by_alias=True)
         return step
 
-    def _take(self, step: Step) -> list[Entry]:
+    def _take(self, step: Transition) -> list[Entry]:
         invariants.step_holds(self.state, step)
         self.plan = step.plan or self.plan
         self.state = step.state

@@ -6,11 +6,11 @@ import math
 from collections import Counter
 from datetime import datetime
 
-from placet import machine
-from placet.audit import Entry, first_bad, genesis
-from placet.plan import Frame, Need, Plan
-from placet.state import Notice, State, Step
-from placet.values import evolve
+from placet.audit.chain import Entry, first_bad, genesis
+from placet.engine import machine
+from placet.engine.state import Notice, State, Transition
+from placet.frozen import evolve
+from placet.plan.plan import Frame, Plan, QuorumRule
 
 HANDS = {"reassigned", "delegated", "claimed", "released", "escalated", "approver_missing"}
 DECISIONS = {"approve", "reject", "request_changes"}
@@ -28,7 +28,7 @@ def hold(plan: Plan, state: State, entries: list[Entry], now: datetime) -> None:
     _clocks(plan, state)
 
 
-def step_holds(before: State, step: Step) -> None:
+def step_holds(before: State, step: Transition) -> None:
     """Assert what must be true of one step on its own: nothing is lost, and nobody is told twice."""
     after = step.state
     if step.needs_directory:
@@ -39,7 +39,7 @@ def step_holds(before: State, step: Step) -> None:
     assert [t.id for t in after.tasks][: len(before.tasks)] == [t.id for t in before.tasks], "tasks only come to be"
     for old, new in zip(before.tasks, after.tasks, strict=False):
         if old.status != "open":
-            assert evolve(old, point=new.point) == new, "a settled task never changes"
+            assert evolve(old, node=new.node) == new, "a settled task never changes"
             assert old == new or step.plan is not None, "only a move knows its node by another id"
     keys = Counter(n.key for n in step.notices)
     assert all(times == 1 for times in keys.values()), f"a notice went out twice: {keys}"
@@ -62,12 +62,12 @@ def approved_as_it_is(plan: Plan, state: State, entries: list[Entry]) -> None:
         changes = entry.detail.get("changes") or () if entry.kind == "resubmitted" else ()
         if any(change["field"] not in plan.immaterial for change in changes):
             first, began = entry.detail["revision"], entry.seq
-    way = entries[began:]
-    stages = {p.stage.name: p.stage for p in plan.points.values() if p.stage is not None}
-    for settled in way:
+    edge = entries[began:]
+    stages = {p.stage.name: p.stage for p in plan.nodes.values() if p.stage is not None}
+    for settled in edge:
         if settled.kind != "stage_settled" or settled.detail["result"] != "approved":
             continue
-        of_stage = [e for e in way if e.stage == settled.stage and e.seq < settled.seq]
+        of_stage = [e for e in edge if e.stage == settled.stage and e.seq < settled.seq]
         if any(e.kind == "escalation_ended" and e.detail["final"] == "approve" for e in of_stage):
             continue
         this_round = settled.detail["round"]
@@ -76,19 +76,19 @@ def approved_as_it_is(plan: Plan, state: State, entries: list[Entry]) -> None:
         assert votes, f"{settled.stage} was approved by nobody since the request is what it is"
         assert all(vote.revision >= first for vote in votes), "an approval counts for a revision that is void"
         stage = stages.get(settled.stage or "")
-        by_other_rules = any(e.kind == "migrated" and e.seq > settled.seq for e in way)
+        by_other_rules = any(e.kind == "migrated" and e.seq > settled.seq for e in edge)
         if stage is not None and stage.order == "parallel" and not by_other_rules:
             counted = sum(vote.weight for vote in votes) if stage.need.kind == "weight" else len(votes)
             assert counted >= _needed(stage.need, len(opened)), f"{settled.stage} lacks its quorum"
 
 
-def _needed(need: Need, seats: int) -> float:
+def _needed(need: QuorumRule, seats: int) -> float:
     if need.kind == "percent":
         return math.ceil(round(need.value * seats / 100, 9))
     return {"any": 1, "all": seats}.get(need.kind, need.value)
 
 
-def _effects(before: State, step: Step) -> None:
+def _effects(before: State, step: Transition) -> None:
     after = step.state
     keys = {call.key for call in (*before.actions, *before.strays)}
     assert {c.key for c in step.actions} == {c.key for c in after.actions} - keys, "what the state waits for is run"
@@ -99,9 +99,9 @@ def _effects(before: State, step: Step) -> None:
 
 
 def _reminders(before: State, notices: tuple[Notice, ...]) -> None:
-    places = {run.point: run for run in before.stages}
+    places = {run.node: run for run in before.stages}
     for task in before.open_tasks:
-        of_stage = [t for t in before.tasks[places[task.point].first :] if t.point == task.point]
+        of_stage = [t for t in before.tasks[places[task.node].first :] if t.node == task.node]
         decided = {t.decided_by for t in of_stage if t.decided_by}
         reminded = {n.to for n in notices if n.event == "reminded" and n.task_id == task.id}
         if set(task.people) - decided:  # else the owner is reminded, who may well have decided
@@ -136,14 +136,14 @@ def _ending(plan: Plan, state: State) -> None:
 
 def _stages(plan: Plan, state: State) -> None:
     for run in state.stages:
-        assert plan.points[run.point].asked is not None
+        assert plan.nodes[run.node].asked is not None
         assert run.seats
         assert run.opened <= len(run.seats)
-        tasks = [t for t in state.tasks[run.first :] if t.point == run.point]
+        tasks = [t for t in state.tasks[run.first :] if t.node == run.node]
         assert [t.seat for t in tasks] == list(range(run.opened)), "one task a seat, in order"
         if run.returned_at is not None:
             assert not [t for t in tasks if t.status == "open"], "a returned stage waits for its requester only"
-        elif plan.points[run.point].asked.order == "sequential":  # type: ignore[union-attr] # asserted above
+        elif plan.nodes[run.node].asked.order == "sequential":  # type: ignore[union-attr] # asserted above
             assert len([t for t in tasks if t.status == "open"]) == 1, "a sequence asks one after the other"
         else:
             assert run.opened == len(run.seats)
@@ -163,14 +163,14 @@ def _hands(state: State, entries: list[Entry]) -> None:
 
 def _branches(plan: Plan, state: State) -> None:
     """Each branch of a fork is in one place at a time, or has arrived at its join."""
-    active = [p.point for places in (state.stages, state.waits, state.actions, state.children) for p in places]
+    active = [p.node for places in (state.stages, state.waits, state.actions, state.children) for p in places]
     assert len(set(active)) == len(active), "a request is at most once at a node"
-    branches = [plan.points[name].frames for name in active]
+    branches = [plan.nodes[name].frames for name in active]
     for join in state.joins:
-        point = plan.points[join.point]
-        assert point.join is not None
-        assert 0 < len(join.arrived) < point.join.need, "a join that has what it needs goes on"
-        branches += [(*point.frames, Frame(fork=point.join.fork, way=way)) for way in join.arrived]
+        node = plan.nodes[join.node]
+        assert node.join is not None
+        assert 0 < len(join.arrived) < node.join.need, "a join that has what it needs goes on"
+        branches += [(*node.frames, Frame(fork=node.join.fork, edge=edge)) for edge in join.arrived]
     for index, one in enumerate(branches):
         for other in branches[index + 1 :]:
             shorter, longer = sorted((one, other), key=len)
@@ -178,14 +178,16 @@ def _branches(plan: Plan, state: State) -> None:
     if state.status == "pending" and state.seq:
         for place in branches:
             for depth, frame in enumerate(place):
-                ways = {other[depth].way for other in branches if other[:depth] == place[:depth] and len(other) > depth}
-                assert ways == set(range(len(plan.points[frame.fork].ways))), "every branch of a fork is somewhere"
+                edges = {
+                    other[depth].edge for other in branches if other[:depth] == place[:depth] and len(other) > depth
+                }
+                assert edges == set(range(len(plan.nodes[frame.fork].edges))), "every branch of a fork is somewhere"
 
 
 def _tasks(plan: Plan, state: State, now: datetime) -> None:
     ids = [t.id for t in state.tasks]
     assert len(ids) == len(set(ids))
-    places = {run.point: run for run in state.stages}
+    places = {run.node: run for run in state.stages}
     for index, task in enumerate(state.tasks):
         assert (task.status == "decided") == (task.decision in DECISIONS) == (task.decided_by is not None)
         assert (task.decided_at is not None) == (task.status == "decided")
@@ -194,14 +196,14 @@ def _tasks(plan: Plan, state: State, now: datetime) -> None:
         if task.assignee is not None:
             assert task.assignee in task.held_by
         if task.status == "open":
-            assert task.point in places, "an open task belongs to the stage that is going on"
-            assert index >= places[task.point].first
-            assert task.round == places[task.point].round <= state.round
+            assert task.node in places, "an open task belongs to the stage that is going on"
+            assert index >= places[task.node].first
+            assert task.round == places[task.node].round <= state.round
             assert len(set(task.people)) == len(task.people)
         if task.due_at is None:
             assert task.sla_state == "ok"
-        point = plan.points.get(task.point)
-        assert point.asked is not None if point is not None else task.status != "open", "a stage may be gone by a move"
+        node = plan.nodes.get(task.node)
+        assert node.asked is not None if node is not None else task.status != "open", "a stage may be gone by a move"
 
 
 def _people(plan: Plan, state: State, moved_at: datetime | None) -> None:
@@ -209,16 +211,16 @@ def _people(plan: Plan, state: State, moved_at: datetime | None) -> None:
     for task in state.tasks:
         assert task.decided_by != state.requester, "nobody decides their own request"
         assert state.requester not in task.people, "nobody is asked about their own request"
-        point = plan.points.get(task.point)
-        stage = point.stage if point is not None else None
+        node = plan.nodes.get(task.node)
+        stage = node.stage if node is not None else None
         if task.decided_by and task.decided_at and task.decision != "request_changes":
             # What was decided before a move was decided by the rules of then.
             if task.revision < state.material:
                 continue  # it is void
             if stage is not None and stage.repeat == "forbid" and (moved_at is None or task.decided_at > moved_at):
-                others = {p for p, people in decided.items() if p != task.point and task.decided_by in people}
+                others = {p for p, people in decided.items() if p != task.node and task.decided_by in people}
                 assert not others, "who decided another stage may not decide this one"
-            decided.setdefault(task.point, set()).add(task.decided_by)
+            decided.setdefault(task.node, set()).add(task.decided_by)
 
 
 def _clocks(plan: Plan, state: State) -> None:

@@ -11,7 +11,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from placet.audit import Entry, canonical_json, exact, first_bad, genesis, moment
+from placet.audit.chain import Entry, canonical_json, exact, first_bad, genesis, moment
 from tests.unit.core import case
 
 values = st.recursive(

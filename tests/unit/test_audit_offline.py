@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from placet.audit import Entry, canonical_json, moment
-from placet.sealed import committed
+from placet.audit.chain import Entry, canonical_json, moment
+from placet.audit.sealed import committed
 from tests.unit.core import case
 
 PAGE = Path(__file__).parents[2] / "docs" / "audit.md"

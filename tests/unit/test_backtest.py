@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placet.blueprint import parse_blueprint
-from placet.compiling import compile_plan
+from placet.definition.model import parse_definition
 from placet.directory import Directory
-from simulation.backtest import Candidate, Case, backtest, put_all, share
-from simulation.compare import differences, lines_of
-from simulation.costs import Prices
-from simulation.driver import Course, drive, opening_for, reader
-from simulation.past import Again, past_of
-from simulation.script import Cast, Habits, parse_script
+from placet.plan.compiler import compile_plan
+from simulation.modes.backtest import Candidate, Case, backtest, put_all, share
+from simulation.report.comparison import differences, lines_of
+from simulation.report.costs import Prices
+from simulation.run.driver import Course, drive, opening_for, reader
+from simulation.scenario.script import Cast, Habits, parse_script
+from simulation.world.past import Again, past_of
 from tests.unit.core import START, blueprint, office
 from tests.unit.test_machine_properties import blueprints, organisations
 
@@ -28,7 +28,7 @@ HOUR = timedelta(hours=1)
 
 def run(raw: dict[str, Any], *script: dict[str, Any], people: Directory | None = None, given: Any = None) -> Course:
     """Drive a request through a process by a script."""
-    plan = compile_plan(parse_blueprint(raw), start=START)
+    plan = compile_plan(parse_definition(raw), start=START)
     org = people or office()
     read = reader(plan, org)
     opening = opening_for(plan, org, requester="rita", given=given or {}, start=START, request_id="r", read=read)
@@ -175,7 +175,7 @@ def test_the_past_in_its_own_blueprint_is_the_same_timeline(
     raw: dict[str, Any], org: Directory, amount: str, script: list[dict[str, Any]]
 ) -> None:
     first = run(raw, *script, people=org, given={"amount": amount})
-    plan = compile_plan(parse_blueprint(raw), start=START)
+    plan = compile_plan(parse_definition(raw), start=START)
     read = reader(plan, org)
     opening = opening_for(plan, org, requester="rita", given={"amount": amount}, start=START, request_id="r", read=read)
     again = drive(plan, opening, Again(plan=plan, past=past_of(first.entries)), read=read, horizon=timedelta(days=12))

@@ -10,19 +10,19 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from placet.blueprint import blueprint_schema, parse_blueprint
+from placet.definition.model import definition_schema, parse_definition
 from placet.errors import BlueprintInvalid
 from tests.unit.test_nodes import forked, table
 
 ROOT = Path(__file__).parents[2]
 GALLERY = sorted(p for p in (ROOT / "blueprints").glob("*.json") if p.name != "people.json")
-VALIDATOR = jsonschema_rs.Draft202012Validator(blueprint_schema())
+VALIDATOR = jsonschema_rs.Draft202012Validator(definition_schema())
 
 
 def test_the_published_schema_is_that_of_the_code() -> None:
     published = (ROOT / "docs" / "blueprint.schema.json").read_text()
-    assert published == json.dumps(blueprint_schema(), indent=2) + "\n", (
-        "write it again: python -c 'import json; from placet.blueprint import blueprint_schema; "
+    assert published == json.dumps(definition_schema(), indent=2) + "\n", (
+        "write it again: python -c 'import json; from placet.definition.model import blueprint_schema; "
         "print(json.dumps(blueprint_schema(), indent=2))' > docs/blueprint.schema.json"
     )
 
@@ -47,12 +47,12 @@ def test_what_the_schema_refuses_the_reader_refuses(change: dict[str, Any]) -> N
     raw["graph_spec"] |= change
     assert not VALIDATOR.is_valid(raw)
     with pytest.raises(BlueprintInvalid):
-        parse_blueprint(raw)
+        parse_definition(raw)
 
 
 @pytest.mark.parametrize("raw", [forked({"at_least": 2}), table(), table(hit_policy="any", default=None)])
 def test_what_the_reader_takes_fits_the_schema(raw: dict[str, Any]) -> None:
-    assert parse_blueprint(raw)
+    assert parse_definition(raw)
     assert not list(VALIDATOR.iter_errors(raw))
 
 
@@ -69,4 +69,4 @@ def test_every_kind_of_node_is_documented_with_an_example_that_is_one() -> None:
     nodes = documented()
     kinds = {"trigger", "approval", "decision", "action", "fork", "join", "wait", "subprocess", "terminator"}
     assert {node["type"] for node in nodes} == kinds
-    assert parse_blueprint({"name": "Documented", "version": "1.0.0", "graph_spec": {"nodes": nodes, "edges": []}})
+    assert parse_definition({"name": "Documented", "version": "1.0.0", "graph_spec": {"nodes": nodes, "edges": []}})

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from api.schemas.common import Body
 from api.schemas.people import PersonBody
-from api.schemas.requests import BulkDecision, BulkItem, HandOver, NewComment, NewDeadline, NewDelegate, Reason
+from api.schemas.requests import BulkDecision, BulkItem, HandOver, NewComment, NewDeadline, NewDelegate, ReasonBody
 
 NIGHT, LATER = "2026-08-03T00:00:00Z", "2026-08-17T00:00:00Z"
 
@@ -130,7 +130,7 @@ def test_a_fault_of_one_of_several_decisions_is_told_at_its_place(raw: Any, plac
     assert BulkDecision.model_validate(raw).place("b", "/comment", raw) == place
 
 
-@pytest.mark.parametrize("kind", [HandOver, NewDelegate, NewComment, Reason, NewDeadline, BulkItem, BulkDecision])
+@pytest.mark.parametrize("kind", [HandOver, NewDelegate, NewComment, ReasonBody, NewDeadline, BulkItem, BulkDecision])
 def test_every_name_that_is_taken_is_in_the_schema(kind: type[Body]) -> None:
     schema = kind.model_json_schema()
     schema = schema["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from activities.notify.sandbox import TemplateBroken, prepare, render
-from placet.blueprint import parse_blueprint
-from placet.bpmn import import_bpmn, import_dmn
-from placet.check import check
-from placet.conditions import BOOL, DECIMAL, INT, STRING, compile_condition, evaluate, list_of
+from activities.notifications.templates.sandbox import TemplateBroken, prepare, render
+from placet.definition.bpmn import import_bpmn, import_dmn
+from placet.definition.json_schema.cost import graph_of
+from placet.definition.json_schema.forms import check_form, check_schema
+from placet.definition.json_schema.validation import schema_problems, unusable, value_problems
+from placet.definition.model import parse_definition
+from placet.definition.variables import normalise_input
+from placet.engine.input import MOST_WORK, accept_input
 from placet.errors import BlueprintInvalid, ConditionInvalid, EvaluationFailed, InputInvalid
-from placet.forms import check_form, check_schema
-from placet.intake import MOST_WORK, accept_input
+from placet.expressions import BOOL, DECIMAL, INT, STRING, compile_condition, evaluate, list_of
 from placet.json_text import read_json
-from placet.schema_cost import graph_of
-from placet.schemas import schema_problems, unusable, value_problems
-from placet.variables import normalise_input
+from placet.proofs import check
 from tests import bombs
 from tests.unit.core import blueprint, graph, plan_of
 
@@ -63,7 +63,7 @@ def test_a_schema_is_refused_wherever_it_comes_in(bomb: tuple[dict[str, Any], st
         with pytest.raises(InputInvalid, match=r"Schema|nested"):
             check_schema(schema)
         with pytest.raises(BlueprintInvalid) as refused:
-            parse_blueprint(blueprint({"approvers": ["user:ann"], "form": schema}))
+            parse_definition(blueprint({"approvers": ["user:ann"], "form": schema}))
         assert [p.pointer for p in refused.value.problems] == ["/process_steps/0/form"]
         assert bound in refused.value.problems[0].message
         assert "form_schema" in {f.code for f in check(blueprint({"form": schema})).findings}
@@ -137,7 +137,7 @@ def test_a_blueprint_is_refused(bomb: tuple[dict[str, Any], str]) -> None:
     raw, bound = bomb
     with bounded():
         with pytest.raises(BlueprintInvalid) as refused:
-            parse_blueprint(raw)
+            parse_definition(raw)
         problems = refused.value.problems
         assert any(bound in problem.message for problem in problems), problems[:3]
         assert len(problems) <= 200
@@ -195,7 +195,7 @@ def test_many_expressions_share_the_bound_of_one_input() -> None:
 def test_the_patterns_of_one_input_share_a_bound() -> None:
     codes = {"name": "v", "type": "list", "items": {"type": "string", "pattern": "(a|b|ab){90}"}}
     raw = blueprint(variables=[codes], process_steps=[{"stage_name": "S", "approvers": ["user:ann"]}])
-    variables = parse_blueprint(raw).variables
+    variables = parse_definition(raw).variables
     with bounded(), pytest.raises(InputInvalid, match="characters times states"):
         normalise_input(variables, {"v": ["ab" * 200] * 1_000})
 

@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from placet.blueprint import parse_blueprint
-from placet.bpmn import import_bpmn
-from placet.bpmn.words import asks, hours_from_now, hours_of, says, slug
-from placet.compiling import compile_plan
+from placet.definition.bpmn import import_bpmn
+from placet.definition.bpmn.file.words import asks, hours_from_now, hours_of, says, slug
+from placet.definition.model import parse_definition
 from placet.errors import BlueprintInvalid
+from placet.plan.compiler import compile_plan
 from tests.unit.bpmn_files import (
     ACTIONS,
     HEAD,
     NOW,
     Play,
+    edges,
     end,
     flows,
     form,
@@ -28,7 +29,6 @@ from tests.unit.bpmn_files import (
     step,
     task,
     told,
-    ways,
 )
 from tests.unit.bpmn_files import START_EVENT as S
 
@@ -44,16 +44,16 @@ def one_task(inner: str = "", **attributes: str) -> Any:
 
 def test_whole_process_maps_and_compiles() -> None:
     found = import_bpmn(INVOICE, version="2.1.0", actions=ACTIONS)
-    blueprint = found.blueprint
-    compile_plan(parse_blueprint(blueprint), start=NOW, actions=ACTIONS)
-    assert (blueprint["name"], blueprint["version"]) == ("Invoice approval", "2.1.0")
+    definition = found.blueprint
+    compile_plan(parse_definition(definition), start=NOW, actions=ACTIONS)
+    assert (definition["name"], definition["version"]) == ("Invoice approval", "2.1.0")
     answer = {"type": "string", "enum": ["Yes", "No"], "title": "Invoice in order?"}
-    assert blueprint["variables"] == [
+    assert definition["variables"] == [
         {"name": "invoice_in_order", **answer},
         {"name": "amount", "type": "decimal", "required": True},
         {"name": "currency", "type": "string", "required": True},
     ]
-    assert blueprint["process_steps"] == [
+    assert definition["process_steps"] == [
         {
             "stage_name": "Check invoice",
             "approvers": ["role:finance_team"],
@@ -64,7 +64,7 @@ def test_whole_process_maps_and_compiles() -> None:
         {"stage_name": "Legal review", "approvers": ["group:legal", "group:counsel"]},
         {"stage_name": "Audit invoice", "approvers": ["user:dora"]},
     ]
-    nodes = {node["id"]: node for node in blueprint["graph_spec"]["nodes"]}
+    nodes = {node["id"]: node for node in definition["graph_spec"]["nodes"]}
     assert {name: node["type"] for name, node in nodes.items()} == {
         "received": "trigger",
         "check": "approval",
@@ -84,7 +84,7 @@ def test_whole_process_maps_and_compiles() -> None:
     assert (nodes["check"]["x"], nodes["check"]["y"]) == (240.0, 80.5)
     assert (nodes["cool"]["hours"], nodes["pay"]["action"]) == (1.5, "pay_invoice")
     assert (nodes["done"]["outcome"], nodes["refused"]["outcome"]) == ("approved", "rejected")
-    assert ways(found) == {
+    assert edges(found) == {
         ("received", "check", ""),
         ("check", "fine", "approved"),
         ("check", "rejected", "rejected"),
@@ -340,7 +340,7 @@ def test_timers_on_a_task_are_its_deadline_or_its_reminders() -> None:
         "final": "expire",
         "reminders": {"every_hours": 8},
     }
-    assert ("a", "late", "expired") in ways(found)
+    assert ("a", "late", "expired") in edges(found)
     assert Play(found).hours(25).outcome == "expired"
     assert (told(found)["r"], told(found)["u"]) == ("assumed", "lost")
 
@@ -545,7 +545,7 @@ def test_a_failure_of_an_action_leads_where_its_error_event_does() -> None:
         + end("f", "failed")
         + flows("s -> v", "v -> e", "b -> f")
     )
-    assert ("v", "f", "failed") in ways(found)
+    assert ("v", "f", "failed") in edges(found)
 
 
 def test_other_processes_of_the_file_are_lost_with_all_that_is_in_them() -> None:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placet.blueprint import parse_blueprint
-from placet.bpmn import Imported, import_bpmn, import_dmn
-from placet.check import check
-from placet.compiling import compile_plan
+from placet.definition.bpmn import Imported, import_bpmn, import_dmn
+from placet.definition.model import parse_definition
 from placet.errors import BlueprintInvalid
+from placet.plan.compiler import compile_plan
+from placet.proofs import check
 from tests.unit.bpmn_files import ACTIONS, NOW, bpmn, end, flows, form, gateway, task
 from tests.unit.test_dmn import decision, dmn, table
 
@@ -50,7 +50,7 @@ def refused_at(error: BlueprintInvalid, pointer: str) -> None:
 
 
 def sound(found: Imported) -> None:
-    compile_plan(parse_blueprint(found.blueprint), start=NOW, actions=ACTIONS)
+    compile_plan(parse_definition(found.blueprint), start=NOW, actions=ACTIONS)
     assert not [f for f in check(found.blueprint, actions=ACTIONS).findings if f.severity == "error"]
 
 
@@ -193,7 +193,7 @@ def test_any_decision_table_is_imported_and_told_of_whole_or_refused_as_dmn(logi
         assert "DMN" in error.message  # noqa: PT017 - it is refused, or it compiles
         return
     account_holds(content, found)
-    compile_plan(parse_blueprint(found.blueprint), start=NOW, actions=ACTIONS)
+    compile_plan(parse_definition(found.blueprint), start=NOW, actions=ACTIONS)
     # Rules that contradict each other are the file's fault, and found.
     errors = {f.code for f in check(found.blueprint, actions=ACTIONS).findings if f.severity == "error"}
     assert errors <= {"overlap", "evaluation_fails", "dead_branch"}

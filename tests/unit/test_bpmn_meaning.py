@@ -11,6 +11,7 @@ from tests.unit.bpmn_files import (
 )
 from tests.unit.bpmn_files import (
     Play,
+    edges,
     end,
     flows,
     form,
@@ -20,7 +21,6 @@ from tests.unit.bpmn_files import (
     step,
     task,
     told,
-    ways,
 )
 
 ENDS = end("ok", "approved") + end("no", "rejected")
@@ -572,4 +572,4 @@ def test_an_end_without_a_name_is_named_after_the_verdict_that_leads_there() -> 
 
 
 def test_a_condition_is_at_the_edge_of_the_blueprint_as_the_file_has_it() -> None:
-    assert {("x", "c", "amount > 1000"), ("x", "e", "amount <= 1000")} <= ways(imported(AMOUNT))
+    assert {("x", "c", "amount > 1000"), ("x", "e", "amount <= 1000")} <= edges(imported(AMOUNT))

@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from placet.bpmn.parsing import read_term, read_test
-from placet.bpmn.scope import Scope
-from placet.bpmn.terms import Term, Unclear
-from placet.conditions import compile_condition
-from placet.variables import Variable, scope_of
+from placet.definition.bpmn.file.parser import read_term, read_test
+from placet.definition.bpmn.file.scope import Scope
+from placet.definition.bpmn.file.terms import Term, Unclear
+from placet.definition.variables import Variable, scope_of
+from placet.expressions import compile_condition
 
 
 def taken_over(text: str) -> str:

@@ -15,9 +15,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from placet.almanac import WorkingHours, compile_calendar
-from placet.calendar import Calendar, add_hours, is_working, next_working, subtract_hours, working_seconds
 from placet.errors import InputInvalid
+from placet.plan.calendar import Calendar, add_hours, is_working, next_working, subtract_hours, working_seconds
+from placet.plan.calendar_compiler import WorkingHours, compile_calendar
 
 HOUR = 3600
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -206,9 +206,7 @@ def test_a_calendar_survives_json_and_is_small() -> None:
 
 
 def test_the_runtime_side_loads_no_time_zones_and_no_holidays() -> None:
-    script = (
-        "import sys, placet.calendar; print(*{'holidays', 'whenever', 'zoneinfo', 'pydantic'} & sys.modules.keys())"
-    )
+    script = "import sys, placet.plan.calendar; print(*{'holidays', 'zoneinfo', 'pydantic'} & sys.modules.keys())"
     assert subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout == "\n"
 
 

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.routes.examples import EXPENSE_APPROVAL
-from placet.blueprint import parse_blueprint
-from placet.check import Report, check
-from placet.compiling import digest
+from placet.definition.model import parse_definition
 from placet.directory import Directory, Person
+from placet.plan.compiler import digest
+from placet.proofs import Report, check
 from tests.unit.core import graph
 
 AMOUNT, DEPARTMENT = EXPENSE_APPROVAL["variables"]
@@ -150,7 +150,7 @@ def test_the_certificate_is_bound_to_the_digest_and_counts_the_worst_case() -> N
     raw = chain(*steps, settings={"max_rounds": 3, "re_escalate_after_hours": 4})
     certificate = check(raw).certificate
     assert certificate is not None
-    assert certificate.digest == digest(parse_blueprint(raw))
+    assert certificate.digest == digest(parse_definition(raw))
     assert certificate.complete
     # A takes 10 and B 5 + 2 + 4; a change leads through both again, twice
     assert certificate.totals["worst_case_working_hours"] == "63.0"
@@ -200,7 +200,7 @@ def test_a_value_that_may_be_absent_is_a_warning_with_the_input_that_fails() -> 
 
 
 def test_a_doubt_of_the_solver_is_a_warning_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("placet.solver.prover.ONE_QUESTION", 1)
+    monkeypatch.setattr("placet.proofs.solver.prover.ONE_QUESTION", 1)
     report = check(EXPENSE)
     assert report.ok
     doubt = next(f for f in report.findings if f.code == "not_proven")
@@ -346,7 +346,7 @@ def test_two_hundred_nodes_are_checked_in_seconds() -> None:
 
 def test_the_solver_is_loaded_only_for_conditions() -> None:
     program = (
-        "import sys; from placet.check import check; "
+        "import sys; from placet.proofs import check; "
         "r = check({'name': 'x', 'version': '1.0.0', 'process_steps': [{'stage_name': 'A'}]}); "
         "assert r.ok; assert 'z3' not in sys.modules"
     )

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from placet.check import Report, check
-from placet.variables import Variable, normalise_input
+from placet.definition.variables import Variable, normalise_input
+from placet.proofs import Report, check
 from tests.surroundings import ACTIONS, children
 
 BROKEN = sorted((Path(__file__).parents[1] / "broken").glob("*.json"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from activities.actions.builtin import BUILT_IN
-from placet.check import Report, check
+from placet.proofs import Report, check
 from tests.unit.core import Case, blueprint, graph, office, plan_of
 
 CATALOG = {action.name: action for action in BUILT_IN}

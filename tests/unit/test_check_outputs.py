@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from activities.actions.builtin import BUILT_IN
-from placet.blueprint import parse_blueprint
-from placet.check import Finding, check
-from placet.compiling import compile_plan
-from placet.plan import Child
-from simulation.explore import explore
-from simulation.question import Question
+from placet.definition.model import parse_definition
+from placet.plan.compiler import compile_plan
+from placet.plan.plan import Child
+from placet.proofs import Finding, check
+from simulation.modes.explore import explore
+from simulation.scenario.scenario import Scenario
 from tests.unit.core import START, blueprint, graph, office
 
 CATALOG = {action.name: action for action in BUILT_IN}
@@ -73,7 +73,7 @@ def test_a_value_that_breaks_its_declaration_is_an_error_with_an_input_that_fail
     assert (found.code, found.severity) == ("value_unfit", "error")
     assert found.pointer.startswith("/graph_spec/nodes/2/input/y")
     assert found.witness is not None
-    question = Question(
+    question = Scenario(
         blueprint=raw, people=office(), requester="rita", start=START, given=found.witness, actions=CATALOG
     )
     assert explore(question).end == "failed"
@@ -120,7 +120,7 @@ def test_what_a_sub_process_is_given_is_held_to_its_variables() -> None:
     node = {"type": "subprocess", "template": "Inner", "input": {"n": {"expr": "x"}}}
     drawn = graph("start -> in", "in -> approved", nodes={"in": node}, ends=("approved",))
     raw = {**blueprint(variables=[X], graph_spec=drawn), "process_steps": []}
-    children = {"Inner": Child(template_id="inner", plan=compile_plan(parse_blueprint(inner), start=START))}
+    children = {"Inner": Child(template_id="inner", plan=compile_plan(parse_definition(inner), start=START))}
     (found,) = unfit(raw, children=children)
     assert (found.code, found.pointer) == ("value_unfit", "/graph_spec/nodes/2/input/n/expr")
     assert found.witness is not None

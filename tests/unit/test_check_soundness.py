@@ -9,18 +9,18 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from placet import machine
-from placet.blueprint import parse_blueprint
-from placet.check import Finding, check
-from placet.compiling import compile_plan
-from placet.conditions import compile_condition
+from placet.audit.reasons import why_of
+from placet.definition.model import parse_definition
+from placet.definition.variables import Variable, normalise_input, scope_of, values_of
 from placet.directory import Directory, Person
-from placet.events import Actor, Claim, Decide, DirectoryRead, Event, Opening, Resubmit
-from placet.plan import Plan
-from placet.reasons import why_of
-from placet.solver.prover import result
-from placet.state import State, Step
-from placet.variables import Variable, normalise_input, scope_of, values_of
+from placet.engine import machine
+from placet.engine.events import Actor, Claim, Decide, DirectoryRead, Event, Opening, Resubmit
+from placet.engine.state import State, Transition
+from placet.expressions import compile_condition
+from placet.plan.compiler import compile_plan
+from placet.plan.plan import Plan
+from placet.proofs import Finding, check
+from placet.proofs.solver.prover import result
 
 BEGIN = datetime(2026, 1, 5, 9, tzinfo=UTC)
 PEOPLE = Directory(
@@ -113,7 +113,7 @@ class Driver:
     """Drive one request in the core; people are looked up anew whenever the core asks."""
 
     def __init__(self, raw: dict[str, Any], given: dict[str, Any]) -> None:
-        self.plan: Plan = compile_plan(parse_blueprint(raw), start=BEGIN)
+        self.plan: Plan = compile_plan(parse_definition(raw), start=BEGIN)
         self.now = BEGIN
         opening = Opening(
             request_id="r1",
@@ -127,7 +127,7 @@ class Driver:
         self.entries: list[Any] = []
         self.take(machine.begin(self.plan, opening, self.state, self.now))
 
-    def take(self, step: Step) -> None:
+    def take(self, step: Transition) -> None:
         assert not step.needs_directory
         self.state = step.state
         self.entries += step.entries
@@ -222,8 +222,8 @@ def shows(raw: dict[str, Any], finding: Finding) -> bool:
         why = f"decision {edge['from']} could not be made"
         return any(why in str(why_of(d.entries[-1].detail)) for d in outcomes(raw, finding))
     values = values_of(DECLARED, finding.witness)
-    ways = [e["condition"] for e in raw["graph_spec"]["edges"] if e["from"] == edge["from"] and "condition" in e]
-    holding = [result(compile_condition(t, scope_of(DECLARED)), values) for t in ways]
+    edges = [e["condition"] for e in raw["graph_spec"]["edges"] if e["from"] == edge["from"] and "condition" in e]
+    holding = [result(compile_condition(t, scope_of(DECLARED)), values) for t in edges]
     comes = any(
         e.kind == "routed" and e.detail["node"] == edge["from"] for d in outcomes(raw, finding) for e in d.entries
     )

@@ -8,12 +8,12 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from placet.blueprint import parse_blueprint
-from placet.check import Finding, check
-from placet.compiling import compile_plan
-from placet.events import Actor, Resubmit
-from placet.reasons import why_of
-from placet.variables import Variable, normalise_input
+from placet.audit.reasons import why_of
+from placet.definition.model import parse_definition
+from placet.definition.variables import Variable, normalise_input
+from placet.engine.events import Actor, Resubmit
+from placet.plan.compiler import compile_plan
+from placet.proofs import Finding, check
 from tests.surroundings import ACTIONS, children
 from tests.unit.core import START, Case, office
 
@@ -122,14 +122,14 @@ def processes(draw: st.DrawFn, *, exact: bool = False, forks: bool = True) -> di
 
 
 def begun(raw: dict[str, Any], given_input: dict[str, Any]) -> Case:
-    plan = compile_plan(parse_blueprint(raw), start=START, actions=ACTIONS, children=children())
+    plan = compile_plan(parse_definition(raw), start=START, actions=ACTIONS, children=children())
     return Case(plan=plan, org=office(), input=normalise_input(DECLARED, given_input))
 
 
 def moves(request: Case) -> list[str]:
     """List what can happen next: each as text, so that it can be drawn and said."""
-    found = [f"done {call.point}" for call in request.state.actions]
-    found += [f"ended {call.point}" for call in request.state.children]
+    found = [f"done {call.node}" for call in request.state.actions]
+    found += [f"ended {call.node}" for call in request.state.children]
     found += ["happens"] if any(w.event for w in request.state.waits) else []
     found += ["wait"] if request.state.waits else []
     if request.asked:
@@ -141,11 +141,11 @@ def moves(request: Case) -> list[str]:
 
 def play(request: Case, move: str, values: dict[str, Any]) -> None:
     """Let something happen, with these values where it sets variables or is resubmitted with an input."""
-    what, _, point = move.partition(" ")
+    what, _, node = move.partition(" ")
     if what == "done":
-        request.done(point, {"label": "x"} | {k: v for k, v in values.items() if k == "risk"})
+        request.done(node, {"label": "x"} | {k: v for k, v in values.items() if k == "risk"})
     elif what == "ended":
-        request.ended(point, "approved")
+        request.ended(node, "approved")
     elif what == "happens":
         request.happens("signed", {k: v for k, v in values.items() if k == "risk"})
     elif what == "wait":

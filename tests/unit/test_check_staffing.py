@@ -10,16 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placet.blueprint import parse_blueprint
-from placet.check import check, staffing
-from placet.check.compiled import compiled
-from placet.check.draft import draft_of
-from placet.check.kinds import Circle, Kind
-from placet.check.staffing import Staffing, staffing_of
+from placet.definition.model import parse_definition
 from placet.directory import Directory, Person
-from placet.plan import Point, Stage
-from placet.run import Run
-from placet.seats import Seated, fill_seats
+from placet.engine.run import Run
+from placet.plan.plan import Node, Stage
+from placet.proofs import check
+from placet.proofs.draft import draft_of
+from placet.proofs.people import staffing
+from placet.proofs.people.equivalence import Circle, PersonClass
+from placet.proofs.people.staffing import Staffing, staffing_of
+from placet.proofs.structure.compilation import compiled
+from placet.tasks.seats import Seated, fill_seats
 
 MANY = 20_000
 
@@ -29,10 +30,10 @@ def chain(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def told(raw: dict[str, Any], people: dict[str, Person]) -> Staffing:
-    blueprint = parse_blueprint(raw)
-    plan, refusals = compiled(blueprint, raw, None, None)
+    definition = parse_definition(raw)
+    plan, refusals = compiled(definition, raw, None, None)
     assert plan is not None, refusals
-    return staffing_of(draft_of(blueprint), plan, people)
+    return staffing_of(draft_of(definition), plan, people)
 
 
 class _Everyone(Circle):
@@ -41,9 +42,9 @@ class _Everyone(Circle):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.few = dict(self._all.people)
-        self.__dict__["kinds"] = [Kind([[person]]) for person in self._all.people]
+        self.__dict__["kinds"] = [PersonClass([[person]]) for person in self._all.people]
 
-    def told_apart(self, kind: Kind) -> list[Kind]:
+    def told_apart(self, kind: PersonClass) -> list[PersonClass]:
         return [kind]
 
     def kind_of(self, person: str, requester: str) -> Hashable:
@@ -168,9 +169,9 @@ def test_twenty_thousand_people_are_proven_in_bounded_time_whatever_the_group(sp
 def test_a_kind_is_looked_at_once_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[int] = []
 
-    def fill(run: Run, point: Point, stage: Stage) -> Seated:
+    def fill(run: Run, node: Node, stage: Stage) -> Seated:
         looks.append(len(run.state.directory.people))
-        return fill_seats(run, point, stage)
+        return fill_seats(run, node, stage)
 
     monkeypatch.setattr(staffing, "fill_seats", fill)
     found = []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from placet.check import Finding, Report, check
+from placet.proofs import Finding, Report, check
 from tests.unit.core import blueprint, graph
 
 VARIABLES = [

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from placet.audit.reasons import why_of
 from placet.directory import Person
+from placet.engine.events import Actor, Claim, Comment, Decide, Delegate, Event, Extend, Reassign, Release
 from placet.errors import AlreadyDecided, HandedOver, InputInvalid, NotPermitted, Refused
-from placet.events import Actor, Claim, Comment, Decide, Delegate, Event, Extend, Reassign, Release
-from placet.reasons import why_of
 from tests.unit.core import HOUR, START, Case, away, case, office
 
 ADMIN = Actor(person="root", admin=True)

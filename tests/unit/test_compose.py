@@ -12,7 +12,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from worker.engine.config import shared_settings
+from engine_host.config import shared_settings
 from worker.settings import Settings
 
 ROOT = Path(__file__).parents[2]

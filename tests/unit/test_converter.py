@@ -16,8 +16,8 @@ from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 
 from activities.messages import ActionRun, ChildFound, EndingVerdict, Found, TokenVerdict
-from cli.histories import read
-from placet.values import evolve, quick, stored_as
+from cli.commands.histories import read
+from placet.frozen import evolve, quick, stored_as
 from tests.histories import FOLDER
 from worker.converter import DATA_CONVERTER
 from workflows.answers import Answer

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from api.metrics import expose
-from storage.metric_families import FAMILIES
-from storage.metrics import Histogram, Totals
+from storage.recording.metric_families import FAMILIES
+from storage.recording.metrics import Histogram, Totals
 from tests.promtool import refused
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.demo import words_of
+from cli.commands.demo import words_of
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from placet.directory import Absence, Person, needed
-from placet.who import parse_who
+from placet.plan.assignees import parse_assignee
 from tests.unit.core import START, office, people
 
 LOOP = people(Person(id="a", manager="b"), Person(id="b", manager="c"), Person(id="c", manager="a"))
@@ -63,7 +63,7 @@ def test_an_absence_holds_from_its_start_until_before_its_end(hours: int, is_awa
 def test_a_request_carries_only_whom_it_can_reach(names: list[str], also: list[str], found: str) -> None:
     org = office()
     part = needed(
-        [parse_who(n) for n in names],
+        [parse_assignee(n) for n in names],
         find=org.people.get,
         holders=lambda role: [org.people[p] for p in org.holders(role)],
         members=lambda group: [org.people[p] for p in org.members(group)],

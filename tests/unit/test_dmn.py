@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from placet.bpmn import import_bpmn, import_dmn
+from placet.definition.bpmn import import_bpmn, import_dmn
 from placet.errors import BlueprintInvalid
 from tests.unit.bpmn_files import ACTIONS, Play, bpmn, end, flows, gateway, said_of, sound, step, task, told
 from tests.unit.bpmn_files import START_EVENT as S

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from temporalio import workflow
 
-from activities.notify.settings import NotifySettings
+from activities.notifications.settings import NotifySettings
 from api.app import describe
-from placet.audit import KINDS
+from placet.audit.chain import KINDS
 from worker.settings import Settings
 from workflows.approval import ApprovalWorkflow
 from workflows.local import LOCAL_RETRIES
@@ -73,7 +73,7 @@ def test_a_local_activity_is_run_in_the_one_way_that_never_gives_up() -> None:
 
 
 def test_every_kind_of_entry_is_documented() -> None:
-    source = "\n".join(path.read_text() for path in (ROOT / "placet").glob("*.py"))
+    source = "\n".join(path.read_text() for path in (ROOT / "placet").rglob("*.py"))
     recorded = set(re.findall(r"\.record\(\s*\"([a-z_]+)\"", source))
     assert len(recorded) > 10
     assert {kind for kind in recorded if f"`{kind}`" not in AUDIT} == set()

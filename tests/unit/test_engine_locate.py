@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from engine_host.cache import cache_directory
+from engine_host.locate import Binaries, CommandLine, Running, locate
+from engine_host.versions import ROOT, TOOLS, Pins
 from placet.errors import EngineMissing
 from tests.waiting import PATIENCE, poll
-from worker.engine.cache import cache_directory
-from worker.engine.locate import Binaries, CommandLine, Running, locate
-from worker.engine.versions import ROOT, TOOLS, Pins
 
 NEW_CLI = "temporal version 1.9.1 (Server 1.32.0, UI 2.54.1)"
 OLD_CLI = "temporal version 1.5.0 (Server 1.29.1, UI 2.42.1)"
@@ -153,7 +153,7 @@ def test_a_build_whose_sources_do_not_come_is_tried_again(
     environ: dict[str, str], pins: Pins, monkeypatch: pytest.MonkeyPatch, online: int, made: bool
 ) -> None:
     script(environ, "go", FAKE_GO)
-    monkeypatch.setattr("worker.engine.build.PAUSES", (0, 0))
+    monkeypatch.setattr("engine_host.build.PAUSES", (0, 0))
     flaky = {**environ, "FAKE_GO_CALLS": f"{environ['HOME']}/calls", "FAKE_GO_ONLINE": str(online)}
     told: list[str] = []
     if made:
@@ -166,7 +166,7 @@ def test_a_build_whose_sources_do_not_come_is_tried_again(
 
 def finder(environ: dict[str, str], pins: Pins) -> subprocess.Popen[bytes]:
     code = (
-        "import pathlib, sys; from worker.engine.locate import locate; from worker.engine.versions import Pins;"
+        "import pathlib, sys; from engine_host.locate import locate; from engine_host.versions import Pins;"
         "locate(pins=Pins(directory=pathlib.Path(sys.argv[1])), kind='server')"
     )
     return subprocess.Popen([sys.executable, "-c", code, str(pins.directory)], env=environ, cwd=ROOT)

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from placet.actions import ActionSpec
-from placet.blueprint import parse_blueprint
-from placet.compiling import compile_plan
+from placet.definition.model import parse_definition
 from placet.directory import Directory
 from placet.errors import InputInvalid
-from placet.plan import Child
-from simulation.explore import explore
-from simulation.question import MOST_CHILDREN, Question
-from simulation.result import Simulation
-from simulation.script import parse_script
+from placet.plan.actions import ActionSpec
+from placet.plan.compiler import compile_plan
+from placet.plan.plan import Child
+from simulation.modes.explore import explore
+from simulation.report.result import Simulation
+from simulation.scenario.scenario import MOST_CHILDREN, Scenario
+from simulation.scenario.script import parse_script
 from tests.unit.core import START, blueprint, office
 from tests.unit.core import graph as connected
 
@@ -29,9 +29,9 @@ EXPENSE = json.loads((Path(__file__).parents[2] / "blueprints" / "expense.json")
 HOUR_MS = 3_600_000
 
 
-def ask(raw: Any, **more: Any) -> Question:
+def ask(raw: Any, **more: Any) -> Scenario:
     """Ask about a process, as rita of the tests' office."""
-    return Question(**{"blueprint": raw, "people": office(), "requester": "rita", "start": START, **more})
+    return Scenario(**{"blueprint": raw, "people": office(), "requester": "rita", "start": START, **more})
 
 
 def routes(simulation: Simulation) -> dict[tuple[str, ...], str | None]:
@@ -475,7 +475,7 @@ def test_sub_processes_that_multiply_are_given_up_and_said_to_be() -> None:
     leaf = blueprint(graph_spec=connected("start -> approved", nodes={}))
     raw, children = leaf, {}
     for _ in range(4):  # sixty of sixty of sixty of sixty
-        plan = compile_plan(parse_blueprint(raw), start=START, children=children)
+        plan = compile_plan(parse_definition(raw), start=START, children=children)
         children = {"T": Child(template_id="t", plan=plan)}
         nodes = {f"s{n}": {"type": "subprocess", "template": "T"} for n in range(60)}
         ids = ["start", *nodes, "approved"]

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from placet.blueprint import canonical, parse_blueprint
-from placet.check import check
-from placet.compiling import compile_plan
-from placet.events import Actor, Claim
+from placet.definition.model import canonical, parse_definition
+from placet.engine.events import Actor, Claim
+from placet.plan.compiler import compile_plan
+from placet.proofs import check
 from tests.gallery import ACTIONS, FILES, FORM, STORIES, children, people, raw
 from tests.unit.core import START, Case
 
@@ -34,14 +34,14 @@ def test_each_blueprint_is_sound(file: Path) -> None:
     assert report.ok
     assert report.certificate is not None
     assert {finding.code for finding in report.findings} <= WEIGHED
-    assert canonical(parse_blueprint(text)) == text
+    assert canonical(parse_definition(text)) == text
 
 
 @pytest.mark.parametrize(("name", "given", "story", "outcome"), STORIES)
 def test_each_blueprint_comes_to_its_outcomes(
     name: str, given: dict[str, Any], story: list[tuple[Any, ...]], outcome: str
 ) -> None:
-    plan = compile_plan(parse_blueprint(raw(name)), start=START, actions=ACTIONS, children=children(START))
+    plan = compile_plan(parse_definition(raw(name)), start=START, actions=ACTIONS, children=children(START))
     request = Case(plan=plan, org=people(), input=given, twice=True)
     for who, what, *more in story:
         if what == "claim":
@@ -54,7 +54,7 @@ def test_each_blueprint_comes_to_its_outcomes(
         elif who in {"done", "ended"}:
             getattr(request, who)(what, *more)
         else:
-            stage = next(request.plan.points[t.point].stage for t in request.state.open_tasks if who in t.people)
+            stage = next(request.plan.nodes[t.node].stage for t in request.state.open_tasks if who in t.people)
             form = FORM if stage is not None and stage.form is not None else None
             request.decide(who, what, comment="seen", form=form)
     assert request.state.outcome == outcome

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from placet import machine
 from placet.directory import Directory, Person
+from placet.engine import machine
+from placet.engine.events import Actor, Decide, Event, Opening, Resubmit, SignalRefused
+from placet.engine.flow import MOST_VISITS
+from placet.engine.run import MOST_TASKS
+from placet.engine.state import State, Transition
 from placet.errors import AlreadyDecided, UnknownTask
-from placet.events import Actor, Decide, Event, Opening, Resubmit, SignalRefused
-from placet.flow import MOST_VISITS
-from placet.run import MOST_TASKS
-from placet.state import State, Step
 from tests.unit.core import START, STATES, blueprint, case, graph, office, plan_of
 
 PAYLOAD = 2 * 1024 * 1024  # bytes that the engine carries at once
@@ -41,7 +41,7 @@ class Large:
     def do(self, event: Event) -> None:
         self.take(machine.apply(self.plan, self.state, event, START))
 
-    def take(self, step: Step) -> None:
+    def take(self, step: Transition) -> None:
         assert not step.needs_directory
         self.state = step.state
         self.longest = max(self.longest, len(self.state.tasks))
@@ -69,7 +69,7 @@ def test_fifty_rounds_of_two_hundred_seats_fit_into_what_the_engine_carries() ->
 
 
 def test_what_is_no_longer_kept_is_settled_and_not_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("placet.run.MOST_TASKS", 20)
+    monkeypatch.setattr("placet.engine.run.MOST_TASKS", 20)
     request = Large(blueprint({"approvers": ["group:all"], "quorum": "all"}, settings={"max_rounds": 50}), everybody())
     request.do(Decide(by=Actor(person="p000"), task_id="r.1", decision="request_changes"))
     request.do(Resubmit(by=Actor(person="rita")))
@@ -86,7 +86,7 @@ def test_what_is_no_longer_kept_is_settled_and_not_unknown(monkeypatch: pytest.M
 def test_votes_of_tasks_that_are_no_longer_kept_count(
     monkeypatch: pytest.MonkeyPatch, repeat: str, asked: list[str]
 ) -> None:
-    monkeypatch.setattr("placet.run.MOST_TASKS", 1)
+    monkeypatch.setattr("placet.engine.run.MOST_TASKS", 1)
     steps: list[dict[str, Any]] = [
         {"approvers": ["user:p000"]},
         {"approvers": ["user:p002"]},

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placet.audit import Entry
+from placet.audit.chain import Entry
 from placet.directory import Absence, Directory, Person
+from placet.engine.events import Actor, Claim, Decide, Delegate, Happened, Reassign, Release
+from placet.engine.run import ADMINS
 from placet.errors import NotPermitted
-from placet.events import Actor, Claim, Decide, Delegate, Happened, Reassign, Release
-from placet.run import ADMINS
 from tests.unit.core import HOUR, REFUSALS, START, Case, away, blueprint, case, office, plan_of
 
 QUEUE: dict[str, Any] = {"approvers": ["group:finance"], "claim": True}

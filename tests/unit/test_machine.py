@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from placet import machine
-from placet.audit import genesis
+from placet.audit.chain import genesis
+from placet.audit.reasons import why_of
+from placet.engine import machine
+from placet.engine.events import Actor, Comment, Decide, DirectoryRead, Opening, Resubmit, SignalRefused, Withdraw
 from placet.errors import AlreadyDecided, Ended, InputInvalid, NotPermitted, Refused, UnknownTask
-from placet.events import Actor, Comment, Decide, DirectoryRead, Opening, Resubmit, SignalRefused, Withdraw
-from placet.reasons import why_of
 from tests.unit.core import HOUR, START, Case, blueprint, case, office, plan_of
 
 MANAGER_STEP = {

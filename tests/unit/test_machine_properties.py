@@ -10,9 +10,9 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from placet import machine
 from placet.directory import Directory, Person
-from placet.events import (
+from placet.engine import machine
+from placet.engine.events import (
     ActionDone,
     Actor,
     ChildEnded,
@@ -198,19 +198,19 @@ class Drawing:
             return join, None
         if kind in {"approval", "fork"}:
             self.stages.append(self.draw(steps()))
-            name, way = self.node("approval", step=f"Stage {len(self.stages)}"), "approved"
+            name, edge = self.node("approval", step=f"Stage {len(self.stages)}"), "approved"
         elif kind == "wait":
             fields: Any = self.draw(st.sampled_from([{"hours": 5}, {"hours": 40}, {"until": "day"}]))
-            name, way = self.node("wait", **fields), "elapsed"
+            name, edge = self.node("wait", **fields), "elapsed"
         elif kind == "event":
             more: Any = self.draw(st.sampled_from([{}, {"timeout_hours": 9}, {"output": {"amount": "amount"}}]))
-            name, way = self.node("wait", event="go", **more), "event"
+            name, edge = self.node("wait", event="go", **more), "event"
         elif kind == "action":
             given: dict[str, Any] = {"expr": self.draw(st.sampled_from(["amount", "amount / 0.0", "amount * 2"]))}
-            name, way = self.node("action", action="look", input={"x": given}, output={"amount": "amount"}), "done"
+            name, edge = self.node("action", action="look", input={"x": given}, output={"amount": "amount"}), "done"
         elif kind == "subprocess":
             given = {"sum": {"expr": "amount"}}
-            name, way = self.node("subprocess", template="Child", input=given, output={"amount": "sum"}), "approved"
+            name, edge = self.node("subprocess", template="Child", input=given, output={"amount": "sum"}), "approved"
         else:
             policy = self.draw(st.sampled_from(["first", "unique", "any"]))
             following = self.node("wait", hours=1)
@@ -221,9 +221,9 @@ class Drawing:
             self.edge(source, name, on)
             return following, "elapsed"
         self.edge(source, name, on)
-        if way in {"done", "event"} and self.draw(st.booleans()):
-            self.edge(name, "no", {"done": "failed", "event": "timeout"}[way])
-        return name, way
+        if edge in {"done", "event"} and self.draw(st.booleans()):
+            self.edge(name, "no", {"done": "failed", "event": "timeout"}[edge])
+        return name, edge
 
 
 @st.composite
@@ -353,13 +353,11 @@ def arrive(case: Case, which: int, how: int) -> None:
     if calls and (which % 2 or not children):
         call = calls[which % len(calls)] if how % 3 == 0 else calls[-1]
         output = {"amount": ["1", 5000, "many", None][how % 4]}
-        case.do(
-            ActionDone(point=call.point, visit=call.visit, key=call.key, ok=how % 5 != 0, output=output, error="no")
-        )
+        case.do(ActionDone(node=call.node, visit=call.visit, key=call.key, ok=how % 5 != 0, output=output, error="no"))
     elif children:
         child = children[which % len(children)] if how % 3 == 0 else children[-1]
         outcome = ["approved", "approved", "rejected", "failed", "cancelled"][how % 5]
-        case.do(ChildEnded(point=child.point, visit=child.visit, outcome=outcome, output={"sum": "7"}))
+        case.do(ChildEnded(node=child.node, visit=child.visit, outcome=outcome, output={"sum": "7"}))
 
 
 @settings(max_examples=100)
@@ -414,7 +412,7 @@ def test_time_alone_never_breaks_a_request_and_every_chain_of_escalation_ends(
             break
         case.until(due)
     for task in case.state.open_tasks:
-        assert task.level <= len(case.plan.points[task.point].stage.levels) + len(EVERYBODY)  # type: ignore[union-attr]
+        assert task.level <= len(case.plan.nodes[task.node].stage.levels) + len(EVERYBODY)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("minutes", [0, 1, 59, 600])

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from placet.directory import NEVER
+from placet.engine.events import Actor, Extend, Reassign, Resubmit, Withdraw
 from placet.errors import DoesNotMap, Ended, NotPermitted, Overtaken, Refused
-from placet.events import Actor, Extend, Reassign, Resubmit, Withdraw
-from placet.plan import Plan
-from placet.values import evolve
+from placet.frozen import evolve
+from placet.plan.plan import Plan
 from tests.unit.core import HOUR, START, Case, blueprint, case, graph, plan_of
 
 MO = {"approvers": ["user:mo"]}
@@ -83,15 +83,15 @@ def test_request_that_has_ended_or_changed_or_is_of_another_process_is_not_moved
 
 def test_stage_is_known_by_its_name_whatever_its_node_is_called() -> None:
     nodes = {"a": {"step": "Stage 1"}, "b": {"step": "Stage 2"}}
-    ways = ("start -> a", "a -> b on approved", "a -> rejected on rejected", "b -> approved on approved")
-    running = case(MO, {"approvers": ["user:mo", "cfo"], "quorum": "all"}, graph_spec=graph(*ways, nodes=nodes))
+    edges = ("start -> a", "a -> b on approved", "a -> rejected on rejected", "b -> approved on approved")
+    running = case(MO, {"approvers": ["user:mo", "cfo"], "quorum": "all"}, graph_spec=graph(*edges, nodes=nodes))
     running.decide("mo")
     running.decide("mo")
     swapped = {"a": nodes["b"], "b": nodes["a"]}
     back = ("start -> b", "b -> a on approved", "b -> rejected on rejected", "a -> approved on approved")
     steps = (MO, {"approvers": ["user:mo", "cfo"], "quorum": "all", "separation_of_duties": {"repeat": "forbid"}})
     running.moves(version(*steps, graph_spec=graph(*back, nodes=swapped)))
-    assert [task.point for task in running.state.tasks] == ["b", "a", "a"]
+    assert [task.node for task in running.state.tasks] == ["b", "a", "a"]
     assert running.of_kind("migrated")[0].detail["nodes"] == {"b": "a"}
     running.decide("cfo")
     assert running.state.outcome == "approved"
@@ -102,7 +102,7 @@ def test_decision_in_a_stage_that_is_gone_still_counts_as_one_in_another() -> No
     running = case(MO, {"approvers": ["user:cfo"]})
     running.decide("mo")
     running.moves(version({"stage_name": "Stage 2", "separation_of_duties": {"repeat": "forbid"}}))
-    assert [task.point for task in running.state.tasks] == ["step-1@1.0.0", "step-1"]
+    assert [task.node for task in running.state.tasks] == ["step-1@1.0.0", "step-1"]
     with pytest.raises(NotPermitted):
         running.do(Reassign(by=Actor(person="x", admin=True), task_id="r.2", to="mo"))
 
@@ -215,9 +215,9 @@ def test_breach_stands_and_another_chain_leaves_time() -> None:
     step = {**MO, "sla_hours": 4, "re_escalate_after_hours": 6}
     running = case({**step, "final": "wait"})
     running.hours(5)
-    assert running.task.ladder_ended
+    assert running.task.escalation_ended
     running.moves(version({**step, "final": "reject"}))
-    assert (running.task.sla_state, running.task.ladder_ended) == ("breached", False)
+    assert (running.task.sla_state, running.task.escalation_ended) == ("breached", False)
     assert running.jump(running.now) == []
     running.hours(10)
     assert running.state.status == "pending"
@@ -270,24 +270,24 @@ def test_wait_goes_on_and_is_counted_anew_where_its_rule_is_another() -> None:
     assert running.asked == ["mo"]
 
 
-def _errand(kind: str, output: dict[str, str], **names: str) -> dict[str, Any]:
+def _call_spec(kind: str, output: dict[str, str], **names: str) -> dict[str, Any]:
     node = {"type": kind, "input": {"sum": "1"} if kind == "subprocess" else {}, "output": output, **names}
     return graph("start -> n", "n -> a", "a -> approved on approved", nodes={"n": node, "a": {"step": "Stage 1"}})
 
 
 AMOUNT = [{"name": "amount", "type": "decimal"}]
-PAY = _errand("action", {"amount": "paid"}, action="pay")
-SUB = _errand("subprocess", {"amount": "sum"}, template="Child")
+PAY = _call_spec("action", {"amount": "paid"}, action="pay")
+SUB = _call_spec("subprocess", {"amount": "sum"}, template="Child")
 
 
 @pytest.mark.parametrize(
     ("before", "after", "why"),
     [
-        (PAY, _errand("action", {"amount": "paid"}, action="look"), "runs another action there"),
-        (PAY, _errand("action", {}, action="pay"), "takes something else from its action"),
+        (PAY, _call_spec("action", {"amount": "paid"}, action="look"), "runs another action there"),
+        (PAY, _call_spec("action", {}, action="pay"), "takes something else from its action"),
         (PAY, _waiting(hours=1), "is gone there, and its action is under way"),
         (SUB, PAY, "is gone there, and its sub-process is under way"),
-        (SUB, _errand("subprocess", {}, template="Child"), "takes something else from its sub-process"),
+        (SUB, _call_spec("subprocess", {}, template="Child"), "takes something else from its sub-process"),
         (_waiting(event="go"), _waiting(event="come"), "waits for come there, not go"),
         (_waiting(hours=1), _waiting(event="go"), "waits for go there, not a time"),
         (_waiting(hours=1), PAY, "is gone there, and the request waits at it"),
@@ -347,11 +347,11 @@ def test_branches_are_known_by_where_they_lead() -> None:
 
 
 def _without(*gone: str) -> tuple[str, ...]:
-    return tuple(way for way in FORK if way not in gone)
+    return tuple(edge for edge in FORK if edge not in gone)
 
 
 @pytest.mark.parametrize(
-    ("ways", "nodes", "place", "why"),
+    ("edges", "nodes", "place", "why"),
     [
         (FORK, {"j": {"type": "join", "need": "any"}}, "/nodes/j", "enough branches have arrived"),
         (
@@ -376,11 +376,11 @@ def _without(*gone: str) -> tuple[str, ...]:
     ids=["join that has enough", "another branch", "no branch any more", "no fork any more"],
 )
 def test_branches_that_are_nowhere_or_twice_are_refused(
-    ways: tuple[str, ...], nodes: dict[str, Any], place: str, why: str
+    edges: tuple[str, ...], nodes: dict[str, Any], place: str, why: str
 ) -> None:
-    used = {name: node for name, node in (NODES | nodes).items() if any(name in way.split() for way in ways)}
+    used = {name: node for name, node in (NODES | nodes).items() if any(name in edge.split() for edge in edges)}
     steps = (*STEPS, {**MO, "stage_name": "D"})
-    assert why in refusal(_forked(), version(*steps, graph_spec=graph(*ways, nodes=used)))[place]
+    assert why in refusal(_forked(), version(*steps, graph_spec=graph(*edges, nodes=used)))[place]
 
 
 def test_deadlines_of_a_request_in_a_fork_are_moved_each() -> None:
@@ -391,10 +391,10 @@ def test_deadlines_of_a_request_in_a_fork_are_moved_each() -> None:
 
 def test_branches_that_lead_to_the_same_place_are_told_apart() -> None:
     """Two ways of a fork go straight to its join: both have arrived."""
-    ways = ("start -> f", "f -> j", "f -> j", "f -> a", "a -> j on approved", "j -> approved")
+    edges = ("start -> f", "f -> j", "f -> j", "f -> a", "a -> j on approved", "j -> approved")
     nodes = {"f": NODES["f"], "j": NODES["j"], "a": {"step": "A"}}
-    running = case(STEPS[0], graph_spec=graph(*ways, nodes=nodes))
-    running.moves(version(STEPS[0], graph_spec=graph(*ways, nodes=nodes)))
+    running = case(STEPS[0], graph_spec=graph(*edges, nodes=nodes))
+    running.moves(version(STEPS[0], graph_spec=graph(*edges, nodes=nodes)))
     assert running.state.joins[0].arrived == (0, 1)
     running.decide("mo")
     assert running.state.outcome == "approved"

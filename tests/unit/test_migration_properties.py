@@ -9,13 +9,13 @@ from typing import Any
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from placet import machine
 from placet.directory import Directory
+from placet.engine import machine
+from placet.engine.events import Actor, Decide, Happened, Reassign, Resubmit, Withdraw
+from placet.engine.state import Task
 from placet.errors import DoesNotMap
-from placet.events import Actor, Decide, Happened, Reassign, Resubmit, Withdraw
-from placet.plan import Plan
-from placet.state import Task
-from placet.values import evolve
+from placet.frozen import evolve
+from placet.plan.plan import Plan
 from tests.unit.core import REFUSALS, Case, plan_of
 from tests.unit.test_machine_properties import (
     CHILD,
@@ -114,9 +114,9 @@ def end(case: Case) -> None:
         if state.returned_at is not None:
             case.do(Resubmit(by=Actor(person=state.requester)))
         elif state.actions:
-            case.done(state.actions[0].point, {"amount": "1"})
+            case.done(state.actions[0].node, {"amount": "1"})
         elif state.children:
-            case.ended(state.children[0].point, "approved", {"sum": "1"})
+            case.ended(state.children[0].node, "approved", {"sum": "1"})
         elif state.open_tasks:
             _settle(case, state.open_tasks[0])
         elif any(run.returned_at for run in state.stages):
@@ -129,7 +129,7 @@ def end(case: Case) -> None:
 
 
 def _settle(case: Case, task: Task) -> None:
-    stage = case.plan.points[task.point].asked
+    stage = case.plan.nodes[task.node].asked
     form = {"ok": True} if stage is not None and stage.form else None
     for person in (*task.people, *EVERYBODY):
         try:

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from placet.check import check
+from placet.audit.reasons import why_of
+from placet.engine.events import ActionDone, Actor, Resubmit, Withdraw
+from placet.engine.flow import MOST_VISITS
 from placet.errors import BlueprintInvalid, InputInvalid, NotPermitted, Refused
-from placet.events import ActionDone, Actor, Resubmit, Withdraw
-from placet.flow import MOST_VISITS
-from placet.reasons import why_of
+from placet.proofs import check
 from tests.unit.core import HOUR, START, Case, blueprint, case, graph, office, plan_of
 
 AMOUNT = {"name": "amount", "type": "decimal"}
@@ -388,8 +388,8 @@ def test_a_wait_until_a_date_or_moment_goes_on_then(kind: str, value: str, ends:
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Santiago", "Asia/Beirut", "Pacific/Apia"])
 def test_a_day_begins_when_the_clocks_of_its_zone_first_show_it(zone: str) -> None:
     """In Santiago and Beirut daylight saving begins at midnight, which no clock then shows."""
-    from placet.almanac import zone_offsets
-    from placet.zones import midnight
+    from placet.plan.calendar_compiler import zone_offsets
+    from placet.plan.time_zones import midnight
 
     offsets = zone_offsets(zone, START)
     for day in range(366):
@@ -523,7 +523,7 @@ def test_a_result_that_comes_twice_counts_once() -> None:
     nodes = {"act": {"type": "action", "action": "look"}, "a": {"step": "Stage 1"}}
     request = case(ANN, graph_spec=graph("start -> act", "act -> a", "a -> approved", nodes=nodes))
     [call] = request.state.actions
-    event = ActionDone(point="act", visit=1, key=call.key, ok=True)
+    event = ActionDone(node="act", visit=1, key=call.key, ok=True)
     assert request.do(event)
     assert request.do(event) == []
 
@@ -541,7 +541,7 @@ def test_the_result_of_an_action_whose_branch_has_ended_is_on_record_and_changes
     [call] = request.state.actions
     request.decide("ann")
     assert [e.detail["node"] for e in request.of_kind("branch_ended")] == ["act"]
-    entries = request.do(ActionDone(point="act", visit=call.visit, key=call.key, ok=True))
+    entries = request.do(ActionDone(node="act", visit=call.visit, key=call.key, ok=True))
     assert [e.kind for e in entries] == ["action_ignored"]
     assert request.asked == ["ben"]
 
@@ -551,7 +551,7 @@ def test_after_the_end_the_result_of_an_action_changes_nothing() -> None:
     [call] = request.state.actions
     request.do(Withdraw(by=Actor(person="rita")))
     assert request.of_kind("branch_ended")
-    assert request.do(ActionDone(point="act", visit=1, key=call.key, ok=True)) == []
+    assert request.do(ActionDone(node="act", visit=1, key=call.key, ok=True)) == []
 
 
 def test_people_whom_an_action_names_are_looked_up_when_they_are_needed() -> None:

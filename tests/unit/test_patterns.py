@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from placet.patterns import PatternInvalid, compile_pattern
+from placet.definition.patterns import PatternInvalid, compile_pattern
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from placet.actions import ActionSpec
-from placet.plan import Child
-from simulation.explore import explore
-from simulation.question import Question
-from simulation.result import Simulation
-from simulation.script import parse_script
-from simulation.work import checked
+from placet.plan.actions import ActionSpec
+from placet.plan.plan import Child
+from simulation.modes.explore import explore
+from simulation.report.result import Simulation
+from simulation.run.work import checked
+from simulation.scenario.scenario import Scenario
+from simulation.scenario.script import parse_script
 from tests.unit.core import START, blueprint, graph, office, plan_of, spec
 
 VARIABLES = [{"name": "amount", "type": "integer"}, {"name": "code", "type": "string"}]
@@ -29,10 +29,10 @@ def acting(action: str, *, variables: list[dict[str, Any]] | None = None, **node
     return blueprint(variables=variables or VARIABLES, graph_spec=drawn)
 
 
-def ask(raw: dict[str, Any], *script: dict[str, Any], **more: Any) -> Question:
+def ask(raw: dict[str, Any], *script: dict[str, Any], **more: Any) -> Scenario:
     known: dict[str, Any] = {"given": {"amount": 7, "code": "x"}, "actions": ACTIONS, "people": office()}
     lines = parse_script(list(script))
-    return Question(blueprint=raw, requester="rita", start=START, script=lines, **{**known, **more})
+    return Scenario(blueprint=raw, requester="rita", start=START, script=lines, **{**known, **more})
 
 
 def errors(found: Simulation) -> list[tuple[str, str]]:

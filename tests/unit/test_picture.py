@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from cli import picture
-from cli.simulate import order_of
+from cli.commands.simulate import order_of
+from cli.terminal import picture
 from placet.errors import InputInvalid
-from simulation.backtest import Candidate, backtest
-from simulation.explore import explore
-from simulation.replay import Checked, what_if
-from simulation.result import plain
+from simulation.modes.backtest import Candidate, backtest
+from simulation.modes.explore import explore
+from simulation.modes.replay import Checked, what_if
+from simulation.report.result import plain
 from tests.unit.core import START, blueprint, office
 from tests.unit.test_backtest import SLOW, case, run
 from tests.unit.test_explore import EXPENSE, ask

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from api.routes.examples import EXPENSE_APPROVAL
-from placet.blueprint import parse_blueprint
-from placet.compiling import compile_plan, digest
+from placet.definition.model import parse_definition
 from placet.errors import BlueprintInvalid
-from placet.plan import Stage
+from placet.plan.compiler import compile_plan, digest
+from placet.plan.plan import Stage
 from tests.unit.core import HOUR, PLANS, START, blueprint, plan_of
 
 
@@ -21,8 +21,8 @@ def stage_of(step: dict[str, Any], **settings: Any) -> Stage:
 
 def test_steps_alone_are_a_straight_chain_in_which_a_rejection_ends_the_request() -> None:
     plan = plan_of(blueprint({}, {}))
-    ways = {p.id: [(w.on, w.target) for w in p.ways] for p in plan.points.values()}
-    assert ways == {
+    edges = {p.id: [(w.on, w.target) for w in p.edges] for p in plan.nodes.values()}
+    assert edges == {
         "start": [(None, "step-1")],
         "step-1": [("approved", "step-2"), ("rejected", "rejected")],
         "step-2": [("approved", "approved"), ("rejected", "rejected")],
@@ -63,10 +63,10 @@ def test_a_stage_has_its_own_setting_or_the_process_or_the_default(
 
 def test_separation_of_duties_may_stand_beside_the_settings() -> None:
     raw = blueprint({}, {"separation_of_duties": {"repeat": "carry"}}, separation_of_duties={"repeat": "forbid"})
-    stages = [point.stage.repeat for point in plan_of(raw).points.values() if point.stage]
+    stages = [node.stage.repeat for node in plan_of(raw).nodes.values() if node.stage]
     assert stages == ["forbid", "carry"]
     with pytest.raises(BlueprintInvalid, match="not both"):
-        parse_blueprint({**raw, "settings": {"separation_of_duties": {"repeat": "allow"}}})
+        parse_definition({**raw, "settings": {"separation_of_duties": {"repeat": "allow"}}})
 
 
 def test_a_plan_survives_its_json_and_has_the_blueprints_digest() -> None:
@@ -74,14 +74,14 @@ def test_a_plan_survives_its_json_and_has_the_blueprints_digest() -> None:
     assert PLANS.validate_json(PLANS.dump_json(plan, by_alias=True)) == plan
     assert (
         plan.digest
-        == digest(parse_blueprint(EXPENSE_APPROVAL))
-        != digest(parse_blueprint({**EXPENSE_APPROVAL, "version": "1.0.1"}))
+        == digest(parse_definition(EXPENSE_APPROVAL))
+        != digest(parse_definition({**EXPENSE_APPROVAL, "version": "1.0.1"}))
     )
 
 
 def test_numbers_that_no_double_holds_have_a_digest_too() -> None:
     forms = [{"maximum": 2**60}, {"maximum": 2**60 + 1}]
-    assert len({digest(parse_blueprint(blueprint({"form": form}))) for form in forms}) == 2
+    assert len({digest(parse_definition(blueprint({"form": form}))) for form in forms}) == 2
 
 
 def test_a_plan_names_everybody_whom_it_may_need() -> None:
@@ -137,7 +137,7 @@ def test_a_name_that_can_never_stand_for_anybody_is_refused(
     step: dict[str, Any], more: dict[str, Any], pointer: str
 ) -> None:
     with pytest.raises(BlueprintInvalid) as refused:
-        compile_plan(parse_blueprint(blueprint(step, **more)), start=START)
+        compile_plan(parse_definition(blueprint(step, **more)), start=START)
     assert [p.pointer for p in refused.value.problems] == [pointer]
 
 

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 from activities.actions.builtin import BUILT_IN
-from placet.blueprint import parse_blueprint
-from placet.compiling import compile_plan
-from placet.plan import Child
-from simulation.backtest import Candidate, Case, Row
-from simulation.explore import explore
-from simulation.inventions import rests_on_inventions
-from simulation.question import Prepared, Question
-from simulation.replay import Checked, what_if
-from simulation.result import Simulation
-from simulation.script import parse_script
+from placet.definition.model import parse_definition
+from placet.plan.compiler import compile_plan
+from placet.plan.plan import Child
+from simulation.modes.backtest import Candidate, Case, Row
+from simulation.modes.explore import explore
+from simulation.modes.replay import Checked, what_if
+from simulation.report.result import Simulation
+from simulation.scenario.scenario import PreparedScenario, Scenario
+from simulation.scenario.script import parse_script
+from simulation.world.assumptions import rests_on_assumptions
 from tests.unit.core import START, blueprint, graph, office, spec
 
 CATALOG = {action.name: action for action in BUILT_IN} | {
@@ -45,10 +45,10 @@ def computing(formula: str = "amount * 2.0", *, limit: str = "100", action: str 
     return {**blueprint(variables=VARIABLES), "process_steps": [], "graph_spec": drawn}
 
 
-def ask(raw: dict[str, Any], *script: dict[str, Any], **more: Any) -> Question:
+def ask(raw: dict[str, Any], *script: dict[str, Any], **more: Any) -> Scenario:
     """Ask about a request of rita's for 60."""
     known: dict[str, Any] = {"people": office(), "requester": "rita", "start": START, "actions": CATALOG}
-    return Question(blueprint=raw, **{**known, "given": {"amount": "60"}, "script": parse_script(list(script)), **more})
+    return Scenario(blueprint=raw, **{**known, "given": {"amount": "60"}, "script": parse_script(list(script)), **more})
 
 
 def inside(raw: dict[str, Any]) -> dict[str, Any]:
@@ -71,13 +71,13 @@ def inside(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def children(raw: dict[str, Any]) -> dict[str, Child]:
-    plan = compile_plan(parse_blueprint(raw), start=START, actions=CATALOG)
+    plan = compile_plan(parse_definition(raw), start=START, actions=CATALOG)
     return {raw["name"]: Child(template_id="inner", plan=plan)}
 
 
 def past(raw: dict[str, Any], *script: dict[str, Any], **more: Any) -> Case:
     """Return a request as it went by a process."""
-    course = Prepared(ask(raw, *script, **more)).run()
+    course = PreparedScenario(ask(raw, *script, **more)).run()
     return Case(
         id="simulation",
         requester="rita",
@@ -139,11 +139,11 @@ def test_a_failure_that_no_input_brings_about_is_no_branch() -> None:
     raw = computing()
     raw["graph_spec"]["edges"][1]["on"] = "done"
     raw["graph_spec"]["edges"].append({"from": "s", "to": "rejected", "on": "failed"})
-    ways = {branch.route for branch in explore(ask(raw)).branch_explorations}
-    assert ways == {("start", "s", "d", "approved"), ("start", "s", "d", "rejected")}
+    edges = {branch.route for branch in explore(ask(raw)).branch_explorations}
+    assert edges == {("start", "s", "d", "approved"), ("start", "s", "d", "rejected")}
     raw["variables"][1] = {"name": "total", "type": "decimal", "maximum": 1000}
-    ways = {branch.route: branch.witness for branch in explore(ask(raw)).branch_explorations}
-    assert float(ways["start", "s", "rejected"]["amount"]) > 500
+    edges = {branch.route: branch.witness for branch in explore(ask(raw)).branch_explorations}
+    assert float(edges["start", "s", "rejected"]["amount"]) > 500
 
 
 def test_what_is_made_up_is_told_with_its_node_its_field_its_value_and_the_line_that_says_otherwise() -> None:
@@ -186,7 +186,7 @@ def test_agreement_is_said_to_prove_nothing_only_where_the_way_rests_on_what_is_
     raw: dict[str, Any], rests: bool
 ) -> None:
     question = ask(raw, children=children(computing(action="score")))
-    assert rests_on_inventions(Prepared(question).foresee()) is rests
+    assert rests_on_assumptions(PreparedScenario(question).foresee()) is rests
 
 
 def test_a_backtest_of_a_changed_formula_computes_it_anew() -> None:
@@ -241,10 +241,10 @@ def test_a_branch_that_hangs_on_a_form_is_filled_in_as_it_needs() -> None:
     raw = blueprint({"form": form}, variables=[{"name": "risk", "type": "integer"}], graph_spec=drawn)
     question = ask(raw, given={})
     assert {branch.outcome for branch in explore(question).branch_explorations} == {"high", "approved", "rejected"}
-    assert rests_on_inventions(Prepared(question).foresee())
+    assert rests_on_assumptions(PreparedScenario(question).foresee())
     scripted = ask(raw, {"on": "Stage 1", "decision": "approve", "form": {"risk": 9}}, given={})
     assert explore(scripted).outcome == "high"
-    assert not rests_on_inventions(Prepared(scripted).foresee(), scripted.script)
+    assert not rests_on_assumptions(PreparedScenario(scripted).foresee(), scripted.script)
 
 
 def test_a_long_chain_of_computations_is_explored_in_time() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from placet.reasons import WORDS, Reason, because, in_words, read_reason, said, shown, why_of, words
-from placet.sealed import Sealed
+from placet.audit.reasons import WORDS, Reason, because, in_words, read_reason, said, shown, why_of, words
+from placet.audit.sealed import Sealed
 from tests.unit.core import case
 
 DATA = Path(__file__).parents[1] / "data"

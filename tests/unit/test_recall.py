@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from placet.blueprint import parse_blueprint
-from placet.compiling import compile_plan
-from placet.plan import Child
-from simulation.backtest import Candidate, Case, Row
-from simulation.costs import parse_prices
-from simulation.question import Prepared, Question
-from simulation.recall import came_of, placed
-from simulation.replay import Checked, what_if
-from simulation.result import Simulation
-from simulation.script import parse_script
+from placet.definition.model import parse_definition
+from placet.plan.compiler import compile_plan
+from placet.plan.plan import Child
+from simulation.modes.backtest import Candidate, Case, Row
+from simulation.modes.replay import Checked, what_if
+from simulation.report.costs import parse_prices
+from simulation.report.result import Simulation
+from simulation.scenario.scenario import PreparedScenario, Scenario
+from simulation.scenario.script import parse_script
+from simulation.world.recall import came_of, placed
 from tests.unit.core import START, blueprint, graph, office, spec
 
 HOUR_MS = 3_600_000
@@ -36,21 +36,21 @@ def process(**look: Any) -> dict[str, Any]:
         "ask": {"step": "Stage 1"},
         "pay": {"type": "action", "action": "pay", "input": {}},
     }  # fmt: skip
-    ways = ("start -> look", "look -> go", "go -> inner", "inner -> ask", "ask -> pay on approved", "pay -> approved")
-    drawn = graph(*ways, "ask -> rejected on rejected", nodes=nodes)
+    edges = ("start -> look", "look -> go", "go -> inner", "inner -> ask", "ask -> pay on approved", "pay -> approved")
+    drawn = graph(*edges, "ask -> rejected on rejected", nodes=nodes)
     return blueprint({"sla_hours": 48}, variables=VARIABLES, graph_spec=drawn)
 
 
 def surroundings(start: datetime = START) -> dict[str, Any]:
     """Return the catalog and the sub-process."""
-    inner = compile_plan(parse_blueprint(INNER), start=start)
+    inner = compile_plan(parse_definition(INNER), start=start)
     return {"actions": CATALOG, "children": {"Inner": Child(template_id="inner", plan=inner)}}
 
 
-def ask(raw: dict[str, Any], **more: Any) -> Question:
+def ask(raw: dict[str, Any], **more: Any) -> Scenario:
     """Ask about a request of rita's."""
     known = {"people": office(), "requester": "rita", "start": START, "given": {"amount": "5"}, **surroundings()}
-    return Question(blueprint=raw, **{**known, **more})
+    return Scenario(blueprint=raw, **{**known, **more})
 
 
 SCRIPT: list[dict[str, Any]] = [
@@ -64,7 +64,7 @@ SCRIPT: list[dict[str, Any]] = [
 @pytest.fixture
 def past() -> Case:
     """Return a request whose look took two hours, whose event came after five, and whose payment failed."""
-    course = Prepared(ask(process(), script=parse_script(SCRIPT))).run()
+    course = PreparedScenario(ask(process(), script=parse_script(SCRIPT))).run()
     return Case(
         id="simulation",
         requester="rita",

@@ -11,15 +11,15 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.messages import ActionRun
-from placet.actions import ActionCall
-from placet.recording import recording_of
-from simulation.question import Question, prepare
-from simulation.recorders import Kept, Recorders
-from simulation.world import Foreseen
+from placet.engine.recording import recording_of
+from placet.plan.actions import ActionCall
+from simulation.run.recorders import Kept, Recorders
+from simulation.scenario.scenario import Scenario, prepare
+from simulation.world.world import Foreseen
 from tests.unit.core import START, blueprint, graph, office, spec
 
 BILL = spec("bill", latency_class="very_slow")
-CALL = ActionCall(key="r:act:1", point="act", visit=1, action="bill", input={})
+CALL = ActionCall(key="r:act:1", node="act", visit=1, action="bill", input={})
 NODES = {
     "f": {"type": "fork"},
     "a": {"step": "Stage 1"},
@@ -32,7 +32,7 @@ DRAWN = graph("start -> f", "f -> a", "f -> act", "a -> j", "act -> j", "j -> ap
 def foreseen() -> Foreseen:
     """Return the course of a request whose stage reminds somebody while an action runs for half an hour."""
     raw = blueprint({"approvers": ["user:ann"], "reminders": {"every_hours": 0.2}}, graph_spec=DRAWN)
-    question = Question(
+    question = Scenario(
         blueprint=raw, people=office(), requester="rita", start=START, request_id="r", actions={"bill": BILL}
     )
     prepared, errors = prepare(question)

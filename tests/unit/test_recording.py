@@ -6,10 +6,10 @@ import inspect
 import json
 from typing import get_type_hints
 
-from activities.record import Recorder
-from placet import recording
-from placet.recording import Recording
-from storage import metrics, recipients, record
+from activities.audit import Recorder
+from placet.engine import recording
+from placet.engine.recording import Recording
+from storage.recording import metrics, recipients, record
 from tests.integration.recordings import Story
 from worker.converter import DATA_CONVERTER
 

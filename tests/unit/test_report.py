@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from simulation.backtest import Candidate, backtest
-from simulation.charts import bars, histogram, paired, schedule, span
-from simulation.explore import explore
-from simulation.replay import Checked, what_if
-from simulation.report import html_report
-from simulation.result import plain
+from simulation.modes.backtest import Candidate, backtest
+from simulation.modes.explore import explore
+from simulation.modes.replay import Checked, what_if
+from simulation.report.charts import bars, histogram, paired, schedule, span
+from simulation.report.page import html_report
+from simulation.report.result import plain
 from tests.unit.core import START, blueprint, office
 from tests.unit.test_backtest import SLOW, case, run
 from tests.unit.test_explore import ask

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from placet.definition.formats import CURRENT
 from placet.directory import Person
+from placet.engine.events import ActionDone, Actor, Claim, Decide, Delegate, Happened, Reassign, Release, Resubmit
+from placet.engine.state import State
+from placet.engine.upgrades import upgraded_plan, upgraded_state
 from placet.errors import AlreadyDecided, ContentChanged, InputInvalid, Returned
-from placet.events import ActionDone, Actor, Claim, Decide, Delegate, Happened, Reassign, Release, Resubmit
-from placet.formats import CURRENT
-from placet.plan import Plan
-from placet.state import State
-from placet.upgrades import upgraded_plan, upgraded_state
-from placet.values import evolve
+from placet.frozen import evolve
+from placet.plan.plan import Plan
 from tests.unit.core import HOUR, START, Case, blueprint, case, graph, office, plan_of, spec
 
 AMOUNT = [{"name": "amount", "type": "decimal", "required": True}, {"name": "note", "type": "string"}]
@@ -156,8 +156,8 @@ def _forked_raw(**settings: Any) -> dict[str, Any]:
         "b": {"step": "Stage 2"},
         "last": {"step": "Stage 3"},
     }
-    ways = ["start -> f", "f -> a", "f -> b", "a -> j on approved", "b -> j on approved", "j -> last"]
-    drawn = graph(*ways, "last -> approved", nodes=nodes)
+    edges = ["start -> f", "f -> a", "f -> b", "a -> j on approved", "b -> j on approved", "j -> last"]
+    drawn = graph(*edges, "last -> approved", nodes=nodes)
     return blueprint(*steps, CFO, graph_spec=drawn, variables=AMOUNT, settings=settings)
 
 
@@ -244,13 +244,13 @@ def acting(action: dict[str, Any], *, beside: bool = False, **more: Any) -> Case
         "act": {"type": "action", "action": "work", **action},
         "second": {"step": "Stage 2"},
     }
-    ways = ["start -> first", "first -> act on approved", "act -> second on done", "second -> approved on approved"]
+    edges = ["start -> first", "first -> act on approved", "act -> second on done", "second -> approved on approved"]
     if beside:
         nodes = {"f": {"type": "fork"}, "j": {"type": "join"}, **nodes}
-        ways = ["start -> f", "f -> first", "f -> act", "first -> j on approved", "act -> j on done", "j -> second"]
-        ways.append("second -> approved on approved")
+        edges = ["start -> f", "f -> first", "f -> act", "first -> j on approved", "act -> j on done", "j -> second"]
+        edges.append("second -> approved on approved")
     variables = [*AMOUNT, {"name": "total", "type": "decimal"}]
-    raw = blueprint(MO, CFO, graph_spec=graph(*ways, nodes=nodes), variables=variables)
+    raw = blueprint(MO, CFO, graph_spec=graph(*edges, nodes=nodes), variables=variables)
     plan = plan_of(raw, actions={"work": spec("work", **{"is_idempotent": False, **more})})
     return Case(plan=plan, org=office(), input={"amount": "100", "note": "desk"}, twice=True)
 
@@ -347,7 +347,7 @@ def test_what_ends_for_a_void_revision_is_on_record_and_counts_where_the_same_is
     request.decide("mo", "request_changes")
     resubmit(request, input={"amount": "60"})
     assert request.asked == ["mo", "olivia"]  # the owner says whether it is done again with another amount
-    request.do(ActionDone(point="act", visit=first.visit, key=first.key, ok=True, output={"total": "120"}))
+    request.do(ActionDone(node="act", visit=first.visit, key=first.key, ok=True, output={"total": "120"}))
     assert len(request.of_kind("action_ignored")) == 1
     request.decide("mo", "request_changes")
     resubmit(request, input={"amount": "100"})
@@ -512,8 +512,8 @@ def test_the_next_seat_of_a_sequence_belongs_to_the_round_of_its_stage() -> None
         "a": {"step": "Stage 1"},
         "b": {"step": "Stage 2"},
     }
-    ways = ["start -> f", "f -> a", "f -> b", "a -> j on approved", "b -> j on approved", "j -> approved"]
-    request = chain(*raw, graph_spec=graph(*ways, nodes=nodes))
+    edges = ["start -> f", "f -> a", "f -> b", "a -> j on approved", "b -> j on approved", "j -> approved"]
+    request = chain(*raw, graph_spec=graph(*edges, nodes=nodes))
     request.decide("ann", "request_changes")
     resubmit(request)
     request.decide("ben")

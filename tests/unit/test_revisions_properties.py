@@ -11,10 +11,10 @@ from typing import Any
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from placet import machine
 from placet.directory import Directory
-from placet.events import Actor, Claim, Decide, Delegate, Happened, Reassign, Resubmit
-from placet.state import Task
+from placet.engine import machine
+from placet.engine.events import Actor, Claim, Decide, Delegate, Happened, Reassign, Resubmit
+from placet.engine.state import Task
 from tests.unit.core import REFUSALS, Case, office, plan_of
 from tests.unit.test_machine_properties import CHILD, EVERYBODY, blueprints, drawings, organisations
 
@@ -50,9 +50,9 @@ class Player:
         elif state.returned_at is not None or any(run.returned_at for run in state.stages):
             self.case.do(Resubmit(by=Actor(person="rita"), **self.draw(st.sampled_from(CONTENTS))))
         elif state.actions and self.chance(70):
-            self.case.done(state.actions[0].point, {"amount": self.draw(st.sampled_from(["7", "6000"]))})
+            self.case.done(state.actions[0].node, {"amount": self.draw(st.sampled_from(["7", "6000"]))})
         elif state.children and self.chance(70):
-            self.case.ended(state.children[0].point, "approved", {"sum": "7"})
+            self.case.ended(state.children[0].node, "approved", {"sum": "7"})
         elif state.open_tasks:
             self.decide(self.draw(st.sampled_from(state.open_tasks)))
         elif any(wait.event for wait in state.waits):

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from placet.audit import Entry, canonical_json, first_bad, genesis
-from placet.events import ActionDone, Actor, Comment, SignalRefused
-from placet.sealed import committed, erased, salt_of, sealed, secret_of, without_erased
+from placet.audit.chain import Entry, canonical_json, first_bad, genesis
+from placet.audit.sealed import committed, erased, salt_of, sealed, secret_of, without_erased
+from placet.engine.events import ActionDone, Actor, Comment, SignalRefused
 from tests.unit.core import Case, case
 
 CONTENT = "Zanzibar"
@@ -105,7 +105,7 @@ def test_what_is_erased_is_null_with_its_place() -> None:
 
 
 def test_what_an_action_reported_is_content() -> None:
-    event = ActionDone(point="x", visit=1, key="k", ok=False, error=f"no flight to {CONTENT}")
+    event = ActionDone(node="x", visit=1, key="k", ok=False, error=f"no flight to {CONTENT}")
     entry = case({}).do(event)[0]
     assert list(entry.salts) == ["/why/error"]
     assert entry.detail["why"]["code"] == "reported"

@@ -11,10 +11,10 @@ from typing import Any
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from placet.audit import Entry, canonical_json, first_bad, genesis
+from placet.audit.chain import Entry, canonical_json, first_bad, genesis
+from placet.audit.sealed import committed
 from placet.directory import Directory
-from placet.pointer import parts_of, pointer_to
-from placet.sealed import committed
+from placet.json_pointer import parts_of, pointer_to
 from tests.unit.core import REFUSALS, Case, plan_of
 from tests.unit.test_machine_properties import CHILD, MORE_ACTIONS, drawings, organisations, perform
 

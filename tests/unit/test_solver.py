@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placet.almanac import zone_offsets
-from placet.conditions import compile_condition, evaluate
+from placet.definition.patterns import compile_pattern
+from placet.definition.variables import Variable, normalise_input, scope_of, values_of
 from placet.errors import EvaluationFailed
-from placet.patterns import compile_pattern
-from placet.solver import Undecided, witness
-from placet.solver.prover import Prover
-from placet.solver.samples import matching, sample_input, varied
-from placet.variables import Variable, normalise_input, scope_of, values_of
-from placet.zones import local
+from placet.expressions import compile_condition, evaluate
+from placet.plan.calendar_compiler import zone_offsets
+from placet.plan.time_zones import local
+from placet.proofs.solver import Undecided, witness
+from placet.proofs.solver.prover import Prover
+from placet.proofs.solver.samples import matching, sample_input, varied
 
 VARIABLES = [
     Variable.model_validate({"required": True, **variable})

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from placet.audit.reasons import why_of
 from placet.directory import Person
+from placet.engine.events import Actor, Decide, DirectoryRead, Resubmit
 from placet.errors import AlreadyDecided, InputInvalid, NotPermitted, Refused
-from placet.events import Actor, Decide, DirectoryRead, Resubmit
-from placet.reasons import why_of
 from tests.unit.core import HOUR, START, away, case, office
 
 THREE = ["user:ann", "user:ben", "user:cid"]

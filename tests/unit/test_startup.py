@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cli.commands.people import load
 from cli.installation import has_database
 from cli.main import COMMANDS, app
-from cli.people import load
 from cli.terminal.lazy import Listed
 from storage.database import driver_url
 from worker.settings import Settings

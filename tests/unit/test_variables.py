@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from placet.conditions import BOOL, DECIMAL, STRING, Type, compile_condition, evaluate, list_of, object_of
+from placet.definition.variables import Variable, json_schema_of, normalise_input, scope_of, values_of
 from placet.errors import InputInvalid
-from placet.variables import Variable, json_schema_of, normalise_input, scope_of, values_of
+from placet.expressions import BOOL, DECIMAL, STRING, Type, compile_condition, evaluate, list_of, object_of
 
 
 def declared(*variables: dict[str, Any]) -> list[Variable]:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 
-from cli.web_ui import COLUMNS, script_of, with_script
+from cli.pages.web_ui import COLUMNS, script_of, with_script
 from workflows import attributes
 
 POLICY = "script-src 'strict-dynamic' 'sha256-abc='"

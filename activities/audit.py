@@ -1,0 +1,31 @@
+"""The activity that writes what happened: many at once share a transaction."""
+
+from __future__ import annotations
+
+from temporalio import activity
+
+from activities.arrivals import Arrivals
+from placet.engine.recording import Recording
+from storage.database import Database
+from storage.recording.group_commit import GroupCommit
+from storage.recording.record import write_all
+
+
+class Recorder:
+    """Record for a worker. What comes in while a transaction is being committed goes into the next one together."""
+
+    def __init__(self, database: Database, arrivals: Arrivals | None = None) -> None:
+        """Write to this database, and tell `arrivals` what is there."""
+        self._arrivals = arrivals or Arrivals()
+        self._arrivals.told = True
+        self._commits = GroupCommit(database, write_all, key=lambda recording: recording.request_id)
+
+    @activity.defn(name="record")
+    async def record(self, recording: Recording) -> None:
+        """Write one recording and return once it is committed.
+
+        Raises Conflict where it does not fit what is stored and Unavailable where the database is away; both may be
+        tried again.
+        """
+        await self._commits.submit(recording)
+        self._arrivals.tell(recording.request_id)

@@ -1,0 +1,103 @@
+"""Decision tokens: a signed statement that one person may decide one task as it stands, for signals and links.
+
+A token is for a task in one round, and for the task in the hands that it was in when the token was made: it dies with
+the next change of hands, also where the task comes back to its person. It says nothing once its person has left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
+from pydantic import BaseModel, ConfigDict, ValidationError
+from temporalio import activity
+
+from activities.messages import TokenCheck, TokenVerdict
+from placet.audit.reasons import because
+from storage.database import Database
+from storage.queries.requests.deciders import barred
+
+_SALT = "placet.decision"
+MAX_AGE = 14 * 24 * 3600  # seconds
+
+
+class _Payload(BaseModel):
+    """What a token says; the names are short because links carry it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    p: str  # person
+    t: str  # task id
+    r: int  # round
+    h: int  # how often the task had changed hands
+    v: int | None = None  # revision of the request
+    d: str | None = None  # the one decision that it stands for; None: any
+
+
+class DecisionTokens:
+    """Issue and read decision tokens with the installation's secret."""
+
+    def __init__(self, secret: str) -> None:
+        """Sign with this secret; API and worker must share it."""
+        self._serializer = URLSafeTimedSerializer(secret, salt=_SALT)
+
+    def issue(
+        self,
+        person: str,
+        task_id: str,
+        round_: int,
+        *,
+        hand_overs: int = 0,
+        revision: int | None = None,
+        decision: str | None = None,
+    ) -> str:
+        """Return a token for one person and task, in one round and in the hands that it is in.
+
+        With `revision` it stands for that revision of the request only, with `decision` for that decision only.
+        """
+        payload = _Payload(p=person, t=task_id, r=round_, h=hand_overs, v=revision, d=decision)
+        return self._serializer.dumps(payload.model_dump(exclude_none=True))
+
+    def verdict(self, check: TokenCheck) -> TokenVerdict:
+        """Return whom the token stands for, or why it does not hold for what it is used for."""
+        try:
+            said: Any = self._serializer.loads(check.token, max_age=MAX_AGE)
+        except SignatureExpired:
+            return _refused("token_expired")
+        except (BadSignature, ValueError, TypeError):
+            return _refused("token_not_signed_here")
+        try:
+            payload = _Payload.model_validate(said)
+        except ValidationError:
+            return _refused("token_outdated")
+        if payload.t != check.task_id:
+            return _refused("token_of_another_task")
+        if payload.d is not None and payload.d != check.decision:
+            return _refused("token_of_another_decision")
+        return TokenVerdict(person=payload.p, round=payload.r, reason=None, hand_overs=payload.h, revision=payload.v)
+
+
+class TokenVerifier:
+    """Check the tokens of signals, for a worker."""
+
+    def __init__(self, tokens: DecisionTokens, database: Database) -> None:
+        """Take what `tokens` were signed with, as long as the people that `database` holds have not left."""
+        self._tokens = tokens
+        self._database = database
+
+    @activity.defn(name="verify_token")
+    async def verify(self, check: TokenCheck) -> TokenVerdict:
+        """Check a signal's token; raises Unavailable where the database is away, and may then be tried again.
+
+        Whoever has left, or may approve nothing any more, is refused here: their tasks move on later, or not at all.
+        """
+        verdict = self._tokens.verdict(check)
+        if verdict.person is not None:
+            code = await self._database.read(barred, verdict.person, check.task_id)
+            verdict = verdict if code is None else _refused(code)
+        return replace(verdict, at=check.at)
+
+
+def _refused(code: str) -> TokenVerdict:
+    return TokenVerdict(person=None, round=None, reason=str(because(code)), code=code)

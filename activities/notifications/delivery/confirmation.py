@@ -1,0 +1,67 @@
+"""Ask the engine how far its history goes: one question for each request, and ever fewer where it cannot tell."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from storage.recording.outbox import Confirmation
+
+log = logging.getLogger(__name__)
+
+Confirm = Callable[[str], Awaitable[tuple[int, str] | None]]
+"""Ask the engine how far its history holds a request's audit chain: (seq, head), or None where it cannot tell."""
+
+MOST_ASKED = 50
+ASKED_AT_ONCE = 8
+FIRST_WAIT, LONGEST_WAIT = 0.5, 300.0  # seconds between two questions about a request that is in doubt
+MOST_REMEMBERED = 5_000
+
+
+class Inquiry:
+    """Put questions to the engine, some at a time, and remember which requests are in doubt."""
+
+    def __init__(self, confirm: Confirm) -> None:
+        self._confirm = confirm
+        self._room = asyncio.Semaphore(ASKED_AT_ONCE)
+        self._again: dict[str, tuple[float, float]] = {}  # request -> (moment to ask again, wait after that)
+
+    @property
+    def doubtful(self) -> int:
+        """Count the requests that history has not confirmed when it was asked."""
+        return len(self._again)
+
+    def waiting(self) -> list[str]:
+        """List the requests that are not to be asked about now."""
+        now = time.monotonic()
+        return [request_id for request_id, (moment, _) in self._again.items() if moment > now]
+
+    async def ask(self, requests: Sequence[str]) -> list[Confirmation]:
+        """Return what the engine says of these requests, as far as it is time to ask about them."""
+        later = set(self.waiting())
+        asked = [request_id for request_id in requests if request_id not in later][:MOST_ASKED]
+        answers = await asyncio.gather(*map(self._ask, asked))
+        return [answer for answer in answers if answer is not None]
+
+    def settle(self, request_id: str, *, confirmed: bool) -> None:
+        """Note whether an answer agreed with the store; where it did not, the next question comes later."""
+        _, wait = self._again.pop(request_id, (0.0, FIRST_WAIT))
+        if confirmed:
+            return
+        if len(self._again) >= MOST_REMEMBERED:
+            self._again.pop(next(iter(self._again)))
+        self._again[request_id] = (time.monotonic() + wait, min(2 * wait, LONGEST_WAIT))
+
+    async def _ask(self, request_id: str) -> Confirmation | None:
+        async with self._room:
+            try:
+                answer = await self._confirm(request_id)
+            except Exception as error:
+                log.warning("the engine did not say how far its history of %s goes: %r", request_id, error)
+                answer = None
+        if answer is None:
+            self.settle(request_id, confirmed=False)
+            return None
+        return Confirmation(request_id=request_id, seq=answer[0], head=answer[1])

@@ -1,0 +1,54 @@
+"""Start a dispatcher from settings: what a worker process needs, and nothing else."""
+
+from __future__ import annotations
+
+from activities.notifications.channels.channel import Channel
+from activities.notifications.channels.chat import ChatChannel
+from activities.notifications.channels.secrets import Secrets
+from activities.notifications.channels.smtp import SmtpChannel
+from activities.notifications.delivery.confirmation import Confirm
+from activities.notifications.delivery.dispatcher import Dispatcher
+from activities.notifications.delivery.webhook_feed import WEBHOOK_TIMEOUT
+from activities.notifications.settings import NotifySettings
+from activities.notifications.templates.writer import Links
+from storage.database import Database
+from storage.queries.notifications import webhooks
+
+# Which variable sets how long a channel may take.
+TIMEOUTS = {"mail": "PLACET_SMTP_TIMEOUT", "chat": "PLACET_CHAT_TIMEOUT", "sms": "PLACET_CHAT_TIMEOUT"}
+
+
+def channels(settings: NotifySettings) -> list[Channel]:
+    """Return the channels that are set up."""
+    found: list[Channel] = []
+    if settings.smtp_host is not None:
+        found.append(SmtpChannel(settings))
+    if settings.chat_urls:
+        found.append(ChatChannel("chat", settings.chat_urls, timeout=settings.chat_timeout))
+    if settings.sms_urls:
+        found.append(ChatChannel("sms", settings.sms_urls, timeout=settings.chat_timeout))
+    return found
+
+
+def dispatcher(
+    database: Database,
+    confirm: Confirm,
+    settings: NotifySettings,
+    *,
+    secret: str,
+    links: Links | None = None,
+) -> Dispatcher:
+    """Return a dispatcher that is ready to `run()`. `secret` is the installation's, as for the decision tokens.
+
+    Raises InputInvalid where the settings do not agree with the channels that are set up.
+    """
+    for channel in (found := channels(settings)):
+        settings.leased_longer_than(channel.timeout, TIMEOUTS[channel.name])
+    return Dispatcher(database, found, confirm, settings, links=links, secrets=Secrets(secret, settings))
+
+
+async def check_webhooks(database: Database, settings: NotifySettings) -> None:
+    """Raise InputInvalid where there are endpoints of webhooks that the settings let nothing be sent to."""
+    async with database.session() as session:
+        if await webhooks.every(session, active=True):
+            settings.leased_longer_than(settings.webhook_timeout, WEBHOOK_TIMEOUT)

@@ -1,0 +1,120 @@
+"""Feed webhook endpoints: find events that history holds, queue each once for every endpoint that wants it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import httpx
+
+from activities.notifications.channels.addresses import locate
+from activities.notifications.channels.secrets import Secrets
+from activities.notifications.channels.webhook import WebhookCarrier
+from activities.notifications.delivery.channel_delivery import ChannelDelivery
+from activities.notifications.delivery.confirmation import Inquiry
+from activities.notifications.settings import NotifySettings
+from placet.errors import InputInvalid, Problem
+from storage.database import Database
+from storage.queries.notifications import webhooks
+from storage.queries.notifications.notifications import Finish
+from storage.queries.notifications.webhooks import PREFIX, WebhookEntry
+from storage.recording.group_commit import GroupCommit
+from storage.tables.notifications import WebhookEndpoint
+
+MOST_QUEUED = 200
+WEBHOOK_TIMEOUT = "PLACET_WEBHOOK_TIMEOUT"  # the variable of that setting
+# An entry that history has not confirmed for so long does not hold up the mark any more: its engine is gone.
+IN_DOUBT = timedelta(hours=1)
+
+
+class Feed:
+    """Queue events for the endpoints, and keep a lane for each."""
+
+    def __init__(
+        self,
+        database: Database,
+        inquiry: Inquiry,
+        commits: GroupCommit[Finish],
+        secrets: Secrets,
+        settings: NotifySettings,
+    ) -> None:
+        self._database = database
+        self._inquiry = inquiry
+        self._commits = commits
+        self._secrets = secrets
+        self._settings = settings
+        self._client = httpx.AsyncClient(timeout=settings.webhook_timeout, trust_env=False)
+        self._lanes: dict[tuple[str, str, str], ChannelDelivery] = {}
+        self.changed = asyncio.Event()
+
+    @property
+    def lanes(self) -> list[ChannelDelivery]:
+        """The lanes of the endpoints that are switched on."""
+        return list(self._lanes.values())
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._client.aclose()
+
+    async def step(self) -> bool:
+        """Queue what is new for every endpoint; returns whether there may be more at once."""
+        async with self._database.session() as session:
+            endpoints = await webhooks.every(session, active=True)
+        self._follow(endpoints)
+        return any([await self._queue(endpoint) for endpoint in endpoints])
+
+    def _follow(self, endpoints: Sequence[WebhookEndpoint]) -> None:
+        wanted = {(e.id, e.url, e.secret_ref): e for e in endpoints}
+        if wanted.keys() == self._lanes.keys():
+            return
+        self._lanes = {key: self._lanes.get(key) or self._lane(endpoint) for key, endpoint in wanted.items()}
+        self.changed.set()
+
+    def _lane(self, endpoint: WebhookEndpoint) -> ChannelDelivery:
+        carrier = WebhookCarrier(endpoint, self._client, self._database, self._secrets, self._settings)
+        return ChannelDelivery(PREFIX + endpoint.id, carrier, self._database, self._commits, self._settings)
+
+    async def _queue(self, endpoint: WebhookEndpoint) -> bool:
+        async with self._database.session() as session:
+            doubted = self._inquiry.waiting()
+            found = await webhooks.unseen(session, endpoint, limit=MOST_QUEUED, but=doubted)
+            if not found:
+                return False
+            known = await webhooks.confirmed(session, list({entry.request_id for entry in found}))
+        unknown = {e.request_id for e in found if e.seq > known.get(e.request_id, 0) and self._is_old(e)}
+        for answer in await self._inquiry.ask(sorted(unknown)):
+            async with self._database.session() as session:
+                same = await webhooks.holds(session, answer.request_id, answer.seq, answer.head)
+            self._inquiry.settle(answer.request_id, confirmed=same)
+            if same:
+                known[answer.request_id] = max(answer.seq, known.get(answer.request_id, 0))
+        going = [e for e in found if e.seq <= known.get(e.request_id, 0)]
+        if not going:
+            return False
+        # The mark stays before what is still in doubt, in this look or in one before.
+        doubtful = [e.recorded_at for e in found if e.seq > known.get(e.request_id, 0)]
+        mark = min([going[-1].recorded_at, *doubtful])
+        if doubted:
+            mark = min(mark, max(endpoint.seen_at, datetime.now(UTC) - IN_DOUBT))
+        await self._database.run(webhooks.queue, endpoint.id, going, mark, datetime.now(UTC))
+        return True
+
+    def _is_old(self, entry: WebhookEntry) -> bool:
+        """Say whether the API has had its time to confirm an entry."""
+        return datetime.now(UTC) - entry.recorded_at >= timedelta(seconds=self._settings.notify_confirm_after)
+
+
+async def check_endpoint(
+    url: str, secret_ref: str, endpoint_id: str, secrets: Secrets, settings: NotifySettings
+) -> None:
+    """Raise InputInvalid that names the field, or the setting, where an endpoint cannot be used as it is given."""
+    settings.leased_longer_than(settings.webhook_timeout, WEBHOOK_TIMEOUT)
+    secrets.get(secret_ref, endpoint_id)
+    try:
+        await locate(url, settings)
+    except OSError as error:
+        why = f"the host cannot be found: {error.strerror or error}"
+        raise InputInvalid(
+            "Webhooks cannot be sent there.", problems=(Problem(pointer="/url", message=why),)
+        ) from error

@@ -1,0 +1,114 @@
+"""What an API offers operators: look at templates, try them out, edit them, and send notices again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+from activities.notifications.settings import NotifySettings
+from activities.notifications.templates.texts import DIGEST, LAYOUT, Source, Words, default, defaults, preview
+from activities.notifications.templates.values import sample, values
+from activities.notifications.templates.writer import subject
+from placet.errors import NotFound
+from storage.database import Database
+from storage.queries.notifications import facts, notice_templates, notifications
+from storage.tables.notifications import NotificationTemplate
+
+
+async def templates(database: Database) -> list[Source]:
+    """List the templates that are in force, by name; version 0 is the default."""
+    async with database.session() as session:
+        edited = await notice_templates.in_force(session)
+    return [_source(edited[name]) if name in edited else source for name, source in sorted(defaults().items())]
+
+
+CarryOut = Callable[..., Awaitable[Words]]
+"""Where a template is rendered: as `asyncio.to_thread`, which calls a function with what follows it."""
+
+
+async def versions(database: Database, name: str) -> list[NotificationTemplate]:
+    """List the edited versions of a template, newest first; raises NotFound for a name that no notice has."""
+    default(name)
+    async with database.session() as session:
+        return await notice_templates.versions(session, name)
+
+
+async def edit(
+    database: Database,
+    source: Source,
+    *,
+    by: str,
+    now: datetime,
+    note: str | None = None,
+    carry_out: CarryOut = asyncio.to_thread,
+) -> Source:
+    """Put a template in force, checked and tried out; raises TemplateBroken or NotFound.
+
+    The version in `source` is not looked at; the new one is returned. Dispatchers use it within seconds. `carry_out`
+    says where it is tried.
+    """
+    default(source.name)
+    await carry_out(preview, source, _sample_values(source.name, None))
+    async with database.begin() as session:
+        row = await notice_templates.edit(
+            session,
+            name=source.name,
+            subject=source.subject,
+            text=source.text,
+            html=source.html,
+            by=by,
+            now=now,
+            note=note,
+        )
+    return _source(row)
+
+
+async def restore(database: Database, name: str, version: int) -> None:
+    """Put an earlier version back in force, 0 for the default; raises NotFound."""
+    default(name)
+    async with database.begin() as session:
+        await notice_templates.restore(session, name, version)
+
+
+async def show(
+    database: Database,
+    source: Source,
+    settings: NotifySettings,
+    *,
+    request_id: str | None = None,
+    carry_out: CarryOut = asyncio.to_thread,
+) -> Words:
+    """Render a template that need not be in force: with a real request's newest such notice, or with a sample.
+
+    Raises TemplateBroken, and NotFound where the request has no notice of that kind. Who may see the request is the
+    caller's to check.
+    """
+    default(source.name)
+    if request_id is None:
+        return await carry_out(preview, source, _sample_values(source.name, settings.public_url))
+    async with database.session() as session:
+        told = await facts.latest(session, request_id, source.name)
+        if told is None:
+            raise NotFound(f"Nobody has been told of {source.name!r} in request {request_id!r}.")
+        people = await facts.people(session, told.people())
+    return await carry_out(preview, source, values(subject(told, people), public_url=settings.public_url))
+
+
+async def send_again(database: Database, key: str, *, now: datetime, channel: str | None = None) -> int:
+    """Send a notice again over the channels that failed, or over one that is named; returns over how many."""
+    return await database.run(notifications.send_again, key, now, channel=channel)
+
+
+def _sample_values(name: str, public_url: str | None) -> dict[str, Any]:
+    given = values(sample("task_opened" if name in {LAYOUT, DIGEST} else name), public_url=public_url)
+    if name == DIGEST:
+        notice = {"subject": "A notice", "text": "What it says.", "url": public_url, "at": given["at"]}
+        notice["request"] = given["request"]["id"]
+        given |= {"request": None, "task": None, "notices": [notice, notice]}
+    return given
+
+
+def _source(row: NotificationTemplate) -> Source:
+    return Source(name=row.name, version=row.version, subject=row.subject, text=row.text, html=row.html)

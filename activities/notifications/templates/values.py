@@ -1,0 +1,225 @@
+"""What templates can say: the values of one notice, plain and bounded, from rows of the store or as a sample."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from activities.notifications.settings import below, page_of
+
+LONGEST_VALUE = 2_000  # characters of any one value
+MOST_FACTS = 12
+_LONGEST_FACT = 200  # characters of one value in a list
+DETAILS = ("by", "why", "text", "level", "outcome", "due_at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a notice is about, as the store knows it: plain columns of the request, its task and its entry."""
+
+    event: str
+    person: str
+    person_name: str
+    at: datetime
+    actor: str = "system"
+    entry_why: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)  # person id -> name
+    request: Mapping[str, Any] | None = None  # columns of approval_request, and `timezone`
+    task: Mapping[str, Any] | None = None  # columns of approval_task
+
+
+def values(
+    subject: Subject,
+    *,
+    public_url: str | None,
+    links: Mapping[str, str] | None = None,
+    now: datetime | None = None,
+    timezone: str | None = None,
+) -> dict[str, Any]:
+    """Return everything a template may name; nothing is missing, what is not known is None.
+
+    `now` is when it is read, as far as that is known: by default when it happened. Moments are written in the
+    `timezone` that the person chose, else in the process's.
+    """
+    request, task = subject.request, subject.task
+
+    def said(who: str) -> str:
+        return _who(who, subject.names)
+
+    detail: dict[str, Any] = dict.fromkeys(DETAILS)
+    detail["why"] = _bounded(subject.entry_why)
+    detail |= {str(name): _bounded(value) for name, value in list(subject.detail.items())[:50] if name != "changes"}
+    if detail["by"]:
+        detail["by"] = said(detail["by"])
+    return {
+        "event": subject.event,
+        "at": subject.at,
+        "actor": said(subject.actor),
+        "subject": "",
+        "detail": detail,
+        "person": {
+            "id": subject.person,
+            "name": subject.person_name,
+            "is_requester": request is not None and request["requester"] == subject.person,
+            "holds_task": task is not None and _holds(task, subject.person),
+        },
+        "request": request
+        and {
+            "id": request["id"],
+            "title": _one_line(_bounded(request["title"])),
+            "template": request["template"],
+            "version": request["version"],
+            "requester": said(request["requester"]),
+            "status": request["status"],
+            "outcome": request["outcome"],
+            "stage": request["stage"],
+            "round": request["round"],
+            "started_at": request["started_at"],
+            "timezone": _zone(timezone or request.get("timezone")),
+            "input": {name: _bounded(value) for name, value in request["input"].items()},
+            "facts": _facts(request["input"]),
+            "changes": _changes(subject.detail.get("changes")),
+            "url": page_of(public_url, request["id"]),
+        },
+        "task": task
+        and {
+            "id": task["id"],
+            "stage": task["stage"],
+            "round": task["round"],
+            "assignee": said(task["assignee"]) if task["assignee"] else None,
+            "in_queue": task["assignee"] is None,
+            "opened_at": task["opened_at"],
+            "due_at": task["due_at"],
+            "overdue": task["due_at"] is not None and task["due_at"] <= (now or subject.at),
+            "sla_state": task["sla_state"],
+            "level": task["escalation_level"],
+            "status": task["status"],
+        },
+        "links": {"approve": None, "reject": None, **(links or {})},
+        "site": {"url": public_url, "preferences": below(public_url, "preferences")},
+    }
+
+
+def sample(event: str) -> Subject:
+    """Return something to show a template with, when no real request is at hand."""
+    now = datetime(2025, 3, 4, 9, 30, tzinfo=UTC)
+    due = now + timedelta(hours=24)
+    request = {
+        "id": "req-sample",
+        "title": "Laptop for Ada <ada@example.org>",
+        "template": "Expense approval",
+        "version": "1.0.0",
+        "requester": "ada",
+        "status": "pending",
+        "outcome": None,
+        "stage": "Manager Approval",
+        "round": 1,
+        "started_at": now,
+        "timezone": "Europe/Berlin",
+        "input": {"amount": "1250.00", "department": "it", "reason": 'The old one is "slow" & loud'},
+    }
+    task = {
+        "id": "req-sample-1",
+        "stage": "Manager Approval",
+        "round": 1,
+        "assignee": "grace",
+        "candidates": [],
+        "delegates": [],
+        "opened_at": now,
+        "due_at": due,
+        "sla_state": "ok",
+        "escalation_level": 0,
+        "status": "open",
+    }
+    detail: dict[str, Any] = {
+        "by": "user:ada",
+        "text": "Is a <used> one enough?",
+        "level": 1,
+        "due_at": due.isoformat(),
+    }
+    if event == "completed":
+        detail["outcome"] = "approved"
+    if event == "slo_breached":
+        detail = {
+            "severity": "critical",
+            "sla": "Expenses within a day",
+            "workflow": "Expense approval",
+            "target_seconds": 86400,
+            "actual_seconds": 101000,
+            "margin_seconds": 14600,
+            "margin_percent": "16.9",
+            "executions": 120,
+            "breached_executions": 5,
+            "current_slo": "95.8",
+            "target_slo": "99",
+        }
+    return Subject(
+        event=event,
+        person="grace",
+        person_name="Grace",
+        at=now,
+        actor="user:ada",
+        entry_why="an example",
+        detail=detail,
+        names={"ada": "Ada", "grace": "Grace"},
+        request=None if event == "slo_breached" else request,
+        task=None if event == "slo_breached" else task,
+    )
+
+
+def _holds(task: Mapping[str, Any], person: str) -> bool:
+    if task["status"] != "open":
+        return False
+    holders = [task["assignee"], *task["delegates"]] if task["assignee"] else task["candidates"]
+    return person in holders
+
+
+def _who(who: str, names: Mapping[str, str]) -> str:
+    person = who.removeprefix("user:")
+    return names.get(person, "Placet" if person == "system" else person)
+
+
+def _zone(name: Any) -> str:
+    try:
+        ZoneInfo(str(name or "UTC"))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return "UTC"
+    return str(name or "UTC")
+
+
+def _bounded(value: Any) -> Any:
+    """Keep numbers, cut texts, and write everything else as a short text, so that a template meets nothing large."""
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 10**18 else str(value)[:LONGEST_VALUE]
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
+
+
+def _facts(given: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{"name": name, "value": _short(value)} for name, value in list(given.items())[:MOST_FACTS]]
+
+
+def _changes(changed: Any) -> list[dict[str, str]]:
+    """Return what the last revision changed, field by field, as texts."""
+    told = changed if isinstance(changed, list) else []
+    return [
+        {"field": str(one["field"]), "before": _short(one["before"]), "after": _short(one["after"])}
+        for one in told[:MOST_FACTS]
+    ]
+
+
+def _one_line(text: str) -> str:
+    """Write a text in one line: whoever chose it must not be able to add lines to a mail."""
+    return " ".join(text.split())
+
+
+def _short(value: Any) -> str:
+    text = "(nothing)" if value is None else _one_line(str(_bounded(value)))
+    return text if len(text) <= _LONGEST_FACT else text[: _LONGEST_FACT - 1] + "…"

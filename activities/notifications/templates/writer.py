@@ -1,0 +1,199 @@
+"""Write notices for people and hand them to a channel: by mail, chat or SMS, one at a time or as a digest."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from activities.notifications.channels.channel import Channel, Message, NotDelivered
+from activities.notifications.delivery.channel_delivery import Lost, Pointless, Sent, message_id
+from activities.notifications.preferences import MAIL, URGENT, Preferences
+from activities.notifications.preferences import read as read_preferences
+from activities.notifications.settings import NotifySettings, page_of
+from activities.notifications.templates.texts import DIGEST, Wording, Words
+from activities.notifications.templates.values import Subject, values
+from placet.errors import InputInvalid
+from storage.database import Database
+from storage.queries.notifications import facts
+from storage.queries.notifications.facts import NoticeFacts
+from storage.recording.recipients import ASKING
+from storage.tables.approvals import Person
+from storage.tables.notifications import NotificationMessage
+
+log = logging.getLogger(__name__)
+
+Links = Callable[[str, str, int], Mapping[str, str]]
+"""Make one-click links, `approve` and `reject`, for (person, task id, round)."""
+OFFERS_LINKS = frozenset(ASKING)
+
+
+class Writer:
+    """Carry the messages of one channel to people."""
+
+    enters_sent = True
+
+    def __init__(
+        self,
+        channel: Channel,
+        database: Database,
+        wording: Wording,
+        settings: NotifySettings,
+        *,
+        links: Links | None = None,
+    ) -> None:
+        self._channel = channel
+        self._database = database
+        self._wording = wording
+        self._settings = settings
+        self._links = links
+        self._told: dict[str, NoticeFacts] = {}
+        self._people: dict[str, Person] = {}
+        self._overtaken: set[str] = set()
+
+    @property
+    def concurrency(self) -> int:
+        """As many as the channel carries."""
+        return self._channel.concurrency
+
+    @property
+    def timeout(self) -> float:
+        """As long as the channel may take."""
+        return self._channel.timeout
+
+    async def load(self, messages: Sequence[NotificationMessage]) -> None:
+        """Read what the notices are about, whom they name, and which late reminders have newer ones behind them."""
+        reminders = [m for m in messages if m.event == facts.REMINDED]
+        async with self._database.session() as session:
+            self._told = await facts.told(session, messages)
+            self._overtaken = await facts.overtaken(session, reminders, datetime.now(UTC))
+            ids = {person for one in self._told.values() for person in one.people()}
+            self._people = await facts.people(session, ids)
+
+    async def carry(self, messages: Sequence[NotificationMessage]) -> Sent:
+        """Write and send; raises NotDelivered, Pointless where nothing is left to say, Lost where nothing was ever."""
+        wanted = [(m, self._told[m.key]) for m in messages if m.key in self._told]
+        if not wanted:
+            raise Lost
+        # What may have left is sent again, with its one id, so that it is on record as sent: at least once.
+        wanted = [(m, one) for m, one in wanted if m.in_doubt or not (one.pointless or m.key in self._overtaken)]
+        if not wanted:
+            raise Pointless
+        person = self._people.get(wanted[0][1].outbox.person)
+        if person is None:
+            raise NotDelivered(f"user:{wanted[0][1].outbox.person} is not known", permanent=True)
+        if not person.active:
+            raise Pointless  # whoever has left need not hear of it, and nothing has failed
+        # On a thread: templates are what operators wrote, and may take as long as they are allowed to.
+        if len(wanted) == 1:
+            message, words = await asyncio.to_thread(self._single, *wanted[0], person)
+        else:
+            message, words = await asyncio.to_thread(self._digest, wanted, person)
+        await self._channel.send(message)
+        detail: dict[str, object] = {"channel": self._channel.name, "message_id": message.id}
+        if words.template != "default":
+            detail["template"] = words.template
+        if words.problem is not None:
+            log.error("an edited template broke, and the default was used: %s", words.problem)
+            detail["template_problem"] = words.problem[:300]
+        if len(wanted) > 1:
+            detail["digest_of"] = len(wanted)
+        carried = {m.key for m, _ in wanted}
+        return Sent(detail=detail, left_out=frozenset(m.key for m in messages if m.key not in carried))
+
+    def _single(self, message: NotificationMessage, one: NoticeFacts, person: Person) -> tuple[Message, Words]:
+        words = self._wording.compose(one.outbox.event, self._values(one, person))
+        return self._message(message_id(message), one, person, words), words
+
+    def _digest(self, wanted: list[tuple[NotificationMessage, NoticeFacts]], person: Person) -> tuple[Message, Words]:
+        notices: list[dict[str, Any]] = []
+        for _, one in wanted:
+            said = self._wording.brief(one.outbox.event, inside := self._values(one, person))
+            request = inside["request"]
+            url = request["url"] if request else self._settings.public_url
+            notices.append(
+                {
+                    "subject": said.subject,
+                    "text": said.text,
+                    "url": url,
+                    "request": request["id"] if request else None,
+                    "at": inside["at"],
+                }
+            )
+        first = wanted[0][1]
+        frame = self._values(first, person)
+        frame |= {
+            "event": DIGEST,
+            "request": None,
+            "task": None,
+            "notices": notices,
+            "links": dict.fromkeys(frame["links"]),
+        }
+        words = self._wording.compose(DIGEST, frame)
+        together = hashlib.sha256("|".join(sorted(message_id(m) for m, _ in wanted)).encode()).hexdigest()[:40]
+        return self._message(together, first, person, words, event=DIGEST), words
+
+    def _values(self, one: NoticeFacts, person: Person) -> dict[str, Any]:
+        links: Mapping[str, str] = {}
+        task = one.task
+        offers = one.outbox.event in OFFERS_LINKS and not one.for_information
+        if self._links is not None and task is not None and offers and task["assignee"]:
+            links = self._links(person.id, task["id"], task["round"])
+        place, now = self._settings.public_url, datetime.now(UTC)
+        preferences = chosen(person)
+        zone = preferences.timezone if "timezone" in preferences.model_fields_set else None
+        return values(subject(one, self._people), public_url=place, links=links, now=now, timezone=zone)
+
+    def _message(
+        self, id_: str, one: NoticeFacts, person: Person, words: Words, *, event: str | None = None
+    ) -> Message:
+        request_id, place = one.outbox.request_id, self._settings.public_url
+        return Message(
+            id=id_,
+            person=person.id,
+            name=person.name,
+            address=address(person, self._channel.name),
+            subject=words.subject,
+            text=words.text,
+            html=words.html,
+            url=page_of(place, request_id) if one.request and event is None else place,
+            event=event or one.outbox.event,
+            request_id=request_id,
+            urgent=one.outbox.event in URGENT,
+        )
+
+
+def subject(one: NoticeFacts, people: Mapping[str, Person]) -> Subject:
+    """Return what a notice is about, for its template."""
+    outbox, entry = one.outbox, one.entry
+    person = people.get(outbox.person)
+    return Subject(
+        event=outbox.event,
+        person=outbox.person,
+        person_name=person.name if person else outbox.person,
+        at=entry.at if entry else outbox.created_at,
+        actor=entry.actor if entry else "system",
+        entry_why=one.why(),
+        detail=outbox.detail,
+        names={id_: row.name for id_, row in people.items()},
+        request=one.request,
+        task=one.task,
+    )
+
+
+def address(person: Person, channel: str) -> str | None:
+    """Return where a person is reached over a channel, or None where they gave nothing."""
+    given = chosen(person).addresses.get(channel)
+    return given or (person.email if channel == MAIL else None)
+
+
+def chosen(person: Person | None) -> Preferences:
+    """Return what a person chose; what cannot be read is as if they had chosen nothing, so that nothing is lost."""
+    try:
+        return read_preferences(person.preferences if person else None)
+    except InputInvalid as error:
+        log.warning("the preferences of user:%s cannot be read: %s", person.id if person else "?", error.problems)
+        return Preferences()

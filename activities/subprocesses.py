@@ -1,0 +1,82 @@
+"""The activity that finds out how a sub-process ended, from the engine and the store, where it has not told itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.messages import ChildFound, ChildQuestion
+from activities.subprocess_results import is_outcome
+from placet.errors import Conflict, NotFound
+from storage.database import Database
+from storage.queries.requests import requests
+from storage.queries.requests.requests import RequestRow
+
+_RPC_SECONDS = timedelta(seconds=10)
+_RUNS = {WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_NEW}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Closed:
+    """What a request's workflow closes with (workflows.approval.Answer)."""
+
+    seq: int
+    head: str
+    status: str
+    outcome: str | None
+
+
+class ChildResults:
+    """Find out about sub-processes for a worker. The engine says how one ended, the store what its variables are."""
+
+    def __init__(self, client: Client, database: Database) -> None:
+        self._client = client
+        self._database = database
+
+    @activity.defn(name="child_result")
+    async def result(self, asked: ChildQuestion) -> ChildFound:
+        """Return what a sub-process came to.
+
+        Fails while it runs, so that it is asked again: attempts cost no event. Fails as well where engine or database
+        is away, or the database does not hold what the engine does.
+        """
+        handle = self._client.get_workflow_handle(asked.child, result_type=_Closed)
+        try:
+            status = (await handle.describe(rpc_timeout=_RPC_SECONDS)).status
+            if status in _RUNS:
+                raise ApplicationError(
+                    f"request {asked.child} still runs", type="StillRuns", category=ApplicationErrorCategory.BENIGN
+                )
+            if status is not WorkflowExecutionStatus.COMPLETED:
+                return ChildFound(outcome="cancelled" if status is WorkflowExecutionStatus.CANCELED else "failed")
+            closed: _Closed = await handle.result(rpc_timeout=_RPC_SECONDS)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            stored = await self._database.read(_stored, asked.child)  # the engine no longer knows it
+            return _found(stored) if stored is not None else ChildFound(outcome="failed")
+        stored = await self._database.read(_stored, asked.child)
+        if stored is None or (stored.seq, stored.head) != (closed.seq, closed.head):
+            raise Conflict(
+                f"The database does not hold how request {asked.child} ended; put a complete copy of it back"
+            )
+        return _found(stored)
+
+
+def _stored(connection: Connection, request_id: str) -> RequestRow | None:
+    try:
+        return requests.read(connection, request_id).request
+    except NotFound:
+        return None
+
+
+def _found(stored: RequestRow) -> ChildFound:
+    outcome, output = stored.outcome or "failed", dict[str, Any](stored.input)
+    return ChildFound(outcome=outcome, output=output) if is_outcome(outcome) else ChildFound(outcome="failed")

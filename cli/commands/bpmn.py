@@ -1,0 +1,87 @@
+"""`placet import-bpmn` and `placet import-dmn`: a blueprint from a file, and what became of the file's elements."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from cli.terminal.invocation import Json
+from cli.terminal.output import err, explained, print_json
+from placet.definition.bpmn import Imported, import_bpmn, import_dmn
+from placet.errors import InputInvalid
+
+
+def read(file: Path, *, dmn: Sequence[Path] = (), name: str | None = None, version: str = "1.0.0") -> Imported:
+    """Map a file without any installation, and so without its catalog; raises InputInvalid and BlueprintInvalid."""
+    return import_bpmn(_content(file), dmn=[_content(one) for one in dmn], name=name, version=version)
+
+
+def read_dmn(file: Path, *, decision: str | None = None, name: str | None = None, version: str = "1.0.0") -> Imported:
+    """Map a decision of a DMN file; raises InputInvalid and BlueprintInvalid."""
+    return import_dmn(_content(file), decision=decision, name=name, version=version)
+
+
+def tell(imported: Imported) -> None:
+    """Print on standard error what did not map, so that standard output holds the blueprint alone."""
+    for left in imported.left:
+        if left.kind == "mapped":
+            continue
+        colour = "red" if left.kind == "lost" else "yellow"
+        what = escape(f"{left.element} {left.name or left.id}".rstrip())
+        err.print(f"[{colour}]{left.kind}[/{colour}] {what}: {escape(left.says)}", soft_wrap=True)
+
+
+def described(imported: Imported) -> dict[str, Any]:
+    """Return all of it as JSON values."""
+    return {
+        "blueprint": imported.blueprint,
+        "left": [asdict(left) | {"message": left.says} for left in imported.left],
+    }
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputInvalid(f"{file} cannot be read: {error.strerror}") from error
+
+
+def import_bpmn_command(
+    file: Annotated[Path, typer.Argument(help="A BPMN 2.0 file.")],
+    dmn: Annotated[list[Path] | None, typer.Option(help="A DMN file that its rule tasks name.")] = None,
+    name: Annotated[str | None, typer.Option(help="The process's name; by default as in the file.")] = None,
+    version: Annotated[str, typer.Option(help="The blueprint's version.")] = "1.0.0",
+    as_json: Json = False,
+) -> None:
+    """Print the blueprint that a BPMN file maps to; what of the file is not in it goes to standard error."""
+    with explained():
+        imported = read(file, dmn=dmn or (), name=name, version=version)
+    _print(imported, as_json=as_json)
+
+
+def import_dmn_command(
+    file: Annotated[Path, typer.Argument(help="A DMN file.")],
+    decision: Annotated[str | None, typer.Option(help="The decision's id or name, where there are several.")] = None,
+    name: Annotated[str | None, typer.Option(help="The process's name; by default the decision's.")] = None,
+    version: Annotated[str, typer.Option(help="The blueprint's version.")] = "1.0.0",
+    as_json: Json = False,
+) -> None:
+    """Print the blueprint that a DMN decision maps to; what of the file is not in it goes to standard error."""
+    with explained():
+        imported = read_dmn(file, decision=decision, name=name, version=version)
+    _print(imported, as_json=as_json)
+
+
+def _print(imported: Imported, *, as_json: bool) -> None:
+    if as_json:
+        print_json(described(imported))
+        return
+    sys.stdout.write(json.dumps(imported.blueprint, indent=2, ensure_ascii=False) + "\n")
+    tell(imported)

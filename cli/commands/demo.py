@@ -1,0 +1,258 @@
+"""`placet demo`: one approval from start to end, with seconds for hours, over HTTP as anybody would do it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.markup import escape
+
+from activities.notifications.channels.mailbox import Mailbox
+from cli.commands import people, tokens, up
+from cli.terminal.invocation import settings_with
+from cli.terminal.output import out, progress
+from cli.terminal.running import run, until_told_to_stop
+from placet.errors import Unavailable
+from worker.settings import Settings
+
+_PATIENCE = 120.0  # seconds; a machine that is busy elsewhere is slow, and a demo should not fail for it
+BLUEPRINTS = Path(str(resources.files("placet"))).parent / "blueprints"
+
+
+_MAILS = {
+    "task_opened": "your decision, please",
+    "reminded": "a reminder",
+    "sla_warning": "due soon",
+    "sla_breached": "overdue",
+    "escalated_from": "somebody else has it now",
+    "escalated_to": "it is yours now",
+}
+
+
+@dataclass
+class Story:
+    """A demo in progress: how to call as whom, and what has been told already."""
+
+    http: httpx.AsyncClient
+    tokens: dict[str, str]
+    mailbox: Mailbox | None
+    told: set[tuple[str, str, int]] = field(default_factory=set)
+
+    async def call(self, person: str, method: str, path: str, body: Any = None, *, expect: int) -> Any:
+        """Call the API as a person; anything but the expected status ends the demo with what was answered."""
+        answer = await self.http.request(
+            method,
+            f"/api/v1/workflow/{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {self.tokens[person]}"},
+        )
+        if answer.status_code != expect:
+            raise Unavailable(f"{method} {path} as {person} answered {answer.status_code}: {answer.text}")
+        return answer.json()
+
+    async def follow(self, request_id: str, kind: str, *, times: int = 1) -> None:
+        """Tell what happens to a request until something of this kind has happened so often."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _PATIENCE
+        while loop.time() < end:
+            timeline = await self.call("olivia", "GET", f"requests/{request_id}/timeline/?limit=500", expect=200)
+            for item in timeline["items"]:
+                chain = "delivery" if item["kind"].startswith("notif") else "audit"
+                if (request_id, chain, item["chain_seq"]) not in self.told:
+                    self.told.add((request_id, chain, item["chain_seq"]))
+                    _tell(item)
+            if sum(1 for item in timeline["items"] if item["kind"] == kind) >= times:
+                return
+            await asyncio.sleep(0.1)
+        raise Unavailable(f"{kind} did not happen within {_PATIENCE:.0f} seconds")
+
+
+async def play(settings: Settings, *, port: int, hour: float, stay: bool) -> None:
+    """Start everything in a folder of its own, play the story, and keep serving while `stay`."""
+    async with AsyncExitStack() as stack:
+        home = Path(stack.enter_context(TemporaryDirectory(prefix="placet-demo-", ignore_cleanup_errors=True)))
+        own = settings.model_copy(update={"home": home, "port": port, "database_url": None})
+        running = await stack.enter_async_context(up.everything(own, progress))
+        await people.load(own, BLUEPRINTS / "people.json")
+        who = {p["id"]: await tokens.issue(own, p["id"], None) for p in _read("people.json")}
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=running.api, timeout=30, trust_env=False))
+        await _story(Story(http=http, tokens=who, mailbox=running.mailbox), hour)
+        _summary(running, who)
+        if not stay:
+            out.print("\nThe demo ends here and its data is removed; in a terminal it keeps serving.")
+            return
+        out.print("\nStill serving; press Ctrl-C to end.")
+        await until_told_to_stop()
+
+
+async def _story(story: Story, hour: float) -> None:
+    out.rule("Placet: one approval, from start to end")
+    out.print(f"One hour lasts {hour:g} s here. Rita asks for 7,250.00.")
+    out.print("Max is her manager, Dana is his, and Carla is the CFO. Max does not answer.")
+    out.print("Each line with a time is an entry of the request's record.\n")
+    blueprint = _in_seconds(_read("expense.json"), hour)
+    template = await story.call("olivia", "POST", "process-templates/", blueprint, expect=201)
+    await story.call("olivia", "POST", f"process-templates/{template['id']}/publish/", expect=200)
+    _say("olivia", f"publishes the blueprint {template['name']!r} {template['version']}")
+    body = {
+        "template": blueprint["name"],
+        "title": "Trade fair stand, Berlin",
+        "input": {"amount": "7250.00", "department": "sales", "purpose": "Stand and travel"},
+    }
+    request = await story.call("rita", "POST", "requests/", body, expect=201)
+    _say("rita", f"asks for approval: {request['id']}")
+    await story.follow(request["id"], "escalated")
+    await story.follow(request["id"], "reminded", times=3)
+    task = await _task_of(story, "dana", request["id"])
+    late = await story.http.post(
+        f"/api/v1/workflow/tasks/{task['id']}/decide/",
+        json={"decision": "approve"},
+        headers={"Authorization": f"Bearer {story.tokens['max']}"},
+    )
+    _say("max", f"wants to approve after all, and is refused ({late.status_code}): {late.json()['detail']}")
+    await story.call(
+        "dana", "POST", f"tasks/{task['id']}/decide/", {"decision": "approve", "comment": "Go."}, expect=200
+    )
+    await story.follow(request["id"], "task_opened", times=2)
+    task = await _task_of(story, "carla", request["id"])
+    await story.call("carla", "POST", f"tasks/{task['id']}/decide/", {"decision": "approve"}, expect=200)
+    await story.follow(request["id"], "completed")
+    await _proof(story, request["id"])
+    await _nobody_answers(story, blueprint["name"])
+    await _mails(story)
+
+
+async def _nobody_answers(story: Story, template: str) -> None:
+    out.print("\nA second request. Dana does not answer either: it escalates to Carla.\n")
+    body = {"template": template, "title": "Team dinner", "input": {"amount": "480.00", "department": "sales"}}
+    request = await story.call("rita", "POST", "requests/", body, expect=201)
+    _say("rita", f"asks for approval: {request['id']}")
+    await story.follow(request["id"], "escalated", times=2)
+    task = await _task_of(story, "carla", request["id"])
+    await story.call("carla", "POST", f"tasks/{task['id']}/decide/", {"decision": "approve"}, expect=200)
+    await story.follow(request["id"], "completed")
+    await _proof(story, request["id"])
+
+
+async def _proof(story: Story, request_id: str) -> None:
+    verified = await story.call("olivia", "GET", f"requests/{request_id}/audit/verify/", expect=200)
+    final = await story.call("rita", "GET", f"requests/{request_id}/", expect=200)
+    out.print(
+        f"\n[bold]{final['title']}: {final['outcome']}.[/bold] The audit chain of {verified['entries']} entries "
+        f"{'holds' if verified['ok'] else 'DOES NOT HOLD'},\nin the database and in the engine's history."
+    )
+    out.print(f"In the Temporal Web UI: {final['links']['temporal_ui']}", soft_wrap=True)
+    if final["outcome"] != "approved" or not verified["ok"]:
+        raise Unavailable("the story did not end as it should")
+
+
+async def _mails(story: Story) -> None:
+    """Show what came, once the last of the mails that tell Rita the outcome has."""
+    if story.mailbox is None:
+        return  # a mail server is set, and the mails went there
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _PATIENCE
+    while not any(mail.subject == "Approved: Team dinner" for mail in story.mailbox.mails()):
+        if loop.time() > end:
+            raise Unavailable("the mail that tells the outcome did not come")
+        await asyncio.sleep(0.1)
+    out.print("\nMails that went out:\n")
+    for mail in story.mailbox.mails():
+        at, to = f"{mail.received_at:%H:%M:%S}", ", ".join(mail.to)
+        out.print(f"[dim]{at}[/dim]  {to:24} {escape(mail.subject)}", soft_wrap=True)
+
+
+async def _task_of(story: Story, person: str, request_id: str) -> dict[str, Any]:
+    answer = await story.call(person, "GET", f"tasks/?assignee=me&status=open&request_id={request_id}", expect=200)
+    return dict(answer["items"][0])
+
+
+def _in_seconds(blueprint: dict[str, Any], hour: float) -> dict[str, Any]:
+    """Return the blueprint with every number of hours meaning so many seconds each."""
+    scale = hour / 3600
+
+    def scaled(value: Any, name: str = "") -> Any:
+        if isinstance(value, dict):
+            return {k: scaled(v, k) for k, v in value.items()}
+        if isinstance(value, list):
+            return [scaled(v, name) for v in value]
+        return value * scale if name.endswith("_hours") or name == "sla_hours" else value
+
+    return dict(scaled(blueprint))
+
+
+def _read(name: str) -> Any:
+    return json.loads((BLUEPRINTS / name).read_text())
+
+
+def _say(person: str, what: str) -> None:
+    out.print(f"[bold cyan]{person:>9}[/bold cyan]  {what}", soft_wrap=True)
+
+
+def _tell(item: dict[str, Any]) -> None:
+    at = datetime.fromisoformat(item["at"]).strftime("%H:%M:%S.%f")[:-4]
+    actor = item["actor"].removeprefix("user:")
+    out.print(
+        f"[dim]{at}[/dim] [bold cyan]{actor:>9}[/bold cyan]  [yellow]{item['kind']:<13}[/yellow] "
+        f"{item['stage'] or '':<16}  {escape(words_of(item['kind'], item['detail']))}".rstrip(),
+        soft_wrap=True,
+    )
+
+
+def words_of(kind: str, detail: dict[str, Any]) -> str:
+    """Say in words what an entry of the story tells."""
+    told = detail.get("to")
+    people = ", ".join(_person(one) for one in told) if isinstance(told, list) else _person(str(told or ""))
+    match kind:
+        case "task_opened":
+            return f"{_person(detail['assignee'])} is asked"
+        case "reminded":
+            return f"{people}: a reminder"
+        case "notified":
+            return f"a mail to {people}: {_MAILS.get(detail['event'], detail['event'])}"
+        case "sla_warning":
+            return "the deadline is near"
+        case "sla_breached":
+            return "the deadline has passed"
+        case "escalated":
+            moved = f"from {_person(detail['before']['assignee'])} to {_person(detail['after']['assignee'])}"
+            return ": ".join(part for part in (moved, detail.get("why")) if part)
+        case "decided":
+            return ": ".join(part for part in (detail["decision"], detail.get("why")) if part)
+        case "routed":
+            why = "no condition holds" if detail["condition"] == "default" else detail["condition"]
+            return f"on to {told!r}: {why}"
+        case _:
+            return str(detail.get("outcome") or detail.get("result") or "")
+
+
+def _person(one: str) -> str:
+    return one.removeprefix("user:").capitalize()
+
+
+def _summary(running: up.Running, who: dict[str, str]) -> None:
+    out.print("\n[bold]Where everything is[/bold]")
+    for name, title in up.TITLES.items():
+        if running.as_json()[name] is not None:
+            out.print(f"  {title:16} {running.as_json()[name]}", soft_wrap=True)
+    out.print("\n[bold]API tokens[/bold], to be sent as `Authorization: Bearer TOKEN`")
+    for person, token in who.items():
+        out.print(f"  {person:16} {token}", soft_wrap=True)
+
+
+def demo_command(
+    port: Annotated[int, typer.Option(help="Where the API listens; 0 for a free port.")] = 0,
+    hour: Annotated[float, typer.Option(help="How many seconds stand for an hour.", min=0.05)] = 0.25,
+) -> None:
+    """Play an approval from start to end with seconds for hours, and keep serving where somebody can watch."""
+    run(play(settings_with(), port=port, hour=hour, stay=sys.stdin.isatty()))

@@ -1,0 +1,120 @@
+"""`placet doctor`: whether everything that Placet needs is there, and what to do where it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import typer
+from rich.markup import escape
+
+from api.health import workers
+from cli import assembly
+from cli.installation import installed
+from cli.stored import opened
+from cli.terminal.invocation import Json, settings_with
+from cli.terminal.output import NO, out, print_json
+from cli.terminal.running import run
+from engine_host.locate import locate
+from engine_host.namespaces import missing_attributes
+from placet.errors import PlacetError, Unavailable
+from worker.settings import Settings
+
+_OLDEST = (3, 11)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was looked at: what it is, whether it is well, and what was found."""
+
+    name: str
+    ok: bool
+    found: str
+
+
+async def examine(settings: Settings) -> list[Check]:
+    """Look at everything; what is away is a finding, never an error."""
+    looks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
+        ("python", _python),
+        ("data folder", lambda: _home(settings)),
+        ("database", lambda: _database(settings)),
+        ("engine program", _engine_program),
+        ("engine", lambda: _engine(settings)),
+        ("worker", lambda: _worker(settings)),
+    ]
+    return [await _look(name, look) for name, look in looks]
+
+
+async def _look(name: str, look: Callable[[], Awaitable[str]]) -> Check:
+    try:
+        return Check(name=name, ok=True, found=await look())
+    except PlacetError as error:
+        return Check(name=name, ok=False, found=error.message)
+    except OSError as error:
+        return Check(name=name, ok=False, found=f"{error.filename}: {error.strerror}")
+
+
+async def _python() -> str:
+    version = sys.version.split()[0]
+    if sys.version_info < _OLDEST:
+        raise Unavailable(f"Python {version} is too old; install 3.11 or newer.")
+    return version
+
+
+async def _home(settings: Settings) -> str:
+    home = settings.home
+    if not home.exists():
+        raise Unavailable(f"{home} is not there yet; `placet up` makes it. PLACET_HOME names another.")
+    if not os.access(home, os.W_OK):
+        raise Unavailable(f"{home} cannot be written to; set PLACET_HOME to a folder that can.")
+    return str(home)
+
+
+async def _database(settings: Settings) -> str:
+    async with opened(installed(settings)) as database:
+        await database.check()
+        return database.url.render_as_string(hide_password=True)
+
+
+async def _engine_program() -> str:
+    return str(await asyncio.to_thread(locate))
+
+
+async def _engine(settings: Settings) -> str:
+    there = assembly.engine_settings(settings)
+    client = await assembly.connected(there)
+    missing = await missing_attributes(client, there.namespace)
+    if missing:
+        raise Unavailable(f"{there.address} lacks the search attributes {', '.join(missing)}; run `placet prepare`.")
+    return f"{there.address}, namespace {there.namespace}"
+
+
+async def _worker(settings: Settings) -> str:
+    client = await assembly.connected(assembly.engine_settings(settings))
+    async with opened(installed(settings)) as database:
+        found = await workers(database, client, settings.task_queue)
+    if not found:
+        raise Unavailable(f"Nobody works on task queue {settings.task_queue!r}; run `placet worker` or `placet up`.")
+    return f"task queue {settings.task_queue!r}: {', '.join(sorted(found))}"
+
+
+def show(checks: list[Check]) -> None:
+    """Print what was found, a line each."""
+    for check in checks:
+        mark = "[green]well[/green]" if check.ok else "[red]AWAY[/red]"
+        out.print(f"  {mark}  {check.name:15} {escape(check.found)}", soft_wrap=True)
+
+
+def doctor_command(as_json: Json = False) -> None:
+    """Look whether everything is there that Placet needs; exit code 1 where something is not."""
+    checks = run(examine(settings_with()))
+    well = all(check.ok for check in checks)
+    if as_json:
+        print_json({"ok": well, "checks": {c.name: {"ok": c.ok, "found": c.found} for c in checks}})
+    else:
+        show(checks)
+    if not well:
+        raise typer.Exit(NO)

@@ -1,0 +1,178 @@
+"""`placet simulate`: a process tried out before anybody is asked; explore needs neither an engine nor stored people."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from cli import assembly
+from cli.commands.definitions import read
+from cli.terminal import picture
+from cli.terminal.invocation import Json, settings_with
+from cli.terminal.output import NO, err, explained, print_json, progress
+from cli.terminal.running import run
+from placet.errors import InputInvalid, Problem, Unavailable
+from placet.json_text import read_json, with_floats
+from simulation.report.page import html_report
+from simulation.run.service import Service, failed
+from simulation.scenario.order import SimulationOrder, parse_order
+from storage.queries.simulations import simulations
+from worker.pool.pool import processes
+from worker.settings import Settings
+
+
+def order_of(
+    file: Path | None,
+    *,
+    mode: str,
+    given: str | None,
+    requester: str | None,
+    script: Path | None,
+    patch: Path | None = None,
+    prices: Path | None = None,
+    more: dict[str, Any] | None = None,
+) -> SimulationOrder:
+    """Return the order that a command line asks for; `more` are fields of it as they are. Raises InputInvalid.
+
+    A shadow looks once: only the API has somebody who goes on looking.
+    """
+    raw: dict[str, Any] = {"mode": mode, **{k: v for k, v in (more or {}).items() if v is not None}}
+    if mode == "shadow":
+        raw["for_hours"] = 0
+    if patch is not None:
+        raw["patch"] = with_floats(read(patch))
+    if prices is not None:
+        raw["prices"] = read(prices)
+    if file is not None:
+        raw["blueprint"] = with_floats(read(file))
+    if given is not None:
+        raw["input"] = _exact(given)
+    if requester is not None:
+        raw["requester"] = requester
+    if script is not None:
+        raw["script"] = with_floats(read(script))
+    return parse_order(raw)
+
+
+async def simulate(settings: Settings, order: SimulationOrder, *, quiet: bool = False) -> dict[str, Any]:
+    """Carry an order out against this installation's people and past, with the engine where the mode needs one.
+
+    Where nobody is named as the requester, somebody who has a manager asks. Nothing is stored.
+    """
+    client = None
+    there = assembly.engine_settings(settings)
+    if order.mode in {"rehearse", "replay"}:
+        try:
+            client = await assembly.connected(there)
+        except Unavailable as error:
+            progress(f"without an engine: {error.message}")
+    async with assembly.any_database(settings) as database, processes(settings.limits) as pool:
+        service = Service(
+            database=database,
+            pool=pool,
+            client=client,
+            rehearsals=there.rehearsal_namespace,
+            ui_url=assembly.temporal_ui(settings, there),
+        )
+        async with database.session() as session:
+            requester = order.person or await simulations.somebody(session) or "requester"
+        simulation_id = uuid.uuid4().hex
+        with _Progress(order.mode, quiet=quiet) as told:
+            result = await service.carry_out(
+                order,
+                requester=requester,
+                viewer=None,  # whoever works on the database itself
+                simulation_id=simulation_id,
+                now=datetime.now(UTC),
+                tell=told,
+            )
+    return {"id": simulation_id, "status": "failed" if failed(result) else "completed", **result}
+
+
+def write_report(result: dict[str, Any], file: Path) -> None:
+    """Write the answer as a page that stands alone."""
+    try:
+        file.write_text(html_report(result), encoding="utf-8")
+    except OSError as error:
+        raise InputInvalid(f"{file} cannot be written: {error.strerror}") from error
+
+
+class _Progress:
+    """A bar that shows how a simulation goes; nothing where nobody watches."""
+
+    def __init__(self, mode: str, *, quiet: bool) -> None:
+        self._bar = Progress(
+            SpinnerColumn(), TextColumn(mode), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.description}"), TimeElapsedColumn(),
+            console=err, transient=True, disable=quiet or not err.is_terminal,
+        )  # fmt: skip
+        self._noun = {"explore": "ways", "rehearse": "steps"}.get(mode, "requests")
+
+    def __enter__(self) -> Callable[[dict[str, Any]], None]:
+        self._bar.start()
+        self._task = self._bar.add_task(self._noun, total=None)
+        return self._tell
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def _tell(self, what: dict[str, Any]) -> None:
+        if "done" in what:
+            self._bar.update(self._task, completed=what["done"], total=what.get("of"))
+        else:
+            self._bar.advance(self._task)
+
+
+def _exact(text: str) -> Any:
+    """Read the input as JSON with exact numbers."""
+    try:
+        value = read_json(text.encode())
+    except InputInvalid as error:
+        problems = (Problem(pointer="/input", message=error.message),)
+        raise InputInvalid(f"--input: {error.message}", problems=problems) from None
+    if not isinstance(value, dict):
+        raise InputInvalid("--input needs a JSON object, such as '{\"amount\": 7200}'")
+    return value
+
+
+def simulate_command(
+    file: Annotated[Path | None, typer.Argument(help="A blueprint as a JSON file.")] = None,
+    mode: Annotated[str, typer.Option(help="explore, rehearse, replay, backtest or shadow (one look).")] = "explore",
+    template: Annotated[str | None, typer.Option(help="A stored process; of a backtest, whose requests.")] = None,
+    version: Annotated[str | None, typer.Option(help="Which version of it.")] = None,
+    given: Annotated[str | None, typer.Option("--input", help="The request's input, as JSON.")] = None,
+    requester: Annotated[str | None, typer.Option(help="Who asks, by id.")] = None,
+    script: Annotated[Path | None, typer.Option(help="What people do, as a JSON file.")] = None,
+    patch: Annotated[Path | None, typer.Option(help="What to change in the blueprint: a JSON Patch.")] = None,
+    prices: Annotated[Path | None, typer.Option(help="What hours, notices and actions cost, as a JSON file.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Draw what approvers do, from this seed on.", min=0)] = None,
+    approve: Annotated[float, typer.Option(help="With --seed: the share that approves.", min=0, max=1)] = 0.9,
+    request_id: Annotated[str | None, typer.Option("--request", help="The request that replay drives again.")] = None,
+    limit: Annotated[int | None, typer.Option(help="How many requests a backtest looks at.", min=1)] = None,
+    report: Annotated[Path | None, typer.Option(help="Where to write the result as a page.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Try a process out before anybody is asked; exit code 1 where it cannot be carried through."""
+    settings = settings_with()
+    sample = None if seed is None else {"seed": seed, "approve": approve}
+    more = {"request_id": request_id, "template": template, "version": version, "limit": limit, "sample": sample}
+    files = {"script": script, "patch": patch, "prices": prices}
+    with explained():
+        order = order_of(file, mode=mode, given=given, requester=requester, **files, more=more)
+    result = run(simulate(settings, order, quiet=as_json))
+    if report is not None:
+        with explained():
+            write_report(result, report)
+    if as_json:
+        print_json(result)
+        well = result["status"] == "completed" and not result["validation_errors"]
+    else:
+        well = picture.show(result)
+    if not well:
+        raise typer.Exit(NO)

@@ -1,0 +1,31 @@
+"""`placet token`: API tokens."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from cli.installation import installed
+from cli.stored import opened
+from cli.terminal.invocation import settings_with
+from cli.terminal.running import run
+from storage.queries.people import tokens
+from worker.settings import Settings
+
+
+async def issue(settings: Settings, person: str, days: int | None) -> str:
+    """Make a token for a person and return its text."""
+    async with opened(installed(settings)) as database, database.begin() as session:
+        ttl = timedelta(days=days) if days is not None else None
+        return await tokens.issue(session, person.removeprefix("user:"), ttl=ttl, now=datetime.now(UTC))
+
+
+def token_command(
+    person: Annotated[str, typer.Argument(help="The person's id.")],
+    days: Annotated[int | None, typer.Option(help="After how many days it ends; never, if left out.", min=1)] = None,
+) -> None:
+    """Print a new API token for a person, and nothing else."""
+    sys.stdout.write(run(issue(settings_with(), person, days)) + "\n")

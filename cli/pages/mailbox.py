@@ -1,0 +1,46 @@
+"""The mailbox of an installation without a mail server, as pages: which mails came, and what each says."""
+
+from __future__ import annotations
+
+from jinja2 import Environment
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+
+from activities.notifications.channels.mailbox import Mail, Mailbox
+
+_PAGES = Environment(autoescape=True)
+_STYLE = "body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}td{padding:.2rem 1rem .2rem 0}"
+_LIST = _PAGES.from_string(
+    """<!doctype html><meta charset="utf-8"><title>Mailbox</title><style>{{ style }}</style>
+<h1>Mailbox</h1><p>{{ mails|length }} mails, newest first. Nothing here has left this machine; set PLACET_SMTP_HOST to
+send for real.</p>
+<table>{% for mail in mails|reverse %}<tr><td>{{ mail.received_at.strftime("%H:%M:%S") }}</td>
+<td>{{ mail.to|join(", ") }}</td><td><a href="/{{ mail.number }}">{{ mail.subject }}</a></td></tr>{% endfor %}</table>
+"""
+)
+_ONE = _PAGES.from_string(
+    """<!doctype html><meta charset="utf-8"><title>{{ mail.subject }}</title>
+<style>{{ style }} iframe{width:100%;height:36rem;border:1px solid #ccc} pre{white-space:pre-wrap}</style>
+<p><a href="/">All mails</a></p><h1>{{ mail.subject }}</h1>
+<p>From {{ mail.sender }} to {{ mail.to|join(", ") }}</p><iframe sandbox srcdoc="{{ mail.html }}"></iframe>
+<h2>As text</h2><pre>{{ mail.text }}</pre>
+"""
+)
+
+
+def mailroom(mailbox: Mailbox) -> Starlette:
+    """Return an application that shows what the mailbox holds."""
+
+    def everything(_request: Request) -> HTMLResponse:
+        return HTMLResponse(_LIST.render(mails=mailbox.mails(), style=_STYLE))
+
+    def one(request: Request) -> HTMLResponse:
+        number = request.path_params["number"]
+        found: Mail | None = next((m for m in mailbox.mails() if m.number == number), None)
+        if found is None:
+            return HTMLResponse("There is no such mail.", status_code=404)
+        return HTMLResponse(_ONE.render(mail=found, style=_STYLE))
+
+    return Starlette(routes=[Route("/", everything), Route("/{number:int}", one)])

@@ -1,0 +1,254 @@
+"""Say to the server, the Web UI or the CLI how it is to run.
+
+The official server carries a template of its configuration that is filled from the environment; its image uses the same
+one. So the settings are variables: the shared ones in `deploy/temporal/server.env`, the rest from here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import yaml
+
+from engine_host.versions import ROOT
+from placet.errors import EngineMissing, InputInvalid
+
+HOST = "127.0.0.1"
+SETTINGS = ROOT / "deploy" / "temporal"
+
+# Below the ports that systems give to outgoing connections, so that one stays free between two runs; and the server's
+# PostgreSQL schema keeps ports of its cluster in a smallint: with one above 32767 it does not start.
+PORT_RANGE = range(20000, 32768)
+PORT_GUESSES = 100
+
+# What the two kinds of engine keep under an engine's home; neither is tried on the other's file.
+SERVER_FILE = "engine.sqlite"
+CLI_FILE = "cli.sqlite"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Give every listener of an engine its TCP port on the loopback address; 0 asks for a free one."""
+
+    frontend: int = 0
+    ui: int = 0
+    frontend_http: int = 0
+    frontend_membership: int = 0
+    history: int = 0
+    history_membership: int = 0
+    matching: int = 0
+    matching_membership: int = 0
+    worker: int = 0
+    worker_membership: int = 0
+
+
+def free_ports(wanted: Ports, *, before: Ports | None = None) -> Ports:
+    """Fill in free ports, those from `before` where they are still free, so that an address stays good.
+
+    Raises InputInvalid when a port that was asked for by number is taken.
+    """
+    chosen: dict[str, int] = {}
+    with ExitStack() as held:  # all at once, so that no port is given out twice
+        for field in fields(Ports):
+            asked: int = getattr(wanted, field.name)
+            earlier: int = getattr(before, field.name) if before else 0
+            guesses = [earlier] * bool(earlier) + [secrets.choice(PORT_RANGE) for _ in range(PORT_GUESSES)]
+            for port in (asked,) if asked else guesses:
+                listener = held.enter_context(socket.socket())
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    listener.bind((HOST, port))
+                    listener.listen(1)  # with SO_REUSEADDR, only a listener holds its port alone
+                except OSError:
+                    continue
+                chosen[field.name] = port
+                break
+            else:
+                raise InputInvalid(
+                    f"port {asked or PORT_RANGE} for the engine's {field.name} is taken or not allowed: choose another."
+                )
+    return Ports(**chosen)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Postgres:
+    """Name a PostgreSQL database for the engine; its visibility store gets a second one beside it."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    name: str
+    tls: bool = False
+
+    @property
+    def visibility(self) -> str:
+        """The name of the database for visibility."""
+        return f"{self.name}_visibility"
+
+    def access(self, name: str) -> dict[str, Any]:
+        """Return what psycopg needs to connect to the database `name` on this server."""
+        return {
+            "dbname": name,
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "password": self.password,
+            "sslmode": "require" if self.tls else "prefer",
+            "connect_timeout": 10,
+        }
+
+    @classmethod
+    def parse(cls, url: str) -> Postgres:
+        """Read `postgresql://user:password@host:port/name?sslmode=require`; InputInvalid never shows the password."""
+        parts = urlsplit(url)
+        remedy = "write postgresql://user:password@host:port/name"
+        if not re.fullmatch(r"postgres(ql)?(\+\w+)?", parts.scheme):
+            raise InputInvalid(f"the engine's database begins with {parts.scheme!r}: {remedy}.")
+        try:
+            port = parts.port or 5432
+        except ValueError as error:
+            raise InputInvalid(f"the port in the engine's database is no number: {remedy}.") from error
+        name = unquote(parts.path.lstrip("/"))
+        if not parts.hostname or not parts.username or not name:
+            raise InputInvalid(f"the engine's database lacks a host, a user or a name: {remedy}.")
+        sslmode = parse_qs(parts.query).get("sslmode", ["prefer"])[0]
+        return cls(
+            host=parts.hostname,
+            port=port,
+            user=unquote(parts.username),
+            password=unquote(parts.password or ""),
+            name=name,
+            tls=sslmode in ("require", "verify-ca", "verify-full"),
+        )
+
+
+Database = Path | Postgres | None
+"""A folder with SQLite files, a PostgreSQL database, or None for memory."""
+
+
+def server_environment(*, database: Database, ports: Ports, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return the server's environment: a little of `inherited`, the shared settings, and those of this engine."""
+    return {
+        **_bare(inherited),
+        **shared_settings(),
+        **_database(database),
+        "DYNAMIC_CONFIG_FILE_PATH": str(_file("dynamicconfig.yaml")),
+        "BIND_ON_IP": HOST,
+        "TEMPORAL_BROADCAST_ADDRESS": HOST,
+        "FRONTEND_GRPC_PORT": str(ports.frontend),
+        "FRONTEND_HTTP_PORT": str(ports.frontend_http),
+        "FRONTEND_MEMBERSHIP_PORT": str(ports.frontend_membership),
+        "HISTORY_GRPC_PORT": str(ports.history),
+        "HISTORY_MEMBERSHIP_PORT": str(ports.history_membership),
+        "MATCHING_GRPC_PORT": str(ports.matching),
+        "MATCHING_MEMBERSHIP_PORT": str(ports.matching_membership),
+        "WORKER_GRPC_PORT": str(ports.worker),
+        "WORKER_MEMBERSHIP_PORT": str(ports.worker_membership),
+    }
+
+
+def shared_settings() -> dict[str, str]:
+    """Read `deploy/temporal/server.env`, in the form that Docker Compose reads: `NAME=value` lines and comments."""
+    lines = _file("server.env").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def cli_arguments(*, folder: Path | None, ports: Ports, ui: bool) -> list[str]:
+    """Return the arguments of `temporal` that start the same server; `folder` None keeps data in memory."""
+    arguments = ["server", "start-dev", "--ip", HOST, "--port", str(ports.frontend), "--log-level", "warn"]
+    arguments += ["--http-port", str(ports.frontend_http)]
+    arguments += ["--ui-ip", HOST, "--ui-port", str(ports.ui)] if ui else ["--headless"]
+    if folder:
+        arguments += ["--db-filename", str(folder / CLI_FILE)]
+        arguments += ["--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=2"]
+    for key, values in yaml.safe_load(_file("dynamicconfig.yaml").read_text(encoding="utf-8")).items():
+        arguments += ["--dynamic-config-value", f"{key}={json.dumps(values[0]['value'])}"]
+    return arguments
+
+
+def write_ui_config(folder: Path, *, ports: Ports) -> None:
+    """Write the Web UI's configuration as `folder`/development.yaml (JSON, which is YAML)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    url = f"http://{HOST}:{ports.ui}"
+    settings = {
+        "temporalGrpcAddress": f"{HOST}:{ports.frontend}",
+        "host": HOST,
+        "port": ports.ui,
+        "enableUi": True,
+        "defaultNamespace": "default",
+        "disableNewsFetch": True,
+        "notifyOnNewVersion": False,
+        "cors": {"cookieInsecure": True, "allowOrigins": [url]},
+    }
+    (folder / "development.yaml").write_text(json.dumps(settings, indent=2), encoding="utf-8")
+
+
+def as_dict(ports: Ports) -> dict[str, int]:
+    """Return the ports by name, as they are kept beside the data."""
+    return asdict(ports)
+
+
+def _bare(inherited: Mapping[str, str]) -> dict[str, str]:
+    # Nothing else: a TEMPORAL_… or SQL_… variable of the user's would be a setting of the server.
+    return {
+        name: inherited[name] for name in ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "SSL_CERT_FILE") if name in inherited
+    }
+
+
+def _database(database: Database) -> dict[str, str]:
+    if isinstance(database, Postgres):
+        return {
+            "DB": "postgres12_pgx",
+            "POSTGRES_SEEDS": _quoted(database.host),
+            "DB_PORT": str(database.port),
+            "POSTGRES_USER": _quoted(database.user),
+            "POSTGRES_PWD": _quoted(database.password),
+            "DBNAME": _quoted(database.name),
+            "VISIBILITY_DBNAME": _quoted(database.visibility),
+            "SQL_TLS_ENABLED": str(database.tls).lower(),
+        }
+    # One connection each: SQLite has one writer, and two files have two.
+    common = {"DB": "sqlite", "SQL_MAX_CONNS": "1", "SQL_MAX_IDLE_CONNS": "1", "SQL_VIS_MAX_CONNS": "1"}
+    common["SQL_VIS_MAX_IDLE_CONNS"] = "1"
+    if database is None:
+        return {
+            **common,
+            "DBNAME": "temporal",
+            "VISIBILITY_DBNAME": "visibility",
+            "SQLITE_MODE": "memory",
+            "SQLITE_CACHE": "shared",
+        }
+    return {
+        **common,
+        "DBNAME": _quoted(str(database / SERVER_FILE)),
+        "VISIBILITY_DBNAME": _quoted(str(database / "visibility.sqlite")),
+        "SQLITE_MODE": "rwc",
+        "SQLITE_SETUP": "true",  # creates the tables that are missing, and nothing else
+        "SQLITE_JOURNAL_MODE": "wal",
+        "SQLITE_SYNCHRONOUS": "2",  # an acknowledged write is on the disk
+    }
+
+
+def _quoted(value: str) -> str:
+    """Escape a value for the double quotes that the server's template puts around it."""
+    return json.dumps(value)[1:-1]
+
+
+def _file(name: str) -> Path:
+    path = SETTINGS / name
+    if not path.is_file():
+        raise EngineMissing(
+            f"{path} is missing, which the embedded engine is set up with: run Placet from a checkout of its "
+            "repository, or set TEMPORAL_ADDRESS to a running server."
+        )
+    return path

@@ -1,0 +1,270 @@
+"""Reasons: why something happened, as a code with parameters; the words are made when somebody reads them.
+
+The audit chain hashes codes and parameters, so that no change of wording changes a hash. Requests that began before
+have the words themselves in their chains: for these, a sentence that they may hold stays as it is. Where one is to be
+worded better, add a code; tests/unit/test_reasons.py holds every such sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from placet.audit.sealed import Sealed, erased, without_erased
+
+_LONGEST = 500  # characters of what went wrong elsewhere, as entries keep it
+_ERASED = "(erased)"
+
+_AT = "line {line}, column {column}: "  # of an expression's text
+
+# What a code says. `cause`, another reason, is added after a colon where the sentence does not name it, and `then`,
+# what follows, after a semicolon.
+WORDS: dict[str, str] = {
+    # stages and tasks
+    "stage_settled": "the stage is {result}",
+    "request_ended": "the request is {result}",
+    "changes_requested": "changes were requested",
+    "request_changed": "the request was changed",
+    "stood_still": "the request stood still while it was returned",
+    "carried_over": "the approval of {task} is carried over",
+    "branch_not_needed": "{node} has been reached by enough branches",
+    "nobody_eligible": "nobody eligible among {names}",
+    "approvers_not_chosen": "who approves could not be told: {cause}",
+    "quorum_short": "fewer people are eligible than the quorum needs",
+    "not_eligible_any_more": "{person} is not eligible any more",
+    "left": "{person} has left",
+    "others_enough": "the others are enough",
+    "one_of_several": "of {count} people at {to} one takes it, the nearest above",
+    "queue_left": "everybody in the task's queue has left",
+    "nobody_may_take": "{cause} and nobody may take the task",
+    "deadline_of_version": "the deadline of version {version}",
+    "cancelled_in_engine": "cancelled in the engine",
+    # escalation
+    "nobody_there": "nobody there may take the task",
+    "to_the_manager": "escalates to the manager of whoever had the task",
+    "absence_over": "the absence of {person} is over",
+    "substitute_changed": "the substitute of {person} is another one now, or there is none",
+    "substitute_takes": "{person} takes it as a substitute",
+    "next_above_takes": "nobody eligible at {to}; the next above takes it",
+    "owner_takes": "nobody eligible at {to}; the owner takes it",
+    "chain_ended": "the escalation chain has ended",
+    "nothing_escalates": "the deadline has passed and nothing escalates",
+    "nothing_approved": "nothing is approved for want of an approver",
+    "reminders_go_on": "reminders go on",
+    "final_rule_waits": "the final rule waits for the stage's other tasks",
+    # the way through the process
+    "moment_passed": "the moment has passed already",
+    "endless": "the process comes back to {node} without anybody being asked",
+    "too_many_visits": "the process has come to {node} {times} times",
+    "leads_nowhere": "node {node} leads nowhere",
+    "no_edge": "no edge leaves {node} on {result}",
+    "wait_failed": "wait {node} could not begin: {cause}",
+    "decision_failed": "decision {node} could not be made: {cause}",
+    "several_rules": "{count} rules of decision {node} fit, and only one may: {conditions}",
+    "no_rule": "no condition of decision {node} holds, and it has no default",
+    # actions and sub-processes
+    "input_not_computed": "its input could not be computed: {cause}",
+    "input_unfit": "its input does not fit: {cause}",
+    "output_unfit": "what it returned does not fit: {cause}",
+    "result_unfit": "what it came to does not fit: {cause}",
+    "reported": "{error}",
+    "unexplained": "it failed",
+    "not_let_again": "the owner does not let it run again",
+    "child_came_to": "the sub-process {request} is {outcome}",
+    # what an expression could not be evaluated for
+    "stored_form": _AT + "the stored expression has another form than this version reads; compile its text again",
+    "nested_too_deep": _AT + "the expression is nested too deep; split it",
+    "too_much_work": _AT + "this takes too much work on such long lists or texts; make it simpler or the input shorter",
+    "variable_absent": _AT + "{variable!r} has no value; give one, or test {variable} != null first",
+    "variable_unfit": _AT + "{variable!r} should be {type}: {cause}",
+    "field_absent": _AT + "the field {field!r} is absent; give it, or test it with has() first",
+    "field_unfit": _AT + "the field {field!r} should be {type}: {cause}",
+    "no_item": _AT + "there is no item {index}; the list has {count}, counted from 0",
+    "beyond_64_bits": _AT + "the whole number exceeds 64 bits; use a decimal variable",
+    "inexact": _AT + "the exact result has more than 100 digits",
+    "division_by_zero": _AT + "division by zero; test the divisor first",
+    "number_too_large": _AT + "the number is too large",
+    "text_too_long": _AT + "the text would be longer than {limit}",
+    "list_too_long": _AT + "the list would be longer than {limit}",
+    "call_failed": _AT + "{function}() has no result here: {cause}",
+    "no_moment_here": _AT + "no moment is known here",
+    "no_such_day_here": _AT + "there is no such day",
+    "no_requester_here": _AT + "nothing is known of the requester here",
+    "no_day": "{value} is no day that a clock can be set to",
+    "no_moment": "there is no date or moment to wait for",
+    # what keeps a value from being what an expression takes it for
+    "python_type": "a value of Python's type {type} was given",
+    "exceeds_64_bits": "it exceeds 64 bits",
+    "not_finite": "NaN, Infinity and numbers beyond 1e999 cannot be decided on",
+    "too_large": "it is too large",
+    "no_whole_number": "the text is no whole number such as 1234",
+    "not_whole": "the number is not whole; round it first",
+    "round_digits": "a number is rounded to 0 to {most} digits after the point",
+    "empty_list": "the list is empty; test size(...) > 0 first",
+    "no_time_zone": "it has no time zone",
+    "absent_item": "an item of it is absent",
+    # what a signal was refused for
+    "refused": "this event may not be applied to the request as it stands",
+    "not_permitted": "this is not this person's to do",
+    "already_decided": "the task has already been settled",
+    "overtaken": "the request has changed since it was looked at",
+    "returned": "the request is with its requester for changes",
+    "content_changed": "the request has been changed since it was seen",
+    "ended": "the request has ended",
+    "unknown_task": "the request has no such task",
+    "input_invalid": "what was sent breaks its declared shape, at {pointer}",
+    "signal_values": "the signal carries {count} values; send one {shape}",
+    "signal_shape": "the signal carries no {shape}; the fault is at {pointer}",
+    "token_expired": "the token has expired",
+    "token_not_signed_here": "the token was not signed here",
+    "token_of_another_task": "the token is for another task",
+    "token_of_another_decision": "the token is for another decision",
+    "token_left": "the person whom the token was signed for has left",
+    "token_without_access": "the person whom the token was signed for does not have the access approver any more",
+    "token_outdated": "the token was made by another version of Placet; ask for a new one",
+    "token_rehearsal": "a rehearsal takes no signed decisions",
+    "handed_over": "the task has changed hands since the token was made",
+    "ending_unsigned": "no worker of this installation signed how the sub-process ended",
+    "ending_forged": "what was signed is how another sub-process ended, or was signed elsewhere",
+    "ending_shape": "there is no such outcome",
+    # what keeps a value from being what a variable is declared as
+    "unfit_at": "{pointer}: {cause}",
+    "unfit_at_places": "{pointer}: {cause} (and {more} more)",
+    "unfit": "this does not fit",
+    "wrong_kind": "{needed} is needed, this is {found}",
+    "unknown_name": "unknown name; there are: {known}",
+    "value_required": "a value is required; give {type}",
+    "object_needed": "an object with a value for each variable is needed",
+    "too_few": "at least {least} {what} are needed, there are {count}",
+    "too_many": "at most {most} {what} are allowed, there are {count}",
+    "no_text": "U+0000 and halves of surrogate pairs are no text; remove them",
+    "too_long_for_pattern": "the text is too long for its pattern; shorten it",
+    "not_matching": "the text does not match {pattern}",
+    "whole_number_needed": "a whole number is needed",
+    "whole_number_too_large": "a whole number has at most 64 bits; the blueprint may declare a decimal",
+    "too_many_digits": "the number is too long or too large; at most {digits} digits",
+    "too_fine": "at most {scale} digits after the point are allowed; round it",
+    "below_minimum": "at least {minimum} is needed",
+    "above_maximum": "at most {maximum} is allowed",
+    "not_a_choice": "choose one of: {choices}",
+    "no_decimal": "write a plain decimal number such as 1234.56",
+    "no_finite_number": "NaN and Infinity are no numbers to decide on",
+    "no_such_day": "there is no such day",
+    "no_date": "write a date as 2026-01-31",
+    "no_such_moment": "there is no such moment",
+    "no_timestamp": "write a moment with its offset, as 2026-01-31T09:00:00Z or 2026-01-31T09:00:00+01:00",
+}
+# Codes whose words end after so many characters, because something from elsewhere is in them.
+_CUT = {"input_not_computed", "input_unfit", "output_unfit", "result_unfit", "reported", "unexplained"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Say why by a code of `WORDS`. Parameters are JSON values, moments, other reasons, or Sealed."""
+
+    code: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return the words."""
+        return words(self)
+
+
+def because(code: str, **parameters: Any) -> Reason:
+    """Return a reason; raises KeyError for a code that has no words."""
+    WORDS[code]
+    return Reason(code, parameters)
+
+
+class Misfit(ValueError):
+    """A value does not fit; its message is the words of `reason`."""
+
+    def __init__(self, code: str, **parameters: Any) -> None:
+        self.reason = because(code, **parameters)
+        super().__init__(words(self.reason))
+
+
+def words(reason: Reason) -> str:
+    """Return the sentence of a reason: of a code that is unknown here, the code and its parameters."""
+    shown = {name: _shown(value) for name, value in reason.parameters.items()}
+    sentence = WORDS.get(reason.code)
+    if sentence is None:
+        return ", ".join([reason.code.replace("_", " "), *(f"{name} {value}" for name, value in shown.items())])
+    text = sentence.format_map(_Parameters(shown))
+    for name, mark in (("cause", ": "), ("then", "; ")):
+        if name in shown and f"{{{name}}}" not in sentence:
+            text += f"{mark}{shown[name]}"
+    return text[:_LONGEST] if reason.code in _CUT else text
+
+
+def read_reason(written: object) -> Reason | None:
+    """Return the reason that an entry's `why` holds; None where it holds a person's own words, or none at all."""
+    if not isinstance(written, Mapping) or not isinstance(written.get("code"), str):
+        return None
+    return Reason(written["code"], {name: value for name, value in written.items() if name != "code"})
+
+
+def why_of(detail: Mapping[str, Any]) -> str | None:
+    """Return why, in words, by an entry's detail: a person's own or the product's; None where it does not say."""
+    why = detail.get("why")
+    if isinstance(why, str):
+        return why
+    reason = read_reason(why)
+    return words(reason) if reason is not None else None
+
+
+def said(detail: Mapping[str, Any]) -> str | None:
+    """Return what the person said who did it, by an entry's detail; None where they said nothing."""
+    why = detail.get("why")
+    return why if isinstance(why, str) else None
+
+
+def in_words(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry's detail with `why` in words, as entries had it before they held codes."""
+    reason = read_reason(detail.get("why"))
+    return dict(detail) if reason is None else {**detail, "why": words(reason)}
+
+
+def shown(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry's detail as people read it: `why` in words, with its `code` and `parameters`.
+
+    What was erased is null, and its places (JSON Pointers) are listed in `erased`.
+    """
+    reason = read_reason(detail.get("why"))
+    told: dict[str, Any]
+    told, gone = without_erased(detail)
+    if reason is not None:
+        parameters, _ = without_erased(dict(reason.parameters))
+        told |= {"why": words(reason), "code": reason.code, "parameters": parameters}
+    return told | {"erased": gone} if gone else told
+
+
+class _Parameters(dict[str, Any]):
+    """Parameters of a sentence; one that is not there, for somebody edited the entry, is a question mark."""
+
+    def __missing__(self, name: str) -> str:
+        return "?"
+
+
+class _Erased:
+    """Stands for an erased value, also where a sentence quotes it."""
+
+    def __str__(self) -> str:
+        return _ERASED
+
+    __repr__ = __str__
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, Sealed):
+        return _shown(value.value)
+    if isinstance(value, Reason):
+        return words(value)
+    if erased(value):
+        return _Erased()
+    if (reason := read_reason(value)) is not None:
+        return words(reason)
+    if isinstance(value, list | tuple):
+        return ", ".join(str(_shown(one)) for one in value)
+    return value

@@ -1,0 +1,381 @@
+"""What a new version of a blueprint changes: in words, as JSON Patch, and how much its number has to rise.
+
+Major: whoever starts requests or reads outcomes has to change something. Minor: the process does something else, or
+offers more. Patch: only what people read or see is different.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal
+
+import jsonpatch
+import rfc8785
+from semver import Version
+
+from placet.definition.model import ProcessDefinition, canonical
+from placet.errors import BlueprintInvalid, Problem
+
+Level = Literal["none", "patch", "minor", "major"]
+_ORDER: tuple[Level, ...] = ("none", "patch", "minor", "major")
+# What people read or see; nothing that happens depends on it.
+_LOOKS = {"description", "title", "x", "y"}
+_FLOORS = ("minimum", "min_length")
+_CEILINGS = ("maximum", "max_length", "scale")
+_LONGEST_TOLD = 120  # characters of a value that is told in words; the patch has the others
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeReason:
+    """One difference: how much it weighs, where it is (a JSON Pointer into the newer one, else the older), in words."""
+
+    level: Level
+    pointer: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """All differences between two versions; `patch` turns the older one's canonical JSON into the newer one's."""
+
+    level: Level
+    reasons: tuple[ChangeReason, ...]
+    patch: tuple[dict[str, Any], ...]
+
+
+def export_bytes(document: Mapping[str, Any]) -> bytes:
+    """Write a blueprint's canonical JSON as RFC 8785 has it: the same bytes for the same blueprint, wherever it was."""
+    try:
+        return rfc8785.dumps(document)
+    except rfc8785.IntegerDomainError:  # a number that RFC 8785 has no form for, such as a bound of a form
+        return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def classify(old: ProcessDefinition, new: ProcessDefinition) -> Change:
+    """Compare two versions of a blueprint; the version numbers themselves are no difference."""
+    before, after = (_whole(blueprint) for blueprint in (old, new))
+    reasons = [
+        *_variables(before["variables"], after["variables"]),
+        *_stages(before, after),
+        *_graph(before.get("graph_spec"), after.get("graph_spec")),
+        *_ends(old, new),
+        *_top(before, after),
+    ]
+    patch = tuple(jsonpatch.make_patch(canonical(old), canonical(new)).patch)
+    if not reasons and any(step["path"] != "/version" for step in patch):
+        reasons.append(ChangeReason(level="patch", pointer="", message="the same is written in another way"))
+    level: Level = _ORDER[max((_ORDER.index(reason.level) for reason in reasons), default=0)]
+    ordered = sorted(reasons, key=lambda reason: -_ORDER.index(reason.level))
+    return Change(level=level, reasons=tuple(ordered), patch=patch)
+
+
+def least_version(old: str, level: Level) -> str:
+    """Return the lowest version that may follow `old` after a change of this level; below 1.0.0 a major one is 0.y."""
+    version = Version.parse(old).finalize_version()
+    if Version.parse(old).prerelease:
+        return str(version)  # a pre-release promises nothing
+    if level == "major":
+        return str(version.bump_minor() if version.major == 0 else version.bump_major())
+    if level == "minor" and version.major > 0:
+        return str(version.bump_minor())
+    return str(version.bump_patch())
+
+
+def baseline(version: str, published: Iterable[str]) -> str | None:
+    """Return the version that `version` follows: the highest release below it, else the highest of all that there are.
+
+    None where nothing has been released.
+    """
+    wanted = Version.parse(version)
+    releases = [text for text in published if text != version and not Version.parse(text).prerelease]
+    below = [text for text in releases if Version.parse(text) < wanted]
+    return max(below or releases, key=lambda text: (Version.parse(text), text), default=None)
+
+
+def check_bump(old: ProcessDefinition, new: ProcessDefinition) -> Change:
+    """Return how two versions differ; raises BlueprintInvalid about /version where the number rose too little."""
+    change = classify(old, new)
+    least = least_version(old.version, change.level)
+    # A pre-release may carry the number that its release will have.
+    if Version.parse(new.version).finalize_version() >= Version.parse(least):
+        return change
+    why = "; ".join(reason.message for reason in change.reasons if reason.level == change.level)[:500]
+    message = (
+        f"{new.version} is too low: since {old.version} there is a {change.level} change ({why}); "
+        f"write {least} or higher"
+        if change.level != "none"
+        else f"{new.version} is lower than {old.version}, which is published; write {least} or higher"
+    )
+    raise BlueprintInvalid(message, problems=(Problem(pointer="/version", message=message),))
+
+
+def _whole(definition: ProcessDefinition) -> dict[str, Any]:
+    """Return everything with defaults said, so that saying a default is no difference."""
+    return definition.model_dump(mode="json", by_alias=True)
+
+
+def _reason(level: Level, pointer: str, message: str) -> ChangeReason:
+    return ChangeReason(level=level, pointer=pointer, message=message)
+
+
+def _variables(old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> Iterable[ChangeReason]:
+    before, after = _by(old, "name"), _by(new, "name")
+    for name, (index, variable) in after.items():
+        here = f"/variables/{index}"
+        if name in before:
+            yield from _shape(f"variable {name!r}", before[name][1], variable, here)
+        elif variable.get("required") and variable.get("default") is None:
+            yield _reason("major", here, f"variable {name!r} is new and has to be given")
+        else:
+            yield _reason("minor", here, f"variable {name!r} is new, and may be left out")
+    for name, (index, _) in before.items():
+        if name not in after:
+            yield _reason("major", f"/variables/{index}", f"variable {name!r} is gone")
+
+
+def _shape(what: str, old: Mapping[str, Any], new: Mapping[str, Any], here: str) -> Iterable[ChangeReason]:
+    if old["type"] != new["type"]:
+        yield _reason("major", f"{here}/type", f"{what} is {new['type']} where it was {old['type']}")
+        return
+    needed = [shape.get("required") and shape.get("default") is None for shape in (old, new)]
+    if needed[0] != needed[1]:
+        level, word = ("major", "has to be given now") if needed[1] else ("minor", "may be left out now")
+        yield _reason(level, f"{here}/required", f"{what} {word}")  # type: ignore[arg-type]  # of these two
+    elif old.get("default") != new.get("default"):
+        message = _told(f"the default of {what}", old.get("default"), new.get("default"))
+        yield _reason("minor", f"{here}/default", message)
+    for name in (*_FLOORS, *_CEILINGS):
+        if old.get(name) != new.get(name):
+            yield _bound(what, name, old.get(name), new.get(name), here)
+    yield from _choices(what, old.get("enum"), new.get("enum"), here)
+    for name in ("pattern", "currency"):
+        if old.get(name) != new.get(name):
+            level = "minor" if new.get(name) is None else "major"
+            message = _told(f"the {name} of {what}", old.get(name), new.get(name))
+            yield _reason(level, f"{here}/{name}", message)  # type: ignore[arg-type]  # of these two
+    if old.get("items") and new.get("items"):
+        yield from _shape(f"an item of {what}", old["items"], new["items"], f"{here}/items")
+    yield from _members(what, old.get("properties") or {}, new.get("properties") or {}, here)
+    if any(old.get(name) != new.get(name) for name in _LOOKS):
+        yield _reason("patch", here, f"what people read about {what} is another")
+
+
+def _members(what: str, old: Mapping[str, Any], new: Mapping[str, Any], here: str) -> Iterable[ChangeReason]:
+    for name in sorted(old.keys() | new.keys()):
+        at, member = f"{here}/properties/{name}", f"{name!r} of {what}"
+        if name not in new:
+            yield _reason("major", at, f"{member} is gone")
+        elif name not in old:
+            level: Level = "major" if new[name].get("required") and new[name].get("default") is None else "minor"
+            yield _reason(level, at, f"{member} is new")
+        else:
+            yield from _shape(member, old[name], new[name], at)
+
+
+def _bound(what: str, name: str, old: Any, new: Any, here: str) -> ChangeReason:
+    tighter = _above if name in _FLOORS else _below
+    narrows = new is not None and (old is None or tighter(new, old))
+    word = "takes less" if narrows else "takes more"
+    return _reason("major" if narrows else "minor", f"{here}/{name}", f"{what} {word}: {name} is {new}, and was {old}")
+
+
+def _above(new: Any, old: Any) -> bool:
+    return bool(_comparable(new) > _comparable(old))
+
+
+def _below(new: Any, old: Any) -> bool:
+    return bool(_comparable(new) < _comparable(old))
+
+
+def _comparable(value: Any) -> Any:
+    """Numbers may be written as text, and compare as numbers; dates and moments compare as text."""
+    try:
+        return (0, Decimal(str(value)), "")
+    except InvalidOperation:
+        return (1, Decimal(0), str(value))
+
+
+def _choices(what: str, old: Sequence[Any] | None, new: Sequence[Any] | None, here: str) -> Iterable[ChangeReason]:
+    if old == new:
+        return
+    known = [json.dumps(value) for value in old or ()]
+    offered = [json.dumps(value) for value in new or ()]
+    gone = [text for text in known if text not in offered]
+    more = [text for text in offered if text not in known]
+    if new is not None and (old is None or gone):
+        why = f"no longer takes {', '.join(gone)}" if gone else "takes only some values now"
+        yield _reason("major", f"{here}/enum", f"{what} {why}")
+    elif more or new is None:
+        yield _reason("minor", f"{here}/enum", f"{what} takes {', '.join(more) or 'any value'} as well")
+    else:
+        yield _reason("patch", f"{here}/enum", f"the values of {what} are in another order")
+
+
+def _stages(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterable[ChangeReason]:
+    old, new = _by(before["process_steps"], "stage_name"), _by(after["process_steps"], "stage_name")
+    for name, (index, step) in new.items():
+        here = f"/process_steps/{index}"
+        if name not in old:
+            yield _reason("minor", here, f"stage {name!r} is new")
+            continue
+        was = old[name][1]
+        yield from _form(name, was.get("form"), step.get("form"), here)
+        fields = sorted(key for key in step if step[key] != was[key] and key not in {"form", *_LOOKS})
+        for key in fields:
+            yield _reason("minor", f"{here}/{key}", _told(f"{key} of stage {name!r}", was[key], step[key]))
+        if any(was.get(key) != step.get(key) for key in _LOOKS):
+            yield _reason("patch", here, f"what people read about stage {name!r} is another")
+    for name, (index, _) in old.items():
+        if name not in new:
+            yield _reason("major", f"/process_steps/{index}", f"stage {name!r} is gone, also for what waits in it")
+    kept = [[name for name in steps if name in old and name in new] for steps in (old, new)]
+    if kept[0] != kept[1]:
+        level: Level = "patch" if before.get("graph_spec") and after.get("graph_spec") else "minor"
+        yield _reason(level, "/process_steps", "the stages are in another order")
+
+
+def _form(stage: str, old: Any, new: Any, here: str) -> Iterable[ChangeReason]:
+    """A form is what deciders' programs fill in: what it demands or refuses anew breaks them."""
+    if old == new:
+        return
+    if new is None:
+        yield _reason("major", f"{here}/form", f"stage {stage!r} has no form any more")
+    elif old is None:
+        level: Level = "major" if new.get("required") else "minor"
+        yield _reason(level, f"{here}/form", f"stage {stage!r} has a form now")
+    else:
+        more = set(new.get("required", ())) - set(old.get("required", ()))
+        level = "major" if more or set(old.get("properties", ())) - set(new.get("properties", ())) else "minor"
+        yield _reason(level, f"{here}/form", f"the form of stage {stage!r} is another")
+
+
+def _graph(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Iterable[ChangeReason]:
+    if old is None or new is None:
+        if old != new:
+            word = "is drawn as a graph now" if new else "is a straight chain now"
+            yield _reason("minor", "/graph_spec", f"the process {word}")
+        return
+    before, after = _by(old["nodes"], "id"), _by(new["nodes"], "id")
+    looks = False
+    for name, (index, node) in after.items():
+        here = f"/graph_spec/nodes/{index}"
+        if name not in before:
+            yield _reason("minor", here, f"{node['type']} node {name!r} is new")
+            continue
+        was = before[name][1]
+        if was["type"] != node["type"]:
+            yield _reason("minor", f"{here}/type", f"node {name!r} is a {node['type']} where it was a {was['type']}")
+        else:
+            for key in sorted(key for key in _bare(node) if node[key] != was[key]):
+                message = _told(f"{key} of {node['type']} node {name!r}", was[key], node[key])
+                yield _reason("minor", f"{here}/{key}", message)
+        looks = looks or (was != node and _bare(was) == _bare(node))
+    for name, (index, node) in before.items():
+        if name not in after:
+            yield _reason("minor", f"/graph_spec/nodes/{index}", f"{node['type']} node {name!r} is gone")
+    if _by_source(old["edges"]) != _by_source(new["edges"]):
+        yield from _ways(old["edges"], new["edges"])
+    elif old["edges"] != new["edges"] or list(before) != list(after) or looks:
+        yield _reason("patch", "/graph_spec", "the drawing is another")
+
+
+def _bare(node: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if key not in {"x", "y", "name", "description"}}
+
+
+def _ways(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> Iterable[ChangeReason]:
+    """Compare edges by where they begin and end and by their result, of several such in their order."""
+    before, after = _by_ends(old), _by_ends(new)
+    for key, (index, edge) in after.items():
+        here = f"/graph_spec/edges/{index}"
+        if key not in before:
+            yield _reason("minor", here, f"{_way(edge)} is new{_when(edge)}")
+            continue
+        was = before[key][1]
+        for name in ("condition", "default"):
+            if edge.get(name) != was.get(name):
+                message = _told(f"{name} of {_way(edge)}", was.get(name), edge.get(name))
+                yield _reason("minor", f"{here}/{name}", message)
+    for key, (index, edge) in before.items():
+        if key not in after:
+            yield _reason("minor", f"/graph_spec/edges/{index}", f"{_way(edge)} is gone")
+    kept = [[key for key in edges if key in before and key in after] for edges in (before, after)]
+    for source in dict.fromkeys(key[0] for key in kept[1]):
+        if [key for key in kept[0] if key[0] == source] != [key for key in kept[1] if key[0] == source]:
+            yield _reason("minor", "/graph_spec/edges", f"the ways from {source!r} are in another order")
+
+
+_Ends = tuple[str, str, str | None, int]
+
+
+def _by_ends(edges: Sequence[Mapping[str, Any]]) -> dict[_Ends, tuple[int, Mapping[str, Any]]]:
+    found: dict[_Ends, tuple[int, Mapping[str, Any]]] = {}
+    for index, edge in enumerate(edges):
+        same = sum(key[:3] == (edge["from"], edge["to"], edge.get("on")) for key in found)
+        found[edge["from"], edge["to"], edge.get("on"), same] = index, edge
+    return found
+
+
+def _way(edge: Mapping[str, Any]) -> str:
+    on = f" on {edge['on']}" if edge.get("on") else ""
+    return f"the way from {edge['from']!r} to {edge['to']!r}{on}"
+
+
+def _when(edge: Mapping[str, Any]) -> str:
+    return f", where {edge['condition']}" if edge.get("condition") else ""
+
+
+def _told(what: str, old: Any, new: Any) -> str:
+    """Say what something is and was, where both are short enough to be read."""
+    texts = [_words(value) for value in (new, old)]
+    if any(len(text) > _LONGEST_TOLD for text in texts):
+        return f"{what} is another"
+    return f"{what} is {texts[0]}, and was {texts[1]}"
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _by_source(edges: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Edges by where they begin: their order counts there, and nowhere else."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for edge in edges:
+        found.setdefault(edge["from"], []).append(edge)
+    return found
+
+
+def _ends(old: ProcessDefinition, new: ProcessDefinition) -> Iterable[ChangeReason]:
+    before, after = _outcomes(old), _outcomes(new)
+    for outcome in sorted(before - after):
+        yield _reason("major", "/graph_spec/nodes", f"no request ends {outcome!r} any more")
+    for outcome in sorted(after - before):
+        yield _reason("minor", "/graph_spec/nodes", f"requests can end {outcome!r} now")
+
+
+def _outcomes(definition: ProcessDefinition) -> set[str]:
+    if definition.graph_spec is None:
+        return {"approved", "rejected"}
+    return {node.outcome for node in definition.graph_spec.nodes if node.type == "terminator"}
+
+
+def _top(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterable[ChangeReason]:
+    told = {"name", "version", "variables", "process_steps", "graph_spec", "settings"}
+    for key in sorted((before.keys() | after.keys()) - told):
+        if before.get(key) != after.get(key):
+            level: Level = "major" if key == "template_type" else "patch" if key in _LOOKS else "minor"
+            yield _reason(level, f"/{key}", _told(key, before.get(key), after.get(key)))
+    settings = [side.get("settings") or {} for side in (before, after)]
+    for key in sorted(settings[0].keys() | settings[1].keys()):
+        if settings[0].get(key) != settings[1].get(key):
+            message = _told(f"{key} of the settings", settings[0].get(key), settings[1].get(key))
+            yield _reason("minor", f"/settings/{key}", message)
+
+
+def _by(parts: Sequence[dict[str, Any]], key: str) -> dict[str, tuple[int, dict[str, Any]]]:
+    return {part[key]: (index, part) for index, part in enumerate(parts)}

@@ -1,0 +1,91 @@
+"""JSON Schema at the boundary: what a form is filled in with, and what goes into an action and comes out of one.
+
+A schema comes from outside, and so does the value: what holding one to the other costs is counted before
+(`placet.definition.json_schema.cost`), for schemas that are stored already as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jsonschema_rs
+
+from placet.definition.json_schema.cost import MOST_TOLD, Graph, TooCostly, graph_of
+from placet.errors import InputInvalid, Problem
+from placet.json_pointer import pointer_of
+from placet.json_values import check_json
+
+_MOST_PROBLEMS = 20
+_LONGEST_MESSAGE = 300
+_KEPT = 128  # validators that are kept ready, of the last schemas that were used
+_PATTERN_BYTES = 2_000_000  # of one compiled pattern
+_MATCHING_BYTES = 200_000  # of what matching it remembers
+
+
+def schema_problems(schema: dict[str, Any], pointer: str) -> tuple[Problem, ...]:
+    """Say why this is no JSON Schema (2020-12) that can be used within bounds and without asking anybody else."""
+    try:
+        check_json(schema, pointer)
+        _validator(json.dumps(schema))
+    except InputInvalid as error:
+        return error.problems
+    except ValueError as error:
+        inner = pointer + pointer_of(getattr(error, "instance_path", ()))
+        return (Problem(pointer=inner, message=f"this is no usable JSON Schema: {_first_line(error)}"),)
+    return ()
+
+
+def unusable(schemas: Mapping[str, dict[str, Any]]) -> tuple[Problem, ...]:
+    """Say what is wrong with schemas, each by its pointer."""
+    return tuple(problem for pointer, schema in schemas.items() for problem in schema_problems(schema, pointer))
+
+
+def value_problems(schema: dict[str, Any], value: Any, pointer: str) -> tuple[Problem, ...]:
+    """Say where a JSON value breaks a usable schema, by pointers that begin with `pointer`; at most twenty."""
+    try:
+        check_json(value, pointer)
+        validator = _validator(json.dumps(schema))
+        cost = validator.graph.cost(value)
+    except InputInvalid as error:
+        return error.problems
+    except TooCostly as error:
+        return (Problem(pointer=pointer, message=str(error)),)
+    if validator.compiled.is_valid(value):
+        return ()
+    if cost.told > MOST_TOLD:
+        message = "this does not fit its schema, which can be broken in too many ways to tell where; send less"
+        return (Problem(pointer=pointer, message=message),)
+    problems: list[Problem] = []
+    for fault in validator.compiled.iter_errors(value):
+        inner = pointer_of(fault.instance_path)
+        problems.append(Problem(pointer=pointer + inner, message=fault.message[:_LONGEST_MESSAGE]))
+        if len(problems) == _MOST_PROBLEMS:
+            break
+    return tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class _Validator:
+    """A schema that is ready for use. `graph` counts what it costs."""
+
+    compiled: Any
+    graph: Graph
+
+
+@lru_cache(maxsize=_KEPT)
+def _validator(text: str) -> _Validator:
+    schema = json.loads(text)
+    graph = graph_of(schema)
+    # offline: a schema that points elsewhere is refused; linear regular expressions: no pattern can take for ever
+    options = jsonschema_rs.RegexOptions(size_limit=_PATTERN_BYTES, dfa_size_limit=_MATCHING_BYTES)
+    return _Validator(
+        compiled=jsonschema_rs.Draft202012Validator(schema, offline=True, pattern_options=options), graph=graph
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:_LONGEST_MESSAGE]

@@ -1,0 +1,220 @@
+"""Commands: which event leads where, and those that touch the request as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from placet.audit.reasons import because
+from placet.audit.sealed import Sealed, sealed
+from placet.definition.json_schema.forms import check_text, has_words
+from placet.engine.calls import set_variables
+from placet.engine.events import (
+    SYSTEM,
+    ActionDone,
+    Actor,
+    ChildEnded,
+    Claim,
+    Comment,
+    Decide,
+    Delegate,
+    DirectoryRead,
+    Event,
+    Extend,
+    Happened,
+    Migrate,
+    Reassign,
+    Release,
+    Resubmit,
+    SignalRefused,
+    Withdraw,
+)
+from placet.engine.flow import settle
+from placet.engine.input import require_told
+from placet.engine.migration import migrate
+from placet.engine.results import take_action, take_child
+from placet.engine.revisions import resubmit
+from placet.engine.run import Run
+from placet.errors import HandedOver, InputInvalid, NotPermitted, Problem, Refused, Returned
+from placet.json_values import check_json
+from placet.nodes.wait import wait_spec_of
+from placet.plan.assignees import is_person
+from placet.plan.graph import Node
+from placet.tasks.assignment import claim, delegate, follow_directory, reassign, release
+from placet.tasks.deadlines import move_deadline
+from placet.tasks.decisions import decide
+from placet.tasks.permissions import (
+    open_task,
+    require_decider,
+    require_not_operating_own,
+    require_not_returned,
+    require_operator,
+    require_running,
+)
+
+_FURTHEST = timedelta(days=50 * 366)  # from now: the longest time that a calendar counts
+# Refused signals that are put on record; whoever sends more has been noticed, and fills the chain no further.
+MOST_SIGNALS_REFUSED = 100
+_LONGEST_CLAIM = 200  # characters of what an unverified signal said
+
+
+def carry_out(run: Run, event: Event) -> None:
+    """Check an event against the request as it stands and carry it out; raises before anything is visible."""
+    by = getattr(event, "by", None)
+    if isinstance(by, Actor) and by.person != SYSTEM and not is_person(by.person):
+        raise NotPermitted(f"{_harmless(by.person)!r} is nobody's id.")  # and nothing that every database can store
+    if run.state.rules >= 2:  # what began before it was ruled out goes on as it is in history
+        require_not_operating_own(event, run.state.requester)
+    _HANDLERS[type(event)](run, event)
+
+
+def read_directory(run: Run, event: DirectoryRead) -> None:
+    """Take the directory as it is now; tasks that are no longer whose they were move on."""
+    # It counts as read at this moment, whatever the clock of whoever read it says: the event that needed it comes next.
+    run.set(directory=event.directory, directory_at=run.now, directory_given=event.given)
+    follow_directory(run)
+
+
+def refuse_signal(run: Run, event: SignalRefused) -> None:
+    """Put on record that somebody tried to decide with a token that does not hold."""
+    if run.state.format > 1:
+        run.set(signals_refused=run.state.signals_refused + 1)
+        if run.state.signals_refused > MOST_SIGNALS_REFUSED:
+            return
+    claimed = {_harmless(k): _harmless(v) for k, v in list(event.claimed.items())[:10] if v is not None}
+    words = _harmless(event.reason)
+    why = event.why or sealed(words) if run.state.secret else words
+    run.record("signal_refused", why=why, claimed=Sealed(claimed))
+
+
+def decide_in_hand(run: Run, event: Decide) -> None:
+    """Take a decision, unless the right to it was signed before the task changed hands."""
+    task = run.tasks.get(event.task_id)
+    if task is not None and event.hand_overs is not None and event.hand_overs != task.hand_overs:
+        require_decider(run, open_task(run, event.task_id), event.by, stands_in=event.stands_in)
+        raise HandedOver
+    decide(run, event)
+
+
+def happen(run: Run, event: Happened) -> None:
+    """Take something that happened outside: every wait for it is over."""
+    require_running(run)
+    require_operator(run, event.by, "")
+    if run.state.returned_at is not None:
+        raise Returned
+    check_json(event.payload, "/payload")
+    waiting = [wait for wait in run.waits.values() if wait.event == event.name]
+    if not waiting:
+        named = ", ".join(sorted({wait.event for wait in run.waits.values() if wait.event})) or "nothing"
+        raise Refused(f"Nothing waits for {event.name!r} now; what is waited for: {named}.")
+    changes = [_told(run, run.node(wait.node), event.payload) for wait in waiting]
+    run.record(
+        "event_received",
+        actor=event.by.name,
+        event=event.name,
+        payload=Sealed(event.payload),
+        nodes=[wait.node for wait in waiting],
+        before=Sealed({name: value for before, _ in changes for name, value in before.items()}),
+        after=Sealed({name: value for _, after in changes for name, value in after.items()}),
+    )
+    for wait in waiting:
+        if run.waits.get(wait.node) is wait:  # the way on from one may end the branch of another
+            settle(run, wait.node, "event")
+
+
+def _told(run: Run, node: Node, payload: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Set what a wait takes from an event; refused where it leaves out what the way on is going to need."""
+    output = wait_spec_of(node).output
+    changed = set_variables(run, output, payload, "/payload")
+    if run.state.format > 1:  # what began before took whatever it was told
+        require_told(run.plan, run.state.input, node, "/payload")
+    return changed
+
+
+def comment(run: Run, event: Comment) -> None:
+    """Put a comment on record and tell the others who are concerned."""
+    require_running(run)
+    text = check_text(event.text, "/text", optional=False)
+    if run.state.format > 1 and not has_words(text):
+        raise InputInvalid.at("/text", "write something that can be read")
+    run.record("commented", actor=event.by.name, why=sealed(text))
+    people = [run.state.requester, *(p for t in run.open_tasks() for p in (t.assignee, *t.delegates))]
+    run.tell("commented", *(p for p in people if p != event.by.person), text=text, by=event.by.name)
+
+
+def withdraw(run: Run, event: Withdraw) -> None:
+    """End the request because its requester takes it back, or an operator cancels it."""
+    require_running(run)
+    if event.how == "cancelled":
+        require_operator(run, event.by, "")
+    elif event.by.person != run.state.requester:
+        raise NotPermitted("Only the requester can withdraw a request; its owner or an admin can cancel it.")
+    reason = check_text(event.reason, "/reason")
+    why = because("cancelled_in_engine") if event.by.person == SYSTEM else sealed(reason)
+    run.finish("cancelled", event.how, kind=event.how, actor=event.by.name, why=why, before="pending", after=event.how)
+
+
+def extend(run: Run, event: Extend) -> None:
+    """Move the deadline of one open task, or of all of them; the clocks that hang on it move along."""
+    require_running(run)
+    require_not_returned(run)
+    require_operator(run, event.by, "")
+    if (event.seconds is None) == (event.due_at is None):
+        raise InputInvalid(problems=(Problem(pointer="/due_at", message='give either "seconds" or "due_at"'),))
+    reason = check_text(event.reason, "/reason")
+    tasks = [open_task(run, event.task_id)] if event.task_id is not None else run.open_tasks()
+    moved = [(t, _new_deadline(run, t.due_at, event)) for t in tasks if t.due_at is not None]
+    if not moved:
+        raise Refused("No open task has a deadline to move.")
+    for task, due in moved:
+        move_deadline(run, task, due)
+        run.record(
+            "extended",
+            actor=event.by.name,
+            task=task,
+            why=sealed(reason),
+            before={"due_at": task.due_at},
+            after={"due_at": due},
+        )
+        run.tell("extended", *task.people, task=task, due_at=due)
+
+
+def _new_deadline(run: Run, before: datetime, event: Extend) -> datetime:
+    if event.due_at is not None:
+        due, pointer = event.due_at, "/due_at"
+        if due.tzinfo is None:
+            raise InputInvalid(problems=(Problem(pointer=pointer, message="give the moment with its time zone"),))
+    else:
+        pointer = "/seconds"
+        if not abs(event.seconds or 0) <= _FURTHEST.total_seconds():  # so that what is not a number fails too
+            raise InputInvalid(problems=(Problem(pointer=pointer, message="give at most 50 years of seconds"),))
+        due = run.after(max(before, run.now), timedelta(seconds=event.seconds or 0))
+    if not run.now < due <= run.now + _FURTHEST:
+        message = "the new deadline must lie in the future, and at most 50 years from now"
+        raise InputInvalid(problems=(Problem(pointer=pointer, message=message),))
+    return due
+
+
+def _harmless(value: object) -> str:
+    """Write what an unknown sender said as text that can be stored: no NUL, no half characters, not long."""
+    return str(value)[:_LONGEST_CLAIM].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+_HANDLERS: dict[type[Any], Callable[[Run, Any], None]] = {
+    Decide: decide_in_hand,
+    Reassign: reassign,
+    Delegate: delegate,
+    Claim: claim,
+    Release: release,
+    Comment: comment,
+    Extend: extend,
+    Resubmit: resubmit,
+    Withdraw: withdraw,
+    Migrate: migrate,
+    DirectoryRead: read_directory,
+    SignalRefused: refuse_signal,
+    ActionDone: take_action,
+    ChildEnded: take_child,
+    Happened: happen,
+}

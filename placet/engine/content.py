@@ -1,0 +1,90 @@
+"""Content: what a request asks for, and what one revision of it changed.
+
+A decision is about a revision. The content of a revision has a digest, SHA-256 over RFC 8785 of template, version,
+title, input (what the requester gave, not what the process set), the attachments' hashes and the action.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from placet.audit.chain import canonical_json, exact
+from placet.definition.fields import LONGEST_TITLE
+from placet.plan.plan import Plan
+
+# Fields of the content that are no variables; a variable of such a name is told apart as "input.<name>".
+_FIELDS = {"title", "attachments", "action"}
+_FACTS_IN_A_TITLE = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldChange:
+    """One field of the content, a variable's name or `title`, before and after; None where it had no value."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revised:
+    """What a revision changed of the one before it."""
+
+    revision: int
+    changes: tuple[FieldChange, ...]
+
+
+def content_digest(plan: Plan, title: str, given: Mapping[str, Any]) -> str:
+    """Return the digest (sha256, hex) of what a request asks for."""
+    content: dict[str, Any] = {
+        "template": plan.name,
+        "version": plan.version,
+        "title": title,
+        "input": given,
+        "attachments": [],
+        "action": None,
+    }
+    return hashlib.sha256(canonical_json(exact(content))).hexdigest()
+
+
+def default_title(plan: Plan, given: Mapping[str, Any]) -> str:
+    """Return a title out of the process's name and the first things that were given."""
+    facts = [f"{v.name} {given[v.name]}" for v in plan.variables if isinstance(given.get(v.name), str | int)]
+    return (f"{plan.name}: {', '.join(facts[:_FACTS_IN_A_TITLE])}" if facts else plan.name)[:LONGEST_TITLE]
+
+
+def changes_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[FieldChange, ...]:
+    """Return how two inputs differ, variable by variable in the order of their names."""
+    return tuple(
+        FieldChange(field=_field(name), before=before.get(name), after=after.get(name))
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
+    )
+
+
+def difference(revised: Sequence[Revised], since: int) -> tuple[FieldChange, ...]:
+    """Return how the content differs from what it was in the revision `since`, field by field."""
+    found: dict[str, FieldChange] = {}
+    for revision in revised:
+        if revision.revision > since:
+            for change in revision.changes:
+                first = found.get(change.field, change)
+                found[change.field] = FieldChange(field=change.field, before=first.before, after=change.after)
+    return tuple(change for change in found.values() if change.before != change.after)
+
+
+def told(changes: Iterable[FieldChange]) -> list[dict[str, Any]]:
+    """Write changes as JSON values."""
+    return [{"field": c.field, "before": c.before, "after": c.after} for c in changes]
+
+
+def is_material(changes: Collection[FieldChange], immaterial: Collection[str]) -> bool:
+    """Whether anything changed that approvals depend on."""
+    return any(change.field not in {_field(name) for name in immaterial} for change in changes)
+
+
+def _field(variable: str) -> str:
+    return f"input.{variable}" if variable in _FIELDS else variable

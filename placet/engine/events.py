@@ -1,0 +1,237 @@
+"""The events that the outside offers to a request: one frozen value each, as updates and signals carry them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from placet.audit.reasons import Reason
+from placet.directory import Directory
+from placet.engine.state import Decision
+from placet.frozen import stored_as
+from placet.plan.plan import Plan
+
+SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who does it: a person id, and whether Placet's operators (`admin`) or the owner's rights are theirs."""
+
+    person: str
+    admin: bool = False
+
+    @property
+    def name(self) -> str:
+        """Write the actor as entries do."""
+        return SYSTEM if self.person == SYSTEM else f"user:{self.person}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A request as it is asked for; `input` has been normalised (placet.definition.variables)."""
+
+    request_id: str
+    requester: str
+    title: str
+    input: dict[str, Any]
+    directory: Directory
+    directory_at: datetime
+    started_by: str | None = None  # the person who entered it for the requester, if another
+    parent: str | None = None  # the request that runs this one as a sub-process
+    created_from: str | None = None  # the request whose action started this one, which then goes on by itself
+    # Random, and known to this request alone: what the salts of its entries' sealed values are made of. Requests that
+    # began before there were any have none, and their entries hold words and values themselves.
+    secret: str = ""
+    titled: bool = True  # the title was given; else it is made of the input, and made anew when that changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decide:
+    """Decide one task. `revision` is what was seen, `round` guards likewise against deciding a later round.
+
+    `hand_overs` is how often the task had changed hands when the right to decide it was signed: it dies with the next.
+    """
+
+    by: Actor
+    task_id: str
+    decision: Decision
+    comment: str | None = None
+    form: dict[str, Any] | None = None
+    round: int | None = None
+    revision: int | None = None
+    hand_overs: int | None = None
+    key: str | None = None
+    via: str = "api"
+    stands_in: bool = False  # whether they say that they stand in for one of the task's people, who is away
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reassign:
+    """Give a task to somebody else, for good."""
+
+    by: Actor
+    task_id: str
+    to: str
+    reason: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delegate:
+    """Let somebody else decide a task; with `keep` the delegator may still decide it too."""
+
+    by: Actor
+    task_id: str
+    to: str
+    keep: bool = False
+    reason: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Take a task out of its queue."""
+
+    by: Actor
+    task_id: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Put a claimed task back into its queue."""
+
+    by: Actor
+    task_id: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """Say something about the request."""
+
+    by: Actor
+    text: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extend:
+    """Move deadlines: of one task or of all open ones, by `seconds` of working time or to a moment."""
+
+    by: Actor
+    task_id: str | None = None
+    seconds: float | None = None
+    due_at: datetime | None = None
+    reason: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resubmit:
+    """Answer a request for changes, with new input or another title, or without."""
+
+    by: Actor
+    input: dict[str, Any] | None = None
+    title: str | None = None
+    comment: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw:
+    """Take the request back (the requester), or cancel it (owner, admin)."""
+
+    by: Actor
+    how: Literal["withdrawn", "cancelled"] = "withdrawn"
+    reason: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migrate:
+    """Go on under another version of the process, compiled for when the request began.
+
+    `seq` guards against moving a request that is no longer as it was looked at.
+    """
+
+    by: Actor
+    plan: Plan
+    template_id: str
+    seq: int | None = None
+    reason: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryRead:
+    """The directory as it is now, for the plan's names and everyone in the request."""
+
+    directory: Directory
+    at: datetime
+    given: dict[str, Any] | None = None  # the input that it was read for, whose people it holds; None: for any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionDone:
+    """An action has come to its end: with its `output`, or with what went wrong. `key` is its call's."""
+
+    node: Annotated[str, stored_as("point")]
+    visit: int
+    key: str
+    ok: bool
+    output: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """Something has happened outside that the request may wait for."""
+
+    by: Actor
+    name: str
+    payload: dict[str, Any] = field(default_factory=dict)
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildEnded:
+    """A sub-process has ended; `output` are its variables, normalised. `outcome` is `failed` where it has none."""
+
+    node: Annotated[str, stored_as("point")]
+    visit: int
+    outcome: str
+    output: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalRefused:
+    """A signal came that does not hold, or is none: nothing changes, and the attempt is on record.
+
+    `reason` are the words that entries held before they held `why`.
+    """
+
+    claimed: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    why: Reason | None = None
+
+
+Event = (
+    Decide
+    | Reassign
+    | Delegate
+    | Claim
+    | Release
+    | Comment
+    | Extend
+    | Resubmit
+    | Withdraw
+    | Migrate
+    | DirectoryRead
+    | ActionDone
+    | Happened
+    | ChildEnded
+    | SignalRefused
+)

@@ -1,0 +1,121 @@
+"""Intake: what a request begins with or is told later, held to what is declared and to what its way is going to need.
+
+An input, an outside event or a form may leave an optional variable out. Where the way from there leads to a decision, a
+wait or a computed value that reads the variable, and nothing on the way can have set it, the request would fail there,
+weeks later perhaps: it is better told to whoever is still at the form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from placet.definition.variables import normalise_input, values_of
+from placet.errors import EvaluationFailed, InputInvalid, Problem, ValueAbsent
+from placet.expressions import Allowance, Expression, evaluate
+from placet.expressions.program import BUDGET
+from placet.json_pointer import pointer_to
+from placet.nodes.registry import type_at
+from placet.plan.graph import Node
+from placet.plan.plan import Plan
+
+MOST_WORK = 1_000_000  # of all that is evaluated on the way of one input, in steps of the expressions' own bound
+
+_INPUT = "/input"
+_NOTHING: frozenset[str] = frozenset()
+
+
+def accept_input(plan: Plan, raw: object) -> dict[str, Any]:
+    """Return the input of a request that begins, as `normalise_input` does.
+
+    Raises InputInvalid also for each variable that is left out and that a decision or a wait is going to need.
+    """
+    given = normalise_input(plan.variables, raw, pointer=_INPUT)
+    if len(given) < len(plan.variables) or plan.heavy * BUDGET > MOST_WORK:
+        _refuse(_Way(plan, given, [plan.start]).missing(), {v.name: v.name for v in plan.variables}, _INPUT)
+    return given
+
+
+def require_told(plan: Plan, values: Mapping[str, Any], node: Node, pointer: str) -> None:
+    """Refuse an event for leaving out a variable that the way on from the wait for it is going to need.
+
+    `values` are the variables as they then are. Raises InputInvalid with places in the event's payload.
+    """
+    output = node.wait_spec.output if node.wait_spec is not None else {}
+    unset = {name: source for name, source in output.items() if values.get(name) is None}
+    targets = [edge.target for edge in node.edges if edge.on == "event"] or [
+        w.target for w in node.edges if w.on is None
+    ]
+    if unset and targets:
+        _refuse(_Way(plan, values, targets[:1]).missing(), unset, pointer)
+
+
+def _refuse(missing: Mapping[str, Node], places: Mapping[str, str], pointer: str) -> None:
+    """Raise InputInvalid for what is missing, where `places` has it."""
+    problems = tuple(
+        Problem(
+            pointer=pointer + (places[name] if places[name][:1] == "/" else pointer_to("", places[name])),
+            message=f"{name!r} is needed by the {node.type} {node.id!r}, to which this leads; give a value",
+        )
+        for name, node in missing.items()
+        if name in places
+    )
+    if problems:
+        raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=problems)
+
+
+class _Way:
+    """Where values lead from some nodes, both ways where that depends on people or on what the process sets."""
+
+    def __init__(self, plan: Plan, given: Mapping[str, Any], starts: Sequence[str]) -> None:
+        self._points = plan.nodes
+        self._values = values_of(plan.variables, given)
+        self._allowance = Allowance(MOST_WORK)
+        # What one branch of a fork sets, another may find set or not.
+        self._beside = _NOTHING.union(*(type_at(node).sets(node) for node in plan.nodes.values() if node.frames))
+        self._set: dict[str, frozenset[str]] = {}  # by node that is come to: what may have been set by then
+        self._follow(starts)
+
+    def missing(self) -> dict[str, Node]:
+        """Return the variables that are missing, each with the first node found that needs it."""
+        found: dict[str, Node] = {}
+        for name, changed in self._set.items():
+            absent = self._on(self._points[name], changed)[1]
+            if absent is not None:
+                found.setdefault(absent, self._points[name])
+        return found
+
+    def _follow(self, starts: Sequence[str]) -> None:
+        """Go along every way; what may have been set only grows, so this ends."""
+        for start in starts:
+            self._set[start] = self._beside if self._points[start].frames else _NOTHING
+        pending = list(starts)
+        while pending:
+            name = pending.pop()
+            node = self._points[name]
+            changed = self._set[name] | type_at(node).sets(node)
+            for target in self._on(node, self._set[name])[0]:
+                inside = self._beside if self._points[target].frames else _NOTHING
+                known = self._set.get(target)
+                now = changed | inside | (known or _NOTHING)
+                if now != known:
+                    self._set[target] = now
+                    pending.append(target)
+
+    def _on(self, node: Node, changed: frozenset[str]) -> tuple[list[str], str | None]:
+        """Return where a node leads, and the variable without which it leads nowhere."""
+        try:
+            return type_at(node).foresee(node, lambda expression: self._value(expression, changed)), None
+        except ValueAbsent as error:
+            return [], error.variable
+        except EvaluationFailed:
+            if self._allowance.left < 0:
+                message = f"what is computed on its way takes more than {MOST_WORK:,} steps on so long lists and texts"
+                raise InputInvalid.at(_INPUT, f"{message}; make them shorter") from None
+            return [], None  # for another reason: the input is what it is
+
+    def _value(self, expression: Expression, changed: frozenset[str]) -> object:
+        """Return what an expression comes to, None where that depends on what the process sets, on when, or on whom."""
+        if expression.names & changed or expression.world:
+            return None
+        return evaluate(expression, self._values, self._allowance)

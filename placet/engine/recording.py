@@ -1,0 +1,90 @@
+"""Recordings: what is written of a request once something has happened: its state, and what is new in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from placet.audit.chain import Entry
+from placet.engine.state import Notice, State, Status, Task
+from placet.plan.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """What one event left behind: new entries and notices, and the projection of the state after them.
+
+    It is the input of the activity `record`, so histories hold it: fields are added at the end, each with a default
+    for recordings that were made before. `entries` are consecutive and end with the entry whose seq and hash are `seq`
+    and `head`; `tasks` are the tasks of the request that its state keeps, oldest first.
+    """
+
+    request_id: str
+    template_id: str
+    template: str
+    version: str
+    owner: str | None
+    title: str
+    requester: str
+    input: dict[str, Any]
+    status: Status
+    outcome: str | None
+    stage: str | None
+    round: int
+    returned: bool
+    started_at: datetime
+    ended_at: datetime | None
+    seq: int
+    head: str
+    tasks: tuple[Task, ...]
+    entries: tuple[Entry, ...]
+    notices: tuple[Notice, ...]
+    sealed: bool = False  # whether the request's content is sealed; then its times are history's own, too
+    revision: int = 1
+    content_digest: str = ""
+    opened: int | None = None  # tasks that there ever were; None: `tasks` are all of them
+    changed: tuple[str, ...] | None = None  # ids of the tasks that are not stored as they are; None: any
+
+
+def recording_of(
+    plan: Plan,
+    template_id: str,
+    state: State,
+    entries: Iterable[Entry],
+    notices: Iterable[Notice],
+    *,
+    stored: Mapping[str, Task],
+) -> Recording:
+    """Return what is written of a request once something has happened: these entries and notices are new.
+
+    `stored` are the tasks, by id, as this run recorded them last.
+    """
+    return Recording(
+        request_id=state.request_id,
+        template_id=template_id,
+        template=plan.name,
+        version=plan.version,
+        owner=plan.owner,
+        title=state.title,
+        requester=state.requester,
+        input=state.input,
+        status=state.status,
+        outcome=state.outcome,
+        stage=state.stage,
+        round=state.round,
+        returned=any(s.returned_at for s in state.stages),
+        revision=state.revision,
+        content_digest=state.content_digest,
+        started_at=state.started_at,
+        ended_at=state.ended_at,
+        seq=state.seq,
+        head=state.head,
+        tasks=state.tasks,
+        entries=tuple(entries),
+        notices=tuple(notices),
+        sealed=bool(state.secret),
+        opened=max(state.opened, len(state.tasks)),
+        changed=tuple(task.id for task in state.tasks if stored.get(task.id) != task),
+    )

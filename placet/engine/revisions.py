@@ -1,0 +1,207 @@
+"""Revisions: the requester answers a request for changes, and what that does to the approvals there are.
+
+Under `on_change: "restart"` a change of the content voids every approval: the request goes again from its first node,
+and what the process has done meanwhile is kept where it is asked for the same again. Until it is resubmitted every
+branch stands still. Under `"stage"` the returned stage alone opens again, and everything else goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from placet.audit.reasons import because
+from placet.audit.sealed import Sealed, sealed
+from placet.definition.json_schema.forms import check_text
+from placet.definition.variables import normalise_input
+from placet.engine.calls import result_of
+from placet.engine.content import (
+    FieldChange,
+    Revised,
+    changes_between,
+    content_digest,
+    default_title,
+    is_material,
+    told,
+)
+from placet.engine.events import ActionDone, ChildEnded, Resubmit
+from placet.engine.flow import advance, reopen
+from placet.engine.input import accept_input
+from placet.engine.results import take_action, take_child
+from placet.engine.run import Run
+from placet.engine.state import HeldResult, State
+from placet.errors import InputInvalid, NotPermitted, Problem, Refused
+from placet.json_pointer import pointer_to
+from placet.json_values import check_json
+from placet.nodes.wait import wait_spec_of
+from placet.tasks.deadlines import later, move_on
+from placet.tasks.permissions import require_running
+
+
+def resubmit(run: Run, event: Resubmit) -> None:
+    """Answer a request for changes, as the next round, and as the next revision where the content is another."""
+    require_running(run)
+    if event.by.person != run.state.requester:
+        raise NotPermitted("Only the requester can resubmit the request.")
+    returned = [s.node for s in run.stages.values() if s.returned_at is not None]
+    if not returned:
+        raise Refused("Nobody has asked for changes; there is nothing to resubmit.")
+    comment = check_text(event.comment, "/comment")
+    before = run.state
+    given = before.given or {}
+    if event.input is not None:
+        check_json(event.input, "/input")
+        given = _given(run, event.input)
+    title, titled = before.title, before.titled
+    if event.title is not None:
+        title, titled = check_text(event.title, "/title", optional=False) or "", True
+    changes = changes_between(before.given or {}, given)
+    if title != before.title:
+        changes = (FieldChange(field="title", before=before.title, after=title), *changes)
+    restart = run.plan.on_change == "restart" and is_material(changes, run.plan.immaterial)
+    if restart and event.input is not None:
+        given = accept_input(run.plan, given)
+    kept = {} if restart else {name: before.input[name] for name in before.written if name in before.input}
+    after = normalise_input(run.plan.variables, {**given, **{n: None for n in before.written if not restart}, **kept})
+    if not titled:
+        title = default_title(run.plan, given)
+    run.set(round=before.round + 1, input=after, given=given, title=title, titled=titled)
+    if changes:
+        _revise(run, changes, restart=restart)
+    _record(run, event, comment=comment, before=before, changes=told(changes), restart=restart)
+    if restart:
+        _restart(run)
+    else:
+        _go_on(run, returned)
+
+
+def _given(run: Run, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the requester gives now. What the process has set is its own to set, whoever resubmits.
+
+    Whoever sends back what they see sends that too, so a value that is as the process left it says nothing. Where the
+    request goes again from its first node, a variable that the requester gave at first is theirs to give again.
+    """
+    state, variables = run.state, run.plan.variables
+    first = state.given or {}
+    theirs = dict(asked)
+    written = [name for name in state.written if asked.get(name) is not None]
+    if written:
+        seen = normalise_input(variables, {**asked, **{n: first.get(n) for n in state.written if n not in asked}})
+        problems: list[Problem] = []
+        for name in written:
+            again = run.plan.on_change == "restart" and name in first
+            if seen.get(name) == state.input.get(name):
+                theirs.pop(name)
+            elif not again:
+                message = "the process has set this; leave it out"
+                problems.append(Problem(pointer=pointer_to("/input", name), message=message))
+        if problems:
+            raise InputInvalid(problems[0].message, problems=tuple(problems))
+    for name in state.written:
+        if theirs.get(name) is None and name in first:
+            theirs[name] = first[name]
+    return normalise_input(variables, theirs)
+
+
+def _revise(run: Run, changes: tuple[FieldChange, ...], *, restart: bool) -> None:
+    state = run.state
+    revision = state.revision + 1
+    run.set(
+        revision=revision,
+        material=revision if restart else state.material,
+        content_digest=content_digest(run.plan, state.title, state.given or {}),
+        revised=(*state.revised, Revised(revision=revision, changes=changes)),
+    )
+    for task in run.open_tasks():  # whoever decides them decides on what the request is now
+        run.change(task, revision=revision, content_digest=run.state.content_digest)
+
+
+def _record(
+    run: Run,
+    event: Resubmit,
+    *,
+    comment: str | None,
+    before: State,
+    changes: list[dict[str, Any]],
+    restart: bool,
+) -> None:
+    state = run.state
+    was, now = ({name: Sealed(getattr(s, name)) for name in _differing(before, state)} for s in (before, state))
+    more: dict[str, Any] = {}
+    if state.format > 1:
+        more = {**state.revision_facts, "changes": sealed(changes or None), "restarts": restart}
+    run.record(
+        "resubmitted",
+        actor=event.by.name,
+        why=sealed(comment),
+        before=was or None,
+        after=now or None,
+        round=state.round,
+        **more,
+    )
+
+
+def _differing(before: State, after: State) -> list[str]:
+    return [name for name in ("input", "title") if getattr(before, name) != getattr(after, name)]
+
+
+def _go_on(run: Run, returned: list[str]) -> None:
+    """Open the returned stages again, and let what stood still meanwhile go on."""
+    since, held = run.state.returned_at, run.state.held
+    run.set(returned_at=None, held=())
+    if since is not None:
+        for task in run.open_tasks():
+            moved = move_on(run, task, since)
+            if moved.due_at != task.due_at:
+                run.record(
+                    "extended",
+                    task=moved,
+                    why=because("stood_still"),
+                    before={"due_at": task.due_at},
+                    after={"due_at": moved.due_at},
+                )
+        for name, wait in list(run.waits.items()):
+            if wait.until is not None and wait_spec_of(run.node(name)).until is None:
+                run.waits[name] = replace(wait, until=later(run, wait.until, since))
+    for node in returned:
+        if node in run.stages:  # the way on from one may end the branch of another
+            reopen(run, node)
+    for result in held:
+        if run.state.status == "pending":
+            _take(run, result)
+
+
+def _take(run: Run, result: HeldResult) -> None:
+    if result.outcome is None:
+        take_action(
+            run,
+            ActionDone(
+                node=result.node,
+                visit=result.visit,
+                key=result.key,
+                ok=result.ok,
+                output=result.output,
+                error=result.error,
+            ),
+        )
+    else:
+        take_child(
+            run,
+            ChildEnded(node=result.node, visit=result.visit, outcome=result.outcome, output=result.output),
+        )
+
+
+def _restart(run: Run) -> None:
+    """Void what was approved, end what goes on, and go again from the first node."""
+    why = because("request_changed")
+    for task in run.open_tasks():
+        run.close(task, why=why, result="restarted")
+    for held in run.state.held:
+        calls: dict[str, Any] = run.actions if held.outcome is None else run.children
+        run.keep_result(partial(result_of, run, held, calls.pop(held.node), counts_for=0))
+    run.strays += run.actions.values()
+    run.abandon(lambda _: True, why)
+    run.set(returned_at=None, held=(), written=())
+    advance(run, run.plan.start)

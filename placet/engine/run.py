@@ -1,0 +1,342 @@
+"""A run in progress: the mutable scratchpad on which one event is worked out, between two immutable states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from placet.audit.chain import Entry, exact, link, moment
+from placet.audit.reasons import Reason, because, words
+from placet.audit.sealed import Sealed, salt_of
+from placet.directory import Directory
+from placet.engine.content import told
+from placet.engine.events import SYSTEM
+from placet.engine.state import (
+    CallResult,
+    ChildCall,
+    JoinProgress,
+    Notice,
+    StageRun,
+    State,
+    Status,
+    Task,
+    Transition,
+    Vote,
+    Waiting,
+    vote_of,
+)
+from placet.expressions import Allowance
+from placet.frozen import evolve
+from placet.json_pointer import pointer_to
+from placet.plan.actions import ActionCall
+from placet.plan.calendar import Calendar, add_hours, subtract_hours, working_seconds
+from placet.plan.plan import Node, Plan, Stage
+
+# How old the directory may be when people are looked up: only what was read for this very event counts.
+FRESH = timedelta(seconds=1)
+# Whom to tell where nobody in particular can help: everybody with the access `admin`. It is nobody's id.
+ADMINS = "access:admin"
+# Events whose answers are remembered, so that a repeated one is answered again rather than applied again.
+MOST_ANSWERS = 1000
+# Closed tasks that a state keeps, where nothing that goes on needs them; the store has the others.
+MOST_TASKS = 400
+MOST_VOTES = 2000  # that count of tasks which are no longer kept, the newest ones
+# Results of actions and sub-processes that are remembered, the newest ones.
+MOST_RESULTS = 1000
+# What is evaluated by one event may take so much together, more than an input is taken for (`placet.engine.input`):
+# a workflow that computes for two seconds is taken for one that hangs.
+MOST_WORK = 2_000_000
+
+
+class DirectoryNeeded(Exception):
+    """People have to be looked up, and the directory at hand is too old for it."""
+
+
+class Run:
+    """Work one event out. Nothing is visible outside until `step()` is called, so a refusal leaves no trace."""
+
+    def __init__(self, plan: Plan, state: State, now: datetime) -> None:
+        self.plan = plan
+        self.decided: Task | None = None  # by whoever decides in this event
+        self.moved_to: str | None = None  # the template whose plan this is, where the request has moved to it
+        self.now = now
+        self._before = state
+        self.state = state  # as it was before this event, with what was `set` since; tasks and stages are below
+        self.opened = max(state.opened, len(state.tasks))
+        self.votes: list[Vote] = list(state.votes)
+        self.tasks: dict[str, Task] = {t.id: t for t in self._kept(state)}
+        self.stages: dict[str, StageRun] = {s.node: s for s in state.stages}
+        self.waits: dict[str, Waiting] = {w.node: w for w in state.waits}
+        self.actions: dict[str, ActionCall] = {a.node: a for a in state.actions}
+        self.children: dict[str, ChildCall] = {c.node: c for c in state.children}
+        self.joins: dict[str, JoinProgress] = {j.node: j for j in state.joins}
+        self.results: list[CallResult] = list(state.results)
+        self.strays: list[ActionCall] = list(state.strays)
+        self.abandoned: list[ChildCall] = []
+        self.seq = state.seq
+        self.head = state.head
+        self.entries: list[Entry] = []
+        self.allowance = Allowance(MOST_WORK)
+        self.notices: dict[str, Notice] = {}  # by key: nobody is told the same thing twice
+
+    @property
+    def directory(self) -> Directory:
+        """The people of this request, as of now; raises DirectoryNeeded where they were read at another time."""
+        if abs(self.now - self.state.directory_at) > FRESH:
+            raise DirectoryNeeded
+        known = self.state.directory_given
+        if known is not None and self.plan.asked(known) != self.plan.asked(self.state.input):
+            raise DirectoryNeeded
+        return self.state.directory
+
+    def need_directory_of_now(self) -> None:
+        """Raise DirectoryNeeded unless the people were read for this very event: for what somebody may do only now."""
+        if self.now != self.state.directory_at:
+            raise DirectoryNeeded
+
+    @property
+    def calendar(self) -> Calendar:
+        """The calendar that every clock of this request runs on."""
+        return self.plan.calendar
+
+    @property
+    def returned(self) -> bool:
+        """Whether the request is with its requester for changes, and nobody else is asked for anything meanwhile."""
+        if self.state.returned_at is not None:
+            return True
+        return bool(self.stages) and all(s.returned_at is not None for s in self.stages.values())
+
+    @property
+    def changes(self) -> list[dict[str, Any]] | None:
+        """What the last revision changed, for people who are asked again; None for a request as it began."""
+        return told(self.state.revised[-1].changes) if self.state.revised else None
+
+    def set(self, **changes: Any) -> None:
+        """Change fields of the state itself (not tasks or stages)."""
+        self.state = evolve(self.state, **changes)
+
+    def node(self, name: str) -> Node:
+        """Return a node of the plan."""
+        return self.plan.nodes[name]
+
+    def stage_of(self, task: Task) -> Stage:
+        """Return the declared stage that a task belongs to."""
+        return self.stage_at(task.node)
+
+    def stage_at(self, node: str) -> Stage:
+        """Return the declared stage of a node that asks people."""
+        stage = self.plan.nodes[node].asked
+        assert stage is not None, f"{node} holds tasks and so asks people"  # noqa: S101
+        return stage
+
+    def tasks_of(self, run: StageRun) -> list[Task]:
+        """List the tasks of a stage that is going on, in the order of its seats; not those of earlier visits."""
+        return [t for t in self.tasks.values() if t.node == run.node and t.number > run.first]
+
+    def open_tasks(self) -> list[Task]:
+        """List the tasks that wait for somebody."""
+        return [t for t in self.tasks.values() if t.status == "open"]
+
+    def had(self, task_id: str) -> bool:
+        """Whether there ever was such a task, also where it is no longer kept."""
+        request_id, _, number = task_id.rpartition(".")
+        return (
+            request_id == self.state.request_id and number == str(_whole(number)) and 0 < _whole(number) <= self.opened
+        )
+
+    def change(self, task: Task, **changes: Any) -> Task:
+        """Replace a task by one with these fields changed, and count where it changes hands."""
+        changed = evolve(task, **changes)
+        if changed.assignee != task.assignee:
+            changed = evolve(changed, hand_overs=task.hand_overs + 1)
+        self.tasks[task.id] = changed
+        return changed
+
+    def record(
+        self, kind: str, *, actor: str = SYSTEM, task: Task | None = None, stage: str | None = None, **detail: Any
+    ) -> Entry:
+        """Append an entry to the audit chain; None is left out of the detail, moments are written in RFC 3339.
+
+        Why something happened is a Reason, or a person's own words, which are Sealed like all content.
+        """
+        self.seq += 1
+        secret = self.state.secret
+        places: list[str] | None = [] if secret else None
+        plain = _plain_detail(detail, places)
+        entry = link(
+            self.head,
+            seq=self.seq,
+            at=self.now,
+            kind=kind,
+            actor=actor,
+            stage=task.stage if task else stage,
+            task_id=task.id if task else None,
+            detail=plain,
+            salts={place: salt_of(secret, self.seq, place) for place in places} if places else None,
+        )
+        self.head = entry.hash
+        self.entries.append(entry)
+        return entry
+
+    def tell(self, event: str, *people: str | None, task: Task | None = None, **detail: Any) -> None:
+        """Have these people told, each once, about the entry that was recorded last."""
+        plain = _plain_detail(detail, None)
+        task_id = task.id if task else None
+        for person in people:
+            if person:
+                key = f"{self.state.request_id}:{self.seq}:{event}:{person}"
+                notice = Notice(key=key, event=event, to=person, seq=self.seq, task_id=task_id, detail=plain)
+                self.notices.setdefault(key, notice)
+
+    def after(self, start: datetime, span: timedelta) -> datetime:
+        """Return the moment when that much working time has passed since `start`."""
+        return add_hours(self.calendar, start, span.total_seconds())
+
+    def before(self, end: datetime, span: timedelta) -> datetime:
+        """Return the moment from which that much working time is left until `end`."""
+        return subtract_hours(self.calendar, end, span.total_seconds())
+
+    def working(self, start: datetime, end: datetime) -> timedelta:
+        """Return the working time between two moments."""
+        return timedelta(seconds=working_seconds(self.calendar, start, end))
+
+    def close(self, task: Task, *, why: Reason, result: str) -> None:
+        """Close an open task that its stage no longer needs, and tell its people."""
+        self.change(task, status="superseded", result=result)
+        self.record("task_closed", task=task, why=why, before="open", after="superseded")
+        self.tell("superseded", *task.people, task=task)
+
+    def keep_result(self, made: Callable[[], CallResult]) -> None:
+        """Remember what an action or a sub-process came to, for when the process goes again from its first node.
+
+        It is made only where it is kept, for the whole input is hashed for it.
+        """
+        if self.plan.on_change == "restart":
+            self.results.append(made())
+            del self.results[:-MOST_RESULTS]
+
+    def visit(self, node: str) -> int:
+        """Count a visit of a node, and return how many there have been."""
+        count = self.state.visits.get(node, 0) + 1
+        self.set(visits=self.state.visits | {node: count})
+        return count
+
+    def abandon(self, within: Callable[[Node], bool], why: Reason) -> None:
+        """End what goes on in a part of the process: nobody's answer is waited for there any more."""
+        for name in [name for name in self.stages if within(self.node(name))]:
+            for task in self.tasks_of(self.stages[name]):
+                if task.status == "open":
+                    self.close(task, why=why, result="ended")
+            self._end(self.stages, name, why)
+        self.abandoned += [call for name, call in self.children.items() if within(self.node(name))]
+        for places in (self.waits, self.actions, self.children):
+            for name in [name for name in places if within(self.node(name))]:
+                self._end(places, name, why)
+        for name in [name for name in self.joins if within(self.node(name))]:
+            del self.joins[name]
+
+    def _kept(self, state: State) -> tuple[Task, ...]:
+        """Return the tasks to go on with: of a request that has had very many, those that something needs.
+
+        They were closed before this event, so the store has them as they are.
+        """
+        if len(state.tasks) <= MOST_TASKS:
+            return state.tasks
+        firsts = {stage.node: stage.first for stage in state.stages}
+        kept: list[Task] = []
+        votes = {(vote.person, vote.node): vote for vote in state.votes if vote.revision >= state.material}
+        for task in state.tasks:
+            if task.status == "open" or task.number > firsts.get(task.node, task.number):
+                kept.append(task)
+            elif (vote := vote_of(task)) is not None:
+                votes[vote.person, vote.node] = vote
+        self.votes = [vote for vote in votes.values() if vote.revision >= state.material][-MOST_VOTES:]
+        return tuple(kept)
+
+    def _end(self, places: dict[str, Any], name: str, why: Reason) -> None:
+        del places[name]
+        self.record("branch_ended", node=name, why=why)
+
+    def finish(self, status: Status, outcome: str | None, *, kind: str, actor: str = SYSTEM, **detail: Any) -> None:
+        """End the request: close what is open, record it, and tell the requester and whoever still had a task."""
+        holders: list[str] = []
+        why = because("request_ended", result=outcome or status)
+        for task in self.open_tasks():
+            self.change(task, status="cancelled")
+            holders += task.people
+            self.record("task_closed", task=task, why=why, before="open", after="cancelled")
+        self.stages.clear()
+        self.abandon(lambda _: True, why)
+        self.set(status=status, outcome=outcome, ended_at=self.now)
+        self.record(kind, actor=actor, outcome=outcome, **detail)
+        last = self.decided  # of a request that a decision has settled, people want to know whose it was, and why
+        by, text = (f"user:{last.decided_by}", last.comment) if last is not None else (None, None)
+        self.tell(kind, self.state.requester, *holders, outcome=outcome, by=by, text=text)
+
+    def step(self, key: str | None = None) -> Transition:
+        """Close the scratchpad: the new state, with the event's key among those answered, and what it took."""
+        answered = self.state.answered
+        if key is not None:
+            answered = dict(islice(answered.items(), max(0, len(answered) + 1 - MOST_ANSWERS), None)) | {key: self.seq}
+        state = evolve(
+            self.state,
+            answered=answered,
+            tasks=tuple(self.tasks.values()),
+            opened=self.opened,
+            votes=tuple(self.votes),
+            stages=tuple(self.stages.values()),
+            waits=tuple(self.waits.values()),
+            actions=tuple(self.actions.values()),
+            children=tuple(self.children.values()),
+            joins=tuple(self.joins.values()),
+            results=tuple(self.results),
+            strays=tuple(self.strays),
+            seq=self.seq,
+            head=self.head,
+        )
+        before = self._before
+        return Transition(
+            state=state,
+            plan=self.plan if self.moved_to is not None else None,
+            template_id=self.moved_to,
+            entries=tuple(self.entries),
+            notices=tuple(self.notices.values()),
+            # What began and ended within this one event never runs.
+            actions=tuple(a for a in state.actions if a not in before.actions and a not in before.strays),
+            children=tuple(c for c in state.children if c not in before.children),
+            ended_children=tuple(c.request_id for c in self.abandoned if c in before.children),
+        )
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 10 else -1
+
+
+def _plain_detail(detail: dict[str, Any], sealed: list[str] | None) -> dict[str, Any]:
+    """Return the detail as JSON, and note the places of what is sealed; without a list, words and values stay open."""
+    return {k: v if type(v) is str else _plain(v, f"/{k}", sealed) for k, v in detail.items() if v is not None}
+
+
+def _plain(value: Any, place: str, sealed: list[str] | None) -> Any:
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, Sealed):
+        if sealed is not None:
+            sealed.append(place)
+        return _plain(value.value, place, None)
+    if isinstance(value, Reason):
+        if sealed is None:
+            return words(value)
+        parameters = {k: _plain(v, f"{place}/{k}", sealed) for k, v in value.parameters.items()}
+        return {"code": value.code, **parameters}
+    if isinstance(value, int):
+        return exact(value)
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 2**53 else repr(value)
+    if isinstance(value, dict):
+        return {str(k): _plain(v, pointer_to(place, k), sealed) for k, v in value.items()}
+    return [_plain(v, f"{place}/{n}", sealed) for n, v in enumerate(value)]

@@ -1,0 +1,313 @@
+"""The state of one request: a single serialisable value that a run carries, and continue-as-new passes on whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from placet.audit.chain import Entry
+from placet.audit.sealed import Sealed
+from placet.directory import Directory
+from placet.engine.content import Revised
+from placet.frozen import quick, stored_as
+from placet.plan.actions import ActionCall
+from placet.plan.plan import Plan
+
+Status = Literal["pending", "completed", "failed", "cancelled"]
+SlaState = Literal["ok", "warning", "breached"]
+TaskStatus = Literal["open", "decided", "superseded", "cancelled"]
+Decision = Literal["approve", "reject", "request_changes"]
+
+
+@quick
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One seat's task. People are bare ids; moments are absolute and in UTC.
+
+    `assignee` is None while the task waits in a queue (`candidates`); `delegates` may decide it as well.
+    """
+
+    id: str
+    node: Annotated[str, stored_as("point")]
+    stage: str
+    round: int
+    seat: int
+    weight: int
+    assignee: str | None
+    via: str
+    opened_at: datetime
+    candidates: tuple[str, ...] = ()
+    delegates: tuple[str, ...] = ()
+    held_by: tuple[str, ...] = ()  # everyone who has had it, oldest first
+    hand_overs: int = 0  # how often its assignee has changed
+    due_at: datetime | None = None
+    warn_at: datetime | None = None
+    breached_at: datetime | None = None
+    remind_at: datetime | None = None  # next of the repeating reminders
+    remind_before: tuple[datetime, ...] = ()  # reminders before the deadline still to come
+    escalate_at: datetime | None = None
+    next_level: int = 0
+    level: int = 0
+    sla_state: SlaState = "ok"
+    escalation_ended: Annotated[bool, stored_as("ladder_ended")] = (
+        False  # the chain of escalation has ended; the stage's final rule waits for the others
+    )
+    status: TaskStatus = "open"
+    result: str | None = None  # of a superseded task: what its stage came to without it
+    decision: Decision | None = None
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    comment: str | None = None
+    form: dict[str, Any] | None = None
+    revision: int = 1  # of the request: the current one while it is open, then the one that was decided on
+    content_digest: str = ""  # of that revision
+    queue: str | None = (
+        None  # the role or group (see placet.plan.assignees) whose people, as they then are, may claim it
+    )
+    on_behalf_of: str | None = None  # whose decision it was, where somebody else took it for them
+    critical_at: datetime | None = None  # when it becomes critical, once it is breached
+
+    @property
+    def number(self) -> int:
+        """Its place among all tasks that the request ever had, from 1."""
+        return int(self.id.rpartition(".")[2])
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """List who can act on it now: the assignee or the queue, and delegates. Nobody, while it is vacant."""
+        return ((self.assignee,) if self.assignee else self.candidates) + self.delegates
+
+
+@quick
+@dataclass(frozen=True, kw_only=True)
+class Seat:
+    """One vote of a stage: whom it belongs to when the stage opens.
+
+    A queue has candidates and no person; a vacant seat has neither, and waits for an operator to assign it.
+    """
+
+    person: str | None
+    via: str
+    weight: int = 1
+    candidates: tuple[str, ...] = ()
+
+
+@quick
+@dataclass(frozen=True, kw_only=True)
+class StageRun:
+    """A stage that is going on. `returned_at` is set while the requester has to change the request."""
+
+    node: Annotated[str, stored_as("point")]
+    round: int
+    seats: tuple[Seat, ...]
+    opened: int  # seats whose task has been opened; all of them unless the order is sequential
+    first: int = 0  # how many tasks the request had before this visit of the stage
+    returned_at: datetime | None = None
+    intended: int = 0  # seats that the quorum is of, those that nobody fills among them; 0: as many as there are
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A wait that is going on: `until` a moment, or for an outside event (and then until its timeout, if any)."""
+
+    node: Annotated[str, stored_as("point")]
+    visit: int
+    since: datetime
+    until: datetime | None = None
+    event: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinProgress:
+    """A join that some branches have arrived at: the ways of its fork that they are."""
+
+    node: Annotated[str, stored_as("point")]
+    arrived: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildCall:
+    """Another process that a request runs as a request of its own; `child` is a key of the plan's children."""
+
+    request_id: str
+    node: Annotated[str, stored_as("point")]
+    visit: int
+    child: str
+    title: str
+    input: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """What is left of a decided task that is no longer kept: who approved or rejected what, and when."""
+
+    task_id: str
+    node: Annotated[str, stored_as("point")]
+    stage: str
+    person: str
+    decision: Decision
+    at: datetime
+    revision: int
+
+
+def vote_of(task: Task) -> Vote | None:
+    """Return who approved or rejected what by a task; None where nobody did."""
+    if task.decided_by is None or task.decided_at is None or task.decision not in {"approve", "reject"}:
+        return None
+    return Vote(
+        task_id=task.id,
+        node=task.node,
+        stage=task.stage,
+        person=task.decided_by,
+        decision=task.decision,
+        at=task.decided_at,
+        revision=task.revision,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldResult:
+    """What an action or (with an `outcome`) a sub-process came to while the request was returned."""
+
+    node: Annotated[str, stored_as("point")]
+    visit: int
+    key: str = ""
+    ok: bool = True
+    output: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallResult:
+    """What an action or (with an `outcome`) a sub-process came to, for when the process asks for the same again.
+
+    `counts_for` is the revision (the `material` one) that it was last used in; `given` is the sha256 of its input.
+    """
+
+    node: Annotated[str, stored_as("point")]
+    visit: int
+    name: str
+    given: str
+    ok: bool
+    counts_for: int
+    output: dict[str, Any] = field(default_factory=dict)  # of what the node takes from it, by variable
+    outcome: str | None = None
+    request_id: str | None = None  # of the sub-process
+
+
+@quick
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """Everything that is true of one request now."""
+
+    request_id: str
+    requester: str
+    title: str
+    input: dict[str, Any]
+    started_at: datetime
+    directory: Directory
+    directory_at: datetime
+    directory_given: dict[str, Any] | None = None  # the input that it was read for; None: for any
+    status: Status = "pending"
+    outcome: str | None = None
+    ended_at: datetime | None = None
+    round: int = 1
+    stages: tuple[StageRun, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    waits: tuple[Waiting, ...] = ()
+    actions: tuple[ActionCall, ...] = ()  # that run, and whose result is waited for
+    children: tuple[ChildCall, ...] = ()  # likewise
+    joins: tuple[JoinProgress, ...] = ()
+    visits: dict[str, int] = field(default_factory=dict)  # of nodes that wait, by id
+    written: tuple[str, ...] = ()  # variables that the process itself has set
+    seq: int = 0
+    head: str = ""
+    answered: dict[str, int] = field(default_factory=dict)  # key of an event -> seq after it
+    format: int = 1  # as the plan's when the request began; see placet.definition.formats
+    secret: str = ""  # what the salts of sealed values are made of; see Opening
+    rules: int = 1  # as the plan's when the request began
+    revision: int = 1
+    material: int = 1  # the first revision whose approvals count: those since differ from the current one immaterially
+    content_digest: str = ""  # of the current revision
+    given: dict[str, Any] | None = None  # the input as the requester gave it; None only in format 1, see `upgraded`
+    titled: bool = True  # the requester gave the title; else it is made of the input
+    revised: tuple[Revised, ...] = ()  # what each revision changed
+    returned_at: datetime | None = None  # since when every branch stands still, while the requester changes the request
+    held: tuple[HeldResult, ...] = ()  # what came in meanwhile
+    results: tuple[CallResult, ...] = ()  # what actions and sub-processes came to, where a restart may use it again
+    strays: tuple[ActionCall, ...] = ()  # actions that run for a revision that is void
+    opened: int = 0  # tasks there ever were; `tasks` lacks the oldest closed ones of a request with very many
+    votes: tuple[Vote, ...] = ()  # of tasks that are no longer kept: the last of each person in each stage
+    signals_refused: int = 0
+    asked: dict[str, int] = field(default_factory=dict)  # visits of approvals, by node
+
+    @property
+    def stage(self) -> str | None:
+        """Name the stage that is going on, if any."""
+        open_points = {run.node for run in self.stages}
+        return next((t.stage for t in reversed(self.tasks) if t.node in open_points), None)
+
+    @property
+    def open_tasks(self) -> list[Task]:
+        """List the tasks that wait for somebody."""
+        return [t for t in self.tasks if t.status == "open"]
+
+    def tasks_of(self, run: StageRun) -> list[Task]:
+        """List the tasks of a stage that is going on, in the order of its seats; not those of earlier visits."""
+        return [t for t in self.tasks if t.node == run.node and t.number > run.first]
+
+    @property
+    def people(self) -> list[str]:
+        """List everybody whom the request concerns, by id: whom a reading of the directory must look up."""
+        tasks = (p for t in self.tasks for p in (*t.held_by, *t.candidates, *t.delegates))
+        seats = (p for r in self.stages for s in r.seats for p in (s.person, *s.candidates) if p)
+        return list(dict.fromkeys([self.requester, *tasks, *seats]))
+
+    @property
+    def revision_facts(self) -> dict[str, Any]:
+        """Return which content it is, as entries say since format 2."""
+        if self.format == 1:
+            return {}
+        # Whoever guesses the content can tell from its digest whether they are right, so that it is content as well.
+        return {"revision": self.revision, "content_digest": Sealed(self.content_digest)}
+
+    def task(self, task_id: str) -> Task | None:
+        """Find a task by id."""
+        return next((t for t in self.tasks if t.id == task_id), None)
+
+
+@quick
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """Something one person is to be told; `key` is unique to (request, entry, event, person)."""
+
+    key: str
+    event: str
+    to: str
+    seq: int
+    task_id: str | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@quick
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """What one event led to: the new state, what to record, whom to tell, what to run, and which children to end.
+
+    `plan` is what the request goes on under from here, compiled from `template_id`, where that is another than before.
+    Where `needs_directory` is true nothing has happened yet: read the directory for the plan's names, the state's
+    people and the input `given`, apply DirectoryRead, and offer the same event again at that moment.
+    """
+
+    state: State
+    plan: Plan | None = None
+    template_id: str | None = None
+    entries: tuple[Entry, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    actions: tuple[ActionCall, ...] = ()
+    children: tuple[ChildCall, ...] = ()
+    ended_children: tuple[str, ...] = ()  # request ids
+    needs_directory: bool = False
+    given: dict[str, Any] | None = None

@@ -1,0 +1,431 @@
+"""Check a parsed expression against the types of its variables, and write the tree that is stored."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from placet.definition.patterns import PatternInvalid, compile_pattern
+from placet.expressions import moments
+from placet.expressions.context import REQUESTER_TYPE, REQUESTER_WORD
+from placet.expressions.expression import Expression, Node
+from placet.expressions.functions import ARITHMETIC, FUNCTIONS, MOST_DIGITS, chosen
+from placet.expressions.number import write_decimal
+from placet.expressions.syntax import Syntax, parse, refuse
+from placet.expressions.types import BOOL, DATE, DECIMAL, INT, NULL, STRING, TIMESTAMP, Kind, Scope, Type, list_of
+
+_EQUALITY = {"_==_": "eq", "_!=_": "ne"}
+_ORDER = {"_<_": "lt", "_<=_": "le", "_>_": "gt", "_>=_": "ge"}
+_ARITHMETIC = {"_+_": "add", "_-_": "sub", "_*_": "mul", "_/_": "div", "_%_": "mod"}
+_LOGIC = {"_&&_": "and", "_||_": "or"}
+_TEXT = ("startsWith", "endsWith", "contains", "matches")
+_MACROS = ("exists", "all", "exists_one", "filter", "map")
+_ORDERED = {"int", "decimal", "string", "date", "timestamp"}
+_KNOWN = (*_TEXT, *_MACROS, "size", "has", "now", "today", *FUNCTIONS)
+_HINTS = {
+    "date": 'write a date as date("2026-01-31")',
+    "timestamp": 'write a moment as timestamp("2026-01-31T09:00:00Z")',
+    "string": "put text in quotes",
+}
+
+
+def compile_condition(text: str, scope: Scope, *, expect: Type = BOOL) -> Expression:
+    """Parse and type-check an expression over `scope`; its result is of type `expect`.
+
+    Raises ConditionInvalid, which names line and column and says what to do.
+    """
+    checked = _Checker(text, scope).checked(parse(text))
+    wanted = expect.present
+    if wanted.kind == "decimal" and checked.type.kind == "int":
+        checked = _widened(checked)
+    if checked.type != wanted:
+        refuse(text, 0, f"the expression gives {_a(checked.type)}; {_a(wanted)} is needed here")
+    return Expression(source=text, ast=checked.node)
+
+
+def compile_expression(text: str, scope: Scope, *, kinds: Sequence[Kind] = ()) -> Expression:
+    """Parse and type-check an expression whose result may be of any of these kinds, or of any at all.
+
+    Raises ConditionInvalid, which names line and column and says what to do.
+    """
+    checked = _Checker(text, scope).checked(parse(text))
+    if checked.type == NULL:
+        refuse(text, 0, "null alone is no value; leave it out instead")
+    if kinds and checked.type.kind not in kinds:
+        wanted = " or ".join(_a(Type(kind=kind)) for kind in kinds)
+        refuse(text, 0, f"the expression gives {_a(checked.type)}; {wanted} is needed here")
+    return Expression(source=text, ast=checked.node)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Checked:
+    node: Node
+    type: Type
+    path: bool = False  # whether it may be absent at run time
+
+
+def _node(op: str, of: Type, at: int, args: Iterable[_Checked] = (), **more: Any) -> _Checked:
+    node = {"op": op, "type": of.present.described(), "at": at, "args": [arg.node for arg in args], **more}
+    return _Checked(node=node, type=of.present)
+
+
+def _path(checked: _Checked) -> _Checked:
+    return _Checked(node=checked.node, type=checked.type, path=True)
+
+
+def _widened(checked: _Checked) -> _Checked:
+    """Turn an int into the equal decimal, a list of ints into the list of equal decimals."""
+    node = checked.node
+    if checked.type.kind == "int" and node["op"] == "literal":
+        return _node("literal", DECIMAL, node["at"], value=str(node["value"]))
+    of = DECIMAL if checked.type.kind == "int" else list_of(DECIMAL)
+    return _node("decimal", of, node["at"], [checked])
+
+
+def _alike(left: _Checked, right: _Checked) -> tuple[_Checked, _Checked] | None:
+    """Bring two operands to one type, None where they have none in common."""
+    if left.type == right.type:
+        return left, right
+    decimals = (DECIMAL, list_of(DECIMAL))
+    for of, narrow in zip(decimals, (INT, list_of(INT)), strict=True):
+        if {left.type, right.type} == {of, narrow}:
+            return (left, _widened(right)) if left.type == of else (_widened(left), right)
+    return None
+
+
+def _a(of: Type) -> str:
+    text = str(of)
+    return f"an {text}" if text[0] in "aeiou" else f"a {text}"
+
+
+class _Checker:
+    """Check one expression. `items` holds the macro variables around the node at hand."""
+
+    def __init__(self, source: str, scope: Scope) -> None:
+        self.source = source
+        self.scope = scope
+        self.items: dict[str, Type] = {}
+
+    def refuse(self, at: int, message: str) -> NoReturn:
+        refuse(self.source, at, message)
+
+    def checked(self, syntax: Syntax) -> _Checked:
+        return _BY_KIND[syntax.kind](self, syntax)
+
+    def value(self, syntax: Syntax) -> _Checked:
+        """Check a node that must not be the word null."""
+        checked = self.checked(syntax)
+        if checked.type == NULL:
+            self.refuse(syntax.at, "null can only be compared with == or !=")
+        return checked
+
+    def of_type(self, syntax: Syntax, wanted: Type, where: str) -> _Checked:
+        checked = self.value(syntax)
+        if checked.type != wanted:
+            self.refuse(syntax.at, f"{where} needs {_a(wanted)}, this is {_a(checked.type)}")
+        return checked
+
+    # Leaves
+
+    def literal(self, syntax: Syntax) -> _Checked:
+        if syntax.kind == "decimal":
+            return _node("literal", DECIMAL, syntax.at, value=write_decimal(syntax.value))
+        of = {"null": NULL, "bool": BOOL, "int": INT, "string": STRING}[syntax.kind]
+        return _node("literal", of, syntax.at, value=syntax.value)
+
+    def named(self, syntax: Syntax) -> _Checked:
+        name = syntax.name
+        if name in self.items:
+            return _path(_node("item", self.items[name], syntax.at, name=name))
+        if name in self.scope:
+            return _path(_node("name", self.scope[name], syntax.at, name=name))
+        if name == REQUESTER_WORD:
+            return _node("requester", REQUESTER_TYPE, syntax.at)
+        return self.refuse(syntax.at, f"unknown name {name!r}; {_choice(name, [*self.scope, *self.items], 'names')}")
+
+    def listed(self, syntax: Syntax) -> _Checked:
+        if not syntax.args:
+            self.refuse(syntax.at, "an empty list has no type; compare size(...) with 0 instead")
+        items = [self.value(item) for item in syntax.args]
+        if {item.type for item in items} == {INT, DECIMAL}:
+            items = [_widened(item) if item.type == INT else item for item in items]
+        for item in items:
+            if item.type != items[0].type:
+                self.refuse(
+                    item.node["at"], f"a list holds one type: this is {_a(item.type)}, the first {_a(items[0].type)}"
+                )
+        return _node("list", list_of(items[0].type), syntax.at, items)
+
+    def selected(self, syntax: Syntax) -> _Checked:
+        target, of = self.field_of(syntax)
+        return _path(_node("field", of, syntax.at, [target], field=syntax.name))
+
+    def field_of(self, syntax: Syntax) -> tuple[_Checked, Type]:
+        if syntax.target is None:
+            self.refuse(syntax.at, "this field belongs to nothing; write object.field")
+        target = self.value(syntax.target)
+        if target.type.kind != "object":
+            self.refuse(syntax.at, f"{_a(target.type)} has no fields, so no {syntax.name!r}; only objects do")
+        of = target.type.field(syntax.name)
+        if of is None:
+            fields = [name for name, _ in target.type.fields]
+            self.refuse(syntax.at, f"unknown field {syntax.name!r}; {_choice(syntax.name, fields, 'fields')}")
+        return target, of
+
+    # Calls
+
+    def called(self, syntax: Syntax) -> _Checked:
+        name, args = syntax.name, syntax.args
+        if name in _EQUALITY:
+            return self.equality(syntax)
+        if name in _ORDER:
+            return self.order(syntax)
+        if name in _ARITHMETIC:
+            return self.arithmetic(syntax)
+        if name in _LOGIC:
+            sides = [self.of_type(arg, BOOL, f"{name.strip('_')}") for arg in args]
+            return _node(_LOGIC[name], BOOL, syntax.at, sides)
+        if name == "!_":
+            return _node("not", BOOL, syntax.at, [self.of_type(args[0], BOOL, "!")])
+        if name == "-_":
+            number = self.value(args[0])
+            if not number.type.number:
+                self.refuse(syntax.at, f"- needs a number, this is {_a(number.type)}")
+            return _node("neg", number.type, syntax.at, [number])
+        if name == "_?_:_":
+            return self.conditional(syntax)
+        if name == "@in":
+            return self.membership(syntax)
+        if name == "_[_]":
+            return self.indexed(syntax)
+        return self.function(syntax)
+
+    def both(self, syntax: Syntax, sides: Sequence[_Checked] | None = None) -> tuple[_Checked, _Checked]:
+        """Bring the two operands of an operator to one type; they are checked where they have not been."""
+        left, right = sides or [self.value(arg) for arg in syntax.args]
+        pair = _alike(left, right)
+        if pair is None:
+            kinds = sorted({left.type.kind, right.type.kind} & _HINTS.keys())
+            hint = f"; {', '.join(_HINTS[kind] for kind in kinds)}" if kinds else ""
+            operator = syntax.name.strip("_").removeprefix("@")
+            self.refuse(syntax.at, f"{operator} mixes {_a(left.type)} and {_a(right.type)}{hint}")
+        return pair
+
+    def equality(self, syntax: Syntax) -> _Checked:
+        op = _EQUALITY[syntax.name]
+        nulls = [arg.kind == "null" for arg in syntax.args]
+        if any(nulls):
+            subject = self.checked(syntax.args[nulls.index(False)]) if not all(nulls) else None
+            if subject is None or not subject.path:
+                self.refuse(
+                    syntax.at, "only a variable, a field or an item can be null; compare one of these with null"
+                )
+            absent = _node("is_null", BOOL, syntax.at, [subject])
+            return absent if op == "eq" else _node("not", BOOL, syntax.at, [absent])
+        left, right = self.both(syntax)
+        if _holds_object(left.type):
+            self.refuse(syntax.at, "objects cannot be compared as a whole; compare their fields")
+        return _node(op, BOOL, syntax.at, [left, right])
+
+    def order(self, syntax: Syntax) -> _Checked:
+        left, right = self.both(syntax)
+        if left.type.kind not in _ORDERED:
+            self.refuse(syntax.at, f"{_a(left.type)} has no order; use == or !=")
+        return _node(_ORDER[syntax.name], BOOL, syntax.at, [left, right])
+
+    def arithmetic(self, syntax: Syntax) -> _Checked:
+        op = _ARITHMETIC[syntax.name]
+        sides = [self.value(arg) for arg in syntax.args]
+        if sides[0].type == TIMESTAMP and sides[1].type == INT:  # hours
+            sides[1] = _widened(sides[1])
+        # Each side is checked once: twice would double the work with each level.
+        timed = ARITHMETIC.get((op, sides[0].type.kind, sides[1].type.kind))
+        if timed is not None:
+            return _node("call", timed[1], syntax.at, sides, function=timed[0])
+        left, right = self.both(syntax, sides)
+        kind = left.type.kind
+        if op == "mod" and kind == "decimal":
+            self.refuse(syntax.at, "% is for whole numbers only")
+        if not (left.type.number or (op == "add" and kind in {"string", "list"})):
+            hint = "; write hoursBetween(earlier, later)" if (op, kind) == ("sub", "timestamp") else ""
+            self.refuse(syntax.at, f"{syntax.name.strip('_')} is not defined for {_a(left.type)}{hint}")
+        return _node(op, left.type, syntax.at, [left, right])
+
+    def conditional(self, syntax: Syntax) -> _Checked:
+        test = self.of_type(syntax.args[0], BOOL, "the test before ?")
+        left, right = (self.value(arg) for arg in syntax.args[1:])
+        pair = _alike(left, right)
+        if pair is None:
+            self.refuse(syntax.at, f"both sides of : need one type; these are {_a(left.type)} and {_a(right.type)}")
+        return _node("if", pair[0].type, syntax.at, [test, *pair])
+
+    def membership(self, syntax: Syntax) -> _Checked:
+        needle, hay = (self.value(arg) for arg in syntax.args)
+        if hay.type.kind != "list" or hay.type.item is None:
+            hint = {"string": "; write text.contains(part)", "object": "; write has(object.field)"}.get(
+                hay.type.kind, ""
+            )
+            self.refuse(syntax.at, f"in needs a list on its right, this is {_a(hay.type)}{hint}")
+        if _holds_object(needle.type):
+            self.refuse(syntax.at, "objects cannot be compared as a whole; use list.exists(x, x.field == ...)")
+        if needle.type == INT and hay.type.item == DECIMAL:
+            needle = _widened(needle)
+        elif needle.type == DECIMAL and hay.type.item == INT:
+            hay = _widened(hay)
+        elif needle.type != hay.type.item:
+            self.refuse(syntax.at, f"in mixes {_a(needle.type)} and {_a(hay.type)}; both need one type")
+        return _node("in", BOOL, syntax.at, [needle, hay])
+
+    def indexed(self, syntax: Syntax) -> _Checked:
+        target = self.value(syntax.args[0])
+        if target.type.kind != "list" or target.type.item is None:
+            hint = "; write object.field" if target.type.kind == "object" else ""
+            self.refuse(syntax.at, f"only a list has items by number, this is {_a(target.type)}{hint}")
+        index = self.of_type(syntax.args[1], INT, "an index")
+        return _path(_node("index", target.type.item, syntax.at, [target, index]))
+
+    def function(self, syntax: Syntax) -> _Checked:
+        name, target = syntax.name, syntax.target
+        if name in _MACROS and target is not None:
+            return self.macro(syntax, target)
+        if name in _TEXT and target is not None:
+            return self.text(syntax, target)
+        if name == "size":
+            return self.sized(syntax)
+        if target is None and name in {"now", "today"}:
+            if syntax.args:
+                self.refuse(syntax.at, f"{name}() takes nothing: it is when the node was come to")
+            return _node(name, TIMESTAMP if name == "now" else DATE, syntax.at)
+        if target is None and name == "has":
+            if len(syntax.args) != 1:
+                self.refuse(syntax.at, "has() takes one argument")
+            return self.has(syntax)
+        if target is None and name in {"date", "timestamp"} and [arg.kind for arg in syntax.args] == ["string"]:
+            return self.moment(syntax)
+        if name in FUNCTIONS and not (target is not None and name in {"date", "timestamp"}):
+            return self.call(syntax)
+        if name in _KNOWN:
+            self.refuse(syntax.at, f"write {name}(x)" if target is not None else f"write x.{name}(...)")
+        return self.refuse(syntax.at, f"unknown function {name!r}; {_choice(name, _KNOWN, 'functions')}")
+
+    def call(self, syntax: Syntax) -> _Checked:
+        name = syntax.name
+        args = [self.value(arg) for arg in (*([syntax.target] if syntax.target is not None else []), *syntax.args)]
+        if name in {"min", "max"} and {arg.type for arg in args} == {INT, DECIMAL}:
+            args = [_widened(arg) if arg.type == INT else arg for arg in args]
+        if name in {"round", "decimal"} and args and args[0].type == INT:
+            args[0] = _widened(args[0])
+        if name == "decimal" and len(args) == 1 and args[0].type == DECIMAL:
+            return args[0]
+        return self._call(syntax, args)
+
+    def _call(self, syntax: Syntax, args: list[_Checked]) -> _Checked:
+        name = syntax.name
+        found = chosen(name, [arg.type for arg in args])
+        if found is None and name in {"date", "timestamp"} and [arg.type for arg in args] == [STRING]:
+            self.refuse(syntax.args[0].at, f"{name}() takes text only as quoted text; {_HINTS[name]}")
+        if found is None:
+            edges = dict.fromkeys(", ".join(map(str, one.takes)) for one in FUNCTIONS[name][:12])
+            given = ", ".join(str(arg.type) for arg in args) or "nothing"
+            self.refuse(syntax.at, f"{name}() does not take {given}; it takes: {' or '.join(edges)}")
+        if name == "round" and len(args) > 1:
+            digits = args[1].node.get("value") if args[1].node["op"] == "literal" else None
+            if not isinstance(digits, int) or not 0 <= digits <= MOST_DIGITS:
+                self.refuse(syntax.at, f"round() takes the digits after the point as a number from 0 to {MOST_DIGITS}")
+        return _node("call", found.gives, syntax.at, args, function=name)
+
+    def macro(self, syntax: Syntax, target: Syntax) -> _Checked:
+        name, args = syntax.name, syntax.args
+        if len(args) != 2 and not (name == "map" and len(args) == 3):
+            self.refuse(syntax.at, f"write list.{name}(x, expression over x)")
+        over = self.value(target)
+        if over.type.kind != "list" or over.type.item is None:
+            self.refuse(syntax.at, f"{name}() goes over a list, this is {_a(over.type)}")
+        if args[0].kind != "name" or not args[0].name.isidentifier():
+            self.refuse(args[0].at, f"the first argument of {name}() is a new name, such as x")
+        item = args[0].name
+        if item in self.scope or item in self.items:
+            self.refuse(args[0].at, f"{item!r} is a name already; choose another one for the items")
+        self.items[item] = over.type.item
+        try:
+            if len(args) == 3:
+                kept = self.of_type(args[1], BOOL, "the test in map()")
+                over = _node("filter", over.type, syntax.at, [over, kept], item=item)
+            body = self.value(args[-1])
+        finally:
+            del self.items[item]
+        if name == "map":
+            return _node(name, list_of(body.type), syntax.at, [over, body], item=item)
+        if body.type != BOOL:
+            self.refuse(args[1].at, f"{name}() needs a bool, this is {_a(body.type)}")
+        return _node(name, over.type if name == "filter" else BOOL, syntax.at, [over, body], item=item)
+
+    def text(self, syntax: Syntax, target: Syntax) -> _Checked:
+        name = syntax.name
+        if len(syntax.args) != 1:
+            self.refuse(syntax.at, f"{name}() takes one argument")
+        sides = [self.of_type(target, STRING, f"{name}()"), self.of_type(syntax.args[0], STRING, f"{name}()")]
+        if name == "matches":
+            if syntax.args[0].kind != "string":
+                self.refuse(syntax.args[0].at, "matches() takes its pattern as quoted text, not from a variable")
+            try:
+                compile_pattern(syntax.args[0].value)
+            except PatternInvalid as error:
+                self.refuse(syntax.args[0].at, str(error))
+        return _node(name, BOOL, syntax.at, sides)
+
+    def sized(self, syntax: Syntax) -> _Checked:
+        subjects = [*([syntax.target] if syntax.target is not None else []), *syntax.args]
+        if len(subjects) != 1:
+            self.refuse(syntax.at, "size() takes one argument")
+        subject = self.value(subjects[0])
+        if subject.type.kind not in {"string", "list"}:
+            self.refuse(syntax.at, f"size() is for a string or a list, this is {_a(subject.type)}")
+        return _node("size", INT, syntax.at, [subject])
+
+    def has(self, syntax: Syntax) -> _Checked:
+        [argument] = syntax.args
+        if argument.kind != "select":
+            self.refuse(argument.at, "has() takes object.field; for a variable write name != null")
+        target, _ = self.field_of(argument)
+        return _node("has", BOOL, syntax.at, [target], field=argument.name)
+
+    def moment(self, syntax: Syntax) -> _Checked:
+        [argument] = syntax.args
+        of, read = (DATE, moments.read_date) if syntax.name == "date" else (TIMESTAMP, moments.read_timestamp)
+        try:
+            value = moments.write(read(argument.value))
+        except ValueError as error:
+            self.refuse(argument.at, str(error))
+        return _node("literal", of, syntax.at, value=value)
+
+
+_BY_KIND: dict[str, Callable[[_Checker, Syntax], _Checked]] = {
+    "null": _Checker.literal,
+    "bool": _Checker.literal,
+    "int": _Checker.literal,
+    "decimal": _Checker.literal,
+    "string": _Checker.literal,
+    "name": _Checker.named,
+    "list": _Checker.listed,
+    "select": _Checker.selected,
+    "call": _Checker.called,
+}
+
+
+def _holds_object(of: Type) -> bool:
+    return of.kind == "object" or (of.item is not None and _holds_object(of.item))
+
+
+def _choice(wrong: str, names: Iterable[str], what: str) -> str:
+    """Say which names there are, the likeliest first."""
+    known = sorted(set(names))
+    if not known:
+        return f"there are no {what} here"
+    close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.6)
+    meant = f"did you mean {close[0]!r}? " if close else ""
+    most = 20 if what != "functions" else len(known)
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return f"{meant}{what}: {', '.join(known[:most])}{more}"

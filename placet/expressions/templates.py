@@ -1,0 +1,106 @@
+"""Fillings: JSON in which an object with the single key `expr`, such as `{"expr": "amount * 2"}`, is computed.
+
+Everything else stands for itself. What is computed is written as JSON: a decimal as text, a date or moment in ISO form.
+An expression that is only the name of a variable without a value leaves its member out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from placet.errors import ConditionInvalid, Problem
+from placet.expressions import Allowance, Expression, Scope, compile_expression, evaluate, moments
+from placet.expressions.number import write_decimal
+from placet.json_pointer import parts_of, pointer_to
+from placet.plan.graph import ValueTemplate
+
+_ABSENT = object()
+
+
+def compile_template(template: dict[str, Any], scope: Scope, pointer: str, problems: list[Problem]) -> ValueTemplate:
+    """Check every expression in JSON values; faults are added to `problems`, by pointers that begin with `pointer`."""
+    expressions: dict[str, Expression] = {}
+    for here, text in computed_in(template, pointer):
+        if text not in expressions:
+            try:
+                expressions[text] = compile_expression(text, scope)
+            except ConditionInvalid as error:
+                problems.append(Problem(pointer=here, message=error.message))
+    return ValueTemplate(template=template, expressions=expressions)
+
+
+def computed_in(template: Any, pointer: str) -> Iterator[tuple[str, str]]:
+    """Generate every expression in JSON values with its place; `pointer` is the place of the whole."""
+    pending: list[tuple[Any, str]] = [(template, pointer)]
+    while pending:
+        value, here = pending.pop()
+        if isinstance(value, dict):
+            text = expression_of(value) if here != pointer else None
+            if text is None:
+                pending += [(inner, pointer_to(here, key)) for key, inner in reversed(value.items())]
+            else:
+                yield f"{here}/expr", text
+        elif isinstance(value, list | tuple):
+            pending += [(inner, pointer_to(here, index)) for index, inner in reversed(list(enumerate(value)))]
+
+
+def fill(filling: ValueTemplate, values: Mapping[str, object], allowance: Allowance | None = None) -> dict[str, Any]:
+    """Return the JSON values with everything computed, within the allowance; raises EvaluationFailed."""
+    filled: dict[str, Any] = {}
+    for name, value in filling.template.items():
+        found = _filled(value, filling.expressions, values, allowance)
+        if found is not _ABSENT:
+            filled[name] = found
+    return filled
+
+
+def taken(output: Any, source: str) -> Any:
+    """Return the value that stands at a field, or at a JSON Pointer, in what came back; None where nothing does."""
+    for part in parts_of(source) if source[:1] == "/" else [source]:
+        if isinstance(output, Mapping):
+            output = output.get(part)
+        elif isinstance(output, Sequence) and not isinstance(output, str) and part.isdecimal():
+            output = output[int(part)] if int(part) < len(output) else None
+        else:
+            return None
+    return output
+
+
+def plain(value: object) -> Any:
+    """Write what an expression computed as JSON."""
+    if isinstance(value, Decimal):
+        return write_decimal(value)
+    if isinstance(value, date):
+        return moments.write(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return value
+
+
+def expression_of(value: object) -> str | None:
+    """Return the text of a computed value, None for one that stands for itself."""
+    text = value.get("expr") if isinstance(value, Mapping) and len(value) == 1 else None
+    return text if isinstance(text, str) else None
+
+
+def _filled(
+    value: Any, expressions: Mapping[str, Expression], values: Mapping[str, object], allowance: Allowance | None
+) -> Any:
+    if isinstance(value, Mapping):
+        text = expression_of(value)
+        if text is not None:
+            expression = expressions[text]
+            if expression.ast["op"] == "name" and values.get(expression.ast["name"]) is None:
+                return _ABSENT
+            return plain(evaluate(expression, values, allowance))
+        inner = {key: _filled(one, expressions, values, allowance) for key, one in value.items()}
+        return {key: one for key, one in inner.items() if one is not _ABSENT}
+    if isinstance(value, list | tuple):
+        items = [_filled(one, expressions, values, allowance) for one in value]
+        return [one for one in items if one is not _ABSENT]
+    return value

@@ -1,0 +1,178 @@
+"""Compiling: a blueprint becomes the plan of a request, with every fault that is found on the way."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import rfc8785
+
+from placet.audit.chain import exact
+from placet.definition.formats import RULES
+from placet.definition.graph import GraphSpec
+from placet.definition.model import ProcessDefinition, canonical
+from placet.definition.steps import ChosenApprover, WeightedApprover
+from placet.definition.variables import scope_of
+from placet.errors import BlueprintInvalid, Problem
+from placet.expressions.context import ZONE
+from placet.nodes.approval import ApprovalNode
+from placet.nodes.base import CompilerContext, EdgeDefinition
+from placet.nodes.registry import NodeDefinition, type_of
+from placet.nodes.start_end import TerminatorNode, TriggerNode
+from placet.plan.actions import ActionSpec
+from placet.plan.assignees import parse_assignee
+from placet.plan.branches import branched
+from placet.plan.calendar_compiler import calendar_problems, compile_calendar, zone_offsets
+from placet.plan.graph import Node
+from placet.plan.plan import Child, Plan
+
+
+def digest(definition: ProcessDefinition) -> str:
+    """Return the sha256 (hex) of the blueprint's canonical JSON: its identity.
+
+    The number of its format belongs to it, but for format 1, whose documents were written before there were numbers.
+    """
+    document = canonical(definition) | {"format": definition.format}
+    if definition.format == 1:
+        del document["format"]
+    return hashlib.sha256(rfc8785.dumps(exact(document))).hexdigest()
+
+
+def compile_plan(
+    blueprint: ProcessDefinition,
+    *,
+    start: datetime,
+    actions: Mapping[str, ActionSpec] | None = None,
+    children: Mapping[str, Child] | None = None,
+) -> Plan:
+    """Compile a blueprint for runs that begin around `start`; raises BlueprintInvalid with every fault found.
+
+    `actions` is the catalog by name, `children` the processes that sub-process nodes refer to, by `reference`.
+    """
+    problems = _name_problems(blueprint)
+    problems += [
+        Problem(pointer=f"/settings{problem.pointer}", message=problem.message)
+        for problem in calendar_problems(blueprint.settings.calendar, blueprint.settings.timezone)
+    ]
+    graph = blueprint.graph_spec or chain(blueprint)
+    outgoing: dict[str, list[tuple[int, EdgeDefinition]]] = {}
+    ids = [definition.id for definition in graph.nodes]
+    for index, written in enumerate(graph.edges):
+        outgoing.setdefault(written.source, []).append((index, written))
+        problems += [
+            Problem(
+                pointer=f"/graph_spec/edges/{index}/{end}", message=f"there is no node {name!r}; add it or mend the id"
+            )
+            for end, name in (("from", written.source), ("to", written.target))
+            if name not in ids
+        ]
+    context = CompilerContext(
+        start=start,
+        settings=blueprint.settings,
+        duties=blueprint.duties,
+        on_change=blueprint.on_change,
+        process_steps=blueprint.process_steps,
+        scope=scope_of(blueprint.variables),
+        ids=frozenset(ids),
+        actions=actions or {},
+        children={key: frozenset(v.name for v in child.plan.variables) for key, child in (children or {}).items()},
+        problems=problems,
+    )
+    nodes: dict[str, Node] = {}
+    triggers: list[str] = []
+    for index, definition in enumerate(graph.nodes):
+        here = f"/graph_spec/nodes/{index}"
+        if definition.id in nodes:
+            message = f"node id {definition.id!r} is used twice; rename one"
+            problems.append(Problem(pointer=f"{here}/id", message=message))
+        node_type = type_of(definition)
+        if node_type.begins:
+            triggers.append(definition.id)
+        node = node_type.compile(context, definition, here, outgoing.get(definition.id, []))
+        if node is not None:
+            nodes[definition.id] = node
+    if len(triggers) != 1:
+        problems.append(
+            Problem(
+                pointer="/graph_spec/nodes", message=f"a process has exactly one trigger; this one has {len(triggers)}"
+            )
+        )
+    if not problems:
+        nodes, conflicts = branched(nodes, triggers[0])
+        problems += [
+            Problem(pointer=f"/graph_spec/nodes/{ids.index(conflict.node)}", message=conflict.message)
+            for conflict in conflicts
+        ]
+    if problems:
+        raise BlueprintInvalid(problems[0].message if len(problems) == 1 else None, problems=tuple(problems))
+    errands = [node.call_spec for node in nodes.values() if node.call_spec is not None]
+    plan = Plan(
+        name=blueprint.name,
+        version=blueprint.version,
+        digest=digest(blueprint),
+        owner=blueprint.owner,
+        start=triggers[0],
+        nodes=nodes,
+        calendar=compile_calendar(blueprint.settings.calendar, blueprint.settings.timezone, start),
+        variables=blueprint.variables,
+        max_rounds=blueprint.settings.max_rounds,
+        jitter=timedelta(seconds=blueprint.settings.jitter_seconds),
+        actions={e.name: spec for e in errands if (spec := (actions or {}).get(e.name)) is not None},
+        children={e.name: child for e in errands if (child := (children or {}).get(e.name)) is not None},
+        format=blueprint.format,
+        on_change=blueprint.on_change,
+        immaterial=blueprint.settings.immaterial,
+        require_revision=blueprint.settings.require_revision,
+        rules=RULES,
+    )
+    zoned = any(ZONE in expression.world for expression in plan.expressions)
+    return replace(plan, offsets=zone_offsets(blueprint.settings.timezone, start)) if zoned else plan
+
+
+def chain(definition: ProcessDefinition) -> GraphSpec:
+    """Return the straight chain that `process_steps` alone stand for: each leads to the next, a rejection ends it."""
+    names = [f"step-{n}" for n, _ in enumerate(definition.process_steps, 1)]
+    nodes: list[NodeDefinition] = [TriggerNode(id="start", type="trigger")]
+    nodes += [
+        ApprovalNode(id=name, type="approval", step=step.stage_name)
+        for name, step in zip(names, definition.process_steps, strict=True)
+    ]
+    nodes += [
+        TerminatorNode(id="approved", type="terminator", outcome="approved"),
+        TerminatorNode(id="rejected", type="terminator", outcome="rejected"),
+    ]
+    edges = [EdgeDefinition(source="start", target=names[0])]
+    for name, following in zip(names, [*names[1:], "approved"], strict=True):
+        edges += [
+            EdgeDefinition(source=name, target=following, on="approved"),
+            EdgeDefinition(source=name, target="rejected", on="rejected"),
+        ]
+    return GraphSpec(nodes=tuple(nodes), edges=tuple(edges))
+
+
+def _name_problems(definition: ProcessDefinition) -> list[Problem]:
+    """Find the names that can never stand for anybody where they are written."""
+    variables = {v.name for v in definition.variables}
+    places = [("/owner", definition.owner)] if definition.owner else []
+    for index, step in enumerate(definition.process_steps):
+        here = f"/process_steps/{index}"
+        approvers = [(f"{here}/approvers/{n}", a) for n, a in enumerate(step.approvers)]
+        places += [
+            (f"{at}/who", a.who) if isinstance(a, WeightedApprover) else (at, a)
+            for at, a in approvers
+            if not isinstance(a, ChosenApprover)
+        ]
+        places += [(f"{here}/escalation_to", step.escalation_to)] if step.escalation_to else []
+        places += [(f"{here}/escalation/{n}/to", level.to) for n, level in enumerate(step.escalation or ())]
+    problems: list[Problem] = []
+    for pointer, text in places:
+        root = parse_assignee(text).root
+        if root.given and root.name not in variables:
+            message = f"there is no variable {root.name!r}; declare it or name somebody else"
+            problems.append(Problem(pointer=pointer, message=message))
+        if root.kind == "assignee" and "/approvers/" in pointer:
+            message = "a task that is about to open has no assignee; name somebody else"
+            problems.append(Problem(pointer=pointer, message=message))
+    return problems

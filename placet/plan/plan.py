@@ -1,0 +1,143 @@
+"""A plan: a blueprint compiled for one request, immutable and fully resolved, what a run starts with.
+
+Everything that could change later (holidays, time-zone rules, the action catalog, other processes, the blueprint
+itself) is frozen in here, so that a replay years from now computes the same deadlines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import Annotated, Any
+
+from placet.definition.formats import OnChange
+from placet.definition.variables import Variable
+from placet.expressions import Expression
+from placet.frozen import stored_as
+from placet.plan.actions import ActionSpec
+from placet.plan.assignees import AssigneeName, parse_assignee
+from placet.plan.calendar import Calendar
+from placet.plan.graph import (
+    ApproverSpec,
+    CallSpec,
+    Edge,
+    FinalRule,
+    Frame,
+    Join,
+    Node,
+    QuorumRule,
+    RepeatRule,
+    SlaLevel,
+    Stage,
+    ValueTemplate,
+    WaitSpec,
+)
+from placet.plan.pure_actions import is_pure
+from placet.plan.time_zones import Offsets
+
+__all__ = [
+    "ApproverSpec",
+    "CallSpec",
+    "Child",
+    "Edge",
+    "FinalRule",
+    "Frame",
+    "Join",
+    "Node",
+    "Plan",
+    "QuorumRule",
+    "RepeatRule",
+    "SlaLevel",
+    "Stage",
+    "ValueTemplate",
+    "WaitSpec",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A blueprint compiled for a run. `actions` and `children` are those that its nodes name, as they were then."""
+
+    name: str
+    version: str
+    digest: str  # sha256 of the blueprint's canonical JSON
+    owner: str | None  # a name, see placet.plan.assignees
+    start: str  # id of the trigger
+    nodes: Annotated[dict[str, Node], stored_as("points")]
+    calendar: Calendar
+    variables: tuple[Variable, ...]
+    max_rounds: int
+    jitter: timedelta
+    actions: dict[str, ActionSpec] = field(default_factory=dict)  # by name
+    children: dict[str, Child] = field(default_factory=dict)  # by reference: name, or name@version
+    format: int = 1  # of the blueprint's language; plans from before there were formats have no number
+    on_change: OnChange | None = None  # None only in format 1: `upgraded` says what that means
+    immaterial: tuple[str, ...] = ()  # variables whose change leaves approvals as they are
+    require_revision: bool = False
+    offsets: Offsets = ()  # of the time zone, where an expression needs it
+    rules: int = 1  # of the core, which its requests follow to their end; see placet.definition.formats
+
+    @cached_property
+    def expressions(self) -> tuple[Expression, ...]:
+        """Every expression of the process."""
+        found: list[Expression | None] = []
+        for node in self.nodes.values():
+            found += [edge.condition for edge in node.edges]
+            found += list(node.call_spec.input.expressions.values()) if node.call_spec is not None else []
+            found += [node.wait_spec.until] if node.wait_spec is not None else []
+            found += [seating.when for seating in node.stage.approvers] if node.stage is not None else []
+        return tuple(expression for expression in found if expression is not None)
+
+    @cached_property
+    def names(self) -> tuple[AssigneeName, ...]:
+        """Every name the plan can need people for."""
+        texts = {s.who for p in self.nodes.values() if p.stage for s in p.stage.approvers}
+        texts |= {lv.to for p in self.nodes.values() if p.stage for lv in p.stage.levels}
+        if self.owner:
+            texts.add(self.owner)
+        return tuple(parse_assignee(t) for t in sorted(texts))
+
+    @cached_property
+    def naming(self) -> tuple[str, ...]:
+        """The variables that name people, in order."""
+        return tuple(sorted({who.root.name for who in self.names if who.root.given}))
+
+    def asked(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the part of an input that names people."""
+        return {name: given[name] for name in self.naming if name in given}
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The variables that anything in the process depends on: a condition, a computed value, an approver."""
+        return frozenset({*self.naming, *(name for one in self.expressions for name in one.names)})
+
+    @cached_property
+    def heavy(self) -> int:
+        """How many of its expressions take the longer, the longer a value is."""
+        return sum(expression.heavy for expression in self.expressions)
+
+    @cached_property
+    def set_outside(self) -> frozenset[str]:
+        """The variables that answers from outside set: forms, events, sub-processes, actions that are not pure."""
+        found: set[str] = set()
+        for node in self.nodes.values():
+            call_spec = node.call_spec
+            if call_spec is not None and not (call_spec.name in self.actions and is_pure(self.actions[call_spec.name])):
+                found |= call_spec.output.keys()
+            found |= node.wait_spec.output.keys() if node.wait_spec is not None else node.output.keys()
+        return frozenset(found)
+
+    @property
+    def stages(self) -> list[Stage]:
+        """List the approval stages in the order of their nodes."""
+        return [p.stage for p in self.nodes.values() if p.stage is not None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """Another process that a sub-process node runs: a published version, compiled."""
+
+    template_id: str
+    plan: Plan

@@ -1,0 +1,107 @@
+"""Duration: how long a request takes at the very worst, in working hours of its calendar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+
+from placet.plan.plan import Node, Plan, Stage
+from placet.proofs.draft import Draft
+from placet.proofs.findings import Finding, warning
+from placet.proofs.people.approvers import most_seats
+from placet.proofs.structure.graph import components, cycles
+
+LONGEST_ACTION = timedelta(hours=24)  # of one attempt, in the slowest latency class
+LONGEST_CHAIN = 32  # managers above one person, as placet.directory counts them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duration:
+    """The worst case: the longest way through the stages, and what each further round of changes may take.
+
+    That is the same way again where a change sends the request to its first node, else the longest stage.
+
+    `total` is None where some stage has no end of its own; `way` names the nodes that it was measured along.
+    """
+
+    total: timedelta | None
+    edge: tuple[str, ...] = ()
+    endless: tuple[str, ...] = ()  # stages that wait for as long as it takes
+
+
+def stage_time(stage: Stage, managers: int = LONGEST_CHAIN) -> timedelta | None:
+    """Return how long one task of a stage stays open at most; None where it waits for as long as it takes.
+
+    `managers` is the longest chain of managers above anybody.
+    """
+    if stage.sla is None or stage.final == "wait":
+        return None
+    chain = timedelta(0)
+    if stage.levels:
+        above = managers if stage.to_the_top else 0
+        chain = stage.levels[-1].after + stage.re_escalate_after * (1 + above)
+    return stage.sla + chain
+
+
+def duration_of(
+    draft: Draft, plan: Plan, managers: int = LONGEST_CHAIN, loops: Mapping[frozenset[str], int] = MappingProxyType({})
+) -> Duration:
+    """Return the worst case of a compiled blueprint; time that the requester takes for changes does not count.
+
+    `loops` are those with a bound, each with the most rounds: all of its nodes count for each of them.
+    """
+    reached = {name for name in draft.vertices if name in plan.nodes}
+    times = {name: _point_time(draft, plan.nodes[name], managers) for name in reached if draft.vertices[name].pauses}
+    endless = tuple(dict.fromkeys(_stage_name(plan, name) for name in draft.vertices if times.get(name, 0) is None))
+    if endless or any(frozenset(group) not in loops for group in cycles(draft)):
+        return Duration(total=None, endless=endless)
+    longest: dict[str, tuple[timedelta, tuple[str, ...]]] = {}
+    for group in components(draft):  # those that a node leads to come before it
+        inside = frozenset(group)
+        onward = (arrow.target for name in group for arrow in draft.vertices[name].arrows if arrow.target not in inside)
+        rest, edge = max((longest[t] for t in onward), key=lambda found: found[0], default=(timedelta(0), ()))
+        once = sum((times.get(name) or timedelta(0) for name in group), timedelta(0)) * loops.get(inside, 1)
+        for name in group:
+            longest[name] = (once + rest, (*sorted(group, key=lambda one: one != name), *edge))
+    total, edge = longest[plan.start]
+    once = max((t for t in times.values() if t is not None), default=timedelta(0))
+    again = (total if plan.on_change == "restart" else once) * (plan.max_rounds - 1)
+    return Duration(total=total + again, edge=edge)
+
+
+def duration_findings(draft: Draft, duration: Duration) -> list[Finding]:
+    """Say which stages may wait without end."""
+    if not duration.endless:
+        return []
+    named = ", ".join(repr(name) for name in duration.endless[:10]) + (
+        " and more" if len(duration.endless) > 10 else ""
+    )
+    message = (
+        f"the worst-case total time is unbounded: {named} waits for as long as it takes; "
+        'an SLA with a "final" rule other than "wait", or a timeout, bounds it'
+    )
+    first = duration.endless[0]
+    return [warning("unbounded_time", draft.steps.get(first) or draft.vertices[first].pointer, message)]
+
+
+def _stage_name(plan: Plan, name: str) -> str:
+    stage = plan.nodes[name].stage
+    return stage.name if stage is not None else name
+
+
+def _point_time(draft: Draft, node: Node, managers: int) -> timedelta | None:
+    """Return a stage's time; in a sequence one seat's begins when the one before has decided."""
+    step = draft.vertices[node.id].step
+    if node.wait_spec is not None:
+        return node.wait_spec.hours or node.wait_spec.timeout
+    if node.type == "action":
+        return LONGEST_ACTION
+    if node.stage is None or step is None:
+        return None  # how long a sub-process takes is told by its own check
+    one = stage_time(node.stage, managers)
+    if one is None or node.stage.order == "parallel":
+        return one
+    seats = most_seats(step)
+    return None if seats is None else one * seats

@@ -1,0 +1,272 @@
+"""Staffing: what a directory tells, found by filling every stage's seats for every requester as the core does.
+
+People for whom nothing can differ are looked at once (placet.proofs.people.equivalence), so a group of thousands costs
+no more than one of ten; every witness is somebody real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+
+from placet.audit.reasons import Reason
+from placet.directory import Directory, Person
+from placet.engine.events import Opening
+from placet.engine.machine import opening_state
+from placet.engine.run import Run
+from placet.engine.state import Seat
+from placet.plan.assignees import AssigneeName, person_id
+from placet.plan.plan import Node, Plan, Stage
+from placet.proofs.draft import Draft
+from placet.proofs.findings import Finding, error, warning
+from placet.proofs.people.approvers import approvers_of, chosen, names_of
+from placet.proofs.people.equivalence import MOST_AWAY, Circle, Organisation, PersonClass
+from placet.proofs.people.escalation import levels_of
+from placet.proofs.structure.compilation import SOME_DAY
+from placet.tasks.policy import resolve
+from placet.tasks.seats import fill_seats
+
+MOST_LOOKS = 300_000  # people looked at in one check, each time that a stage is filled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staffing:
+    """What a directory told: the findings, for how many requesters, and how many may be away (None: not asked).
+
+    `complete` is false where the organisation was too large to ask about everyone.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    requesters: int = 0
+    longest_chain: int | None = None  # of managers above anybody
+    may_be_away: int | None = None
+    complete: bool = True
+
+
+class _Exhausted(Exception):
+    """One check has looked at as many people as it may."""
+
+
+def staffing_of(draft: Draft, plan: Plan, people: Mapping[str, Person]) -> Staffing:
+    """Fill the stages of a plan from everyone in an organisation, by id; with nobody, say what cannot be told."""
+    if not people:
+        return Staffing(findings=tuple(_untold(draft)))
+    everyone = Organisation(people, [*plan.names, *(who for _, who in names_of(draft))])
+    findings = list(_unknown(draft, everyone))
+    office = _Office(plan, everyone)
+    complete = True
+    try:
+        for node in plan.nodes.values():
+            if node.stage is not None:
+                findings += _Staff(draft, office, node, node.stage).findings()
+    except _Exhausted:
+        message = "the organisation is too large to ask about everyone; of the rest nothing is known"
+        findings.append(warning("not_proven", "/process_steps", message))
+        complete = False
+    return Staffing(
+        findings=tuple(findings),
+        requesters=len(everyone.people),
+        longest_chain=everyone.longest_chain(),
+        may_be_away=office.may_be_away if complete else None,
+        complete=complete,
+    )
+
+
+def _untold(draft: Draft) -> Iterator[Finding]:
+    named = sorted({str(who.root) for _, who in names_of(draft) if who.root.kind in {"user", "role", "group"}})
+    if named:
+        shown = ", ".join(named[:10]) + (" and more" if len(named) > 10 else "")
+        message = f"no directory is loaded, so nobody knows whether these exist: {shown}; load people and check again"
+        yield warning("people_unknown", "/process_steps", message)
+
+
+def _unknown(draft: Draft, everyone: Organisation) -> Iterator[Finding]:
+    for place, who in names_of(draft):
+        root = who.root
+        if root.kind == "user" and not everyone.holders(root):
+            yield warning("unknown_person", place, f"there is nobody with the id {root.name!r}; mend it, or add them")
+        elif root.kind == "role" and not everyone.holders(root):
+            yield warning(
+                "unknown_role", place, f"nobody holds the role {root.name!r}; mend it, or give it to somebody"
+            )
+        elif root.kind == "group" and not everyone.holders(root):
+            yield warning("unknown_group", place, f"nobody is in the group {root.name!r}; mend it, or add somebody")
+
+
+class _Office:
+    """What the stages of a check share: the organisation, how much of the work is done, and who may be away."""
+
+    def __init__(self, plan: Plan, everyone: Organisation) -> None:
+        self.plan = plan
+        self.everyone = everyone
+        self.may_be_away = MOST_AWAY
+        self._looks = 0
+        self._circles: dict[Hashable, Circle] = {}
+
+    def circle(self, stage: Stage) -> Circle:
+        """Return the people of a stage; stages that name the same share them."""
+        key = (stage.approvers, stage.levels, stage.need, stage.least_loaded, stage.to_the_top)
+        if key not in self._circles:
+            self._circles[key] = Circle(self.everyone, stage, self.plan.owner)
+        return self._circles[key]
+
+    def run(self, requester: str, directory: Directory) -> Run:
+        """Return a run of a request by this person, before anything has happened."""
+        self._looks += len(directory.people)
+        if self._looks > MOST_LOOKS:
+            raise _Exhausted
+        opening = Opening(
+            request_id="check", requester=requester, title="", input={}, directory=directory, directory_at=SOME_DAY
+        )
+        return Run(self.plan, opening_state(self.plan, opening, SOME_DAY), SOME_DAY)
+
+
+class _Staff:
+    """One stage's people, for every kind of requester."""
+
+    def __init__(self, draft: Draft, office: _Office, node: Node, stage: Stage) -> None:
+        self.office = office
+        self.everyone = office.everyone
+        self.node = node
+        self.stage = stage
+        self.step = next(s for s in draft.blueprint.process_steps if s.stage_name == stage.name)
+        self.pointer = draft.place(self.step)
+        names = [who for _, who in approvers_of(self.step, "")]
+        # Whom an input names is not known before there is one.
+        self.told = all(not who.root.given for who in names) and not chosen(self.step)
+        # Where the approvers hang on who asks, a directory that is still being filled proves nothing.
+        self.definite = all(self.everyone.holders(who) for who in names)
+
+    def findings(self) -> Iterator[Finding]:
+        """Generate what is wrong with this stage's people."""
+        if chosen(self.step):
+            message = "an expression chooses who approves; whether the quorum can be met is not asked for each choice"
+            yield warning("not_proven", f"{self.pointer}/approvers", message)
+        if not self.told:
+            return
+        self.circle = self.office.circle(self.stage)
+        self.kinds = list(self._kinds())
+        short: list[str] = []
+        helped: list[str] = []
+        own: dict[str, list[Seat]] = {}
+        for kind in self.kinds:
+            seats, why = self._fill(kind.first)
+            if _vacant(seats):
+                short += kind.people
+            elif why is None:
+                own[kind.first] = seats
+            else:
+                helped += kind.people
+        yield from self._short(short, helped)
+        yield from self._escalates_to_self(own)
+        if not short:
+            yield from self._fragile()
+        else:
+            self.office.may_be_away = 0
+
+    def _kinds(self) -> Iterator[PersonClass]:
+        """Generate the kinds of requesters; those for whom somebody is picked by order are told apart further."""
+        for kind in self.circle.kinds:
+            if self._by_kind(*self._fill(kind.first)):
+                yield kind
+            else:
+                yield from self.circle.told_apart(kind)
+
+    def _by_kind(self, seats: list[Seat], why: Reason | None) -> bool:
+        """Whether a filling hangs on nobody's place in an order: nobody is picked, or all are and they are too few."""
+        if self.stage.least_loaded:
+            return False
+        return why is None or (_vacant(seats) and not self.stage.to_the_top)
+
+    def _fill(self, requester: str, away: frozenset[str] = frozenset()) -> tuple[list[Seat], Reason | None]:
+        directory = self.circle.reached(requester, away)
+        seated = fill_seats(self.office.run(requester, directory), self.node, self.stage)
+        return seated.seats, seated.why if seated.stood_in else None
+
+    def _short(self, short: list[str], helped: list[str]) -> Iterator[Finding]:
+        approvers = {p for _, who in approvers_of(self.step, "") for p in self.everyone.holders(who)}
+        others = self.everyone.people.keys() - approvers
+        if self.definite and others and others <= {*short, *helped}:
+            message = "whoever asks, fewer people may approve than the quorum needs; name more, or ask for fewer"
+            yield error("impossible_quorum", self.pointer, message, witness={"requester": min(others)})
+        elif short:
+            message = (
+                f"for {len(short)} of {len(self.everyone.people)} requesters, such as {short[0]!r}, too few people may "
+                "approve and nobody stands in, so an operator has to assign the task; name an owner or an escalation"
+            )
+            yield warning("quorum_not_met", self.pointer, message, witness={"requester": short[0]})
+
+    def _escalates_to_self(self, own: dict[str, list[Seat]]) -> Iterator[Finding]:
+        """Find levels whose people are all in the stage already."""
+        for place, target, action in levels_of(self.step, self.pointer):
+            if action == "notify" or (target.root.given or target.root.kind == "assignee"):
+                continue
+            same = [r for r, seats in own.items() if self._only(r, target, seats)]
+            certain = self.definite and len(same) == len(own)
+            # Where it only happens to some, the shorthand goes on to the next above.
+            if same and (certain or not self.stage.to_the_top):
+                message = f"{target} are people who have this stage's tasks already; name somebody above"
+                level = error if certain else warning
+                yield level("escalation_to_oneself", place, message, witness={"requester": same[0]})
+
+    def _only(self, requester: str, target: AssigneeName, seats: list[Seat]) -> bool:
+        run = self.office.run(requester, self.circle.reached(requester, frozenset()))
+        named = {person_id(p) for p in resolve(run, target)} & self.everyone.people.keys()
+        seated = {seat.person for seat in seats}
+        return bool(named) and named <= seated
+
+    def _fragile(self) -> Iterator[Finding]:
+        """Find the fewest people whose absence leaves the stage without enough, and whether that is one."""
+        for count in range(1, self.office.may_be_away + 1):
+            for kind in self.kinds:
+                requester, gone = self._broken_for(kind, count)
+                if gone is None:
+                    continue
+                self.office.may_be_away = count - 1
+                if count == 1:
+                    message = (
+                        f"while {', '.join(sorted(gone))} is away without a substitute, too few are left to approve "
+                        f"what {requester!r} asks for; name more approvers, an escalation or an owner"
+                    )
+                    witness = {"requester": requester, "away": sorted(gone)}
+                    yield warning("not_resilient", self.pointer, message, witness=witness)
+                return
+
+    def _broken_for(self, kind: PersonClass, count: int) -> tuple[str, frozenset[str] | None]:
+        """Return one of a kind of requesters for whom so many absences are too many, and whose they are."""
+        gone, by_kind = self._broken_by(kind.first, count, frozenset())
+        if gone is not None or by_kind:
+            return kind.first, gone
+        for further in self.circle.told_apart(kind):
+            gone, _ = self._broken_by(further.first, count, frozenset())
+            if gone is not None:
+                return further.first, gone
+        return kind.first, None
+
+    def _broken_by(self, requester: str, count: int, away: frozenset[str]) -> tuple[frozenset[str] | None, bool]:
+        """Return up to `count` more people whose absence leaves a vacant seat; one who is seated must be among them.
+
+        Also says whether the same holds for everybody of the same kinds.
+        """
+        seats, why = self._fill(requester, away)
+        by_kind = self._by_kind(seats, why)
+        if _vacant(seats):
+            return away, by_kind
+        if count == 0:
+            return None, by_kind
+        tried: set[Hashable] = set()
+        for person in sorted({p for seat in seats for p in (seat.person, *seat.candidates) if p}):
+            kind = self.circle.kind_of(person, requester)
+            if kind in tried:
+                continue
+            found, alike = self._broken_by(requester, count - 1, away | {person})
+            if found is not None:
+                return found, by_kind
+            by_kind = by_kind and alike
+            if alike:
+                tried.add(kind)
+        return None, by_kind
+
+
+def _vacant(seats: list[Seat]) -> bool:
+    return any(seat.person is None and not seat.candidates for seat in seats)

@@ -1,0 +1,204 @@
+"""The prover: questions about inputs, answered with a confirmed input or a proof that there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import z3
+
+from placet.definition.shapes import Shape
+from placet.definition.variables import Variable, values_of
+from placet.errors import EvaluationFailed
+from placet.expressions import Expression, evaluate
+from placet.expressions.context import ZONE
+from placet.plan.time_zones import Offsets
+from placet.proofs.solver import Undecided, context
+from placet.proofs.solver.fits import fits
+from placet.proofs.solver.formula import Formulas, Value
+from placet.proofs.solver.samples import sample_input
+from placet.proofs.solver.symbols import Declarations, Symbol, SymbolPart, Term, Unreadable, value_of
+
+# z3 counts its own work, so that the same question is given up at the same point on every machine; the time is a
+# second line of defence. One question may cost about a second, all questions of one prover about ten.
+ONE_QUESTION = 2_000_000
+ALL_QUESTIONS = 15_000_000
+MILLISECONDS = 2_000
+MEGABYTES = 1_024
+_REMEMBERED = 64  # inputs found so far; most questions are answered by one of them
+
+z3.set_param("memory_max_size", MEGABYTES)
+
+
+class Prover:
+    """Answer questions over one set of variables. It has a z3 context of its own; not for several threads at once."""
+
+    def __init__(self, variables: Sequence[Variable], offsets: Offsets = ()) -> None:
+        """Begin with the variables of a process, and the offsets of its time zone."""
+        self.variables = tuple(variables)
+        self.offsets = offsets
+        self.context = z3.Context()
+        self._declarations = Declarations(self.context)
+        self._shapes = {variable.name: variable for variable in (*variables, *context.VARIABLES)}
+        self._symbols: dict[str, Symbol] = {}
+        self._formulas = Formulas(self._declarations, self._symbols, offsets)
+        self._values: dict[str, Value] = {}
+        self._parts: list[tuple[frozenset[str], SymbolPart]] = []  # the variables that each part is about
+        self._spent = 0
+        self._found: list[tuple[dict[str, Any], dict[str, object]]] = []
+
+    def value(self, expression: Expression) -> tuple[Term, Term]:
+        """Return two z3 terms: what an expression evaluates to (None for lists and objects), and whether it fails."""
+        known = self._known(expression)
+        return known.symbol.term, known.fails
+
+    def fits(self, expression: Expression, shape: Shape) -> Term | None:
+        """Return the z3 Bool that what an expression evaluates to keeps a scalar's declaration; None: nobody knows."""
+        return fits(self._formulas.texts, self._known(expression).symbol, shape)
+
+    def offer(self, given: dict[str, Any]) -> None:
+        """Have a normalised input tried before the solver is asked."""
+        self._found = [*self._found, (given, self.values(given))][-_REMEMBERED:]
+
+    def unknown(self) -> Term:
+        """Return a z3 Bool of which nothing is known."""
+        return self._declarations.fresh("Bool", "unknown")
+
+    def _known(self, expression: Expression) -> Value:
+        known = self._values.get(expression.source)
+        if known is None:
+            for name in sorted(expression.reads):
+                if name not in self._symbols:
+                    self._declare(name)
+            known = self._formulas.value(expression)
+            self._parts.append((expression.reads, self._declarations.part()))
+            self._values[expression.source] = known
+        return known
+
+    def values(self, found: dict[str, Any]) -> dict[str, object]:
+        """Return what expressions are evaluated with where this was found: an input, and what there is besides."""
+        there = [variable for variable in context.VARIABLES if variable.name in found]
+        return {**values_of((*self.variables, *there), found), ZONE: self.offsets}
+
+    def present(self, name: str) -> Term:
+        """Return the z3 Bool that a variable which some condition reads has a value."""
+        return z3.Not(self._symbols[name].absent)
+
+    @property
+    def overflows(self) -> list[Term]:
+        """Return, for the arithmetic seen so far, the z3 Bools that a whole number exceeds 64 bits."""
+        return list(self._formulas.overflows)
+
+    @property
+    def absences(self) -> list[Term]:
+        """Return, for the conditions seen so far, the z3 Bools that a value they need is absent."""
+        return list(self._formulas.absences)
+
+    def witness(self, conditions: Sequence[tuple[Expression, bool]]) -> dict[str, Any] | None:
+        """Return a normalised input on which each condition is what is asked, None where there is none."""
+        terms: list[Term] = []
+        names: set[str] = set()
+        for expression, wanted in conditions:
+            holds, fails = self.value(expression)
+            names |= expression.reads
+            terms += [z3.Not(fails), holds if wanted else z3.Not(holds)]
+
+        def confirmed(values: dict[str, object]) -> bool:
+            return all(result(expression, values) is wanted for expression, wanted in conditions)
+
+        return self.find(terms, names=names, confirmed=confirmed)
+
+    def find(
+        self,
+        terms: Sequence[Term],
+        *,
+        names: Iterable[str],
+        confirmed: Callable[[dict[str, object]], bool],
+        likely: bool = True,
+    ) -> dict[str, Any] | None:
+        """Return a normalised input for which the terms hold and `confirmed` says so of its values; None if none can.
+
+        `names` are the variables that the terms are about; `likely`: an input is expected, and tidy ones are looked for
+        before it is asked whether there is any. Raises Undecided where the solver gives up, or where none of
+        its answers is confirmed.
+        """
+        for known, values in self._found:
+            if confirmed(values):
+                return known
+        asked = frozenset(names)
+        parts = [part for about, part in self._parts if about <= asked]
+        solver = z3.Solver(ctx=self.context)
+        solver.set("rlimit", ONE_QUESTION)
+        solver.set("timeout", MILLISECONDS)
+        try:
+            solver.add(*terms, *(demand for part in parts for demand in part.demands), *self._formulas.texts.facts(()))
+            for number, wishes in enumerate(self._wishes(parts)):
+                if number == int(likely) and not self._satisfiable(solver):
+                    return None
+                candidate = self._candidate(solver, wishes, asked)
+                if candidate is not None and self._confirms(candidate, confirmed):
+                    return candidate
+            solver.add(*(truth for part in parts for truth in part.truths))
+            if not self._satisfiable(solver):
+                return None
+        except z3.Z3Exception as fault:
+            raise Undecided(f"the solver gave up: {fault}") from None
+        raise Undecided("the solver's answers lie outside of what it knows exactly")
+
+    def _confirms(self, candidate: dict[str, Any], confirmed: Callable[[dict[str, object]], bool]) -> bool:
+        values = self.values(candidate)
+        if not confirmed(values):
+            return False
+        self._found = [(candidate, values), *self._found][:_REMEMBERED]
+        return True
+
+    def _declare(self, name: str) -> None:
+        self._symbols[name] = self._declarations.declare(self._shapes[name], name)
+        part = self._declarations.part()
+        for term, shape in part.texts:
+            if shape.pattern is not None:
+                part.demands.append(self._formulas.texts.matches(term, shape.pattern))
+        self._parts.append((frozenset([name]), part))
+
+    def _satisfiable(self, solver: Any) -> bool:
+        if self._spent > ALL_QUESTIONS:
+            raise Undecided("the questions together took more work than allowed")
+        answer = solver.check()
+        # z3 counts for the whole context, from its beginning on.
+        self._spent = next((int(value) for key, value in solver.statistics() if key == "rlimit count"), self._spent)
+        if answer == z3.unknown:
+            raise Undecided(f"the solver gave up ({solver.reason_unknown()})")
+        return bool(answer == z3.sat)
+
+    def _wishes(self, parts: list[SymbolPart]) -> list[list[Term]]:
+        """Return what to wish for, one list after the other: tidy values first, any at all last."""
+        samples = [(term, self._formulas.texts.samples(shape)) for part in parts for term, shape in part.texts]
+        texts = [z3.Or([term == self._formulas.texts.text(text) for text in known]) for term, known in samples]
+        texts += self._formulas.texts.facts(text for _, known in samples for text in known)
+        guesses = [guess for part in parts for guess in part.guesses]
+        tidy = [[wish for part in parts for wish in part.tidy[level]] for level in range(3)]
+        wishes = [[*tidy[0], *texts, *guesses], [*tidy[0], *guesses]]
+        return [*wishes, *([*t, *texts, *guesses] for t in tidy[1:]), [*texts, *guesses], guesses, []]
+
+    def _candidate(self, solver: Any, wishes: list[Term], asked: frozenset[str]) -> dict[str, Any] | None:
+        """Return the input of a model of what the solver holds and the wishes."""
+        solver.push()
+        try:
+            solver.add(*wishes)
+            return self._input(solver.model(), asked) if self._satisfiable(solver) else None
+        except (Undecided, Unreadable):
+            return None
+        finally:
+            solver.pop()
+
+    def _input(self, model: Any, asked: frozenset[str]) -> dict[str, Any] | None:
+        found = {name: value_of(self._symbols[name], model) for name in asked}
+        return sample_input((*self.variables, *(v for v in context.VARIABLES if v.name in asked)), found)
+
+
+def result(expression: Expression, values: dict[str, object]) -> bool | None:
+    """Return what a condition evaluates to, None where its evaluation fails."""
+    try:
+        return evaluate(expression, values) is True
+    except EvaluationFailed:
+        return None

@@ -1,0 +1,121 @@
+"""Changes: whether an approval may outlive a change of what was approved, as `on_change: "stage"` lets it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+from placet.plan.assignees import parse_assignee
+from placet.proofs.draft import Draft, DraftNode
+from placet.proofs.findings import Finding, error, warning
+from placet.proofs.solver import Undecided
+from placet.proofs.solver.samples import sample_input
+from placet.proofs.structure.graph import reached
+
+if TYPE_CHECKING:
+    from placet.proofs.values.reachability import Reach
+
+
+_REMEDY = 'set "on_change" to "restart", so that a changed request goes again from its first node'
+
+
+def change_findings(draft: Draft, reach: Reach | None) -> list[Finding]:
+    """Warn where a request can be changed after an approval, or after the way to one was chosen, and end approved."""
+    settings = draft.blueprint.settings
+    if settings.immaterial and settings.max_rounds > 1:
+        return _depended_on(draft)
+    if draft.blueprint.on_change != "stage" or settings.max_rounds == 1:
+        return []
+    return _Changes(draft, reach, "/settings/on_change" if settings.on_change is not None else "/settings").findings()
+
+
+def _depended_on(draft: Draft) -> list[Finding]:
+    """Refuse immaterial variables on which the process depends: to change them is to change what was approved."""
+    reads = {name: f"a condition of {a.source!r}" for a in draft.arrows if a.condition for name in a.condition.names}
+    for vertex in draft.vertices.values():
+        reads |= {name: f"what {vertex.id!r} computes" for c in vertex.computes for name in c.expression.names}
+    for step in draft.blueprint.process_steps:
+        for approver in step.approvers:
+            text = approver if isinstance(approver, str) else getattr(approver, "who", None)
+            if text is not None and (root := parse_assignee(text).root).given:
+                reads[root.name] = f"an approver of {step.stage_name!r}"
+    witness = sample_input(draft.blueprint.variables)
+    return [
+        error(
+            "approval_of_changed_content",
+            f"/settings/immaterial/{index}",
+            f"{name!r} is not immaterial: {reads[name]} depends on it, and a change of it would leave approvals as "
+            "they are; remove it here",
+            witness=witness,
+        )
+        for index, name in enumerate(draft.blueprint.settings.immaterial)
+        if name in reads
+    ]
+
+
+class _Changes:
+    def __init__(self, draft: Draft, reach: Reach | None, pointer: str) -> None:
+        self._draft = draft
+        self._reach = reach
+        self._pointer = pointer
+        self._behind = {name: reached(draft, [name]) for name, v in draft.vertices.items() if v.step or v.chooses}
+        self._approvals = [vertex for vertex in draft.vertices.values() if vertex.step is not None]
+
+    def findings(self) -> list[Finding]:
+        """Return one finding of each kind: the setting is one for the whole process."""
+        return [found for kind in (self._outlived(), self._bypassed()) if (found := next(kind, None)) is not None]
+
+    def _outlived(self) -> Iterator[Finding]:
+        """Find an approval that another's request for changes leaves as it is: before it, or in a branch beside it."""
+        beside = self._beside()
+        for earlier, later in permutations(self._approvals, 2):
+            if later.id in self._behind[earlier.id] or (earlier.id, later.id) in beside:
+                witness = self._input_at(later)
+                if witness is not None:
+                    message = (
+                        f"once {_name(earlier)} has approved the witness, {_name(later)} may ask for changes and "
+                        f"approve whatever comes back, and {_name(earlier)} is not asked again; {_REMEDY}"
+                    )
+                    yield warning("approval_of_changed_content", self._pointer, message, witness=witness)
+
+    def _bypassed(self) -> Iterator[Finding]:
+        """Find an approval to which a decision led, and an input that would have led to another one."""
+        for choice in (v for v in self._draft.vertices.values() if v.chooses):
+            options = [v for v in self._approvals if v.id in self._behind[choice.id]]
+            for asked, other in permutations(options, 2):
+                if other.id in self._behind[asked.id] or asked.id in self._behind[other.id]:
+                    continue
+                opening, witness = self._input_at(asked), self._input_at(other)
+                if opening is not None and witness is not None and opening != witness:
+                    message = (
+                        f"{choice.id!r} leads the opening to {_name(asked)}, who may ask for changes and approve the "
+                        f"witness, which {choice.id!r} would have led to {_name(other)}; {_REMEDY}"
+                    )
+                    yield warning(
+                        "approval_of_changed_content", self._pointer, message, witness=witness, opening=opening
+                    )
+
+    def _beside(self) -> set[tuple[str, str]]:
+        """Return the pairs of approvals that are asked at the same time, in two branches of a fork."""
+        pairs: set[tuple[str, str]] = set()
+        for fork in (v for v in self._draft.vertices.values() if v.splits):
+            branches = [reached(self._draft, [arrow.target]) for arrow in fork.arrows]
+            for one, other in permutations(branches, 2):
+                pairs |= {(a.id, b.id) for a, b in permutations(self._approvals, 2) if a.id in one and b.id in other}
+        return pairs
+
+    def _input_at(self, vertex: DraftNode) -> dict[str, Any] | None:
+        """Return an input with which a request begins that comes to a node; None where none is known."""
+        if self._reach is None:
+            return sample_input(self._draft.blueprint.variables)
+        try:
+            shown = self._reach.arrival(vertex.id) if self._reach.lives(vertex.id) else None
+        except Undecided:
+            return None
+        return None if shown is None or shown.opening is not None else shown.witness
+
+
+def _name(vertex: DraftNode) -> str:
+    assert vertex.step is not None, f"{vertex.id} is an approval"  # noqa: S101
+    return repr(vertex.step.stage_name)

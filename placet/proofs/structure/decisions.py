@@ -1,0 +1,182 @@
+"""Branches: whether every decision is complete and unambiguous for every input that can come to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import z3
+
+from placet.expressions import Expression
+from placet.proofs.draft import Draft, DraftEdge, DraftNode
+from placet.proofs.findings import Finding, error, warning
+from placet.proofs.solver import Undecided
+from placet.proofs.values.assignment import Assigned
+from placet.proofs.values.evaluation import Failing
+from placet.proofs.values.reachability import Reach, Shown, Values
+
+Condition = tuple[DraftEdge, Expression]
+
+
+def branch_findings(draft: Draft, reach: Reach, known: Assigned) -> list[Finding]:
+    """List what is wrong with the decisions whose conditions all compile."""
+    return [
+        finding
+        for vertex in draft.vertices.values()
+        if vertex.chooses and vertex.arrows and not any(a.faulty for a in vertex.arrows)
+        for finding in _Decision(draft, reach, known, vertex).findings()
+    ]
+
+
+class _Decision:
+    """Ask about one decision. Its conditions are tried in order; a default is taken where none holds."""
+
+    def __init__(self, draft: Draft, reach: Reach, known: Assigned, vertex: DraftNode) -> None:
+        self.draft = draft
+        self.reach = reach
+        self.known = known
+        self.vertex = vertex
+        self.conditions: list[Condition] = [(a, a.condition) for a in vertex.arrows if a.condition is not None]
+        self.default = next((a for a in vertex.arrows if a.default), None)
+        terms = [reach.prover.value(expression) for _, expression in self.conditions]
+        self.holds = [z3.And(z3.Not(fails), holds) for holds, fails in terms]
+        self.none = [z3.And(z3.Not(fails), z3.Not(holds)) for holds, fails in terms]
+        self.names = {name for _, expression in self.conditions for name in expression.reads}
+        self.found: list[Finding] = []
+
+    def findings(self) -> list[Finding]:
+        """Ask every question; a decision that nothing comes to is told by what makes it so."""
+        if self.conditions and self.reach.lives(self.vertex.id):
+            for index, _ in enumerate(self.conditions):
+                self._dead(index)
+                self._overlap(index)
+            self._gap()
+            expressions, places = [e for _, e in self.conditions], [a.place for a, _ in self.conditions]
+            self.found += Failing(self.reach, self.vertex, self.known, expressions, places).findings()
+        return self.found
+
+    def _ask(
+        self, terms: Sequence[Any], check: Callable[[Values], bool], pointer: str, question: str, *, likely: bool
+    ) -> tuple[Shown | None, bool]:
+        """Return what shows it (None: nothing can), and whether that is known; where it is not, that is a finding."""
+        try:
+            return self.reach.show(self.vertex.id, terms, self.names, check, likely=likely), True
+        except Undecided as doubt:
+            message = f"it could not be proven that {question}: {doubt.message}; simplify the conditions"
+            self.found.append(warning("not_proven", pointer, message))
+            return None, False
+
+    def _results(self, values: Values) -> list[bool | None]:
+        return [self.reach.result(expression, values) for _, expression in self.conditions]
+
+    def _dead(self, index: int) -> None:
+        arrow, expression = self.conditions[index]
+        pointer = arrow.place
+
+        # Only where the first rule that fits is taken can an earlier one take everything.
+        before = index if self.vertex.hit_policy in {None, "first"} else 0
+
+        def first(values: Values) -> bool:
+            results = self._results(values)
+            return results[index] is True and all(result is False for result in results[:before])
+
+        shown, known = self._ask(
+            [*self.none[:before], self.holds[index]],
+            first,
+            pointer,
+            "this branch can be taken by some input",
+            likely=True,
+        )
+        if shown is None and known:
+            why = self._why_dead(index, expression)
+            self.found.append(error("dead_branch", pointer, f"this branch is never taken: {why}"))
+
+    def _why_dead(self, index: int, expression: Expression) -> str:
+        try:
+            if self.reach.prover.witness([(expression, True)]) is None:
+                return "its condition holds for no valid input; mend it, or remove the edge"
+            if (
+                self.reach.show(self.vertex.id, [self.holds[index]], self.names, lambda v: self._holds(index, v))
+                is None
+            ):
+                return "its condition never holds on the ways that lead here; mend it, or remove the edge"
+        except Undecided:
+            pass  # the reason is only for the message
+        return "an earlier condition takes every input for which it holds; mend one of them, or remove the edge"
+
+    def _holds(self, index: int, values: Values) -> bool:
+        return self._results(values)[index] is True
+
+    def _overlap(self, index: int) -> None:
+        if not index or self.vertex.hit_policy == "first":
+            return
+        arrow, expression = self.conditions[index]
+        pointer = arrow.place
+
+        def both(values: Values) -> bool:
+            results = self._results(values)
+            earlier = [result for result in results[:index] if result is not False]
+            return results[index] is True and earlier[:1] == [True]
+
+        # That an earlier one is taken means that those before it neither hold nor fail.
+        taken = z3.Or([z3.And([*self.none[:n], holds]) for n, holds in enumerate(self.holds[:index])])
+        if self.vertex.hit_policy is not None:
+            self._rules_overlap(index)
+            return
+        shown, _ = self._ask([self.holds[index], taken], both, pointer, "only one branch fits", likely=False)
+        if shown is None:
+            return
+        results = self._results(self.reach.values(shown.found))
+        earlier = self.conditions[results.index(True)][0]
+        message = f"{_brief(expression.source)} and {_brief(earlier.text)} can both hold; make them exclude each other"
+        level = warning if earlier.target == arrow.target else error
+        self.found.append(level("overlap", pointer, message + shown.note, **shown.parts))
+
+    def _rules_overlap(self, index: int) -> None:
+        """Find an input for which a rule of a table and an earlier one fit, and must not."""
+        arrow, expression = self.conditions[index]
+        agree = self.vertex.hit_policy == "any"
+        rivals = [n for n in range(index) if not (agree and self.conditions[n][0].target == arrow.target)]
+        if not rivals:
+            return
+
+        def both(values: Values) -> bool:
+            results = self._results(values)
+            return results[index] is True and any(results[n] is True for n in rivals)
+
+        terms = [self.holds[index], z3.Or([self.holds[n] for n in rivals])]
+        shown, _ = self._ask(terms, both, arrow.place, "only one rule fits", likely=False)
+        if shown is not None:
+            results = self._results(self.reach.values(shown.found))
+            earlier = self.conditions[next(n for n in rivals if results[n] is True)][0]
+            message = (
+                f"{_brief(expression.source)} and {_brief(earlier.text)} can both hold, and the hit policy is "
+                f"{self.vertex.hit_policy!r}; make them exclude each other"
+            )
+            self.found.append(error("overlap", arrow.place, message + shown.note, **shown.parts))
+
+    def _gap(self) -> None:
+        def none(values: Values) -> bool:
+            return all(result is False for result in self._results(values))
+
+        pointer = self.vertex.pointer
+        shown, known = self._ask(
+            self.none, none, pointer, "some branch is always taken", likely=self.default is not None
+        )
+        if self.default is not None:
+            if shown is None and known:
+                message = "the conditions cover every input, so this default is never taken; it can go"
+                self.found.append(warning("dead_branch", self.default.pointer, message))
+        elif shown is not None and not self.vertex.cut:
+            remedy = (
+                'add an edge with "default": true' if self.vertex.hit_policy is None else 'give the table a "default"'
+            )
+            message = (
+                f"no condition of {self.vertex.id!r} holds for some input, and it has no default; {remedy}, or cover it"
+            )
+            self.found.append(error("gap", pointer, message + shown.note, **shown.parts))
+
+
+def _brief(text: str | None) -> str:
+    """Return a condition as a message quotes it."""
+    return repr(text if text is None or len(text) <= 200 else text[:197] + "...")

@@ -1,0 +1,185 @@
+"""The graph: nodes that nothing leads to, ways that never end, loops, and edges that are never taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator
+
+from placet.proofs.draft import Draft, DraftEdge, DraftNode
+from placet.proofs.findings import Finding, error, warning
+
+
+def graph_findings(draft: Draft, bounded: Container[frozenset[str]] = ()) -> list[Finding]:
+    """List what the graph alone tells, whatever the conditions say; `bounded` are the loops that are known to end."""
+    return [
+        *_unreachable(draft),
+        *_endless(draft),
+        *_loops(draft, bounded),
+        *(finding for vertex in draft.vertices.values() for finding in _edges(vertex)),
+        *_unused_steps(draft),
+    ]
+
+
+def reached(draft: Draft, starts: Iterable[str]) -> set[str]:
+    """Return every node that edges lead to from these, and these."""
+    return _closure(starts, lambda name: [a.target for a in draft.vertices[name].arrows])
+
+
+def ending(draft: Draft) -> set[str]:
+    """Return every node from which an end can be reached by edges."""
+    before: dict[str, list[str]] = {}
+    for arrow in draft.arrows:
+        before.setdefault(arrow.target, []).append(arrow.source)
+    return _closure([v.id for v in draft.vertices.values() if v.end], lambda name: before.get(name, []))
+
+
+def cycles(draft: Draft) -> list[list[str]]:
+    """List the groups of nodes that lead round to each other, each in the order they were written."""
+    order = {name: index for index, name in enumerate(draft.vertices)}
+    return [sorted(group, key=order.__getitem__) for group in components(draft) if _circular(draft, group)]
+
+
+def components(draft: Draft) -> list[list[str]]:
+    """List the strongly connected components, each before those that lead to it (Tarjan, without recursion)."""
+    number: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    on_stack: set[str] = set()
+    found: list[list[str]] = []
+    for root in draft.vertices:
+        if root in number:
+            continue
+        work = [(root, iter(draft.vertices[root].arrows))]
+        number[root] = low[root] = len(number)
+        stack.append(root)
+        on_stack.add(root)
+        while work:
+            name, arrows = work[-1]
+            following = next(arrows, None)
+            if following is None:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[name])
+                if low[name] == number[name]:
+                    at = stack.index(name)
+                    found.append(stack[at:])
+                    on_stack.difference_update(stack[at:])
+                    del stack[at:]
+            elif following.target not in number:
+                number[following.target] = low[following.target] = len(number)
+                stack.append(following.target)
+                on_stack.add(following.target)
+                work.append((following.target, iter(draft.vertices[following.target].arrows)))
+            elif following.target in on_stack:
+                low[name] = min(low[name], number[following.target])
+    return found
+
+
+def _closure(starts: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
+    seen: set[str] = set()
+    pending = list(starts)
+    while pending:
+        name = pending.pop()
+        if name not in seen:
+            seen.add(name)
+            pending.extend(following(name))
+    return seen
+
+
+def _circular(draft: Draft, group: list[str]) -> bool:
+    return len(group) > 1 or any(a.target == group[0] for a in draft.vertices[group[0]].arrows)
+
+
+def _unreachable(draft: Draft) -> Iterator[Finding]:
+    if not draft.entries:
+        return  # the missing trigger is reported; without one nothing would be reachable
+    found = reached(draft, [v.id for v in draft.entries])
+    for vertex in draft.vertices.values():
+        if vertex.id not in found:
+            message = f"nothing leads from the trigger to {vertex.id!r}; add an edge to it, or remove it"
+            yield error("unreachable_node", vertex.pointer, message)
+
+
+def _endless(draft: Draft) -> Iterator[Finding]:
+    """Name the nodes where a way gets stuck: of those that lead to no end, the last ones."""
+    ends = ending(draft)
+    for group in components(draft):
+        if group[0] in ends or any(a.target not in group for name in group for a in draft.vertices[name].arrows):
+            continue
+        if any(draft.vertices[name].cut for name in group):
+            continue  # the dangling edge is reported, and may be the way out
+        for name in sorted(group):
+            vertex = draft.vertices[name]
+            what = "leads nowhere" if not vertex.arrows else "leads only round in circles"
+            message = f"{name!r} {what}: no way from here reaches a terminator; add an edge that does"
+            yield error("endless_path", vertex.pointer, message)
+
+
+def _loops(draft: Draft, bounded: Container[frozenset[str]]) -> Iterator[Finding]:
+    for group in cycles(draft):
+        if frozenset(group) in bounded:
+            continue
+        named = " -> ".join(group[:8]) + (" -> ..." if len(group) > 8 else "")
+        if any(draft.vertices[name].pauses for name in group):
+            message = (
+                f"the loop {named} can go round without bound; for rework let approvers request changes, "
+                "which settings.max_rounds bounds, and lead this edge on to an end; or count the rounds: on each way "
+                "round an action sets a whole number to itself plus one, from a known start, and a decision leads on "
+                "once it has come to a bound"
+            )
+        else:
+            message = f"the loop {named} goes round without anybody being asked; remove the edge that leads back"
+        yield error("unbounded_loop", draft.vertices[group[0]].pointer, message)
+
+
+def _edges(vertex: DraftNode) -> Iterator[Finding]:
+    """Look at a node's edges: those that are never taken, and results that nothing is said about."""
+    if vertex.end:
+        for arrow in vertex.arrows:
+            message = f"{vertex.id!r} is an end, so this edge is never taken; remove it"
+            yield error("wrong_edge", arrow.pointer, message)
+        return
+    if not vertex.chooses:
+        for arrow in vertex.arrows:
+            if arrow.default:
+                message = 'only the edges of a decision carry "default"; remove it'
+                yield error("wrong_edge", f"{arrow.pointer}/default", message)
+    if vertex.chooses:
+        defaults = [a for a in vertex.arrows if a.default and a.text is None]
+        yield from _twice(vertex, defaults, "defaults")
+    elif vertex.results:
+        yield from _results(vertex)
+    elif not vertex.splits:
+        yield from _twice(vertex, [a for a in vertex.arrows if a.on is None and a.text is None], "plain edges")
+
+
+def _results(vertex: DraftNode) -> Iterator[Finding]:
+    for arrow in vertex.arrows:
+        if arrow.on is not None and arrow.on not in vertex.results:
+            known = ", ".join(vertex.results)
+            message = f"{vertex.id!r} never comes to {arrow.on!r}; it comes to {known}"
+            if arrow.on == "expired":
+                message += ' (expired needs an SLA and "final": "expire")'
+            yield error("wrong_edge", f"{arrow.pointer}/on", message)
+    for result in vertex.results:
+        # A plain edge stands for what is hoped for.
+        taken = [a for a in vertex.arrows if a.on == result or (a.on is None and result in vertex.plain)]
+        yield from _twice(vertex, taken, f"edges for {result!r}")
+    if vertex.arrows and not vertex.cut and not any(a.on in {None, *vertex.plain} for a in vertex.arrows):
+        what = "an approval" if vertex.step is not None else repr(vertex.plain[0])
+        message = f'{vertex.id!r} does not say what follows {what}; add an edge with "on": "{vertex.plain[0]}"'
+        yield error("gap", vertex.pointer, message)
+
+
+def _twice(vertex: DraftNode, arrows: list[DraftEdge], what: str) -> Iterator[Finding]:
+    for arrow in arrows[1:]:
+        message = f"{vertex.id!r} has {len(arrows)} {what}, and only the first is ever taken; keep one"
+        level = warning if arrow.target == arrows[0].target else error
+        yield level("overlap", arrow.pointer, message)
+
+
+def _unused_steps(draft: Draft) -> Iterator[Finding]:
+    used = {v.step.stage_name for v in draft.vertices.values() if v.step is not None}
+    for name, pointer in draft.steps.items():
+        if name not in used:
+            message = f"no approval node uses the step {name!r}; add a node for it, or remove it"
+            yield warning("unused_step", pointer, message)

@@ -1,0 +1,63 @@
+"""Joins that are passed before anybody in the other branches can act."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from placet.plan.graph import Join, Node
+from placet.plan.plan import Plan
+from placet.proofs.draft import Draft
+from placet.proofs.findings import Finding, warning
+
+
+def join_findings(draft: Draft, plan: Plan) -> Iterator[Finding]:
+    """Name the stages and other nodes that a join never waits for: enough branches come to it without any delay."""
+    for node in plan.nodes.values():
+        join = node.join
+        if join is None or join.every:
+            continue
+        fork = plan.nodes[join.fork]
+        instant = [edge for edge in join.edges if _instant(plan, fork.edges[edge].target, node.id, frozenset())]
+        if len(instant) >= join.need:
+            yield from _pointless(draft, plan, node, join, instant)
+
+
+def _pointless(draft: Draft, plan: Plan, node: Node, join: Join, instant: list[int]) -> Iterator[Finding]:
+    """Name what each of the other branches begins with."""
+    fork, name = plan.nodes[join.fork], node.id
+    quick = ", ".join(repr(fork.edges[edge].target) for edge in instant)
+    for edge in range(len(fork.edges)):
+        first = None if edge in instant else _first_pause(plan, fork.edges[edge].target, name)
+        if first is not None:
+            message = (
+                f"nobody waits for {first!r}: the branch of {fork.id!r} through {quick} comes to {name!r} at once, and "
+                f"{join.need} of {len(join.edges)} is enough there; let it need all, or put something to wait for "
+                "into that branch"
+            )
+            yield warning("pointless_branch", draft.vertices[first].pointer, message)
+
+
+def _instant(plan: Plan, name: str, join: str, passed: frozenset[str]) -> bool:
+    """Whether every way from a node comes to the join without waiting for anybody or anything."""
+    if name == join:
+        return True
+    node = plan.nodes[name]
+    if name in passed or node.type not in {"decision", "join"} or not node.edges:
+        return False
+    return all(_instant(plan, edge.target, join, passed | {name}) for edge in node.edges)
+
+
+def _first_pause(plan: Plan, start: str, join: str) -> str | None:
+    """Return the first node of a branch at which something is waited for."""
+    seen: set[str] = set()
+    pending = [start]
+    while pending:
+        name = pending.pop(0)
+        node = plan.nodes[name]
+        if name == join or name in seen:
+            continue
+        if node.stage is not None or node.call_spec is not None or node.wait_spec is not None:
+            return name
+        seen.add(name)
+        pending += [edge.target for edge in node.edges]
+    return None

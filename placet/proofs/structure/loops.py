@@ -1,0 +1,225 @@
+"""Loops with a bound that can be proven: a whole number that counts with each round, and decisions that it ends at.
+
+Each way round counts (an action that computes `n + 1` for `n`, whose failure leads elsewhere), nothing else in the loop
+sets the number, each way round passes a decision that lets nobody round once the number has come to a bound, and the
+number begins at a known one: its `minimum`, or what an action before the loop always sets it to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import z3
+
+from placet.definition.variables import Variable, scope_of
+from placet.errors import ConditionInvalid
+from placet.expressions import Expression, compile_expression
+from placet.expressions.expression import Node
+from placet.expressions.templates import expression_of, taken
+from placet.nodes.action import ActionNode
+from placet.plan.actions import ActionSpec
+from placet.plan.pure_actions import computes
+from placet.proofs.draft import Draft, DraftEdge, DraftNode
+from placet.proofs.solver import Undecided
+from placet.proofs.structure.graph import cycles, reached
+from placet.proofs.values.reachability import Reach
+
+MOST_ROUNDS = 1_000  # as often as a request may come to one node (placet.engine.flow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Count:
+    """A node that adds `step` (never 0) to a variable."""
+
+    node: str
+    variable: str
+    step: int
+
+
+def bounded_loops(draft: Draft, reach: Reach, actions: Mapping[str, ActionSpec] | None) -> dict[frozenset[str], int]:
+    """Return the loops whose rounds are bounded, each with the most rounds that there can be."""
+    found: dict[frozenset[str], int] = {}
+    for group in cycles(draft):
+        rounds = _Loop(draft, reach, group, actions).rounds()
+        if rounds is not None and rounds <= MOST_ROUNDS:
+            found[frozenset(group)] = rounds
+    return found
+
+
+class _Loop:
+    def __init__(
+        self, draft: Draft, reach: Reach, group: Sequence[str], actions: Mapping[str, ActionSpec] | None
+    ) -> None:
+        self.draft = draft
+        self.reach = reach
+        self.inside = frozenset(group)
+        self.nodes = {node.id: node for node in draft.blueprint.graph_spec.nodes} if draft.blueprint.graph_spec else {}
+        self.actions = actions
+        self.shapes = {v.name: v for v in draft.blueprint.variables if v.type == "integer"}
+        self.arrows = [a for name in group for a in draft.vertices[name].arrows if a.target in self.inside]
+
+    def rounds(self) -> int | None:
+        """Return the most rounds, by whichever counter proves the fewest; None where none does."""
+        counts: dict[tuple[str, bool], list[_Count]] = {}
+        for name in self.inside:
+            for count in self._counts(name):
+                counts.setdefault((count.variable, count.step > 0), []).append(count)
+        proven = [rounds for (name, up), of in counts.items() if (rounds := self._by(name, up, of)) is not None]
+        return min(proven, default=None)
+
+    def _by(self, name: str, up: bool, counts: list[_Count]) -> int | None:
+        counting = {count.node for count in counts}
+        setters = {vertex.id for vertex in self.draft.vertices.values() if name in vertex.sets}
+        before = setters - self.inside
+        if setters & self.inside != counting or any(not self.inside & reached(self.draft, [one]) for one in before):
+            return None
+        uncounted = [a for a in self.arrows if a.source not in counting or a.on == "failed"]
+        if not _acyclic(uncounted):
+            return None
+        begins = self._begins(self.shapes[name], up, before)
+        ends = self._ends(name, up)
+        if begins is None or ends is None:
+            return None
+        return max(ceil(abs(ends - begins) / min(abs(count.step) for count in counts)), 0) + 1
+
+    def _counts(self, name: str) -> Iterator[_Count]:
+        node = self.nodes.get(name)
+        if not isinstance(node, ActionNode) or not computes(node.action, self.actions):
+            return
+        for variable, source in node.output.items():
+            expression = self._computed(node, source)
+            step = _step(expression.ast, variable) if expression is not None and variable in self.shapes else 0
+            if step:
+                yield _Count(node=name, variable=variable, step=step)
+
+    def _computed(self, node: ActionNode, source: str) -> Expression | None:
+        value = taken(node.input, source)
+        text = expression_of(value)
+        try:
+            if text is not None:
+                return compile_expression(text, scope_of(self.draft.blueprint.variables))
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            return compile_expression(str(value), {}) if whole else None
+        except ConditionInvalid:
+            return None
+
+    def _begins(self, variable: Variable, up: bool, before: set[str]) -> int | None:
+        """Return where the number begins at the least (counting down: at the most)."""
+        stated = variable.lowest if up else variable.highest
+        values = [self._constant(name, variable.name) for name in before]
+        known = [value for value in values if value is not None]
+        always = bool(before) and len(known) == len(values) and not self._entered_without(before)
+        found = [*known] if always else []
+        if stated is not None and not always:
+            found = [int(stated)]
+        return (min(found) if up else max(found)) if found else None
+
+    def _constant(self, name: str, variable: str) -> int | None:
+        node = self.nodes.get(name)
+        if not isinstance(node, ActionNode) or not computes(node.action, self.actions):
+            return None
+        expression = self._computed(node, node.output.get(variable, ""))
+        return _whole(expression.ast) if expression is not None else None
+
+    def _entered_without(self, before: set[str]) -> bool:
+        """Whether some way comes into the loop that passes none of these nodes, or only by their failure."""
+        seen: set[str] = set()
+        pending = [entry.id for entry in self.draft.entries]
+        while pending:
+            name = pending.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            arrows: Iterable[DraftEdge] = self.draft.vertices[name].arrows
+            pending += [arrow.target for arrow in arrows if name not in before or arrow.on == "failed"]
+        return bool(seen & self.inside)
+
+    def _ends(self, name: str, up: bool) -> int | None:
+        """Return a number at which decisions let nobody round any more; None where not every way round meets one."""
+        guards: dict[str, int] = {}
+        for one in self.inside:
+            vertex = self.draft.vertices[one]
+            if vertex.chooses:
+                bound = self._bound(vertex, name, up)
+                if bound is not None:
+                    guards[one] = bound
+        if not guards or not _acyclic([arrow for arrow in self.arrows if arrow.source not in guards]):
+            return None
+        return max(guards.values()) if up else min(guards.values())
+
+    def _bound(self, vertex: DraftNode, name: str, up: bool) -> int | None:
+        """Return the first number from which on a decision does not lead into the loop, of those that it mentions."""
+        mentioned = sorted({n for a in vertex.arrows if a.condition for n in _numbers(a.condition.ast)}, reverse=not up)
+        tried = dict.fromkeys(n + step for n in mentioned for step in ((0, 1) if up else (0, -1)))
+        return next((bound for bound in tried if self._lets_nobody(vertex, name, up, bound)), None)
+
+    def _lets_nobody(self, vertex: DraftNode, name: str, up: bool, bound: int) -> bool:
+        number = compile_expression(name, scope_of(self.draft.blueprint.variables))
+        term, absent = self.reach.prover.value(number)
+        beyond = z3.And(z3.Not(absent), term >= bound if up else term <= bound)
+        for target, edge in self.reach.leaving(vertex):
+            if target not in self.inside:
+                continue
+
+            def goes_round(values: dict[str, object], target: str = target) -> bool:
+                value = values.get(name)
+                there = isinstance(value, int) and (value >= bound if up else value <= bound)
+                return there and target in self.reach.onward(vertex, values)
+
+            terms = [beyond, *(part for part, _ in edge.parts)]
+            try:
+                asked = {name, *edge.names}
+                if self.reach.prover.find(terms, names=asked, confirmed=goes_round, likely=False) is not None:
+                    return False
+            except Undecided:
+                return False
+        return True
+
+
+def _step(ast: Node, variable: str) -> int:
+    """Return what an expression adds to a variable; 0 where it is none that counts."""
+    if ast["op"] not in {"add", "sub"}:
+        return 0
+    left, right = ast["args"]
+    if left["op"] == "name" and left["name"] == variable and (number := _whole(right)) is not None:
+        return number if ast["op"] == "add" else -number
+    if ast["op"] == "add" and right["op"] == "name" and right["name"] == variable:
+        return _whole(left) or 0
+    return 0
+
+
+def _whole(ast: Node) -> int | None:
+    if ast["op"] == "neg" and (inner := _whole(ast["args"][0])) is not None:
+        return -inner
+    return ast["value"] if ast["op"] == "literal" and ast["type"] == "int" else None
+
+
+def _numbers(ast: Node) -> Iterator[int]:
+    number = _whole(ast)
+    if number is not None:
+        yield number
+        return
+    for arg in ast["args"]:
+        yield from _numbers(arg)
+
+
+def _acyclic(arrows: Sequence[DraftEdge]) -> bool:
+    """Whether these edges lead nowhere round."""
+    following: dict[str, set[str]] = {}
+    leading: dict[str, int] = {}
+    for source, target in {(arrow.source, arrow.target) for arrow in arrows}:
+        following.setdefault(source, set()).add(target)
+        leading[target] = leading.get(target, 0) + 1
+        leading.setdefault(source, 0)
+    pending = [name for name, count in leading.items() if not count]
+    gone = 0
+    while pending:
+        name = pending.pop()
+        gone += 1
+        for target in following.get(name, ()):
+            leading[target] -= 1
+            if not leading[target]:
+                pending.append(target)
+    return gone == len(leading)

@@ -1,0 +1,149 @@
+"""Assignment: which variables certainly have a value where a node is come to, and which nodes set the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from placet.expressions.templates import expression_of, taken
+from placet.json_pointer import parts_of
+from placet.nodes.action import ActionNode
+from placet.nodes.subprocess import SubprocessNode
+from placet.plan.actions import ActionSpec
+from placet.plan.plan import Child
+from placet.plan.pure_actions import is_pure
+from placet.proofs.draft import Draft, DraftEdge, DraftNode
+from placet.proofs.structure.graph import components
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned:
+    """What is known of variables that an input may leave out.
+
+    `before`: by node, the variables that certainly have a value, on whatever way the node is come to. `setters`: by
+    variable, the nodes that set it. What an answer leaves out unsets its variable: an action is trusted where its
+    output_schema requires the value, or where it computes it, a sub-process where its variable always has a value. An
+    event is trusted: one that leaves out what the way on needs is refused.
+    """
+
+    before: Mapping[str, frozenset[str]]
+    setters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def missing(self, node: str, names: frozenset[str]) -> frozenset[str]:
+        """Return those of these variables that may have no value at a node."""
+        return names - self.before.get(node, names)
+
+    def why(self, node: str, names: frozenset[str]) -> str:
+        """Say which of the variables missing at a node are set by others, and by which: text to add to a message."""
+        told = [
+            f"{name!r} is set by {' and '.join(map(repr, self.setters[name][:5]))}, which not every way here passes"
+            for name in sorted(self.missing(node, names))
+            if name in self.setters
+        ]
+        return f" ({'; '.join(told)})" if told else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sets:
+    """Which variables a node certainly sets; `copies` does so where the other variable has a value."""
+
+    surely: frozenset[str]
+    copies: Mapping[str, str] = field(default_factory=dict)
+
+    def given(self, before: frozenset[str]) -> frozenset[str]:
+        return self.surely | {name for name, source in self.copies.items() if source in before}
+
+
+def assigned(
+    draft: Draft,
+    actions: Mapping[str, ActionSpec] | None = None,
+    children: Mapping[str, Child] | None = None,
+) -> Assigned:
+    """Follow the edges from the trigger on until nothing changes.
+
+    `actions` and `children` as for a check; what nobody knows is trusted to return what is taken from it.
+    """
+    sets = _sets(draft, actions, children)
+    given = frozenset(v.name for v in draft.blueprint.variables if not v.optional)
+    every = frozenset(v.name for v in draft.blueprint.variables)
+    before = {entry.id: given for entry in draft.entries}
+    leading: dict[str, list[DraftEdge]] = {}
+    for arrow in draft.arrows:
+        leading.setdefault(arrow.target, []).append(arrow)
+    order = [name for group in reversed(components(draft)) for name in group]
+    settled = False
+    while not settled:
+        settled = True
+        for name in order:
+            vertex = draft.vertices[name]
+            arriving = [
+                _after(draft.vertices[arrow.source], sets.get(arrow.source), arrow, before[arrow.source])
+                for arrow in leading.get(name, ())
+                if arrow.source in before
+            ]
+            if not arriving or vertex.entry:
+                continue
+            # A join of all has waited for each of its branches; in a loop nothing is known that does not hold each time
+            found = every.intersection(*arriving) if not vertex.gathers else frozenset().union(*arriving)
+            if before.get(name) != found:
+                before[name] = found
+                settled = False
+    setters: dict[str, list[str]] = {}
+    for vertex in draft.vertices.values():
+        for name in vertex.sets:
+            setters.setdefault(name, []).append(vertex.id)
+    return Assigned(before=before, setters={name: tuple(nodes) for name, nodes in setters.items()})
+
+
+def _sets(
+    draft: Draft, actions: Mapping[str, ActionSpec] | None, children: Mapping[str, Child] | None
+) -> dict[str, _Sets]:
+    """Return by node what it certainly sets, where that is known."""
+    defaults = frozenset(v.name for v in draft.blueprint.variables if v.default is not None)
+    found: dict[str, _Sets] = {}
+    for node in draft.blueprint.graph_spec.nodes if draft.blueprint.graph_spec is not None else ():
+        if isinstance(node, ActionNode) and (spec := (actions or {}).get(node.action)) is not None:
+            found[node.id] = _computed(node) if is_pure(spec) else _Sets(surely=_returned(node, spec))
+        elif isinstance(node, SubprocessNode) and (child := (children or {}).get(node.reference)) is not None:
+            there = {v.name for v in child.plan.variables if not v.optional}
+            surely = frozenset(name for name, source in node.output.items() if source in there)
+            found[node.id] = _Sets(surely=surely)
+    return {name: replace(sets, surely=sets.surely | defaults) for name, sets in found.items()}
+
+
+def _computed(node: ActionNode) -> _Sets:
+    surely: set[str] = set()
+    copies: dict[str, str] = {}
+    for name, source in node.output.items():
+        value = taken(node.input, source)
+        text = expression_of(value)
+        if text is not None and text.strip().isidentifier():
+            copies[name] = text.strip()
+        elif value is not None:
+            surely.add(name)
+    return _Sets(surely=frozenset(surely), copies=copies)
+
+
+def _returned(node: ActionNode, spec: ActionSpec) -> frozenset[str]:
+    """Return the variables whose value the output_schema requires."""
+    return frozenset(name for name, source in node.output.items() if _required(spec.output_schema, source))
+
+
+def _required(schema: Any, source: str) -> bool:
+    for part in parts_of(source) if source[:1] == "/" else [source]:
+        if not isinstance(schema, Mapping) or part not in schema.get("required", ()):
+            return False
+        schema = schema.get("properties", {}).get(part, {})
+    kinds = schema.get("type") if isinstance(schema, Mapping) else None
+    return kinds != "null" and not (isinstance(kinds, list) and "null" in kinds)
+
+
+def _after(vertex: DraftNode, sets: _Sets | None, arrow: DraftEdge, before: frozenset[str]) -> frozenset[str]:
+    """Return what has a value once a node is left by an edge: what it sets, unless it failed or waited in vain."""
+    if vertex.step is not None:
+        kept = before - vertex.sets
+        return kept | (vertex.asks if arrow.on in {None, "approved"} else vertex.asks & before)
+    if arrow.on in {"failed", "timeout", "cancelled", "withdrawn"}:
+        return before
+    return before | vertex.sets if sets is None else (before - vertex.sets) | (sets.given(before) & vertex.sets)

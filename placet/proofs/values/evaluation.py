@@ -1,0 +1,140 @@
+"""Failing: whether everything that a process evaluates can be evaluated, for every input that can come to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import z3
+
+from placet.errors import EvaluationFailed
+from placet.expressions import Expression, evaluate
+from placet.expressions.context import NAMES
+from placet.nodes.action import ActionNode
+from placet.nodes.subprocess import SubprocessNode
+from placet.plan.actions import ActionSpec
+from placet.plan.plan import Child
+from placet.proofs.draft import Draft, DraftNode
+from placet.proofs.findings import Finding, error, warning
+from placet.proofs.solver import Undecided
+from placet.proofs.values.assignment import Assigned
+from placet.proofs.values.reachability import Reach, Shown, Values
+
+
+class Failing:
+    """Ask about expressions that are evaluated one after the other at a node; `places` are where they are written.
+
+    A decision stops at the first condition that holds, but for a table whose hit policy looks at all of its rules.
+    """
+
+    def __init__(
+        self, reach: Reach, vertex: DraftNode, known: Assigned, sequence: Sequence[Expression], places: Sequence[str]
+    ) -> None:
+        self.reach = reach
+        self.vertex = vertex
+        self.known = known
+        self.sequence = sequence
+        self.places = places
+        self.names = frozenset(name for expression in sequence for name in expression.reads)
+        # What the process has set by now is there, though an input may leave it out.
+        self.there = self.names - frozenset(NAMES) - known.missing(vertex.id, self.names)
+
+    def findings(self) -> Iterator[Finding]:
+        """Find inputs on which an evaluation fails, one for each kind of reason."""
+        prover = self.reach.prover
+        terms = [prover.value(expression) for expression in self.sequence]
+        if all(z3.is_false(fails) for _, fails in terms):
+            return
+        before = [] if self.vertex.exhaustive else [z3.And(z3.Not(fails), z3.Not(holds)) for holds, fails in terms[:-1]]
+        met = z3.Or([z3.And([*before[:n], fails]) for n, (_, fails) in enumerate(terms)])
+        overflows, absences = prover.overflows, prover.absences
+        calm = [met, *map(z3.Not, overflows), *(prover.present(name) for name in sorted(self.there))]
+        found, told = self._asked("failed", [*calm, *map(z3.Not, absences)])
+        yield from told
+        if absences:
+            absent, told = self._asked("absent", calm)
+            found = found or absent
+            yield from told
+        if overflows and not found:
+            yield from self._asked("overflow", [met, *calm[1 + len(overflows) :]])[1]
+
+    def _asked(self, kind: str, terms: Sequence[Any]) -> tuple[bool, list[Finding]]:
+        """Return whether some input fails for this kind of reason, and what to say."""
+
+        def fails_so(values: Values) -> bool:
+            if any(values[name] is None for name in self.there):
+                return False
+            fault = self._fault(values)
+            return fault is not None and _kind(fault[1]) == kind
+
+        try:
+            shown = self.reach.show(self.vertex.id, terms, self.names, fails_so, likely=False)
+        except Undecided as doubt:
+            message = f"it could not be proven that everything here can be evaluated: {doubt.message}; simplify it"
+            return False, [warning("not_proven", self.vertex.pointer, message)]
+        return (False, []) if shown is None else (True, [self._finding(kind, shown)])
+
+    def _finding(self, kind: str, shown: Shown) -> Finding:
+        values = self.reach.values(shown.found)
+        place, fault = self._fault(values) or (self.vertex.pointer, "")
+        what = "this condition" if self.vertex.chooses else "this"
+        handled = any(arrow.on == "failed" for arrow in self.vertex.arrows)
+        asked = self.vertex.step is not None  # who approves could not be told
+        then = f"{self.vertex.id!r} comes to 'failed'" if handled else "the request fails"
+        then = "whoever stands in is asked" if asked else then
+        message = f"for some input {what} cannot be evaluated, and {then}: {fault}"
+        if kind == "absent":
+            # Of what is absent in the witness, those that the process sets are the ones to look at.
+            absent = frozenset(name for name in self.names if values.get(name) is None)
+            message += self.known.why(self.vertex.id, absent)
+            return warning("unset_variable", place, message + shown.note, **shown.parts)
+        level = warning if kind == "overflow" or handled or asked else error
+        return level("evaluation_fails", place, message + shown.note, **shown.parts)
+
+    def _fault(self, values: Values) -> tuple[str, str] | None:
+        for expression, place in zip(self.sequence, self.places, strict=True):
+            try:
+                if evaluate(expression, values) is True and self.vertex.chooses and not self.vertex.exhaustive:
+                    return None
+            except EvaluationFailed as fault:
+                return place, fault.message
+        return None
+
+
+def computed_findings(
+    draft: Draft,
+    reach: Reach,
+    known: Assigned,
+    actions: Mapping[str, ActionSpec] | None,
+    children: Mapping[str, Child] | None,
+) -> Iterator[Finding]:
+    """Generate what is wrong with what nodes compute: moments to wait for, and inputs of actions and sub-processes."""
+    needed = _needed(draft, actions or {}, children or {})
+    for vertex in draft.vertices.values():
+        if not (vertex.computes or vertex.guards) or not reach.lives(vertex.id):
+            continue
+        for guard in vertex.guards:
+            yield from Failing(reach, vertex, known, [guard.expression], [guard.pointer]).findings()
+        for computed in vertex.computes:
+            if not computed.left_out or computed.member in needed.get(vertex.id, ()):
+                yield from Failing(reach, vertex, known, [computed.expression], [computed.pointer]).findings()
+
+
+def _needed(
+    draft: Draft, actions: Mapping[str, ActionSpec], children: Mapping[str, Child]
+) -> dict[str, frozenset[str]]:
+    """Return by node the parameters that its action or sub-process cannot do without."""
+    found: dict[str, frozenset[str]] = {}
+    for node in draft.blueprint.graph_spec.nodes if draft.blueprint.graph_spec is not None else ():
+        if isinstance(node, ActionNode) and node.action in actions:
+            found[node.id] = frozenset(actions[node.action].input_schema.get("required", ()))
+        elif isinstance(node, SubprocessNode) and (child := children.get(node.reference)) is not None:
+            found[node.id] = frozenset(v.name for v in child.plan.variables if not v.optional and v.default is None)
+    return found
+
+
+def _kind(fault: str) -> str:
+    """Tell why an evaluation failed, by the evaluator's sentence."""
+    if "has no value" in fault or "is absent" in fault:
+        return "absent"
+    return "overflow" if "64 bits" in fault else "failed"

@@ -1,0 +1,212 @@
+"""Outputs: whether what a process computes for a variable keeps the variable's declaration, for every input.
+
+That is what pure actions return (for this process's variables) and what sub-processes are given (for theirs). What a
+real request would do is the judge of every witness: the value is computed and read as it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import z3
+
+from placet.definition.shapes import MAX_ITEMS, MAX_LENGTH, Shape, read
+from placet.definition.variables import Variable, scope_of
+from placet.errors import ConditionInvalid, EvaluationFailed, Problem
+from placet.expressions import Expression, compile_expression, evaluate
+from placet.expressions.templates import computed_in, expression_of, plain, taken
+from placet.json_pointer import parts_of, pointer_of, pointer_to
+from placet.nodes.action import ActionNode
+from placet.nodes.subprocess import SubprocessNode
+from placet.plan.actions import ActionSpec
+from placet.plan.plan import Child
+from placet.plan.pure_actions import computes
+from placet.proofs.draft import Draft, DraftNode
+from placet.proofs.findings import Finding, error, warning
+from placet.proofs.solver import Undecided
+from placet.proofs.solver.samples import sample_input
+from placet.proofs.values.interfaces import GIVEN
+from placet.proofs.values.reachability import Reach, Values
+
+_SCALARS = {"string", "integer", "decimal", "boolean", "date", "datetime"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Value:
+    """A value that is to keep a variable's declaration: where it is written, and what it is for."""
+
+    pointer: str
+    template: Any
+    variable: Variable
+    purpose: str
+    given: bool = False  # to a sub-process
+
+
+def output_findings(
+    draft: Draft, reach: Reach, actions: Mapping[str, ActionSpec] | None, children: Mapping[str, Child] | None
+) -> Iterator[Finding]:
+    """Generate what breaks a declaration, at the nodes that some input comes to."""
+    for node in draft.blueprint.graph_spec.nodes if draft.blueprint.graph_spec is not None else ():
+        vertex = draft.vertices[node.id]
+        values: list[_Value] = []
+        if isinstance(node, ActionNode) and computes(node.action, actions):
+            values = list(_returned(draft, node, vertex.pointer))
+        elif isinstance(node, SubprocessNode) and (child := (children or {}).get(node.reference)) is not None:
+            values = list(_given(node, child, vertex.pointer))
+        if values and reach.lives(node.id):
+            for value in values:
+                yield from _Held(draft, reach, vertex, value).findings()
+
+
+def _returned(draft: Draft, node: ActionNode, pointer: str) -> Iterator[_Value]:
+    shapes = {variable.name: variable for variable in draft.blueprint.variables}
+    for name, source in node.output.items():
+        if name in shapes:
+            edge = parts_of(source) if source[:1] == "/" else [source]
+            template = taken(node.input, source)
+            there = template is not None
+            place = f"{pointer}/input{pointer_of(edge)}" if there else pointer_to(f"{pointer}/output", name)
+            yield _Value(pointer=place, template=template, variable=shapes[name], purpose=f"the variable {name!r}")
+
+
+def _given(node: SubprocessNode, child: Child, pointer: str) -> Iterator[_Value]:
+    for variable in child.plan.variables:
+        if variable.name in node.input and expression_of(node.input[variable.name]) is not None:
+            place = pointer_to(f"{pointer}/input", variable.name)
+            purpose = f"{variable.name!r} of {child.plan.name!r}"
+            template = node.input[variable.name]
+            yield _Value(pointer=place, template=template, variable=variable, purpose=purpose, given=True)
+
+
+def contains(shape: Shape, other: Shape) -> bool:
+    """Whether everything that the other shape takes, this one takes too, as far as their facts tell."""
+    if shape.type != other.type or shape.type == "object":
+        apart = {"name", "title", "description", "default", "required", "currency"}
+        return shape.type == other.type and shape.model_dump(exclude=apart) == other.model_dump(exclude=apart)
+    inside = [
+        shape.lowest is None or (other.lowest is not None and other.lowest >= shape.lowest),
+        shape.highest is None or (other.highest is not None and other.highest <= shape.highest),
+        shape.enum is None or (other.enum is not None and other.choices <= shape.choices),
+        shape.pattern is None or shape.pattern == other.pattern,
+        (shape.min_length or 0) <= (other.min_length or 0),
+        shape.scale is None or (other.scale is not None and other.scale <= shape.scale),
+        shape.items is None or (other.items is not None and contains(shape.items, other.items)),
+    ]
+    if shape.type in {"string", "list"}:
+        usual = MAX_LENGTH if shape.type == "string" else MAX_ITEMS
+        most, others = (usual if one.max_length is None else one.max_length for one in (shape, other))
+        longest = max(map(len, map(str, other.choices)), default=0) if other.enum is not None else others
+        inside.append(longest <= most)
+    return all(inside)
+
+
+class _Held:
+    """Hold one value to its declaration."""
+
+    def __init__(self, draft: Draft, reach: Reach, vertex: DraftNode, value: _Value) -> None:
+        self.draft = draft
+        self.reach = reach
+        self.vertex = vertex
+        self.value = value
+        self.handled = any(arrow.on == "failed" for arrow in vertex.arrows)
+
+    def findings(self) -> Iterator[Finding]:
+        """Generate what is wrong with the value."""
+        template, shape = self.value.template, self.value.variable
+        text = expression_of(template)
+        if text is not None:
+            try:
+                expression = compile_expression(text, scope_of(self.draft.blueprint.variables))
+            except ConditionInvalid:
+                return  # the compiler names it
+            yield from self._computed(expression)
+        elif template is None:
+            if shape.required and shape.default is None:
+                yield self._finding("there is no value here, and one is required", None)
+        elif next(computed_in({"": template}, ""), None) is None:
+            problems: list[Problem] = []
+            read(shape, template, self.value.pointer, problems)
+            for problem in problems:
+                yield self._finding(problem.message, None, problem.pointer)
+
+    def _computed(self, expression: Expression) -> Iterator[Finding]:
+        shape = self.value.variable
+        if self._contained(expression) or (self.value.given and expression.ast["type"] not in GIVEN[shape.type]):
+            return  # it fits, or its type is told already
+        prover = self.reach.prover
+        _, fails = prover.value(expression)
+        fits = prover.fits(expression, shape) if shape.type in _SCALARS else None
+        # What the solver has no words for is left open to it, so that only an input that is found says something.
+        broken = z3.And(z3.Not(fails), z3.Not(fits) if fits is not None else prover.unknown())
+        if expression.ast["op"] == "name" and shape.required and shape.default is None:
+            broken = z3.Or(fails, broken)  # it is left out where it has no value, and then there is none
+        place = f"{self.value.pointer}/expr"
+
+        self._offer(expression)
+
+        def unfit(values: Values) -> bool:
+            return self._fault(expression, values) is not None
+
+        try:
+            shown = self.reach.show(self.vertex.id, [broken], expression.reads, unfit, likely=fits is not None)
+        except Undecided as doubt:
+            message = f"it could not be proven that this keeps the declaration of {self.value.purpose}: {doubt.message}"
+            yield warning("not_proven", place, message)
+            return
+        if shown is not None:
+            values = self.reach.values(shown.found)
+            fault = self._fault(expression, values) or ""
+            yield self._finding(fault, shown.parts, place, shown.note)
+
+    def _offer(self, expression: Expression) -> None:
+        """Have texts of the lengths tried that break the declaration: the solver is slow to find long ones."""
+        shape, variables = self.value.variable, self.draft.blueprint.variables
+        if shape.type != "string":
+            return
+        most = MAX_LENGTH if shape.max_length is None else shape.max_length
+        for variable in variables:
+            if variable.name in expression.names and variable.type == "string":
+                for length in (most + 1, max((shape.min_length or 0) - 1, 0)):
+                    given = sample_input(variables, {variable.name: "a" * length})
+                    if given is not None:
+                        self.reach.prover.offer(given)
+
+    def _contained(self, expression: Expression) -> bool:
+        """Whether this is a variable that is declared no wider: what it holds fits."""
+        if expression.ast["op"] != "name":
+            return False
+        own = next(v for v in self.draft.blueprint.variables if v.name == expression.ast["name"])
+        shape = self.value.variable
+        there = not own.optional or not shape.required or shape.default is not None
+        return there and contains(shape, own)
+
+    def _fault(self, expression: Expression, values: Values) -> str | None:
+        """Return why a value that can be computed is not taken; None where it is, or cannot be computed."""
+        alone = expression.ast["op"] == "name" and values.get(expression.ast["name"]) is None
+        shape = self.value.variable
+        if alone:  # it is left out
+            missing = shape.required and shape.default is None
+            return "there is no value here, and one is required" if missing else None
+        try:
+            value = plain(evaluate(expression, values))
+        except EvaluationFailed:
+            return None
+        problems: list[Problem] = []
+        read(shape, value, "", problems)
+        return f"this comes to {value!r}, and {problems[0].message}"[:500] if problems else None
+
+    def _finding(
+        self, fault: str, parts: Mapping[str, Any] | None, place: str | None = None, note: str = ""
+    ) -> Finding:
+        then = f"{self.vertex.id!r} comes to 'failed'" if self.handled else "the request fails"
+        message = f"{fault}: it breaks the declaration of {self.value.purpose}, and {then}; compute another value{note}"
+        if parts is None:
+            try:
+                shown = self.reach.arrival(self.vertex.id)
+            except Undecided:  # the finding stands without an input
+                shown = None
+            parts = shown.parts if shown is not None else {}
+        level = warning if self.handled else error
+        return level("value_unfit", place or self.value.pointer, message, **parts)

@@ -1,0 +1,215 @@
+"""Assignments: how a task reaches somebody else, reassigned, delegated, claimed, released, or left behind."""
+
+from __future__ import annotations
+
+from placet.audit.chain import moment
+from placet.audit.reasons import Reason, because
+from placet.audit.sealed import Sealed, sealed
+from placet.definition.json_schema.forms import check_text
+from placet.directory import Directory
+from placet.engine.events import SYSTEM, Claim, Delegate, Reassign, Release
+from placet.engine.run import Run
+from placet.engine.state import Task
+from placet.errors import InputInvalid, NotPermitted, Problem, Refused
+from placet.plan.assignees import person_id
+from placet.tasks.permissions import (
+    may_operate,
+    movable_task,
+    require_not_own,
+    require_operator,
+    require_seat,
+    require_still_away,
+)
+from placet.tasks.policy import Assignment, absentee, barred, claimants, eligible, operators, successors, taken_seats
+
+
+def reassign(run: Run, event: Reassign) -> None:
+    """Move a task to somebody else; its deadline stays."""
+    task = movable_task(run, event.task_id)
+    require_still_away(run, task, event.by)
+    if task.assignee != event.by.person:
+        require_operator(run, event.by, "whoever has the task, ")
+    reason = check_text(event.reason, "/reason")
+    to = _recipient(run, task, event.to)
+    _hand_over(run, task, to, kind="reassigned", via="reassignment", actor=event.by.name, why=sealed(reason))
+
+
+def delegate(run: Run, event: Delegate) -> None:
+    """Let somebody else decide; the delegator keeps the right to decide where `keep` says so."""
+    task = movable_task(run, event.task_id)
+    require_still_away(run, task, event.by)
+    if task.assignee != event.by.person:
+        raise NotPermitted("Only whoever has the task can delegate it.")
+    reason = check_text(event.reason, "/reason")
+    to = _recipient(run, task, event.to)
+    if not event.keep:
+        via = f"delegation:{event.by.person}"
+        _hand_over(run, task, to, kind="delegated", via=via, actor=event.by.name, why=sealed(reason))
+        return
+    if to in task.delegates:
+        raise Refused(f"user:{to} may decide the task already.")
+    changed = run.change(
+        task,
+        delegates=(*task.delegates, to),
+        held_by=(*task.held_by, to),
+    )
+    run.record(
+        "delegated",
+        actor=event.by.name,
+        task=task,
+        why=sealed(reason),
+        keep=True,
+        before={"delegates": [f"user:{d}" for d in task.delegates]},
+        after={"delegates": [f"user:{d}" for d in changed.delegates]},
+    )
+    run.tell("delegated", to, task=task, by=event.by.name, due_at=task.due_at)
+
+
+def claim(run: Run, event: Claim) -> None:
+    """Take a task out of its queue."""
+    task = movable_task(run, event.task_id)
+    person = event.by.person
+    if task.assignee is not None:
+        raise Refused(f"The task is user:{task.assignee}'s already; ask them to release it.")
+    require_not_own(run, person)
+    if task.queue is not None:
+        run.need_directory_of_now()
+    people = claimants(run, task)
+    if person not in people:
+        if person in task.candidates:
+            require_seat(run, task, person)
+        raise NotPermitted("The task waits in a queue that is not yours.")
+    require_seat(run, task, person)
+    behalf = people[person]
+    via = f"substitution:{behalf}" if behalf else "claim"
+    holders = (behalf, person) if behalf and absentee(run.state, via) else (person,)
+    run.change(task, assignee=person, via=via, held_by=(*task.held_by, *holders))
+    run.record(
+        "claimed",
+        actor=event.by.name,
+        task=task,
+        on_behalf_of=f"user:{behalf}" if behalf else None,
+        before={"assignee": None},
+        after={"assignee": event.by.name},
+    )
+
+
+def release(run: Run, event: Release) -> None:
+    """Put a claimed task back into its queue."""
+    task = movable_task(run, event.task_id)
+    require_still_away(run, task, event.by)
+    if not task.candidates or task.assignee is None:
+        raise Refused("Only a task that was claimed from a queue can be released; reassign this one.")
+    if task.assignee != event.by.person and not may_operate(run, event.by):
+        raise NotPermitted("Only whoever claimed the task, the process owner or an admin can release it.")
+    _put_back(run, task, actor=event.by.name, why=None)
+
+
+def follow_directory(run: Run) -> None:
+    """Move the tasks of people who have left, and of substitutes whose time is over.
+
+    The former go to a delegate, their manager, the escalation's next, or the owner; the latter back to whose they are.
+    """
+    directory = run.state.directory
+    for task in run.open_tasks():
+        staying = _without_leavers(run, task, directory)
+        if staying.queue is not None:
+            staying = run.change(staying, candidates=tuple(claimants(run, staying)))
+        away = absentee(run.state, staying.via)
+        if away is not None and directory.get(away) is not None:
+            _give_back(run, staying, away)
+        elif staying.assignee is not None:
+            whose = away or staying.assignee
+            if directory.get(whose) is None:
+                why = because("left", person=f"user:{whose}")
+                if staying.candidates:
+                    _put_back(run, staying, actor=SYSTEM, why=why)
+                else:
+                    _succeed(run, staying, whose, why=why)
+        elif task.candidates and not staying.candidates:
+            _succeed(run, staying, None, why=because("queue_left"))
+
+
+def _give_back(run: Run, task: Task, away: str) -> None:
+    """Let a task that a substitute has be whose it is, unless they are still away and the substitute still theirs."""
+    directory = run.state.directory
+    if task.assignee in directory.standing_in(away, run.now):
+        return
+    stage = run.stage_of(task)
+    taken = taken_seats(run, run.stages[task.node], but=task.seat)
+    via = "claim" if task.queue is not None else "return"
+    found = eligible(run, away, stage, task.node, via=via, taken=taken)
+    code = "absence_over" if directory.absence(away, run.now) is None else "substitute_changed"
+    why = because(code, person=f"user:{away}")
+    if found is None and barred(run, away, stage, task.node, taken) is None:
+        found = Assignment(person=away, via=via)  # nobody stands in for them now, and who is away may still decide
+    if found is None:
+        _succeed(run, task, away, why=why)
+    else:
+        _hand_over(run, task, found.person, kind="reassigned", via=found.via, actor=SYSTEM, why=why)
+
+
+def _without_leavers(run: Run, task: Task, directory: Directory) -> Task:
+    delegates = tuple(d for d in task.delegates if directory.get(d) is not None)
+    candidates = tuple(c for c in task.candidates if directory.get(c) is not None)
+    if delegates == task.delegates and candidates == task.candidates:
+        return task
+    return run.change(task, delegates=delegates, candidates=candidates)
+
+
+def _succeed(run: Run, task: Task, whose: str | None, *, why: Reason) -> None:
+    """Let the next who may have the task of somebody, or of a queue, who can have it no longer."""
+    stage = run.stage_of(task)
+    taken = taken_seats(run, run.stages[task.node], but=task.seat)
+    for person in successors(run, stage, whose, task.delegates):
+        found = eligible(run, person, stage, task.node, via="succession", taken=taken)
+        if found is not None and found.person != task.assignee:
+            via = found.via if run.state.rules >= 4 else "succession"
+            _hand_over(run, task, found.person, kind="reassigned", via=via, actor=SYSTEM, why=why)
+            return
+    run.change(task, assignee=None, delegates=(), via="vacant")
+    before = {"assignee": f"user:{task.assignee}"} if task.assignee else None
+    run.record("approver_missing", task=task, why=because("nobody_may_take", cause=why), before=before)
+    run.tell("approver_missing", *operators(run), task=task, why=why)
+
+
+def _put_back(run: Run, task: Task, *, actor: str, why: Reason | Sealed | None) -> None:
+    before = {"assignee": f"user:{task.assignee}"}
+    changed = run.change(task, assignee=None, delegates=(), via="queue")
+    run.record("released", actor=actor, task=task, why=why, before=before, after={"assignee": None})
+    run.tell("task_opened", *(c for c in changed.candidates if c != task.assignee), task=task, due_at=task.due_at)
+
+
+def _hand_over(run: Run, task: Task, to: str, *, kind: str, via: str, actor: str, why: Reason | Sealed | None) -> None:
+    away = absentee(run.state, via)
+    holders = (away, to) if away is not None else (to,)
+    run.change(task, assignee=to, delegates=(), via=via, held_by=(*task.held_by, *holders))
+    run.record(
+        kind,
+        actor=actor,
+        task=task,
+        why=why,
+        before={"assignee": f"user:{task.assignee}" if task.assignee else None},
+        after={"assignee": f"user:{to}"},
+    )
+    run.tell(kind, to, task=task, by=actor, due_at=task.due_at)
+    left = (person for person in (task.assignee, *task.delegates) if person != to and f"user:{person}" != actor)
+    run.tell("task_taken_over", *left, task=task, by=actor)
+
+
+def _recipient(run: Run, task: Task, to: str) -> str:
+    """Return who is to get a task; raises InputInvalid for nobody, and NotPermitted that says why they may not."""
+    person = person_id(to)
+    if run.directory.get(person) is None:
+        raise InputInvalid(
+            f"There is no person {person!r}.",
+            problems=(Problem(pointer="/to", message=f"there is no active person {person!r}; give the id of one"),),
+        )
+    if person == task.assignee:
+        raise Refused(f"user:{person} has the task already.")
+    if (absence := run.directory.absence(person, run.now)) is not None:
+        raise NotPermitted(f"user:{person} may not have this task: they are away until {moment(absence.until)}.")
+    taken = taken_seats(run, run.stages[task.node], but=task.seat)
+    if (why := barred(run, person, run.stage_of(task), task.node, taken)) is not None:
+        raise NotPermitted(f"user:{person} may not have this task: user:{person} {why}.")
+    return person

@@ -1,0 +1,165 @@
+"""Rights: what has to hold before an event may touch a request, and the refusals where it does not."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from placet.audit.chain import moment
+from placet.engine.events import Actor, Claim, Comment, Decide, Event, Migrate, Resubmit, Withdraw
+from placet.engine.run import Run
+from placet.engine.state import Task
+from placet.errors import AlreadyDecided, Ended, NotPermitted, Returned, UnknownTask
+from placet.tasks.policy import absentee, acts_for, decided_elsewhere, decided_for, operates, taken_seats
+
+
+def require_not_operating_own(event: Event, requester: str) -> None:
+    """Raise NotPermitted for what whoever asked may not do to their own request, whatever their roles are.
+
+    They may take it back, say something, and answer what they are asked; all else is for others. An event that is not
+    named here is not theirs.
+    """
+    by: Actor | None = getattr(event, "by", None)
+    if by is None or by.person != requester or isinstance(event, Comment | Resubmit):
+        return
+    if isinstance(event, Withdraw) and event.how == "withdrawn":
+        return
+    if isinstance(event, Decide | Claim):
+        raise NotPermitted("Nobody decides their own request.")
+    if isinstance(event, Migrate):
+        raise NotPermitted("Nobody moves their own request to other rules; another admin can.")
+    raise NotPermitted("Nobody operates their own request; its process owner or an admin can, where they did not ask.")
+
+
+def require_running(run: Run) -> None:
+    """Raise Ended where the request has ended."""
+    if run.state.status != "pending":
+        raise Ended(f"The request has ended: {run.state.outcome or run.state.status}.")
+
+
+def require_not_returned(run: Run) -> None:
+    """Raise Refused while the request is with its requester."""
+    if run.returned:
+        raise Returned
+
+
+def require_operator(run: Run, by: Actor, what: str) -> None:
+    """Raise NotPermitted for whoever is neither the process owner nor an admin."""
+    if not may_operate(run, by):
+        raise NotPermitted(f"Only {what}the process owner or an admin can do this.")
+
+
+def may_operate(run: Run, by: Actor) -> bool:
+    """Whether this is the process owner or an admin."""
+    return by.admin or operates(run, by.person)
+
+
+def open_task(run: Run, task_id: str) -> Task:
+    """Return an open task; raises UnknownTask, Ended, or AlreadyDecided with the decision that stands."""
+    task = run.tasks.get(task_id)
+    if task is None and run.had(task_id):
+        raise AlreadyDecided("The task was settled long ago.")  # how, the store knows
+    if task is None:
+        raise UnknownTask(f"The request has no task {task_id!r}.")
+    if task.status == "open":
+        return task
+    if task.status == "cancelled":
+        raise Ended(f"The request has ended: {run.state.outcome or run.state.status}.")
+    decided = task if task.status == "decided" else _last_vote(run, task)
+    if task.status == "decided":
+        message = f"The task has been decided: {task.decision} by user:{task.decided_by}."
+    else:
+        message = f"The task is closed: {_RESULTS.get(task.result or '', 'its stage has been settled without it')}."
+    raise AlreadyDecided(
+        message,
+        standing={
+            "task_id": task.id,
+            "status": task.status,
+            "decision": decided.decision if decided else None,
+            "decided_by": f"user:{decided.decided_by}" if decided else None,
+            "decided_at": moment(decided.decided_at) if decided and decided.decided_at else None,
+            "result": task.result,
+            "outcome": run.state.outcome,
+        },
+    )
+
+
+def require_decider(run: Run, task: Task, by: Actor, *, stands_in: bool) -> str | None:
+    """Return on whose behalf they decide; raises NotPermitted for whoever may not decide this task.
+
+    Whether somebody who `stands_in` does so, only the directory as it is now can tell.
+    """
+    person = by.person
+    require_not_own(run, person)
+    require_still_away(run, task, by, stands_in=stands_in)
+    away = absentee(run.state, task.via)
+    if person == away:
+        behalf = None
+    elif away is not None and person in task.delegates:
+        behalf = away
+    elif person == task.assignee or person in task.delegates:
+        behalf = decided_for(task, person) if run.state.rules >= 3 or person != task.assignee else None
+    elif task.assignee is None and person in task.candidates:
+        raise NotPermitted("The task waits in a queue; claim it first.")
+    else:
+        behalf = _covered(run, task, person) if stands_in and run.state.rules >= 3 else None
+        if behalf is None:
+            raise NotPermitted("This task is not yours to decide.")
+    require_seat(run, task, person)
+    return behalf
+
+
+def require_still_away(run: Run, task: Task, by: Actor, *, stands_in: bool = False) -> None:
+    """Raise DirectoryNeeded where somebody acts on a task that a substitute has, for they have it only for now.
+
+    With the directory as it is now the task is whose it is now (placet.tasks.assignment).
+    """
+    away = absentee(run.state, task.via)
+    if away is not None and (stands_in or by.person in {away, task.assignee, *task.delegates}):
+        run.need_directory_of_now()
+
+
+def movable_task(run: Run, task_id: str) -> Task:
+    """Return an open task that may change hands; raises as `open_task`, and Returned while the branches stand still."""
+    task = open_task(run, task_id)
+    if run.state.rules >= 4 and run.state.returned_at is not None:
+        raise Returned
+    return task
+
+
+def _covered(run: Run, task: Task, person: str) -> str | None:
+    run.need_directory_of_now()
+    return acts_for(run, task, person)
+
+
+def require_not_own(run: Run, person: str) -> None:
+    """Raise NotPermitted for the requester."""
+    if person == run.state.requester:
+        raise NotPermitted("Nobody decides their own request.")
+
+
+def require_seat(run: Run, task: Task, person: str) -> None:
+    """Raise NotPermitted for whoever fills another seat of the stage, or is barred by an earlier stage."""
+    if person in taken_seats(run, run.stages[task.node], but=task.seat):
+        raise NotPermitted("You fill another seat of this stage already; one person fills at most one.")
+    if run.stage_of(task).repeat == "forbid" and decided_elsewhere(run, person, task.node):
+        raise NotPermitted("You have decided another stage of this request, and this process forbids both.")
+
+
+_RESULTS = {
+    "changes_requested": "changes were requested, and the stage opens again when the request is resubmitted",
+    "approved": "its stage has been approved without it",
+    "rejected": "its stage has been rejected without it",
+    "expired": "its stage has expired",
+    "ended": "the request has gone on without its branch",
+    "restarted": "the request was changed, and goes again from its first step",
+}
+
+
+def _last_vote(run: Run, task: Task) -> Task | None:
+    """Return the task whose decision settled the stage of a task that was closed unanswered, if one did."""
+    votes = [t for t in run.tasks.values() if t.node == task.node and t.round == task.round and t.status == "decided"]
+    return max(reversed(votes), key=_decided_at) if votes else None
+
+
+def _decided_at(task: Task) -> datetime:
+    return task.decided_at or task.opened_at

@@ -1,0 +1,278 @@
+"""Policy: who may fill a seat, and what a stage's votes amount to.
+
+Separation of duties holds here, in one place, for every way a task can reach a person: nobody ever decides their own
+request, and one person fills at most one seat of a stage.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from placet.directory import Directory
+from placet.engine.run import ADMINS, Run
+from placet.engine.state import Seat, StageRun, State, Task, Vote, vote_of
+from placet.plan.assignees import AssigneeName, parse_assignee, people_in
+from placet.plan.plan import QuorumRule, Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """A person who may fill a seat, and how they came to it (`approver`, `substitution:bob`, `escalation`, …)."""
+
+    person: str
+    via: str
+
+
+def resolve(run: Run, who: AssigneeName, *, assignee: str | None = None) -> list[str]:
+    """Return the person ids that a name stands for now, in a fixed order; not yet asked whether they are eligible."""
+    return _resolve(run, run.directory, who, assignee)
+
+
+def owners(run: Run) -> list[str]:
+    """Return who is to be told as the process owner, by the directory as it was last read."""
+    return _resolve(run, run.state.directory, parse_assignee("owner"), None)
+
+
+def operates(run: Run, person: str) -> bool:
+    """Whether this person is the process owner (one of them, where a role or a group owns the process)."""
+    if run.plan.owner is None:
+        return False
+    who = parse_assignee(run.plan.owner)
+    return who.name == person if who.kind == "user" else person in resolve(run, who)
+
+
+def nearest(run: Run, people: list[str], to: str | None) -> list[str]:
+    """Order people by how near they stand above `to` in the management chain; the others follow by id.
+
+    Where several hold a role (three department heads), the one above the person concerned is meant.
+    """
+    chain = run.directory.managers(to) if to and len(people) > 1 else []
+    return sorted(people, key=lambda p: (chain.index(p) if p in chain else len(chain), p))
+
+
+def eligible(run: Run, person: str, stage: Stage, node: str, *, via: str, taken: set[str]) -> Assignment | None:
+    """Return how this person, or the substitute of one who is away, may fill a seat; None where nobody may.
+
+    `taken` are the people who fill the stage's other seats. A substitute fills the seat of somebody who may have it.
+    """
+    directory = run.directory
+    seen: set[str] = set()
+    candidate, how = person, via
+    while candidate not in seen:
+        seen.add(candidate)
+        if directory.get(candidate) is None:
+            return None
+        absence = directory.absence(candidate, run.now)
+        if absence is None:
+            break
+        if absence.substitute is None:
+            return None
+        how = f"substitution:{person if run.state.rules >= 4 else candidate}"
+        candidate = absence.substitute
+    else:
+        return None  # substitutes who are away for each other
+    if absentee(run.state, how) is not None and barred(run, person, stage, node, taken) is not None:
+        return None
+    if barred(run, candidate, stage, node, taken) is not None:
+        return None
+    return Assignment(person=candidate, via=how)
+
+
+def barred(run: Run, person: str, stage: Stage, node: str, taken: set[str]) -> str | None:
+    """Return in words why somebody who is there may not fill a seat, None where they may."""
+    if person == run.state.requester:
+        return "asked for this, and nobody decides their own request"
+    if person in taken:
+        return "fills another seat of this stage already, and one person fills at most one"
+    found = run.directory.get(person)
+    if found is None:
+        return "has left, or is nobody"
+    if not found.approver and not operates(run, person):
+        return "has not the access approver"
+    if stage.repeat == "forbid" and decided_elsewhere(run, person, node):
+        return "has decided another stage of this request, and this process forbids both"
+    return None
+
+
+def acts_for(run: Run, task: Task, person: str) -> str | None:
+    """Return whoever has a task, where they are away and this person stands in for them now."""
+    holder = absentee(run.state, task.via) or task.assignee
+    return holder if holder is not None and person in run.directory.standing_in(holder, run.now) else None
+
+
+def absentee(state: State, via: str) -> str | None:
+    """Return whose a seat is that somebody fills as a substitute, by how they came to it; None for all other seats.
+
+    Under the rules before 4 the seat had become the substitute's own.
+    """
+    how, _, whose = via.partition(":")
+    return whose if state.rules >= 4 and how == "substitution" else None
+
+
+def decided_for(task: Task, person: str) -> str | None:
+    """Return on whose behalf a person decides who has the task by themself: whoever delegated it, or is away."""
+    if person != task.assignee:
+        return task.assignee
+    how, _, whose = task.via.partition(":")
+    return whose if how in {"delegation", "substitution"} else None
+
+
+def claimants(run: Run, task: Task) -> dict[str, str | None]:
+    """Return who may claim a task of a queue now, and for whom they stand in, by who is in the role or group now."""
+    if task.queue is None:
+        return dict.fromkeys(task.candidates)
+    stage, taken = run.stage_of(task), taken_seats(run, run.stages[task.node], but=task.seat)
+    members = resolve(run, parse_assignee(task.queue))
+
+    def may(person: str) -> bool:
+        return barred(run, person, stage, task.node, taken) is None
+
+    absent = [
+        member for member in members if run.state.rules < 4 or may(member)
+    ]  # nobody stands in for who may not claim
+    found: dict[str, str | None] = {}
+    for person, behalf in (
+        *((member, None) for member in members),
+        *((one, member) for member in absent for one in run.directory.standing_in(member, run.now)),
+    ):
+        if person not in found and may(person):
+            found[person] = behalf
+    return found
+
+
+def successors(run: Run, stage: Stage, leaver: str | None, delegates: Iterable[str] = ()) -> Iterator[str]:
+    """Yield who may take the seat of somebody who has left, whether their turn has come or not: the next who may."""
+    yield from delegates
+    if leaver is not None:
+        yield from run.directory.managers(leaver)
+    for person, _ in stand_ins(run, stage):
+        yield person
+
+
+def operators(run: Run) -> list[str]:
+    """Return who is to be told of what only an operator can mend: the owners who can, else the admins as well.
+
+    Nobody operates their own request, so an owner who asked for it is none of them.
+    """
+    directory = run.state.directory
+    people = [person for person in owners(run) if person != run.state.requester]
+    there = [p for p in people if directory.get(p) is not None and directory.absence(p, run.now) is None]
+    return people if there else [*people, ADMINS]
+
+
+def decided_elsewhere(run: Run, person: str, node: str) -> Vote | None:
+    """Return what this person approved or rejected last in another stage of the request.
+
+    What was decided on a revision that is void does not count.
+    """
+    cast = (vote for task in run.tasks.values() if (vote := vote_of(task)) is not None)
+    found = [
+        vote
+        for vote in (*run.votes, *cast)
+        if vote.person == person and vote.node != node and vote.revision >= run.state.material
+    ]
+    return max(reversed(found), key=lambda vote: vote.at) if found else None
+
+
+def taken_seats(run: Run, stage_run: StageRun, *, but: int | None = None) -> set[str]:
+    """Collect who fills the seats of a stage, but for one seat: holders of its tasks, deciders, and seats to come.
+
+    Whoever is away fills theirs beside the substitute who has it meanwhile.
+    """
+    tasks = {t.seat: t for t in run.tasks_of(stage_run)}
+    people: set[str] = set()
+    for index, seat in enumerate(stage_run.seats):
+        if index == but:
+            continue
+        task = tasks.get(index)
+        holder = (task.decided_by or task.assignee) if task else seat.person
+        away = absentee(run.state, task.via if task else seat.via)
+        people.update(person for person in (holder, away) if person)
+    return people
+
+
+def stand_ins(run: Run, stage: Stage) -> Iterator[tuple[str, str]]:
+    """Yield who may stand in for approvers who are missing: the escalation chain, then the process owner."""
+    for level in stage.levels:
+        if level.action == "notify":
+            continue
+        targets = nearest(run, resolve(run, parse_assignee(level.to)), run.state.requester)
+        for person in targets:
+            yield person, "escalation"
+        if stage.to_the_top and targets:
+            for person in run.directory.managers(targets[0]):
+                yield person, "escalation"
+    for person in resolve(run, parse_assignee("owner")):
+        yield person, "owner"
+
+
+def amount_needed(need: QuorumRule, seats: Sequence[Seat], intended: int = 0) -> float:
+    """Return how many seats (or how much weight) must approve; never lowered because seats are missing.
+
+    `intended` is how many seats the stage was to have, where some of them are filled by nobody.
+    """
+    count = max(intended, len(seats))
+    if need.kind == "any":
+        return 1
+    if need.kind == "all":
+        return max(1, count)
+    if need.kind == "percent":
+        return max(1, math.ceil(round(need.value * count / 100, 9)))
+    return need.value
+
+
+def reachable(need: QuorumRule, seats: Sequence[Seat], intended: int = 0) -> bool:
+    """Whether the quorum is met when every seat approves."""
+    total = sum(s.weight for s in seats) if need.kind == "weight" else len(seats)
+    return total >= amount_needed(need, seats, intended)
+
+
+def verdict(run: Run, stage_run: StageRun, stage: Stage) -> Literal["approved", "rejected"] | None:
+    """Return what the votes so far amount to; None while the stage is undecided."""
+    weighted = stage.need.kind == "weight"
+    votes = {t.seat: t.decision for t in run.tasks_of(stage_run) if t.status == "decided"}
+    approved = rejected = undecided = 0
+    for index, seat in enumerate(stage_run.seats):
+        counts = seat.weight if weighted else 1
+        vote = votes.get(index)
+        if vote == "approve":
+            approved += counts
+        elif vote == "reject":
+            rejected += counts
+        else:
+            undecided += counts
+    needed = amount_needed(stage.need, stage_run.seats, stage_run.intended)
+    if approved >= needed:
+        return "approved"
+    if rejected and (stage.rejection == "any" or approved + undecided < needed):
+        return "rejected"
+    return None
+
+
+def queue_of(seat: Seat) -> str | None:
+    """Return the role or group whose queue a seat is, None for one that is none, or is of people who were listed."""
+    return seat.via if seat.candidates and parse_assignee(seat.via).kind in {"role", "group"} else None
+
+
+def _resolve(run: Run, directory: Directory, who: AssigneeName, assignee: str | None) -> list[str]:
+    kind = who.kind
+    if kind == "user":
+        return [who.name]
+    if kind == "role":
+        return directory.holders(who.name)
+    if kind == "group":
+        return directory.members(who.name)
+    if kind == "requester":
+        return [run.state.requester]
+    if kind == "owner":  # the plan holds no owner that is named after the owner
+        return _resolve(run, directory, parse_assignee(run.plan.owner), assignee) if run.plan.owner else []
+    if kind == "assignee":
+        return [assignee] if assignee else []
+    if who.given:
+        return people_in(run.state.input.get(who.name))
+    below = _resolve(run, directory, who.of, assignee) if who.of else []
+    found = directory.people.get(below[0]) if below else None
+    return [found.manager] if found is not None and found.manager else []

@@ -1,0 +1,199 @@
+"""Seats: who fills those of a stage when it opens, and again when their turn comes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from placet.audit.reasons import Reason, because
+from placet.engine.evaluation_context import values_at
+from placet.engine.run import Run
+from placet.engine.state import Seat, StageRun
+from placet.errors import EvaluationFailed
+from placet.expressions import evaluate
+from placet.plan.assignees import parse_assignee
+from placet.plan.plan import ApproverSpec, Node, Stage
+from placet.tasks.policy import (
+    Assignment,
+    absentee,
+    eligible,
+    queue_of,
+    reachable,
+    resolve,
+    stand_ins,
+    successors,
+    taken_seats,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """A seat that nobody fills: whose it is, its weight, and whether the stage names this one person.
+
+    It `counts` for the quorum unless it is the requester's, who has no seat in any case.
+    """
+
+    who: str
+    weight: int
+    named: bool
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seated:
+    """How the seats of a stage are filled: see StageRun for `intended`.
+
+    `why` says who is missing; somebody `stood_in` for them, or a seat stays vacant, where the others are too few.
+    """
+
+    seats: list[Seat]
+    intended: int
+    why: Reason | None = None
+    stood_in: bool = False
+
+
+def fill_seats(run: Run, node: Node, stage: Stage) -> Seated:
+    """Fill a stage's seats when it opens.
+
+    The eligible people, each once, without the requester. A quorum is never lowered: it counts also those who are
+    missing (away without a substitute, unknown, or whose substitute has a seat already), and where too few are left the
+    next eligible in the escalation chain stand in, and then the process owner. What is still missing stays a vacant
+    seat for an operator to assign.
+    """
+    seats: list[Seat] = []
+    taken: set[str] = set()
+    declared: set[str] = set()
+    missing: list[Missing] = []
+    asked, fault = _asked(run, stage)
+    for seating in asked:
+        found, absent = _sit(run, node, stage, seating, taken, declared)
+        seats += found
+        missing += absent
+    intended = len(seats) + sum(m.counts for m in missing) if run.state.rules >= 3 else 0
+
+    def enough() -> bool:
+        return bool(seats) and reachable(stage.need, seats, intended)
+
+    names = list(dict.fromkeys(m.who for m in missing))
+    why = fault or (because("nobody_eligible", names=names) if names else because("quorum_short"))
+    if fault is None and enough():
+        told = run.state.rules >= 3 and any(m.named and m.counts for m in missing)
+        others = because(why.code, **why.parameters, then=because("others_enough")) if told else None
+        return Seated(seats=seats, intended=intended, why=others)
+    weights = [m.weight for m in missing]  # whoever stands in has the vote of those who are missing
+    for person, via in stand_ins(run, stage):
+        if enough():
+            break
+        if assignment := eligible(run, person, stage, node.id, via=via, taken=taken):
+            taken.add(assignment.person)
+            seats.append(_seat(assignment, weights.pop(0) if weights else 1))
+    while not enough():
+        lacking = stage.need.value - sum(s.weight for s in seats) if stage.need.kind == "weight" else 1
+        seats.append(Seat(person=None, via="vacant", weight=max(1, math.ceil(lacking))))
+    return Seated(seats=seats, intended=intended, why=why, stood_in=True)
+
+
+def fill_again(run: Run, node: Node, stage: Stage, stage_run: StageRun, index: int) -> tuple[Seat, Reason | None]:
+    """Fill a seat of a sequence whose turn has come: its person may have left, or be away, since the stage opened.
+
+    The seat of somebody who has left goes the way that their task would go, had it been open already.
+    """
+    seat = stage_run.seats[index]
+    taken = taken_seats(run, stage_run, but=index)
+    left = None
+    if seat.candidates:
+        queue = _queue(run, node, stage, _in_queue(run, seat), taken)
+        if queue:
+            return Seat(person=None, via=seat.via, weight=seat.weight, candidates=queue), None
+        why = because("nobody_eligible", names=[seat.via])
+    elif seat.person:
+        away = absentee(run.state, seat.via)  # the seat is theirs, whoever stood in for them when the stage opened
+        whose, via = (away, "return") if away is not None else (seat.person, seat.via)
+        if found := eligible(run, whose, stage, node.id, via=via, taken=taken):
+            return _seat(found, seat.weight), None
+        why = because("not_eligible_any_more", person=f"user:{whose}")
+        if run.state.rules >= 3 and run.directory.get(whose) is None:
+            left, why = whose, because("left", person=f"user:{whose}")
+    else:
+        why = because("nobody_eligible", names=[seat.via])
+    if left is not None:
+        candidates: Iterable[tuple[str, str]] = ((person, "succession") for person in successors(run, stage, left))
+    else:
+        candidates = stand_ins(run, stage)
+    for person, via in candidates:
+        if found := eligible(run, person, stage, node.id, via=via, taken=taken):
+            return _seat(found, seat.weight), why
+    return Seat(person=None, via="vacant", weight=seat.weight), why
+
+
+def _asked(run: Run, stage: Stage) -> tuple[list[ApproverSpec], Reason | None]:
+    """Return whom a stage asks now, and why not all of them can be told, where an expression that chooses fails."""
+    if all(seating.when is None for seating in stage.approvers):
+        return list(stage.approvers), None
+    asked: list[ApproverSpec] = []
+    fault: Reason | None = None
+    values = values_at(run)
+    for seating in stage.approvers:
+        try:
+            if seating.when is None or evaluate(seating.when, values, run.allowance) is True:
+                asked.append(seating)
+        except EvaluationFailed as error:
+            fault = because("approvers_not_chosen", cause=error.reason)
+    return asked, fault
+
+
+def _sit(  # noqa: PLR0917 - called in one place
+    run: Run, node: Node, stage: Stage, seating: ApproverSpec, taken: set[str], declared: set[str]
+) -> tuple[list[Seat], list[Missing]]:
+    """Fill the seats of one declared name; returns them, and those whom nobody fills.
+
+    Who fills a seat is added to `taken`, and whom the stage names to `declared`: nobody is missing who has a seat by
+    another name, nor the requester among the holders of a role.
+    """
+    who, weight = parse_assignee(seating.who), seating.weight
+    people = resolve(run, who)
+    seats: list[Seat] = []
+    missing: list[Missing] = []
+    repeated = False
+    if not who.single and stage.claim:
+        if queue := _queue(run, node, stage, people, taken):
+            seats.append(Seat(person=None, via=str(who), weight=weight, candidates=queue))
+    elif not who.single and stage.least_loaded:
+        for person in sorted(people, key=lambda p: (run.directory.people[p].load, p)):
+            if found := eligible(run, person, stage, node.id, via=str(who), taken=taken):
+                taken.add(found.person)
+                seats.append(_seat(found, weight))
+                break
+    else:
+        via = "approver" if who.kind == "user" else str(who)
+        for person in people:
+            again = run.state.rules >= 3 and person in declared
+            repeated = repeated or again
+            declared.add(person)
+            if found := eligible(run, person, stage, node.id, via=via, taken=taken):
+                taken.add(found.person)
+                seats.append(_seat(found, weight))
+            elif run.state.rules >= 3 and not again and person != run.state.requester:
+                missing.append(Missing(who=f"user:{person}", weight=weight, named=who.single))
+    if not seats and not missing and not repeated:
+        own = run.state.requester in people
+        missing.append(Missing(who=seating.who, weight=weight, named=who.single, counts=not own))
+    return seats, missing
+
+
+def _in_queue(run: Run, seat: Seat) -> list[str]:
+    """Return who is in a queue: by the directory as it is now, where its seat says whose queue it is."""
+    if run.state.rules >= 3 and queue_of(seat) is not None:
+        return resolve(run, parse_assignee(seat.via))
+    return list(seat.candidates)
+
+
+def _queue(run: Run, node: Node, stage: Stage, people: list[str], taken: set[str]) -> tuple[str, ...]:
+    """Return who may claim a task of these people's queue."""
+    found = (eligible(run, p, stage, node.id, via="queue", taken=taken) for p in people)
+    return tuple(dict.fromkeys(f.person for f in found if f))
+
+
+def _seat(found: Assignment, weight: int) -> Seat:
+    return Seat(person=found.person, via=found.via, weight=weight)

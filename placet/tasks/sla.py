@@ -1,0 +1,350 @@
+"""The ladder: reminders, warning, breach, escalation and the final rule of open tasks, and waits, as time passes.
+
+A process may declare a jitter, so that thousands of deadlines at the same instant are spread. It delays everything of
+one request by the same time: `climb` works at `run.now` as if it were that much earlier, so that delays do not add up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from placet.audit.reasons import Reason, because
+from placet.engine.run import DirectoryNeeded, Run
+from placet.engine.state import StageRun, State, Task
+from placet.plan.assignees import parse_assignee
+from placet.plan.plan import Plan, SlaLevel, Stage
+from placet.tasks.deadlines import critical_from
+from placet.tasks.policy import Assignment, absentee, eligible, nearest, operators, owners, resolve, taken_seats
+
+Settle = Callable[[Run, str, str], None]  # (run, point, result): closes a stage, or a wait, with its result
+
+# One call of `climb` does at most so much; what is left is due at once again. It bounds an update's or timer's work.
+MOST_AT_ONCE = 10_000
+
+_FURTHEST_END = timedelta(days=366)
+
+_FINAL = {"approve": "approved", "reject": "rejected", "expire": "expired"}
+_WARN, _BREACH, _CRITICAL, _ESCALATE, _REMIND = range(5)
+_PURPOSES = ("warning", "deadline", "critical", "escalation", "reminder")  # of each, in words
+
+
+def jitter(plan: Plan, request_id: str) -> timedelta:
+    """Return this request's share of the declared jitter: the same in every replay, spread evenly over requests."""
+    return plan.jitter * _share(request_id) if plan.jitter else timedelta(0)
+
+
+def next_due(plan: Plan, state: State) -> datetime | None:
+    """Return the earliest moment at which `climb` has something to do: what the one timer is armed for."""
+    if state.status != "pending" or state.returned_at is not None:
+        return None
+    moments = [m for t in state.tasks if t.status == "open" for m, _ in _moments(t)]
+    moments += [wait.until for wait in state.waits if wait.until is not None]
+    due = min(moments) + jitter(plan, state.request_id) if moments else None
+    back = _back_at(state)
+    return back if due is None or (back is not None and back < due) else due
+
+
+def next_purpose(state: State) -> str | None:
+    """Say what is due first, such as `reminder of Manager Approval` or `end of the wait at delivery`."""
+    found = [(m, rank, f"{_PURPOSES[rank]} of {t.stage}") for t in state.open_tasks for m, rank in _moments(t)]
+    found += [(w.until, len(_PURPOSES), f"end of the wait at {w.node}") for w in state.waits if w.until is not None]
+    if (back := _back_at(state)) is not None:
+        found.append((back, len(_PURPOSES) + 1, "end of an absence"))
+    return min(found)[2] if found else None
+
+
+def carry_out_due(run: Run, settle: Settle) -> None:
+    """Carry out everything that is due by now, in the order of the moments it was due at.
+
+    `settle` closes a stage with what the final rule says, and goes on from a wait that is over.
+    """
+    back = _back_at(run.state)
+    if back is not None and back <= run.now and run.state.directory_at < back:
+        raise DirectoryNeeded  # with which the task is whose it is then
+    for _ in range(MOST_AT_ONCE):
+        at = _nominal(run)
+        due = [
+            (moment, rank, index, task)
+            for index, task in enumerate(run.open_tasks())
+            for moment, rank in _moments(task)
+            if moment <= at
+        ]
+        over = min(((w.until, w.node) for w in run.waits.values() if w.until and w.until <= at), default=None)
+        first = min(due, key=lambda d: d[:3], default=None)
+        if over is not None and (first is None or over[0] < first[0]):
+            settle(run, over[1], "elapsed" if run.waits[over[1]].event is None else "timeout")
+            continue
+        if first is None:
+            return
+        _, rank, _, task = first
+        if rank == _WARN:
+            _warn(run, task)
+        elif rank == _BREACH:
+            _breach(run, task)
+        elif rank == _CRITICAL:
+            _turn_critical(run, task)
+        elif rank == _ESCALATE:
+            _escalate(run, task, settle)
+        else:
+            _remind(run, task)
+
+
+def final_result(run: Run, stage_run: StageRun) -> str | None:
+    """Return what the final rule makes of a stage, or None while a chain of one of its open tasks has not ended."""
+    waiting = [t for t in run.tasks_of(stage_run) if t.status == "open"]
+    if not waiting or not all(t.escalation_ended for t in waiting):
+        return None
+    return _FINAL.get(_final(run, stage_run, run.stage_at(stage_run.node)))
+
+
+@lru_cache(maxsize=1024)
+def _share(request_id: str) -> float:
+    return int.from_bytes(hashlib.sha256(request_id.encode()).digest()[:6]) / 2**48
+
+
+def _nominal(run: Run) -> datetime:
+    return run.now - jitter(run.plan, run.state.request_id)
+
+
+def _back_at(state: State) -> datetime | None:
+    """Return when the first absence ends that gave a substitute an open task, as far as the request knows.
+
+    An end that is further away than a timer should be armed for is found out about when somebody acts.
+    """
+    ends: list[datetime] = []
+    for task in state.open_tasks:
+        if (away := absentee(state, task.via)) is not None:
+            seen = max(state.directory_at, task.opened_at)
+            spans = (state.directory.absence(one, seen) for one in (away, *state.directory.standing_in(away, seen)))
+            ends += [span.until for span in spans if span is not None and span.until - seen <= _FURTHEST_END]
+    return min(ends, default=None)
+
+
+def _moments(task: Task) -> Iterator[tuple[datetime, int]]:
+    if task.warn_at is not None and task.sla_state == "ok":
+        yield task.warn_at, _WARN
+    if task.due_at is not None and task.breached_at is None:
+        yield task.due_at, _BREACH
+    if task.critical_at is not None:
+        yield task.critical_at, _CRITICAL
+    if task.escalate_at is not None:
+        yield task.escalate_at, _ESCALATE
+    if task.remind_before:
+        yield task.remind_before[0], _REMIND
+    if task.remind_at is not None:
+        yield task.remind_at, _REMIND
+
+
+def _people(run: Run, task: Task) -> list[str]:
+    """List who is to be reminded: those who can still decide this task, or whoever can assign it while it is vacant."""
+    decided = {t.decided_by for t in run.tasks_of(run.stages[task.node])}
+    return [p for p in task.people if p not in decided] or operators(run)
+
+
+def _warn(run: Run, task: Task) -> None:
+    run.change(task, sla_state="warning")
+    run.record("sla_warning", task=task, due=task.warn_at, due_at=task.due_at, before="ok", after="warning")
+    run.tell("sla_warning", *_people(run, task), task=task, due_at=task.due_at)
+
+
+def _breach(run: Run, task: Task) -> None:
+    stage = run.stage_of(task)
+    at = _nominal(run)
+    remind = task.remind_at
+    if remind is not None and stage.remind_every and remind <= at:  # the news of the breach stands for the reminder
+        remind = _following(run, remind, stage.remind_every)
+    run.change(
+        task,
+        sla_state="breached",
+        breached_at=at,
+        warn_at=None,
+        remind_before=(),
+        remind_at=remind,
+        escalate_at=_first_level_due(run, task, stage),
+        critical_at=critical_from(run, stage, task.due_at or at),
+    )
+    run.record("sla_breached", task=task, due=task.due_at, before=task.sla_state, after="breached")
+    run.tell("sla_breached", *_people(run, task), run.state.requester, *owners(run), task=task, due_at=task.due_at)
+
+
+def _turn_critical(run: Run, task: Task) -> None:
+    """Note that a task is late for so long that it is critical, and tell whoever can do something about it."""
+    run.change(task, critical_at=None)
+    run.record("sla_critical", task=task, due=task.critical_at, due_at=task.due_at)
+    run.tell("sla_critical", *operators(run), task=task, due_at=task.due_at)
+
+
+def _remind(run: Run, task: Task) -> None:
+    stage = run.stage_of(task)
+    at = _nominal(run)
+    due = min(m for m in (task.remind_at, *task.remind_before) if m is not None)
+    remind = task.remind_at
+    if remind is not None and remind <= at:
+        remind = _following(run, remind, stage.remind_every or stage.re_escalate_after)
+    # Reminders that were missed while nothing ran are one reminder now.
+    run.change(task, remind_at=remind, remind_before=tuple(m for m in task.remind_before if m > at))
+    people = _people(run, task)
+    run.record("reminded", task=task, due=due, to=[f"user:{p}" for p in people], due_at=task.due_at)
+    run.tell("reminded", *people, task=task, due_at=task.due_at)
+
+
+def _following(run: Run, moment: datetime, every: timedelta) -> datetime:
+    """Return the first moment of a repeating schedule that is yet to come: the rhythm is kept, the missed are not."""
+    at = _nominal(run)
+    following = run.after(moment, every)
+    if following > at:
+        return following
+    following = run.after(moment, every * max(1, run.working(moment, at) // every))
+    while following <= at:
+        following = run.after(following, every)
+    return following
+
+
+def _escalate(run: Run, task: Task, settle: Settle) -> None:
+    stage = run.stage_of(task)
+    level = stage.levels[task.next_level] if task.next_level < len(stage.levels) else None
+    if level is None and not stage.to_the_top:
+        _end_ladder(run, task, settle)
+        return
+    found, why = _target(run, task, stage, level)
+    if not found:
+        if level is not None and task.next_level + 1 < len(stage.levels):
+            following = _level_due(run, task, stage, task.next_level + 1)
+            run.change(task, next_level=task.next_level + 1, escalate_at=following)
+            run.record("escalation_skipped", task=task, to=level.to, why=because("nobody_there"))
+        else:
+            _end_ladder(run, task, settle)
+        return
+    action = level.action if level is not None else "reassign"
+    people = [f.person for f in found]
+    changes: dict[str, object] = {
+        "level": task.level + 1,
+        "next_level": task.next_level + 1,
+        "escalate_at": _level_due(run, task, stage, task.next_level + 1),
+    }
+    if action == "reassign":
+        changes |= {
+            "assignee": people[0],
+            "candidates": (),
+            "queue": None,
+            "delegates": (),
+            "via": found[0].via,
+            "held_by": (*task.held_by, *_holders(run, found[0])),
+            "due_at": run.after(run.now, stage.re_escalate_after),
+            "remind_at": run.after(_nominal(run), stage.remind_every) if stage.remind_every else None,
+        }
+    elif action == "add":
+        added = tuple(dict.fromkeys(person for one in found for person in _holders(run, one)))
+        changes |= {"delegates": (*task.delegates, *added), "held_by": (*task.held_by, *added)}
+    changed = run.change(task, **changes)
+    run.record(
+        "escalated",
+        task=task,
+        due=_armed(run, task.escalate_at),  # what lateness is measured from: what was declared is not late
+        level=changed.level,
+        action=action,
+        why=why,
+        before={"assignee": _name(task.assignee), "due_at": task.due_at},
+        after={"assignee": _name(changed.assignee), "due_at": changed.due_at, "to": [_name(p) for p in people]},
+    )
+    run.tell("escalated_to", *people, task=task, level=changed.level, due_at=changed.due_at)
+    run.tell("escalated_from", *(p for p in task.people if p not in people), task=task, level=changed.level)
+
+
+def _holders(run: Run, found: Assignment) -> tuple[str, ...]:
+    away = absentee(run.state, found.via)
+    return (away, found.person) if away is not None else (found.person,)
+
+
+def _armed(run: Run, moment: datetime | None) -> datetime | None:
+    return moment + jitter(run.plan, run.state.request_id) if moment is not None else None
+
+
+def _first_level_due(run: Run, task: Task, stage: Stage) -> datetime | None:
+    """Return when the first level comes: with the breach, at the deadline, or so long after it was noticed."""
+    after = stage.levels[0].after if stage.levels else None
+    return run.after(_nominal(run), after) if after else task.due_at
+
+
+def _level_due(run: Run, task: Task, stage: Stage, level: int) -> datetime:
+    at = _nominal(run)
+    if level < len(stage.levels):
+        return max(at, run.after(task.breached_at or at, stage.levels[level].after))
+    return run.after(at, stage.re_escalate_after)
+
+
+def _target(run: Run, task: Task, stage: Stage, level: SlaLevel | None) -> tuple[list[Assignment], Reason | None]:
+    """Find who takes the task at its next level, and a reason where it is not simply the one who was named.
+
+    A notice goes to everyone who is named; a task is reassigned to one person, and one is added.
+    """
+    taken = taken_seats(run, run.stages[task.node], but=task.seat)
+    if level is not None and level.action == "add":
+        taken |= set(task.people)
+
+    def first(people: list[str], via: str) -> list[Assignment]:
+        for person in people:
+            found = eligible(run, person, stage, task.node, via=via, taken=taken)
+            if found is not None and found.person != task.assignee:
+                return [found]
+        return []
+
+    def fresh(people: list[str]) -> list[str]:
+        return [p for p in people if p not in task.held_by]
+
+    if level is None:
+        above = run.directory.managers(task.assignee) if task.assignee else []
+        return first(fresh(above), "escalation"), because("to_the_manager")
+    named = resolve(run, parse_assignee(level.to), assignee=task.assignee)
+    if level.action == "notify":
+        people = [p for p in named if run.directory.get(p) is not None] or resolve(run, parse_assignee("owner"))
+        return [Assignment(person=p, via="escalation") for p in people], None
+    named = nearest(run, named, task.assignee or run.state.requester)
+    if found := first(named, "escalation"):
+        if found[0].person not in named:
+            return found, because("substitute_takes", person=f"user:{found[0].person}")
+        several = run.state.rules >= 3 and len(named) > 1
+        return found, because("one_of_several", count=len(named), to=level.to) if several else None
+    if stage.to_the_top:
+        above = run.directory.managers(named[0] if named else task.assignee or "")
+        if found := first(fresh(above), "escalation"):
+            return found, because("next_above_takes", to=level.to)
+    if task.next_level + 1 >= len(stage.levels):
+        owner = first(fresh(resolve(run, parse_assignee("owner"))), "owner")
+        return owner, because("owner_takes", to=level.to)
+    return [], None
+
+
+def _end_ladder(run: Run, task: Task, settle: Settle) -> None:
+    """Note that a task's chain has ended; the stage's final rule applies once the chains of all its tasks have."""
+    stage = run.stage_of(task)
+    stage_run = run.stages[task.node]
+    final = _final(run, stage_run, stage)
+    remind = task.remind_at or run.after(_nominal(run), stage.remind_every or stage.re_escalate_after)
+    run.change(task, escalate_at=None, escalation_ended=True, remind_at=remind)
+    ended = "chain_ended" if stage.levels else "nothing_escalates"
+    result = final_result(run, stage_run)
+    if final != stage.final:
+        why = because(ended, then=because("nothing_approved"))
+    elif final == "wait":
+        why = because(ended, then=because("reminders_go_on"))
+    else:
+        why = because(ended) if result else because(ended, then=because("final_rule_waits"))
+    run.record("escalation_ended", task=task, final=final, why=why)
+    if result is not None:
+        settle(run, task.node, result)
+    elif final == "wait":
+        run.tell("escalation_ended", *_people(run, task), *operators(run), task=task)
+
+
+def _final(run: Run, stage_run: StageRun, stage: Stage) -> str:
+    """Return the final rule; what nobody was ever asked for is not approved by it."""
+    vacant = any(t.status == "open" and not t.held_by and not t.candidates for t in run.tasks_of(stage_run))
+    return "wait" if stage.final == "approve" and vacant else stage.final
+
+
+def _name(person: str | None) -> str | None:
+    return f"user:{person}" if person else None

@@ -1,0 +1,134 @@
+"""Stages: opening a stage's seats, one after the other or all at once, and closing it with its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from placet.audit.reasons import Reason, because
+from placet.engine.run import Run
+from placet.engine.state import Seat, StageRun, Task, Vote
+from placet.frozen import evolve
+from placet.plan.plan import Node, Stage
+from placet.tasks.deadlines import start_deadlines
+from placet.tasks.policy import absentee, decided_elsewhere, operators, queue_of, verdict
+from placet.tasks.seats import fill_again, fill_seats
+
+
+def open_stage(run: Run, node: Node) -> str | None:
+    """Open a stage; returns its result at once where earlier approvals carry it, else None."""
+    stage = run.stage_at(node.id)
+    seated = fill_seats(run, node, stage)
+    run.stages[node.id] = StageRun(
+        node=node.id,
+        round=run.state.round,
+        seats=tuple(seated.seats),
+        opened=0,
+        first=run.opened,
+        intended=seated.intended,
+    )
+    if seated.why is not None:
+        _record_missing(run, stage, seated.seats, seated.why, tell=seated.stood_in)
+    for _ in range(1 if stage.order == "sequential" else len(seated.seats)):
+        open_next_seat(run, node, stage)
+    result = verdict(run, run.stages[node.id], stage)
+    if result is not None:
+        close_stage(run, node, result)
+    return result
+
+
+def close_stage(run: Run, node: Node, result: str, changed: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Close a stage with its result; the people whose tasks are no longer needed are told.
+
+    `changed` is what the entry says besides: variables that the stage set, before and after.
+    """
+    stage_run = run.stages.pop(node.id)
+    for task in run.tasks_of(stage_run):
+        if task.status == "open":
+            run.close(task, why=because("stage_settled", result=result), result=result)
+    run.record("stage_settled", stage=run.stage_at(node.id).name, result=result, round=stage_run.round, **changed)
+
+
+def open_next_seat(run: Run, node: Node, stage: Stage) -> None:
+    """Open the task of the next seat; an earlier approval that carries over decides it, and the next one opens."""
+    while (stage_run := run.stages[node.id]).opened < len(stage_run.seats):
+        index = stage_run.opened
+        seat = stage_run.seats[index]
+        if index and stage.order == "sequential":
+            seat, stand_in = fill_again(run, node, stage, stage_run, index)
+            if stand_in is not None:
+                _record_missing(run, stage, [seat], stand_in)
+        seats = (*stage_run.seats[:index], seat, *stage_run.seats[index + 1 :])
+        run.stages[node.id] = evolve(stage_run, seats=seats, opened=index + 1)
+        task = _open_task(run, node, stage, seat, index)
+        earlier = _carried(run, node, stage, seat)
+        if earlier is None:
+            people = task.people or operators(run)
+            run.tell("task_opened", *people, task=task, due_at=task.due_at, changes=run.changes)
+            return
+        run.change(task, status="decided", decision="approve", decided_by=seat.person, decided_at=run.now)
+        run.record(
+            "decided",
+            actor=f"user:{seat.person}",
+            task=task,
+            decision="approve",
+            why=because("carried_over", task=earlier.task_id),
+            before="open",
+            after="approve",
+            **run.state.revision_facts,
+        )
+        if stage.order == "parallel" or verdict(run, run.stages[node.id], stage) is not None:
+            return
+
+
+def _open_task(run: Run, node: Node, stage: Stage, seat: Seat, index: int) -> Task:
+    run.opened += 1
+    task = Task(
+        id=f"{run.state.request_id}.{run.opened}",
+        node=node.id,
+        stage=stage.name,
+        # Requests of format 1 carry on with the round of the request, whatever the stage's was.
+        round=run.stages[node.id].round if run.state.format > 1 else run.state.round,
+        seat=index,
+        weight=seat.weight,
+        assignee=seat.person,
+        via=seat.via,
+        candidates=seat.candidates,
+        queue=queue_of(seat) if run.state.rules >= 3 else None,
+        held_by=tuple(person for person in (absentee(run.state, seat.via), seat.person) if person),
+        revision=run.state.revision,
+        content_digest=run.state.content_digest,
+        opened_at=run.now,
+        **start_deadlines(run, stage),
+    )
+    run.tasks[task.id] = task
+    run.record(
+        "task_opened",
+        task=task,
+        assignee=f"user:{task.assignee}" if task.assignee else None,
+        candidates=[f"user:{c}" for c in task.candidates] or None,
+        assigned_via=task.via,
+        due_at=task.due_at,
+        round=task.round,
+    )
+    return task
+
+
+def _carried(run: Run, node: Node, stage: Stage, seat: Seat) -> Vote | None:
+    """Return the approval that the seat's person gave in another stage, where it counts here too.
+
+    A form has to be filled in by the person, so an approval is not carried into a stage that asks for one.
+    """
+    if stage.repeat != "carry" or seat.person is None or stage.form is not None:
+        return None
+    earlier = decided_elsewhere(run, seat.person, node.id)
+    return earlier if earlier is not None and earlier.decision == "approve" else None
+
+
+def _record_missing(run: Run, stage: Stage, seats: list[Seat], why: Reason, *, tell: bool = True) -> None:
+    people = [f"user:{s.person}" for s in seats if s.person]
+    vacant = sum(1 for s in seats if s.person is None and not s.candidates)
+    run.record("approver_missing", stage=stage.name, why=why, after={"seats": people, "vacant": vacant})
+    if tell:
+        run.tell("approver_missing", *operators(run), why=why)

@@ -1,0 +1,168 @@
+"""Shadow: a candidate beside live requests as they come. What is recorded is read, and nothing is carried out.
+
+A shadow looks again and again: at requests that have begun since, at those in which something was recorded, and at
+those in which something would by now have fallen due under the candidate. The store is all it reads, so approvals cost
+the same with it as without. It holds nothing that it could not read again, so whoever takes it over goes on where it
+was left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from placet.audit.chain import moment
+from placet.definition.model import parse_definition
+from simulation.modes.backtest import Candidate, Case, Row, totals_of, unseen
+from simulation.report.result import plain
+from simulation.run import work
+from simulation.scenario.load import candidate_of, cases_of, dependencies, everybody
+from simulation.scenario.order import SimulationOrder
+from storage.database import Database
+from storage.queries.simulations import shadows
+from worker.pool.pool import ProcessPool
+
+RULE = (
+    "requests are compared as far as they have come: people decide as they do, after the time that they take in that "
+    "stage, and what nobody has done yet is not known; the directory is that of now"
+)
+LATE = timedelta(minutes=1)  # after its start a request may be recorded, and is still found at once
+WIDELY = timedelta(minutes=1)  # between looks for what was recorded later than that
+_AT_A_LOOK = 1.0  # seconds of our own time: a candidate that takes long may not keep the process busy
+RENEWED = timedelta(minutes=5)  # after so long people, catalog and sub-processes are read anew
+
+
+@dataclass(slots=True, kw_only=True)
+class Followed:
+    """One request that a shadow looks at; `head` of the chain that was looked at, `due` when to look without news."""
+
+    position: int
+    head: str = ""
+    ended: bool = False
+    due: datetime | None = None
+    row: Row | None = None
+
+
+@dataclass(kw_only=True)
+class Shadow:
+    """A candidate's shadow over the requests of one process from `since` on, at most `limit` of them, until `ends`."""
+
+    order: SimulationOrder
+    since: datetime
+    ends: datetime
+    viewer: str | None  # whose view of the requests it is; None sees all
+    left_out: int = 0  # requests that they may not see
+    followed: dict[str, Followed] = field(default_factory=dict)
+    full: bool = False  # whether there are more requests than it may look at
+    template: str = ""
+    _candidate: Candidate | None = None
+    _read_at: datetime | None = None
+    _looked_at: datetime | None = None
+    _widely_at: datetime | None = None
+
+    def resume(self, known: Mapping[str, int]) -> None:
+        """Go on with the requests that were followed before, by their position."""
+        self.followed = {request_id: Followed(position=position) for request_id, position in known.items()}
+
+    def see_as(self, viewer: str | None) -> None:
+        """Go on with somebody's view of the requests; None sees all."""
+        if viewer != self.viewer:
+            self.viewer, self._widely_at = viewer, None
+
+    async def look(self, database: Database, pool: ProcessPool, now: datetime) -> Sequence[tuple[int, Row]]:
+        """Look once; returns the rows that are new or say something else than before, by their position."""
+        candidate = await self._prepared(database, pool, now)
+        async with database.session() as session:
+            await self._arrivals(session, now)
+            open_ids = [request_id for request_id, one in self.followed.items() if not one.ended]
+            heads = await shadows.heads(session, open_ids, viewer=self.viewer)
+            stale = [
+                request_id
+                for request_id, head in heads.items()
+                if self.followed[request_id].head != head or _due(self.followed[request_id], now)
+            ]
+            rows = await shadows.rows(session, stale)
+            cases = await cases_of(session, sorted(rows, key=lambda row: self.followed[row.id].position))
+        if unknown := candidate.uncompiled(case.started_at for case in cases):
+            candidate = self._candidate = await pool.run(work.sound, candidate, unknown, background=True)
+        looked = await pool.run(work.looked, candidate, cases, now, _AT_A_LOOK, background=True) if cases else []
+        found = zip(cases, looked, strict=False)  # the next look goes on with the rest
+        self._looked_at = now
+        told = [self._take(case, heads[case.id], row, due if due and due > now else None) for case, (row, due) in found]
+        return [one for one in told if one is not None]
+
+    def over(self, now: datetime) -> bool:
+        """Whether there is nothing more to look at: its time has come, or all that it may look at have ended."""
+        return now >= self.ends or (self.full and all(one.ended for one in self.followed.values()))
+
+    def described(self) -> dict[str, Any]:
+        """Return what it has come to so far as JSON values, without the rows."""
+        rows = [one.row for one in self.followed.values() if one.row is not None]
+        version = self._candidate.blueprint.version if self._candidate is not None else self.order.version
+        more = f"there are more than {self.order.limit} requests; later ones are not looked at"
+        return {
+            "mode": "shadow",
+            "template": self.template,
+            "version": version,
+            "rule": RULE,
+            "since": moment(self.since),
+            "ends_at": moment(self.ends),
+            "looked_at": moment(self._looked_at) if self._looked_at is not None else None,
+            "running": sum(not one.ended for one in self.followed.values()),
+            "totals": plain(totals_of(rows)),
+            "left_out": self.left_out,
+            "validation_errors": [],
+            "warnings": [*unseen(self.left_out), *([more] if self.full else [])],
+        }
+
+    async def _prepared(self, database: Database, pool: ProcessPool, now: datetime) -> Candidate:
+        """Return the candidate among today's people; raises NotFound, InputInvalid and BlueprintInvalid."""
+        if self._candidate is None or self._read_at is None or now - self._read_at > RENEWED:
+            async with database.session() as session:
+                self.template, raw = await candidate_of(session, self.order)
+            blueprint = await pool.run(parse_definition, raw, background=True)
+            async with database.session() as session:
+                actions, children = await dependencies(session, blueprint, now)
+                people = await everybody(session)
+            candidate = Candidate(
+                blueprint=blueprint, people=people, prices=self.order.prices, actions=actions, children=children
+            )
+            # What is wrong with it is told before any request comes.
+            self._candidate = await pool.run(work.sound, candidate, (now,), background=True)
+            self._read_at = now
+        return self._candidate
+
+    async def _arrivals(self, session: AsyncSession, now: datetime) -> None:
+        """Take up the requests that are new, and at first those that run already."""
+        room = self.order.limit - len(self.followed)
+        widely = self._widely_at is None or now - self._widely_at > WIDELY
+        since = self.since if widely or self._looked_at is None else max(self._looked_at - LATE, self.since)
+        if widely:
+            self._widely_at = now
+            self.left_out = await shadows.left_out(session, self.template, viewer=self.viewer, since=self.since)
+        only: Collection[str] = self.order.request_ids
+        found = await shadows.arrived(
+            session, self.template, viewer=self.viewer, since=since, pending=widely, limit=len(self.followed) + room + 1
+        )
+        for row in found:
+            if row.id in self.followed or (only and row.id not in only):
+                continue
+            if room <= 0:
+                self.full = True
+                return
+            room -= 1
+            self.followed[row.id] = Followed(position=len(self.followed) + 1)
+
+    def _take(self, case: Case, head: str, row: Row, due: datetime | None) -> tuple[int, Row] | None:
+        one = self.followed[case.id]
+        before, one.row = one.row, row
+        one.head, one.due, one.ended = head, due, case.status != "pending"
+        return (one.position, row) if before != row else None
+
+
+def _due(one: Followed, now: datetime) -> bool:
+    return one.due is not None and one.due <= now

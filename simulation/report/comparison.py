@@ -1,0 +1,168 @@
+"""Compare timelines: what two courses of the same request have in common, and where they part.
+
+Moments count from the start of each, and are the same where they differ by no more than an engine's timers and its own
+working time; hashes are left out, because they hold absolute moments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import SequenceMatcher
+from typing import Any, Protocol
+
+from placet.audit.reasons import in_words
+
+# What timers (20 ms here, a second elsewhere), updates and local activities take of a rehearsed workflow's own time: at
+# once, and as it adds up where each thing counts from the one before, as in a loop.
+TOLERANCE = timedelta(seconds=10)
+_FOR_EACH_ENTRY = timedelta(milliseconds=250)
+# What two clocks that were started together part by, so that which of two tasks comes first means nothing.
+_SAME_MOMENT = timedelta(milliseconds=500)
+
+_MOMENT = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$")
+
+
+class ComparedEvent(Protocol):
+    """One line of a timeline: an audit entry, or a stored row of one."""
+
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def actor(self) -> str: ...
+    @property
+    def stage(self) -> str | None: ...
+    @property
+    def task_id(self) -> str | None: ...
+    @property
+    def detail(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedLine:
+    """One entry without what differs by nature: `after` and all moments in `detail` count from the start."""
+
+    after: timedelta
+    kind: str
+    actor: str
+    stage: str | None
+    task: str | None
+    detail: Any
+
+    @property
+    def about(self) -> tuple[str, str, str | None]:
+        """What happened to whom, whatever the details."""
+        return (self.kind, self.actor, self.stage)
+
+
+def lines_of(entries: Sequence[ComparedEvent], start: datetime) -> tuple[ComparedLine, ...]:
+    """Return the entries of a request that began at `start` as comparable lines; task ids lose their request's id."""
+    return tuple(
+        ComparedLine(
+            after=entry.at - start,
+            kind=entry.kind,
+            actor=entry.actor,
+            stage=entry.stage,
+            task=entry.task_id.rpartition(".")[2] if entry.task_id else None,
+            detail=_relative(in_words(entry.detail), start),
+        )
+        for entry in entries
+    )
+
+
+def differences(
+    one: Sequence[ComparedLine], other: Sequence[ComparedLine], *, tolerance: timedelta = TOLERANCE
+) -> tuple[dict[str, Any], ...]:
+    """List where two timelines differ, entry by entry; empty where they are equal.
+
+    Their moments may part by `tolerance`, and by a quarter of a second more for each entry. What happens to different
+    tasks at one moment has no order: which chain of escalation is looked at first may hang on a few milliseconds.
+    """
+    one, other = _by_task(one), _by_task(other)
+    found: list[dict[str, Any]] = []
+    for index in range(max(len(one), len(other))):
+        left = one[index] if index < len(one) else None
+        right = other[index] if index < len(other) else None
+        if left is None or right is None or not _same(left, right, tolerance + index * _FOR_EACH_ENTRY):
+            found.append({"entry": index + 1, "one": _told(left), "other": _told(right)})
+    return tuple(found)
+
+
+def _by_task(lines: Sequence[ComparedLine]) -> list[ComparedLine]:
+    """Put lines of the same moment in the order of their tasks; what concerns no task stays where it is."""
+    ordered: list[ComparedLine] = []
+    together: list[ComparedLine] = []
+    for line in lines:
+        apart = together and line.after - together[-1].after > _SAME_MOMENT
+        if line.task is None or apart:
+            ordered += sorted(together, key=lambda one: int(one.task or 0))
+            together = []
+        if line.task is None:
+            ordered.append(line)
+        else:
+            together.append(line)
+    return [*ordered, *sorted(together, key=lambda one: int(one.task or 0))]
+
+
+def side_by_side(
+    one: Sequence[ComparedLine], other: Sequence[ComparedLine], *, tolerance: timedelta = TOLERANCE
+) -> tuple[dict[str, Any], ...]:
+    """Align two timelines that may part and meet again; each row says whether it is the same on both sides."""
+    matcher = SequenceMatcher(a=[x.about for x in one], b=[x.about for x in other], autojunk=False)
+    rows: list[dict[str, Any]] = []
+    for tag, a1, a2, b1, b2 in matcher.get_opcodes():
+        if tag == "equal":
+            rows += [
+                {"same": _same(x, y, tolerance), "one": _told(x), "other": _told(y)}
+                for x, y in zip(one[a1:a2], other[b1:b2], strict=True)
+            ]
+            continue
+        rows += [{"same": False, "one": _told(x), "other": None} for x in one[a1:a2]]
+        rows += [{"same": False, "one": None, "other": _told(y)} for y in other[b1:b2]]
+    return tuple(rows)
+
+
+def _same(one: ComparedLine, other: ComparedLine, tolerance: timedelta) -> bool:
+    return (
+        one.about == other.about
+        and one.task == other.task
+        and abs(one.after - other.after) <= tolerance
+        and _alike(one.detail, other.detail, tolerance)
+    )
+
+
+def _alike(one: Any, other: Any, tolerance: timedelta) -> bool:
+    if isinstance(one, timedelta) and isinstance(other, timedelta):
+        return abs(one - other) <= tolerance
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(one[k], other[k], tolerance) for k in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(_alike(a, b, tolerance) for a, b in zip(one, other, strict=True))
+    return bool(one == other)
+
+
+def _relative(value: Any, start: datetime) -> Any:
+    if isinstance(value, str) and _MOMENT.match(value):
+        return datetime.fromisoformat(value) - start
+    if isinstance(value, dict):
+        return {k: v if k in {"input", "title", "form"} else _relative(v, start) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_relative(v, start) for v in value]
+    return value
+
+
+def _told(line: ComparedLine | None) -> dict[str, Any] | None:
+    if line is None:
+        return None
+    return {
+        "after_ms": line.after // timedelta(milliseconds=1),
+        "kind": line.kind,
+        "actor": line.actor,
+        "stage": line.stage,
+        "task": line.task,
+        "detail": line.detail,
+    }

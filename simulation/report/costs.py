@@ -1,0 +1,118 @@
+"""Cost: what one execution costs by the prices that it is given; without prices there is no amount, only hours."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from placet.definition.fields import Model
+from placet.errors import InputInvalid, Problem
+from placet.plan.actions import ActionSpec
+from simulation.report.comparison import ComparedEvent
+from simulation.report.result import Cost
+from simulation.run.driver import Course
+
+Amount = Annotated[Decimal, Field(ge=0, max_digits=20, allow_inf_nan=False)]
+_CENT = Decimal("0.01")
+_HOUR = Decimal(3600)
+
+
+class Prices(Model):
+    """What things cost, in `currency`: an hour of an approver's time, an hour of waiting, a notice, an action.
+
+    `minutes_per_decision` is the time that a decision takes of an approver's day; it is stated, not measured.
+    `people` are hourly rates of single people, by id. `actions` are prices for one run, by the action's name.
+    """
+
+    currency: Annotated[str, Field(pattern=r"\A[A-Z]{3}\z")] = "EUR"
+    approver_hour: Amount = Decimal(0)
+    people: Annotated[dict[str, Amount], Field(max_length=1000)] = Field(default_factory=dict)
+    minutes_per_decision: Amount = Decimal(10)
+    delay_hour: Amount = Decimal(0)
+    notice: Amount = Decimal(0)
+    actions: Annotated[dict[str, Amount], Field(max_length=1000)] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """What one execution used: decisions by person, notices, runs by action, and the time it took."""
+
+    decisions: dict[str, int]
+    notices: int
+    duration: timedelta
+    actions: dict[str, int] = field(default_factory=dict)
+
+
+def parse_prices(raw: object) -> Prices:
+    """Read prices from JSON values; raises InputInvalid with every fault by JSON Pointer."""
+    try:
+        return Prices.model_validate(raw)
+    except ValidationError as error:
+        problems = tuple(
+            Problem(pointer="/prices" + "".join(f"/{p}" for p in fault["loc"]), message=fault["msg"])
+            for fault in error.errors(include_url=False, include_context=False)
+        )
+        raise InputInvalid("The prices cannot be read.", problems=problems) from None
+
+
+def cost_of(course: Course, prices: Prices) -> Cost:
+    """Return what a simulated request costs."""
+    return price(used_in(course.entries, notices=len(course.notices), duration=course.duration), prices)
+
+
+def actions_of(entries: Iterable[ComparedEvent]) -> list[str]:
+    """List the actions that a request began, each as often as it did."""
+    return [str(entry.detail.get("action")) for entry in entries if entry.kind == "action_started"]
+
+
+def used_in(entries: Sequence[ComparedEvent], *, notices: int, duration: timedelta) -> Used:
+    """Return what a request used, from its timeline; a decision that was carried over took nobody's time."""
+    decided = [e for e in entries if e.kind in {"decided", "changes_requested"} and e.detail.get("via") is not None]
+    return Used(
+        decisions=dict(Counter(entry.actor.removeprefix("user:") for entry in decided)),
+        notices=notices,
+        duration=duration,
+        actions=dict(Counter(actions_of(entries))),
+    )
+
+
+def with_catalog(prices: Prices, actions: Mapping[str, ActionSpec]) -> Prices:
+    """Return the prices with the catalog's for the actions of which none was given."""
+    listed = {name: Decimal(spec.cost) for name, spec in actions.items() if spec.cost}
+    return prices.model_copy(update={"actions": {**listed, **prices.actions}})
+
+
+def price(used: Used, prices: Prices) -> Cost:
+    """Return what an execution costs that used so much."""
+    each = prices.minutes_per_decision / 60
+    approvers = sum(
+        (prices.people.get(who, prices.approver_hour) * each * n for who, n in used.decisions.items()), Decimal(0)
+    )
+    runs = sum((prices.actions.get(name, Decimal(0)) * n for name, n in used.actions.items()), Decimal(0))
+    actions = runs + prices.notice * used.notices
+    hours = _decimal(used.duration)
+    delay = prices.delay_hour * hours
+    return Cost(
+        currency=prices.currency,
+        total=(approvers + actions + delay).quantize(_CENT),
+        approvers=approvers.quantize(_CENT),
+        actions=actions.quantize(_CENT),
+        delay=delay.quantize(_CENT),
+        approver_hours=(each * sum(used.decisions.values())).quantize(_CENT),
+        delay_hours=hours.quantize(_CENT),
+    )
+
+
+def _decimal(span: timedelta) -> Decimal:
+    return (Decimal(span.days * 86_400 + span.seconds) + Decimal(span.microseconds) / 1_000_000) / _HOUR
+
+
+def described(prices: Prices) -> dict[str, Any]:
+    """Return the prices as JSON values, as a simulation states them."""
+    return prices.model_dump(mode="json")

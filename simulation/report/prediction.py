@@ -1,0 +1,99 @@
+"""Prediction: how long a request takes, drawn from past response times where there are any, else by the stated rule."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from time import perf_counter
+from typing import Literal
+
+from placet.engine.state import Task
+from placet.plan.plan import Stage
+from simulation.report.result import Prediction, milliseconds
+from simulation.run.driver import Course
+from simulation.scenario.approver_model import Sample
+from simulation.scenario.script import RULE, Habits
+
+# Fewer past decisions than this in a stage say nothing about the next one.
+LEAST_HISTORY = 5
+DRAWS = 100  # runs from which the distribution is taken
+
+
+def declared(course: Course, rule: str) -> Prediction:
+    """Return what the one run says whose every time was stated."""
+    took = milliseconds(course.duration) if course.state.status != "pending" else None
+    return Prediction(p50_ms=took, p90_ms=took, source="declared", rule=rule)
+
+
+def drawn(
+    run: Callable[[Habits], Course], known: Mapping[str, Sequence[float]], *, seconds: float, before: str = ""
+) -> Prediction:
+    """Run again and again with response times drawn from the past; `known` are those of a stage, in seconds.
+
+    `seconds` of our own time bound it; `before` is what the rule begins with.
+    """
+    draw = random.Random(0)  # noqa: S311 - a simulation, and the same answer for the same question
+    once: dict[tuple[str, str], timedelta | None] = {}
+
+    def steady(stage: Stage, task: Task) -> timedelta | None:
+        key = (task.id, stage.name)
+        if key not in once:
+            past = known.get(stage.name)
+            once[key] = timedelta(seconds=draw.choice(past)) if past else None
+        return once[key]
+
+    def anew(_: int) -> Habits:
+        once.clear()
+        return Habits(delay=steady)
+
+    decisions = sum(len(past) for past in known.values())
+    rule = f"{before}drawn from {decisions} past decisions in {len(known)} stages; elsewhere {RULE}"
+    return _distribution(run, anew, source="history", rule=rule, seconds=seconds)
+
+
+def sampled(
+    run: Callable[[Habits], Course], sample: Sample, habits: Callable[[Sample], Habits], *, seconds: float
+) -> Prediction:
+    """Run again and again with sampled approvers, with one seed after the other from that of `sample` on."""
+
+    def next_seed(number: int) -> Habits:
+        return habits(Sample(seed=sample.seed + number, approve=sample.approve))
+
+    rule = f"{sample.approve:.0%} of decisions approve; times are drawn from the past, elsewhere around this: {RULE}"
+    return _distribution(run, next_seed, source="sampled", rule=rule, seconds=seconds)
+
+
+def _distribution(
+    run: Callable[[Habits], Course],
+    habits: Callable[[int], Habits],
+    *,
+    source: Literal["history", "sampled"],
+    rule: str,
+    seconds: float,
+) -> Prediction:
+    took: list[int] = []
+    end = perf_counter() + seconds
+    for number in range(DRAWS):
+        if perf_counter() > end:
+            break
+        course = run(habits(number))
+        if course.state.status != "pending":
+            took.append(milliseconds(course.duration))
+    took.sort()
+    return Prediction(
+        p50_ms=round(quantile(took, 0.5)) if took else None,
+        p90_ms=round(quantile(took, 0.9)) if took else None,
+        source=source,
+        rule=rule,
+        samples=len(took),
+        distribution_ms=tuple(took),
+    )
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """Return the quantile of sorted values, between neighbours in proportion."""
+    at = (len(ordered) - 1) * share
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)

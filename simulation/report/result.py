@@ -1,0 +1,278 @@
+"""What a simulation answers: frozen values with the published field names, and their JSON.
+
+Moments inside a simulation are milliseconds after its start (`…_ms`), because its calendar date means nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from placet.audit.chain import Entry, moment
+from placet.audit.reasons import shown
+from placet.engine.state import Task
+from placet.errors import Problem
+from simulation.run.driver import Acted, Course
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathStep:
+    """One thing that happened: an entry of the audit chain as it would be written, and a sentence for people."""
+
+    seq: int
+    after_ms: int
+    at: datetime
+    kind: str
+    actor: str
+    stage: str | None
+    task_id: str | None
+    detail: dict[str, Any]
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainLink:
+    """One task of the approval chain: who was asked, how they came to it, and what they decided."""
+
+    stage: str
+    task_id: str
+    assignee: str | None
+    assigned_via: str
+    candidates: tuple[str, ...]
+    held_by: tuple[str, ...]
+    status: str
+    decision: str | None
+    decided_by: str | None
+    opened_ms: int
+    decided_ms: int | None
+    due_ms: int | None
+    sla_state: str
+    escalation_level: int
+    round: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """How long it takes: half of the cases within `p50_ms`, nine in ten within `p90_ms`, and where that comes from.
+
+    `source` is `history` (drawn from past response times), `sampled` (approvers are drawn) or `declared` (one run by a
+    stated rule); `distribution_ms` are the durations that were drawn, shortest first.
+    """
+
+    p50_ms: int | None
+    p90_ms: int | None
+    source: str
+    rule: str
+    samples: int = 1
+    distribution_ms: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What one execution costs: people's time on their decisions, what is run and sent, and the price of waiting."""
+
+    currency: str
+    total: Decimal
+    approvers: Decimal
+    actions: Decimal
+    delay: Decimal
+    approver_hours: Decimal
+    delay_hours: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """One feasible route through the process, with an input that takes it.
+
+    `path_condition` is one expression over the variables, `true` where the input does not matter; `results` are what
+    the nodes on it come to that wait for somebody or something, `outcomes` the stages in the order they were settled.
+    `hurried` tells that people decide one after the other here, each within a minute: at their usual pace another
+    branch of a fork would be first.
+    """
+
+    id: str
+    route: tuple[str, ...]
+    path_condition: str
+    conditions: tuple[dict[str, Any], ...]
+    witness: dict[str, Any]
+    witness_from: str
+    results: tuple[dict[str, str], ...]
+    outcomes: tuple[dict[str, str], ...]
+    outcome: str | None
+    approval_chain: tuple[ChainLink, ...]
+    predicted_duration_ms: int | None
+    sla_state: str
+    steps: int
+    stopped: str | None
+    hurried: bool = False
+    cost: Cost | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """The answer of a simulation of one request, whichever way it was driven."""
+
+    mode: str
+    template: str
+    version: str
+    digest: str | None
+    requester: str
+    input: dict[str, Any]
+    outcome: str | None = None
+    end: str | None = None
+    stopped: str | None = None
+    execution_path: tuple[PathStep, ...] = ()
+    approval_chain: tuple[ChainLink, ...] = ()
+    branch_explorations: tuple[Branch, ...] = ()
+    predicted_duration_ms: int | None = None
+    predicted_duration: Prediction | None = None
+    refused: tuple[dict[str, Any], ...] = ()
+    withheld: dict[str, int] = field(default_factory=dict)
+    cost: Cost | None = None
+    validation_errors: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
+    statistics: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing could be simulated."""
+        return bool(self.validation_errors) and not self.execution_path
+
+    def described(self) -> dict[str, Any]:
+        """Return the answer as JSON values; what is particular to a mode stands beside the rest."""
+        told: dict[str, Any] = plain(self)
+        return {**{k: v for k, v in told.items() if k != "extra"}, **told["extra"]}
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON values: moments in RFC 3339, decimals as text."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, timedelta):
+        return milliseconds(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return [plain(v) for v in value]
+
+
+def milliseconds(span: timedelta) -> int:
+    """Return a span in whole milliseconds."""
+    return span // timedelta(milliseconds=1)
+
+
+def path_of(course: Course) -> tuple[PathStep, ...]:
+    """Return a course's entries as steps."""
+    return tuple(step_of(entry, course.started_at) for entry in course.entries)
+
+
+def step_of(entry: Entry, start: datetime) -> PathStep:
+    """Return an entry as a step of a simulation that began at `start`."""
+    return PathStep(
+        seq=entry.seq,
+        after_ms=milliseconds(entry.at - start),
+        at=entry.at,
+        kind=entry.kind,
+        actor=entry.actor,
+        stage=entry.stage,
+        task_id=entry.task_id,
+        detail=shown(entry.detail),
+        what=sentence(entry),
+    )
+
+
+def chain_of(course: Course) -> tuple[ChainLink, ...]:
+    """Return the tasks of a course, oldest first."""
+    return tuple(link_of(task, course.started_at) for task in course.state.tasks)
+
+
+def link_of(task: Task, start: datetime) -> ChainLink:
+    """Return a task as a link of the approval chain of a simulation that began at `start`."""
+    return ChainLink(
+        stage=task.stage,
+        task_id=task.id,
+        assignee=_user(task.assignee),
+        assigned_via=task.via,
+        candidates=tuple(f"user:{c}" for c in task.candidates),
+        held_by=tuple(f"user:{p}" for p in task.held_by),
+        status=task.status,
+        decision=task.decision,
+        decided_by=_user(task.decided_by),
+        opened_ms=milliseconds(task.opened_at - start),
+        decided_ms=milliseconds(task.decided_at - start) if task.decided_at else None,
+        due_ms=milliseconds(task.due_at - start) if task.due_at else None,
+        sla_state=task.sla_state,
+        escalation_level=task.level,
+        round=task.round,
+    )
+
+
+def refusals_of(course: Course) -> tuple[dict[str, Any], ...]:
+    """Return what people tried and were refused."""
+    return tuple(_refusal(act) for act in course.acts if act.refused is not None)
+
+
+def worst_sla(course: Course) -> str:
+    """Return the worst SLA state that any task of a course was in."""
+    order = ("ok", "warning", "breached")
+    return max((t.sla_state for t in course.state.tasks), key=order.index, default="ok")
+
+
+def problem_json(problem: Problem, *, code: str = "schema") -> dict[str, Any]:
+    """Return a problem as a validation error."""
+    return {"code": code, "pointer": problem.pointer, "message": problem.message}
+
+
+def sentence(entry: Entry) -> str:
+    """Say in a few words what an entry means."""
+    detail = entry.detail
+    who = entry.actor.removeprefix("user:")
+    told: Callable[[], str] | None = {
+        "started": lambda: f"{who} asks: {detail.get('blueprint')} {detail.get('version')}",
+        "task_opened": lambda: f"{_asked(detail)} is asked ({detail.get('assigned_via')})",
+        "reminded": lambda: f"{_names(detail.get('to'))} is reminded",
+        "sla_warning": lambda: "the deadline comes near",
+        "sla_breached": lambda: "the deadline has passed",
+        "sla_critical": lambda: "it is late for so long that it is critical",
+        "escalated": lambda: f"goes up to {_names((detail.get('after') or {}).get('to'))}, level {detail.get('level')}",
+        "decided": lambda: f"{who} decides: {detail.get('decision')}",
+        "changes_requested": lambda: f"{who} asks for changes",
+        "resubmitted": lambda: f"{who} resubmits, round {detail.get('round')}",
+        "stage_settled": lambda: f"{entry.stage} is {detail.get('result')}",
+        "routed": lambda: f"at {detail.get('node')}: {detail.get('condition')}, on to {detail.get('to')}",
+        "completed": lambda: f"ends: {detail.get('outcome')}",
+    }.get(entry.kind)
+    return told() if told is not None else f"{entry.kind.replace('_', ' ')} by {who}"
+
+
+def _asked(detail: dict[str, Any]) -> str:
+    if detail.get("assignee"):
+        return _names([detail["assignee"]])
+    return f"a queue of {len(detail['candidates'])}" if detail.get("candidates") else "nobody"
+
+
+def _names(people: Any) -> str:
+    return ", ".join(str(p).removeprefix("user:") for p in people or ()) or "nobody"
+
+
+def _user(person: str | None) -> str | None:
+    return f"user:{person}" if person else None
+
+
+def _refusal(act: Acted) -> dict[str, Any]:
+    by = getattr(act.event, "by", None)
+    return {
+        "after_ms": milliseconds(act.after),
+        "what": type(act.event).__name__.lower(),
+        "by": by.name if by is not None else "system",
+        "why": act.refused,
+    }

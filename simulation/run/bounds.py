@@ -1,0 +1,87 @@
+"""Bounds: how far a rehearsal follows what the core foresees, where that goes on for too long or never ends.
+
+An engine takes some 30 ms for each moment at which something happens, so that what the core drives to its own bounds in
+a second may take an engine minutes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from placet.audit.chain import Entry
+from placet.engine.flow import MOST_VISITS
+from simulation.run.driver import Course
+from simulation.world.world import Foreseen
+
+MOST_ROUNDS = 20  # of a loop that is foreseen never to end
+MOST_MOMENTS = 1_000  # at which something happens
+
+_COMES_TO = {"waiting", "action_started", "child_started"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """Where a rehearsal stops, from its start, and why: `loop` or `moments`; `why` says it for people."""
+
+    limit: timedelta
+    stopped: str
+    why: str
+
+
+def bound_of(foreseen: Foreseen) -> Bound | None:
+    """Return where a rehearsal has to stop before its foreseen end; None where it has not."""
+    found = [*_loops(foreseen, timedelta(0))]
+    moments = sorted(set(_moments(foreseen, timedelta(0))))
+    if len(moments) > MOST_MOMENTS:
+        why = f"more than {MOST_MOMENTS:,} moments at which something happens; the rehearsal followed so many"
+        found.append(Bound(limit=moments[MOST_MOMENTS - 1], stopped="moments", why=why))
+    bound = min(found, key=lambda b: b.limit, default=None)
+    return bound if bound is not None and bound.limit < moments[-1] else None
+
+
+def _moments(foreseen: Foreseen, offset: timedelta) -> Iterator[timedelta]:
+    course = foreseen.course
+    yield from (offset + entry.at - course.started_at for entry in course.entries)
+    for began, inner in _begun(foreseen):
+        yield from _moments(inner, offset + began)
+
+
+def _loops(foreseen: Foreseen, offset: timedelta) -> Iterator[Bound]:
+    """Generate where the loops of a request and of its sub-processes are left that go on for ever."""
+    course = foreseen.course
+    rounds: Counter[str] = Counter()
+    for entry in course.entries if _endless(course) else ():
+        place = _place(entry)
+        rounds[place] += 1
+        if place and rounds[place] > MOST_ROUNDS:
+            why = f"the process goes round without end: it comes to {place!r} again and again; the rehearsal followed"
+            limit = offset + entry.at - course.started_at
+            yield Bound(limit=limit, stopped="loop", why=f"{why} {MOST_ROUNDS} rounds")
+            break
+    for began, inner in _begun(foreseen):
+        yield from _loops(inner, offset + began)
+
+
+def _begun(foreseen: Foreseen) -> Iterator[tuple[timedelta, Foreseen]]:
+    """Generate a request's sub-processes, each with the time after which it begins."""
+    course = foreseen.course
+    for entry in course.entries:
+        inner = foreseen.inner.get(entry.detail["request"]) if entry.kind == "child_started" else None
+        if inner is not None:
+            yield entry.at - course.started_at, inner
+
+
+def _endless(course: Course) -> bool:
+    """Whether a course was given up and not ended: by the driver's bounds, or the core's on visits of one node."""
+    visited = max(course.state.visits.values(), default=0)
+    return course.stopped in {"horizon", "entries"} or (course.state.status == "failed" and visited >= MOST_VISITS)
+
+
+def _place(entry: Entry) -> str:
+    """Return the node or the stage that an entry comes to once more, "" where it is about something else."""
+    if entry.kind in _COMES_TO:
+        return str(entry.detail["node"])
+    return entry.stage or "" if entry.kind == "stage_settled" else ""

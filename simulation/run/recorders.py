@@ -1,0 +1,232 @@
+"""Recorders: what a rehearsal's workers have instead of activities. They answer and take note, and do nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.actions.internal import PURE
+from activities.actions.runner import carry_out
+from activities.actions.secrets import Vault
+from activities.messages import ActionRun, ChildFound, ChildQuestion, Found, LookUp, TokenCheck, TokenVerdict
+from activities.subprocess_results import Endings
+from placet.audit.chain import Entry, first_bad, genesis
+from placet.audit.reasons import because
+from placet.directory import Directory, needed
+from placet.engine.events import ActionDone
+from placet.engine.recording import Recording
+from placet.engine.state import Notice, Task
+from placet.errors import Problem
+from placet.plan.assignees import parse_assignee
+from simulation.run.driver import Acted
+from simulation.world.world import Foreseen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withheld:
+    """An action that would have run: what it would have been given, and what was answered in its place.
+
+    `breaches` are the places of both where its schemas are broken.
+    """
+
+    request_id: str
+    node: str
+    action: str
+    key: str
+    side_effects: tuple[str, ...]
+    input: dict[str, Any]
+    output: dict[str, Any] | None
+    error: str | None
+    breaches: tuple[Problem, ...] = ()
+
+
+@dataclass(kw_only=True)
+class Kept:
+    """What one rehearsed request would have had written, sent and run. `foreseen` is set once its course is known."""
+
+    request_id: str
+    entries: list[Entry] = field(default_factory=list)
+    notices: dict[str, Notice] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    actions: dict[str, Withheld] = field(default_factory=dict)
+    started_at: datetime | None = None
+    ended: bool = False
+
+    def __post_init__(self) -> None:
+        self._changed = asyncio.Condition()
+        self._foreseen: asyncio.Future[Foreseen] = asyncio.get_running_loop().create_future()
+        self._lost = False  # it does not do what is foreseen: there is nothing to wait for
+
+    @property
+    def seq(self) -> int:
+        """How many entries there are."""
+        return len(self.entries)
+
+    async def until(self, met: Callable[[], bool], patience: timedelta) -> bool:
+        """Wait until something holds of what was recorded; returns False where it does not in time."""
+        try:
+            async with asyncio.timeout(patience.total_seconds()), self._changed:
+                await self._changed.wait_for(met)
+        except TimeoutError:
+            return False
+        return True
+
+    async def reached(self, seq: int, patience: timedelta) -> None:
+        """Wait until that many entries are recorded, unless it has gone another way already."""
+        if not self._lost:
+            self._lost = not await self.until(lambda: self.seq >= seq, patience)
+
+    async def take(self, recording: Recording) -> None:
+        """Keep a recording; one of entries that are there already takes their place, as in the store.
+
+        Only what is new is checked: to go over the whole chain each time would take a year's reminders seconds.
+        """
+        first = recording.entries[0].seq
+        before = self.entries[: first - 1]
+        known = before[-1].hash if before else genesis(self.request_id)
+        if first_bad(known, recording.entries, after=len(before)) is not None:
+            raise ApplicationError("the audit chain of the rehearsal does not hold", non_retryable=True)
+        async with self._changed:
+            self.entries[first - 1 :] = recording.entries
+            self.notices.update((notice.key, notice) for notice in recording.notices)
+            self.tasks.update((task.id, task) for task in recording.tasks)
+            self.started_at = recording.started_at
+            self.ended = recording.status != "pending"
+            self._changed.notify_all()
+
+    def expect(self, foreseen: Foreseen) -> None:
+        """Say how the request is foreseen to go: its actions wait for that."""
+        self._foreseen.set_result(foreseen)
+
+    async def foreseen(self) -> Foreseen:
+        """Return how the request is foreseen to go, once that is known."""
+        return await asyncio.shield(self._foreseen)
+
+
+class Recorders:
+    """Answer in place of every activity that a rehearsal would run, apart for each of its requests."""
+
+    def __init__(self, people: Directory, patience: timedelta) -> None:
+        """Answer from this directory; what ought to have happened before an action ends is waited for so long."""
+        self._people = people
+        self._patience = patience
+        self._kept: dict[str, Kept] = {}
+        self._endings = Endings(secrets.token_hex())
+        self.lookups = 0
+
+    def of(self, request_id: str) -> Kept:
+        """Return what was recorded of one request."""
+        if request_id not in self._kept:
+            self._kept[request_id] = Kept(request_id=request_id)
+        return self._kept[request_id]
+
+    @property
+    def activities(self) -> list[Callable[..., Any]]:
+        """The functions that a worker for approvals registers."""
+        return [
+            self.record,
+            self.look_up,
+            self.verify_token,
+            self.child_result,
+            self._endings.sign,
+            self._endings.verify,
+        ]
+
+    @property
+    def withheld(self) -> list[Withheld]:
+        """List the actions that were not run, in the order in which they ended."""
+        return [action for kept in self._kept.values() for action in kept.actions.values()]
+
+    @activity.defn(name="record")
+    async def record(self, recording: Recording) -> None:
+        """Take a recording that would have been written."""
+        await self.of(recording.request_id).take(recording)
+
+    @activity.defn(name="look_up")
+    async def look_up(self, question: LookUp) -> Found:
+        """Answer from the directory that the rehearsal was given."""
+        self.lookups += 1
+        people = self._people.people
+        directory = needed(
+            [parse_assignee(name) for name in question.names],
+            find=people.get,
+            holders=lambda role: [people[i] for i in self._people.holders(role)],
+            members=lambda group: [people[i] for i in self._people.members(group)],
+            also=question.people,
+            given=question.given,
+        )
+        return Found(directory=directory, at=question.at)
+
+    @activity.defn(name="verify_token")
+    async def verify_token(self, check: TokenCheck) -> TokenVerdict:
+        """Refuse every token: nobody outside takes part in a rehearsal."""
+        reason = str(because("token_rehearsal"))
+        return TokenVerdict(person=None, round=None, reason=reason, code="token_rehearsal", at=check.at)
+
+    @activity.defn(name="child_result")
+    async def child_result(self, asked: ChildQuestion) -> ChildFound:  # noqa: ARG002 - as the real one is asked
+        """Leave it to the sub-process to tell: what is asked again and again would keep the engine from skipping."""
+        return ChildFound(outcome=None)
+
+    @activity.defn(name="run_action")
+    async def run_action(self, asked: ActionRun) -> dict[str, Any]:
+        """Note what an action would have done, and answer as `simulation.world.answers` says once its time has passed.
+
+        It passes between two attempts: the engine skips that delay like any timer, but no time at all while an attempt
+        runs. Whenever a workflow's clock is set, the engine makes the next attempt at once. Where that one ended before
+        the timer fires that the clock was set for, the engine would pass over that timer; so it waits for what is due.
+        """
+        spec, call, info = asked.spec, asked.call, activity.info()
+        kept = self.of(info.workflow_id or "")
+        foreseen = await kept.foreseen()
+        answered = foreseen.answers.action(call)
+        if answered is None:
+            raise ApplicationError("the action is foreseen not to end", non_retryable=True)
+        span, done = answered
+        left = info.scheduled_time + span - info.started_time
+        before = _seq_before(foreseen.course.acts, call.key)
+        if left > timedelta(0):
+            due = foreseen.course.seq_at(info.started_time - (kept.started_at or info.started_time))
+            await kept.reached(min(due, before), self._patience)
+            raise ApplicationError(
+                f"it takes {span}", type="TakesTime", next_retry_delay=left, category=ApplicationErrorCategory.BENIGN
+            )
+        # Of what happens at the same moment, the engine may take either first: it is taken as foreseen.
+        await kept.reached(before, self._patience)
+        if foreseen.answers.computes(call):
+            done = await _computed(asked)
+        kept.actions[call.key] = Withheld(
+            request_id=kept.request_id,
+            node=call.node,
+            action=call.action,
+            key=call.key,
+            side_effects=spec.side_effects,
+            input=call.input,
+            output=done.output if done.ok else None,
+            error=done.error,
+            breaches=foreseen.answers.breaches(call),
+        )
+        if not done.ok:
+            raise ApplicationError(done.error or "it failed", type="ActionFailed", non_retryable=True)
+        return done.output
+
+
+async def _computed(asked: ActionRun) -> ActionDone:
+    """Run a pure action with the production executors: what is rehearsed is then no copy of what is foreseen."""
+    call = asked.call
+    try:
+        output = await carry_out(PURE, asked, Vault({}))
+    except ApplicationError as error:
+        return ActionDone(node=call.node, visit=call.visit, key=call.key, ok=False, error=error.message)
+    return ActionDone(node=call.node, visit=call.visit, key=call.key, ok=True, output=output)
+
+
+def _seq_before(acts: tuple[Acted, ...], key: str) -> int:
+    return next((act.seq for act in acts if getattr(act.event, "key", None) == key), 0)

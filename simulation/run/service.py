@@ -1,0 +1,195 @@
+"""Carry an order out, whichever mode it asks for, and tell how it goes. Only `finish` of the caller writes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from temporalio.client import Client
+
+from placet.definition.model import parse_definition
+from simulation.modes.backtest import MOST_SECONDS, Backtest, Candidate, Row, totals_of, unseen
+from simulation.modes.rehearse import RehearsalStage, rehearse
+from simulation.modes.replay import check_history
+from simulation.run import work
+from simulation.scenario.load import (
+    candidate_of,
+    case_of,
+    cases_of,
+    dependencies,
+    everybody,
+    scenario_of,
+    template_of,
+)
+from simulation.scenario.order import SimulationOrder, patched
+from simulation.scenario.scenario import Scenario
+from storage.database import Database
+from storage.queries.simulations import simulations
+from worker.pool.pool import ProcessPool
+
+Tell = Callable[[dict[str, Any]], None]
+_PIECE = 500  # requests whose timelines are in memory at a time
+_PIECE_SECONDS = int(MOST_SECONDS) + 60  # of processor time for one piece
+_TRIED = 20  # seconds of processor time for what the core foresees of a rehearsal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """What simulations are carried out with. Without `client` there is no engine: nothing is rehearsed or replayed."""
+
+    database: Database
+    pool: ProcessPool
+    client: Client | None = None
+    rehearsals: str = "placet-rehearsal"
+    ui_url: str | None = None
+
+    async def carry_out(
+        self,
+        order: SimulationOrder,
+        *,
+        requester: str,
+        viewer: str | None,
+        simulation_id: str,
+        now: datetime,
+        tell: Tell | None = None,
+    ) -> dict[str, Any]:
+        """Return the answer as JSON values. Raises NotFound, InputInvalid, BlueprintInvalid and Unavailable.
+
+        Of real requests a backtest looks at those that are `viewer`'s to see (None: all), and counts the others.
+        """
+        modes: dict[str, Callable[[], Awaitable[dict[str, Any]]]] = {
+            "explore": lambda: self._explore(order, requester, simulation_id, now, tell),
+            "rehearse": lambda: self._rehearse(order, requester, simulation_id, now, tell),
+            "replay": lambda: self._replay(order, now),
+            "backtest": lambda: self._backtest(order, viewer, now, tell),
+            "shadow": lambda: self._backtest(order, viewer, now, tell),
+        }
+        told = await modes[order.mode]()
+        return {**told, "warnings": [*order.unheard, *told["warnings"]]}
+
+    async def _explore(
+        self, order: SimulationOrder, requester: str, simulation_id: str, now: datetime, tell: Tell | None
+    ) -> dict[str, Any]:
+        question = await self._question(order, requester, simulation_id, now)
+        return await self._explored(question, requester, tell)
+
+    async def _explored(self, question: Scenario, requester: str, tell: Tell | None) -> dict[str, Any]:
+        return await self.pool.run(work.explored, question, tell=tell, by=requester)
+
+    async def _rehearse(
+        self, order: SimulationOrder, requester: str, simulation_id: str, now: datetime, tell: Tell | None
+    ) -> dict[str, Any]:
+        question = await self._question(order, requester, f"rehearsal-{simulation_id}", now)
+        if self.client is None:
+            told = await self._explored(question, requester, tell)
+            why = "there is no engine here, so the process was explored instead of rehearsed"
+            return {**told, "mode": "rehearse", "fell_back_to": "explore", "warnings": [why, *told["warnings"]]}
+        # What the engine is to play is carried out in this process too: it is tried first where it may fail.
+        await self.pool.run(work.tried, question, by=requester, seconds=_TRIED)
+        stage = RehearsalStage.beside(self.client, self.rehearsals, self.ui_url)
+        found = await rehearse(stage, question, tell=tell)
+        return await self.pool.run(work.checked, question, found, by=requester)
+
+    async def _replay(self, order: SimulationOrder, now: datetime) -> dict[str, Any]:
+        async with self.database.session() as session:
+            row, case = await case_of(session, order.request_id or "")
+            original = (await template_of(session, row.template_id)).blueprint
+            raw: Any = order.blueprint
+            if raw is None and (order.template or order.version):
+                raw = (await template_of(session, order.template or row.template, order.version)).blueprint
+        raw = patched(original if raw is None else raw, order.patch)
+        blueprint = await self.pool.run(work.read, raw)
+        async with self.database.session() as session:
+            actions, children = await dependencies(session, blueprint, case.started_at)
+            question = Scenario(
+                blueprint=raw,
+                actions=actions,
+                children=children,
+                people=await everybody(session),
+                requester=order.person or case.requester,
+                start=case.started_at,
+                given=order.input if order.input is not None else case.given,
+                script=order.script,
+                history=await simulations.response_times(session, row.template),
+                decide_after=order.decide_after,
+                horizon=order.horizon,
+                prices=order.prices,
+                request_id=case.id,
+                title=row.title,
+            )
+        compiled = await self.pool.run(work.compiled, question, blueprint) if blueprint is not None else None
+        question = replace(question, compiled=compiled)
+        history = await check_history(self.client, case.id)
+        unchanged = raw == original and not order.script and order.input is None
+        return await self.pool.run(work.supposed, question, case, history, now, unchanged)
+
+    async def _backtest(
+        self, order: SimulationOrder, viewer: str | None, now: datetime, tell: Tell | None
+    ) -> dict[str, Any]:
+        running = order.mode == "shadow"
+        async with self.database.session() as session:
+            name, raw = await candidate_of(session, order)
+        blueprint = await self.pool.run(parse_definition, raw)
+        async with self.database.session() as session:
+            actions, children = await dependencies(session, blueprint, now)
+            wanted = (*order.request_ids, *((order.request_id,) if order.request_id else ()))
+            requests, hidden = await simulations.requests_of(
+                session, name, viewer=viewer, limit=order.limit, running=running, only=wanted
+            )
+            people = await everybody(session)
+        candidate = Candidate(
+            blueprint=blueprint, people=people, prices=order.prices, actions=actions, children=children
+        )
+        # What is wrong with it is told also where there is no request to put through.
+        starts = candidate.uncompiled((now, *(request.started_at for request in requests)))
+        candidate = await self.pool.run(work.sound, candidate, starts)
+        begun = perf_counter()
+        rows: list[Row] = []
+        # Piece by piece: the timelines of all requests at once would take more memory than there may be.
+        for first in range(0, len(requests), _PIECE):
+            async with self.database.session() as session:
+                cases = await cases_of(session, requests[first : first + _PIECE])
+            left = begun + MOST_SECONDS - perf_counter()
+            put = partial(
+                work.put,
+                candidate,
+                cases,
+                until=now if running else None,
+                seconds=left,
+                done=len(rows),
+                of=len(requests),
+            )
+            found = await self.pool.run(put, tell=tell, seconds=_PIECE_SECONDS, background=True)
+            rows += found
+            if len(found) < len(cases):
+                break
+        whole = Backtest(rows=tuple(rows), totals=totals_of(rows), seconds=perf_counter() - begun)
+        left = len(requests) - len(rows)
+        warnings = unseen(hidden)
+        if left:
+            warnings.append(f"{left} requests were left out: it took more than {MOST_SECONDS:g} seconds")
+        if not requests and not hidden:
+            warnings.append(f"no request of {name!r} {'runs' if running else 'has ended'} yet")
+        return {
+            "mode": order.mode,
+            "template": name,
+            "version": candidate.blueprint.version,
+            **whole.described(),
+            "left_out": hidden,
+            "validation_errors": [],
+            "warnings": warnings,
+        }
+
+    async def _question(self, order: SimulationOrder, requester: str, simulation_id: str, now: datetime) -> Scenario:
+        return await scenario_of(
+            self.database, self.pool, order, requester=requester, now=now, simulation_id=simulation_id
+        )
+
+
+def failed(result: dict[str, Any]) -> bool:
+    """Whether an answer says that nothing could be simulated."""
+    return bool(result.get("validation_errors")) and not result.get("execution_path")

@@ -1,0 +1,100 @@
+"""Staging: how a rehearsal's workers carry out what a request has others do, so that its virtual time can go on.
+
+The engine skips no time in a workflow while an activity runs or a child of it is open. So an action's time passes
+between two attempts (simulation.run.recorders), and a sub-process is begun by a child that ends at once: it begins at
+its parent's virtual moment, with a clock of its own, and its parent's time goes on beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
+from temporalio.worker import (
+    Interceptor,
+    StartActivityInput,
+    StartChildWorkflowInput,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+    WorkflowOutboundInterceptor,
+)
+
+from placet.engine import machine
+from workflows import display
+from workflows.start import Start
+
+# Attempts before its time has passed say how long the action still takes, the last one answers.
+_UNTIL_IT_ANSWERS = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=0)
+# How long an attempt may take of our time: it waits for what is due (simulation.run.recorders).
+_ATTEMPT = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin:
+    """A sub-process to begin: its request id, and what it starts with."""
+
+    request_id: str
+    start: Start
+
+
+@workflow.defn(name="BeginSubProcess")
+class BeginSubProcess:
+    """Begin a sub-process that goes on by itself."""
+
+    @workflow.run
+    async def run(self, begin: Begin) -> None:
+        """Return as soon as it has begun."""
+        start = begin.start
+        state = machine.opening_state(start.plan, start.opening, workflow.now())
+        await workflow.start_child_workflow(
+            "ApprovalWorkflow",
+            start,
+            id=begin.request_id,
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            search_attributes=display.opening_attributes(start.plan, state),
+            static_summary=display.summary(start.plan, start.opening.title),
+        )
+
+
+class Staging(Interceptor):
+    """Have workflows ask for their actions and sub-processes in a way that lets their time go on."""
+
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002, ARG002 - the SDK's names
+        """Return what stands before each workflow."""
+        return _Inbound
+
+
+class _Inbound(WorkflowInboundInterceptor):
+    def init(self, outbound: WorkflowOutboundInterceptor) -> None:
+        super().init(_Outbound(outbound))
+
+
+class _Outbound(WorkflowOutboundInterceptor):
+    def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:  # noqa: A002 - the SDK's name
+        if input.activity == "run_action":
+            input = replace(  # noqa: A001 - the SDK's name
+                input, retry_policy=_UNTIL_IT_ANSWERS, start_to_close_timeout=_ATTEMPT, heartbeat_timeout=None
+            )
+        return super().start_activity(input)
+
+    async def start_child_workflow(
+        self,
+        input: StartChildWorkflowInput,  # noqa: A002 - the SDK's name
+    ) -> workflow.ChildWorkflowHandle[Any, Any]:
+        if input.workflow != "ApprovalWorkflow" or workflow.info().workflow_type == "BeginSubProcess":
+            return await super().start_child_workflow(input)
+        handle = await super().start_child_workflow(
+            replace(
+                input,
+                workflow="BeginSubProcess",
+                args=[Begin(request_id=input.id, start=input.args[0])],
+                id=f"{input.id}:begin",
+                search_attributes=None,
+            )
+        )
+        await handle
+        return handle

@@ -1,0 +1,163 @@
+"""Spelling: the words in which people write orders and scripts, read as the ones that are defined.
+
+Whoever knows blueprints and the rest of the API writes `stage`, `approved` or `after_minutes`; all of these mean
+something here. What means nothing is refused with the nearest word that does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any
+
+from placet.errors import Problem
+from placet.json_pointer import pointer_of
+
+ORDER = {
+    "candidate": "blueprint",
+    "candidate_version": "version",
+    "decisions": "script",
+    "process_template": "template",
+    "request": "request_id",
+    "requests": "request_ids",
+    "template_id": "template",
+    "template_name": "template",
+    "values": "input",
+    "variables": "input",
+}
+LINE = {
+    "action": "do",
+    "actor": "by",
+    "approver": "by",
+    "assignee": "by",
+    "node": "on",
+    "person": "by",
+    "stage": "on",
+    "stage_name": "on",
+    "step": "on",
+    "task": "on",
+}
+_DECISIONS = {
+    "approved": "approve",
+    "changes_requested": "request_changes",
+    "reject": "reject",
+    "rejected": "reject",
+    "approve": "approve",
+    "request_changes": "request_changes",
+}
+_SILENCE = {None, "expire", "expired", "ignore", "no_response", "none", "silent", "timeout", "wait"}
+_SPAN = re.compile(r"\A(after|at|delay)_(seconds|minutes|hours|days)\Z")
+_HOURS = {"seconds": Decimal(1) / 3600, "minutes": Decimal(1) / 60, "hours": Decimal(1), "days": Decimal(24)}
+_EXAMPLES = {
+    "": '{"on": "Manager Approval", "decision": "approve", "after_hours": 3}',
+    "patch": '{"op": "replace", "path": "/process_steps/0/sla_hours", "value": 8}',
+    "prices": '{"currency": "EUR", "approver_hour": 80}',
+    "sample": '{"seed": 7, "approve": 0.9}',
+}
+_WORDS = {
+    "decimal_parsing": 'write a number, such as 80 or "80.50"',
+    "dict_type": "write an object",
+    "float_parsing": "write a number",
+    "int_parsing": "write a whole number",
+    "missing": "this has to be given",
+    "string_too_short": "write something",
+    "string_type": "write text, a string in quotes",
+    "timezone_aware": "give the time zone too, such as 2026-01-31T09:00:00Z",
+}
+_NAMED = 12  # fields that a refusal lists
+
+
+def order(raw: Any) -> Any:
+    """Return an order by its defined words; raises ValueError where one thing is said twice."""
+    return _renamed(raw, ORDER) if isinstance(raw, dict) else raw
+
+
+def script(raw: Any) -> Any:
+    """Return a script as a list: what stands by stage, `{"Manager Approval": "reject"}`, is one line for each."""
+    if not isinstance(raw, dict):
+        return raw
+    return [
+        {"on": stage, **what} if isinstance(what, dict) else {"on": stage, "decision": what}
+        for stage, what in raw.items()
+    ]
+
+
+def line(raw: Any) -> Any:
+    """Return one line of a script by its defined words; raises ValueError where one thing is said twice."""
+    if not isinstance(raw, dict):
+        return raw
+    told: dict[str, Any] = {}
+    for name, value in _renamed(raw, LINE).items():
+        span = _SPAN.match(name)
+        if span is not None:
+            when = "at_hours" if span[1] == "at" else "after_hours"
+            if when in told:
+                raise ValueError(f'"{name}" says what "{when}" says already; give one of them')
+            told[when] = _hours(value, span[2])
+        else:
+            told[name] = value
+    if told.get("do") in _DECISIONS and "decision" not in told:
+        told["decision"] = told.pop("do")
+    if "decision" in told and told.get("do", "decide") == "decide":
+        wanted = told["decision"]
+        if isinstance(wanted, str | None) and wanted in _SILENCE:
+            return {**{k: v for k, v in told.items() if k not in {"decision", "after_hours", "at_hours"}}, "do": "wait"}
+        told["decision"] = _DECISIONS.get(wanted, wanted) if isinstance(wanted, str) else wanted
+    return told
+
+
+def problem_of(fault: Mapping[str, Any], raw: Any, *, fields: Mapping[str, Sequence[str]], at: str = "") -> Problem:
+    """Return a fault that pydantic found at its place in `raw`, as its author wrote it.
+
+    `fields` are the names that an object may have, by the field it stands in; "" for all others.
+    """
+    place = [at] if at else []
+    value = raw
+    for part in fault["loc"]:
+        name = part
+        if isinstance(value, dict):
+            if isinstance(part, int):  # a script that is written by stage
+                name = list(value)[part]
+            elif part not in value:
+                written = {old for old, new in {**ORDER, **LINE}.items() if new == part}
+                written |= {k for k in value if part in {"after_hours", "at_hours"} and _SPAN.match(str(k))}
+                name = next((k for k in value if k in written), part)
+        place.append(name)
+        value = value.get(name) if isinstance(value, dict) else _item(value, part)
+    return Problem(pointer=pointer_of(place), message=_message(fault, fields))
+
+
+def _message(fault: Mapping[str, Any], fields: Mapping[str, Sequence[str]]) -> str:
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        names = fields.get(str(fault["loc"][0]) if len(fault["loc"]) > 1 else "", fields[""])
+        near = get_close_matches(str(fault["loc"][-1]), names, n=1)
+        meant = f'; "{near[0]}" may be meant' if near else f"; there are {', '.join(names[:_NAMED])}"
+        return f"there is no such field here{meant}"
+    if fault["type"] in {"model_type", "model_attributes_type", "dataclass_type"}:
+        return f"write an object, such as {_EXAMPLES.get(str(fault['loc'][0]) if fault['loc'] else '', _EXAMPLES[''])}"
+    if fault["type"] in {"tuple_type", "list_type"}:
+        return "write a list"
+    return _WORDS.get(fault["type"], message)
+
+
+def _renamed(raw: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for name, value in raw.items():
+        meant = words.get(name, name)
+        if meant in told:
+            raise ValueError(f'"{name}" says what "{meant}" says already; give one of them')
+        told[meant] = value
+    return told
+
+
+def _hours(value: Any, unit: str) -> Any:
+    if unit == "hours" or isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return value
+    return float(Decimal(str(value)) * _HOURS[unit])
+
+
+def _item(value: Any, part: Any) -> Any:
+    return value[part] if isinstance(value, list | tuple) and isinstance(part, int) and part < len(value) else None

@@ -1,0 +1,51 @@
+"""Sampled approvers: people whose decisions and response times are drawn, the same for the same seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from placet.definition.fields import Model
+from placet.engine.state import Decision, Task
+from placet.plan.plan import Stage
+
+
+class Sample(Model):
+    """How to draw: the share of tasks that are approved (the others are rejected), and where the draws begin."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    approve: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draws:
+    """One set of draws. `known` are past response times by stage name, in seconds; `place` tells requests apart.
+
+    Each draw depends on its task alone, not on what was drawn before, so that every driver draws the same.
+    """
+
+    sample: Sample
+    known: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    place: str = ""
+
+    def decision(self, task: Task) -> Decision:
+        """Draw what somebody decides."""
+        return "approve" if self._of("decision", task).random() < self.sample.approve else "reject"
+
+    def delay(self, stage: Stage, task: Task) -> timedelta | None:
+        """Draw how long it takes from the past of the stage; None where it has none."""
+        past = self.known.get(stage.name)
+        return timedelta(seconds=self._of("time", task).choice(past)) if past else None
+
+    def pace(self, task: Task) -> float:
+        """Draw how many times the usual it takes where there is no past: exponential, 1 on average."""
+        return self._of("time", task).expovariate(1.0)
+
+    def _of(self, what: str, task: Task) -> random.Random:
+        where = f"{self.sample.seed}|{self.place}|{what}|{task.node}|{task.round}|{task.seat}"
+        return random.Random(where)  # noqa: S311 - a simulation, and the same answer for the same question

@@ -1,0 +1,212 @@
+"""Gather what an order needs from the store: the blueprint, the people, the past. Nothing is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from placet.definition.model import ProcessDefinition
+from placet.directory import Directory
+from placet.errors import NotFound
+from placet.plan.actions import ActionSpec
+from placet.plan.assignees import AssigneeName
+from placet.plan.plan import Child
+from simulation.modes.backtest import Case
+from simulation.run import work
+from simulation.scenario.order import SimulationOrder, patched
+from simulation.scenario.scenario import Scenario
+from simulation.scenario.script import people_of
+from storage.database import Database
+from storage.queries import actions as catalog
+from storage.queries.definitions import definitions
+from storage.queries.definitions import dependencies as stored
+from storage.queries.people import people as stored_people
+from storage.queries.simulations import simulations
+from storage.tables.approvals import ApprovalRequest, AuditEntry, DefinitionVersion
+from worker.pool.pool import ProcessPool
+
+_AT_ONCE = 400  # requests whose timelines are read together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioRow:
+    """A stored audit entry, with its detail read."""
+
+    at: datetime
+    kind: str
+    actor: str
+    stage: str | None
+    task_id: str | None
+    detail: dict[str, Any]
+
+
+async def template_of(session: AsyncSession, name: str, version: str | None = None) -> DefinitionVersion:
+    """Return a stored blueprint by name and version, or by id: the newest published one, else the newest draft."""
+    try:
+        return await definitions.find(session, name, version)
+    except NotFound:
+        if version is None and (found := await session.get(DefinitionVersion, name)) is not None:
+            return found
+        if version is not None:
+            raise
+        page = await definitions.page(session, limit=500, name=name)
+        if not page.items:
+            raise
+        return max(page.items, key=lambda row: row.created_at)
+
+
+async def candidate_of(session: AsyncSession, order: SimulationOrder) -> tuple[str, Any]:
+    """Return the name of the process whose requests a backtest looks at, and the candidate's JSON; raises NotFound."""
+    if order.template is None:
+        return order.requests_of or "", patched(order.blueprint, order.patch)
+    try:
+        row = await template_of(session, order.template, order.version)
+    except NotFound:
+        if order.blueprint is None:
+            raise
+        return order.template, patched(order.blueprint, order.patch)
+    return row.name, patched(row.blueprint if order.blueprint is None else order.blueprint, order.patch)
+
+
+async def scenario_of(
+    database: Database, pool: ProcessPool, order: SimulationOrder, *, requester: str, now: datetime, simulation_id: str
+) -> Scenario:
+    """Return the question that an order to explore or rehearse asks; raises NotFound and InputInvalid.
+
+    What somebody wrote is read in the pool, and no session is held meanwhile.
+    """
+    async with database.session() as session:
+        raw, asked, given = await _asked(session, order, requester)
+    name = str((raw or {}).get("name", ""))
+    raw = patched(raw, order.patch)
+    blueprint = await pool.run(work.read, raw, by=requester)
+    start = order.starts_at or now
+    async with database.session() as session:
+        actions, children = await dependencies(session, blueprint, start)
+        question = Scenario(
+            blueprint=raw,
+            people=Directory(),
+            actions=actions,
+            children=children,
+            requester=asked,
+            start=start,
+            given=given,
+            script=order.script,
+            history=await simulations.response_times(session, name),
+            decide_after=order.decide_after,
+            sample=order.sample,
+            horizon=order.horizon,
+            most_branches=order.most_branches,
+            prices=order.prices,
+            request_id=simulation_id,
+        )
+    compiled = await pool.run(work.compiled, question, blueprint, by=requester) if blueprint is not None else None
+    if compiled is None:
+        return question  # the answer is what is wrong with it
+    async with database.session() as session:
+        people = await _people(session, question, tuple(compiled.plan.names), order)
+    return replace(question, compiled=compiled, people=people)
+
+
+async def _asked(
+    session: AsyncSession, order: SimulationOrder, requester: str
+) -> tuple[Any, str, Mapping[str, Any] | None]:
+    """Return the blueprint that an order is about, who asks, and the input as far as one is given."""
+    asked, row = order.person or requester, None
+    given: Mapping[str, Any] | None = order.input
+    if order.request_id is not None:
+        request, case = await case_of(session, order.request_id)
+        asked = order.person or case.requester
+        given = case.given if given is None else given
+        row = await template_of(session, request.template_id)
+    if order.template is not None:
+        row = await template_of(session, order.template, order.version)
+    raw: Any = order.blueprint if order.blueprint is not None or row is None else row.blueprint
+    return raw, asked, given
+
+
+async def dependencies(
+    session: AsyncSession, definition: ProcessDefinition | None, start: datetime
+) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
+    """Return the action catalog, and the processes that a blueprint's nodes name, as a request would start them."""
+    if definition is None:
+        return {}, {}  # the answer is what is wrong with it
+    _, children = await stored.surroundings(session, definition, start)
+    return await catalog.specs(session), children
+
+
+async def case_of(session: AsyncSession, request_id: str) -> tuple[ApprovalRequest, Case]:
+    """Return one request with its timeline; raises NotFound."""
+    row = await session.get(ApprovalRequest, request_id)
+    if row is None:
+        raise NotFound(f"There is no request {request_id!r}")
+    if row.erased_at is not None:
+        raise NotFound(f"What request {request_id!r} asked for was erased; choose another one")
+    return row, (await cases_of(session, [row]))[0]
+
+
+async def cases_of(session: AsyncSession, rows: Sequence[ApprovalRequest]) -> list[Case]:
+    """Return these requests with their timelines, in the order they came."""
+    entries: dict[str, list[ScenarioRow]] = {row.id: [] for row in rows}
+    ids = list(entries)
+    for first in range(0, len(ids), _AT_ONCE):
+        query = (
+            select(
+                col(AuditEntry.request_id),
+                col(AuditEntry.at),
+                col(AuditEntry.kind),
+                col(AuditEntry.actor),
+                col(AuditEntry.stage),
+                col(AuditEntry.task_id),
+                col(AuditEntry.detail),
+            )
+            .where(col(AuditEntry.request_id).in_(ids[first : first + _AT_ONCE]))
+            .order_by(col(AuditEntry.request_id), col(AuditEntry.seq))
+        )
+        for request_id, at, kind, actor, stage, task_id, detail in (await session.execute(query)).all():
+            entries[request_id].append(
+                ScenarioRow(at=at, kind=kind, actor=actor, stage=stage, task_id=task_id, detail=json.loads(detail))
+            )
+    return [
+        Case(
+            id=row.id,
+            requester=row.requester,
+            given=_given(row, entries[row.id]),
+            status=row.status,
+            outcome=row.outcome,
+            started_at=entries[row.id][0].at if entries[row.id] else row.started_at,
+            ended_at=row.ended_at,
+            entries=tuple(entries[row.id]),
+        )
+        for row in rows
+    ]
+
+
+async def everybody(session: AsyncSession) -> Directory:
+    """Read the whole directory."""
+    return await stored_people.everyone(session)
+
+
+def _given(row: ApprovalRequest, entries: Sequence[ScenarioRow]) -> dict[str, Any]:
+    """Return what a request began with; resubmissions may have changed it since."""
+    for entry in entries:
+        if entry.kind == "started" and isinstance(entry.detail.get("input"), dict):
+            return dict(entry.detail["input"])
+    return dict(row.input)
+
+
+async def _people(
+    session: AsyncSession, question: Scenario, names: Sequence[AssigneeName], order: SimulationOrder
+) -> Directory:
+    """Read whom the process can reach; everybody where its input or its sub-processes name people."""
+    if question.children or any(name.root.given for name in names):
+        return await everybody(session)
+    also = [question.requester, *people_of(order.script)]
+    return await stored_people.directory_for(session, names, also=also, given=question.given or {})

@@ -1,0 +1,155 @@
+"""An order: what somebody wants simulated, as JSON."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+import jsonpatch
+from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
+
+from placet.definition.fields import Model
+from placet.errors import InputInvalid
+from placet.plan.assignees import person_id
+from simulation.report.costs import Prices
+from simulation.scenario import aliases
+from simulation.scenario.approver_model import Sample
+from simulation.scenario.script import MOST_LINES, Line
+
+Mode = Literal["explore", "rehearse", "replay", "backtest", "shadow"]
+MODES: tuple[Mode, ...] = ("explore", "rehearse", "replay", "backtest", "shadow")
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+MOST_NAMED = 500  # requests that a backtest names one by one
+
+
+class Operation(Model):
+    """One operation of a JSON Patch (RFC 6902) on the blueprint."""
+
+    op: Literal["add", "replace", "remove", "test"]
+    path: Annotated[str, Field(max_length=1000)]
+    value: Any = None
+
+
+class SimulationOrder(Model):
+    """What is to be simulated.
+
+    explore, rehearse: `template` (with `version`), `blueprint`, or `request_id` for the process and the input of a real
+    request; optionally `input`, `requester`, `script`, and `sample` for approvers that are drawn. replay: `request_id`,
+    and what is to be different: another blueprint or version, a `patch`, a `script`. backtest, shadow: `template` names
+    whose requests (else the candidate's name does), `blueprint`, `patch` or `version` the candidate (else the newest
+    published version); `request_ids` picks some of them. A shadow stands `for_hours`; with 0 it looks once.
+    """
+
+    mode: Mode = "explore"
+    template: Name | None = None
+    version: Annotated[str, Field(max_length=100)] | None = None
+    blueprint: dict[str, Any] | None = None
+    patch: Annotated[tuple[Operation, ...], Field(max_length=100)] = ()
+    request_id: Name | None = None
+    request_ids: Annotated[tuple[Name, ...], Field(max_length=MOST_NAMED)] = ()
+    input: dict[str, Any] | None = None
+    requester: Name | None = None
+    script: Annotated[tuple[Line, ...], Field(max_length=MOST_LINES), BeforeValidator(aliases.script)] = ()
+    prices: Prices = Field(default_factory=Prices)
+    decide_after_hours: Annotated[float, Field(ge=0, le=24 * 366, allow_inf_nan=False)] | None = None
+    sample: Sample | None = None
+    horizon_days: Annotated[float, Field(gt=0, le=3660, allow_inf_nan=False)] = 366
+    most_branches: Annotated[int, Field(ge=1, le=1000)] = 200
+    limit: Annotated[int, Field(ge=1, le=50_000)] = 1000
+    starts_at: Annotated[AwareDatetime, Field(ge=_EARLIEST, le=_LATEST)] | None = None
+    for_hours: Annotated[float, Field(ge=0, le=24 * 366, allow_inf_nan=False)] = 24 * 7
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelt(cls, raw: Any) -> Any:
+        return aliases.order(raw)
+
+    @model_validator(mode="after")
+    def _enough(self) -> SimulationOrder:
+        process = (self.template, self.blueprint, self.request_id)
+        if self.mode in {"explore", "rehearse"} and all(named is None for named in process):
+            raise ValueError('say which process: "template" (its name), "blueprint" (the JSON), or "request_id"')
+        if self.compares and self.requests_of is None:
+            raise ValueError('say whose requests: "template" (the name), or a "blueprint" with that name')
+        return self
+
+    @property
+    def unheard(self) -> list[str]:
+        """Say which fields mean nothing to this mode: nothing comes of them."""
+        people = ("script", "input", "requester", "decide_after_hours", "starts_at")
+        deaf = people if self.compares else ("request_ids",)
+        named = [f'"{name}"' for name in deaf if name in self.model_fields_set]
+        why = "people do as they did" if self.compares else "it looks at one request"
+        return [f"{', '.join(named)} means nothing to {self.mode}: {why}"] if named else []
+
+    @property
+    def compares(self) -> bool:
+        """Whether a candidate is compared on requests that there are."""
+        return self.mode in {"backtest", "shadow"}
+
+    @property
+    def requests_of(self) -> str | None:
+        """The name of the process whose requests a backtest looks at."""
+        named = (self.blueprint or {}).get("name")
+        return self.template or (named if isinstance(named, str) and named else None)
+
+    @property
+    def stands(self) -> bool:
+        """Whether this is a shadow that looks at live requests as they come."""
+        return self.mode == "shadow" and self.for_hours > 0
+
+    @property
+    def person(self) -> str | None:
+        """The requester's bare id."""
+        return person_id(self.requester) if self.requester else None
+
+    @property
+    def decide_after(self) -> timedelta | None:
+        """How long every decision takes, where that is said."""
+        return None if self.decide_after_hours is None else timedelta(hours=self.decide_after_hours)
+
+    @property
+    def horizon(self) -> timedelta:
+        """After how much virtual time a request that is still open is left."""
+        return timedelta(days=self.horizon_days)
+
+
+def parse_order(raw: object) -> SimulationOrder:
+    """Read an order from JSON values; raises InputInvalid with every fault by JSON Pointer."""
+    try:
+        order = SimulationOrder.model_validate(raw)
+    except ValidationError as error:
+        inside: dict[str, type[Model]] = {
+            "": SimulationOrder,
+            "script": Line,
+            "patch": Operation,
+            "prices": Prices,
+            "sample": Sample,
+        }
+        fields = {place: tuple(model.model_fields) for place, model in inside.items()}
+        problems = tuple(
+            aliases.problem_of(fault, raw, fields=fields)
+            for fault in error.errors(include_url=False, include_context=False)
+        )
+        first = problems[0]
+        raise InputInvalid(f"{first.pointer or '/'}: {first.message}", problems=problems) from None
+    if order.mode == "replay" and order.request_id is None:
+        raise InputInvalid.at("/request_id", 'a replay needs "request_id": which request is driven again')
+    if order.sample is not None and order.mode not in {"explore", "rehearse"}:
+        raise InputInvalid.at("/sample", '"sample" is for explore and rehearse; the others know what people did')
+    return order
+
+
+def patched(blueprint: Any, patch: tuple[Operation, ...]) -> Any:
+    """Return the blueprint with a patch applied; raises InputInvalid for one that does not fit."""
+    if not patch:
+        return blueprint
+    changed = deepcopy(blueprint)
+    for number, operation in enumerate(patch):
+        try:
+            changed = jsonpatch.apply_patch(changed, [operation.model_dump(exclude_unset=True)], in_place=True)
+        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
+            raise InputInvalid.at(f"/patch/{number}", f"this does not fit the blueprint: {error}"[:500]) from None
+    return changed

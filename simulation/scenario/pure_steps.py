@@ -1,0 +1,106 @@
+"""Pure steps: what the pure actions on a route make of the variables, worked out with the core, and as expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from placet.definition.json_schema.validation import value_problems
+from placet.definition.variables import Variable, scope_of, values_of
+from placet.engine.calls import after_output
+from placet.errors import EvaluationFailed, InputInvalid
+from placet.expressions import Expression
+from placet.expressions.substitution import constant, substituted, widened
+from placet.expressions.templates import expression_of, fill, taken
+from placet.plan import pure_actions
+from placet.plan.graph import CallSpec, Node
+from placet.plan.plan import Plan
+
+Given = Mapping[
+    str, Any
+]  # the values of a request's variables, as `placet.definition.variables.normalise_input` returns them
+
+
+def is_pure(plan: Plan, node: Node) -> bool:
+    """Whether a node only computes."""
+    return (
+        node.type == "action" and node.call_spec is not None and pure_actions.is_pure(plan.actions[node.call_spec.name])
+    )
+
+
+def after(plan: Plan, given: Given, steps: Sequence[str], world: Mapping[str, object]) -> Given | None:
+    """Return the variables once these nodes have run in their order; None where one of them fails.
+
+    `world` is what expressions read besides (placet.expressions.context).
+    """
+    for name in steps:
+        call_spec = _call_spec(plan, name)
+        spec = plan.actions[call_spec.name]
+        try:
+            filled = fill(call_spec.input, {**values_of(plan.variables, given), **world})
+            if value_problems(spec.input_schema, filled, "/input"):
+                return None
+            output, faults = pure_actions.computed(spec, filled)
+            if faults:
+                return None
+            given = after_output(plan.variables, given, call_spec.output, output)
+        except (EvaluationFailed, InputInvalid):
+            return None
+    return given
+
+
+def reads_of(plan: Plan, steps: Sequence[str]) -> frozenset[str]:
+    """Return what the computations of these nodes depend on: variables, the moment, the requester."""
+    return frozenset(n for step in steps for e in _call_spec(plan, step).input.expressions.values() for n in e.reads)
+
+
+def as_expressions(plan: Plan, steps: Sequence[str]) -> dict[str, Expression | None]:
+    """Return what these nodes set variables to, over the variables as they were before; None: no words for it."""
+    scope = scope_of(plan.variables)
+    shapes = {variable.name: variable for variable in plan.variables}
+    known: dict[str, Expression | None] = {}
+    for name in steps:
+        call_spec = _call_spec(plan, name)
+        known |= {
+            variable: _over(_made(call_spec, shapes[variable], source), known, shapes[variable], scope)
+            for variable, source in call_spec.output.items()
+        }
+    return known
+
+
+def made(plan: Plan, step: str) -> dict[str, Expression | None]:
+    """Return what a node computes for the variables that it sets, before that is held to their declarations."""
+    call_spec = _call_spec(plan, step)
+    shapes = {variable.name: variable for variable in plan.variables}
+    return {variable: _made(call_spec, shapes[variable], source) for variable, source in call_spec.output.items()}
+
+
+def _over(
+    expression: Expression | None, known: Mapping[str, Expression | None], variable: Variable, scope: Mapping[str, Any]
+) -> Expression | None:
+    if expression is None or (fitting := widened(expression, scope[variable.name])) is None:
+        return None
+    return substituted(fitting, known)
+
+
+def _made(call_spec: CallSpec, variable: Variable, source: str) -> Expression | None:
+    value = taken(call_spec.input.template, source)
+    text = expression_of(value)
+    if text is not None:
+        expression = call_spec.input.expressions[text]
+        # A name alone is left out where it has no value, and then a default takes its place.
+        alone = expression.ast["op"] == "name" and variable.default is not None
+        return None if alone else expression
+    if value is None or isinstance(value, dict | list | tuple):
+        return None
+    try:
+        canonical = after_output([variable], {}, {variable.name: "value"}, {"value": value})[variable.name]
+    except InputInvalid:
+        return None
+    return constant(canonical, scope_of([variable])[variable.name])
+
+
+def _call_spec(plan: Plan, name: str) -> CallSpec:
+    call_spec = plan.nodes[name].call_spec
+    assert call_spec is not None, f"{name} is an action"  # noqa: S101
+    return call_spec

@@ -1,0 +1,112 @@
+"""Samples: values that fit what a blueprint declares, for variables and decision forms that nobody filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from types import MappingProxyType
+from typing import Any
+
+from placet.definition.variables import Variable
+from placet.json_pointer import parts_of
+from placet.plan.plan import Node
+from placet.proofs.solver.samples import sample
+
+_DATE = date(2026, 1, 5).isoformat()
+_MOMENT = f"{_DATE}T09:00:00Z"
+_DEEPEST = 8
+_MOST_VALUES = 2_000  # of one form
+_MOST_CHARACTERS = 50_000  # of its texts that are longer than they need be, together
+
+
+def sample_form(schema: Mapping[str, Any]) -> Any:
+    """Return a value that a JSON Schema's plain keywords allow; what else it asks for, the core's check refuses.
+
+    A schema that asks for more than some thousand values or characters gets fewer, and is refused likewise.
+    """
+    return _Form().value(schema, 0)
+
+
+class _Form:
+    """One value that is made up, within bounds: a schema is somebody else's, and may ask for a billion items."""
+
+    def __init__(self) -> None:
+        self._values, self._characters = _MOST_VALUES, _MOST_CHARACTERS
+
+    def value(self, schema: Mapping[str, Any], depth: int) -> Any:
+        for key in ("const", "default"):
+            if key in schema:
+                return schema[key]
+        if schema.get("enum"):
+            return schema["enum"][0]
+        if schema.get("examples"):
+            return schema["examples"][0]
+        kind = schema.get("type", "object" if "properties" in schema else None)
+        if isinstance(kind, list):
+            kind = next((k for k in kind if k != "null"), None)
+        if kind == "object" and depth < _DEEPEST:
+            properties = schema.get("properties", {})
+            wanted = [name for name in schema.get("required", []) if name in properties]
+            return {name: self.value(properties[name], depth + 1) for name in wanted if self._room()}
+        if kind == "array":
+            return self._items(schema, depth)
+        if kind in {"integer", "number"}:
+            low = schema.get("minimum", schema.get("exclusiveMinimum", 0))
+            high = schema.get("maximum")
+            value = low + 1 if "exclusiveMinimum" in schema else max(low, 0) if high is None else low
+            return int(value) if kind == "integer" else value
+        if kind == "string":
+            return self._text(schema)
+        return {"boolean": True}.get(str(kind))
+
+    def _items(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
+        found: list[Any] = []
+        while depth < _DEEPEST and len(found) < schema.get("minItems", 0) and self._room():
+            found.append(self.value(schema.get("items", {}), depth + 1))
+        return found
+
+    def _text(self, schema: Mapping[str, Any]) -> str:
+        text = {"date": _DATE, "date-time": _MOMENT}.get(schema.get("format", ""), "sample")
+        longest = schema.get("maxLength", len(text))
+        made = text[:longest].ljust(min(schema.get("minLength", 0), self._characters), "x")
+        self._characters = max(0, self._characters - len(made))
+        return made
+
+    def _room(self) -> bool:
+        self._values -= 1
+        return self._values >= 0
+
+
+def put(made: Any, source: str, value: Any) -> dict[str, Any]:
+    """Return an object with a value at a field, or at a JSON Pointer; None: with nothing there."""
+    *outer, last = parts_of(source) if source[:1] == "/" else [source]
+    whole: dict[str, Any] = dict(made) if isinstance(made, Mapping) else {}
+    place = whole
+    for part in outer:
+        inner = place.get(part)
+        place[part] = place = dict(inner) if isinstance(inner, Mapping) else {}
+    place.pop(last, None)
+    if value is not None:
+        place[last] = value
+    return whole
+
+
+def sample_decision(node: Node, supposed: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any] | None:
+    """Return the form of an approval, made up; `supposed` are values that variables need which the form sets."""
+    form = node.stage.form if node.stage is not None else None
+    if form is None:
+        return None
+    made = sample_form(form)
+    for name, source in node.output.items():
+        if name in supposed:
+            made = put(made, source, supposed[name])
+    return made if isinstance(made, dict) else None
+
+
+def sample_input(variables: Sequence[Variable], people: Mapping[str, str]) -> dict[str, Any]:
+    """Return a raw input with a value for each variable, for `normalise_input`: conditions read the optional ones too.
+
+    `people` are ids for the variables that name a person.
+    """
+    named = {v.name: [people[v.name]] if v.type == "list" else people[v.name] for v in variables if v.name in people}
+    return {v.name: named.get(v.name, sample(v)) for v in variables}

@@ -1,0 +1,356 @@
+"""Scripts: what people do in a simulated request, as JSON lines, and the cast that acts them out.
+
+A line is `{"on": stage, "by": person, "after_hours": 3, "decision": "approve", "comment": …, "form": …}`: whoever has a
+task of that stage (or that person alone) decides it so many hours after it was opened. `{"at_hours": 5, …}` names the
+moment instead, counted from the start of the request. `do` is what is done: `decide` (the default), `comment`,
+`withdraw`, `cancel`, `resubmit`, `reassign`, `delegate`, `claim`, `release`, `extend`, or `wait` (nothing: the stage
+is left alone). Of what is not run a line says what comes of it: an action will `answer` (with an `output`) or `fail`,
+an outside event will `happen`, or `wait` and not come (simulation.world.answers). Whatever no line speaks of is done
+as the `Habits` say: by default everyone approves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+
+from placet.definition.fields import Hours, HoursFromZero, Model
+from placet.engine.events import (
+    Actor,
+    Claim,
+    Comment,
+    Decide,
+    Delegate,
+    Event,
+    Extend,
+    Reassign,
+    Release,
+    Resubmit,
+    Withdraw,
+)
+from placet.engine.state import Decision, State, Task
+from placet.errors import InputInvalid
+from placet.plan.assignees import person_id
+from placet.plan.calendar import add_hours
+from placet.plan.plan import Node, Plan, Stage
+from simulation.scenario import aliases
+from simulation.scenario.approver_model import Draws
+from simulation.scenario.samples import sample_decision
+
+MOST_LINES = 1000
+# What somebody takes to act where neither a script, nor history, nor a deadline says so; in working hours.
+WITHOUT_DEADLINE = 1.0
+RULE = "an approver takes half of the stage's SLA in working time, or one working hour where it has none"
+
+Text = Annotated[str, Field(min_length=1, max_length=300)]
+_ON_TASKS = {"decide", "reassign", "delegate", "claim", "release", "wait"}
+OUTSIDE = {"answer", "fail", "happen"}  # what nobody of the organisation does
+
+
+class Line(Model):
+    """One line of a script."""
+
+    do: Literal[
+        "decide",
+        "comment",
+        "withdraw",
+        "cancel",
+        "resubmit",
+        "reassign",
+        "delegate",
+        "claim",
+        "release",
+        "extend",
+        "wait",
+        "answer",
+        "fail",
+        "happen",
+    ] = "decide"
+    on: Text | None = None
+    by: Text | None = None
+    at_hours: HoursFromZero | None = None
+    after_hours: HoursFromZero | None = None
+    decision: Decision | None = None
+    comment: Annotated[str, Field(max_length=10_000)] | None = None
+    form: dict[str, Any] | None = None
+    to: Text | None = None
+    hours: Hours | None = None
+    title: Annotated[str, Field(min_length=1, max_length=200)] | None = None  # with which it is resubmitted
+    input: dict[str, Any] | None = None
+    output: dict[str, Any] | None = None
+    times: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelt(cls, raw: Any) -> Any:
+        return aliases.line(raw)
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Line:
+        if self.at_hours is not None and self.after_hours is not None:
+            raise ValueError('give "at_hours" or "after_hours", not both')
+        if self.do == "decide" and self.decision is None:
+            raise ValueError('a line that decides needs a "decision": approve, reject or request_changes')
+        if self.do in {"reassign", "delegate"} and self.to is None:
+            raise ValueError(f'a line that does "{self.do}" needs "to", a person')
+        if self.do == "extend" and self.hours is None:
+            raise ValueError('a line that extends needs "hours"')
+        if self.do in OUTSIDE and self.on is None:
+            raise ValueError(f'a line that does "{self.do}" needs "on": the node, the action or the event')
+        if self.do in {"answer", "fail"} and self.at_hours is not None:
+            raise ValueError('what an action comes to is timed by "after_hours", from when it begins')
+        if self.output is not None and self.do not in {"answer", "happen"}:
+            raise ValueError('"output" is what an action answers or an event brings: "do": "answer" or "happen"')
+        if self.do == "comment" and not (self.comment and self.by):
+            raise ValueError('a line that comments needs "by" and "comment"')
+        return self
+
+    @property
+    def person(self) -> str | None:
+        """The id of whoever acts, where the line names one."""
+        return person_id(self.by) if self.by else None
+
+    @property
+    def at_most(self) -> int:
+        """How often the line is acted out: asking for changes and speaking once, deciding for every task."""
+        if self.times is not None:
+            return self.times
+        once = self.at_hours is not None or self.do not in {"decide", "resubmit", "wait", "claim", *OUTSIDE}
+        return 1 if once or self.decision == "request_changes" else 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One thing that somebody will do: when, and the event."""
+
+    at: datetime
+    event: Event
+    mark: tuple[Any, ...] = ()  # by what the cast knows that it has been done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """What people do where no script speaks of it.
+
+    `decision` None leaves tasks alone. `after` is the time a decision takes, `delay` a function of (stage, task) that
+    gives it instead (drawn from history); without either the rule in RULE holds. `draws` are of sampled approvers: what
+    they decide, and how long it takes them.
+    """
+
+    decision: Decision | None = "approve"
+    after: timedelta | None = None
+    delay: Callable[[Stage, Task], timedelta | None] | None = None
+    draws: Draws | None = None
+
+    def verdict(self, task: Task) -> Decision | None:
+        """Return what somebody decides, or None where the task is left alone."""
+        return self.decision if self.draws is None else self.draws.decision(task)
+
+    def moment(self, plan: Plan, stage: Stage, task: Task) -> datetime:
+        """Return when somebody decides this task."""
+        if self.after is not None:
+            return task.opened_at + self.after
+        delay = self.delay if self.draws is None else self.draws.delay
+        drawn = delay(stage, task) if delay is not None else None
+        if drawn is not None:
+            return task.opened_at + drawn
+        seconds = stage.sla.total_seconds() / 2 if stage.sla is not None else WITHOUT_DEADLINE * 3600
+        if self.draws is not None:
+            seconds *= self.draws.pace(task)
+        return add_hours(plan.calendar, task.opened_at, seconds)
+
+
+@dataclass(kw_only=True)
+class Cast:
+    """The people of one simulated request: asked again and again what happens next. Use one for each run."""
+
+    plan: Plan
+    lines: Sequence[Line] = ()
+    habits: Habits = field(default_factory=Habits)
+    done: dict[tuple[Any, ...], int] = field(default_factory=dict)
+
+    def next(self, state: State, now: datetime) -> Move | None:
+        """Return the earliest thing that somebody does from now on; the line that stands first wins a tie."""
+        best: Move | None = None
+        for move in self._moves(state, now):
+            if best is None or move.at < best.at:
+                best = move
+        return best
+
+    def acted(self, move: Move) -> None:
+        """Take note that a move was made, whether or not it was refused: it is not made again."""
+        self.done[move.mark] = self.done.get(move.mark, 0) + 1
+        if len(move.mark) > 1:
+            self.done[move.mark[:1]] = self.done.get(move.mark[:1], 0) + 1
+
+    def unheard(self) -> Iterator[str]:
+        """Say which lines were never acted out, and why: whoever wrote them expects that they were."""
+        for index, line in enumerate(self.lines):
+            if line.do in {"wait", *OUTSIDE} or (index,) in self.done:
+                continue
+            why = "what it speaks of never came up"
+            if line.person is not None and line.do in _ON_TASKS:
+                why = f"{line.person} never had a task" + (f" of {line.on}" if line.on else "")
+            yield f"line {index + 1} of the script was never acted out: {why}"
+
+    def _moves(self, state: State, now: datetime) -> Iterator[Move]:
+        returned = [s.returned_at for s in state.stages if s.returned_at is not None]
+        open_tasks = [t for t in state.tasks if t.status == "open"] if not returned else []
+        for index, line in enumerate(self.lines):
+            if line.do in OUTSIDE or self.done.get((index,), 0) >= line.at_most:
+                continue
+            if line.do in _ON_TASKS:
+                for task in open_tasks:
+                    if (index, task.id) not in self.done and speaks_of(line, task):
+                        yield from self._on_task(state, line, index, task, now)
+            elif line.do != "resubmit" or returned:
+                yield from self._on_request(state, line, index, min(returned, default=None), now)
+        for task in open_tasks:
+            yield from self._habit(task, now)
+        if returned and not any(line.do == "resubmit" for line in self.lines) and self.habits.decision is not None:
+            at = min(returned) + (self.habits.after or timedelta(hours=WITHOUT_DEADLINE))
+            mark = ("resubmit", state.round)
+            if mark not in self.done:
+                yield Move(at=max(at, now), event=Resubmit(by=Actor(person=state.requester)), mark=mark)
+
+    def _on_task(self, state: State, line: Line, index: int, task: Task, now: datetime) -> Iterator[Move]:
+        if line.do == "wait":
+            return
+        person = line.person or task.assignee or next(iter(task.people), None)
+        operator = line.do in {"reassign", "release"}
+        if person is None or not (person in task.people or operator or line.at_hours is not None):
+            return
+        at = max(self._moment(state, line, task), now)
+        if line.do == "decide" and task.assignee is None and person in task.candidates:
+            mark = ("claim", task.id, person)
+            if mark not in self.done:
+                yield Move(at=at, event=Claim(by=Actor(person=person), task_id=task.id), mark=mark)
+            return
+        yield Move(at=at, event=_task_event(line, task, person), mark=(index, task.id))
+
+    def _on_request(
+        self, state: State, line: Line, index: int, returned_at: datetime | None, now: datetime
+    ) -> Iterator[Move]:
+        if line.at_hours is not None:
+            at = state.started_at + timedelta(hours=line.at_hours)
+        else:
+            at = (returned_at or state.started_at) + timedelta(hours=line.after_hours or 0)
+        event = _request_event(line, state)
+        yield Move(at=max(at, now), event=event, mark=(index, state.round) if line.do == "resubmit" else (index,))
+
+    def _moment(self, state: State, line: Line, task: Task) -> datetime:
+        if line.at_hours is not None:
+            return state.started_at + timedelta(hours=line.at_hours)
+        if line.after_hours is not None:
+            return task.opened_at + timedelta(hours=line.after_hours)
+        stage = self.plan.nodes[task.node].asked
+        return self.habits.moment(self.plan, stage, task) if stage is not None else task.opened_at
+
+    def _habit(self, task: Task, now: datetime) -> Iterator[Move]:
+        stage = self.plan.nodes[task.node].asked
+        decision = self.habits.verdict(task)
+        if decision is None or stage is None or any(speaks_of(line, task) for line in self.lines):
+            return
+        person = next(iter(task.people), None)
+        if person is None:
+            return
+        at = max(self.habits.moment(self.plan, stage, task), now)
+        yield from habitual(self.done, self.plan.nodes[task.node], task, person=person, decision=decision, at=at)
+
+
+def habitual(
+    done: Mapping[tuple[Any, ...], int],
+    node: Node,
+    task: Task,
+    *,
+    person: str,
+    decision: Decision,
+    at: datetime,
+    supposed: Mapping[str, Any] = MappingProxyType({}),
+) -> Iterator[Move]:
+    """Yield what leads to this decision: claiming the task first where it waits in a queue.
+
+    `supposed` are values that variables need which the form of the decision sets.
+    """
+    actor = Actor(person=person)
+    if task.assignee is None and person in task.candidates:
+        mark = ("claim", task.id, person)
+        if mark not in done:
+            yield Move(at=at, event=Claim(by=actor, task_id=task.id), mark=mark)
+        return
+    mark = ("habit", task.id, person)
+    if mark in done:
+        return
+    form = sample_decision(node, supposed) if decision == "approve" else None
+    stage = node.asked
+    comment = "simulated" if stage is not None and decision in stage.comment_required else None
+    event = Decide(by=actor, task_id=task.id, decision=decision, form=form, comment=comment, via="simulation")
+    yield Move(at=at, event=event, mark=mark)
+
+
+def parse_script(raw: object) -> tuple[Line, ...]:
+    """Read a script from JSON values; raises InputInvalid with every fault by JSON Pointer."""
+    try:
+        return _LINES.validate_python(aliases.script(raw))
+    except ValidationError as error:
+        problems = tuple(
+            aliases.problem_of(fault, raw, fields={"": tuple(Line.model_fields)}, at="script")
+            for fault in error.errors(include_url=False, include_context=False)
+        )
+        message = 'The script cannot be read; each line is an object such as {"on": stage, "decision": "approve"}.'
+        raise InputInvalid(message, problems=problems) from None
+
+
+def people_of(lines: Sequence[Line]) -> list[str]:
+    """List the people whom a script names, by id."""
+    named = (who for line in lines for who in (line.by, line.to) if who)
+    return list(dict.fromkeys(person_id(who) for who in named))
+
+
+_LINES = TypeAdapter(Annotated[tuple[Line, ...], Field(max_length=MOST_LINES)])
+
+
+def speaks_of(line: Line, task: Task) -> bool:
+    """Whether a line says what happens to a task, so that nothing else does."""
+    if line.do not in _ON_TASKS:
+        return False
+    if line.on is not None:
+        return line.on in {task.stage, task.node}
+    return line.person is None or line.person in task.people
+
+
+def _task_event(line: Line, task: Task, person: str) -> Event:
+    by = Actor(person=person)
+    if line.do == "reassign":
+        return Reassign(by=Actor(person=person, admin=True), task_id=task.id, to=line.to or "", reason=line.comment)
+    if line.do == "delegate":
+        return Delegate(by=by, task_id=task.id, to=line.to or "", reason=line.comment)
+    if line.do == "claim":
+        return Claim(by=by, task_id=task.id)
+    if line.do == "release":
+        return Release(by=Actor(person=person, admin=True), task_id=task.id)
+    return Decide(
+        by=by,
+        task_id=task.id,
+        decision=line.decision or "approve",
+        comment=line.comment,
+        form=line.form,
+        via="simulation",
+    )
+
+
+def _request_event(line: Line, state: State) -> Event:
+    person = line.person or state.requester
+    if line.do == "comment":
+        return Comment(by=Actor(person=person), text=line.comment or "")
+    if line.do == "resubmit":
+        return Resubmit(by=Actor(person=person), input=line.input, title=line.title, comment=line.comment)
+    if line.do == "extend":
+        return Extend(by=Actor(person=person, admin=True), seconds=(line.hours or 0) * 3600, reason=line.comment)
+    how: Literal["withdrawn", "cancelled"] = "withdrawn" if line.do == "withdraw" else "cancelled"
+    return Withdraw(by=Actor(person=person, admin=how == "cancelled"), how=how, reason=line.comment)

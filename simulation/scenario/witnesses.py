@@ -1,0 +1,401 @@
+"""Witnesses: inputs that make conditions come out as wanted.
+
+Most are found by trying values at the edges that the conditions themselves name, judged by the core's own evaluation;
+only where none of these fits is the solver asked, which also proves that there is none.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from time import perf_counter
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from placet.definition.variables import Variable, normalise_input, values_of
+from placet.errors import EvaluationFailed, InputInvalid
+from placet.expressions import Expression, evaluate
+from placet.expressions.context import NAMES, NOW
+from placet.expressions.substitution import substituted
+from placet.expressions.templates import plain
+from placet.plan.plan import Plan
+from placet.proofs.solver import Undecided
+from placet.proofs.solver.samples import sample
+from simulation.scenario.pure_steps import Given, after, as_expressions, made, reads_of
+
+if TYPE_CHECKING:
+    from placet.proofs.solver.prover import Prover
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How something is to come out on a route.
+
+    A condition, as it is met after pure actions (`steps`, in their order) have run; or, without one, whether the last
+    of these succeeds.
+    """
+
+    wanted: bool
+    expression: Expression | None = None
+    steps: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Tell wishes apart."""
+        return self.expression.source if self.expression is not None else None, self.wanted, self.steps
+
+    @property
+    def text(self) -> str | None:
+        """The wish as a part of a path condition, None where it is none about a condition."""
+        if self.expression is None:
+            return None
+        return f"({self.expression.source})" if self.wanted else f"!({self.expression.source})"
+
+
+MOST_TRIED = 64  # inputs that every path is tried with
+MOST_DIRECTED = 2000  # inputs that are tried for one path before the solver is asked
+_ABSENT = object()
+_Trail = dict[tuple[str, ...], Given | None]  # by the pure actions that have run: the variables then
+
+
+class Witnesses:
+    """Inputs of one process, tried once each against every condition."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        conditions: Sequence[Expression],
+        *,
+        given: Mapping[str, Any] | None = None,
+        people: Mapping[str, str] | None = None,
+        world: Mapping[str, object] = MappingProxyType({}),
+        seconds: float = 10.0,
+    ) -> None:
+        """Begin with a plan and its conditions; `world` is what these read besides (placet.expressions.context)."""
+        self._plan = plan
+        self._variables = plan.variables
+        self._world = world
+        self._prover: Prover | None = None
+        self._end = perf_counter() + seconds  # from then on nothing is searched for any more
+        self._candidates = _candidates(self._variables, conditions, given, people or {})
+        self._pool: list[dict[str, Any]] = []
+        self._values: list[dict[str, object]] = []
+        self._trails: list[_Trail] = []
+        self._timed: dict[tuple[Any, ...], bool] = {}
+        self._came: list[str] = []
+        self._masks: dict[tuple[Any, ...], tuple[int, int]] = {}  # by wish: (mask, how much was tried)
+        self._impossible: set[frozenset[tuple[Any, ...]]] = set()
+        self.asked = 0  # how often the solver was
+        self.undecided = False  # whether it could not answer what it was asked last
+        base = self._base()
+        self._add(base, "given" if given is not None else "sampled")
+        for one in itertools.islice(_near(base, self._candidates, self._candidates), MOST_TRIED):
+            self._add(one, "edges")
+
+    def find(self, wishes: Sequence[Wish]) -> tuple[dict[str, Any], str] | None:
+        """Return an input that grants all wishes and where it comes from; None where there is none.
+
+        Where `undecided` is set afterwards, None only means that none was found.
+        """
+        key = frozenset(wish.key for wish in wishes)
+        self.undecided = False
+        if key in self._impossible:
+            return None
+        if (mask := self._mask(wishes)) or self._try_directed(wishes):
+            index = ((mask or self._mask(wishes)) & -(mask or self._mask(wishes))).bit_length() - 1
+            return self._pool[index], self._came[index]
+        if not self.undecided:
+            self._impossible.add(key)
+        return None
+
+    def _mask(self, wishes: Sequence[Wish]) -> int:
+        mask = (1 << len(self._pool)) - 1
+        for wish in wishes:
+            known, tried = self._masks.get(wish.key, (0, 0))
+            for index in range(tried, len(self._pool)):
+                if self._granted(wish, self._pool[index], self._values[index], self._trails[index]):
+                    known |= 1 << index
+            self._masks[wish.key] = (known, len(self._pool))
+            mask &= known
+            if not mask:
+                return 0
+        return mask
+
+    def _try_directed(self, wishes: Sequence[Wish]) -> bool:
+        if perf_counter() > self._end:
+            self.undecided = True
+            return False
+        names = frozenset().union(*map(self._names, wishes))
+        mine = {n: self._candidates[n] for n in self._candidates if n in names}
+        base = self._pool[0]
+        for one in itertools.islice(_near(base, mine, self._candidates), MOST_DIRECTED if mine else 0):
+            if perf_counter() > self._end:
+                self.undecided = True
+                return False
+            values, trail = self._read(one), _Trail()
+            if all(self._granted(wish, one, values, trail) for wish in wishes):
+                self._add(one, "edges")
+                return True
+        return self._ask(wishes)
+
+    def _granted(self, wish: Wish, given: Given, values: Mapping[str, object], trail: _Trail) -> bool:
+        """Whether a wish comes true with an input, by what the core itself makes of it.
+
+        `values` are the input's, and `trail` what pure actions have made of it so far. What hangs on the moment at
+        which a node is come to, no input decides: the run shows whether it comes about.
+        """
+        if self.timed(wish):
+            return True
+        if wish.steps:
+            now = self._after(given, wish.steps, trail)
+            if wish.expression is None:
+                return (now is not None) is wish.wanted
+            if now is None:
+                return False
+            values = self._read(now)
+        return wish.expression is not None and _holds(wish.expression, values) is wish.wanted
+
+    def _after(self, given: Given, steps: tuple[str, ...], trail: _Trail) -> Given | None:
+        if not steps:
+            return given
+        if steps not in trail:
+            before = self._after(given, steps[:-1], trail)
+            trail[steps] = None if before is None else after(self._plan, before, steps[-1:], self._world)
+        return trail[steps]
+
+    def _read(self, given: Given) -> dict[str, object]:
+        """Return what expressions are evaluated with where these are the variables' values."""
+        return {**values_of(self._variables, given), **self._world}
+
+    def timed(self, wish: Wish) -> bool:
+        """Whether a wish hangs on the moment at which a node is come to."""
+        if wish.key not in self._timed:
+            own = wish.expression.reads if wish.expression is not None else frozenset()
+            self._timed[wish.key] = NOW in own or NOW in reads_of(self._plan, wish.steps)
+        return self._timed[wish.key]
+
+    def _names(self, wish: Wish) -> frozenset[str]:
+        """Return the variables of an input on which a wish may depend."""
+        own = wish.expression.names if wish.expression is not None else frozenset()
+        return own | (reads_of(self._plan, wish.steps) - frozenset(NAMES))
+
+    def _ask(self, wishes: Sequence[Wish]) -> bool:
+        if self._prover is None:
+            from placet.proofs.solver.prover import Prover  # loads z3
+
+            self._prover = Prover(self._variables, self._plan.offsets)
+        self.asked += 1
+        self.undecided = False
+        question = self._question(self._prover, wishes)
+        if question is None:
+            self.undecided = True
+            return False
+        terms, names = question
+        found: list[dict[str, Any]] = []
+
+        def confirmed(values: dict[str, object]) -> bool:
+            # What does not matter stays as it was given.
+            kept = {name: value for name, value in self._pool[0].items() if name not in names}
+            given = self._given(values)
+            given = None if given is None else {n: v for n, v in given.items() if n in names} | kept
+            if given is None:
+                return False
+            now, trail = self._read(given), _Trail()
+            if all(self._granted(wish, given, now, trail) for wish in wishes):
+                found.append(given)
+                return True
+            return False
+
+        try:
+            if self._prover.find(terms, names=names, confirmed=confirmed) is None:
+                return False
+        except Undecided:
+            self.undecided = True
+            return False
+        self._add(found[-1], "solver")
+        return True
+
+    def _given(self, values: Mapping[str, object]) -> dict[str, Any] | None:
+        """Return values as an input is written."""
+        try:
+            return normalise_input(self._variables, {v.name: plain(values.get(v.name)) for v in self._variables})
+        except InputInvalid:
+            return None
+
+    def _question(self, prover: Prover, wishes: Sequence[Wish]) -> tuple[list[Any], set[str]] | None:
+        """Return the wishes as terms of the solver, over the input alone; None where they cannot be said."""
+        import z3
+
+        terms: list[Any] = []
+        names: set[str] = set()
+        for wish in wishes:
+            parts = [] if self.timed(wish) else self._parts(wish)
+            if parts is None:
+                return None
+            well = []
+            for expression, shape in parts:
+                term, fails = prover.value(expression)
+                names |= expression.reads
+                if shape is None:
+                    well.append(term if wish.wanted else z3.Not(term))
+                    terms.append(z3.Not(fails))
+                    continue
+                fits = prover.fits(expression, shape)
+                if fits is None:
+                    return None
+                well.append(z3.And(z3.Not(fails), fits))
+            if wish.expression is None and not wish.wanted and well:
+                terms.append(z3.Not(z3.And(well)))
+            else:
+                terms += well
+        return terms, names
+
+    def _parts(self, wish: Wish) -> list[tuple[Expression, Variable | None]] | None:
+        """Return what a wish is about, over the input: a condition, or computed values with their declarations."""
+        if wish.expression is not None:
+            over = substituted(wish.expression, as_expressions(self._plan, wish.steps))
+            return None if over is None else [(over, None)]
+        *before, last = wish.steps
+        known = as_expressions(self._plan, before)
+        shapes = {variable.name: variable for variable in self._variables}
+        parts: list[tuple[Expression, Variable | None]] = []
+        for name, expression in made(self._plan, last).items():
+            over = substituted(expression, known) if expression is not None else None
+            if over is None:
+                return None
+            parts.append((over, shapes[name]))
+        return parts
+
+    def _base(self) -> dict[str, Any]:
+        return {name: values[0] for name, values in self._candidates.items() if values[0] is not _ABSENT}
+
+    def _add(self, one: dict[str, Any], came: str) -> None:
+        self._pool.append(one)
+        self._values.append(self._read(one))
+        self._trails.append({})
+        self._came.append(came)
+
+
+def _holds(expression: Expression, values: Mapping[str, object]) -> bool | None:
+    try:
+        return evaluate(expression, values) is True
+    except EvaluationFailed:
+        return None
+
+
+def _near(
+    base: Mapping[str, Any], varied: Mapping[str, Sequence[Any]], every: Mapping[str, Sequence[Any]]
+) -> Iterator[dict[str, Any]]:
+    """Yield inputs that differ from the base in one variable, then in two, then all together, then at random."""
+
+    def changed(changes: Mapping[str, Any]) -> dict[str, Any]:
+        merged = {**base, **changes}
+        return {name: merged[name] for name in every if merged.get(name, _ABSENT) is not _ABSENT}
+
+    names = [name for name in varied if len(varied[name]) > 1]
+    for name in names:
+        for value in varied[name][1:]:
+            yield changed({name: value})
+    for one, other in itertools.combinations(names, 2):
+        for pair in itertools.product(varied[one][1:], varied[other][1:]):
+            yield changed(dict(zip((one, other), pair, strict=True)))
+    if len(names) > 2:  # pairs have been tried
+        draw = random.Random(0)  # noqa: S311 - for variety, and always the same
+        for _ in range(MOST_DIRECTED):
+            yield changed({name: draw.choice(varied[name]) for name in names})
+
+
+def _candidates(
+    variables: Sequence[Variable],
+    conditions: Sequence[Expression],
+    given: Mapping[str, Any] | None,
+    people: Mapping[str, str],
+) -> dict[str, list[Any]]:
+    """Return for each variable the values to try, normalised; the first is what it has where it does not matter."""
+    literals: dict[str, list[Any]] = {}
+    for expression in conditions:
+        found = list(_literals(expression.ast))
+        for name in expression.names:
+            literals.setdefault(name, []).extend(found)
+    tried: dict[str, list[Any]] = {}
+    for variable in variables:
+        raw: list[Any] = []
+        if given is not None and variable.name in given:
+            raw.append(given[variable.name])
+        elif variable.optional or (given is not None and not variable.required):
+            raw.append(_ABSENT)
+        else:
+            raw.append(people.get(variable.name) or sample(variable))
+        if variable.name in literals:
+            raw += _edges(variable, literals[variable.name])
+            if variable.optional:
+                raw.append(_ABSENT)
+        values: list[Any] = []
+        for index, value in enumerate(raw):
+            one = _normal(variable, value)
+            if one is None and index == 0:
+                one = (value,)  # the solver may know better; the core will say what is wrong with it
+            if one is not None and one[0] not in values:
+                values.append(one[0])
+        tried[variable.name] = values
+    return tried
+
+
+def _normal(variable: Variable, value: Any) -> tuple[Any] | None:
+    if value is _ABSENT:
+        return (_ABSENT,)
+    try:
+        return (normalise_input([variable], {variable.name: value})[variable.name],)
+    except (InputInvalid, KeyError):
+        return None
+
+
+def _edges(variable: Variable, literals: Sequence[Any]) -> list[Any]:
+    if variable.enum is not None:
+        return list(variable.enum)
+    kind = variable.type
+    if kind == "boolean":
+        return [True, False]
+    found: list[Any] = []
+    for literal in literals:
+        if kind == "decimal":
+            found += _numbers(literal, Decimal(1), Decimal("0.01"))
+        elif kind == "integer":
+            found += [int(n) for n in _numbers(literal, Decimal(1)) if n == n.to_integral_value()]
+        elif kind == "string" and isinstance(literal, str):
+            found += [literal, "other"]
+        elif kind in {"date", "datetime"} and isinstance(literal, str):
+            found += _days(kind, literal)
+        elif kind == "list" and variable.items is not None:
+            found += [[], [literal], *([sample(variable.items)] * n for n in range(1, 4))]
+    bounds = [b for b in (variable.minimum, variable.maximum) if b is not None]
+    return list(dict.fromkeys(found)) + bounds if kind != "list" else found
+
+
+def _numbers(literal: Any, *steps: Decimal) -> list[Decimal]:
+    try:
+        number = Decimal(str(literal))
+    except ArithmeticError:
+        return []
+    return [number, *(number + s for s in steps), *(number - s for s in steps)]
+
+
+def _days(kind: str, literal: str) -> list[Any]:
+    try:
+        at = date.fromisoformat(literal) if kind == "date" else datetime.fromisoformat(literal)
+    except ValueError:
+        return []
+    return [(at + timedelta(days=n)).isoformat() for n in (0, 1, -1)]
+
+
+def _literals(ast: Mapping[str, Any]) -> Iterator[Any]:
+    waiting = [ast]
+    while waiting:
+        node = waiting.pop()
+        if node["op"] == "literal" and not isinstance(node["value"], bool):
+            yield node["value"]
+        waiting.extend(node["args"])

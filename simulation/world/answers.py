@@ -1,0 +1,208 @@
+"""Answers: what comes back, in a simulation, from catalog actions and from outside, and after which time.
+
+A pure action is computed as the worker computes it (placet.plan.pure_actions). Nothing else is run: an action succeeds
+after the time of its latency class, with an output made up from its declared schema; an event that is waited for comes
+after half of the wait's timeout, or an hour. A script's lines say otherwise, and so does a route that wants something
+else of a node. What was made up is told (`simulation.world.assumptions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from placet.definition.json_schema.validation import schema_problems, value_problems
+from placet.engine.events import SYSTEM, ActionDone, Actor, ChildEnded, Happened
+from placet.engine.state import ChildCall, Waiting
+from placet.errors import Problem
+from placet.expressions.templates import taken
+from placet.plan import pure_actions
+from placet.plan.actions import ActionCall
+from placet.plan.plan import Plan
+from placet.proofs.solver.samples import sample
+from simulation.scenario.samples import put, sample_form
+from simulation.scenario.script import Line
+
+LATENCY = {
+    "instant": timedelta(milliseconds=50),
+    "fast": timedelta(milliseconds=500),
+    "medium": timedelta(seconds=5),
+    "slow": timedelta(minutes=1),
+    "very_slow": timedelta(minutes=30),
+}
+WITHOUT_TIMEOUT = timedelta(hours=1)
+NEVER = "never"  # what a node comes to that is held up for as long as its branch lasts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What answers one request's actions and waits.
+
+    `wanted` are what nodes are to come to, visit by visit; those in `held` come to nothing. `supposed` are values that
+    a route needs of variables, for what is made up: None where it needs that there is none.
+    """
+
+    plan: Plan
+    lines: tuple[Line, ...] = ()
+    wanted: Mapping[str, Sequence[str]]
+    held: frozenset[str] = frozenset()
+    supposed: Mapping[str, Any] = field(default_factory=dict)
+
+    def want(self, node: str, visit: int) -> str | None:
+        """Return what a node is to come to at this visit, where that is said."""
+        if node in self.held:
+            return NEVER
+        wanted = self.wanted.get(node, ())
+        return wanted[visit - 1] if visit <= len(wanted) else None
+
+    def action(self, call: ActionCall) -> tuple[timedelta, ActionDone] | None:
+        """Return what an action comes to, and after which time; None where it does not end."""
+        spec = self.plan.actions[call.action]
+        faults = _faults(spec.input_schema, call.input, "/input")
+        if faults:  # as the worker refuses it: at once, and for good
+            return timedelta(0), _failed(call, _broken("input", faults))
+        wanted = self.want(call.node, call.visit)
+        if wanted == NEVER:
+            return None
+        line = self._answer(call)
+        span = LATENCY[spec.latency_class]
+        if line is not None and line.after_hours is not None:
+            span = timedelta(hours=line.after_hours)
+        if line is not None and line.do == "fail":
+            return span, _failed(call, line.comment or "it fails in this simulation")
+        scripted = line is not None and line.output is not None
+        if pure_actions.is_pure(spec) and not scripted:
+            return span, self._computed(call)
+        if wanted == "failed":
+            return span, _failed(call, "it fails in this branch")
+        output = self._output(call, line)
+        if scripted and (faults := _faults(spec.output_schema, output, "/output")):
+            return span, _failed(call, _broken("output", faults))
+        return span, ActionDone(node=call.node, visit=call.visit, key=call.key, ok=True, output=output)
+
+    def breaches(self, call: ActionCall) -> tuple[Problem, ...]:
+        """Say where an action's schemas are broken: by what it is given, else by what answers in its place.
+
+        Pointers begin with `/input` or `/output`, and with `/script` where a line of the script gives the output.
+        """
+        spec = self.plan.actions[call.action]
+        faults = _faults(spec.input_schema, call.input, "/input")
+        line = self._answer(call)
+        fails = line is not None and line.do == "fail"
+        scripted = line is not None and line.output is not None
+        if not faults and not scripted and not fails and pure_actions.is_pure(spec):
+            return pure_actions.computed(spec, call.input)[1]
+        if faults or fails or self.want(call.node, call.visit) in {NEVER, "failed"}:
+            return faults
+        place = f"/script/{self.lines.index(line)}/output" if line is not None and scripted else "/output"
+        return _faults(spec.output_schema, self._output(call, line), place)
+
+    def computes(self, call: ActionCall) -> bool:
+        """Whether an action's answer is computed as the worker computes it: nothing else says what it is."""
+        return pure_actions.is_pure(self.plan.actions[call.action]) and self._answer(call) is None
+
+    def made_up(self, call: ActionCall | Waiting) -> dict[str, tuple[str, Any]]:
+        """Return what is made up of an answer: by variable that it sets, the place in the answer and the value there.
+
+        Nothing where a script gives the answer, where it is computed, and where it fails.
+        """
+        if isinstance(call, ActionCall):
+            line, call_spec = self._answer(call), self.plan.nodes[call.node].call_spec
+            computed = pure_actions.is_pure(self.plan.actions[call.action])
+            given = computed or (line is not None and (line.output is not None or line.do == "fail"))
+            asked: Mapping[str, str] = call_spec.output if call_spec is not None else {}
+            answer = {} if given or not asked else self._output(call, line)
+        else:
+            line, wait_spec = self._event_line(call), self.plan.nodes[call.node].wait_spec
+            given = line is not None and line.output is not None
+            asked = wait_spec.output if wait_spec is not None else {}
+            answer = {} if given else self._completed(asked, {})
+        return {} if given else {name: (source, taken(answer, source)) for name, source in asked.items()}
+
+    def child(self, call: ChildCall) -> tuple[timedelta, ChildEnded] | None:  # noqa: ARG002 - others know
+        """Return what a sub-process comes to, and after which time; None where it takes its own course."""
+        return None
+
+    def event(self, wait: Waiting, started_at: datetime) -> tuple[datetime, Happened] | None:
+        """Return what happens outside for a request that waits for it, and when; None where nothing does."""
+        wait_spec = self.plan.nodes[wait.node].wait_spec
+        if wait.event is None or wait_spec is None or self.want(wait.node, wait.visit) in {"timeout", NEVER}:
+            return None
+        line = self._event_line(wait)
+        at = wait.since + (wait_spec.timeout / 2 if wait_spec.timeout is not None else WITHOUT_TIMEOUT)
+        if line is not None and line.do == "wait":
+            return None
+        if line is not None and line.at_hours is not None:
+            at = max(started_at + timedelta(hours=line.at_hours), wait.since)
+        elif line is not None and line.after_hours is not None:
+            at = wait.since + timedelta(hours=line.after_hours)
+        payload = line.output if line is not None and line.output is not None else self._completed(wait_spec.output, {})
+        return at, Happened(by=Actor(person=SYSTEM, admin=True), name=wait.event, payload=payload)
+
+    def _answer(self, call: ActionCall) -> Line | None:
+        """Return the line of the script that speaks of an action."""
+        return self._line({"answer", "fail"}, {call.node, call.action}, call.visit)
+
+    def _event_line(self, wait: Waiting) -> Line | None:
+        """Return the line of the script that speaks of an awaited event."""
+        return self._line({"happen", "wait"}, {wait.node, wait.event or wait.node}, wait.visit)
+
+    def _computed(self, call: ActionCall) -> ActionDone:
+        """Return what a pure action comes to, as the worker has it."""
+        output, faults = pure_actions.computed(self.plan.actions[call.action], call.input)
+        if faults:
+            return _failed(call, _broken("output", faults))
+        return ActionDone(node=call.node, visit=call.visit, key=call.key, ok=True, output=output)
+
+    def _output(self, call: ActionCall, line: Line | None) -> dict[str, Any]:
+        """Return what an action answers: what the script says, else what is made up."""
+        if line is not None and line.output is not None:
+            return line.output
+        schema, call_spec = self.plan.actions[call.action].output_schema, self.plan.nodes[call.node].call_spec
+        made = sample_form(schema) if schema else {}
+        return self._completed(
+            call_spec.output if call_spec is not None else {}, made if isinstance(made, dict) else {}
+        )
+
+    def _line(self, kinds: set[str], names: set[str], visit: int) -> Line | None:
+        return next((n for n in self.lines if n.do in kinds and n.on in names and visit <= n.at_most), None)
+
+    def _completed(self, asked: Mapping[str, str], made: dict[str, Any]) -> dict[str, Any]:
+        """Put a value that its variable takes at every place that the process reads and the made-up output lacks."""
+        shapes = {variable.name: variable for variable in self.plan.variables}
+        output = dict(made)
+        for name, source in asked.items():
+            if name in self.supposed:
+                output = put(output, source, self.supposed[name])
+            elif taken(output, source) is None:
+                output = put(output, source, sample(shapes[name]))
+        return output
+
+
+def answers(
+    plan: Plan,
+    lines: Sequence[Line] = (),
+    results: Sequence[tuple[str, str]] = (),
+    held: frozenset[str] = frozenset(),
+    supposed: Mapping[str, Any] | None = None,
+) -> Answers:
+    """Return the answers for a plan; `results` are (node, what it is to come to), in the order of their visits."""
+    wanted: dict[str, list[str]] = {}
+    for node, result in results:
+        wanted.setdefault(node, []).append(result)
+    return Answers(plan=plan, lines=tuple(lines), wanted=wanted, held=held, supposed=supposed or {})
+
+
+def _faults(schema: dict[str, Any], value: Any, pointer: str) -> tuple[Problem, ...]:
+    return schema_problems(schema, pointer) or value_problems(schema, value, pointer)
+
+
+def _broken(what: str, faults: tuple[Problem, ...]) -> str:
+    """Say it in the words of the worker that refuses it."""
+    return f"The action's {what} breaks its {what}_schema: {faults[0].pointer}: {faults[0].message}"
+
+
+def _failed(call: ActionCall, why: str) -> ActionDone:
+    return ActionDone(node=call.node, visit=call.visit, key=call.key, ok=False, error=why)

@@ -1,0 +1,121 @@
+"""Inventions: what a simulation made up, told with its place, its value, and the line of a script that says otherwise.
+
+Values that actions and outside events would have brought, and forms that approvers would have filled in. What a pure
+action computes is never made up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from placet.engine.events import Decide
+from placet.json_pointer import parts_of
+from simulation.scenario.samples import put
+from simulation.scenario.script import Line
+from simulation.world.world import Foreseen
+
+MOST_TOLD = 50  # of one simulation
+_LONGEST_VALUE = 200  # characters, as a warning shows it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumption:
+    """One value that was made up: at which node, in which field, and what it sets. `within`: the sub-process."""
+
+    node: str
+    field: str
+    value: Any
+    line: str  # of a script, that says otherwise
+    variable: str | None = None
+    within: str | None = None
+
+    def told(self) -> str:
+        """Return the warning."""
+        where = f"in the sub-process of {self.within!r}, " if self.within is not None else ""
+        sets = f", which sets {self.variable!r}" if self.variable is not None else ""
+        value = "left out" if self.value is None else f"made up as {_short(self.value)}"
+        remedy = (
+            f"a line of the script says otherwise: {self.line}"
+            if self.within is None
+            else "no script reaches in there; simulate that process by itself"
+        )
+        return f"{where}at node {self.node!r} the field {self.field!r}{sets}, was {value}; {remedy}"
+
+
+def assumptions_of(foreseen: Foreseen, script: Sequence[Line], within: str | None = None) -> Iterator[Assumption]:
+    """Generate what was made up in a request and its sub-processes, each place once."""
+    told: set[tuple[str, str]] = set()
+    for one in (*_answered(foreseen, within), *_filled_in(foreseen, script, within)):
+        if (one.node, one.field) not in told:
+            told.add((one.node, one.field))
+            yield one
+    for request_id, inner in foreseen.inner.items():
+        node = within or next((call.node for call in foreseen.calls if call.request_id == request_id), request_id)
+        yield from assumptions_of(inner, (), node)
+
+
+def warnings_of(foreseen: Foreseen, script: Sequence[Line]) -> list[str]:
+    """Return the warnings about what was made up."""
+    told = list(dict.fromkeys(one.told() for one in assumptions_of(foreseen, script)))
+    more = [f"{len(told) - MOST_TOLD} more values were made up"] if len(told) > MOST_TOLD else []
+    return [*told[:MOST_TOLD], *more]
+
+
+def rests_on_assumptions(foreseen: Foreseen, script: Sequence[Line] = (), read: frozenset[str] = frozenset()) -> bool:
+    """Whether something that was made up is read afterwards, so that every driver goes the way that it was made up for.
+
+    `read` are the variables that whoever began the request takes from it. Forms count where they set variables.
+    """
+    reads = foreseen.plan.reads | read
+    own = (*_answered(foreseen, None), *_filled_in(foreseen, script, None))
+    if any(one.variable in reads for one in own):
+        return True
+    for call in foreseen.calls:
+        inner, call_spec = foreseen.inner.get(call.request_id), foreseen.plan.nodes[call.node].call_spec
+        taken = {
+            source for name, source in (call_spec.output if call_spec is not None else {}).items() if name in reads
+        }
+        if inner is not None and rests_on_assumptions(inner, (), frozenset(taken)):
+            return True
+    return False
+
+
+def _answered(foreseen: Foreseen, within: str | None) -> Iterator[Assumption]:
+    for node, variable, field, value in foreseen.made_up:
+        awaited = foreseen.plan.nodes[node].wait_spec is not None
+        line = {"do": "happen" if awaited else "answer", "on": node, "output": put({}, field, value)}
+        yield Assumption(node=node, field=field, value=value, line=_short(line), variable=variable, within=within)
+
+
+def _filled_in(foreseen: Foreseen, script: Sequence[Line], within: str | None) -> Iterator[Assumption]:
+    scripted = [line.form for line in script if line.form is not None]
+    tasks = {task.id: task for task in foreseen.course.state.tasks}
+    for act in foreseen.course.acts:
+        event = act.event
+        if not isinstance(event, Decide) or event.form is None or act.refused is not None:
+            continue
+        if event.via != "simulation" or event.form in scripted:
+            continue
+        task = tasks.get(event.task_id)
+        if task is None:
+            continue
+        line = {"on": task.stage, "decision": event.decision, "form": event.form}
+        sets = {source: name for name, source in foreseen.plan.nodes[task.node].output.items()}
+        for name, value in event.form.items():
+            variable = sets.get(name) or next((v for s, v in sets.items() if parts_of(s)[:1] == [name]), None)
+            yield Assumption(
+                node=task.node,
+                field=f"form/{name}",
+                value=value,
+                line=_short(line),
+                variable=variable,
+                within=within,
+            )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."

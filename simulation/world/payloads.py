@@ -1,0 +1,148 @@
+"""Payloads: where what an action is given, or what answers in its place, breaks its schemas, as validation errors.
+
+The core and the recorders of a rehearsal find the breaches (`simulation.world.answers`); here each gets its place in
+the blueprint that was asked about, and an input that shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from placet.audit.chain import Entry
+from placet.definition.model import ProcessDefinition
+from placet.errors import Problem
+from placet.expressions.templates import expression_of
+from placet.json_pointer import parts_of, pointer_to
+from placet.nodes.action import ActionNode
+from placet.plan.actions import ActionCall
+from simulation.world.world import Foreseen
+
+MOST_ERRORS = 100  # of one simulation; who has more mends these first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """An action that would have run, and where its schemas are broken (`simulation.world.answers.Answers.breaches`).
+
+    `within` is the sub-process node of the blueprint behind which it ran, None where the blueprint itself runs it.
+    """
+
+    node: str
+    action: str
+    breaches: tuple[Problem, ...]
+    within: str | None = None
+
+
+def called_in(foreseen: Foreseen, within: str | None = None) -> Iterator[Called]:
+    """Generate the actions whose schemas are broken, of a request and its sub-processes, as the core foresees them."""
+    entries = foreseen.course.entries
+    for entry in entries:
+        if entry.kind != "action_started":
+            continue
+        detail = entry.detail
+        call = ActionCall(
+            key="", node=detail["node"], visit=detail["visit"], action=detail["action"], input=detail["input"]
+        )
+        if breaches := foreseen.answers.breaches(call):
+            yield Called(node=call.node, action=call.action, breaches=breaches, within=within)
+    for request_id, inner in foreseen.inner.items():
+        yield from called_in(inner, within or node_of(entries, request_id))
+
+
+def node_of(entries: Iterable[Entry], request_id: str) -> str | None:
+    """Return the node of a request that begins a sub-process, or the one inside which that is begun."""
+    for entry in entries:
+        if entry.kind == "child_started" and f"{request_id}~".startswith(f"{entry.detail['request']}~"):
+            return str(entry.detail["node"])
+    return None
+
+
+def input_errors(
+    definition: ProcessDefinition,
+    called: Iterable[Called],
+    witness: Mapping[str, Any],
+    known: Iterable[Mapping[str, Any]],
+) -> tuple[dict[str, Any], ...]:
+    """Return as `payload_errors` does what actions are given in a branch, where its place is not `known` already.
+
+    What answers there is made up: the script, which may say better, speaks of the given request alone.
+    """
+    told = {error["pointer"] for error in known}
+    given = (replace(one, breaches=tuple(b for b in one.breaches if b.pointer.startswith("/input"))) for one in called)
+    return tuple(error for error in payload_errors(definition, given, witness) if error["pointer"] not in told)
+
+
+def payload_errors(
+    definition: ProcessDefinition, called: Iterable[Called], witness: Mapping[str, Any]
+) -> tuple[dict[str, Any], ...]:
+    """Return the breaches as validation errors, each once.
+
+    `pointer` is a place in the blueprint, or in the script that was given; `witness` the input that leads there. What
+    was made up breaks nothing of the process (`payload_warnings`).
+    """
+    numbers = _numbers(definition)
+    errors: dict[tuple[str, str], dict[str, Any]] = {}
+    for one, breach in _each(called, made_up=False):
+        pointer, message = _place(definition, numbers, one, breach.pointer), _sentence(one, breach)
+        code = "action_input" if breach.pointer.startswith("/input") else "action_output"
+        error = {"code": code, "pointer": pointer, "message": message, "witness": dict(witness)}
+        if len(errors) < MOST_ERRORS:
+            errors[pointer, message] = error
+    return tuple(errors.values())
+
+
+def payload_warnings(definition: ProcessDefinition, called: Iterable[Called]) -> tuple[str, ...]:
+    """Return where no output could be made up that fits its schema, each once, with its place in the blueprint."""
+    numbers = _numbers(definition)
+    told = (
+        f"{_place(definition, numbers, one, breach.pointer)}: {_sentence(one, breach)}" for one, breach in _each(called)
+    )
+    return tuple(dict.fromkeys(told))[:MOST_ERRORS]
+
+
+def _each(called: Iterable[Called], *, made_up: bool = True) -> Iterator[tuple[Called, Problem]]:
+    return ((one, b) for one in called for b in one.breaches if b.pointer.startswith("/output") == made_up)
+
+
+def _numbers(definition: ProcessDefinition) -> dict[str, int]:
+    """Return by node its number in the blueprint."""
+    return {} if definition.graph_spec is None else {node.id: n for n, node in enumerate(definition.graph_spec.nodes)}
+
+
+def _place(definition: ProcessDefinition, numbers: Mapping[str, int], one: Called, pointer: str) -> str:
+    """Return the deepest place of the blueprint or the script that has to do with a breach."""
+    if pointer.startswith("/script/"):
+        return pointer
+    number = numbers[one.within or one.node]
+    here = f"/graph_spec/nodes/{number}"
+    node = definition.graph_spec.nodes[number] if definition.graph_spec is not None else None
+    if one.within is not None or not isinstance(node, ActionNode) or not pointer.startswith("/input") or not node.input:
+        return here
+    value: Any = node.input
+    place = f"{here}/input"
+    for name in parts_of(pointer)[1:]:
+        if expression_of(value) is not None:
+            break
+        if isinstance(value, list | tuple):
+            value = value[int(name)]
+        elif isinstance(value, dict) and name in value:
+            value = value[name]
+        else:
+            break
+        place = pointer_to(place, name)
+    return place if expression_of(value) is None else f"{place}/expr"
+
+
+def _sentence(one: Called, breach: Problem) -> str:
+    where = f"in the sub-process, at its node {one.node!r}, " if one.within is not None else ""
+    if breach.pointer.startswith("/input"):
+        remedy = "it would be refused: pass on what its input_schema takes"
+        return f"{where}action {one.action!r} is given {breach.pointer}: {breach.message}; {remedy}"
+    if breach.pointer.startswith("/script"):
+        return f"{breach.message}; action {one.action!r} may not answer this: give what its output_schema takes"
+    return (
+        f"{where}no output that fits its output_schema could be made up for action {one.action!r}: {breach.pointer}: "
+        f'{breach.message}; give the schema "examples", or the output in a line of the script, "do": "answer"'
+    )

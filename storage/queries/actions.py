@@ -1,0 +1,164 @@
+"""The action catalog as it is stored, and how its actions fared."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, Float, case, func, insert, or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from placet.errors import Conflict, NotFound
+from placet.plan.actions import ActionSpec, LatencyClass
+from storage.queries import cursor as cursors
+from storage.recording import metrics
+from storage.tables.actions import ActionCatalog, ActionExecution
+
+_P95 = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """How an action fared over all its attempts: times in seconds, `success_rate` 0 to 1; None before the first."""
+
+    count: int = 0
+    mean: float | None = None
+    p95: float | None = None
+    success_rate: float | None = None
+
+
+def spec_of(row: ActionCatalog) -> ActionSpec:
+    """Return a stored action as a plan freezes it."""
+    return ActionSpec(
+        name=row.name,
+        executor=row.executor,
+        is_idempotent=row.is_idempotent,
+        latency_class=cast(LatencyClass, row.latency_class),
+        side_effects=tuple(row.side_effects),
+        accepts_key=row.accepts_key,
+        input_schema=row.input_schema,
+        output_schema=row.output_schema,
+        config=row.config,
+        cost=row.cost,
+    )
+
+
+async def specs(session: AsyncSession, names: Iterable[str] | None = None) -> dict[str, ActionSpec]:
+    """Return the enabled actions by name, all of them or those of these names."""
+    query = select(ActionCatalog).where(col(ActionCatalog.enabled))
+    if names is not None:
+        query = query.where(col(ActionCatalog.name).in_(sorted(set(names))))
+    return {row.name: spec_of(row) for row in await session.scalars(query)}
+
+
+async def get(session: AsyncSession, reference: str) -> ActionCatalog:
+    """Return an action by its name or id; raises NotFound."""
+    query = select(ActionCatalog).where(or_(col(ActionCatalog.name) == reference, col(ActionCatalog.id) == reference))
+    found = list(await session.scalars(query))
+    if not found:
+        raise NotFound(f"There is no action {reference!r} in the catalog")
+    # A name that looks like another's id is still that action's name.
+    return next((row for row in found if row.name == reference), found[0])
+
+
+async def page(
+    session: AsyncSession, *, limit: int, cursor: str | None = None, enabled: bool | None = None
+) -> cursors.Page[ActionCatalog]:
+    """List actions by name, `limit` at a time."""
+    query = select(ActionCatalog).order_by(col(ActionCatalog.name)).limit(limit + 1)
+    if cursor is not None:
+        (after,) = cursors.read_names(cursor, 1)
+        query = query.where(col(ActionCatalog.name) > after)
+    if enabled is not None:
+        query = query.where(col(ActionCatalog.enabled) == enabled)
+    return cursors.page((await session.scalars(query)).all(), limit, lambda row: (row.name,))
+
+
+async def add(session: AsyncSession, row: ActionCatalog) -> ActionCatalog:
+    """Store a new action; raises Conflict where there is one of that name."""
+    try:
+        async with session.begin_nested():
+            session.add(row)
+    except IntegrityError as error:
+        raise Conflict(f"There is an action {row.name!r} already; PUT changes it") from error
+    return row
+
+
+async def seed(
+    session: AsyncSession, offered: Iterable[ActionSpec], descriptions: dict[str, str], now: datetime
+) -> int:
+    """Add the actions that come with the software where they are missing; what is there stays as it was set.
+
+    Returns how many were added.
+    """
+    there = set(await session.scalars(select(col(ActionCatalog.name))))
+    missing = [spec for spec in offered if spec.name not in there]
+    for spec in missing:
+        row = ActionCatalog(
+            id=uuid.uuid4().hex,
+            name=spec.name,
+            description=descriptions.get(spec.name, ""),
+            executor=spec.executor,
+            is_idempotent=spec.is_idempotent,
+            latency_class=spec.latency_class,
+            side_effects=list(spec.side_effects),
+            accepts_key=spec.accepts_key,
+            input_schema=spec.input_schema,
+            output_schema=spec.output_schema,
+            config=spec.config,
+            cost=spec.cost,
+            created_by="system",
+            created_at=now,
+            updated_by="system",
+            updated_at=now,
+        )
+        try:
+            await add(session, row)
+        except Conflict:  # another process of this installation starts at the same moment
+            continue
+    return len(missing)
+
+
+async def statistics(session: AsyncSession, names: Iterable[str]) -> dict[str, Statistics]:
+    """Return how these actions fared, in one query; those that never ran are left out."""
+    rank = func.cume_dist().over(partition_by=col(ActionExecution.action), order_by=col(ActionExecution.duration))
+    inner = (
+        select(
+            col(ActionExecution.action),
+            col(ActionExecution.duration),
+            case((col(ActionExecution.ok), 1.0), else_=0.0).label("ok"),
+            rank.label("rank"),
+        )
+        .where(col(ActionExecution.action).in_(sorted(set(names))))
+        .subquery()
+    )
+    query = select(
+        inner.c.action,
+        func.count().label("number"),
+        func.avg(inner.c.duration).cast(Float).label("mean"),
+        func.avg(inner.c.ok).cast(Float).label("rate"),
+        func.min(case((inner.c.rank >= _P95, inner.c.duration))).label("p95"),
+    ).group_by(inner.c.action)
+    return {
+        row.action: Statistics(count=row.number, mean=row.mean, p95=row.p95, success_rate=row.rate)
+        for row in await session.execute(query)
+    }
+
+
+def record_execution(connection: Connection, execution: ActionExecution, spec: ActionSpec) -> None:
+    """Store one attempt and count it, in the caller's transaction; the same attempt again is stored once."""
+    known = select(col(ActionExecution.id)).where(col(ActionExecution.id) == execution.id)
+    if connection.execute(known).first() is not None:
+        return
+    values: dict[str, Any] = execution.model_dump()
+    connection.execute(insert(ActionExecution), [values])
+    labels = (spec.executor, spec.latency_class)
+    total, seconds = metrics.ACTIONS
+    counted = metrics.increment(total, *labels)
+    counted.update(metrics.observation(seconds, execution.duration, *labels))
+    metrics.count(connection, counted)

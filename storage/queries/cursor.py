@@ -1,0 +1,110 @@
+"""Cursors: where a page of a list ended, as an opaque text that is checked when it comes back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Generic, NoReturn, TypeVar
+
+from placet.audit.chain import moment
+from placet.errors import InputInvalid, Problem
+
+Row = TypeVar("Row")
+_LONGEST_NUMBER = 9  # digits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[Row]):
+    """Some rows of a list, and the cursor that leads on, or None at its end."""
+
+    items: tuple[Row, ...]
+    next_cursor: str | None
+
+
+def page(rows: Sequence[Row], limit: int, place: Callable[[Row], tuple[str | datetime, ...]]) -> Page[Row]:
+    """Make a page of at most `limit` rows out of up to `limit + 1` that were found; `place` is what they sort by."""
+    if len(rows) <= limit:
+        return Page(items=tuple(rows), next_cursor=None)
+    kept = rows[:limit]
+    return Page(items=tuple(kept), next_cursor=write(*place(kept[-1])))
+
+
+def write(*place: str | datetime) -> str:
+    """Write a place as a cursor."""
+    plain = [moment(p) if isinstance(p, datetime) else p for p in place]
+    return base64.urlsafe_b64encode(json.dumps(plain, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def read_names(cursor: str, count: int) -> tuple[str, ...]:
+    """Read the texts out of a cursor; raises InputInvalid where it is none of ours."""
+    try:
+        place = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error, RecursionError):
+        refuse()
+    if (
+        not isinstance(place, list)
+        or len(place) != count
+        or not all(isinstance(p, str) and _storable(p) for p in place)
+    ):
+        refuse()
+    return tuple(place)
+
+
+def read_number(cursor: str) -> int:
+    """Read a whole number out of a cursor; raises InputInvalid where it is none of ours."""
+    (text,) = read_names(cursor, 1)
+    if not text.isascii() or not text.isdecimal() or len(text) > _LONGEST_NUMBER:
+        refuse()
+    return int(text)
+
+
+def read_moment(cursor: str) -> tuple[datetime, str]:
+    """Read a moment and an id out of a cursor; raises InputInvalid where it is none of ours."""
+    at, ident = read_names(cursor, 2)
+    return moment_of(at), ident
+
+
+def _storable(text: str) -> bool:
+    """Whether a database can be asked about a text: a zero and half of a character stand in none."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def read_ordered(cursor: str, order: str) -> tuple[str, str]:
+    """Read the value that a list was ordered by, and an id, out of a cursor of a list in this order; InputInvalid."""
+    named, value, ident = read_names(cursor, 3)
+    if named != order:
+        refuse()
+    return value, ident
+
+
+def moment_of(text: str) -> datetime:
+    """Read a moment in a cursor; raises InputInvalid where it is none."""
+    try:
+        when = datetime.fromisoformat(text)
+        if when.tzinfo is None:
+            refuse()
+        return when.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter at the ends of the calendar
+        refuse()
+
+
+def number_of(text: str) -> float:
+    """Read a number in a cursor; raises InputInvalid where it is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        refuse()
+    return number if math.isfinite(number) else refuse()
+
+
+def refuse() -> NoReturn:
+    """Raise InputInvalid for a cursor that no list gave out."""
+    raise InputInvalid(
+        "The cursor is not one that a list gave out; begin again without it",
+        problems=(Problem(pointer="/cursor", message="Send a next_cursor as it was answered, or leave it out"),),
+    )

@@ -1,0 +1,191 @@
+"""Versions of blueprints: drafts that can still be changed, published ones that cannot, and deprecated ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from semver import Version
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from placet.errors import Conflict, NotFound
+from storage.queries import cursor as cursors
+from storage.tables.approvals import DefinitionVersion
+
+
+class Named(NamedTuple):
+    """A version without its content, which `digest` stands for."""
+
+    id: str
+    name: str
+    version: str
+    status: str
+    digest: str
+
+
+_NAMED = select(
+    col(DefinitionVersion.id),
+    col(DefinitionVersion.name),
+    col(DefinitionVersion.version),
+    col(DefinitionVersion.status),
+    col(DefinitionVersion.digest),
+).where(col(DefinitionVersion.name) == bindparam("sought"))
+
+
+async def insert(session: AsyncSession, template: DefinitionVersion) -> DefinitionVersion:
+    """Store a new version; raises Conflict where its name has that version already."""
+    try:
+        async with session.begin_nested():
+            session.add(template)
+    except IntegrityError as error:
+        raise Conflict(
+            f"{template.name!r} has a version {template.version} already; give the new one a higher version"
+        ) from error
+    return template
+
+
+async def get(session: AsyncSession, template_id: str) -> DefinitionVersion:
+    """Return one version by its id; raises NotFound."""
+    found = await session.get(DefinitionVersion, template_id)
+    if found is None:
+        raise unknown(template_id)
+    return found
+
+
+def unknown(template_id: str) -> NotFound:
+    """Return what is said of an id that no version has."""
+    return NotFound(f"There is no process template {template_id!r}")
+
+
+async def find(session: AsyncSession, name: str, version: str | None = None) -> DefinitionVersion:
+    """Return a version by name, or the newest published one; raises NotFound.
+
+    Newest is by the precedence of semantic versions; a pre-release comes before its release.
+    """
+    return await get(session, await session.run_sync(lambda sync: named(sync.connection(), name, version).id))
+
+
+def named(connection: Connection, name: str, version: str | None = None) -> Named:
+    """Find what `find` finds, without its content."""
+    rows = [Named(*row) for row in connection.execute(_NAMED, {"sought": name})]
+    if version is not None:
+        found = next((row for row in rows if row.version == version), None)
+        if found is None:
+            raise NotFound(f"There is no process template {name!r} in version {version!r}")
+        return found
+    published = [row for row in rows if row.status == "published"]
+    if not published:
+        raise NotFound(f"There is no published process template {name!r}")
+    # Build metadata has no precedence; there the text decides, so that the answer does not change by itself.
+    return max(published, key=lambda row: precedence(row.version))
+
+
+def precedence(version: str) -> tuple[Version, str]:
+    """Return what the versions of a name are ordered by: of two, the newer is the greater."""
+    return Version.parse(version), version
+
+
+async def page(
+    session: AsyncSession,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    name: str | None = None,
+    status: str | None = None,
+    drafts_of: Collection[str] | None = None,
+) -> cursors.Page[DefinitionVersion]:
+    """List versions by name and then as they were made, `limit` at a time.
+
+    `drafts_of` are the authors and owners, as they are stored, whose drafts are among them; None: everybody's.
+    """
+    query = select(DefinitionVersion).order_by(col(DefinitionVersion.name), col(DefinitionVersion.id)).limit(limit + 1)
+    if cursor is not None:
+        after_name, after_id = cursors.read_names(cursor, 2)
+        query = query.where(
+            (col(DefinitionVersion.name) > after_name)
+            | ((col(DefinitionVersion.name) == after_name) & (col(DefinitionVersion.id) > after_id))
+        )
+    if drafts_of is not None:
+        theirs = col(DefinitionVersion.owner).in_(drafts_of) | col(DefinitionVersion.created_by).in_(drafts_of)
+        query = query.where((col(DefinitionVersion.status) != "draft") | theirs)
+    if name is not None:
+        query = query.where(col(DefinitionVersion.name) == name)
+    if status is not None:
+        query = query.where(col(DefinitionVersion.status) == status)
+    return cursors.page((await session.scalars(query)).all(), limit, lambda row: (row.name, row.id))
+
+
+async def publish(
+    session: AsyncSession,
+    template_id: str,
+    *,
+    by: str,
+    now: datetime,
+    digest: str | None = None,
+    certificate: dict[str, Any] | None = None,
+) -> DefinitionVersion:
+    """Publish a draft; a published one stays as it is. Raises NotFound, and Conflict for a deprecated one.
+
+    `digest` is of the content that was looked at: one that changed meanwhile is not published (Conflict). `certificate`
+    says what was proven of it, and is kept with the version.
+    """
+    template = await _for_change(session, template_id)
+    if digest is not None and template.digest != digest:
+        raise Conflict(f"{template.name!r} {template.version} has changed in the meantime; look at it again")
+    if template.status == "deprecated":
+        raise Conflict(f"{template.name!r} {template.version} is deprecated; make a new version instead")
+    if template.status == "draft":
+        template.status, template.published_by, template.published_at = "published", by, now
+        template.certificate = certificate
+    return template
+
+
+async def replace_draft(session: AsyncSession, template_id: str, written: DefinitionVersion) -> DefinitionVersion:
+    """Give a draft other content; whoever wrote it is then its author. Raises NotFound and Conflict."""
+    template = await _for_change(session, template_id)
+    if template.status != "draft":
+        raise Conflict(
+            f"{template.name!r} {template.version} is {template.status} and no longer changes; make a new version"
+        )
+    try:
+        async with session.begin_nested():
+            for name in ("name", "version", "template_type", "owner", "digest", "blueprint", "graph_spec"):
+                setattr(template, name, getattr(written, name))
+            template.created_by, template.created_at = written.created_by, written.created_at
+    except IntegrityError as error:
+        raise Conflict(f"{written.name!r} has a version {written.version} already; give this one another") from error
+    return template
+
+
+async def published_names(session: AsyncSession) -> frozenset[str]:
+    """Return the names that have a published version."""
+    query = select(col(DefinitionVersion.name)).where(col(DefinitionVersion.status) == "published").distinct()
+    return frozenset(await session.scalars(query))
+
+
+async def released(session: AsyncSession, name: str) -> dict[str, str]:
+    """Return the ids of the versions of a name that are or were published, by version."""
+    query = select(col(DefinitionVersion.version), col(DefinitionVersion.id)).where(
+        col(DefinitionVersion.name) == name, col(DefinitionVersion.status) != "draft"
+    )
+    return {row.version: row.id for row in await session.execute(query)}
+
+
+async def deprecate(session: AsyncSession, template_id: str) -> DefinitionVersion:
+    """Take a version out of use; requests that began with it keep it. Raises NotFound, and Conflict for a draft."""
+    template = await _for_change(session, template_id)
+    if template.status == "draft":
+        raise Conflict(f"{template.name!r} {template.version} is a draft and not in use; publish it or leave it")
+    template.status = "deprecated"
+    return template
+
+
+async def _for_change(session: AsyncSession, template_id: str) -> DefinitionVersion:
+    found = await session.get(DefinitionVersion, template_id, with_for_update=True)
+    if found is None:
+        raise unknown(template_id)
+    return found

@@ -1,0 +1,84 @@
+"""Surroundings: what a blueprint refers to elsewhere, the actions of the catalog and other published processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from placet.definition.model import ProcessDefinition, parse_definition
+from placet.errors import BlueprintInvalid, NotFound
+from placet.nodes.action import ActionNode
+from placet.nodes.subprocess import SubprocessNode
+from placet.plan.actions import ActionSpec
+from placet.plan.compiler import compile_plan
+from placet.plan.plan import Child
+from storage.queries import actions
+from storage.queries.definitions import definitions
+from storage.tables.approvals import DefinitionVersion
+
+MOST_INSIDE = 4  # processes inside each other
+MOST_CHILDREN = 50  # of one process, those inside others counted each time: they all travel in its plan
+
+
+async def surroundings(
+    session: AsyncSession, definition: ProcessDefinition, start: datetime
+) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
+    """Return the actions and processes that a blueprint's nodes name, as far as they can be used now.
+
+    What is missing, has a fault or lies too deep is left out, and the compiler then refuses its node. So is what would
+    run the blueprint itself again once it is published, though a version that is published by now does not.
+    """
+    return await _Reader(session, start, definition).read(definition, 0)
+
+
+def refers(raw: Mapping[str, Any]) -> bool:
+    """Whether a stored blueprint refers to anything elsewhere."""
+    nodes = (raw.get("graph_spec") or {}).get("nodes", ())
+    return any(node.get("type") in {"action", "subprocess"} for node in nodes)
+
+
+class _Reader:
+    def __init__(self, session: AsyncSession, start: datetime, whole: ProcessDefinition) -> None:
+        self._session = session
+        self._start = start
+        self._whole = whole
+        self._children = 0
+
+    async def read(self, definition: ProcessDefinition, depth: int) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
+        nodes = definition.graph_spec.nodes if definition.graph_spec is not None else ()
+        names = [node.action for node in nodes if isinstance(node, ActionNode)]
+        known = await actions.specs(self._session, names) if names else {}
+        children: dict[str, Child] = {}
+        for node in nodes:
+            if isinstance(node, SubprocessNode) and node.reference not in children:
+                child = await self._child(node, depth)
+                if child is not None:
+                    children[node.reference] = child
+        return known, children
+
+    async def _child(self, node: SubprocessNode, depth: int) -> Child | None:
+        self._children += 1
+        if depth >= MOST_INSIDE or self._children > MOST_CHILDREN:
+            return None
+        try:
+            row = await definitions.find(self._session, node.template, node.version)
+            if row.status != "published" or self._closes(node, row):
+                return None
+            inner = parse_definition(row.blueprint)
+            known, children = await self.read(inner, depth + 1)
+            plan = compile_plan(inner, start=self._start, actions=known, children=children)
+        except (NotFound, BlueprintInvalid):
+            return None
+        return Child(template_id=row.id, plan=plan)
+
+    def _closes(self, node: SubprocessNode, found: DefinitionVersion) -> bool:
+        """Whether a node runs the whole again: by its version, or as what is the newest once it is published."""
+        whole = self._whole
+        if node.template != whole.name:
+            return False
+        if node.version is not None:
+            return node.version == whole.version
+        return definitions.precedence(whole.version) >= definitions.precedence(found.version)

@@ -1,0 +1,48 @@
+"""How long notices have waited to leave: what is planned by channel, and what no dispatcher has taken up yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from storage.tables.approvals import Outbox
+from storage.tables.notifications import NotificationMessage
+
+UNPLANNED = "planning"
+"""Stands for the channel of notices that have none yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What waits for one channel."""
+
+    number: int
+    since: datetime
+    """When the oldest of it could have left first; quiet hours and digests are no waiting."""
+
+    def waited(self, now: datetime) -> timedelta:
+        """Return how long the oldest has waited."""
+        return max(now - self.since, timedelta())
+
+
+async def backlogs(session: AsyncSession, now: datetime) -> Mapping[str, Backlog]:
+    """Return what waits by channel, those with nothing left out; the endpoints of webhooks count as one channel."""
+    kind = case((col(NotificationMessage.channel).startswith("webhook:"), "webhook"), else_=NotificationMessage.channel)
+    planned = (
+        select(kind.label("channel"), func.count(), func.min(col(NotificationMessage.created_at)))
+        .where(col(NotificationMessage.status) == "pending", col(NotificationMessage.created_at) <= now)
+        .group_by(kind)
+    )
+    unplanned = select(func.count(), func.min(col(Outbox.created_at))).where(
+        col(Outbox.status) == "ready", col(Outbox.next_attempt_at) <= now
+    )
+    found = {channel: Backlog(number=number, since=since) for channel, number, since in await session.execute(planned)}
+    number, since = (await session.execute(unplanned)).one()
+    if number:
+        found[UNPLANNED] = Backlog(number=number, since=since)
+    return found

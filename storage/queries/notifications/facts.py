@@ -1,0 +1,182 @@
+"""What the store knows about notices that are about to leave: request, task, entry and people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, exists, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+from sqlmodel import SQLModel, col
+
+from placet.audit.reasons import why_of
+from storage.recording.recipients import ASKING, BEHALF
+from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, DefinitionVersion, Outbox, Person
+from storage.tables.notifications import NotificationMessage
+
+REMINDED = "reminded"
+# A reminder leaves within seconds, unless its person or its channel did not want it at once.
+LATE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeFacts:
+    """One notice with all that belongs to it. `request` and `entry` are None for what is not about a request."""
+
+    outbox: Outbox
+    entry: AuditEntry | None
+    request: dict[str, Any] | None
+    task: dict[str, Any] | None
+
+    @property
+    def pointless(self) -> bool:
+        """Whether the person need not hear of it any more: it asks for what is done, or is somebody else's by now."""
+        if self.outbox.status == "dropped":
+            return True
+        task = self.task
+        if task is None:
+            return False
+        person = self.outbox.person
+        if self.outbox.event == "sla_breached":  # also goes to requester and owner, who want to know in any case
+            return bool(person == task["decided_by"])
+        if self.outbox.event not in ASKING:
+            return False
+        return task["status"] != "open" or not (self.for_information or self._concerned(task, person))
+
+    def _concerned(self, task: dict[str, Any], person: str) -> bool:
+        """Whether a task is this person's to decide or claim, also for somebody else; a vacant one is an operator's."""
+        holders = ({task["assignee"]} if task["assignee"] else set(task["candidates"])) | set(task["delegates"])
+        queue = task["queue"] if not task["assignee"] else None
+        behalf = self.outbox.detail.get(BEHALF)
+        return not (holders or queue) or person in holders or (behalf is not None and behalf in holders | {queue})
+
+    @property
+    def for_information(self) -> bool:
+        """Whether an escalation only tells this person, and does not give them the task."""
+        if self.outbox.event != "escalated_to" or self.entry is None:
+            return False
+        return bool(json.loads(self.entry.detail).get("action") == "notify")
+
+    def people(self) -> set[str]:
+        """Name everyone whom the notice may name."""
+        found = {self.outbox.person}
+        by = self.outbox.detail.get("by")
+        actor = self.entry.actor if self.entry else None
+        found |= {who.removeprefix("user:") for who in (by, actor) if isinstance(who, str)}
+        if self.request is not None:
+            found.add(self.request["requester"])
+        if self.task is not None and self.task["assignee"]:
+            found.add(self.task["assignee"])
+        return found
+
+    def why(self) -> str | None:
+        """Return the reason that the entry gives, if any."""
+        if self.entry is None:
+            return None
+        return why_of(json.loads(self.entry.detail))
+
+
+async def told(session: AsyncSession, messages: Sequence[NotificationMessage]) -> dict[str, NoticeFacts]:
+    """Return what the notices are about, by key. One is missing where its entry is not (or no longer) history's."""
+    keys = {message.key: message.hash for message in messages}
+    found = await _told(session, col(Outbox.key).in_(keys))
+    return {key: one for key, one in found.items() if one.outbox.hash == keys[key]}
+
+
+async def overtaken(session: AsyncSession, reminders: Sequence[NotificationMessage], now: datetime) -> set[str]:
+    """Return the keys of the reminders that are late, and say what a newer one of the same task says too.
+
+    They pile up in quiet hours, for a digest, or while a channel is down. One that is sent again later still goes.
+    """
+    if not reminders:
+        return set()
+    newer, its_notice = aliased(NotificationMessage), aliased(Outbox)
+    behind = (
+        exists()
+        .where(col(newer.request_id) == col(NotificationMessage.request_id), col(newer.event) == REMINDED)
+        .where(col(newer.channel) == col(NotificationMessage.channel))
+        .where(col(newer.person) == col(NotificationMessage.person))
+        .where(col(newer.seq) > col(NotificationMessage.seq))
+        .where(
+            or_(
+                col(newer.status) == "pending",
+                and_(col(newer.status) == "sent", col(newer.finished_at) >= col(NotificationMessage.created_at)),
+            )
+        )
+        .where(col(its_notice.key) == col(newer.key), col(its_notice.task_id) == col(Outbox.task_id))
+    )
+    query = (
+        select(col(NotificationMessage.key))
+        .join(Outbox, col(Outbox.key) == col(NotificationMessage.key))
+        .where(
+            col(NotificationMessage.channel) == reminders[0].channel,
+            col(NotificationMessage.key).in_([message.key for message in reminders]),
+            col(Outbox.created_at) <= now - LATE,
+            behind,
+        )
+    )
+    return set(await session.scalars(query))
+
+
+async def of_notice(session: AsyncSession, key: str) -> NoticeFacts | None:
+    """Return what one notice is about."""
+    return (await _told(session, col(Outbox.key) == key)).get(key)
+
+
+async def latest(session: AsyncSession, request_id: str, event: str) -> NoticeFacts | None:
+    """Return the newest notice of an event about a request, to show a template with."""
+    newest = (
+        select(col(Outbox.key))
+        .where(col(Outbox.request_id) == request_id, col(Outbox.event) == event)
+        .order_by(col(Outbox.seq).desc())
+        .limit(1)
+    )
+    key = await session.scalar(newest)
+    return await of_notice(session, key) if key else None
+
+
+async def people(session: AsyncSession, ids: Iterable[str]) -> dict[str, Person]:
+    """Return people by id, as many as there are."""
+    rows = await session.scalars(select(Person).where(col(Person.id).in_(sorted(set(ids)))))
+    return {row.id: row for row in rows}
+
+
+async def _told(session: AsyncSession, where: Any) -> dict[str, NoticeFacts]:
+    query = (
+        select(Outbox, AuditEntry, ApprovalRequest, ApprovalTask, col(DefinitionVersion.blueprint))
+        .outerjoin(
+            AuditEntry,
+            and_(
+                col(AuditEntry.request_id) == col(Outbox.request_id),
+                col(AuditEntry.seq) == col(Outbox.seq),
+                col(AuditEntry.hash) == col(Outbox.hash),
+            ),
+        )
+        .outerjoin(ApprovalRequest, col(ApprovalRequest.id) == col(Outbox.request_id))
+        .outerjoin(ApprovalTask, col(ApprovalTask.id) == col(Outbox.task_id))
+        .outerjoin(DefinitionVersion, col(DefinitionVersion.id) == col(ApprovalRequest.template_id))
+        .where(where)
+    )
+    found: dict[str, NoticeFacts] = {}
+    for outbox, entry, request, task, blueprint in (await session.execute(query)).all():
+        if request is not None and entry is None:
+            continue  # written for an entry that history lost
+        columns = None if request is None else {**_plain(request), "timezone": _timezone(blueprint)}
+        found[outbox.key] = NoticeFacts(
+            outbox=outbox, entry=entry, request=columns, task=None if task is None else _plain(task)
+        )
+    return found
+
+
+def _plain(row: SQLModel) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in type(row).model_fields}
+
+
+def _timezone(blueprint: Mapping[str, Any] | None) -> str | None:
+    settings = (blueprint or {}).get("settings")
+    zone = settings.get("timezone") if isinstance(settings, dict) else None
+    return zone if isinstance(zone, str) else None

@@ -1,0 +1,268 @@
+"""People as they are stored, and as a process sees them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, Connection, Select, String, bindparam, cast, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from placet import directory
+from placet.errors import NotFound
+from placet.plan.assignees import AssigneeName, people_in, person_id
+from storage.queries import cursor as cursors
+from storage.queries.people import departures
+from storage.tables.approvals import ApprovalTask, Person
+
+_MOST_AT_ONCE = 10_000  # ids in a query: databases bound its parameters
+
+
+class Seen(Protocol):
+    """What a process sees of a person: a Person, or a row with these columns."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def manager(self) -> str | None: ...
+    @property
+    def roles(self) -> list[str]: ...
+    @property
+    def groups(self) -> list[str]: ...
+    @property
+    def away(self) -> list[dict[str, Any]]: ...
+    @property
+    def active(self) -> bool: ...
+    @property
+    def department(self) -> str | None: ...
+    @property
+    def access(self) -> list[str]: ...
+
+
+async def find(session: AsyncSession, person: str) -> Person | None:
+    """Return one person, or None where there is none of that id."""
+    return await session.get(Person, person)
+
+
+async def get(session: AsyncSession, person: str) -> Person:
+    """Return one person; raises NotFound."""
+    found = await find(session, person)
+    if found is None:
+        raise NotFound(f"There is no person {person!r}")
+    return found
+
+
+async def page(
+    session: AsyncSession, *, limit: int, cursor: str | None = None, active: bool | None = None
+) -> cursors.Page[Person]:
+    """List people by id, `limit` at a time."""
+    query = select(Person).order_by(col(Person.id)).limit(limit + 1)
+    if cursor is not None:
+        (after,) = cursors.read_names(cursor, 1)
+        query = query.where(col(Person.id) > after)
+    if active is not None:
+        query = query.where(col(Person.active) == active)
+    return cursors.page((await session.scalars(query)).all(), limit, lambda person: (person.id,))
+
+
+async def put(session: AsyncSession, person: Person, *, keep_preferences: bool = False) -> Person:
+    """Store a person, new or in place of the one with that id; where they have left, their open tasks move on,
+    and where they are away at other times, those that a substitute has.
+
+    What they chose for themselves stays with `keep_preferences`.
+    """
+    before = await find(session, person.id)
+    if before is not None and keep_preferences:
+        person.preferences = before.preferences
+    was_there = before is not None and before.active
+    earlier = list(before.away) if before is not None else []
+    stored = await session.merge(person)
+    await session.run_sync(
+        lambda sync: _note_departure(sync.connection(), stored, was_there=was_there, away=stored.away != earlier)
+    )
+    return stored
+
+
+def _note_departure(connection: Connection, person: Person, *, was_there: bool, away: bool) -> None:
+    if was_there and (away or not person.active):
+        departures.note(connection, person.id, person.updated_at)
+    elif person.active and not was_there:
+        departures.forget(connection, person.id)
+
+
+def activity(connection: Connection, people: Iterable[str]) -> dict[str, bool]:
+    """Tell which of these ids are of people who are known, and whether they are active."""
+    ids = sorted(set(people))
+    found: dict[str, bool] = {}
+    columns = select(col(Person.id), col(Person.active))
+    for first in range(0, len(ids), _MOST_AT_ONCE):
+        some = col(Person.id).in_(ids[first : first + _MOST_AT_ONCE])
+        found |= {row.id: row.active for row in connection.execute(columns.where(some))}
+    return found
+
+
+def is_active(connection: Connection, person: str) -> bool:
+    """Tell whether this is the id of somebody who is known and has not left."""
+    return bool(connection.execute(select(col(Person.active)).where(col(Person.id) == person)).scalar_one_or_none())
+
+
+def read_directory(
+    connection: Connection, names: Iterable[AssigneeName], *, also: Iterable[str], given: Mapping[str, object] | None
+) -> directory.Directory:
+    """Read everyone whom these names can reach, as they are now: the people, the managers above, and substitutes.
+
+    `also` names people by id; `given` is the request's input. Takes one query for people and managers together, one
+    more for each chain of substitutes, and one for how many tasks everyone has open.
+    """
+    names, also = tuple(names), tuple(also)
+    people = _reach(connection, *_seeds(names, also, given or {}))
+
+    def holding(kind: str, name: str) -> list[directory.Person]:
+        found = [p for p in people.values() if name in (p.roles if kind == "role" else p.groups)]
+        return sorted(found, key=lambda p: p.id)
+
+    chosen = directory.needed(
+        names,
+        find=people.get,
+        holders=lambda role: holding("role", role),
+        members=lambda group: holding("group", group),
+        also=also,
+        given=given,
+    )
+    loads = {row.assignee: row.open for row in connection.execute(_LOADS, {"people": sorted(chosen.people)})}
+    return directory.Directory(people={i: _with_load(p, loads.get(i, 0)) for i, p in chosen.people.items()})
+
+
+async def directory_for(
+    session: AsyncSession, names: Iterable[AssigneeName], *, also: Iterable[str], given: Mapping[str, object] | None
+) -> directory.Directory:
+    """Do what `read_directory` does, in a session."""
+    return await session.run_sync(lambda sync: read_directory(sync.connection(), names, also=also, given=given))
+
+
+async def everyone(session: AsyncSession) -> directory.Directory:
+    """Return the whole organisation as a process would see it."""
+    return await session.run_sync(lambda sync: read_everyone(sync.connection()))
+
+
+def read_everyone(connection: Connection) -> directory.Directory:
+    """Do what `everyone` does, on a connection."""
+    # The same lists come again and again, so each is read once.
+    names = lru_cache(maxsize=None)(lambda text: tuple(json.loads(text)))
+    absences = lru_cache(maxsize=None)(lambda text: tuple(_absence(span) for span in json.loads(text)))
+    return directory.Directory(
+        people={
+            row.id: directory.Person(
+                id=row.id,
+                manager=person_id(row.manager) if row.manager else None,
+                roles=names(row.roles),
+                groups=names(row.groups),
+                away=absences(row.away),
+                active=row.active,
+                department=row.department,
+                approver=approves(names(row.access)),
+            )
+            for row in connection.execute(_EVERYONE)
+        }
+    )
+
+
+def as_seen(row: Seen) -> directory.Person:
+    """Return the person as a process sees them: ids, roles, groups and absences, without name or address."""
+    return directory.Person(
+        id=row.id,
+        manager=person_id(row.manager) if row.manager else None,
+        roles=tuple(row.roles),
+        groups=tuple(row.groups),
+        away=tuple(_absence(span) for span in row.away),
+        active=row.active,
+        department=row.department,
+        approver=approves(row.access),
+    )
+
+
+def approves(access: Collection[str]) -> bool:
+    """Tell whether people with this access may be asked for decisions."""
+    return "approver" in access or "admin" in access
+
+
+def _seeds(
+    names: tuple[AssigneeName, ...], also: tuple[str, ...], given: Mapping[str, object]
+) -> tuple[set[str], frozenset[tuple[str, str]]]:
+    """Return those who are named themselves: the ids of people, and the roles and groups that are asked for."""
+    ids = {person_id(one) for one in also}
+    held: set[tuple[str, str]] = set()
+    for root in {name.root for name in names}:
+        if root.kind == "user":
+            ids.add(root.name)
+        elif root.given:
+            ids.update(people_in(given.get(root.name)))
+        elif root.kind in {"role", "group"}:
+            held.add((root.kind, root.name))
+    return ids, frozenset(held)
+
+
+def _reach(connection: Connection, seeds: set[str], held: frozenset[tuple[str, str]]) -> dict[str, directory.Person]:
+    people: dict[str, directory.Person] = {}
+    asked: set[str] = set()
+    while True:
+        rows = connection.execute(_upwards(held), {"seeds": sorted(seeds)})
+        people.update((row.id, as_seen(row)) for row in rows)
+        substitutes = {a.substitute for person in people.values() for a in person.away if a.substitute}
+        seeds, held = substitutes - people.keys() - asked, frozenset()
+        if not seeds:
+            return people
+        asked |= seeds
+
+
+@lru_cache(maxsize=256)
+def _upwards(held: frozenset[tuple[str, str]]) -> Select[Any]:
+    """Build the query for people by id (parameter `seeds`), holders of roles and groups, and everyone above them.
+
+    A statement takes longer to build than to carry out, and a process asks for the same roles each time.
+    """
+    first: list[ColumnElement[bool]] = [col(Person.id).in_(bindparam("seeds", expanding=True))]
+    for kind, name in sorted(held):
+        # The lists are JSON text. Finding a name in quotes may find too many, which `needed` sorts out, and the
+        # characters of names have one way only to be written in JSON, so never too few.
+        column = Person.roles if kind == "role" else Person.groups
+        first.append(cast(col(column), String).contains(f'"{name}"', autoescape=True))
+    # UNION ends at a person seen before, and so at a loop of managers.
+    up = select(col(Person.id).label("id")).where(or_(*first)).cte("up", recursive=True)
+    above = select(func.replace(col(Person.manager), "user:", "")).join(up, up.c.id == col(Person.id))
+    up = up.union(above.where(col(Person.manager).is_not(None)))
+    facts = (Person.manager, Person.roles, Person.groups, Person.away, Person.active, Person.access, Person.department)
+    return select(col(Person.id), *(col(fact) for fact in facts)).where(col(Person.id).in_(select(up.c.id)))
+
+
+_EVERYONE = select(
+    col(Person.id),
+    col(Person.manager),
+    *(cast(getattr(Person, name), String).label(name) for name in ("roles", "groups", "away", "access")),
+    col(Person.active),
+    col(Person.department),
+).order_by(col(Person.id))
+
+_LOADS = (
+    select(col(ApprovalTask.assignee), func.count().label("open"))
+    .where(col(ApprovalTask.status) == "open", col(ApprovalTask.assignee).in_(bindparam("people", expanding=True)))
+    .group_by(col(ApprovalTask.assignee))
+)
+
+
+def _with_load(person: directory.Person, load: int) -> directory.Person:
+    return replace(person, load=load) if load else person
+
+
+def _absence(span: dict[str, Any]) -> directory.Absence:
+    substitute = span.get("substitute")
+    return directory.Absence(
+        start=datetime.fromisoformat(span["from"]),
+        until=datetime.fromisoformat(span["until"]),
+        substitute=person_id(substitute) if substitute else None,
+    )

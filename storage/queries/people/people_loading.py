@@ -1,0 +1,130 @@
+"""Load many people: in batches, so that others write in between, and only those who differ from what is stored.
+
+Each batch is a transaction. A load that is interrupted has stored its first batches whole and of the others nothing;
+the same load again goes on from there, for what is stored already no longer differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import col
+
+from storage.database import Database
+from storage.queries.people import departures
+from storage.tables.approvals import Person
+
+BATCH = 500  # people in a transaction: a tenth of a second
+# SQLite lets waiting writers look again within a tenth of a second; they get their turn in this pause, in seconds.
+PAUSE = 0.1
+_FACTS = ("name", "email", "manager", "roles", "groups", "access", "away", "active", "department")
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A person as they shall be stored; what they chose for themselves stays with `keep_preferences`."""
+
+    person: Person
+    keep_preferences: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What a load came to: how many people it was given, how many of them it wrote, and who has left by it."""
+
+    given: int
+    changed: int
+    left: tuple[str, ...] = ()
+
+
+async def load(database: Database, wanted: Sequence[Wanted], now: datetime, *, complete: bool = False) -> Loaded:
+    """Store these people, each id once; with `complete`, everyone else has left. Raises Unavailable.
+
+    The open tasks of those who have left move on.
+    """
+    changed, pause = 0, PAUSE if database.dialect == "sqlite" else 0.0
+    for batch in _batches(wanted):
+        differing = await database.read(_differing, batch)
+        if differing:
+            changed += await database.run(_store, differing, now)
+            await _pause(pause)
+    left: list[str] = []
+    if complete:
+        for others in _batches(await database.read(_missing, {one.person.id for one in wanted})):
+            left += await database.run(_leave, others, now)
+            await _pause(pause)
+    return Loaded(given=len(wanted), changed=changed, left=tuple(left))
+
+
+async def _pause(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
+def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    for first in range(0, len(items), BATCH):
+        yield items[first : first + BATCH]
+
+
+def _differing(connection: Connection, batch: Sequence[Wanted]) -> list[Wanted]:
+    """Return those who are new or not stored like this."""
+    there = _stored(connection, batch)
+    return [one for one in batch if (before := there.get(one.person.id)) is None or before != _facts(one, before)]
+
+
+def _store(connection: Connection, batch: Sequence[Wanted], now: datetime) -> int:
+    # Read again: somebody else may have written in between.
+    there = _stored(connection, batch)
+    rows = {}
+    for one in batch:
+        before, after = there.get(one.person.id), _facts(one, there.get(one.person.id))
+        if before == after:
+            continue
+        rows[one.person.id] = {"id": one.person.id, **after, "updated_at": now}
+        if before is not None and before["active"] and (not after["active"] or before["away"] != after["away"]):
+            departures.note(connection, one.person.id, now)
+        elif before is not None and after["active"] and not before["active"]:
+            departures.forget(connection, one.person.id)
+    if rows:
+        make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        fresh = make(Person)
+        replaced = {name: fresh.excluded[name] for name in (*_FACTS, "preferences", "updated_at")}
+        connection.execute(fresh.on_conflict_do_update(index_elements=["id"], set_=replaced), list(rows.values()))
+    return len(rows)
+
+
+def _missing(connection: Connection, listed: set[str]) -> list[str]:
+    """Return those who are there and not listed."""
+    there = connection.scalars(select(col(Person.id)).where(col(Person.active)).order_by(col(Person.id)))
+    return [person for person in there if person not in listed]
+
+
+def _leave(connection: Connection, batch: Sequence[str], now: datetime) -> list[str]:
+    there = col(Person.id).in_(batch), col(Person.active)
+    gone = list(connection.scalars(select(col(Person.id)).where(*there).order_by(col(Person.id))))
+    connection.execute(update(Person).where(*there).values(active=False, updated_at=now))
+    for person in gone:
+        departures.note(connection, person, now)
+    return gone
+
+
+def _stored(connection: Connection, batch: Sequence[Wanted]) -> dict[str, dict[str, Any]]:
+    """Return what is stored of these people, by id."""
+    columns = [getattr(Person, name) for name in ("id", *_FACTS, "preferences")]
+    rows = connection.execute(select(*columns).where(col(Person.id).in_([one.person.id for one in batch])))
+    return {row.id: {name: getattr(row, name) for name in (*_FACTS, "preferences")} for row in rows}
+
+
+def _facts(wanted: Wanted, before: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what is to be stored of somebody."""
+    facts = {name: getattr(wanted.person, name) for name in (*_FACTS, "preferences")}
+    if wanted.keep_preferences and before is not None:
+        facts["preferences"] = before["preferences"]
+    return facts

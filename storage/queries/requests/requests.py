@@ -1,0 +1,365 @@
+"""Requests and their tasks as `record` projected them, their timeline, and who may see them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BindParameter, ColumnElement, Connection, Select, SQLColumnExpression, String, bindparam, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from placet.audit.reasons import shown
+from placet.errors import NotFound
+from storage.queries import cursor as cursors
+from storage.queries.ordering import order_of_requests, order_of_tasks
+from storage.queries.requests.summaries import summaries
+from storage.queries.requests.visibility import Visibility, visible, visible_now, waiting_for
+from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Delivery
+
+# Requests one above the other that are looked through: sub-processes lie at most four deep in each.
+_LONGEST_DESCENT = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRow:
+    """A request as it is stored (storage.tables.approvals.ApprovalRequest)."""
+
+    id: str
+    template_id: str
+    template: str
+    version: str
+    title: str
+    input: dict[str, Any]
+    requester: str
+    owner: str | None
+    status: str
+    outcome: str | None
+    stage: str | None
+    round: int
+    returned: bool
+    revision: int
+    content_digest: str | None
+    seq: int
+    head: str
+    started_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRow:
+    """A task as it is stored (storage.tables.approvals.ApprovalTask)."""
+
+    id: str
+    request_id: str
+    position: int
+    stage: str
+    round: int
+    assignee: str | None
+    candidates: list[str]
+    delegates: list[str]
+    hand_overs: int
+    assigned_via: str
+    status: str
+    opened_at: datetime
+    due_at: datetime | None
+    sla_state: str
+    escalation_level: int
+    decision: str | None
+    decided_by: str | None
+    decided_at: datetime | None
+    comment: str | None
+    form: dict[str, Any] | None
+    revision: int
+    content_digest: str | None
+    queue: str | None
+    on_behalf_of: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedTask(TaskRow):
+    """A task with what its request says of itself."""
+
+    title: str
+    template: str
+    requester: str
+    summary: dict[str, Any]  # `settings.summary`, read for the page as a whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A span of time, [after, before); None is open at that end."""
+
+    after: datetime | None = None
+    before: datetime | None = None
+
+    def holds(self, at: SQLColumnExpression[Any]) -> tuple[ColumnElement[bool], ...]:
+        """Return the conditions under which a moment lies in the span; one that is not set lies in no bounded one."""
+        from_then = () if self.after is None else (at >= self.after,)
+        until_then = () if self.before is None else (at < self.before,)
+        return (*from_then, *until_then)
+
+
+ANY_TIME = Span()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A request and all of its tasks, oldest first."""
+
+    request: RequestRow
+    tasks: tuple[TaskRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineRow:
+    """One line of a timeline; deliveries count their own `seq`, for their chain is another."""
+
+    seq: int
+    at: datetime
+    kind: str
+    actor: str
+    stage: str | None
+    task_id: str | None
+    detail: dict[str, Any]
+    hash: str
+
+
+async def generations(session: AsyncSession, request_id: str, *, most: int) -> int:
+    """Count the requests above one that started each other by an action, up to `most`; sub-processes count as one."""
+    found, below = 0, request_id
+    for _ in range(_LONGEST_DESCENT):
+        if found >= most:
+            break
+        first = select(col(AuditEntry.detail)).where(
+            col(AuditEntry.request_id) == below, col(AuditEntry.kind) == "started"
+        )
+        detail = json.loads((await session.execute(first)).scalars().first() or "{}")
+        above = detail.get("created_from") or detail.get("parent")
+        if above is None:
+            return found
+        found += detail.get("created_from") is not None
+        below = above
+    return most
+
+
+def read(connection: Connection, request_id: str, viewer: str | Visibility | None = None) -> Stored:
+    """Return a request with its tasks; raises NotFound, also where `viewer` (None: sees all) may not see it.
+
+    A person sees it for good; a Sight also for now.
+    """
+    row = connection.execute(_seen(_REQUEST, _REQUEST_SEEN, viewer), _named(request_id, viewer)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no request {request_id!r}, or it is not yours to see")
+    tasks = connection.execute(_ITS_TASKS, {"sought": request_id})
+    return Stored(request=RequestRow(**row._mapping), tasks=tuple(TaskRow(**task._mapping) for task in tasks))
+
+
+async def get(session: AsyncSession, request_id: str, *, viewer: str | Visibility | None = None) -> Stored:
+    """Do what `read` does, in a session."""
+    return await session.run_sync(lambda sync: read(sync.connection(), request_id, viewer))
+
+
+async def page(
+    session: AsyncSession,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    viewer: Visibility | None = None,
+    sort: str | None = None,
+    status: str | None = None,
+    outcome: str | None = None,
+    template: str | None = None,
+    title: str | None = None,
+    requester: str | None = None,
+    started: Span = ANY_TIME,
+    ended: Span = ANY_TIME,
+) -> cursors.Page[Stored]:
+    """List requests with their tasks, `limit` at a time, newest first or as `sort` says; `viewer` None sees all.
+
+    `title` is a part of it, in any case. `sort` is one of storage.queries.ordering.
+    """
+    query = select(*_REQUEST_COLUMNS)
+    if viewer is not None:
+        query = query.where(visible_now(viewer))
+    for column, value in (
+        (ApprovalRequest.status, status),
+        (ApprovalRequest.outcome, outcome),
+        (ApprovalRequest.template, template),
+        (ApprovalRequest.requester, requester),
+    ):
+        if value is not None:
+            query = query.where(col(column) == value)
+    if title is not None:
+        query = query.where(col(ApprovalRequest.title).icontains(title, autoescape=True))
+    query = query.where(*started.holds(col(ApprovalRequest.started_at)), *ended.holds(col(ApprovalRequest.ended_at)))
+    order = order_of_requests(sort)
+    places: dict[str, tuple[str | datetime, ...]] = {}
+    found = []
+    for row in await session.execute(order.of(query, cursor=cursor, limit=limit)):
+        *facts, sorted_by = row
+        found.append(RequestRow(**dict(zip(_REQUEST_FIELDS, facts, strict=True))))
+        places[found[-1].id] = order.place(sorted_by, found[-1].id)
+    tasks = await _tasks(session, [request.id for request in found[:limit]])
+    rows = [Stored(request=request, tasks=tasks.get(request.id, ())) for request in found]
+    return cursors.page(rows, limit, lambda row: places[row.request.id])
+
+
+def read_task(connection: Connection, task_id: str, viewer: str | Visibility | None = None) -> TaskRow:
+    """Return one task; raises NotFound, also where `viewer` (None: sees all) may not see its request."""
+    row = connection.execute(_seen(_TASK, _TASK_SEEN, viewer), _named(task_id, viewer)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no task {task_id!r}, or it is not yours to see")
+    return TaskRow(**row._mapping)
+
+
+def owner_of(connection: Connection, task_id: str) -> str | None:
+    """Return the owner of the process that a task is of, as it is stored; None also where there is no such task."""
+    return connection.execute(_OWNER, {"sought": task_id}).scalar_one_or_none()
+
+
+def has_task(connection: Connection, task_id: str) -> bool:
+    """Whether there is such a task, whoever may see it."""
+    return connection.execute(_TASK, {"sought": task_id}).first() is not None
+
+
+def requester_of(connection: Connection, request_id: str) -> str | None:
+    """Return who asked; None where there is no such request."""
+    return connection.execute(_REQUESTER, {"sought": request_id}).scalar_one_or_none()
+
+
+async def task(session: AsyncSession, task_id: str, *, viewer: str | Visibility | None = None) -> TaskRow:
+    """Do what `read_task` does, in a session."""
+    return await session.run_sync(lambda sync: read_task(sync.connection(), task_id, viewer))
+
+
+async def task_page(
+    session: AsyncSession,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    viewer: Visibility | None = None,
+    assignee: str | None = None,
+    waits_for: Visibility | None = None,
+    sort: str | None = None,
+    status: str | None = None,
+    sla_state: str | None = None,
+    request_id: str | None = None,
+    template: str | None = None,
+    due: Span = ANY_TIME,
+) -> cursors.Page[ListedTask]:
+    """List tasks, `limit` at a time, newest first or as `sort` says (storage.queries.ordering); `viewer` None sees all.
+
+    `assignee` is whoever has the task now; `waits_for` is anyone who may decide or claim it (their delegate, the
+    people of its queue).
+    """
+    query = _LISTED_TASKS
+    if viewer is not None:
+        query = query.where(visible_now(viewer))
+    if waits_for is not None:
+        query = query.where(waiting_for(waits_for))
+    for column, value in (
+        (ApprovalTask.assignee, assignee),
+        (ApprovalTask.status, status),
+        (ApprovalTask.sla_state, sla_state),
+        (ApprovalTask.request_id, request_id),
+        (ApprovalRequest.template, template),
+    ):
+        if value is not None:
+            query = query.where(col(column) == value)
+    query = query.where(*due.holds(col(ApprovalTask.due_at)))
+    order = order_of_tasks(sort)
+    found: list[ListedTask] = []
+    places: dict[str, tuple[str | datetime, ...]] = {}
+    for row in await session.execute(order.of(query, cursor=cursor, limit=limit)):
+        *facts, sorted_by = row
+        found.append(ListedTask(**dict(zip(_LISTED_FIELDS, facts, strict=True)), summary={}))
+        places[found[-1].id] = order.place(sorted_by, found[-1].id)
+    page = cursors.page(found, limit, lambda row: places[row.id])
+    ids = {row.request_id for row in page.items}
+    told = await session.run_sync(lambda sync: summaries(sync.connection(), ids))
+    items = tuple(replace(row, summary=told.get(row.request_id, {})) for row in page.items)
+    return cursors.Page(items=items, next_cursor=page.next_cursor)
+
+
+async def timeline(session: AsyncSession, request_id: str) -> list[TimelineRow]:
+    """Return all that happened to a request: its audit chain, with the deliveries merged in by time."""
+    entries = await session.scalars(
+        select(AuditEntry).where(col(AuditEntry.request_id) == request_id).order_by(col(AuditEntry.seq))
+    )
+    deliveries = await session.scalars(
+        select(Delivery).where(col(Delivery.request_id) == request_id).order_by(col(Delivery.seq))
+    )
+    merged = [_happened(row, row.actor) for row in entries] + [_happened(row, "system") for row in deliveries]
+    # The sort is stable: each chain keeps its order, and at the same moment entries come before deliveries.
+    return sorted(merged, key=lambda row: row.at)
+
+
+def _happened(row: AuditEntry | Delivery, actor: str) -> TimelineRow:
+    try:
+        detail = json.loads(row.detail)
+    except ValueError:  # edited by hand; `verify` says so, and the rest can still be read
+        detail = {"unreadable": row.detail}
+    return TimelineRow(
+        seq=row.seq,
+        at=row.at,
+        kind=row.kind,
+        actor=actor,
+        stage=row.stage,
+        task_id=row.task_id,
+        detail=shown(detail) if isinstance(detail, dict) else {"unreadable": row.detail},
+        hash=row.hash,
+    )
+
+
+def _seen(whole: Select[Any], seen: Select[Any], viewer: str | Visibility | None) -> Select[Any]:
+    if isinstance(viewer, Visibility):
+        joined = whole if whole is _REQUEST else whole.join(ApprovalRequest, _ITS_REQUEST)
+        return joined.where(visible_now(viewer))
+    return whole if viewer is None else seen
+
+
+def _named(sought: str, viewer: str | Visibility | None) -> dict[str, str]:
+    return {"sought": sought, **({"viewer": viewer} if isinstance(viewer, str) else {})}
+
+
+async def _tasks(session: AsyncSession, request_ids: list[str]) -> dict[str, tuple[TaskRow, ...]]:
+    query = (
+        select(*_TASK_COLUMNS)
+        .where(col(ApprovalTask.request_id).in_(request_ids))
+        .order_by(col(ApprovalTask.request_id), col(ApprovalTask.position))
+    )
+    found: dict[str, tuple[TaskRow, ...]] = {}
+    for row in await session.execute(query):
+        one = TaskRow(**row._mapping)
+        found[one.request_id] = (*found.get(one.request_id, ()), one)
+    return found
+
+
+# What every call reads is built once: building a statement takes longer than carrying it out.
+_REQUEST_COLUMNS = tuple(getattr(ApprovalRequest, field.name) for field in fields(RequestRow))
+_TASK_COLUMNS = tuple(getattr(ApprovalTask, field.name) for field in fields(TaskRow))
+_REQUEST_FIELDS = tuple(field.name for field in fields(RequestRow))
+_LISTED_FIELDS = tuple(field.name for field in fields(ListedTask) if field.name != "summary")
+_LISTED_TASKS = select(
+    *_TASK_COLUMNS, *(getattr(ApprovalRequest, name) for name in _LISTED_FIELDS[len(_TASK_COLUMNS) :])
+).join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
+_VIEWER: BindParameter[str] = bindparam("viewer", type_=String())
+_REQUEST = select(*_REQUEST_COLUMNS).where(col(ApprovalRequest.id) == bindparam("sought"))
+_REQUEST_SEEN = _REQUEST.where(visible(_VIEWER))
+_ITS_TASKS = (
+    select(*_TASK_COLUMNS)
+    .where(col(ApprovalTask.request_id) == bindparam("sought"))
+    .order_by(col(ApprovalTask.position))
+)
+_REQUESTER = select(col(ApprovalRequest.requester)).where(col(ApprovalRequest.id) == bindparam("sought"))
+_OWNER = (
+    select(col(ApprovalRequest.owner))
+    .join(ApprovalTask, col(ApprovalTask.request_id) == col(ApprovalRequest.id))
+    .where(col(ApprovalTask.id) == bindparam("sought"))
+)
+_TASK = select(*_TASK_COLUMNS).where(col(ApprovalTask.id) == bindparam("sought"))
+_ITS_REQUEST = col(ApprovalRequest.id) == col(ApprovalTask.request_id)
+_TASK_SEEN = _TASK.join(ApprovalRequest, _ITS_REQUEST).where(visible(_VIEWER))

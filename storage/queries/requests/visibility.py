@@ -1,0 +1,71 @@
+"""Sight: whose view of the store it is, and the rules of what they see and of what waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import BindParameter, ColumnElement, exists, or_, select
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+
+from storage.tables.approvals import ApprovalRequest, ApprovalTask, Participant, TaskCandidate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visibility:
+    """Whose view it is, by id.
+
+    `queues` are the roles and groups that they have, as `role:r` and `group:g`; `absent` are the people who are away
+    now and for whom they stand in.
+    """
+
+    person: str
+    queues: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+def queues_of(roles: Iterable[str], groups: Iterable[str]) -> tuple[str, ...]:
+    """Name the queues of somebody with these roles and groups."""
+    return (*(f"role:{role}" for role in roles), *(f"group:{group}" for group in groups))
+
+
+def visible(viewer: str | BindParameter[str]) -> ColumnElement[bool]:
+    """Build the rule of who sees a request for good: requester, owner, and everyone who has or had a task in it."""
+    takes_part = exists().where(
+        col(Participant.request_id) == col(ApprovalRequest.id), col(Participant.person) == viewer
+    )
+    return or_(col(ApprovalRequest.requester) == viewer, col(ApprovalRequest.owner) == viewer, takes_part)
+
+
+def visible_now(sight: Visibility) -> ColumnElement[bool]:
+    """Build the rule of who sees a request now: also the owners by a role or group, those of a queue, and stand-ins."""
+    rules = [visible(sight.person)]
+    if sight.queues:
+        rules.append(col(ApprovalRequest.owner).in_(sight.queues))
+    if sight.queues or sight.absent:
+        waiting = aliased(ApprovalTask)  # apart from a task that is asked for itself
+        theirs = or_(
+            col(waiting.queue).in_(sight.queues),  # also once somebody of the queue has claimed or decided it
+            (col(waiting.status) == "open") & col(waiting.assignee).in_(sight.absent),
+        )
+        waits = select(col(waiting.request_id)).where(theirs)
+        rules.append(col(ApprovalRequest.id).in_(waits))
+    return or_(*rules)
+
+
+def waiting_for(sight: Visibility) -> ColumnElement[bool]:
+    """Build the rule of whom a task waits for now.
+
+    That is whoever has it or stands in for them, their delegates, and the people of its queue, but for who asked.
+    """
+    person = sight.person
+    listed = select(col(TaskCandidate.task_id)).where(col(TaskCandidate.person) == person)
+    rules = [col(ApprovalTask.assignee) == person, col(ApprovalTask.id).in_(listed)]
+    if sight.queues or sight.absent:
+        own = select(col(ApprovalRequest.id)).where(col(ApprovalRequest.requester) == person)
+        # What is settled waits for nobody, and stays with those whose it was.
+        queued = col(ApprovalTask.assignee).is_(None) & col(ApprovalTask.queue).in_(sight.queues)
+        waits = (col(ApprovalTask.status) == "open") & or_(queued, col(ApprovalTask.assignee).in_(sight.absent))
+        rules.append(waits & col(ApprovalTask.request_id).not_in(own))
+    return or_(*rules)

@@ -1,0 +1,194 @@
+"""Simulations as they are stored, and what they read from the past."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, not_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from placet.errors import Conflict, NotFound
+from storage.queries import cursor as cursors
+from storage.queries.requests.visibility import visible
+from storage.recording import metrics
+from storage.tables.approvals import ApprovalRequest, ApprovalTask, Person
+from storage.tables.simulations import WorkflowSimulation
+
+MOST_PAST = 5000  # past decisions of one process that a prediction is drawn from
+
+
+async def insert(session: AsyncSession, row: WorkflowSimulation) -> bool:
+    """Store a simulation, unless it is there already: then it stays as it is, and False is returned."""
+    make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    new = make(WorkflowSimulation).values(row.model_dump()).on_conflict_do_nothing()
+    return (await session.execute(new.returning(col(WorkflowSimulation.id)))).first() is not None
+
+
+def there(connection: Connection, simulation_id: str) -> bool:
+    """Say whether a simulation is stored."""
+    found = select(col(WorkflowSimulation.id)).where(col(WorkflowSimulation.id) == simulation_id)
+    return connection.execute(found).first() is not None
+
+
+async def get(session: AsyncSession, simulation_id: str, *, viewer: str | None = None) -> WorkflowSimulation:
+    """Return one simulation; raises NotFound, also where `viewer` (None: sees all) may not see it."""
+    found = await session.get(WorkflowSimulation, simulation_id)
+    if found is None or (viewer is not None and found.created_by != viewer):
+        raise NotFound(f"There is no simulation {simulation_id!r}, or it is not yours to see")
+    return found
+
+
+async def page(
+    session: AsyncSession,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    viewer: str | None = None,
+    mode: str | None = None,
+    status: str | None = None,
+) -> cursors.Page[WorkflowSimulation]:
+    """List simulations, newest first, `limit` at a time; `viewer` None sees all."""
+    query = select(WorkflowSimulation)
+    if cursor is not None:
+        at, last = cursors.read_moment(cursor)
+        created, ident = col(WorkflowSimulation.created_at), col(WorkflowSimulation.id)
+        query = query.where((created < at) | ((created == at) & (ident < last)))
+    for column, value in (
+        (WorkflowSimulation.created_by, viewer),
+        (WorkflowSimulation.mode, mode),
+        (WorkflowSimulation.status, status),
+    ):
+        if value is not None:
+            query = query.where(col(column) == value)
+    query = query.order_by(col(WorkflowSimulation.created_at).desc(), col(WorkflowSimulation.id).desc())
+    rows = (await session.scalars(query.limit(limit + 1))).all()
+    return cursors.page(rows, limit, lambda row: (row.created_at, row.id))
+
+
+async def finish(
+    session: AsyncSession,
+    simulation_id: str,
+    *,
+    status: str,
+    now: datetime,
+    result: dict[str, Any] | None = None,
+    error: str | None = None,
+) -> bool:
+    """End a running simulation and count it; without a `result` it keeps what it has. False where it has ended."""
+    values: dict[str, Any] = {"status": status, "finished_at": now, "error": error}
+    changed = await session.execute(
+        update(WorkflowSimulation)
+        .where(col(WorkflowSimulation.id) == simulation_id, col(WorkflowSimulation.status) == "running")
+        .values(values if result is None else {**values, "result": result})
+    )
+    if not changed.rowcount:  # type: ignore[attr-defined]  # a result of UPDATE has it
+        return False
+    connection = await session.connection()
+    await connection.run_sync(metrics.count, metrics.increment("workflow_simulation_total", status))
+    return True
+
+
+async def cancel(session: AsyncSession, simulation_id: str, now: datetime) -> WorkflowSimulation:
+    """Cancel a running simulation; raises NotFound, and Conflict where it has ended."""
+    if not await finish(session, simulation_id, status="cancelled", now=now, error="cancelled"):
+        found = await get(session, simulation_id)
+        raise Conflict(f"The simulation has ended already: {found.status}")
+    return await get(session, simulation_id)
+
+
+async def hold(session: AsyncSession, ids: Sequence[str], *, until: datetime) -> None:
+    """Say that the process which runs these simulations is there, until a moment unless it says so again."""
+    await session.execute(
+        update(WorkflowSimulation).where(col(WorkflowSimulation.id).in_(ids)).values(followed_until=until)
+    )
+
+
+async def abandoned(session: AsyncSession, now: datetime) -> Sequence[str]:
+    """Return the ids of running simulations whose process is gone; a shadow is taken over instead."""
+    held_until = col(WorkflowSimulation.followed_until)
+    query = select(col(WorkflowSimulation.id)).where(
+        col(WorkflowSimulation.status) == "running",
+        col(WorkflowSimulation.mode) != "shadow",
+        held_until.is_(None) | (held_until < now),
+    )
+    return (await session.scalars(query)).all()
+
+
+async def close(session: AsyncSession, ids: Sequence[str], now: datetime) -> None:
+    """End simulations whose process is gone."""
+    for one in ids:
+        await finish(session, one, status="failed", now=now, error="the process that ran it is gone; ask again")
+
+
+async def somebody(session: AsyncSession) -> str | None:
+    """Return the id of somebody who has a manager, for requests that nobody in particular makes."""
+    query = select(col(Person.id)).where(col(Person.active), col(Person.manager).is_not(None)).order_by(col(Person.id))
+    return (await session.scalars(query.limit(1))).first()
+
+
+async def response_times(session: AsyncSession, template: str) -> dict[str, list[float]]:
+    """Return the latest decisions' response times of a process by stage name, in seconds; all versions together."""
+    query = (
+        select(col(ApprovalTask.stage), col(ApprovalTask.opened_at), col(ApprovalTask.decided_at))
+        .join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
+        .where(
+            col(ApprovalRequest.template) == template,
+            col(ApprovalTask.status) == "decided",
+            col(ApprovalTask.decided_at).is_not(None),
+        )
+        .order_by(col(ApprovalTask.decided_at).desc())
+        .limit(MOST_PAST)
+    )
+    found: dict[str, list[float]] = {}
+    for stage, opened_at, decided_at in (await session.execute(query)).all():
+        if decided_at is not None:
+            found.setdefault(stage, []).append((decided_at - opened_at).total_seconds())
+    return found
+
+
+async def requests_of(
+    session: AsyncSession,
+    template: str,
+    *,
+    viewer: str | None,
+    limit: int,
+    running: bool = False,
+    only: Sequence[str] = (),
+) -> tuple[Sequence[ApprovalRequest], int]:
+    """Return the latest requests of a process that have ended, or that still run, newest first; `only` these ids.
+
+    `viewer` sees those that are theirs to see (None: all); how many others there are is returned beside them.
+    """
+    status = col(ApprovalRequest.status)
+    asked: list[ColumnElement[bool]] = [
+        col(ApprovalRequest.template) == template,
+        status == "pending" if running else status != "pending",
+        col(ApprovalRequest.erased_at).is_(None),
+    ]
+    if only:
+        asked.append(col(ApprovalRequest.id).in_(only))
+    newest = (col(ApprovalRequest.started_at).desc(), col(ApprovalRequest.id).desc())
+    query = select(ApprovalRequest).where(*asked, *seen_by(viewer)).order_by(*newest).limit(limit)
+    found = (await session.scalars(query)).all()
+    if viewer is None or not only:
+        return found, await hidden(session, *asked, viewer=viewer)
+    # Of those that are named, the ones that are not there count too: nobody learns which of them exist.
+    seen = select(func.count()).select_from(ApprovalRequest).where(*asked, *seen_by(viewer))
+    return found, len(set(only)) - (await session.execute(seen)).scalar_one()
+
+
+async def hidden(session: AsyncSession, *asked: ColumnElement[bool], viewer: str | None) -> int:
+    """Count the requests that are not theirs to see."""
+    if viewer is None:
+        return 0
+    query = select(func.count()).select_from(ApprovalRequest).where(*asked, not_(visible(viewer)))
+    return (await session.execute(query)).scalar_one()
+
+
+def seen_by(viewer: str | None) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions under which somebody sees a request; None sees all."""
+    return () if viewer is None else (visible(viewer),)

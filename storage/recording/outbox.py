@@ -1,0 +1,92 @@
+"""The outbox: what people are to be told, held until history is known to hold what it is about.
+
+`record` writes notices as `held`, and `confirm` makes them `ready`. From there on they are given to channels
+(storage.queries.notifications.notifications) and end as `sent`, `failed` (given up) or `dropped` (pointless by now).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, Update, bindparam, exists, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from placet.audit.chain import genesis
+from storage.tables.approvals import AuditEntry, Outbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """History holds the request's audit chain up to this entry: its seq and its hash."""
+
+    request_id: str
+    seq: int
+    head: str
+
+
+async def confirm(session: AsyncSession, confirmation: Confirmation) -> None:
+    """Release the notices about entries that history holds; what is stored otherwise stays held."""
+    await session.run_sync(lambda sync: confirm_all(sync.connection(), [confirmation]))
+
+
+def confirm_all(
+    connection: Connection, confirmations: Sequence[Confirmation], _now: datetime | None = None
+) -> list[None]:
+    """Release the notices of many requests; made for storage.recording.group_commit, whose answers are all None
+    here."""
+    values = [{"of_request": c.request_id, "up_to": c.seq, "head": c.head} for c in confirmations]
+    connection.execute(_CONFIRM, values)
+    return [None] * len(confirmations)
+
+
+async def held(session: AsyncSession, *, before: datetime, limit: int) -> list[str]:
+    """List requests with notices that were written before a moment and are still held: whom to ask history about."""
+    query = (
+        select(col(Outbox.request_id))
+        .where(col(Outbox.status) == "held", col(Outbox.created_at) < before)
+        .group_by(col(Outbox.request_id))
+        .order_by(func.min(col(Outbox.created_at)))
+        .limit(limit)
+    )
+    return list(await session.scalars(query))
+
+
+async def next_due(session: AsyncSession) -> datetime | None:
+    """Return when the next notice is to be given to its channels, or None where none is ready."""
+    query = select(func.min(col(Outbox.next_attempt_at))).where(col(Outbox.status) == "ready")
+    return (await session.scalars(query)).one()
+
+
+def delivery_genesis(request_id: str) -> str:
+    """Return the hash that the first delivery of a request follows."""
+    return genesis(f"{request_id}:delivery")
+
+
+def _confirming() -> Update:
+    up_to_here = exists().where(
+        col(AuditEntry.request_id) == bindparam("of_request"),
+        col(AuditEntry.seq) == bindparam("up_to"),
+        col(AuditEntry.hash) == bindparam("head"),
+    )
+    own_entry: ColumnElement[bool] = exists().where(
+        col(AuditEntry.request_id) == col(Outbox.request_id),
+        col(AuditEntry.seq) == col(Outbox.seq),
+        col(AuditEntry.hash) == col(Outbox.hash),
+    )
+    return (
+        update(Outbox)
+        .where(
+            col(Outbox.request_id) == bindparam("of_request"),
+            col(Outbox.seq) <= bindparam("up_to"),
+            col(Outbox.status) == "held",
+            up_to_here,
+            own_entry,
+        )
+        .values(status="ready")
+    )
+
+
+_CONFIRM = _confirming()

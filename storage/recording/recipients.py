@@ -1,0 +1,85 @@
+"""Recipients: whom the notices of a recording go to, by the directory as it is when they are written.
+
+The core tells the people whom a request knows. Who stands in for one who is away by now, who is in a queue's group, and
+who the admins are, the store knows better, and the chain need not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, String, cast, select
+from sqlmodel import col
+
+from placet.engine.recording import Recording
+from placet.engine.run import ADMINS
+from placet.engine.state import Notice
+from storage.queries.requests import substitutes as others
+from storage.tables.approvals import Person
+
+# Notices that ask somebody to act on a task: pointless once the task is no longer open.
+ASKING = ("task_opened", "reminded", "sla_warning", "escalated_to", "delegated", "reassigned", "extended")
+BEHALF = "on_behalf_of"
+"""Where the detail of a notice says for whom it goes to this person: somebody who is away, a role, or a group."""
+
+
+def of(
+    connection: Connection, recordings: Sequence[tuple[Recording, Sequence[Notice]]], now: datetime
+) -> list[list[Notice]]:
+    """Return the notices of each recording, each to one person."""
+    asked = {n.to for _, notices in recordings for n in notices if n.event in ASKING and n.to != ADMINS}
+    queues = {
+        queue
+        for recording, notices in recordings
+        for notice in notices
+        if notice.event in ASKING and (queue := _queue(recording, notice)) is not None
+    }
+    admins = _admins(connection) if any(n.to == ADMINS for _, notices in recordings for n in notices) else []
+    stand_ins = others.deciding_for(connection, asked, now) if asked else {}
+    members = others.members(connection, queues, now)
+    found: list[list[Notice]] = []
+    for recording, notices in recordings:
+        whole: dict[str, Notice] = {}
+        for notice in notices:
+            for person, behalf in _people(recording, notice, admins, stand_ins, members):
+                key = f"{recording.request_id}:{notice.seq}:{notice.event}:{person}"
+                detail = notice.detail | ({BEHALF: behalf} if behalf else {})
+                whole.setdefault(key, replace(notice, key=key, to=person, detail=detail))
+        found.append(list(whole.values()))
+    return found
+
+
+def _people(
+    recording: Recording,
+    notice: Notice,
+    admins: list[str],
+    stand_ins: dict[str, list[str]],
+    members: dict[str, dict[str, set[str]]],
+) -> Iterator[tuple[str, str | None]]:
+    """Yield whom a notice goes to, and for whom. Nobody is asked for others about what they asked for themselves."""
+    if notice.to == ADMINS:
+        yield from ((admin, None) for admin in admins if admin != recording.requester)
+        return
+    queue = _queue(recording, notice) if notice.event in ASKING else None
+    if queue is not None:
+        own = recording.requester
+        yield from ((person, queue) for person, behalf in members[queue].items() if person != own and behalf != {own})
+        return
+    yield notice.to, None
+    if notice.event in ASKING:
+        for person in stand_ins.get(notice.to, ()):
+            if person != recording.requester:
+                yield person, notice.to
+
+
+def _queue(recording: Recording, notice: Notice) -> str | None:
+    """Return the queue in which the task waits that a notice is about, if it does."""
+    task = next((task for task in recording.tasks if task.id == notice.task_id), None)
+    return task.queue if task is not None and task.status == "open" and task.assignee is None else None
+
+
+def _admins(connection: Connection) -> list[str]:
+    admin = cast(col(Person.access), String).contains('"admin"')
+    return list(connection.scalars(select(col(Person.id)).where(col(Person.active), admin).order_by(col(Person.id))))

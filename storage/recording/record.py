@@ -1,0 +1,377 @@
+"""Write what an event left behind: audit entries, projection and notices, in one transaction, keyed by (request, seq).
+
+Four rules make repeats safe. The same hash again is a no-op, so an activity may be retried. Another hash at a stored
+seq means that history wins: the worker that wrote it died before its workflow task was completed, so the rows from
+there on are moved to `audit_superseded`. What is older than the stored rows that it contradicts comes from such a dead
+worker itself, which woke up late, and is refused. So is what does not follow the stored entry before it, by its hash.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Table, bindparam, delete, exists, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import SQLModel, col
+
+from placet.audit.chain import Entry, canonical_json, first_bad, genesis
+from placet.engine.recording import Recording
+from placet.engine.state import Notice, Task
+from placet.errors import Conflict
+from placet.plan.assignees import parse_assignee, person_id
+from storage.database import one_trip
+from storage.queries.requests import amounts
+from storage.recording import metrics, recipients
+from storage.recording.recipients import ASKING
+from storage.tables.approvals import (
+    ApprovalRequest,
+    ApprovalTask,
+    AuditEntry,
+    AuditSuperseded,
+    Outbox,
+    Participant,
+    TaskCandidate,
+)
+
+# The engine's clock may differ by this much between its hosts; a task is tried again only after much longer.
+CLOCK_SKEW = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fresh:
+    """The part of a recording that is not stored yet, and whether rows that contradict it have to go first."""
+
+    recording: Recording
+    entries: tuple[Entry, ...]
+    notices: tuple[Notice, ...]
+    contradicted: bool
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks whose rows have to be written."""
+        recording = self.recording
+        if recording.changed is None or self.contradicted:
+            return recording.tasks
+        changed = set(recording.changed)
+        return tuple(task for task in recording.tasks if task.id in changed)
+
+
+# Statements are built once: building and hashing them took a third of the time of a small transaction.
+_HEADS = (
+    select(col(ApprovalRequest.id), col(ApprovalRequest.seq), col(ApprovalRequest.head))
+    .where(col(ApprovalRequest.id).in_(bindparam("ids", expanding=True)))
+    .order_by(col(ApprovalRequest.id))
+    .with_for_update()
+)
+_ENTRIES, _NOTICES = insert(AuditEntry), insert(Outbox)
+_STILL_OPEN = exists().where(col(ApprovalTask.id) == col(Outbox.task_id), col(ApprovalTask.status) == "open")
+# What asks people to act on tasks that are no longer open.
+_NO_CANDIDATES = delete(TaskCandidate).where(col(TaskCandidate.task_id).in_(bindparam("tasks", expanding=True)))
+_DROP_POINTLESS = (
+    update(Outbox)
+    .where(
+        col(Outbox.request_id).in_(bindparam("closed", expanding=True)),
+        col(Outbox.status).in_(("held", "ready")),
+        col(Outbox.event).in_(ASKING),
+        col(Outbox.task_id).is_not(None),
+        ~_STILL_OPEN,
+    )
+    .values(status="dropped")
+)
+
+
+async def write(session: AsyncSession, recording: Recording, now: datetime) -> None:
+    """Write one recording in the session's transaction; raises Conflict where it does not fit what is stored."""
+    outcome = await session.run_sync(lambda sync: write_all(sync.connection(), [recording], now)[0])
+    if outcome is not None:
+        raise outcome
+
+
+def write_all(connection: Connection, recordings: Sequence[Recording], now: datetime) -> list[Conflict | None]:
+    """Write recordings of different requests; return for each None, or why it does not fit (and was left out)."""
+    ordered = sorted(recordings, key=lambda r: r.request_id)  # everyone locks in the same order
+    stored = _stored(connection, [r.request_id for r in ordered])
+    outcomes: dict[str, Conflict | None] = {}
+    fresh: list[_Fresh] = []
+    for recording in ordered:
+        outcomes[recording.request_id] = None
+        try:
+            part = _fresh(connection, recording, *stored.get(recording.request_id, (0, "")))
+        except Conflict as conflict:
+            outcomes[recording.request_id] = conflict
+        else:
+            fresh += [part] if part is not None else []
+    lost = {p.recording.request_id: _supersede(connection, p, now) for p in fresh if p.contradicted}
+    if fresh:
+        counted: metrics.Changes = Counter()
+        for part in fresh:
+            gone = lost.get(part.recording.request_id, ())
+            counted.update(metrics.changes(part.recording, part.entries, now, lost=gone))
+        told = recipients.of(connection, [(part.recording, part.notices) for part in fresh], now)
+        named = amounts.VARIABLES.of(connection, {part.recording.template_id for part in fresh})
+        with one_trip(connection):
+            _insert(connection, fresh, told, named, now)
+            metrics.count(connection, counted)
+    return [outcomes[r.request_id] for r in recordings]
+
+
+def _stored(connection: Connection, ids: list[str]) -> Mapping[str, tuple[int, str]]:
+    return {row.id: (row.seq, row.head) for row in connection.execute(_HEADS, {"ids": ids})}
+
+
+def _fresh(connection: Connection, recording: Recording, stored_seq: int, head: str) -> _Fresh | None:
+    entries = recording.entries
+    if not entries or entries[-1].seq != recording.seq or entries[-1].hash != recording.head:
+        raise Conflict(
+            f"A recording of {recording.request_id} does not end with entry {recording.seq}, which it names as its head"
+        )
+    first = entries[0].seq
+    if first > stored_seq + 1:
+        # Entries are recorded one after the other, each before the next event is applied. So rows are missing here:
+        # the database was put back to an older copy. Going on would leave a hole in the chain for ever.
+        raise Conflict(
+            f"Entries {stored_seq + 1} to {first - 1} of {recording.request_id} are missing in the database; "
+            "put a complete copy of it back, and this recording will be repeated"
+        )
+    if first == stored_seq + 1:
+        _require_following(recording, head)
+        return _Fresh(recording=recording, entries=entries, notices=recording.notices, contradicted=False)
+
+    query = select(col(AuditEntry.seq), col(AuditEntry.hash), col(AuditEntry.at)).where(
+        col(AuditEntry.request_id) == recording.request_id, col(AuditEntry.seq) >= first - 1
+    )
+    there = {row.seq: row for row in connection.execute(query)}
+    new = next((e for e in entries if e.seq not in there or there[e.seq].hash != e.hash), None)
+    if new is None:
+        return None
+    _require_following(recording, there[first - 1].hash if first - 1 in there else "")
+    contradicted = new.seq in there
+    if contradicted and new.at < there[new.seq].at - CLOCK_SKEW:
+        raise Conflict(
+            f"Entry {new.seq} of {recording.request_id} was recorded anew; this is of an attempt that was given up"
+        )
+    return _Fresh(
+        recording=recording,
+        entries=entries[new.seq - first :],
+        notices=tuple(n for n in recording.notices if n.seq >= new.seq),
+        contradicted=contradicted,
+    )
+
+
+def _require_following(recording: Recording, previous: str) -> None:
+    """Raise Conflict unless the entries are a chain that follows the stored entry before them, which has this hash.
+
+    Requests from before content was sealed began by a time that a replay may not know. Theirs are written as they come:
+    a request that can no longer be decided is worse than a chain of which `verify` says where it breaks.
+    """
+    if not recording.sealed:
+        return
+    first = recording.entries[0].seq
+    bad = first_bad(previous if first > 1 else genesis(recording.request_id), recording.entries, after=first - 1)
+    if bad is not None:
+        raise Conflict(
+            f"Entry {bad} of {recording.request_id} does not follow entry {bad - 1} as it is stored: one of them is of "
+            "an attempt that was given up, or was edited; see what `placet verify` says of the request"
+        )
+
+
+def _supersede(connection: Connection, part: _Fresh, now: datetime) -> list[tuple[int, str]]:
+    """Take back what history never held: its entries, its projection, and the notices that have not been sent.
+
+    Return the seq and kind of each entry that went.
+    """
+    request_id, seq = part.recording.request_id, part.entries[0].seq
+    rows = (col(AuditEntry.request_id) == request_id, col(AuditEntry.seq) >= seq)
+    kept = ("request_id", "seq", "at", "kind", "actor", "stage", "task_id", "detail", "salts", "hash")
+    entries = connection.execute(select(*(_columns(AuditEntry)[name] for name in kept)).where(*rows)).mappings()
+    lost = [{**entry, "superseded_at": now} for entry in entries]
+    connection.execute(insert(AuditSuperseded), lost)
+    connection.execute(delete(AuditEntry).where(*rows))
+    notices = (col(Outbox.request_id) == request_id, col(Outbox.seq) >= seq)
+    connection.execute(delete(Outbox).where(*notices, col(Outbox.status).in_(("held", "ready", "dropped"))))
+    # A notice that left before (it was confirmed by mistake) keeps its row; its key makes way for the true one.
+    for key, entry_hash in connection.execute(select(col(Outbox.key), col(Outbox.hash)).where(*notices)).all():
+        connection.execute(update(Outbox).where(col(Outbox.key) == key).values(key=f"{key}#{entry_hash[:12]}"))
+    _take_tasks_back(connection, part.recording)
+    return [(entry["seq"], entry["kind"]) for entry in lost]
+
+
+def _take_tasks_back(connection: Connection, recording: Recording) -> None:
+    """Delete the tasks that are about to be written anew, and those that there never were.
+
+    What the recording does not hold was closed before anything was lost, and stays; so do its people.
+    """
+    of_request = col(ApprovalTask.request_id) == recording.request_id
+    if recording.opened is None or recording.opened == len(recording.tasks):
+        connection.execute(delete(ApprovalTask).where(of_request))
+        connection.execute(delete(Participant).where(col(Participant.request_id) == recording.request_id))
+        return
+    connection.execute(delete(ApprovalTask).where(of_request, col(ApprovalTask.position) > recording.opened))
+    if recording.tasks:
+        one = delete(ApprovalTask).where(of_request, col(ApprovalTask.position) == bindparam("at"))
+        connection.execute(one, [{"at": task.number} for task in recording.tasks])
+
+
+def _insert(
+    connection: Connection,
+    fresh: list[_Fresh],
+    told: list[list[Notice]],
+    named: Mapping[str, str | None],
+    now: datetime,
+) -> None:
+    entries = [_entry(part.recording.request_id, entry, now) for part in fresh for entry in part.entries]
+    connection.execute(_ENTRIES, entries)
+    put = _upserts(connection.dialect.name)
+    connection.execute(put["approval_request"], [_request(part.recording, named) for part in fresh])
+    tasks = [_task(part.recording, task) for part in fresh for task in part.tasks]
+    if tasks:
+        connection.execute(put["approval_task"], tasks)
+        people = [
+            {"request_id": part.recording.request_id, "person": person}
+            for part in fresh
+            for person in sorted(_participants(part.tasks))
+        ]
+        if people:
+            connection.execute(put["participant"], people)
+        connection.execute(_NO_CANDIDATES, {"tasks": [task["id"] for task in tasks]})
+        if candidates := [row for part in fresh for row in _candidates(part.tasks)]:
+            connection.execute(insert(TaskCandidate), candidates)
+    if notices := [row for part, its in zip(fresh, told, strict=True) for row in _notices(part, its, now)]:
+        connection.execute(_NOTICES, notices)
+    closed = [part.recording.request_id for part in fresh if any(task.status != "open" for task in part.tasks)]
+    if closed:
+        connection.execute(_DROP_POINTLESS, {"closed": closed})
+
+
+@lru_cache
+def _upserts(dialect: str) -> dict[str, Any]:
+    """Build the statements that insert a row or, where its key is there, replace it."""
+    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
+
+    def replacing(model: type[SQLModel]) -> Any:
+        statement = make(model)
+        fields = {c.name: statement.excluded[c.name] for c in _columns(model) if c.name != "id"}
+        return statement.on_conflict_do_update(index_elements=["id"], set_=fields)
+
+    return {
+        "approval_request": replacing(ApprovalRequest),
+        "approval_task": replacing(ApprovalTask),
+        "participant": make(Participant).on_conflict_do_nothing(),
+    }
+
+
+def _columns(model: type[SQLModel]) -> Any:
+    table: Table = model.__table__  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
+    return table.columns
+
+
+def _request(recording: Recording, amount_of: Mapping[str, str | None]) -> dict[str, Any]:
+    return {
+        "id": recording.request_id,
+        "template_id": recording.template_id,
+        "template": recording.template,
+        "version": recording.version,
+        "title": recording.title,
+        "input": recording.input,
+        "requester": recording.requester,
+        "owner": person_id(str(parse_assignee(recording.owner))) if recording.owner else None,
+        "status": recording.status,
+        "outcome": recording.outcome,
+        "stage": recording.stage,
+        "round": recording.round,
+        "returned": recording.returned,
+        "revision": recording.revision,
+        "content_digest": recording.content_digest or None,
+        "seq": recording.seq,
+        "head": recording.head,
+        "started_at": recording.started_at,
+        "ended_at": recording.ended_at,
+        "amount": amounts.amount(recording.input, amount_of.get(recording.template_id)),
+    }
+
+
+def _task(recording: Recording, task: Task) -> dict[str, Any]:
+    return {
+        "id": task.id,
+        "request_id": recording.request_id,
+        "position": task.number,
+        "stage": task.stage,
+        "round": task.round,
+        "assignee": task.assignee,
+        "candidates": list(task.candidates),
+        "delegates": list(task.delegates),
+        "hand_overs": task.hand_overs,
+        "assigned_via": task.via,
+        "status": task.status,
+        "opened_at": task.opened_at,
+        "due_at": task.due_at,
+        "sla_state": task.sla_state,
+        "escalation_level": task.level,
+        "decision": task.decision,
+        "decided_by": task.decided_by,
+        "decided_at": task.decided_at,
+        "comment": task.comment,
+        "form": task.form,
+        "queue": task.queue,
+        "on_behalf_of": task.on_behalf_of,
+        "revision": task.revision,
+        "content_digest": task.content_digest or None,
+    }
+
+
+def _candidates(tasks: Iterable[Task]) -> Iterator[dict[str, Any]]:
+    """Generate whom tasks wait for beside their assignees; who may claim from a queue is asked when somebody looks."""
+    for task in tasks:
+        claims = task.candidates if task.assignee is None and task.queue is None else ()
+        for person in sorted({*task.delegates, *claims}):
+            yield {"person": person, "task_id": task.id}
+
+
+def _participants(tasks: Iterable[Task]) -> set[str]:
+    people: set[str] = set()
+    for task in tasks:
+        people.update(task.held_by, task.delegates, (task.assignee,) if task.assignee else ())
+        if task.queue is None:
+            people.update(task.candidates)
+    return people
+
+
+def _entry(request_id: str, entry: Entry, now: datetime) -> dict[str, Any]:
+    return {
+        "request_id": request_id,
+        "seq": entry.seq,
+        "at": entry.at,
+        "kind": entry.kind,
+        "actor": entry.actor,
+        "stage": entry.stage,
+        "task_id": entry.task_id,
+        "detail": canonical_json(entry.detail).decode(),
+        "salts": canonical_json(entry.salts).decode() if entry.salts else None,
+        "hash": entry.hash,
+        "recorded_at": now,
+    }
+
+
+def _notices(part: _Fresh, notices: Iterable[Notice], now: datetime) -> Iterable[dict[str, Any]]:
+    hashes = {entry.seq: entry.hash for entry in part.entries}
+    for notice in notices:
+        yield {
+            "key": notice.key,
+            "request_id": part.recording.request_id,
+            "seq": notice.seq,
+            "hash": hashes[notice.seq],
+            "event": notice.event,
+            "person": notice.to,
+            "task_id": notice.task_id,
+            "detail": notice.detail,
+            "status": "held",
+            "created_at": now,
+            "next_attempt_at": now,
+            "attempts": 0,
+        }

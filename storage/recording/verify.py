@@ -1,0 +1,160 @@
+"""Verify a request from its rows alone: recompute its chains, and compare the projection with what they say.
+
+The rows may have been edited into anything. They are read as raw text and parsed here, so that what cannot be read is a
+finding at its place and never an error.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any, TypedDict
+
+from sqlalchemy import ColumnElement, LargeBinary, Text, cast, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import SQLModel
+
+from placet.audit.chain import Entry, first_bad, genesis
+from placet.audit.sealed import erased
+from storage.recording.outbox import delivery_genesis
+from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Delivery
+
+# How a request ends: the kind of its last entry, and the status that goes with it.
+_ENDINGS = {"completed": "completed", "failed": "failed", "withdrawn": "cancelled", "cancelled": "cancelled"}
+_FIELDS = ("seq", "at", "kind", "actor", "stage", "task_id", "detail", "salts", "hash")
+_DELIVERED = tuple(f for f in _FIELDS if f != "actor")
+
+
+class VerifiedRows(TypedDict):
+    """What the rows of one request say: whether all holds, and the first entry or delivery that does not.
+
+    `head` is the hash of the last entry, as far as it can be read. `differs` names what in the projection is not as the
+    entries tell it.
+    """
+
+    ok: bool
+    entries: int
+    head: str | None
+    first_bad_seq: int | None
+    deliveries: int
+    first_bad_delivery: int | None
+    differs: list[str]
+
+
+async def verify_rows(session: AsyncSession, request_id: str) -> VerifiedRows:
+    """Verify one request; an unknown one does not hold, for nothing is there to hold."""
+    rows = await _raw(session, AuditEntry, _FIELDS, request_id)
+    entries = [_entry(row) for row in rows]
+    bad = first_bad(genesis(request_id), entries)
+    deliveries = [_entry({**row, "actor": "system"}) for row in await _raw(session, Delivery, _DELIVERED, request_id)]
+    bad_delivery = first_bad(delivery_genesis(request_id), deliveries)
+    differs: list[str] = []
+    if bad is None:
+        bad, differs = await _against_projection(session, request_id, [e for e in entries if e is not None])
+    return VerifiedRows(
+        ok=bad is None and bad_delivery is None and not differs,
+        entries=len(entries),
+        head=rows[-1]["hash"] if rows else None,
+        first_bad_seq=bad,
+        deliveries=len(deliveries),
+        first_bad_delivery=bad_delivery,
+        differs=differs,
+    )
+
+
+async def _against_projection(
+    session: AsyncSession, request_id: str, entries: list[Entry]
+) -> tuple[int | None, list[str]]:
+    """Compare request and tasks with a chain that holds; return the first entry contradicted, and what differs."""
+    fields = ("seq", "head", "status", "outcome", "requester", "title", "version")
+    requests = await _raw(session, ApprovalRequest, fields, request_id, key="id", order="id")
+    if not requests or not entries:
+        return len(entries) + 1, ["request"]
+    request, last = requests[0], entries[-1]
+    if request["seq"] != str(last.seq):
+        return last.seq + 1, ["request.seq"]  # the last entries are gone, or some were added
+    told: list[tuple[str, int, str | None, str | None]] = [("request.head", last.seq, request["head"], last.hash)]
+    first = entries[0]
+    if "requester" in first.detail:
+        told.append(("request.requester", first.seq, f"user:{request['requester']}", first.detail["requester"]))
+    told += _title(entries, request["title"]) + _version(entries, request["version"])
+    ending = next((e for e in reversed(entries) if e.kind in _ENDINGS and e.task_id is None), None)
+    status, outcome = (_ENDINGS[ending.kind], ending.detail.get("outcome")) if ending else ("pending", None)
+    at = (ending or last).seq
+    told += [("request.status", at, request["status"], status), ("request.outcome", at, request["outcome"], outcome)]
+    tasks = await _raw(session, ApprovalTask, ("id", "decision"), request_id, order="position")
+    decisions = {e.task_id: e for e in entries if e.kind in {"decided", "changes_requested"}}
+    for task in tasks:
+        entry = decisions.get(task["id"])
+        said = entry.detail.get("decision") if entry else None
+        told.append((f"tasks.{task['id']}.decision", entry.seq if entry else last.seq, task["decision"], said))
+    opened = {e.task_id: e.seq for e in entries if e.kind == "task_opened"}
+    there = {task["id"] for task in tasks}
+    told += [(f"tasks.{t}", seq, None, "open") for t, seq in opened.items() if t not in there]
+    wrong = [(seq, name) for name, seq, is_, should in told if is_ != should]
+    return (min(seq for seq, _ in wrong), [name for _, name in wrong]) if wrong else (None, [])
+
+
+def _title(entries: list[Entry], said: str | None) -> list[tuple[str, int, str | None, str | None]]:
+    """Return the title by the entries: that of the last change of it, else that it began with."""
+    titled = (
+        (e.seq, e.detail["after"]) for e in reversed(entries) if e.kind == "resubmitted" and e.detail.get("after")
+    )
+    found = next(((seq, after) for seq, after in titled if "title" in after), (entries[0].seq, entries[0].detail))
+    title = found[1].get("title")
+    return [] if title is None or erased(title) else [("request.title", found[0], said, title)]
+
+
+def _version(entries: list[Entry], said: str | None) -> list[tuple[str, int, str | None, str | None]]:
+    """Return which version the request follows by its entries: that of the last move, else that it began with."""
+    moved = next((e for e in reversed(entries) if e.kind == "migrated"), None)
+    followed = moved.detail.get("after") if moved is not None else entries[0].detail
+    if not isinstance(followed, dict) or "version" not in followed:
+        return []
+    return [("request.version", (moved or entries[0]).seq, said, followed["version"])]
+
+
+async def _raw(
+    session: AsyncSession,
+    model: type[SQLModel],
+    fields: tuple[str, ...],
+    request_id: str,
+    *,
+    key: str = "request_id",
+    order: str = "seq",
+) -> list[dict[str, str | None]]:
+    """Read columns as text, whatever is in them; what is not even text becomes None."""
+    columns = model.__table__.columns  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
+    # SQLite keeps any bytes in a column of text, and its driver fails on those that are not UTF-8.
+    as_text = LargeBinary() if session.get_bind().dialect.name == "sqlite" else Text()
+    chosen: list[ColumnElement[Any]] = [cast(columns[name], as_text).label(name) for name in fields]
+    query = select(*chosen).where(columns[key] == request_id).order_by(columns[order])
+    return [{n: _text(v) for n, v in row.items()} for row in (await session.execute(query)).mappings()]
+
+
+def _text(value: str | bytes | None) -> str | None:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _entry(row: dict[str, str | None]) -> Entry | None:
+    """Parse a row, or return None where it cannot be read."""
+    try:
+        at = datetime.fromisoformat(row["at"] or "")
+        detail = json.loads(row["detail"] or "")
+        salts = json.loads(row["salts"] or "{}")
+        seq = int(row["seq"] or "")
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(detail, dict) or not isinstance(salts, dict):
+        return None
+    return Entry(
+        seq=seq,
+        at=at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC),
+        kind=row["kind"] or "",
+        actor=row["actor"] or "",
+        stage=row["stage"],
+        task_id=row["task_id"],
+        detail=detail,
+        hash=row["hash"] or "",
+        salts=salts,
+    )

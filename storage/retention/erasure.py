@@ -1,0 +1,92 @@
+"""Erase the content of a request: what people wrote and what it was about, while every chain goes on to verify.
+
+The audit chains hold commitments (placet.audit.sealed), so that values and salts may go. What stays is who did what
+and when, by ids and codes. The engine's history has its own retention, and what left by mail is with whoever got it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from placet.audit.chain import canonical_json
+from placet.audit.sealed import committed, erased
+from placet.errors import Conflict, NotFound
+from storage.recording.verify import verify_rows
+from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Delivery, Outbox
+from storage.tables.notifications import NotificationMessage
+
+TITLE = "(erased)"  # in the place of a request's own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """What was erased: how many values, in how many rows of the audit chains."""
+
+    rows: int
+    values: int
+
+
+async def erase_content(session: AsyncSession, request_id: str, now: datetime) -> Erased:
+    """Erase the content of one request that has ended, in the session's transaction; again it erases nothing more.
+
+    Raises NotFound, and Conflict where the request still runs, where a chain does not hold (what was edited could not
+    be told any more), or where the request began before content was sealed: its chain holds the content itself.
+    """
+    request = await session.get(ApprovalRequest, request_id, with_for_update=True)
+    if request is None:
+        raise NotFound(f"There is no request {request_id!r}")
+    if request.status == "pending":
+        raise Conflict(f"Request {request_id!r} has not ended; its content is needed until then")
+    verdict = await verify_rows(session, request_id)
+    if not verdict["ok"]:
+        raise Conflict(f"An audit chain of {request_id!r} does not hold; see what `placet verify` says of it")
+    entries = (await session.scalars(select(AuditEntry).where(col(AuditEntry.request_id) == request_id))).all()
+    if any(row.salts is None and _open(row) for row in entries):
+        raise Conflict(f"Request {request_id!r} began before content was sealed; its chain holds the content itself")
+    deliveries = (await session.scalars(select(Delivery).where(col(Delivery.request_id) == request_id))).all()
+    superseded = await session.scalars(select(AuditSuperseded).where(col(AuditSuperseded.request_id) == request_id))
+    counts = _erase([*entries, *deliveries, *superseded.all()])
+    await _erase_projection(session, request, now)
+    return Erased(rows=len(counts), values=sum(counts))
+
+
+def _open(row: AuditEntry) -> bool:
+    """Whether a row holds content that was not sealed: every request begins with a title."""
+    return row.kind == "started" and not erased(json.loads(row.detail).get("title"))
+
+
+def _erase(rows: Sequence[AuditEntry | Delivery | AuditSuperseded]) -> list[int]:
+    """Leave only the commitments of sealed values; return how many went from each row that had any."""
+    counts: list[int] = []
+    for row in rows:
+        if row.salts is not None:
+            salts: dict[str, str] = json.loads(row.salts)
+            row.detail = canonical_json(committed(json.loads(row.detail), salts, canonical_json)).decode()
+            row.salts = None
+            counts.append(len(salts))
+    return counts
+
+
+async def _erase_projection(session: AsyncSession, request: ApprovalRequest, now: datetime) -> None:
+    """Empty what repeats the content beside the chains; what has not left by now has nothing to say any more."""
+    request.title, request.input, request.content_digest = TITLE, {}, None
+    request.erased_at = request.erased_at or now
+    tasks = update(ApprovalTask).where(col(ApprovalTask.request_id) == request.id)
+    await session.execute(tasks.values(comment=None, form=None, content_digest=None))
+    notices = update(Outbox).where(col(Outbox.request_id) == request.id)
+    await session.execute(notices.values(detail={}))
+    await session.execute(notices.where(col(Outbox.status).in_(("held", "ready"))).values(status="dropped"))
+    messages = update(NotificationMessage).where(col(NotificationMessage.request_id) == request.id)
+    await session.execute(messages.values(last_error=None))
+    await session.execute(
+        messages.where(col(NotificationMessage.status) == "pending").values(
+            status="dropped", lease=None, finished_at=now
+        )
+    )

@@ -1,0 +1,307 @@
+"""The tables. Names of tables and columns are the published ones; every moment is timezone-aware UTC.
+
+Two databases run the same schema: SQLite (WAL) and PostgreSQL. Columns that hold JSON documents whose bytes matter
+(the detail of an audit entry) are text in canonical form; the others are the database's JSON.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, DateTime, Index, Text, UniqueConstraint, text
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC with microseconds: timezone-aware in Python on every database; naive ones are refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _moment(*, index: bool = False, nullable: bool = False) -> Any:
+    return Field(default=None, sa_column=Column(Moment, index=index, nullable=nullable))
+
+
+_SOMETIMES_AWAY = text("CAST(away AS VARCHAR) != '[]'")
+
+
+def _json(*, nullable: bool = False) -> Any:
+    return Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=nullable))
+
+
+class DefinitionVersion(SQLModel, table=True):
+    """One version of a blueprint; immutable once published."""
+
+    __tablename__ = "process_template"
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+    id: str = Field(primary_key=True)
+    name: str = Field(index=True)
+    version: str
+    template_type: str
+    status: str = Field(index=True)  # draft, published, deprecated
+    owner: str | None = None
+    digest: str
+    blueprint: dict[str, Any] = _json()
+    graph_spec: dict[str, Any] | None = _json(nullable=True)
+    created_by: str
+    created_at: datetime = _moment()
+    published_by: str | None = None
+    published_at: datetime | None = _moment(nullable=True)
+    certificate: dict[str, Any] | None = _json(nullable=True)  # what was proven of it when it was published
+
+
+class ApprovalRequest(SQLModel, table=True):
+    """The projection of one request: what `record` last wrote from the state."""
+
+    __tablename__ = "approval_request"
+    __table_args__ = (Index("ix_approval_request_started", "started_at", "id"),)
+
+    id: str = Field(primary_key=True)
+    template_id: str = Field(index=True)
+    template: str
+    version: str
+    title: str
+    input: dict[str, Any] = _json()
+    requester: str = Field(index=True)
+    owner: str | None = Field(default=None, index=True)
+    status: str = Field(index=True)
+    outcome: str | None = None
+    stage: str | None = None
+    round: int = 1
+    returned: bool = False
+    revision: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    content_digest: str | None = None  # None where it ended before there were digests
+    seq: int
+    head: str
+    started_at: datetime = _moment()
+    ended_at: datetime | None = _moment(nullable=True)
+    erased_at: datetime | None = _moment(nullable=True)  # when its content was erased (storage.retention.erasure)
+    amount: float | None = (
+        None  # what requests are sorted by, rounded; the input has it exactly (storage.queries.requests.amounts)
+    )
+
+
+class ApprovalTask(SQLModel, table=True):
+    """The projection of one task; `position` is its place in the request, oldest first."""
+
+    __tablename__ = "approval_task"
+    __table_args__ = (
+        Index("ix_approval_task_request", "request_id", "position"),
+        Index("ix_approval_task_open", "status", "assignee", "due_at"),
+        Index("ix_approval_task_sla", "status", "sla_state"),
+        Index("ix_approval_task_opened", "opened_at", "id"),
+    )
+
+    id: str = Field(primary_key=True)
+    request_id: str
+    position: int
+    stage: str
+    round: int
+    assignee: str | None = None
+    candidates: list[str] = _json()
+    delegates: list[str] = _json()
+    hand_overs: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # as in the state
+    assigned_via: str
+    status: str
+    opened_at: datetime = _moment()
+    due_at: datetime | None = _moment(nullable=True)
+    sla_state: str
+    escalation_level: int = 0
+    decision: str | None = None
+    decided_by: str | None = None
+    decided_at: datetime | None = _moment(nullable=True)
+    comment: str | None = None
+    form: dict[str, Any] | None = _json(nullable=True)
+    queue: str | None = Field(default=None, index=True)  # role:r or group:g, whose people as they are now may claim it
+    on_behalf_of: str | None = None
+    revision: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    content_digest: str | None = None  # None where it ended before there were digests
+
+
+class TaskCandidate(SQLModel, table=True):
+    """Somebody a task waits for beside its assignee: a delegate, or one of those who could claim it."""
+
+    __tablename__ = "task_candidate"
+
+    person: str = Field(primary_key=True)
+    task_id: str = Field(primary_key=True, index=True)
+
+
+class Participant(SQLModel, table=True):
+    """Somebody who has or had a task in a request, and so may see it.
+
+    Who may see it only for now (a queue's people, a substitute) is none: storage.queries.requests.visibility tells who
+    they are.
+    """
+
+    __tablename__ = "participant"
+
+    request_id: str = Field(primary_key=True)
+    person: str = Field(primary_key=True, index=True)
+
+
+class AuditEntry(SQLModel, table=True):
+    """One link of a request's audit chain; `detail` is canonical JSON text.
+
+    `salts` are those of the sealed values in it, by place, as JSON text; null where there are none.
+    """
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (Index("ix_audit_entry_kind", "kind", "at"),)
+
+    request_id: str = Field(primary_key=True)
+    seq: int = Field(primary_key=True)
+    at: datetime = _moment()
+    kind: str
+    actor: str
+    stage: str | None = None
+    task_id: str | None = None
+    detail: str = Field(sa_column=Column(Text, nullable=False))
+    salts: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    hash: str
+    recorded_at: datetime = _moment()
+
+
+class AuditSuperseded(SQLModel, table=True):
+    """A row that history never held: a record was written, and the workflow task it belonged to was lost."""
+
+    __tablename__ = "audit_superseded"
+
+    id: int | None = Field(default=None, primary_key=True)
+    request_id: str = Field(index=True)
+    seq: int
+    at: datetime = _moment()
+    kind: str
+    actor: str
+    stage: str | None = None
+    task_id: str | None = None
+    detail: str = Field(sa_column=Column(Text, nullable=False))
+    salts: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    hash: str
+    superseded_at: datetime = _moment()
+
+
+class Outbox(SQLModel, table=True):
+    """A notice to one person, written with the entry it belongs to.
+
+    `held` until history is known to hold the entry, then `ready`, then `sent`, `failed`, or `dropped` where it has
+    become pointless (a reminder for a task that was decided meanwhile).
+    """
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index("ix_outbox_status", "status", "next_attempt_at"),
+        Index("ix_outbox_request", "request_id", "seq"),
+    )
+
+    key: str = Field(primary_key=True)
+    request_id: str
+    seq: int
+    hash: str  # of the entry with that seq
+    event: str
+    person: str
+    task_id: str | None = None
+    detail: dict[str, Any] = _json()
+    status: str = "held"
+    created_at: datetime = _moment()
+    next_attempt_at: datetime = _moment()
+    attempts: int = 0
+
+
+class Delivery(SQLModel, table=True):
+    """One attempt's result over one channel: a chain of its own per request, merged into the timeline."""
+
+    __tablename__ = "delivery"
+
+    request_id: str = Field(primary_key=True)
+    seq: int = Field(primary_key=True)
+    at: datetime = _moment()
+    kind: str  # notified, notification_failed
+    outbox_key: str = Field(index=True)
+    stage: str | None = None
+    task_id: str | None = None
+    detail: str = Field(sa_column=Column(Text, nullable=False))
+    salts: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    hash: str
+
+
+class Person(SQLModel, table=True):
+    """Somebody in the organisation; `access` is what they may do in Placet, `roles` what they are outside it."""
+
+    __tablename__ = "person"
+    __table_args__ = (
+        # Most people are never away; those who are at some time are looked for often.
+        Index("ix_person_away", "id", sqlite_where=_SOMETIMES_AWAY, postgresql_where=_SOMETIMES_AWAY),
+    )
+
+    id: str = Field(primary_key=True)
+    name: str
+    email: str | None = None
+    manager: str | None = None
+    department: str | None = None
+    roles: list[str] = _json()
+    groups: list[str] = _json()
+    access: list[str] = _json()
+    away: list[dict[str, Any]] = _json()
+    preferences: dict[str, Any] = _json()
+    active: bool = True
+    updated_at: datetime = _moment()
+
+
+class ApiToken(SQLModel, table=True):
+    """An API token, by the sha256 of its text; the text itself is shown once and not kept."""
+
+    __tablename__ = "api_token"
+
+    digest: str = Field(primary_key=True)
+    person: str = Field(index=True)
+    created_at: datetime = _moment()
+    expires_at: datetime | None = _moment(nullable=True)
+    revoked_at: datetime | None = _moment(nullable=True)
+
+
+class IdempotentCall(SQLModel, table=True):
+    """A mutating call that carried an Idempotency-Key: what was asked, and the one answer once it is known."""
+
+    __tablename__ = "idempotent_call"
+    __table_args__ = (Index("ix_idempotent_call_created", "created_at"),)
+
+    principal: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    fingerprint: str  # sha256 of method, path and canonical body
+    subject: str | None = None  # id of what the call creates, chosen before it is created
+    status_code: int | None = None
+    answer: dict[str, Any] | None = _json(nullable=True)
+    created_at: datetime = _moment()
+
+
+class Refusal(SQLModel, table=True):
+    """A mutating call that was refused: who tried what, and why not. Refused updates leave no trace in the engine."""
+
+    __tablename__ = "refusal"
+    __table_args__ = (Index("ix_refusal_request", "request_id", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = _moment()
+    principal: str
+    request_id: str | None = None
+    task_id: str | None = None
+    action: str
+    status_code: int
+    reason: str

@@ -1,0 +1,85 @@
+"""The tables behind notifications: what leaves over which channel, the edited templates, the webhook endpoints."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, Column, Index, Text, false
+from sqlmodel import Field, SQLModel
+
+from storage.tables.approvals import AuditEntry, Moment
+
+
+def _moment(*, nullable: bool = False) -> Any:
+    return Field(default=None, sa_column=Column(Moment, nullable=nullable))
+
+
+class NotificationMessage(SQLModel, table=True):
+    """One notice on its way over one channel; the row is the queue.
+
+    `key` is the outbox row's, or `<request>:<seq>:webhook` for events that go to an endpoint. A taken row is nobody
+    else's until `next_attempt_at`, which is the end of the lease while `lease` is set.
+    """
+
+    __tablename__ = "notification_message"
+    __table_args__ = (
+        Index("ix_notification_message_due", "channel", "status", "next_attempt_at"),
+        Index("ix_notification_message_request", "request_id"),
+        Index("ix_notification_message_failed", "status", "finished_at"),
+    )
+
+    key: str = Field(primary_key=True)
+    channel: str = Field(primary_key=True)  # mail, chat, sms, webhook:<endpoint>
+    request_id: str
+    seq: int
+    hash: str  # of the audit entry
+    event: str
+    person: str | None = None  # None: for an endpoint
+    digest: bool = False
+    status: str = "pending"  # pending, sent, failed, dropped
+    attempts: int = 0
+    created_at: datetime = _moment()  # since when it is tried; a re-send begins anew
+    next_attempt_at: datetime = _moment()
+    lease: str | None = None
+    # Whether an attempt whose end nobody knows may have left.
+    in_doubt: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
+    last_error: str | None = Field(default=None, sa_column=Column(Text))
+    finished_at: datetime | None = _moment(nullable=True)
+
+
+class NotificationTemplate(SQLModel, table=True):
+    """One version of an edited template. The newest with status `active` is in force; without one, the default is."""
+
+    __tablename__ = "notification_template"
+
+    name: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    status: str  # active, retired
+    subject: str = Field(sa_column=Column(Text, nullable=False))
+    text: str = Field(sa_column=Column(Text, nullable=False))
+    html: str = Field(sa_column=Column(Text, nullable=False))
+    note: str | None = None
+    created_by: str
+    created_at: datetime = _moment()
+
+
+class WebhookEndpoint(SQLModel, table=True):
+    """Where events are sent to, signed. `secret_ref` says where the secret is, and never is the secret itself."""
+
+    __tablename__ = "webhook_endpoint"
+
+    id: str = Field(primary_key=True)
+    url: str
+    description: str = ""
+    secret_ref: str  # derived:<n>, env:PLACET_WEBHOOK_SECRET_<NAME>, file:<name>
+    events: list[str] = Field(default=None, sa_column=Column(JSON, nullable=False))  # kinds; empty: all
+    active: bool = True
+    problem: str | None = None  # why it was switched off
+    seen_at: datetime = _moment()  # events recorded up to here are queued
+    created_by: str
+    created_at: datetime = _moment()
+
+
+# Webhooks follow the audit entries in the order in which they were recorded.
+RECORDED = Index("ix_audit_entry_recorded", AuditEntry.__table__.c.recorded_at)  # type: ignore[attr-defined]  # SQLModel adds __table__

@@ -1,0 +1,61 @@
+"""The tables behind simulations: what was asked, how it goes, and the answer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, Index
+from sqlmodel import Field, SQLModel
+
+from storage.tables.approvals import Moment
+
+
+def _moment(*, nullable: bool = False) -> Any:
+    return Field(default=None, sa_column=Column(Moment, nullable=nullable))
+
+
+def _json(*, nullable: bool = False) -> Any:
+    return Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=nullable))
+
+
+class WorkflowSimulation(SQLModel, table=True):
+    """One simulation. `status` is running, completed, failed or cancelled; `result` is there once it is completed."""
+
+    __tablename__ = "workflow_simulation"
+    __table_args__ = (
+        Index("ix_workflow_simulation_created", "created_at", "id"),
+        Index("ix_workflow_simulation_created_by", "created_by"),
+    )
+
+    id: str = Field(primary_key=True)
+    mode: str
+    status: str
+    template: str | None = None
+    version: str | None = None
+    request_id: str | None = None
+    question: dict[str, Any] = _json()
+    result: dict[str, Any] | None = _json(nullable=True)
+    error: str | None = None
+    created_by: str
+    created_at: datetime = _moment()
+    finished_at: datetime | None = _moment(nullable=True)
+    followed_by: str | None = None  # the process that feeds a standing shadow
+    followed_until: datetime | None = _moment(nullable=True)  # whoever runs it is there until then, or says so again
+
+
+class WorkflowSimulationRow(SQLModel, table=True):
+    """What a backtest or a shadow says of one request; `revision` rises with every change within its simulation."""
+
+    __tablename__ = "workflow_simulation_row"
+    __table_args__ = (
+        Index("ix_workflow_simulation_row_revision", "simulation_id", "revision"),
+        Index("ix_workflow_simulation_row_changed", "simulation_id", "changed", "position"),
+    )
+
+    simulation_id: str = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    revision: int
+    request_id: str
+    changed: bool
+    row: dict[str, Any] = _json()

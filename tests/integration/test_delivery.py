@@ -1,0 +1,459 @@
+"""Notices become mails on a real SMTP server: only what history holds, each once, and again after faults."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import update
+
+from activities.notifications.delivery.start import check_webhooks
+from placet.errors import InputInvalid
+from storage.database import Database
+from storage.queries.notifications import notifications, webhooks
+from storage.queries.people import people
+from storage.recording import metrics
+from storage.recording.verify import verify_rows
+from storage.tables.approvals import Outbox
+from storage.tables.notifications import NotificationMessage
+from tests.dispatching import (
+    NOW,
+    add_people,
+    all_are,
+    becomes,
+    confirm,
+    dispatching,
+    entries,
+    settings_for,
+    soon,
+    states,
+    write,
+)
+from tests.integration.recordings import Story
+from tests.mailbox import FaultyMailbox
+from tests.waiting import PATIENCE, until
+
+
+async def test_a_confirmed_notice_arrives_as_a_mail_that_reads_well(database: Database, mailbox: FaultyMailbox) -> None:
+    await add_people(database, "bob", "rita")
+    opened = Story(request_id="r1").open("bob").recording()
+    await write(database, opened)
+    await confirm(database, opened)
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent"))
+    (mail,) = mailbox.mails()
+    assert mail.to == ("bob@example.org",)
+    assert mail.headers["To"] == "Bob <bob@example.org>"
+    assert mail.subject == "Your decision, please: Grüße 😀"
+    assert "Rita asks for your decision" in mail.text
+    assert "amount: 12.50" in mail.text
+    assert "https://placet.example.org/requests/r1" in mail.text
+    assert "<strong>Grüße 😀</strong>" in mail.html
+    assert mail.headers["Auto-Submitted"] == "auto-generated"
+    ((kind, detail),) = await entries(database)
+    assert kind == "notified"
+    assert (detail["channel"], detail["to"], detail["event"], detail["attempts"]) == (
+        "mail",
+        "user:bob",
+        "task_opened",
+        1,
+    )
+    assert mail.message_id == f"<{detail['message_id']}@example.org>"
+    async with database.session() as session:
+        assert (await verify_rows(session, "r1"))["ok"]
+
+
+async def test_a_held_notice_leaves_once_the_engine_confirms_it(database: Database, mailbox: FaultyMailbox) -> None:
+    await add_people(database, "bob", "eve")
+    opened = Story(request_id="r1").open("bob", "eve").recording()
+    await write(database, opened)
+    asked: list[str] = []
+    known = asyncio.Event()
+
+    async def engine(request_id: str) -> tuple[int, str] | None:
+        asked.append(request_id)
+        return (opened.seq, opened.head) if known.is_set() else None
+
+    async with dispatching(database, settings_for(mailbox), confirm=engine):
+        await until(lambda: soon(len(asked) >= 2))
+        assert set((await states(database)).values()) == {"held"}
+        assert mailbox.mails() == []
+        asked.clear()
+        known.set()
+        await until(all_are(database, "sent"))
+    assert asked == ["r1"]  # one question for both notices
+    assert sorted(mail.to[0] for mail in mailbox.mails()) == ["bob@example.org", "eve@example.org"]
+
+
+async def test_nothing_leaves_for_an_entry_that_history_took_back(database: Database, mailbox: FaultyMailbox) -> None:
+    await add_people(database, "bob", "rita")
+    opened = Story(request_id="r1").open("bob")
+    lost = opened.comment("this update was lost")
+    kept = opened.moved(timedelta(seconds=30)).comment("this one was kept")
+    await write(database, opened.recording(), lost.recording())
+
+    async def engine(_request_id: str) -> tuple[int, str]:
+        return kept.seq, kept.head  # history already goes another way than the store
+
+    async with dispatching(database, settings_for(mailbox), confirm=engine):
+        await asyncio.sleep(0.5)  # long enough for several questions; nothing may come of them
+        assert mailbox.mails() == []
+        await write(database, kept.recording())
+        await until(all_are(database, "sent"))
+    assert len(mailbox.mails()) == 2
+    (detail,) = [d for _, d in await entries(database) if d["event"] == "commented"]
+    async with database.session() as session:
+        (message,) = [m for m in await notifications.messages(session, "r1") if m.event == "commented"]
+    assert message.hash == kept.head
+    assert detail["to"] == "user:bob"
+
+
+async def test_an_address_that_is_refused_fails_at_once_and_the_others_do_not_wait(
+    database: Database, mailbox: FaultyMailbox
+) -> None:
+    await add_people(database, "bob", "eve")
+    mailbox.refused["bob@example.org"] = "550 5.1.1 <bob@example.org> is unknown"
+    opened = Story(request_id="r1").open("bob", "eve").recording()
+    await write(database, opened)
+    await confirm(database, opened)
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent", "failed"))
+    assert mailbox.tried.count("bob@example.org") == 1
+    assert [mail.to[0] for mail in mailbox.mails()] == ["eve@example.org"]
+    found = {detail["to"]: (kind, detail) for kind, detail in await entries(database)}
+    kind, detail = found["user:bob"]
+    assert kind == "notification_failed"
+    assert "550" in detail["why"]
+    assert "bob@example.org" not in json.dumps(detail)  # the chain holds no addresses
+    assert found["user:eve"][0] == "notified"
+    async with database.session() as session:
+        assert await notifications.counts(session) == {("mail", "sent"): 1, ("mail", "failed"): 1}
+
+
+async def test_a_server_that_is_down_gets_every_mail_once_it_is_up(database: Database, mailbox: FaultyMailbox) -> None:
+    people_ = [f"p{n}" for n in range(6)]
+    await add_people(database, *people_)
+    opened = Story(request_id="r1").open(*people_).recording()
+    await write(database, opened)
+    await confirm(database, opened)
+    await mailbox.down()
+    async with dispatching(database, settings_for(mailbox)) as dispatcher:
+        await until(lambda: soon(dispatcher.down == ["mail"]))
+        assert set((await states(database)).values()) == {"ready"}
+        await mailbox.up()
+        await until(all_are(database, "sent"))
+    assert sorted(mail.to[0] for mail in mailbox.mails()) == sorted(f"{p}@example.org" for p in people_)
+    assert {kind for kind, _ in await entries(database)} == {"notified"}
+
+
+async def test_a_server_that_stays_down_is_given_up_in_the_end(database: Database, mailbox: FaultyMailbox) -> None:
+    people_ = [f"p{n}" for n in range(8)]
+    await add_people(database, *people_)
+    opened = Story(request_id="r1").open(*people_).recording()
+    await write(database, opened)
+    await confirm(database, opened)
+    await mailbox.down()
+    async with dispatching(database, settings_for(mailbox, notify_give_up_after=0.6)):
+        await until(all_are(database, "failed"))
+    found = await entries(database)
+    assert len(found) == 8
+    assert {kind for kind, _ in found} == {"notification_failed"}
+    key = next(iter(await states(database)))
+    assert await database.run(notifications.send_again, key, datetime.now(UTC)) == 1
+    await mailbox.up()
+    async with dispatching(database, settings_for(mailbox)):
+        await until(lambda: soon(len(mailbox.mails()) == 1))
+        await until(becomes(database, key, "sent"))
+
+
+async def test_two_dispatchers_at_once_send_nothing_twice(database: Database, mailbox: FaultyMailbox) -> None:
+    people_ = [f"p{n}" for n in range(30)]
+    await add_people(database, *people_)
+    for n in range(3):
+        opened = Story(request_id=f"r{n}").open(*people_).recording()
+        await write(database, opened)
+        await confirm(database, opened)
+    settings = settings_for(mailbox)
+    other = Database(database.url.render_as_string(hide_password=False))
+    async with dispatching(database, settings), dispatching(other, settings):
+        await until(all_are(database, "sent"))
+    await other.close()
+    assert len(mailbox.mails()) == 90
+    assert len({mail.message_id for mail in mailbox.mails()}) == 90
+    assert len(await entries(database)) == 90
+    async with database.session() as session:
+        assert [(await verify_rows(session, f"r{n}"))["ok"] for n in range(3)] == [True] * 3
+
+
+async def test_a_slow_server_is_not_asked_twice_for_the_same_mail(database: Database, mailbox: FaultyMailbox) -> None:
+    mailbox.delay = 0.3
+    people_ = [f"p{n}" for n in range(6)]
+    await add_people(database, *people_)
+    opened = Story(request_id="r1").open(*people_).recording()
+    await write(database, opened)
+    await confirm(database, opened)
+    settings = settings_for(mailbox, smtp_connections=2)
+    async with dispatching(database, settings), dispatching(database, settings):
+        await until(all_are(database, "sent"))
+    assert len(mailbox.mails()) == 6
+
+
+async def test_a_reminder_does_not_reach_somebody_whose_task_went_to_another(
+    database: Database, mailbox: FaultyMailbox
+) -> None:
+    await add_people(database, "bob", "eve")
+    reminded = Story(request_id="r1").open("bob").remind()
+    await write(database, Story(request_id="r1").open("bob").recording(), reminded.recording())
+    moved = replace(reminded, tasks=(replace(reminded.tasks[0], assignee="eve"),)).comment("given to eve")
+    await write(database, moved.recording())
+    await confirm(database, moved.recording())
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent", "dropped"))
+    found = {key.split(":")[2]: status for key, status in (await states(database)).items()}
+    assert found["reminded"] == "dropped"
+    assert [mail.subject for mail in mailbox.mails()] == ["Comment on Grüße 😀"]
+
+
+async def test_reminders_that_piled_up_leave_as_one(database: Database, mailbox: FaultyMailbox) -> None:
+    await add_people(database, "bob", "eve")
+    story = Story(request_id="r1").open("bob", "eve")
+    await write(database, story.recording())
+    for number in (1, 1, 2, 1):  # which task is reminded of
+        story = story.remind(number)
+        await write(database, story.recording())
+    await confirm(database, story.recording())
+    await _written(database, NOW - timedelta(hours=9))
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent", "dropped"))
+    assert sorted(mail.to[0] for mail in mailbox.mails() if mail.subject.startswith("Reminder")) == [
+        "bob@example.org",
+        "eve@example.org",
+    ]
+    newest = max((key for key in await states(database) if key.endswith("reminded:bob")), key=_seq)
+    found = {key: status for key, status in (await states(database)).items() if ":reminded:" in key}
+    assert {key for key, status in found.items() if status == "sent"} == {newest, *(k for k in found if "eve" in k)}
+
+
+async def test_reminders_that_leave_in_time_all_leave(database: Database, mailbox: FaultyMailbox) -> None:
+    await add_people(database, "bob")
+    story = Story(request_id="r1").open("bob")
+    await write(database, story.recording())
+    for _ in range(3):
+        story = story.remind()
+        await write(database, story.recording())
+    await confirm(database, story.recording())
+    await _written(database, NOW + timedelta(hours=9))  # however long this takes
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent"))
+    assert len(mailbox.mails()) == 4
+
+
+async def test_a_reminder_that_is_sent_again_goes_although_newer_ones_went(
+    database: Database, mailbox: FaultyMailbox
+) -> None:
+    await add_people(database, "bob")
+    story = Story(request_id="r1").open("bob").remind().remind()
+    await write(database, Story(request_id="r1").open("bob").recording())
+    await write(database, Story(request_id="r1").open("bob").remind().recording(), story.recording())
+    await confirm(database, story.recording())
+    await _written(database, NOW + timedelta(hours=9))  # however long this takes
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent"))
+        await _written(database, NOW - timedelta(hours=9))
+        first = min((key for key in await states(database) if ":reminded:" in key), key=_seq)
+        await database.run(notifications.send_again, first, datetime.now(UTC), channel="mail")
+        await until(lambda: soon(len(mailbox.mails()) == 4))
+    ids = [mail.message_id for mail in mailbox.mails() if mail.subject.startswith("Reminder")]
+    assert (len(ids), len(set(ids))) == (3, 2)
+
+
+async def test_what_is_for_somebody_who_has_left_is_dropped_and_nothing_has_failed(
+    database: Database, mailbox: FaultyMailbox
+) -> None:
+    await add_people(database, "bob", "eve")
+    async with database.begin() as session:
+        bob = await people.get(session, "bob")
+        bob.active = False
+    opened = Story(request_id="r1").open("bob", "eve").recording()
+    await write(database, opened)
+    await confirm(database, opened)
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent", "dropped"))
+    assert [mail.to[0] for mail in mailbox.mails()] == ["eve@example.org"]
+    assert [(kind, detail["to"]) for kind, detail in await entries(database)] == [("notified", "user:eve")]
+    async with database.session() as session:
+        assert await notifications.counts(session) == {("mail", "sent"): 1, ("mail", "dropped"): 1}
+        assert (await metrics.totals(session)).values[metrics.FAILURES] == {(): 0}
+
+
+async def _written(database: Database, at: datetime) -> None:
+    """Have all notices been written at a moment."""
+    async with database.begin() as session:
+        await session.execute(update(Outbox).values(created_at=at))
+
+
+def _seq(key: str) -> int:
+    return int(key.split(":")[1])
+
+
+async def test_what_a_dead_dispatcher_had_taken_is_sent_after_its_lease(
+    database: Database, mailbox: FaultyMailbox
+) -> None:
+    await add_people(database, "bob")
+    opened = Story(request_id="r1").open("bob").recording()
+    await write(database, opened)
+    await confirm(database, opened)
+    async with database.begin() as session:
+        await session.execute(update(Outbox).values(next_attempt_at=NOW - timedelta(seconds=1)))
+    async with database.session() as session:
+        rows = await notifications.plannable(session, datetime.now(UTC), limit=5)
+    leaf = notifications.Leaf(channel="mail", not_before=datetime.now(UTC))
+    await database.run(notifications.plan, [(row, [leaf]) for row in rows], datetime.now(UTC))
+    lease = timedelta(seconds=0.5)
+    taken = await database.run(notifications.take, "mail", datetime.now(UTC), limit=5, lease=lease)
+    assert [message.attempts for message in taken] == [1]
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent"))
+    assert [mail.to[0] for mail in mailbox.mails()] == ["bob@example.org"]
+    ((_, detail),) = await entries(database)
+    assert detail["attempts"] == 2
+
+
+@pytest.mark.parametrize("seen", ["as down", "as late"])
+async def test_a_mail_that_left_without_an_answer_is_sent_though_its_task_closed_meanwhile(
+    database: Database, mailbox: FaultyMailbox, seen: str
+) -> None:
+    await add_people(database, "bob")
+    story = Story(request_id="r1").open("bob")
+    await write(database, story.recording())
+    await confirm(database, story.recording())
+    first = settings_for(mailbox, notify_retry_first=PATIENCE, notify_retry_most=PATIENCE)
+    if seen == "as late":
+        mailbox.mute = 1
+        first = first.model_copy(update={"smtp_timeout": 0.5})
+    else:
+        mailbox.cut = 1
+    async with dispatching(database, first):
+        await until(_tried_in_vain(database))
+    assert len(mailbox.mails()) == 1
+    closed = replace(story, tasks=(replace(story.tasks[0], status="decided", decided_by="eve"),)).comment("decided")
+    await write(database, closed.recording())
+    await _due_now(database)
+    async with dispatching(database, settings_for(mailbox)):
+        await until(becomes(database, "r1:2:task_opened:bob", "sent"))
+    asking = [mail for mail in mailbox.mails() if mail.subject.startswith("Your decision")]
+    assert (len(asking), len({mail.message_id for mail in asking})) == (2, 1)
+    assert [(kind, detail["event"]) for kind, detail in await entries(database)] == [("notified", "task_opened")]
+
+
+async def test_a_mail_that_left_after_its_lease_is_sent_whatever_became_of_it_in_other_hands(
+    database: Database, mailbox: FaultyMailbox
+) -> None:
+    await add_people(database, "bob")
+    story = Story(request_id="r1").open("bob")
+    await write(database, story.recording())
+    await confirm(database, story.recording())
+    await mailbox.hold()
+    async with dispatching(database, settings_for(mailbox)):
+        await until(lambda: soon(mailbox.tried == ["bob@example.org"]))
+        async with database.begin() as session:  # as a dispatcher to which its lease has ended
+            await session.execute(update(NotificationMessage).values(status="dropped", lease=None))
+        await mailbox.release()
+        await until(all_are(database, "sent"))
+    assert len(mailbox.mails()) == 1
+    assert [kind for kind, _ in await entries(database)] == ["notified"]
+
+
+async def test_what_waits_too_long_is_told_in_the_log_and_by_a_metric(
+    database: Database, mailbox: FaultyMailbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    await add_people(database, "bob")
+    opened = Story(request_id="r1").open("bob").recording()
+    await write(database, opened)
+    await confirm(database, opened)
+    assert (await _waits(database))["planning"] > 0
+    await mailbox.down()
+    settings = settings_for(mailbox, notify_warn_after=0.2)
+    async with dispatching(database, settings):
+        await until(lambda: soon("mail: 1 notices wait, the oldest for" in caplog.text))
+        waits = await _waits(database)
+        assert waits["mail"] > 0
+        assert (waits["planning"], waits["chat"], waits["webhook"]) == (0, 0, 0)
+        await mailbox.up()
+        await until(all_are(database, "sent"))
+    assert (await _waits(database))["mail"] == 0
+
+
+async def _waits(database: Database) -> dict[str, float]:
+    async with database.session() as session:
+        found = (await metrics.totals(session)).values["workflow_notification_wait_seconds"]
+    return {channel: seconds for (channel,), seconds in found.items()}
+
+
+async def test_webhooks_count_against_the_lease_once_there_is_an_endpoint(
+    database: Database, mailbox: FaultyMailbox
+) -> None:
+    short = settings_for(mailbox, webhook_timeout=60, notify_lease=50)
+    await check_webhooks(database, short)
+    async with database.begin() as session:
+        await webhooks.add(
+            session,
+            url="https://hooks.example.org",
+            events=[],
+            description="",
+            secret_ref="derived:1",
+            by="adam",
+            now=NOW,
+            endpoint_id="wh_1",
+        )
+    with pytest.raises(InputInvalid, match="PLACET_WEBHOOK_TIMEOUT"):
+        await check_webhooks(database, short)
+
+
+async def test_a_digest_is_recorded_for_what_it_holds_and_not_for_what_it_left_out(
+    database: Database, mailbox: FaultyMailbox
+) -> None:
+    await add_people(database, "bob", digest={"at": ["08:00"]}, urgent=[])
+    story = Story(request_id="r1").open("bob")
+    opened = story.recording()
+    closed = replace(story, tasks=(replace(story.tasks[0], status="decided", decided_by="eve"),)).comment("decided")
+    for number, recording in enumerate((opened, closed.recording()), start=1):
+        await write(database, recording)
+        await confirm(database, recording)
+        async with dispatching(database, settings_for(mailbox)):
+            await until(_planned(database, number))
+    await _due_now(database)
+    async with dispatching(database, settings_for(mailbox)):
+        await until(all_are(database, "sent", "dropped"))
+    found = {key.split(":")[2]: status for key, status in (await states(database)).items()}
+    assert found == {"task_opened": "dropped", "commented": "sent"}
+
+
+def _planned(database: Database, number: int) -> Callable[[], Awaitable[bool]]:
+    """Ask whether so many messages wait."""
+
+    async def ask() -> bool:
+        async with database.session() as session:
+            return sum((await notifications.counts(session)).values()) == number
+
+    return ask
+
+
+def _tried_in_vain(database: Database) -> Callable[[], Awaitable[bool]]:
+    """Ask whether an attempt has failed, and another will come."""
+
+    async def ask() -> bool:
+        async with database.session() as session:
+            return any(message.last_error for message in await notifications.messages(session, "r1"))
+
+    return ask
+
+
+async def _due_now(database: Database) -> None:
+    """Have every message that waits be due, and its notice."""
+    async with database.begin() as session:
+        await session.execute(update(NotificationMessage).values(next_attempt_at=NOW))

@@ -1,0 +1,124 @@
+"""Spelling: orders and scripts as people write them mean what they say, and what means nothing is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from placet.errors import InputInvalid
+from simulation.scenario.order import SimulationOrder, parse_order, patched
+from simulation.scenario.script import Line, parse_script
+
+REJECT = Line(on="Manager Approval", decision="reject")
+LATER = Line(on="Manager Approval", decision="reject", after_hours=1.5)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ([{"on": "Manager Approval", "decision": "reject"}], REJECT),
+        ([{"stage": "Manager Approval", "decision": "rejected"}], REJECT),
+        ([{"stage_name": "Manager Approval", "action": "reject"}], REJECT),
+        ([{"step": "Manager Approval", "do": "reject"}], REJECT),
+        ([{"task": "Manager Approval", "do": "decide", "decision": "reject"}], REJECT),
+        ({"Manager Approval": "reject"}, REJECT),
+        ({"Manager Approval": {"decision": "reject", "after_hours": 1.5}}, LATER),
+        ([{"stage": "Manager Approval", "decision": "reject", "delay_hours": 1.5}], LATER),
+        ([{"stage": "Manager Approval", "decision": "reject", "after_minutes": 90}], LATER),
+        ([{"stage": "Manager Approval", "decision": "reject", "after_seconds": 5400}], LATER),
+        ([{"assignee": "mo", "decision": "approve", "at_days": 2}], Line(by="mo", decision="approve", at_hours=48)),
+        # Who is silent decides nothing, and takes no time for it.
+        ([{"stage": "Manager Approval", "decision": None, "after_hours": 3}], Line(on="Manager Approval", do="wait")),
+        ({"Manager Approval": "timeout"}, Line(on="Manager Approval", do="wait")),
+    ],
+)  # fmt: skip
+def test_a_script_says_the_same_in_many_words(written: Any, meant: Line) -> None:
+    assert parse_script(written) == (meant,)
+    assert parse_order({"template": "T", "script": written}).script == (meant,)
+
+
+@pytest.mark.parametrize(
+    ("written", "pointer", "message"),
+    [
+        ([{"stage": "A", "decision": "maybe"}], "/script/0/decision", "'approve', 'reject' or 'request_changes'"),
+        ({"A/B": {"decision": "maybe"}}, "/script/A~1B/decision", "'approve', 'reject'"),
+        ([{"stage": "A", "on": "B", "decision": "approve"}], "/script/0", 'says what "on" says already'),
+        (
+            [{"on": "A", "after_hours": 1, "delay_minutes": 1, "decision": "approve"}],
+            "/script/0",
+            'says what "after_hours"',
+        ),
+        ([{"on": "A", "after_minutes": "soon", "decision": "approve"}], "/script/0/after_minutes", "number"),
+        ([{"stage": 7, "decision": "approve"}], "/script/0/stage", "text"),
+        ([{"on": "A", "decisoin": "approve", "decision": "approve"}], "/script/0/decisoin", '"decision" may be meant'),
+        (["approve"], "/script/0", "write an object"),
+        ("approve", "/script", "write a list"),
+    ],
+)
+def test_what_a_script_cannot_mean_is_refused_at_its_place(written: Any, pointer: str, message: str) -> None:
+    for read in (lambda: parse_script(written), lambda: parse_order({"template": "T", "script": written})):
+        with pytest.raises(InputInvalid) as refused:
+            read()
+        assert [p.pointer for p in refused.value.problems] == [pointer]
+        assert message in refused.value.problems[0].message
+
+
+def test_an_order_says_the_same_in_many_words() -> None:
+    meant = SimulationOrder(mode="replay", template="T", version="2.0.0", request_id="r", input={"a": 1})
+    assert parse_order({**meant.model_dump(include={"mode", "template", "version", "request_id", "input"})}) == meant
+    other = {"mode": "replay", "template_id": "T", "candidate_version": "2.0.0", "request": "r", "variables": {"a": 1}}
+    assert parse_order(other) == meant
+
+
+@pytest.mark.parametrize(
+    ("order", "pointer", "message"),
+    [
+        ({"template": "T", "inptu": {}}, "/inptu", '"input" may be meant'),
+        ({"template": "T", "colour": "red"}, "/colour", "there are mode, template"),
+        ({"template": "T", "prices": {"curency": "EUR"}}, "/prices/curency", '"currency" may be meant'),
+        ({"template": "T", "template_id": "T"}, "", 'says what "template" says already'),
+        ({"mode": "explore"}, "", "say which process"),
+        ({"mode": "replay", "template": "T"}, "/request_id", 'needs "request_id"'),
+        ({"mode": "replay", "request_id": "r", "sample": {"seed": 1}}, "/sample", "explore and rehearse"),
+        ({"template": "T", "sample": "x"}, "/sample", '{"seed": 7'),
+        ({"template": "T", "prices": "x"}, "/prices", "approver_hour"),
+        ({"template": "T", "patch": ["x"]}, "/patch/0", '"op": "replace"'),
+        ({"template": "T", "patch": [{"op": "add"}]}, "/patch/0/path", "this has to be given"),
+        ({"template": "T", "starts_at": "9999-12-31T23:00:00Z"}, "/starts_at", "2200"),
+        ({"template": "T", "starts_at": "2026-01-31T09:00:00"}, "/starts_at", "time zone"),
+        ({"mode": "backtest"}, "", "say whose requests"),
+        ({"mode": "backtest", "blueprint": {}}, "", "say whose requests"),
+    ],
+)
+def test_what_an_order_cannot_mean_is_refused_at_its_place(order: dict[str, Any], pointer: str, message: str) -> None:
+    with pytest.raises(InputInvalid) as refused:
+        parse_order(order)
+    assert [p.pointer for p in refused.value.problems] == [pointer]
+    assert message in refused.value.problems[0].message
+
+
+def test_a_patch_is_refused_at_the_operation_that_does_not_fit_and_changes_nothing() -> None:
+    steps = {"steps": [{"hours": 1}]}
+    right = {"op": "replace", "path": "/steps/0/hours", "value": 2}
+    patch = parse_order({"template": "T", "patch": [right, {"op": "remove", "path": "/steps/7"}]}).patch
+    with pytest.raises(InputInvalid) as refused:
+        patched(steps, patch)
+    assert [p.pointer for p in refused.value.problems] == ["/patch/1"]
+    assert patched(steps, patch[:1]) == {"steps": [{"hours": 2}]}
+    assert steps == {"steps": [{"hours": 1}]}
+
+
+def test_what_means_nothing_to_a_mode_is_said() -> None:
+    spoken = {"template": "T", "script": {"A": "reject"}, "input": {"a": 1}}
+    assert parse_order({**spoken, "mode": "backtest"}).unheard == [
+        '"script", "input" means nothing to backtest: people do as they did'
+    ]
+    assert parse_order(spoken).unheard == []
+    assert "request_ids" in parse_order({"template": "T", "request_ids": ["r"]}).unheard[0]
+
+
+def test_a_backtest_finds_its_requests_by_the_candidates_name_and_its_candidate_by_the_requests_name() -> None:
+    assert parse_order({"mode": "backtest", "blueprint": {"name": "T"}}).requests_of == "T"
+    assert parse_order({"mode": "backtest", "template": "S", "candidate": {"name": "T"}}).requests_of == "S"
+    assert parse_order({"mode": "backtest", "template": "S"}).requests_of == "S"

@@ -1,0 +1,38 @@
+"""When a request begins: by the first event of its history, with a directory that is no older."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from temporalio import workflow
+
+from placet.directory import NEVER
+from placet.engine.events import Opening
+from tests.unit.core import START, office
+from workflows.opening import as_taken, beginning
+
+
+def opening(secret: str) -> Opening:
+    return Opening(
+        request_id="r", requester="rita", title="T", input={}, directory=office(), directory_at=START, secret=secret
+    )
+
+
+@pytest.mark.parametrize(
+    ("secret", "waited", "began", "directory_at"),
+    [
+        ("secret", timedelta(seconds=9), START, START),
+        ("secret", timedelta(minutes=6), START, NEVER),  # people may have left meanwhile
+        ("", timedelta(seconds=9), START + timedelta(seconds=9), START),  # as it always was
+        ("", timedelta(minutes=6), START + timedelta(minutes=6), START),
+    ],
+)
+def test_a_request_begins_with_its_first_event_whenever_its_first_task_is_done(
+    monkeypatch: pytest.MonkeyPatch, secret: str, waited: timedelta, began: datetime, directory_at: datetime
+) -> None:
+    info = SimpleNamespace(workflow_start_time=START, start_time=START + waited)
+    monkeypatch.setattr(workflow, "info", lambda: info)
+    assert beginning(opening(secret)) == began
+    assert as_taken(opening(secret)).directory_at == directory_at

@@ -1,0 +1,230 @@
+"""Errands: what a run has done for it elsewhere, actions on their own task queue and sub-processes as child workflows.
+
+A sub-process tells its parent by a signed signal how it ended, for a signal finds the parent also after it has
+continued as new, which a child's result does not. One that cannot tell (it was terminated, or ended by a worker that
+does not sign) is found out about: by its result in the run that started it, and in later runs by an activity that fails
+as long as it runs, for attempts of an activity cost no event and no worker's time between them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, FailureError
+from temporalio.workflow import ParentClosePolicy
+
+from activities.messages import ActionRun, ChildFound, ChildQuestion, Ending
+from placet.audit.sealed import secret_of
+from placet.directory import NEVER, Directory
+from placet.engine import machine
+from placet.engine.events import ActionDone, ChildEnded, Event, Opening
+from placet.engine.state import ChildCall, State, Transition
+from placet.plan.actions import ActionCall, ActionSpec, LatencyClass
+from placet.plan.plan import Plan
+from workflows import display
+from workflows.local import local
+from workflows.signals import ToldEnding
+from workflows.start import Parent, Start
+
+Deliver = Callable[[Event], Coroutine[Any, Any, None]]
+Waits = Callable[[ChildCall], bool]
+
+# How long one attempt may take, and how long it may be silent; None: no heartbeat is asked for.
+_TIMES: dict[LatencyClass, tuple[timedelta, timedelta | None]] = {
+    "instant": (timedelta(seconds=5), None),
+    "fast": (timedelta(seconds=30), None),
+    "medium": (timedelta(minutes=5), timedelta(seconds=60)),
+    "slow": (timedelta(hours=1), timedelta(seconds=60)),
+    "very_slow": (timedelta(hours=24), timedelta(minutes=5)),
+}
+# What may be repeated is, for about a quarter of an hour; what may not is sent once.
+_AGAIN = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5), maximum_attempts=10)
+_ONCE = RetryPolicy(maximum_attempts=1)
+# How long to look for the end of a sub-process, and how often: the others tell at once, so this is for accidents.
+_LOOK_TIMEOUT = timedelta(seconds=30)
+_LOOKS = RetryPolicy(initial_interval=timedelta(seconds=10), maximum_interval=timedelta(minutes=5))
+
+
+class Calls:
+    """Run what steps ask for, and deliver what comes of it as events."""
+
+    def __init__(self, plan: Plan, deliver: Deliver, waits: Waits) -> None:
+        """Deliver events by `deliver`; `waits` tells whether a sub-process is waited for."""
+        self._plan = plan
+        self._deliver = deliver
+        self._waits = waits
+        self._wanted: list[Transition] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._underway: set[asyncio.Task[None]] = set()  # of those, what the run's end has to wait for
+        self._started: dict[str, asyncio.Task[None]] = {}  # by the child's request id
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way whose result only this run can take."""
+        return not self._underway
+
+    def go_on(self, plan: Plan) -> None:
+        """Run what is asked for from here as another plan says."""
+        self._plan = plan
+
+    def want(self, step: Transition) -> None:
+        """Note what a step asks for; it begins once the step is on record."""
+        if step.actions or step.children or step.ended_children:
+            self._wanted.append(step)
+
+    def begin(self, state: State) -> None:
+        """Begin everything that has been asked for."""
+        steps, self._wanted = self._wanted, []
+        for step in steps:
+            for action in step.actions:
+                self._spawn(self._run_action(action), self._underway)
+            for child in step.children:
+                self._started[child.request_id] = self._spawn(self._run_child(child, state), self._underway)
+            for request_id in step.ended_children:
+                self._spawn(self._cancel_child(request_id), self._underway)
+
+    def resume(self, state: State) -> None:
+        """Look after the sub-processes that an earlier run started: their handles ended with it."""
+        if state.children and workflow.patched("look-after-children"):
+            for call in state.children:
+                self._spawn(self._find_out(call), self._tasks)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], group: set[asyncio.Task[None]]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        group.add(task)
+        task.add_done_callback(group.discard)
+        return task
+
+    async def _run_action(self, call: ActionCall) -> None:
+        spec = self._plan.actions[call.action]
+        limit, silence = _TIMES[spec.latency_class]
+        try:
+            output = await workflow.execute_activity(
+                "run_action",
+                ActionRun(spec=spec, call=call),
+                result_type=dict[str, Any],
+                task_queue=f"{workflow.info().task_queue}-actions",
+                start_to_close_timeout=limit,
+                heartbeat_timeout=silence,
+                retry_policy=retries(spec),
+                summary=f"{call.action} at {call.node}"[:200],
+            )
+        except ActivityError as error:
+            done = ActionDone(node=call.node, visit=call.visit, key=call.key, ok=False, error=_reason(error))
+        else:
+            done = ActionDone(node=call.node, visit=call.visit, key=call.key, ok=True, output=output)
+        await self._deliver(done)
+
+    async def _run_child(self, call: ChildCall, state: State) -> None:
+        child = self._plan.children[call.child]
+        opening = Opening(
+            request_id=call.request_id,
+            requester=state.requester,
+            title=call.title,
+            input=call.input,
+            directory=Directory(),
+            directory_at=NEVER,
+            parent=state.request_id,
+            secret=secret_of(state.secret, call.request_id) if state.secret else "",
+        )
+        parent = Parent(request_id=state.request_id, node=call.node, visit=call.visit)
+        try:
+            handle = await workflow.start_child_workflow(
+                "ApprovalWorkflow",
+                Start(plan=child.plan, opening=opening, template_id=child.template_id, parent=parent),
+                id=call.request_id,
+                # The engine applies any other policy also when its parent continues as new; we end it ourselves.
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                search_attributes=display.opening_attributes(
+                    child.plan, machine.opening_state(child.plan, opening, workflow.now())
+                ),
+                static_summary=display.summary(child.plan, call.title),
+            )
+        except FailureError as error:
+            await self._child_failed(call, error)
+            return
+        self._spawn(self._watch_child(call, handle), self._tasks)
+
+    async def _watch_child(self, call: ChildCall, handle: workflow.ChildWorkflowHandle[Any, Any]) -> None:
+        """Notice a child that cannot tell how it ended, because somebody terminated it; the others have told it."""
+        try:
+            await handle
+        except ChildWorkflowError as error:
+            await self._child_failed(call, error)
+            return
+        # It told how it ended before it did, which is taken by now or in a moment, unless the signature does not hold.
+        if self._waits(call) and workflow.patched(f"find-out-{call.request_id}"):
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            if self._waits(call):
+                await self._find_out(call)
+
+    async def _find_out(self, call: ChildCall) -> None:
+        """Wait until a child has ended, however it did, and take what it came to."""
+        found = await workflow.execute_activity(
+            "child_result",
+            ChildQuestion(child=call.request_id),
+            result_type=ChildFound,
+            start_to_close_timeout=_LOOK_TIMEOUT,
+            retry_policy=_LOOKS,
+            summary=f"whether {call.request_id} has ended"[:200],
+        )
+        if found.outcome is not None:
+            await self._ended(call, found.outcome, found.output)
+
+    async def _child_failed(self, call: ChildCall, error: FailureError) -> None:
+        workflow.logger.warning("sub-process %s failed: %s", call.request_id, error)
+        await self._ended(call, "failed")
+
+    async def _ended(self, call: ChildCall, outcome: str, output: dict[str, Any] | None = None) -> None:
+        """Deliver what a child came to; where the request ends with it, its end is recorded before the run ends."""
+        ended = ChildEnded(node=call.node, visit=call.visit, outcome=outcome, output=output or {})
+        group = self._underway if workflow.patched("record-how-children-end") else self._tasks
+        await self._spawn(self._deliver(ended), group)
+
+    async def _cancel_child(self, request_id: str) -> None:
+        if (started := self._started.get(request_id)) is not None:
+            await started
+        try:
+            await workflow.get_external_workflow_handle(request_id).cancel()
+        except FailureError as error:  # it has ended by itself
+            workflow.logger.info("sub-process %s needs no end: %s", request_id, error)
+
+
+async def tell_parent(parent: Parent, state: State) -> None:
+    """Tell the request that runs this one how it ended; one that has ended itself no longer cares."""
+    told = ToldEnding(
+        node=parent.node, visit=parent.visit, outcome=state.outcome or "failed", output=state.input, signature=""
+    )
+    if workflow.patched("sign-endings"):
+        ending = ending_of(told, parent=parent.request_id, child=state.request_id)
+        told = replace(told, signature=await local("sign_ending", ending, str))
+    try:
+        await workflow.get_external_workflow_handle(parent.request_id).signal("child_ended", told)
+    except FailureError as error:
+        workflow.logger.info("request %s no longer waits for %s: %s", parent.request_id, state.request_id, error)
+
+
+def ending_of(told: ToldEnding, *, parent: str, child: str) -> Ending:
+    """Return what the signature of an ending is over."""
+    return Ending(
+        parent=parent, node=told.node, visit=told.visit, child=child, outcome=told.outcome, output=told.output
+    )
+
+
+def retries(spec: ActionSpec) -> RetryPolicy:
+    """Return how often an action is tried: again only where a repetition does nothing twice."""
+    return _AGAIN if spec.is_idempotent or spec.accepts_key else _ONCE
+
+
+def _reason(error: ActivityError) -> str:
+    cause: BaseException | None = error.cause
+    if isinstance(cause, ApplicationError):
+        return cause.message
+    return f"it did not end in time ({cause})" if cause is not None else str(error)
