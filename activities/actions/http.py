@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from activities.actions.executor import ActionFailed, Job
-from activities.actions.reach import Answer, fetch
 from activities.actions.secrets import SECRET_REFERENCE
 from activities.actions.settings import ActionSettings
+from activities.http_client import AddressRefused, Answer, NotAnswered, Policy, fetch
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _TEXT_OR_SECRET: dict[str, Any] = {"anyOf": [{"type": "string", "maxLength": 8000}, SECRET_REFERENCE]}
@@ -76,8 +76,22 @@ class HttpExecutor:
         if method not in {"GET", "HEAD"}:
             headers.setdefault(config.get("key_header", "Idempotency-Key").lower(), job.key)
         seconds = min(job.seconds, config.get("timeout_seconds", job.seconds))
-        answer = await fetch(method, url, headers=headers, content=content, seconds=seconds, settings=self._settings)
+        answer = await call(
+            method, url, headers=headers, content=content, seconds=seconds, policy=self._settings.policy
+        )
         return _read(answer)
+
+
+async def call(
+    method: str, url: str, *, headers: Mapping[str, str], content: bytes, seconds: float, policy: Policy
+) -> Answer:
+    """Call a server as `fetch` does; raises ActionFailed."""
+    try:
+        return await fetch(method, url, headers=headers, content=content, seconds=seconds, policy=policy)
+    except AddressRefused as error:
+        raise ActionFailed(error.message, permanent=True) from error
+    except NotAnswered as error:
+        raise ActionFailed(error.message, permanent=error.permanent) from error
 
 
 def _plain(value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from activities.http_client import Policy
 from placet.errors import InputInvalid, Problem
 
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?(?::\d{1,5})?|\[[0-9a-f:.]+\](?::\d{1,5})?")
@@ -24,6 +25,20 @@ class ActionSettings(BaseSettings):
     """Whether those hosts may have private or loopback addresses."""
     action_max_bytes: Annotated[int, Field(ge=1, le=1_000_000)] = 262_144
     """The longest answer that is taken; it becomes part of the request's history."""
+
+    @property
+    def policy(self) -> Policy:
+        """Where actions may go: to the hosts that are listed, at private addresses too where that is said."""
+        return Policy(
+            sender="Actions",
+            hosts=self.action_hosts,
+            hosts_setting="PLACET_ACTION_HOSTS",
+            private=self.action_private,
+            private_setting="PLACET_ACTION_PRIVATE=1",
+            loopback=self.action_private,
+            loopback_setting="PLACET_ACTION_PRIVATE=1",
+            longest=self.action_max_bytes,
+        )
 
     @field_validator("action_hosts", mode="before")
     @classmethod

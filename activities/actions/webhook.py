@@ -6,12 +6,11 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from standardwebhooks import Webhook
-
 from activities.actions.executor import ActionFailed, Job
-from activities.actions.reach import fetch
+from activities.actions.http import call
 from activities.actions.secrets import SECRET_REFERENCE
 from activities.actions.settings import ActionSettings
+from activities.http_client import signed
 from placet.audit.chain import moment
 
 INPUT_SCHEMA: dict[str, Any] = {
@@ -54,19 +53,12 @@ class WebhookExecutor:
         event = {"type": job.input["type"], "timestamp": moment(now), "data": job.input["data"]}
         content = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
         try:
-            signature = Webhook(secret).sign(job.key, now, content)
+            signature = signed(secret, job.key, content, now)
         except ValueError as error:
             raise ActionFailed("the webhook's secret is not whsec_ and base64", permanent=True) from error
-        headers = {
-            "content-type": "application/json",
-            "user-agent": "Placet-Actions/1",
-            "webhook-id": job.key,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": signature,
-        }
-        answer = await fetch(
-            "POST", url, headers=headers, content=content.encode(), seconds=job.seconds, settings=self._settings
-        )
+        headers = {"content-type": "application/json", "user-agent": "Placet-Actions/1", **signature}
+        policy = self._settings.policy
+        answer = await call("POST", url, headers=headers, content=content.encode(), seconds=job.seconds, policy=policy)
         if not 200 <= answer.status < 300:
             gone = answer.status == 410
             raise ActionFailed(f"the endpoint answered {answer.status}", permanent=gone)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from activities.http_client import Policy
 from placet.errors import InputInvalid, Problem
 
 Urls = Annotated[tuple[SecretStr, ...], NoDecode]
@@ -103,6 +104,17 @@ class NotifySettings(BaseSettings):
         )
         raise InputInvalid(
             f"PLACET_NOTIFY_LEASE {message}", problems=(Problem(pointer="/PLACET_NOTIFY_LEASE", message=message),)
+        )
+
+    @property
+    def webhook_policy(self) -> Policy:
+        """Where webhooks may go: anywhere that is public; what endpoints answer is left unread."""
+        return Policy(
+            sender="Webhooks",
+            private=self.webhook_allow_private,
+            private_setting="PLACET_WEBHOOK_ALLOW_PRIVATE",
+            loopback=self.webhook_allow_loopback,
+            loopback_setting="PLACET_WEBHOOK_ALLOW_LOOPBACK",
         )
 
     @property

@@ -22,9 +22,9 @@ from temporalio.testing import ActivityEnvironment
 from activities.actions.builtin import BUILT_IN, executors
 from activities.actions.executor import ActionFailed, Job
 from activities.actions.internal import SubRequest
-from activities.actions.reach import allowed
 from activities.actions.runner import ActionRunner
 from activities.actions.settings import ActionSettings, load
+from activities.http_client import allowed
 from activities.messages import ActionRun
 from activities.notifications.settings import NotifySettings
 from placet.errors import InputInvalid

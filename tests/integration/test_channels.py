@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from sqlalchemy import update
 from standardwebhooks import Webhook
 
+from activities.http_client import AddressRefused
 from activities.notifications import operations
-from activities.notifications.channels.addresses import AddressRefused
 from activities.notifications.channels.chat import ChatChannel
 from activities.notifications.channels.secrets import SecretMissing, Secrets
 from activities.notifications.channels.smtp import SmtpChannel

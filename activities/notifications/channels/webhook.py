@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
-from standardwebhooks import Webhook
-
-from activities.notifications.channels.addresses import AddressRefused, locate
+from activities.http_client import AddressRefused, NotAnswered, fetch, signed
 from activities.notifications.channels.channel import NotDelivered
 from activities.notifications.channels.secrets import SecretMissing, Secrets
 from activities.notifications.delivery.channel_delivery import Lost, Sent, message_id
@@ -38,13 +34,11 @@ class WebhookCarrier:
     def __init__(
         self,
         endpoint: WebhookEndpoint,
-        client: httpx.AsyncClient,
         database: Database,
         secrets: Secrets,
         settings: NotifySettings,
     ) -> None:
         self._endpoint = endpoint
-        self._client = client
         self._database = database
         self._secrets = secrets
         self._settings = settings
@@ -68,46 +62,36 @@ class WebhookCarrier:
             raise Lost
         id_ = message_id(message)
         try:
-            async with asyncio.timeout(self._settings.webhook_timeout):
-                status = await self._post(id_, body(*found))
+            status = await self._post(id_, body(*found))
         except (AddressRefused, SecretMissing) as error:
             raise NotDelivered(error.message, permanent=True) from error
-        except TimeoutError as error:
-            raise NotDelivered(f"no answer within {self._settings.webhook_timeout:g} s", channel_down=True) from error
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise NotDelivered(f"cannot be reached: {type(error).__name__}: {error}", channel_down=True) from error
+        except NotAnswered as error:
+            why = f"{error.message}: {error.cause}" if error.cause else error.message
+            raise NotDelivered(why, permanent=error.permanent, channel_down=not error.permanent) from error
         if status == _GONE:
             await self._switch_off()
             raise NotDelivered("the endpoint answered 410 and was switched off", permanent=True)
-        if not httpx.codes.is_success(status):
-            raise NotDelivered(
-                f"the endpoint answered {status}", channel_down=status >= httpx.codes.INTERNAL_SERVER_ERROR
-            )
+        if not 200 <= status < 300:
+            raise NotDelivered(f"the endpoint answered {status}", channel_down=status >= 500)
         return Sent(detail={"channel": message.channel, "message_id": id_})
 
     async def _post(self, id_: str, content: str) -> int:
-        target = await locate(self._endpoint.url, self._settings)
         now = datetime.now(UTC)
         secret = self._secrets.get(self._endpoint.secret_ref, self._endpoint.id).get_secret_value()
         headers = {
-            "Host": target.authority,
             "Content-Type": "application/json",
             "User-Agent": "Placet-Webhooks/1",
-            "webhook-id": id_,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": Webhook(secret).sign(id_, now, content),
+            **signed(secret, id_, content, now),
         }
-        # Streamed and left unread: an answer's body is of no use here, and may have no end.
-        request = self._client.stream(
+        answer = await fetch(
             "POST",
-            target.url,
-            content=content.encode(),
+            self._endpoint.url,
             headers=headers,
-            extensions={"sni_hostname": target.host},
-            follow_redirects=False,
+            content=content.encode(),
+            seconds=self._settings.webhook_timeout,
+            policy=self._settings.webhook_policy,
         )
-        async with request as response:
-            return response.status_code
+        return answer.status
 
     async def _switch_off(self) -> None:
         log.warning("webhook endpoint %s is gone and was switched off", self._endpoint.id)

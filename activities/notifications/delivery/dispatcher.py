@@ -104,8 +104,6 @@ class Dispatcher:
                     group.create_task(self._repeat(WEBHOOKS, self._feed.step))
                     group.create_task(self._hooks(self._feed, group))
         finally:
-            if self._feed is not None:
-                await self._feed.close()
             for channel in self._channels.values():
                 await channel.close()
 

@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-import httpx
-
-from activities.notifications.channels.addresses import locate
+from activities.http_client import NotAnswered, locate
 from activities.notifications.channels.secrets import Secrets
 from activities.notifications.channels.webhook import WebhookCarrier
 from activities.notifications.delivery.channel_delivery import ChannelDelivery
@@ -44,7 +42,6 @@ class Feed:
         self._commits = commits
         self._secrets = secrets
         self._settings = settings
-        self._client = httpx.AsyncClient(timeout=settings.webhook_timeout, trust_env=False)
         self._lanes: dict[tuple[str, str, str], ChannelDelivery] = {}
         self.changed = asyncio.Event()
 
@@ -52,10 +49,6 @@ class Feed:
     def lanes(self) -> list[ChannelDelivery]:
         """The lanes of the endpoints that are switched on."""
         return list(self._lanes.values())
-
-    async def close(self) -> None:
-        """Let go of connections."""
-        await self._client.aclose()
 
     async def step(self) -> bool:
         """Queue what is new for every endpoint; returns whether there may be more at once."""
@@ -72,7 +65,7 @@ class Feed:
         self.changed.set()
 
     def _lane(self, endpoint: WebhookEndpoint) -> ChannelDelivery:
-        carrier = WebhookCarrier(endpoint, self._client, self._database, self._secrets, self._settings)
+        carrier = WebhookCarrier(endpoint, self._database, self._secrets, self._settings)
         return ChannelDelivery(PREFIX + endpoint.id, carrier, self._database, self._commits, self._settings)
 
     async def _queue(self, endpoint: WebhookEndpoint) -> bool:
@@ -112,9 +105,8 @@ async def check_endpoint(
     settings.leased_longer_than(settings.webhook_timeout, WEBHOOK_TIMEOUT)
     secrets.get(secret_ref, endpoint_id)
     try:
-        await locate(url, settings)
-    except OSError as error:
-        why = f"the host cannot be found: {error.strerror or error}"
+        await locate(url, settings.webhook_policy)
+    except NotAnswered as error:
         raise InputInvalid(
-            "Webhooks cannot be sent there.", problems=(Problem(pointer="/url", message=why),)
+            "Webhooks cannot be sent there.", problems=(Problem(pointer="/url", message=error.message),)
         ) from error
