@@ -114,6 +114,7 @@ class Desk:
             directory=directory,
             directory_at=now,
             secret="secret",
+            titled=True,
         )
         return await (client or self.client).start_workflow(
             ApprovalWorkflow.run,

@@ -96,6 +96,7 @@ def beginner(client: Client, database: Database, task_queue: str) -> Begin:
             directory_at=now,
             created_from=new.parent,
             secret=secrets.token_hex(SECRET_BYTES),
+            titled=True,
         )
         state = machine.begin(plan, opening, machine.opening_state(plan, opening, now), now).state
         try:

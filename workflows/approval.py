@@ -41,7 +41,6 @@ from placet.engine.events import (
 )
 from placet.engine.recording import recording_of
 from placet.engine.state import ChildCall, Notice, State, Task, Transition
-from placet.engine.upgrades import upgraded_plan, upgraded_state
 from placet.errors import Ended, InputInvalid, PlacetError, Problem, reason_of
 from placet.json_values import check_json
 from placet.plan.assignees import is_person, person_id
@@ -68,11 +67,9 @@ class ApprovalWorkflow:
     def __init__(self, start: Start) -> None:
         """Build the state before anything runs: an update can be delivered before `run` begins."""
         self._start = start
-        self._plan = upgraded_plan(start.plan)
+        self._plan = start.plan
         self._began = beginning(start.opening)
-        self._state = upgraded_state(
-            self._plan, start.state or machine.opening_state(self._plan, as_taken(start.opening), self._began)
-        )
+        self._state = start.state or machine.opening_state(self._plan, as_taken(start.opening), self._began)
         self._begun = start.state is not None
         self._entries: list[Entry] = []
         self._unrecorded: list[Entry] = []
@@ -416,7 +413,9 @@ class ApprovalWorkflow:
             try:
                 step = work(self._now(at))
             except PlacetError:
-                if self._state.rules >= 4:  # what is refused by the directory as it is now was moved on by it
+                if (
+                    self._state.follows.records_what_refusals_read
+                ):  # what is refused by the directory as it is now was moved on by it
                     await self._record()
                 raise
         self._take(step)

@@ -132,6 +132,7 @@ class Calls:
             directory_at=NEVER,
             parent=state.request_id,
             secret=secret_of(state.secret, call.request_id) if state.secret else "",
+            titled=True,
         )
         parent = Parent(request_id=state.request_id, node=call.node, visit=call.visit)
         try:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
+
+from pydantic import model_validator
 
 from placet.engine.events import Opening
 from placet.engine.state import State
+from placet.engine.upgrades import upgraded_start
 from placet.frozen import stored_as
 from placet.plan.plan import Plan
 
@@ -32,3 +35,8 @@ class Start:
     template_id: str
     state: State | None = None
     parent: Parent | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _current(cls, raw: Any) -> Any:
+        return upgraded_start(raw)

@@ -1,27 +1,126 @@
-"""Formats: the number that everything stored or sent carries, and what the numbers mean.
+"""Formats: the numbers that everything stored or sent carries, and what they mean.
 
-Format 1 is what was written before there were numbers. Format 2: a change of the request voids the approvals that it
-had (`on_change: "restart"`).
+Three numbers, for three questions:
 
-Whether the entries of a request's audit chain hold codes and sealed values is no matter of the blueprint: they do where
-the request began with a secret (placet.audit.sealed).
+- `format` of a blueprint, its plan and its requests: what the language means. Format 1 is what was written before there
+  were numbers. Format 2: a change of the request voids the approvals that it had (`on_change: "restart"`). A blueprint
+  without a number is of the current format. What was stored before is given its number by the migration that brings a
+  new format (storage/migrations), so that it keeps its meaning.
+- `rules` of a plan and its requests: the core's own rules, whatever the blueprint's format.
+- `stored_format` of a plan and a state: which fields its JSON has. placet.engine.upgrades brings an older one up to
+date as it
+  is read, so that nothing else knows that there are older ones.
 
-A blueprint without a number is of the current format. What was stored before is given its number by the migration
-that brings a new format (storage/migrations), so that it keeps its meaning.
+A request follows the format and the rules that it began under to its end, for its history has to replay to the entries
+that are stored. Whatever depends on them asks a property of Rules, and is in no other way of two minds.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 OnChange = Literal["restart", "stage"]
 
 CURRENT: Final = 2
-# The number of the core's own rules that a request began under, whatever its blueprint's format. 1: before there were
-# numbers. 2: nobody operates their own request. 3: the directory is asked anew when a task is claimed or decided, a
-# quorum counts those who are missing, and a decision says on whose behalf it is. 4: the seat that a substitute fills
-# stays that of whoever is away, and is theirs again with the end of the absence; nothing changes hands while the
-# request is returned.
+# 1: before there were numbers. 2: nobody operates their own request. 3: the directory is asked anew when a task is
+# claimed or decided, a quorum counts those who are missing, and a decision says on whose behalf it is. 4: the seat that
+# a substitute fills stays that of whoever is away, and is theirs again with the end of the absence; nothing changes
+# hands while the request is returned.
 RULES: Final = 4
+# 1: before there were numbers. 2: as the first requests of format 2 were written. 3: with whom a queue is, whom a
+# quorum is of, and how many tasks there were.
+STORED: Final = 3
 # What a change of the request does to approvals where a blueprint does not say so itself, by format.
 ON_CHANGE: Final[dict[int, OnChange]] = {1: "stage", 2: "restart"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a request does by what it began under: its `format`, the core's `rules`, and whether content is sealed."""
+
+    format: int
+    rules: int
+    sealed: bool  # entries hold codes, and content as commitments (placet.audit.sealed); times are history's own
+
+    @property
+    def tells_revisions(self) -> bool:
+        """Entries say which revision they are about, and what a change changed."""
+        return self.format >= 2
+
+    @property
+    def counts_rounds_by_stage(self) -> bool:
+        """A task is of the round of its stage, not of the request's."""
+        return self.format >= 2
+
+    @property
+    def counts_visits_of_approvals(self) -> bool:
+        """An approval is asked a bounded number of times."""
+        return self.format >= 2
+
+    @property
+    def bounds_refused_signals(self) -> bool:
+        """Only the first of very many refused signals are put on record."""
+        return self.format >= 2
+
+    @property
+    def requires_what_is_needed_next(self) -> bool:
+        """An event that leaves out what the way on needs is refused."""
+        return self.format >= 2
+
+    @property
+    def requires_words_in_comments(self) -> bool:
+        """A comment of nothing that can be seen is none."""
+        return self.format >= 2
+
+    @property
+    def forbids_operating_ones_own(self) -> bool:
+        """Nobody operates their own request, whatever else they are."""
+        return self.rules >= 2
+
+    @property
+    def asks_queues_anew(self) -> bool:
+        """The people of a queue are those whom the directory names when it is looked at or claimed from."""
+        return self.rules >= 3
+
+    @property
+    def knows_stand_ins(self) -> bool:
+        """Whoever stands in for somebody who is away may decide, and a decision says on whose behalf it is."""
+        return self.rules >= 3
+
+    @property
+    def counts_the_missing(self) -> bool:
+        """A quorum is of all who were named, those who are missing among them, and says who is."""
+        return self.rules >= 3
+
+    @property
+    def passes_seats_of_leavers_on(self) -> bool:
+        """The seat of somebody who left before their turn goes the way that their task would have gone."""
+        return self.rules >= 3
+
+    @property
+    def tells_the_choice_among_several(self) -> bool:
+        """An escalation to several people says that it chose one of them."""
+        return self.rules >= 3
+
+    @property
+    def keeps_seats_of_the_absent(self) -> bool:
+        """The seat that a substitute fills stays that of whoever is away, and is theirs again when they are back."""
+        return self.rules >= 4
+
+    @property
+    def holds_tasks_while_returned(self) -> bool:
+        """Nothing changes hands while the requester changes the request."""
+        return self.rules >= 4
+
+    @property
+    def records_what_refusals_read(self) -> bool:
+        """A directory that was read for an event is on record also where the event is then refused."""
+        return self.rules >= 4
+
+
+@lru_cache(maxsize=64)
+def rules_of(format: int, rules: int, *, sealed: bool) -> Rules:  # noqa: A002 - as it is stored
+    """Return the one value of what a request follows."""
+    return Rules(format, rules, sealed)

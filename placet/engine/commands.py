@@ -64,7 +64,7 @@ def carry_out(run: Run, event: Event) -> None:
     by = getattr(event, "by", None)
     if isinstance(by, Actor) and by.person != SYSTEM and not is_person(by.person):
         raise NotPermitted(f"{_harmless(by.person)!r} is nobody's id.")  # and nothing that every database can store
-    if run.state.rules >= 2:  # what began before it was ruled out goes on as it is in history
+    if run.rules.forbids_operating_ones_own:  # what began before it was ruled out goes on as it is in history
         require_not_operating_own(event, run.state.requester)
     _HANDLERS[type(event)](run, event)
 
@@ -78,13 +78,13 @@ def read_directory(run: Run, event: DirectoryRead) -> None:
 
 def refuse_signal(run: Run, event: SignalRefused) -> None:
     """Put on record that somebody tried to decide with a token that does not hold."""
-    if run.state.format > 1:
+    if run.rules.bounds_refused_signals:
         run.set(signals_refused=run.state.signals_refused + 1)
         if run.state.signals_refused > MOST_SIGNALS_REFUSED:
             return
     claimed = {_harmless(k): _harmless(v) for k, v in list(event.claimed.items())[:10] if v is not None}
     words = _harmless(event.reason)
-    why = event.why or sealed(words) if run.state.secret else words
+    why = event.why or sealed(words) if run.rules.sealed else words
     run.record("signal_refused", why=why, claimed=Sealed(claimed))
 
 
@@ -127,7 +127,7 @@ def _told(run: Run, node: Node, payload: dict[str, Any]) -> tuple[dict[str, Any]
     """Set what a wait takes from an event; refused where it leaves out what the way on is going to need."""
     output = wait_spec_of(node).output
     changed = set_variables(run, output, payload, "/payload")
-    if run.state.format > 1:  # what began before took whatever it was told
+    if run.rules.requires_what_is_needed_next:
         require_told(run.plan, run.state.input, node, "/payload")
     return changed
 
@@ -136,7 +136,7 @@ def comment(run: Run, event: Comment) -> None:
     """Put a comment on record and tell the others who are concerned."""
     require_running(run)
     text = check_text(event.text, "/text", optional=False)
-    if run.state.format > 1 and not has_words(text):
+    if run.rules.requires_words_in_comments and not has_words(text):
         raise InputInvalid.at("/text", "write something that can be read")
     run.record("commented", actor=event.by.name, why=sealed(text))
     people = [run.state.requester, *(p for t in run.open_tasks() for p in (t.assignee, *t.delegates))]

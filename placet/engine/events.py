@@ -43,8 +43,8 @@ class Opening:
     created_from: str | None = None  # the request whose action started this one, which then goes on by itself
     # Random, and known to this request alone: what the salts of its entries' sealed values are made of. Requests that
     # began before there were any have none, and their entries hold words and values themselves.
-    secret: str = ""
-    titled: bool = True  # the title was given; else it is made of the input, and made anew when that changes
+    secret: str
+    titled: bool  # the title was given; else it is made of the input, and made anew when that changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

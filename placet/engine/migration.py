@@ -19,7 +19,6 @@ from placet.engine.content import content_digest
 from placet.engine.events import Migrate
 from placet.engine.run import Run
 from placet.engine.state import Task
-from placet.engine.upgrades import upgraded_plan
 from placet.errors import DoesNotMap, EvaluationFailed, InputInvalid, NotPermitted, Overtaken, Problem, Refused
 from placet.frozen import evolve
 from placet.json_pointer import pointer_to
@@ -38,7 +37,7 @@ def migrate(run: Run, event: Migrate) -> None:
     Where the request follows that very version already, nothing changes.
     """
     require_running(run)
-    old, new = run.plan, upgraded_plan(event.plan)
+    old, new = run.plan, event.plan
     _require_mover(run, event)
     reason = check_text(event.reason, "/reason")
     if (new.version, new.digest) == (old.version, old.digest):
@@ -48,7 +47,7 @@ def migrate(run: Run, event: Migrate) -> None:
     problems: list[Problem] = []
     before = run.state.input
     given = _input(run.state.input, new, problems)
-    theirs = _input(run.state.given or {}, new, problems)
+    theirs = _input(run.state.given, new, problems)
     move = Move(plan=new, moved={}, problems=problems)
     for place in (*run.stages, *run.actions, *run.children, *run.waits, *run.joins):
         node = run.node(place)

@@ -84,7 +84,7 @@ def recording_of(
         tasks=state.tasks,
         entries=tuple(entries),
         notices=tuple(notices),
-        sealed=bool(state.secret),
-        opened=max(state.opened, len(state.tasks)),
+        sealed=state.follows.sealed,
+        opened=state.opened,
         changed=tuple(task.id for task in state.tasks if stored.get(task.id) != task),
     )

@@ -26,7 +26,7 @@ def take_action(run: Run, event: ActionDone) -> None:
         run.strays.remove(stray)
         run.keep_result(lambda: result_of(run, held, stray, counts_for=0))
     # Entries from before there were codes hold the whole of what the action said.
-    why = (reported(event) if run.state.secret else event.error) if event.error else None
+    why = (reported(event) if run.rules.sealed else event.error) if event.error else None
     run.record("action_ignored", node=event.node, visit=event.visit, ok=event.ok, why=why)
 
 

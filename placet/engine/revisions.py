@@ -50,14 +50,14 @@ def resubmit(run: Run, event: Resubmit) -> None:
         raise Refused("Nobody has asked for changes; there is nothing to resubmit.")
     comment = check_text(event.comment, "/comment")
     before = run.state
-    given = before.given or {}
+    given = before.given
     if event.input is not None:
         check_json(event.input, "/input")
         given = _given(run, event.input)
     title, titled = before.title, before.titled
     if event.title is not None:
         title, titled = check_text(event.title, "/title", optional=False) or "", True
-    changes = changes_between(before.given or {}, given)
+    changes = changes_between(before.given, given)
     if title != before.title:
         changes = (FieldChange(field="title", before=before.title, after=title), *changes)
     restart = run.plan.on_change == "restart" and is_material(changes, run.plan.immaterial)
@@ -84,7 +84,7 @@ def _given(run: Run, asked: Mapping[str, Any]) -> dict[str, Any]:
     request goes again from its first node, a variable that the requester gave at first is theirs to give again.
     """
     state, variables = run.state, run.plan.variables
-    first = state.given or {}
+    first = state.given
     theirs = dict(asked)
     written = [name for name in state.written if asked.get(name) is not None]
     if written:
@@ -111,7 +111,7 @@ def _revise(run: Run, changes: tuple[FieldChange, ...], *, restart: bool) -> Non
     run.set(
         revision=revision,
         material=revision if restart else state.material,
-        content_digest=content_digest(run.plan, state.title, state.given or {}),
+        content_digest=content_digest(run.plan, state.title, state.given),
         revised=(*state.revised, Revised(revision=revision, changes=changes)),
     )
     for task in run.open_tasks():  # whoever decides them decides on what the request is now
@@ -130,7 +130,7 @@ def _record(
     state = run.state
     was, now = ({name: Sealed(getattr(s, name)) for name in _differing(before, state)} for s in (before, state))
     more: dict[str, Any] = {}
-    if state.format > 1:
+    if run.rules.tells_revisions:
         more = {**state.revision_facts, "changes": sealed(changes or None), "restarts": restart}
     run.record(
         "resubmitted",

@@ -10,6 +10,7 @@ from typing import Any
 from placet.audit.chain import Entry, exact, link, moment
 from placet.audit.reasons import Reason, because, words
 from placet.audit.sealed import Sealed, salt_of
+from placet.definition.formats import Rules
 from placet.directory import Directory
 from placet.engine.content import told
 from placet.engine.events import SYSTEM
@@ -64,7 +65,7 @@ class Run:
         self.now = now
         self._before = state
         self.state = state  # as it was before this event, with what was `set` since; tasks and stages are below
-        self.opened = max(state.opened, len(state.tasks))
+        self.opened = state.opened
         self.votes: list[Vote] = list(state.votes)
         self.tasks: dict[str, Task] = {t.id: t for t in self._kept(state)}
         self.stages: dict[str, StageRun] = {s.node: s for s in state.stages}
@@ -80,6 +81,11 @@ class Run:
         self.entries: list[Entry] = []
         self.allowance = Allowance(MOST_WORK)
         self.notices: dict[str, Notice] = {}  # by key: nobody is told the same thing twice
+
+    @property
+    def rules(self) -> Rules:
+        """What the request does by the numbers that it began under."""
+        return self.state.follows
 
     @property
     def directory(self) -> Directory:

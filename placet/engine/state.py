@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from pydantic import model_validator
+
 from placet.audit.chain import Entry
 from placet.audit.sealed import Sealed
+from placet.definition.formats import STORED, Rules, rules_of
 from placet.directory import Directory
 from placet.engine.content import Revised
+from placet.engine.upgrades import upgraded_state
 from placet.frozen import quick, stored_as
 from placet.plan.actions import ActionCall
 from placet.plan.plan import Plan
@@ -37,6 +41,8 @@ class Task:
     assignee: str | None
     via: str
     opened_at: datetime
+    revision: int  # of the request: the current one while it is open, then the one that was decided on
+    content_digest: str  # of that revision
     candidates: tuple[str, ...] = ()
     delegates: tuple[str, ...] = ()
     held_by: tuple[str, ...] = ()  # everyone who has had it, oldest first
@@ -60,8 +66,6 @@ class Task:
     decided_at: datetime | None = None
     comment: str | None = None
     form: dict[str, Any] | None = None
-    revision: int = 1  # of the request: the current one while it is open, then the one that was decided on
-    content_digest: str = ""  # of that revision
     queue: str | None = (
         None  # the role or group (see placet.plan.assignees) whose people, as they then are, may claim it
     )
@@ -102,9 +106,9 @@ class StageRun:
     round: int
     seats: tuple[Seat, ...]
     opened: int  # seats whose task has been opened; all of them unless the order is sequential
-    first: int = 0  # how many tasks the request had before this visit of the stage
+    first: int  # how many tasks the request had before this visit of the stage
+    intended: int  # seats that the quorum is of, those that nobody fills among them
     returned_at: datetime | None = None
-    intended: int = 0  # seats that the quorum is of, those that nobody fills among them; 0: as many as there are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +213,13 @@ class State:
     started_at: datetime
     directory: Directory
     directory_at: datetime
-    directory_given: dict[str, Any] | None = None  # the input that it was read for; None: for any
+    directory_given: dict[str, Any] | None  # the input that it was read for; None: for any
+    format: int  # as the plan's when the request began; see placet.definition.formats
+    rules: int  # likewise
+    secret: str  # what the salts of sealed values are made of; empty where nothing is sealed, see Opening
+    given: dict[str, Any]  # the input as the requester gave it
+    titled: bool  # the requester gave the title; else it is made of the input
+    content_digest: str  # of the current revision
     status: Status = "pending"
     outcome: str | None = None
     ended_at: datetime | None = None
@@ -225,14 +235,8 @@ class State:
     seq: int = 0
     head: str = ""
     answered: dict[str, int] = field(default_factory=dict)  # key of an event -> seq after it
-    format: int = 1  # as the plan's when the request began; see placet.definition.formats
-    secret: str = ""  # what the salts of sealed values are made of; see Opening
-    rules: int = 1  # as the plan's when the request began
     revision: int = 1
     material: int = 1  # the first revision whose approvals count: those since differ from the current one immaterially
-    content_digest: str = ""  # of the current revision
-    given: dict[str, Any] | None = None  # the input as the requester gave it; None only in format 1, see `upgraded`
-    titled: bool = True  # the requester gave the title; else it is made of the input
     revised: tuple[Revised, ...] = ()  # what each revision changed
     returned_at: datetime | None = None  # since when every branch stands still, while the requester changes the request
     held: tuple[HeldResult, ...] = ()  # what came in meanwhile
@@ -242,6 +246,17 @@ class State:
     votes: tuple[Vote, ...] = ()  # of tasks that are no longer kept: the last of each person in each stage
     signals_refused: int = 0
     asked: dict[str, int] = field(default_factory=dict)  # visits of approvals, by node
+    stored_format: int = STORED
+
+    @model_validator(mode="before")
+    @classmethod
+    def _current(cls, raw: Any) -> Any:
+        return upgraded_state(raw)
+
+    @property
+    def follows(self) -> Rules:
+        """What it does by the numbers that it began under."""
+        return rules_of(self.format, self.rules, sealed=bool(self.secret))
 
     @property
     def stage(self) -> str | None:
@@ -267,8 +282,8 @@ class State:
 
     @property
     def revision_facts(self) -> dict[str, Any]:
-        """Return which content it is, as entries say since format 2."""
-        if self.format == 1:
+        """Return which content it is, as entries say it."""
+        if not self.follows.tells_revisions:
             return {}
         # Whoever guesses the content can tell from its digest whether they are right, so that it is content as well.
         return {"revision": self.revision, "content_digest": Sealed(self.content_digest)}

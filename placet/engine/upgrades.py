@@ -1,33 +1,131 @@
-"""Upgrades: what was sent or kept in an older format, as it reads in the current one.
+"""Upgrades: what was stored or sent in an older form, brought to the current one as it is read.
 
-A run that began before there were formats carries on by the rules that it began with: an approval outlives a change
-(`on_change: "stage"`), and its entries keep their form (`State.format` stays 1).
+A step for each number of `stored_format` (placet.definition.formats) takes raw JSON and says what that form left
+unsaid, in the sense that it had then. Types have no defaults for that: whoever makes a value says everything, and what
+is read says everything after its steps. A step adds what is missing and changes nothing that is there.
+
+A run that began under older rules carries on by them; its numbers `format` and `rules` stay
+(placet.definition.formats.Rules).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from placet.definition.formats import ON_CHANGE
-from placet.engine.content import content_digest
-from placet.engine.state import State
-from placet.frozen import evolve
-from placet.plan.plan import Plan
+from placet.definition.formats import ON_CHANGE, STORED
+from placet.engine.content import digest_of
 
-
-def upgraded_plan(plan: Plan) -> Plan:
-    """Return the plan with everything said that its format left unsaid."""
-    return plan if plan.on_change is not None else replace(plan, on_change=ON_CHANGE[plan.format])
+Raw = dict[str, Any]
+Step = Callable[[Raw], Raw]
 
 
-def upgraded_state(plan: Plan, state: State) -> State:
-    """Return the state with its content: what the requester gave cannot be told from what the process set."""
-    if state.given is not None:
+def upgraded_plan(raw: Any) -> Any:
+    """Bring the raw JSON of a plan to the current form; what is no object is left to the type to refuse."""
+    return _upgraded(raw, _PLAN) if isinstance(raw, dict) else raw
+
+
+def upgraded_state(raw: Any) -> Any:
+    """Bring the raw JSON of a state to the current form."""
+    return _upgraded(raw, _STATE) if isinstance(raw, dict) else raw
+
+
+def upgraded_start(raw: Any) -> Any:
+    """Bring the raw JSON of what a run starts with to the current form, where more than one part of it is needed."""
+    if not isinstance(raw, dict) or not isinstance(plan := raw.get("plan"), dict):
+        return raw
+    parts: Raw = {}
+    if isinstance(opening := raw.get("opening"), dict) and _number(plan) == 1:
+        parts["opening"] = _said(opening, secret="", titled=True)
+    if isinstance(state := raw.get("state"), dict):
+        parts["state"] = _with_digest(plan, upgraded_state(state))
+    return raw | parts
+
+
+def _number(raw: Mapping[str, Any]) -> int:
+    """Return the form that a plan or a state is in: before it had a number of its own, it had that of its language."""
+    return int(raw.get("stored_format", 1 if "format" not in raw else 2))
+
+
+def _upgraded(raw: Raw, steps: Mapping[int, Step]) -> Raw:
+    for number in range(_number(raw), STORED):
+        raw = steps[number](raw) | {"stored_format": number + 1}
+    return raw
+
+
+def _said(raw: Raw, **values: Any) -> Raw:
+    """Say these values where nothing else is said."""
+    return values | raw
+
+
+def _each(raw: Raw, name: str, step: Step) -> Raw:
+    """Carry out a step on each object of a list, where there is one."""
+    items = raw.get(name)
+    return {name: [step(i) if isinstance(i, dict) else i for i in items]} if isinstance(items, list) else {}
+
+
+def _each_point(raw: Raw, step: Step) -> Raw:
+    nodes = raw.get("points")
+    if not isinstance(nodes, dict):
+        return {}
+    return {"points": {name: step(node) if isinstance(node, dict) else node for name, node in nodes.items()}}
+
+
+def _plan_from_1(raw: Raw) -> Raw:
+    """A change of the request leaves approvals as they are, and no action is done again."""
+
+    def node(raw: Raw) -> Raw:
+        join = raw.get("join")
+        more = {"join": _said(join, every=False)} if isinstance(join, dict) else {}
+        return _said(raw, output={}, repetition=None) | more
+
+    said = _said(raw, format=1, rules=1, on_change=ON_CHANGE[1], immaterial=[], require_revision=False)
+    return said | _each_point(raw, node)
+
+
+def _plan_from_2(raw: Raw) -> Raw:
+    """Nothing becomes critical, nobody is chosen by an expression, and no expression asks for the time zone."""
+
+    def stage(raw: Raw) -> Raw:
+        return _said(raw, critical=None) | _each(raw, "approvers", lambda seating: _said(seating, when=None))
+
+    def node(raw: Raw) -> Raw:
+        return raw | {n: stage(raw[n]) for n in ("stage", "repetition") if isinstance(raw.get(n), dict)}
+
+    return _said(raw, offsets=[], rules=1) | _each_point(raw, node)
+
+
+def _state_from_1(raw: Raw) -> Raw:
+    """The input is what the requester gave, for what the process has set since cannot be told from it."""
+
+    def task(raw: Raw) -> Raw:
+        return _said(raw, hand_overs=0, revision=1, content_digest="")
+
+    said = _said(raw, format=1, rules=1, secret="", revision=1, material=1, given=raw.get("input"), titled=True)
+    more = _said(said, content_digest="", revised=[], returned_at=None, held=[], results=[], strays=[])
+    return more | _each(raw, "tasks", task)
+
+
+def _state_from_2(raw: Raw) -> Raw:
+    """All tasks are there, a quorum is of the seats that there are, and the directory was read for any input."""
+
+    def task(raw: Raw) -> Raw:
+        return _said(raw, queue=None, on_behalf_of=None, critical_at=None)
+
+    def stage(raw: Raw) -> Raw:
+        return _said(raw, first=0, intended=len(raw.get("seats") or ()))
+
+    said = _said(raw, rules=1, opened=len(raw.get("tasks") or ()), votes=[], signals_refused=0, asked={})
+    return _said(said, directory_given=None) | _each(raw, "tasks", task) | _each(raw, "stages", stage)
+
+
+_PLAN: dict[int, Step] = {1: _plan_from_1, 2: _plan_from_2}
+_STATE: dict[int, Step] = {1: _state_from_1, 2: _state_from_2}
+
+
+def _with_digest(plan: Raw, state: Raw) -> Raw:
+    """Say the digest of the content, which a state of form 1 does not hold and cannot have without its plan."""
+    if state.get("content_digest"):
         return state
-    digest = content_digest(plan, state.title, state.input)
-    return evolve(
-        state,
-        given=state.input,
-        content_digest=digest,
-        tasks=tuple(evolve(task, content_digest=digest) for task in state.tasks),
-    )
+    digest = digest_of(plan.get("name"), plan.get("version"), state.get("title"), state.get("given"))
+    return state | {"content_digest": digest} | _each(state, "tasks", lambda task: task | {"content_digest": digest})

@@ -74,7 +74,7 @@ class ApprovalType(NodeType[ApprovalNode]):
 
     def enter(self, run: Run, node: Node) -> Entered:
         """Open the stage; earlier approvals may carry it at once."""
-        if run.state.format > 1:
+        if run.rules.counts_visits_of_approvals:
             run.set(asked=run.state.asked | {node.id: self.visits(run, node) + 1})
         result = open_stage(run, node)
         return CameTo(result) if result is not None else None

@@ -12,8 +12,11 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Any
 
-from placet.definition.formats import OnChange
+from pydantic import model_validator
+
+from placet.definition.formats import STORED, OnChange
 from placet.definition.variables import Variable
+from placet.engine.upgrades import upgraded_plan
 from placet.expressions import Expression
 from placet.frozen import stored_as
 from placet.plan.actions import ActionSpec
@@ -72,12 +75,18 @@ class Plan:
     jitter: timedelta
     actions: dict[str, ActionSpec] = field(default_factory=dict)  # by name
     children: dict[str, Child] = field(default_factory=dict)  # by reference: name, or name@version
-    format: int = 1  # of the blueprint's language; plans from before there were formats have no number
-    on_change: OnChange | None = None  # None only in format 1: `upgraded` says what that means
+    format: int  # of the blueprint's language; see placet.definition.formats
+    rules: int  # of the core, which its requests follow to their end
+    on_change: OnChange
     immaterial: tuple[str, ...] = ()  # variables whose change leaves approvals as they are
     require_revision: bool = False
     offsets: Offsets = ()  # of the time zone, where an expression needs it
-    rules: int = 1  # of the core, which its requests follow to their end; see placet.definition.formats
+    stored_format: int = STORED
+
+    @model_validator(mode="before")
+    @classmethod
+    def _current(cls, raw: Any) -> Any:
+        return upgraded_plan(raw)
 
     @cached_property
     def expressions(self) -> tuple[Expression, ...]:

@@ -164,7 +164,7 @@ def _succeed(run: Run, task: Task, whose: str | None, *, why: Reason) -> None:
     for person in successors(run, stage, whose, task.delegates):
         found = eligible(run, person, stage, task.node, via="succession", taken=taken)
         if found is not None and found.person != task.assignee:
-            via = found.via if run.state.rules >= 4 else "succession"
+            via = found.via if run.rules.keeps_seats_of_the_absent else "succession"
             _hand_over(run, task, found.person, kind="reassigned", via=via, actor=SYSTEM, why=why)
             return
     run.change(task, assignee=None, delegates=(), via="vacant")

@@ -29,8 +29,7 @@ def decide(run: Run, event: Decide) -> None:
     stage = run.stage_of(task)
     comment = check_text(event.comment, "/comment")
     form = _checked_form(stage, event)
-    # Requests of format 1 may hold comments that nobody can see, and their histories have to replay.
-    said = has_words(comment) if run.state.format > 1 else bool(comment)
+    said = has_words(comment) if run.rules.requires_words_in_comments else bool(comment)
     if event.decision in stage.comment_required and not said:
         raise InputInvalid(
             f"Stage {stage.name!r} asks for a comment with this decision.",

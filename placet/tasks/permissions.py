@@ -97,11 +97,11 @@ def require_decider(run: Run, task: Task, by: Actor, *, stands_in: bool) -> str 
     elif away is not None and person in task.delegates:
         behalf = away
     elif person == task.assignee or person in task.delegates:
-        behalf = decided_for(task, person) if run.state.rules >= 3 or person != task.assignee else None
+        behalf = decided_for(task, person) if run.rules.knows_stand_ins or person != task.assignee else None
     elif task.assignee is None and person in task.candidates:
         raise NotPermitted("The task waits in a queue; claim it first.")
     else:
-        behalf = _covered(run, task, person) if stands_in and run.state.rules >= 3 else None
+        behalf = _covered(run, task, person) if stands_in and run.rules.knows_stand_ins else None
         if behalf is None:
             raise NotPermitted("This task is not yours to decide.")
     require_seat(run, task, person)
@@ -121,7 +121,7 @@ def require_still_away(run: Run, task: Task, by: Actor, *, stands_in: bool = Fal
 def movable_task(run: Run, task_id: str) -> Task:
     """Return an open task that may change hands; raises as `open_task`, and Returned while the branches stand still."""
     task = open_task(run, task_id)
-    if run.state.rules >= 4 and run.state.returned_at is not None:
+    if run.rules.holds_tasks_while_returned and run.state.returned_at is not None:
         raise Returned
     return task
 

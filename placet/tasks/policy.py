@@ -70,7 +70,7 @@ def eligible(run: Run, person: str, stage: Stage, node: str, *, via: str, taken:
             break
         if absence.substitute is None:
             return None
-        how = f"substitution:{person if run.state.rules >= 4 else candidate}"
+        how = f"substitution:{person if run.rules.keeps_seats_of_the_absent else candidate}"
         candidate = absence.substitute
     else:
         return None  # substitutes who are away for each other
@@ -109,7 +109,7 @@ def absentee(state: State, via: str) -> str | None:
     Under the rules before 4 the seat had become the substitute's own.
     """
     how, _, whose = via.partition(":")
-    return whose if state.rules >= 4 and how == "substitution" else None
+    return whose if state.follows.keeps_seats_of_the_absent and how == "substitution" else None
 
 
 def decided_for(task: Task, person: str) -> str | None:

@@ -70,7 +70,7 @@ def fill_seats(run: Run, node: Node, stage: Stage) -> Seated:
         found, absent = _sit(run, node, stage, seating, taken, declared)
         seats += found
         missing += absent
-    intended = len(seats) + sum(m.counts for m in missing) if run.state.rules >= 3 else 0
+    intended = len(seats) + (sum(m.counts for m in missing) if run.rules.counts_the_missing else 0)
 
     def enough() -> bool:
         return bool(seats) and reachable(stage.need, seats, intended)
@@ -78,7 +78,7 @@ def fill_seats(run: Run, node: Node, stage: Stage) -> Seated:
     names = list(dict.fromkeys(m.who for m in missing))
     why = fault or (because("nobody_eligible", names=names) if names else because("quorum_short"))
     if fault is None and enough():
-        told = run.state.rules >= 3 and any(m.named and m.counts for m in missing)
+        told = run.rules.counts_the_missing and any(m.named and m.counts for m in missing)
         others = because(why.code, **why.parameters, then=because("others_enough")) if told else None
         return Seated(seats=seats, intended=intended, why=others)
     weights = [m.weight for m in missing]  # whoever stands in has the vote of those who are missing
@@ -113,7 +113,7 @@ def fill_again(run: Run, node: Node, stage: Stage, stage_run: StageRun, index: i
         if found := eligible(run, whose, stage, node.id, via=via, taken=taken):
             return _seat(found, seat.weight), None
         why = because("not_eligible_any_more", person=f"user:{whose}")
-        if run.state.rules >= 3 and run.directory.get(whose) is None:
+        if run.rules.passes_seats_of_leavers_on and run.directory.get(whose) is None:
             left, why = whose, because("left", person=f"user:{whose}")
     else:
         why = because("nobody_eligible", names=[seat.via])
@@ -168,13 +168,13 @@ def _sit(  # noqa: PLR0917 - called in one place
     else:
         via = "approver" if who.kind == "user" else str(who)
         for person in people:
-            again = run.state.rules >= 3 and person in declared
+            again = run.rules.counts_the_missing and person in declared
             repeated = repeated or again
             declared.add(person)
             if found := eligible(run, person, stage, node.id, via=via, taken=taken):
                 taken.add(found.person)
                 seats.append(_seat(found, weight))
-            elif run.state.rules >= 3 and not again and person != run.state.requester:
+            elif run.rules.counts_the_missing and not again and person != run.state.requester:
                 missing.append(Missing(who=f"user:{person}", weight=weight, named=who.single))
     if not seats and not missing and not repeated:
         own = run.state.requester in people
@@ -184,7 +184,7 @@ def _sit(  # noqa: PLR0917 - called in one place
 
 def _in_queue(run: Run, seat: Seat) -> list[str]:
     """Return who is in a queue: by the directory as it is now, where its seat says whose queue it is."""
-    if run.state.rules >= 3 and queue_of(seat) is not None:
+    if run.rules.asks_queues_anew and queue_of(seat) is not None:
         return resolve(run, parse_assignee(seat.via))
     return list(seat.candidates)
 

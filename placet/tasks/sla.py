@@ -306,7 +306,7 @@ def _target(run: Run, task: Task, stage: Stage, level: SlaLevel | None) -> tuple
     if found := first(named, "escalation"):
         if found[0].person not in named:
             return found, because("substitute_takes", person=f"user:{found[0].person}")
-        several = run.state.rules >= 3 and len(named) > 1
+        several = run.rules.tells_the_choice_among_several and len(named) > 1
         return found, because("one_of_several", count=len(named), to=level.to) if several else None
     if stage.to_the_top:
         above = run.directory.managers(named[0] if named else task.assignee or "")

@@ -299,4 +299,5 @@ def opening_for(
         directory_at=start,
         parent=parent,
         secret=_SECRET,
+        titled=True,
     )

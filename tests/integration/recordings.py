@@ -50,6 +50,8 @@ class Story:
             opened_at=self.at,
             due_at=self.at + timedelta(hours=24),
             held_by=(person,),
+            revision=1,
+            content_digest="",
         )
         story = replace(self, tasks=(*self.tasks, task), first=self.seq + 1)
         return story._add("task_opened", task=task)._tell("task_opened", person, task)

@@ -141,6 +141,7 @@ class Case:
             directory=self.org,
             directory_at=self.now,
             secret=self.secret,
+            titled=True,
         )
         self.state = machine.opening_state(self.plan, opening, self.now)
         self._step(lambda plan, state: machine.begin(plan, opening, state, self.now))

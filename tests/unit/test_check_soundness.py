@@ -122,6 +122,8 @@ class Driver:
             input=normalise_input(self.plan.variables, given),
             directory=PEOPLE,
             directory_at=BEGIN,
+            secret="",
+            titled=True,
         )
         self.state: State = machine.opening_state(self.plan, opening, BEGIN)
         self.entries: list[Any] = []

@@ -33,6 +33,7 @@ class Large:
             directory=org,
             directory_at=START,
             secret="s",
+            titled=True,
         )
         self.state = machine.opening_state(self.plan, opening, START)
         self.longest = 0
@@ -125,7 +126,7 @@ def test_an_approval_to_which_a_loop_leads_back_has_a_bound_of_visits() -> None:
 def test_the_state_of_a_request_of_an_older_version_counts_its_tasks_by_those_it_holds() -> None:
     request = case({"quorum": "all", "approvers": ["user:mo", "user:dh"]})
     raw = STATES.dump_python(request.state, mode="json", by_alias=True)
-    for name in ("opened", "votes", "signals_refused", "asked"):
+    for name in ("opened", "votes", "signals_refused", "asked", "stored_format"):
         del raw[name]
     old: State = STATES.validate_python(raw)
     decision = Decide(by=Actor(person="mo"), task_id="r.1", decision="request_changes")

@@ -30,6 +30,7 @@ def opening(**changed: object) -> Opening:
         "directory": office(),
         "directory_at": START,
         "secret": "secret",
+        "titled": True,
     } | changed
     return Opening(**fields)  # type: ignore[arg-type] # the fields of a test
 

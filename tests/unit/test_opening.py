@@ -16,7 +16,14 @@ from workflows.opening import as_taken, beginning
 
 def opening(secret: str) -> Opening:
     return Opening(
-        request_id="r", requester="rita", title="T", input={}, directory=office(), directory_at=START, secret=secret
+        request_id="r",
+        requester="rita",
+        title="T",
+        input={},
+        directory=office(),
+        directory_at=START,
+        secret=secret,
+        titled=True,
     )
 
 

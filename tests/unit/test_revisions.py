@@ -6,16 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
 
-from placet.definition.formats import CURRENT
 from placet.directory import Person
 from placet.engine.events import ActionDone, Actor, Claim, Decide, Delegate, Happened, Reassign, Release, Resubmit
-from placet.engine.state import State
-from placet.engine.upgrades import upgraded_plan, upgraded_state
 from placet.errors import AlreadyDecided, ContentChanged, InputInvalid, Returned
 from placet.frozen import evolve
-from placet.plan.plan import Plan
 from tests.unit.core import HOUR, START, Case, blueprint, case, graph, office, plan_of, spec
 
 AMOUNT = [{"name": "amount", "type": "decimal", "required": True}, {"name": "note", "type": "string"}]
@@ -467,23 +462,6 @@ def test_an_input_that_leaves_out_what_its_way_needs_is_refused_as_it_is_at_the_
     with pytest.raises(InputInvalid) as refused:
         resubmit(request, input={"amount": "60"})
     assert refused.value.problems[0].pointer == "/input/note"
-
-
-def test_plans_and_states_without_a_number_are_of_format_1_and_keep_the_rule_that_they_began_with() -> None:
-    plans, states = TypeAdapter(Plan), TypeAdapter(State)
-    request = chain(format=1)
-    plan = plans.dump_python(request.plan, mode="json", by_alias=True)
-    state = states.dump_python(request.state, mode="json", by_alias=True)
-    for name in ("format", "on_change", "immaterial", "require_revision"):
-        del plan[name]
-    for name in ("format", "revision", "material", "content_digest", "given", "titled", "revised", "returned_at"):
-        del state[name]
-    old = upgraded_plan(plans.validate_python(plan))
-    assert (old.format, old.on_change) == (1, "stage")
-    read = upgraded_state(old, states.validate_python(state))
-    assert read == request.state
-    assert upgraded_plan(old) is old
-    assert chain().plan.format == CURRENT
 
 
 def test_a_request_of_format_1_writes_the_entries_that_it_always_wrote() -> None:

@@ -116,7 +116,14 @@ class _Office:
         if self._looks > MOST_LOOKS:
             raise _Exhausted
         opening = Opening(
-            request_id="check", requester=requester, title="", input={}, directory=directory, directory_at=SOME_DAY
+            request_id="check",
+            requester=requester,
+            title="",
+            input={},
+            directory=directory,
+            directory_at=SOME_DAY,
+            secret="",
+            titled=True,
         )
         return Run(self.plan, opening_state(self.plan, opening, SOME_DAY), SOME_DAY)
 
