@@ -44,7 +44,10 @@ def upgraded_start(raw: Any) -> Any:
 
 def _number(raw: Mapping[str, Any]) -> int:
     """Return the form that a plan or a state is in: before it had a number of its own, it had that of its language."""
-    return int(raw.get("stored_format", 1 if "format" not in raw else 2))
+    number = raw.get("stored_format", 1 if "format" not in raw else 2)
+    if number not in range(1, STORED + 1):
+        raise ValueError(f"stored_format is {number!r}, and this Placet reads 1 to {STORED}; run the one that wrote it")
+    return int(number)
 
 
 def _upgraded(raw: Raw, steps: Mapping[int, Step]) -> Raw:
