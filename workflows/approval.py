@@ -413,9 +413,8 @@ class ApprovalWorkflow:
             try:
                 step = work(self._now(at))
             except PlacetError:
-                if (
-                    self._state.follows.records_what_refusals_read
-                ):  # what is refused by the directory as it is now was moved on by it
+                # What is refused by the directory as it is now was moved on by it.
+                if self._state.follows.records_what_refusals_read:
                     await self._record()
                 raise
         self._take(step)

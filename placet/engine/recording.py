@@ -16,9 +16,9 @@ from placet.plan.plan import Plan
 class Recording:
     """What one event left behind: new entries and notices, and the projection of the state after them.
 
-    It is the input of the activity `record`, so histories hold it: fields are added at the end, each with a default
-    for recordings that were made before. `entries` are consecutive and end with the entry whose seq and hash are `seq`
-    and `head`; `tasks` are the tasks of the request that its state keeps, oldest first.
+    It is the input of a local activity, which no history holds: the process that made it reads it. `entries` are
+    consecutive and end with the entry whose seq and hash are `seq` and `head`; `tasks` are the tasks of the request
+    that its state keeps, oldest first.
     """
 
     request_id: str
@@ -41,11 +41,11 @@ class Recording:
     tasks: tuple[Task, ...]
     entries: tuple[Entry, ...]
     notices: tuple[Notice, ...]
-    sealed: bool = False  # whether the request's content is sealed; then its times are history's own, too
-    revision: int = 1
-    content_digest: str = ""
-    opened: int | None = None  # tasks that there ever were; None: `tasks` are all of them
-    changed: tuple[str, ...] | None = None  # ids of the tasks that are not stored as they are; None: any
+    sealed: bool  # whether the request's content is sealed; then its times are history's own, too
+    revision: int
+    content_digest: str
+    opened: int  # tasks that there ever were
+    changed: tuple[str, ...]  # ids of the tasks that are not stored as they are
 
 
 def recording_of(

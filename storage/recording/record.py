@@ -56,7 +56,7 @@ class _Fresh:
     def tasks(self) -> tuple[Task, ...]:
         """The tasks whose rows have to be written."""
         recording = self.recording
-        if recording.changed is None or self.contradicted:
+        if self.contradicted:
             return recording.tasks
         changed = set(recording.changed)
         return tuple(task for task in recording.tasks if task.id in changed)
@@ -208,7 +208,7 @@ def _take_tasks_back(connection: Connection, recording: Recording) -> None:
     What the recording does not hold was closed before anything was lost, and stays; so do its people.
     """
     of_request = col(ApprovalTask.request_id) == recording.request_id
-    if recording.opened is None or recording.opened == len(recording.tasks):
+    if recording.opened == len(recording.tasks):
         connection.execute(delete(ApprovalTask).where(of_request))
         connection.execute(delete(Participant).where(col(Participant.request_id) == recording.request_id))
         return

@@ -118,6 +118,10 @@ class Story:
             entries=self.entries[self.first - 1 :],
             notices=tuple(n for n in self.notices if n.seq >= self.first),
             sealed=True,
+            revision=1,
+            content_digest="",
+            opened=len(self.tasks),
+            changed=tuple(task.id for task in self.tasks),
         )
         return replace(made, **changes)
 

@@ -69,6 +69,8 @@ def recorded(request: Case, first: int = 1) -> Recording:
         entries=tuple(request.entries[first - 1 :]),
         notices=tuple(n for n in request.notices if n.seq >= first),
         sealed=bool(state.secret),
+        opened=state.opened,
+        changed=tuple(task.id for task in state.tasks),
     )
 
 
