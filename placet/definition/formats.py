@@ -110,6 +110,11 @@ class Rules:
         return self.rules >= 4
 
     @property
+    def stands_in_only_for_who_may_claim(self) -> bool:
+        """In a queue, nobody stands in for a member who could not claim the task either."""
+        return self.rules >= 4
+
+    @property
     def holds_tasks_while_returned(self) -> bool:
         """Nothing changes hands while the requester changes the request."""
         return self.rules >= 4

@@ -130,9 +130,7 @@ def claimants(run: Run, task: Task) -> dict[str, str | None]:
     def may(person: str) -> bool:
         return barred(run, person, stage, task.node, taken) is None
 
-    absent = [
-        member for member in members if run.state.rules < 4 or may(member)
-    ]  # nobody stands in for who may not claim
+    absent = [m for m in members if may(m)] if run.rules.stands_in_only_for_who_may_claim else members
     found: dict[str, str | None] = {}
     for person, behalf in (
         *((member, None) for member in members),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,14 @@ def test_a_plan_of_the_current_form_has_to_say_what_it_follows(name: str) -> Non
     assert (raw["format"], raw["rules"], raw["stored_format"]) == (CURRENT, RULES, STORED)
     with pytest.raises(ValidationError, match=name):
         PLANS.validate_python({key: value for key, value in raw.items() if key != name})
+
+
+def test_nothing_but_the_named_rules_compares_the_numbers_that_a_request_began_under() -> None:
+    compared = re.compile(r"(state|plan)\.(rules|format) *(==|!=|<|>)")
+    root = Path(__file__).parents[2]
+    files = [file for room in ("placet", "workflows", "activities") for file in (root / room).rglob("*.py")]
+    assert len(files) > 50
+    assert [file.name for file in files if compared.search(file.read_text())] == []
 
 
 def test_steps_leave_what_they_are_given_as_it_is_and_do_nothing_twice() -> None:
