@@ -1,4 +1,4 @@
-"""The activity that writes what happened: many at once share a transaction."""
+"""The activities that write what happened, many at once in one transaction, and tell how far that went."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from activities.arrivals import Arrivals
 from placet.engine.recording import Recording
 from storage.database import Database
 from storage.recording.group_commit import GroupCommit
-from storage.recording.record import write_all
+from storage.recording.record import stored_seq, write_all
 
 
 class Recorder:
@@ -29,3 +29,15 @@ class Recorder:
         """
         await self._commits.submit(recording)
         self._arrivals.tell(recording.request_id)
+
+
+class RecordedSoFar:
+    """Tell for a worker how far the store is, which may be ahead of history by a workflow task that was given up."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn(name="stored_seq")
+    async def stored_seq(self, request_id: str) -> int:
+        """Return the last entry's seq in the store, 0 where there is none; raises Unavailable."""
+        return await self._database.read(stored_seq, request_id)

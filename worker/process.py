@@ -9,6 +9,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Interceptor, PollerBehaviorSimpleMaximum, Worker, WorkflowRunner
 
+from activities.audit import RecordedSoFar
 from activities.decision_tokens import DecisionTokens, TokenVerifier
 from activities.directory import DirectoryReader
 from activities.subprocess_results import Endings
@@ -37,6 +38,7 @@ def beside_recording(client: Client, database: Database, secret: str) -> list[Ca
         ChildResults(client, database).result,
         endings.sign,
         endings.verify,
+        RecordedSoFar(database).stored_seq,
     ]
 
 

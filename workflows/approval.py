@@ -51,6 +51,7 @@ from workflows.calls import Calls, ending_of, tell_parent
 from workflows.failures import as_failure
 from workflows.local import local
 from workflows.opening import as_taken, beginning
+from workflows.settling import settle
 from workflows.signals import SignedDecision, ToldEnding, decision_of, read_signal
 from workflows.start import Parent, Start
 
@@ -282,6 +283,9 @@ class ApprovalWorkflow:
                 await self._climb()
 
     async def _cancel(self) -> None:
+        """End as cancelled what has not ended by itself with all that is there already."""
+        if workflow.patched("settle-before-cancel"):
+            await settle(lambda: self._state)
         by = Actor(person=SYSTEM, admin=True)
         try:
             await self._carry_out(Withdraw(by=by, how="cancelled", reason="cancelled in the engine"))

@@ -132,6 +132,7 @@ class Recorders:
         """The functions that a worker for approvals registers."""
         return [
             self.record,
+            self.stored_seq,
             self.look_up,
             self.verify_token,
             self.child_result,
@@ -148,6 +149,11 @@ class Recorders:
     async def record(self, recording: Recording) -> None:
         """Take a recording that would have been written."""
         await self.of(recording.request_id).take(recording)
+
+    @activity.defn(name="stored_seq")
+    async def stored_seq(self, request_id: str) -> int:
+        """Return how far a request's chain was taken."""
+        return len(self.of(request_id).entries)
 
     @activity.defn(name="look_up")
     async def look_up(self, question: LookUp) -> Found:

@@ -121,6 +121,12 @@ def write_all(connection: Connection, recordings: Sequence[Recording], now: date
     return [outcomes[r.request_id] for r in recordings]
 
 
+def stored_seq(connection: Connection, request_id: str) -> int:
+    """Return the seq of a request's last entry that is stored, 0 where there is none."""
+    query = select(col(ApprovalRequest.seq)).where(col(ApprovalRequest.id) == request_id)
+    return connection.execute(query).scalar_one_or_none() or 0
+
+
 def _stored(connection: Connection, ids: list[str]) -> Mapping[str, tuple[int, str]]:
     return {row.id: (row.seq, row.head) for row in connection.execute(_HEADS, {"ids": ids})}
 

@@ -32,6 +32,7 @@ LOCAL = {
     "verify_token": TokenVerdict,
     "child_result": ChildFound,
     "sign_ending": str,
+    "stored_seq": int,
     "verify_ending": EndingVerdict,
     "moment": datetime | None,
     "record": type(None),
