@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from placet.directory import Directory, Person
+from placet.directory import Absence, Directory, Person
 from simulation.modes.explore import explore
 from simulation.modes.rehearse import RehearsalStage, rehearse
 from simulation.scenario.approver_model import Sample
@@ -68,6 +68,20 @@ async def test_sampled_approvers_do_the_same_in_a_rehearsal(stage: RehearsalStag
     foreseen = explore(question)
     assert found.outcome == foreseen.outcome
     assert [s.kind for s in found.execution_path] == [s.kind for s in foreseen.execution_path]
+
+
+@pytest.mark.parametrize(("hours", "by"), [(1, "dh"), (5, "mo")])
+async def test_an_absence_that_ends_is_rehearsed_as_the_core_foresees(
+    stage: RehearsalStage, hours: int, by: str
+) -> None:
+    now = datetime.now(UTC)
+    away = Absence(start=now - timedelta(days=1), until=now + timedelta(hours=3), substitute="dh")
+    org = office(mo=Person(id="mo", manager="dh", away=(away,)))
+    script = parse_script([{"on": "Stage 1", "by": by, "decision": "approve", "at_hours": hours}])
+    found = await rehearse(stage, ask(blueprint({}), people=org, script=script, start=now))
+    assert found.extra["differences"] == []
+    assert found.outcome == "approved"
+    assert ("reassigned" in [s.kind for s in found.execution_path]) is (by == "mo")
 
 
 async def test_a_year_of_daily_reminders_is_rehearsed_in_virtual_time(stage: RehearsalStage) -> None:
