@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -64,6 +65,17 @@ def test_a_check_loads_the_core_alone(tmp_path: Path, file: str) -> None:
     checked = _called(tmp_path, "check", str(BLUEPRINTS / file), without=_ENGINE | _API | _DATABASE)
     assert checked.returncode == 0, checked.stderr
     assert "sound" in checked.stdout
+
+
+def test_a_check_of_a_process_that_evaluates_nothing_loads_no_solver(tmp_path: Path) -> None:
+    process = json.loads((BLUEPRINTS / "expense.json").read_text())
+    del process["graph_spec"]  # the stages follow each other then
+    (tmp_path / "straight.json").write_text(json.dumps(process))
+    without = _ENGINE | _API | _DATABASE | _PROOFS
+    checked = _called(tmp_path, "check", str(tmp_path / "straight.json"), without=without)
+    assert checked.returncode == 0, checked.stderr
+    asked = _called(tmp_path, "check", str(BLUEPRINTS / "expense.json"), without=_PROOFS)
+    assert "z3 was loaded" in asked.stderr
 
 
 def test_a_check_among_people_loads_the_database_and_nothing_that_serves(installation: Path) -> None:
