@@ -1,30 +1,34 @@
-r"""Match text against patterns in linear time.
+r"""Patterns: what they mean, whether a text matches, and the automaton that the solver walks.
 
 Python's `re` backtracks: a pattern such as `(a+)+$` can keep it busy for years, and patterns here come from blueprints
-and run inside workflows. This is RE2's way: a set of states walks over the text once, so the time is at most
-len(text) * states.
+and run inside workflows. Texts are matched by a library that never does (Rust's `regex`, as pydantic has it), in time
+that is linear in the text. What a pattern means is read here and told to the library without any of its own classes, so
+that no release of it can give a pattern another meaning.
 
 Supported, with the meaning that RE2 and JSON Schema share: literals, `.` (no line feed), `[a-z]`, `[^...]`, `\d \w \s`
 and `\D \W \S` (ASCII), `\n \t \r`, escaped punctuation, `( )`, `(?: )`, `|`, `* + ?`, `{m}`, `{m,}`, `{m,n}`, `^`
-and `$` (ends of the whole text).
+and `$` (ends of the whole text). A pattern matches anywhere in a text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NoReturn, TypeAlias
+
+from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 MAX_PATTERN = 500  # characters
 MAX_STATES = 1_000  # after {m,n} is written out
 _MAX_NESTING = 20
-_MAX_CACHED = 50_000  # members of the sets that are remembered for one pattern
+_MAX_COMPILED = 16  # patterns that the library keeps; each may take its limit of 10 MB
 
 _DIGIT = (("0", "9"),)
 _WORD = (("0", "9"), ("A", "Z"), ("_", "_"), ("a", "z"))
 _SPACE = (("\t", "\n"), ("\f", "\r"), (" ", " "))
 _CLASSES = {"d": _DIGIT, "w": _WORD, "s": _SPACE}
+_TOO_LARGE = "the pattern is too large once its repetitions are written out"
 _CONTROLS = {"n": "\n", "t": "\t", "r": "\r"}
 
 Ranges: TypeAlias = tuple[tuple[str, str], ...]
@@ -49,6 +53,12 @@ class _Chars:
                 return not self.negated
         return any(other.holds(char) for other in self.also) != self.negated
 
+    @property
+    def spelt(self) -> str:
+        """Write the set as the library reads it, each character by its number."""
+        ranges = (f"\\x{{{ord(low):X}}}-\\x{{{ord(high):X}}}" for low, high in self.ranges)
+        return f"[{'^' if self.negated else ''}{''.join(ranges)}{''.join(other.spelt for other in self.also)}]"
+
 
 @dataclass(slots=True)
 class _State:
@@ -62,15 +72,15 @@ class _State:
 _Set: TypeAlias = frozenset[int]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Pattern:
-    """Hold a compiled pattern. `size` is its number of states."""
+    """Hold a compiled pattern. `size` is its number of states, and `spelt` the pattern as the library reads it."""
 
     text: str
+    spelt: str
     _states: tuple[_State, ...]
     _entry: int
     _accept: int
-    _steps: dict[tuple[_Set, str], _Set] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def size(self) -> int:
@@ -79,19 +89,7 @@ class Pattern:
 
     def search(self, text: str) -> bool:
         """Say whether the pattern matches anywhere in the text."""
-        anew = self._closure([self._entry])
-        current = self._closure([self._entry], start=True)
-        for char in text:
-            if self._accept in current:
-                return True
-            reached = self._steps.get((current, char))
-            if reached is None:
-                reached = self._step(current, char) | anew
-                if len(self._steps) * self.size >= _MAX_CACHED:
-                    self._steps.clear()
-                self._steps[current, char] = reached
-            current = reached
-        return self._accept in self._closure(current, start=not text, end=True)
+        return _library(self.spelt).isinstance_python(text)
 
     def _step(self, current: _Set, char: str) -> _Set:
         moved: list[int] = []
@@ -121,7 +119,22 @@ def compile_pattern(text: str) -> Pattern:
     """Return the compiled pattern. Raises PatternInvalid."""
     if len(text) > MAX_PATTERN:
         raise PatternInvalid(f"the pattern has more than {MAX_PATTERN} characters")
-    return _Compiler(text).compile()
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise PatternInvalid(f"pattern, character {error.start + 1}: half of a surrogate pair is no text") from None
+    pattern = _Compiler(text).compile()
+    try:
+        _library(pattern.spelt)
+    except SchemaError:
+        raise PatternInvalid(_TOO_LARGE) from None
+    return pattern
+
+
+@lru_cache(maxsize=_MAX_COMPILED)
+def _library(spelt: str) -> SchemaValidator:
+    """Return the library's pattern; raises SchemaError where it takes more memory than the library allows."""
+    return SchemaValidator(core_schema.str_schema(pattern=spelt, regex_engine="rust-regex"))
 
 
 # A fragment is (entry, exits): states whose `next` is still to be extended.
@@ -133,6 +146,7 @@ class _Compiler:
         self.text = text
         self.at = 0
         self.states: list[_State] = []
+        self.spelt: list[str] = []  # the pattern so far, as the library reads it
 
     def compile(self) -> Pattern:
         entry, exits = self.alternatives(0)
@@ -140,16 +154,16 @@ class _Compiler:
             self.refuse("this ) closes nothing")
         accept = self.state()
         self.join(exits, accept)
-        return Pattern(text=self.text, _states=tuple(self.states), _entry=entry, _accept=accept)
+        return Pattern(
+            text=self.text, spelt="".join(self.spelt), _states=tuple(self.states), _entry=entry, _accept=accept
+        )
 
     def refuse(self, message: str) -> NoReturn:
         raise PatternInvalid(f"pattern, character {self.at + 1}: {message}")
 
     def state(self, chars: _Chars | None = None, edge: str = "") -> int:
         if len(self.states) >= MAX_STATES:
-            self.refuse(
-                f"the pattern is too large once its repetitions are written out (more than {MAX_STATES} states)"
-            )
+            self.refuse(f"{_TOO_LARGE} (more than {MAX_STATES} states)")
         self.states.append(_State(chars=chars, edge=edge))
         return len(self.states) - 1
 
@@ -179,6 +193,7 @@ class _Compiler:
             if self.peek() != "|":
                 return entry, exits
             self.at += 1
+            self.spelt.append("|")
 
     def sequence(self, depth: int) -> _Fragment:
         entry = self.state()
@@ -201,6 +216,8 @@ class _Compiler:
         entry = self.state()
         exits = [entry]
         after = self.at
+        self.spelt.append(f"{{{least},{'' if most is None else most}}}")
+        spelt = len(self.spelt)
         skips: list[int] = []
         # Written out by compiling the atom's text again, as often as it may occur; without an upper end the last loops.
         for number in range(max(least, 1) if most is None else most):
@@ -220,6 +237,7 @@ class _Compiler:
             self.join([again], fragment[0])
             exits = [again]
         self.at = after
+        del self.spelt[spelt:]
         return entry, exits + skips
 
     def counts(self) -> tuple[int, int | None]:
@@ -260,14 +278,22 @@ class _Compiler:
                 self.at += 1
                 if self.take() != ":":
                     self.refuse("of the (?...) groups only (?:...) is supported")
+            self.spelt.append("(?:")
             fragment = self.alternatives(depth + 1)
             if self.peek() != ")":
                 self.refuse("a ) is missing")
             self.at += 1
+            self.spelt.append(")")
             return fragment
         if char in "*+?{":
             self.refuse(f"{char} has nothing to repeat; a literal one is \\{char}")
-        number = self.state(edge=char) if char in "^$" else self.state(chars=self.chars(char))
+        if char in "^$":
+            self.spelt.append(f"(?:{char})")
+            number = self.state(edge=char)
+        else:
+            chars = self.chars(char)
+            self.spelt.append(chars.spelt)
+            number = self.state(chars=chars)
         return number, [number]
 
     def chars(self, char: str) -> _Chars:

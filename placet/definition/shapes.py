@@ -31,7 +31,7 @@ MAX_LENGTH = 10_000  # characters of a string that states no length of its own
 MAX_ITEMS = 1_000  # items of a list that states no length of its own
 MAX_DEPTH = 8  # of lists and objects inside each other
 MAX_PROBLEMS = 100  # of one input; who sends more than this has sent something else
-_MAX_WORK = 400_000  # characters times states of a pattern: under half a second at the very worst
+_MAX_WORK = 400_000  # characters times states of a pattern: some milliseconds at the very worst
 MOST_WORK = 2_000_000  # of all patterns and texts of one input together
 
 # The reserved words of CEL: none can be a name in a condition.

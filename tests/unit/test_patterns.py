@@ -6,10 +6,11 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from placet.definition.patterns import PatternInvalid, compile_pattern
+from placet.proofs.solver.samples import _Walker
 
 
 @pytest.mark.parametrize(
@@ -84,6 +85,91 @@ patterns = st.recursive(
 @given(patterns, st.text(alphabet="abc1.-", max_size=8))
 def test_a_pattern_matches_what_pythons_own_matches(pattern: str, text: str) -> None:
     assert compile_pattern(pattern).search(text) is (re.search(pattern, text, re.ASCII) is not None)
+
+
+# Where engines differ: digits, spaces and letters beyond ASCII, ends of lines, letters that fold to others, the ends
+# of what one or more bytes hold, and what no text of people holds.
+LINES = "\t\n\r\x0b\x0c\x1c\x85\xa0\u2028\u2029"
+ODD = f"aZ_9 -{LINES}٣²é\u017f\u212a\u0130\x00\x7f\x80\u07ff\u0800\ud7ff\ue000\uffff😀\U0010ffff"
+SETS = r"\d \w \s \D \W \S . [\d_] [^\d] [\D9] [^\W] [^\S\n] [\w\s] [^\w-] [^é] [!-~] [\\-\]]"
+sets = st.sampled_from([*SETS.split(), "[é-\u017f]", "[\x00-\uffff]"])
+odd_atoms = st.one_of(
+    sets,
+    st.sampled_from([*"^$", "(^|a)", "($|a)", "(?:(^)*)", "(?:($)+)", "()", "(|é)", r"\n", r"\-", r"\/"]),
+    st.sampled_from(ODD).map(lambda char: rf"\{char}" if not char.isalnum() and char != "_" else char),
+)
+odd_pieces = st.tuples(odd_atoms, st.sampled_from(["", "*", "+", "?", "{2}", "{1,}", "{0,2}", "{0}", "??", "{1,2}?"]))
+odd_patterns = st.recursive(
+    st.lists(odd_pieces.map("".join), max_size=4).map("".join),
+    lambda inner: st.tuples(
+        st.lists(inner, min_size=1, max_size=3).map("|".join), st.sampled_from(["", "*", "+", "{2}", "{0}"])
+    ).map(lambda parts: f"({parts[0]}){parts[1]}"),
+    max_leaves=4,
+)
+
+
+def walked(pattern: str, text: str) -> bool:
+    """Match as the solver does: by walking the automaton, a character at a time."""
+    walker = _Walker(compile_pattern(pattern))
+    states = walker.start
+    for char in text:
+        states = walker.step(states, char)
+    return walker.ends(states, text)
+
+
+@settings(max_examples=1500)
+@given(odd_patterns, st.text(alphabet=ODD, max_size=8))
+@example(r"\d", "٣")
+@example(r"\w", "é")
+@example(r"\s", "\x0b")
+@example(r"\s", "\xa0")
+@example("^.$", "\r")
+@example(".", "\u2028")
+@example("a$", "a\n")
+@example("K", "k")
+def test_texts_are_matched_as_the_solver_walks_the_pattern(pattern: str, text: str) -> None:
+    assert compile_pattern(pattern).search(text) is walked(pattern, text)
+
+
+@given(patterns, st.text(alphabet="abc1.-", max_size=8))
+def test_plain_texts_are_matched_so_too(pattern: str, text: str) -> None:
+    assert compile_pattern(pattern).search(text) is walked(pattern, text)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [
+        (r"^\d$", "٣", False),  # digits, words and spaces are ASCII
+        (r"^\D$", "٣", True),
+        (r"^\w$", "é", False),
+        (r"^\W$", "é", True),
+        (r"^\s$", "\xa0", False),
+        ("^.$", "\r", True),  # `.` is anything but a line feed
+        ("^.$", "\u2028", True),
+        ("^a$", "a\n", False),  # the ends are those of the text
+        ("^b", "a\nb", False),
+        ("k", "K", False),  # case counts, and nothing is folded
+        ("\u017f", "s", False),
+        ("^.$", "😀", True),  # a character is one, whatever it takes in bytes
+        ("^[^a]$", "\U0010ffff", True),
+    ],
+)
+def test_the_meaning_is_the_one_that_is_documented_and_not_the_librarys(pattern: str, text: str, found: bool) -> None:
+    assert compile_pattern(pattern).search(text) is found
+    assert walked(pattern, text) is found
+
+
+def test_a_pattern_of_more_memory_than_the_library_takes_is_refused() -> None:
+    far_apart = "".join(chr(code) for code in range(0x10000, 0x10FFFF, 0x1000))
+    assert compile_pattern(f"^[^{far_apart}]{{1,9}}$").search("a")
+    with pytest.raises(PatternInvalid, match="too large once its repetitions are written out"):
+        compile_pattern(f"^[^{far_apart}]{{900}}$")
+
+
+def test_half_of_a_surrogate_pair_is_no_pattern() -> None:
+    with pytest.raises(PatternInvalid, match="character 2: half of a surrogate pair"):
+        compile_pattern("a\ud800")
+    assert not compile_pattern("a").search("a\ud800")
 
 
 @given(st.text(alphabet="ab()[]{}*+?|^$\\.,0-9dw", max_size=20), st.text(max_size=10))
