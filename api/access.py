@@ -1,17 +1,15 @@
 """Access: who may call what. Every route that needs a person has its line here, and is refused before its body is read.
 
-What is more to it than a person's access (whose request it is, who has the task) is for the core and `api.seeing`.
+What is more to it than a person's access (whose request it is, who has the task) is for the core, and for
+`service.visibility` and `service.commands`.
 docs/security.md says the same in words.
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
-ACCESS: Final = ("requester", "approver", "designer", "auditor", "admin")
-"""What somebody may be in Placet. A person without any may do nothing."""
-DEFAULT_ACCESS: Final[tuple[Literal["requester"], Literal["approver"]]] = ("requester", "approver")
-"""What somebody is of whom it is not said."""
+from service.principal import ACCESS
 
 EVERYBODY: Final = frozenset(ACCESS)
 _NOT_AUDITORS: Final = EVERYBODY - {"auditor"}  # whoever only audits changes nothing
@@ -49,7 +47,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "POST /workflow/requests/{request_id}/resubmit/": _NOT_AUDITORS,
     "GET /workflow/tasks/": EVERYBODY,
     "GET /workflow/tasks/{task_id}/": EVERYBODY,
-    # Approvers, and designers who own the process that the task is of; api.seeing.need_decider tells them apart.
+    # Approvers, and designers who own the process that the task is of; service.commands tells them apart.
     "POST /workflow/tasks/decide/": _NOT_AUDITORS,
     "POST /workflow/tasks/{task_id}/decide/": _NOT_AUDITORS,
     "POST /workflow/tasks/{task_id}/claim/": _NOT_AUDITORS,

@@ -12,9 +12,7 @@ from fastapi.security import HTTPBearer
 from opentelemetry.trace import TracerProvider
 
 from api import docs, problems
-from api.context import Context
-from api.draining import Drained, Draining
-from api.health import Health
+from api.context import ApiContext
 from api.paths import BASE, EitherSlash
 from api.routes import (
     actions,
@@ -32,8 +30,8 @@ from api.routes import (
     webhooks,
 )
 from api.schemas.common import ProblemDocument
-from api.shadowing import shadows_of
-from api.simulating import jobs_of
+from api.shutdown import Shutdown, ShutdownMiddleware
+from service.administration.health import Health
 
 _DESCRIPTION = """\
 Approval processes as durable Temporal workflows. Send `Authorization: Bearer TOKEN` (`placet token PERSON` makes one)
@@ -72,12 +70,12 @@ class _Api(FastAPI):
         return super().openapi()
 
 
-def create_app(context: Context) -> FastAPI:
+def create_app(context: ApiContext) -> FastAPI:
     """Return the API for this context."""
     app = _application(context.tracer_provider)
     app.state.context = context
-    app.state.draining = Draining(context.admission)
-    app.state.health = Health(context, app.state.draining)
+    app.state.shutdown = Shutdown(context.admission)
+    app.state.health = Health(context)
     return app
 
 
@@ -108,7 +106,7 @@ def _application(tracer_provider: TracerProvider | None = None) -> _Api:
     )
     problems.install(app)
     docs.install(app)
-    app.add_middleware(cast(Any, Drained))
+    app.add_middleware(cast(Any, ShutdownMiddleware))
     app.add_middleware(cast(Any, EitherSlash))
     content = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
     errors = {
@@ -137,14 +135,14 @@ def _application(tracer_provider: TracerProvider | None = None) -> _Api:
 @asynccontextmanager
 async def _beside(app: FastAPI) -> AsyncIterator[None]:
     """Run what goes on beside the calls: standing shadows are fed, and simulations watched."""
-    watching = [asyncio.create_task(work) for work in (shadows_of(app).watch(), jobs_of(app).watch())]
+    context: ApiContext = app.state.context
+    watching = [asyncio.create_task(work) for work in (context.shadows.watch(), context.jobs.watch())]
     try:
         yield
     finally:
         for task in watching:
             task.cancel()
         await asyncio.gather(*watching, return_exceptions=True)
-        context: Context = app.state.context
         await context.pool.close()
 
 

@@ -11,7 +11,6 @@ import json
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, get_args
 from urllib.parse import urlencode
@@ -23,19 +22,16 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from api.access import rule_of
-from api.body import check_media_type, read_bytes
-from api.context import Context
+from api.context import ApiContext
 from api.deps import Call
-from api.identity import Principal
 from api.parameters import check_parameters, parameters_of
 from api.paths import BASE
 from api.problems import KeyReused, status_of, validation_problem
 from api.schemas.common import Body
-from api.seeing import Unseen
-from placet.errors import InputInvalid, NotFound, NotPermitted, PlacetError, Problem, Unavailable
+from placet.errors import InputInvalid, NotFound, NotPermitted, PlacetError, Problem, Unavailable, Unseen
 from placet.json_text import read_json
+from service.principal import Principal, principal_of
 from storage.queries import idempotency, refusals
-from storage.queries.people import tokens
 from storage.tables.approvals import Refusal
 
 _MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
@@ -69,7 +65,7 @@ class PersonalRoute(APIRoute):
         known = parameters_of(self)
 
         async def personal(request: Request) -> Response:
-            context: Context = request.app.state.context
+            context: ApiContext = request.app.state.context
             principal = await authenticate(context, request.headers.get("authorization"))
             request.state.principal = principal
             try:
@@ -81,9 +77,9 @@ class PersonalRoute(APIRoute):
             check_parameters(request, known)
             if request.method not in _MUTATING:
                 return await handle(request)
-            body = await read_bytes(request, context.max_body_bytes)
+            body = await _read_bytes(request, context.max_body_bytes)
             if body.strip():
-                check_media_type(request.headers.get("content-type"))
+                _check_media_type(request.headers.get("content-type"))
             value: Any = None
             try:
                 value = await _read(body) if body.strip() else None
@@ -109,21 +105,39 @@ class PersonalRoute(APIRoute):
         return None
 
 
+async def _read_bytes(request: Request, most: int) -> bytes:
+    """Return the body; raises a 413 once it is longer than `most` bytes, whatever its headers said."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise HTTPException(413, f"The body is longer than {most} bytes; send less.", {"Connection": "close"})
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _check_media_type(content_type: str | None) -> None:
+    """Raise a 415 where a body says that it is something else than JSON."""
+    kind = (content_type or "application/json").split(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise HTTPException(415, f"A body of {kind[:100]} cannot be read; send Content-Type: application/json.")
+
+
 async def _read(body: bytes) -> Any:
     """Parse a body; a long one beside the event loop, which others need."""
     return read_json(body) if len(body) < _SHORT else await asyncio.to_thread(read_json, body)
 
 
-async def authenticate(context: Context, header: str | None) -> Principal:
+async def authenticate(context: ApiContext, header: str | None) -> Principal:
     """Return whose token the Authorization header carries; raises a 401."""
     scheme, _, text = (header or "").strip().partition(" ")
     if scheme.lower() != "bearer" or not text.strip():
         raise _unauthenticated("Send Authorization: Bearer with a token; `placet token PERSON` makes one.", "")
-    held = await context.database.read(tokens.holder, text.strip(), datetime.now(UTC))
-    if held is None:
+    principal = await context.database.read(principal_of, text.strip(), context.now())
+    if principal is None:
         raise _unauthenticated("The token is unknown, expired or revoked, or its person has left.", "invalid_token")
-    queues = {f"role:{role}" for role in held.roles} | {f"group:{group}" for group in held.groups}
-    return Principal(person=held.person, access=held.access, queues=frozenset(queues))
+    return principal
 
 
 def _check_address(request: Request) -> None:
@@ -142,7 +156,7 @@ def _unauthenticated(detail: str, error: str) -> HTTPException:
 
 
 async def _once(
-    context: Context,
+    context: ApiContext,
     principal: Principal,
     request: Request,
     value: Any,
@@ -163,7 +177,7 @@ async def _once(
 
 
 async def _answered(  # noqa: PLR0917 - of `_once` alone
-    context: Context,
+    context: ApiContext,
     principal: Principal,
     request: Request,
     value: Any,
@@ -179,7 +193,7 @@ async def _answered(  # noqa: PLR0917 - of `_once` alone
             key=key,
             fingerprint=fingerprint,
             subject=subject,
-            now=datetime.now(UTC),
+            now=context.now(),
         )
     if known.fingerprint != fingerprint:
         raise KeyReused
@@ -219,7 +233,7 @@ def _digest(*parts: str) -> str:
 
 
 async def _put_on_record(
-    context: Context, principal: Principal, request: Request, error: PlacetError | RequestValidationError
+    context: ApiContext, principal: Principal, request: Request, error: PlacetError | RequestValidationError
 ) -> None:
     """Write down who was refused what on a request; a refused update leaves no trace in the engine."""
     if isinstance(error, PlacetError):
@@ -243,7 +257,7 @@ async def _put_on_record(
 
 
 async def record_refusal(
-    context: Context,
+    context: ApiContext,
     principal: Principal,
     *,
     action: str,
@@ -254,7 +268,7 @@ async def record_refusal(
 ) -> None:
     """Store one refusal."""
     refusal = Refusal(
-        at=datetime.now(UTC),
+        at=context.now(),
         principal=principal.person,
         request_id=request_id and request_id[:200],
         task_id=task_id and task_id[:200],

@@ -9,9 +9,9 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.context import Context
-from api.identity import Principal
-from api.schemas.common import Moment
+from api.context import ApiContext
+from service.documents import Moment
+from service.principal import Principal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +28,8 @@ class Call:
 
 
 # Asynchronous although they wait for nothing: FastAPI runs every other dependency on a thread of its own.
-async def _context(request: Request) -> Context:
-    context: Context = request.app.state.context
+async def _context(request: Request) -> ApiContext:
+    context: ApiContext = request.app.state.context
     return context
 
 
@@ -43,12 +43,12 @@ async def _call(request: Request) -> Call:
     return call
 
 
-async def _reading(context: Annotated[Context, Depends(_context)]) -> AsyncIterator[AsyncSession]:
+async def _reading(context: Annotated[ApiContext, Depends(_context)]) -> AsyncIterator[AsyncSession]:
     async with context.database.session() as session:
         yield session
 
 
-Here = Annotated[Context, Depends(_context)]
+Here = Annotated[ApiContext, Depends(_context)]
 """What the API was started with."""
 Caller = Annotated[Principal, Depends(_caller)]
 """Who is calling."""

@@ -8,19 +8,17 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from opentelemetry.sdk.trace import TracerProvider
-from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.client import Client
 from temporalio.runtime import Runtime
-from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from activities.arrivals import Arrivals
 from activities.audit import Recorder
-from activities.notifications.delivery.confirmation import Confirm
 from activities.notifications.delivery.start import check_webhooks, dispatcher
 from activities.notifications.settings import NotifySettings
 from activities.notifications.settings import load as load_notices
@@ -28,19 +26,18 @@ from cli.installation import has_database, where_up
 from cli.stored import opened
 from engine_host.namespaces import prepare
 from engine_host.serve import Engine, start_engine
+from service.engine import client as engine_client
 from storage.database import Database
 from worker.actions import action_worker, seed_catalog
 from worker.connect import EngineSettings, connect
-from worker.jobs.departures import Tell, looking_after_leavers
+from worker.jobs.departures import looking_after_leavers
 from worker.jobs.presence import present
 from worker.jobs.retention import forgetting
-from worker.process import approval_worker, beside_recording
 from worker.settings import Settings
 from worker.telemetry import tracing
-from workflows.approval import Answer, ApprovalWorkflow
+from workflows.registration import approval_worker, beside_recording
 
 STARTUP_SECONDS = 120.0
-_CONFIRM_SECONDS = timedelta(seconds=5)
 
 
 @asynccontextmanager
@@ -103,12 +100,12 @@ async def working(
     """Run what a worker process runs while the block does: the workers, and what is done beside them."""
     notify = notify or load_notices()
     await check_webhooks(database, notify)
-    notices = dispatcher(database, _confirm(client), notify, secret=settings.secret())
+    notices = dispatcher(database, partial(engine_client.recorded, client), notify, secret=settings.secret())
     async with (
         build_worker(database, client, settings, arrivals),
         build_action_worker(database, client, settings, notify),
         present(database, client, settings.task_queue),
-        looking_after_leavers(database, tell_of_leavers(client)),
+        looking_after_leavers(database, partial(engine_client.tell_directory_changed, client)),
         forgetting(database, settings),
     ):
         sending = asyncio.create_task(notices.run())
@@ -117,36 +114,6 @@ async def working(
         finally:
             notices.stop()
             await sending
-
-
-def _confirm(client: Client) -> Confirm:
-    """Return how the dispatcher learns what history holds: the workflow is asked, running or ended."""
-
-    async def recorded(request_id: str) -> tuple[int, str] | None:
-        try:
-            answer: Answer = await client.get_workflow_handle(request_id).query(
-                ApprovalWorkflow.recorded, rpc_timeout=_CONFIRM_SECONDS
-            )
-        except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
-            return None
-        return answer.seq, answer.head
-
-    return recorded
-
-
-def tell_of_leavers(client: Client) -> Tell:
-    """Return how a request learns that somebody has left: it is signalled, and reads the directory."""
-
-    async def tell(request_id: str) -> bool:
-        try:
-            await client.get_workflow_handle(request_id).signal(
-                ApprovalWorkflow.directory_changed, rpc_timeout=_CONFIRM_SECONDS
-            )
-        except RPCError as error:
-            return error.status is not RPCStatusCode.NOT_FOUND  # what could not be told is told at the next look
-        return True
-
-    return tell
 
 
 def build_action_worker(

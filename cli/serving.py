@@ -14,12 +14,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from temporalio.client import Client
 
 from activities.arrivals import Arrivals
-from api.admission import Admission
 from api.app import create_app
 from api.connections import Connection
-from api.context import Context
+from api.context import ApiContext
 from placet.errors import Conflict
+from service.engine.admission import Admission
 from storage.database import Database
+from worker.connect import EngineSettings
 from worker.settings import Settings
 
 
@@ -34,11 +35,12 @@ def build_api(
 ) -> Any:
     """Return the API's application; `arrivals` is what the worker of this process tells, if there is one."""
     return create_app(
-        Context(
+        ApiContext(
             database=database,
             client=client,
             task_queue=settings.task_queue,
             ui_url=ui_url,
+            rehearsal_namespace=EngineSettings.read().rehearsal_namespace,
             secret=settings.secret(),
             publish_needs_two=settings.publish_needs_two,
             max_body_bytes=settings.max_body_bytes,

@@ -4,32 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from cli.installation import has_database
 from cli.terminal.output import progress
 from cli.terminal.running import run
-from placet.definition.model import parse_definition
-from placet.directory import Directory
+from placet.definition.model import ProcessDefinition, parse_definition
 from placet.errors import BlueprintInvalid
-from placet.plan.actions import ActionSpec
-from placet.plan.plan import Child
 from storage.database import Database
 from storage.migrate import migrate
-from storage.queries.definitions.dependencies import surroundings
-from storage.queries.people import people
+from storage.queries.definitions.dependencies import CheckContext, check_contexts
 from worker.settings import Settings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Around:
-    """What a blueprint is checked among: everyone, the catalog's actions, and the processes that it starts."""
-
-    directory: Directory
-    actions: dict[str, ActionSpec]
-    children: dict[str, Child]
 
 
 @asynccontextmanager
@@ -45,19 +31,18 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         await database.close()
 
 
-def around(settings: Settings, blueprints: list[Any]) -> list[Around]:
-    """Return for each of these, as JSON values, what it is checked among; what is no blueprint refers to nothing."""
+def around(settings: Settings, blueprints: list[Any]) -> list[CheckContext]:
+    """Return for each of these, as JSON values, what it is checked among."""
     return run(_around(settings, blueprints))
 
 
-async def _around(settings: Settings, blueprints: list[Any]) -> list[Around]:
+async def _around(settings: Settings, blueprints: list[Any]) -> list[CheckContext]:
     async with opened(settings) as database, database.session() as session:
-        everyone = await people.everyone(session)
-        found: list[Around] = []
-        for raw in blueprints:
-            try:
-                actions, children = await surroundings(session, parse_definition(raw), datetime.now(UTC))
-            except BlueprintInvalid:  # why it is none is the check's to say
-                actions, children = {}, {}
-            found.append(Around(directory=everyone, actions=actions, children=children))
-        return found
+        return await check_contexts(session, [_parsed(raw) for raw in blueprints], datetime.now(UTC))
+
+
+def _parsed(raw: Any) -> ProcessDefinition | None:
+    try:
+        return parse_definition(raw)
+    except BlueprintInvalid:
+        return None

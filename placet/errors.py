@@ -17,6 +17,8 @@ PlacetError
 │   ├── Ended             the request has ended
 │   └── UnknownTask       no such task in this request
 ├── NotFound              nothing is stored under that name or id
+│   ├── Unseen            it is there and not theirs to see; told as if it were not
+│   └── Gone              the engine runs no such request
 ├── Conflict              the same thing exists already, or is used differently
 ├── TooMuchWork           what was sent asks for more memory or time than one call may take
 ├── Busy                  more wait here than can be carried out in time; nothing has happened
@@ -152,6 +154,14 @@ def reason_of(error: PlacetError) -> Reason:
 
 class NotFound(PlacetError):
     """Nothing is stored under that name or id."""
+
+
+class Unseen(NotFound):
+    """Something is there and not theirs to see: told as if it were not, and put on record."""
+
+
+class Gone(NotFound):
+    """The engine runs no such request: it has ended, or never began."""
 
 
 class Conflict(PlacetError):

@@ -13,7 +13,7 @@ import httpx
 from temporalio.client import Client
 
 from api.app import create_app
-from api.context import Context
+from api.context import ApiContext
 from storage.database import Database
 from storage.queries.people import tokens
 from tests.approvals import EXPENSE, SECRET, store_people
@@ -131,7 +131,7 @@ async def api_desk(
     """
     await store_people(database, staff)
     deadline = timedelta(seconds=PATIENT if seconds is None else seconds)
-    context = Context(
+    context = ApiContext(
         database=database,
         client=client,
         task_queue=task_queue,
@@ -147,6 +147,12 @@ async def api_desk(
             yield ApiDesk(http=http, database=database, insistent=seconds is None)
     finally:
         await context.pool.close()
+
+
+def context_of(desk: ApiDesk) -> ApiContext:
+    """Return what a desk's application was started with."""
+    context: ApiContext = desk.http._transport.app.state.context  # type: ignore[attr-defined]  # of httpx.ASGITransport
+    return context
 
 
 async def no_engine() -> Client:

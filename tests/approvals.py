@@ -15,20 +15,20 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.audit import Recorder
-from api.access import DEFAULT_ACCESS
 from placet.definition.model import parse_definition
 from placet.definition.variables import normalise_input
 from placet.engine.events import Actor, Opening
 from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
+from service.principal import DEFAULT_ACCESS
 from storage.database import Database
 from storage.queries.people import people
 from storage.tables.approvals import Person
 from tests.sandbox import passing_runner
-from worker.process import approval_worker, beside_recording
 from workflows import display
 from workflows.approval import Answer, ApprovalWorkflow, Start
+from workflows.registration import approval_worker, beside_recording
 
 SECRET = "a secret for the tests alone"
 

@@ -11,8 +11,8 @@ from temporalio import activity
 from activities.audit import Recorder
 from cli import assembly
 from placet.engine.recording import Recording
-from worker.process import approval_worker, beside_recording
 from worker.settings import read_settings
+from workflows.registration import approval_worker, beside_recording
 
 
 class CrashingRecorder:

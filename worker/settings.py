@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from placet.errors import InputInvalid, Problem
-from worker.pool.pool import Limits
+from service.pool.pool import Limits
 
 _SECRET_FILE = "secret.key"  # noqa: S105 - the name of a file
 

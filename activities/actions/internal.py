@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from activities.actions.executor import ActionFailed, Executor, Job
-from placet.errors import PlacetError, Unavailable
+from placet.errors import Busy, PlacetError, Unavailable
 from placet.plan import pure_actions
 
 CREATE_INPUT: dict[str, Any] = {
@@ -84,7 +84,7 @@ class CreateRequest:
         )
         try:
             await self._begin(new)
-        except Unavailable as error:
+        except (Busy, Unavailable) as error:
             raise ActionFailed(error.message) from error
         except PlacetError as error:
             raise ActionFailed(error.message, permanent=True) from error

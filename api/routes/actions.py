@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from fastapi import APIRouter
 
 from api.calls import PersonalRoute
 from api.deps import Caller, Cursor, Here, Limit, Reading
 from api.schemas.actions import ActionBody, ActionPut, ActionView
 from api.schemas.common import Listed
-from placet.definition.json_schema.validation import unusable
-from placet.errors import InputInvalid, Problem
+from service.administration.catalog import add_action, change_action
 from storage.queries import actions
 
 router = APIRouter(prefix="/workflow/action-catalog", tags=["action catalog"], route_class=PersonalRoute)
@@ -30,11 +27,7 @@ async def list_actions(
 @router.post("/", status_code=201)
 async def create_action(context: Here, caller: Caller, body: ActionBody) -> ActionView:
     """Add an action. Designers and admins can; only admins where its config refers to a secret."""
-    # Schemas that nobody knows yet are looked at where they can harm nobody.
-    schemas = {"/input_schema": body.input_schema, "/output_schema": body.output_schema}
-    body.check(caller, await context.pool.run(unusable, schemas, by=caller.person))
-    async with context.database.begin() as session:
-        return ActionView.of(await actions.add(session, body.row(caller.person, datetime.now(UTC))), None)
+    return ActionView.of(await add_action(context, caller, body.name, body.facts()), None)
 
 
 @router.get("/{action}/")
@@ -47,14 +40,4 @@ async def read_action(session: Reading, action: str) -> ActionView:
 @router.put("/{action}/")
 async def put_action(context: Here, caller: Caller, action: str, body: ActionPut) -> ActionView:
     """Change an action for requests that begin from now on; those that run keep it as it was. As for adding one."""
-    # Schemas that nobody knows yet are looked at where they can harm nobody.
-    schemas = {"/input_schema": body.input_schema, "/output_schema": body.output_schema}
-    body.check(caller, await context.pool.run(unusable, schemas, by=caller.person))
-    async with context.database.begin() as session:
-        row = await actions.get(session, action)
-        if body.name not in {None, row.name}:
-            message = f"the path says {row.name!r}; leave the name out or write the same"
-            raise InputInvalid(f"/name: {message}", problems=(Problem(pointer="/name", message=message),))
-        body.into(row, caller.person, datetime.now(UTC))
-        fared = await actions.statistics(session, [row.name])
-    return ActionView.of(row, fared.get(row.name))
+    return ActionView.of(*await change_action(context, caller, action, body.facts(), named=body.name))

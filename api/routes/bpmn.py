@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import partial
 
 from fastapi import APIRouter, Response
 
 from api.calls import PersonalRoute
 from api.deps import Caller, Here
-from api.routes.templates import create_template
 from api.schemas.bpmn import BpmnBody, DmnBody, ImportView, LeftView
-from placet.definition.bpmn import Imported, import_bpmn, import_dmn
-from storage.queries import actions
-from storage.queries.definitions import definitions
+from api.schemas.templates import TemplateView
+from placet.definition.bpmn import Imported
+from placet.json_text import with_floats
+from service.definitions import draft_definition, read_bpmn, read_dmn
 
 router = APIRouter(prefix="/workflow/process-templates", tags=["process templates"], route_class=PersonalRoute)
 
@@ -21,27 +20,14 @@ router = APIRouter(prefix="/workflow/process-templates", tags=["process template
 @router.post("/import_bpmn/", status_code=201)
 async def import_bpmn_file(context: Here, caller: Caller, body: BpmnBody, response: Response) -> ImportView:
     """Store the main process of a BPMN file as a draft; a dry run answers 200. Designers and admins can."""
-    async with context.database.session() as session:
-        catalog = await actions.specs(session)
-        processes = await definitions.published_names(session)
-    reading = partial(
-        import_bpmn,
-        body.bpmn.encode(),
-        dmn=[text.encode() for text in body.dmn],
-        name=body.name,
-        version=body.version,
-        actions=catalog,
-        processes=processes,
-    )
-    imported = await context.pool.run(reading, by=caller.person)
+    imported = await read_bpmn(context, caller, body.bpmn, dmn=body.dmn, name=body.name, version=body.version)
     return await _stored(context, caller, imported, response, dry_run=body.dry_run)
 
 
 @router.post("/import_dmn/", status_code=201)
 async def import_dmn_file(context: Here, caller: Caller, body: DmnBody, response: Response) -> ImportView:
     """Store the decision of a DMN file as a draft; a dry run answers 200. Designers and admins can."""
-    reading = partial(import_dmn, body.dmn.encode(), decision=body.decision, name=body.name, version=body.version)
-    imported = await context.pool.run(reading, by=caller.person)
+    imported = await read_dmn(context, caller, body.dmn, decision=body.decision, name=body.name, version=body.version)
     return await _stored(context, caller, imported, response, dry_run=body.dry_run)
 
 
@@ -52,7 +38,7 @@ async def _stored(
     if dry_run:
         response.status_code = 200
     else:
-        template = await create_template(context, caller, imported.blueprint)
+        template = TemplateView.of(await draft_definition(context, caller, with_floats(imported.blueprint)))
     return ImportView(
         template=template,
         blueprint=imported.blueprint,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from api.calls import PersonalRoute
-from api.deps import Caller, Reading
+from api.deps import Caller, Here, Reading
 from api.schemas.costs import CostView
-from api.seeing import seen_request
+from service.visibility import seen_request
 from simulation.report.costs import Prices, price, used_in, with_catalog
 from storage.queries import actions
 from storage.queries.requests import requests
@@ -24,6 +23,7 @@ _NOTHING, _TEN = Decimal(0), Decimal(10)
 
 @router.get("/{request_id}/cost/")
 async def cost_of_request(  # noqa: PLR0917 - called by keyword, with what its query may hold
+    context: Here,
     session: Reading,
     caller: Caller,
     request_id: str,
@@ -34,10 +34,10 @@ async def cost_of_request(  # noqa: PLR0917 - called by keyword, with what its q
     notice: Amount = _NOTHING,
 ) -> CostView:
     """Price one request by what it used: decisions, actions at the catalog's prices, notices and time, so far."""
-    stored = await seen_request(session, caller, request_id)
+    stored = await seen_request(session, caller, request_id, context.now())
     timeline = await requests.timeline(session, request_id)
     notices = sum(entry.kind == "notified" for entry in timeline)
-    end = stored.request.ended_at or datetime.now(UTC)
+    end = stored.request.ended_at or context.now()
     used = used_in(timeline, notices=notices, duration=end - stored.request.started_at)
     given = Prices(
         currency=currency,

@@ -7,8 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from api.health import Health
 from api.parameters import PublicRoute
+from api.shutdown import Shutdown
+from service.administration.health import Health
 
 router = APIRouter(prefix="/health", tags=["health"], route_class=PublicRoute)
 
@@ -21,9 +22,10 @@ async def live() -> dict[str, Any]:
 
 @router.get("/ready", responses={503: {"description": "Some part is down; `checks` says which."}})
 async def ready(request: Request) -> JSONResponse:
-    """Say whether every part is up, and which is not."""
+    """Say whether every part is up, and which is not; a process that stops is down itself, at once."""
     health: Health = request.app.state.health
-    checks = await health.checks()
+    shutdown: Shutdown = request.app.state.shutdown
+    checks = {"api": "down"} if shutdown.stopping else await health.checks()
     up = all(check == "ok" for check in checks.values())
     headers = {} if up else {"Retry-After": "2"}
     return JSONResponse({"status": "ok" if up else "down", "checks": checks}, 200 if up else 503, headers)

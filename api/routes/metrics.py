@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
@@ -13,6 +12,7 @@ from api.deps import Caller, Here, Reading
 from api.metrics import expose
 from api.parameters import PublicRoute
 from api.schemas.metrics import EscalationsView
+from service.visibility import sees_failures
 from storage.queries.requests import escalations
 from storage.recording import metrics
 
@@ -35,15 +35,15 @@ async def prometheus(request: Request, context: Here, session: Reading) -> Respo
 
 
 @router.get("/workflow-escalations")
-async def workflow_escalations(session: Reading, caller: Caller) -> EscalationsView:
+async def workflow_escalations(context: Here, session: Reading, caller: Caller) -> EscalationsView:
     """Show how escalation is going: the metrics, open tasks by stage, lateness, and what failed last.
 
     Anybody who is known may see the numbers; only auditors and admins see which requests failed.
     """
     return EscalationsView.of(
-        datetime.now(UTC),
+        context.now(),
         await metrics.totals(session),
         await escalations.by_stage(session),
         await escalations.lateness(session),
-        await escalations.failures(session) if caller.sees_all else None,
+        await escalations.failures(session) if sees_failures(caller) else None,
     )

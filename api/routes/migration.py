@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request
 
 from api.calls import PersonalRoute
 from api.deps import Caller, Here, ThisCall
-from api.migrating import Fate, preflight
-from api.moving import move
-from api.schemas.migration import FateView, MigrationBody, MigrationView, Result, Verdict
+from api.schemas.migration import FateView, MigrationBody, MigrationView
+from service.migration.move import MoveOrder, move
+from service.migration.preflight import Fate, Result, Selection, Verdict, preflight
 from storage.queries.definitions import definitions
 
 router = APIRouter(prefix="/workflow/process-templates", tags=["process templates"], route_class=PersonalRoute)
@@ -28,10 +28,19 @@ async def migrate_requests(  # noqa: PLR0917 - called by keyword
     """
     async with context.database.session() as session:
         target = await definitions.get(session, template_id)
+    selection = Selection(
+        from_version=body.from_version, request_ids=None if body.request_ids is None else tuple(body.request_ids)
+    )
     if body.dry_run:
-        fates, left_out = await preflight(context, target, body, caller.actor)
+        fates, left_out = await preflight(context, target, selection, caller.actor)
     else:
-        fates, left_out = await move(context, target, body, caller, call.key)
+        order = MoveOrder(
+            selection=selection,
+            allow_outcome_change=body.allow_outcome_change,
+            reason=body.reason,
+            key=call.key,
+        )
+        fates, left_out = await move(context, caller, target, order)
         # What is unknown is not the one answer: a repeat has to find it out.
         request.state.unsettled = any(fate.result == "unknown" for fate in fates)
     return MigrationView(

@@ -9,15 +9,11 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 
-from activities.decision_tokens import DecisionTokens
-from api.acting import act_on_task, concerned
 from api.calls import PersonalRoute, record_refusal, request_of
-from api.context import Context
+from api.context import ApiContext
 from api.deps import At, Caller, Cursor, Here, Limit, Reading, ThisCall
-from api.engine import Command
-from api.identity import Principal
 from api.problems import problem_of, status_of
-from api.schemas.common import Listed, PersonRef
+from api.schemas.common import Listed
 from api.schemas.requests import (
     BulkDecision,
     BulkItem,
@@ -32,10 +28,14 @@ from api.schemas.requests import (
     TaskItem,
     TaskView,
 )
-from api.seeing import Unseen, seen_task, sight_of, with_candidates
 from placet.engine.events import Claim, Decide, Delegate, Reassign, Release
-from placet.errors import PlacetError
+from placet.errors import PlacetError, Unseen
 from placet.json_text import with_floats
+from service.commands import act_on_task, decision_token
+from service.documents import PersonRef
+from service.engine.client import Command
+from service.principal import Principal
+from service.visibility import seen_task, sight_of, sight_of_caller, with_candidates
 from storage.queries.requests import requests
 
 router = APIRouter(prefix="/workflow/tasks", tags=["tasks"], route_class=PersonalRoute)
@@ -46,6 +46,7 @@ _AT_ONCE = 8
 
 @router.get("/")
 async def list_tasks(  # noqa: PLR0917 - called by keyword, with what its query may hold
+    context: Here,
     session: Reading,
     caller: Caller,
     limit: Limit = 50,
@@ -63,13 +64,13 @@ async def list_tasks(  # noqa: PLR0917 - called by keyword, with what its query 
     ] = None,
 ) -> Listed[TaskItem]:
     """List tasks, newest first; those of an assignee include what they may decide for others or claim."""
-    whose = caller.person if assignee == "me" else assignee
-    waits_for = None if whose is None else await sight_of(session, whose)
+    whose, now = caller.person if assignee == "me" else assignee, context.now()
+    waits_for = None if whose is None else await sight_of(session, whose, now)
     page = await requests.task_page(
         session,
         limit=limit,
         cursor=cursor,
-        viewer=None if caller.sees_all or whose == caller.person else await sight_of(session, caller.person),
+        viewer=None if whose == caller.person else await sight_of_caller(session, caller, now),
         waits_for=waits_for,
         status=status,
         sla_state=sla_state or None,
@@ -78,7 +79,7 @@ async def list_tasks(  # noqa: PLR0917 - called by keyword, with what its query 
         due=requests.Span(after=due_after, before=due_before),
         sort=sort,
     )
-    rows = await with_candidates(session, page.items)
+    rows = await with_candidates(session, page.items, now)
     return Listed(items=[TaskItem.listed(row) for row in rows], next_cursor=page.next_cursor)
 
 
@@ -111,9 +112,9 @@ async def decide_many(
 
 
 @router.get("/{task_id}/")
-async def read_task(session: Reading, caller: Caller, task_id: str) -> TaskView:
+async def read_task(context: Here, session: Reading, caller: Caller, task_id: str) -> TaskView:
     """Show one task."""
-    return TaskView.of(await seen_task(session, caller, task_id))
+    return TaskView.of(await seen_task(session, caller, task_id, context.now()))
 
 
 @router.post("/{task_id}/decide/")
@@ -161,13 +162,9 @@ async def release(
 
 
 @router.post("/{task_id}/token/")
-async def issue_decision_token(context: Here, session: Reading, caller: Caller, task_id: str) -> DecisionToken:
+async def issue_decision_token(context: Here, caller: Caller, task_id: str) -> DecisionToken:
     """Sign a token with which the `decide` signal decides this task as the caller, until it changes hands."""
-    decides = Decide(by=caller.actor, task_id=task_id, decision="approve")
-    task = await session.run_sync(lambda sync: concerned(sync.connection(), caller, task_id, decides))
-    token = DecisionTokens(context.secret).issue(
-        caller.person, task_id, task.round, hand_overs=task.hand_overs, revision=task.revision
-    )
+    token, task = await decision_token(context, caller, task_id, context.secret)
     return DecisionToken(token=token, task_id=task_id, round=task.round)
 
 
@@ -184,12 +181,12 @@ def _decision(caller: Principal, body: NewDecision, task_id: str, key: str) -> D
     )
 
 
-async def _act(context: Context, caller: Principal, task_id: str, event: Command, key: str) -> RequestView:
+async def _act(context: ApiContext, caller: Principal, task_id: str, event: Command, key: str) -> RequestView:
     stored = await act_on_task(context, caller, task_id, event, key=key)
     return RequestView.of(stored, context.ui_link(stored.request.id))
 
 
-async def _refused(context: Context, caller: Principal, task_id: str, error: PlacetError) -> None:
+async def _refused(context: ApiContext, caller: Principal, task_id: str, error: PlacetError) -> None:
     if (status := status_of(error)) in {403, 409, 422} or isinstance(error, Unseen):
         await record_refusal(
             context,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from fastapi import APIRouter, Request
 
-from activities.notifications.channels.secrets import Secrets
-from activities.notifications.delivery.webhook_feed import check_endpoint
 from api.calls import PersonalRoute
 from api.deps import Caller, Cursor, Here, Limit, Reading, ThisCall
 from api.schemas.common import Listed
 from api.schemas.notifications import WebhookBody, WebhookMade, WebhookView
+from service.administration.webhooks import Endpoint, add_webhook
 from storage.queries import cursor as cursors
 from storage.queries.notifications import webhooks
 from storage.tables.notifications import WebhookEndpoint
@@ -35,20 +34,13 @@ async def create_webhook(
     """Add an endpoint; admins can. It gets what happens from now on, and this answer alone shows the secret."""
     # The answer holds a secret, so it is not kept: the same key makes the same endpoint, and its secret, again.
     request.state.unsettled = True
-    secrets, endpoint_id = Secrets(context.secret, context.notify), f"wh_{call.subject}"
-    await check_endpoint(body.url, body.secret_ref, endpoint_id, secrets, context.notify)
-    secret = secrets.get(body.secret_ref, endpoint_id) if body.secret_ref.startswith("derived:") else None
-    async with context.database.begin() as session:
-        row = await session.get(WebhookEndpoint, endpoint_id) or await webhooks.add(
-            session,
-            url=body.url,
-            events=list(dict.fromkeys(body.events)),
-            description=body.description,
-            secret_ref=body.secret_ref,
-            by=caller.person,
-            now=datetime.now(UTC),
-            endpoint_id=endpoint_id,
-        )
+    row, secret = await add_webhook(
+        context,
+        caller,
+        Endpoint(url=body.url, events=tuple(body.events), description=body.description, secret_ref=body.secret_ref),
+        endpoint_id=f"wh_{call.subject}",
+        installation_secret=context.secret,
+    )
     return WebhookMade.made(row, secret.get_secret_value() if secret else None)
 
 

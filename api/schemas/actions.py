@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictBool
 
-from activities.actions.builtin import config_schema, known_executors
-from activities.actions.secrets import references
-from api.identity import Principal
 from api.schemas.common import Body, Shown, View
-from placet.definition.json_schema.validation import value_problems
-from placet.errors import InputInvalid, Problem
 from placet.json_text import with_floats
 from storage.queries.actions import Statistics
 from storage.tables.actions import ActionCatalog
@@ -85,35 +77,9 @@ class ActionFacts(Body):
     cost: Annotated[str | None, BeforeValidator(_cost)] = None
     enabled: StrictBool = True
 
-    def check(self, caller: Principal, unusable: Iterable[Problem] = ()) -> None:
-        """Raise InputInvalid with every fault, and NotPermitted where secrets are an admin's to hand out.
-
-        `unusable` is what is wrong with the schemas themselves (`placet.definition.json_schema.validation.unusable`).
-        """
-        problems = [*unusable]
-        known = config_schema(self.executor)
-        if known is None:
-            message = f"there is no executor of that name; there are {', '.join(sorted(known_executors()))}"
-            problems.append(Problem(pointer="/executor", message=message))
-        else:
-            problems += value_problems(known, self.config, "/config")
-            if any(references(self.config)) and "url" in known.get("properties", {}) and "url" not in self.config:
-                message = "an action that carries a secret says itself where it goes; give its url"
-                problems.append(Problem(pointer="/config/url", message=message))
-        if problems:
-            raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=tuple(problems))
-        if any(references(self.config)):
-            caller.need(frozenset({"admin"}))
-
     def facts(self) -> dict[str, Any]:
         """Return what is stored of them, by column."""
         return {name: getattr(self, name) for name in ActionFacts.model_fields}
-
-    def into(self, row: ActionCatalog, by: str, now: datetime) -> None:
-        """Write the facts over a stored action."""
-        for name, value in self.facts().items():
-            setattr(row, name, value)
-        row.updated_by, row.updated_at = by, now
 
 
 class ActionBody(ActionFacts):
@@ -122,11 +88,6 @@ class ActionBody(ActionFacts):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
 
     name: Name
-
-    def row(self, by: str, now: datetime) -> ActionCatalog:
-        """Return the action as it is stored."""
-        stamps: dict[str, Any] = {"created_by": by, "created_at": now, "updated_by": by, "updated_at": now}
-        return ActionCatalog(id=uuid.uuid4().hex, name=self.name, **self.facts(), **stamps)
 
 
 class ActionPut(ActionFacts):

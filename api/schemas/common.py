@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from datetime import datetime
+from typing import Annotated, ClassVar, Generic, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    AliasChoices,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    PlainSerializer,
-)
+from pydantic import AliasChoices, BaseModel, ConfigDict, GetJsonSchemaHandler, PlainSerializer
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from placet.audit.chain import moment
-from placet.errors import PlacetError
 from placet.json_pointer import parts_of, pointer_of
-from placet.plan.assignees import parse_assignee, person_id
+from service.documents import Document
 
 Item = TypeVar("Item")
 
-_NOBODY = {"system", "me"}  # what does something by itself, and whoever calls: ids of nobody in particular
 
+class Body(Document):
+    """The base of what is sent over HTTP: a field may be sent under one of several names; the schema lists them all."""
 
-class Body(BaseModel):
-    """The base of what is sent: nothing unknown is taken, so that a misspelt name is found.
-
-    A field may be sent under one of several names; the schema lists them all.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
     # What else of the body a field of the core's may come from, by that field's name.
     stands_for: ClassVar[dict[str, tuple[str, ...]]] = {}
 
@@ -88,42 +71,8 @@ class View(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-def _text_only(value: Any) -> Any:
-    if isinstance(value, str | datetime):
-        return value
-    raise ValueError("write a moment as text, such as 2026-01-31T09:00:00Z")
-
-
-def _in_utc(value: datetime) -> datetime:
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("in UTC this lies outside of the years 1 to 9999; write another moment") from None
-
-
-def _person(reference: str) -> str:
-    bare = person_id(reference)
-    try:
-        who = parse_assignee(f"user:{bare}")
-    except PlacetError as error:
-        raise ValueError("write a person's id: letters, digits and . _ @ + -, at most 128") from error
-    if bare in _NOBODY or who.kind != "user":
-        raise ValueError(f"{bare!r} is no person's id; choose another")
-    return bare
-
-
 Shown = Annotated[datetime, PlainSerializer(moment, return_type=str)]
 """A moment in an answer: RFC 3339 in UTC."""
-Moment = Annotated[AwareDatetime, BeforeValidator(_text_only), AfterValidator(_in_utc)]
-"""A moment in a body: RFC 3339 with its offset; read in UTC."""
-PersonRef = Annotated[str, Field(max_length=140), AfterValidator(_person)]
-"""A person in a body, as `user:alice` or `alice`; read as the bare id."""
-PersonOrMe = Annotated[
-    str, Field(max_length=140), AfterValidator(lambda given: given if given == "me" else _person(given))
-]
-"""A person in an address; `me` is whoever calls."""
-Words = Annotated[str, Field(max_length=10_000)]
-"""A comment or a reason."""
 
 
 class Listed(View, Generic[Item]):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from api.schemas.common import Body, View, Words
-
-Verdict = Literal["maps", "changes_outcome", "does_not_map"]
-Result = Literal["moved", "there", "stays", "unknown"]
+from api.schemas.common import Body, View
+from service.documents import Words
+from service.migration.preflight import Result, Verdict
 
 
 class MigrationBody(Body):

@@ -10,7 +10,6 @@ from activities.notifications.preferences import Preferences
 from activities.notifications.templates.texts import Source
 from api.schemas.common import Body, Shown, View, shown
 from placet.audit.chain import KINDS
-from storage.queries.notifications.webhooks import PREFIX
 from storage.tables.notifications import NotificationMessage, NotificationTemplate, WebhookEndpoint
 
 _LONGEST = 32_000  # characters of one part of a template, as activities.notifications.templates.sandbox has it
@@ -280,11 +279,6 @@ class PreferencesView(View):
 
 PREFERENCES = _PREFERENCES
 """An example of preferences, for the documentation."""
-
-
-def is_webhook(message: NotificationMessage) -> bool:
-    """Say whether a message goes to an endpoint rather than to a person."""
-    return message.channel.startswith(PREFIX)
 
 
 def _endpoint(row: WebhookEndpoint) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import AliasChoices, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
-from api.schemas.common import Body, Moment, PersonRef, Shown, View, Words, shown
+from api.schemas.common import Body, Shown, View, shown
 from placet.engine.state import Decision
 from placet.json_pointer import pointer_of, value_at
+from service.documents import Moment, PersonRef, Words
 from storage.queries.requests.requests import ListedTask, Stored, TaskRow, TimelineRow
 
 _EXAMPLE_DIGEST = "3f0a6c8f0f2f5e1f6f3f0a7b1a5c6f6a3a4be2b0f8a7f1ce2c9a9c0d9a1e7b55"

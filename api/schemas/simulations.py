@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ConfigDict, Field
 
 from api.schemas.common import Shown, View
-from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
+from service.simulations.orders import Found
+from storage.tables.simulations import WorkflowSimulation
 
 _LARGE = ("execution_path", "branch_explorations", "approval_chain", "rows", "timelines", "differences", "statistics")
 
@@ -36,10 +36,11 @@ class SimulationView(View):
     warnings: list[str] = Field(default_factory=list)
 
     @classmethod
-    def of(cls, row: WorkflowSimulation, rows: Sequence[WorkflowSimulationRow] = (), count: int = 0) -> SimulationView:
-        """Show a stored simulation with its answer, and the first of its `count` rows where it looks at requests."""
+    def of(cls, found: Found) -> SimulationView:
+        """Show a stored simulation with its answer, and the first of its rows where it looks at requests."""
+        row, rows = found.row, found.rows
         looks = row.mode in {"backtest", "shadow"} and row.result is not None
-        told = {"rows": [one.row for one in rows], "rows_left_out": count - len(rows)} if looks else {}
+        told = {"rows": [one.row for one in rows], "rows_left_out": found.count - len(rows)} if looks else {}
         return cls(**{**(row.result or {}), **told, **_facts(row)})
 
 

@@ -29,7 +29,7 @@ def api_command(
             traces = tracer_provider("placet-api")
             client = await assembly.connected(there, traces=traces)
             app = serving.build_api(database, client, settings, assembly.temporal_ui(settings, there), traces)
-            async with serving.serving(app, listener, app.state.draining.drain):
+            async with serving.serving(app, listener, app.state.shutdown.drain):
                 stop, where = watch_for_stop(), f"http://{settings.host}:{listener.getsockname()[1]}"
                 print_json({"api": where}) if as_json else progress(f"listening on {where}")
                 await until_told_to_stop(stop)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import typer
 from rich.markup import escape
 
-from api.health import workers
 from cli import assembly
 from cli.installation import installed
 from cli.stored import opened
@@ -21,6 +20,7 @@ from cli.terminal.running import run
 from engine_host.locate import locate
 from engine_host.namespaces import missing_attributes
 from placet.errors import PlacetError, Unavailable
+from service.administration.health import workers
 from worker.settings import Settings
 
 _OLDEST = (3, 11)

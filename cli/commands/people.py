@@ -9,20 +9,19 @@ from typing import Annotated
 
 import typer
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Connection
 
-from api.schemas.people import PersonBody, wanted
 from cli.stored import opened
 from cli.terminal.invocation import Json, settings_with
 from cli.terminal.output import out, print_json
 from cli.terminal.running import run
 from placet.errors import InputInvalid, Problem
-from storage.queries.people import people, people_loading
+from service.administration.people import load_people
+from service.administration.person_document import PersonDocument
 from storage.queries.people.people_loading import Loaded
 from worker.settings import Settings
 
 people_app = typer.Typer(no_args_is_help=True, help="Who is in the organisation.")
-_PEOPLE = TypeAdapter(list[PersonBody])
+_PEOPLE = TypeAdapter(list[PersonDocument])
 
 
 async def load(settings: Settings, file: Path, *, complete: bool = False) -> Loaded:
@@ -31,19 +30,12 @@ async def load(settings: Settings, file: Path, *, complete: bool = False) -> Loa
     With `complete`, whoever is not in the list has left. What is stored like this already is not written, so a load
     that was interrupted is repeated. Raises InputInvalid that names each place that is wrong.
     """
-    now = datetime.now(UTC)
     listed = _read(file)
     async with opened(settings) as database:
-        found = wanted(listed, await database.read(_elsewhere, listed), now)
-        return await people_loading.load(database, found, now, complete=complete)
+        return await load_people(database, listed, datetime.now(UTC), complete=complete)
 
 
-def _elsewhere(connection: Connection, found: list[PersonBody]) -> dict[str, bool]:
-    """Tell of everybody whom the file names and does not list whether they are active."""
-    return people.activity(connection, {name for person in found for name in person.named} - {p.id for p in found})
-
-
-def _read(file: Path) -> list[PersonBody]:
+def _read(file: Path) -> list[PersonDocument]:
     try:
         return _PEOPLE.validate_python(json.loads(file.read_text()))
     except (ValidationError, ValueError) as error:

@@ -19,11 +19,11 @@ from cli.terminal.output import NO, err, explained, print_json, progress
 from cli.terminal.running import run
 from placet.errors import InputInvalid, Problem, Unavailable
 from placet.json_text import read_json, with_floats
+from service.pool.pool import processes
+from service.simulations.simulator import Simulator, failed
 from simulation.report.page import html_report
-from simulation.run.service import Service, failed
 from simulation.scenario.order import SimulationOrder, parse_order
 from storage.queries.simulations import simulations
-from worker.pool.pool import processes
 from worker.settings import Settings
 
 
@@ -73,7 +73,7 @@ async def simulate(settings: Settings, order: SimulationOrder, *, quiet: bool = 
         except Unavailable as error:
             progress(f"without an engine: {error.message}")
     async with assembly.any_database(settings) as database, processes(settings.limits) as pool:
-        service = Service(
+        simulator = Simulator(
             database=database,
             pool=pool,
             client=client,
@@ -84,7 +84,7 @@ async def simulate(settings: Settings, order: SimulationOrder, *, quiet: bool = 
             requester = order.person or await simulations.somebody(session) or "requester"
         simulation_id = uuid.uuid4().hex
         with _Progress(order.mode, quiet=quiet) as told:
-            result = await service.carry_out(
+            result = await simulator.carry_out(
                 order,
                 requester=requester,
                 viewer=None,  # whoever works on the database itself

@@ -111,7 +111,7 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
         arrivals = Arrivals()
         await stack.enter_async_context(assembly.working(database, client, settings, notify, arrivals))
         app = serving.build_api(database, client, settings, ui_url, traces, arrivals=arrivals)
-        await stack.enter_async_context(serving.serving(app, listener, app.state.draining.drain))
+        await stack.enter_async_context(serving.serving(app, listener, app.state.shutdown.drain))
         running = Running(
             api=api_url,
             temporal_ui=ui_url,

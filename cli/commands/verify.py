@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
-from sqlalchemy import select
-from sqlmodel import col
-from temporalio.client import Client
 
-from api import verifying
 from cli import assembly
 from cli.installation import installed
 from cli.terminal.invocation import Json, settings_with
 from cli.terminal.output import NO, explained, out, print_json, progress
 from cli.terminal.running import run
 from placet.errors import NotFound, Unavailable
-from storage.database import Database
-from storage.tables.approvals import ApprovalRequest, AuditEntry
+from service.verification import verify_many
 from worker.settings import Settings
-
-_AT_ONCE = 8  # the engine answers a query in milliseconds, most of which are waiting
-_TRIES = 3  # one of many that is answered late does not end the command
 
 
 async def verify(settings: Settings, requests: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -38,26 +29,12 @@ async def verify(settings: Settings, requests: list[str]) -> tuple[list[dict[str
         except Unavailable as error:
             progress(f"only the rows are checked: {error.message}")
             client = None
-        async with database.session() as session:
-            known = set((await session.scalars(select(col(ApprovalRequest.id)))).all()) | set(
-                (await session.scalars(select(col(AuditEntry.request_id)).distinct())).all()
-            )
-        ids = [request_id for request_id in requests if request_id in known] if requests else sorted(known)
-        turn = asyncio.Semaphore(_AT_ONCE)
-        found = await asyncio.gather(*(_one(database, client, request_id, turn) for request_id in ids))
-        return list(found), [request_id for request_id in requests if request_id not in known]
-
-
-async def _one(database: Database, client: Client | None, request_id: str, turn: asyncio.Semaphore) -> dict[str, Any]:
-    async with turn:
-        for left in reversed(range(_TRIES)):
-            try:
-                found = await verifying.verify(database, client, request_id)
-                break
-            except Unavailable:
-                if not left:
-                    raise
-    return {"id": request_id, **found["rows"], "ok": found["ok"], "engine_head": found["engine_head"]}
+        verified = await verify_many(database, client, requests)
+    results = [
+        {"id": request_id, **found["rows"], "ok": found["ok"], "engine_head": found["engine_head"]}
+        for request_id, found in verified.found
+    ]
+    return results, list(verified.unknown)
 
 
 def show(results: list[dict[str, Any]]) -> None:

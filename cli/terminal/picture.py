@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.tree import Tree
 
 from cli.terminal.output import out
+from service.simulations.simulator import failed
 from simulation.report.charts import span
-from simulation.run.service import failed
 
 _MOST_STEPS = 60
 _MOST_ROWS = 20

@@ -36,9 +36,9 @@ from simulation.scenario.script import Line
 from simulation.world.assumptions import rests_on_assumptions, warnings_of
 from simulation.world.payloads import Called, node_of, payload_errors, payload_warnings
 from simulation.world.world import Foreseen
-from worker.process import WORKFLOWS, approval_worker
 from workflows import display
 from workflows.approval import ApprovalWorkflow
+from workflows.registration import WORKFLOWS, approval_worker
 from workflows.start import Start
 
 Tell = Callable[[dict[str, Any]], None]

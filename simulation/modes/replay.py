@@ -31,9 +31,8 @@ from simulation.world.past import Again, past_of
 from simulation.world.payloads import called_in, payload_errors, payload_warnings
 from simulation.world.recall import Recall, recall
 from simulation.world.world import Foreseen
-from worker.process import WORKFLOWS
-from worker.sandbox import workflow_runner
 from workflows.approval import Start
+from workflows.registration import WORKFLOWS, workflow_runner
 
 _LONGEST_FAILURE = 2000
 

@@ -20,11 +20,11 @@ from placet.definition.model import parse_definition
 from simulation.modes.backtest import Candidate, Case, Row, totals_of, unseen
 from simulation.report.result import plain
 from simulation.run import work
+from simulation.run.work import CarryOut
 from simulation.scenario.load import candidate_of, cases_of, dependencies, everybody
 from simulation.scenario.order import SimulationOrder
 from storage.database import Database
 from storage.queries.simulations import shadows
-from worker.pool.pool import ProcessPool
 
 RULE = (
     "requests are compared as far as they have come: people decide as they do, after the time that they take in that "
@@ -73,9 +73,9 @@ class Shadow:
         if viewer != self.viewer:
             self.viewer, self._widely_at = viewer, None
 
-    async def look(self, database: Database, pool: ProcessPool, now: datetime) -> Sequence[tuple[int, Row]]:
+    async def look(self, database: Database, carry_out: CarryOut, now: datetime) -> Sequence[tuple[int, Row]]:
         """Look once; returns the rows that are new or say something else than before, by their position."""
-        candidate = await self._prepared(database, pool, now)
+        candidate = await self._prepared(database, carry_out, now)
         async with database.session() as session:
             await self._arrivals(session, now)
             open_ids = [request_id for request_id, one in self.followed.items() if not one.ended]
@@ -88,8 +88,8 @@ class Shadow:
             rows = await shadows.rows(session, stale)
             cases = await cases_of(session, sorted(rows, key=lambda row: self.followed[row.id].position))
         if unknown := candidate.uncompiled(case.started_at for case in cases):
-            candidate = self._candidate = await pool.run(work.sound, candidate, unknown, background=True)
-        looked = await pool.run(work.looked, candidate, cases, now, _AT_A_LOOK, background=True) if cases else []
+            candidate = self._candidate = await carry_out(work.sound, candidate, unknown, background=True)
+        looked = await carry_out(work.looked, candidate, cases, now, _AT_A_LOOK, background=True) if cases else []
         found = zip(cases, looked, strict=False)  # the next look goes on with the rest
         self._looked_at = now
         told = [self._take(case, heads[case.id], row, due if due and due > now else None) for case, (row, due) in found]
@@ -119,12 +119,12 @@ class Shadow:
             "warnings": [*unseen(self.left_out), *([more] if self.full else [])],
         }
 
-    async def _prepared(self, database: Database, pool: ProcessPool, now: datetime) -> Candidate:
+    async def _prepared(self, database: Database, carry_out: CarryOut, now: datetime) -> Candidate:
         """Return the candidate among today's people; raises NotFound, InputInvalid and BlueprintInvalid."""
         if self._candidate is None or self._read_at is None or now - self._read_at > RENEWED:
             async with database.session() as session:
                 self.template, raw = await candidate_of(session, self.order)
-            blueprint = await pool.run(parse_definition, raw, background=True)
+            blueprint = await carry_out(parse_definition, raw, background=True)
             async with database.session() as session:
                 actions, children = await dependencies(session, blueprint, now)
                 people = await everybody(session)
@@ -132,7 +132,7 @@ class Shadow:
                 blueprint=blueprint, people=people, prices=self.order.prices, actions=actions, children=children
             )
             # What is wrong with it is told before any request comes.
-            self._candidate = await pool.run(work.sound, candidate, (now,), background=True)
+            self._candidate = await carry_out(work.sound, candidate, (now,), background=True)
             self._read_at = now
         return self._candidate
 

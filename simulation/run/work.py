@@ -5,7 +5,7 @@ What they take and return is pickled on its way. Libraries that only one of them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from time import perf_counter
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from simulation.modes.replay import Checked
 
 Tell = Callable[[dict[str, Any]], None]
+CarryOut = Callable[..., Awaitable[Any]]
+"""Where such work is carried out: called as `service.pool.pool.ProcessPool.run`."""
 
 
 def read(raw: object) -> ProcessDefinition | None:

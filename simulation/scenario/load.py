@@ -20,6 +20,7 @@ from placet.plan.assignees import AssigneeName
 from placet.plan.plan import Child
 from simulation.modes.backtest import Case
 from simulation.run import work
+from simulation.run.work import CarryOut
 from simulation.scenario.order import SimulationOrder, patched
 from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import people_of
@@ -30,7 +31,6 @@ from storage.queries.definitions import dependencies as stored
 from storage.queries.people import people as stored_people
 from storage.queries.simulations import simulations
 from storage.tables.approvals import ApprovalRequest, AuditEntry, DefinitionVersion
-from worker.pool.pool import ProcessPool
 
 _AT_ONCE = 400  # requests whose timelines are read together
 
@@ -76,17 +76,23 @@ async def candidate_of(session: AsyncSession, order: SimulationOrder) -> tuple[s
 
 
 async def scenario_of(
-    database: Database, pool: ProcessPool, order: SimulationOrder, *, requester: str, now: datetime, simulation_id: str
+    database: Database,
+    carry_out: CarryOut,
+    order: SimulationOrder,
+    *,
+    requester: str,
+    now: datetime,
+    simulation_id: str,
 ) -> Scenario:
     """Return the question that an order to explore or rehearse asks; raises NotFound and InputInvalid.
 
-    What somebody wrote is read in the pool, and no session is held meanwhile.
+    What somebody wrote is read where `carry_out` does its work, and no session is held meanwhile.
     """
     async with database.session() as session:
         raw, asked, given = await _asked(session, order, requester)
     name = str((raw or {}).get("name", ""))
     raw = patched(raw, order.patch)
-    blueprint = await pool.run(work.read, raw, by=requester)
+    blueprint = await carry_out(work.read, raw, by=requester)
     start = order.starts_at or now
     async with database.session() as session:
         actions, children = await dependencies(session, blueprint, start)
@@ -107,7 +113,7 @@ async def scenario_of(
             prices=order.prices,
             request_id=simulation_id,
         )
-    compiled = await pool.run(work.compiled, question, blueprint, by=requester) if blueprint is not None else None
+    compiled = await carry_out(work.compiled, question, blueprint, by=requester) if blueprint is not None else None
     if compiled is None:
         return question  # the answer is what is wrong with it
     async with database.session() as session:

@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
-from api.shadowing import MOST, Shadows
+from service.simulations.shadows import MOST, Shadows
 from storage.database import Database
 from tests.acceptance.test_simulations import PATH, TWO_STAGES, decide, give_access
-from tests.api_desk import ApiDesk, api_desk
+from tests.api_desk import ApiDesk, api_desk, context_of
 from tests.approvals import worker
 from tests.waiting import until
 
@@ -153,10 +153,10 @@ async def test_another_process_goes_on_where_a_shadow_was_left(desk: ApiDesk, da
     first = await desk.start(name, amount="7")
     shadow = await cast(desk, name, patch=ONE_STAGE)
     await row_of(desk, shadow, first["id"])
-    await desk.http._transport.app.state.shadows.stop()  # type: ignore[attr-defined]
+    await context_of(desk).shadows.stop()
     await decide(desk, first, "bob")
     second = await desk.start(name, amount="8")
-    other = Shadows(database, desk.http._transport.app.state.context.pool)  # type: ignore[attr-defined]
+    other = Shadows(database, context_of(desk).pool)
     watching = asyncio.create_task(other.watch())
     try:
         await row_of(desk, shadow, first["id"], outcome="approved")

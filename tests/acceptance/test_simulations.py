@@ -14,14 +14,13 @@ import pytest_asyncio
 from sqlalchemy import update
 from temporalio.client import Client
 
-from api.simulating import Jobs, jobs_of
 from simulation.scenario.order import parse_order
 from storage.database import Database
 from storage.queries.people import people
 from storage.queries.simulations import simulations
 from storage.tables.approvals import IdempotentCall
 from storage.tables.simulations import WorkflowSimulation
-from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
+from tests.api_desk import ApiDesk, api_desk, context_of, no_engine, pointers
 from tests.approvals import EXPENSE, worker
 from tests.waiting import until
 from worker.actions import seed_catalog
@@ -213,8 +212,7 @@ async def test_simulations_of_a_process_that_is_gone_are_given_up_and_those_of_o
                     followed_until=until_then,
                 ),
             )  # fmt: skip
-    jobs = Jobs(alone.http._transport.app.state.context)  # type: ignore[attr-defined]
-    watching = asyncio.create_task(jobs.watch())
+    watching = asyncio.create_task(context_of(alone).jobs.watch())
 
     async def given_up() -> bool:
         return bool((await alone.get(f"{PATH}gone/")).json()["status"] == "failed")
@@ -227,8 +225,8 @@ async def test_simulations_of_a_process_that_is_gone_are_given_up_and_those_of_o
 
 
 async def test_a_process_that_stops_says_so_of_what_it_ran(alone: ApiDesk) -> None:
-    app = alone.http._transport.app  # type: ignore[attr-defined]
-    watching = asyncio.create_task(jobs_of(app).watch())
+    jobs = context_of(alone).jobs
+    watching = asyncio.create_task(jobs.watch())
     await asyncio.sleep(0)
     row = WorkflowSimulation(
         id="s2", mode="explore", status="running", question={}, created_by="ann", created_at=datetime.now(UTC)
@@ -236,7 +234,7 @@ async def test_a_process_that_stops_says_so_of_what_it_ran(alone: ApiDesk) -> No
     async with alone.database.begin() as session:
         await simulations.insert(session, row)
     order = parse_order({"blueprint": TWO_STAGES})
-    jobs_of(app).start(row, order, requester="ann", viewer="ann")
+    jobs.start(row, order, requester="ann", viewer="ann")
     await asyncio.sleep(0)
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)

@@ -9,11 +9,12 @@ from typing import Any
 import pytest_asyncio
 from temporalio.client import Client
 
+from service.requests import MOST_GENERATIONS
 from storage.database import Database
 from tests.api_desk import ApiDesk, api_desk
 from tests.approvals import EXPENSE, worker
 from tests.waiting import until
-from worker.actions import MOST_GENERATIONS, action_worker, seed_catalog
+from worker.actions import action_worker, seed_catalog
 
 
 @pytest_asyncio.fixture

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from api.access import ACCESS, RULES, rule_of
+from api.access import RULES, rule_of
 from api.app import describe
+from service.principal import ACCESS
 from storage.database import Database
 from tests.api_desk import BASE, ApiDesk, api_desk, no_engine
 

@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 from starlette.requests import Request
 
-from api.admission import Admission
 from api.calls import _fingerprint
-from api.context import Context
+from api.context import ApiContext
+from service.engine.admission import Admission
 from storage.database import Database
 from storage.queries.people import tokens
 from tests.api_desk import BASE, ApiDesk, api_desk, no_engine, pointers
@@ -184,7 +184,7 @@ async def test_key_that_is_none_is_422(desk: ApiDesk, key: str) -> None:
 
 
 async def test_error_within_is_a_500_that_tells_nothing(desk: ApiDesk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Context, request_id: str) -> str:
+    def broken(self: ApiContext, request_id: str) -> str:
         raise ZeroDivisionError("the secret")
 
     monkeypatch.setattr("api.routes.people.people.page", broken)

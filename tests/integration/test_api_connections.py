@@ -15,7 +15,7 @@ import pytest_asyncio
 from api import connections
 from api.app import create_app
 from api.connections import Connection
-from api.context import Context
+from api.context import ApiContext
 from cli.serving import listen, serving
 from storage.database import Database
 from tests.api_desk import BASE, no_engine
@@ -30,7 +30,7 @@ HALF_A_BODY = b"POST /api/v1/workflow/requests/ HTTP/1.1\r\nHost: x\r\nContent-L
 @pytest_asyncio.fixture
 async def port(sqlite_url: str) -> AsyncIterator[int]:
     database = Database(sqlite_url)
-    context = Context(
+    context = ApiContext(
         database=database, client=await no_engine(), task_queue="nobody", ui_url="http://temporal.test", secret=SECRET
     )
     listener = listen("127.0.0.1", 0)

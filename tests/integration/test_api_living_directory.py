@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest_asyncio
@@ -12,7 +13,7 @@ from sqlalchemy import select
 from sqlmodel import col
 from temporalio.client import Client
 
-from cli.assembly import tell_of_leavers
+from service.engine.client import tell_directory_changed
 from storage.database import Database
 from storage.tables.approvals import Outbox
 from tests.api_desk import ApiDesk, api_desk, pointers
@@ -158,7 +159,7 @@ async def test_what_opened_during_an_absence_is_whose_it_is_again_when_they_are_
     async def moved() -> bool:
         return (await inbox(desk, "bob"), await inbox(desk, "zoe")) == ({unasked["tasks"][0]["id"]}, set())
 
-    async with looking_after_leavers(desk.database, tell_of_leavers(client)):
+    async with looking_after_leavers(desk.database, partial(tell_directory_changed, client)):
         await until(moved)
     verified = await desk.get(f"/workflow/requests/{cut['id']}/audit/verify/")
     assert verified.json()["ok"] is True

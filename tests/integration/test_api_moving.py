@@ -13,15 +13,14 @@ import pytest_asyncio
 from temporalio.client import Client
 from temporalio.worker import Replayer, Worker
 
-from api.acting import act_on_request
 from placet.errors import Overtaken
+from service.commands import act_on_request
 from storage.database import Database
 from tests.api_desk import ApiDesk, api_desk, pointers
 from tests.approvals import worker
 from tests.waiting import until
-from worker.process import WORKFLOWS
-from worker.sandbox import workflow_runner
 from workflows import attributes
+from workflows.registration import WORKFLOWS, workflow_runner
 
 PATH = "/workflow/process-templates/"
 ORDER: dict[str, Any] = {
@@ -253,7 +252,7 @@ async def test_request_that_changes_while_it_is_looked_at_is_looked_at_again(
     path = await office.publish(name, "2.0.0", MANAGER, HEAD)
     overtaken: list[str] = []
     first_look = _decide_after_the_first_look(office, request["tasks"][0], overtaken)
-    monkeypatch.setattr("api.moving.act_on_request", first_look)
+    monkeypatch.setattr("service.migration.move.act_on_request", first_look)
     (told,) = (await office.migrate(path))["requests"]
     assert overtaken == [request["id"]]
     # it had been judged to map, before its manager decided and it went on to a stage that is gone

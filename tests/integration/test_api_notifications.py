@@ -15,7 +15,7 @@ from sqlmodel import col
 from activities.notifications.settings import NotifySettings
 from activities.notifications.templates.texts import defaults
 from api.app import describe
-from api.routes.notifications import CHANNELS
+from service.administration.notifications import CHANNELS
 from storage.database import Database
 from storage.queries.notifications import notifications
 from storage.queries.notifications.notifications import Leaf

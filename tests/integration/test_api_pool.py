@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from service.pool.pool import Limits, ProcessPool
 from storage.database import Database
 from tests import pool_work as work
 from tests.api_desk import ApiDesk, api_desk, no_engine
 from tests.approvals import EXPENSE
 from tests.waiting import until
-from worker.pool.pool import Limits, ProcessPool
 
 CHECK = "/workflow/process-templates/check/"
 SIMULATE = "/workflow/workflow-simulations/"
@@ -69,7 +69,7 @@ async def test_beyond_the_queue_a_check_is_told_to_come_again_and_everything_els
 async def test_work_that_needs_too_much_is_the_callers_fault_and_names_the_bound(
     desk: ApiDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.proving.check", work.spin_over)
+    monkeypatch.setattr("service.definitions.check", work.spin_over)
     answer = await desk.post(CHECK, EXPENSE, as_="desi")
     assert answer.status_code == 422
     assert "2 seconds of processor time" in answer.json()["detail"]

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from sqlalchemy import text, update
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from cli.assembly import tell_of_leavers
+from service.engine.client import tell_directory_changed
 from storage.database import Database
 from storage.queries import refusals
 from storage.recording import outbox
@@ -512,7 +513,7 @@ async def test_tasks_of_somebody_who_leaves_move_on(desk: ApiDesk, client: Clien
         shown = (await desk.get(f"/workflow/requests/{request['id']}/")).json()
         return bool(shown["tasks"][0]["assignee"] == "user:dora")
 
-    async with looking_after_leavers(desk.database, tell_of_leavers(client)):
+    async with looking_after_leavers(desk.database, partial(tell_directory_changed, client)):
         await until(moved)
     assert (await desk.get("/workflow/tasks/", as_="bob")).status_code == 401
 

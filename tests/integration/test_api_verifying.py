@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api.verifying import verify
+from service.verification import verify
 from storage.database import Database
 from storage.recording import record
 from tests.api_desk import no_engine
@@ -28,8 +28,8 @@ async def test_history_may_hold_rows_a_little_later_and_has_to_in_the_end(
         looks.append(opened.head if len(looks) < late else decided.head)
         return looks[-1]
 
-    monkeypatch.setattr("api.verifying.head_of", history)
-    monkeypatch.setattr("api.verifying._PAUSE", 0.001)
+    monkeypatch.setattr("service.verification.head_of", history)
+    monkeypatch.setattr("service.verification._PAUSE", 0.001)
     found = await verify(database, await no_engine(), "r1")
     assert (found["ok"], found["engine_head"]) == (holds, decided.head if holds else opened.head)
     assert len(looks) == min(late, 4) + 1

@@ -12,7 +12,6 @@ from sqlalchemy import update
 from standardwebhooks import Webhook
 
 from activities.http_client import AddressRefused
-from activities.notifications import operations
 from activities.notifications.channels.chat import ChatChannel
 from activities.notifications.channels.secrets import SecretMissing, Secrets
 from activities.notifications.channels.smtp import SmtpChannel
@@ -20,6 +19,7 @@ from activities.notifications.delivery.webhook_feed import check_endpoint
 from activities.notifications.settings import NotifySettings
 from activities.notifications.templates.sandbox import TemplateBroken
 from activities.notifications.templates.texts import Source, default
+from service.administration import notice_templates
 from storage.database import Database
 from storage.queries.notifications import notifications, webhooks
 from storage.tables.notifications import NotificationMessage, WebhookEndpoint
@@ -308,7 +308,7 @@ async def test_an_edited_template_is_sent_and_a_broken_one_falls_back_with_an_en
     first = Source(
         name="task_opened", version=0, subject="New: {{ request.title }}", text="{{ actor }}", html="<p>x</p>"
     )
-    made = await operations.edit(database, first, by="ada", now=datetime.now(UTC))
+    made = await notice_templates.edit(database, first, by="ada", now=datetime.now(UTC))
     assert made.version == 1
     opened = Story(request_id="r1").open("bob").recording()
     await write(database, opened)
@@ -319,9 +319,9 @@ async def test_an_edited_template_is_sent_and_a_broken_one_falls_back_with_an_en
 
     # A template that the sample passes may still break on a real request.
     breaking = Source(name="task_opened", version=0, subject="{{ request.input.reason }}", text="t", html="h")
-    await operations.edit(database, breaking, by="ada", now=datetime.now(UTC))
+    await notice_templates.edit(database, breaking, by="ada", now=datetime.now(UTC))
     with pytest.raises(TemplateBroken):
-        await operations.show(database, breaking, settings_for(mailbox), request_id="r1")
+        await notice_templates.show(database, breaking, settings_for(mailbox), request_id="r1")
     second = Story(request_id="r2").open("eve").recording()
     await write(database, second)
     await confirm(database, second)
@@ -331,10 +331,12 @@ async def test_an_edited_template_is_sent_and_a_broken_one_falls_back_with_an_en
     details = [detail for _, detail in await entries(database)]
     assert details[0]["template"] == "task_opened/1"
     assert "reason" in details[1]["template_problem"]
-    assert [row.version for row in await operations.versions(database, "task_opened")] == [2, 1]
-    await operations.restore(database, "task_opened", 0)
-    assert next(t for t in await operations.templates(database) if t.name == "task_opened") == default("task_opened")
-    shown = await operations.show(database, default("task_opened"), settings_for(mailbox), request_id="r1")
+    assert [row.version for row in await notice_templates.versions(database, "task_opened")] == [2, 1]
+    await notice_templates.restore(database, "task_opened", 0)
+    assert next(t for t in await notice_templates.templates(database) if t.name == "task_opened") == default(
+        "task_opened"
+    )
+    shown = await notice_templates.show(database, default("task_opened"), settings_for(mailbox), request_id="r1")
     assert shown.subject == "Your decision, please: Grüße 😀"
 
 

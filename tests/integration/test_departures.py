@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from service.administration.people import tell_departures
 from storage.database import Database
 from storage.queries.people import departures, people
 from storage.tables.approvals import ApprovalTask
 from tests.approvals import person
-from worker.jobs.departures import look_after_leavers
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -59,7 +59,7 @@ async def _waiting(database: Database) -> None:
 
 async def _look(database: Database, told: Told, *, after: float) -> list[str]:
     told.requests.clear()
-    await look_after_leavers(database, told, NOW + timedelta(seconds=after))
+    await tell_departures(database, told, NOW + timedelta(seconds=after))
     return told.requests
 
 

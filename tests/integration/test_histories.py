@@ -25,11 +25,10 @@ from placet.errors import Conflict, InputInvalid
 from tests.histories import FOLDER, VERSION, chain_of, line_of
 from tests.histories.scenarios import SCENARIOS
 from worker.converter import DATA_CONVERTER
-from worker.process import WORKFLOWS
-from worker.sandbox import workflow_runner
 from workflows import signals
 from workflows.approval import ApprovalWorkflow
 from workflows.local import LOCAL_TIMEOUT
+from workflows.registration import WORKFLOWS, workflow_runner
 
 FILES = sorted(FOLDER.glob("*/*.json"))
 record = ApprovalWorkflow._record

@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 
 from placet.errors import Busy, InputInvalid, TooMuchWork, Unavailable
+from service.pool.pool import LONGEST_ANSWER, Limits, ProcessPool, WorkFailed, processes
 from tests import pool_work as work
 from tests.waiting import until
-from worker.pool.pool import LONGEST_ANSWER, Limits, ProcessPool, WorkFailed, processes
 
 LIMITS = Limits(processes=1, megabytes=256, seconds=2, waiting=4)
 
@@ -145,7 +145,7 @@ PARENT = """
 import asyncio, os, signal, sys
 sys.path.insert(0, os.getcwd())
 from tests import pool_work as work
-from worker.pool.pool import Limits, ProcessPool
+from service.pool.pool import Limits, ProcessPool
 
 async def main():
     pool = ProcessPool(Limits(processes=1))

@@ -22,8 +22,7 @@ from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import parse_script
 from tests.engine import SharedEngine
 from tests.unit.core import blueprint, graph, office, spec
-from worker.process import WORKFLOWS
-from worker.sandbox import workflow_runner
+from workflows.registration import WORKFLOWS, workflow_runner
 
 HOUR_MS = 3_600_000
 ANN = {"approvers": ["user:ann"]}

@@ -14,13 +14,13 @@ import pytest
 
 from placet.definition.model import parse_definition
 from placet.plan.compiler import compile_plan
-from simulation.run.service import Service
+from service.pool.pool import ProcessPool
+from service.simulations.simulator import Simulator
 from simulation.scenario.order import parse_order
 from storage.database import Database
 from storage.recording import record
 from tests.approvals import EXPENSE
 from tests.integration.recordings import NOW, Story
-from worker.pool.pool import ProcessPool
 
 Calls = Counter[str]
 
@@ -54,8 +54,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     return counted
 
 
-def service(database: Database) -> Service:
-    return Service(database=database, pool=cast(ProcessPool, Here()))
+def service(database: Database) -> Simulator:
+    return Simulator(database=database, pool=cast(ProcessPool, Here()))
 
 
 async def carried_out(database: Database, **order: Any) -> dict[str, Any]:

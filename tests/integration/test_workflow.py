@@ -29,10 +29,9 @@ from storage.database import Database
 from storage.queries.requests import requests
 from tests.approvals import EXPENSE, SECRET, Desk, by, desk, store_people, worker
 from tests.waiting import until
-from worker.process import WORKFLOWS
-from worker.sandbox import workflow_runner
 from workflows import attributes
 from workflows.approval import Answer, ApprovalWorkflow, SignedDecision, Timeline
+from workflows.registration import WORKFLOWS, workflow_runner
 
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
 HOUR = timedelta(hours=1)

@@ -53,12 +53,10 @@ from storage.tables.approvals import ApprovalRequest
 from tests.approvals import SECRET, Desk, by, desk, person, store_people
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
-from worker import process
-from worker.process import WORKFLOWS, approval_worker, beside_recording
-from worker.sandbox import workflow_runner
-from workflows import local
+from workflows import local, registration
 from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
 from workflows.calls import ending_of
+from workflows.registration import WORKFLOWS, approval_worker, beside_recording, workflow_runner
 from workflows.signals import ToldEnding
 
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
@@ -355,7 +353,7 @@ async def two_slots(
     client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Desk, _Away]]:
     """Run a worker that has two slots for local activities, and a database that can go away."""
-    monkeypatch.setattr(process, "Worker", partial(Worker, max_concurrent_local_activities=2))
+    monkeypatch.setattr(registration, "Worker", partial(Worker, max_concurrent_local_activities=2))
     away = _Away(Recorder(database))
     away.there.set()
     queue = f"away-{uuid.uuid4().hex[:8]}"

@@ -28,9 +28,8 @@ from storage.queries.requests import requests
 from tests.approvals import Desk, by, desk, store_people
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
-from worker.process import WORKFLOWS
-from worker.sandbox import workflow_runner
 from workflows.approval import Answer, ApprovalWorkflow
+from workflows.registration import WORKFLOWS, workflow_runner
 
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
 HOUR = timedelta(hours=1)

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from api.admission import RETRY_AFTER, Admission
 from api.problems import problem_of
 from placet.errors import Busy
+from service.engine.admission import RETRY_AFTER, Admission
 
 
 class Desk:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from placet.definition.model import ProcessDefinition, parse_definition
+from placet.directory import Directory
 from placet.errors import BlueprintInvalid, NotFound
 from placet.nodes.action import ActionNode
 from placet.nodes.subprocess import SubprocessNode
@@ -17,6 +19,7 @@ from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
 from storage.queries import actions
 from storage.queries.definitions import definitions
+from storage.queries.people import people
 from storage.tables.approvals import DefinitionVersion
 
 MOST_INSIDE = 4  # processes inside each other
@@ -32,6 +35,27 @@ async def surroundings(
     run the blueprint itself again once it is published, though a version that is published by now does not.
     """
     return await _Reader(session, start, definition).read(definition, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckContext:
+    """What blueprints are checked among: everyone, and the actions and processes that each of them names."""
+
+    directory: Directory
+    actions: dict[str, ActionSpec]
+    children: dict[str, Child]
+
+
+async def check_contexts(
+    session: AsyncSession, blueprints: Sequence[ProcessDefinition | None], start: datetime
+) -> list[CheckContext]:
+    """Return for each of these what it is checked among. None refers to nothing; why it is none is for the check."""
+    everyone = await people.everyone(session)
+    found = []
+    for blueprint in blueprints:
+        known, children = await surroundings(session, blueprint, start) if blueprint is not None else ({}, {})
+        found.append(CheckContext(directory=everyone, actions=known, children=children))
+    return found
 
 
 def refers(raw: Mapping[str, Any]) -> bool:

@@ -1,6 +1,6 @@
 """Who may decide a task as far as the directory says: asked when a decision comes that no call of the API carries.
 
-The API asks the same of whoever calls (api.access, api.seeing.need_decider). Whether the task is theirs, the core says.
+The API asks the same of whoever calls (api.access, service.commands). Whether the task is theirs, the core says.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ class TimelineRow:
     hash: str
 
 
-async def generations(session: AsyncSession, request_id: str, *, most: int) -> int:
+def generations(connection: Connection, request_id: str, *, most: int) -> int:
     """Count the requests above one that started each other by an action, up to `most`; sub-processes count as one."""
     found, below = 0, request_id
     for _ in range(_LONGEST_DESCENT):
@@ -136,7 +136,7 @@ async def generations(session: AsyncSession, request_id: str, *, most: int) -> i
         first = select(col(AuditEntry.detail)).where(
             col(AuditEntry.request_id) == below, col(AuditEntry.kind) == "started"
         )
-        detail = json.loads((await session.execute(first)).scalars().first() or "{}")
+        detail = json.loads(connection.scalars(first).first() or "{}")
         above = detail.get("created_from") or detail.get("parent")
         if above is None:
             return found

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import Literal
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from api import engine
-from api.context import Context
-from api.schemas.migration import MigrationBody, Result, Verdict
 from placet.definition.model import parse_definition
 from placet.engine.events import Actor, Migrate
 from placet.errors import InputInvalid, NotFound, Problem
 from placet.plan.plan import Plan
+from service.context import Context
+from service.engine import client as engine
 from simulation.modes.backtest import Candidate, Case, Row
 from simulation.scenario import load
 from storage.queries.definitions.dependencies import surroundings
@@ -26,6 +26,17 @@ from storage.tables.approvals import ApprovalRequest, ApprovalTask, DefinitionVe
 MOST = 2000  # requests that one call looks at, the oldest first
 AT_ONCE = 100  # of those, what is looked at together
 _ASKED_AT_ONCE = 8  # of the engine
+
+Verdict = Literal["maps", "changes_outcome", "does_not_map"]
+Result = Literal["moved", "there", "stays", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which running requests are meant: those of all other versions, of one of them, or some by their ids."""
+
+    from_version: str | None = None
+    request_ids: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +81,7 @@ class Judge:
         """Read all that judging needs."""
         definition = await asyncio.to_thread(parse_definition, target.blueprint)
         async with context.database.session() as session:
-            actions, children = await surroundings(session, definition, datetime.now(UTC))
+            actions, children = await surroundings(session, definition, context.now())
             people = await load.everybody(session)
         return cls(context, Candidate(blueprint=definition, people=people, actions=actions, children=children))
 
@@ -78,7 +89,7 @@ class Judge:
         """Judge these requests as they are now."""
         async with self._context.database.session() as session:
             rows, cases, stages = await _read(session, ids)
-        return await asyncio.to_thread(self._judge, rows, cases, stages, datetime.now(UTC))
+        return await asyncio.to_thread(self._judge, rows, cases, stages, self._context.now())
 
     def _judge(
         self, rows: list[ApprovalRequest], cases: list[Case], stages: dict[str, list[str]], now: datetime
@@ -95,13 +106,13 @@ class Judge:
         ]
 
 
-async def meant(context: Context, target: DefinitionVersion, body: MigrationBody) -> Meant:
+async def meant(context: Context, target: DefinitionVersion, selection: Selection, *, dry_run: bool) -> Meant:
     """Return which requests a call is about; raises InputInvalid for what is no request of this process."""
     async with context.database.session() as session:
-        if body.request_ids is None:
-            ids, left_out = await _running(session, target, body.from_version)
+        if selection.request_ids is None:
+            ids, left_out = await _running(session, target, selection.from_version)
             return Meant(ids=ids, plain=[], left_out=left_out)
-        named = list(dict.fromkeys(body.request_ids))
+        named = list(dict.fromkeys(selection.request_ids))
         found = {
             row.id: row
             for row in await session.scalars(select(ApprovalRequest).where(col(ApprovalRequest.id).in_(named)))
@@ -109,12 +120,12 @@ async def meant(context: Context, target: DefinitionVersion, body: MigrationBody
         }
     problems = tuple(
         Problem(pointer=f"/request_ids/{index}", message=f"there is no such request of {target.name!r}; leave it out")
-        for index, ident in enumerate(body.request_ids)
+        for index, ident in enumerate(selection.request_ids)
         if ident not in found
     )
     if problems:
         raise InputInvalid(problems[0].message, problems=problems)
-    plain = list(_plain([found[ident] for ident in named], target, dry_run=body.dry_run))
+    plain = list(_plain([found[ident] for ident in named], target, dry_run=dry_run))
     settled = {fate.request_id for fate in plain}
     return Meant(ids=[ident for ident in named if ident not in settled], plain=plain, left_out=0)
 
@@ -128,14 +139,14 @@ def ended(row: ApprovalRequest, result: Result | None) -> Fate:
 
 
 async def preflight(
-    context: Context, target: DefinitionVersion, body: MigrationBody, by: Actor
+    context: Context, target: DefinitionVersion, selection: Selection, by: Actor
 ) -> tuple[list[Fate], int]:
     """Say what a move would mean to each request, by its record and by itself; nothing is changed.
 
     Return the fates, and how many requests were left out. Raises InputInvalid, and Unavailable where the engine or
     every worker is away.
     """
-    about = await meant(context, target, body)
+    about = await meant(context, target, selection, dry_run=True)
     judge = await Judge.of(context, target)
     room = asyncio.Semaphore(_ASKED_AT_ONCE)
 

@@ -25,7 +25,6 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.context import Context
 from placet.engine import machine
 from placet.engine.events import (
     Claim,
@@ -35,12 +34,14 @@ from placet.engine.events import (
     Extend,
     Happened,
     Migrate,
+    Opening,
     Reassign,
     Release,
     Resubmit,
     Withdraw,
 )
-from placet.errors import NotFound, PlacetError, Problem, Unavailable
+from placet.errors import Gone, PlacetError, Problem, Unavailable
+from service.context import Context
 from workflows import display
 from workflows.approval import Answer, ApprovalWorkflow, Start
 from workflows.failures import as_error
@@ -51,17 +52,15 @@ Command = Decide | Reassign | Delegate | Claim | Release | Comment | Extend | Ha
 _QUERY_DEADLINE = timedelta(seconds=8)
 # The server lets a poll wait for a minute, and remembers who polled for five.
 _LONG_POLL = timedelta(seconds=65)
-# What the SDK says, as a plain RuntimeError, where a connection that is made on first use cannot be made.
+# How long what goes on beside the calls waits for an answer about one request; it asks again anyway.
+_ASIDE_DEADLINE = timedelta(seconds=5)
 # The server's word for an update whose workflow task was given up, because another event had come meanwhile.
 _INTERRUPTED = "unexpected workflow task failure"
 _AGAIN_SECONDS = 0.05
+# What the SDK says, as a plain RuntimeError, where a connection that is made on first use cannot be made.
 _NOT_CONNECTED = "Failed client connect"
 # The server's word for an update whose workflow ended before its handler did.
 _OVERTAKEN = "AcceptedUpdateCompletedWorkflow"
-
-
-class Gone(NotFound):
-    """The engine runs no such request: it has ended, or never began."""
 
 
 async def start(context: Context, beginning: Start) -> None:
@@ -79,7 +78,7 @@ async def start(context: Context, beginning: Start) -> None:
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 request_eager_start=True,
                 static_summary=display.summary(beginning.plan, opening.title),
-                static_details=f"Request `{opening.request_id}` by `{opening.requester}`",
+                static_details=_details(opening),
                 search_attributes=display.opening_attributes(beginning.plan, with_tasks),
                 rpc_timeout=context.start_deadline,
             )
@@ -133,6 +132,28 @@ async def head_of(client: Client, request_id: str) -> str | None:
         return None
 
 
+async def recorded(client: Client, request_id: str) -> tuple[int, str] | None:
+    """Return how far history holds a request's audit chain, as (seq, head); None where nobody can tell."""
+    try:
+        answer: Answer = await client.get_workflow_handle(request_id).query(
+            ApprovalWorkflow.recorded, rpc_timeout=_ASIDE_DEADLINE
+        )
+    except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
+        return None
+    return answer.seq, answer.head
+
+
+async def tell_directory_changed(client: Client, request_id: str) -> bool:
+    """Have a request read the directory again; False where there is no need, as it has ended in the engine."""
+    try:
+        await client.get_workflow_handle(request_id).signal(
+            ApprovalWorkflow.directory_changed, rpc_timeout=_ASIDE_DEADLINE
+        )
+    except RPCError as error:
+        return error.status is not RPCStatusCode.NOT_FOUND  # what could not be told is told at the next look
+    return True
+
+
 async def reach(client: Client) -> None:
     """Raise Unavailable unless the engine answers, and has the namespace."""
     question = DescribeNamespaceRequest(namespace=client.namespace)
@@ -179,6 +200,13 @@ async def _reaching(deadline: timedelta) -> AsyncIterator[None]:
         WorkflowFailureError,
     ) as error:
         raise Unavailable(f"The engine or every worker is away: {error!r}") from error
+
+
+def _details(opening: Opening) -> str:
+    """Return what the Temporal Web UI says of a request on its first line."""
+    if opening.created_from is not None:
+        return f"Request `{opening.request_id}`, started by request `{opening.created_from}`"
+    return f"Request `{opening.request_id}` by `{opening.requester}`"
 
 
 def _refusal(cause: Any) -> PlacetError:

@@ -11,21 +11,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
-from starlette.applications import Starlette
-
-from api.context import Context
-from api.identity import SEE_ALL
-from api.simulating import event, shown, unfit
 from placet.errors import Conflict, PlacetError, Unavailable
+from service.pool.pool import ProcessPool
+from service.simulations.jobs import unfit
+from service.visibility import viewer_by_id
 from simulation.modes.shadow import Shadow
 from simulation.report.result import plain
 from simulation.scenario.order import parse_order
 from storage.database import Database
-from storage.queries.people import people
 from storage.queries.simulations import shadows, simulation_rows, simulations
 from storage.tables.simulations import WorkflowSimulation
-from worker.pool.pool import ProcessPool
 
 log = logging.getLogger(__name__)
 
@@ -126,13 +121,13 @@ class Shadows:
                     renewed = now
                     async with self._database.session() as session:
                         # What they may see is asked again and again, for a shadow stands for days.
-                        shadow.see_as(await _viewer(session, row.created_by))
+                        shadow.see_as(await viewer_by_id(session, row.created_by))
                 if revision < 0:
                     async with self._database.session() as session:
                         known = await simulation_rows.known(session, row.id)
                     shadow.resume({request_id: position for request_id, (position, _) in known.items()})
                     revision = max((number for _, number in known.values()), default=0)
-                rows = await shadow.look(self._database, self._pool, now)
+                rows = await shadow.look(self._database, self._pool.run, now)
                 if rows or shadow.left_out != left_out or not feeding.looked.is_set():
                     left_out = shadow.left_out
                     written = [(position, plain(found)) for position, found in rows]
@@ -153,41 +148,36 @@ class Shadows:
             await simulations.finish(session, simulation_id, status=status, now=datetime.now(UTC), **facts)
 
 
-async def _viewer(session: AsyncSession, person: str) -> str | None:
-    """Return whose view of requests somebody has now; None sees all."""
-    found = await people.find(session, person)
-    return None if found is not None and found.active and SEE_ALL & {*found.access} else person
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What is new of a shadow: rows, each with its revision, and the totals; `ended` once there will be no more.
+
+    Without any of it, it still runs and there was nothing to tell for a while.
+    """
+
+    rows: tuple[tuple[int, dict[str, Any]], ...] = ()
+    totals: Any = None
+    ended: bool = False
 
 
-async def told(database: Database, simulation_id: str, *, after: int = 0) -> AsyncIterator[str]:
-    """Yield the rows of a shadow as server-sent events as they come, from a revision on, and at last the whole."""
+async def follow(database: Database, simulation_id: str, *, after: int = 0) -> AsyncIterator[News]:
+    """Yield what is new of a shadow as it comes, from a revision on, until it has ended."""
     silent = 0.0
     while True:
         async with database.session() as session:
             row = await simulations.get(session, simulation_id)
-            news = await simulation_rows.since(session, simulation_id, after, limit=_TOLD)
-        for one in news:
-            yield event("row", one.row, ident=one.revision)
-            after = one.revision
-        if news:
-            yield event("totals", (row.result or {}).get("totals"))
+            found = await simulation_rows.since(session, simulation_id, after, limit=_TOLD)
+        if found:
+            after = found[-1].revision
+            rows = tuple((one.revision, one.row) for one in found)
+            yield News(rows=rows, totals=(row.result or {}).get("totals"))
             silent = 0.0
         elif row.status != "running":
-            async with database.session() as session:
-                yield event(row.status, (await shown(session, row)).model_dump(mode="json"))
+            yield News(ended=True)
             return
         elif silent == 0.0 or silent > _TAKE_OVER:
-            yield ": still running\n\n"
+            yield News()
             silent = 0.0
-        if len(news) < _TOLD:
+        if len(found) < _TOLD:
             await asyncio.sleep(_EVERY / 2)
             silent += _EVERY / 2
-
-
-def shadows_of(app: Starlette) -> Shadows:
-    """Return the shadows that this application feeds."""
-    context: Context = app.state.context
-    found: Shadows | None = getattr(app.state, "shadows", None)
-    if found is None:
-        found = app.state.shadows = Shadows(context.database, context.pool)
-    return found

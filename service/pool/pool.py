@@ -6,7 +6,7 @@ the service along. Whoever asked is then told so (TooMuchWork); beyond a number 
 to come again (Busy).
 
 Processes are started when they are first needed, are kept warm, and are ended when nothing has needed them for a while;
-none outlives the process that started it (`worker.pool.process`). Heavy libraries are loaded in them only. Work is a
+none outlives the process that started it (`service.pool.process`). Heavy libraries are loaded in them only. Work is a
 function of a module, and what it is given and returns is pickled, so nothing that is held here (a database session, a
 lock) can be held meanwhile.
 """
@@ -272,7 +272,7 @@ class _Process:
         held, self._leash = os.pipe()
         try:
             self._child = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-P", "-m", "worker.pool.process"]
+                [sys.executable, "-P", "-m", "service.pool.process"]
                 + [str(n) for n in (theirs.fileno(), held, os.getpid(), self._limits.megabytes)],
                 pass_fds=(theirs.fileno(), held),
                 stdin=subprocess.DEVNULL,

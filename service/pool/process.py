@@ -1,6 +1,6 @@
 """A process of the pool: takes one piece of work after the other from its line, within its limits.
 
-    python -m worker.pool.process LINE LEASH PARENT MEGABYTES
+    python -m service.pool.process LINE LEASH PARENT MEGABYTES
 
 LINE is the descriptor of a connection, LEASH of a pipe whose end means that the parent is gone. Interrupts and
 terminations are the parent's to handle: it lets go of the leash when it is done.
@@ -23,7 +23,7 @@ from pickle import dumps, loads
 from typing import Any
 
 from placet.errors import PlacetError
-from worker.pool.pool import LONGEST_ANSWER
+from service.pool.pool import LONGEST_ANSWER
 
 _PR_SET_PDEATHSIG = 1
 

@@ -10,8 +10,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
-from api.admission import Admission
-from api.draining import Drained, Draining
+from api.shutdown import Shutdown, ShutdownMiddleware
+from service.engine.admission import Admission
 
 READY = "/api/v1/health/ready"
 
@@ -21,11 +21,11 @@ class Desk:
 
     def __init__(self, seconds: float) -> None:
         self.admission = Admission(at_once=1)
-        self.draining = Draining(self.admission, seconds=seconds)
+        self.shutdown = Shutdown(self.admission, seconds=seconds)
         self.go, self.began = asyncio.Event(), asyncio.Semaphore(0)
         app = FastAPI()
-        app.state.draining = self.draining
-        app.add_middleware(Drained)
+        app.state.shutdown = self.shutdown
+        app.add_middleware(ShutdownMiddleware)
 
         @app.post("/slow")
         async def slow() -> dict[str, bool]:
@@ -45,7 +45,7 @@ class Desk:
 
         @app.get(READY)
         async def ready() -> dict[str, bool]:
-            return {"stopping": self.draining.stopping}
+            return {"stopping": self.shutdown.stopping}
 
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://placet.test")
 
@@ -67,7 +67,7 @@ def _says_to_come_again(answer: httpx.Response) -> None:
 async def test_a_call_that_is_under_way_ends_as_it_would_and_new_ones_are_told_to_come_again() -> None:
     desk = Desk(seconds=60)
     call = await desk.begin("POST", "/slow")
-    drained = asyncio.create_task(desk.draining.drain())
+    drained = asyncio.create_task(desk.shutdown.drain())
     await asyncio.sleep(0)
     assert (await desk.http.get(READY)).json() == {"stopping": True}
     _says_to_come_again(await desk.http.post("/slow"))
@@ -80,14 +80,14 @@ async def test_a_call_that_is_under_way_ends_as_it_would_and_new_ones_are_told_t
 async def test_a_call_that_takes_too_long_is_cut_off_and_told_to_come_again() -> None:
     desk = Desk(seconds=0.01)
     call = await desk.begin("POST", "/slow")
-    await desk.draining.drain()
+    await desk.shutdown.drain()
     _says_to_come_again(await call)
 
 
 async def test_calls_that_wait_for_their_turn_are_told_at_once() -> None:
     desk = Desk(seconds=60)
     inside, waiting = await desk.begin("POST", "/slow"), await desk.begin("POST", "/slow")
-    drained = asyncio.create_task(desk.draining.drain())
+    drained = asyncio.create_task(desk.shutdown.drain())
     with pytest.raises(Exception, match="being stopped"):  # what the application makes of it is tests.integration's
         await waiting
     desk.go.set()
@@ -98,9 +98,9 @@ async def test_calls_that_wait_for_their_turn_are_told_at_once() -> None:
 async def test_a_stream_ends_when_the_process_does() -> None:
     desk = Desk(seconds=60)
     stream = await desk.begin("GET", "/stream")
-    await desk.draining.drain()
+    await desk.shutdown.drain()
     assert (await stream).text == "data: 1\n\n"
 
 
 async def test_nothing_is_waited_for_where_nothing_is_under_way() -> None:
-    await Desk(seconds=1e9).draining.drain()
+    await Desk(seconds=1e9).shutdown.drain()

@@ -1,4 +1,4 @@
-"""What an API offers operators: look at templates, try them out, edit them, and send notices again."""
+"""Templates of notices, as operators keep them: look at them, try them out, and edit them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from activities.notifications.templates.values import sample, values
 from activities.notifications.templates.writer import subject
 from placet.errors import NotFound
 from storage.database import Database
-from storage.queries.notifications import facts, notice_templates, notifications
+from storage.queries.notifications import facts, notice_templates
 from storage.tables.notifications import NotificationTemplate
 
 
@@ -22,6 +22,14 @@ async def templates(database: Database) -> list[Source]:
     async with database.session() as session:
         edited = await notice_templates.in_force(session)
     return [_source(edited[name]) if name in edited else source for name, source in sorted(defaults().items())]
+
+
+async def in_force(database: Database, name: str) -> Source:
+    """Return the template of this name that is in force; raises NotFound."""
+    for source in await templates(database):
+        if source.name == name:
+            return source
+    raise NotFound(f"There is no template {name!r}; there are {', '.join(sorted(defaults()))}.")
 
 
 CarryOut = Callable[..., Awaitable[Words]]
@@ -94,11 +102,6 @@ async def show(
             raise NotFound(f"Nobody has been told of {source.name!r} in request {request_id!r}.")
         people = await facts.people(session, told.people())
     return await carry_out(preview, source, values(subject(told, people), public_url=settings.public_url))
-
-
-async def send_again(database: Database, key: str, *, now: datetime, channel: str | None = None) -> int:
-    """Send a notice again over the channels that failed, or over one that is named; returns over how many."""
-    return await database.run(notifications.send_again, key, now, channel=channel)
 
 
 def _sample_values(name: str, public_url: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Carry an order out, whichever mode it asks for, and tell how it goes. Only `finish` of the caller writes anything."""
+"""Carry a simulation order out, whichever mode it asks for, and tell how it goes. Nothing is written here."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from temporalio.client import Client
 
 from placet.definition.model import parse_definition
+from service.pool.pool import ProcessPool
 from simulation.modes.backtest import MOST_SECONDS, Backtest, Candidate, Row, totals_of, unseen
 from simulation.modes.rehearse import RehearsalStage, rehearse
 from simulation.modes.replay import check_history
@@ -29,7 +30,6 @@ from simulation.scenario.order import SimulationOrder, patched
 from simulation.scenario.scenario import Scenario
 from storage.database import Database
 from storage.queries.simulations import simulations
-from worker.pool.pool import ProcessPool
 
 Tell = Callable[[dict[str, Any]], None]
 _PIECE = 500  # requests whose timelines are in memory at a time
@@ -38,7 +38,7 @@ _TRIED = 20  # seconds of processor time for what the core foresees of a rehears
 
 
 @dataclass(frozen=True, kw_only=True)
-class Service:
+class Simulator:
     """What simulations are carried out with. Without `client` there is no engine: nothing is rehearsed or replayed."""
 
     database: Database
@@ -186,7 +186,7 @@ class Service:
 
     async def _question(self, order: SimulationOrder, requester: str, simulation_id: str, now: datetime) -> Scenario:
         return await scenario_of(
-            self.database, self.pool, order, requester=requester, now=now, simulation_id=simulation_id
+            self.database, self.pool.run, order, requester=requester, now=now, simulation_id=simulation_id
         )
 
 

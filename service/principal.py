@@ -1,19 +1,28 @@
-"""Who is calling: a bearer token stands for one person, and that person's access says what they may do."""
+"""Who does something: one person, and what their access lets them do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from sqlalchemy import Connection
 
 from placet.engine.events import Actor
 from placet.errors import NotPermitted
+from storage.queries.people import tokens
 
+ACCESS: Final = ("requester", "approver", "designer", "auditor", "admin")
+"""What somebody may be in Placet. A person without any may do nothing."""
+DEFAULT_ACCESS: Final[tuple[Literal["requester"], Literal["approver"]]] = ("requester", "approver")
+"""What somebody is of whom it is not said."""
 SEE_ALL = frozenset({"admin", "auditor"})
 """Who sees every request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """The authenticated person of a call; `queues` are the roles and groups that are theirs, as `role:r`, `group:g`."""
+    """The authenticated person who acts; `queues` are the roles and groups that are theirs, as `role:r`, `group:g`."""
 
     person: str
     access: frozenset[str]
@@ -59,3 +68,12 @@ class Principal:
         if not self.access & access:
             wanted = " or ".join(sorted(access))
             raise NotPermitted(f"This needs the access {wanted}, which user:{self.person} does not have.")
+
+
+def principal_of(connection: Connection, token: str, now: datetime) -> Principal | None:
+    """Return whom an API token stands for; None: it is unknown, expired or revoked, or its person has left."""
+    held = tokens.holder(connection, token, now)
+    if held is None:
+        return None
+    queues = {f"role:{role}" for role in held.roles} | {f"group:{group}" for group in held.groups}
+    return Principal(person=held.person, access=held.access, queues=frozenset(queues))

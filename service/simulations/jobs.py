@@ -1,9 +1,8 @@
-"""Simulations on their way: started here, told about while they run, cancelled, and kept with their answer."""
+"""Simulations on their way: run in this process, told about while they run, cancelled, and kept with their answer."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -11,18 +10,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
-from starlette.applications import Starlette
-
-from api.context import Context
-from api.schemas.simulations import SimulationView
 from placet.errors import Busy, PlacetError, Problem, Unavailable
+from service.simulations.simulator import Simulator, failed
 from simulation.report.result import problem_json
-from simulation.run.service import Service, failed
 from simulation.scenario.order import SimulationOrder
+from storage.database import Database
 from storage.queries.simulations import simulation_rows, simulations
 from storage.tables.simulations import WorkflowSimulation
-from worker.connect import EngineSettings
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +24,6 @@ AT_ONCE = 2  # in one process, of those that nobody waits for; further ones wait
 MOST_RUNNING = 64  # that run or wait their turn in one process
 MOST_OF_ONE = 16  # of them one person's
 MOST_TOLD = 2000  # progress of one simulation that is kept for who looks later
-FIRST_ROWS = 500  # of a backtest's requests, that its answer carries; all of them are paged
 HELD = timedelta(seconds=30)  # without a word from its process, a simulation is given up
 _RETRY_AFTER = 10  # seconds
 _EVERY = 5.0  # seconds between such words
@@ -62,18 +55,12 @@ class Job:
 class Jobs:
     """The simulations that this process runs."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, database: Database, simulator: Simulator) -> None:
+        self._database = database
+        self._simulator = simulator
         self._running: dict[str, Job] = {}
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._stopping = False
-        self.service = Service(
-            database=context.database,
-            pool=context.pool,
-            client=context.client,
-            rehearsals=EngineSettings.read().rehearsal_namespace,
-            ui_url=context.ui_url,
-        )
 
     async def watch(self) -> None:
         """Say that this process is there, and give up what others began and left; when cancelled, stop what runs."""
@@ -92,12 +79,12 @@ class Jobs:
     async def _look(self) -> None:
         now = datetime.now(UTC)
         if self._running:
-            async with self._context.database.begin() as session:
+            async with self._database.begin() as session:
                 await simulations.hold(session, list(self._running), until=now + HELD)
-        async with self._context.database.session() as session:
+        async with self._database.session() as session:
             left = await simulations.abandoned(session, now)
         if left:
-            async with self._context.database.begin() as session:
+            async with self._database.begin() as session:
                 await simulations.close(session, left, now)
 
     def admit(self, person: str) -> None:
@@ -117,7 +104,7 @@ class Jobs:
         self, order: SimulationOrder, *, requester: str, viewer: str | None, simulation_id: str
     ) -> dict[str, Any]:
         """Carry out a simulation that somebody waits for, and return its answer."""
-        return await self.service.carry_out(
+        return await self._simulator.carry_out(
             order, requester=requester, viewer=viewer, simulation_id=simulation_id, now=datetime.now(UTC)
         )
 
@@ -156,7 +143,7 @@ class Jobs:
             await news.wait()
 
     async def _still(self, simulation_id: str) -> bool:
-        async with self._context.database.session() as session:
+        async with self._database.session() as session:
             return (await simulations.get(session, simulation_id)).status == "running"
 
     async def _run(
@@ -165,7 +152,7 @@ class Jobs:
         status, result, error = "failed", None, None
         try:
             async with self._turn:
-                result = await self.service.carry_out(
+                result = await self._simulator.carry_out(
                     order,
                     requester=requester,
                     viewer=viewer,
@@ -186,7 +173,7 @@ class Jobs:
             log.exception("simulation %s failed", simulation_id)
             error = f"{type(fault).__name__}: {fault}"[:1000]
         try:
-            async with self._context.database.begin() as session:
+            async with self._database.begin() as session:
                 rows = (result or {}).pop("rows", ())
                 ended = await simulations.finish(
                     session, simulation_id, status=status, now=datetime.now(UTC), result=result, error=error
@@ -203,24 +190,3 @@ def unfit(fault: PlacetError) -> dict[str, Any] | None:
     """Return the answer to an order whose content is at fault, None where nothing in particular is."""
     problems: Sequence[Problem] = getattr(fault, "problems", ())
     return {"validation_errors": [problem_json(problem) for problem in problems]} if problems else None
-
-
-async def shown(session: AsyncSession, row: WorkflowSimulation) -> SimulationView:
-    """Show a simulation with its answer and the first of its rows."""
-    page = await simulation_rows.page(session, row.id, limit=FIRST_ROWS)
-    count = await simulation_rows.count(session, row.id) if page.next_cursor else len(page.items)
-    return SimulationView.of(row, page.items, count)
-
-
-def jobs_of(app: Starlette) -> Jobs:
-    """Return the jobs of this application."""
-    found: Jobs | None = getattr(app.state, "simulation_jobs", None)
-    if found is None:
-        found = app.state.simulation_jobs = Jobs(app.state.context)
-    return found
-
-
-def event(name: str, data: Any, *, ident: int | None = None) -> str:
-    """Write one server-sent event; after a break a reader sends the last `ident` and is told what came since."""
-    place = f"id: {ident}\n" if ident is not None else ""
-    return f"event: {name}\n{place}data: {json.dumps(data, ensure_ascii=False)}\n\n"

@@ -1,4 +1,9 @@
-"""The worker: which workflows and activities it registers, and on which task queue."""
+"""What a worker of approvals registers, and how it runs that: one way for production, rehearsals and replays.
+
+Workflows run without the SDK's sandbox, for the reasons and figures in docs/decisions/0003-sandbox.md. What the sandbox
+would find is found before: the tests run the same workflows under the bare sandbox, and every kind of recorded history
+is replayed.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,13 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.worker import Interceptor, PollerBehaviorSimpleMaximum, Worker, WorkflowRunner
+from temporalio.worker import (
+    Interceptor,
+    PollerBehaviorSimpleMaximum,
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkflowRunner,
+)
 
 from activities.audit import RecordedSoFar
 from activities.decision_tokens import DecisionTokens, TokenVerifier
@@ -16,7 +27,6 @@ from activities.subprocess_results import Endings
 from activities.subprocesses import ChildResults
 from activities.timestamp import moment
 from storage.database import Database
-from worker.sandbox import workflow_runner
 from workflows.approval import ApprovalWorkflow
 
 WORKFLOWS: tuple[type, ...] = (ApprovalWorkflow,)
@@ -27,6 +37,11 @@ WORKFLOWS: tuple[type, ...] = (ApprovalWorkflow,)
 _POLLERS, _FOR_NEW = 12, 2 / 3
 # Long enough for a record that waits for a slow disk; workflow tasks that are not finished then run again elsewhere.
 _GRACE = timedelta(seconds=10)
+
+
+def workflow_runner() -> WorkflowRunner:
+    """Return the runner that workers use."""
+    return UnsandboxedWorkflowRunner()
 
 
 def beside_recording(client: Client, database: Database, secret: str) -> list[Callable[..., Any]]:

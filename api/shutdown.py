@@ -7,10 +7,10 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.admission import Admission
 from api.paths import BASE
 from api.problems import problem_of, respond
 from placet.errors import Stopping
+from service.engine.admission import Admission
 
 # How long calls that are under way may take to end: longer than a start or an update may take that has its turn.
 DRAIN_SECONDS = 12.0
@@ -22,7 +22,7 @@ _HEALTH = f"{BASE}/health/"
 _STREAM = b"text/event-stream"
 
 
-class Draining:
+class Shutdown:
     """The calls that are under way in one process, and whether it stops."""
 
     def __init__(self, admission: Admission, *, seconds: float = DRAIN_SECONDS, notice: float = NOTICE_SECONDS) -> None:
@@ -94,16 +94,16 @@ class Draining:
             self._ended.set()
 
 
-class Drained:
-    """Pass every call but those for health through the draining of the application that it is part of."""
+class ShutdownMiddleware:
+    """Pass every call but those for health through the shutdown of the application that it is part of."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on."""
-        draining: Draining | None = getattr(scope["app"].state, "draining", None) if "app" in scope else None
-        if scope["type"] != "http" or draining is None or str(scope["path"]).startswith(_HEALTH):
+        shutdown: Shutdown | None = getattr(scope["app"].state, "shutdown", None) if "app" in scope else None
+        if scope["type"] != "http" or shutdown is None or str(scope["path"]).startswith(_HEALTH):
             await self.app(scope, receive, send)
         else:
-            await draining.carry(self.app, scope, receive, send)
+            await shutdown.carry(self.app, scope, receive, send)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from api.acting import act_on_request
-from api.context import Context
-from api.identity import Principal
-from api.migrating import AT_ONCE, Fate, Judge, Judged, meant
-from api.schemas.migration import MigrationBody
 from placet.engine.events import Migrate
 from placet.errors import Conflict, Ended, InputInvalid, Overtaken, Refused, Unavailable
+from service.commands import act_on_request
+from service.context import Context
+from service.migration.preflight import AT_ONCE, Fate, Judge, Judged, Selection, meant
+from service.principal import Principal
 from storage.tables.approvals import DefinitionVersion
 
 _MOVED_AT_ONCE = 8  # the engine's workflow tasks are what takes long, and others wait for them too
@@ -19,18 +18,31 @@ _MOVED_AT_ONCE = 8  # the engine's workflow tasks are what takes long, and other
 _LOOKS, _PAUSE = 5, 0.05
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveOrder:
+    """Which requests shall move, why, and whether also those whose outcome would have been another.
+
+    `key` makes a repeat of the same move the same move.
+    """
+
+    selection: Selection
+    allow_outcome_change: bool = False
+    reason: str | None = None
+    key: str
+
+
 async def move(
-    context: Context, target: DefinitionVersion, body: MigrationBody, caller: Principal, key: str
+    context: Context, principal: Principal, target: DefinitionVersion, order: MoveOrder
 ) -> tuple[list[Fate], int]:
-    """Move every request that maps, and where the body allows it those whose outcome would have been another.
+    """Move every request that maps, and where the order allows it those whose outcome would have been another.
 
     Return each request's fate with its result, and how many requests were left out. Raises InputInvalid, and Conflict
     where the version is not published.
     """
     if target.status != "published":
         raise Conflict(f"{target.name!r} {target.version} is {target.status}; requests move to published versions only")
-    about = await meant(context, target, body)
-    mover = _Mover(context, target, body, caller, key, await Judge.of(context, target))
+    about = await meant(context, target, order.selection, dry_run=False)
+    mover = _Mover(context, principal, target, order, await Judge.of(context, target))
     fates = about.plain
     for first in range(0, len(about.ids), AT_ONCE):
         fates += await mover.move(about.ids[first : first + AT_ONCE])
@@ -38,20 +50,13 @@ async def move(
 
 
 class _Mover:
-    def __init__(  # noqa: PLR0917 - made in one place
-        self,
-        context: Context,
-        target: DefinitionVersion,
-        body: MigrationBody,
-        caller: Principal,
-        key: str,
-        judge: Judge,
+    def __init__(
+        self, context: Context, principal: Principal, target: DefinitionVersion, order: MoveOrder, judge: Judge
     ) -> None:
         self._context = context
+        self._principal = principal
         self._target = target
-        self._body = body
-        self._caller = caller
-        self._key = key
+        self._order = order
         self._judge = judge
         self._room = asyncio.Semaphore(_MOVED_AT_ONCE)
 
@@ -82,17 +87,17 @@ class _Mover:
         return replace(judged.fate, reasons=(*judged.fate.reasons, why), result="stays")
 
     def _goes(self, fate: Fate) -> bool:
-        return fate.verdict == "maps" or (fate.verdict == "changes_outcome" and self._body.allow_outcome_change)
+        return fate.verdict == "maps" or (fate.verdict == "changes_outcome" and self._order.allow_outcome_change)
 
     async def _offer(self, judged: Judged) -> None:
         event = Migrate(
-            by=self._caller.actor,
+            by=self._principal.actor,
             plan=judged.plan,
             template_id=self._target.id,
             seq=judged.seq,
-            reason=self._body.reason,
-            key=self._key,
+            reason=self._order.reason,
+            key=self._order.key,
         )
         # Another look is another update: the engine remembers what it refused.
-        key = f"{self._key}:{judged.seq}"
-        await act_on_request(self._context, self._caller, judged.fate.request_id, event, key=key)
+        key = f"{self._order.key}:{judged.seq}"
+        await act_on_request(self._context, self._principal, judged.fate.request_id, event, key=key)

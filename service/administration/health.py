@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable
 import structlog
 from temporalio.client import Client
 
-from api import engine
-from api.context import Context
-from api.draining import Draining
 from placet.errors import PlacetError, Unavailable
+from service.context import Context
+from service.engine import client as engine
 from storage.database import Database
 from storage.queries import presence
 
@@ -28,17 +27,14 @@ _log = structlog.get_logger(__name__)
 class Health:
     """Look at every part, at most once in two seconds."""
 
-    def __init__(self, context: Context, draining: Draining) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._draining = draining
         self._turn = asyncio.Lock()
         self._at = float("-inf")
         self._checks: dict[str, str] = {}
 
     async def checks(self) -> dict[str, str]:
-        """Return `{part: state}` with the states `ok` and `down`; a process that stops is down itself, at once."""
-        if self._draining.stopping:
-            return {"api": "down"}
+        """Return `{part: state}` with the states `ok` and `down`."""
         async with self._turn:
             if time.monotonic() - self._at > _FRESH:
                 found = await asyncio.gather(

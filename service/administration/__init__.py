@@ -1,0 +1,1 @@
+"""What administrators keep: people, the action catalog, notices, and what is running."""

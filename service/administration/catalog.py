@@ -1,0 +1,73 @@
+"""The action catalog: what processes can do besides asking people."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from activities.actions.builtin import config_schema, known_executors
+from activities.actions.secrets import references
+from placet.definition.json_schema.validation import unusable, value_problems
+from placet.errors import InputInvalid, Problem
+from service.context import Context
+from service.principal import Principal
+from storage.queries import actions
+from storage.queries.actions import Statistics
+from storage.tables.actions import ActionCatalog
+
+_MAY_HAND_OUT_SECRETS = frozenset({"admin"})
+
+
+async def add_action(context: Context, principal: Principal, name: str, facts: dict[str, Any]) -> ActionCatalog:
+    """Add an action; `facts` are its columns. Raises InputInvalid with every fault, Conflict, and NotPermitted.
+
+    Whose config refers to a secret, only an admin adds.
+    """
+    await _check(context, principal, facts)
+    by, now = principal.person, context.now()
+    row = ActionCatalog(
+        id=uuid.uuid4().hex, name=name, **facts, created_by=by, created_at=now, updated_by=by, updated_at=now
+    )
+    async with context.database.begin() as session:
+        return await actions.add(session, row)
+
+
+async def change_action(
+    context: Context, principal: Principal, action: str, facts: dict[str, Any], *, named: str | None = None
+) -> tuple[ActionCatalog, Statistics | None]:
+    """Change an action for requests that begin from now on, and return it with how it fared. As for adding one.
+
+    `action` is its name or id; `named` the name in what was sent, if there is one. Raises NotFound as well.
+    """
+    await _check(context, principal, facts)
+    async with context.database.begin() as session:
+        row = await actions.get(session, action)
+        if named not in {None, row.name}:
+            message = f"the path says {row.name!r}; leave the name out or write the same"
+            raise InputInvalid(f"/name: {message}", problems=(Problem(pointer="/name", message=message),))
+        for column, value in facts.items():
+            setattr(row, column, value)
+        row.updated_by, row.updated_at = principal.person, context.now()
+        fared = await actions.statistics(session, [row.name])
+    return row, fared.get(row.name)
+
+
+async def _check(context: Context, principal: Principal, facts: dict[str, Any]) -> None:
+    """Raise InputInvalid with every fault, and NotPermitted where secrets are an admin's to hand out."""
+    # Schemas that nobody knows yet are looked at where they can harm nobody.
+    schemas = {"/input_schema": facts["input_schema"], "/output_schema": facts["output_schema"]}
+    problems = [*await context.pool.run(unusable, schemas, by=principal.person)]
+    executor, config = facts["executor"], facts["config"]
+    known, secret = config_schema(executor), any(references(config))
+    if known is None:
+        message = f"there is no executor of that name; there are {', '.join(sorted(known_executors()))}"
+        problems.append(Problem(pointer="/executor", message=message))
+    else:
+        problems += value_problems(known, config, "/config")
+        if secret and "url" in known.get("properties", {}) and "url" not in config:
+            message = "an action that carries a secret says itself where it goes; give its url"
+            problems.append(Problem(pointer="/config/url", message=message))
+    if problems:
+        raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=tuple(problems))
+    if secret:
+        principal.need(_MAY_HAND_OUT_SECRETS)

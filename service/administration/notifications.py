@@ -1,0 +1,126 @@
+"""Notices: what was or is to be sent about a request, sending it again, and what each person wants."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from activities.notifications.preferences import Preferences, read
+from activities.notifications.templates.texts import DIGEST, LAYOUT, OTHER, defaults
+from placet.errors import InputInvalid, NotFound, NotPermitted, Problem
+from placet.json_pointer import pointer_to
+from service.context import Context
+from service.principal import Principal
+from service.visibility import seen_request, sees_failures, sees_webhooks
+from storage.queries.notifications import notifications
+from storage.queries.notifications.webhooks import PREFIX
+from storage.queries.people import people
+from storage.tables.notifications import NotificationMessage
+
+CHANNELS = ("mail", "chat", "sms")
+_LONGEST_NAME = 100  # characters of a name, as a problem shows it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Messages:
+    """The notices of a request, and whether it is theirs to see why a delivery failed."""
+
+    rows: list[NotificationMessage]
+    with_error: bool
+
+
+async def messages_of(context: Context, session: AsyncSession, principal: Principal, request_id: str) -> Messages:
+    """Return what was or is to be sent about a request, as far as it is theirs to see; raises NotFound."""
+    owner = (await seen_request(session, principal, request_id, context.now())).request.owner
+    rows = [
+        message
+        for message in await notifications.messages(session, request_id)
+        if sees_webhooks(principal) or not is_webhook(message)
+    ]
+    return Messages(rows=rows, with_error=sees_failures(principal, owner))
+
+
+async def send_again(
+    context: Context, principal: Principal, key: str, *, channel: str | None = None
+) -> tuple[int, list[NotificationMessage]]:
+    """Send a notice again over the channels that failed, or over one that is named: over how many, and all of it.
+
+    Raises NotFound for whom there is no such notice, NotPermitted for all but the process owner and admins, and
+    InputInvalid where it did not go over that channel.
+    """
+    async with context.database.session() as session:
+        found = await _messages(session, key)
+        if not principal.admin:
+            await _need_owner(context, session, principal, found)
+    if channel is not None and channel not in {message.channel for message in found}:
+        there = ", ".join(message.channel for message in found)
+        why = f"the notice did not go over {channel!r}; it has {there}"
+        raise InputInvalid(f"/channel: {why}.", problems=(Problem(pointer="/channel", message=why),))
+    queued = await context.database.run(notifications.send_again, key, context.now(), channel=channel)
+    async with context.database.session() as session:
+        return queued, await _messages(session, key)
+
+
+async def choose_preferences(context: Context, principal: Principal, given: dict[str, Any]) -> Preferences:
+    """Store what somebody chose about notices: what is left out is as without preferences. Raises InputInvalid."""
+    _require_known_names(given)
+    chosen = await asyncio.to_thread(read, given)  # a time zone is read from a file
+    async with context.database.begin() as session:
+        person = await people.get(session, principal.person)
+        # What is not about notices belongs to whoever stored the person.
+        others = {name: value for name, value in person.preferences.items() if name not in Preferences.model_fields}
+        person.preferences = others | chosen.model_dump(mode="json", by_alias=True)
+        person.updated_at = context.now()
+    return chosen
+
+
+def is_webhook(message: NotificationMessage) -> bool:
+    """Whether a message goes to a webhook's endpoint."""
+    return message.channel.startswith(PREFIX)
+
+
+def _require_known_names(given: dict[str, Any]) -> None:
+    """Refuse names that nothing has, so that a misspelt one is found; raises InputInvalid."""
+    events = sorted(defaults().keys() - {LAYOUT, DIGEST, OTHER})
+    places = [(pointer_to("", name[:_LONGEST_NAME]), name, tuple(Preferences.model_fields)) for name in given]
+    for field, known in (("channels", CHANNELS), ("urgent", events), ("muted", events)):
+        if isinstance(values := given.get(field), list):
+            places += [(f"/{field}/{number}", name, tuple(known)) for number, name in enumerate(values)]
+    if isinstance(addresses := given.get("addresses"), dict):
+        places += [(pointer_to("/addresses", name[:_LONGEST_NAME]), name, CHANNELS) for name in addresses]
+    problems = tuple(
+        Problem(pointer=pointer, message=f"{str(name)[:_LONGEST_NAME]!r} is unknown; write one of {', '.join(known)}")
+        for pointer, name, known in places
+        if name not in known
+    )
+    if problems:
+        raise InputInvalid("The preferences are wrong.", problems=problems)
+
+
+async def _messages(session: AsyncSession, key: str) -> list[NotificationMessage]:
+    query = select(NotificationMessage).where(col(NotificationMessage.key) == key)
+    found = list(await session.scalars(query.order_by(col(NotificationMessage.channel))))
+    if not found:
+        raise _no_notice(key)
+    return found
+
+
+def _no_notice(key: str) -> NotFound:
+    return NotFound(f"No notice {key!r} has been given to a channel yet, or it is not yours to see.")
+
+
+async def _need_owner(
+    context: Context, session: AsyncSession, principal: Principal, found: list[NotificationMessage]
+) -> None:
+    """Raise NotFound for whom the notice is none to see (one about no request is for admins), else NotPermitted."""
+    try:
+        stored = await seen_request(session, principal, found[0].request_id, context.now())
+    except NotFound:
+        raise _no_notice(found[0].key) from None
+    if not principal.owns(stored.request.owner) or any(is_webhook(message) for message in found):
+        raise NotPermitted("Only the process owner and admins send notices again, and only admins send webhooks.")

@@ -1,0 +1,142 @@
+"""People: who is in the organisation, stored one by one or from a list, and what each may change of themself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from placet.errors import Conflict, InputInvalid, NotPermitted, Problem
+from service.administration.person_document import PersonDocument, PersonFacts
+from service.context import Context
+from service.principal import Principal
+from storage.database import Database
+from storage.queries.people import departures, people, people_loading
+from storage.queries.people.people_loading import Loaded, Wanted
+from storage.tables.approvals import Person
+
+Tell = Callable[[str], Awaitable[bool]]
+"""Have a request read the directory again, by its id; False where there is no need, as it has ended in the engine."""
+
+_TOLD_AT_ONCE = 16
+# What a person is known by, or what cannot be changed by whoever sends it.
+_NOT_CHANGED = {"id", "away", "updated_at"}
+# Null means that it stays.
+_AS_THEY_ARE = {"name", "preferences"}
+
+
+async def create_person(context: Context, given: PersonDocument) -> Person:
+    """Store a new person; raises Conflict where there is one of that id, InputInvalid for whom it names."""
+    now = context.now()
+    async with context.database.begin() as session:
+        if await people.find(session, given.id) is not None:
+            raise Conflict(f"There is a person {given.id!r} already; PUT changes them.")
+        await _require_named(session, given, given.id, now)
+        return await people.put(session, given.row(given.id, now), keep_preferences=given.preferences is None)
+
+
+async def put_person(
+    context: Context, principal: Principal, person: str, given: PersonFacts, *, named: str | None = None
+) -> tuple[Person, bool]:
+    """Store a person, new or changed, and say whether they are new; all but admins can change their own `away`.
+
+    `named` is the id in what was sent, if there is one. Raises NotPermitted and InputInvalid.
+    """
+    if not principal.admin and person != principal.person:
+        raise NotPermitted("Only an admin changes other people; of yourself you can change `away`.")
+    if named not in {None, person}:
+        message = f"the path says {person!r}; leave the id out or write the same"
+        raise InputInvalid(f"/id: {message}", problems=(Problem(pointer="/id", message=message),))
+    now = context.now()
+    async with context.database.begin() as session:
+        before = await people.find(session, person)
+        row = given.row(person, now)
+        if principal.admin:
+            await _require_named(session, given, person, now)
+        else:
+            assert before is not None, "whoever calls is there"  # noqa: S101
+            _require_nothing_else(before, row, given)
+            await _require_named(session, given.model_copy(update={"manager": None}), person, now)
+            row = Person(**before.model_dump() | {"away": row.away, "updated_at": now})
+        return await people.put(session, row, keep_preferences=given.preferences is None), before is None
+
+
+async def load_people(
+    database: Database, listed: Sequence[PersonDocument], now: datetime, *, complete: bool = False
+) -> Loaded:
+    """Store everybody of a list, new or in place of the one with that id, in batches; nobody where one is wrong.
+
+    With `complete`, whoever is not in the list has left. What is stored like this already is not written, so a load
+    that was interrupted is repeated. Raises InputInvalid that names each place that is wrong.
+    """
+    wanted = _wanted(listed, await database.read(_elsewhere, listed), now)
+    return await people_loading.load(database, wanted, now, complete=complete)
+
+
+async def tell_departures(database: Database, tell: Tell, now: datetime) -> None:
+    """Tell the requests of everyone whose departure is due to be looked at, so that they move the tasks on."""
+    for person in await database.read(departures.due, now):
+        requests = await database.run(departures.take, person, now)
+        if requests is None:
+            continue
+        turn = asyncio.Semaphore(_TOLD_AT_ONCE)
+
+        async def one(request_id: str, turn: asyncio.Semaphore = turn) -> bool:
+            async with turn:
+                return await tell(request_id)
+
+        if not any(await asyncio.gather(*(one(request_id) for request_id in requests))):
+            await database.run(departures.settle, person, now)
+
+
+def _wanted(listed: Sequence[PersonDocument], elsewhere: Mapping[str, bool], now: datetime) -> list[Wanted]:
+    """Return a list of people as they shall be stored; raises InputInvalid that names each place that is wrong.
+
+    `elsewhere` says of those whom they name, and who are not in the list, whether they are active.
+    """
+    problems: list[Problem] = []
+    rows: dict[str, Wanted] = {}
+    known = {**elsewhere, **{person.id: person.active for person in listed}}
+    for number, person in enumerate(listed):
+        found = person.misnamed(person.id, known, now)
+        problems += [replace(problem, pointer=f"/{number}{problem.pointer}") for problem in found]
+        if person.id in rows:
+            message = f"{person.id!r} is in the list already; name everybody once"
+            problems.append(Problem(pointer=f"/{number}/id", message=message))
+        rows[person.id] = Wanted(person=person.row(person.id, now), keep_preferences=person.preferences is None)
+    if problems:
+        raise InputInvalid("The list of people is wrong; nobody was loaded.", problems=tuple(problems))
+    return list(rows.values())
+
+
+def _elsewhere(connection: Connection, listed: Sequence[PersonDocument]) -> dict[str, bool]:
+    """Tell of everybody whom a list names and does not hold whether they are active."""
+    return people.activity(connection, {name for person in listed for name in person.named} - {p.id for p in listed})
+
+
+async def _require_named(session: AsyncSession, facts: PersonFacts, person: str, now: datetime) -> None:
+    """Raise InputInvalid where somebody is named who cannot be meant."""
+    known = await session.run_sync(lambda sync: people.activity(sync.connection(), facts.named))
+    problems = tuple(facts.misnamed(person, known, now))
+    if problems:
+        raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=problems)
+
+
+def _require_nothing_else(before: Person, after: Person, given: PersonFacts) -> None:
+    """Raise NotPermitted where somebody would change more of themself than when they are away."""
+    if "away" not in given.model_fields_set:
+        raise NotPermitted("Of yourself you can change `away`; send it, or null.")
+    changed = [
+        name
+        for name in sorted(given.model_fields_set - _NOT_CHANGED)
+        if getattr(before, name) != getattr(after, name) and not (name in _AS_THEY_ARE and getattr(given, name) is None)
+    ]
+    if changed:
+        problems = tuple(
+            Problem(pointer=f"/{name}", message="an admin can change this; leave it out") for name in changed
+        )
+        raise NotPermitted("Of yourself you can change `away`; the rest is for an admin.", problems=problems)

@@ -1,0 +1,213 @@
+"""What people do to requests and tasks: offered to the engine, and answered with what is then on record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from activities.decision_tokens import DecisionTokens
+from placet.audit.chain import moment
+from placet.definition.model import parse_definition
+from placet.definition.variables import normalise_input
+from placet.engine.events import Claim, Decide, Happened, Resubmit
+from placet.errors import AlreadyDecided, Ended, Gone, NotPermitted, PlacetError
+from placet.expressions.templates import taken
+from placet.plan.assignees import people_in
+from placet.plan.plan import Plan
+from placet.tasks.permissions import require_not_operating_own
+from service.context import Context
+from service.engine import client as engine
+from service.engine.client import Command
+from service.principal import Principal
+from service.requests import require_known
+from service.visibility import present, see_request, see_task, seen_request
+from storage.queries.definitions import definitions
+from storage.queries.people import people
+from storage.queries.requests import requests, substitutes
+from storage.queries.requests.requests import Stored, TaskRow
+from storage.recording.outbox import Confirmation
+from storage.tables.approvals import DefinitionVersion
+
+
+async def act_on_task(context: Context, principal: Principal, task_id: str, event: Command, *, key: str) -> Stored:
+    """Offer an event about one task; raises NotFound, NotPermitted, the core's refusal, Busy, or Unavailable.
+
+    `key` is the engine's update id: the same event under the same key is carried out once.
+    """
+    request_id, event = await context.database.read(_told_apart, principal, task_id, event, context.now())
+    return await _offer(context, principal, request_id, event, key=key, task_id=task_id)
+
+
+async def act_on_request(
+    context: Context, principal: Principal, request_id: str, event: Command, *, key: str, task_id: str | None = None
+) -> Stored:
+    """Offer an event about a request; raises NotFound, NotPermitted, the core's refusal, Busy, or Unavailable."""
+    stored = await context.database.read(see_request, principal, request_id, context.now())
+    require_not_operating_own(event, stored.request.requester)
+    return await _offer(context, principal, request_id, event, key=key, task_id=task_id)
+
+
+async def resubmit(
+    context: Context,
+    principal: Principal,
+    request_id: str,
+    *,
+    given: dict[str, Any] | None = None,
+    title: str | None = None,
+    comment: str | None = None,
+    key: str,
+) -> Stored:
+    """Answer a request for changes; of the input, only what is given changes. Raises as `act_on_request`."""
+    if given is not None:
+        stored, template = await _with_definition(context, principal, request_id)
+        variables = parse_definition(template.blueprint).variables
+        # What was left out may be what the process itself has set, and is the core's to fill in.
+        given = {name: value for name, value in normalise_input(variables, given).items() if name in given}
+        await _require_known(context, (await _plan(context, stored, template)).asked(given), at="/input")
+    event = Resubmit(by=principal.actor, input=given, title=title, comment=comment, key=key)
+    return await act_on_request(context, principal, request_id, event, key=key)
+
+
+async def tell_event(
+    context: Context, principal: Principal, request_id: str, *, name: str, payload: dict[str, Any], key: str
+) -> Stored:
+    """Tell a request that something it waits for has happened outside. Raises as `act_on_request`.
+
+    InputInvalid where it would make somebody an approver who is not there.
+    """
+    plan = await _plan(context, *await _with_definition(context, principal, request_id))
+    pauses = [p.wait_spec for p in plan.nodes.values() if p.wait_spec is not None and p.wait_spec.event == name]
+    sources = {source for pause in pauses for variable, source in pause.output.items() if variable in plan.naming}
+    await _require_known(context, {source: taken(payload, source) for source in sorted(sources)}, at="/payload")
+    event = Happened(by=principal.actor, name=name, payload=payload, key=key)
+    return await act_on_request(context, principal, request_id, event, key=key)
+
+
+async def decision_token(context: Context, principal: Principal, task_id: str, secret: str) -> tuple[str, TaskRow]:
+    """Sign a token with which the `decide` signal decides a task as this person, until it changes hands.
+
+    Returns it with the task. Raises NotFound and NotPermitted.
+    """
+    decides = Decide(by=principal.actor, task_id=task_id, decision="approve")
+    task = await context.database.read(concerned, principal, task_id, decides, context.now())
+    token = DecisionTokens(secret).issue(
+        principal.person, task_id, task.round, hand_overs=task.hand_overs, revision=task.revision
+    )
+    return token, task
+
+
+def concerned(connection: Connection, principal: Principal, task_id: str, event: Command, now: datetime) -> TaskRow:
+    """Return the task that an event is about; raises NotFound, and NotPermitted for what is not theirs to do at all."""
+    if isinstance(event, Decide | Claim):
+        _need_decider(connection, principal, task_id)
+    task = see_task(connection, principal, task_id, now)
+    if (requester := requests.requester_of(connection, task.request_id)) is not None:
+        require_not_operating_own(event, requester)
+    return task
+
+
+def _need_decider(connection: Connection, principal: Principal, task_id: str) -> None:
+    """Raise NotPermitted for whoever is no approver, unless the task is of a process of theirs.
+
+    It is asked before the task is looked for, so that it says the same of tasks that there are and that there are not.
+    """
+    if not principal.approves and not principal.owns(requests.owner_of(connection, task_id)):
+        raise NotPermitted(f"Deciding needs the access approver, which user:{principal.person} does not have.")
+
+
+def _told_apart(
+    connection: Connection, principal: Principal, task_id: str, event: Command, now: datetime
+) -> tuple[str, Command]:
+    """Return which request an event is about, and the event: of a decision it is said where somebody stands in."""
+    task = concerned(connection, principal, task_id, event, now)
+    if isinstance(event, Decide) and task.status == "open" and _stands_in(connection, principal, task, now):
+        event = replace(event, stands_in=True)
+    return task.request_id, event
+
+
+def _stands_in(connection: Connection, principal: Principal, task: TaskRow, now: datetime) -> bool:
+    """Whether whoever has a task is away and this person stands in for them now; the core asks again."""
+    if task.assignee is None or principal.person in {task.assignee, *task.delegates}:
+        return False
+    how, _, away = task.assigned_via.partition(":")
+    holder = away if how == "substitution" else task.assignee
+    return principal.person in substitutes.standing_in(connection, [holder], now).get(holder, ())
+
+
+async def _with_definition(context: Context, principal: Principal, request_id: str) -> tuple[Stored, DefinitionVersion]:
+    async with context.database.session() as session:
+        stored = await seen_request(session, principal, request_id, context.now())
+        return stored, await definitions.get(session, stored.request.template_id)
+
+
+async def _plan(context: Context, stored: Stored, template: DefinitionVersion) -> Plan:
+    """Return the plan by which a request may name people; it is compiled as of when the request began."""
+    async with context.database.session() as session:
+        return await context.plans.of(session, template, stored.request.started_at)
+
+
+async def _require_known(context: Context, asked: dict[str, Any], *, at: str) -> None:
+    """Raise InputInvalid where what is sent names somebody who is not there."""
+    known = await context.database.read(people.activity, [one for value in asked.values() for one in people_in(value)])
+    require_known(asked, lambda person: known.get(person, False), at=at)
+
+
+async def _offer(
+    context: Context, principal: Principal, request_id: str, event: Command, *, key: str, task_id: str | None
+) -> Stored:
+    try:
+        async with context.admission.turn(principal.person, request_id):
+            answer = await engine.command(context, request_id, event, key=key)
+    except Gone:
+        stored = await context.database.read(requests.read, request_id)
+        raise what_stands(stored, task_id) from None
+    except AlreadyDecided as error:
+        if error.standing or task_id is None:
+            raise
+        # The request no longer keeps the task; the store does.
+        raise what_stands(await context.database.read(requests.read, request_id), task_id) from None
+    # History holds the entries now, so their notices may leave.
+    await context.confirmations.submit(Confirmation(request_id=request_id, seq=answer.seq, head=answer.head))
+    return await context.database.read(_presented, request_id, context.now())
+
+
+def _presented(connection: Connection, request_id: str, now: datetime) -> Stored:
+    return present(connection, requests.read(connection, request_id), now)
+
+
+def what_stands(stored: Stored, task_id: str | None) -> PlacetError:
+    """Return why nothing can be done to a request that the engine no longer runs."""
+    task = next((t for t in stored.tasks if t.id == task_id), None)
+    if task is not None and task.status in {"decided", "superseded"}:
+        return AlreadyDecided(_said(task), standing=_standing(task, stored))
+    if stored.request.status == "pending":
+        return Ended("The engine no longer runs this request: it was terminated there, or its history is gone.")
+    return Ended(f"The request has ended: {stored.request.outcome or stored.request.status}.")
+
+
+def _said(task: TaskRow) -> str:
+    if task.status == "decided":
+        by = f"user:{task.decided_by}" if task.decided_by else "system"
+        return f"The task has been decided: {task.decision} by {by}."
+    return "The task is closed: its stage has been settled without it."
+
+
+def _standing(task: TaskRow, stored: Stored) -> dict[str, str | None]:
+    decided = task if task.status == "decided" else _last_vote(task, stored)
+    return {
+        "task_id": task.id,
+        "status": task.status,
+        "decision": decided.decision if decided else None,
+        "decided_by": f"user:{decided.decided_by}" if decided and decided.decided_by else None,
+        "decided_at": moment(decided.decided_at) if decided and decided.decided_at else None,
+        "outcome": stored.request.outcome,
+    }
+
+
+def _last_vote(task: TaskRow, stored: Stored) -> TaskRow | None:
+    """Return the task whose decision settled the stage of a task that was closed unanswered, if one did."""
+    votes = [t for t in stored.tasks if (t.stage, t.round, t.status) == (task.stage, task.round, "decided")]
+    return max(reversed(votes), key=lambda t: t.decided_at or t.opened_at, default=None)

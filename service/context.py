@@ -1,0 +1,102 @@
+"""What the use cases are given when a process starts: the store, the engine, and how this installation is set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+from temporalio.client import Client
+
+from activities.arrivals import Arrivals
+from activities.notifications.settings import NotifySettings
+from activities.notifications.settings import load as load_notify
+from service.engine.admission import Admission
+from service.engine.plans import Plans
+from service.pool.pool import Limits, ProcessPool
+from service.simulations.jobs import Jobs
+from service.simulations.shadows import Shadows
+from service.simulations.simulator import Simulator
+from storage.database import Database
+from storage.recording.group_commit import GroupCommit
+from storage.recording.outbox import Confirmation, confirm_all
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """All that the use cases need from outside; made once by whoever runs a process of Placet."""
+
+    database: Database
+    client: Client
+    task_queue: str
+    ui_url: str = ""
+    """The Temporal Web UI's address, without a trailing slash; empty where nobody is shown it."""
+    rehearsal_namespace: str = "placet-rehearsal"
+    """The engine's namespace for rehearsals."""
+    arrivals: Arrivals = field(default_factory=Arrivals)
+    """Where a recorder of this process tells what it has recorded; the same one that the recorder has."""
+    notify: NotifySettings = field(default_factory=load_notify)
+    """How notices leave, as the workers have it: what previews and new webhooks are held to."""
+    publish_needs_two: bool = False
+    """Whether a blueprint is published by somebody else than who wrote it."""
+    limits: Limits = field(default_factory=Limits)
+    """What proofs, simulations and imports may use."""
+    admission: Admission = field(default_factory=Admission)
+    """How many starts and updates are at the engine at once; the others wait their turn."""
+    command_deadline: timedelta = timedelta(seconds=8)
+    """How long an update may take, once it has its turn, before its outcome is unknown."""
+    start_deadline: timedelta = timedelta(seconds=10)
+    """How long a new request's opening record may take, once it has its turn, before its outcome is unknown."""
+    clock: Callable[[], datetime] = utc_now
+    """What tells the time."""
+
+    def now(self) -> datetime:
+        """Return the time by this context's clock."""
+        return self.clock()
+
+    @property
+    def namespace(self) -> str:
+        """The engine's namespace in which requests run."""
+        return self.client.namespace
+
+    @cached_property
+    def pool(self) -> ProcessPool:
+        """The processes for heavy work on what others wrote."""
+        return ProcessPool(self.limits)
+
+    @cached_property
+    def plans(self) -> Plans:
+        """The compiled plans of this process."""
+        return Plans()
+
+    @cached_property
+    def confirmations(self) -> GroupCommit[Confirmation]:
+        """Releases notices about what history holds; calls that wait at the same time share a transaction."""
+        return GroupCommit(self.database, confirm_all, key=lambda confirmation: confirmation.request_id)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The simulations that this process runs."""
+        simulator = Simulator(
+            database=self.database,
+            pool=self.pool,
+            client=self.client,
+            rehearsals=self.rehearsal_namespace,
+            ui_url=self.ui_url,
+        )
+        return Jobs(self.database, simulator)
+
+    @cached_property
+    def shadows(self) -> Shadows:
+        """The standing shadows that this process feeds."""
+        return Shadows(self.database, self.pool)
+
+    def ui_link(self, request_id: str) -> str:
+        """Return where the Temporal Web UI shows a request."""
+        return f"{self.ui_url}/namespaces/{self.namespace}/workflows/{request_id}"

@@ -1,0 +1,174 @@
+"""Process definitions: drafts that are proved sound and published, versions that are compared, and files that are read.
+
+What people send is read, proved and compared in the pool, so that no call waits for another's, and no session is held
+meanwhile.
+"""
+
+from __future__ import annotations
+
+import uuid
+from functools import partial
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from placet.definition.bpmn import Imported, import_bpmn, import_dmn
+from placet.definition.diff import Change, baseline
+from placet.definition.model import ProcessDefinition, parse_definition
+from placet.errors import BlueprintInvalid, Conflict, NotFound, NotPermitted, Problem
+from placet.proofs import Report, check
+from placet.proofs.findings import Finding
+from service.context import Context
+from service.principal import Principal
+from service.visibility import seen_definition
+from simulation.run import work
+from storage.queries import actions
+from storage.queries.definitions import definitions
+from storage.queries.definitions.dependencies import check_contexts, surroundings
+from storage.tables.approvals import DefinitionVersion
+
+
+async def check_definition(context: Context, raw: object, *, by: str) -> Report:
+    """Prove a blueprint sound among the stored people, or find what is wrong with it. `by` is whose work it is."""
+    blueprint = await context.pool.run(work.read, raw, by=by)
+    async with context.database.session() as session:
+        (those,) = await check_contexts(session, [blueprint], context.now())
+    proof = partial(check, raw, directory=those.directory, actions=those.actions, children=those.children)
+    return await context.pool.run(proof, by=by)
+
+
+async def draft_definition(context: Context, principal: Principal, raw: object) -> DefinitionVersion:
+    """Store a blueprint as a draft of somebody's; the same blueprint again is the same draft.
+
+    Raises BlueprintInvalid with every fault, and Conflict where that version has other content.
+    """
+    row = await _written(context, principal, raw)
+    async with context.database.begin() as session:
+        try:
+            there = await definitions.find(session, row.name, row.version)
+        except NotFound:
+            return await definitions.insert(session, row)
+    if there.digest != row.digest:
+        raise Conflict(
+            f"{there.name!r} has a version {there.version} already, with other content; give this one a higher version."
+        )
+    return there
+
+
+async def replace_draft(context: Context, principal: Principal, template_id: str, raw: object) -> DefinitionVersion:
+    """Give a draft other content; raises BlueprintInvalid, NotFound, and Conflict where it is no draft any more."""
+    written = await _written(context, principal, raw)
+    async with context.database.begin() as session:
+        return await definitions.replace_draft(session, template_id, written)
+
+
+async def publish_definition(context: Context, principal: Principal, template_id: str) -> DefinitionVersion:
+    """Publish a draft, proved sound: requests can begin with it, and it no longer changes.
+
+    Raises BlueprintInvalid with what keeps it from being used, or where its version does not rise by as much as its
+    content changed; NotPermitted where somebody else has to publish it; NotFound and Conflict.
+    """
+    async with context.database.session() as session:
+        row = await definitions.get(session, template_id)
+        before = await _before(session, row)
+    certificate = None
+    if row.status == "draft":
+        if context.publish_needs_two and row.created_by == principal.person:
+            raise NotPermitted(f"user:{principal.person} wrote this; somebody else has to publish it.")
+        certificate = await _certificate(context, row.blueprint, by=principal.person)
+        if before is not None:
+            await context.pool.run(work.risen, before.blueprint, row.blueprint, by=principal.person)
+    async with context.database.begin() as session:
+        return await definitions.publish(
+            session, template_id, digest=row.digest, by=principal.person, now=context.now(), certificate=certificate
+        )
+
+
+async def compare_definitions(
+    context: Context, principal: Principal, template_id: str, against: str | None = None
+) -> tuple[DefinitionVersion, DefinitionVersion, Change]:
+    """Say what a version changes since another one (by id; else the release before it): before, after, and the change.
+
+    Raises NotFound where one is not theirs to see, or nothing was published before.
+    """
+    async with context.database.session() as session:
+        row = await seen_definition(session, principal, template_id)
+        before = await seen_definition(session, principal, against) if against else await _before(session, row)
+    if before is None:
+        raise NotFound("Nothing has been published before this version; name another one with `against`.")
+    change = await context.pool.run(work.compared, before.blueprint, row.blueprint, by=principal.person)
+    return before, row, change
+
+
+async def read_bpmn(
+    context: Context, principal: Principal, bpmn: str, *, dmn: list[str], name: str | None, version: str
+) -> Imported:
+    """Map the main process of a BPMN file among this installation's actions and processes.
+
+    Raises InputInvalid and BlueprintInvalid.
+    """
+    async with context.database.session() as session:
+        catalog = await actions.specs(session)
+        processes = await definitions.published_names(session)
+    reading = partial(
+        import_bpmn,
+        bpmn.encode(),
+        dmn=[text.encode() for text in dmn],
+        name=name,
+        version=version,
+        actions=catalog,
+        processes=processes,
+    )
+    return await context.pool.run(reading, by=principal.person)
+
+
+async def read_dmn(
+    context: Context, principal: Principal, dmn: str, *, decision: str | None, name: str | None, version: str
+) -> Imported:
+    """Map the decision of a DMN file; raises InputInvalid and BlueprintInvalid."""
+    reading = partial(import_dmn, dmn.encode(), decision=decision, name=name, version=version)
+    return await context.pool.run(reading, by=principal.person)
+
+
+async def _written(context: Context, principal: Principal, raw: object) -> DefinitionVersion:
+    """Return what was sent as a draft of somebody's, not yet stored; raises BlueprintInvalid with every fault."""
+    now = context.now()
+    blueprint: ProcessDefinition = await context.pool.run(parse_definition, raw, by=principal.person)
+    async with context.database.session() as session:
+        around = await surroundings(session, blueprint, now)
+    document, digest = await context.pool.run(work.drafted, blueprint, now, *around, by=principal.person)
+    return DefinitionVersion(
+        id=uuid.uuid4().hex,
+        name=blueprint.name,
+        version=blueprint.version,
+        template_type=blueprint.template_type,
+        status="draft",
+        owner=blueprint.owner,
+        digest=digest,
+        blueprint=document,
+        graph_spec=document.get("graph_spec"),
+        created_by=principal.person,
+        created_at=now,
+    )
+
+
+async def _before(session: AsyncSession, row: DefinitionVersion) -> DefinitionVersion | None:
+    """Return the release that a version follows, if there is one."""
+    released = await definitions.released(session, row.name)
+    version = baseline(row.version, released)
+    return None if version is None else await definitions.get(session, released[version])
+
+
+async def _certificate(context: Context, raw: object, *, by: str) -> dict[str, Any]:
+    """Return the certificate of a blueprint; raises BlueprintInvalid with every error that keeps it from being used."""
+    report = await check_definition(context, raw, by=by)
+    if report.certificate is None:
+        found = [finding for finding in report.findings if finding.severity == "error"]
+        problems = tuple(Problem(pointer=finding.pointer, message=finding.message) for finding in found)
+        raise BlueprintInvalid(_summary(found), problems=problems)
+    return report.certificate.described()
+
+
+def _summary(found: list[Finding]) -> str:
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return f"{found[0].pointer}: {found[0].message}{more}"

@@ -1,0 +1,1 @@
+"""Running requests go on under another version of their process."""

@@ -1,0 +1,1 @@
+"""Processes for heavy work on what others wrote."""

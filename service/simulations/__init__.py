@@ -1,0 +1,1 @@
+"""Simulations: what people ask for, how it is carried out, and shadows that stand."""

@@ -1,0 +1,143 @@
+"""Ask for simulations, look at them, and cancel them. Nothing else is ever changed by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from placet.errors import InputInvalid, NotFound
+from placet.json_text import with_floats
+from service.context import Context
+from service.principal import Principal
+from service.simulations.jobs import HELD
+from service.simulations.simulator import failed
+from service.visibility import seen_request, sees_definition, viewer_of
+from simulation.report.result import plain
+from simulation.scenario.load import template_of
+from simulation.scenario.order import SimulationOrder, parse_order
+from storage.queries.simulations import simulation_rows, simulations
+from storage.recording import metrics
+from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
+
+PATIENCE = 2.0  # seconds: what runs in the background is waited for so long before it is answered as running
+FIRST_ROWS = 500  # of a backtest's requests, that its answer carries; all of them are paged
+# What has money in it.
+_EXACT = {"input", "values", "variables", "prices"}
+_LOOKS_AT_OTHERS = frozenset({"designer", "auditor", "admin"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A simulation with the first of its rows, and how many there are."""
+
+    row: WorkflowSimulation
+    rows: Sequence[WorkflowSimulationRow] = ()
+    count: int = 0
+
+
+def read_order(raw: object) -> tuple[SimulationOrder, dict[str, Any]]:
+    """Read an order, and return it beside what was read: amounts in the input and the prices stay exact.
+
+    Raises InputInvalid with every fault.
+    """
+    if not isinstance(raw, dict):
+        raise InputInvalid('Send an object such as {"mode": "explore", "template": "…"}.')
+    read = {key: value if key in _EXACT else with_floats(value) for key, value in raw.items()}
+    return parse_order(read), read
+
+
+async def ask(
+    context: Context, principal: Principal, raw: object, *, simulation_id: str, fresh: bool = True, later: bool = False
+) -> Found:
+    """Simulate what an order asks for, and return it: explore completed, the other modes perhaps still running.
+
+    `later` waits for nothing. One that was asked for before under this id (`fresh` says that there can be none) is
+    that one. Raises InputInvalid, NotFound, NotPermitted, Busy, and Conflict where too many shadows stand.
+    """
+    order, read = read_order(raw)
+    await _require_allowed(context, principal, order)
+    now = context.now()
+    row = _row(simulation_id, principal, order, read, now)
+    requester, viewer, jobs = order.person or principal.person, viewer_of(principal), context.jobs
+    if not fresh and await context.database.read(simulations.there, row.id):
+        # It was asked for before, and its answer did not arrive: it is this one's.
+        await jobs.ended(row.id, patience=PATIENCE)
+    elif order.stands:
+        await context.shadows.begin(row, patience=PATIENCE)
+    elif order.mode == "explore" and not later:
+        row.result = await jobs.answered(order, requester=requester, viewer=viewer, simulation_id=row.id)
+        row.finished_at, row.status = context.now(), "failed" if failed(row.result) else "completed"
+        async with context.database.begin() as session:
+            if await simulations.insert(session, row):
+                connection = await session.connection()
+                counted = metrics.increment("workflow_simulation_total", row.status)
+                await connection.run_sync(metrics.count, counted)
+    else:
+        jobs.admit(principal.person)
+        async with context.database.begin() as session:
+            new = await simulations.insert(session, row)
+        if new:
+            jobs.start(row, order, requester=requester, viewer=viewer)
+        if not later:
+            await jobs.ended(row.id, patience=PATIENCE)
+    async with context.database.session() as session:
+        return await with_rows(session, await simulations.get(session, row.id))
+
+
+async def look(session: AsyncSession, principal: Principal, simulation_id: str) -> Found:
+    """Return a simulation with the first of its rows; raises NotFound where there is none that is theirs to see."""
+    return await with_rows(session, await simulations.get(session, simulation_id, viewer=viewer_of(principal)))
+
+
+async def cancel(context: Context, principal: Principal, simulation_id: str) -> Found:
+    """Cancel a simulation that runs; a shadow keeps what it has seen. Raises NotFound and Conflict."""
+    async with context.database.begin() as session:
+        await simulations.get(session, simulation_id, viewer=viewer_of(principal))
+        found = await with_rows(session, await simulations.cancel(session, simulation_id, context.now()))
+    context.jobs.cancel(simulation_id)
+    context.shadows.end(simulation_id)
+    return found
+
+
+async def with_rows(session: AsyncSession, row: WorkflowSimulation) -> Found:
+    """Return a simulation with the first of its rows."""
+    page = await simulation_rows.page(session, row.id, limit=FIRST_ROWS)
+    count = await simulation_rows.count(session, row.id) if page.next_cursor else len(page.items)
+    return Found(row=row, rows=page.items, count=count)
+
+
+async def _require_allowed(context: Context, principal: Principal, order: SimulationOrder) -> None:
+    """Check who may ask for what: the past of others, and their view of the organisation, are not for everybody."""
+    if order.compares or (order.person is not None and order.person != principal.person):
+        principal.need(_LOOKS_AT_OTHERS)
+    named = order.template
+    async with context.database.session() as session:
+        if order.request_id is not None and not order.compares:
+            stored = await seen_request(session, principal, order.request_id, context.now())
+            named = named or stored.request.template
+        if order.blueprint is None and (order.template is not None or order.version is not None) and named is not None:
+            row = await template_of(session, named, order.version)
+            if not sees_definition(principal, row):
+                raise NotFound(f"There is no published process template {named!r}")
+
+
+def _row(
+    simulation_id: str, principal: Principal, order: SimulationOrder, read: Any, now: datetime
+) -> WorkflowSimulation:
+    definition = order.blueprint or {}
+    return WorkflowSimulation(
+        id=simulation_id,
+        mode=order.mode,
+        status="running",
+        template=order.template or str(definition.get("name", ""))[:200] or None,
+        version=order.version,
+        request_id=order.request_id,
+        question=plain(read),
+        created_by=principal.person,
+        created_at=now,
+        followed_until=now + HELD,
+    )

@@ -1,0 +1,102 @@
+"""Verify requests: their rows against themselves, and against the engine's history."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+from temporalio.client import Client
+
+from placet.errors import NotFound, Unavailable, Unseen
+from service.context import Context
+from service.engine.client import head_of
+from service.principal import Principal
+from service.visibility import seen_request
+from storage.database import Database
+from storage.recording.verify import VerifiedRows, verify_rows
+from storage.tables.approvals import ApprovalRequest, AuditEntry
+
+# A request that goes on while it is looked at differs for a moment: rows are there before history holds them. It is
+# looked at so often, and a little later each time, in seconds.
+_LOOKS, _PAUSE = 5, 0.2
+_AT_ONCE = 8  # of many requests; the engine answers a query in milliseconds, most of which are waiting
+_TRIES = 3  # one of many that is answered late does not end the whole
+
+
+class Verification(TypedDict):
+    """What was found. `engine_head` is None where the engine was not asked, or no longer has the request."""
+
+    ok: bool
+    rows: VerifiedRows
+    engine_head: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verifications:
+    """What was found of many requests, each beside its id, and the ids of which there are none."""
+
+    found: tuple[tuple[str, Verification], ...]
+    unknown: tuple[str, ...]
+
+
+async def verify(database: Database, client: Client | None, request_id: str) -> Verification:
+    """Recompute a request's chains from the rows, and compare the head with history's where there is a client.
+
+    Raises Unavailable where the engine or the database does not answer.
+    """
+    for look in range(_LOOKS):
+        await asyncio.sleep(look * _PAUSE)
+        engine_head = await head_of(client, request_id) if client is not None else None
+        async with database.session() as session:
+            rows = await verify_rows(session, request_id)
+        if engine_head in {None, rows["head"]}:
+            break
+    return Verification(ok=rows["ok"] and engine_head in {None, rows["head"]}, rows=rows, engine_head=engine_head)
+
+
+async def verify_for(context: Context, principal: Principal, request_id: str) -> Verification:
+    """Verify a request for somebody; raises NotFound where there is none that is theirs to see, and Unavailable."""
+    async with context.database.session() as session:
+        await _require_seen(session, context, principal, request_id)
+    return await verify(context.database, context.client, request_id)
+
+
+async def verify_many(database: Database, client: Client | None, requests: Sequence[str] = ()) -> Verifications:
+    """Verify these requests, or all of them. Raises Unavailable where one is not answered several times."""
+    async with database.session() as session:
+        known = set((await session.scalars(select(col(ApprovalRequest.id)))).all()) | set(
+            (await session.scalars(select(col(AuditEntry.request_id)).distinct())).all()
+        )
+    ids = [request_id for request_id in requests if request_id in known] if requests else sorted(known)
+    turn = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(request_id: str) -> Verification:
+        async with turn:
+            for _ in range(_TRIES - 1):
+                try:
+                    return await verify(database, client, request_id)
+                except Unavailable:
+                    continue
+            return await verify(database, client, request_id)
+
+    found = await asyncio.gather(*map(one, ids))
+    unknown = tuple(request_id for request_id in requests if request_id not in known)
+    return Verifications(found=tuple(zip(ids, found, strict=True)), unknown=unknown)
+
+
+async def _require_seen(session: AsyncSession, context: Context, principal: Principal, request_id: str) -> None:
+    try:
+        await seen_request(session, principal, request_id, context.now())
+    except Unseen:
+        raise
+    except NotFound:
+        if not (await verify_rows(session, request_id))["entries"]:
+            raise  # otherwise the request's own row is gone, and its entries are not
+    except (ValueError, DBAPIError):
+        return  # a row that was edited into nonsense: that is what is to be found out

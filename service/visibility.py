@@ -1,0 +1,144 @@
+"""Who may see what, in one place.
+
+A request is for its requester, its owner, everyone who has or had a task in it, auditors and admins; a draft is for
+whoever wrote or owns it, designers, auditors and admins. What is not theirs to see is not there for them: they get
+NotFound, as for what does not exist. What somebody may do is in `api.access` (by their access) and in the core (by
+their part in a request).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from placet.errors import NotFound, Unseen
+from service.principal import SEE_ALL, Principal
+from storage.queries.definitions import definitions
+from storage.queries.people import people
+from storage.queries.requests import requests, substitutes
+from storage.queries.requests.requests import Stored, TaskRow
+from storage.queries.requests.visibility import Visibility
+from storage.tables.approvals import DefinitionVersion
+
+Shown = TypeVar("Shown", bound=TaskRow)
+
+
+def viewer_of(principal: Principal) -> str | None:
+    """Return whose view of the store it is; None sees all. Most of what people look at is theirs to see for good."""
+    return None if principal.sees_all else principal.person
+
+
+async def viewer_by_id(session: AsyncSession, person: str) -> str | None:
+    """Return whose view of the store somebody has now who is not calling; None sees all."""
+    found = await people.find(session, person)
+    return None if found is not None and found.active and SEE_ALL & {*found.access} else person
+
+
+async def sight_of(session: AsyncSession, person: str, now: datetime) -> Visibility:
+    """Return what somebody sees now: also by their roles and groups, and by whom they stand in for."""
+    return await session.run_sync(lambda sync: substitutes.sight_of(sync.connection(), person, now))
+
+
+async def sight_of_caller(session: AsyncSession, principal: Principal, now: datetime) -> Visibility | None:
+    """Return what the caller sees now; None is everything."""
+    return None if principal.sees_all else await sight_of(session, principal.person, now)
+
+
+def see_request(connection: Connection, principal: Principal, request_id: str, now: datetime) -> Stored:
+    """Return a request; raises NotFound where there is none that is theirs to see."""
+    viewer = viewer_of(principal)
+    try:
+        return requests.read(connection, request_id, viewer)
+    except NotFound as error:
+        if viewer is None or requests.requester_of(connection, request_id) is None:
+            raise
+        with suppress(NotFound):
+            return requests.read(connection, request_id, substitutes.sight_of(connection, principal.person, now))
+        raise Unseen(error.message) from None
+
+
+def see_task(connection: Connection, principal: Principal, task_id: str, now: datetime) -> TaskRow:
+    """Return a task; raises NotFound where there is none that is theirs to see."""
+    viewer = viewer_of(principal)
+    try:
+        return requests.read_task(connection, task_id, viewer)
+    except NotFound as error:
+        if viewer is None or not requests.has_task(connection, task_id):
+            raise
+        with suppress(NotFound):
+            return requests.read_task(connection, task_id, substitutes.sight_of(connection, principal.person, now))
+        raise Unseen(error.message) from None
+
+
+async def seen_request(session: AsyncSession, principal: Principal, request_id: str, now: datetime) -> Stored:
+    """Do what `see_request` does, in a session; with who may claim its tasks now."""
+
+    def look(connection: Connection) -> Stored:
+        return present(connection, see_request(connection, principal, request_id, now), now)
+
+    return await session.run_sync(lambda sync: look(sync.connection()))
+
+
+async def seen_task(session: AsyncSession, principal: Principal, task_id: str, now: datetime) -> TaskRow:
+    """Do what `see_task` does, in a session; with who may claim it now."""
+
+    def look(connection: Connection) -> TaskRow:
+        return substitutes.with_candidates(connection, [see_task(connection, principal, task_id, now)], now)[0]
+
+    return await session.run_sync(lambda sync: look(sync.connection()))
+
+
+async def with_candidates(session: AsyncSession, tasks: Sequence[Shown], now: datetime) -> list[Shown]:
+    """Return the tasks with who may claim them now."""
+    return await session.run_sync(lambda sync: substitutes.with_candidates(sync.connection(), tasks, now))
+
+
+async def all_present(session: AsyncSession, found: Sequence[Stored], now: datetime) -> list[Stored]:
+    """Return the requests with who may claim their tasks now."""
+    rows = iter(await with_candidates(session, [task for stored in found for task in stored.tasks], now))
+    return [replace(stored, tasks=tuple(islice(rows, len(stored.tasks)))) for stored in found]
+
+
+def present(connection: Connection, stored: Stored, now: datetime) -> Stored:
+    """Return the request with who may claim its tasks now."""
+    return replace(stored, tasks=tuple(substitutes.with_candidates(connection, stored.tasks, now)))
+
+
+def sees_definition(principal: Principal, row: DefinitionVersion) -> bool:
+    """Whether a version is theirs to see: drafts are for whoever wrote or owns them, designers, auditors and admins."""
+    return row.status != "draft" or principal.designs or principal.owns(row.owner) or row.created_by == principal.person
+
+
+def drafts_of(principal: Principal) -> frozenset[str] | None:
+    """Return whose drafts are theirs to see, as the store names people; None is everybody's."""
+    return None if principal.designs else principal.names
+
+
+async def seen_definition(session: AsyncSession, principal: Principal, template_id: str) -> DefinitionVersion:
+    """Return a version of a process definition; raises NotFound where there is none that is theirs to see."""
+    row = await definitions.get(session, template_id)
+    if not sees_definition(principal, row):
+        raise definitions.unknown(template_id)
+    return row
+
+
+def sees_private(principal: Principal, person: str) -> bool:
+    """Whether somebody's address and preferences are theirs to see."""
+    return principal.admin or principal.person == person
+
+
+def sees_failures(principal: Principal, owner: str | None = None) -> bool:
+    """Whether it is theirs to see why something could not be carried out or delivered; `owner` is the process's."""
+    return principal.sees_all or principal.owns(owner)
+
+
+def sees_webhooks(principal: Principal) -> bool:
+    """Whether what goes to webhooks is theirs to see."""
+    return principal.sees_all
