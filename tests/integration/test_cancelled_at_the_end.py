@@ -15,8 +15,6 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 from temporalio.worker import Replayer
-from worker.process import WORKFLOWS, approval_worker, beside_recording
-from worker.sandbox import workflow_runner
 
 from activities.audit import RecordedSoFar, Recorder
 from activities.decision_tokens import DecisionTokens
@@ -27,6 +25,7 @@ from storage.queries.requests import requests
 from tests.approvals import EXPENSE, SECRET, Desk, by, store_people
 from tests.sandbox import passing_runner
 from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
+from workflows.registration import WORKFLOWS, approval_worker, beside_recording, workflow_runner
 
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
 Read = tuple[str, str | None]
