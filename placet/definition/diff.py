@@ -18,6 +18,7 @@ from semver import Version
 
 from placet.definition.model import ProcessDefinition, canonical
 from placet.errors import BlueprintInvalid, Problem
+from placet.nodes.registry import type_of
 
 Level = Literal["none", "patch", "minor", "major"]
 _ORDER: tuple[Level, ...] = ("none", "patch", "minor", "major")
@@ -361,7 +362,8 @@ def _ends(old: ProcessDefinition, new: ProcessDefinition) -> Iterable[ChangeReas
 def _outcomes(definition: ProcessDefinition) -> set[str]:
     if definition.graph_spec is None:
         return {"approved", "rejected"}
-    return {node.outcome for node in definition.graph_spec.nodes if node.type == "terminator"}
+    outcomes = (type_of(node).outcome(node) for node in definition.graph_spec.nodes)
+    return {outcome for outcome in outcomes if outcome is not None}
 
 
 def _top(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterable[ChangeReason]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Literal
 from urllib.parse import quote
 
@@ -29,11 +31,14 @@ from placet.errors import EvaluationFailed, InputInvalid
 from placet.expressions.templates import compile_template, fill
 from placet.json_pointer import pointer_to
 from placet.nodes.approval import migrate_stage, stage_of
-from placet.nodes.base import Answer, BaseNode, CameTo, CompilerContext, Entered, Move, Outputs, Written
+from placet.nodes.base import Answer, BaseNode, CameTo, CompilerContext, Entered, Move, Outputs, StageTime, Written
 from placet.nodes.call import CallType
+from placet.nodes.facts import FactsContext, NamedAction, NodeFacts
 from placet.plan.actions import ActionCall, ActionSpec
 from placet.plan.graph import ApproverSpec, CallSpec, Node, Stage
 from placet.tasks.stages import close_stage, open_stage
+
+LONGEST_ACTION = timedelta(hours=24)  # of one attempt, in the slowest latency class
 
 
 class ActionNode(BaseNode):
@@ -54,7 +59,8 @@ class ActionType(CallType[ActionNode]):
     """Has an action run, and comes to `done` or `failed`."""
 
     kind = "action"
-    runs = "action"
+    noun = "action"
+    runs_action = True
     plain = frozenset({"done"})
     faults = frozenset({"done", "failed"})
 
@@ -77,6 +83,22 @@ class ActionType(CallType[ActionNode]):
             call_spec=CallSpec(name=definition.action, input=filling, output=dict(definition.output)),
             repetition=_repetition(context, definition, spec),
         )
+
+    def named(self, definition: ActionNode) -> NamedAction:
+        """Return the action of the catalog."""
+        return NamedAction(name=definition.action, input=definition.input, output=definition.output)
+
+    def facts(self, definition: ActionNode, context: FactsContext) -> NodeFacts:
+        """Tell what it can come to as well."""
+        return replace(super().facts(definition, context), results=("done", "failed"))
+
+    def results(self, node: Node) -> tuple[str, ...]:
+        """Come to `done`, and to whatever edges name."""
+        return self.followed(node, "done")
+
+    def longest(self, node: Node, stage_time: StageTime) -> timedelta | None:
+        """Take as long as one attempt in the slowest latency class."""
+        return LONGEST_ACTION
 
     def enter(self, run: Run, node: Node) -> Entered:
         """Have it run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -25,9 +25,11 @@ from placet.nodes.base import (
     Move,
     NodeType,
     Outputs,
+    StageTime,
     Value,
     Written,
 )
+from placet.nodes.facts import FactsContext, Named, NodeFacts
 from placet.plan.assignee_expressions import choices
 from placet.plan.assignees import parse_assignee
 from placet.plan.graph import ApproverSpec, Node, QuorumRule, SlaLevel, Stage
@@ -50,6 +52,8 @@ class ApprovalType(NodeType[ApprovalNode]):
     kind = "approval"
     has_results = True
     has_conditions = False
+    pauses = True
+    waits_outside = False
     plain = frozenset({"approved"})
 
     def compile(self, context: CompilerContext, definition: ApprovalNode, here: str, written: Written) -> Node | None:
@@ -67,6 +71,43 @@ class ApprovalType(NodeType[ApprovalNode]):
             context.refuse(f"{here}/output", message)
         output = dict(definition.output)
         return Node(id=definition.id, type=self.kind, edges=edges, stage=stage, output=output)
+
+    def facts(self, definition: ApprovalNode, context: FactsContext) -> NodeFacts:
+        """Tell what it can come to, and what its form sets.
+
+        It cannot do without what its form requires, unless a clock approves.
+        """
+        step = context.step
+        timed = step is not None and (step.sla_hours is not None or step.sla is not None)
+        expires = step is not None and timed and step.final == "expire"
+        asks: frozenset[str] = frozenset()
+        if step is not None and step.form is not None and step.final != "approve":
+            required = step.form.get("required", ())
+            asks = frozenset(name for name, source in definition.output.items() if source in required)
+        results = ("approved", "rejected", "expired") if expires else ("approved", "rejected")
+        return NodeFacts(results=results, sets=frozenset(definition.output), asks=asks)
+
+    def named(self, definition: ApprovalNode) -> Named | None:
+        """Have nothing run."""
+        return None
+
+    def output(self, definition: ApprovalNode) -> Mapping[str, str]:
+        """Take from its form."""
+        return definition.output
+
+    def step_name(self, definition: ApprovalNode) -> str | None:
+        """Ask as its process step says."""
+        return definition.step
+
+    def results(self, node: Node) -> tuple[str, ...]:
+        """Come to what people decide, and expire where a clock says so."""
+        stage = node.stage
+        expires = stage is not None and stage.final == "expire" and stage.sla is not None
+        return ("approved", "rejected", "expired") if expires else ("approved", "rejected")
+
+    def longest(self, node: Node, stage_time: StageTime) -> timedelta | None:
+        """Take as long as its stage."""
+        return stage_time(node.stage) if node.stage is not None else None
 
     def visits(self, run: Run, node: Node) -> int:
         """Count the times that people were asked."""

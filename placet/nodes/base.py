@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Generic, NoReturn, TypeAlias, TypeVar
 
 from pydantic import Field
@@ -24,8 +24,9 @@ from placet.engine.run import Run
 from placet.errors import ConditionInvalid, Problem
 from placet.expressions import Expression, Scope, compile_condition
 from placet.json_pointer import pointer_to
+from placet.nodes.facts import FactsContext, Named, NodeFacts
 from placet.plan.actions import ActionSpec
-from placet.plan.graph import Edge, Frame, Node
+from placet.plan.graph import Edge, Frame, Node, Stage
 from placet.plan.plan import Plan
 
 # A field of what came back: its name, or a JSON Pointer to one further inside.
@@ -137,6 +138,7 @@ class Move:
 
 D = TypeVar("D", bound=BaseNode)
 Value = Callable[[Expression], object]
+StageTime = Callable[[Stage], timedelta | None]
 
 
 class NodeType(ABC, Generic[D]):
@@ -146,6 +148,8 @@ class NodeType(ABC, Generic[D]):
     ends: ClassVar[bool] = False  # it ends the request
     splits: ClassVar[bool] = False  # all of its edges are taken at once
     gathers: ClassVar[bool] = False  # the branches of a fork come together at it
+    runs_action: ClassVar[bool] = False  # it has an action of the catalog run
+    runs_process: ClassVar[bool] = False  # it has another process run
     plain: ClassVar[frozenset[str]] = frozenset()  # the results for which an edge without "on" stands
     faults: ClassVar[frozenset[str]] = frozenset()  # the results that fail the request where no edge says otherwise
 
@@ -164,9 +168,46 @@ class NodeType(ABC, Generic[D]):
     def has_conditions(self) -> bool:
         """Whether its edges carry conditions."""
 
+    @property
+    @abstractmethod
+    def pauses(self) -> bool:
+        """Whether people or time come between: the input may be another afterwards (a request for changes)."""
+
+    @property
+    @abstractmethod
+    def waits_outside(self) -> bool:
+        """Whether it waits for anything else than people."""
+
     @abstractmethod
     def compile(self, context: CompilerContext, definition: D, here: str, written: Written) -> Node | None:
         """Compile a node that stands at the pointer `here`, with its outgoing edges; None where it cannot be."""
+
+    @abstractmethod
+    def facts(self, definition: D, context: FactsContext) -> NodeFacts:
+        """Return what proofs know of a node as it is written."""
+
+    @abstractmethod
+    def named(self, definition: D) -> Named | None:
+        """Return the action or process that a node has run."""
+
+    @abstractmethod
+    def output(self, definition: D) -> Mapping[str, str]:
+        """Return for each variable that a node sets where its value stands in what comes back."""
+
+    @abstractmethod
+    def step_name(self, definition: D) -> str | None:
+        """Return the stage_name of the process step that a node asks."""
+
+    @abstractmethod
+    def results(self, node: Node) -> tuple[str, ...]:
+        """Return what a node can come to that simulations follow; empty where nothing is waited for.
+
+        What comes beside the ordinary is followed where an edge leads on from it.
+        """
+
+    @abstractmethod
+    def longest(self, node: Node, stage_time: StageTime) -> timedelta | None:
+        """Return how long a node may take, in working time; None: as long as it takes. `stage_time`: a stage's."""
 
     @abstractmethod
     def visits(self, run: Run, node: Node) -> int:
@@ -199,6 +240,10 @@ class NodeType(ABC, Generic[D]):
         `value` returns what an expression comes to, None where that is not known yet; raises ValueAbsent.
         """
 
+    def outcome(self, definition: D) -> str | None:
+        """Return the outcome with which requests end at a node."""
+        return None
+
     def arrive(self, run: Run, node: Node, branch: Frames) -> bool | None:
         """Take a branch in; whether enough have arrived for the process to go on. None where none is waited for."""
         return None
@@ -213,6 +258,12 @@ class NodeType(ABC, Generic[D]):
             if edge.on == result:
                 return edge
         return next((w for w in node.edges if w.on is None), None) if result in self.plain else None
+
+    def followed(self, node: Node, ordinary: str) -> tuple[str, ...]:
+        """Return the results that edges name, and the ordinary one where an edge without "on" stands for it."""
+        named = tuple(dict.fromkeys(edge.on for edge in node.edges if edge.on is not None))
+        unnamed = any(edge.on is None for edge in node.edges)
+        return (ordinary, *(n for n in named if n != ordinary)) if unnamed else named
 
     def unexpected(self, node: Node, answer: Answer) -> NoReturn:
         """Raise because nothing of the kind is waited for: the code that calls is at fault."""
@@ -248,6 +299,32 @@ class PassingType(NodeType[D]):
 
     has_results = False
     has_conditions = False
+    pauses = False
+    waits_outside = False
+
+    def facts(self, definition: D, context: FactsContext) -> NodeFacts:
+        """Tell nothing besides the type."""
+        return NodeFacts()
+
+    def named(self, definition: D) -> Named | None:
+        """Have nothing run."""
+        return None
+
+    def output(self, definition: D) -> Mapping[str, str]:
+        """Set nothing."""
+        return {}
+
+    def step_name(self, definition: D) -> str | None:
+        """Ask nobody."""
+        return None
+
+    def results(self, node: Node) -> tuple[str, ...]:
+        """Come to nothing."""
+        return ()
+
+    def longest(self, node: Node, stage_time: StageTime) -> timedelta | None:
+        """Take no time."""
+        return timedelta(0)
 
     def visits(self, run: Run, node: Node) -> int:
         """Count nothing: coming here again and again without a pause fails at once."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 
 from placet.engine.calls import call_spec_of
 from placet.engine.run import Run
 from placet.errors import ValueAbsent
 from placet.json_pointer import pointer_to
 from placet.nodes.base import D, Move, NodeType, Value
+from placet.nodes.facts import FactsContext, Named, NodeFacts
 from placet.plan.graph import Node
 from placet.plan.plan import Plan
 
@@ -18,11 +20,30 @@ class CallType(NodeType[D]):
 
     has_results = True
     has_conditions = False
+    pauses = True
+    waits_outside = True
 
     @property
     @abstractmethod
-    def runs(self) -> str:
-        """What it runs, in words."""
+    def noun(self) -> str:
+        """What it has run, in words."""
+
+    @abstractmethod
+    def named(self, definition: D) -> Named:
+        """Return what it has run."""
+
+    def facts(self, definition: D, context: FactsContext) -> NodeFacts:
+        """Tell what it computes for what runs, and which variables it sets."""
+        named = self.named(definition)
+        return NodeFacts(sets=frozenset(named.output), computes=context.computed_input(named.input))
+
+    def output(self, definition: D) -> Mapping[str, str]:
+        """Take from what comes back."""
+        return self.named(definition).output
+
+    def step_name(self, definition: D) -> str | None:
+        """Ask nobody as a process step does."""
+        return None
 
     def visits(self, run: Run, node: Node) -> int:
         """Count the times that it was to run."""
@@ -33,11 +54,11 @@ class CallType(NodeType[D]):
         after, call_spec = move.plan.nodes.get(node.id), call_spec_of(node)
         why = None
         if after is None or after.type != node.type:
-            why = f"node {node.id!r} is gone there, and its {self.runs} is under way"
+            why = f"node {node.id!r} is gone there, and its {self.noun} is under way"
         elif call_spec_of(after).name != call_spec.name:
-            why = f"node {node.id!r} runs another {self.runs} there, and this one is under way"
+            why = f"node {node.id!r} runs another {self.noun} there, and this one is under way"
         elif call_spec_of(after).output != call_spec.output:
-            why = f"node {node.id!r} takes something else from its {self.runs} there, which is under way"
+            why = f"node {node.id!r} takes something else from its {self.noun} there, which is under way"
         if why is not None:
             move.refuse(pointer_to("/nodes", node.id), f"{why}; move it when that has ended")
 

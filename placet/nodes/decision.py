@@ -11,6 +11,7 @@ from placet.engine.run import Run
 from placet.errors import EvaluationFailed
 from placet.expressions import evaluate
 from placet.nodes.base import BaseNode, CompilerContext, Entered, Fails, GoesOn, PassingType, Value, Written
+from placet.nodes.facts import FactsContext, NodeFacts
 from placet.plan.graph import Edge, Node
 
 
@@ -43,6 +44,10 @@ class DecisionType(PassingType[DecisionNode]):
             if target not in context.ids:
                 context.refuse(pointer, f"there is no node {target!r}; add it or mend the id")
         return Node(id=definition.id, type=self.kind, edges=edges, hit_policy=table.hit_policy)
+
+    def facts(self, definition: DecisionNode, context: FactsContext) -> NodeFacts:
+        """Tell the table by which it chooses."""
+        return NodeFacts(table=definition.table)
 
     def enter(self, run: Run, node: Node) -> Entered:
         """Take the edge that is chosen, and put on record why."""

@@ -13,6 +13,7 @@ from placet.engine.run import Run
 from placet.engine.state import JoinProgress
 from placet.json_pointer import pointer_to
 from placet.nodes.base import BaseNode, CompilerContext, Entered, Frames, GoesOn, Move, PassingType, Written
+from placet.nodes.facts import FactsContext, NodeFacts
 from placet.plan.graph import Frame, Join, Node
 
 
@@ -75,6 +76,10 @@ class JoinType(PassingType[JoinNode]):
         need = {"all": 0, "every": 0, "any": 1}[needed] if isinstance(needed, str) else needed.at_least
         join = Join(fork="", edges=(), need=need, every=needed == "every")
         return Node(id=definition.id, type=self.kind, edges=edges, join=join)
+
+    def facts(self, definition: JoinNode, context: FactsContext) -> NodeFacts:
+        """Tell whether it waits for all that lead to it."""
+        return NodeFacts(gathers=definition.need in {"all", "every"})
 
     def arrive(self, run: Run, node: Node, branch: Frames) -> bool:
         """Take a branch in; the branches that are not waited for end once enough have arrived."""

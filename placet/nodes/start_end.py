@@ -53,3 +53,7 @@ class TerminatorType(PassingType[TerminatorNode]):
         """End the request."""
         run.finish("completed", node.outcome, kind="completed")
         return None
+
+    def outcome(self, definition: TerminatorNode) -> str | None:
+        """Return the outcome that it gives the request."""
+        return definition.outcome

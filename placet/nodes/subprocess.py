@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -19,8 +20,9 @@ from placet.engine.state import ChildCall, HeldResult
 from placet.errors import EvaluationFailed, InputInvalid
 from placet.expressions.templates import compile_template, fill
 from placet.json_pointer import pointer_to
-from placet.nodes.base import Answer, BaseNode, CameTo, CompilerContext, Entered, Written
+from placet.nodes.base import Answer, BaseNode, CameTo, CompilerContext, Entered, StageTime, Written
 from placet.nodes.call import CallType
+from placet.nodes.facts import NamedProcess
 from placet.plan.graph import CallSpec, Node
 
 
@@ -33,17 +35,13 @@ class SubprocessNode(BaseNode):
     input: PlainObject = Field(default_factory=dict)
     output: Annotated[dict[Name, Name], Field(max_length=100)] = Field(default_factory=dict)
 
-    @property
-    def reference(self) -> str:
-        """Return what it refers to: a process's name, or name@version."""
-        return self.template if self.version is None else f"{self.template}@{self.version}"
-
 
 class SubprocessType(CallType[SubprocessNode]):
     """Starts a request of another process, and comes to that request's outcome."""
 
     kind = "subprocess"
-    runs = "sub-process"
+    noun = "sub-process"
+    runs_process = True
     plain = frozenset({"approved"})
     faults = UNFINISHED
 
@@ -52,7 +50,7 @@ class SubprocessType(CallType[SubprocessNode]):
         edges = self.compile_ways(context, written)
         context.require_variables(definition.output, here)
         filling = compile_template(definition.input, context.scope, f"{here}/input", context.problems)
-        named = definition.reference
+        named = self.named(definition).reference
         variables = context.children.get(named)
         if variables is None:
             message = (
@@ -68,6 +66,23 @@ class SubprocessType(CallType[SubprocessNode]):
                     context.refuse(pointer, f"{named!r} has no variable {name!r}; mend the name")
         call_spec = CallSpec(name=named, input=filling, output=dict(definition.output))
         return Node(id=definition.id, type=self.kind, edges=edges, call_spec=call_spec)
+
+    def named(self, definition: SubprocessNode) -> NamedProcess:
+        """Return the process that it refers to."""
+        return NamedProcess(
+            template=definition.template,
+            version=definition.version,
+            input=definition.input,
+            output=definition.output,
+        )
+
+    def results(self, node: Node) -> tuple[str, ...]:
+        """Come to `approved`, and to whatever edges name: its outcomes are its own."""
+        return self.followed(node, "approved")
+
+    def longest(self, node: Node, stage_time: StageTime) -> timedelta | None:
+        """Take as long as the other process, which is told by its own check."""
+        return None
 
     def enter(self, run: Run, node: Node) -> Entered:
         """Start it, unless what it came to before counts; it fails at once where its input is not taken."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -27,9 +28,11 @@ from placet.nodes.base import (
     Move,
     NodeType,
     Outputs,
+    StageTime,
     Value,
     Written,
 )
+from placet.nodes.facts import FactsContext, Named, NodeFacts
 from placet.plan.calendar_compiler import zone_offsets
 from placet.plan.graph import Node, WaitSpec
 from placet.plan.plan import Plan
@@ -61,6 +64,8 @@ class WaitType(NodeType[WaitNode]):
     kind = "wait"
     has_results = True
     has_conditions = False
+    pauses = True
+    waits_outside = True
     plain = frozenset({"elapsed", "event"})
     faults = frozenset({"elapsed", "event"})
 
@@ -87,6 +92,38 @@ class WaitType(NodeType[WaitNode]):
             output=dict(definition.output),
         )
         return Node(id=definition.id, type=self.kind, edges=edges, wait_spec=wait_spec)
+
+    def facts(self, definition: WaitNode, context: FactsContext) -> NodeFacts:
+        """Tell what it can come to, and the moment that it computes."""
+        results: tuple[str, ...] = ("elapsed",)
+        if definition.event is not None:
+            results = ("event",) if definition.timeout_hours is None else ("event", "timeout")
+        until = definition.until
+        return NodeFacts(
+            results=results,
+            sets=frozenset(definition.output),
+            computes=tuple(context.computed(f"{context.pointer}/until", until)) if until is not None else (),
+        )
+
+    def named(self, definition: WaitNode) -> Named | None:
+        """Have nothing run."""
+        return None
+
+    def output(self, definition: WaitNode) -> Mapping[str, str]:
+        """Take from its event."""
+        return definition.output
+
+    def step_name(self, definition: WaitNode) -> str | None:
+        """Ask nobody."""
+        return None
+
+    def results(self, node: Node) -> tuple[str, ...]:
+        """Come to its time or its event, and to whatever edges name."""
+        return self.followed(node, "elapsed" if wait_spec_of(node).event is None else "event")
+
+    def longest(self, node: Node, stage_time: StageTime) -> timedelta | None:
+        """Take its hours, or those until its timeout; how far off a date is cannot be told."""
+        return wait_spec_of(node).hours or wait_spec_of(node).timeout
 
     def visits(self, run: Run, node: Node) -> int:
         """Count the times that it waited."""

@@ -155,6 +155,8 @@ class Node:
     call_spec: Annotated[CallSpec | None, stored_as("errand")] = None
     wait_spec: Annotated[WaitSpec | None, stored_as("pause")] = None
     output: dict[str, str] = field(default_factory=dict)
+    people: tuple[str, ...] = ()  # names (see placet.plan.assignees) of those whom it concerns besides a stage's
+    values: ValueTemplate | None = None  # what it computes besides an errand's input
     repetition: Stage | None = None  # whom an action asks before it does again, with other input, what it has done
 
     @property

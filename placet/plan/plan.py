@@ -96,6 +96,7 @@ class Plan:
             found += [edge.condition for edge in node.edges]
             found += list(node.call_spec.input.expressions.values()) if node.call_spec is not None else []
             found += [node.wait_spec.until] if node.wait_spec is not None else []
+            found += list(node.values.expressions.values()) if node.values is not None else []
             found += [seating.when for seating in node.stage.approvers] if node.stage is not None else []
         return tuple(expression for expression in found if expression is not None)
 
@@ -104,6 +105,7 @@ class Plan:
         """Every name the plan can need people for."""
         texts = {s.who for p in self.nodes.values() if p.stage for s in p.stage.approvers}
         texts |= {lv.to for p in self.nodes.values() if p.stage for lv in p.stage.levels}
+        texts |= {name for node in self.nodes.values() for name in node.people}
         if self.owner:
             texts.add(self.owner)
         return tuple(parse_assignee(t) for t in sorted(texts))

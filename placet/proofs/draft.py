@@ -1,14 +1,13 @@
 """A draft: the graph of a blueprint as far as it can be read, so that one fault does not hide the others.
 
-Types of nodes are told apart in this module only, by what they do to a request: the analyses know entries, ends,
-results, pauses and choices, not types.
+What a node does to a request is said by its type (placet.nodes): the analyses know entries, ends, results, pauses and
+choices, not types.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass, field
-from typing import Any
 
 from placet.definition.decision_tables import DecisionTable, table_edges
 from placet.definition.graph import GraphSpec
@@ -16,15 +15,9 @@ from placet.definition.model import ProcessDefinition
 from placet.definition.steps import ChosenApprover, Step
 from placet.definition.variables import scope_of
 from placet.errors import ConditionInvalid, Problem
-from placet.expressions import Expression, Scope, compile_condition, compile_expression
-from placet.expressions.templates import computed_in, expression_of
-from placet.json_pointer import pointer_to
-from placet.nodes.action import ActionNode
-from placet.nodes.approval import ApprovalNode
-from placet.nodes.decision import DecisionNode
-from placet.nodes.registry import NodeDefinition
-from placet.nodes.subprocess import SubprocessNode
-from placet.nodes.wait import WaitNode
+from placet.expressions import Expression, Scope, compile_condition
+from placet.nodes.facts import Computed, FactsContext
+from placet.nodes.registry import NodeDefinition, type_of
 from placet.plan.assignee_expressions import choices
 from placet.plan.compiler import chain
 
@@ -50,24 +43,6 @@ class DraftEdge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Computed:
-    """An expression that a node evaluates for more than a choice. `member`: the parameter that it is a value of.
-
-    `whole`: it is all of that parameter, which is then left out where the expression is only a name without a value.
-    """
-
-    pointer: str
-    expression: Expression
-    member: str | None = None
-    whole: bool = False
-
-    @property
-    def left_out(self) -> bool:
-        """Whether its parameter is left out where it has no value."""
-        return self.whole and bool(self.expression.ast["op"] == "name")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DraftNode:
     """One node. `results` are what it can come to, each a value of `on`; empty where its edges carry none.
 
@@ -90,6 +65,7 @@ class DraftNode:
     pauses: bool = False
     splits: bool = False
     gathers: bool = False
+    names: tuple[tuple[str, str], ...] = ()  # of people, each with its place, besides those of its step
     sets: frozenset[str] = frozenset()
     asks: frozenset[str] = frozenset()
     computes: tuple[Computed, ...] = ()
@@ -147,65 +123,53 @@ def draft_of(definition: ProcessDefinition) -> Draft:
     for index, node in enumerate(graph.nodes):
         nodes.setdefault(node.id, (index, node))
     scope = scope_of(definition.variables)
-    outgoing = _outgoing(graph, {name: node.type for name, (_, node) in nodes.items()}, scope)
+    outgoing = _outgoing(graph, {name: type_of(node).has_conditions for name, (_, node) in nodes.items()}, scope)
     cut = {edge.source for edge in graph.edges if edge.target not in nodes}
-    cut |= {
-        name
-        for name, (_, node) in nodes.items()
-        if isinstance(node, DecisionNode) and node.table is not None and not _targets(node.table) <= nodes.keys()
-    }
     vertices: dict[str, DraftNode] = {}
     for name, (index, node) in nodes.items():
-        step = steps.get(node.step) if isinstance(node, ApprovalNode) else None
+        node_type = type_of(node)
+        step = steps.get(node_type.step_name(node) or "")
         pointer = f"/graph_spec/nodes/{index}"
         if given is None:
             pointer = places[step.stage_name] if step else "/process_steps"
-        table = node.table if isinstance(node, DecisionNode) else None
+        facts = node_type.facts(node, FactsContext(pointer=pointer, scope=scope, step=step))
         arrows = outgoing.get(name, [])
-        if table is not None:
-            arrows = _rules(name, table, nodes, scope_of(definition.variables), f"{pointer}/table")
-        results, plain = _results(node, step)
+        if facts.table is not None:
+            arrows = _rules(name, facts.table, nodes, scope, f"{pointer}/table")
         vertices[name] = DraftNode(
             id=name,
-            type=node.type,
+            type=node_type.kind,
             pointer=pointer,
             arrows=tuple(arrows),
             step=step,
-            results=results,
-            plain=plain,
-            hit_policy=table.hit_policy if table is not None else None,
-            exhaustive=table is not None and table.hit_policy != "first",
-            entry=node.type == "trigger",
-            end=node.type == "terminator",
-            chooses=node.type == "decision",
-            pauses=node.type in {"approval", "action", "wait", "subprocess"},
-            splits=node.type == "fork",
-            gathers=node.type == "join" and node.need in {"all", "every"},
-            sets=frozenset(getattr(node, "output", ())),
-            asks=_asks(node, step) if isinstance(node, ApprovalNode) else frozenset(),
-            computes=_computes(node, pointer, scope),
+            results=facts.results,
+            plain=tuple(result for result in facts.results if result in node_type.plain),
+            hit_policy=facts.table.hit_policy if facts.table is not None else None,
+            exhaustive=facts.table is not None and facts.table.hit_policy != "first",
+            entry=node_type.begins,
+            end=node_type.ends,
+            chooses=node_type.has_conditions,
+            pauses=node_type.pauses,
+            splits=node_type.splits,
+            gathers=facts.gathers,
+            sets=facts.sets,
+            asks=facts.asks,
+            computes=facts.computes,
+            names=facts.names,
             guards=_guards(step, places[step.stage_name], scope) if step is not None else (),
-            cut=name in cut,
+            cut=name in cut or (facts.table is not None and not _targets(facts.table) <= nodes.keys()),
         )
     return Draft(blueprint=definition, vertices=vertices, steps=places)
 
 
-def _asks(node: ApprovalNode, step: Step | None) -> frozenset[str]:
-    """Return the variables that an approval cannot do without: its form requires them, and no clock approves."""
-    if step is None or step.form is None or step.final == "approve":
-        return frozenset()
-    required = step.form.get("required", ())
-    return frozenset(name for name, source in node.output.items() if source in required)
-
-
-def _outgoing(graph: GraphSpec, types: dict[str, str], scope: Scope) -> dict[str, list[DraftEdge]]:
+def _outgoing(graph: GraphSpec, conditional: dict[str, bool], scope: Scope) -> dict[str, list[DraftEdge]]:
     outgoing: dict[str, list[DraftEdge]] = {}
     for index, edge in enumerate(graph.edges):
-        if edge.source not in types or edge.target not in types:
+        if edge.source not in conditional or edge.target not in conditional:
             continue
         compiled: Expression | None = None
         faulty = False
-        if edge.condition is not None and types[edge.source] == "decision":
+        if edge.condition is not None and conditional[edge.source]:
             try:
                 compiled = compile_condition(edge.condition, scope)
             except ConditionInvalid:  # compile_plan reports it, with its place
@@ -228,20 +192,6 @@ def _targets(table: DecisionTable) -> set[str]:
     return {rule.target for rule in table.rules} | ({table.default} if table.default is not None else set())
 
 
-def _computes(node: NodeDefinition, pointer: str, scope: Scope) -> tuple[Computed, ...]:
-    """Compile what a node computes; what does not compile is left out, for compile_plan reports it."""
-    found: list[Computed] = []
-    if isinstance(node, WaitNode) and node.until is not None:
-        found += _compiled(f"{pointer}/until", node.until, scope)
-    if isinstance(node, ActionNode | SubprocessNode):
-        for name, value in node.input.items():
-            place = pointer_to(f"{pointer}/input", name)
-            whole = expression_of(value) is not None
-            for here, text in computed_in({name: value}, f"{pointer}/input"):
-                found += _compiled(here, text, scope, member=name, whole=whole and here == f"{place}/expr")
-    return tuple(found)
-
-
 def _guards(step: Step, pointer: str, scope: Scope) -> tuple[Computed, ...]:
     """Compile the conditions under which somebody is chosen as an approver."""
     found: list[Computed] = []
@@ -254,13 +204,6 @@ def _guards(step: Step, pointer: str, scope: Scope) -> tuple[Computed, ...]:
             place = f"{pointer}/approvers/{index}/expr"
             found += [Computed(pointer=place, expression=when) for _, when in chosen if when is not None]
     return tuple(found)
-
-
-def _compiled(pointer: str, text: str, scope: Scope, **more: Any) -> list[Computed]:
-    try:
-        return [Computed(pointer=pointer, expression=compile_expression(text, scope), **more)]
-    except ConditionInvalid:
-        return []
 
 
 def _rules(name: str, table: DecisionTable, nodes: Container[str], scope: Scope, pointer: str) -> list[DraftEdge]:
@@ -281,18 +224,3 @@ def _rules(name: str, table: DecisionTable, nodes: Container[str], scope: Scope,
         )
         arrows.append(arrow)
     return arrows
-
-
-def _results(node: NodeDefinition, step: Step | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what a node can come to, and which of that an edge without `on` stands for."""
-    if isinstance(node, ApprovalNode):
-        timed = step is not None and (step.sla_hours is not None or step.sla is not None)
-        expires = step is not None and timed and step.final == "expire"
-        return (("approved", "rejected", "expired") if expires else ("approved", "rejected")), ("approved",)
-    if isinstance(node, ActionNode):
-        return ("done", "failed"), ("done",)
-    if isinstance(node, WaitNode) and node.event is not None:
-        return (("event", "timeout") if node.timeout_hours is not None else ("event",)), ("event",)
-    if isinstance(node, WaitNode):
-        return ("elapsed",), ("elapsed",)
-    return (), ()  # the outcomes of a sub-process are its own

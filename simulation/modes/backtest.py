@@ -22,6 +22,7 @@ from placet.directory import Directory
 from placet.engine import machine
 from placet.engine.input import accept_input
 from placet.errors import InputInvalid
+from placet.nodes.registry import type_at
 from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child, Plan
@@ -157,7 +158,7 @@ class Candidate:
             read=read,
         )
         players: Players = Again(plan=plan, past=past_of(case.entries, until=until))
-        if any(node.type in {"action", "subprocess", "wait"} for node in plan.nodes.values()):
+        if any(type_at(node).waits_outside for node in plan.nodes.values()):
             # A sub-process that never ran would be another request, and nobody's past.
             came_to = recall(plan, case.entries, until=until)
             players = World(plan=plan, people=players, run_child=lambda *_: None, answers=came_to)

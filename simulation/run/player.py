@@ -34,6 +34,7 @@ from placet.engine.events import (
     Withdraw,
 )
 from placet.engine.state import State
+from placet.nodes.registry import type_at
 from simulation.report.comparison import ComparedLine, differences, lines_of
 from simulation.run.bounds import Bound
 from simulation.run.driver import Acted, Course
@@ -143,7 +144,7 @@ class _Part:
     def stops(self) -> Iterator[_Stop]:
         """List the stops of its course."""
         course = self.foreseen.course
-        waited_for = {p.id for p in self.foreseen.plan.nodes.values() if p.type == "subprocess"}
+        waited_for = {p.id for p in self.foreseen.plan.nodes.values() if type_at(p).runs_process}
         ending = course.entries[-1].seq if course.state.status != "pending" else None
         meets = {
             entry.at - course.started_at

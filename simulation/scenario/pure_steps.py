@@ -12,6 +12,7 @@ from placet.errors import EvaluationFailed, InputInvalid
 from placet.expressions import Expression
 from placet.expressions.substitution import constant, substituted, widened
 from placet.expressions.templates import expression_of, fill, taken
+from placet.nodes.registry import type_at
 from placet.plan import pure_actions
 from placet.plan.graph import CallSpec, Node
 from placet.plan.plan import Plan
@@ -24,7 +25,9 @@ Given = Mapping[
 def is_pure(plan: Plan, node: Node) -> bool:
     """Whether a node only computes."""
     return (
-        node.type == "action" and node.call_spec is not None and pure_actions.is_pure(plan.actions[node.call_spec.name])
+        type_at(node).runs_action
+        and node.call_spec is not None
+        and pure_actions.is_pure(plan.actions[node.call_spec.name])
     )
 
 

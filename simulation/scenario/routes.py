@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from placet.expressions import Expression
+from placet.nodes.registry import type_at
 from placet.plan.plan import Edge, Frame, Node, Plan
 from simulation.scenario.pure_steps import is_pure
 from simulation.scenario.witnesses import Wish, Witnesses
@@ -15,9 +16,6 @@ from simulation.scenario.witnesses import Wish, Witnesses
 MOST_BRANCHES = 1000
 MOST_VISITS = 2  # of one node on one route
 MOST_NODES = 200  # on one route
-
-# What a node comes to when all is well, beside an approval's own results: where its one plain edge leads.
-_PLAIN = {"action": "done", "wait": "elapsed", "subprocess": "approved"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +75,7 @@ class Ways:
         while waiting:
             route = waiting.pop()
             node = self.plan.nodes.get(route.nodes[-1])
-            if node is None or node.type == "terminator":
+            if node is None or type_at(node).ends:
                 if count >= self.most:
                     self.stopped_at = count
                     return
@@ -87,11 +85,12 @@ class Ways:
             waiting += reversed(list(self._onward(route, node)))
 
     def _onward(self, route: Route, node: Node) -> Iterator[Route]:
-        if node.type == "decision":
+        node_type = type_at(node)
+        if node_type.has_conditions:
             yield from self._decided(route, node)
-        elif node.type == "fork" and node.edges:
+        elif node_type.splits and node.edges:
             yield from self._forked(route, node)
-        elif node.type == "join" and route.inside:
+        elif node_type.gathers and route.inside:
             *outer, fork = route.inside
             need = node.join.need if node.join is not None else 1
             if len(fork.taken) - len(fork.to_come) >= need:
@@ -102,9 +101,9 @@ class Ways:
                 yield from self._at(route, fork.to_come[0], inside=(*outer, rest))
         elif is_pure(self.plan, node):
             yield from self._computed(route, node)
-        elif results := results_of(node):
+        elif results := node_type.results(node):
             for result in results:
-                edge = edge_on(node, result)
+                edge = node_type.way_on(node, result)
                 come_to = (*route.results, (node.id, result))
                 yield from self._at(route, edge.target if edge else f"({result})", results=come_to)
         elif node.edges:
@@ -131,13 +130,14 @@ class Ways:
 
     def _computed(self, route: Route, node: Node) -> Iterator[Route]:
         """Go on from a pure action: it fails for those inputs only for which its computation does."""
-        for result in results_of(node):
+        node_type = type_at(node)
+        for result in node_type.results(node):
             steps = (*route.steps, node.id)
             every = (*route.wishes, Wish(wanted=result == "done", steps=steps))
             found = self._found(every, f"{node.id} -> {result}")
             if found is None:
                 continue
-            edge = edge_on(node, result)
+            edge = node_type.way_on(node, result)
             yield from self._at(
                 route,
                 edge.target if edge else f"({result})",
@@ -187,7 +187,7 @@ class Ways:
 
     def _at(self, route: Route, target: str, **changes: Any) -> Iterator[Route]:
         there = self.plan.nodes.get(target)
-        joins = there is not None and there.type == "join"  # come to once for each branch
+        joins = there is not None and type_at(there).gathers  # come to once for each branch
         if route.nodes.count(target) >= MOST_VISITS and not joins:
             self.cut_loops.add(target)
             return
@@ -206,31 +206,6 @@ class Ways:
             "witness_from": route.witness_from,
         }
         yield Route(nodes=(*route.nodes, target), **{**kept, **changes})
-
-
-def results_of(node: Node) -> tuple[str, ...]:
-    """Return what a node can come to that waits for somebody or something; empty for all others.
-
-    What an action, a wait or a sub-process comes to beside the ordinary is followed where an edge leads on from it.
-    """
-    stage = node.stage
-    if stage is not None:
-        expires = stage.final == "expire" and stage.sla is not None
-        return ("approved", "rejected", "expired") if expires else ("approved", "rejected")
-    plain = "event" if node.wait_spec is not None and node.wait_spec.event is not None else _PLAIN.get(node.type)
-    if plain is None:
-        return ()
-    named = tuple(dict.fromkeys(edge.on for edge in node.edges if edge.on is not None))
-    return named if None not in {edge.on for edge in node.edges} else (plain, *(n for n in named if n != plain))
-
-
-def edge_on(node: Node, result: str) -> Edge | None:
-    """Return the edge that a stage's result takes, None where it ends the request."""
-    for edge in node.edges:
-        if edge.on == result:
-            return edge
-    plain = result in {"approved", "event", *_PLAIN.values()}
-    return next((w for w in node.edges if w.on is None), None) if plain else None
 
 
 def conditions_of(plan: Plan) -> list[Expression]:

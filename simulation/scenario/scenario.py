@@ -16,6 +16,7 @@ from placet.engine.input import accept_input
 from placet.engine.state import ChildCall
 from placet.errors import BlueprintInvalid, InputInvalid, Problem
 from placet.expressions.context import NOW, REQUESTER, ZONE
+from placet.nodes.registry import type_at
 from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child, Plan
@@ -200,7 +201,7 @@ class PreparedScenario:
     @cached_property
     def has_errands(self) -> bool:
         """Whether the process waits for anything else than people."""
-        return any(node.type in {"action", "subprocess", "wait"} for node in self.plan.nodes.values())
+        return any(type_at(node).waits_outside for node in self.plan.nodes.values())
 
     def _run_child(self, parent: Plan, call: ChildCall, began: datetime, cancelled: datetime | None) -> Foreseen | None:
         """Drive a sub-process from the moment at which it begins; cancelled at the other one, if it is.
@@ -352,7 +353,7 @@ def spoken_of(plan: Plan, do: str) -> dict[str, str]:
     for node in plan.nodes.values():
         if node.stage is not None and do not in OUTSIDE:
             names[node.stage.name] = node.id
-        elif node.type == "action" and node.call_spec is not None and do in {"answer", "fail"}:
+        elif type_at(node).runs_action and node.call_spec is not None and do in {"answer", "fail"}:
             names[node.call_spec.name] = node.id
             names[node.id] = node.id
         elif node.wait_spec is not None and node.wait_spec.event is not None and do in {"happen", "wait"}:

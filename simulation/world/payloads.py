@@ -15,7 +15,7 @@ from placet.definition.model import ProcessDefinition
 from placet.errors import Problem
 from placet.expressions.templates import expression_of
 from placet.json_pointer import parts_of, pointer_to
-from placet.nodes.action import ActionNode
+from placet.nodes.registry import type_of
 from placet.plan.actions import ActionCall
 from simulation.world.world import Foreseen
 
@@ -118,9 +118,10 @@ def _place(definition: ProcessDefinition, numbers: Mapping[str, int], one: Calle
     number = numbers[one.within or one.node]
     here = f"/graph_spec/nodes/{number}"
     node = definition.graph_spec.nodes[number] if definition.graph_spec is not None else None
-    if one.within is not None or not isinstance(node, ActionNode) or not pointer.startswith("/input") or not node.input:
+    given = type_of(node).named(node) if node is not None else None
+    if one.within is not None or given is None or not pointer.startswith("/input") or not given.input:
         return here
-    value: Any = node.input
+    value: Any = given.input
     place = f"{here}/input"
     for name in parts_of(pointer)[1:]:
         if expression_of(value) is not None:

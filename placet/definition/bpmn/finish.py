@@ -8,6 +8,7 @@ from typing import Any
 
 from placet.definition.bpmn.build import Build, ImportedStage
 from placet.definition.bpmn.elements.form_fields import form_schema
+from placet.nodes.registry import NODE_TYPES
 from placet.proofs import Report, check
 
 _RETURNED = "returned"
@@ -40,7 +41,7 @@ def _without_dead_ways(build: Build, head: dict[str, Any]) -> dict[str, Any]:
     """Return the blueprint without ways that no request takes, for what has been decided before."""
     for _ in range(_MOST_ROUNDS):
         found = _written(build, head)
-        decisions = sum(1 for node in build.nodes.values() if node["type"] == "decision")
+        decisions = sum(1 for node in build.nodes.values() if NODE_TYPES[node["type"]].has_conditions)
         small = 0 < decisions <= _MOST_PROVEN and sum(len(row["when"]) for row in _rows(build)) <= _MOST_CELLS
         report = check(found, actions=build.actions or None) if small else None
         dead = _dead(build, report) if report is not None else []
@@ -237,7 +238,9 @@ def _variables(build: Build) -> list[dict[str, Any]]:
 
 def _make_whole(build: Build, variables: list[dict[str, Any]]) -> None:
     """Give each decision a way for every request, and only one: the file's engine takes the first that holds."""
-    decisions = [node for node in build.nodes.values() if node["type"] == "decision" and "table" not in node]
+    decisions = [
+        node for node in build.nodes.values() if NODE_TYPES[node["type"]].has_conditions and "table" not in node
+    ]
     # What the process sets is there by then, whoever sets it.
     variables = [
         one | {"required": True} if build.scope.shape(one["name"]).get("required") else one for one in variables

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
 
+from placet.nodes.registry import type_at
 from placet.plan.plan import Node, Plan, Stage
 from placet.proofs.draft import Draft
 from placet.proofs.findings import Finding, warning
 from placet.proofs.people.approvers import most_seats
 from placet.proofs.structure.graph import components, cycles
 
-LONGEST_ACTION = timedelta(hours=24)  # of one attempt, in the slowest latency class
 LONGEST_CHAIN = 32  # managers above one person, as placet.directory counts them
 
 
@@ -53,7 +53,7 @@ def duration_of(
     `loops` are those with a bound, each with the most rounds: all of its nodes count for each of them.
     """
     reached = {name for name in draft.vertices if name in plan.nodes}
-    times = {name: _point_time(draft, plan.nodes[name], managers) for name in reached if draft.vertices[name].pauses}
+    times = {name: _point_time(draft, plan.nodes[name], managers) for name in reached}
     endless = tuple(dict.fromkeys(_stage_name(plan, name) for name in draft.vertices if times.get(name, 0) is None))
     if endless or any(frozenset(group) not in loops for group in cycles(draft)):
         return Duration(total=None, endless=endless)
@@ -92,16 +92,13 @@ def _stage_name(plan: Plan, name: str) -> str:
 
 
 def _point_time(draft: Draft, node: Node, managers: int) -> timedelta | None:
-    """Return a stage's time; in a sequence one seat's begins when the one before has decided."""
-    step = draft.vertices[node.id].step
-    if node.wait_spec is not None:
-        return node.wait_spec.hours or node.wait_spec.timeout
-    if node.type == "action":
-        return LONGEST_ACTION
-    if node.stage is None or step is None:
-        return None  # how long a sub-process takes is told by its own check
-    one = stage_time(node.stage, managers)
-    if one is None or node.stage.order == "parallel":
-        return one
-    seats = most_seats(step)
-    return None if seats is None else one * seats
+    """Return a node's time; in a sequence one seat's begins when the one before has decided."""
+
+    def of_stage(stage: Stage) -> timedelta | None:
+        one, step = stage_time(stage, managers), draft.vertices[node.id].step
+        if one is None or stage.order == "parallel":
+            return one
+        seats = most_seats(step) if step is not None else None
+        return None if seats is None else one * seats
+
+    return type_at(node).longest(node, of_stage)

@@ -13,8 +13,8 @@ from placet.definition.variables import Variable
 from placet.errors import BlueprintInvalid, ConditionInvalid, PlacetError, Problem
 from placet.expressions.syntax import parse
 from placet.json_pointer import value_at
-from placet.nodes.action import ActionNode
-from placet.nodes.subprocess import SubprocessNode
+from placet.nodes.facts import NamedAction, NamedProcess
+from placet.nodes.registry import type_of
 from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child, Plan
@@ -74,11 +74,11 @@ def _assumed_actions(definition: ProcessDefinition) -> tuple[dict[str, ActionSpe
     named: dict[str, ActionSpec] = {}
     told: list[Finding] = []
     for index, node in enumerate(definition.graph_spec.nodes if definition.graph_spec is not None else ()):
-        if isinstance(node, ActionNode):
-            named[node.action] = ActionSpec(
-                name=node.action, executor="unknown", is_idempotent=False, latency_class="very_slow"
-            )
-            message = f"no catalog is loaded, so nobody knows whether there is an action {node.action!r}"
+        called = type_of(node).named(node)
+        if isinstance(called, NamedAction):
+            name = called.name
+            named[name] = ActionSpec(name=name, executor="unknown", is_idempotent=False, latency_class="very_slow")
+            message = f"no catalog is loaded, so nobody knows whether there is an action {name!r}"
             told.append(warning("action_unknown", f"/graph_spec/nodes/{index}/action", message))
     return named, told
 
@@ -87,11 +87,12 @@ def _assumed_children(definition: ProcessDefinition) -> tuple[dict[str, Child], 
     variables: dict[str, dict[str, Variable]] = {}
     told: list[Finding] = []
     for index, node in enumerate(definition.graph_spec.nodes if definition.graph_spec is not None else ()):
-        if isinstance(node, SubprocessNode):
-            names = [name for name in (*node.input, *node.output.values()) if re.fullmatch(r"[A-Za-z_]\w*", name)]
-            known = variables.setdefault(node.reference, {})
+        called = type_of(node).named(node)
+        if isinstance(called, NamedProcess):
+            names = [name for name in (*called.input, *called.output.values()) if re.fullmatch(r"[A-Za-z_]\w*", name)]
+            known = variables.setdefault(called.reference, {})
             known |= {name: Variable(name=name, type="string") for name in names}
-            message = f"no processes are loaded, so nobody knows whether there is one called {node.template!r}"
+            message = f"no processes are loaded, so nobody knows whether there is one called {called.template!r}"
             told.append(warning("process_unknown", f"/graph_spec/nodes/{index}/template", message))
     return {
         named: Child(template_id="unknown", plan=_stand_in(named, known)) for named, known in variables.items()

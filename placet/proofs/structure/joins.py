@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from placet.nodes.registry import type_at
 from placet.plan.graph import Join, Node
 from placet.plan.plan import Plan
 from placet.proofs.draft import Draft
@@ -42,7 +43,8 @@ def _instant(plan: Plan, name: str, join: str, passed: frozenset[str]) -> bool:
     if name == join:
         return True
     node = plan.nodes[name]
-    if name in passed or node.type not in {"decision", "join"} or not node.edges:
+    node_type = type_at(node)
+    if name in passed or node_type.pauses or node_type.splits or not node.edges:
         return False
     return all(_instant(plan, edge.target, join, passed | {name}) for edge in node.edges)
 
@@ -56,7 +58,7 @@ def _first_pause(plan: Plan, start: str, join: str) -> str | None:
         node = plan.nodes[name]
         if name == join or name in seen:
             continue
-        if node.stage is not None or node.call_spec is not None or node.wait_spec is not None:
+        if type_at(node).pauses:
             return name
         seen.add(name)
         pending += [edge.target for edge in node.edges]

@@ -18,7 +18,8 @@ from placet.errors import ConditionInvalid
 from placet.expressions import Expression, compile_expression
 from placet.expressions.expression import Node
 from placet.expressions.templates import expression_of, taken
-from placet.nodes.action import ActionNode
+from placet.nodes.facts import NamedAction
+from placet.nodes.registry import type_of
 from placet.plan.actions import ActionSpec
 from placet.plan.pure_actions import computes
 from placet.proofs.draft import Draft, DraftEdge, DraftNode
@@ -85,17 +86,23 @@ class _Loop:
         return max(ceil(abs(ends - begins) / min(abs(count.step) for count in counts)), 0) + 1
 
     def _counts(self, name: str) -> Iterator[_Count]:
-        node = self.nodes.get(name)
-        if not isinstance(node, ActionNode) or not computes(node.action, self.actions):
+        called = self._computing(name)
+        if called is None:
             return
-        for variable, source in node.output.items():
-            expression = self._computed(node, source)
+        for variable, source in called.output.items():
+            expression = self._computed(called, source)
             step = _step(expression.ast, variable) if expression is not None and variable in self.shapes else 0
             if step:
                 yield _Count(node=name, variable=variable, step=step)
 
-    def _computed(self, node: ActionNode, source: str) -> Expression | None:
-        value = taken(node.input, source)
+    def _computing(self, name: str) -> NamedAction | None:
+        """Return the action of a node that only computes."""
+        node = self.nodes.get(name)
+        called = type_of(node).named(node) if node is not None else None
+        return called if isinstance(called, NamedAction) and computes(called.name, self.actions) else None
+
+    def _computed(self, called: NamedAction, source: str) -> Expression | None:
+        value = taken(called.input, source)
         text = expression_of(value)
         try:
             if text is not None:
@@ -117,10 +124,10 @@ class _Loop:
         return (min(found) if up else max(found)) if found else None
 
     def _constant(self, name: str, variable: str) -> int | None:
-        node = self.nodes.get(name)
-        if not isinstance(node, ActionNode) or not computes(node.action, self.actions):
+        called = self._computing(name)
+        if called is None:
             return None
-        expression = self._computed(node, node.output.get(variable, ""))
+        expression = self._computed(called, called.output.get(variable, ""))
         return _whole(expression.ast) if expression is not None else None
 
     def _entered_without(self, before: set[str]) -> bool:

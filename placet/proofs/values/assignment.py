@@ -8,8 +8,8 @@ from typing import Any
 
 from placet.expressions.templates import expression_of, taken
 from placet.json_pointer import parts_of
-from placet.nodes.action import ActionNode
-from placet.nodes.subprocess import SubprocessNode
+from placet.nodes.facts import NamedAction, NamedProcess
+from placet.nodes.registry import type_of
 from placet.plan.actions import ActionSpec
 from placet.plan.plan import Child
 from placet.plan.pure_actions import is_pure
@@ -103,20 +103,21 @@ def _sets(
     defaults = frozenset(v.name for v in draft.blueprint.variables if v.default is not None)
     found: dict[str, _Sets] = {}
     for node in draft.blueprint.graph_spec.nodes if draft.blueprint.graph_spec is not None else ():
-        if isinstance(node, ActionNode) and (spec := (actions or {}).get(node.action)) is not None:
-            found[node.id] = _computed(node) if is_pure(spec) else _Sets(surely=_returned(node, spec))
-        elif isinstance(node, SubprocessNode) and (child := (children or {}).get(node.reference)) is not None:
+        named = type_of(node).named(node)
+        if isinstance(named, NamedAction) and (spec := (actions or {}).get(named.name)) is not None:
+            found[node.id] = _computed(named) if is_pure(spec) else _Sets(surely=_returned(named, spec))
+        elif isinstance(named, NamedProcess) and (child := (children or {}).get(named.reference)) is not None:
             there = {v.name for v in child.plan.variables if not v.optional}
-            surely = frozenset(name for name, source in node.output.items() if source in there)
+            surely = frozenset(name for name, source in named.output.items() if source in there)
             found[node.id] = _Sets(surely=surely)
     return {name: replace(sets, surely=sets.surely | defaults) for name, sets in found.items()}
 
 
-def _computed(node: ActionNode) -> _Sets:
+def _computed(called: NamedAction) -> _Sets:
     surely: set[str] = set()
     copies: dict[str, str] = {}
-    for name, source in node.output.items():
-        value = taken(node.input, source)
+    for name, source in called.output.items():
+        value = taken(called.input, source)
         text = expression_of(value)
         if text is not None and text.strip().isidentifier():
             copies[name] = text.strip()
@@ -125,9 +126,9 @@ def _computed(node: ActionNode) -> _Sets:
     return _Sets(surely=frozenset(surely), copies=copies)
 
 
-def _returned(node: ActionNode, spec: ActionSpec) -> frozenset[str]:
+def _returned(called: NamedAction, spec: ActionSpec) -> frozenset[str]:
     """Return the variables whose value the output_schema requires."""
-    return frozenset(name for name, source in node.output.items() if _required(spec.output_schema, source))
+    return frozenset(name for name, source in called.output.items() if _required(spec.output_schema, source))
 
 
 def _required(schema: Any, source: str) -> bool:

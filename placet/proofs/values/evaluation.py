@@ -10,8 +10,8 @@ import z3
 from placet.errors import EvaluationFailed
 from placet.expressions import Expression, evaluate
 from placet.expressions.context import NAMES
-from placet.nodes.action import ActionNode
-from placet.nodes.subprocess import SubprocessNode
+from placet.nodes.facts import NamedAction, NamedProcess
+from placet.nodes.registry import type_of
 from placet.plan.actions import ActionSpec
 from placet.plan.plan import Child
 from placet.proofs.draft import Draft, DraftNode
@@ -126,9 +126,10 @@ def _needed(
     """Return by node the parameters that its action or sub-process cannot do without."""
     found: dict[str, frozenset[str]] = {}
     for node in draft.blueprint.graph_spec.nodes if draft.blueprint.graph_spec is not None else ():
-        if isinstance(node, ActionNode) and node.action in actions:
-            found[node.id] = frozenset(actions[node.action].input_schema.get("required", ()))
-        elif isinstance(node, SubprocessNode) and (child := children.get(node.reference)) is not None:
+        named = type_of(node).named(node)
+        if isinstance(named, NamedAction) and named.name in actions:
+            found[node.id] = frozenset(actions[named.name].input_schema.get("required", ()))
+        elif isinstance(named, NamedProcess) and (child := children.get(named.reference)) is not None:
             found[node.id] = frozenset(v.name for v in child.plan.variables if not v.optional and v.default is None)
     return found
 

@@ -17,9 +17,8 @@ from placet.expressions import Expression, Scope
 from placet.expressions.templates import compile_template, computed_in, expression_of
 from placet.expressions.types import type_from
 from placet.json_pointer import parts_of, pointer_to
-from placet.nodes.action import ActionNode
-from placet.nodes.approval import ApprovalNode
-from placet.nodes.subprocess import SubprocessNode
+from placet.nodes.facts import NamedAction, NamedProcess
+from placet.nodes.registry import type_of
 from placet.plan.actions import ActionSpec
 from placet.plan.plan import Child
 from placet.proofs.findings import Finding, error
@@ -73,30 +72,32 @@ def fitting_findings(
     forms = {step.stage_name: step.form for step in definition.process_steps}
     for index, node in enumerate(definition.graph_spec.nodes if definition.graph_spec is not None else ()):
         here = f"/graph_spec/nodes/{index}"
-        if isinstance(node, ApprovalNode) and (form := forms.get(node.step)) is not None:
-            for variable, source in node.output.items():
+        node_type = type_of(node)
+        named, stage = node_type.named(node), node_type.step_name(node)
+        if stage is not None and (form := forms.get(stage)) is not None:
+            for variable, source in node_type.output(node).items():
                 if variable in variables:
                     place = pointer_to(f"{here}/output", variable)
-                    yield from _output(f"the form of {node.step}", form, variables[variable], source, place)
-        elif isinstance(node, ActionNode) and (spec := (actions or {}).get(node.action)) is not None:
-            yield from _action(node, spec, here, scope, variables)
-        elif isinstance(node, SubprocessNode) and (child := (children or {}).get(node.reference)) is not None:
-            yield from _subprocess(node, child, here, scope, variables)
+                    yield from _output(f"the form of {stage}", form, variables[variable], source, place)
+        elif isinstance(named, NamedAction) and (spec := (actions or {}).get(named.name)) is not None:
+            yield from _action(named, spec, here, scope, variables)
+        elif isinstance(named, NamedProcess) and (child := (children or {}).get(named.reference)) is not None:
+            yield from _subprocess(named, child, here, scope, variables)
 
 
 def _action(
-    node: ActionNode, spec: ActionSpec, here: str, scope: Scope, variables: Mapping[str, Variable]
+    called: NamedAction, spec: ActionSpec, here: str, scope: Scope, variables: Mapping[str, Variable]
 ) -> Iterator[Finding]:
     # A schema that cannot be used is the catalog's fault, which refuses to take one.
     if not schema_problems(spec.input_schema, ""):
-        expressions = _compiled(node.input, scope)
-        for name, value in node.input.items():
+        expressions = _compiled(called.input, scope)
+        for name, value in called.input.items():
             members = spec.input_schema.get("properties")
             member = members.get(name) if isinstance(members, dict) else None
             if isinstance(member, dict):
                 place = pointer_to(f"{here}/input", name)
                 yield from _value(spec, value, member, expressions, place)
-    for variable, source in node.output.items():
+    for variable, source in called.output.items():
         if variable in variables:
             place = pointer_to(f"{here}/output", variable)
             yield from _output(repr(spec.name), spec.output_schema, variables[variable], source, place)
@@ -150,11 +151,11 @@ def _output(giver: str, schema: Any, variable: Variable, source: str, place: str
 
 
 def _subprocess(
-    node: SubprocessNode, child: Child, here: str, scope: Scope, variables: Mapping[str, Variable]
+    called: NamedProcess, child: Child, here: str, scope: Scope, variables: Mapping[str, Variable]
 ) -> Iterator[Finding]:
     taken = {variable.name: variable for variable in child.plan.variables}
-    expressions = _compiled(node.input, scope)
-    for name, value in node.input.items():
+    expressions = _compiled(called.input, scope)
+    for name, value in called.input.items():
         if name not in taken:
             continue  # the compiler names it
         place = pointer_to(f"{here}/input", name)
@@ -168,11 +169,11 @@ def _subprocess(
             read(taken[name], value, place, problems)
             for problem in problems:
                 yield error("types", problem.pointer, f"{problem.message}, so that {child.plan.name!r} can take it")
-    missing = [v.name for v in taken.values() if v.required and v.default is None and v.name not in node.input]
+    missing = [v.name for v in taken.values() if v.required and v.default is None and v.name not in called.input]
     if missing:
         message = f"{child.plan.name!r} cannot begin without {', '.join(map(repr, missing))}; give a value for each"
-        yield error("missing_input", f"{here}/input" if node.input else here, message)
-    for name, source in node.output.items():
+        yield error("missing_input", f"{here}/input" if called.input else here, message)
+    for name, source in called.output.items():
         if name in variables and source in taken:
             kind = _PASSED[taken[source].type]
             if kind not in GIVEN[variables[name].type]:

@@ -18,8 +18,8 @@ from placet.errors import ConditionInvalid, EvaluationFailed, Problem
 from placet.expressions import Expression, compile_expression, evaluate
 from placet.expressions.templates import computed_in, expression_of, plain, taken
 from placet.json_pointer import parts_of, pointer_of, pointer_to
-from placet.nodes.action import ActionNode
-from placet.nodes.subprocess import SubprocessNode
+from placet.nodes.facts import NamedAction, NamedProcess
+from placet.nodes.registry import type_of
 from placet.plan.actions import ActionSpec
 from placet.plan.plan import Child
 from placet.plan.pure_actions import computes
@@ -51,32 +51,33 @@ def output_findings(
     for node in draft.blueprint.graph_spec.nodes if draft.blueprint.graph_spec is not None else ():
         vertex = draft.vertices[node.id]
         values: list[_Value] = []
-        if isinstance(node, ActionNode) and computes(node.action, actions):
-            values = list(_returned(draft, node, vertex.pointer))
-        elif isinstance(node, SubprocessNode) and (child := (children or {}).get(node.reference)) is not None:
-            values = list(_given(node, child, vertex.pointer))
+        named = type_of(node).named(node)
+        if isinstance(named, NamedAction) and computes(named.name, actions):
+            values = list(_returned(draft, named, vertex.pointer))
+        elif isinstance(named, NamedProcess) and (child := (children or {}).get(named.reference)) is not None:
+            values = list(_given(named, child, vertex.pointer))
         if values and reach.lives(node.id):
             for value in values:
                 yield from _Held(draft, reach, vertex, value).findings()
 
 
-def _returned(draft: Draft, node: ActionNode, pointer: str) -> Iterator[_Value]:
+def _returned(draft: Draft, called: NamedAction, pointer: str) -> Iterator[_Value]:
     shapes = {variable.name: variable for variable in draft.blueprint.variables}
-    for name, source in node.output.items():
+    for name, source in called.output.items():
         if name in shapes:
             edge = parts_of(source) if source[:1] == "/" else [source]
-            template = taken(node.input, source)
+            template = taken(called.input, source)
             there = template is not None
             place = f"{pointer}/input{pointer_of(edge)}" if there else pointer_to(f"{pointer}/output", name)
             yield _Value(pointer=place, template=template, variable=shapes[name], purpose=f"the variable {name!r}")
 
 
-def _given(node: SubprocessNode, child: Child, pointer: str) -> Iterator[_Value]:
+def _given(called: NamedProcess, child: Child, pointer: str) -> Iterator[_Value]:
     for variable in child.plan.variables:
-        if variable.name in node.input and expression_of(node.input[variable.name]) is not None:
+        if variable.name in called.input and expression_of(called.input[variable.name]) is not None:
             place = pointer_to(f"{pointer}/input", variable.name)
             purpose = f"{variable.name!r} of {child.plan.name!r}"
-            template = node.input[variable.name]
+            template = called.input[variable.name]
             yield _Value(pointer=place, template=template, variable=variable, purpose=purpose, given=True)
 
 

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from placet.definition.model import ProcessDefinition, parse_definition
 from placet.directory import Directory
 from placet.errors import BlueprintInvalid, NotFound
-from placet.nodes.action import ActionNode
-from placet.nodes.subprocess import SubprocessNode
+from placet.nodes.facts import NamedAction, NamedProcess
+from placet.nodes.registry import NODE_TYPES, type_of
 from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
@@ -61,7 +61,8 @@ async def check_contexts(
 def refers(raw: Mapping[str, Any]) -> bool:
     """Whether a stored blueprint refers to anything elsewhere."""
     nodes = (raw.get("graph_spec") or {}).get("nodes", ())
-    return any(node.get("type") in {"action", "subprocess"} for node in nodes)
+    types = (NODE_TYPES.get(node.get("type")) for node in nodes)
+    return any(node_type is not None and (node_type.runs_action or node_type.runs_process) for node_type in types)
 
 
 class _Reader:
@@ -73,23 +74,24 @@ class _Reader:
 
     async def read(self, definition: ProcessDefinition, depth: int) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
         nodes = definition.graph_spec.nodes if definition.graph_spec is not None else ()
-        names = [node.action for node in nodes if isinstance(node, ActionNode)]
+        named = [one for one in (type_of(node).named(node) for node in nodes) if one is not None]
+        names = [one.name for one in named if isinstance(one, NamedAction)]
         known = await actions.specs(self._session, names) if names else {}
         children: dict[str, Child] = {}
-        for node in nodes:
-            if isinstance(node, SubprocessNode) and node.reference not in children:
-                child = await self._child(node, depth)
+        for one in named:
+            if isinstance(one, NamedProcess) and one.reference not in children:
+                child = await self._child(one, depth)
                 if child is not None:
-                    children[node.reference] = child
+                    children[one.reference] = child
         return known, children
 
-    async def _child(self, node: SubprocessNode, depth: int) -> Child | None:
+    async def _child(self, named: NamedProcess, depth: int) -> Child | None:
         self._children += 1
         if depth >= MOST_INSIDE or self._children > MOST_CHILDREN:
             return None
         try:
-            row = await definitions.find(self._session, node.template, node.version)
-            if row.status != "published" or self._closes(node, row):
+            row = await definitions.find(self._session, named.template, named.version)
+            if row.status != "published" or self._closes(named, row):
                 return None
             inner = parse_definition(row.blueprint)
             known, children = await self.read(inner, depth + 1)
@@ -98,11 +100,11 @@ class _Reader:
             return None
         return Child(template_id=row.id, plan=plan)
 
-    def _closes(self, node: SubprocessNode, found: DefinitionVersion) -> bool:
-        """Whether a node runs the whole again: by its version, or as what is the newest once it is published."""
+    def _closes(self, named: NamedProcess, found: DefinitionVersion) -> bool:
+        """Whether this runs the whole again: by its version, or as what is the newest once it is published."""
         whole = self._whole
-        if node.template != whole.name:
+        if named.template != whole.name:
             return False
-        if node.version is not None:
-            return node.version == whole.version
+        if named.version is not None:
+            return named.version == whole.version
         return definitions.precedence(whole.version) >= definitions.precedence(found.version)

@@ -1,0 +1,101 @@
+"""The types of nodes: one module each, one registration, and nobody else tells them apart."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from placet.nodes.base import NodeType
+from placet.nodes.registry import NODE_TYPES, NodeDefinition, type_of
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("placet", "simulation", "storage", "activities", "workflows", "worker", "service", "api", "cli", "insight")
+SHAPES = get_args(get_args(NodeDefinition)[0])
+
+
+def subtypes(of: type[Any]) -> Iterator[type[Any]]:
+    for inner in of.__subclasses__():
+        yield from subtypes(inner)
+        if not inspect.isabstract(inner):
+            yield inner
+
+
+def test_every_type_of_node_is_registered_once() -> None:
+    assert sorted(type(one).__name__ for one in NODE_TYPES.values()) == sorted(t.__name__ for t in subtypes(NodeType))
+    assert len(NODE_TYPES) == len(SHAPES)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_a_shape_and_its_type_have_the_same_name_in_a_blueprint(shape: type[Any]) -> None:
+    (kind,) = get_args(shape.model_fields["type"].annotation)
+    assert type_of(shape.model_construct()) is not None
+    assert NODE_TYPES[kind].kind == kind
+    assert type(NODE_TYPES[kind]) is type(type_of(shape.model_construct()))
+
+
+@pytest.mark.parametrize("node_type", NODE_TYPES.values(), ids=lambda node_type: node_type.kind)
+def test_a_type_of_node_is_one_module_with_its_shape(node_type: NodeType[Any]) -> None:
+    shape = next(shape for shape in SHAPES if type(type_of(shape.model_construct())) is type(node_type))
+    assert shape.__module__ == type(node_type).__module__
+    assert node_type.faults <= {"done", "failed", "elapsed", "event", "cancelled", "withdrawn"}
+    assert not (node_type.plain and not node_type.has_results)
+
+
+def sources() -> list[Path]:
+    files = (file for room in ROOMS for file in sorted((ROOT / room).rglob("*.py")))
+    return [f for f in files if (ROOT / "placet" / "nodes") not in f.parents]
+
+
+def told_apart(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Generate where types of nodes are told apart: by their names, or by the classes of their shapes and types."""
+    classes = {shape.__name__ for shape in SHAPES} | {type(one).__name__ for one in NODE_TYPES.values()}
+    for found in ast.walk(tree):
+        if isinstance(found, ast.Compare):
+            sides = [found.left, *found.comparators]
+            names = {c.value for side in sides for c in ast.walk(side) if isinstance(c, ast.Constant)}
+            if any(_is_a_type(side) for side in sides) and names & NODE_TYPES.keys():
+                yield found.lineno, ast.unparse(found)
+        if isinstance(found, ast.Set | ast.Dict):
+            members = found.elts if isinstance(found, ast.Set) else [key for key in found.keys if key is not None]
+            names = {m.value if isinstance(m, ast.Constant) else None for m in members}
+            if len(names) > 1 and names <= NODE_TYPES.keys():
+                yield found.lineno, ast.unparse(found)
+        if isinstance(found, ast.Call) and ast.unparse(found.func) == "isinstance":
+            names = {n.id for n in ast.walk(found) if isinstance(n, ast.Name)}
+            if names & classes:
+                yield found.lineno, ast.unparse(found)
+        if isinstance(found, ast.MatchClass) and ast.unparse(found.cls) in classes:
+            yield found.lineno, ast.unparse(found)
+
+
+def _is_a_type(side: ast.expr) -> bool:
+    """Whether this is `x.type`, `x.kind`, `x["type"]` or `x.get("type")`."""
+    if isinstance(side, ast.Attribute):
+        return side.attr in {"type", "kind"}
+    if isinstance(side, ast.Call) and isinstance(side.func, ast.Attribute) and side.func.attr == "get":
+        return any(isinstance(arg, ast.Constant) and arg.value == "type" for arg in side.args)
+    return isinstance(side, ast.Subscript) and isinstance(side.slice, ast.Constant) and side.slice.value == "type"
+
+
+@pytest.mark.parametrize("file", sources(), ids=lambda file: str(file.relative_to(ROOT)))
+def test_nobody_outside_of_the_room_tells_types_of_nodes_apart(file: Path) -> None:
+    assert not list(told_apart(ast.parse(file.read_text())))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'point.type == "wait"',
+        'node["type"] in {"action", "subprocess"}',
+        'node.get("type") != "decision"',
+        "isinstance(node, WaitNode | ActionNode)",
+        '{"approval": 1, "wait": 2}',
+    ],
+)
+def test_what_tells_types_of_nodes_apart_is_found(text: str) -> None:
+    assert list(told_apart(ast.parse(text)))
