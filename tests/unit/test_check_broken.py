@@ -129,7 +129,7 @@ def test_what_every_way_sets_before_needs_no_test_for_absence() -> None:
 
 
 def test_every_code_that_the_package_gives_is_in_the_catalogue() -> None:
-    source = "".join(p.read_text() for p in (Path(__file__).parents[2] / "placet" / "check").glob("*.py"))
+    source = "".join(p.read_text() for p in (Path(__file__).parents[2] / "placet" / "proofs").rglob("*.py"))
     codes = set(re.findall(r'(?:error|warning|level)\(\s*"([a-z_]+)"', source))
     codes |= set(re.findall(r'\), "([a-z_]+)"\)', source)) | set(
         re.findall(r'code(?:, message)? = "([a-z_]+)"', source)
