@@ -62,9 +62,9 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
 
 def engine_settings(settings: Settings) -> EngineSettings:
-    """Return how to reach the engine: TEMPORAL_ADDRESS, else the one that `placet up` started."""
+    """Return how to reach the engine: the one that is named, else the one that `placet up` started."""
     there = EngineSettings.read()
-    if not os.environ.get("TEMPORAL_ADDRESS") and (where := where_up(settings)):
+    if not there.named and (where := where_up(settings)):
         return replace(there, address=where["temporal"], namespace=where["namespace"])
     return there
 
@@ -125,9 +125,9 @@ def build_action_worker(
 
 @asynccontextmanager
 async def engine_of(settings: Settings, progress: Any) -> AsyncIterator[tuple[EngineSettings, Engine | None]]:
-    """Give an engine that is prepared: the one TEMPORAL_ADDRESS names, or one of our own while the block runs."""
+    """Give an engine that is prepared: the one that is named, or one of our own while the block runs."""
     there = EngineSettings.read()
-    if os.environ.get("TEMPORAL_ADDRESS"):
+    if there.named:
         progress(f"using the Temporal server at {there.address}")
         await prepare(there)
         yield there, None

@@ -5,11 +5,15 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 from temporalio.client import Client, Interceptor
+from temporalio.envconfig import ClientConfigProfile, ClientConfigTLS, DataSource
 from temporalio.runtime import Runtime
 from temporalio.service import TLSConfig
 
@@ -37,22 +41,34 @@ class EngineSettings:
     tls: TLSConfig | None = field(default=None, repr=False)
     """Certificates, read already; None for a plain connection."""
 
+    metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What every call carries beside, never shown."""
+    named: bool = False
+    """Whether somebody named the address: without that, an engine of our own may be used."""
+
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> EngineSettings:
-        """Read the TEMPORAL_… variables; raises InputInvalid with the variable and the remedy."""
-        environ = os.environ if environ is None else environ
-        address = environ.get("TEMPORAL_ADDRESS") or DEFAULT_ADDRESS
-        host = _host(address)
-        api_key = environ.get("TEMPORAL_API_KEY") or None
-        tls = _tls(environ, wanted=api_key is not None)
-        if api_key and tls is None and not _loopback(host):
-            raise InputInvalid("TEMPORAL_TLS is off while TEMPORAL_API_KEY is set: the key would travel in clear text.")
+        """Read the TEMPORAL_… variables, and the profile that they name; raises InputInvalid with place and remedy.
+
+        The SDK reads both, as for every program on Temporal (temporalio.envconfig). A file is read only where
+        TEMPORAL_PROFILE or TEMPORAL_CONFIG_FILE asks for it: requests must not go where the command line was last used.
+        """
+        given = _given(os.environ if environ is None else environ)
+        profile = _profile(given)
+        address = profile.address or DEFAULT_ADDRESS
+        host = _host(address, given)
+        tls = _tls(profile, given)
+        secret = "TEMPORAL_API_KEY" if profile.api_key else "authorization" if _authorised(profile) else None
+        if secret and tls is None and not _loopback(host):
+            raise InputInvalid(f"TEMPORAL_TLS is off while {secret} is set: the key would travel in clear text.")
         return cls(
             address=address,
-            namespace=environ.get("TEMPORAL_NAMESPACE") or "default",
-            rehearsal_namespace=environ.get("PLACET_REHEARSAL_NAMESPACE") or "placet-rehearsal",
-            api_key=api_key,
+            namespace=profile.namespace or "default",
+            rehearsal_namespace=given.get("PLACET_REHEARSAL_NAMESPACE", "placet-rehearsal"),
+            api_key=profile.api_key or None,
             tls=tls,
+            metadata=dict(profile.grpc_meta),
+            named=profile.address is not None,
         )
 
 
@@ -71,6 +87,7 @@ async def connect(
             namespace=namespace or settings.namespace,
             api_key=settings.api_key,
             tls=settings.tls or False,
+            rpc_metadata=settings.metadata,
             data_converter=DATA_CONVERTER,
             interceptors=interceptors,
             runtime=runtime,
@@ -105,12 +122,97 @@ def reason_of(error: BaseException) -> str:
     return "it hangs up or does not answer"
 
 
-def _host(address: str) -> str:
+# What the Temporal command line called them before; the SDK knows the names on the right.
+_ALIASES = {
+    "TEMPORAL_TLS_CA": "TEMPORAL_TLS_SERVER_CA_CERT_PATH",
+    "TEMPORAL_TLS_CERT": "TEMPORAL_TLS_CLIENT_CERT_PATH",
+    "TEMPORAL_TLS_KEY": "TEMPORAL_TLS_CLIENT_KEY_PATH",
+}
+_TLS = {
+    "TEMPORAL_TLS",
+    "TEMPORAL_TLS_SERVER_NAME",
+    *_ALIASES,
+    *_ALIASES.values(),
+    *(name.replace("_PATH", "_DATA") for name in _ALIASES.values()),
+}
+_NOT_VERIFIED = "it would have the connection accept any server; name the authority in TEMPORAL_TLS_CA instead"
+
+
+def _given(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that are not empty; raises InputInvalid for one about TLS that nobody would read."""
+    given = {name: value for name, value in environ.items() if value}
+    for name in sorted(given):
+        if name == "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION":
+            raise InputInvalid(f"{name} is set, which Placet does not do: {_NOT_VERIFIED}.")
+        if name.startswith("TEMPORAL_TLS") and name not in _TLS:
+            near = get_close_matches(name, _TLS, n=1)
+            meant = f"did you mean {near[0]}?" if near else "see docs/operations.md for those that are."
+            raise InputInvalid(f"{name} is not a variable that is known; {meant}")
+    for old, new in _ALIASES.items():
+        for other in (new, new.replace("_PATH", "_DATA")):
+            if old in given and other in given:
+                raise InputInvalid(f"{old} and {other} are both set: remove one.")
+    return given
+
+
+def _profile(given: Mapping[str, str]) -> ClientConfigProfile:
+    """Have the SDK read the variables and, where they ask for one, a profile of a file."""
+    switch = _flag(given, "TEMPORAL_TLS")
+    variables = {_ALIASES.get(name, name): value for name, value in given.items() if name.startswith("TEMPORAL_")}
+    if switch is not None:
+        variables["TEMPORAL_TLS"] = str(switch).lower()
+    file = _file(given)
+    content = None if file is None else _toml(file, given)
+    try:
+        return ClientConfigProfile.load(
+            config_source=content, disable_file=content is None, config_file_strict=True, override_env_vars=variables
+        )
+    except RuntimeError as error:
+        where = "The TEMPORAL_… variables" if file is None else f"The Temporal profiles in {file}"
+        raise InputInvalid(f"{where} cannot be used: {error}") from error
+
+
+def _file(given: Mapping[str, str]) -> Path | None:
+    """Return the file of profiles that is asked for; a profile without a file is where all of Temporal looks for it."""
+    if file := given.get("TEMPORAL_CONFIG_FILE"):
+        return Path(file).expanduser()
+    if "TEMPORAL_PROFILE" not in given:
+        return None
+    home = Path(given.get("HOME", "~")).expanduser()
+    folder = {
+        "darwin": home / "Library" / "Application Support",
+        "win32": Path(given.get("APPDATA", home)),
+    }.get(sys.platform, Path(given.get("XDG_CONFIG_HOME", home / ".config")))
+    return folder / "temporalio" / "temporal.toml"
+
+
+def _toml(file: Path, given: Mapping[str, str]) -> bytes:
+    """Read a file of profiles; raises InputInvalid for what it asks and no client of ours does."""
+    variable = "TEMPORAL_CONFIG_FILE" if "TEMPORAL_CONFIG_FILE" in given else "TEMPORAL_PROFILE"
+    try:
+        content = file.read_bytes()
+        profiles = tomllib.loads(content.decode()).get("profile", {})
+    except OSError as error:
+        raise InputInvalid(f"{variable} asks for {file}, which cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise InputInvalid(f"{variable} asks for {file}, which is no TOML: {error}.") from error
+    name = given.get("TEMPORAL_PROFILE", "default")
+    profile = profiles.get(name, {}) if isinstance(profiles, dict) else {}
+    if not isinstance(profile, dict) or not profile:
+        raise InputInvalid(f"{file} has no profile {name!r}; TEMPORAL_PROFILE names the one to use.")
+    tls = profile.get("tls")
+    if isinstance(tls, dict) and tls.get("disable_host_verification"):
+        raise InputInvalid(f"{file}, profile {name!r}: disable_host_verification is on: {_NOT_VERIFIED}.")
+    if "codec" in profile:
+        raise InputInvalid(f"{file}, profile {name!r}: remove codec; Placet writes payloads that everybody can read.")
+    return content
+
+
+def _host(address: str, given: Mapping[str, str]) -> str:
     found = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+):(\d{1,5})", address)
     if not found or not 0 < int(found[2]) < 65536:
-        raise InputInvalid(
-            f"TEMPORAL_ADDRESS is {address!r}: write host:port without a scheme, such as 127.0.0.1:7233."
-        )
+        name = _named(given, "TEMPORAL_ADDRESS", field="address")
+        raise InputInvalid(f"{name} is {address!r}: write host:port without a scheme, such as 127.0.0.1:7233.")
     return found[1].strip("[]")
 
 
@@ -123,30 +225,35 @@ def _loopback(host: str) -> bool:
         return False
 
 
-def _tls(environ: Mapping[str, str], *, wanted: bool) -> TLSConfig | None:
-    """Return the certificates to use; `wanted` says whether TLS is the default, which any TLS variable makes it too."""
-    certificate = _content(environ, "TEMPORAL_TLS_CERT")
-    key = _content(environ, "TEMPORAL_TLS_KEY")
-    authority = _content(environ, "TEMPORAL_TLS_CA")
-    server_name = environ.get("TEMPORAL_TLS_SERVER_NAME") or None
-    for given, missing, here in (("CERT", "KEY", (certificate, key)), ("KEY", "CERT", (key, certificate))):
+def _authorised(profile: ClientConfigProfile) -> bool:
+    return any(name.lower() == "authorization" for name in profile.grpc_meta)
+
+
+def _tls(profile: ClientConfigProfile, given: Mapping[str, str]) -> TLSConfig | None:
+    """Return the certificates to use; an API key makes TLS the default, and so does anything that is said of it."""
+    said = profile.tls or ClientConfigTLS()
+    certificate = _content(said.client_cert, given, "CERT")
+    key = _content(said.client_private_key, given, "KEY")
+    authority = _content(said.server_root_ca_cert, given, "CA")
+    for given_, missing, here in (("CERT", "KEY", (certificate, key)), ("KEY", "CERT", (key, certificate))):
         if here[0] and not here[1]:
             raise InputInvalid(
-                f"TEMPORAL_TLS_{given} is set without TEMPORAL_TLS_{missing}: a client certificate needs both."
+                f"TEMPORAL_TLS_{given_} is set without TEMPORAL_TLS_{missing}: a client certificate needs both."
             )
-    details = any((certificate, key, authority, server_name))
-    switch = _flag(environ, "TEMPORAL_TLS")
-    if switch is False and details:
+    details = any((certificate, key, authority, said.server_name))
+    if said.disabled and details:
         raise InputInvalid(
             "TEMPORAL_TLS is off while other TEMPORAL_TLS_… variables are set: remove one or the others."
         )
-    if switch is False or not (switch or details or wanted):
+    if said.disabled or not (said.disabled is False or details or profile.api_key):
         return None
-    return TLSConfig(server_root_ca_cert=authority, domain=server_name, client_cert=certificate, client_private_key=key)
+    return TLSConfig(
+        server_root_ca_cert=authority, domain=said.server_name, client_cert=certificate, client_private_key=key
+    )
 
 
-def _flag(environ: Mapping[str, str], name: str) -> bool | None:
-    value = environ.get(name, "").strip().lower()
+def _flag(given: Mapping[str, str], name: str) -> bool | None:
+    value = given.get(name, "").strip().lower()
     if value in _TRUE:
         return True
     if value in _FALSE:
@@ -156,14 +263,34 @@ def _flag(environ: Mapping[str, str], name: str) -> bool | None:
     raise InputInvalid(f"{name} is {value!r}: write true or false.")
 
 
-def _content(environ: Mapping[str, str], name: str) -> bytes | None:
-    value = environ.get(name)
-    if not value:
+_FIELDS = {"CA": "server_ca_cert", "CERT": "client_cert", "KEY": "client_key"}  # of a profile
+
+
+def _content(source: DataSource | None, given: Mapping[str, str], kind: str) -> bytes | None:
+    """Read what a certificate's setting holds or names."""
+    if source is None:
         return None
-    try:
-        content = Path(value).expanduser().read_bytes()
-    except OSError as error:
-        raise InputInvalid(f"{name} is {value}, which cannot be read ({error.strerror}): name a PEM file.") from error
+    path = _ALIASES[f"TEMPORAL_TLS_{kind}"]
+    data = path.replace("_PATH", "_DATA")
+    name = _named(given, f"TEMPORAL_TLS_{kind}", path, data, field=f"tls.{_FIELDS[kind]}")
+    if not isinstance(source, Path):
+        content, shown = source.encode() if isinstance(source, str) else source, "set"
+    else:
+        shown = str(source)
+        try:
+            content = source.expanduser().read_bytes()
+        except OSError as error:
+            raise InputInvalid(
+                f"{name} is {source}, which cannot be read ({error.strerror}): name a PEM file."
+            ) from error
     if b"-----BEGIN " not in content:
-        raise InputInvalid(f"{name} is {value}, which is no PEM file: it has no BEGIN line.")
+        raise InputInvalid(f"{name} is {shown}, which is no PEM file: it has no BEGIN line.")
     return content
+
+
+def _named(given: Mapping[str, str], *variables: str, field: str) -> str:
+    """Return what a setting is called where it was made: a variable, or the field of a profile."""
+    return next(
+        (name for name in variables if name in given),
+        f"{field} of the Temporal profile {given.get('TEMPORAL_PROFILE', 'default')!r}",
+    )
