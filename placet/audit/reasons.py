@@ -31,6 +31,7 @@ WORDS: dict[str, str] = {
     "branch_not_needed": "{node} has been reached by enough branches",
     "nobody_eligible": "nobody eligible among {names}",
     "approvers_not_chosen": "who approves could not be told: {cause}",
+    "quorum_unreachable": "the quorum can no longer be met: {abstained} of {seats} abstained",
     "quorum_short": "fewer people are eligible than the quorum needs",
     "not_eligible_any_more": "{person} is not eligible any more",
     "left": "{person} has left",

@@ -119,7 +119,9 @@ class Step(Model):
     final: Literal["wait", "approve", "reject", "expire"] = "wait"
     reminders: Reminders | None = None
     form: FormSchema | None = None
-    comment_required: Annotated[tuple[Literal["approve", "reject", "request_changes"], ...], Field(max_length=3)] = ()
+    comment_required: Annotated[
+        tuple[Literal["approve", "reject", "request_changes", "abstain"], ...], Field(max_length=4)
+    ] = ()
     separation_of_duties: SeparationOfDuties | None = None
     description: Annotated[str, Field(max_length=2000)] | None = None
 

@@ -26,6 +26,7 @@ from placet.engine.state import (
     Transition,
     Vote,
     Waiting,
+    counts,
     vote_of,
 )
 from placet.expressions import Allowance
@@ -61,6 +62,7 @@ class Run:
     def __init__(self, plan: Plan, state: State, now: datetime) -> None:
         self.plan = plan
         self.decided: Task | None = None  # by whoever decides in this event
+        self.lost: Reason | None = None  # why a stage is rejected in this event, where that is by abstentions
         self.moved_to: str | None = None  # the template whose plan this is, where the request has moved to it
         self.now = now
         self._before = state
@@ -277,9 +279,15 @@ class Run:
         self.abandon(lambda _: True, why)
         self.set(status=status, outcome=outcome, ended_at=self.now)
         self.record(kind, actor=actor, outcome=outcome, **detail)
-        last = self.decided  # of a request that a decision has settled, people want to know whose it was, and why
-        by, text = (f"user:{last.decided_by}", last.comment) if last is not None else (None, None)
-        self.tell(kind, self.state.requester, *holders, outcome=outcome, by=by, text=text)
+        self.tell(kind, self.state.requester, *holders, task=None, outcome=outcome, **self._settled_by())
+
+    def _settled_by(self) -> dict[str, Any]:
+        """Return what people want to know of a request that a decision has settled: whose it was, and why."""
+        last = self.decided
+        decider: dict[str, Any] = {"by": None, "text": None}
+        if last is not None and last.decision is not None and counts(last.decision) != "nobody":
+            decider = {"by": f"user:{last.decided_by}", "text": last.comment}
+        return decider if self.lost is None else {**decider, "why": self.lost}
 
     def step(self, key: str | None = None) -> Transition:
         """Close the scratchpad: the new state, with the event's key among those answered, and what it took."""

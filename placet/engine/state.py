@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import model_validator
 
@@ -21,7 +21,27 @@ from placet.plan.plan import Plan
 Status = Literal["pending", "completed", "failed", "cancelled"]
 SlaState = Literal["ok", "warning", "breached"]
 TaskStatus = Literal["open", "decided", "superseded", "cancelled"]
-Decision = Literal["approve", "reject", "request_changes"]
+Decision = Literal["approve", "reject", "request_changes", "abstain"]
+Side = Literal["for", "against", "nobody"]
+
+
+def counts(decision: Decision) -> Side | None:
+    """Return for which side of a stage's vote a decision counts: this is the one place that says so.
+
+    An abstention is a vote for nobody: its seat is used up. A request for changes (None) is no vote: the stage is asked
+    again once the request is resubmitted.
+    """
+    match decision:
+        case "approve":
+            return "for"
+        case "reject":
+            return "against"
+        case "abstain":
+            return "nobody"
+        case "request_changes":
+            return None
+        case _:
+            assert_never(decision)
 
 
 @quick
@@ -144,7 +164,7 @@ class ChildCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """What is left of a decided task that is no longer kept: who approved or rejected what, and when."""
+    """What is left of a decided task that is no longer kept: who voted how on what, and when."""
 
     task_id: str
     node: Annotated[str, stored_as("point")]
@@ -156,8 +176,8 @@ class Vote:
 
 
 def vote_of(task: Task) -> Vote | None:
-    """Return who approved or rejected what by a task; None where nobody did."""
-    if task.decided_by is None or task.decided_at is None or task.decision not in {"approve", "reject"}:
+    """Return who voted how by a task; None where nobody did."""
+    if task.decided_by is None or task.decided_at is None or task.decision is None or counts(task.decision) is None:
         return None
     return Vote(
         task_id=task.id,

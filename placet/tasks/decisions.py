@@ -9,7 +9,7 @@ from placet.engine.content import difference, told
 from placet.engine.events import Decide
 from placet.engine.flow import after_vote
 from placet.engine.run import Run
-from placet.engine.state import Task
+from placet.engine.state import Task, counts
 from placet.errors import AlreadyDecided, ContentChanged, InputInvalid, Problem, Refused, Returned
 from placet.frozen import evolve
 from placet.json_values import check_json
@@ -90,7 +90,14 @@ def _require_seen(run: Run, event: Decide) -> None:
 
 
 def _checked_form(stage: Stage, event: Decide) -> dict[str, object] | None:
-    """Return the form; an approval needs one where the stage declares it, other answers may carry it."""
+    """Return the form; an approval needs one where the stage declares it, a rejection may carry it.
+
+    An abstention fills in none: what the process takes from a form is a vote's.
+    """
+    if counts(event.decision) == "nobody":
+        if event.form:
+            raise InputInvalid.at("/form", "an abstention fills in no form; leave it out")
+        return None
     if event.form is not None:
         check_json(event.form, "/form")
     if stage.form is None:

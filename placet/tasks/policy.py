@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from placet.audit.reasons import Reason, because
 from placet.directory import Directory
 from placet.engine.run import ADMINS, Run
-from placet.engine.state import Seat, StageRun, State, Task, Vote, vote_of
+from placet.engine.state import Seat, Side, StageRun, State, Task, Vote, counts, vote_of
 from placet.plan.assignees import AssigneeName, parse_assignee, people_in
 from placet.plan.plan import QuorumRule, Stage
 
@@ -164,15 +165,33 @@ def operators(run: Run) -> list[str]:
 def decided_elsewhere(run: Run, person: str, node: str) -> Vote | None:
     """Return what this person approved or rejected last in another stage of the request.
 
+    An abstention does not count, nor does what was decided on a revision that is void.
+    """
+    return _latest(vote for vote in _votes_elsewhere(run, person, node) if counts(vote.decision) != "nobody")
+
+
+def approved_elsewhere(run: Run, person: str, node: str) -> Vote | None:
+    """Return this person's approval in another stage, where it is their last word there: they have not abstained since.
+
     What was decided on a revision that is void does not count.
     """
+    last = _latest(_votes_elsewhere(run, person, node))
+    return last if last is not None and counts(last.decision) == "for" else None
+
+
+def _votes_elsewhere(run: Run, person: str, node: str) -> list[Vote]:
+    """List a person's votes in other stages: the last one in each, for no others are kept of very many tasks."""
     cast = (vote for task in run.tasks.values() if (vote := vote_of(task)) is not None)
-    found = [
-        vote
-        for vote in (*run.votes, *cast)
-        if vote.person == person and vote.node != node and vote.revision >= run.state.material
-    ]
-    return max(reversed(found), key=lambda vote: vote.at) if found else None
+    last: dict[str, Vote] = {}
+    for vote in (*run.votes, *cast):
+        if vote.person == person and vote.node != node and vote.revision >= run.state.material:
+            last.pop(vote.node, None)
+            last[vote.node] = vote
+    return list(last.values())
+
+
+def _latest(votes: Iterable[Vote]) -> Vote | None:
+    return max(reversed(list(votes)), key=lambda vote: vote.at, default=None)
 
 
 def taken_seats(run: Run, stage_run: StageRun, *, but: int | None = None) -> set[str]:
@@ -228,26 +247,59 @@ def reachable(need: QuorumRule, seats: Sequence[Seat], intended: int = 0) -> boo
     return total >= amount_needed(need, seats, intended)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How a stage's votes stand, in seats or in weight; `needed` must be in favour."""
+
+    approved: int
+    rejected: int
+    abstained: int
+    undecided: int
+    needed: float
+
+    @property
+    def lost(self) -> bool:
+        """Whether the quorum cannot be met any more, although all who have not voted yet approve."""
+        return self.approved + self.undecided < self.needed
+
+
 def verdict(run: Run, stage_run: StageRun, stage: Stage) -> Literal["approved", "rejected"] | None:
-    """Return what the votes so far amount to; None while the stage is undecided."""
-    weighted = stage.need.kind == "weight"
-    votes = {t.seat: t.decision for t in run.tasks_of(stage_run) if t.status == "decided"}
-    approved = rejected = undecided = 0
-    for index, seat in enumerate(stage_run.seats):
-        counts = seat.weight if weighted else 1
-        vote = votes.get(index)
-        if vote == "approve":
-            approved += counts
-        elif vote == "reject":
-            rejected += counts
-        else:
-            undecided += counts
-    needed = amount_needed(stage.need, stage_run.seats, stage_run.intended)
-    if approved >= needed:
+    """Return what the votes so far amount to; None while the stage is undecided.
+
+    A stage whose quorum abstentions have put out of reach is rejected: it would wait for ever.
+    """
+    tally = _tally(run, stage_run, stage)
+    if tally.approved >= tally.needed:
         return "approved"
-    if rejected and (stage.rejection == "any" or approved + undecided < needed):
+    if tally.rejected and stage.rejection == "any":
+        return "rejected"
+    if (tally.rejected or tally.abstained) and tally.lost:
         return "rejected"
     return None
+
+
+def lost_by_abstention(run: Run, stage_run: StageRun, stage: Stage) -> Reason | None:
+    """Return that abstentions have put a stage's quorum out of reach; None where a rejection alone rejects it."""
+    tally = _tally(run, stage_run, stage)
+    if not tally.abstained or not tally.lost or (tally.rejected and stage.rejection == "any"):
+        return None
+    abstained = sum(1 for t in run.tasks_of(stage_run) if t.decision is not None and counts(t.decision) == "nobody")
+    return because("quorum_unreachable", abstained=abstained, seats=len(stage_run.seats))
+
+
+def _tally(run: Run, stage_run: StageRun, stage: Stage) -> Tally:
+    weighted = stage.need.kind == "weight"
+    votes = {t.seat: counts(t.decision) for t in run.tasks_of(stage_run) if t.decision is not None}
+    total: dict[Side | None, int] = {"for": 0, "against": 0, "nobody": 0, None: 0}
+    for index, seat in enumerate(stage_run.seats):
+        total[votes.get(index)] += seat.weight if weighted else 1
+    return Tally(
+        approved=total["for"],
+        rejected=total["against"],
+        abstained=total["nobody"],
+        undecided=total[None],
+        needed=amount_needed(stage.need, stage_run.seats, stage_run.intended),
+    )
 
 
 def queue_of(seat: Seat) -> str | None:

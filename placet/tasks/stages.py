@@ -12,7 +12,7 @@ from placet.engine.state import Seat, StageRun, Task, Vote
 from placet.frozen import evolve
 from placet.plan.plan import Node, Stage
 from placet.tasks.deadlines import start_deadlines
-from placet.tasks.policy import absentee, decided_elsewhere, operators, queue_of, verdict
+from placet.tasks.policy import absentee, approved_elsewhere, lost_by_abstention, operators, queue_of, verdict
 from placet.tasks.seats import fill_again, fill_seats
 
 
@@ -41,9 +41,13 @@ def open_stage(run: Run, node: Node) -> str | None:
 def close_stage(run: Run, node: Node, result: str, changed: Mapping[str, Any] = MappingProxyType({})) -> None:
     """Close a stage with its result; the people whose tasks are no longer needed are told.
 
-    `changed` is what the entry says besides: variables that the stage set, before and after.
+    `changed` is what the entry says besides: variables that the stage set, before and after. It says why where nobody
+    rejected the stage, and abstentions did.
     """
     stage_run = run.stages.pop(node.id)
+    lost = lost_by_abstention(run, stage_run, run.stage_at(node.id)) if result == "rejected" else None
+    if lost is not None:
+        run.lost, changed = lost, {**changed, "why": lost}
     for task in run.tasks_of(stage_run):
         if task.status == "open":
             run.close(task, why=because("stage_settled", result=result), result=result)
@@ -121,8 +125,7 @@ def _carried(run: Run, node: Node, stage: Stage, seat: Seat) -> Vote | None:
     """
     if stage.repeat != "carry" or seat.person is None or stage.form is not None:
         return None
-    earlier = decided_elsewhere(run, seat.person, node.id)
-    return earlier if earlier is not None and earlier.decision == "approve" else None
+    return approved_elsewhere(run, seat.person, node.id)
 
 
 def _record_missing(run: Run, stage: Stage, seats: list[Seat], why: Reason, *, tell: bool = True) -> None:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from placet.audit.chain import Entry, moment
-from placet.audit.reasons import shown
+from placet.audit.reasons import shown, why_of
 from placet.engine.state import Task
 from placet.errors import Problem
 from simulation.run.driver import Acted, Course
@@ -247,7 +247,7 @@ def sentence(entry: Entry) -> str:
         "decided": lambda: f"{who} decides: {detail.get('decision')}",
         "changes_requested": lambda: f"{who} asks for changes",
         "resubmitted": lambda: f"{who} resubmits, round {detail.get('round')}",
-        "stage_settled": lambda: f"{entry.stage} is {detail.get('result')}",
+        "stage_settled": lambda: ": ".join(filter(None, (f"{entry.stage} is {detail.get('result')}", why_of(detail)))),
         "routed": lambda: f"at {detail.get('node')}: {detail.get('condition')}, on to {detail.get('to')}",
         "completed": lambda: f"ends: {detail.get('outcome')}",
     }.get(entry.kind)

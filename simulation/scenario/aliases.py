@@ -40,6 +40,8 @@ LINE = {
     "task": "on",
 }
 _DECISIONS = {
+    "abstain": "abstain",
+    "abstained": "abstain",
     "approved": "approve",
     "changes_requested": "request_changes",
     "reject": "reject",

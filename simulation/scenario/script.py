@@ -95,7 +95,7 @@ class Line(Model):
         if self.at_hours is not None and self.after_hours is not None:
             raise ValueError('give "at_hours" or "after_hours", not both')
         if self.do == "decide" and self.decision is None:
-            raise ValueError('a line that decides needs a "decision": approve, reject or request_changes')
+            raise ValueError('a line that decides needs a "decision": approve, reject, request_changes or abstain')
         if self.do in {"reassign", "delegate"} and self.to is None:
             raise ValueError(f'a line that does "{self.do}" needs "to", a person')
         if self.do == "extend" and self.hours is None:

@@ -29,6 +29,11 @@ def jury(**more: Any) -> dict[str, Any]:
         ({"quorum": {"at_least": 2}, "rejection": "unreachable"}, "-ben ann cid", "approved"),
         ({"quorum": {"at_least": 2}, "rejection": "unreachable"}, "-ben -ann", "rejected"),
         ({"quorum": "any", "rejection": "unreachable"}, "-ben -ann cid", "approved"),
+        ({}, "~ann ~ben cid", "approved"),  # one is still enough
+        ({}, "~ann ~ben ~cid", "rejected"),  # nobody is left who could approve
+        ({"quorum": {"at_least": 2}}, "~ann ~ben", "rejected"),
+        ({"quorum": {"at_least": 2}, "rejection": "unreachable"}, "~ann -cid", "rejected"),
+        ({"quorum": "all", "order": "sequential"}, "ann ~ben", "rejected"),  # all cannot approve any more
     ],
 )
 def test_a_stage_is_settled_exactly_when_its_quorum_or_rejection_says_so(
@@ -39,16 +44,55 @@ def test_a_stage_is_settled_exactly_when_its_quorum_or_rejection_says_so(
     seats = {"ann", "ben", "cid"}
     for decision in decisions.split():
         assert request["status"] == "pending"
-        who = decision.removeprefix("-")
+        who = decision.lstrip("-~")
         assert set(open_tasks(request)) == ({who} if in_turn else seats)
         seats.discard(who)
-        request = placet.decide(who, open_tasks(request)[who], "reject" if decision[0] == "-" else "approve")
+        request = placet.decide(
+            who, open_tasks(request)[who], {"-": "reject", "~": "abstain"}.get(decision[0], "approve")
+        )
     assert (request["status"], request["outcome"]) == ("completed", ends)
     left = [task for task in request["tasks"] if task["status"] != "decided"]
     assert {task["status"] for task in left} <= {"superseded"}
     for task in left:
         late = placet.decide(task["assignee"].removeprefix("user:"), task["id"], expect=409)
         assert late["standing"]["status"] == "superseded"
+
+
+def test_an_abstention_is_on_record_counts_for_nobody_and_says_why_the_stage_is_rejected(placet: Placet) -> None:
+    form = {"type": "object", "properties": {"budget": {"type": "integer"}}, "required": ["budget"]}
+    request = placet.ask(jury(quorum={"at_least": 2}, form=form, comment_required=["abstain"]))
+    tasks = open_tasks(request)
+    assert pointers(placet.decide("ann", tasks["ann"], "abstain", expect=422)) == ["/comment"]
+    filled = placet.decide("ann", tasks["ann"], "abstain", form={"budget": 1}, comment="My cousin.", expect=422)
+    assert pointers(filled) == ["/form"]
+    request = placet.decide("ann", tasks["ann"], "abstain", comment="My cousin.")
+    task = next(t for t in request["tasks"] if t["id"] == tasks["ann"])
+    assert (request["status"], task["status"], task["decision"], task["form"]) == (
+        "pending",
+        "decided",
+        "abstain",
+        None,
+    )
+    assert placet.decide("ann", tasks["ann"], expect=409)["standing"]["decision"] == "abstain"
+    answer = placet.post(
+        "ben", "tasks/decide/", {"task_ids": [tasks["ben"]], "decision": "abstain", "comment": "Me too."}
+    )
+    assert answer["results"][0]["request"]["outcome"] == "rejected"
+    decided = placet.timeline(request, "decided")
+    assert [line["detail"]["decision"] for line in decided] == ["abstain", "abstain"]
+    (settled,) = placet.timeline(request, "stage_settled")
+    assert settled["detail"]["why"] == "the quorum can no longer be met: 2 of 3 abstained"
+    assert placet.get("rita", f"requests/{request['id']}/audit/verify/")["ok"]
+
+
+def test_whoever_abstained_may_decide_another_stage_where_repeating_is_forbidden(placet: Placet) -> None:
+    settings = {"separation_of_duties": {"repeat": "forbid"}}
+    both = {"approvers": ["user:ann", "user:ben"]}
+    request = placet.ask(both | {"stage_name": "First"}, both | {"stage_name": "Second"}, settings=settings)
+    request = placet.decide("ann", open_tasks(request)["ann"], "abstain")
+    request = placet.decide("ben", open_tasks(request)["ben"])
+    assert list(open_tasks(request)) == ["ann"]
+    assert placet.decide("ann", open_tasks(request)["ann"])["outcome"] == "approved"
 
 
 def test_weights_count_and_the_requester_has_no_seat(placet: Placet) -> None:

@@ -73,7 +73,7 @@ def lines(draw: st.DrawFn) -> dict[str, Any]:
     if do in {"comment", "extend", "cancel"} or draw(st.booleans()):
         line["by"] = draw(st.sampled_from(EVERYBODY))
     if do == "decide":
-        line["decision"] = draw(st.sampled_from(["approve", "approve", "reject", "request_changes"]))
+        line["decision"] = draw(st.sampled_from(["approve", "approve", "reject", "request_changes", "abstain"]))
         line["form"] = draw(st.sampled_from([None, {"ok": True}]))
     if do in {"reassign", "delegate"}:
         line["to"] = draw(st.sampled_from(EVERYBODY))

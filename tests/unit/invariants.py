@@ -13,7 +13,7 @@ from placet.frozen import evolve
 from placet.plan.plan import Frame, Plan, QuorumRule
 
 HANDS = {"reassigned", "delegated", "claimed", "released", "escalated", "approver_missing"}
-DECISIONS = {"approve", "reject", "request_changes"}
+DECISIONS = {"approve", "reject", "request_changes", "abstain"}
 
 
 def hold(plan: Plan, state: State, entries: list[Entry], now: datetime) -> None:
@@ -213,7 +213,7 @@ def _people(plan: Plan, state: State, moved_at: datetime | None) -> None:
         assert state.requester not in task.people, "nobody is asked about their own request"
         node = plan.nodes.get(task.node)
         stage = node.stage if node is not None else None
-        if task.decided_by and task.decided_at and task.decision != "request_changes":
+        if task.decided_by and task.decided_at and task.decision in {"approve", "reject"}:
             # What was decided before a move was decided by the rules of then.
             if task.revision < state.material:
                 continue  # it is void

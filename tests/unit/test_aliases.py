@@ -41,7 +41,11 @@ def test_a_script_says_the_same_in_many_words(written: Any, meant: Line) -> None
 @pytest.mark.parametrize(
     ("written", "pointer", "message"),
     [
-        ([{"stage": "A", "decision": "maybe"}], "/script/0/decision", "'approve', 'reject' or 'request_changes'"),
+        (
+            [{"stage": "A", "decision": "maybe"}],
+            "/script/0/decision",
+            "'approve', 'reject', 'request_changes' or 'abstain'",
+        ),
         ({"A/B": {"decision": "maybe"}}, "/script/A~1B/decision", "'approve', 'reject'"),
         ([{"stage": "A", "on": "B", "decision": "approve"}], "/script/0", 'says what "on" says already'),
         (

@@ -162,7 +162,7 @@ def test_a_task_that_goes_back_to_its_queue_is_claimed_again_as_it_was() -> None
     script=st.lists(
         st.fixed_dictionaries(
             {
-                "decision": st.sampled_from(["approve", "reject", "request_changes"]),
+                "decision": st.sampled_from(["approve", "reject", "request_changes", "abstain"]),
                 "after_hours": st.sampled_from([0.13, 3.37, 26.41]),
                 "form": st.just({"ok": True}),
             },

@@ -22,8 +22,8 @@ VALIDATOR = jsonschema_rs.Draft202012Validator(definition_schema())
 def test_the_published_schema_is_that_of_the_code() -> None:
     published = (ROOT / "docs" / "blueprint.schema.json").read_text()
     assert published == json.dumps(definition_schema(), indent=2) + "\n", (
-        "write it again: python -c 'import json; from placet.definition.model import blueprint_schema; "
-        "print(json.dumps(blueprint_schema(), indent=2))' > docs/blueprint.schema.json"
+        "write it again: python -c 'import json; from placet.definition.model import definition_schema; "
+        "print(json.dumps(definition_schema(), indent=2))' > docs/blueprint.schema.json"
     )
 
 

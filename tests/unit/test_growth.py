@@ -11,7 +11,7 @@ from placet.engine import machine
 from placet.engine.events import Actor, Decide, Event, Opening, Resubmit, SignalRefused
 from placet.engine.flow import MOST_VISITS
 from placet.engine.run import MOST_TASKS
-from placet.engine.state import State, Transition
+from placet.engine.state import Decision, State, Transition
 from placet.errors import AlreadyDecided, UnknownTask
 from tests.unit.core import START, STATES, blueprint, case, graph, office, plan_of
 
@@ -133,3 +133,26 @@ def test_the_state_of_a_request_of_an_older_version_counts_its_tasks_by_those_it
     state = machine.apply(request.plan, old, decision, START).state
     state = machine.apply(request.plan, state, Resubmit(by=Actor(person="rita")), START).state
     assert [task.id for task in state.tasks] == ["r.1", "r.2", "r.3", "r.4"]
+
+
+@pytest.mark.parametrize("kept", [MOST_TASKS, 0])  # by the tasks, and by what is left of them
+@pytest.mark.parametrize(
+    ("repeat", "asked"),
+    [
+        ("carry", "ann"),  # she has abstained since she approved: asked again, and not taken to approve
+        ("forbid", "olivia"),  # the approval of before bars her, whatever she did since
+    ],
+)
+def test_an_abstention_after_an_approval_is_remembered_alike_when_its_task_is_no_longer_kept(
+    monkeypatch: pytest.MonkeyPatch, kept: int, repeat: str, asked: str
+) -> None:
+    monkeypatch.setattr("placet.engine.run.MOST_TASKS", kept)
+    last = {"approvers": ["user:ann"], "separation_of_duties": {"repeat": repeat}}
+    stages = [{"approvers": ["user:ann"]}, {"approvers": ["user:ann", "user:ben"]}, {"approvers": ["user:mo"]}, last]
+    request = Large(blueprint(*stages), office())
+    votes: list[tuple[str, Decision]] = [("ann", "approve"), ("ann", "abstain"), ("ben", "approve"), ("mo", "approve")]
+    for person, vote in votes:
+        task = next(t for t in request.state.open_tasks if t.assignee == person)
+        request.do(Decide(by=Actor(person=person), task_id=task.id, decision=vote))
+    assert [t.assignee for t in request.state.open_tasks] == [asked]
+    assert bool(request.state.votes) == (kept == 0)

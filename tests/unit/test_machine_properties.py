@@ -311,8 +311,8 @@ def perform(case: Case, action: str, who: int, which: int, how: int, orgs: list[
         case "edit":  # which nobody tells the request
             case.org = orgs[how % len(orgs)]
         case "decide":
-            decision: Any = ["approve", "approve", "approve", "reject", "request_changes"][how % 5]
-            form = {"ok": True} if how % 2 else None
+            decision: Any = ["approve", "approve", "approve", "reject", "request_changes", "abstain"][how % 6]
+            form = {"ok": True} if how % 4 and decision != "abstain" else None
             seen = [None, case.state.revision, case.state.revision, case.state.revision - 1 or None][which % 4]
             chosen = Decide(by=by, task_id=task_id, decision=decision, comment="so", form=form, revision=seen, key=key)
             case.do(replace(chosen, stands_in=who % 2 > 0))

@@ -73,9 +73,10 @@ class Player:
         elif self.chance(5):
             self.case.do(Delegate(by=Actor(person=person), task_id=task.id, to=other, keep=self.chance(50)))
         else:
-            decision: Any = "request_changes" if self.chance(25) else "approve"
+            decision: Any = "request_changes" if self.chance(25) else "abstain" if self.chance(10) else "approve"
             by = Actor(person=person)
-            self.case.do(Decide(by=by, task_id=task.id, decision=decision, comment="so", form={"ok": True}))
+            form = {"ok": True} if decision != "abstain" else None
+            self.case.do(Decide(by=by, task_id=task.id, decision=decision, comment="so", form=form))
 
 
 def play(case: Case, draw: st.DrawFn, versions: list[Any]) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from placet.audit.reasons import why_of
 from placet.directory import Person
-from placet.engine.events import Actor, Decide, DirectoryRead, Resubmit
+from placet.engine.events import Actor, Claim, Decide, Delegate, DirectoryRead, Resubmit
+from placet.engine.state import Decision
 from placet.errors import AlreadyDecided, InputInvalid, NotPermitted, Refused
 from tests.unit.core import HOUR, START, away, case, office
 
 THREE = ["user:ann", "user:ben", "user:cid"]
-A, R = "approve", "reject"
+A, R, N = "approve", "reject", "abstain"
+FINANCE = office(ann=Person(id="ann", groups=("finance",)), ben=Person(id="ben", groups=("finance",)))
 
 
 @pytest.mark.parametrize(
@@ -404,3 +406,119 @@ def test_the_request_reads_the_directory_of_a_moment_only_once() -> None:
     request.now += HOUR
     request.do(DirectoryRead(directory=office(), at=START))
     assert request.state.directory_at == START + HOUR
+
+
+@pytest.mark.parametrize(
+    ("step", "votes", "outcome"),
+    [
+        ({}, [N], None),  # one of the other two may still approve
+        ({}, [N, N, A], "approved"),  # one is enough
+        ({}, [N, N, N], "rejected"),  # nobody is left who could approve
+        ({}, [N, R], "rejected"),  # one rejection rejects
+        ({"rejection": "unreachable"}, [N, R], None),  # the third may still approve
+        ({"rejection": "unreachable"}, [N, R, A], "approved"),
+        ({"rejection": "unreachable"}, [R, N, R], "rejected"),
+        ({"quorum": "all"}, [N], "rejected"),  # the quorum stays all three
+        ({"quorum": "all", "rejection": "unreachable"}, [A, N], "rejected"),
+        ({"quorum": {"at_least": 2}}, [N, A, A], "approved"),
+        ({"quorum": {"at_least": 2}}, [A, N], None),
+        ({"quorum": {"at_least": 2}}, [N, N], "rejected"),  # one is left, and two are needed
+        (
+            {"quorum": {"percent": 50}},
+            [N, A, A],
+            "approved",
+        ),  # 1.5 of 3 seats, rounded up: 2 of all seats, not of votes
+        ({"quorum": {"percent": 50}}, [A, N, N], "rejected"),
+        ({"quorum": {"weight": 3}}, [N], "rejected"),  # each weighs 1
+        ({"approvers": [{"who": "user:ann", "weight": 3}, *THREE[1:]], "quorum": {"weight": 3}}, [N], "rejected"),
+        ({"approvers": [{"who": "user:ann", "weight": 2}, *THREE[1:]], "quorum": {"weight": 2}}, [N, A, A], "approved"),
+        ({"order": "sequential"}, [N], None),  # the next is asked
+        ({"order": "sequential"}, [N, N, A], "approved"),
+        ({"order": "sequential", "quorum": {"at_least": 2}}, [N, N], "rejected"),  # the third is not asked any more
+        ({"approvers": ["user:ann"]}, [N], "rejected"),  # the only approver: it would wait for ever
+    ],
+)
+def test_an_abstention_counts_for_nobody_and_rejects_what_can_no_longer_be_approved(
+    step: dict[str, Any], votes: list[str], outcome: str | None
+) -> None:
+    request = case({"approvers": THREE} | step)
+    for person, vote in zip(["ann", "ben", "cid"], votes, strict=False):
+        assert request.state.status == "pending"
+        request.decide(person, vote)
+    assert request.state.outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("rejection", "votes", "why"),
+    [
+        ("any", [N, N], "the quorum can no longer be met: 2 of 3 abstained"),
+        (
+            "unreachable",
+            [R, N],
+            "the quorum can no longer be met: 1 of 3 abstained",
+        ),  # neither would have rejected alone
+        ("any", [N, R], None),  # the rejection has
+        ("unreachable", [R, R], None),  # nobody abstained
+        ("unreachable", [A, N, A], None),  # approved
+    ],
+)
+def test_a_stage_that_abstentions_reject_says_so_to_the_record_and_to_the_requester(
+    rejection: str, votes: list[str], why: str | None
+) -> None:
+    request = case({"approvers": THREE, "quorum": {"at_least": 2}, "rejection": rejection})
+    for person, vote in zip(["ann", "ben", "cid"], votes, strict=False):
+        request.decide(person, vote, comment="so I say")
+    assert why_of(request.of_kind("stage_settled")[0].detail) == why
+    (told,) = [n for n in request.notices if n.event == "completed" and n.to == "rita"]
+    assert told.detail.get("why") == why
+    by_voter = {"by": f"user:{['ann', 'ben', 'cid'][len(votes) - 1]}", "text": "so I say"}
+    expected = by_voter if votes[-1] != N else {}  # whoever abstained has not decided the request
+    assert {name: told.detail.get(name) for name in ("by", "text") if told.detail.get(name)} == expected
+
+
+def test_an_abstention_for_a_queue_uses_up_its_only_seat() -> None:
+    request = case({"approvers": ["group:finance"], "claim": True}, org=FINANCE)
+    request.do(Claim(by=Actor(person="ann"), task_id="r.1"))
+    request.decide("ann", N)
+    assert request.state.outcome == "rejected"
+
+
+def test_an_abstention_may_need_a_comment_and_fills_in_no_form() -> None:
+    form = {"type": "object", "required": ["ok"]}
+    request = case({"approvers": THREE, "form": form, "comment_required": ["abstain"]})
+    with pytest.raises(InputInvalid, match="asks for a comment"):
+        request.decide("ann", N)
+    with pytest.raises(InputInvalid, match="fills in no form"):
+        request.decide("ann", N, comment="a cousin", form={"ok": True})
+    request.decide("ann", N, comment="a cousin", form={})
+    assert request.state.tasks[0].form is None
+    request.decide("ben", A, form={"ok": True})
+    assert request.state.outcome == "approved"
+
+
+@pytest.mark.parametrize(
+    ("repeat", "asked"),
+    [
+        ("allow", ["ann"]),
+        ("carry", ["ann"]),  # there is no approval to carry
+        ("forbid", ["ann"]),  # who has abstained has decided nothing
+    ],
+)
+def test_whoever_abstained_in_one_stage_is_asked_in_the_next(repeat: str, asked: list[str]) -> None:
+    settings = {"separation_of_duties": {"repeat": repeat}}
+    request = case({"approvers": THREE}, {"approvers": ["user:ann"]}, settings=settings)
+    request.decide("ann", N)
+    request.decide("ben")
+    assert request.asked == asked
+
+
+def test_whoever_abstained_fills_their_seat_and_no_other_of_the_stage() -> None:
+    request = case({"approvers": THREE})
+    request.decide("ann", N)
+    with pytest.raises(NotPermitted):
+        request.do(Delegate(by=Actor(person="ben"), task_id="r.2", to="ann"))
+
+
+def test_a_blueprint_may_ask_for_a_comment_with_every_decision_there_is() -> None:
+    step = {"approvers": THREE, "comment_required": list(get_args(Decision))}
+    assert set(case(step).plan.nodes[case(step).task.node].asked.comment_required) == set(get_args(Decision))  # type: ignore[union-attr] # a stage
