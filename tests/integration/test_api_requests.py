@@ -489,6 +489,33 @@ async def test_token_decides_by_signal(desk: ApiDesk, client: Client) -> None:
     assert (await handle.result()).outcome == "approved"
 
 
+async def test_abstentions_by_every_way_there_is_are_on_record_and_the_last_one_rejects(
+    desk: ApiDesk, client: Client
+) -> None:
+    steps = [{"stage_name": "Board", "approvers": ["user:bob", "user:carl", "user:zoe"], "quorum": {"at_least": 2}}]
+    request = await desk.start(await desk.publish(process_steps=steps), amount=1)
+    bob, carl, zoe = (task["id"] for task in request["tasks"])
+    token = (await desk.post(f"/workflow/tasks/{bob}/token/", as_="bob")).json()["token"]
+    handle = client.get_workflow_handle_for(ApprovalWorkflow.run, request["id"])
+    await handle.signal("decide", SignedDecision(token=token, task_id=bob, decision="abstain"))
+
+    async def abstained() -> bool:
+        shown = (await desk.get(f"/workflow/requests/{request['id']}/")).json()
+        return (shown["status"], shown["tasks"][0]["decision"]) == ("pending", "abstain")
+
+    await until(abstained)
+    items = {"items": [{"task_id": carl, "decision": "abstain", "comment": "A cousin."}]}
+    (result,) = (await desk.post("/workflow/tasks/decide/", items, as_="carl")).json()["results"]
+    assert (result["status"], result["request"]["outcome"]) == (200, "rejected")
+    assert [task["status"] for task in result["request"]["tasks"]] == ["decided", "decided", "superseded"]
+    late = await desk.post(f"/workflow/tasks/{zoe}/decide/", {"decision": "approve"}, as_="zoe")
+    assert (late.status_code, late.json()["standing"]["decision"]) == (409, "abstain")
+    timeline = (await desk.get(f"/workflow/requests/{request['id']}/timeline/")).json()["items"]
+    why = [line["detail"].get("why") for line in timeline if line["kind"] == "stage_settled"]
+    assert why == ["the quorum can no longer be met: 2 of 3 abstained"]
+    assert (await desk.get(f"/workflow/requests/{request['id']}/audit/verify/")).json()["ok"]
+
+
 async def test_token_dies_when_the_task_changes_hands(desk: ApiDesk, client: Client) -> None:
     request = await desk.start(await desk.publish(), amount=1)
     path = f"/workflow/tasks/{request['tasks'][0]['id']}"

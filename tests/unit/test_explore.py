@@ -172,6 +172,16 @@ def test_changes_are_requested_once_and_the_requester_resubmits() -> None:
     assert [link.round for link in found.approval_chain] == [1, 2]
 
 
+def test_a_script_may_abstain_and_an_abstention_is_no_branch_of_its_own() -> None:
+    stage = blueprint({"approvers": ["user:ann", "user:ben"], "quorum": "all"})
+    script = parse_script([{"by": "ann", "decision": "approve"}, {"by": "ben", "decision": "abstained"}])
+    found = explore(ask(stage, script=script))
+    assert (found.outcome, [link.decision for link in found.approval_chain]) == ("rejected", ["approve", "abstain"])
+    settled = next(step for step in found.execution_path if step.kind == "stage_settled")
+    assert settled.what == "Stage 1 is rejected: the quorum can no longer be met: 1 of 2 abstained"
+    assert routes(found) == routes(explore(ask(stage)))
+
+
 def test_a_script_that_changes_the_request_sends_it_to_its_first_node_again() -> None:
     amount = [{"name": "amount", "type": "decimal", "required": True}]
     steps = [{"sla_hours": 24}, {"sla_hours": 24, "approvers": ["role:cfo"]}]
