@@ -8,8 +8,7 @@ Three numbers, for three questions:
   new format (storage/migrations), so that it keeps its meaning.
 - `rules` of a plan and its requests: the core's own rules, whatever the blueprint's format.
 - `stored_format` of a plan and a state: which fields its JSON has. placet.engine.upgrades brings an older one up to
-date as it
-  is read, so that nothing else knows that there are older ones.
+  date as it is read, so that nothing else knows that there are older ones.
 
 A request follows the format and the rules that it began under to its end, for its history has to replay to the entries
 that are stored. Whatever depends on them asks a property of Rules, and is in no other way of two minds.

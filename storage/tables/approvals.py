@@ -103,7 +103,8 @@ class ApprovalTask(SQLModel, table=True):
     __tablename__ = "approval_task"
     __table_args__ = (
         Index("ix_approval_task_request", "request_id", "position"),
-        Index("ix_approval_task_open", "status", "assignee", "due_at"),
+        Index("ix_approval_task_assignee", "assignee", "status", "opened_at", "id"),
+        Index("ix_approval_task_queue", "queue", "status"),
         Index("ix_approval_task_sla", "status", "sla_state"),
         Index("ix_approval_task_opened", "opened_at", "id"),
     )
@@ -128,7 +129,7 @@ class ApprovalTask(SQLModel, table=True):
     decided_at: datetime | None = _moment(nullable=True)
     comment: str | None = None
     form: dict[str, Any] | None = _json(nullable=True)
-    queue: str | None = Field(default=None, index=True)  # role:r or group:g, whose people as they are now may claim it
+    queue: str | None = None  # role:r or group:g, whose people as they are now may claim it
     on_behalf_of: str | None = None
     revision: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     content_digest: str | None = None  # None where it ended before there were digests

@@ -96,6 +96,7 @@ class Story:
 
     def recording(self, **changes: Any) -> Recording:
         """Return what the last event left behind."""
+        tasks: tuple[Task, ...] = changes.pop("tasks", self.tasks)
         made = Recording(
             request_id=self.request_id,
             template_id="tpl",
@@ -114,14 +115,14 @@ class Story:
             ended_at=self.at if self.outcome else None,
             seq=self.seq,
             head=self.head,
-            tasks=self.tasks,
+            tasks=tasks,
             entries=self.entries[self.first - 1 :],
             notices=tuple(n for n in self.notices if n.seq >= self.first),
             sealed=True,
             revision=1,
             content_digest="",
-            opened=len(self.tasks),
-            changed=tuple(task.id for task in self.tasks),
+            opened=len(tasks),
+            changed=tuple(task.id for task in tasks),
         )
         return replace(made, **changes)
 

@@ -171,3 +171,70 @@ async def test_what_is_asked_often_finds_its_rows_by_an_index(filled: Database) 
     assert {what: lines for what, lines in found.items() if scanned(filled.dialect, lines)} == {}
     scan: Ask = lambda s: s.execute(text("SELECT * FROM approval_task WHERE stage = 'None'"))  # noqa: E731
     assert scanned(filled.dialect, await plans(filled, scan)) != [], "a scan would be seen"
+
+
+MANY = 10_000  # tasks that wait for one person; few wait for others
+# What finds the tasks of somebody: their own, those of their queues, and by id those that they are candidates of.
+THEIRS = {
+    "ix_approval_task_assignee", "ix_approval_task_queue", "approval_task_pkey", "sqlite_autoindex_approval_task_1"
+}  # fmt: skip
+FEW = Visibility(person="few", queues=("role:rare",), absent=("away",))
+
+
+def _fill_inboxes(connection: Connection) -> None:
+    """Let ten thousand tasks wait for one person, and a handful for another in each way that there is."""
+    whose: list[dict[str, Any]] = [{"assignee": "boss"}] * MANY
+    whose += [{"assignee": "few"}, {"assignee": "away"}, {"queue": "role:rare"}, {"assignee": "boss"}]
+    base: dict[str, Any] = {"template_id": "t1", "template": "Expense", "version": "1.0.0", "title": "A", "input": {}}
+    base |= {"requester": "rita", "owner": "p0", "round": 1, "returned": False, "seq": 3, "status": "pending"}
+    began = [NOW - timedelta(minutes=n) for n, _ in enumerate(whose)]
+    requests_of = [base | {"id": f"r{n}", "head": "h", "started_at": at} for n, at in enumerate(began)]
+    connection.execute(insert(ApprovalRequest), requests_of)
+    task: dict[str, Any] = {"position": 1, "stage": "Manager", "round": 1, "candidates": [], "delegates": []}
+    task |= {"assigned_via": "approver", "status": "open", "escalation_level": 0, "sla_state": "ok"}
+    blank: dict[str, Any] = {"assignee": None, "queue": None}
+    connection.execute(
+        insert(ApprovalTask),
+        [
+            task | blank | its | {"id": f"r{n}-1", "request_id": f"r{n}", "opened_at": began[n]}
+            for n, its in enumerate(whose)
+        ],
+    )
+    connection.execute(insert(TaskCandidate), [{"person": "few", "task_id": f"r{len(whose) - 1}-1"}])
+    sees = [{"request_id": f"r{n}", "person": its["assignee"]} for n, its in enumerate(whose) if "assignee" in its]
+    connection.execute(insert(Participant), [*sees, {"request_id": f"r{len(whose) - 1}", "person": "few"}])
+
+
+def read_by(lines: list[str]) -> set[str]:
+    """Return the indexes that tasks are read by; `all` where they are read from the first to the last."""
+    found: set[str] = set()
+    for line in lines:
+        if re.search(r"SCAN approval_task\b|Seq Scan on approval_task\b", line):
+            found.add("all")
+        for index in re.findall(r"(?:INDEX|Scan using|Bitmap Index Scan on) (\S+)", line):
+            if "approval_task" in index:
+                found.add(index)
+    return found
+
+
+async def test_an_inbox_costs_what_is_in_it_however_many_tasks_wait_for_others(database: Database) -> None:
+    await database.run(_fill_inboxes)
+    if database.dialect == "postgresql":
+        await database.run(lambda connection: connection.execute(text("ANALYZE")))
+    for sort in (None, "due", "age"):
+        inbox: Ask = lambda s, by=sort: requests.task_page(  # type: ignore[misc]  # noqa: E731
+            s, limit=50, waits_for=FEW, status="open", viewer=FEW, sort=by
+        )
+        lines = await plans(database, inbox)
+        assert read_by(lines) <= THEIRS, lines
+        async with database.session() as session:
+            found = await inbox(session)
+        assert {row.id for row in found.items} == {f"r{MANY + n}-1" for n in range(4)}
+    boss = Visibility(person="boss")
+    many: Ask = lambda s: requests.task_page(s, limit=50, waits_for=boss, status="open", viewer=boss)  # noqa: E731
+    lines = await plans(database, many)
+    # In the order of the page, so that it ends with the page: where nearly all are theirs, also by that order alone.
+    assert read_by(lines) <= {*THEIRS, "ix_approval_task_opened"}, lines
+    async with database.session() as session:
+        page = await many(session)
+    assert [row.id for row in page.items] == [f"r{n}-1" for n in range(50)]

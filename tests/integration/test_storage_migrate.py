@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
+import pkgutil
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, Table, insert, inspect, select, text
 from sqlmodel import SQLModel
 
+import storage
 from placet.definition.model import parse_definition
 from placet.plan.compiler import digest as blueprint_digest
 from storage.database import Database
@@ -30,6 +33,9 @@ def _differences(connection: Connection) -> list[Any]:
 
 
 async def test_migrations_and_tables_agree(database: Database) -> None:
+    for module in pkgutil.walk_packages(storage.__path__, "storage."):
+        if not module.name.startswith("storage.migrations"):
+            importlib.import_module(module.name)  # those that have tables make them known
     assert ApprovalRequest.__tablename__ in SQLModel.metadata.tables
     assert await database.run(_differences) == []
 
@@ -88,6 +94,32 @@ def _tasks_from_before_hand_overs_were_counted(connection: Connection) -> dict[s
     )
     command.upgrade(configuration(connection), "head")
     return {row.id: row.hand_overs for row in connection.execute(text("SELECT id, hand_overs FROM approval_task"))}
+
+
+def _tasks_from_before_candidates_were_listed(connection: Connection) -> list[tuple[str, str]]:
+    command.downgrade(configuration(connection), "0016")
+    task = Table("approval_task", MetaData(), autoload_with=connection)
+    full = {"position": 1, "stage": "S", "round": 1, "assigned_via": "approver", "status": "open", "queue": None}
+    full |= {"opened_at": NOW, "sla_state": "ok", "escalation_level": 0, "request_id": "r"}
+    lists: list[tuple[str | None, str | None, list[str], list[str]]] = [
+        ("bob", None, ["ann", "bob"], ["dan"]),  # claimed out of a list, and delegated
+        (None, None, ["ann", 'x"y'], []),  # a list of candidates, as requests of the first rules have them
+        (None, "role:cfo", ["ann"], ["eve"]),  # a queue: whose it is, is asked when somebody looks
+        ("bob", None, [], []),
+    ]
+    rows = [
+        {**full, "id": f"r.{n}", "assignee": assignee, "queue": queue, "candidates": listed, "delegates": delegates}
+        for n, (assignee, queue, listed, delegates) in enumerate(lists, 1)
+    ]
+    connection.execute(insert(task), rows)
+    command.upgrade(configuration(connection), "head")
+    found = connection.execute(text("SELECT task_id, person FROM task_candidate ORDER BY task_id, person"))
+    return [(row.task_id, row.person) for row in found]
+
+
+async def test_tasks_of_before_are_found_by_their_delegates_and_by_who_may_claim_them(database: Database) -> None:
+    found = await database.run(_tasks_from_before_candidates_were_listed)
+    assert found == [("r.1", "dan"), ("r.2", "ann"), ("r.2", 'x"y'), ("r.3", "eve")]
 
 
 async def test_tasks_that_are_open_get_the_count_of_their_hand_overs(database: Database) -> None:

@@ -7,7 +7,17 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Select, SQLColumnExpression, String, bindparam, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    SQLColumnExpression,
+    String,
+    bindparam,
+    select,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -16,7 +26,7 @@ from placet.errors import NotFound
 from storage.queries import cursor as cursors
 from storage.queries.ordering import order_of_requests, order_of_tasks
 from storage.queries.requests.summaries import summaries
-from storage.queries.requests.visibility import Visibility, visible, visible_now, waiting_for
+from storage.queries.requests.visibility import Visibility, searches_for, visible, visible_now
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Delivery
 
 # Requests one above the other that are looked through: sub-processes lie at most four deep in each.
@@ -255,11 +265,7 @@ async def task_page(
     `assignee` is whoever has the task now; `waits_for` is anyone who may decide or claim it (their delegate, the
     people of its queue).
     """
-    query = _LISTED_TASKS
-    if viewer is not None:
-        query = query.where(visible_now(viewer))
-    if waits_for is not None:
-        query = query.where(waiting_for(waits_for))
+    rules: list[ColumnElement[bool]] = [] if viewer is None else [visible_now(viewer)]
     for column, value in (
         (ApprovalTask.assignee, assignee),
         (ApprovalTask.status, status),
@@ -268,9 +274,16 @@ async def task_page(
         (ApprovalRequest.template, template),
     ):
         if value is not None:
-            query = query.where(col(column) == value)
-    query = query.where(*due.holds(col(ApprovalTask.due_at)))
+            rules.append(col(column) == value)
+    rules += due.holds(col(ApprovalTask.due_at))
     order = order_of_tasks(sort)
+    if waits_for is None:
+        query = _LISTED_TASKS.where(*rules)
+    else:
+        # Of each way in which tasks wait for them, the page can hold no more than a page of its own.
+        searches = searches_for(waits_for, _TASK_IDS.where(*rules))
+        pages = [order.of(search, cursor=cursor, limit=limit).subquery() for search in searches]
+        query = _LISTED_TASKS.where(col(ApprovalTask.id).in_(union_all(*(select(page.c.id) for page in pages))))
     found: list[ListedTask] = []
     places: dict[str, tuple[str | datetime, ...]] = {}
     for row in await session.execute(order.of(query, cursor=cursor, limit=limit)):
@@ -346,6 +359,7 @@ _LISTED_FIELDS = tuple(field.name for field in fields(ListedTask) if field.name 
 _LISTED_TASKS = select(
     *_TASK_COLUMNS, *(getattr(ApprovalRequest, name) for name in _LISTED_FIELDS[len(_TASK_COLUMNS) :])
 ).join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
+_TASK_IDS = select(col(ApprovalTask.id)).join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
 _VIEWER: BindParameter[str] = bindparam("viewer", type_=String())
 _REQUEST = select(*_REQUEST_COLUMNS).where(col(ApprovalRequest.id) == bindparam("sought"))
 _REQUEST_SEEN = _REQUEST.where(visible(_VIEWER))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, exists, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Select, exists, or_, select, union_all
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -55,17 +56,29 @@ def visible_now(sight: Visibility) -> ColumnElement[bool]:
 
 
 def waiting_for(sight: Visibility) -> ColumnElement[bool]:
-    """Build the rule of whom a task waits for now.
+    """Build the rule of whom a task waits for now: see `searches_for`."""
+    tasks = select(col(ApprovalTask.id)).correlate(None)
+    return col(ApprovalTask.id).in_(union_all(*searches_for(sight, tasks)))
 
-    That is whoever has it or stands in for them, their delegates, and the people of its queue, but for who asked.
+
+def searches_for(sight: Visibility, tasks: Select[Any]) -> list[Select[Any]]:
+    """Narrow a query of tasks to those that wait for somebody now, as one query for each way in which they do.
+
+    A task waits for whoever has it or stands in for them, for their delegates, and for the people of its queue, but for
+    who asked. Each of the queries finds its rows by an index of its own; one condition with `OR` makes the databases
+    look at all tasks that are open. A task may be found twice.
     """
     person = sight.person
-    listed = select(col(TaskCandidate.task_id)).where(col(TaskCandidate.person) == person)
-    rules = [col(ApprovalTask.assignee) == person, col(ApprovalTask.id).in_(listed)]
-    if sight.queues or sight.absent:
-        own = select(col(ApprovalRequest.id)).where(col(ApprovalRequest.requester) == person)
-        # What is settled waits for nobody, and stays with those whose it was.
-        queued = col(ApprovalTask.assignee).is_(None) & col(ApprovalTask.queue).in_(sight.queues)
-        waits = (col(ApprovalTask.status) == "open") & or_(queued, col(ApprovalTask.assignee).in_(sight.absent))
-        rules.append(waits & col(ApprovalTask.request_id).not_in(own))
-    return or_(*rules)
+    of_candidates = tasks.join(TaskCandidate, col(TaskCandidate.task_id) == col(ApprovalTask.id))
+    found = [
+        tasks.where(col(ApprovalTask.assignee) == person),
+        of_candidates.where(col(TaskCandidate.person) == person),
+    ]
+    own = select(col(ApprovalRequest.id)).where(col(ApprovalRequest.requester) == person).correlate(None)
+    # What is settled waits for nobody, and stays with those whose it was.
+    others = tasks.where(col(ApprovalTask.status) == "open", col(ApprovalTask.request_id).not_in(own))
+    if sight.queues:
+        found.append(others.where(col(ApprovalTask.assignee).is_(None), col(ApprovalTask.queue).in_(sight.queues)))
+    if sight.absent:
+        found.append(others.where(col(ApprovalTask.assignee).in_(sight.absent)))
+    return found
