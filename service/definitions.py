@@ -84,6 +84,12 @@ async def publish_definition(context: Context, principal: Principal, template_id
         )
 
 
+async def deprecate_definition(context: Context, template_id: str) -> DefinitionVersion:
+    """Take a version out of use; requests that began with it keep it. Raises NotFound and Conflict."""
+    async with context.database.begin() as session:
+        return await definitions.deprecate(session, template_id)
+
+
 async def compare_definitions(
     context: Context, principal: Principal, template_id: str, against: str | None = None
 ) -> tuple[DefinitionVersion, DefinitionVersion, Change]:

@@ -17,6 +17,7 @@ from placet.json_text import with_floats
 from service.definitions import (
     check_definition,
     compare_definitions,
+    deprecate_definition,
     draft_definition,
     publish_definition,
     replace_draft,
@@ -110,5 +111,4 @@ async def publish_template(context: Here, caller: Caller, template_id: str) -> T
 @router.post("/{template_id}/deprecate/")
 async def deprecate_template(context: Here, template_id: str) -> TemplateView:
     """Take a version out of use; requests that began with it keep it. Designers and admins can."""
-    async with context.database.begin() as session:
-        return TemplateView.of(await definitions.deprecate(session, template_id))
+    return TemplateView.of(await deprecate_definition(context, template_id))

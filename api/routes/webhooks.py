@@ -10,7 +10,7 @@ from api.calls import PersonalRoute
 from api.deps import Caller, Cursor, Here, Limit, Reading, ThisCall
 from api.schemas.common import Listed
 from api.schemas.notifications import WebhookBody, WebhookMade, WebhookView
-from service.administration.webhooks import Endpoint, add_webhook
+from service.administration.webhooks import Endpoint, add_webhook, remove_webhook
 from storage.queries import cursor as cursors
 from storage.queries.notifications import webhooks
 from storage.tables.notifications import WebhookEndpoint
@@ -53,11 +53,7 @@ async def read_webhook(session: Reading, webhook_id: str) -> WebhookView:
 @router.delete("/{webhook_id}/")
 async def delete_webhook(context: Here, webhook_id: str) -> WebhookView:
     """Remove an endpoint, and return it as it was; what was still to be sent to it is dropped. Admins can."""
-    async with context.database.begin() as session:
-        row = await webhooks.get(session, webhook_id)
-        view = WebhookView.of(row)
-        await webhooks.remove(session, webhook_id)
-    return view
+    return WebhookView.of(await remove_webhook(context, webhook_id))
 
 
 def _place(row: WebhookEndpoint) -> tuple[datetime, str]:

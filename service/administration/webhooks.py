@@ -47,3 +47,12 @@ async def add_webhook(
             endpoint_id=endpoint_id,
         )
     return row, secret
+
+
+async def remove_webhook(context: Context, webhook_id: str) -> WebhookEndpoint:
+    """Remove an endpoint, and return it as it was; what was still to be sent to it is dropped. Raises NotFound."""
+    async with context.database.begin() as session:
+        row = await webhooks.get(session, webhook_id)
+        session.expunge(row)
+        await webhooks.remove(session, webhook_id)
+    return row

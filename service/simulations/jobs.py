@@ -108,10 +108,6 @@ class Jobs:
             order, requester=requester, viewer=viewer, simulation_id=simulation_id, now=datetime.now(UTC)
         )
 
-    def running(self, simulation_id: str) -> Job | None:
-        """Return the job of a simulation that runs here."""
-        return self._running.get(simulation_id)
-
     async def ended(self, simulation_id: str, *, patience: float) -> None:
         """Wait for a simulation that runs here, for so many seconds at most."""
         job = self._running.get(simulation_id)
