@@ -6,7 +6,6 @@ the next change of hands, also where the task comes back to its person. It says 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
@@ -64,18 +63,26 @@ class DecisionTokens:
         try:
             said: Any = self._serializer.loads(check.token, max_age=MAX_AGE)
         except SignatureExpired:
-            return _refused("token_expired")
+            return _refused("token_expired", check)
         except (BadSignature, ValueError, TypeError):
-            return _refused("token_not_signed_here")
+            return _refused("token_not_signed_here", check)
         try:
             payload = _Payload.model_validate(said)
         except ValidationError:
-            return _refused("token_outdated")
+            return _refused("token_outdated", check)
         if payload.t != check.task_id:
-            return _refused("token_of_another_task")
+            return _refused("token_of_another_task", check)
         if payload.d is not None and payload.d != check.decision:
-            return _refused("token_of_another_decision")
-        return TokenVerdict(person=payload.p, round=payload.r, reason=None, hand_overs=payload.h, revision=payload.v)
+            return _refused("token_of_another_decision", check)
+        return TokenVerdict(
+            person=payload.p,
+            round=payload.r,
+            reason=None,
+            at=check.at,
+            code=None,
+            hand_overs=payload.h,
+            revision=payload.v,
+        )
 
 
 class TokenVerifier:
@@ -95,9 +102,17 @@ class TokenVerifier:
         verdict = self._tokens.verdict(check)
         if verdict.person is not None:
             code = await self._database.read(barred, verdict.person, check.task_id)
-            verdict = verdict if code is None else _refused(code)
-        return replace(verdict, at=check.at)
+            verdict = verdict if code is None else _refused(code, check)
+        return verdict
 
 
-def _refused(code: str) -> TokenVerdict:
-    return TokenVerdict(person=None, round=None, reason=str(because(code)), code=code)
+def _refused(code: str, check: TokenCheck) -> TokenVerdict:
+    return TokenVerdict(
+        person=None,
+        round=None,
+        reason=str(because(code)),
+        at=check.at,
+        code=code,
+        hand_overs=None,
+        revision=None,
+    )

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
 
+from pydantic import model_validator
+
 from placet.directory import Directory
+from placet.engine.upgrades import upgraded_answer
 from placet.frozen import stored_as
 from placet.plan.actions import ActionCall, ActionSpec
 
@@ -19,15 +22,20 @@ class LookUp:
     names: tuple[str, ...]
     people: tuple[str, ...]
     given: dict[str, Any]
-    at: datetime | None = None
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The answer to LookUp, with its `at`: so history holds the time as well."""
+    """The answer to LookUp, with its `at`: so history holds the time as well. None: the history is from before."""
 
     directory: Directory
-    at: datetime | None = None
+    at: datetime | None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _current(cls, raw: Any) -> Any:
+        return upgraded_answer(raw)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +45,7 @@ class TokenCheck:
     token: str
     task_id: str
     decision: str
-    at: datetime | None = None
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +53,21 @@ class TokenVerdict:
     """The answer to TokenCheck, with its `at`: the person it stands for, or why it does not hold (`code`, `reason`).
 
     `hand_overs` is how often the task had changed hands when the token was made, and `revision` what it was made for.
+    `at` is None in histories from before it was told.
     """
 
     person: str | None
     round: int | None
     reason: str | None
-    at: datetime | None = None
-    code: str | None = None
-    hand_overs: int | None = None
-    revision: int | None = None
+    at: datetime | None
+    code: str | None
+    hand_overs: int | None
+    revision: int | None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _current(cls, raw: Any) -> Any:
+        return upgraded_answer(raw, code=None, hand_overs=None, revision=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

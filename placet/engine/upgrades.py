@@ -42,6 +42,11 @@ def upgraded_start(raw: Any) -> Any:
     return raw | parts
 
 
+def upgraded_answer(raw: Any, **unsaid: Any) -> Any:
+    """Say what the answer of a local activity left unsaid in histories of form 1: its time, and these values."""
+    return _said(raw, at=None, **unsaid) if isinstance(raw, dict) else raw
+
+
 def _number(raw: Mapping[str, Any]) -> int:
     """Return the form that a plan or a state is in: before it had a number of its own, it had that of its language."""
     number = raw.get("stored_format", 1 if "format" not in raw else 2)

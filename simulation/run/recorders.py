@@ -173,8 +173,15 @@ class Recorders:
     @activity.defn(name="verify_token")
     async def verify_token(self, check: TokenCheck) -> TokenVerdict:
         """Refuse every token: nobody outside takes part in a rehearsal."""
-        reason = str(because("token_rehearsal"))
-        return TokenVerdict(person=None, round=None, reason=reason, code="token_rehearsal", at=check.at)
+        return TokenVerdict(
+            person=None,
+            round=None,
+            reason=str(because("token_rehearsal")),
+            at=check.at,
+            code="token_rehearsal",
+            hand_overs=None,
+            revision=None,
+        )
 
     @activity.defn(name="child_result")
     async def child_result(self, asked: ChildQuestion) -> ChildFound:  # noqa: ARG002 - as the real one is asked

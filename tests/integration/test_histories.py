@@ -107,7 +107,7 @@ async def _waits_first(self: ApprovalWorkflow) -> None:
 
 async def _asks_first(self: ApprovalWorkflow) -> None:
     await workflow.execute_local_activity(
-        "look_up", LookUp(names=(), people=(), given={}), start_to_close_timeout=LOCAL_TIMEOUT
+        "look_up", LookUp(names=(), people=(), given={}, at=workflow.now()), start_to_close_timeout=LOCAL_TIMEOUT
     )
     await record(self)
 

@@ -108,7 +108,7 @@ async def test_an_edit_by_another_process_is_seen_by_the_next_look_up(database_u
     database, other = Database(database_url), Database(database_url)
     await _store(database, _person("rita", manager="bob"), _person("bob"), _person("dora"))
     reader = DirectoryReader(database)
-    question = LookUp(names=("manager_of(requester)",), people=("rita",), given={})
+    question = LookUp(names=("manager_of(requester)",), people=("rita",), given={}, at=NOW)
     before = await ActivityEnvironment().run(reader.look_up, question)
     await _store(other, _person("rita", manager="dora"))
     after = await ActivityEnvironment().run(reader.look_up, question)

@@ -18,7 +18,7 @@ SECRET = "a secret for the tests alone"
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ENDING = Ending(parent="r", node="sub", visit=1, child="r~1", outcome="approved", output={"sum": "1", "n": 1.5})
 
-check = partial(TokenCheck, task_id="r.1", decision="approve")
+check = partial(TokenCheck, task_id="r.1", decision="approve", at=AT)
 
 
 def test_a_token_says_who_decides_what_in_whose_hands_and_which_revision() -> None:

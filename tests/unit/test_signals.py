@@ -70,7 +70,7 @@ def test_whatever_a_signal_carries_is_applied_or_refused(form: Any, comment: Any
     form_schema = {"type": "object", "properties": {"n": {"type": "number"}}}
     request = case({"approvers": ["user:mo"], "form": form_schema})
     carried = {"token": "t", "task_id": task, "decision": decision, "comment": comment, "form": form}
-    verdict = TokenVerdict(person="mo", round=1, reason=None, hand_overs=0)
+    verdict = TokenVerdict(person="mo", round=1, reason=None, at=request.now, code=None, hand_overs=0, revision=None)
     with suppress(PlacetError):
         machine.apply(
             request.plan, request.state, decision_of(read_signal(SignedDecision, (carried,)), verdict), request.now

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from activities.messages import Found, TokenVerdict
 from placet.definition.formats import CURRENT, RULES, STORED
 from placet.engine import machine
 from placet.engine.content import content_digest
@@ -46,10 +47,11 @@ def start_of(raw: Any) -> Any:
 
 
 def unsaid(raw: Any, written: Any, place: str = "") -> list[str]:
-    """Return what is written of a value and was not said in the JSON that it was read from."""
+    """Return what a value holds, beside what is empty, that was not said in the JSON that it was read from."""
     if isinstance(written, dict) and isinstance(raw, dict):
-        return [p for name in written for p in ([f"{place}/{name}"] if name not in raw else
-                unsaid(raw[name], written[name], f"{place}/{name}"))]  # fmt: skip
+        missing = [f"{place}/{name}" for name in written if name not in raw and written[name] not in (None, [], {})]
+        inner = (unsaid(raw[name], written[name], f"{place}/{name}") for name in written if name in raw)
+        return [*missing, *(found for places in inner for found in places)]
     if isinstance(written, list) and isinstance(raw, list):
         return [p for n, (a, b) in enumerate(zip(raw, written, strict=True)) for p in unsaid(a, b, f"{place}/{n}")]
     return []
@@ -150,3 +152,14 @@ def test_a_number_of_a_form_that_is_not_known_is_refused() -> None:
     for number in (STORED + 1, 0, "3", None):
         with pytest.raises(ValidationError, match="stored_format"):
             PLANS.validate_json(json.dumps(passed_on(2)["plan"] | {"stored_format": number}))
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if FORMS[f.parent.name] == 1], ids=lambda file: file.stem)
+def test_an_answer_of_form_1_says_that_its_time_is_not_told(file: Path) -> None:
+    for kind, payload in recorded(file):
+        if kind in {Found, TokenVerdict}:
+            told = json.loads(payload.data).get("at") is not None
+            assert (TypeAdapter(kind).validate_json(payload.data).at is not None) is told
+    for kind in (Found, TokenVerdict):
+        with pytest.raises(ValidationError, match=r"directory|person"):
+            TypeAdapter(kind).validate_python({})  # what else it is asked for, nothing says in its place
