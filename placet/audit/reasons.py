@@ -61,6 +61,7 @@ WORDS: dict[str, str] = {
     "leads_nowhere": "node {node} leads nowhere",
     "no_edge": "no edge leaves {node} on {result}",
     "wait_failed": "wait {node} could not begin: {cause}",
+    "not_computed": "what node {node} says could not be computed: {cause}",
     "decision_failed": "decision {node} could not be made: {cause}",
     "several_rules": "{count} rules of decision {node} fit, and only one may: {conditions}",
     "no_rule": "no condition of decision {node} holds, and it has no default",

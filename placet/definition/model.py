@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Discriminator, Field, ValidationError, field_validator, model_validator
 
 from placet.definition.document import excess
 from placet.definition.fields import SEMVER, AssigneeText, Model, Number, Title
@@ -22,7 +22,7 @@ from placet.definition.validation_messages import sentence_of
 from placet.definition.variables import Variable
 from placet.errors import BlueprintInvalid, Problem
 from placet.json_pointer import pointer_of
-from placet.nodes.registry import NODE_TYPES
+from placet.nodes.registry import NODE_TYPES, SHAPES
 from placet.plan.assignees import parse_assignee
 
 _AMOUNTS = {"decimal", "integer"}
@@ -145,7 +145,13 @@ _MOST_PROBLEMS = 200  # of one document that are told
 # The tags of unions, which pydantic puts into a location after an index or a field, are no part of the document.
 _TAGS = {*NODE_TYPES, "text", "object", "chosen", "test", "tests", "nothing"}
 # By a field's name: how deep in the document it stands, and how far behind it its union's tag does.
-_TAGGED = {"nodes": ({1}, 2), "approvers": ({2}, 2), "quorum": ({2}, 1), "need": ({4}, 1), "when": ({7}, 2)}
+_TAGGED = {"nodes": ({1}, 2), "approvers": ({2}, 2), "quorum": ({2}, 1), "when": ({7}, 2)}
+_TAGGED |= {
+    name: ({4}, 1)
+    for shape in SHAPES
+    for name, one in shape.model_fields.items()
+    if any(isinstance(fact, Discriminator) for fact in one.metadata)
+}
 
 
 def _problems(error: ValidationError) -> tuple[Problem, ...]:

@@ -26,6 +26,7 @@ from placet.expressions import Expression, Scope, compile_condition
 from placet.json_pointer import pointer_to
 from placet.nodes.facts import FactsContext, Named, NodeFacts
 from placet.plan.actions import ActionSpec
+from placet.plan.assignees import parse_assignee, undeclared
 from placet.plan.graph import Edge, Frame, Node, Stage
 from placet.plan.plan import Plan
 
@@ -85,6 +86,14 @@ class CompilerContext:
             if variable not in self.scope:
                 message = f"there is no variable {variable!r}; declare it, or set another"
                 self.refuse(pointer_to(f"{here}/output", variable), message)
+
+    def require_people(self, names: Sequence[str], pointer: str) -> None:
+        """Refuse names that can never stand for anybody where no task is open; `pointer` is that of the list."""
+        for index, name in enumerate(names):
+            if (unknown := undeclared(name, self.scope)) is not None:
+                self.refuse(f"{pointer}/{index}", unknown)
+            if parse_assignee(name).root.kind == "assignee":
+                self.refuse(f"{pointer}/{index}", "no task is open here, and so nobody has it; name somebody else")
 
 
 # The outgoing edges of a node as they are written, each with its index in the blueprint.

@@ -60,9 +60,9 @@ def type_of(definition: NodeDefinition) -> NodeType[Any]:
             assert_never(definition)
 
 
+SHAPES: Final[tuple[type[Any], ...]] = get_args(get_args(NodeDefinition)[0])
 NODE_TYPES: Final[Mapping[str, NodeType[Any]]] = {
-    node_type.kind: node_type
-    for node_type in (type_of(shape.model_construct()) for shape in get_args(get_args(NodeDefinition)[0]))
+    node_type.kind: node_type for node_type in (type_of(shape.model_construct()) for shape in SHAPES)
 }
 
 

@@ -14,6 +14,7 @@ manager_of(X)               the manager of the one person that X names
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -77,6 +78,14 @@ def _parse(text: str, depth: int) -> AssigneeName:
     raise BlueprintInvalid(
         f"{text!r} names nobody; write user:ID, role:NAME, group:NAME, input:VARIABLE, manager_of(requester) or owner"
     )
+
+
+def undeclared(text: str, variables: Container[str]) -> str | None:
+    """Say what is wrong with a name that a variable gives which there is not; None where nothing is."""
+    root = parse_assignee(text).root
+    if not root.given or root.name in variables:
+        return None
+    return f"there is no variable {root.name!r}; declare it or name somebody else"
 
 
 def people_in(value: object) -> list[str]:

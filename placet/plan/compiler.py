@@ -22,7 +22,7 @@ from placet.nodes.base import CompilerContext, EdgeDefinition
 from placet.nodes.registry import NodeDefinition, type_of
 from placet.nodes.start_end import TerminatorNode, TriggerNode
 from placet.plan.actions import ActionSpec
-from placet.plan.assignees import parse_assignee
+from placet.plan.assignees import parse_assignee, undeclared
 from placet.plan.branches import branched
 from placet.plan.calendar_compiler import calendar_problems, compile_calendar, zone_offsets
 from placet.plan.graph import Node
@@ -168,11 +168,9 @@ def _name_problems(definition: ProcessDefinition) -> list[Problem]:
         places += [(f"{here}/escalation/{n}/to", level.to) for n, level in enumerate(step.escalation or ())]
     problems: list[Problem] = []
     for pointer, text in places:
-        root = parse_assignee(text).root
-        if root.given and root.name not in variables:
-            message = f"there is no variable {root.name!r}; declare it or name somebody else"
-            problems.append(Problem(pointer=pointer, message=message))
-        if root.kind == "assignee" and "/approvers/" in pointer:
+        if (unknown := undeclared(text, variables)) is not None:
+            problems.append(Problem(pointer=pointer, message=unknown))
+        if parse_assignee(text).root.kind == "assignee" and "/approvers/" in pointer:
             message = "a task that is about to open has no assignee; name somebody else"
             problems.append(Problem(pointer=pointer, message=message))
     return problems

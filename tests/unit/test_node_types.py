@@ -11,11 +11,10 @@ from typing import Any, get_args
 import pytest
 
 from placet.nodes.base import NodeType
-from placet.nodes.registry import NODE_TYPES, NodeDefinition, type_of
+from placet.nodes.registry import NODE_TYPES, SHAPES, type_of
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("placet", "simulation", "storage", "activities", "workflows", "worker", "service", "api", "cli", "insight")
-SHAPES = get_args(get_args(NodeDefinition)[0])
 
 
 def subtypes(of: type[Any]) -> Iterator[type[Any]]:

@@ -47,6 +47,9 @@ def names_of(draft: Draft) -> Iterator[tuple[str, AssigneeName]]:
             yield f"{here}/escalation_to", parse_assignee(step.escalation_to)
         for index, level in enumerate(step.escalation or ()):
             yield f"{here}/escalation/{index}/to", parse_assignee(level.to)
+    for vertex in draft.vertices.values():
+        for place, name in vertex.names:
+            yield place, parse_assignee(name)
 
 
 def approvers_of(step: Step, pointer: str) -> Iterator[tuple[str, AssigneeName]]:

@@ -31,7 +31,7 @@ _CODES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"^/graph_spec/nodes/\d+$"), "branching"),
     (re.compile(r"^/graph_spec/nodes/\d+/action$"), "unknown_action"),
     (re.compile(r"^/graph_spec/nodes/\d+/template$"), "unknown_process"),
-    (re.compile(r"^/graph_spec/nodes/\d+/(table/(rules/\d+/to|default)|output/.+|input/[^/]+)$"), "dangling_id"),
+    (re.compile(r"^/graph_spec/nodes/\d+/(table/(rules/\d+/to|default)|output/.+|input/[^/]+|to/\d+)$"), "dangling_id"),
     (re.compile(r"^/graph_spec/nodes/\d+/input$"), "missing_input"),
     (re.compile(r"^/graph_spec/edges/\d+$"), "missing_condition"),
     (re.compile(r"^/graph_spec/edges/\d+/on$"), "wrong_edge"),
@@ -39,7 +39,7 @@ _CODES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"^/(owner|process_steps/\d+/(approvers|escalation|escalation_to)\b.*)$"), "dangling_id"),
 )
 _CONDITION = re.compile(
-    r"^/process_steps/\d+/approvers/\d+/expr$|^/graph_spec/(edges/\d+/condition|nodes/\d+/(until|input/.+/expr|table/inputs/\d+|table/rules/\d+/when/\d+))$"
+    r"^/process_steps/\d+/approvers/\d+/expr$|^/graph_spec/(edges/\d+/condition|nodes/\d+/(until|input/.+/expr|[a-z_]+/expr|table/inputs/\d+|table/rules/\d+/when/\d+))$"
 )
 
 
