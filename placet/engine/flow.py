@@ -89,7 +89,7 @@ def _onward(run: Run, node: Node, came: Entered) -> list[Step]:
         case GoesOn():
             return list(came.to)
         case CameTo():
-            return _way_on(run, node, came)
+            return _edge_on(run, node, came)
         case Fails():
             fail(run, came.why)
             return []
@@ -97,9 +97,9 @@ def _onward(run: Run, node: Node, came: Entered) -> list[Step]:
             assert_never(came)
 
 
-def _way_on(run: Run, node: Node, came: CameTo) -> list[Step]:
+def _edge_on(run: Run, node: Node, came: CameTo) -> list[Step]:
     node_type = type_at(node)
-    edge = node_type.way_on(node, came.result)
+    edge = node_type.edge_on(node, came.result)
     if edge is not None:
         return [(edge.target, node.frames)]
     # What the graph leaves unsaid: what went wrong fails the request, any other result ends it with that outcome.

@@ -66,7 +66,7 @@ class ActionType(CallType[ActionNode]):
 
     def compile(self, context: CompilerContext, definition: ActionNode, here: str, written: Written) -> Node:
         """Compile its input, and hold the names of its parameters to the catalog."""
-        edges = self.compile_ways(context, written)
+        edges = self.compile_edges(context, written)
         context.require_variables(definition.output, here)
         filling = compile_template(definition.input, context.scope, f"{here}/input", context.problems)
         spec = context.actions.get(definition.action)

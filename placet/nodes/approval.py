@@ -63,7 +63,7 @@ class ApprovalType(NodeType[ApprovalNode]):
             context.refuse(f"{here}/step", f"no process step has the stage_name {definition.step!r}; add one")
             return None
         index, step = found
-        edges = self.compile_ways(context, written)
+        edges = self.compile_edges(context, written)
         stage = stage_of(context, step, _seatings(context, step, f"/process_steps/{index}"))
         context.require_variables(definition.output, here)
         if definition.output and step.form is None:

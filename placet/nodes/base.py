@@ -261,7 +261,7 @@ class NodeType(ABC, Generic[D]):
         """Whether going on from here ends what goes on in this branch."""
         return False
 
-    def way_on(self, node: Node, result: str) -> Edge | None:
+    def edge_on(self, node: Node, result: str) -> Edge | None:
         """Return the edge that a result takes; None where it ends the request."""
         for edge in node.edges:
             if edge.on == result:
@@ -278,14 +278,14 @@ class NodeType(ABC, Generic[D]):
         """Raise because nothing of the kind is waited for: the code that calls is at fault."""
         raise AssertionError(f"{node.id} is a {self.kind} node, and waits for no {answer!r}")
 
-    def compile_ways(
+    def compile_edges(
         self, context: CompilerContext, written: Written, *, chooses: bool | None = None
     ) -> tuple[Edge, ...]:
         """Compile the outgoing edges. With `chooses`, by default as `has_conditions`, each needs its condition."""
         wanted = self.has_conditions if chooses is None else chooses
-        return tuple(self._way(context, f"/graph_spec/edges/{index}", one, wanted) for index, one in written)
+        return tuple(self._edge(context, f"/graph_spec/edges/{index}", one, wanted) for index, one in written)
 
-    def _way(self, context: CompilerContext, here: str, one: EdgeDefinition, chooses: bool) -> Edge:
+    def _edge(self, context: CompilerContext, here: str, one: EdgeDefinition, chooses: bool) -> Edge:
         compiled: Expression | None = None
         if one.condition is not None:
             if not self.has_conditions:

@@ -31,7 +31,7 @@ class DecisionType(PassingType[DecisionNode]):
     def compile(self, context: CompilerContext, definition: DecisionNode, here: str, written: Written) -> Node:
         """Compile the conditions of its edges, or its table."""
         table = definition.table
-        edges = self.compile_ways(context, written, chooses=table is None)
+        edges = self.compile_edges(context, written, chooses=table is None)
         if table is None:
             return Node(id=definition.id, type=self.kind, edges=edges)
         for index, _ in written:

@@ -53,7 +53,7 @@ class ForkType(PassingType[ForkNode]):
 
     def compile(self, context: CompilerContext, definition: ForkNode, here: str, written: Written) -> Node:
         """Compile it."""
-        return Node(id=definition.id, type=self.kind, edges=self.compile_ways(context, written))
+        return Node(id=definition.id, type=self.kind, edges=self.compile_edges(context, written))
 
     def enter(self, run: Run, node: Node) -> Entered:
         """Go on in every branch."""
@@ -71,7 +71,7 @@ class JoinType(PassingType[JoinNode]):
 
     def compile(self, context: CompilerContext, definition: JoinNode, here: str, written: Written) -> Node:
         """Compile it; which branches lead to it is known once every node is compiled, and 0 stands for all."""
-        edges = self.compile_ways(context, written)
+        edges = self.compile_edges(context, written)
         needed = definition.need
         need = {"all": 0, "every": 0, "any": 1}[needed] if isinstance(needed, str) else needed.at_least
         join = Join(fork="", edges=(), need=need, every=needed == "every")
@@ -134,7 +134,7 @@ def _join_of(node: Node) -> Join:
 
 
 def _translated(before: Node, after: Node, moved: Mapping[str, str]) -> dict[int, int]:
-    """Say which way of a fork is which: those that lead to the same node, and of the others those at the same place."""
+    """Say which edge of a fork is which: those that lead to the same node, and of the others those at the same place."""
     free = dict(enumerate(edge.target for edge in after.edges))
     same: dict[int, int] = {}
     for n, edge in enumerate(before.edges):

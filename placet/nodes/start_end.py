@@ -31,7 +31,7 @@ class TriggerType(PassingType[TriggerNode]):
 
     def compile(self, context: CompilerContext, definition: TriggerNode, here: str, written: Written) -> Node:
         """Compile it."""
-        return Node(id=definition.id, type=self.kind, edges=self.compile_ways(context, written))
+        return Node(id=definition.id, type=self.kind, edges=self.compile_edges(context, written))
 
     def enter(self, run: Run, node: Node) -> Entered:
         """Go on."""
@@ -46,7 +46,7 @@ class TerminatorType(PassingType[TerminatorNode]):
 
     def compile(self, context: CompilerContext, definition: TerminatorNode, here: str, written: Written) -> Node:
         """Compile it."""
-        edges = self.compile_ways(context, written)
+        edges = self.compile_edges(context, written)
         return Node(id=definition.id, type=self.kind, edges=edges, outcome=definition.outcome)
 
     def enter(self, run: Run, node: Node) -> Entered:

@@ -47,7 +47,7 @@ class SubprocessType(CallType[SubprocessNode]):
 
     def compile(self, context: CompilerContext, definition: SubprocessNode, here: str, written: Written) -> Node:
         """Compile its input, and hold the names on both sides to the other process's variables."""
-        edges = self.compile_ways(context, written)
+        edges = self.compile_edges(context, written)
         context.require_variables(definition.output, here)
         filling = compile_template(definition.input, context.scope, f"{here}/input", context.problems)
         named = self.named(definition).reference

@@ -71,7 +71,7 @@ class WaitType(NodeType[WaitNode]):
 
     def compile(self, context: CompilerContext, definition: WaitNode, here: str, written: Written) -> Node:
         """Compile until when it waits; the offsets of the time zone are frozen where a date needs them."""
-        edges = self.compile_ways(context, written)
+        edges = self.compile_edges(context, written)
         context.require_variables(definition.output, here)
         until: Expression | None = None
         offsets: Offsets = ()

@@ -103,7 +103,7 @@ class Ways:
             yield from self._computed(route, node)
         elif results := node_type.results(node):
             for result in results:
-                edge = node_type.way_on(node, result)
+                edge = node_type.edge_on(node, result)
                 come_to = (*route.results, (node.id, result))
                 yield from self._at(route, edge.target if edge else f"({result})", results=come_to)
         elif node.edges:
@@ -137,7 +137,7 @@ class Ways:
             found = self._found(every, f"{node.id} -> {result}")
             if found is None:
                 continue
-            edge = node_type.way_on(node, result)
+            edge = node_type.edge_on(node, result)
             yield from self._at(
                 route,
                 edge.target if edge else f"({result})",
