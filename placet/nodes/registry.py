@@ -16,6 +16,7 @@ from placet.nodes.approval import ApprovalNode, ApprovalType
 from placet.nodes.base import NodeType
 from placet.nodes.decision import DecisionNode, DecisionType
 from placet.nodes.fork_join import ForkNode, ForkType, JoinNode, JoinType
+from placet.nodes.notify import NotifyNode, NotifyType
 from placet.nodes.start_end import TerminatorNode, TerminatorType, TriggerNode, TriggerType
 from placet.nodes.subprocess import SubprocessNode, SubprocessType
 from placet.nodes.wait import WaitNode, WaitType
@@ -30,6 +31,7 @@ NodeDefinition = Annotated[
     | JoinNode
     | WaitNode
     | SubprocessNode
+    | NotifyNode
     | TerminatorNode,
     Field(discriminator="type"),
 ]
@@ -54,6 +56,8 @@ def type_of(definition: NodeDefinition) -> NodeType[Any]:
             return WaitType()
         case SubprocessNode():
             return SubprocessType()
+        case NotifyNode():
+            return NotifyType()
         case TerminatorNode():
             return TerminatorType()
         case _:

@@ -11,6 +11,7 @@ import jsonschema_rs
 import pytest
 
 from placet.definition.model import definition_schema, parse_definition
+from placet.nodes.registry import NODE_TYPES
 from placet.errors import BlueprintInvalid
 from tests.unit.test_nodes import forked, table
 
@@ -67,6 +68,5 @@ def documented() -> list[dict[str, Any]]:
 
 def test_every_kind_of_node_is_documented_with_an_example_that_is_one() -> None:
     nodes = documented()
-    kinds = {"trigger", "approval", "decision", "action", "fork", "join", "wait", "subprocess", "terminator"}
-    assert {node["type"] for node in nodes} == kinds
+    assert {node["type"] for node in nodes} == NODE_TYPES.keys()
     assert parse_definition({"name": "Documented", "version": "1.0.0", "graph_spec": {"nodes": nodes, "edges": []}})

@@ -156,7 +156,7 @@ def blueprints(draw: st.DrawFn) -> dict[str, Any]:
     return blueprint(*stages, **more)
 
 
-PLACES = st.sampled_from(["approval", "approval", "wait", "event", "action", "subprocess", "table", "fork"])
+PLACES = st.sampled_from(["approval", "approval", "wait", "event", "action", "subprocess", "table", "fork", "notify"])
 CHILD = blueprint({"approvers": ["role:cfo"]}, variables=[{"name": "sum", "type": "decimal", "required": True}])
 
 
@@ -196,6 +196,12 @@ class Drawing:
             for _ in range(self.draw(st.integers(2, 3))):
                 self.chain(fork, None, join, depth + 1, self.draw(st.integers(0, 2)))
             return join, None
+        if kind == "notify":
+            names = self.draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=2))
+            message: Any = self.draw(st.sampled_from(["Seen.", {"expr": "string(amount / 2)"}, {"expr": "note"}]))
+            told = self.node("notify", to=names, message=message)
+            self.edge(source, told, on)
+            return told, None
         if kind in {"approval", "fork"}:
             self.stages.append(self.draw(steps()))
             name, edge = self.node("approval", step=f"Stage {len(self.stages)}"), "approved"

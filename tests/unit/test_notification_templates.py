@@ -27,7 +27,7 @@ NOTICES = sorted(defaults().keys() - {LAYOUT, DIGEST})
 EVENTS = {
     "task_opened", "reminded", "sla_warning", "sla_breached", "sla_critical", "escalated_to", "escalated_from",
     "escalation_ended", "reassigned", "delegated", "task_taken_over", "extended", "superseded", "commented",
-    "changes_requested", "completed", "withdrawn", "cancelled", "failed", "slo_breached",
+    "changes_requested", "informed", "completed", "withdrawn", "cancelled", "failed", "slo_breached",
 }  # fmt: skip
 
 
