@@ -134,7 +134,7 @@ def _join_of(node: Node) -> Join:
 
 
 def _translated(before: Node, after: Node, moved: Mapping[str, str]) -> dict[int, int]:
-    """Say which edge of a fork is which: those that lead to the same node, and of the others those at the same place."""
+    """Say which edge of a fork is which: those that lead to the same node, then those at the same place."""
     free = dict(enumerate(edge.target for edge in after.edges))
     same: dict[int, int] = {}
     for n, edge in enumerate(before.edges):
