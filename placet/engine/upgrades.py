@@ -92,13 +92,17 @@ def _plan_from_1(raw: Raw) -> Raw:
 
 
 def _plan_from_2(raw: Raw) -> Raw:
-    """Nothing becomes critical, nobody is chosen by an expression, and no expression asks for the time zone."""
+    """Nothing becomes critical, nobody is chosen by an expression, and no expression asks for the time zone.
+
+    No node names people, or computes values, but for its stage and what it has run.
+    """
 
     def stage(raw: Raw) -> Raw:
         return _said(raw, critical=None) | _each(raw, "approvers", lambda seating: _said(seating, when=None))
 
     def node(raw: Raw) -> Raw:
-        return raw | {n: stage(raw[n]) for n in ("stage", "repetition") if isinstance(raw.get(n), dict)}
+        said = _said(raw, people=[], values=None)
+        return said | {n: stage(raw[n]) for n in ("stage", "repetition") if isinstance(raw.get(n), dict)}
 
     return _said(raw, offsets=[], rules=1) | _each_point(raw, node)
 

@@ -11,8 +11,8 @@ import jsonschema_rs
 import pytest
 
 from placet.definition.model import definition_schema, parse_definition
-from placet.nodes.registry import NODE_TYPES
 from placet.errors import BlueprintInvalid
+from placet.nodes.registry import NODE_TYPES
 from tests.unit.test_nodes import forked, table
 
 ROOT = Path(__file__).parents[2]
