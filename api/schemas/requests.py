@@ -88,7 +88,10 @@ class NewRequest(Body):
 
 
 class NewDecision(Body):
-    """Decide a task. `revision` is the one that was seen: a request that has changed since is not decided."""
+    """Decide a task. `revision` is the one that was seen: a request that has changed since is not decided.
+
+    `abstain` counts for nobody: where it puts the quorum out of reach, the stage is rejected.
+    """
 
     model_config = _body({"decision": "approve", "comment": "Within budget.", "revision": 1})
 

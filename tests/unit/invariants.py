@@ -147,6 +147,7 @@ def _stages(plan: Plan, state: State) -> None:
             assert len([t for t in tasks if t.status == "open"]) == 1, "a sequence asks one after the other"
         else:
             assert run.opened == len(run.seats)
+            assert any(t.status == "open" for t in tasks), "a stage that goes on waits for somebody"
         holders = [h for t in tasks if (h := t.decided_by or (t.assignee if t.status == "open" else None))]
         assert len(holders) == len(set(holders)), f"one person fills at most one seat: {holders}"
 
