@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
 from temporalio import activity
 
-from activities.arrivals import Arrivals
 from placet.engine.recording import Recording
 from storage.database import Database
 from storage.recording.group_commit import GroupCommit
@@ -41,3 +45,39 @@ class RecordedSoFar:
     async def stored_seq(self, request_id: str) -> int:
         """Return the last entry's seq in the store, 0 where there is none; raises Unavailable."""
         return await self._database.read(stored_seq, request_id)
+
+
+class Arrivals:
+    """Pass on which requests were recorded, within one event loop.
+
+    It saves looking: a request may as well be recorded by a worker elsewhere, which tells nobody here.
+    """
+
+    def __init__(self) -> None:
+        self.told = False
+        """Whether a recorder of this process tells here."""
+        self._waiting: dict[str, list[asyncio.Event]] = {}
+
+    @contextmanager
+    def expecting(self, request_id: str) -> Iterator[asyncio.Event]:
+        """Give what is set once the request is recorded; begin before anybody can record it."""
+        arrived = asyncio.Event()
+        self._waiting.setdefault(request_id, []).append(arrived)
+        try:
+            yield arrived
+        finally:
+            waiting = self._waiting[request_id]
+            waiting.remove(arrived)
+            if not waiting:
+                del self._waiting[request_id]
+
+    def tell(self, request_id: str) -> None:
+        """Say that something about the request was recorded."""
+        for arrived in self._waiting.get(request_id, ()):
+            arrived.set()
+
+
+@activity.defn(name="moment")
+async def moment(now: datetime) -> datetime:
+    """Answer with the time that was given: the marker that it leaves in history is what it is for."""
+    return now

@@ -31,7 +31,7 @@ from api.schemas.common import Body
 from placet.errors import InputInvalid, NotFound, NotPermitted, PlacetError, Problem, Unavailable, Unseen
 from placet.json_text import read_json
 from service.principal import Principal, principal_of
-from storage.queries import idempotency, refusals
+from storage.queries import api_calls
 from storage.tables.approvals import Refusal
 
 _MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
@@ -187,7 +187,7 @@ async def _answered(  # noqa: PLR0917 - of `_once` alone
     subject = uuid.uuid4().hex
     fingerprint = _fingerprint(request, value)
     async with context.database.begin() as session:
-        known = await idempotency.reserve(
+        known = await api_calls.reserve(
             session,
             principal=principal.person,
             key=key,
@@ -207,11 +207,11 @@ async def _answered(  # noqa: PLR0917 - of `_once` alone
         # Nothing has happened, so the key is free again for the call as it should have been.
         if fresh and not isinstance(error, Unavailable):
             async with context.database.begin() as session:
-                await idempotency.release(session, principal=principal.person, key=key)
+                await api_calls.release(session, principal=principal.person, key=key)
         raise
     if response.status_code < 300 and not getattr(request.state, "unsettled", False):
         async with context.database.begin() as session:
-            await idempotency.complete(
+            await api_calls.complete(
                 session,
                 principal=principal.person,
                 key=key,
@@ -277,7 +277,7 @@ async def record_refusal(
         reason=reason[:_LONGEST_REASON],
     )
     async with context.database.begin() as session:
-        await refusals.add(session, refusal)
+        await api_calls.add_refusal(session, refusal)
 
 
 def request_of(task_id: str | None) -> str | None:

@@ -17,8 +17,7 @@ from temporalio.client import Client
 from temporalio.runtime import Runtime
 from temporalio.worker import Worker
 
-from activities.arrivals import Arrivals
-from activities.audit import Recorder
+from activities.audit import Arrivals, Recorder
 from activities.notifications.delivery.start import check_webhooks, dispatcher
 from activities.notifications.settings import NotifySettings
 from activities.notifications.settings import load as load_notices
@@ -30,9 +29,7 @@ from service.engine import client as engine_client
 from storage.database import Database
 from worker.actions import action_worker, seed_catalog
 from worker.connect import EngineSettings, connect
-from worker.jobs.departures import looking_after_leavers
-from worker.jobs.presence import present
-from worker.jobs.retention import forgetting
+from worker.jobs import forgetting, looking_after_leavers, present
 from worker.settings import Settings
 from worker.telemetry import tracing
 from workflows.registration import approval_worker, beside_recording

@@ -13,7 +13,7 @@ import uvicorn
 from opentelemetry.sdk.trace import TracerProvider
 from temporalio.client import Client
 
-from activities.arrivals import Arrivals
+from activities.audit import Arrivals
 from api.app import create_app
 from api.connections import Connection
 from api.context import ApiContext

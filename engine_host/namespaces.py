@@ -24,7 +24,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from placet.errors import Unavailable
 from worker.connect import EngineSettings, connect
-from workflows import attributes
+from workflows import search_attributes
 
 PREPARE_SECONDS = 60.0
 
@@ -82,7 +82,7 @@ async def _prepare_one(client: Client, spec: NamespaceSpec, end: float) -> bool:
 async def missing_attributes(client: Client, namespace: str) -> list[str]:
     """Return the names of our search attributes that the namespace lacks, or has with another type."""
     there = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace=namespace))
-    return [key.name for key in attributes.ALL if there.custom_attributes.get(key.name) != _type(key)]
+    return [key.name for key in search_attributes.ALL if there.custom_attributes.get(key.name) != _type(key)]
 
 
 def _type(key: SearchAttributeKey[Any]) -> IndexedValueType.ValueType:
@@ -117,7 +117,7 @@ async def _ensure_attributes(client: Client, namespace: str) -> bool:
     missing = await missing_attributes(client, namespace)
     if not missing:
         return False
-    types = {key.name: _type(key) for key in attributes.ALL}
+    types = {key.name: _type(key) for key in search_attributes.ALL}
     try:
         await client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(namespace=namespace, search_attributes={name: types[name] for name in missing})
@@ -130,7 +130,7 @@ async def _ensure_attributes(client: Client, namespace: str) -> bool:
 
 async def _try_query(client: Client, namespace: str) -> bool:
     """Ask for workflows by every attribute: an unknown one is refused."""
-    condition = " AND ".join(f"{key.name} IS NULL" for key in attributes.ALL)
+    condition = " AND ".join(f"{key.name} IS NULL" for key in search_attributes.ALL)
     await client.workflow_service.count_workflow_executions(
         CountWorkflowExecutionsRequest(namespace=namespace, query=condition)
     )

@@ -31,11 +31,9 @@ from engine_host.config import (
     server_environment,
     write_ui_config,
 )
+from engine_host.database import forget_members, prepare_schema
 from engine_host.locate import Binaries, Kind, Startable, locate_startable
-from engine_host.logs import fresh_log, keep_short
-from engine_host.membership import forget_members
-from engine_host.postgres import prepare_schema
-from engine_host.process import Guarded
+from engine_host.process import Guarded, fresh_log, keep_short
 from placet.errors import Conflict, EngineMissing, InputInvalid, Unavailable
 
 START_SECONDS = 120.0

@@ -26,7 +26,7 @@ from service.requests import require_known
 from service.visibility import present, see_request, see_task, seen_request
 from storage.queries.definitions import definitions
 from storage.queries.people import people
-from storage.queries.requests import requests, substitutes
+from storage.queries.requests import deciders, requests
 from storage.queries.requests.requests import Stored, TaskRow
 from storage.recording.outbox import Confirmation
 from storage.tables.approvals import DefinitionVersion
@@ -134,7 +134,7 @@ def _stands_in(connection: Connection, principal: Principal, task: TaskRow, now:
         return False
     how, _, away = task.assigned_via.partition(":")
     holder = away if how == "substitution" else task.assignee
-    return principal.person in substitutes.standing_in(connection, [holder], now).get(holder, ())
+    return principal.person in deciders.standing_in(connection, [holder], now).get(holder, ())
 
 
 async def _with_definition(context: Context, principal: Principal, request_id: str) -> tuple[Stored, DefinitionVersion]:

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from temporalio.client import Client
 
-from activities.arrivals import Arrivals
+from activities.audit import Arrivals
 from activities.notifications.settings import NotifySettings
 from activities.notifications.settings import load as load_notify
 from service.engine.admission import Admission

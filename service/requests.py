@@ -36,7 +36,7 @@ from storage.queries.definitions.definitions import Named
 from storage.queries.people import people
 from storage.queries.requests import requests
 from storage.queries.requests.requests import Stored
-from workflows.start import Start
+from workflows.interface import Start
 
 MOST_GENERATIONS = 8
 """How often requests may start each other, one after the other: a circle of processes would go on for ever."""

@@ -22,7 +22,7 @@ from placet.errors import NotFound, Unseen
 from service.principal import SEE_ALL, Principal
 from storage.queries.definitions import definitions
 from storage.queries.people import people
-from storage.queries.requests import requests, substitutes
+from storage.queries.requests import deciders, requests
 from storage.queries.requests.requests import Stored, TaskRow
 from storage.queries.requests.visibility import Visibility
 from storage.tables.approvals import DefinitionVersion
@@ -43,7 +43,7 @@ async def viewer_by_id(session: AsyncSession, person: str) -> str | None:
 
 async def sight_of(session: AsyncSession, person: str, now: datetime) -> Visibility:
     """Return what somebody sees now: also by their roles and groups, and by whom they stand in for."""
-    return await session.run_sync(lambda sync: substitutes.sight_of(sync.connection(), person, now))
+    return await session.run_sync(lambda sync: deciders.sight_of(sync.connection(), person, now))
 
 
 async def sight_of_caller(session: AsyncSession, principal: Principal, now: datetime) -> Visibility | None:
@@ -60,7 +60,7 @@ def see_request(connection: Connection, principal: Principal, request_id: str, n
         if viewer is None or requests.requester_of(connection, request_id) is None:
             raise
         with suppress(NotFound):
-            return requests.read(connection, request_id, substitutes.sight_of(connection, principal.person, now))
+            return requests.read(connection, request_id, deciders.sight_of(connection, principal.person, now))
         raise Unseen(error.message) from None
 
 
@@ -73,7 +73,7 @@ def see_task(connection: Connection, principal: Principal, task_id: str, now: da
         if viewer is None or not requests.has_task(connection, task_id):
             raise
         with suppress(NotFound):
-            return requests.read_task(connection, task_id, substitutes.sight_of(connection, principal.person, now))
+            return requests.read_task(connection, task_id, deciders.sight_of(connection, principal.person, now))
         raise Unseen(error.message) from None
 
 
@@ -90,14 +90,14 @@ async def seen_task(session: AsyncSession, principal: Principal, task_id: str, n
     """Do what `see_task` does, in a session; with who may claim it now."""
 
     def look(connection: Connection) -> TaskRow:
-        return substitutes.with_candidates(connection, [see_task(connection, principal, task_id, now)], now)[0]
+        return deciders.with_candidates(connection, [see_task(connection, principal, task_id, now)], now)[0]
 
     return await session.run_sync(lambda sync: look(sync.connection()))
 
 
 async def with_candidates(session: AsyncSession, tasks: Sequence[Shown], now: datetime) -> list[Shown]:
     """Return the tasks with who may claim them now."""
-    return await session.run_sync(lambda sync: substitutes.with_candidates(sync.connection(), tasks, now))
+    return await session.run_sync(lambda sync: deciders.with_candidates(sync.connection(), tasks, now))
 
 
 async def all_present(session: AsyncSession, found: Sequence[Stored], now: datetime) -> list[Stored]:
@@ -108,7 +108,7 @@ async def all_present(session: AsyncSession, found: Sequence[Stored], now: datet
 
 def present(connection: Connection, stored: Stored, now: datetime) -> Stored:
     """Return the request with who may claim its tasks now."""
-    return replace(stored, tasks=tuple(substitutes.with_candidates(connection, stored.tasks, now)))
+    return replace(stored, tasks=tuple(deciders.with_candidates(connection, stored.tasks, now)))
 
 
 def sees_definition(principal: Principal, row: DefinitionVersion) -> bool:

@@ -8,9 +8,9 @@ from functools import partial
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.action_runner import QUEUE_SUFFIX, ActionRunner
 from activities.actions import settings as action_settings
 from activities.actions.builtin import BUILT_IN, DESCRIPTIONS, executors
-from activities.actions.runner import QUEUE_SUFFIX, ActionRunner
 from activities.notifications import settings as notify_settings
 from activities.notifications.settings import NotifySettings
 from service.context import Context

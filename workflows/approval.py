@@ -15,7 +15,6 @@ from typing import Any
 from temporalio import workflow
 
 from activities.messages import EndingCheck, EndingVerdict, Found, LookUp, TokenCheck, TokenVerdict
-from activities.timestamp import moment
 from placet.audit.chain import Entry
 from placet.audit.reasons import Reason
 from placet.directory import NEVER
@@ -46,14 +45,12 @@ from placet.json_values import check_json
 from placet.plan.assignees import is_person, person_id
 from placet.plan.plan import Plan
 from workflows import display
-from workflows.answers import Answer, Timeline
 from workflows.calls import Calls, ending_of, tell_parent
 from workflows.failures import as_failure
-from workflows.local import local
-from workflows.opening import as_taken, beginning
-from workflows.settling import settle
+from workflows.interface import Answer, Parent, Start, Timeline
+from workflows.lifecycle import as_taken, beginning, settle
+from workflows.local_activities import local
 from workflows.signals import SignedDecision, ToldEnding, decision_of, read_signal
-from workflows.start import Parent, Start
 
 __all__ = ["Answer", "ApprovalWorkflow", "SignedDecision", "Start", "Timeline"]
 
@@ -350,7 +347,7 @@ class ApprovalWorkflow:
         split is told in the next task, but in a replay in its own. The start, an accepted update as it arrives, and
         what a local activity answers are the same in every replay.
         """
-        at: datetime | None = await local(moment, workflow.now())
+        at: datetime | None = await local("moment", workflow.now(), datetime)
         return at or workflow.now()  # markers of earlier histories hold no time
 
     async def _answered(self, event: Event) -> Answer:

@@ -28,9 +28,9 @@ from placet.engine.state import ChildCall, State, Transition
 from placet.plan.actions import ActionCall, ActionSpec, LatencyClass
 from placet.plan.plan import Plan
 from workflows import display
-from workflows.local import local
+from workflows.interface import Parent, Start
+from workflows.local_activities import local
 from workflows.signals import ToldEnding
-from workflows.start import Parent, Start
 
 Deliver = Callable[[Event], Coroutine[Any, Any, None]]
 Waits = Callable[[ChildCall], bool]

@@ -11,7 +11,7 @@ from placet.audit.chain import moment
 from placet.engine.state import State, Task, Waiting
 from placet.plan.plan import Plan
 from placet.tasks.sla import next_purpose
-from workflows import attributes
+from workflows import search_attributes
 
 _MOST_ASSIGNEES = 20
 _LONGEST_KEYWORD = 200
@@ -23,9 +23,9 @@ _WORST = {"ok": 0, "warning": 1, "breached": 2}
 def opening_attributes(plan: Plan, state: State) -> TypedSearchAttributes:
     """Return what a request is started with, so that its first step need not write it."""
     pairs: list[SearchAttributePair[Any]] = [
-        SearchAttributePair(attributes.BLUEPRINT, plan.name[:_LONGEST_KEYWORD]),
-        SearchAttributePair(attributes.VERSION, plan.version),
-        SearchAttributePair(attributes.REQUESTER, state.requester),
+        SearchAttributePair(search_attributes.BLUEPRINT, plan.name[:_LONGEST_KEYWORD]),
+        SearchAttributePair(search_attributes.VERSION, plan.version),
+        SearchAttributePair(search_attributes.REQUESTER, state.requester),
     ]
     pairs += [SearchAttributePair(key, value) for key, value in _wanted(state).items() if value is not None]
     return TypedSearchAttributes(pairs)
@@ -34,8 +34,11 @@ def opening_attributes(plan: Plan, state: State) -> TypedSearchAttributes:
 def changes(plan: Plan, state: State, shown: TypedSearchAttributes) -> list[SearchAttributeUpdate[Any]]:
     """Return what has to be written so that the attributes show this state; empty where they do."""
     wanted = _wanted(state)
-    if shown.get(attributes.VERSION) not in {None, plan.version}:  # it was started with one, and has moved to another
-        wanted[attributes.VERSION] = plan.version
+    if shown.get(search_attributes.VERSION) not in {
+        None,
+        plan.version,
+    }:  # it was started with one, and has moved to another
+        wanted[search_attributes.VERSION] = plan.version
     if all(_same(shown.get(key), value) for key, value in wanted.items()):
         return []
     return [key.value_unset() if value is None else key.value_set(value) for key, value in wanted.items()]
@@ -83,11 +86,11 @@ def _wanted(state: State) -> dict[Any, Any]:
     due = [t.due_at for t in tasks if t.due_at is not None]
     stage = state.stage
     return {
-        attributes.ASSIGNEES: people[:_MOST_ASSIGNEES] or None,
-        attributes.STAGE: stage[:_LONGEST_KEYWORD] if stage else None,
-        attributes.SLA_STATE: max((t.sla_state for t in tasks), key=_WORST.__getitem__, default=None),
-        attributes.DUE_TIME: min(due, default=None),
-        attributes.OUTCOME: (state.outcome or state.status) if state.status != "pending" else None,
+        search_attributes.ASSIGNEES: people[:_MOST_ASSIGNEES] or None,
+        search_attributes.STAGE: stage[:_LONGEST_KEYWORD] if stage else None,
+        search_attributes.SLA_STATE: max((t.sla_state for t in tasks), key=_WORST.__getitem__, default=None),
+        search_attributes.DUE_TIME: min(due, default=None),
+        search_attributes.OUTCOME: (state.outcome or state.status) if state.status != "pending" else None,
     }
 
 

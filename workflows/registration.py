@@ -20,12 +20,10 @@ from temporalio.worker import (
     WorkflowRunner,
 )
 
-from activities.audit import RecordedSoFar
+from activities.audit import RecordedSoFar, moment
 from activities.decision_tokens import DecisionTokens, TokenVerifier
 from activities.directory import DirectoryReader
-from activities.subprocess_results import Endings
-from activities.subprocesses import ChildResults
-from activities.timestamp import moment
+from activities.subprocesses import ChildResults, Endings
 from storage.database import Database
 from workflows.approval import ApprovalWorkflow
 

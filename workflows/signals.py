@@ -40,7 +40,7 @@ class SignedDecision:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldEnding:
     """The `child_ended` signal: what a sub-process came to, signed by the worker that ended it
-    (activities.subprocess_results)."""
+    (activities.subprocesses)."""
 
     node: Annotated[str, stored_as("point")]
     visit: int

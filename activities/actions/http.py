@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from activities.actions.executor import ActionFailed, Job
 from activities.actions.secrets import SECRET_REFERENCE
 from activities.actions.settings import ActionSettings
-from activities.http_client import AddressRefused, Answer, NotAnswered, Policy, fetch
+from activities.http_client.client import AddressRefused, Answer, NotAnswered, Policy, fetch
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _TEXT_OR_SECRET: dict[str, Any] = {"anyOf": [{"type": "string", "maxLength": 8000}, SECRET_REFERENCE]}

@@ -10,7 +10,7 @@ from activities.actions.executor import ActionFailed, Job
 from activities.actions.http import call
 from activities.actions.secrets import SECRET_REFERENCE
 from activities.actions.settings import ActionSettings
-from activities.http_client import signed
+from activities.http_client.client import signed
 from placet.audit.chain import moment
 
 INPUT_SCHEMA: dict[str, Any] = {

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from placet.errors import InputInvalid, Problem
-from storage.queries.notifications.notifications import Leaf
+from storage.queries.notifications.delivery_queue import Leaf
 
 URGENT = ("sla_breached", "escalated_to")
 MAIL = "mail"

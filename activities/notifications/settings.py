@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from activities.http_client import Policy
+from activities.http_client.client import Policy
 from placet.errors import InputInvalid, Problem
 
 Urls = Annotated[tuple[SecretStr, ...], NoDecode]

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi import Body as Sent
 
 from activities.notifications.preferences import read
-from activities.notifications.templates.texts import Source
+from activities.notifications.templates.template_set import Source
 from api.calls import PersonalRoute
 from api.deps import Caller, Cursor, Here, Limit, Reading
 from api.schemas.common import Listed

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from activities.notifications.preferences import Preferences
-from activities.notifications.templates.texts import Source
+from activities.notifications.templates.template_set import Source
 from api.schemas.common import Body, Shown, View, shown
 from placet.audit.chain import KINDS
 from storage.tables.notifications import NotificationMessage, NotificationTemplate, WebhookEndpoint

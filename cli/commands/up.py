@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import typer
 
-from activities.arrivals import Arrivals
+from activities.audit import Arrivals
 from activities.notifications.channels.mailbox import Mailbox
 from activities.notifications.settings import load as load_notices
 from cli import assembly, installation, serving

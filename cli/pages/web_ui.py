@@ -22,16 +22,16 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from temporalio.common import SearchAttributeKey
 
-from workflows import attributes
+from workflows import search_attributes
 
 _SHOWN: Sequence[SearchAttributeKey[Any]] = (
-    attributes.BLUEPRINT,
-    attributes.STAGE,
-    attributes.ASSIGNEES,
-    attributes.SLA_STATE,
-    attributes.DUE_TIME,
-    attributes.REQUESTER,
-    attributes.OUTCOME,
+    search_attributes.BLUEPRINT,
+    search_attributes.STAGE,
+    search_attributes.ASSIGNEES,
+    search_attributes.SLA_STATE,
+    search_attributes.DUE_TIME,
+    search_attributes.REQUESTER,
+    search_attributes.OUTCOME,
 )
 COLUMNS = ("Status", *(key.name for key in _SHOWN), "Workflow ID", "Start", "End")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

@@ -7,20 +7,20 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
+from activities.notifications.delivery.message_sender import subject
 from activities.notifications.settings import NotifySettings
-from activities.notifications.templates.texts import DIGEST, LAYOUT, Source, Words, default, defaults, preview
+from activities.notifications.templates.template_set import DIGEST, LAYOUT, Source, Words, default, defaults, preview
 from activities.notifications.templates.values import sample, values
-from activities.notifications.templates.writer import subject
 from placet.errors import NotFound
 from storage.database import Database
-from storage.queries.notifications import facts, notice_templates
+from storage.queries.notifications import facts, notification_templates
 from storage.tables.notifications import NotificationTemplate
 
 
 async def templates(database: Database) -> list[Source]:
     """List the templates that are in force, by name; version 0 is the default."""
     async with database.session() as session:
-        edited = await notice_templates.in_force(session)
+        edited = await notification_templates.in_force(session)
     return [_source(edited[name]) if name in edited else source for name, source in sorted(defaults().items())]
 
 
@@ -40,7 +40,7 @@ async def versions(database: Database, name: str) -> list[NotificationTemplate]:
     """List the edited versions of a template, newest first; raises NotFound for a name that no notice has."""
     default(name)
     async with database.session() as session:
-        return await notice_templates.versions(session, name)
+        return await notification_templates.versions(session, name)
 
 
 async def edit(
@@ -60,7 +60,7 @@ async def edit(
     default(source.name)
     await carry_out(preview, source, _sample_values(source.name, None))
     async with database.begin() as session:
-        row = await notice_templates.edit(
+        row = await notification_templates.edit(
             session,
             name=source.name,
             subject=source.subject,
@@ -77,7 +77,7 @@ async def restore(database: Database, name: str, version: int) -> None:
     """Put an earlier version back in force, 0 for the default; raises NotFound."""
     default(name)
     async with database.begin() as session:
-        await notice_templates.restore(session, name, version)
+        await notification_templates.restore(session, name, version)
 
 
 async def show(

@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.notifications.preferences import Preferences, read
-from activities.notifications.templates.texts import DIGEST, LAYOUT, OTHER, defaults
+from activities.notifications.templates.template_set import DIGEST, LAYOUT, OTHER, defaults
 from placet.errors import InputInvalid, NotFound, NotPermitted, Problem
 from placet.json_pointer import pointer_to
 from service.context import Context
 from service.principal import Principal
 from service.visibility import seen_request, sees_failures, sees_webhooks
-from storage.queries.notifications import notifications
+from storage.queries.notifications import delivery_queue
 from storage.queries.notifications.webhooks import PREFIX
 from storage.queries.people import people
 from storage.tables.notifications import NotificationMessage
@@ -39,7 +39,7 @@ async def messages_of(context: Context, session: AsyncSession, principal: Princi
     owner = (await seen_request(session, principal, request_id, context.now())).request.owner
     rows = [
         message
-        for message in await notifications.messages(session, request_id)
+        for message in await delivery_queue.messages(session, request_id)
         if sees_webhooks(principal) or not is_webhook(message)
     ]
     return Messages(rows=rows, with_error=sees_failures(principal, owner))
@@ -61,7 +61,7 @@ async def send_again(
         there = ", ".join(message.channel for message in found)
         why = f"the notice did not go over {channel!r}; it has {there}"
         raise InputInvalid(f"/channel: {why}.", problems=(Problem(pointer="/channel", message=why),))
-    queued = await context.database.run(notifications.send_again, key, context.now(), channel=channel)
+    queued = await context.database.run(delivery_queue.send_again, key, context.now(), channel=channel)
     async with context.database.session() as session:
         return queued, await _messages(session, key)
 

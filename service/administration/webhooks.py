@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from activities.notifications.channels.secrets import Secrets
+from activities.notifications.channels.webhook_secrets import Secrets
 from activities.notifications.delivery.webhook_feed import check_endpoint
 from service.context import Context
 from service.principal import Principal

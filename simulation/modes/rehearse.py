@@ -19,7 +19,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from activities.actions.runner import QUEUE_SUFFIX
+from activities.action_runner import QUEUE_SUFFIX
 from placet.engine import machine
 from placet.engine.events import Opening
 from placet.plan.plan import Plan
@@ -38,8 +38,8 @@ from simulation.world.payloads import Called, node_of, payload_errors, payload_w
 from simulation.world.world import Foreseen
 from workflows import display
 from workflows.approval import ApprovalWorkflow
+from workflows.interface import Start
 from workflows.registration import WORKFLOWS, approval_worker
-from workflows.start import Start
 
 Tell = Callable[[dict[str, Any]], None]
 

@@ -12,11 +12,11 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.action_runner import carry_out
 from activities.actions.internal import PURE
-from activities.actions.runner import carry_out
 from activities.actions.secrets import Vault
 from activities.messages import ActionRun, ChildFound, ChildQuestion, Found, LookUp, TokenCheck, TokenVerdict
-from activities.subprocess_results import Endings
+from activities.subprocesses import Endings
 from placet.audit.chain import Entry, first_bad, genesis
 from placet.audit.reasons import because
 from placet.directory import Directory, needed

@@ -24,7 +24,7 @@ from temporalio.worker import (
 
 from placet.engine import machine
 from workflows import display
-from workflows.start import Start
+from workflows.interface import Start
 
 # Attempts before its time has passed say how long the action still takes, the last one answers.
 _UNTIL_IT_ANSWERS = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=0)

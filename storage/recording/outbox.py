@@ -1,7 +1,7 @@
 """The outbox: what people are to be told, held until history is known to hold what it is about.
 
 `record` writes notices as `held`, and `confirm` makes them `ready`. From there on they are given to channels
-(storage.queries.notifications.notifications) and end as `sent`, `failed` (given up) or `dropped` (pointless by now).
+(storage.queries.notifications.delivery_queue) and end as `sent`, `failed` (given up) or `dropped` (pointless by now).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from sqlmodel import col
 from placet.engine.recording import Recording
 from placet.engine.run import ADMINS
 from placet.engine.state import Notice
-from storage.queries.requests import substitutes as others
+from storage.queries.requests import deciders as others
 from storage.tables.approvals import Person
 
 # Notices that ask somebody to act on a task: pointless once the task is no longer open.

@@ -26,7 +26,7 @@ from placet.engine.state import Notice, Task
 from placet.errors import Conflict
 from placet.plan.assignees import parse_assignee, person_id
 from storage.database import one_trip
-from storage.queries.requests import amounts
+from storage.queries.requests import list_fields
 from storage.recording import metrics, recipients
 from storage.recording.recipients import ASKING
 from storage.tables.approvals import (
@@ -114,7 +114,7 @@ def write_all(connection: Connection, recordings: Sequence[Recording], now: date
             gone = lost.get(part.recording.request_id, ())
             counted.update(metrics.changes(part.recording, part.entries, now, lost=gone))
         told = recipients.of(connection, [(part.recording, part.notices) for part in fresh], now)
-        named = amounts.VARIABLES.of(connection, {part.recording.template_id for part in fresh})
+        named = list_fields.VARIABLES.of(connection, {part.recording.template_id for part in fresh})
         with one_trip(connection):
             _insert(connection, fresh, told, named, now)
             metrics.count(connection, counted)
@@ -298,7 +298,7 @@ def _request(recording: Recording, amount_of: Mapping[str, str | None]) -> dict[
         "head": recording.head,
         "started_at": recording.started_at,
         "ended_at": recording.ended_at,
-        "amount": amounts.amount(recording.input, amount_of.get(recording.template_id)),
+        "amount": list_fields.amount(recording.input, amount_of.get(recording.template_id)),
     }
 
 

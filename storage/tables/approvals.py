@@ -93,7 +93,7 @@ class ApprovalRequest(SQLModel, table=True):
     ended_at: datetime | None = _moment(nullable=True)
     erased_at: datetime | None = _moment(nullable=True)  # when its content was erased (storage.retention.erasure)
     amount: float | None = (
-        None  # what requests are sorted by, rounded; the input has it exactly (storage.queries.requests.amounts)
+        None  # what requests are sorted by, rounded; the input has it exactly (storage.queries.requests.list_fields)
     )
 
 

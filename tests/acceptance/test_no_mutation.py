@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlmodel import SQLModel
 from temporalio.client import Client
 
-from activities.notifications.channels.secrets import Secrets
+from activities.notifications.channels.webhook_secrets import Secrets
 from storage.database import Database
 from tests.acceptance.test_simulations import PATH, simulate
 from tests.api_desk import ApiDesk, api_desk

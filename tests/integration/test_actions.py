@@ -19,12 +19,12 @@ from standardwebhooks import Webhook
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
+from activities.action_runner import ActionRunner
 from activities.actions.builtin import BUILT_IN, executors
 from activities.actions.executor import ActionFailed, Job
 from activities.actions.internal import SubRequest
-from activities.actions.runner import ActionRunner
 from activities.actions.settings import ActionSettings, load
-from activities.http_client import allowed
+from activities.http_client.client import allowed
 from activities.messages import ActionRun
 from activities.notifications.settings import NotifySettings
 from placet.errors import InputInvalid

@@ -19,8 +19,7 @@ from storage.tables.approvals import Outbox
 from tests.api_desk import ApiDesk, api_desk, pointers
 from tests.approvals import worker
 from tests.waiting import until
-from worker.jobs.departures import looking_after_leavers
-from worker.jobs.presence import present
+from worker.jobs import looking_after_leavers, present
 
 ALWAYS = {"from": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
 QUEUE = {"stage_name": "Queue", "approvers": ["group:finance"], "claim": True}

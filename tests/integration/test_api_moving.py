@@ -19,7 +19,7 @@ from storage.database import Database
 from tests.api_desk import ApiDesk, api_desk, pointers
 from tests.approvals import worker
 from tests.waiting import until
-from workflows import attributes
+from workflows import search_attributes
 from workflows.registration import WORKFLOWS, workflow_runner
 
 PATH = "/workflow/process-templates/"
@@ -130,7 +130,7 @@ async def test_what_maps_moves_and_ends_by_the_rules_of_the_other_version(office
     assert (line["actor"], line["detail"]["why"]) == ("user:adam", "policy 7")
     assert [line["detail"][side]["version"] for side in ("before", "after")] == ["1.0.0", "2.0.0"]
     handle = office.client.get_workflow_handle(fresh["id"])
-    assert (await handle.describe()).typed_search_attributes.get(attributes.VERSION) == "2.0.0"
+    assert (await handle.describe()).typed_search_attributes.get(search_attributes.VERSION) == "2.0.0"
     assert await office.holds(fresh["id"])
 
     assert await office.decide(moved["tasks"][0], "bob") == 200

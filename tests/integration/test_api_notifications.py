@@ -13,12 +13,12 @@ from sqlalchemy import select, update
 from sqlmodel import col
 
 from activities.notifications.settings import NotifySettings
-from activities.notifications.templates.texts import defaults
+from activities.notifications.templates.template_set import defaults
 from api.app import describe
 from service.administration.notifications import CHANNELS
 from storage.database import Database
-from storage.queries.notifications import notifications
-from storage.queries.notifications.notifications import Leaf
+from storage.queries.notifications import delivery_queue
+from storage.queries.notifications.delivery_queue import Leaf
 from storage.recording import record
 from storage.tables.approvals import ApprovalRequest, IdempotentCall, Outbox
 from storage.tables.notifications import NotificationMessage
@@ -57,7 +57,7 @@ async def told(database: Database, request_id: str = "req-1", owner: str = "oliv
     async with database.session() as session:
         row = (await session.scalars(select(Outbox))).one()
     leaves = [Leaf(channel="mail", not_before=now), Leaf(channel="chat", not_before=now)]
-    await database.run(notifications.plan, [(row, leaves)], now)
+    await database.run(delivery_queue.plan, [(row, leaves)], now)
     return row.key
 
 

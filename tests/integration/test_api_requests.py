@@ -19,15 +19,14 @@ from temporalio.service import RPCError
 
 from service.engine.client import tell_directory_changed
 from storage.database import Database
-from storage.queries import refusals
+from storage.queries import api_calls
 from storage.recording import outbox
 from storage.tables.approvals import IdempotentCall
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.approvals import EXPENSE, worker
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
-from worker.jobs.departures import looking_after_leavers
-from worker.jobs.presence import present
+from worker.jobs import looking_after_leavers, present
 from workflows.approval import ApprovalWorkflow, SignedDecision
 
 TWO_STAGES: dict[str, Any] = {
@@ -257,7 +256,7 @@ async def test_wrong_person_is_refused_and_that_is_on_record(desk: ApiDesk) -> N
     shape = await desk.post(f"/workflow/tasks/{task}/decide/", {"decision": "maybe"}, as_="bob")
     assert (shape.status_code, pointers(shape)) == (422, ["/decision"])
     async with desk.database.session() as session:
-        kept = await refusals.of_request(session, request["id"])
+        kept = await api_calls.refusals_of(session, request["id"])
     assert [(r.principal, r.status_code, r.action) for r in kept] == [
         ("zoe", 404, "decide"),
         ("adam", 403, "decide"),

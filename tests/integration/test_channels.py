@@ -11,17 +11,17 @@ from pydantic import SecretStr
 from sqlalchemy import update
 from standardwebhooks import Webhook
 
-from activities.http_client import AddressRefused
+from activities.http_client.client import AddressRefused
 from activities.notifications.channels.chat import ChatChannel
-from activities.notifications.channels.secrets import SecretMissing, Secrets
 from activities.notifications.channels.smtp import SmtpChannel
+from activities.notifications.channels.webhook_secrets import SecretMissing, Secrets
 from activities.notifications.delivery.webhook_feed import check_endpoint
 from activities.notifications.settings import NotifySettings
 from activities.notifications.templates.sandbox import TemplateBroken
-from activities.notifications.templates.texts import Source, default
+from activities.notifications.templates.template_set import Source, default
 from service.administration import notice_templates
 from storage.database import Database
-from storage.queries.notifications import notifications, webhooks
+from storage.queries.notifications import delivery_queue, webhooks
 from storage.tables.notifications import NotificationMessage, WebhookEndpoint
 from tests.dispatching import add_people, all_are, confirm, dispatching, entries, settings_for, soon, states, write
 from tests.integration.recordings import Story
@@ -39,7 +39,7 @@ async def add_endpoint(database: Database, url: str, *events: str) -> WebhookEnd
 
 async def hook_messages(database: Database) -> list[NotificationMessage]:
     async with database.session() as session:
-        return [m for m in await notifications.messages(session, "r1") if m.person is None]
+        return [m for m in await delivery_queue.messages(session, "r1") if m.person is None]
 
 
 async def test_every_event_that_history_holds_is_posted_once_and_signed(
@@ -256,7 +256,7 @@ async def test_a_digest_is_one_mail_for_many_notices_also_with_two_dispatchers(
 def _queued(database: Database, number: int) -> Any:
     async def ask() -> bool:
         async with database.session() as session:
-            return (await notifications.counts(session)).get(("mail", "pending")) == number
+            return (await delivery_queue.counts(session)).get(("mail", "pending")) == number
 
     return ask
 

@@ -14,7 +14,7 @@ from sqlalchemy import update
 from activities.notifications.delivery.start import check_webhooks
 from placet.errors import InputInvalid
 from storage.database import Database
-from storage.queries.notifications import notifications, webhooks
+from storage.queries.notifications import delivery_queue, webhooks
 from storage.queries.people import people
 from storage.recording import metrics
 from storage.recording.verify import verify_rows
@@ -107,7 +107,7 @@ async def test_nothing_leaves_for_an_entry_that_history_took_back(database: Data
     assert len(mailbox.mails()) == 2
     (detail,) = [d for _, d in await entries(database) if d["event"] == "commented"]
     async with database.session() as session:
-        (message,) = [m for m in await notifications.messages(session, "r1") if m.event == "commented"]
+        (message,) = [m for m in await delivery_queue.messages(session, "r1") if m.event == "commented"]
     assert message.hash == kept.head
     assert detail["to"] == "user:bob"
 
@@ -131,7 +131,7 @@ async def test_an_address_that_is_refused_fails_at_once_and_the_others_do_not_wa
     assert "bob@example.org" not in json.dumps(detail)  # the chain holds no addresses
     assert found["user:eve"][0] == "notified"
     async with database.session() as session:
-        assert await notifications.counts(session) == {("mail", "sent"): 1, ("mail", "failed"): 1}
+        assert await delivery_queue.counts(session) == {("mail", "sent"): 1, ("mail", "failed"): 1}
 
 
 async def test_a_server_that_is_down_gets_every_mail_once_it_is_up(database: Database, mailbox: FaultyMailbox) -> None:
@@ -163,7 +163,7 @@ async def test_a_server_that_stays_down_is_given_up_in_the_end(database: Databas
     assert len(found) == 8
     assert {kind for kind, _ in found} == {"notification_failed"}
     key = next(iter(await states(database)))
-    assert await database.run(notifications.send_again, key, datetime.now(UTC)) == 1
+    assert await database.run(delivery_queue.send_again, key, datetime.now(UTC)) == 1
     await mailbox.up()
     async with dispatching(database, settings_for(mailbox)):
         await until(lambda: soon(len(mailbox.mails()) == 1))
@@ -265,7 +265,7 @@ async def test_a_reminder_that_is_sent_again_goes_although_newer_ones_went(
         await until(all_are(database, "sent"))
         await _written(database, NOW - timedelta(hours=9))
         first = min((key for key in await states(database) if ":reminded:" in key), key=_seq)
-        await database.run(notifications.send_again, first, datetime.now(UTC), channel="mail")
+        await database.run(delivery_queue.send_again, first, datetime.now(UTC), channel="mail")
         await until(lambda: soon(len(mailbox.mails()) == 4))
     ids = [mail.message_id for mail in mailbox.mails() if mail.subject.startswith("Reminder")]
     assert (len(ids), len(set(ids))) == (3, 2)
@@ -286,7 +286,7 @@ async def test_what_is_for_somebody_who_has_left_is_dropped_and_nothing_has_fail
     assert [mail.to[0] for mail in mailbox.mails()] == ["eve@example.org"]
     assert [(kind, detail["to"]) for kind, detail in await entries(database)] == [("notified", "user:eve")]
     async with database.session() as session:
-        assert await notifications.counts(session) == {("mail", "sent"): 1, ("mail", "dropped"): 1}
+        assert await delivery_queue.counts(session) == {("mail", "sent"): 1, ("mail", "dropped"): 1}
         assert (await metrics.totals(session)).values[metrics.FAILURES] == {(): 0}
 
 
@@ -310,11 +310,11 @@ async def test_what_a_dead_dispatcher_had_taken_is_sent_after_its_lease(
     async with database.begin() as session:
         await session.execute(update(Outbox).values(next_attempt_at=NOW - timedelta(seconds=1)))
     async with database.session() as session:
-        rows = await notifications.plannable(session, datetime.now(UTC), limit=5)
-    leaf = notifications.Leaf(channel="mail", not_before=datetime.now(UTC))
-    await database.run(notifications.plan, [(row, [leaf]) for row in rows], datetime.now(UTC))
+        rows = await delivery_queue.plannable(session, datetime.now(UTC), limit=5)
+    leaf = delivery_queue.Leaf(channel="mail", not_before=datetime.now(UTC))
+    await database.run(delivery_queue.plan, [(row, [leaf]) for row in rows], datetime.now(UTC))
     lease = timedelta(seconds=0.5)
-    taken = await database.run(notifications.take, "mail", datetime.now(UTC), limit=5, lease=lease)
+    taken = await database.run(delivery_queue.take, "mail", datetime.now(UTC), limit=5, lease=lease)
     assert [message.attempts for message in taken] == [1]
     async with dispatching(database, settings_for(mailbox)):
         await until(all_are(database, "sent"))
@@ -438,7 +438,7 @@ def _planned(database: Database, number: int) -> Callable[[], Awaitable[bool]]:
 
     async def ask() -> bool:
         async with database.session() as session:
-            return sum((await notifications.counts(session)).values()) == number
+            return sum((await delivery_queue.counts(session)).values()) == number
 
     return ask
 
@@ -448,7 +448,7 @@ def _tried_in_vain(database: Database) -> Callable[[], Awaitable[bool]]:
 
     async def ask() -> bool:
         async with database.session() as session:
-            return any(message.last_error for message in await notifications.messages(session, "r1"))
+            return any(message.last_error for message in await delivery_queue.messages(session, "r1"))
 
     return ask
 

@@ -26,7 +26,7 @@ from tests.engine import SharedEngine, shared_engine
 from tests.postgresql import Server
 from tests.waiting import PATIENCE, until
 from worker.connect import EngineSettings, connect
-from workflows import attributes
+from workflows import search_attributes
 
 PARENT = """
 import asyncio, pathlib, sys
@@ -73,7 +73,7 @@ async def settled(engine: Engine) -> EngineSettings:
 async def test_data_and_address_survive_a_crash(tmp_path: Path, startable: Startable) -> None:
     crashed = await start_engine(tmp_path, startable=startable)
     client = await connect(await settled(crashed))
-    mark = TypedSearchAttributes([SearchAttributePair(attributes.ASSIGNEES, ["ann", "bob"])])
+    mark = TypedSearchAttributes([SearchAttributePair(search_attributes.ASSIGNEES, ["ann", "bob"])])
     await client.start_workflow("Nobody", id="kept", task_queue="nobody", search_attributes=mark)
     await crashed.kill()
     assert not any(alive(pid) for pid in crashed.pids)
@@ -82,7 +82,7 @@ async def test_data_and_address_survive_a_crash(tmp_path: Path, startable: Start
         assert not await prepare(EngineSettings(address=engine.address), embedded=True)
         again = await connect(EngineSettings(address=engine.address))
         found = await again.get_workflow_handle("kept").describe()
-        assert found.typed_search_attributes[attributes.ASSIGNEES] == ["ann", "bob"]
+        assert found.typed_search_attributes[search_attributes.ASSIGNEES] == ["ann", "bob"]
 
         async def listed() -> list[str]:  # the list is written a moment after the workflow, by a task of its own
             return [each.id async for each in again.list_workflows("PlacetAssignees = 'bob'")]

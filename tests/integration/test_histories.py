@@ -27,7 +27,7 @@ from tests.histories.scenarios import SCENARIOS
 from worker.converter import DATA_CONVERTER
 from workflows import signals
 from workflows.approval import ApprovalWorkflow
-from workflows.local import LOCAL_TIMEOUT
+from workflows.local_activities import LOCAL_TIMEOUT
 from workflows.registration import WORKFLOWS, workflow_runner
 
 FILES = sorted(FOLDER.glob("*/*.json"))

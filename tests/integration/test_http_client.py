@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from standardwebhooks import Webhook
 
-from activities.http_client import AddressRefused, Answer, NotAnswered, Policy, fetch, signed
+from activities.http_client.client import AddressRefused, Answer, NotAnswered, Policy, fetch, signed
 
 POLICY = Policy(
     sender="Tests", private=False, private_setting="PRIVATE", loopback=True, loopback_setting="LOOPBACK", longest=1000

@@ -17,7 +17,7 @@ from temporalio.testing import TimeSkipper, TimeSkippingConfig
 from placet.engine.events import Decide
 from placet.engine.recording import Recording
 from storage.database import Database
-from storage.queries.notifications.notifications import Finish, finish_all
+from storage.queries.notifications.delivery_queue import Finish, finish_all
 from storage.recording import record
 from storage.recording.metric_families import FAMILIES
 from storage.recording.metrics import FAILURES, count, increment, observation, totals

@@ -7,7 +7,7 @@ from temporalio.client import Client
 from storage.database import Database
 from storage.queries import presence
 from tests.waiting import until
-from worker.jobs.presence import present
+from worker.jobs import present
 
 QUEUE = "approvals"
 

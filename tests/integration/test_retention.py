@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from storage.database import Database
-from storage.queries import idempotency
+from storage.queries import api_calls
 from storage.tables.approvals import IdempotentCall, Refusal
-from worker.jobs.retention import forget_what_is_old
+from worker.jobs import forget_what_is_old
 from worker.settings import Settings
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -25,11 +25,11 @@ async def test_answers_and_refusals_go_when_they_are_too_old(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.retention.retention.BATCH", 3)
-    monkeypatch.setattr("worker.jobs.retention.BATCH", 3)
+    monkeypatch.setattr("worker.jobs.BATCH", 3)
     for days in (1, 6, 8, 8, 9, 10, 30, 89, 91, 100):
         at = NOW - timedelta(days=days)
         async with database.begin() as session:
-            await idempotency.reserve(session, principal="bob", key=f"{days}", fingerprint="f", subject=None, now=at)
+            await api_calls.reserve(session, principal="bob", key=f"{days}", fingerprint="f", subject=None, now=at)
             refused = {"at": at, "principal": "bob", "action": "decide", "status_code": 403, "reason": "no"}
             await session.execute(insert(Refusal).values(refused))
     await forget_what_is_old(database, Settings(), NOW)

@@ -25,7 +25,7 @@ from tests.api_desk import ApiDesk, api_desk, context_of, no_engine
 from tests.approvals import EXPENSE, person
 from tests.integration.recordings import Story
 from worker import actions as action_worker
-from workflows.start import Start
+from workflows.interface import Start
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ANN = Principal(person="ann", access=frozenset({"requester"}))

@@ -13,7 +13,7 @@ from placet.engine.events import Actor, Comment, Resubmit
 from placet.engine.recording import Recording
 from placet.errors import Conflict, NotFound
 from storage.database import Database
-from storage.queries.notifications import notifications
+from storage.queries.notifications import delivery_queue
 from storage.queries.requests import requests
 from storage.recording import record
 from storage.recording.verify import VerifiedRows, verify_rows
@@ -91,7 +91,7 @@ async def store(database: Database, secret: str = "secret", *, end: bool = True)
         message |= {"event": "completed", "person": "rita", "lease": "x", "status": "pending", "attempts": 1}
         moments = {"created_at": NOW, "next_attempt_at": NOW}
         await session.execute(insert(NotificationMessage), [message | moments])
-        failed = notifications.Finish(
+        failed = delivery_queue.Finish(
             key="r:1",
             channel="mail",
             request_id="r",
@@ -101,7 +101,7 @@ async def store(database: Database, secret: str = "secret", *, end: bool = True)
             error=f"550 no {CONTENT}",
             detail={"channel": "mail", "why": f"550 no {CONTENT}"},
         )
-        await session.run_sync(lambda sync: notifications.finish_all(sync.connection(), [failed], NOW))
+        await session.run_sync(lambda sync: delivery_queue.finish_all(sync.connection(), [failed], NOW))
     return request
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.database import Database
 from storage.queries import cursor
-from storage.queries.notifications import notifications
+from storage.queries.notifications import delivery_queue
 from storage.queries.requests import escalations, requests
 from storage.queries.requests.visibility import Visibility
 from storage.recording import metrics, outbox
@@ -57,8 +57,8 @@ ASKED: dict[str, Ask] = {
     "how late escalations were": escalations.lateness,
     "what failed last": escalations.failures,
     "notices to confirm": lambda s: outbox.held(s, before=NOW, limit=50),
-    "notices to plan": lambda s: notifications.plannable(s, NOW, limit=50),
-    "mails that are due": lambda s: notifications.due(s, "mail", NOW),
+    "notices to plan": lambda s: delivery_queue.plannable(s, NOW, limit=50),
+    "mails that are due": lambda s: delivery_queue.due(s, "mail", NOW),
 }
 
 

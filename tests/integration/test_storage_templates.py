@@ -8,7 +8,7 @@ import pytest
 
 from placet.errors import Conflict, NotFound
 from storage.database import Database
-from storage.queries import idempotency
+from storage.queries import api_calls
 from storage.queries.definitions import definitions
 from storage.queries.people import people, tokens
 from storage.tables.approvals import DefinitionVersion, Person
@@ -107,7 +107,7 @@ async def test_a_token_stands_for_its_person_until_it_ends(database: Database) -
 async def test_a_key_stands_for_the_first_call_that_used_it(database: Database) -> None:
     async def reserve(principal: str, fingerprint: str, subject: str) -> tuple[str, str | None, int | None]:
         async with database.begin() as session:
-            call = await idempotency.reserve(
+            call = await api_calls.reserve(
                 session, principal=principal, key="k", fingerprint=fingerprint, subject=subject, now=NOW
             )
             return call.fingerprint, call.subject, call.status_code
@@ -117,5 +117,5 @@ async def test_a_key_stands_for_the_first_call_that_used_it(database: Database) 
     assert await reserve("carol", "f2", "s2") == ("f2", "s2", None)
     async with database.begin() as session:
         for status in (201, 500):  # the first answer stands
-            await idempotency.complete(session, principal="bob", key="k", status_code=status, answer={"id": status})
+            await api_calls.complete(session, principal="bob", key="k", status_code=status, answer={"id": status})
     assert await reserve("bob", "f1", "s3") == ("f1", "s1", 201)

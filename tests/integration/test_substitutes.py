@@ -7,7 +7,7 @@ from typing import Any
 
 from storage.database import Database
 from storage.queries.people import people
-from storage.queries.requests import substitutes
+from storage.queries.requests import deciders
 from storage.queries.requests.visibility import Visibility
 from tests.approvals import person
 
@@ -38,11 +38,11 @@ async def test_stand_ins_are_those_of_now_and_of_those_who_are_away_too(database
         {"id": "hal", "away": away(None)},
     )
     everybody = ["ann", "ben", "cid", "dan", "eve", "fay", "gus", "hal", "nobody"]
-    found = await database.read(substitutes.standing_in, everybody, NOW)
+    found = await database.read(deciders.standing_in, everybody, NOW)
     assert found == {"ann": ["ben", "cid"], "ben": ["cid"], "eve": ["fay"], "fay": ["eve"]}
-    sight = await database.read(substitutes.sight_of, "cid", NOW)
+    sight = await database.read(deciders.sight_of, "cid", NOW)
     assert sight == Visibility(person="cid", queues=("role:cfo", "group:finance"), absent=("ben", "ann"))
-    assert (await database.read(substitutes.sight_of, "nobody", NOW)).absent == ()
+    assert (await database.read(deciders.sight_of, "nobody", NOW)).absent == ()
 
 
 async def test_a_queue_is_of_those_who_may_decide_and_those_who_stand_in_for_them(database: Database) -> None:
@@ -60,7 +60,7 @@ async def test_a_queue_is_of_those_who_may_decide_and_those_who_stand_in_for_the
         {"id": "hal"},
     )
     queues = ["group:finance", "role:finance", "role:nobody"]
-    found = await database.read(substitutes.members, queues, NOW)
+    found = await database.read(deciders.members, queues, NOW)
     assert found == {
         "group:finance": {"ann": {"ann"}, "zoe": {"ann"}, "ben": {"ben"}, "fay": {"fay"}},
         "role:finance": {"eve": {"eve"}},

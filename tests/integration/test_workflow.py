@@ -29,7 +29,7 @@ from storage.database import Database
 from storage.queries.requests import requests
 from tests.approvals import EXPENSE, SECRET, Desk, by, desk, store_people, worker
 from tests.waiting import until
-from workflows import attributes
+from workflows import search_attributes
 from workflows.approval import Answer, ApprovalWorkflow, SignedDecision, Timeline
 from workflows.registration import WORKFLOWS, workflow_runner
 
@@ -278,14 +278,14 @@ async def test_search_attributes_follow_the_request(office: Desk) -> None:
     handle = await office.start(client=clock.client)
     await clock.fast_forward(handle, 25 * HOUR)
     shown = (await handle.describe()).typed_search_attributes
-    assert shown.get(attributes.ASSIGNEES) == ["dora"]
-    assert shown.get(attributes.SLA_STATE) == "breached"
-    assert shown.get(attributes.STAGE) == "Manager Approval"
+    assert shown.get(search_attributes.ASSIGNEES) == ["dora"]
+    assert shown.get(search_attributes.SLA_STATE) == "breached"
+    assert shown.get(search_attributes.STAGE) == "Manager Approval"
     await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, "dora"))
     await handle.result()
     shown = (await handle.describe()).typed_search_attributes
-    assert shown.get(attributes.OUTCOME) == "approved"
-    assert shown.get(attributes.ASSIGNEES) is None
+    assert shown.get(search_attributes.OUTCOME) == "approved"
+    assert shown.get(search_attributes.ASSIGNEES) is None
 
 
 async def test_an_operator_moves_the_deadline_and_the_timer_follows(office: Desk) -> None:

@@ -35,8 +35,7 @@ from activities.audit import Recorder
 from activities.decision_tokens import DecisionTokens
 from activities.directory import DirectoryReader
 from activities.messages import ChildQuestion, Found, LookUp
-from activities.subprocess_results import Endings
-from activities.subprocesses import ChildResults
+from activities.subprocesses import ChildResults, Endings
 from placet.audit.reasons import WORDS
 from placet.definition.model import parse_definition
 from placet.engine.events import Comment, Decide, Delegate, Reassign
@@ -53,7 +52,7 @@ from storage.tables.approvals import ApprovalRequest
 from tests.approvals import SECRET, Desk, by, desk, person, store_people
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
-from workflows import local, registration
+from workflows import local_activities, registration
 from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
 from workflows.calls import ending_of
 from workflows.registration import WORKFLOWS, approval_worker, beside_recording, workflow_runner
@@ -270,7 +269,9 @@ async def test_what_a_sub_process_came_to_is_what_engine_and_store_agree_on(offi
 async def test_looking_after_a_sub_process_costs_one_event_as_long_as_it_runs(
     office: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workflows.calls._LOOKS", local.LOCAL_RETRIES)  # one look after the other, within seconds
+    monkeypatch.setattr(
+        "workflows.calls._LOOKS", local_activities.LOCAL_RETRIES
+    )  # one look after the other, within seconds
     handle, _, _ = await called(office)
     await _continue_as_new(handle, monkeypatch)
 
@@ -377,7 +378,7 @@ async def test_no_message_fails_a_request_while_a_database_that_is_away_holds_ev
         others = [await there.start() for _ in range(2)]
         await until(lambda: _holds(away, 2), what="both slots taken")
         # What gives up after a time of queueing gives up at once from here.
-        monkeypatch.setattr(local, "LOCAL_TIMEOUT", timedelta(milliseconds=100))
+        monkeypatch.setattr(local_activities, "LOCAL_TIMEOUT", timedelta(milliseconds=100))
         await asked.signal("decide", signed(asked, DecisionTokens(SECRET).issue("bob", f"{asked.id}.1", 1)))
         await pestered.signal("decide", signed(pestered, "forged"))
         await pestered.signal("decide", "nonsense")
@@ -390,7 +391,7 @@ async def test_no_message_fails_a_request_while_a_database_that_is_away_holds_ev
             assert (await state_of(handle)).status == "pending"
             with pytest.raises(WorkflowUpdateFailedError):
                 await handle.execute_update(ApprovalWorkflow.decide, decide(handle, "ann"))
-        monkeypatch.setattr(local, "LOCAL_TIMEOUT", timedelta(seconds=30))
+        monkeypatch.setattr(local_activities, "LOCAL_TIMEOUT", timedelta(seconds=30))
         away.there.set()
         assert (await asked.result()).outcome == "approved"
         assert len(await refused(database, pestered, times=2)) == 2
@@ -417,7 +418,7 @@ async def test_a_token_is_checked_until_the_database_answers(
         return await read(self, work, *args)
 
     monkeypatch.setattr(Database, "read", away)
-    monkeypatch.setattr(local, "LOCAL_TIMEOUT", timedelta(seconds=1))  # of one attempt
+    monkeypatch.setattr(local_activities, "LOCAL_TIMEOUT", timedelta(seconds=1))  # of one attempt
     await handle.signal("decide", signed(handle, DecisionTokens(SECRET).issue("bob", f"{handle.id}.1", 1)))
     assert (await handle.result()).outcome == "approved"
     assert asked >= 4

@@ -15,8 +15,8 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, W
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 from temporalio.worker import Replayer, Worker
 
+from activities.action_runner import QUEUE_SUFFIX, ActionRunner
 from activities.actions.executor import ActionFailed, Job
-from activities.actions.runner import QUEUE_SUFFIX, ActionRunner
 from placet.definition.model import parse_definition
 from placet.engine.events import Comment, Decide, Happened, Withdraw
 from placet.engine.state import State

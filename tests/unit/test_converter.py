@@ -20,9 +20,8 @@ from cli.commands.histories import read
 from placet.frozen import evolve, quick, stored_as
 from tests.histories import FOLDER
 from worker.converter import DATA_CONVERTER
-from workflows.answers import Answer
 from workflows.approval import ApprovalWorkflow
-from workflows.start import Start
+from workflows.interface import Answer, Start
 
 CONVERTER = DATA_CONVERTER.payload_converter
 SDKS = PydanticPayloadConverter()

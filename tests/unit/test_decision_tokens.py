@@ -11,7 +11,7 @@ import pytest
 
 from activities.decision_tokens import DecisionTokens
 from activities.messages import Ending, EndingCheck, TokenCheck
-from activities.subprocess_results import Endings
+from activities.subprocesses import Endings
 from placet.audit.reasons import WORDS
 
 SECRET = "a secret for the tests alone"

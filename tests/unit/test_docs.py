@@ -14,7 +14,7 @@ from api.app import describe
 from placet.audit.chain import KINDS
 from worker.settings import Settings
 from workflows.approval import ApprovalWorkflow
-from workflows.local import LOCAL_RETRIES
+from workflows.local_activities import LOCAL_RETRIES
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.guard import is_metadata_host, place_of
+from activities.http_client.addresses import is_metadata_host, place_of
 
 METADATA = "169.254.169.254"
 

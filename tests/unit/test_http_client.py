@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from activities.actions.settings import ActionSettings
-from activities.http_client import AddressRefused, Policy, Target, locate
+from activities.http_client.client import AddressRefused, Policy, Target, locate
 from activities.notifications.settings import NotifySettings
 from tests.unit.test_guard import around, teredo
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from activities.notifications.templates.sandbox import TemplateBroken, duration, prepare, render, when
-from activities.notifications.templates.texts import (
+from activities.notifications.templates.template_set import (
     DIGEST,
     LAYOUT,
     Source,

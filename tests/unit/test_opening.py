@@ -11,7 +11,7 @@ from temporalio import workflow
 from placet.directory import NEVER
 from placet.engine.events import Opening
 from tests.unit.core import START, office
-from workflows.opening import as_taken, beginning
+from workflows.lifecycle import as_taken, beginning
 
 
 def opening(secret: str) -> Opening:

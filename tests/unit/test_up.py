@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_host.logs import fresh_log, shorten
+from engine_host.process import fresh_log, shorten
 
 STUCK = """
 import asyncio

@@ -22,7 +22,7 @@ from placet.plan.plan import Plan
 from tests.histories import FOLDER
 from tests.unit.core import PLANS, START, STATES, blueprint, office, plan_of
 from tests.unit.test_converter import recorded
-from workflows.start import Start
+from workflows.interface import Start
 
 DATA = Path(__file__).parents[1] / "data"
 STARTS = TypeAdapter(Start)

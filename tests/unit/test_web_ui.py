@@ -8,14 +8,14 @@ import json
 import re
 
 from cli.pages.web_ui import COLUMNS, script_of, with_script
-from workflows import attributes
+from workflows import search_attributes
 
 POLICY = "script-src 'strict-dynamic' 'sha256-abc='"
 PAGE = f'<html><head><meta http-equiv="content-security-policy" content="{POLICY}"></head><body></body></html>'
 
 
 def test_the_columns_say_what_a_request_is_about() -> None:
-    assert {key.name for key in attributes.ALL} - set(COLUMNS) == {attributes.VERSION.name}
+    assert {key.name for key in search_attributes.ALL} - set(COLUMNS) == {search_attributes.VERSION.name}
     assert COLUMNS[0] == "Status"
 
 

@@ -1,4 +1,4 @@
-"""What a channel is: something that carries one message to one address, or says why it could not."""
+"""Channels: the protocol of a way to reach people, the message that it carries, and the channel that is not set up."""
 
 from __future__ import annotations
 
@@ -68,3 +68,21 @@ class Channel(Protocol):
     async def close(self) -> None:
         """Let go of connections."""
         ...
+
+
+class NotSetUp:
+    """Stands in for a channel without settings: it refuses every message and says what to set."""
+
+    concurrency = 4
+    timeout = 0.0
+
+    def __init__(self, name: str, remedy: str) -> None:
+        self.name = name
+        self._remedy = remedy
+
+    async def send(self, message: Message) -> None:  # noqa: ARG002 - the same answer for all
+        """Refuse the message for good; it can be sent again once the channel is set up."""
+        raise NotDelivered(f"{self.name} is not set up: {self._remedy}", permanent=True)
+
+    async def close(self) -> None:
+        """Nothing is open."""

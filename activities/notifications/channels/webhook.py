@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from activities.http_client import AddressRefused, NotAnswered, fetch, signed
+from activities.http_client.client import AddressRefused, NotAnswered, fetch, signed
 from activities.notifications.channels.channel import NotDelivered
-from activities.notifications.channels.secrets import SecretMissing, Secrets
+from activities.notifications.channels.webhook_secrets import SecretMissing, Secrets
 from activities.notifications.delivery.channel_delivery import Lost, Sent, message_id
 from activities.notifications.settings import NotifySettings
 from placet.audit.chain import moment

@@ -18,8 +18,8 @@ from activities.notifications.delivery.retry import Backoff, Breaker
 from activities.notifications.settings import NotifySettings
 from placet.errors import Unavailable
 from storage.database import Database
-from storage.queries.notifications import notifications
-from storage.queries.notifications.notifications import Finish
+from storage.queries.notifications import delivery_queue
+from storage.queries.notifications.delivery_queue import Finish
 from storage.recording.group_commit import GroupCommit
 from storage.tables.notifications import NotificationMessage
 
@@ -104,7 +104,7 @@ class ChannelDelivery:
             return await self._give_up_old()
         now = datetime.now(UTC)
         async with self._database.session() as session:
-            if not await notifications.due(session, self.name, now):
+            if not await delivery_queue.due(session, self.name, now):
                 return False
         limit = self._carrier.concurrency * AHEAD if allowed is None else allowed
         lease = self._settings.lease
@@ -176,9 +176,9 @@ class ChannelDelivery:
         now = datetime.now(UTC)
         old = now - self._settings.give_up_after
         async with self._database.session() as session:
-            if not await notifications.has_older(session, self.name, old):
+            if not await delivery_queue.has_older(session, self.name, old):
                 return False
-        late = await self._database.run(notifications.expire, self.name, now, older_than=old, limit=MOST_EXPIRED)
+        late = await self._database.run(delivery_queue.expire, self.name, now, older_than=old, limit=MOST_EXPIRED)
         for message in late:
             await self._fail(message, message.last_error or "the channel has been down all the time")
         return len(late) == MOST_EXPIRED
@@ -232,13 +232,13 @@ def _take(
     connection: Connection, channel: str, now: datetime, *, limit: int, lease: timedelta
 ) -> tuple[list[NotificationMessage], list[NotificationMessage]]:
     """Take one person's digest, and what goes by itself."""
-    digest = notifications.take_digest(connection, channel, now, lease=lease)
-    return digest, notifications.take(connection, channel, now, limit=limit, lease=lease)
+    digest = delivery_queue.take_digest(connection, channel, now, lease=lease)
+    return digest, delivery_queue.take(connection, channel, now, limit=limit, lease=lease)
 
 
 def _forget(connection: Connection, parcel: list[NotificationMessage]) -> None:
     for message in parcel:
-        notifications.forget(connection, message)
+        delivery_queue.forget(connection, message)
 
 
 def message_id(message: NotificationMessage) -> str:

@@ -9,21 +9,20 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from activities.notifications.channels.channel import Channel
-from activities.notifications.channels.not_configured import NotSetUp
-from activities.notifications.channels.secrets import Secrets
+from activities.notifications.channels.channel import Channel, NotSetUp
+from activities.notifications.channels.webhook_secrets import Secrets
 from activities.notifications.delivery.channel_delivery import ChannelDelivery
 from activities.notifications.delivery.confirmation import MOST_ASKED, Confirm, Inquiry
+from activities.notifications.delivery.message_sender import Links, Writer, chosen
 from activities.notifications.delivery.webhook_feed import Feed
 from activities.notifications.preferences import MAIL
 from activities.notifications.settings import NotifySettings
-from activities.notifications.templates.texts import Source, Wording
-from activities.notifications.templates.writer import Links, Writer, chosen
+from activities.notifications.templates.template_set import Source, Wording
 from placet.errors import Unavailable
 from storage.database import Database
-from storage.queries.notifications import facts, notice_templates, notifications
+from storage.queries.notifications import delivery_queue, facts, notification_templates
 from storage.queries.notifications.backlog import backlogs
-from storage.queries.notifications.notifications import Finish
+from storage.queries.notifications.delivery_queue import Finish
 from storage.recording import outbox
 from storage.recording.group_commit import GroupCommit
 
@@ -61,7 +60,7 @@ class Dispatcher:
         self._channels = {channel.name: channel for channel in channels}
         self._channels.setdefault(MAIL, NotSetUp(MAIL, "set PLACET_SMTP_HOST"))
         commits: GroupCommit[Finish] = GroupCommit(
-            database, notifications.finish_all, key=lambda finish: (finish.key, finish.channel)
+            database, delivery_queue.finish_all, key=lambda finish: (finish.key, finish.channel)
         )
         self._lanes = [
             ChannelDelivery(
@@ -193,19 +192,19 @@ class Dispatcher:
         await self._read_templates()
         now = datetime.now(UTC)
         async with self._database.session() as session:
-            rows = await notifications.plannable(session, now, limit=MOST_PLANNED)
+            rows = await delivery_queue.plannable(session, now, limit=MOST_PLANNED)
             if not rows:
                 return False
             people = await facts.people(session, (row.person for row in rows))
         plans = [(row, chosen(people.get(row.person)).leaves(row.event, self._channels, now)) for row in rows]
-        await self._database.run(notifications.plan, plans, now)
+        await self._database.run(delivery_queue.plan, plans, now)
         return True
 
     async def _read_templates(self) -> None:
         if time.monotonic() - self._templates_at < TEMPLATES_AGAIN:
             return
         async with self._database.session() as session:
-            rows = await notice_templates.in_force(session)
+            rows = await notification_templates.in_force(session)
         self._wording.change(
             {
                 name: Source(name=name, version=row.version, subject=row.subject, text=row.text, html=row.html)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from activities.notifications.channels.channel import Channel
 from activities.notifications.channels.chat import ChatChannel
-from activities.notifications.channels.secrets import Secrets
 from activities.notifications.channels.smtp import SmtpChannel
+from activities.notifications.channels.webhook_secrets import Secrets
 from activities.notifications.delivery.confirmation import Confirm
 from activities.notifications.delivery.dispatcher import Dispatcher
+from activities.notifications.delivery.message_sender import Links
 from activities.notifications.delivery.webhook_feed import WEBHOOK_TIMEOUT
 from activities.notifications.settings import NotifySettings
-from activities.notifications.templates.writer import Links
 from storage.database import Database
 from storage.queries.notifications import webhooks
 

@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from activities.http_client import NotAnswered, locate
-from activities.notifications.channels.secrets import Secrets
+from activities.http_client.client import NotAnswered, locate
 from activities.notifications.channels.webhook import WebhookCarrier
+from activities.notifications.channels.webhook_secrets import Secrets
 from activities.notifications.delivery.channel_delivery import ChannelDelivery
 from activities.notifications.delivery.confirmation import Inquiry
 from activities.notifications.settings import NotifySettings
 from placet.errors import InputInvalid, Problem
 from storage.database import Database
 from storage.queries.notifications import webhooks
-from storage.queries.notifications.notifications import Finish
+from storage.queries.notifications.delivery_queue import Finish
 from storage.queries.notifications.webhooks import PREFIX, WebhookEntry
 from storage.recording.group_commit import GroupCommit
 from storage.tables.notifications import WebhookEndpoint

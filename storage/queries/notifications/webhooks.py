@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from placet.errors import NotFound
-from storage.queries.notifications.notifications import put
+from storage.queries.notifications.delivery_queue import put
 from storage.tables.approvals import ApprovalRequest, AuditEntry, Outbox
 from storage.tables.notifications import NotificationMessage, WebhookEndpoint
 

@@ -1,17 +1,159 @@
-"""Who may decide a task as far as the directory says: asked when a decision comes that no call of the API carries.
+"""Who may decide now: the substitutes of people who are away, the members of queues, and holders of decision tokens.
 
-The API asks the same of whoever calls (api.access, service.commands). Whether the task is theirs, the core says.
+All of it follows from the people as they are stored now. Whether a task may be decided by somebody in a round, the core
+says (placet.tasks.permissions).
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, String, bindparam, cast, or_, select
 from sqlmodel import col
 
-from storage.queries.requests.requests import owner_of
-from storage.tables.approvals import Person
+from storage.queries.people.people import activity, approves, as_seen
+from storage.queries.requests.requests import TaskRow, owner_of
+from storage.queries.requests.visibility import Visibility, queues_of
+from storage.tables.approvals import ApprovalRequest, Person
+
+Shown = TypeVar("Shown", bound=TaskRow)
+
+
+def sight_of(connection: Connection, person: str, now: datetime) -> Visibility:
+    """Return what somebody sees now."""
+    row = connection.execute(_HELD, {"person": person}).one_or_none()
+    queues = () if row is None else queues_of(row.roles, row.groups)
+    return Visibility(person=person, queues=queues, absent=tuple(_covered(connection, person, now)))
+
+
+def standing_in(connection: Connection, people: Iterable[str], now: datetime) -> dict[str, list[str]]:
+    """Return who stands in now, by the person who is away: their substitute, and that one's while both are away."""
+    chains = {person: [person] for person in people}
+    growing = set(chains)
+    while growing:
+        ends = sorted({chains[person][-1] for person in growing})
+        substitutes = {row.id: found for row in _away(connection, ends) if (found := _substitute(row, now)) is not None}
+        growing = {
+            person
+            for person in growing
+            if (following := substitutes.get(chains[person][-1])) is not None and following not in chains[person]
+        }
+        for person in growing:
+            chains[person].append(substitutes[chains[person][-1]])
+    there = activity(connection, {one for chain in chains.values() for one in chain[1:]})
+    active = {person: [one for one in chain[1:] if there.get(one)] for person, chain in chains.items()}
+    return {person: others for person, others in active.items() if others}
+
+
+def deciding_for(connection: Connection, people: Iterable[str], now: datetime) -> dict[str, list[str]]:
+    """Return who stands in now and may be asked for decisions, by the person who is away."""
+    stand_ins = standing_in(connection, people, now)
+    decide = _deciding(connection, {one for others in stand_ins.values() for one in others})
+    active = {person: [one for one in others if one in decide] for person, others in stand_ins.items()}
+    return {person: others for person, others in active.items() if others}
+
+
+def members(connection: Connection, queues: Iterable[str], now: datetime) -> dict[str, dict[str, set[str]]]:
+    """Return by queue who may claim from it now, and for whom: themself, or people of the queue who are away.
+
+    Who claims has to be one who decides, and so has whoever they stand in for.
+    """
+    wanted = sorted(set(queues))
+    if not wanted:
+        return {}
+    named = []
+    for queue in wanted:
+        kind, _, name = queue.partition(":")
+        column = Person.roles if kind == "role" else Person.groups
+        named.append(cast(col(column), String).contains(f'"{name}"', autoescape=True))
+    query = select(col(Person.id), col(Person.roles), col(Person.groups), col(Person.access))
+    rows = connection.execute(query.where(col(Person.active), or_(*named)).order_by(col(Person.id))).all()
+    rows = [row for row in rows if approves(row.access)]
+    stand_ins = deciding_for(connection, [row.id for row in rows], now)
+    found: dict[str, dict[str, set[str]]] = {queue: {} for queue in wanted}
+    for row in rows:
+        for queue in set(queues_of(row.roles, row.groups)) & found.keys():
+            for one in (row.id, *stand_ins.get(row.id, ())):
+                found[queue].setdefault(one, set()).add(row.id)
+    return found
+
+
+def with_candidates(connection: Connection, tasks: Sequence[Shown], now: datetime) -> list[Shown]:
+    """Return the tasks, those that wait in a queue with who may claim them now."""
+    waiting = [t for t in tasks if t.queue is not None and t.assignee is None and t.status == "open"]
+    if not waiting:
+        return list(tasks)
+    found = members(connection, (t.queue for t in waiting if t.queue), now)
+    ids = sorted({task.request_id for task in waiting})
+    query = select(col(ApprovalRequest.id), col(ApprovalRequest.requester)).where(col(ApprovalRequest.id).in_(ids))
+    requester = {row.id: row.requester for row in connection.execute(query)}
+    live = {
+        task.id: [
+            person
+            for person, behalf in found[task.queue or ""].items()
+            if person != (own := requester.get(task.request_id)) and behalf != {own}
+        ]
+        for task in waiting
+    }
+    return [replace(task, candidates=live[task.id]) if task.id in live else task for task in tasks]
+
+
+def _deciding(connection: Connection, people: set[str]) -> set[str]:
+    """Return who of these people may be asked for decisions."""
+    ids = sorted(people)
+    found: set[str] = set()
+    for first in range(0, len(ids), _MOST_AT_ONCE):
+        some = col(Person.id).in_(ids[first : first + _MOST_AT_ONCE])
+        rows = connection.execute(select(col(Person.id), col(Person.access)).where(some))
+        found.update(row.id for row in rows if approves(row.access))
+    return found
+
+
+_HELD = select(col(Person.roles), col(Person.groups)).where(col(Person.id) == bindparam("person"))
+# As the index of those who are away at some time has it.
+_SOMETIMES_AWAY = cast(col(Person.away), String) != "[]"
+_SPANS = select(
+    col(Person.id),
+    col(Person.manager),
+    col(Person.roles),
+    col(Person.groups),
+    col(Person.away),
+    col(Person.active),
+    col(Person.access),
+    col(Person.department),
+).where(_SOMETIMES_AWAY, col(Person.active))
+_SPANS_OF = _SPANS.where(col(Person.id).in_(bindparam("people", expanding=True)))
+_MOST_AT_ONCE = 10_000  # ids in a query: databases bound its parameters
+
+
+def _away(connection: Connection, people: list[str]) -> Iterator[Any]:
+    for first in range(0, len(people), _MOST_AT_ONCE):
+        yield from connection.execute(_SPANS_OF, {"people": people[first : first + _MOST_AT_ONCE]})
+
+
+def _covered(connection: Connection, person: str, now: datetime) -> list[str]:
+    """List who is away now and for whom this person stands in, also by way of others who are away."""
+    found: list[str] = []
+    pending = [person]
+    while pending:
+        name = pending.pop()
+        rows = connection.execute(_SPANS.where(cast(col(Person.away), String).contains(f'"{name}"', autoescape=True)))
+        for row in rows:
+            if _substitute(row, now) == name and row.id not in found and row.id != person:
+                found.append(row.id)
+                pending.append(row.id)
+    return found
+
+
+def _substitute(row: Any, now: datetime) -> str | None:
+    """Return who stands in for somebody now, by their row."""
+    seen = as_seen(row)
+    absence = next((span for span in seen.away if span.start <= now < span.until), None)
+    return absence.substitute if absence is not None else None
+
 
 _APPROVE = frozenset({"approver", "admin"})
 _CHANGE = _APPROVE | {"requester", "designer"}  # whoever only audits changes nothing
@@ -20,7 +162,10 @@ _DECIDER = col(Person.active), col(Person.access), col(Person.roles), col(Person
 
 
 def barred(connection: Connection, person: str, task_id: str) -> Literal["token_left", "token_without_access"] | None:
-    """Return the code of why a person may decide nothing, or not this task; None where they may."""
+    """Return the code of why a person with a decision token may not decide this task; None where they may.
+
+    It is asked for decisions by signal. The API asks the same of whoever calls it (api.access, service.commands).
+    """
     row = connection.execute(select(*_DECIDER).where(col(Person.id) == person)).one_or_none()
     if row is None or not row.active:
         return "token_left"

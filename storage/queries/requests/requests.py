@@ -25,7 +25,7 @@ from placet.audit.reasons import shown
 from placet.errors import NotFound
 from storage.queries import cursor as cursors
 from storage.queries.ordering import order_of_requests, order_of_tasks
-from storage.queries.requests.summaries import summaries
+from storage.queries.requests.list_fields import summaries
 from storage.queries.requests.visibility import Visibility, searches_for, visible, visible_now
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Delivery
 

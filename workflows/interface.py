@@ -1,4 +1,4 @@
-"""What a run of the approval workflow starts with."""
+"""What the approval workflow starts with, and what its updates, its queries and its end return."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import model_validator
 
+from placet.audit.chain import Entry
 from placet.engine.events import Opening
 from placet.engine.state import State
 from placet.engine.upgrades import upgraded_start
@@ -40,3 +41,21 @@ class Start:
     @classmethod
     def _current(cls, raw: Any) -> Any:
         return upgraded_start(raw)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What an update answers once its effects are recorded: where the request stands."""
+
+    seq: int
+    head: str
+    status: str
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """The entries that this run holds (those of earlier runs are in the store), and the chain's head."""
+
+    entries: tuple[Entry, ...]
+    head: str

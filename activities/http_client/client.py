@@ -19,7 +19,7 @@ import httpx
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
-from activities.guard import is_metadata_host, place_of
+from activities.http_client.addresses import is_metadata_host, place_of
 from placet.errors import InputInvalid, PlacetError, Problem
 
 _PORTS = {"http": 80, "https": 443}

@@ -35,7 +35,7 @@ async def edit(
     now: datetime,
     note: str | None = None,
 ) -> NotificationTemplate:
-    """Put a new version in force. Check it first (activities.notifications.templates.texts.check)."""
+    """Put a new version in force. Check it first (activities.notifications.templates.template_set.check)."""
     newest = await session.scalar(
         select(func.max(col(NotificationTemplate.version))).where(col(NotificationTemplate.name) == name)
     )

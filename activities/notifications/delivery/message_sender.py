@@ -14,7 +14,7 @@ from activities.notifications.delivery.channel_delivery import Lost, Pointless, 
 from activities.notifications.preferences import MAIL, URGENT, Preferences
 from activities.notifications.preferences import read as read_preferences
 from activities.notifications.settings import NotifySettings, page_of
-from activities.notifications.templates.texts import DIGEST, Wording, Words
+from activities.notifications.templates.template_set import DIGEST, Wording, Words
 from activities.notifications.templates.values import Subject, values
 from placet.errors import InputInvalid
 from storage.database import Database

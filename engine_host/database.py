@@ -1,7 +1,14 @@
-"""Bring the engine's schema to a PostgreSQL database, or up to date there."""
+"""Prepare the engine's own database: create and update its schema on PostgreSQL, and delete stale cluster members.
+
+A server that is killed leaves its addresses in the table of cluster members. The next server, on other ports, spends up
+to twenty seconds trying to reach them. The embedded engine is one process on loopback, so before it starts, all members
+of this host in the table are stale.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,11 +16,12 @@ import psycopg
 from psycopg import sql
 
 from engine_host.cache import Progress
-from engine_host.config import Postgres
+from engine_host.config import CLI_FILE, HOST, SERVER_FILE, Database, Postgres
 from engine_host.process import run
 from placet.errors import Unavailable
 
 SCHEMA_SECONDS = 300.0
+_DELETE_MEMBERS = "DELETE FROM cluster_membership WHERE rpc_address = "
 
 
 def prepare_schema(
@@ -55,3 +63,29 @@ def _has_schema(database: Postgres, name: str) -> bool:
         raise Unavailable(
             f"the engine's PostgreSQL at {database.host}:{database.port} cannot be used: {error}"
         ) from error
+
+
+def forget_members(store: Database) -> None:
+    """Delete the members of this host from the store; the caller holds the home's lock. Raises Unavailable."""
+    if isinstance(store, Path):
+        for name in (SERVER_FILE, CLI_FILE):
+            if (store / name).is_file():
+                _forget_in_file(store / name)
+    elif isinstance(store, Postgres):
+        try:
+            with psycopg.connect(**store.access(store.name)) as connection:
+                connection.execute(_DELETE_MEMBERS + "%s", [HOST])
+        except psycopg.Error as error:
+            raise Unavailable(
+                f"the engine's PostgreSQL at {store.host}:{store.port} cannot be used: {error}"
+            ) from error
+
+
+def _forget_in_file(path: Path) -> None:
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as connection:
+            there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'cluster_membership'").fetchone()
+            if there:  # not in a file whose first start was interrupted
+                connection.execute(_DELETE_MEMBERS + "?", [HOST])
+    except sqlite3.Error as error:
+        raise Unavailable(f"the engine's data in {path} cannot be used: {error}") from error

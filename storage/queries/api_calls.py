@@ -1,4 +1,8 @@
-"""Calls that carried an Idempotency-Key: the first one is carried out, and all get its answer."""
+"""Mutating calls of the API: the answers that belong to an Idempotency-Key, and the calls that were refused.
+
+Of several calls with the same key, the first is carried out and all of them get its answer. A refused update leaves no
+trace in the engine, so refusals are stored here.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from storage.tables.approvals import IdempotentCall
+from storage.tables.approvals import IdempotentCall, Refusal
 
 
 async def reserve(
@@ -42,3 +46,15 @@ async def release(session: AsyncSession, *, principal: str, key: str) -> None:
 
 def _is(principal: str, key: str) -> tuple[Any, Any]:
     return col(IdempotentCall.principal) == principal, col(IdempotentCall.key) == key
+
+
+async def add_refusal(session: AsyncSession, refusal: Refusal) -> None:
+    """Store one refusal."""
+    session.add(refusal)
+    await session.flush()
+
+
+async def refusals_of(session: AsyncSession, request_id: str) -> list[Refusal]:
+    """List what was refused on a request, oldest first."""
+    query = select(Refusal).where(col(Refusal.request_id) == request_id)
+    return list(await session.scalars(query.order_by(col(Refusal.at), col(Refusal.id))))

@@ -1,0 +1,1 @@
+"""The one way to call somebody else's server over HTTP."""

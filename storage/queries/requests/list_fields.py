@@ -1,0 +1,77 @@
+"""The fields of a list of requests that a process chooses: the variables of its summary, and the amount to sort by.
+
+Which variables they are stands in the blueprint of the request's version. A published version does not change, so each
+of these facts is read once per version and process.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, select
+from sqlmodel import col
+
+from placet.definition.model import amount_variable
+from storage.tables.approvals import ApprovalRequest, DefinitionVersion
+
+Fact = TypeVar("Fact")
+_MOST = 1000  # versions whose fact is kept in memory
+
+
+class PublishedFact(Generic[Fact]):
+    """One fact of each published version, read from its blueprint once and then kept in memory."""
+
+    def __init__(self, read: Callable[[Mapping[str, Any]], Fact]) -> None:
+        """`read` takes the fact out of a blueprint's JSON."""
+        self._read = read
+        self._known: dict[tuple[str, str], Fact] = {}
+
+    def of(self, connection: Connection, template_ids: Collection[str]) -> dict[str, Fact]:
+        """Return the fact by template; one that is not stored is left out."""
+        database = str(connection.engine.url)
+        unknown = [one for one in template_ids if (database, one) not in self._known]
+        if unknown:
+            while len(self._known) > _MOST:
+                del self._known[next(iter(self._known))]
+            query = select(col(DefinitionVersion.id), col(DefinitionVersion.blueprint))
+            for row in connection.execute(query.where(col(DefinitionVersion.id).in_(unknown))):
+                self._known[database, row.id] = self._read(row.blueprint)
+        found = {one: (database, one) for one in template_ids}
+        return {one: self._known[key] for one, key in found.items() if key in self._known}
+
+
+_VARIABLES: PublishedFact[tuple[str, ...]] = PublishedFact(
+    lambda blueprint: tuple((blueprint.get("settings") or {}).get("summary") or ())
+)
+
+
+def summaries(connection: Connection, request_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return the summary of each request whose process has one: the values by variable, in the declared order."""
+    place = select(col(ApprovalRequest.id), col(ApprovalRequest.template_id))
+    rows = connection.execute(place.where(col(ApprovalRequest.id).in_(set(request_ids)))).all()
+    named = _VARIABLES.of(connection, {row.template_id for row in rows})
+    wanted = {row.id: named[row.template_id] for row in rows if named.get(row.template_id)}
+    if not wanted:
+        return {}
+    given = select(col(ApprovalRequest.id), col(ApprovalRequest.input)).where(col(ApprovalRequest.id).in_(wanted))
+    return {
+        row.id: {name: row.input[name] for name in wanted[row.id] if name in row.input}
+        for row in connection.execute(given)
+    }
+
+
+VARIABLES: PublishedFact[str | None] = PublishedFact(amount_variable)
+"""The variable that holds the amount, by template; None where there is none."""
+
+
+def amount(given: Mapping[str, Any], variable: str | None) -> float | None:
+    """Return the amount in an input as requests are sorted by it, None where there is none."""
+    if variable is None or isinstance(value := given.get(variable), bool):
+        return None
+    try:
+        found = float(value) if isinstance(value, int | float | str) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None

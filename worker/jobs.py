@@ -1,0 +1,94 @@
+"""The jobs that a worker process repeats: it notes its presence, follows up on departures, and deletes what is old."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from temporalio.client import Client
+
+from placet.errors import Unavailable
+from service.administration.people import Tell, tell_departures
+from storage.database import Database
+from storage.queries import presence
+from storage.retention.retention import BATCH, forget_calls, forget_refusals
+from worker.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def repeating(step: Callable[[], Awaitable[None]], *, seconds: float) -> AsyncIterator[None]:
+    """Do a step at once and every so many seconds while the block runs; what fails is logged and tried again."""
+
+    async def again() -> None:
+        while True:
+            try:
+                await step()
+            except Exception as error:
+                _log.warning("will_try_again", step=step.__qualname__, seconds=seconds, reason=str(error))
+            await asyncio.sleep(seconds)
+
+    task = asyncio.create_task(again())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+NOTED_SECONDS = 3.0
+
+
+@asynccontextmanager
+async def present(database: Database, client: Client, task_queue: str) -> AsyncIterator[None]:
+    """Note every few seconds that this worker is there, while the block runs; at its end, that it is gone."""
+
+    async def note() -> None:
+        await database.run(presence.note, client.identity, task_queue)
+
+    try:
+        async with repeating(note, seconds=NOTED_SECONDS):
+            yield
+    finally:
+        with contextlib.suppress(Unavailable):
+            await database.run(presence.remove, client.identity)
+
+
+_LOOK_SECONDS = 1.0
+
+
+@asynccontextmanager
+async def looking_after_leavers(database: Database, tell: Tell) -> AsyncIterator[None]:
+    """Tell the requests of everyone who leaves, while the block runs. Any number of processes may do it."""
+
+    async def look() -> None:
+        await tell_departures(database, tell, datetime.now(UTC))
+
+    async with repeating(look, seconds=_LOOK_SECONDS):
+        yield
+
+
+_EVERY_SECONDS = 3600.0
+
+
+@asynccontextmanager
+async def forgetting(database: Database, settings: Settings) -> AsyncIterator[None]:
+    """Delete what is older than the settings say, while the block runs. Any number of processes may do it."""
+
+    async def forget() -> None:
+        await forget_what_is_old(database, settings, datetime.now(UTC))
+
+    async with repeating(forget, seconds=_EVERY_SECONDS):
+        yield
+
+
+async def forget_what_is_old(database: Database, settings: Settings, now: datetime) -> None:
+    """Delete batch by batch until nothing is left that is too old."""
+    for delete, days in ((forget_calls, settings.answers_days), (forget_refusals, settings.refusals_days)):
+        while await database.run(delete, now - timedelta(days=days)) == BATCH:
+            pass
