@@ -39,7 +39,7 @@ def activities() -> set[str]:
     run: set[str] = set()
     for path in (ROOT / "workflows").glob("*.py"):
         for call in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(call, ast.Call) or path.name == "local.py":
+            if not isinstance(call, ast.Call) or path.name == "local_activities.py":
                 continue
             called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
             if called in {"local", "execute_activity", "start_activity"}:
@@ -66,7 +66,7 @@ def test_every_line_of_the_table_of_trust_boundaries_names_tests_that_there_are(
 def test_a_local_activity_is_run_in_the_one_way_that_never_gives_up() -> None:
     for path in (ROOT / "workflows").glob("*.py"):
         source = path.read_text()
-        assert ("local_activity" in source.replace("local activit", "")) == (path.name == "local.py"), path
+        assert ("local_activity" in source.replace("local activit", "")) == (path.name == "local_activities.py"), path
         assert "schedule_to_close" not in source, path
     assert LOCAL_RETRIES.maximum_attempts == 0
     assert not LOCAL_RETRIES.non_retryable_error_types
