@@ -21,7 +21,7 @@ from placet.proofs.findings import Finding
 from service.context import Context
 from service.principal import Principal
 from service.visibility import seen_definition
-from simulation.run import work
+from simulation.run import pool_functions
 from storage.queries import actions
 from storage.queries.definitions import definitions
 from storage.queries.definitions.dependencies import check_contexts, surroundings
@@ -30,7 +30,7 @@ from storage.tables.approvals import DefinitionVersion
 
 async def check_definition(context: Context, raw: object, *, by: str) -> Report:
     """Prove a blueprint sound among the stored people, or find what is wrong with it. `by` is whose work it is."""
-    blueprint = await context.pool.run(work.read, raw, by=by)
+    blueprint = await context.pool.run(pool_functions.parse_or_none, raw, by=by)
     async with context.database.session() as session:
         (those,) = await check_contexts(session, [blueprint], context.now())
     proof = partial(check, raw, directory=those.directory, actions=those.actions, children=those.children)
@@ -77,7 +77,7 @@ async def publish_definition(context: Context, principal: Principal, template_id
             raise NotPermitted(f"user:{principal.person} wrote this; somebody else has to publish it.")
         certificate = await _certificate(context, row.blueprint, by=principal.person)
         if before is not None:
-            await context.pool.run(work.risen, before.blueprint, row.blueprint, by=principal.person)
+            await context.pool.run(pool_functions.check_version, before.blueprint, row.blueprint, by=principal.person)
     async with context.database.begin() as session:
         return await definitions.publish(
             session, template_id, digest=row.digest, by=principal.person, now=context.now(), certificate=certificate
@@ -102,7 +102,9 @@ async def compare_definitions(
         before = await seen_definition(session, principal, against) if against else await _before(session, row)
     if before is None:
         raise NotFound("Nothing has been published before this version; name another one with `against`.")
-    change = await context.pool.run(work.compared, before.blueprint, row.blueprint, by=principal.person)
+    change = await context.pool.run(
+        pool_functions.compare_versions, before.blueprint, row.blueprint, by=principal.person
+    )
     return before, row, change
 
 
@@ -142,7 +144,9 @@ async def _written(context: Context, principal: Principal, raw: object) -> Defin
     blueprint: ProcessDefinition = await context.pool.run(parse_definition, raw, by=principal.person)
     async with context.database.session() as session:
         around = await surroundings(session, blueprint, now)
-    document, digest = await context.pool.run(work.drafted, blueprint, now, *around, by=principal.person)
+    document, digest = await context.pool.run(
+        pool_functions.compile_draft, blueprint, now, *around, by=principal.person
+    )
     return DefinitionVersion(
         id=uuid.uuid4().hex,
         name=blueprint.name,

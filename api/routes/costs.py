@@ -11,7 +11,7 @@ from api.calls import PersonalRoute
 from api.deps import Caller, Here, Reading
 from api.schemas.costs import CostView
 from service.visibility import seen_request
-from simulation.report.costs import Prices, price, used_in, with_catalog
+from simulation.report.costs import Prices, price, usage_in, with_catalog
 from storage.queries import actions
 from storage.queries.requests import requests
 
@@ -38,7 +38,7 @@ async def cost_of_request(  # noqa: PLR0917 - called by keyword, with what its q
     timeline = await requests.timeline(session, request_id)
     notices = sum(entry.kind == "notified" for entry in timeline)
     end = stored.request.ended_at or context.now()
-    used = used_in(timeline, notices=notices, duration=end - stored.request.started_at)
+    used = usage_in(timeline, notices=notices, duration=end - stored.request.started_at)
     given = Prices(
         currency=currency,
         approver_hour=approver_hour,

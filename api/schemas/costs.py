@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from api.schemas.common import View
-from simulation.report.costs import Used
-from simulation.report.result import Cost, plain
+from simulation.report.costs import Usage
+from simulation.report.result import ExecutionCost, json_value
 
 
 class CostView(View):
@@ -24,7 +24,7 @@ class CostView(View):
     notices: int
 
     @classmethod
-    def of(cls, request_id: str, used: Used, cost: Cost, *, running: bool) -> CostView:
+    def of(cls, request_id: str, used: Usage, cost: ExecutionCost, *, running: bool) -> CostView:
         """Show what a request used and what that costs."""
         return cls(
             request_id=request_id,
@@ -32,5 +32,5 @@ class CostView(View):
             decisions={f"user:{person}": count for person, count in used.decisions.items()},
             action_runs=used.actions,
             notices=used.notices,
-            **plain(cost),
+            **json_value(cost),
         )

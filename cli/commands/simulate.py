@@ -22,12 +22,12 @@ from placet.json_text import read_json, with_floats
 from service.pool.pool import processes
 from service.simulations.simulator import Simulator, failed
 from simulation.report.page import html_report
-from simulation.scenario.order import SimulationOrder, parse_order
+from simulation.scenario.spec import SimulationSpec, parse_spec
 from storage.queries.simulations import simulations
 from worker.settings import Settings
 
 
-def order_of(
+def spec_of(
     file: Path | None,
     *,
     mode: str,
@@ -37,7 +37,7 @@ def order_of(
     patch: Path | None = None,
     prices: Path | None = None,
     more: dict[str, Any] | None = None,
-) -> SimulationOrder:
+) -> SimulationSpec:
     """Return the order that a command line asks for; `more` are fields of it as they are. Raises InputInvalid.
 
     A shadow looks once: only the API has somebody who goes on looking.
@@ -57,17 +57,17 @@ def order_of(
         raw["requester"] = requester
     if script is not None:
         raw["script"] = with_floats(read(script))
-    return parse_order(raw)
+    return parse_spec(raw)
 
 
-async def simulate(settings: Settings, order: SimulationOrder, *, quiet: bool = False) -> dict[str, Any]:
+async def simulate(settings: Settings, spec: SimulationSpec, *, quiet: bool = False) -> dict[str, Any]:
     """Carry an order out against this installation's people and past, with the engine where the mode needs one.
 
     Where nobody is named as the requester, somebody who has a manager asks. Nothing is stored.
     """
     client = None
     there = assembly.engine_settings(settings)
-    if order.mode in {"rehearse", "replay"}:
+    if spec.mode in {"rehearse", "replay"}:
         try:
             client = await assembly.connected(there)
         except Unavailable as error:
@@ -81,11 +81,11 @@ async def simulate(settings: Settings, order: SimulationOrder, *, quiet: bool = 
             ui_url=assembly.temporal_ui(settings, there),
         )
         async with database.session() as session:
-            requester = order.person or await simulations.somebody(session) or "requester"
+            requester = spec.person or await simulations.somebody(session) or "requester"
         simulation_id = uuid.uuid4().hex
-        with _Progress(order.mode, quiet=quiet) as told:
+        with _Progress(spec.mode, quiet=quiet) as told:
             result = await simulator.carry_out(
-                order,
+                spec,
                 requester=requester,
                 viewer=None,  # whoever works on the database itself
                 simulation_id=simulation_id,
@@ -164,8 +164,8 @@ def simulate_command(
     more = {"request_id": request_id, "template": template, "version": version, "limit": limit, "sample": sample}
     files = {"script": script, "patch": patch, "prices": prices}
     with explained():
-        order = order_of(file, mode=mode, given=given, requester=requester, **files, more=more)
-    result = run(simulate(settings, order, quiet=as_json))
+        spec = spec_of(file, mode=mode, given=given, requester=requester, **files, more=more)
+    result = run(simulate(settings, spec, quiet=as_json))
     if report is not None:
         with explained():
             write_report(result, report)

@@ -12,7 +12,7 @@ from rich.tree import Tree
 
 from cli.terminal.output import out
 from service.simulations.simulator import failed
-from simulation.report.charts import span
+from simulation.report.charts import duration_text
 
 _MOST_STEPS = 60
 _MOST_ROWS = 20
@@ -44,7 +44,9 @@ def show(result: dict[str, Any]) -> bool:
 def _path(result: Mapping[str, Any]) -> None:
     table = _table()
     for step in result["execution_path"][:_MOST_STEPS]:
-        table.add_row(f"[dim]{span(step['after_ms'])}[/dim]", escape(step["stage"] or ""), escape(step["what"]))
+        table.add_row(
+            f"[dim]{duration_text(step['after_ms'])}[/dim]", escape(step["stage"] or ""), escape(step["what"])
+        )
     out.print(table)
     left = len(result["execution_path"]) - _MOST_STEPS
     if left > 0:
@@ -89,7 +91,7 @@ def _ways(result: Mapping[str, Any]) -> None:
         witness = ", ".join(f"{name} = {value}" for name, value in branch["witness"].items())
         ended = branch["outcome"] or branch["stopped"] or "open"
         colour = _COLOURS.get(ended, "yellow")
-        took = span(branch["predicted_duration_ms"]) or "no end"
+        took = duration_text(branch["predicted_duration_ms"]) or "no end"
         place.add(f"[{colour}]{escape(ended)}[/{colour}] after {took} [dim]{escape(witness)}[/dim]")
     out.print(tree)
 
@@ -134,7 +136,8 @@ def _line(line: Mapping[str, Any] | None) -> str:
     if line is None:
         return ""
     told = " ".join(str(part) for part in (str(line["kind"]).replace("_", " "), line["stage"]) if part)
-    return f"[dim]{span(line['after_ms'])}[/dim] {escape(told)} {escape(str(line['actor']).removeprefix('user:'))}"
+    actor = str(line["actor"]).removeprefix("user:")
+    return f"[dim]{duration_text(line['after_ms'])}[/dim] {escape(told)} {escape(actor)}"
 
 
 def _figures(result: Mapping[str, Any]) -> None:
@@ -142,8 +145,8 @@ def _figures(result: Mapping[str, Any]) -> None:
     cost = result["cost"] or {}
     out.print(f"Outcome: {escape(str(result['outcome'] or result['stopped']))}")
     out.print(
-        f"Takes: {span(predicted.get('p50_ms')) or 'no end'}, nine in ten within "
-        f"{span(predicted.get('p90_ms')) or 'no end'} [dim]({escape(predicted.get('rule', ''))})[/dim]",
+        f"Takes: {duration_text(predicted.get('p50_ms')) or 'no end'}, nine in ten within "
+        f"{duration_text(predicted.get('p90_ms')) or 'no end'} [dim]({escape(predicted.get('rule', ''))})[/dim]",
         soft_wrap=True,
     )
     if cost:
@@ -191,8 +194,8 @@ def _changes(rows: Sequence[Mapping[str, Any]]) -> None:
     table = _table("request", "changes", "before", "after")
     for row in rows[:_MOST_ROWS]:
         after = row["after"]
-        told = f"{after['outcome'] or 'open'} after {span(after['duration_ms'])}" if after else ""
-        before = f"{row['before']['outcome'] or 'open'} after {span(row['before']['duration_ms'])}"
+        told = f"{after['outcome'] or 'open'} after {duration_text(after['duration_ms'])}" if after else ""
+        before = f"{row['before']['outcome'] or 'open'} after {duration_text(row['before']['duration_ms'])}"
         table.add_row(row["request_id"], ", ".join(row["changed"]), before, escape(told or row["unknown"] or ""))
     out.print(table)
     if len(rows) > _MOST_ROWS:

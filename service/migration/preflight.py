@@ -18,7 +18,7 @@ from placet.errors import InputInvalid, NotFound, Problem
 from placet.plan.plan import Plan
 from service.context import Context
 from service.engine import client as engine
-from simulation.modes.backtest import Candidate, Case, Row
+from simulation.modes.backtest import BacktestRow, Candidate, Case
 from simulation.scenario import load
 from storage.queries.definitions.dependencies import surroundings
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, DefinitionVersion
@@ -97,7 +97,7 @@ class Judge:
         known = {step.stage_name for step in self._candidate.blueprint.process_steps}
         return [
             Judged(
-                fate=_fate(row, self._candidate.put(case, until=now), sorted(set(stages.get(row.id, ())) - known)),
+                fate=_fate(row, self._candidate.run(case, until=now), sorted(set(stages.get(row.id, ())) - known)),
                 seq=len(case.entries),
                 # Calendars are frozen from when a request began, so that the same settings are the same calendar.
                 plan=self._candidate.plan(case.started_at),
@@ -209,7 +209,7 @@ async def _read(
     return rows, await load.cases_of(session, rows), stages
 
 
-def _fate(row: ApprovalRequest, put: Row, gone: list[str]) -> Fate:
+def _fate(row: ApprovalRequest, put: BacktestRow, gone: list[str]) -> Fate:
     if row.status != "pending":
         return ended(row, None)
     verdict: Verdict = "maps"

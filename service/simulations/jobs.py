@@ -13,7 +13,7 @@ from typing import Any
 from placet.errors import Busy, PlacetError, Problem, Unavailable
 from service.simulations.simulator import Simulator, failed
 from simulation.report.result import problem_json
-from simulation.scenario.order import SimulationOrder
+from simulation.scenario.spec import SimulationSpec
 from storage.database import Database
 from storage.queries.simulations import simulation_rows, simulations
 from storage.tables.simulations import WorkflowSimulation
@@ -94,18 +94,18 @@ class Jobs:
             message = f"{len(self._running)} simulations run or wait their turn here, {mine} of them yours"
             raise Busy(f"{message}; nothing has happened. Try again when they have ended.", retry_after=_RETRY_AFTER)
 
-    def start(self, row: WorkflowSimulation, order: SimulationOrder, *, requester: str, viewer: str | None) -> Job:
+    def start(self, row: WorkflowSimulation, spec: SimulationSpec, *, requester: str, viewer: str | None) -> Job:
         """Run a stored simulation beside the calls; `viewer` is whose view of requests it has (None: all)."""
         job = self._running[row.id] = Job(by=row.created_by)
-        job.task = asyncio.create_task(self._run(row.id, job, order, requester, viewer))
+        job.task = asyncio.create_task(self._run(row.id, job, spec, requester, viewer))
         return job
 
     async def answered(
-        self, order: SimulationOrder, *, requester: str, viewer: str | None, simulation_id: str
+        self, spec: SimulationSpec, *, requester: str, viewer: str | None, simulation_id: str
     ) -> dict[str, Any]:
         """Carry out a simulation that somebody waits for, and return its answer."""
         return await self._simulator.carry_out(
-            order, requester=requester, viewer=viewer, simulation_id=simulation_id, now=datetime.now(UTC)
+            spec, requester=requester, viewer=viewer, simulation_id=simulation_id, now=datetime.now(UTC)
         )
 
     async def ended(self, simulation_id: str, *, patience: float) -> None:
@@ -143,13 +143,13 @@ class Jobs:
             return (await simulations.get(session, simulation_id)).status == "running"
 
     async def _run(
-        self, simulation_id: str, job: Job, order: SimulationOrder, requester: str, viewer: str | None
+        self, simulation_id: str, job: Job, spec: SimulationSpec, requester: str, viewer: str | None
     ) -> None:
         status, result, error = "failed", None, None
         try:
             async with self._turn:
                 result = await self._simulator.carry_out(
-                    order,
+                    spec,
                     requester=requester,
                     viewer=viewer,
                     simulation_id=simulation_id,

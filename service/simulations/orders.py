@@ -16,9 +16,9 @@ from service.principal import Principal
 from service.simulations.jobs import HELD
 from service.simulations.simulator import failed
 from service.visibility import seen_request, sees_definition, viewer_of
-from simulation.report.result import plain
+from simulation.report.result import json_value
 from simulation.scenario.load import template_of
-from simulation.scenario.order import SimulationOrder, parse_order
+from simulation.scenario.spec import SimulationSpec, parse_spec
 from storage.queries.simulations import simulation_rows, simulations
 from storage.recording import metrics
 from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
@@ -39,7 +39,7 @@ class Found:
     count: int = 0
 
 
-def read_order(raw: object) -> tuple[SimulationOrder, dict[str, Any]]:
+def read_order(raw: object) -> tuple[SimulationSpec, dict[str, Any]]:
     """Read an order, and return it beside what was read: amounts in the input and the prices stay exact.
 
     Raises InputInvalid with every fault.
@@ -47,7 +47,7 @@ def read_order(raw: object) -> tuple[SimulationOrder, dict[str, Any]]:
     if not isinstance(raw, dict):
         raise InputInvalid('Send an object such as {"mode": "explore", "template": "…"}.')
     read = {key: value if key in _EXACT else with_floats(value) for key, value in raw.items()}
-    return parse_order(read), read
+    return parse_spec(read), read
 
 
 async def ask(
@@ -58,18 +58,18 @@ async def ask(
     `later` waits for nothing. One that was asked for before under this id (`fresh` says that there can be none) is
     that one. Raises InputInvalid, NotFound, NotPermitted, Busy, and Conflict where too many shadows stand.
     """
-    order, read = read_order(raw)
-    await _require_allowed(context, principal, order)
+    spec, read = read_order(raw)
+    await _require_allowed(context, principal, spec)
     now = context.now()
-    row = _row(simulation_id, principal, order, read, now)
-    requester, viewer, jobs = order.person or principal.person, viewer_of(principal), context.jobs
+    row = _row(simulation_id, principal, spec, read, now)
+    requester, viewer, jobs = spec.person or principal.person, viewer_of(principal), context.jobs
     if not fresh and await context.database.read(simulations.there, row.id):
         # It was asked for before, and its answer did not arrive: it is this one's.
         await jobs.ended(row.id, patience=PATIENCE)
-    elif order.stands:
+    elif spec.is_standing:
         await context.shadows.begin(row, patience=PATIENCE)
-    elif order.mode == "explore" and not later:
-        row.result = await jobs.answered(order, requester=requester, viewer=viewer, simulation_id=row.id)
+    elif spec.mode == "explore" and not later:
+        row.result = await jobs.answered(spec, requester=requester, viewer=viewer, simulation_id=row.id)
         row.finished_at, row.status = context.now(), "failed" if failed(row.result) else "completed"
         async with context.database.begin() as session:
             if await simulations.insert(session, row):
@@ -81,7 +81,7 @@ async def ask(
         async with context.database.begin() as session:
             new = await simulations.insert(session, row)
         if new:
-            jobs.start(row, order, requester=requester, viewer=viewer)
+            jobs.start(row, spec, requester=requester, viewer=viewer)
         if not later:
             await jobs.ended(row.id, patience=PATIENCE)
     async with context.database.session() as session:
@@ -110,33 +110,33 @@ async def with_rows(session: AsyncSession, row: WorkflowSimulation) -> Found:
     return Found(row=row, rows=page.items, count=count)
 
 
-async def _require_allowed(context: Context, principal: Principal, order: SimulationOrder) -> None:
+async def _require_allowed(context: Context, principal: Principal, spec: SimulationSpec) -> None:
     """Check who may ask for what: the past of others, and their view of the organisation, are not for everybody."""
-    if order.compares or (order.person is not None and order.person != principal.person):
+    if spec.compares or (spec.person is not None and spec.person != principal.person):
         principal.need(_LOOKS_AT_OTHERS)
-    named = order.template
+    named = spec.template
     async with context.database.session() as session:
-        if order.request_id is not None and not order.compares:
-            stored = await seen_request(session, principal, order.request_id, context.now())
+        if spec.request_id is not None and not spec.compares:
+            stored = await seen_request(session, principal, spec.request_id, context.now())
             named = named or stored.request.template
-        if order.blueprint is None and (order.template is not None or order.version is not None) and named is not None:
-            row = await template_of(session, named, order.version)
+        if spec.blueprint is None and (spec.template is not None or spec.version is not None) and named is not None:
+            row = await template_of(session, named, spec.version)
             if not sees_definition(principal, row):
                 raise NotFound(f"There is no published process template {named!r}")
 
 
 def _row(
-    simulation_id: str, principal: Principal, order: SimulationOrder, read: Any, now: datetime
+    simulation_id: str, principal: Principal, spec: SimulationSpec, read: Any, now: datetime
 ) -> WorkflowSimulation:
-    definition = order.blueprint or {}
+    definition = spec.blueprint or {}
     return WorkflowSimulation(
         id=simulation_id,
-        mode=order.mode,
+        mode=spec.mode,
         status="running",
-        template=order.template or str(definition.get("name", ""))[:200] or None,
-        version=order.version,
-        request_id=order.request_id,
-        question=plain(read),
+        template=spec.template or str(definition.get("name", ""))[:200] or None,
+        version=spec.version,
+        request_id=spec.request_id,
+        question=json_value(read),
         created_by=principal.person,
         created_at=now,
         followed_until=now + HELD,

@@ -16,8 +16,8 @@ from service.pool.pool import ProcessPool
 from service.simulations.jobs import unfit
 from service.visibility import viewer_by_id
 from simulation.modes.shadow import Shadow
-from simulation.report.result import plain
-from simulation.scenario.order import parse_order
+from simulation.report.result import json_value
+from simulation.scenario.spec import parse_spec
 from storage.database import Database
 from storage.queries.simulations import shadows, simulation_rows, simulations
 from storage.tables.simulations import WorkflowSimulation
@@ -107,9 +107,9 @@ class Shadows:
             del self._fed[row.id]
 
     async def _until_over(self, row: WorkflowSimulation, feeding: _Feeding) -> None:
-        order = parse_order(row.question)
-        ends = row.created_at + timedelta(hours=order.for_hours)
-        shadow = Shadow(order=order, since=row.created_at, ends=ends, viewer=row.created_by)
+        spec = parse_spec(row.question)
+        ends = row.created_at + timedelta(hours=spec.for_hours)
+        shadow = Shadow(spec=spec, since=row.created_at, ends=ends, viewer=row.created_by)
         revision, renewed, left_out = -1, None, 0
         while True:
             now = datetime.now(UTC)
@@ -121,22 +121,22 @@ class Shadows:
                     renewed = now
                     async with self._database.session() as session:
                         # What they may see is asked again and again, for a shadow stands for days.
-                        shadow.see_as(await viewer_by_id(session, row.created_by))
+                        shadow.set_viewer(await viewer_by_id(session, row.created_by))
                 if revision < 0:
                     async with self._database.session() as session:
                         known = await simulation_rows.known(session, row.id)
                     shadow.resume({request_id: position for request_id, (position, _) in known.items()})
                     revision = max((number for _, number in known.values()), default=0)
-                rows = await shadow.look(self._database, self._pool.run, now)
+                rows = await shadow.poll(self._database, self._pool.run, now)
                 if rows or shadow.left_out != left_out or not feeding.looked.is_set():
                     left_out = shadow.left_out
-                    written = [(position, plain(found)) for position, found in rows]
+                    written = [(position, json_value(found)) for position, found in rows]
                     async with self._database.begin() as session:
                         if not await shadows.keep(session, row.id, by=self._me, result=shadow.described()):
                             return
                         revision = await simulation_rows.put(session, row.id, written, revision=revision)
                 feeding.looked.set()
-                if shadow.over(now):
+                if shadow.finished(now):
                     await self._end(row.id, "completed", result=shadow.described())
                     return
             except Unavailable as away:

@@ -13,10 +13,10 @@ from temporalio.client import Client
 
 from placet.definition.model import parse_definition
 from service.pool.pool import ProcessPool
-from simulation.modes.backtest import MOST_SECONDS, Backtest, Candidate, Row, totals_of, unseen
-from simulation.modes.rehearse import RehearsalStage, rehearse
+from simulation.modes.backtest import MOST_SECONDS, Backtest, BacktestRow, Candidate, hidden_warning, totals_of
+from simulation.modes.rehearse import RehearsalEngine, rehearse
 from simulation.modes.replay import check_history
-from simulation.run import work
+from simulation.run import pool_functions
 from simulation.scenario.load import (
     candidate_of,
     case_of,
@@ -26,8 +26,8 @@ from simulation.scenario.load import (
     scenario_of,
     template_of,
 )
-from simulation.scenario.order import SimulationOrder, patched
 from simulation.scenario.scenario import Scenario
+from simulation.scenario.spec import SimulationSpec, patched
 from storage.database import Database
 from storage.queries.simulations import simulations
 
@@ -49,7 +49,7 @@ class Simulator:
 
     async def carry_out(
         self,
-        order: SimulationOrder,
+        spec: SimulationSpec,
         *,
         requester: str,
         viewer: str | None,
@@ -62,100 +62,102 @@ class Simulator:
         Of real requests a backtest looks at those that are `viewer`'s to see (None: all), and counts the others.
         """
         modes: dict[str, Callable[[], Awaitable[dict[str, Any]]]] = {
-            "explore": lambda: self._explore(order, requester, simulation_id, now, tell),
-            "rehearse": lambda: self._rehearse(order, requester, simulation_id, now, tell),
-            "replay": lambda: self._replay(order, now),
-            "backtest": lambda: self._backtest(order, viewer, now, tell),
-            "shadow": lambda: self._backtest(order, viewer, now, tell),
+            "explore": lambda: self._explore(spec, requester, simulation_id, now, tell),
+            "rehearse": lambda: self._rehearse(spec, requester, simulation_id, now, tell),
+            "replay": lambda: self._replay(spec, now),
+            "backtest": lambda: self._backtest(spec, viewer, now, tell),
+            "shadow": lambda: self._backtest(spec, viewer, now, tell),
         }
-        told = await modes[order.mode]()
-        return {**told, "warnings": [*order.unheard, *told["warnings"]]}
+        result = await modes[spec.mode]()
+        return {**result, "warnings": [*spec.ignored_fields, *result["warnings"]]}
 
     async def _explore(
-        self, order: SimulationOrder, requester: str, simulation_id: str, now: datetime, tell: Tell | None
+        self, spec: SimulationSpec, requester: str, simulation_id: str, now: datetime, tell: Tell | None
     ) -> dict[str, Any]:
-        question = await self._question(order, requester, simulation_id, now)
-        return await self._explored(question, requester, tell)
+        scenario = await self._scenario(spec, requester, simulation_id, now)
+        return await self._explored(scenario, requester, tell)
 
-    async def _explored(self, question: Scenario, requester: str, tell: Tell | None) -> dict[str, Any]:
-        return await self.pool.run(work.explored, question, tell=tell, by=requester)
+    async def _explored(self, scenario: Scenario, requester: str, tell: Tell | None) -> dict[str, Any]:
+        return await self.pool.run(pool_functions.explore_with_proofs, scenario, tell=tell, by=requester)
 
     async def _rehearse(
-        self, order: SimulationOrder, requester: str, simulation_id: str, now: datetime, tell: Tell | None
+        self, spec: SimulationSpec, requester: str, simulation_id: str, now: datetime, tell: Tell | None
     ) -> dict[str, Any]:
-        question = await self._question(order, requester, f"rehearsal-{simulation_id}", now)
+        scenario = await self._scenario(spec, requester, f"rehearsal-{simulation_id}", now)
         if self.client is None:
-            told = await self._explored(question, requester, tell)
+            result = await self._explored(scenario, requester, tell)
             why = "there is no engine here, so the process was explored instead of rehearsed"
-            return {**told, "mode": "rehearse", "fell_back_to": "explore", "warnings": [why, *told["warnings"]]}
+            return {**result, "mode": "rehearse", "fell_back_to": "explore", "warnings": [why, *result["warnings"]]}
         # What the engine is to play is carried out in this process too: it is tried first where it may fail.
-        await self.pool.run(work.tried, question, by=requester, seconds=_TRIED)
-        stage = RehearsalStage.beside(self.client, self.rehearsals, self.ui_url)
-        found = await rehearse(stage, question, tell=tell)
-        return await self.pool.run(work.checked, question, found, by=requester)
+        await self.pool.run(pool_functions.dry_run, scenario, by=requester, seconds=_TRIED)
+        stage = RehearsalEngine.beside(self.client, self.rehearsals, self.ui_url)
+        found = await rehearse(stage, scenario, tell=tell)
+        return await self.pool.run(pool_functions.with_proofs, scenario, found, by=requester)
 
-    async def _replay(self, order: SimulationOrder, now: datetime) -> dict[str, Any]:
+    async def _replay(self, spec: SimulationSpec, now: datetime) -> dict[str, Any]:
         async with self.database.session() as session:
-            row, case = await case_of(session, order.request_id or "")
+            row, case = await case_of(session, spec.request_id or "")
             original = (await template_of(session, row.template_id)).blueprint
-            raw: Any = order.blueprint
-            if raw is None and (order.template or order.version):
-                raw = (await template_of(session, order.template or row.template, order.version)).blueprint
-        raw = patched(original if raw is None else raw, order.patch)
-        blueprint = await self.pool.run(work.read, raw)
+            raw: Any = spec.blueprint
+            if raw is None and (spec.template or spec.version):
+                raw = (await template_of(session, spec.template or row.template, spec.version)).blueprint
+        raw = patched(original if raw is None else raw, spec.patch)
+        blueprint = await self.pool.run(pool_functions.parse_or_none, raw)
         async with self.database.session() as session:
             actions, children = await dependencies(session, blueprint, case.started_at)
-            question = Scenario(
+            scenario = Scenario(
                 blueprint=raw,
                 actions=actions,
                 children=children,
                 people=await everybody(session),
-                requester=order.person or case.requester,
+                requester=spec.person or case.requester,
                 start=case.started_at,
-                given=order.input if order.input is not None else case.given,
-                script=order.script,
+                given=spec.input if spec.input is not None else case.given,
+                script=spec.script,
                 history=await simulations.response_times(session, row.template),
-                decide_after=order.decide_after,
-                horizon=order.horizon,
-                prices=order.prices,
+                decide_after=spec.decide_after,
+                horizon=spec.horizon,
+                prices=spec.prices,
                 request_id=case.id,
                 title=row.title,
             )
-        compiled = await self.pool.run(work.compiled, question, blueprint) if blueprint is not None else None
-        question = replace(question, compiled=compiled)
+        compiled = (
+            await self.pool.run(pool_functions.compile_scenario, scenario, blueprint) if blueprint is not None else None
+        )
+        scenario = replace(scenario, compiled=compiled)
         history = await check_history(self.client, case.id)
-        unchanged = raw == original and not order.script and order.input is None
-        return await self.pool.run(work.supposed, question, case, history, now, unchanged)
+        unchanged = raw == original and not spec.script and spec.input is None
+        return await self.pool.run(pool_functions.replay_with_changes, scenario, case, history, now, unchanged)
 
     async def _backtest(
-        self, order: SimulationOrder, viewer: str | None, now: datetime, tell: Tell | None
+        self, spec: SimulationSpec, viewer: str | None, now: datetime, tell: Tell | None
     ) -> dict[str, Any]:
-        running = order.mode == "shadow"
+        running = spec.mode == "shadow"
         async with self.database.session() as session:
-            name, raw = await candidate_of(session, order)
+            name, raw = await candidate_of(session, spec)
         blueprint = await self.pool.run(parse_definition, raw)
         async with self.database.session() as session:
             actions, children = await dependencies(session, blueprint, now)
-            wanted = (*order.request_ids, *((order.request_id,) if order.request_id else ()))
+            wanted = (*spec.request_ids, *((spec.request_id,) if spec.request_id else ()))
             requests, hidden = await simulations.requests_of(
-                session, name, viewer=viewer, limit=order.limit, running=running, only=wanted
+                session, name, viewer=viewer, limit=spec.limit, running=running, only=wanted
             )
             people = await everybody(session)
         candidate = Candidate(
-            blueprint=blueprint, people=people, prices=order.prices, actions=actions, children=children
+            blueprint=blueprint, people=people, prices=spec.prices, actions=actions, children=children
         )
         # What is wrong with it is told also where there is no request to put through.
         starts = candidate.uncompiled((now, *(request.started_at for request in requests)))
-        candidate = await self.pool.run(work.sound, candidate, starts)
+        candidate = await self.pool.run(pool_functions.compile_candidate, candidate, starts)
         begun = perf_counter()
-        rows: list[Row] = []
+        rows: list[BacktestRow] = []
         # Piece by piece: the timelines of all requests at once would take more memory than there may be.
         for first in range(0, len(requests), _PIECE):
             async with self.database.session() as session:
                 cases = await cases_of(session, requests[first : first + _PIECE])
             left = begun + MOST_SECONDS - perf_counter()
             put = partial(
-                work.put,
+                pool_functions.backtest_cases,
                 candidate,
                 cases,
                 until=now if running else None,
@@ -169,13 +171,13 @@ class Simulator:
                 break
         whole = Backtest(rows=tuple(rows), totals=totals_of(rows), seconds=perf_counter() - begun)
         left = len(requests) - len(rows)
-        warnings = unseen(hidden)
+        warnings = hidden_warning(hidden)
         if left:
             warnings.append(f"{left} requests were left out: it took more than {MOST_SECONDS:g} seconds")
         if not requests and not hidden:
             warnings.append(f"no request of {name!r} {'runs' if running else 'has ended'} yet")
         return {
-            "mode": order.mode,
+            "mode": spec.mode,
             "template": name,
             "version": candidate.blueprint.version,
             **whole.described(),
@@ -184,9 +186,9 @@ class Simulator:
             "warnings": warnings,
         }
 
-    async def _question(self, order: SimulationOrder, requester: str, simulation_id: str, now: datetime) -> Scenario:
+    async def _scenario(self, spec: SimulationSpec, requester: str, simulation_id: str, now: datetime) -> Scenario:
         return await scenario_of(
-            self.database, self.pool.run, order, requester=requester, now=now, simulation_id=simulation_id
+            self.database, self.pool.run, spec, requester=requester, now=now, simulation_id=simulation_id
         )
 
 

@@ -26,12 +26,12 @@ from placet.nodes.registry import type_at
 from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child, Plan
-from simulation.report.comparison import ComparedEvent
-from simulation.report.costs import Prices, price, used_in, with_catalog
-from simulation.report.result import milliseconds, plain
-from simulation.run.driver import Course, Players, Read, drive, opening_for, reader
-from simulation.world.past import Again, past_of
-from simulation.world.recall import recall
+from simulation.report.comparison import TimelineEvent
+from simulation.report.costs import Prices, price, usage_in, with_catalog
+from simulation.report.result import json_value, milliseconds
+from simulation.run.driver import EventSource, ReadDirectory, Trace, directory_reader, drive, opening_for
+from simulation.world.recorded_decisions import RecordedPeople, recorded_decisions_of
+from simulation.world.recorded_results import recorded_answers
 from simulation.world.world import World
 
 RULE = (
@@ -51,7 +51,7 @@ _Z = 1.96  # of a 95 % interval
 Tell = Callable[[dict[str, Any]], None]
 
 
-def unseen(count: int) -> list[str]:
+def hidden_warning(count: int) -> list[str]:
     """Say that so many requests were not looked at because they are not for everybody to see."""
     return [f"{count} requests that are not yours to see are left out; auditors and admins see all"] if count else []
 
@@ -67,11 +67,11 @@ class Case:
     outcome: str | None
     started_at: datetime
     ended_at: datetime | None
-    entries: Sequence[ComparedEvent]
+    entries: Sequence[TimelineEvent]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class RequestSummary:
     """How a request went, in what a blueprint can change."""
 
     route: tuple[str, ...]
@@ -83,12 +83,12 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class BacktestRow:
     """One past request beside the candidate's course of it. `unknown` says why there is none."""
 
     request_id: str
-    before: Side
-    after: Side | None
+    before: RequestSummary
+    after: RequestSummary | None
     unknown: str | None = None
     changed: tuple[str, ...] = ()
 
@@ -97,7 +97,7 @@ class Row:
 class Backtest:
     """All rows, and what they come to."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[BacktestRow, ...]
     totals: dict[str, Any]
     seconds: float
 
@@ -106,8 +106,8 @@ class Backtest:
         ordered = sorted(self.rows, key=lambda r: (not r.changed, r.unknown is not None))
         return {
             "rule": RULE,
-            "totals": plain(self.totals),
-            "rows": plain(ordered),
+            "totals": json_value(self.totals),
+            "rows": json_value(ordered),
             "seconds": round(self.seconds, 3),
         }
 
@@ -122,7 +122,7 @@ class Candidate:
     actions: Mapping[str, ActionSpec] = field(default_factory=dict)
     children: Mapping[str, Child] = field(default_factory=dict)
     _plans: dict[int, Plan] = field(default_factory=dict)
-    _reads: dict[int, Read] = field(default_factory=dict)
+    _reads: dict[int, ReadDirectory] = field(default_factory=dict)
 
     @classmethod
     def of(cls, raw: object, people: Directory, prices: Prices | None = None, **more: Any) -> Candidate:
@@ -133,11 +133,11 @@ class Candidate:
         """Take the plans along where this is sent to; what reads the directory is made anew there."""
         return {**vars(self), "_reads": {}}
 
-    def put(self, case: Case, *, until: datetime | None = None) -> Row:
+    def run(self, case: Case, *, until: datetime | None = None) -> BacktestRow:
         """Put one past request through; one that still runs is known `until` now, and compared as far as that."""
-        return self.look(case, until=until)[0]
+        return self.run_with_next_due(case, until=until)[0]
 
-    def look(self, case: Case, *, until: datetime | None = None) -> tuple[Row, datetime | None]:
+    def run_with_next_due(self, case: Case, *, until: datetime | None = None) -> tuple[BacktestRow, datetime | None]:
         """Do what `put` does, and say when something falls due next in the candidate's course of it."""
         before = _as_it_was(case, self._priced)
         plan = self.plan(case.started_at)
@@ -147,7 +147,7 @@ class Candidate:
         except InputInvalid as error:
             places = ", ".join(sorted({p.pointer.removeprefix("/input/") for p in error.problems}))
             why = f"the input does not fit: {places}"
-            return Row(request_id=case.id, before=before, after=None, unknown=why), None
+            return BacktestRow(request_id=case.id, before=before, after=None, unknown=why), None
         opening = opening_for(
             plan,
             self.people,
@@ -155,31 +155,35 @@ class Candidate:
             given=given,
             start=case.started_at,
             request_id=case.id,
-            read=read,
+            read_directory=read,
         )
-        players: Players = Again(plan=plan, past=past_of(case.entries, until=until))
+        event_source: EventSource = RecordedPeople(
+            plan=plan, recorded_decisions=recorded_decisions_of(case.entries, until=until)
+        )
         if any(type_at(node).waits_outside for node in plan.nodes.values()):
             # A sub-process that never ran would be another request, and nobody's past.
-            came_to = recall(plan, case.entries, until=until)
-            players = World(plan=plan, people=players, run_child=lambda *_: None, answers=came_to)
-        course = drive(
+            came_to = recorded_answers(plan, case.entries, until=until)
+            event_source = World(plan=plan, people=event_source, run_child=lambda *_: None, answers=came_to)
+        trace = drive(
             plan,
             opening,
-            players,
-            read=read,
+            event_source,
+            read_directory=read,
             horizon=HORIZON if until is None else min(HORIZON, max(until - case.started_at, timedelta(0))),
             most_entries=MOST_ENTRIES,
         )
-        due = machine.next_due(plan, course.state) if course.state.status == "pending" else None
-        if course.stopped is not None and until is None:
-            return Row(request_id=case.id, before=before, after=None, unknown=_stopped(course)), None
-        after = _side(course, self._priced)
-        if course.stopped is not None:
+        due = machine.next_due(plan, trace.state) if trace.state.status == "pending" else None
+        if trace.stopped is not None and until is None:
+            return BacktestRow(request_id=case.id, before=before, after=None, unknown=_stopped(trace)), None
+        after = _side(trace, self._priced)
+        if trace.stopped is not None:
             # It still runs on both sides: what has taken place is compared, and its time so far is one and the same.
             after = replace(after, duration_ms=before.duration_ms, cost=before.cost)
             changed = _changed(before, after)
-            return Row(request_id=case.id, before=before, after=after, unknown=_stopped(course), changed=changed), due
-        return Row(request_id=case.id, before=before, after=after, changed=_changed(before, after)), due
+            return BacktestRow(
+                request_id=case.id, before=before, after=after, unknown=_stopped(trace), changed=changed
+            ), due
+        return BacktestRow(request_id=case.id, before=before, after=after, changed=_changed(before, after)), due
 
     def plan(self, start: datetime) -> Plan:
         """Return the plan for requests of that year, for calendars are frozen for whole years; raises BlueprintInvalid.
@@ -207,9 +211,9 @@ class Candidate:
     def _known(self, given: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in given.items() if name in self._names}
 
-    def _read(self, start: datetime) -> Read:
+    def _read(self, start: datetime) -> ReadDirectory:
         if start.year not in self._reads:
-            self._reads[start.year] = reader(self.plan(start), self.people)
+            self._reads[start.year] = directory_reader(self.plan(start), self.people)
         return self._reads[start.year]
 
 
@@ -222,11 +226,11 @@ def backtest(
 ) -> Backtest:
     """Put past requests through a candidate; `tell` hears of the progress. `until`: they still run (shadow)."""
     begun = perf_counter()
-    rows = put_all(candidate, cases, until=until, tell=tell, of=len(cases))
+    rows = backtest_all(candidate, cases, until=until, tell=tell, of=len(cases))
     return Backtest(rows=tuple(rows), totals=totals_of(rows), seconds=perf_counter() - begun)
 
 
-def put_all(
+def backtest_all(
     candidate: Candidate,
     cases: Iterable[Case],
     *,
@@ -235,19 +239,19 @@ def put_all(
     tell: Tell | None = None,
     done: int = 0,
     of: int = 0,
-) -> list[Row]:
+) -> list[BacktestRow]:
     """Put some of `of` requests through, of which `done` have been; stops at `end` of the process's own clock."""
-    rows: list[Row] = []
+    rows: list[BacktestRow] = []
     for case in cases:
         if perf_counter() > end:
             break
-        rows.append(candidate.put(case, until=until))
+        rows.append(candidate.run(case, until=until))
         if tell is not None and (done + len(rows)) % _EVERY == 0:
             tell({"done": done + len(rows), "of": of})
     return rows
 
 
-def totals_of(rows: Sequence[Row]) -> dict[str, Any]:
+def totals_of(rows: Sequence[BacktestRow]) -> dict[str, Any]:
     """Return what rows come to, each figure with its 95 % interval."""
     known = [(row, row.after) for row in rows if row.after is not None]
     reasons = Counter(row.unknown for row in rows if row.unknown is not None)
@@ -309,13 +313,13 @@ def mean_of(values: Sequence[float]) -> dict[str, Any]:
     return {"mean": round(mean, 4), "low": round(mean - spread, 4), "high": round(mean + spread, 4)}
 
 
-def _as_it_was(case: Case, prices: Prices) -> Side:
+def _as_it_was(case: Case, prices: Prices) -> RequestSummary:
     end = case.ended_at or (case.entries[-1].at if case.entries else case.started_at)
     decisions = Counter(e.actor.removeprefix("user:") for e in case.entries if e.kind == "decided")
     kinds = {e.kind for e in case.entries}
     worst = "breached" if "sla_breached" in kinds else "warning" if "sla_warning" in kinds else "ok"
-    used = used_in(case.entries, notices=0, duration=end - case.started_at)
-    return Side(
+    used = usage_in(case.entries, notices=0, duration=end - case.started_at)
+    return RequestSummary(
         route=tuple(_route(case.entries)),
         approvers=tuple(decisions),
         outcome=case.outcome,
@@ -325,21 +329,21 @@ def _as_it_was(case: Case, prices: Prices) -> Side:
     )
 
 
-def _side(course: Course, prices: Prices) -> Side:
-    decisions = Counter(e.actor.removeprefix("user:") for e in course.entries if e.kind == "decided")
-    used = used_in(course.entries, notices=0, duration=course.duration)
-    kinds = {e.kind for e in course.entries}
-    return Side(
-        route=tuple(_route(course.entries)),
+def _side(trace: Trace, prices: Prices) -> RequestSummary:
+    decisions = Counter(e.actor.removeprefix("user:") for e in trace.entries if e.kind == "decided")
+    used = usage_in(trace.entries, notices=0, duration=trace.duration)
+    kinds = {e.kind for e in trace.entries}
+    return RequestSummary(
+        route=tuple(_route(trace.entries)),
         approvers=tuple(decisions),
-        outcome=course.state.outcome,
-        duration_ms=milliseconds(course.duration),
+        outcome=trace.state.outcome,
+        duration_ms=milliseconds(trace.duration),
         sla_state="breached" if "sla_breached" in kinds else "warning" if "sla_warning" in kinds else "ok",
         cost=price(used, prices).total,
     )
 
 
-def _route(entries: Sequence[ComparedEvent]) -> Iterable[str]:
+def _route(entries: Sequence[TimelineEvent]) -> Iterable[str]:
     for entry in entries:
         if entry.kind == "stage_settled":
             yield f"{entry.stage}: {entry.detail.get('result')}"
@@ -347,7 +351,7 @@ def _route(entries: Sequence[ComparedEvent]) -> Iterable[str]:
             yield f"{entry.detail.get('node')} -> {entry.detail.get('to')}"
 
 
-def _changed(before: Side, after: Side) -> tuple[str, ...]:
+def _changed(before: RequestSummary, after: RequestSummary) -> tuple[str, ...]:
     found = [
         name for name in ("route", "outcome", "sla_state", "cost") if getattr(before, name) != getattr(after, name)
     ]
@@ -359,13 +363,13 @@ def _changed(before: Side, after: Side) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _stopped(course: Course) -> str:
-    if course.stopped == "unknown":
-        return course.why or "unknown"
-    if course.stopped in {"waiting", "horizon"} and not any(task.status == "open" for task in course.state.tasks):
+def _stopped(trace: Trace) -> str:
+    if trace.stopped == "unknown":
+        return trace.why or "unknown"
+    if trace.stopped in {"waiting", "horizon"} and not any(task.status == "open" for task in trace.state.tasks):
         return "what it waits for has not ended yet"
     return {"waiting": "nobody decides what is open", "horizon": "still open after a year"}.get(
-        course.stopped or "", "too much happens"
+        trace.stopped or "", "too much happens"
     )
 
 

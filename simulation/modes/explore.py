@@ -16,22 +16,22 @@ from simulation.report.costs import actions_of
 from simulation.report.result import (
     Branch,
     Prediction,
-    Simulation,
+    SimulationResult,
     chain_of,
+    json_value,
     milliseconds,
     path_of,
-    plain,
     refusals_of,
     worst_sla,
 )
-from simulation.run.driver import Course
-from simulation.scenario.routes import MOST_VISITS, Route, Ways, conditions_of
-from simulation.scenario.scenario import PreparedScenario, Scenario, prepare, unsound
-from simulation.scenario.script import Habits, Move, habitual
-from simulation.scenario.witnesses import Witnesses
+from simulation.run.driver import Trace
+from simulation.scenario.routes import MOST_VISITS, Route, RouteSearch, conditions_of
+from simulation.scenario.scenario import PreparedScenario, Scenario, invalid_result, prepare
+from simulation.scenario.script import ApproverModel, PlannedEvent, decision_events
+from simulation.scenario.witnesses import WitnessSearch
 from simulation.world.assumptions import assumptions_of, warnings_of
-from simulation.world.payloads import called_in, input_errors, payload_errors, payload_warnings
-from simulation.world.world import Foreseen
+from simulation.world.payloads import checked_calls, input_errors, payload_errors, payload_warnings
+from simulation.world.world import SimulatedRun
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -41,15 +41,15 @@ HURRY = timedelta(minutes=1)
 
 
 @dataclass(kw_only=True)
-class Outcomes:
+class RoutePeople:
     """People who make each node come out as wanted, visit by visit; whatever is not spoken of is approved."""
 
     plan: Plan
     results: Sequence[tuple[str, str]]
-    habits: Habits
-    held: frozenset[str] = frozenset()  # nodes at which nobody acts
+    approver_model: ApproverModel
+    blocked: frozenset[str] = frozenset()  # nodes at which nobody acts
     in_turn: bool = False  # whether people wait until what stands before in `results` has come about
-    supposed: Mapping[str, Any] = field(default_factory=dict)  # values that what is made up takes, see Answers
+    required_values: Mapping[str, Any] = field(default_factory=dict)  # values that what is made up takes, see Answers
     done: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -60,13 +60,13 @@ class Outcomes:
         self._active: set[tuple[str, int, int]] = set()
         self._over: Counter[str] = Counter()  # visits that have ended, by node
 
-    def next(self, state: State, now: datetime) -> Move | None:
+    def next(self, state: State, now: datetime) -> PlannedEvent | None:
         """Return what happens next."""
-        return min(self._moves(state, now), key=lambda m: m.at, default=None)
+        return min(self._planned_events(state, now), key=lambda m: m.at, default=None)
 
-    def acted(self, move: Move) -> None:
+    def note_applied(self, planned: PlannedEvent) -> None:
         """Take note that a move was made."""
-        self.done[move.mark] = 1
+        self.done[planned.mark] = 1
 
     def _turn(self, state: State) -> str | None:
         """Return the node that people wait for or act at; None where none of those that are spoken of is waited for."""
@@ -82,23 +82,23 @@ class Outcomes:
                 return node
         return None
 
-    def _moves(self, state: State, now: datetime) -> Iterator[Move]:
+    def _planned_events(self, state: State, now: datetime) -> Iterator[PlannedEvent]:
         turn = self._turn(state) if self.in_turn else None
         for run in state.stages:
             if turn is not None and run.node != turn:
                 continue
             result = self._result(run.node, (run.round, run.first))
             stage = self.plan.nodes[run.node].asked
-            if stage is None or result not in {"approved", "rejected"} or run.node in self.held:
+            if stage is None or result not in {"approved", "rejected"} or run.node in self.blocked:
                 continue
             for task in state.tasks_of(run):
                 person = next(iter(task.people), None)
                 if task.status == "open" and task.node == run.node and person is not None:
-                    at = max(self.habits.moment(self.plan, stage, task), now)
+                    at = max(self.approver_model.decision_time(self.plan, stage, task), now)
                     decision: Decision = "approve" if result == "approved" else "reject"
-                    node, supposed = self.plan.nodes[task.node], self.supposed
-                    yield from habitual(
-                        self.done, node, task, person=person, decision=decision, at=at, supposed=supposed
+                    node, required_values = self.plan.nodes[task.node], self.required_values
+                    yield from decision_events(
+                        self.done, node, task, person=person, decision=decision, at=at, required_values=required_values
                     )
 
     def _result(self, node: str, visit: tuple[int, int]) -> str:
@@ -110,40 +110,40 @@ class Outcomes:
         return wanted[number] if number < len(wanted) else "approved"
 
 
-def explore(question: Scenario, *, tell: Tell | None = None) -> Simulation:
+def explore(scenario: Scenario, *, tell: Tell | None = None) -> SimulationResult:
     """Simulate a request and explore its process; never raises for what is wrong with the question's content.
 
     `tell` is called with each branch as it is found.
     """
     begun = perf_counter()
-    prepared, errors = prepare(question)
+    prepared, errors = prepare(scenario)
     if prepared is None:
-        return unsound("explore", question, errors)
-    foreseen = prepared.foresee()
-    course = foreseen.course
-    called = tuple(called_in(foreseen))
-    broken = [*payload_errors(prepared.blueprint, called, prepared.given)]
-    invented = warnings_of(foreseen, question.script)
-    branches, edges, carried = _branches(prepared, tell, broken, invented)
+        return invalid_result("explore", scenario, errors)
+    simulated = prepared.simulate()
+    trace = simulated.trace
+    called = tuple(checked_calls(simulated))
+    payload_faults = [*payload_errors(prepared.blueprint, called, prepared.given)]
+    assumption_warnings = warnings_of(simulated, scenario.script)
+    branches, search, preempted = _branches(prepared, tell, payload_faults, assumption_warnings)
     took = perf_counter() - begun
     warnings = [
         *prepared.warnings,
-        *about(course),
-        *_cut(edges, carried),
+        *trace_warnings(trace),
+        *_cut(search, preempted),
         *payload_warnings(prepared.blueprint, called),
-        *invented,
+        *assumption_warnings,
     ]
     return simulation_of(
         "explore",
         prepared,
-        course,
+        trace,
         branches=branches,
-        errors=broken,
+        errors=payload_faults,
         warnings=warnings,
         statistics={
             "branches": len(branches),
-            "infeasible": edges.infeasible,
-            "solver_asked": edges.witnesses.asked,
+            "infeasible": search.infeasible,
+            "solver_asked": search.witnesses.solver_calls,
             "seconds": round(took, 6),
             "branches_per_second": round(len(branches) / took) if took else None,
         },
@@ -153,7 +153,7 @@ def explore(question: Scenario, *, tell: Tell | None = None) -> Simulation:
 def simulation_of(
     mode: str,
     prepared: PreparedScenario,
-    course: Course,
+    trace: Trace,
     *,
     branches: Sequence[Branch] = (),
     errors: Sequence[dict[str, Any]] = (),
@@ -161,28 +161,28 @@ def simulation_of(
     statistics: dict[str, Any] | None = None,
     extra: dict[str, Any] | None = None,
     predicted: Prediction | None = None,
-) -> Simulation:
+) -> SimulationResult:
     """Return the answer of a simulation whose given request took this course."""
-    question = prepared.question
-    predicted = predicted or prepared.predict(course)
-    return Simulation(
+    scenario = prepared.scenario
+    predicted = predicted or prepared.predict(trace)
+    return SimulationResult(
         mode=mode,
         template=prepared.plan.name,
         version=prepared.plan.version,
         digest=prepared.plan.digest,
-        requester=question.requester,
+        requester=scenario.requester,
         input=prepared.given,
-        outcome=course.state.outcome,
-        end=course.state.status,
-        stopped=course.stopped,
-        execution_path=path_of(course),
-        approval_chain=chain_of(course),
+        outcome=trace.state.outcome,
+        end=trace.state.status,
+        stopped=trace.stopped,
+        execution_path=path_of(trace),
+        approval_chain=chain_of(trace),
         branch_explorations=tuple(branches),
         predicted_duration_ms=predicted.p50_ms,
         predicted_duration=predicted,
-        refused=refusals_of(course),
-        withheld=withheld_by(course),
-        cost=prepared.cost(course),
+        refused=refusals_of(trace),
+        withheld=withheld_by(trace),
+        cost=prepared.cost(trace),
         validation_errors=tuple(errors),
         warnings=tuple(dict.fromkeys(warnings)),
         statistics=statistics or {},
@@ -190,100 +190,106 @@ def simulation_of(
     )
 
 
-def withheld_by(course: Course) -> dict[str, int]:
+def withheld_by(trace: Trace) -> dict[str, int]:
     """Count what a request would have done outside: the notices by event, and the actions by name."""
-    counts = Counter(notice.event for notice in course.notices)
-    counts.update(f"action {name}" for name in actions_of(course.entries))
+    counts = Counter(notice.event for notice in trace.notices)
+    counts.update(f"action {name}" for name in actions_of(trace.entries))
     return dict(sorted(counts.items()))
 
 
 def _branches(
-    prepared: PreparedScenario, tell: Tell | None, broken: list[dict[str, Any]], invented: list[str]
-) -> tuple[list[Branch], Ways, int]:
+    prepared: PreparedScenario, tell: Tell | None, payload_faults: list[dict[str, Any]], assumption_warnings: list[str]
+) -> tuple[list[Branch], RouteSearch, int]:
     """Explore every way; what payloads break there is added to `broken`, where that does not name the place yet.
 
     So is to `invented` what is made up on the branches, each place once.
     """
-    supposed: set[str] = set()
-    question = prepared.question
-    witnesses = Witnesses(
+    required_values: set[str] = set()
+    scenario = prepared.scenario
+    witnesses = WitnessSearch(
         prepared.plan,
         conditions_of(prepared.plan),
         given=prepared.given,
         people=prepared.persons,
-        world=prepared.world,
-        seconds=question.seconds,
+        context=prepared.expression_context,
+        seconds=scenario.seconds,
     )
-    edges = Ways(plan=prepared.plan, witnesses=witnesses, most=question.most_branches)
-    habits = prepared.habits()
+    search = RouteSearch(plan=prepared.plan, witnesses=witnesses, most=scenario.most_branches)
+    approver_model = prepared.approver_model()
     branches: list[Branch] = []
     seen: set[tuple[Any, ...]] = set()
-    carried = 0
-    end = perf_counter() + question.seconds
-    for route in edges.routes():
+    preempted = 0
+    end = perf_counter() + scenario.seconds
+    for route in search.routes():
         if perf_counter() > end:
-            edges.stopped_at = len(branches)
+            search.stopped_at = len(branches)
             break
-        held = frozenset(p.id for p in prepared.plan.nodes.values() if not route.late.isdisjoint(p.frames))
+        blocked = frozenset(
+            p.id for p in prepared.plan.nodes.values() if not route.unused_branches.isdisjoint(p.frames)
+        )
 
-        def run(route: Route, held: frozenset[str], *, in_turn: bool) -> Foreseen:
-            players = Outcomes(
+        def run(route: Route, blocked: frozenset[str], *, in_turn: bool) -> SimulatedRun:
+            event_source = RoutePeople(
                 plan=prepared.plan,
                 results=route.results,
-                habits=Habits(after=HURRY) if in_turn else habits,
-                held=held,
+                approver_model=ApproverModel(after=HURRY) if in_turn else approver_model,
+                blocked=blocked,
                 in_turn=in_turn,
-                supposed=_supposed(prepared.plan, route),
+                required_values=_required_values(prepared.plan, route),
             )
-            return prepared.foresee(players, given=route.witness, most_entries=MOST_BRANCH_ENTRIES)
+            return prepared.simulate(event_source, given=route.witness, most_entries=MOST_BRANCH_ENTRIES)
 
-        foreseen, hurried = run(route, held, in_turn=False), False
-        course = foreseen.course
-        if not _follows(prepared.plan, route, course):
+        simulated, hurried = run(route, blocked, in_turn=False), False
+        trace = simulated.trace
+        if not _follows(prepared.plan, route, trace):
             # Branches run side by side: at people's usual pace another may be first than on this route.
-            quick = run(route, held, in_turn=True)
-            if _follows(prepared.plan, route, quick.course):
-                foreseen, course, hurried = quick, quick.course, True
-            elif course.stopped is None:
-                carried += 1  # what comes first settles something by itself, so that this cannot come about
-                if _not_joined(route, course):
+            quick = run(route, blocked, in_turn=True)
+            if _follows(prepared.plan, route, quick.trace):
+                simulated, trace, hurried = quick, quick.trace, True
+            elif trace.stopped is None:
+                preempted += 1  # what comes first settles something by itself, so that this cannot come about
+                if _joined_differently(route, trace):
                     continue
-        if any(witnesses.timed(wish) for wish in route.wishes) and not _taken(route, course):
-            edges.timed += 1
+        if any(witnesses.depends_on_time(constraint) for constraint in route.constraints) and not _taken(route, trace):
+            search.time_dependent += 1
             continue
-        settled = tuple(_settled(course))
-        key = (tuple(wish.key for wish in route.wishes), *_came_to(course), course.state.outcome)
+        settled = tuple(_settled(trace))
+        key = (tuple(constraint.key for constraint in route.constraints), *_node_results(trace), trace.state.outcome)
         if key in seen:
             continue
         seen.add(key)
-        branch = _branch(prepared, route, course, settled, number=len(branches) + 1, hurried=hurried)
+        branch = _branch(prepared, route, trace, settled, number=len(branches) + 1, hurried=hurried)
         branches.append(branch)
-        broken += input_errors(prepared.blueprint, called_in(foreseen), route.witness, broken)
-        supposed |= {f"{one.node}: {one.variable}" for one in assumptions_of(foreseen, ()) if one.variable is not None}
+        payload_faults += input_errors(prepared.blueprint, checked_calls(simulated), route.witness, payload_faults)
+        required_values |= {
+            f"{one.node}: {one.variable}" for one in assumptions_of(simulated, ()) if one.variable is not None
+        }
         if tell is not None:
-            tell({"branch": plain(branch)})
-    if supposed:
-        named = ", ".join(sorted(supposed)[:20])
-        invented.append(f"on the branches these are made up, as each of them needs it: {named}")
-    return branches, edges, carried
+            tell({"branch": json_value(branch)})
+    if required_values:
+        named = ", ".join(sorted(required_values)[:20])
+        assumption_warnings.append(f"on the branches these are made up, as each of them needs it: {named}")
+    return branches, search, preempted
 
 
-def _supposed(plan: Plan, route: Route) -> dict[str, Any]:
+def _required_values(plan: Plan, route: Route) -> dict[str, Any]:
     """Return what a route needs of the variables that actions, events and sub-processes set on it."""
-    read = {n for wish in route.wishes if wish.expression is not None for n in wish.expression.names}
+    read = {
+        n for constraint in route.constraints if constraint.expression is not None for n in constraint.expression.names
+    }
     return {name: route.witness.get(name) for name in plan.set_outside if name in read}
 
 
 def _branch(
     prepared: PreparedScenario,
     route: Route,
-    course: Course,
+    trace: Trace,
     settled: Sequence[dict[str, str]],
     *,
     number: int,
     hurried: bool,
 ) -> Branch:
-    ended = course.state.status != "pending"
+    ended = trace.state.status != "pending"
     return Branch(
         id=f"branch-{number}",
         route=route.nodes,
@@ -293,47 +299,47 @@ def _branch(
         witness_from=route.witness_from,
         results=tuple({"node": node, "result": result} for node, result in route.results),
         outcomes=tuple(settled),
-        outcome=course.state.outcome,
-        approval_chain=chain_of(course),
-        predicted_duration_ms=milliseconds(course.duration) if ended else None,
-        sla_state=worst_sla(course),
-        steps=len(course.entries),
-        stopped=course.stopped,
+        outcome=trace.state.outcome,
+        approval_chain=chain_of(trace),
+        predicted_duration_ms=milliseconds(trace.duration) if ended else None,
+        sla_state=worst_sla(trace),
+        steps=len(trace.entries),
+        stopped=trace.stopped,
         hurried=hurried,
-        cost=prepared.cost(course),
+        cost=prepared.cost(trace),
     )
 
 
-def _follows(plan: Plan, route: Route, course: Course) -> bool:
+def _follows(plan: Plan, route: Route, trace: Trace) -> bool:
     """Whether a course came about as its route has it: stages, joins, and the end."""
-    if course.stopped is not None:
+    if trace.stopped is not None:
         return True  # as far as it came
     wanted = Counter(
         (stage.name, result) for node, result in route.results if (stage := plan.nodes[node].stage) is not None
     )
     last = plan.nodes.get(route.nodes[-1])
-    ended = last is None or course.state.outcome == last.outcome
-    settled = Counter((s["stage"], s["result"]) for s in _settled(course))
-    return ended and not wanted - settled and not _not_joined(route, course)
+    ended = last is None or trace.state.outcome == last.outcome
+    settled = Counter((s["stage"], s["result"]) for s in _settled(trace))
+    return ended and not wanted - settled and not _joined_differently(route, trace)
 
 
-def _taken(route: Route, course: Course) -> bool:
+def _taken(route: Route, trace: Trace) -> bool:
     """Whether the decisions of a course came out as on its route."""
-    came = Counter((entry.detail["node"], entry.detail["to"]) for entry in course.entries if entry.kind == "routed")
+    came = Counter((entry.detail["node"], entry.detail["to"]) for entry in trace.entries if entry.kind == "routed")
     return came == Counter((taken["node"], taken["to"]) for taken in route.taken)
 
 
-def _not_joined(route: Route, course: Course) -> bool:
+def _joined_differently(route: Route, trace: Trace) -> bool:
     """Whether other branches arrived at a join than on the route."""
     came = Counter(
-        (entry.detail["node"], frozenset(entry.detail["arrived"])) for entry in course.entries if entry.kind == "joined"
+        (entry.detail["node"], frozenset(entry.detail["arrived"])) for entry in trace.entries if entry.kind == "joined"
     )
     return bool(Counter(route.joined) - came)
 
 
-def _came_to(course: Course) -> Iterator[tuple[str, str]]:
+def _node_results(trace: Trace) -> Iterator[tuple[str, str]]:
     """List what the nodes of a course came to, by which two branches are told apart."""
-    for entry in course.entries:
+    for entry in trace.entries:
         detail = entry.detail
         if entry.kind == "stage_settled":
             yield entry.stage or "", str(detail.get("result"))
@@ -343,49 +349,49 @@ def _came_to(course: Course) -> Iterator[tuple[str, str]]:
             yield detail["node"], str(detail.get("result") or detail.get("outcome") or entry.kind)
 
 
-def _settled(course: Course) -> Iterator[dict[str, str]]:
-    for entry in course.entries:
+def _settled(trace: Trace) -> Iterator[dict[str, str]]:
+    for entry in trace.entries:
         if entry.kind == "stage_settled":
             yield {"stage": entry.stage or "", "result": str(entry.detail.get("result"))}
 
 
-def about(course: Course) -> Iterator[str]:
+def trace_warnings(trace: Trace) -> Iterator[str]:
     """Say what is worth a warning in the given request's course."""
-    if course.state.status == "failed":
-        why = next((why_of(e.detail) for e in reversed(course.entries) if e.kind == "failed"), "")
+    if trace.state.status == "failed":
+        why = next((why_of(e.detail) for e in reversed(trace.entries) if e.kind == "failed"), "")
         yield f"the process itself fails: {why}"
-    if course.stopped == "waiting":
+    if trace.stopped == "waiting":
         yield "the request waits for ever: nobody decides what is open"
-    elif course.stopped == "horizon":
-        yield f"the request is still open after {course.duration.days} days"
-    elif course.stopped == "entries":
-        yield f"the simulation was stopped after {len(course.entries)} entries"
-    elif course.stopped == "unknown":
-        yield f"what happens next is not known: {course.why}"
-    for entry in course.entries:
+    elif trace.stopped == "horizon":
+        yield f"the request is still open after {trace.duration.days} days"
+    elif trace.stopped == "entries":
+        yield f"the simulation was stopped after {len(trace.entries)} entries"
+    elif trace.stopped == "unknown":
+        yield f"what happens next is not known: {trace.why}"
+    for entry in trace.entries:
         if entry.kind == "approver_missing":
             yield f"{entry.stage}: {why_of(entry.detail)}"
-    for act in course.acts:
-        if act.refused:
-            yield f"{type(act.event).__name__.lower()} was refused: {act.refused}"
+    for applied in trace.applied_events:
+        if applied.refused:
+            yield f"{type(applied.event).__name__.lower()} was refused: {applied.refused}"
 
 
-def _cut(edges: Ways, carried: int) -> Iterator[str]:
+def _cut(search: RouteSearch, preempted: int) -> Iterator[str]:
     """Say what was left out of the exploration, and why."""
-    if edges.stopped_at is not None:
-        yield f"only the first {edges.stopped_at} branches were explored; there are more"
-    if edges.cut_loops:
-        names = ", ".join(sorted(edges.cut_loops))
+    if search.stopped_at is not None:
+        yield f"only the first {search.stopped_at} branches were explored; there are more"
+    if search.cut_loops:
+        names = ", ".join(sorted(search.cut_loops))
         yield f"loops were followed {MOST_VISITS} times and then cut: back to {names}"
-    if edges.cut_long:
-        yield f"{edges.cut_long} routes were too long and cut"
-    if edges.unknown:
-        names = ", ".join(dict.fromkeys(edges.unknown[:20]))
+    if search.cut_long:
+        yield f"{search.cut_long} routes were too long and cut"
+    if search.unknown:
+        names = ", ".join(dict.fromkeys(search.unknown[:20]))
         yield f"no input was found in time that takes {names}, nor a proof that there is none"
-    if edges.timed:
+    if search.time_dependent:
         yield (
-            f"{edges.timed} routes hang on the moment at which a node is come to, and do not come about in a request "
-            'that begins now; "starts_at" looks at another moment'
+            f"{search.time_dependent} routes depend on the time at which a node is reached, and are not taken by a "
+            'request that begins now; set "starts_at" to explore another time'
         )
-    if carried:
-        yield f"{carried} outcomes cannot come about: what comes before settles them by itself"
+    if preempted:
+        yield f"{preempted} outcomes cannot come about: what comes before settles them by itself"

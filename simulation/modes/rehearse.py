@@ -23,19 +23,19 @@ from activities.action_runner import QUEUE_SUFFIX
 from placet.engine import machine
 from placet.engine.events import Opening
 from placet.plan.plan import Plan
-from simulation.modes.explore import about, explore, simulation_of
-from simulation.report.result import Simulation, chain_of, milliseconds, path_of, plain
+from simulation.modes.explore import explore, simulation_of, trace_warnings
+from simulation.report.result import SimulationResult, chain_of, json_value, milliseconds, path_of
 from simulation.run.bounds import Bound, bound_of
 from simulation.run.driver import opening_for
-from simulation.run.player import SOON, Handle, Played, Player
-from simulation.run.recorders import Recorders, Withheld
-from simulation.run.staging import BeginSubProcess, Staging
-from simulation.run.time_skipping import VirtualTime, lacking
-from simulation.scenario.scenario import PreparedScenario, Scenario, prepare, unsound
-from simulation.scenario.script import Line
+from simulation.run.recorders import Recorders, WithheldAction
+from simulation.run.rehearsal_interceptor import BeginSubProcess, RehearsalInterceptor
+from simulation.run.rehearsal_runner import RESPONSE_TIMEOUT, Handle, RehearsalRunner, RehearsedRequest
+from simulation.run.time_skipping import VirtualTime, lacks_time_skipping
+from simulation.scenario.scenario import PreparedScenario, Scenario, invalid_result, prepare
+from simulation.scenario.script import ScriptLine
 from simulation.world.assumptions import rests_on_assumptions, warnings_of
-from simulation.world.payloads import Called, node_of, payload_errors, payload_warnings
-from simulation.world.world import Foreseen
+from simulation.world.payloads import CheckedCall, node_of, payload_errors, payload_warnings
+from simulation.world.world import SimulatedRun
 from workflows import display
 from workflows.approval import ApprovalWorkflow
 from workflows.interface import Start
@@ -50,14 +50,14 @@ _BEGINS = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RehearsalStage:
+class RehearsalEngine:
     """Where rehearsals are played: the engine's client in the namespace for rehearsals, and its Web UI."""
 
     client: Client
     ui_url: str | None = None
 
     @classmethod
-    def beside(cls, client: Client, namespace: str, ui_url: str | None = None) -> RehearsalStage:
+    def beside(cls, client: Client, namespace: str, ui_url: str | None = None) -> RehearsalEngine:
         """Return the stage on the engine of a client that works in another namespace."""
         config = client.config()
         config["namespace"] = namespace
@@ -71,191 +71,196 @@ class RehearsalStage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Performance:
+class Rehearsal:
     """A rehearsal that has been played: the request, its sub-processes, what was not done, and how far it went."""
 
-    played: Played
-    inner: tuple[Played, ...]
-    withheld: tuple[Withheld, ...]
+    rehearsed: RehearsedRequest
+    inner: tuple[RehearsedRequest, ...]
+    withheld: tuple[WithheldAction, ...]
     lookups: int
-    bound: Bound | None = None  # where it was stopped before its end
+    limit_reached: Bound | None = None  # where it was stopped before its end
 
     @property
     def differences(self) -> tuple[dict[str, Any], ...]:
         """List where a workflow differs from the core; those of sub-processes carry their request."""
-        theirs = ({"request": part.request_id, **found} for part in self.inner for found in part.differences)
-        return (*self.played.differences, *theirs)
+        theirs = ({"request": child.request_id, **found} for child in self.inner for found in child.differences)
+        return (*self.rehearsed.differences, *theirs)
 
 
 async def rehearse(
-    stage: RehearsalStage, question: Scenario, *, tell: Tell | None = None, patience: timedelta = PATIENCE
-) -> Simulation:
+    engine: RehearsalEngine, scenario: Scenario, *, tell: Tell | None = None, patience: timedelta = PATIENCE
+) -> SimulationResult:
     """Rehearse a request; falls back to `explore` on a server without virtual time, and says so in `warnings`.
 
     Raises Unavailable and RPCError where the engine cannot be reached, TimeoutError after `patience`.
     """
-    prepared, errors = await asyncio.to_thread(prepare, question)
+    prepared, errors = await asyncio.to_thread(prepare, scenario)
     if prepared is None:
-        return unsound("rehearse", question, errors)
+        return invalid_result("rehearse", scenario, errors)
     begun = perf_counter()
     try:
         async with asyncio.timeout(patience.total_seconds()):
-            performance = await play(stage, prepared, tell=tell)
+            rehearsal = await run_on_engine(engine, prepared, tell=tell)
     except RPCError as error:
-        if not lacking(error):
+        if not lacks_time_skipping(error):
             raise
-        found = await asyncio.to_thread(explore, question)
+        found = await asyncio.to_thread(explore, scenario)
         why = "this Temporal server cannot skip time, so the process was explored instead of rehearsed"
         return replace(found, mode="rehearse", warnings=(why, *found.warnings), extra={"fell_back_to": "explore"})
     took = perf_counter() - begun
-    course = performance.played.course
-    warnings = [*prepared.warnings, *about(course)]
-    if performance.bound is not None:
-        reached = performance.bound.limit / timedelta(days=1)
-        warnings.append(f"{performance.bound.why}, to day {reached:.1f}, and was stopped there")
-        warnings += (f"foreseen after that: {told}" for told in about(performance.played.foreseen.course))
+    trace = rehearsal.rehearsed.trace
+    warnings = [*prepared.warnings, *trace_warnings(trace)]
+    if rehearsal.limit_reached is not None:
+        reached = rehearsal.limit_reached.limit / timedelta(days=1)
+        warnings.append(f"{rehearsal.limit_reached.why}, to day {reached:.1f}, and was stopped there")
+        warnings += (f"foreseen after that: {told}" for told in trace_warnings(rehearsal.rehearsed.simulated.trace))
     warnings += [
-        f"{part.request_id}: {told}" for part in performance.inner for told in about(part.course) if part.differences
+        f"{child.request_id}: {told}"
+        for child in rehearsal.inner
+        for told in trace_warnings(child.trace)
+        if child.differences
     ]
-    called = tuple(_called(performance))
+    called = tuple(_called(rehearsal))
     warnings += payload_warnings(prepared.blueprint, called)
-    warnings += warnings_of(performance.played.foreseen, question.script)
-    agrees = _agrees(bool(performance.differences), performance.played.foreseen, question.script)
+    warnings += warnings_of(rehearsal.rehearsed.simulated, scenario.script)
+    agrees = _agrees(bool(rehearsal.differences), rehearsal.rehearsed.simulated, scenario.script)
     if agrees is None:
         warnings.append(
             "explore and rehearse rest on the same made-up values, so that their agreement proves nothing; a script "
             "that gives them lets both be compared"
         )
-    if performance.differences:
-        warnings.append(f"the workflow differs from the core in {len(performance.differences)} places")
+    if rehearsal.differences:
+        warnings.append(f"the workflow differs from the core in {len(rehearsal.differences)} places")
     return await asyncio.to_thread(
         simulation_of,
         "rehearse",
         prepared,
-        course,
+        trace,
         errors=payload_errors(prepared.blueprint, called, prepared.given),
         warnings=warnings,
         statistics={
             "seconds": round(took, 3),
-            "virtual_days": round(course.duration / timedelta(days=1), 3),
-            "virtual_days_per_second": round(course.duration / timedelta(days=1) / took, 1),
-            "lookups": performance.lookups,
+            "virtual_days": round(trace.duration / timedelta(days=1), 3),
+            "virtual_days_per_second": round(trace.duration / timedelta(days=1) / took, 1),
+            "lookups": rehearsal.lookups,
         },
         extra={
-            "workflow_id": question.request_id,
-            "namespace": stage.client.namespace,
-            "links": {"temporal_ui": stage.link(question.request_id)},
+            "workflow_id": scenario.request_id,
+            "namespace": engine.client.namespace,
+            "links": {"temporal_ui": engine.link(scenario.request_id)},
             "agrees_with_explore": agrees,
-            "differences": list(performance.differences[:50]),
-            "actions": [plain(action) for action in performance.withheld],
-            "sub_processes": [_told(stage, part) for part in performance.inner],
+            "differences": list(rehearsal.differences[:50]),
+            "actions": [json_value(action) for action in rehearsal.withheld],
+            "sub_processes": [_child_result(engine, child) for child in rehearsal.inner],
         },
     )
 
 
-async def play(stage: RehearsalStage, prepared: PreparedScenario, *, tell: Tell | None = None) -> Performance:
+async def run_on_engine(engine: RehearsalEngine, prepared: PreparedScenario, *, tell: Tell | None = None) -> Rehearsal:
     """Play a prepared question on the engine with workers of its own, and compare it with what the core foresees.
 
     Raises RPCError where the engine cannot be reached or cannot skip time, TimeoutError where it begins nothing.
     """
-    question = prepared.question
-    recorders = Recorders(prepared.people, SOON)
-    task_queue = f"rehearsal-{question.request_id}"
-    time = VirtualTime(stage.client)
+    scenario = prepared.scenario
+    recorders = Recorders(prepared.people, RESPONSE_TIMEOUT)
+    task_queue = f"rehearsal-{scenario.request_id}"
+    time = VirtualTime(engine.client)
     async with AsyncExitStack() as workers:
         await workers.enter_async_context(
             approval_worker(
-                stage.client,
+                engine.client,
                 task_queue=task_queue,
                 activities=recorders.activities,
-                interceptors=[Staging()],
+                interceptors=[RehearsalInterceptor()],
                 workflows=(*WORKFLOWS, BeginSubProcess),
             )
         )
-        if _acts(prepared.plan):
+        if _runs_actions(prepared.plan):
             queue = task_queue + QUEUE_SUFFIX
-            await workers.enter_async_context(Worker(stage.client, task_queue=queue, activities=[recorders.run_action]))
+            await workers.enter_async_context(
+                Worker(engine.client, task_queue=queue, activities=[recorders.run_action])
+            )
         handle = await _start(time, prepared, task_queue)
-        player = Player(time, recorders, tell)
+        runner = RehearsalRunner(time, recorders, tell)
         try:
             # Not by a query: one that meets a workflow task with a local activity splits that task, and the
             # workflow's clock then reads differently in a replay.
-            kept = recorders.of(handle.id)
-            if not await kept.until(lambda: kept.started_at is not None, _BEGINS):
+            log = recorders.of(handle.id)
+            if not await log.until(lambda: log.started_at is not None, _BEGINS):
                 raise TimeoutError("the engine did not begin the request in time")
-            start = kept.started_at or datetime.now(UTC)
+            start = log.started_at or datetime.now(UTC)
             # In a thread, here as above and below: what takes the core seconds must not hold up the engine's tasks.
-            again = PreparedScenario(replace(question, start=start))
-            foreseen = await asyncio.to_thread(again.foresee)
-            prepared.warnings += [told for told in again.warnings if told not in prepared.warnings]
-            bound = bound_of(foreseen)
-            first, *others = await player.play(handle, foreseen, bound)
+            restarted = PreparedScenario(replace(scenario, start=start))
+            simulated = await asyncio.to_thread(restarted.simulate)
+            prepared.warnings += [told for told in restarted.warnings if told not in prepared.warnings]
+            limit_reached = bound_of(simulated)
+            first, *others = await runner.run(handle, simulated, limit_reached)
         finally:
-            await player.leave(handle)
-        return Performance(
-            played=first,
+            await runner.terminate(handle)
+        return Rehearsal(
+            rehearsed=first,
             inner=tuple(others),
             withheld=tuple(recorders.withheld),
             lookups=recorders.lookups,
-            bound=bound,
+            limit_reached=limit_reached,
         )
 
 
 async def _start(time: VirtualTime, prepared: PreparedScenario, task_queue: str) -> Handle:
-    question, plan = prepared.question, prepared.plan
+    scenario, plan = prepared.scenario, prepared.plan
     opening: Opening = opening_for(
         plan,
         prepared.people,
-        requester=question.requester,
+        requester=scenario.requester,
         given=prepared.given,
         start=datetime.now(UTC),
-        request_id=question.request_id,
-        title=question.title,
-        read=prepared.read,
+        request_id=scenario.request_id,
+        title=scenario.title,
+        read_directory=prepared.read_directory,
     )
     return await time.client.start_workflow(
         ApprovalWorkflow.run,
         Start(plan=plan, opening=opening, template_id="rehearsal"),
-        id=question.request_id,
+        id=scenario.request_id,
         task_queue=task_queue,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
         search_attributes=display.opening_attributes(plan, machine.opening_state(plan, opening, opening.directory_at)),
-        static_summary=display.summary(plan, question.title),
+        static_summary=display.summary(plan, scenario.title),
     )
 
 
-def _called(performance: Performance) -> Iterator[Called]:
+def _called(rehearsal: Rehearsal) -> Iterator[CheckedCall]:
     """Generate the actions whose schemas are broken, as the recorders found them."""
-    played = performance.played
-    for action in performance.withheld:
-        inner = action.request_id != played.request_id
-        within = node_of(played.course.entries, action.request_id) if inner else None
+    rehearsed = rehearsal.rehearsed
+    for action in rehearsal.withheld:
+        inner = action.request_id != rehearsed.request_id
+        within = node_of(rehearsed.trace.entries, action.request_id) if inner else None
         if within is not None or not inner:
-            yield Called(node=action.node, action=action.action, breaches=action.breaches, within=within)
+            yield CheckedCall(node=action.node, action=action.action, breaches=action.breaches, within=within)
 
 
-def _acts(plan: Plan) -> bool:
+def _runs_actions(plan: Plan) -> bool:
     """Whether a process runs actions, itself or in a sub-process."""
-    return bool(plan.actions) or any(_acts(child.plan) for child in plan.children.values())
+    return bool(plan.actions) or any(_runs_actions(child.plan) for child in plan.children.values())
 
 
-def _told(stage: RehearsalStage, part: Played) -> dict[str, Any]:
+def _child_result(engine: RehearsalEngine, child: RehearsedRequest) -> dict[str, Any]:
     """Return what became of a sub-process, as JSON values."""
-    course = part.course
+    trace = child.trace
     return {
-        "request_id": part.request_id,
-        "template": part.foreseen.plan.name,
-        "version": part.foreseen.plan.version,
-        "outcome": course.state.outcome,
-        "end": course.state.status,
-        "duration_ms": milliseconds(course.duration) if course.state.status != "pending" else None,
-        "execution_path": plain(path_of(course)),
-        "approval_chain": plain(chain_of(course)),
-        "links": {"temporal_ui": stage.link(part.request_id)},
-        "agrees_with_explore": _agrees(bool(part.differences), part.foreseen, ()),
+        "request_id": child.request_id,
+        "template": child.simulated.plan.name,
+        "version": child.simulated.plan.version,
+        "outcome": trace.state.outcome,
+        "end": trace.state.status,
+        "duration_ms": milliseconds(trace.duration) if trace.state.status != "pending" else None,
+        "execution_path": json_value(path_of(trace)),
+        "approval_chain": json_value(chain_of(trace)),
+        "links": {"temporal_ui": engine.link(child.request_id)},
+        "agrees_with_explore": _agrees(bool(child.differences), child.simulated, ()),
     }
 
 
-def _agrees(differs: bool, foreseen: Foreseen, script: Sequence[Line]) -> bool | None:
+def _agrees(differs: bool, simulated: SimulatedRun, script: Sequence[ScriptLine]) -> bool | None:
     """Whether the workflow did what the core foresaw; None where what both made of it rests on what was made up."""
-    return False if differs else None if rests_on_assumptions(foreseen, script) else True
+    return False if differs else None if rests_on_assumptions(simulated, script) else True

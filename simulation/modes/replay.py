@@ -18,19 +18,19 @@ from temporalio.worker import Replayer
 from placet.directory import Directory
 from placet.errors import PlacetError
 from simulation.modes.backtest import Case
-from simulation.modes.explore import about, simulation_of
+from simulation.modes.explore import simulation_of, trace_warnings
 from simulation.report.comparison import ComparedLine, lines_of, side_by_side
-from simulation.report.costs import price, used_in
-from simulation.report.prediction import declared, drawn
-from simulation.report.result import Prediction, Simulation, milliseconds, plain
-from simulation.run.driver import Course
-from simulation.scenario.scenario import PreparedScenario, Scenario, prepare, unsound
-from simulation.scenario.script import Habits
+from simulation.report.costs import price, usage_in
+from simulation.report.prediction import predicted_from_history, predicted_from_rule
+from simulation.report.result import Prediction, SimulationResult, json_value, milliseconds
+from simulation.run.driver import Trace
+from simulation.scenario.scenario import PreparedScenario, Scenario, invalid_result, prepare
+from simulation.scenario.script import ApproverModel
 from simulation.world.assumptions import warnings_of
-from simulation.world.past import Again, past_of
-from simulation.world.payloads import called_in, payload_errors, payload_warnings
-from simulation.world.recall import Recall, recall
-from simulation.world.world import Foreseen
+from simulation.world.payloads import checked_calls, payload_errors, payload_warnings
+from simulation.world.recorded_decisions import RecordedPeople, recorded_decisions_of
+from simulation.world.recorded_results import RecordedAnswers, recorded_answers
+from simulation.world.world import SimulatedRun
 from workflows.approval import Start
 from workflows.registration import WORKFLOWS, workflow_runner
 
@@ -38,7 +38,7 @@ _LONGEST_FAILURE = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checked:
+class HistoryCheck:
     """What the engine's history of a request says. `ok` None: there was none to look at, and `why`.
 
     `directory` are the people as the request knew them when it began.
@@ -54,20 +54,20 @@ class Checked:
         return {"ok": self.ok, "why": self.why, "events": self.events}
 
 
-async def check_history(client: Client | None, request_id: str) -> Checked:
+async def check_history(client: Client | None, request_id: str) -> HistoryCheck:
     """Replay a request's history in the engine against the workflows as they are now."""
     if client is None:
-        return Checked(ok=None, why="no engine was asked")
+        return HistoryCheck(ok=None, why="no engine was asked")
     try:
         history = await client.get_workflow_handle(request_id).fetch_history()
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
-            return Checked(ok=None, why="the engine does not hold its history any more")
-        return Checked(ok=None, why=f"the engine could not be asked: {error.message}"[:_LONGEST_FAILURE])
+            return HistoryCheck(ok=None, why="the engine does not hold its history any more")
+        return HistoryCheck(ok=None, why=f"the engine could not be asked: {error.message}"[:_LONGEST_FAILURE])
     replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=client.data_converter)
     result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
     failure = result.replay_failure
-    return Checked(
+    return HistoryCheck(
         ok=failure is None,
         why=None if failure is None else str(failure)[:_LONGEST_FAILURE],
         events=len(history.events),
@@ -75,35 +75,39 @@ async def check_history(client: Client | None, request_id: str) -> Checked:
     )
 
 
-def what_if(question: Scenario, case: Case, *, checked: Checked, now: datetime, unchanged: bool) -> Simulation:
+def what_if(
+    scenario: Scenario, case: Case, *, history_check: HistoryCheck, now: datetime, unchanged: bool
+) -> SimulationResult:
     """Drive a real request again by the question's blueprint and script, beside what it was."""
-    if checked.directory is not None:
-        known = Directory(people={**question.people.people, **checked.directory.people})
-        question = replace(question, people=known)
-    prepared, errors = prepare(question)
+    if history_check.directory is not None:
+        known = Directory(people={**scenario.people.people, **history_check.directory.people})
+        scenario = replace(scenario, people=known)
+    prepared, errors = prepare(scenario)
     if prepared is None:
-        return unsound("replay", question, errors)
+        return invalid_result("replay", scenario, errors)
     running = case.status == "pending"
     until = now if running else None
-    past = past_of(case.entries, until=until)
-    answered = recall(prepared.plan, case.entries, until=until, guess=True, lines=question.script)
+    recorded = recorded_decisions_of(case.entries, until=until)
+    answered = recorded_answers(prepared.plan, case.entries, until=until, fill_gaps=True, lines=scenario.script)
 
-    def again(habits: Habits) -> tuple[Again, Foreseen]:
-        people = Again(plan=prepared.plan, past=past, lines=question.script, beyond=habits)
-        return people, prepared.foresee(people, answered=answered)
+    def replay_with(approver_model: ApproverModel) -> tuple[RecordedPeople, SimulatedRun]:
+        people = RecordedPeople(
+            plan=prepared.plan, recorded_decisions=recorded, lines=scenario.script, fallback=approver_model
+        )
+        return people, prepared.simulate(people, answered=answered)
 
-    players, foreseen = again(prepared.habits())
-    course = foreseen.course
-    predicted = _predicted(prepared, course, players, lambda habits: again(habits)[1].course)
+    people, simulated = replay_with(prepared.approver_model())
+    trace = simulated.trace
+    predicted = _predicted(prepared, trace, people, lambda approver_model: replay_with(approver_model)[1].trace)
     was = lines_of(case.entries, case.started_at)
-    now_lines = lines_of(course.entries, course.started_at)
-    called = tuple(called_in(foreseen))
-    warnings = [*prepared.warnings, *about(course), *payload_warnings(prepared.blueprint, called)]
-    warnings += warnings_of(foreseen, question.script)
-    if players.assumed:
-        names = ", ".join(f"{person} in {stage}" for stage, person in sorted(players.assumed))
+    now_lines = lines_of(trace.entries, trace.started_at)
+    called = tuple(checked_calls(simulated))
+    warnings = [*prepared.warnings, *trace_warnings(trace), *payload_warnings(prepared.blueprint, called)]
+    warnings += warnings_of(simulated, scenario.script)
+    if people.assumed:
+        names = ", ".join(f"{person} in {stage}" for stage, person in sorted(people.assumed))
         warnings.append(f"not known from the past, and assumed to approve: {names}")
-    if isinstance(answered, Recall) and answered.assumed:
+    if isinstance(answered, RecordedAnswers) and answered.assumed:
         nodes = ", ".join(sorted(answered.assumed))
         warnings.append(
             f"given another input than in the past, and assumed to come to the same: {nodes}; a line of the script, "
@@ -113,24 +117,26 @@ def what_if(question: Scenario, case: Case, *, checked: Checked, now: datetime, 
     return simulation_of(
         "replay",
         prepared,
-        course,
+        trace,
         errors=payload_errors(prepared.blueprint, called, prepared.given),
         warnings=warnings,
         predicted=predicted,
         extra={
             "request_id": case.id,
-            "history": checked.described(),
+            "history": history_check.described(),
             "unchanged_blueprint": unchanged,
             "timelines": list(rows),
             "timelines_differ": sum(not row["same"] for row in rows),
-            "assumed": [{"stage": stage, "person": f"user:{person}"} for stage, person in sorted(players.assumed)],
+            "assumed": [{"stage": stage, "person": f"user:{person}"} for stage, person in sorted(people.assumed)],
             "before": {
                 **_facts(was, case.outcome, case.status),
-                "cost": plain(price(used_in(case.entries, notices=0, duration=_so_far(case, now)), prepared.prices)),
+                "cost": json_value(
+                    price(usage_in(case.entries, notices=0, duration=_so_far(case, now)), prepared.prices)
+                ),
             },
             "after": {
-                **_facts(now_lines, course.state.outcome, course.state.status),
-                "cost": plain(price(used_in(course.entries, notices=0, duration=course.duration), prepared.prices)),
+                **_facts(now_lines, trace.state.outcome, trace.state.status),
+                "cost": json_value(price(usage_in(trace.entries, notices=0, duration=trace.duration), prepared.prices)),
             },
             "forecast": running,
         },
@@ -145,15 +151,17 @@ def _so_far(case: Case, now: datetime) -> timedelta:
 
 
 def _predicted(
-    prepared: PreparedScenario, course: Course, players: Again, run: Callable[[Habits], Course]
+    prepared: PreparedScenario, trace: Trace, people: RecordedPeople, run: Callable[[ApproverModel], Trace]
 ) -> Prediction:
     """Return how long the request takes: as the past says, and where that ends as the past of others does."""
-    if not players.assumed and not prepared.question.script:
-        return declared(course, "people do what they did, after the time that they took")
-    if prepared.question.script or prepared.question.decide_after is not None or not prepared.known:
-        return prepared.predict(course)
-    seconds = prepared.question.seconds / 4
-    return drawn(run, prepared.known, seconds=seconds, before="people do what they did; what is not known is ")
+    if not people.assumed and not prepared.scenario.script:
+        return predicted_from_rule(trace, "people do what they did, after the time that they took")
+    if prepared.scenario.script or prepared.scenario.decide_after is not None or not prepared.known:
+        return prepared.predict(trace)
+    seconds = prepared.scenario.seconds / 4
+    return predicted_from_history(
+        run, prepared.known, seconds=seconds, before="people do what they did; what is not known is "
+    )
 
 
 def _facts(lines: Sequence[ComparedLine], outcome: str | None, status: str) -> dict[str, Any]:

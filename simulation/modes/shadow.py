@@ -17,12 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from placet.audit.chain import moment
 from placet.definition.model import parse_definition
-from simulation.modes.backtest import Candidate, Case, Row, totals_of, unseen
-from simulation.report.result import plain
-from simulation.run import work
-from simulation.run.work import CarryOut
+from simulation.modes.backtest import BacktestRow, Candidate, Case, hidden_warning, totals_of
+from simulation.report.result import json_value
+from simulation.run import pool_functions
+from simulation.run.pool_functions import CarryOut
 from simulation.scenario.load import candidate_of, cases_of, dependencies, everybody
-from simulation.scenario.order import SimulationOrder
+from simulation.scenario.spec import SimulationSpec
 from storage.database import Database
 from storage.queries.simulations import shadows
 
@@ -37,26 +37,26 @@ RENEWED = timedelta(minutes=5)  # after so long people, catalog and sub-processe
 
 
 @dataclass(slots=True, kw_only=True)
-class Followed:
+class FollowedRequest:
     """One request that a shadow looks at; `head` of the chain that was looked at, `due` when to look without news."""
 
     position: int
     head: str = ""
     ended: bool = False
     due: datetime | None = None
-    row: Row | None = None
+    row: BacktestRow | None = None
 
 
 @dataclass(kw_only=True)
 class Shadow:
     """A candidate's shadow over the requests of one process from `since` on, at most `limit` of them, until `ends`."""
 
-    order: SimulationOrder
+    spec: SimulationSpec
     since: datetime
     ends: datetime
     viewer: str | None  # whose view of the requests it is; None sees all
     left_out: int = 0  # requests that they may not see
-    followed: dict[str, Followed] = field(default_factory=dict)
+    followed: dict[str, FollowedRequest] = field(default_factory=dict)
     full: bool = False  # whether there are more requests than it may look at
     template: str = ""
     _candidate: Candidate | None = None
@@ -66,18 +66,18 @@ class Shadow:
 
     def resume(self, known: Mapping[str, int]) -> None:
         """Go on with the requests that were followed before, by their position."""
-        self.followed = {request_id: Followed(position=position) for request_id, position in known.items()}
+        self.followed = {request_id: FollowedRequest(position=position) for request_id, position in known.items()}
 
-    def see_as(self, viewer: str | None) -> None:
+    def set_viewer(self, viewer: str | None) -> None:
         """Go on with somebody's view of the requests; None sees all."""
         if viewer != self.viewer:
             self.viewer, self._widely_at = viewer, None
 
-    async def look(self, database: Database, carry_out: CarryOut, now: datetime) -> Sequence[tuple[int, Row]]:
+    async def poll(self, database: Database, carry_out: CarryOut, now: datetime) -> Sequence[tuple[int, BacktestRow]]:
         """Look once; returns the rows that are new or say something else than before, by their position."""
         candidate = await self._prepared(database, carry_out, now)
         async with database.session() as session:
-            await self._arrivals(session, now)
+            await self._find_new_requests(session, now)
             open_ids = [request_id for request_id, one in self.followed.items() if not one.ended]
             heads = await shadows.heads(session, open_ids, viewer=self.viewer)
             stale = [
@@ -88,22 +88,30 @@ class Shadow:
             rows = await shadows.rows(session, stale)
             cases = await cases_of(session, sorted(rows, key=lambda row: self.followed[row.id].position))
         if unknown := candidate.uncompiled(case.started_at for case in cases):
-            candidate = self._candidate = await carry_out(work.sound, candidate, unknown, background=True)
-        looked = await carry_out(work.looked, candidate, cases, now, _AT_A_LOOK, background=True) if cases else []
-        found = zip(cases, looked, strict=False)  # the next look goes on with the rest
+            candidate = self._candidate = await carry_out(
+                pool_functions.compile_candidate, candidate, unknown, background=True
+            )
+        compared = (
+            await carry_out(pool_functions.shadow_cases, candidate, cases, now, _AT_A_LOOK, background=True)
+            if cases
+            else []
+        )
+        found = zip(cases, compared, strict=False)  # the next look goes on with the rest
         self._looked_at = now
-        told = [self._take(case, heads[case.id], row, due if due and due > now else None) for case, (row, due) in found]
+        told = [
+            self._update(case, heads[case.id], row, due if due and due > now else None) for case, (row, due) in found
+        ]
         return [one for one in told if one is not None]
 
-    def over(self, now: datetime) -> bool:
+    def finished(self, now: datetime) -> bool:
         """Whether there is nothing more to look at: its time has come, or all that it may look at have ended."""
         return now >= self.ends or (self.full and all(one.ended for one in self.followed.values()))
 
     def described(self) -> dict[str, Any]:
         """Return what it has come to so far as JSON values, without the rows."""
         rows = [one.row for one in self.followed.values() if one.row is not None]
-        version = self._candidate.blueprint.version if self._candidate is not None else self.order.version
-        more = f"there are more than {self.order.limit} requests; later ones are not looked at"
+        version = self._candidate.blueprint.version if self._candidate is not None else self.spec.version
+        more = f"there are more than {self.spec.limit} requests; later ones are not looked at"
         return {
             "mode": "shadow",
             "template": self.template,
@@ -113,38 +121,38 @@ class Shadow:
             "ends_at": moment(self.ends),
             "looked_at": moment(self._looked_at) if self._looked_at is not None else None,
             "running": sum(not one.ended for one in self.followed.values()),
-            "totals": plain(totals_of(rows)),
+            "totals": json_value(totals_of(rows)),
             "left_out": self.left_out,
             "validation_errors": [],
-            "warnings": [*unseen(self.left_out), *([more] if self.full else [])],
+            "warnings": [*hidden_warning(self.left_out), *([more] if self.full else [])],
         }
 
     async def _prepared(self, database: Database, carry_out: CarryOut, now: datetime) -> Candidate:
         """Return the candidate among today's people; raises NotFound, InputInvalid and BlueprintInvalid."""
         if self._candidate is None or self._read_at is None or now - self._read_at > RENEWED:
             async with database.session() as session:
-                self.template, raw = await candidate_of(session, self.order)
+                self.template, raw = await candidate_of(session, self.spec)
             blueprint = await carry_out(parse_definition, raw, background=True)
             async with database.session() as session:
                 actions, children = await dependencies(session, blueprint, now)
                 people = await everybody(session)
             candidate = Candidate(
-                blueprint=blueprint, people=people, prices=self.order.prices, actions=actions, children=children
+                blueprint=blueprint, people=people, prices=self.spec.prices, actions=actions, children=children
             )
             # What is wrong with it is told before any request comes.
-            self._candidate = await carry_out(work.sound, candidate, (now,), background=True)
+            self._candidate = await carry_out(pool_functions.compile_candidate, candidate, (now,), background=True)
             self._read_at = now
         return self._candidate
 
-    async def _arrivals(self, session: AsyncSession, now: datetime) -> None:
+    async def _find_new_requests(self, session: AsyncSession, now: datetime) -> None:
         """Take up the requests that are new, and at first those that run already."""
-        room = self.order.limit - len(self.followed)
+        room = self.spec.limit - len(self.followed)
         widely = self._widely_at is None or now - self._widely_at > WIDELY
         since = self.since if widely or self._looked_at is None else max(self._looked_at - LATE, self.since)
         if widely:
             self._widely_at = now
             self.left_out = await shadows.left_out(session, self.template, viewer=self.viewer, since=self.since)
-        only: Collection[str] = self.order.request_ids
+        only: Collection[str] = self.spec.request_ids
         found = await shadows.arrived(
             session, self.template, viewer=self.viewer, since=since, pending=widely, limit=len(self.followed) + room + 1
         )
@@ -155,14 +163,14 @@ class Shadow:
                 self.full = True
                 return
             room -= 1
-            self.followed[row.id] = Followed(position=len(self.followed) + 1)
+            self.followed[row.id] = FollowedRequest(position=len(self.followed) + 1)
 
-    def _take(self, case: Case, head: str, row: Row, due: datetime | None) -> tuple[int, Row] | None:
+    def _update(self, case: Case, head: str, row: BacktestRow, due: datetime | None) -> tuple[int, BacktestRow] | None:
         one = self.followed[case.id]
         before, one.row = one.row, row
         one.head, one.due, one.ended = head, due, case.status != "pending"
         return (one.position, row) if before != row else None
 
 
-def _due(one: Followed, now: datetime) -> bool:
+def _due(one: FollowedRequest, now: datetime) -> bool:
     return one.due is not None and one.due <= now

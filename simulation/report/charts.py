@@ -50,7 +50,7 @@ def histogram(values: Sequence[float], *, marks: Sequence[tuple[str, float]] = (
         return "<p>Nothing to show.</p>"
     low, high = min(values), max(values)
     if high <= low:
-        return f"<p>All of them take {span(low)} ({len(values)}).</p>"
+        return f"<p>All of them take {duration_text(low)} ({len(values)}).</p>"
     width = (high - low) / _BINS
     counts = Counter(min(int((v - low) / width), _BINS - 1) for v in values)
     most = max(counts.values())
@@ -63,13 +63,13 @@ def histogram(values: Sequence[float], *, marks: Sequence[tuple[str, float]] = (
     lines.append(_text(left - 8, top + 10, str(most), anchor="end", small=True))
     lines.append(f'<path class="axis" d="M{left} {top + height}h{plot}"/>')
     for share in (0, 0.25, 0.5, 0.75, 1):
-        tick = span(low + share * (high - low))
+        tick = duration_text(low + share * (high - low))
         lines += [_text(left + share * plot, top + height + 16, tick, anchor="middle", small=True)]
     for name, value in marks:
         if low <= value <= high:
             x = left + (value - low) / (high - low) * plot
             lines.append(f'<path class="mark" d="M{x:.1f} {top - 8}V{top + height}"/>')
-            lines.append(_text(x, top - 12, f"{name} {span(value)}", anchor="middle", small=True))
+            lines.append(_text(x, top - 12, f"{name} {duration_text(value)}", anchor="middle", small=True))
     return _svg(top + height + 24, lines, "distribution of durations")
 
 
@@ -96,12 +96,12 @@ def schedule(chain: Sequence[dict[str, Any]]) -> str:
         lines.append(_text(WIDTH, top + 16, str(told), anchor="end", small=True))
     foot = len(tasks) * _ROW
     lines.append(_text(_LABEL, foot + 14, "start", small=True))
-    lines.append(_text(_LABEL + _PLOT, foot + 14, span(end), anchor="end", small=True))
+    lines.append(_text(_LABEL + _PLOT, foot + 14, duration_text(end), anchor="end", small=True))
     note = '<p class="legend"><i></i>task <i class="breached"></i>breached <b class="mark">|</b> its deadline</p>'
     return note + _svg(foot + 20, lines, "tasks over time")
 
 
-def span(milliseconds: Any) -> str:
+def duration_text(milliseconds: Any) -> str:
     """Write a duration for people, in its two largest units."""
     if milliseconds is None:
         return ""

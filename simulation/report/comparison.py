@@ -25,7 +25,7 @@ _SAME_MOMENT = timedelta(milliseconds=500)
 _MOMENT = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$")
 
 
-class ComparedEvent(Protocol):
+class TimelineEvent(Protocol):
     """One line of a timeline: an audit entry, or a stored row of one."""
 
     @property
@@ -59,7 +59,7 @@ class ComparedLine:
         return (self.kind, self.actor, self.stage)
 
 
-def lines_of(entries: Sequence[ComparedEvent], start: datetime) -> tuple[ComparedLine, ...]:
+def lines_of(entries: Sequence[TimelineEvent], start: datetime) -> tuple[ComparedLine, ...]:
     """Return the entries of a request that began at `start` as comparable lines; task ids lose their request's id."""
     return tuple(
         ComparedLine(

@@ -14,9 +14,9 @@ from pydantic import Field, ValidationError
 from placet.definition.fields import Model
 from placet.errors import InputInvalid, Problem
 from placet.plan.actions import ActionSpec
-from simulation.report.comparison import ComparedEvent
-from simulation.report.result import Cost
-from simulation.run.driver import Course
+from simulation.report.comparison import TimelineEvent
+from simulation.report.result import ExecutionCost
+from simulation.run.driver import Trace
 
 Amount = Annotated[Decimal, Field(ge=0, max_digits=20, allow_inf_nan=False)]
 _CENT = Decimal("0.01")
@@ -40,7 +40,7 @@ class Prices(Model):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Used:
+class Usage:
     """What one execution used: decisions by person, notices, runs by action, and the time it took."""
 
     decisions: dict[str, int]
@@ -61,20 +61,20 @@ def parse_prices(raw: object) -> Prices:
         raise InputInvalid("The prices cannot be read.", problems=problems) from None
 
 
-def cost_of(course: Course, prices: Prices) -> Cost:
+def cost_of(trace: Trace, prices: Prices) -> ExecutionCost:
     """Return what a simulated request costs."""
-    return price(used_in(course.entries, notices=len(course.notices), duration=course.duration), prices)
+    return price(usage_in(trace.entries, notices=len(trace.notices), duration=trace.duration), prices)
 
 
-def actions_of(entries: Iterable[ComparedEvent]) -> list[str]:
+def actions_of(entries: Iterable[TimelineEvent]) -> list[str]:
     """List the actions that a request began, each as often as it did."""
     return [str(entry.detail.get("action")) for entry in entries if entry.kind == "action_started"]
 
 
-def used_in(entries: Sequence[ComparedEvent], *, notices: int, duration: timedelta) -> Used:
+def usage_in(entries: Sequence[TimelineEvent], *, notices: int, duration: timedelta) -> Usage:
     """Return what a request used, from its timeline; a decision that was carried over took nobody's time."""
     decided = [e for e in entries if e.kind in {"decided", "changes_requested"} and e.detail.get("via") is not None]
-    return Used(
+    return Usage(
         decisions=dict(Counter(entry.actor.removeprefix("user:") for entry in decided)),
         notices=notices,
         duration=duration,
@@ -88,7 +88,7 @@ def with_catalog(prices: Prices, actions: Mapping[str, ActionSpec]) -> Prices:
     return prices.model_copy(update={"actions": {**listed, **prices.actions}})
 
 
-def price(used: Used, prices: Prices) -> Cost:
+def price(used: Usage, prices: Prices) -> ExecutionCost:
     """Return what an execution costs that used so much."""
     each = prices.minutes_per_decision / 60
     approvers = sum(
@@ -98,7 +98,7 @@ def price(used: Used, prices: Prices) -> Cost:
     actions = runs + prices.notice * used.notices
     hours = _decimal(used.duration)
     delay = prices.delay_hour * hours
-    return Cost(
+    return ExecutionCost(
         currency=prices.currency,
         total=(approvers + actions + delay).quantize(_CENT),
         approvers=approvers.quantize(_CENT),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from simulation.report.charts import bars, histogram, paired, schedule, span
+from simulation.report.charts import bars, duration_text, histogram, paired, schedule
 
 _STYLE = """
 :root{--ink:#1c2733;--dim:#5b6876;--line:#dde3ea;--paper:#fff;--panel:#f5f7fa;--bar:#3b74c4;--old:#9aa8b8;--bad:#c0392b;
@@ -80,8 +80,8 @@ def _tiles(result: Mapping[str, Any]) -> str:
     changed = totals.get("changed") or {}
     facts: list[tuple[str, Any]] = [
         ("outcome", result.get("outcome") or result.get("stopped")),
-        ("half within", span(predicted.get("p50_ms"))),
-        ("nine in ten within", span(predicted.get("p90_ms"))),
+        ("half within", duration_text(predicted.get("p50_ms"))),
+        ("nine in ten within", duration_text(predicted.get("p90_ms"))),
         ("cost", f"{cost['total']} {cost['currency']}" if cost else None),
         ("approver hours", cost.get("approver_hours")),
         ("ways through", len(result.get("branch_explorations") or ()) or None),
@@ -134,7 +134,7 @@ def _branches(result: Mapping[str, Any]) -> str:
             b["path_condition"],
             ", ".join(f"{k} = {v}" for k, v in b["witness"].items()),
             b["outcome"] or b["stopped"],
-            span(b["predicted_duration_ms"]),
+            duration_text(b["predicted_duration_ms"]),
         )
         for b in branches
     ]
@@ -182,7 +182,7 @@ def _side_by_side(result: Mapping[str, Any]) -> str:
 def _fact(name: str, side: Mapping[str, Any]) -> str:
     value = side.get(name)
     if name == "duration_ms":
-        return span(value)
+        return duration_text(value)
     if name == "cost" and value:
         return f"{value['total']} {value['currency']}"
     return ", ".join(str(v).removeprefix("user:") for v in value) if isinstance(value, list | tuple) else str(value)
@@ -193,11 +193,11 @@ def _moment(line: Mapping[str, Any] | None) -> str:
         return "<td><td>"
     what = " ".join(str(part) for part in (str(line["kind"]).replace("_", " "), line["stage"]) if part)
     who = str(line["actor"]).removeprefix("user:")
-    return f"<td>{span(line['after_ms'])}<td>{escape(what)} <small>{escape(who)}</small>"
+    return f"<td>{duration_text(line['after_ms'])}<td>{escape(what)} <small>{escape(who)}</small>"
 
 
 def _path(result: Mapping[str, Any]) -> str:
-    rows = [(span(s["after_ms"]), s["stage"] or "", s["what"]) for s in result.get("execution_path") or ()]
+    rows = [(duration_text(s["after_ms"]), s["stage"] or "", s["what"]) for s in result.get("execution_path") or ()]
     return "<h2>Step by step</h2>" + _table(("After", "Stage", ""), rows[:_MOST_ROWS]) if rows else ""
 
 
@@ -240,7 +240,9 @@ def _both(rows: Sequence[Mapping[str, Any]], of: Any) -> list[tuple[str, float, 
 
 
 def _fate(side: Mapping[str, Any] | None) -> str:
-    return f"{side['outcome'] or 'open'} after {span(side['duration_ms'])}, {side['sla_state']}" if side else ""
+    return (
+        f"{side['outcome'] or 'open'} after {duration_text(side['duration_ms'])}, {side['sla_state']}" if side else ""
+    )
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -11,23 +11,23 @@ from typing import Literal
 from placet.engine.state import Task
 from placet.plan.plan import Stage
 from simulation.report.result import Prediction, milliseconds
-from simulation.run.driver import Course
+from simulation.run.driver import Trace
 from simulation.scenario.approver_model import Sample
-from simulation.scenario.script import RULE, Habits
+from simulation.scenario.script import RULE, ApproverModel
 
 # Fewer past decisions than this in a stage say nothing about the next one.
 LEAST_HISTORY = 5
 DRAWS = 100  # runs from which the distribution is taken
 
 
-def declared(course: Course, rule: str) -> Prediction:
+def predicted_from_rule(trace: Trace, rule: str) -> Prediction:
     """Return what the one run says whose every time was stated."""
-    took = milliseconds(course.duration) if course.state.status != "pending" else None
+    took = milliseconds(trace.duration) if trace.state.status != "pending" else None
     return Prediction(p50_ms=took, p90_ms=took, source="declared", rule=rule)
 
 
-def drawn(
-    run: Callable[[Habits], Course], known: Mapping[str, Sequence[float]], *, seconds: float, before: str = ""
+def predicted_from_history(
+    run: Callable[[ApproverModel], Trace], known: Mapping[str, Sequence[float]], *, seconds: float, before: str = ""
 ) -> Prediction:
     """Run again and again with response times drawn from the past; `known` are those of a stage, in seconds.
 
@@ -43,30 +43,34 @@ def drawn(
             once[key] = timedelta(seconds=draw.choice(past)) if past else None
         return once[key]
 
-    def anew(_: int) -> Habits:
+    def anew(_: int) -> ApproverModel:
         once.clear()
-        return Habits(delay=steady)
+        return ApproverModel(delay=steady)
 
     decisions = sum(len(past) for past in known.values())
     rule = f"{before}drawn from {decisions} past decisions in {len(known)} stages; elsewhere {RULE}"
     return _distribution(run, anew, source="history", rule=rule, seconds=seconds)
 
 
-def sampled(
-    run: Callable[[Habits], Course], sample: Sample, habits: Callable[[Sample], Habits], *, seconds: float
+def predicted_from_samples(
+    run: Callable[[ApproverModel], Trace],
+    sample: Sample,
+    approver_model: Callable[[Sample], ApproverModel],
+    *,
+    seconds: float,
 ) -> Prediction:
     """Run again and again with sampled approvers, with one seed after the other from that of `sample` on."""
 
-    def next_seed(number: int) -> Habits:
-        return habits(Sample(seed=sample.seed + number, approve=sample.approve))
+    def next_seed(number: int) -> ApproverModel:
+        return approver_model(Sample(seed=sample.seed + number, approve=sample.approve))
 
     rule = f"{sample.approve:.0%} of decisions approve; times are drawn from the past, elsewhere around this: {RULE}"
     return _distribution(run, next_seed, source="sampled", rule=rule, seconds=seconds)
 
 
 def _distribution(
-    run: Callable[[Habits], Course],
-    habits: Callable[[int], Habits],
+    run: Callable[[ApproverModel], Trace],
+    approver_model: Callable[[int], ApproverModel],
     *,
     source: Literal["history", "sampled"],
     rule: str,
@@ -77,9 +81,9 @@ def _distribution(
     for number in range(DRAWS):
         if perf_counter() > end:
             break
-        course = run(habits(number))
-        if course.state.status != "pending":
-            took.append(milliseconds(course.duration))
+        trace = run(approver_model(number))
+        if trace.state.status != "pending":
+            took.append(milliseconds(trace.duration))
     took.sort()
     return Prediction(
         p50_ms=round(quantile(took, 0.5)) if took else None,

@@ -15,7 +15,7 @@ from placet.audit.chain import Entry, moment
 from placet.audit.reasons import shown, why_of
 from placet.engine.state import Task
 from placet.errors import Problem
-from simulation.run.driver import Acted, Course
+from simulation.run.driver import AppliedEvent, Trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class ExecutionCost:
     """What one execution costs: people's time on their decisions, what is run and sent, and the price of waiting."""
 
     currency: str
@@ -108,11 +108,11 @@ class Branch:
     steps: int
     stopped: str | None
     hurried: bool = False
-    cost: Cost | None = None
+    cost: ExecutionCost | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Simulation:
+class SimulationResult:
     """The answer of a simulation of one request, whichever way it was driven."""
 
     mode: str
@@ -131,7 +131,7 @@ class Simulation:
     predicted_duration: Prediction | None = None
     refused: tuple[dict[str, Any], ...] = ()
     withheld: dict[str, int] = field(default_factory=dict)
-    cost: Cost | None = None
+    cost: ExecutionCost | None = None
     validation_errors: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
     statistics: dict[str, Any] = field(default_factory=dict)
@@ -144,25 +144,25 @@ class Simulation:
 
     def described(self) -> dict[str, Any]:
         """Return the answer as JSON values; what is particular to a mode stands beside the rest."""
-        told: dict[str, Any] = plain(self)
+        told: dict[str, Any] = json_value(self)
         return {**{k: v for k, v in told.items() if k != "extra"}, **told["extra"]}
 
 
-def plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """Return a value as JSON values: moments in RFC 3339, decimals as text."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: json_value(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(k): json_value(v) for k, v in value.items()}
     if isinstance(value, datetime):
         return moment(value)
     if isinstance(value, timedelta):
         return milliseconds(value)
     if isinstance(value, Decimal):
         return format(value, "f")
-    return [plain(v) for v in value]
+    return [json_value(v) for v in value]
 
 
 def milliseconds(span: timedelta) -> int:
@@ -170,9 +170,9 @@ def milliseconds(span: timedelta) -> int:
     return span // timedelta(milliseconds=1)
 
 
-def path_of(course: Course) -> tuple[PathStep, ...]:
+def path_of(trace: Trace) -> tuple[PathStep, ...]:
     """Return a course's entries as steps."""
-    return tuple(step_of(entry, course.started_at) for entry in course.entries)
+    return tuple(step_of(entry, trace.started_at) for entry in trace.entries)
 
 
 def step_of(entry: Entry, start: datetime) -> PathStep:
@@ -190,9 +190,9 @@ def step_of(entry: Entry, start: datetime) -> PathStep:
     )
 
 
-def chain_of(course: Course) -> tuple[ChainLink, ...]:
+def chain_of(trace: Trace) -> tuple[ChainLink, ...]:
     """Return the tasks of a course, oldest first."""
-    return tuple(link_of(task, course.started_at) for task in course.state.tasks)
+    return tuple(link_of(task, trace.started_at) for task in trace.state.tasks)
 
 
 def link_of(task: Task, start: datetime) -> ChainLink:
@@ -216,15 +216,15 @@ def link_of(task: Task, start: datetime) -> ChainLink:
     )
 
 
-def refusals_of(course: Course) -> tuple[dict[str, Any], ...]:
+def refusals_of(trace: Trace) -> tuple[dict[str, Any], ...]:
     """Return what people tried and were refused."""
-    return tuple(_refusal(act) for act in course.acts if act.refused is not None)
+    return tuple(_refusal(applied) for applied in trace.applied_events if applied.refused is not None)
 
 
-def worst_sla(course: Course) -> str:
+def worst_sla(trace: Trace) -> str:
     """Return the worst SLA state that any task of a course was in."""
     order = ("ok", "warning", "breached")
-    return max((t.sla_state for t in course.state.tasks), key=order.index, default="ok")
+    return max((t.sla_state for t in trace.state.tasks), key=order.index, default="ok")
 
 
 def problem_json(problem: Problem, *, code: str = "schema") -> dict[str, Any]:
@@ -268,11 +268,11 @@ def _user(person: str | None) -> str | None:
     return f"user:{person}" if person else None
 
 
-def _refusal(act: Acted) -> dict[str, Any]:
-    by = getattr(act.event, "by", None)
+def _refusal(applied: AppliedEvent) -> dict[str, Any]:
+    by = getattr(applied.event, "by", None)
     return {
-        "after_ms": milliseconds(act.after),
-        "what": type(act.event).__name__.lower(),
+        "after_ms": milliseconds(applied.after),
+        "what": type(applied.event).__name__.lower(),
         "by": by.name if by is not None else "system",
-        "why": act.refused,
+        "why": applied.refused,
     }

@@ -13,8 +13,8 @@ from datetime import timedelta
 
 from placet.audit.chain import Entry
 from placet.engine.flow import MOST_VISITS
-from simulation.run.driver import Course
-from simulation.world.world import Foreseen
+from simulation.run.driver import Trace
+from simulation.world.world import SimulatedRun
 
 MOST_ROUNDS = 20  # of a loop that is foreseen never to end
 MOST_MOMENTS = 1_000  # at which something happens
@@ -31,10 +31,10 @@ class Bound:
     why: str
 
 
-def bound_of(foreseen: Foreseen) -> Bound | None:
+def bound_of(simulated: SimulatedRun) -> Bound | None:
     """Return where a rehearsal has to stop before its foreseen end; None where it has not."""
-    found = [*_loops(foreseen, timedelta(0))]
-    moments = sorted(set(_moments(foreseen, timedelta(0))))
+    found = [*_loops(simulated, timedelta(0))]
+    moments = sorted(set(_moments(simulated, timedelta(0))))
     if len(moments) > MOST_MOMENTS:
         why = f"more than {MOST_MOMENTS:,} moments at which something happens; the rehearsal followed so many"
         found.append(Bound(limit=moments[MOST_MOMENTS - 1], stopped="moments", why=why))
@@ -42,42 +42,42 @@ def bound_of(foreseen: Foreseen) -> Bound | None:
     return bound if bound is not None and bound.limit < moments[-1] else None
 
 
-def _moments(foreseen: Foreseen, offset: timedelta) -> Iterator[timedelta]:
-    course = foreseen.course
-    yield from (offset + entry.at - course.started_at for entry in course.entries)
-    for began, inner in _begun(foreseen):
+def _moments(simulated: SimulatedRun, offset: timedelta) -> Iterator[timedelta]:
+    trace = simulated.trace
+    yield from (offset + entry.at - trace.started_at for entry in trace.entries)
+    for began, inner in _begun(simulated):
         yield from _moments(inner, offset + began)
 
 
-def _loops(foreseen: Foreseen, offset: timedelta) -> Iterator[Bound]:
+def _loops(simulated: SimulatedRun, offset: timedelta) -> Iterator[Bound]:
     """Generate where the loops of a request and of its sub-processes are left that go on for ever."""
-    course = foreseen.course
+    trace = simulated.trace
     rounds: Counter[str] = Counter()
-    for entry in course.entries if _endless(course) else ():
+    for entry in trace.entries if _endless(trace) else ():
         place = _place(entry)
         rounds[place] += 1
         if place and rounds[place] > MOST_ROUNDS:
             why = f"the process goes round without end: it comes to {place!r} again and again; the rehearsal followed"
-            limit = offset + entry.at - course.started_at
+            limit = offset + entry.at - trace.started_at
             yield Bound(limit=limit, stopped="loop", why=f"{why} {MOST_ROUNDS} rounds")
             break
-    for began, inner in _begun(foreseen):
+    for began, inner in _begun(simulated):
         yield from _loops(inner, offset + began)
 
 
-def _begun(foreseen: Foreseen) -> Iterator[tuple[timedelta, Foreseen]]:
+def _begun(simulated: SimulatedRun) -> Iterator[tuple[timedelta, SimulatedRun]]:
     """Generate a request's sub-processes, each with the time after which it begins."""
-    course = foreseen.course
-    for entry in course.entries:
-        inner = foreseen.inner.get(entry.detail["request"]) if entry.kind == "child_started" else None
+    trace = simulated.trace
+    for entry in trace.entries:
+        inner = simulated.inner.get(entry.detail["request"]) if entry.kind == "child_started" else None
         if inner is not None:
-            yield entry.at - course.started_at, inner
+            yield entry.at - trace.started_at, inner
 
 
-def _endless(course: Course) -> bool:
+def _endless(trace: Trace) -> bool:
     """Whether a course was given up and not ended: by the driver's bounds, or the core's on visits of one node."""
-    visited = max(course.state.visits.values(), default=0)
-    return course.stopped in {"horizon", "entries"} or (course.state.status == "failed" and visited >= MOST_VISITS)
+    visited = max(trace.state.visits.values(), default=0)
+    return trace.stopped in {"horizon", "entries"} or (trace.state.status == "failed" and visited >= MOST_VISITS)
 
 
 def _place(entry: Entry) -> str:

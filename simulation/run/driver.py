@@ -19,7 +19,7 @@ from placet.engine.state import Notice, State, Transition
 from placet.errors import PlacetError
 from placet.plan.assignees import person_id
 from placet.plan.plan import Plan
-from simulation.scenario.script import Move
+from simulation.scenario.script import PlannedEvent
 
 HORIZON = timedelta(days=366)
 MOST_ENTRIES = 20_000
@@ -30,13 +30,13 @@ MOST_WORK = 1_000_000
 _SECRET = "simulation"  # noqa: S105 - none
 
 
-class Read(Protocol):
+class ReadDirectory(Protocol):
     """What the directory answers for people of a request, by id, and for its input."""
 
     def __call__(self, asked: tuple[str, ...], given: Mapping[str, object], /) -> Directory: ...
 
 
-class NothingKnown(Exception):
+class UnknownNextEvent(Exception):
     """What happens next cannot be told: `why` says of whom."""
 
     def __init__(self, why: str) -> None:
@@ -44,21 +44,21 @@ class NothingKnown(Exception):
         self.why = why
 
 
-class Players(Protocol):
+class EventSource(Protocol):
     """Whoever acts in a simulation: `simulation.scenario.script.Cast`, or a past request's people."""
 
-    def next(self, state: State, now: datetime) -> Move | None:
+    def next(self, state: State, now: datetime) -> PlannedEvent | None:
         """Return what happens next, not before `now`; None where nobody does anything more.
 
         Raises NothingKnown where that cannot be told, which stops the run.
         """
 
-    def acted(self, move: Move) -> None:
+    def note_applied(self, planned: PlannedEvent) -> None:
         """Take note that this move was made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Acted:
+class AppliedEvent:
     """A move as it was made: how long after the start, and why it was refused, if it was.
 
     `task_after` is the time since the task that it is about was opened, `seq` how many entries there were before it.
@@ -72,7 +72,7 @@ class Acted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class Trace:
     """How a simulated request went: its entries, whom it would have told, what people did, and where it stands.
 
     `stopped` says why it did not come to its end: `horizon` (too long), `entries` (too much), `waiting` (for ever), or
@@ -83,7 +83,7 @@ class Course:
     state: State
     entries: tuple[Entry, ...]
     notices: tuple[Notice, ...]
-    acts: tuple[Acted, ...]
+    applied_events: tuple[AppliedEvent, ...]
     stopped: str | None = None
     why: str | None = None
 
@@ -98,7 +98,7 @@ class Course:
         return sum(entry.at - self.started_at <= span for entry in self.entries)
 
 
-def reader(plan: Plan, people: Directory) -> Read:
+def directory_reader(plan: Plan, people: Directory) -> ReadDirectory:
     """Return what the directory answers for a request: the part of `people` that it can reach, and nobody else."""
     names = plan.names
     holding: dict[tuple[str, str], list[str]] = {
@@ -109,7 +109,7 @@ def reader(plan: Plan, people: Directory) -> Read:
     inputs = [name.root.name for name in names if name.root.given]
     found: dict[tuple[object, ...], Directory] = {}
 
-    def read(asked: tuple[str, ...], given: Mapping[str, object]) -> Directory:
+    def read_directory(asked: tuple[str, ...], given: Mapping[str, object]) -> Directory:
         key = (asked, *(str(given.get(name)) for name in inputs))
         if key not in found:
             found[key] = needed(
@@ -122,18 +122,18 @@ def reader(plan: Plan, people: Directory) -> Read:
             )
         return found[key]
 
-    return read
+    return read_directory
 
 
 def drive(
     plan: Plan,
     opening: Opening,
-    players: Players,
+    event_source: EventSource,
     *,
-    read: Read | None = None,
+    read_directory: ReadDirectory | None = None,
     horizon: timedelta = HORIZON,
     most_entries: int = MOST_ENTRIES,
-) -> Course:
+) -> Trace:
     """Run one request from its opening to its end; `opening.directory_at` is the moment at which it starts.
 
     `read` answers what the directory holds now (by default what the opening carries).
@@ -143,11 +143,11 @@ def drive(
     return resume(
         plan,
         state,
-        players,
+        event_source,
         start=start,
         now=start,
         begin=opening,
-        read=read,
+        read_directory=read_directory,
         horizon=horizon,
         most_entries=most_entries,
     )
@@ -156,80 +156,80 @@ def drive(
 def resume(
     plan: Plan,
     state: State,
-    players: Players,
+    event_source: EventSource,
     *,
     start: datetime,
     now: datetime,
     begin: Opening | None = None,
-    read: Read | None = None,
+    read_directory: ReadDirectory | None = None,
     horizon: timedelta = HORIZON,
     most_entries: int = MOST_ENTRIES,
-) -> Course:
+) -> Trace:
     """Run on from a state: from its beginning where `begin` is given, else from where a request stands at `now`."""
-    desk = _Desk(plan, state, now, read)
-    acts: list[Acted] = []
+    runner = _RequestRunner(plan, state, now, read_directory)
+    applied_events: list[AppliedEvent] = []
     stopped: str | None = None
     why: str | None = None
     work = 0
     if begin is not None:
-        desk.begin(begin)
-    while desk.state.status == "pending":
-        work += len(desk.state.tasks)
-        if len(desk.entries) >= most_entries or work > MOST_WORK:
+        runner.begin(begin)
+    while runner.state.status == "pending":
+        work += len(runner.state.tasks)
+        if len(runner.entries) >= most_entries or work > MOST_WORK:
             stopped = "entries"
             break
-        armed = machine.next_due(plan, desk.state)
+        due = machine.next_due(plan, runner.state)
         try:
-            move = players.next(desk.state, desk.now)
-        except NothingKnown as end:
+            planned = event_source.next(runner.state, runner.now)
+        except UnknownNextEvent as end:
             stopped, why = "unknown", end.why
             break
-        if armed is not None and (move is None or armed <= move.at):
-            move, moment = None, max(armed, desk.now)
-        elif move is not None:
-            moment = move.at
+        if due is not None and (planned is None or due <= planned.at):
+            planned, moment = None, max(due, runner.now)
+        elif planned is not None:
+            moment = planned.at
         else:
             stopped = "waiting"
             break
         if moment - start > horizon:
             stopped = "horizon"
             break
-        desk.now = moment
-        if move is None:
-            desk.due()
+        runner.now = moment
+        if planned is None:
+            runner.due()
             continue
-        opened, seq = task_opened(desk.state, move.event), desk.state.seq
-        acts.append(
-            Acted(
+        opened, seq = task_opened(runner.state, planned.event), runner.state.seq
+        applied_events.append(
+            AppliedEvent(
                 after=moment - start,
-                event=move.event,
-                refused=desk.apply(move.event),
+                event=planned.event,
+                refused=runner.apply(planned.event),
                 task_after=moment - opened if opened is not None else None,
                 seq=seq,
             )
         )
-        players.acted(move)
-    return Course(
+        event_source.note_applied(planned)
+    return Trace(
         started_at=start,
-        state=desk.state,
-        entries=tuple(desk.entries),
-        notices=tuple(desk.notices),
-        acts=tuple(acts),
+        state=runner.state,
+        entries=tuple(runner.entries),
+        notices=tuple(runner.notices),
+        applied_events=tuple(applied_events),
         stopped=stopped,
         why=why,
     )
 
 
-class _Desk:
+class _RequestRunner:
     """Where one request lies while it is driven: its state, the time, and what has been recorded."""
 
-    def __init__(self, plan: Plan, state: State, now: datetime, read: Read | None) -> None:
+    def __init__(self, plan: Plan, state: State, now: datetime, read_directory: ReadDirectory | None) -> None:
         self.plan = plan
         self.state = state
         self.now = now
         self.entries: list[Entry] = []
         self.notices: list[Notice] = []
-        self._read = read
+        self._read_directory_function = read_directory
 
     def begin(self, opening: Opening) -> None:
         self._take(lambda state: machine.begin(self.plan, opening, state, self.now))
@@ -259,9 +259,13 @@ class _Desk:
         """Read it and keep what was read, also where the event is then refused, as on the engine."""
         state = self.state
         given = state.input if given is None else given
-        found = self._read((*state.people, *also), given) if self._read is not None else state.directory
-        read = DirectoryRead(directory=found, at=self.now, given=given)
-        self._keep(machine.apply(self.plan, state, read, self.now))
+        found = (
+            self._read_directory_function((*state.people, *also), given)
+            if self._read_directory_function is not None
+            else state.directory
+        )
+        read_directory = DirectoryRead(directory=found, at=self.now, given=given)
+        self._keep(machine.apply(self.plan, state, read_directory, self.now))
 
     def _keep(self, step: Transition) -> None:
         self.state = step.state
@@ -285,11 +289,11 @@ def opening_for(
     start: datetime,
     request_id: str,
     title: str = "Simulation",
-    read: Read | None = None,
+    read_directory: ReadDirectory | None = None,
     parent: str | None = None,
 ) -> Opening:
     """Return the opening of a simulated request, with the part of the directory that it can reach."""
-    look = read or reader(plan, people)
+    look = read_directory or directory_reader(plan, people)
     return Opening(
         request_id=request_id,
         requester=requester,

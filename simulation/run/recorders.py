@@ -25,12 +25,12 @@ from placet.engine.recording import Recording
 from placet.engine.state import Notice, Task
 from placet.errors import Problem
 from placet.plan.assignees import parse_assignee
-from simulation.run.driver import Acted
-from simulation.world.world import Foreseen
+from simulation.run.driver import AppliedEvent
+from simulation.world.world import SimulatedRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Withheld:
+class WithheldAction:
     """An action that would have run: what it would have been given, and what was answered in its place.
 
     `breaches` are the places of both where its schemas are broken.
@@ -48,20 +48,20 @@ class Withheld:
 
 
 @dataclass(kw_only=True)
-class Kept:
+class RequestLog:
     """What one rehearsed request would have had written, sent and run. `foreseen` is set once its course is known."""
 
     request_id: str
     entries: list[Entry] = field(default_factory=list)
     notices: dict[str, Notice] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
-    actions: dict[str, Withheld] = field(default_factory=dict)
+    actions: dict[str, WithheldAction] = field(default_factory=dict)
     started_at: datetime | None = None
     ended: bool = False
 
     def __post_init__(self) -> None:
         self._changed = asyncio.Condition()
-        self._foreseen: asyncio.Future[Foreseen] = asyncio.get_running_loop().create_future()
+        self._simulated: asyncio.Future[SimulatedRun] = asyncio.get_running_loop().create_future()
         self._lost = False  # it does not do what is foreseen: there is nothing to wait for
 
     @property
@@ -101,13 +101,13 @@ class Kept:
             self.ended = recording.status != "pending"
             self._changed.notify_all()
 
-    def expect(self, foreseen: Foreseen) -> None:
+    def expect(self, simulated: SimulatedRun) -> None:
         """Say how the request is foreseen to go: its actions wait for that."""
-        self._foreseen.set_result(foreseen)
+        self._simulated.set_result(simulated)
 
-    async def foreseen(self) -> Foreseen:
+    async def simulated(self) -> SimulatedRun:
         """Return how the request is foreseen to go, once that is known."""
-        return await asyncio.shield(self._foreseen)
+        return await asyncio.shield(self._simulated)
 
 
 class Recorders:
@@ -117,15 +117,15 @@ class Recorders:
         """Answer from this directory; what ought to have happened before an action ends is waited for so long."""
         self._people = people
         self._patience = patience
-        self._kept: dict[str, Kept] = {}
+        self._logs: dict[str, RequestLog] = {}
         self._endings = Endings(secrets.token_hex())
         self.lookups = 0
 
-    def of(self, request_id: str) -> Kept:
+    def of(self, request_id: str) -> RequestLog:
         """Return what was recorded of one request."""
-        if request_id not in self._kept:
-            self._kept[request_id] = Kept(request_id=request_id)
-        return self._kept[request_id]
+        if request_id not in self._logs:
+            self._logs[request_id] = RequestLog(request_id=request_id)
+        return self._logs[request_id]
 
     @property
     def activities(self) -> list[Callable[..., Any]]:
@@ -141,9 +141,9 @@ class Recorders:
         ]
 
     @property
-    def withheld(self) -> list[Withheld]:
+    def withheld(self) -> list[WithheldAction]:
         """List the actions that were not run, in the order in which they ended."""
-        return [action for kept in self._kept.values() for action in kept.actions.values()]
+        return [action for log in self._logs.values() for action in log.actions.values()]
 
     @activity.defn(name="record")
     async def record(self, recording: Recording) -> None:
@@ -156,19 +156,19 @@ class Recorders:
         return len(self.of(request_id).entries)
 
     @activity.defn(name="look_up")
-    async def look_up(self, question: LookUp) -> Found:
+    async def look_up(self, lookup: LookUp) -> Found:
         """Answer from the directory that the rehearsal was given."""
         self.lookups += 1
         people = self._people.people
         directory = needed(
-            [parse_assignee(name) for name in question.names],
+            [parse_assignee(name) for name in lookup.names],
             find=people.get,
             holders=lambda role: [people[i] for i in self._people.holders(role)],
             members=lambda group: [people[i] for i in self._people.members(group)],
-            also=question.people,
-            given=question.given,
+            also=lookup.people,
+            given=lookup.given,
         )
-        return Found(directory=directory, at=question.at)
+        return Found(directory=directory, at=lookup.at)
 
     @activity.defn(name="verify_token")
     async def verify_token(self, check: TokenCheck) -> TokenVerdict:
@@ -197,26 +197,26 @@ class Recorders:
         the timer fires that the clock was set for, the engine would pass over that timer; so it waits for what is due.
         """
         spec, call, info = asked.spec, asked.call, activity.info()
-        kept = self.of(info.workflow_id or "")
-        foreseen = await kept.foreseen()
-        answered = foreseen.answers.action(call)
+        log = self.of(info.workflow_id or "")
+        simulated = await log.simulated()
+        answered = simulated.answers.action(call)
         if answered is None:
             raise ApplicationError("the action is foreseen not to end", non_retryable=True)
         span, done = answered
         left = info.scheduled_time + span - info.started_time
-        before = _seq_before(foreseen.course.acts, call.key)
+        before = _entries_before(simulated.trace.applied_events, call.key)
         if left > timedelta(0):
-            due = foreseen.course.seq_at(info.started_time - (kept.started_at or info.started_time))
-            await kept.reached(min(due, before), self._patience)
+            due = simulated.trace.seq_at(info.started_time - (log.started_at or info.started_time))
+            await log.reached(min(due, before), self._patience)
             raise ApplicationError(
                 f"it takes {span}", type="TakesTime", next_retry_delay=left, category=ApplicationErrorCategory.BENIGN
             )
         # Of what happens at the same moment, the engine may take either first: it is taken as foreseen.
-        await kept.reached(before, self._patience)
-        if foreseen.answers.computes(call):
+        await log.reached(before, self._patience)
+        if simulated.answers.computes(call):
             done = await _computed(asked)
-        kept.actions[call.key] = Withheld(
-            request_id=kept.request_id,
+        log.actions[call.key] = WithheldAction(
+            request_id=log.request_id,
             node=call.node,
             action=call.action,
             key=call.key,
@@ -224,7 +224,7 @@ class Recorders:
             input=call.input,
             output=done.output if done.ok else None,
             error=done.error,
-            breaches=foreseen.answers.breaches(call),
+            breaches=simulated.answers.breaches(call),
         )
         if not done.ok:
             raise ApplicationError(done.error or "it failed", type="ActionFailed", non_retryable=True)
@@ -241,5 +241,5 @@ async def _computed(asked: ActionRun) -> ActionDone:
     return ActionDone(node=call.node, visit=call.visit, key=call.key, ok=True, output=output)
 
 
-def _seq_before(acts: tuple[Acted, ...], key: str) -> int:
-    return next((act.seq for act in acts if getattr(act.event, "key", None) == key), 0)
+def _entries_before(applied_events: tuple[AppliedEvent, ...], key: str) -> int:
+    return next((applied.seq for applied in applied_events if getattr(applied.event, "key", None) == key), 0)

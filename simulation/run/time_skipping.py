@@ -40,7 +40,7 @@ class VirtualTime:
         return await self._skipper.fast_forward(handle, span)
 
 
-def lacking(error: RPCError) -> bool:
+def lacks_time_skipping(error: RPCError) -> bool:
     """Whether an error of the server means that it cannot skip time."""
     text = str(error).lower()
     return error.status in _LACKING and any(word in text for word in _WORDS)

@@ -15,7 +15,7 @@ from typing import Any
 from placet.errors import Problem
 from placet.json_pointer import pointer_of
 
-ORDER = {
+SPEC_ALIASES = {
     "candidate": "blueprint",
     "candidate_version": "version",
     "decisions": "script",
@@ -27,7 +27,7 @@ ORDER = {
     "values": "input",
     "variables": "input",
 }
-LINE = {
+LINE_ALIASES = {
     "action": "do",
     "actor": "by",
     "approver": "by",
@@ -49,8 +49,8 @@ _DECISIONS = {
     "approve": "approve",
     "request_changes": "request_changes",
 }
-_SILENCE = {None, "expire", "expired", "ignore", "no_response", "none", "silent", "timeout", "wait"}
-_SPAN = re.compile(r"\A(after|at|delay)_(seconds|minutes|hours|days)\Z")
+_NO_DECISION = {None, "expire", "expired", "ignore", "no_response", "none", "silent", "timeout", "wait"}
+_DELAY = re.compile(r"\A(after|at|delay)_(seconds|minutes|hours|days)\Z")
 _HOURS = {"seconds": Decimal(1) / 3600, "minutes": Decimal(1) / 60, "hours": Decimal(1), "days": Decimal(24)}
 _EXAMPLES = {
     "": '{"on": "Manager Approval", "decision": "approve", "after_hours": 3}',
@@ -58,7 +58,7 @@ _EXAMPLES = {
     "prices": '{"currency": "EUR", "approver_hour": 80}',
     "sample": '{"seed": 7, "approve": 0.9}',
 }
-_WORDS = {
+_MESSAGES = {
     "decimal_parsing": 'write a number, such as 80 or "80.50"',
     "dict_type": "write an object",
     "float_parsing": "write a number",
@@ -68,15 +68,15 @@ _WORDS = {
     "string_type": "write text, a string in quotes",
     "timezone_aware": "give the time zone too, such as 2026-01-31T09:00:00Z",
 }
-_NAMED = 12  # fields that a refusal lists
+_MOST_LISTED = 12  # fields that a refusal lists
 
 
-def order(raw: Any) -> Any:
+def standard_names(raw: Any) -> Any:
     """Return an order by its defined words; raises ValueError where one thing is said twice."""
-    return _renamed(raw, ORDER) if isinstance(raw, dict) else raw
+    return _renamed(raw, SPEC_ALIASES) if isinstance(raw, dict) else raw
 
 
-def script(raw: Any) -> Any:
+def script_lines(raw: Any) -> Any:
     """Return a script as a list: what stands by stage, `{"Manager Approval": "reject"}`, is one line for each."""
     if not isinstance(raw, dict):
         return raw
@@ -86,13 +86,13 @@ def script(raw: Any) -> Any:
     ]
 
 
-def line(raw: Any) -> Any:
+def standard_line(raw: Any) -> Any:
     """Return one line of a script by its defined words; raises ValueError where one thing is said twice."""
     if not isinstance(raw, dict):
         return raw
     told: dict[str, Any] = {}
-    for name, value in _renamed(raw, LINE).items():
-        span = _SPAN.match(name)
+    for name, value in _renamed(raw, LINE_ALIASES).items():
+        span = _DELAY.match(name)
         if span is not None:
             when = "at_hours" if span[1] == "at" else "after_hours"
             if when in told:
@@ -104,7 +104,7 @@ def line(raw: Any) -> Any:
         told["decision"] = told.pop("do")
     if "decision" in told and told.get("do", "decide") == "decide":
         wanted = told["decision"]
-        if isinstance(wanted, str | None) and wanted in _SILENCE:
+        if isinstance(wanted, str | None) and wanted in _NO_DECISION:
             return {**{k: v for k, v in told.items() if k not in {"decision", "after_hours", "at_hours"}}, "do": "wait"}
         told["decision"] = _DECISIONS.get(wanted, wanted) if isinstance(wanted, str) else wanted
     return told
@@ -123,8 +123,8 @@ def problem_of(fault: Mapping[str, Any], raw: Any, *, fields: Mapping[str, Seque
             if isinstance(part, int):  # a script that is written by stage
                 name = list(value)[part]
             elif part not in value:
-                written = {old for old, new in {**ORDER, **LINE}.items() if new == part}
-                written |= {k for k in value if part in {"after_hours", "at_hours"} and _SPAN.match(str(k))}
+                written = {old for old, new in {**SPEC_ALIASES, **LINE_ALIASES}.items() if new == part}
+                written |= {k for k in value if part in {"after_hours", "at_hours"} and _DELAY.match(str(k))}
                 name = next((k for k in value if k in written), part)
         place.append(name)
         value = value.get(name) if isinstance(value, dict) else _item(value, part)
@@ -136,13 +136,13 @@ def _message(fault: Mapping[str, Any], fields: Mapping[str, Sequence[str]]) -> s
     if fault["type"] == "extra_forbidden":
         names = fields.get(str(fault["loc"][0]) if len(fault["loc"]) > 1 else "", fields[""])
         near = get_close_matches(str(fault["loc"][-1]), names, n=1)
-        meant = f'; "{near[0]}" may be meant' if near else f"; there are {', '.join(names[:_NAMED])}"
+        meant = f'; "{near[0]}" may be meant' if near else f"; there are {', '.join(names[:_MOST_LISTED])}"
         return f"there is no such field here{meant}"
     if fault["type"] in {"model_type", "model_attributes_type", "dataclass_type"}:
         return f"write an object, such as {_EXAMPLES.get(str(fault['loc'][0]) if fault['loc'] else '', _EXAMPLES[''])}"
     if fault["type"] in {"tuple_type", "list_type"}:
         return "write a list"
-    return _WORDS.get(fault["type"], message)
+    return _MESSAGES.get(fault["type"], message)
 
 
 def _renamed(raw: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class Sample(Model):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draws:
+class SampledApprovers:
     """One set of draws. `known` are past response times by stage name, in seconds; `place` tells requests apart.
 
     Each draw depends on its task alone, not on what was drawn before, so that every driver draws the same.

@@ -19,11 +19,11 @@ from placet.plan.actions import ActionSpec
 from placet.plan.assignees import AssigneeName
 from placet.plan.plan import Child
 from simulation.modes.backtest import Case
-from simulation.run import work
-from simulation.run.work import CarryOut
-from simulation.scenario.order import SimulationOrder, patched
-from simulation.scenario.scenario import Scenario
-from simulation.scenario.script import people_of
+from simulation.run import pool_functions
+from simulation.run.pool_functions import CarryOut
+from simulation.scenario.scenario import CompiledDefinition, Scenario
+from simulation.scenario.script import people_named
+from simulation.scenario.spec import SimulationSpec, patched
 from storage.database import Database
 from storage.queries import actions as catalog
 from storage.queries.definitions import definitions
@@ -36,7 +36,7 @@ _AT_ONCE = 400  # requests whose timelines are read together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScenarioRow:
+class StoredEntry:
     """A stored audit entry, with its detail read."""
 
     at: datetime
@@ -62,23 +62,23 @@ async def template_of(session: AsyncSession, name: str, version: str | None = No
         return max(page.items, key=lambda row: row.created_at)
 
 
-async def candidate_of(session: AsyncSession, order: SimulationOrder) -> tuple[str, Any]:
+async def candidate_of(session: AsyncSession, spec: SimulationSpec) -> tuple[str, Any]:
     """Return the name of the process whose requests a backtest looks at, and the candidate's JSON; raises NotFound."""
-    if order.template is None:
-        return order.requests_of or "", patched(order.blueprint, order.patch)
+    if spec.template is None:
+        return spec.requests_of or "", patched(spec.blueprint, spec.patch)
     try:
-        row = await template_of(session, order.template, order.version)
+        row = await template_of(session, spec.template, spec.version)
     except NotFound:
-        if order.blueprint is None:
+        if spec.blueprint is None:
             raise
-        return order.template, patched(order.blueprint, order.patch)
-    return row.name, patched(row.blueprint if order.blueprint is None else order.blueprint, order.patch)
+        return spec.template, patched(spec.blueprint, spec.patch)
+    return row.name, patched(row.blueprint if spec.blueprint is None else spec.blueprint, spec.patch)
 
 
 async def scenario_of(
     database: Database,
     carry_out: CarryOut,
-    order: SimulationOrder,
+    spec: SimulationSpec,
     *,
     requester: str,
     now: datetime,
@@ -89,53 +89,55 @@ async def scenario_of(
     What somebody wrote is read where `carry_out` does its work, and no session is held meanwhile.
     """
     async with database.session() as session:
-        raw, asked, given = await _asked(session, order, requester)
+        raw, requester_id, given = await _asked(session, spec, requester)
     name = str((raw or {}).get("name", ""))
-    raw = patched(raw, order.patch)
-    blueprint = await carry_out(work.read, raw, by=requester)
-    start = order.starts_at or now
+    raw = patched(raw, spec.patch)
+    blueprint = await carry_out(pool_functions.parse_or_none, raw, by=requester)
+    start = spec.starts_at or now
     async with database.session() as session:
         actions, children = await dependencies(session, blueprint, start)
-        question = Scenario(
+        scenario = Scenario(
             blueprint=raw,
             people=Directory(),
             actions=actions,
             children=children,
-            requester=asked,
+            requester=requester_id,
             start=start,
             given=given,
-            script=order.script,
+            script=spec.script,
             history=await simulations.response_times(session, name),
-            decide_after=order.decide_after,
-            sample=order.sample,
-            horizon=order.horizon,
-            most_branches=order.most_branches,
-            prices=order.prices,
+            decide_after=spec.decide_after,
+            sample=spec.sample,
+            horizon=spec.horizon,
+            most_branches=spec.most_branches,
+            prices=spec.prices,
             request_id=simulation_id,
         )
-    compiled = await carry_out(work.compiled, question, blueprint, by=requester) if blueprint is not None else None
+    compiled: CompiledDefinition | None = None
+    if blueprint is not None:
+        compiled = await carry_out(pool_functions.compile_scenario, scenario, blueprint, by=requester)
     if compiled is None:
-        return question  # the answer is what is wrong with it
+        return scenario  # the answer is what is wrong with it
     async with database.session() as session:
-        people = await _people(session, question, tuple(compiled.plan.names), order)
-    return replace(question, compiled=compiled, people=people)
+        people = await _people(session, scenario, tuple(compiled.plan.names), spec)
+    return replace(scenario, compiled=compiled, people=people)
 
 
 async def _asked(
-    session: AsyncSession, order: SimulationOrder, requester: str
+    session: AsyncSession, spec: SimulationSpec, requester: str
 ) -> tuple[Any, str, Mapping[str, Any] | None]:
     """Return the blueprint that an order is about, who asks, and the input as far as one is given."""
-    asked, row = order.person or requester, None
-    given: Mapping[str, Any] | None = order.input
-    if order.request_id is not None:
-        request, case = await case_of(session, order.request_id)
-        asked = order.person or case.requester
+    requester_id, row = spec.person or requester, None
+    given: Mapping[str, Any] | None = spec.input
+    if spec.request_id is not None:
+        request, case = await case_of(session, spec.request_id)
+        requester_id = spec.person or case.requester
         given = case.given if given is None else given
         row = await template_of(session, request.template_id)
-    if order.template is not None:
-        row = await template_of(session, order.template, order.version)
-    raw: Any = order.blueprint if order.blueprint is not None or row is None else row.blueprint
-    return raw, asked, given
+    if spec.template is not None:
+        row = await template_of(session, spec.template, spec.version)
+    raw: Any = spec.blueprint if spec.blueprint is not None or row is None else row.blueprint
+    return raw, requester_id, given
 
 
 async def dependencies(
@@ -160,7 +162,7 @@ async def case_of(session: AsyncSession, request_id: str) -> tuple[ApprovalReque
 
 async def cases_of(session: AsyncSession, rows: Sequence[ApprovalRequest]) -> list[Case]:
     """Return these requests with their timelines, in the order they came."""
-    entries: dict[str, list[ScenarioRow]] = {row.id: [] for row in rows}
+    entries: dict[str, list[StoredEntry]] = {row.id: [] for row in rows}
     ids = list(entries)
     for first in range(0, len(ids), _AT_ONCE):
         query = (
@@ -178,7 +180,7 @@ async def cases_of(session: AsyncSession, rows: Sequence[ApprovalRequest]) -> li
         )
         for request_id, at, kind, actor, stage, task_id, detail in (await session.execute(query)).all():
             entries[request_id].append(
-                ScenarioRow(at=at, kind=kind, actor=actor, stage=stage, task_id=task_id, detail=json.loads(detail))
+                StoredEntry(at=at, kind=kind, actor=actor, stage=stage, task_id=task_id, detail=json.loads(detail))
             )
     return [
         Case(
@@ -200,7 +202,7 @@ async def everybody(session: AsyncSession) -> Directory:
     return await stored_people.everyone(session)
 
 
-def _given(row: ApprovalRequest, entries: Sequence[ScenarioRow]) -> dict[str, Any]:
+def _given(row: ApprovalRequest, entries: Sequence[StoredEntry]) -> dict[str, Any]:
     """Return what a request began with; resubmissions may have changed it since."""
     for entry in entries:
         if entry.kind == "started" and isinstance(entry.detail.get("input"), dict):
@@ -209,10 +211,10 @@ def _given(row: ApprovalRequest, entries: Sequence[ScenarioRow]) -> dict[str, An
 
 
 async def _people(
-    session: AsyncSession, question: Scenario, names: Sequence[AssigneeName], order: SimulationOrder
+    session: AsyncSession, scenario: Scenario, names: Sequence[AssigneeName], spec: SimulationSpec
 ) -> Directory:
     """Read whom the process can reach; everybody where its input or its sub-processes name people."""
-    if question.children or any(name.root.given for name in names):
+    if scenario.children or any(name.root.given for name in names):
         return await everybody(session)
-    also = [question.requester, *people_of(order.script)]
-    return await stored_people.directory_for(session, names, also=also, given=question.given or {})
+    also = [scenario.requester, *people_named(spec.script)]
+    return await stored_people.directory_for(session, names, also=also, given=scenario.given or {})

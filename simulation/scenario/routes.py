@@ -10,8 +10,8 @@ from typing import Any
 from placet.expressions import Expression
 from placet.nodes.registry import type_at
 from placet.plan.plan import Edge, Frame, Node, Plan
-from simulation.scenario.pure_steps import is_pure
-from simulation.scenario.witnesses import Wish, Witnesses
+from simulation.scenario.route_variables import is_pure
+from simulation.scenario.witnesses import PathConstraint, WitnessSearch
 
 MOST_BRANCHES = 1000
 MOST_VISITS = 2  # of one node on one route
@@ -19,7 +19,7 @@ MOST_NODES = 200  # on one route
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inside:
+class OpenFork:
     """A fork that a route is in: where the branches begin that it takes, and those of them that are still to come."""
 
     taken: frozenset[str]
@@ -37,10 +37,10 @@ class Route:
 
     nodes: tuple[str, ...]
     results: tuple[tuple[str, str], ...] = ()  # (node, result), in the order of `nodes`
-    inside: tuple[Inside, ...] = ()
+    open_forks: tuple[OpenFork, ...] = ()
     joined: tuple[tuple[str, frozenset[str]], ...] = ()
-    late: frozenset[Frame] = frozenset()
-    wishes: tuple[Wish, ...] = ()
+    unused_branches: frozenset[Frame] = frozenset()
+    constraints: tuple[PathConstraint, ...] = ()
     steps: tuple[str, ...] = ()  # the pure actions that have run, in their order
     taken: tuple[dict[str, Any], ...] = ()  # the decisions: node, target, condition, default
     witness: dict[str, Any] = field(default_factory=dict)
@@ -49,28 +49,33 @@ class Route:
     @property
     def condition(self) -> str:
         """The path condition as one expression."""
-        return " && ".join(dict.fromkeys(wish.text for wish in self.wishes if wish.text is not None)) or "true"
+        return (
+            " && ".join(
+                dict.fromkeys(constraint.text for constraint in self.constraints if constraint.text is not None)
+            )
+            or "true"
+        )
 
 
 @dataclass(kw_only=True)
-class Ways:
+class RouteSearch:
     """The routes of a plan, found depth first; afterwards it says what was cut and what proved impossible."""
 
     plan: Plan
-    witnesses: Witnesses
+    witnesses: WitnessSearch
     most: int = MOST_BRANCHES
     cut_loops: set[str] = field(default_factory=set)
     cut_long: int = 0
     stopped_at: int | None = None
     infeasible: int = 0
-    timed: int = 0  # routes that hang on the moment, and do not come about
+    time_dependent: int = 0  # routes that hang on the moment, and do not come about
     unknown: list[str] = field(default_factory=list)
 
     def routes(self) -> Iterator[Route]:
         """Yield every feasible route; stops after `most` and says so."""
         found = self.witnesses.find(())
-        base, came = found if found is not None else ({}, "given")
-        waiting = [Route(nodes=(self.plan.start,), witness=base, witness_from=came)]
+        base, source = found if found is not None else ({}, "given")
+        waiting = [Route(nodes=(self.plan.start,), witness=base, witness_from=source)]
         count = 0
         while waiting:
             route = waiting.pop()
@@ -82,34 +87,34 @@ class Ways:
                 count += 1
                 yield route
                 continue
-            waiting += reversed(list(self._onward(route, node)))
+            waiting += reversed(list(self._next_routes(route, node)))
 
-    def _onward(self, route: Route, node: Node) -> Iterator[Route]:
+    def _next_routes(self, route: Route, node: Node) -> Iterator[Route]:
         node_type = type_at(node)
         if node_type.has_conditions:
-            yield from self._decided(route, node)
+            yield from self._at_decision(route, node)
         elif node_type.splits and node.edges:
-            yield from self._forked(route, node)
-        elif node_type.gathers and route.inside:
-            *outer, fork = route.inside
+            yield from self._at_fork(route, node)
+        elif node_type.gathers and route.open_forks:
+            *outer, fork = route.open_forks
             need = node.join.need if node.join is not None else 1
             if len(fork.taken) - len(fork.to_come) >= need:
                 joined = (*route.joined, (node.id, fork.taken))
-                yield from self._at(route, node.edges[0].target, inside=tuple(outer), joined=joined)
+                yield from self._enter(route, node.edges[0].target, open_forks=tuple(outer), joined=joined)
             elif fork.to_come:
                 rest = replace(fork, to_come=fork.to_come[1:])
-                yield from self._at(route, fork.to_come[0], inside=(*outer, rest))
+                yield from self._enter(route, fork.to_come[0], open_forks=(*outer, rest))
         elif is_pure(self.plan, node):
-            yield from self._computed(route, node)
+            yield from self._at_pure_action(route, node)
         elif results := node_type.results(node):
             for result in results:
                 edge = node_type.edge_on(node, result)
                 come_to = (*route.results, (node.id, result))
-                yield from self._at(route, edge.target if edge else f"({result})", results=come_to)
+                yield from self._enter(route, edge.target if edge else f"({result})", results=come_to)
         elif node.edges:
-            yield from self._at(route, node.edges[0].target)
+            yield from self._enter(route, node.edges[0].target)
 
-    def _forked(self, route: Route, fork: Node) -> Iterator[Route]:
+    def _at_fork(self, route: Route, fork: Node) -> Iterator[Route]:
         """Go on in the branches of a fork, for every choice of those that arrive first where its join takes the first.
 
         A branch that leads to no join is gone by itself: it ends the request, or the join ends it.
@@ -119,60 +124,65 @@ class Ways:
         arriving = {edge for join in joins for edge in join.edges}
         choices = [*dict.fromkeys(chosen for join in joins for chosen in combinations(join.edges, join.need))]
         choices += [(edge,) for edge in every if edge not in arriving]
-        before = {frame for frame in route.late if frame.fork == fork.id}
+        before = {frame for frame in route.unused_branches if frame.fork == fork.id}
         for chosen in choices:
-            late = {Frame(fork=fork.id, edge=edge) for edge in every if edge not in chosen}
-            if fork.id in route.nodes[:-1] and before != late:
+            unused_branches = {Frame(fork=fork.id, edge=edge) for edge in every if edge not in chosen}
+            if fork.id in route.nodes[:-1] and before != unused_branches:
                 continue  # in a loop the same branches are first again
             first, *others = [fork.edges[edge].target for edge in chosen]
-            inside = Inside(taken=frozenset((first, *others)), to_come=tuple(others))
-            yield from self._at(route, first, inside=(*route.inside, inside), late=route.late | late)
+            open_forks = OpenFork(taken=frozenset((first, *others)), to_come=tuple(others))
+            yield from self._enter(
+                route,
+                first,
+                open_forks=(*route.open_forks, open_forks),
+                unused_branches=route.unused_branches | unused_branches,
+            )
 
-    def _computed(self, route: Route, node: Node) -> Iterator[Route]:
+    def _at_pure_action(self, route: Route, node: Node) -> Iterator[Route]:
         """Go on from a pure action: it fails for those inputs only for which its computation does."""
         node_type = type_at(node)
         for result in node_type.results(node):
             steps = (*route.steps, node.id)
-            every = (*route.wishes, Wish(wanted=result == "done", steps=steps))
-            found = self._found(every, f"{node.id} -> {result}")
+            every = (*route.constraints, PathConstraint(wanted=result == "done", steps=steps))
+            found = self._find_input(every, f"{node.id} -> {result}")
             if found is None:
                 continue
             edge = node_type.edge_on(node, result)
-            yield from self._at(
+            yield from self._enter(
                 route,
                 edge.target if edge else f"({result})",
                 results=(*route.results, (node.id, result)),
-                wishes=every,
+                constraints=every,
                 steps=steps if result == "done" else route.steps,
                 witness=found[0],
                 witness_from=found[1],
             )
 
-    def _found(self, wishes: tuple[Wish, ...], told: str) -> tuple[dict[str, Any], str] | None:
+    def _find_input(self, constraints: tuple[PathConstraint, ...], told: str) -> tuple[dict[str, Any], str] | None:
         """Return an input that grants all wishes; where there is none, note whether that is proven."""
-        found = self.witnesses.find(wishes)
+        found = self.witnesses.find(constraints)
         if found is None and self.witnesses.undecided:
             self.unknown.append(told)
         elif found is None:
             self.infeasible += 1
         return found
 
-    def _decided(self, route: Route, node: Node) -> Iterator[Route]:
-        before: list[Wish] = []
+    def _at_decision(self, route: Route, node: Node) -> Iterator[Route]:
+        before: list[PathConstraint] = []
         for edge in node.edges:
             if edge.condition is None:
                 continue
-            met = Wish(wanted=True, expression=edge.condition, steps=route.steps)
+            met = PathConstraint(wanted=True, expression=edge.condition, steps=route.steps)
             yield from self._choose(route, node, edge, [*before, met])
             before.append(replace(met, wanted=False))
         default = next((w for w in node.edges if w.default), None)
         if default is not None:
             yield from self._choose(route, node, default, before)
 
-    def _choose(self, route: Route, node: Node, edge: Edge, wishes: list[Wish]) -> Iterator[Route]:
-        known = {wish.key for wish in route.wishes}
-        every = (*route.wishes, *(wish for wish in wishes if wish.key not in known))
-        found = self._found(every, f"{node.id} -> {edge.target}")
+    def _choose(self, route: Route, node: Node, edge: Edge, constraints: list[PathConstraint]) -> Iterator[Route]:
+        known = {constraint.key for constraint in route.constraints}
+        every = (*route.constraints, *(constraint for constraint in constraints if constraint.key not in known))
+        found = self._find_input(every, f"{node.id} -> {edge.target}")
         if found is None:
             return
         taken = {
@@ -181,11 +191,11 @@ class Ways:
             "condition": edge.condition.source if edge.condition else None,
             "default": edge.condition is None,
         }
-        yield from self._at(
-            route, edge.target, wishes=every, taken=(*route.taken, taken), witness=found[0], witness_from=found[1]
+        yield from self._enter(
+            route, edge.target, constraints=every, taken=(*route.taken, taken), witness=found[0], witness_from=found[1]
         )
 
-    def _at(self, route: Route, target: str, **changes: Any) -> Iterator[Route]:
+    def _enter(self, route: Route, target: str, **changes: Any) -> Iterator[Route]:
         there = self.plan.nodes.get(target)
         joins = there is not None and type_at(there).gathers  # come to once for each branch
         if route.nodes.count(target) >= MOST_VISITS and not joins:
@@ -194,18 +204,7 @@ class Ways:
         if len(route.nodes) >= MOST_NODES:
             self.cut_long += 1
             return
-        kept = {
-            "results": route.results,
-            "inside": route.inside,
-            "joined": route.joined,
-            "late": route.late,
-            "wishes": route.wishes,
-            "steps": route.steps,
-            "taken": route.taken,
-            "witness": route.witness,
-            "witness_from": route.witness_from,
-        }
-        yield Route(nodes=(*route.nodes, target), **{**kept, **changes})
+        yield replace(route, nodes=(*route.nodes, target), **changes)
 
 
 def conditions_of(plan: Plan) -> list[Expression]:

@@ -68,19 +68,19 @@ class _Form:
     def _text(self, schema: Mapping[str, Any]) -> str:
         text = {"date": _DATE, "date-time": _MOMENT}.get(schema.get("format", ""), "sample")
         longest = schema.get("maxLength", len(text))
-        made = text[:longest].ljust(min(schema.get("minLength", 0), self._characters), "x")
-        self._characters = max(0, self._characters - len(made))
-        return made
+        sampled = text[:longest].ljust(min(schema.get("minLength", 0), self._characters), "x")
+        self._characters = max(0, self._characters - len(sampled))
+        return sampled
 
     def _room(self) -> bool:
         self._values -= 1
         return self._values >= 0
 
 
-def put(made: Any, source: str, value: Any) -> dict[str, Any]:
+def put_value(sampled: Any, source: str, value: Any) -> dict[str, Any]:
     """Return an object with a value at a field, or at a JSON Pointer; None: with nothing there."""
     *outer, last = parts_of(source) if source[:1] == "/" else [source]
-    whole: dict[str, Any] = dict(made) if isinstance(made, Mapping) else {}
+    whole: dict[str, Any] = dict(sampled) if isinstance(sampled, Mapping) else {}
     place = whole
     for part in outer:
         inner = place.get(part)
@@ -91,16 +91,16 @@ def put(made: Any, source: str, value: Any) -> dict[str, Any]:
     return whole
 
 
-def sample_decision(node: Node, supposed: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any] | None:
+def sample_decision(node: Node, required_values: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any] | None:
     """Return the form of an approval, made up; `supposed` are values that variables need which the form sets."""
     form = node.stage.form if node.stage is not None else None
     if form is None:
         return None
-    made = sample_form(form)
+    sampled = sample_form(form)
     for name, source in node.output.items():
-        if name in supposed:
-            made = put(made, source, supposed[name])
-    return made if isinstance(made, dict) else None
+        if name in required_values:
+            sampled = put_value(sampled, source, required_values[name])
+    return sampled if isinstance(sampled, dict) else None
 
 
 def sample_input(variables: Sequence[Variable], people: Mapping[str, str]) -> dict[str, Any]:

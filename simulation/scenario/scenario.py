@@ -21,21 +21,36 @@ from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child, Plan
 from simulation.report.costs import Prices, cost_of, with_catalog
-from simulation.report.prediction import LEAST_HISTORY, declared, drawn, quantile, sampled
-from simulation.report.result import Cost, Prediction, Simulation, problem_json
-from simulation.run.driver import HORIZON, MOST_ENTRIES, Course, Players, Read, drive, opening_for, reader
-from simulation.scenario.approver_model import Draws, Sample
+from simulation.report.prediction import (
+    LEAST_HISTORY,
+    predicted_from_history,
+    predicted_from_rule,
+    predicted_from_samples,
+    quantile,
+)
+from simulation.report.result import ExecutionCost, Prediction, SimulationResult, problem_json
+from simulation.run.driver import (
+    HORIZON,
+    MOST_ENTRIES,
+    EventSource,
+    ReadDirectory,
+    Trace,
+    directory_reader,
+    drive,
+    opening_for,
+)
+from simulation.scenario.approver_model import Sample, SampledApprovers
 from simulation.scenario.samples import sample_input
-from simulation.scenario.script import OUTSIDE, RULE, Cast, Habits, Line
-from simulation.world.answers import Answers, answers
-from simulation.world.world import Cancelled, Foreseen, World
+from simulation.scenario.script import OUTSIDE, RULE, ApproverModel, ScriptedPeople, ScriptLine
+from simulation.world.answers import Answers, answers_for
+from simulation.world.world import PeopleUntilCancelled, SimulatedRun, World
 
 # Sub-processes of one request, those inside others too: each may run as many again, and theirs as many as that.
 MOST_CHILDREN = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compiled:
+class CompiledDefinition:
     """A blueprint that was read, and its plan: what everything on the way of a simulation works with."""
 
     blueprint: ProcessDefinition
@@ -50,12 +65,12 @@ class Scenario:
     """
 
     blueprint: object  # JSON values
-    compiled: Compiled | None = None  # the same, read and compiled; None where that is still to be done
+    compiled: CompiledDefinition | None = None  # the same, read and compiled; None where that is still to be done
     people: Directory
     requester: str
     start: datetime
     given: Mapping[str, Any] | None = None
-    script: Sequence[Line] = ()
+    script: Sequence[ScriptLine] = ()
     history: Mapping[str, Sequence[float]] = field(default_factory=dict)
     decide_after: timedelta | None = None
     sample: Sample | None = None  # approvers whose decisions and times are drawn
@@ -73,15 +88,15 @@ class Scenario:
 class PreparedScenario:
     """A question whose blueprint and input were found sound; raises BlueprintInvalid or InputInvalid."""
 
-    def __init__(self, question: Scenario) -> None:
-        compiled = compiled_of(question)
-        self.question = question if question.compiled is compiled else replace(question, compiled=compiled)
+    def __init__(self, scenario: Scenario) -> None:
+        compiled = compiled_of(scenario)
+        self.scenario = scenario if scenario.compiled is compiled else replace(scenario, compiled=compiled)
         self.blueprint: ProcessDefinition = compiled.blueprint
         self.plan: Plan = compiled.plan
         self.warnings: list[str] = []
         self._children = 0  # sub-processes of the run that goes on
-        self.people = question.people if question.people.people else self._stand_ins()
-        raw = question.given
+        self.people = scenario.people if scenario.people.people else self._sample_organisation()
+        raw = scenario.given
         if raw is None:
             raw = sample_input(self.plan.variables, self.persons)
             if raw:
@@ -91,14 +106,14 @@ class PreparedScenario:
                 )
         self.given: dict[str, Any] = accept_input(self.plan, raw)
         self._check_script()
-        if self.people.get(question.requester) is None:
-            self.warnings.append(f"the requester user:{question.requester} is not in the directory")
+        if self.people.get(scenario.requester) is None:
+            self.warnings.append(f"the requester user:{scenario.requester} is not in the directory")
 
     def _check_script(self) -> None:
         """Raise InputInvalid where the script speaks of what there is not: it would go unheard."""
         problems: list[Problem] = []
-        for number, line in enumerate(self.question.script):
-            names = spoken_of(self.plan, line.do)
+        for number, line in enumerate(self.scenario.script):
+            names = script_names(self.plan, line.do)
             if line.on is not None and line.on not in {*names, *names.values()}:
                 message = _not_there(line.on, _NOUNS.get(line.do, "stage"), names)
                 problems.append(Problem(pointer=f"/script/{number}/on", message=message))
@@ -108,102 +123,108 @@ class PreparedScenario:
     @cached_property
     def persons(self) -> dict[str, str]:
         """Somebody for each variable that names an approver: a person other than the requester."""
-        somebody = next((i for i in sorted(self.people.people) if i != self.question.requester), None)
+        somebody = next((i for i in sorted(self.people.people) if i != self.scenario.requester), None)
         roots = (name.root for name in self.plan.names)
         return {root.name: somebody for root in roots if root.given and somebody is not None}
 
     @cached_property
-    def world(self) -> dict[str, object]:
+    def expression_context(self) -> dict[str, object]:
         """What expressions read besides variables, as the request begins."""
-        facts = requester_facts(self.people, self.question.requester)
-        return {NOW: self.question.start, ZONE: self.plan.offsets, REQUESTER: facts}
+        facts = requester_facts(self.people, self.scenario.requester)
+        return {NOW: self.scenario.start, ZONE: self.plan.offsets, REQUESTER: facts}
 
     @cached_property
-    def read(self) -> Read:
+    def read_directory(self) -> ReadDirectory:
         """What the directory answers."""
-        return reader(self.plan, self.people)
+        return directory_reader(self.plan, self.people)
 
     def run(
         self,
-        players: Any = None,
+        event_source: Any = None,
         *,
         given: Mapping[str, Any] | None = None,
-        habits: Habits | None = None,
+        approver_model: ApproverModel | None = None,
         most_entries: int | None = None,
         answered: Answers | None = None,
-    ) -> Course:
+    ) -> Trace:
         """Drive one request through the core: with these players, or the script's cast and these habits."""
-        foreseen = self.foresee(players, given=given, habits=habits, most_entries=most_entries, answered=answered)
-        return foreseen.course
+        simulated = self.simulate(
+            event_source, given=given, approver_model=approver_model, most_entries=most_entries, answered=answered
+        )
+        return simulated.trace
 
-    def foresee(
+    def simulate(
         self,
-        players: Any = None,
+        event_source: Any = None,
         *,
         given: Mapping[str, Any] | None = None,
-        habits: Habits | None = None,
+        approver_model: ApproverModel | None = None,
         most_entries: int | None = None,
         answered: Answers | None = None,
-    ) -> Foreseen:
+    ) -> SimulatedRun:
         """Drive one request as `run` does; returns its course with those of its sub-processes.
 
         `answered` is what actions and waits are answered with, where that is neither the script's nor the players' own.
         """
-        question = self.question
+        scenario = self.scenario
         self._children = 0
         opening = opening_for(
             self.plan,
             self.people,
-            requester=question.requester,
+            requester=scenario.requester,
             given=self.given if given is None else given,
-            start=question.start,
-            request_id=question.request_id,
-            title=question.title,
-            read=self.read,
+            start=scenario.start,
+            request_id=scenario.request_id,
+            title=scenario.title,
+            read_directory=self.read_directory,
         )
-        lines = tuple(question.script) if players is None else ()
-        if players is None:
-            players = Cast(plan=self.plan, lines=lines, habits=habits or self.habits())
+        lines = tuple(scenario.script) if event_source is None else ()
+        if event_source is None:
+            event_source = ScriptedPeople(
+                plan=self.plan, lines=lines, approver_model=approver_model or self.approver_model()
+            )
         world = World(
             plan=self.plan,
-            people=players,
+            people=event_source,
             run_child=lambda call, began, end: self._run_child(self.plan, call, began, end),
             answers=answered
-            or answers(
+            or answers_for(
                 self.plan,
                 lines,
-                getattr(players, "results", ()),
-                getattr(players, "held", frozenset()),
-                getattr(players, "supposed", None),
+                getattr(event_source, "results", ()),
+                getattr(event_source, "blocked", frozenset()),
+                getattr(event_source, "required_values", None),
             ),
         )
-        course = drive(
+        trace = drive(
             self.plan,
             opening,
-            world if self.has_errands else players,
-            read=self.read,
-            horizon=question.horizon,
-            most_entries=most_entries or question.most_entries,
+            world if self.waits_for_systems else event_source,
+            read_directory=self.read_directory,
+            horizon=scenario.horizon,
+            most_entries=most_entries or scenario.most_entries,
         )
-        if lines and isinstance(players, Cast):
-            self.warnings += [said for said in players.unheard() if said not in self.warnings]
-        return world.foreseen(course)
+        if lines and isinstance(event_source, ScriptedPeople):
+            self.warnings += [said for said in event_source.unused_lines() if said not in self.warnings]
+        return world.simulated(trace)
 
-    def cost(self, course: Course) -> Cost:
+    def cost(self, trace: Trace) -> ExecutionCost:
         """Return what a course costs: actions at the price that was given, else at the catalog's."""
-        return cost_of(course, self.prices)
+        return cost_of(trace, self.prices)
 
     @cached_property
     def prices(self) -> Prices:
         """What things cost in this question."""
-        return with_catalog(self.question.prices, self.plan.actions)
+        return with_catalog(self.scenario.prices, self.plan.actions)
 
     @cached_property
-    def has_errands(self) -> bool:
+    def waits_for_systems(self) -> bool:
         """Whether the process waits for anything else than people."""
         return any(type_at(node).waits_outside for node in self.plan.nodes.values())
 
-    def _run_child(self, parent: Plan, call: ChildCall, began: datetime, cancelled: datetime | None) -> Foreseen | None:
+    def _run_child(
+        self, parent: Plan, call: ChildCall, began: datetime, cancelled: datetime | None
+    ) -> SimulatedRun | None:
         """Drive a sub-process from the moment at which it begins; cancelled at the other one, if it is.
 
         None where there have been too many in this run.
@@ -213,81 +234,91 @@ class PreparedScenario:
             told = f"more than {MOST_CHILDREN:,} sub-processes, those inside others too; it was stopped there"
             self.warnings += [told] if told not in self.warnings else []
             return None
-        question = self.question
+        scenario = self.scenario
         plan = parent.children[call.child].plan
-        read = reader(plan, self.people)
+        read_directory = directory_reader(plan, self.people)
         opening = opening_for(
             plan,
             self.people,
-            requester=question.requester,
+            requester=scenario.requester,
             given=call.input,
             start=began,
             request_id=call.request_id,
             title=call.title,
-            read=read,
+            read_directory=read_directory,
             parent=call.request_id.rpartition("~")[0],
         )
-        people: Players = Cast(plan=plan, habits=self._habits_inside(call))
+        people: EventSource = ScriptedPeople(plan=plan, approver_model=self._child_approver_model(call))
         if cancelled is not None:
-            people = Cancelled(people=people, at=cancelled)
+            people = PeopleUntilCancelled(people=people, at=cancelled)
         world = World(
             plan=plan,
             people=people,
             run_child=lambda inner, at, end: self._run_child(plan, inner, at, end),
-            answers=answers(plan),
+            answers=answers_for(plan),
         )
-        horizon = max(question.horizon - (began - question.start), timedelta(0))
-        course = drive(plan, opening, world, read=read, horizon=horizon, most_entries=question.most_entries)
-        return world.foreseen(course)
+        horizon = max(scenario.horizon - (began - scenario.start), timedelta(0))
+        trace = drive(
+            plan, opening, world, read_directory=read_directory, horizon=horizon, most_entries=scenario.most_entries
+        )
+        return world.simulated(trace)
 
-    def habits(self) -> Habits:
+    def approver_model(self) -> ApproverModel:
         """Return how people behave in a single run: as sampled, or as long as is declared, or the median of history."""
-        question = self.question
-        if question.sample is not None:
-            return self._sampled(question.sample)
-        if question.decide_after is not None:
-            return Habits(after=question.decide_after)
+        scenario = self.scenario
+        if scenario.sample is not None:
+            return self._sampling_model(scenario.sample)
+        if scenario.decide_after is not None:
+            return ApproverModel(after=scenario.decide_after)
         middles = {stage: quantile(sorted(past), 0.5) for stage, past in self.known.items()}
-        return Habits(delay=lambda stage, _: _seconds(middles.get(stage.name))) if middles else Habits()
+        return ApproverModel(delay=lambda stage, _: _seconds(middles.get(stage.name))) if middles else ApproverModel()
 
-    def _sampled(self, sample: Sample) -> Habits:
-        return Habits(after=self.question.decide_after, draws=Draws(sample=sample, known=self.known))
+    def _sampling_model(self, sample: Sample) -> ApproverModel:
+        return ApproverModel(
+            after=self.scenario.decide_after, sampled_approvers=SampledApprovers(sample=sample, known=self.known)
+        )
 
-    def _habits_inside(self, call: ChildCall) -> Habits:
-        question = self.question
-        if question.sample is None:
-            return Habits(after=question.decide_after)
+    def _child_approver_model(self, call: ChildCall) -> ApproverModel:
+        scenario = self.scenario
+        if scenario.sample is None:
+            return ApproverModel(after=scenario.decide_after)
         # By its place in the process and not by its id, which is another in each simulation.
         place = f"{call.node}~{call.visit}"
-        return Habits(after=question.decide_after, draws=Draws(sample=question.sample, place=place))
+        return ApproverModel(
+            after=scenario.decide_after, sampled_approvers=SampledApprovers(sample=scenario.sample, place=place)
+        )
 
     @cached_property
     def known(self) -> dict[str, Sequence[float]]:
         """The stages of this process for which there is history enough."""
         names = {stage.name for stage in self.plan.stages}
-        return {n: past for n, past in self.question.history.items() if n in names and len(past) >= LEAST_HISTORY}
+        return {n: past for n, past in self.scenario.history.items() if n in names and len(past) >= LEAST_HISTORY}
 
-    def predict(self, single: Course) -> Prediction:
+    def predict(self, single: Trace) -> Prediction:
         """Return how long this request takes; `single` is its one run by `habits`."""
-        question = self.question
-        if question.script:
-            return declared(single, f"as the script says; where it says nothing, {RULE}")
-        if question.sample is not None:
-            return sampled(
-                lambda habits: self.run(habits=habits),
-                question.sample,
-                self._sampled,
-                seconds=question.seconds / 4,
+        scenario = self.scenario
+        if scenario.script:
+            return predicted_from_rule(single, f"as the script says; where it says nothing, {RULE}")
+        if scenario.sample is not None:
+            return predicted_from_samples(
+                lambda approver_model: self.run(approver_model=approver_model),
+                scenario.sample,
+                self._sampling_model,
+                seconds=scenario.seconds / 4,
             )
-        if question.decide_after is not None:
-            return declared(single, f"every decision takes {question.decide_after.total_seconds() / 3600:g} hours")
+        if scenario.decide_after is not None:
+            return predicted_from_rule(
+                single, f"every decision takes {scenario.decide_after.total_seconds() / 3600:g} hours"
+            )
         if not self.known:
-            return declared(single, RULE)
-        return drawn(lambda habits: self.run(habits=habits), self.known, seconds=question.seconds / 4)
+            return predicted_from_rule(single, RULE)
+        return predicted_from_history(
+            lambda approver_model: self.run(approver_model=approver_model), self.known, seconds=scenario.seconds / 4
+        )
 
-    def _stand_ins(self) -> Directory:
+    def _sample_organisation(self) -> Directory:
         """Make up a small organisation in which everybody whom the process names exists."""
-        requester = self.question.requester
+        requester = self.scenario.requester
         people = {
             requester: Person(id=requester, manager="manager"),
             "manager": Person(id="manager", manager="director"),
@@ -307,22 +338,22 @@ class PreparedScenario:
         return Directory(people=people)
 
 
-def compiled_of(question: Scenario, definition: ProcessDefinition | None = None) -> Compiled:
+def compiled_of(scenario: Scenario, definition: ProcessDefinition | None = None) -> CompiledDefinition:
     """Return a question's blueprint with its plan, made unless it has them; raises BlueprintInvalid.
 
     `blueprint` is the question's own, where somebody has read it already.
     """
-    if question.compiled is not None:
-        return question.compiled
-    definition = parse_definition(question.blueprint) if definition is None else definition
-    plan = compile_plan(definition, start=question.start, actions=question.actions, children=question.children)
-    return Compiled(blueprint=definition, plan=plan)
+    if scenario.compiled is not None:
+        return scenario.compiled
+    definition = parse_definition(scenario.blueprint) if definition is None else definition
+    plan = compile_plan(definition, start=scenario.start, actions=scenario.actions, children=scenario.children)
+    return CompiledDefinition(blueprint=definition, plan=plan)
 
 
-def prepare(question: Scenario) -> tuple[PreparedScenario | None, tuple[dict[str, Any], ...]]:
+def prepare(scenario: Scenario) -> tuple[PreparedScenario | None, tuple[dict[str, Any], ...]]:
     """Return the prepared question, or None and what is wrong with it."""
     try:
-        return PreparedScenario(question), ()
+        return PreparedScenario(scenario), ()
     except BlueprintInvalid as error:
         return None, tuple(problem_json(p) for p in error.problems) or (_whole(error.message, "blueprint"),)
     except InputInvalid as error:
@@ -330,16 +361,16 @@ def prepare(question: Scenario) -> tuple[PreparedScenario | None, tuple[dict[str
         return None, told or (_whole(error.message, "input"),)
 
 
-def unsound(mode: str, question: Scenario, errors: tuple[dict[str, Any], ...]) -> Simulation:
+def invalid_result(mode: str, scenario: Scenario, errors: tuple[dict[str, Any], ...]) -> SimulationResult:
     """Return the answer to a question that cannot be simulated."""
-    raw = question.blueprint if isinstance(question.blueprint, Mapping) else {}
-    return Simulation(
+    raw = scenario.blueprint if isinstance(scenario.blueprint, Mapping) else {}
+    return SimulationResult(
         mode=mode,
         template=str(raw.get("name", ""))[:200],
         version=str(raw.get("version", ""))[:100],
         digest=None,
-        requester=question.requester,
-        input=dict(question.given or {}),
+        requester=scenario.requester,
+        input=dict(scenario.given or {}),
         validation_errors=errors,
     )
 
@@ -347,7 +378,7 @@ def unsound(mode: str, question: Scenario, errors: tuple[dict[str, Any], ...]) -
 _NOUNS = {"answer": "action", "fail": "action", "happen": "awaited event", "wait": "stage or awaited event"}
 
 
-def spoken_of(plan: Plan, do: str) -> dict[str, str]:
+def script_names(plan: Plan, do: str) -> dict[str, str]:
     """Return what a line of a script may name that does this: names, each with its node."""
     names: dict[str, str] = {}
     for node in plan.nodes.values():

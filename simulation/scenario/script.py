@@ -39,7 +39,7 @@ from placet.plan.assignees import person_id
 from placet.plan.calendar import add_hours
 from placet.plan.plan import Node, Plan, Stage
 from simulation.scenario import aliases
-from simulation.scenario.approver_model import Draws
+from simulation.scenario.approver_model import SampledApprovers
 from simulation.scenario.samples import sample_decision
 
 MOST_LINES = 1000
@@ -52,7 +52,7 @@ _ON_TASKS = {"decide", "reassign", "delegate", "claim", "release", "wait"}
 OUTSIDE = {"answer", "fail", "happen"}  # what nobody of the organisation does
 
 
-class Line(Model):
+class ScriptLine(Model):
     """One line of a script."""
 
     do: Literal[
@@ -87,11 +87,11 @@ class Line(Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _spelt(cls, raw: Any) -> Any:
-        return aliases.line(raw)
+    def _with_standard_names(cls, raw: Any) -> Any:
+        return aliases.standard_line(raw)
 
     @model_validator(mode="after")
-    def _makes_sense(self) -> Line:
+    def _is_consistent(self) -> ScriptLine:
         if self.at_hours is not None and self.after_hours is not None:
             raise ValueError('give "at_hours" or "after_hours", not both')
         if self.do == "decide" and self.decision is None:
@@ -125,7 +125,7 @@ class Line(Model):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class PlannedEvent:
     """One thing that somebody will do: when, and the event."""
 
     at: datetime
@@ -134,7 +134,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Habits:
+class ApproverModel:
     """What people do where no script speaks of it.
 
     `decision` None leaves tasks alone. `after` is the time a decision takes, `delay` a function of (stage, task) that
@@ -145,50 +145,50 @@ class Habits:
     decision: Decision | None = "approve"
     after: timedelta | None = None
     delay: Callable[[Stage, Task], timedelta | None] | None = None
-    draws: Draws | None = None
+    sampled_approvers: SampledApprovers | None = None
 
-    def verdict(self, task: Task) -> Decision | None:
+    def decision_on(self, task: Task) -> Decision | None:
         """Return what somebody decides, or None where the task is left alone."""
-        return self.decision if self.draws is None else self.draws.decision(task)
+        return self.decision if self.sampled_approvers is None else self.sampled_approvers.decision(task)
 
-    def moment(self, plan: Plan, stage: Stage, task: Task) -> datetime:
+    def decision_time(self, plan: Plan, stage: Stage, task: Task) -> datetime:
         """Return when somebody decides this task."""
         if self.after is not None:
             return task.opened_at + self.after
-        delay = self.delay if self.draws is None else self.draws.delay
+        delay = self.delay if self.sampled_approvers is None else self.sampled_approvers.delay
         drawn = delay(stage, task) if delay is not None else None
         if drawn is not None:
             return task.opened_at + drawn
         seconds = stage.sla.total_seconds() / 2 if stage.sla is not None else WITHOUT_DEADLINE * 3600
-        if self.draws is not None:
-            seconds *= self.draws.pace(task)
+        if self.sampled_approvers is not None:
+            seconds *= self.sampled_approvers.pace(task)
         return add_hours(plan.calendar, task.opened_at, seconds)
 
 
 @dataclass(kw_only=True)
-class Cast:
+class ScriptedPeople:
     """The people of one simulated request: asked again and again what happens next. Use one for each run."""
 
     plan: Plan
-    lines: Sequence[Line] = ()
-    habits: Habits = field(default_factory=Habits)
+    lines: Sequence[ScriptLine] = ()
+    approver_model: ApproverModel = field(default_factory=ApproverModel)
     done: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
-    def next(self, state: State, now: datetime) -> Move | None:
+    def next(self, state: State, now: datetime) -> PlannedEvent | None:
         """Return the earliest thing that somebody does from now on; the line that stands first wins a tie."""
-        best: Move | None = None
-        for move in self._moves(state, now):
-            if best is None or move.at < best.at:
-                best = move
-        return best
+        earliest: PlannedEvent | None = None
+        for planned in self._planned_events(state, now):
+            if earliest is None or planned.at < earliest.at:
+                earliest = planned
+        return earliest
 
-    def acted(self, move: Move) -> None:
+    def note_applied(self, planned: PlannedEvent) -> None:
         """Take note that a move was made, whether or not it was refused: it is not made again."""
-        self.done[move.mark] = self.done.get(move.mark, 0) + 1
-        if len(move.mark) > 1:
-            self.done[move.mark[:1]] = self.done.get(move.mark[:1], 0) + 1
+        self.done[planned.mark] = self.done.get(planned.mark, 0) + 1
+        if len(planned.mark) > 1:
+            self.done[planned.mark[:1]] = self.done.get(planned.mark[:1], 0) + 1
 
-    def unheard(self) -> Iterator[str]:
+    def unused_lines(self) -> Iterator[str]:
         """Say which lines were never acted out, and why: whoever wrote them expects that they were."""
         for index, line in enumerate(self.lines):
             if line.do in {"wait", *OUTSIDE} or (index,) in self.done:
@@ -198,7 +198,7 @@ class Cast:
                 why = f"{line.person} never had a task" + (f" of {line.on}" if line.on else "")
             yield f"line {index + 1} of the script was never acted out: {why}"
 
-    def _moves(self, state: State, now: datetime) -> Iterator[Move]:
+    def _planned_events(self, state: State, now: datetime) -> Iterator[PlannedEvent]:
         returned = [s.returned_at for s in state.stages if s.returned_at is not None]
         open_tasks = [t for t in state.tasks if t.status == "open"] if not returned else []
         for index, line in enumerate(self.lines):
@@ -206,64 +206,70 @@ class Cast:
                 continue
             if line.do in _ON_TASKS:
                 for task in open_tasks:
-                    if (index, task.id) not in self.done and speaks_of(line, task):
+                    if (index, task.id) not in self.done and concerns(line, task):
                         yield from self._on_task(state, line, index, task, now)
             elif line.do != "resubmit" or returned:
                 yield from self._on_request(state, line, index, min(returned, default=None), now)
         for task in open_tasks:
-            yield from self._habit(task, now)
-        if returned and not any(line.do == "resubmit" for line in self.lines) and self.habits.decision is not None:
-            at = min(returned) + (self.habits.after or timedelta(hours=WITHOUT_DEADLINE))
+            yield from self._default_decision(task, now)
+        if (
+            returned
+            and not any(line.do == "resubmit" for line in self.lines)
+            and self.approver_model.decision is not None
+        ):
+            at = min(returned) + (self.approver_model.after or timedelta(hours=WITHOUT_DEADLINE))
             mark = ("resubmit", state.round)
             if mark not in self.done:
-                yield Move(at=max(at, now), event=Resubmit(by=Actor(person=state.requester)), mark=mark)
+                yield PlannedEvent(at=max(at, now), event=Resubmit(by=Actor(person=state.requester)), mark=mark)
 
-    def _on_task(self, state: State, line: Line, index: int, task: Task, now: datetime) -> Iterator[Move]:
+    def _on_task(self, state: State, line: ScriptLine, index: int, task: Task, now: datetime) -> Iterator[PlannedEvent]:
         if line.do == "wait":
             return
         person = line.person or task.assignee or next(iter(task.people), None)
         operator = line.do in {"reassign", "release"}
         if person is None or not (person in task.people or operator or line.at_hours is not None):
             return
-        at = max(self._moment(state, line, task), now)
+        at = max(self._event_time(state, line, task), now)
         if line.do == "decide" and task.assignee is None and person in task.candidates:
             mark = ("claim", task.id, person)
             if mark not in self.done:
-                yield Move(at=at, event=Claim(by=Actor(person=person), task_id=task.id), mark=mark)
+                yield PlannedEvent(at=at, event=Claim(by=Actor(person=person), task_id=task.id), mark=mark)
             return
-        yield Move(at=at, event=_task_event(line, task, person), mark=(index, task.id))
+        yield PlannedEvent(at=at, event=_task_event(line, task, person), mark=(index, task.id))
 
     def _on_request(
-        self, state: State, line: Line, index: int, returned_at: datetime | None, now: datetime
-    ) -> Iterator[Move]:
+        self, state: State, line: ScriptLine, index: int, returned_at: datetime | None, now: datetime
+    ) -> Iterator[PlannedEvent]:
         if line.at_hours is not None:
             at = state.started_at + timedelta(hours=line.at_hours)
         else:
             at = (returned_at or state.started_at) + timedelta(hours=line.after_hours or 0)
         event = _request_event(line, state)
-        yield Move(at=max(at, now), event=event, mark=(index, state.round) if line.do == "resubmit" else (index,))
+        yield PlannedEvent(
+            at=max(at, now), event=event, mark=(index, state.round) if line.do == "resubmit" else (index,)
+        )
 
-    def _moment(self, state: State, line: Line, task: Task) -> datetime:
+    def _event_time(self, state: State, line: ScriptLine, task: Task) -> datetime:
         if line.at_hours is not None:
             return state.started_at + timedelta(hours=line.at_hours)
         if line.after_hours is not None:
             return task.opened_at + timedelta(hours=line.after_hours)
         stage = self.plan.nodes[task.node].asked
-        return self.habits.moment(self.plan, stage, task) if stage is not None else task.opened_at
+        return self.approver_model.decision_time(self.plan, stage, task) if stage is not None else task.opened_at
 
-    def _habit(self, task: Task, now: datetime) -> Iterator[Move]:
+    def _default_decision(self, task: Task, now: datetime) -> Iterator[PlannedEvent]:
         stage = self.plan.nodes[task.node].asked
-        decision = self.habits.verdict(task)
-        if decision is None or stage is None or any(speaks_of(line, task) for line in self.lines):
+        decision = self.approver_model.decision_on(task)
+        if decision is None or stage is None or any(concerns(line, task) for line in self.lines):
             return
         person = next(iter(task.people), None)
         if person is None:
             return
-        at = max(self.habits.moment(self.plan, stage, task), now)
-        yield from habitual(self.done, self.plan.nodes[task.node], task, person=person, decision=decision, at=at)
+        at = max(self.approver_model.decision_time(self.plan, stage, task), now)
+        yield from decision_events(self.done, self.plan.nodes[task.node], task, person=person, decision=decision, at=at)
 
 
-def habitual(
+def decision_events(
     done: Mapping[tuple[Any, ...], int],
     node: Node,
     task: Task,
@@ -271,8 +277,8 @@ def habitual(
     person: str,
     decision: Decision,
     at: datetime,
-    supposed: Mapping[str, Any] = MappingProxyType({}),
-) -> Iterator[Move]:
+    required_values: Mapping[str, Any] = MappingProxyType({}),
+) -> Iterator[PlannedEvent]:
     """Yield what leads to this decision: claiming the task first where it waits in a queue.
 
     `supposed` are values that variables need which the form of the decision sets.
@@ -281,41 +287,41 @@ def habitual(
     if task.assignee is None and person in task.candidates:
         mark = ("claim", task.id, person)
         if mark not in done:
-            yield Move(at=at, event=Claim(by=actor, task_id=task.id), mark=mark)
+            yield PlannedEvent(at=at, event=Claim(by=actor, task_id=task.id), mark=mark)
         return
     mark = ("habit", task.id, person)
     if mark in done:
         return
-    form = sample_decision(node, supposed) if decision == "approve" else None
+    form = sample_decision(node, required_values) if decision == "approve" else None
     stage = node.asked
     comment = "simulated" if stage is not None and decision in stage.comment_required else None
     event = Decide(by=actor, task_id=task.id, decision=decision, form=form, comment=comment, via="simulation")
-    yield Move(at=at, event=event, mark=mark)
+    yield PlannedEvent(at=at, event=event, mark=mark)
 
 
-def parse_script(raw: object) -> tuple[Line, ...]:
+def parse_script(raw: object) -> tuple[ScriptLine, ...]:
     """Read a script from JSON values; raises InputInvalid with every fault by JSON Pointer."""
     try:
-        return _LINES.validate_python(aliases.script(raw))
+        return _LINES.validate_python(aliases.script_lines(raw))
     except ValidationError as error:
         problems = tuple(
-            aliases.problem_of(fault, raw, fields={"": tuple(Line.model_fields)}, at="script")
+            aliases.problem_of(fault, raw, fields={"": tuple(ScriptLine.model_fields)}, at="script")
             for fault in error.errors(include_url=False, include_context=False)
         )
         message = 'The script cannot be read; each line is an object such as {"on": stage, "decision": "approve"}.'
         raise InputInvalid(message, problems=problems) from None
 
 
-def people_of(lines: Sequence[Line]) -> list[str]:
+def people_named(lines: Sequence[ScriptLine]) -> list[str]:
     """List the people whom a script names, by id."""
     named = (who for line in lines for who in (line.by, line.to) if who)
     return list(dict.fromkeys(person_id(who) for who in named))
 
 
-_LINES = TypeAdapter(Annotated[tuple[Line, ...], Field(max_length=MOST_LINES)])
+_LINES = TypeAdapter(Annotated[tuple[ScriptLine, ...], Field(max_length=MOST_LINES)])
 
 
-def speaks_of(line: Line, task: Task) -> bool:
+def concerns(line: ScriptLine, task: Task) -> bool:
     """Whether a line says what happens to a task, so that nothing else does."""
     if line.do not in _ON_TASKS:
         return False
@@ -324,7 +330,7 @@ def speaks_of(line: Line, task: Task) -> bool:
     return line.person is None or line.person in task.people
 
 
-def _task_event(line: Line, task: Task, person: str) -> Event:
+def _task_event(line: ScriptLine, task: Task, person: str) -> Event:
     by = Actor(person=person)
     if line.do == "reassign":
         return Reassign(by=Actor(person=person, admin=True), task_id=task.id, to=line.to or "", reason=line.comment)
@@ -344,7 +350,7 @@ def _task_event(line: Line, task: Task, person: str) -> Event:
     )
 
 
-def _request_event(line: Line, state: State) -> Event:
+def _request_event(line: ScriptLine, state: State) -> Event:
     person = line.person or state.requester
     if line.do == "comment":
         return Comment(by=Actor(person=person), text=line.comment or "")

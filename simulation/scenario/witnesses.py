@@ -25,14 +25,14 @@ from placet.expressions.templates import plain
 from placet.plan.plan import Plan
 from placet.proofs.solver import Undecided
 from placet.proofs.solver.samples import sample
-from simulation.scenario.pure_steps import Given, after, as_expressions, made, reads_of
+from simulation.scenario.route_variables import Given, as_expressions, computed_expressions, reads_of, variables_after
 
 if TYPE_CHECKING:
     from placet.proofs.solver.prover import Prover
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class PathConstraint:
     """How something is to come out on a route.
 
     A condition, as it is met after pure actions (`steps`, in their order) have run; or, without one, whether the last
@@ -59,10 +59,10 @@ class Wish:
 MOST_TRIED = 64  # inputs that every path is tried with
 MOST_DIRECTED = 2000  # inputs that are tried for one path before the solver is asked
 _ABSENT = object()
-_Trail = dict[tuple[str, ...], Given | None]  # by the pure actions that have run: the variables then
+_VariablesAfter = dict[tuple[str, ...], Given | None]  # by the pure actions that have run: the variables then
 
 
-class Witnesses:
+class WitnessSearch:
     """Inputs of one process, tried once each against every condition."""
 
     def __init__(
@@ -72,129 +72,131 @@ class Witnesses:
         *,
         given: Mapping[str, Any] | None = None,
         people: Mapping[str, str] | None = None,
-        world: Mapping[str, object] = MappingProxyType({}),
+        context: Mapping[str, object] = MappingProxyType({}),
         seconds: float = 10.0,
     ) -> None:
         """Begin with a plan and its conditions; `world` is what these read besides (placet.expressions.context)."""
         self._plan = plan
         self._variables = plan.variables
-        self._world = world
+        self._context = context
         self._prover: Prover | None = None
         self._end = perf_counter() + seconds  # from then on nothing is searched for any more
         self._candidates = _candidates(self._variables, conditions, given, people or {})
         self._pool: list[dict[str, Any]] = []
         self._values: list[dict[str, object]] = []
-        self._trails: list[_Trail] = []
-        self._timed: dict[tuple[Any, ...], bool] = {}
-        self._came: list[str] = []
+        self._computed: list[_VariablesAfter] = []
+        self._time_dependent: dict[tuple[Any, ...], bool] = {}
+        self._sources: list[str] = []
         self._masks: dict[tuple[Any, ...], tuple[int, int]] = {}  # by wish: (mask, how much was tried)
         self._impossible: set[frozenset[tuple[Any, ...]]] = set()
-        self.asked = 0  # how often the solver was
+        self.solver_calls = 0  # how often the solver was
         self.undecided = False  # whether it could not answer what it was asked last
         base = self._base()
         self._add(base, "given" if given is not None else "sampled")
         for one in itertools.islice(_near(base, self._candidates, self._candidates), MOST_TRIED):
             self._add(one, "edges")
 
-    def find(self, wishes: Sequence[Wish]) -> tuple[dict[str, Any], str] | None:
+    def find(self, constraints: Sequence[PathConstraint]) -> tuple[dict[str, Any], str] | None:
         """Return an input that grants all wishes and where it comes from; None where there is none.
 
         Where `undecided` is set afterwards, None only means that none was found.
         """
-        key = frozenset(wish.key for wish in wishes)
+        key = frozenset(constraint.key for constraint in constraints)
         self.undecided = False
         if key in self._impossible:
             return None
-        if (mask := self._mask(wishes)) or self._try_directed(wishes):
-            index = ((mask or self._mask(wishes)) & -(mask or self._mask(wishes))).bit_length() - 1
-            return self._pool[index], self._came[index]
+        if (mask := self._mask(constraints)) or self._search_directed(constraints):
+            index = ((mask or self._mask(constraints)) & -(mask or self._mask(constraints))).bit_length() - 1
+            return self._pool[index], self._sources[index]
         if not self.undecided:
             self._impossible.add(key)
         return None
 
-    def _mask(self, wishes: Sequence[Wish]) -> int:
+    def _mask(self, constraints: Sequence[PathConstraint]) -> int:
         mask = (1 << len(self._pool)) - 1
-        for wish in wishes:
-            known, tried = self._masks.get(wish.key, (0, 0))
+        for constraint in constraints:
+            known, tried = self._masks.get(constraint.key, (0, 0))
             for index in range(tried, len(self._pool)):
-                if self._granted(wish, self._pool[index], self._values[index], self._trails[index]):
+                if self._satisfied(constraint, self._pool[index], self._values[index], self._computed[index]):
                     known |= 1 << index
-            self._masks[wish.key] = (known, len(self._pool))
+            self._masks[constraint.key] = (known, len(self._pool))
             mask &= known
             if not mask:
                 return 0
         return mask
 
-    def _try_directed(self, wishes: Sequence[Wish]) -> bool:
+    def _search_directed(self, constraints: Sequence[PathConstraint]) -> bool:
         if perf_counter() > self._end:
             self.undecided = True
             return False
-        names = frozenset().union(*map(self._names, wishes))
-        mine = {n: self._candidates[n] for n in self._candidates if n in names}
+        names = frozenset().union(*map(self._names, constraints))
+        varied = {n: self._candidates[n] for n in self._candidates if n in names}
         base = self._pool[0]
-        for one in itertools.islice(_near(base, mine, self._candidates), MOST_DIRECTED if mine else 0):
+        for one in itertools.islice(_near(base, varied, self._candidates), MOST_DIRECTED if varied else 0):
             if perf_counter() > self._end:
                 self.undecided = True
                 return False
-            values, trail = self._read(one), _Trail()
-            if all(self._granted(wish, one, values, trail) for wish in wishes):
+            values, computed = self._read(one), _VariablesAfter()
+            if all(self._satisfied(constraint, one, values, computed) for constraint in constraints):
                 self._add(one, "edges")
                 return True
-        return self._ask(wishes)
+        return self._ask_solver(constraints)
 
-    def _granted(self, wish: Wish, given: Given, values: Mapping[str, object], trail: _Trail) -> bool:
+    def _satisfied(
+        self, constraint: PathConstraint, given: Given, values: Mapping[str, object], computed: _VariablesAfter
+    ) -> bool:
         """Whether a wish comes true with an input, by what the core itself makes of it.
 
         `values` are the input's, and `trail` what pure actions have made of it so far. What hangs on the moment at
         which a node is come to, no input decides: the run shows whether it comes about.
         """
-        if self.timed(wish):
+        if self.depends_on_time(constraint):
             return True
-        if wish.steps:
-            now = self._after(given, wish.steps, trail)
-            if wish.expression is None:
-                return (now is not None) is wish.wanted
+        if constraint.steps:
+            now = self._after(given, constraint.steps, computed)
+            if constraint.expression is None:
+                return (now is not None) is constraint.wanted
             if now is None:
                 return False
             values = self._read(now)
-        return wish.expression is not None and _holds(wish.expression, values) is wish.wanted
+        return constraint.expression is not None and _holds(constraint.expression, values) is constraint.wanted
 
-    def _after(self, given: Given, steps: tuple[str, ...], trail: _Trail) -> Given | None:
+    def _after(self, given: Given, steps: tuple[str, ...], computed: _VariablesAfter) -> Given | None:
         if not steps:
             return given
-        if steps not in trail:
-            before = self._after(given, steps[:-1], trail)
-            trail[steps] = None if before is None else after(self._plan, before, steps[-1:], self._world)
-        return trail[steps]
+        if steps not in computed:
+            before = self._after(given, steps[:-1], computed)
+            computed[steps] = None if before is None else variables_after(self._plan, before, steps[-1:], self._context)
+        return computed[steps]
 
     def _read(self, given: Given) -> dict[str, object]:
         """Return what expressions are evaluated with where these are the variables' values."""
-        return {**values_of(self._variables, given), **self._world}
+        return {**values_of(self._variables, given), **self._context}
 
-    def timed(self, wish: Wish) -> bool:
+    def depends_on_time(self, constraint: PathConstraint) -> bool:
         """Whether a wish hangs on the moment at which a node is come to."""
-        if wish.key not in self._timed:
-            own = wish.expression.reads if wish.expression is not None else frozenset()
-            self._timed[wish.key] = NOW in own or NOW in reads_of(self._plan, wish.steps)
-        return self._timed[wish.key]
+        if constraint.key not in self._time_dependent:
+            own = constraint.expression.reads if constraint.expression is not None else frozenset()
+            self._time_dependent[constraint.key] = NOW in own or NOW in reads_of(self._plan, constraint.steps)
+        return self._time_dependent[constraint.key]
 
-    def _names(self, wish: Wish) -> frozenset[str]:
+    def _names(self, constraint: PathConstraint) -> frozenset[str]:
         """Return the variables of an input on which a wish may depend."""
-        own = wish.expression.names if wish.expression is not None else frozenset()
-        return own | (reads_of(self._plan, wish.steps) - frozenset(NAMES))
+        own = constraint.expression.names if constraint.expression is not None else frozenset()
+        return own | (reads_of(self._plan, constraint.steps) - frozenset(NAMES))
 
-    def _ask(self, wishes: Sequence[Wish]) -> bool:
+    def _ask_solver(self, constraints: Sequence[PathConstraint]) -> bool:
         if self._prover is None:
             from placet.proofs.solver.prover import Prover  # loads z3
 
             self._prover = Prover(self._variables, self._plan.offsets)
-        self.asked += 1
+        self.solver_calls += 1
         self.undecided = False
-        question = self._question(self._prover, wishes)
-        if question is None:
+        query = self._query(self._prover, constraints)
+        if query is None:
             self.undecided = True
             return False
-        terms, names = question
+        terms, names = query
         found: list[dict[str, Any]] = []
 
         def confirmed(values: dict[str, object]) -> bool:
@@ -204,8 +206,8 @@ class Witnesses:
             given = None if given is None else {n: v for n, v in given.items() if n in names} | kept
             if given is None:
                 return False
-            now, trail = self._read(given), _Trail()
-            if all(self._granted(wish, given, now, trail) for wish in wishes):
+            now, computed = self._read(given), _VariablesAfter()
+            if all(self._satisfied(constraint, given, now, computed) for constraint in constraints):
                 found.append(given)
                 return True
             return False
@@ -226,14 +228,14 @@ class Witnesses:
         except InputInvalid:
             return None
 
-    def _question(self, prover: Prover, wishes: Sequence[Wish]) -> tuple[list[Any], set[str]] | None:
+    def _query(self, prover: Prover, constraints: Sequence[PathConstraint]) -> tuple[list[Any], set[str]] | None:
         """Return the wishes as terms of the solver, over the input alone; None where they cannot be said."""
         import z3
 
         terms: list[Any] = []
         names: set[str] = set()
-        for wish in wishes:
-            parts = [] if self.timed(wish) else self._parts(wish)
+        for constraint in constraints:
+            parts = [] if self.depends_on_time(constraint) else self._parts(constraint)
             if parts is None:
                 return None
             well = []
@@ -241,29 +243,29 @@ class Witnesses:
                 term, fails = prover.value(expression)
                 names |= expression.reads
                 if shape is None:
-                    well.append(term if wish.wanted else z3.Not(term))
+                    well.append(term if constraint.wanted else z3.Not(term))
                     terms.append(z3.Not(fails))
                     continue
                 fits = prover.fits(expression, shape)
                 if fits is None:
                     return None
                 well.append(z3.And(z3.Not(fails), fits))
-            if wish.expression is None and not wish.wanted and well:
+            if constraint.expression is None and not constraint.wanted and well:
                 terms.append(z3.Not(z3.And(well)))
             else:
                 terms += well
         return terms, names
 
-    def _parts(self, wish: Wish) -> list[tuple[Expression, Variable | None]] | None:
+    def _parts(self, constraint: PathConstraint) -> list[tuple[Expression, Variable | None]] | None:
         """Return what a wish is about, over the input: a condition, or computed values with their declarations."""
-        if wish.expression is not None:
-            over = substituted(wish.expression, as_expressions(self._plan, wish.steps))
+        if constraint.expression is not None:
+            over = substituted(constraint.expression, as_expressions(self._plan, constraint.steps))
             return None if over is None else [(over, None)]
-        *before, last = wish.steps
+        *before, last = constraint.steps
         known = as_expressions(self._plan, before)
         shapes = {variable.name: variable for variable in self._variables}
         parts: list[tuple[Expression, Variable | None]] = []
-        for name, expression in made(self._plan, last).items():
+        for name, expression in computed_expressions(self._plan, last).items():
             over = substituted(expression, known) if expression is not None else None
             if over is None:
                 return None
@@ -273,11 +275,11 @@ class Witnesses:
     def _base(self) -> dict[str, Any]:
         return {name: values[0] for name, values in self._candidates.items() if values[0] is not _ABSENT}
 
-    def _add(self, one: dict[str, Any], came: str) -> None:
+    def _add(self, one: dict[str, Any], source: str) -> None:
         self._pool.append(one)
         self._values.append(self._read(one))
-        self._trails.append({})
-        self._came.append(came)
+        self._computed.append({})
+        self._sources.append(source)
 
 
 def _holds(expression: Expression, values: Mapping[str, object]) -> bool | None:

@@ -22,8 +22,8 @@ from placet.plan import pure_actions
 from placet.plan.actions import ActionCall
 from placet.plan.plan import Plan
 from placet.proofs.solver.samples import sample
-from simulation.scenario.samples import put, sample_form
-from simulation.scenario.script import Line
+from simulation.scenario.samples import put_value, sample_form
+from simulation.scenario.script import ScriptLine
 
 LATENCY = {
     "instant": timedelta(milliseconds=50),
@@ -45,14 +45,14 @@ class Answers:
     """
 
     plan: Plan
-    lines: tuple[Line, ...] = ()
+    lines: tuple[ScriptLine, ...] = ()
     wanted: Mapping[str, Sequence[str]]
-    held: frozenset[str] = frozenset()
-    supposed: Mapping[str, Any] = field(default_factory=dict)
+    blocked: frozenset[str] = frozenset()
+    required_values: Mapping[str, Any] = field(default_factory=dict)
 
-    def want(self, node: str, visit: int) -> str | None:
+    def wanted_result(self, node: str, visit: int) -> str | None:
         """Return what a node is to come to at this visit, where that is said."""
-        if node in self.held:
+        if node in self.blocked:
             return NEVER
         wanted = self.wanted.get(node, ())
         return wanted[visit - 1] if visit <= len(wanted) else None
@@ -63,7 +63,7 @@ class Answers:
         faults = _faults(spec.input_schema, call.input, "/input")
         if faults:  # as the worker refuses it: at once, and for good
             return timedelta(0), _failed(call, _broken("input", faults))
-        wanted = self.want(call.node, call.visit)
+        wanted = self.wanted_result(call.node, call.visit)
         if wanted == NEVER:
             return None
         line = self._answer(call)
@@ -94,7 +94,7 @@ class Answers:
         scripted = line is not None and line.output is not None
         if not faults and not scripted and not fails and pure_actions.is_pure(spec):
             return pure_actions.computed(spec, call.input)[1]
-        if faults or fails or self.want(call.node, call.visit) in {NEVER, "failed"}:
+        if faults or fails or self.wanted_result(call.node, call.visit) in {NEVER, "failed"}:
             return faults
         place = f"/script/{self.lines.index(line)}/output" if line is not None and scripted else "/output"
         return _faults(spec.output_schema, self._output(call, line), place)
@@ -103,7 +103,7 @@ class Answers:
         """Whether an action's answer is computed as the worker computes it: nothing else says what it is."""
         return pure_actions.is_pure(self.plan.actions[call.action]) and self._answer(call) is None
 
-    def made_up(self, call: ActionCall | Waiting) -> dict[str, tuple[str, Any]]:
+    def assumed_values(self, call: ActionCall | Waiting) -> dict[str, tuple[str, Any]]:
         """Return what is made up of an answer: by variable that it sets, the place in the answer and the value there.
 
         Nothing where a script gives the answer, where it is computed, and where it fails.
@@ -128,7 +128,7 @@ class Answers:
     def event(self, wait: Waiting, started_at: datetime) -> tuple[datetime, Happened] | None:
         """Return what happens outside for a request that waits for it, and when; None where nothing does."""
         wait_spec = self.plan.nodes[wait.node].wait_spec
-        if wait.event is None or wait_spec is None or self.want(wait.node, wait.visit) in {"timeout", NEVER}:
+        if wait.event is None or wait_spec is None or self.wanted_result(wait.node, wait.visit) in {"timeout", NEVER}:
             return None
         line = self._event_line(wait)
         at = wait.since + (wait_spec.timeout / 2 if wait_spec.timeout is not None else WITHOUT_TIMEOUT)
@@ -141,11 +141,11 @@ class Answers:
         payload = line.output if line is not None and line.output is not None else self._completed(wait_spec.output, {})
         return at, Happened(by=Actor(person=SYSTEM, admin=True), name=wait.event, payload=payload)
 
-    def _answer(self, call: ActionCall) -> Line | None:
+    def _answer(self, call: ActionCall) -> ScriptLine | None:
         """Return the line of the script that speaks of an action."""
         return self._line({"answer", "fail"}, {call.node, call.action}, call.visit)
 
-    def _event_line(self, wait: Waiting) -> Line | None:
+    def _event_line(self, wait: Waiting) -> ScriptLine | None:
         """Return the line of the script that speaks of an awaited event."""
         return self._line({"happen", "wait"}, {wait.node, wait.event or wait.node}, wait.visit)
 
@@ -156,43 +156,43 @@ class Answers:
             return _failed(call, _broken("output", faults))
         return ActionDone(node=call.node, visit=call.visit, key=call.key, ok=True, output=output)
 
-    def _output(self, call: ActionCall, line: Line | None) -> dict[str, Any]:
+    def _output(self, call: ActionCall, line: ScriptLine | None) -> dict[str, Any]:
         """Return what an action answers: what the script says, else what is made up."""
         if line is not None and line.output is not None:
             return line.output
         schema, call_spec = self.plan.actions[call.action].output_schema, self.plan.nodes[call.node].call_spec
-        made = sample_form(schema) if schema else {}
+        sampled = sample_form(schema) if schema else {}
         return self._completed(
-            call_spec.output if call_spec is not None else {}, made if isinstance(made, dict) else {}
+            call_spec.output if call_spec is not None else {}, sampled if isinstance(sampled, dict) else {}
         )
 
-    def _line(self, kinds: set[str], names: set[str], visit: int) -> Line | None:
+    def _line(self, kinds: set[str], names: set[str], visit: int) -> ScriptLine | None:
         return next((n for n in self.lines if n.do in kinds and n.on in names and visit <= n.at_most), None)
 
-    def _completed(self, asked: Mapping[str, str], made: dict[str, Any]) -> dict[str, Any]:
+    def _completed(self, asked: Mapping[str, str], sampled: dict[str, Any]) -> dict[str, Any]:
         """Put a value that its variable takes at every place that the process reads and the made-up output lacks."""
         shapes = {variable.name: variable for variable in self.plan.variables}
-        output = dict(made)
+        output = dict(sampled)
         for name, source in asked.items():
-            if name in self.supposed:
-                output = put(output, source, self.supposed[name])
+            if name in self.required_values:
+                output = put_value(output, source, self.required_values[name])
             elif taken(output, source) is None:
-                output = put(output, source, sample(shapes[name]))
+                output = put_value(output, source, sample(shapes[name]))
         return output
 
 
-def answers(
+def answers_for(
     plan: Plan,
-    lines: Sequence[Line] = (),
+    lines: Sequence[ScriptLine] = (),
     results: Sequence[tuple[str, str]] = (),
-    held: frozenset[str] = frozenset(),
-    supposed: Mapping[str, Any] | None = None,
+    blocked: frozenset[str] = frozenset(),
+    required_values: Mapping[str, Any] | None = None,
 ) -> Answers:
     """Return the answers for a plan; `results` are (node, what it is to come to), in the order of their visits."""
     wanted: dict[str, list[str]] = {}
     for node, result in results:
         wanted.setdefault(node, []).append(result)
-    return Answers(plan=plan, lines=tuple(lines), wanted=wanted, held=held, supposed=supposed or {})
+    return Answers(plan=plan, lines=tuple(lines), wanted=wanted, blocked=blocked, required_values=required_values or {})
 
 
 def _faults(schema: dict[str, Any], value: Any, pointer: str) -> tuple[Problem, ...]:

@@ -13,9 +13,9 @@ from typing import Any
 
 from placet.engine.events import Decide
 from placet.json_pointer import parts_of
-from simulation.scenario.samples import put
-from simulation.scenario.script import Line
-from simulation.world.world import Foreseen
+from simulation.scenario.samples import put_value
+from simulation.scenario.script import ScriptLine
+from simulation.world.world import SimulatedRun
 
 MOST_TOLD = 50  # of one simulation
 _LONGEST_VALUE = 200  # characters, as a warning shows it
@@ -45,36 +45,40 @@ class Assumption:
         return f"{where}at node {self.node!r} the field {self.field!r}{sets}, was {value}; {remedy}"
 
 
-def assumptions_of(foreseen: Foreseen, script: Sequence[Line], within: str | None = None) -> Iterator[Assumption]:
+def assumptions_of(
+    simulated: SimulatedRun, script: Sequence[ScriptLine], within: str | None = None
+) -> Iterator[Assumption]:
     """Generate what was made up in a request and its sub-processes, each place once."""
     told: set[tuple[str, str]] = set()
-    for one in (*_answered(foreseen, within), *_filled_in(foreseen, script, within)):
+    for one in (*_assumed_answers(simulated, within), *_assumed_forms(simulated, script, within)):
         if (one.node, one.field) not in told:
             told.add((one.node, one.field))
             yield one
-    for request_id, inner in foreseen.inner.items():
-        node = within or next((call.node for call in foreseen.calls if call.request_id == request_id), request_id)
+    for request_id, inner in simulated.inner.items():
+        node = within or next((call.node for call in simulated.calls if call.request_id == request_id), request_id)
         yield from assumptions_of(inner, (), node)
 
 
-def warnings_of(foreseen: Foreseen, script: Sequence[Line]) -> list[str]:
+def warnings_of(simulated: SimulatedRun, script: Sequence[ScriptLine]) -> list[str]:
     """Return the warnings about what was made up."""
-    told = list(dict.fromkeys(one.told() for one in assumptions_of(foreseen, script)))
+    told = list(dict.fromkeys(one.told() for one in assumptions_of(simulated, script)))
     more = [f"{len(told) - MOST_TOLD} more values were made up"] if len(told) > MOST_TOLD else []
     return [*told[:MOST_TOLD], *more]
 
 
-def rests_on_assumptions(foreseen: Foreseen, script: Sequence[Line] = (), read: frozenset[str] = frozenset()) -> bool:
+def rests_on_assumptions(
+    simulated: SimulatedRun, script: Sequence[ScriptLine] = (), read: frozenset[str] = frozenset()
+) -> bool:
     """Whether something that was made up is read afterwards, so that every driver goes the way that it was made up for.
 
     `read` are the variables that whoever began the request takes from it. Forms count where they set variables.
     """
-    reads = foreseen.plan.reads | read
-    own = (*_answered(foreseen, None), *_filled_in(foreseen, script, None))
+    reads = simulated.plan.reads | read
+    own = (*_assumed_answers(simulated, None), *_assumed_forms(simulated, script, None))
     if any(one.variable in reads for one in own):
         return True
-    for call in foreseen.calls:
-        inner, call_spec = foreseen.inner.get(call.request_id), foreseen.plan.nodes[call.node].call_spec
+    for call in simulated.calls:
+        inner, call_spec = simulated.inner.get(call.request_id), simulated.plan.nodes[call.node].call_spec
         taken = {
             source for name, source in (call_spec.output if call_spec is not None else {}).items() if name in reads
         }
@@ -83,19 +87,19 @@ def rests_on_assumptions(foreseen: Foreseen, script: Sequence[Line] = (), read: 
     return False
 
 
-def _answered(foreseen: Foreseen, within: str | None) -> Iterator[Assumption]:
-    for node, variable, field, value in foreseen.made_up:
-        awaited = foreseen.plan.nodes[node].wait_spec is not None
-        line = {"do": "happen" if awaited else "answer", "on": node, "output": put({}, field, value)}
+def _assumed_answers(simulated: SimulatedRun, within: str | None) -> Iterator[Assumption]:
+    for node, variable, field, value in simulated.assumed_values:
+        awaited = simulated.plan.nodes[node].wait_spec is not None
+        line = {"do": "happen" if awaited else "answer", "on": node, "output": put_value({}, field, value)}
         yield Assumption(node=node, field=field, value=value, line=_short(line), variable=variable, within=within)
 
 
-def _filled_in(foreseen: Foreseen, script: Sequence[Line], within: str | None) -> Iterator[Assumption]:
+def _assumed_forms(simulated: SimulatedRun, script: Sequence[ScriptLine], within: str | None) -> Iterator[Assumption]:
     scripted = [line.form for line in script if line.form is not None]
-    tasks = {task.id: task for task in foreseen.course.state.tasks}
-    for act in foreseen.course.acts:
-        event = act.event
-        if not isinstance(event, Decide) or event.form is None or act.refused is not None:
+    tasks = {task.id: task for task in simulated.trace.state.tasks}
+    for applied in simulated.trace.applied_events:
+        event = applied.event
+        if not isinstance(event, Decide) or event.form is None or applied.refused is not None:
             continue
         if event.via != "simulation" or event.form in scripted:
             continue
@@ -103,7 +107,7 @@ def _filled_in(foreseen: Foreseen, script: Sequence[Line], within: str | None) -
         if task is None:
             continue
         line = {"on": task.stage, "decision": event.decision, "form": event.form}
-        sets = {source: name for name, source in foreseen.plan.nodes[task.node].output.items()}
+        sets = {source: name for name, source in simulated.plan.nodes[task.node].output.items()}
         for name, value in event.form.items():
             variable = sets.get(name) or next((v for s, v in sets.items() if parts_of(s)[:1] == [name]), None)
             yield Assumption(

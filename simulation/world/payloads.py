@@ -17,13 +17,13 @@ from placet.expressions.templates import expression_of
 from placet.json_pointer import parts_of, pointer_to
 from placet.nodes.registry import type_of
 from placet.plan.actions import ActionCall
-from simulation.world.world import Foreseen
+from simulation.world.world import SimulatedRun
 
 MOST_ERRORS = 100  # of one simulation; who has more mends these first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Called:
+class CheckedCall:
     """An action that would have run, and where its schemas are broken (`simulation.world.answers.Answers.breaches`).
 
     `within` is the sub-process node of the blueprint behind which it ran, None where the blueprint itself runs it.
@@ -35,9 +35,9 @@ class Called:
     within: str | None = None
 
 
-def called_in(foreseen: Foreseen, within: str | None = None) -> Iterator[Called]:
+def checked_calls(simulated: SimulatedRun, within: str | None = None) -> Iterator[CheckedCall]:
     """Generate the actions whose schemas are broken, of a request and its sub-processes, as the core foresees them."""
-    entries = foreseen.course.entries
+    entries = simulated.trace.entries
     for entry in entries:
         if entry.kind != "action_started":
             continue
@@ -45,10 +45,10 @@ def called_in(foreseen: Foreseen, within: str | None = None) -> Iterator[Called]
         call = ActionCall(
             key="", node=detail["node"], visit=detail["visit"], action=detail["action"], input=detail["input"]
         )
-        if breaches := foreseen.answers.breaches(call):
-            yield Called(node=call.node, action=call.action, breaches=breaches, within=within)
-    for request_id, inner in foreseen.inner.items():
-        yield from called_in(inner, within or node_of(entries, request_id))
+        if breaches := simulated.answers.breaches(call):
+            yield CheckedCall(node=call.node, action=call.action, breaches=breaches, within=within)
+    for request_id, inner in simulated.inner.items():
+        yield from checked_calls(inner, within or node_of(entries, request_id))
 
 
 def node_of(entries: Iterable[Entry], request_id: str) -> str | None:
@@ -61,7 +61,7 @@ def node_of(entries: Iterable[Entry], request_id: str) -> str | None:
 
 def input_errors(
     definition: ProcessDefinition,
-    called: Iterable[Called],
+    called: Iterable[CheckedCall],
     witness: Mapping[str, Any],
     known: Iterable[Mapping[str, Any]],
 ) -> tuple[dict[str, Any], ...]:
@@ -69,13 +69,17 @@ def input_errors(
 
     What answers there is made up: the script, which may say better, speaks of the given request alone.
     """
-    told = {error["pointer"] for error in known}
-    given = (replace(one, breaches=tuple(b for b in one.breaches if b.pointer.startswith("/input"))) for one in called)
-    return tuple(error for error in payload_errors(definition, given, witness) if error["pointer"] not in told)
+    known_pointers = {error["pointer"] for error in known}
+    given = (
+        replace(call, breaches=tuple(b for b in call.breaches if b.pointer.startswith("/input"))) for call in called
+    )
+    return tuple(
+        error for error in payload_errors(definition, given, witness) if error["pointer"] not in known_pointers
+    )
 
 
 def payload_errors(
-    definition: ProcessDefinition, called: Iterable[Called], witness: Mapping[str, Any]
+    definition: ProcessDefinition, called: Iterable[CheckedCall], witness: Mapping[str, Any]
 ) -> tuple[dict[str, Any], ...]:
     """Return the breaches as validation errors, each once.
 
@@ -84,8 +88,8 @@ def payload_errors(
     """
     numbers = _numbers(definition)
     errors: dict[tuple[str, str], dict[str, Any]] = {}
-    for one, breach in _each(called, made_up=False):
-        pointer, message = _place(definition, numbers, one, breach.pointer), _sentence(one, breach)
+    for call, breach in _each(called, made_up=False):
+        pointer, message = _place(definition, numbers, call, breach.pointer), _sentence(call, breach)
         code = "action_input" if breach.pointer.startswith("/input") else "action_output"
         error = {"code": code, "pointer": pointer, "message": message, "witness": dict(witness)}
         if len(errors) < MOST_ERRORS:
@@ -93,17 +97,18 @@ def payload_errors(
     return tuple(errors.values())
 
 
-def payload_warnings(definition: ProcessDefinition, called: Iterable[Called]) -> tuple[str, ...]:
+def payload_warnings(definition: ProcessDefinition, called: Iterable[CheckedCall]) -> tuple[str, ...]:
     """Return where no output could be made up that fits its schema, each once, with its place in the blueprint."""
     numbers = _numbers(definition)
-    told = (
-        f"{_place(definition, numbers, one, breach.pointer)}: {_sentence(one, breach)}" for one, breach in _each(called)
+    known_pointers = (
+        f"{_place(definition, numbers, call, breach.pointer)}: {_sentence(call, breach)}"
+        for call, breach in _each(called)
     )
-    return tuple(dict.fromkeys(told))[:MOST_ERRORS]
+    return tuple(dict.fromkeys(known_pointers))[:MOST_ERRORS]
 
 
-def _each(called: Iterable[Called], *, made_up: bool = True) -> Iterator[tuple[Called, Problem]]:
-    return ((one, b) for one in called for b in one.breaches if b.pointer.startswith("/output") == made_up)
+def _each(called: Iterable[CheckedCall], *, made_up: bool = True) -> Iterator[tuple[CheckedCall, Problem]]:
+    return ((call, b) for call in called for b in call.breaches if b.pointer.startswith("/output") == made_up)
 
 
 def _numbers(definition: ProcessDefinition) -> dict[str, int]:
@@ -111,15 +116,15 @@ def _numbers(definition: ProcessDefinition) -> dict[str, int]:
     return {} if definition.graph_spec is None else {node.id: n for n, node in enumerate(definition.graph_spec.nodes)}
 
 
-def _place(definition: ProcessDefinition, numbers: Mapping[str, int], one: Called, pointer: str) -> str:
+def _place(definition: ProcessDefinition, numbers: Mapping[str, int], call: CheckedCall, pointer: str) -> str:
     """Return the deepest place of the blueprint or the script that has to do with a breach."""
     if pointer.startswith("/script/"):
         return pointer
-    number = numbers[one.within or one.node]
+    number = numbers[call.within or call.node]
     here = f"/graph_spec/nodes/{number}"
     node = definition.graph_spec.nodes[number] if definition.graph_spec is not None else None
     given = type_of(node).named(node) if node is not None else None
-    if one.within is not None or given is None or not pointer.startswith("/input") or not given.input:
+    if call.within is not None or given is None or not pointer.startswith("/input") or not given.input:
         return here
     value: Any = given.input
     place = f"{here}/input"
@@ -136,14 +141,14 @@ def _place(definition: ProcessDefinition, numbers: Mapping[str, int], one: Calle
     return place if expression_of(value) is None else f"{place}/expr"
 
 
-def _sentence(one: Called, breach: Problem) -> str:
-    where = f"in the sub-process, at its node {one.node!r}, " if one.within is not None else ""
+def _sentence(call: CheckedCall, breach: Problem) -> str:
+    where = f"in the sub-process, at its node {call.node!r}, " if call.within is not None else ""
     if breach.pointer.startswith("/input"):
         remedy = "it would be refused: pass on what its input_schema takes"
-        return f"{where}action {one.action!r} is given {breach.pointer}: {breach.message}; {remedy}"
+        return f"{where}action {call.action!r} is given {breach.pointer}: {breach.message}; {remedy}"
     if breach.pointer.startswith("/script"):
-        return f"{breach.message}; action {one.action!r} may not answer this: give what its output_schema takes"
+        return f"{breach.message}; action {call.action!r} may not answer this: give what its output_schema takes"
     return (
-        f"{where}no output that fits its output_schema could be made up for action {one.action!r}: {breach.pointer}: "
+        f"{where}no output that fits its output_schema could be made up for action {call.action!r}: {breach.pointer}: "
         f'{breach.message}; give the schema "examples", or the output in a line of the script, "do": "answer"'
     )

@@ -15,13 +15,13 @@ from placet.engine.events import SYSTEM, Actor, ChildEnded, Event, Withdraw
 from placet.engine.state import ChildCall, State, Waiting
 from placet.plan.actions import ActionCall
 from placet.plan.plan import Plan
-from simulation.run.driver import Course, NothingKnown, Players
-from simulation.scenario.script import Move
+from simulation.run.driver import EventSource, Trace, UnknownNextEvent
+from simulation.scenario.script import PlannedEvent
 from simulation.world.answers import NEVER, WITHOUT_TIMEOUT, Answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Foreseen:
+class SimulatedRun:
     """How a request goes: its course, and that of every sub-process it runs, by request id.
 
     `made_up` are the values that no script, no past and no computation gave: node, variable, place in what came back,
@@ -30,24 +30,24 @@ class Foreseen:
 
     plan: Plan
     answers: Answers
-    course: Course
-    inner: Mapping[str, Foreseen] = field(default_factory=dict)
-    made_up: tuple[tuple[str, str, str, Any], ...] = ()
+    trace: Trace
+    inner: Mapping[str, SimulatedRun] = field(default_factory=dict)
+    assumed_values: tuple[tuple[str, str, str, Any], ...] = ()
     calls: tuple[ChildCall, ...] = ()
 
 
 # What the workflow makes of it when its parent cancels it.
-CANCELLED = Withdraw(by=Actor(person=SYSTEM, admin=True), how="cancelled", reason="cancelled in the engine")
+CANCELLATION = Withdraw(by=Actor(person=SYSTEM, admin=True), how="cancelled", reason="cancelled in the engine")
 # Drives a sub-process from the moment at which it begins; cancelled at the other one, if it is. None where there are
 # too many.
-RunChild = Callable[[ChildCall, datetime, datetime | None], Foreseen | None]
+RunChild = Callable[[ChildCall, datetime, datetime | None], SimulatedRun | None]
 
 
 @dataclass(kw_only=True)
 class _Child:
     call: ChildCall
     began: datetime
-    foreseen: Foreseen | None
+    simulated: SimulatedRun | None
     abandoned: datetime | None = None
 
 
@@ -59,63 +59,65 @@ class World:
     """
 
     plan: Plan
-    people: Players
+    people: EventSource
     run_child: RunChild
     answers: Answers
     done: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._actions: dict[tuple[str, int], Move | None] = {}
+        self._actions: dict[tuple[str, int], PlannedEvent | None] = {}
         self._children: dict[str, _Child] = {}
         self._asked: dict[tuple[Any, ...], ActionCall | Waiting] = {}
-        self._made_up: dict[tuple[str, str, str], Any] = {}
+        self._assumed_values: dict[tuple[str, str, str], Any] = {}
 
-    def next(self, state: State, now: datetime) -> Move | None:
+    def next(self, state: State, now: datetime) -> PlannedEvent | None:
         """Return what happens next; raises NothingKnown where only people are waited for, and they raise it."""
-        best = min(self._moves(state, now), key=lambda m: m.at, default=None)
+        earliest = min(self._planned_events(state, now), key=lambda m: m.at, default=None)
         try:
-            move = self.people.next(state, now)
-        except NothingKnown:
-            if best is None:
+            planned = self.people.next(state, now)
+        except UnknownNextEvent:
+            if earliest is None:
                 raise
-            return best
-        return move if best is None or (move is not None and move.at <= best.at) else best
+            return earliest
+        return planned if earliest is None or (planned is not None and planned.at <= earliest.at) else earliest
 
-    def acted(self, move: Move) -> None:
+    def note_applied(self, planned: PlannedEvent) -> None:
         """Take note that a move was made."""
-        self.done[move.mark] = 1
-        self.people.acted(move)
-        asked = self._asked.pop(move.mark, None)
-        if asked is not None and getattr(move.event, "ok", True):
-            for variable, (source, value) in self.answers.made_up(asked).items():
-                self._made_up[asked.node, variable, source] = value
+        self.done[planned.mark] = 1
+        self.people.note_applied(planned)
+        asked = self._asked.pop(planned.mark, None)
+        if asked is not None and getattr(planned.event, "ok", True):
+            for variable, (source, value) in self.answers.assumed_values(asked).items():
+                self._assumed_values[asked.node, variable, source] = value
 
-    def foreseen(self, course: Course) -> Foreseen:
+    def simulated(self, trace: Trace) -> SimulatedRun:
         """Return the course of the request that this world answered, with those of its sub-processes."""
-        if course.state.status != "pending":
-            self._abandon(course.state, course.started_at + course.duration)
-        inner: dict[str, Foreseen] = {}
+        if trace.state.status != "pending":
+            self._abandon(trace.state, trace.started_at + trace.duration)
+        inner: dict[str, SimulatedRun] = {}
         for request_id, child in self._children.items():
-            whole = child.foreseen
+            run = child.simulated
             if child.abandoned is not None:
-                whole = self.run_child(child.call, child.began, child.abandoned)
-            if whole is not None:
-                inner[request_id] = whole
-        return Foreseen(
+                run = self.run_child(child.call, child.began, child.abandoned)
+            if run is not None:
+                inner[request_id] = run
+        return SimulatedRun(
             plan=self.plan,
             answers=self.answers,
-            course=course,
+            trace=trace,
             inner=inner,
-            made_up=tuple((*place, value) for place, value in self._made_up.items()),
+            assumed_values=tuple((*place, value) for place, value in self._assumed_values.items()),
             calls=tuple(child.call for child in self._children.values()),
         )
 
-    def _moves(self, state: State, now: datetime) -> Iterator[Move]:
+    def _planned_events(self, state: State, now: datetime) -> Iterator[PlannedEvent]:
         for call in state.actions:
             if (call.node, call.visit) not in self._actions:
                 self._actions[call.node, call.visit] = self._action(call, now)
         # An action goes on where its branch has ended meanwhile: what it comes to is then put on record and ignored.
-        yield from (move for move in self._actions.values() if move is not None and move.mark not in self.done)
+        yield from (
+            planned for planned in self._actions.values() if planned is not None and planned.mark not in self.done
+        )
         for child in state.children:
             yield from self._child(child, now)
         self._abandon(state, now)
@@ -123,43 +125,43 @@ class World:
             mark = ("world", wait.node, wait.visit)
             if mark not in self.done and (comes := self.answers.event(wait, state.started_at)) is not None:
                 self._asked[mark] = wait
-                yield Move(at=max(comes[0], now), event=comes[1], mark=mark)
+                yield PlannedEvent(at=max(comes[0], now), event=comes[1], mark=mark)
 
-    def _action(self, call: ActionCall, now: datetime) -> Move | None:
+    def _action(self, call: ActionCall, now: datetime) -> PlannedEvent | None:
         answered = self.answers.action(call)
         if answered is None:
             return None
         mark = ("world", call.node, call.visit)
         self._asked[mark] = call
-        return Move(at=now + answered[0], event=answered[1], mark=mark)
+        return PlannedEvent(at=now + answered[0], event=answered[1], mark=mark)
 
-    def _child(self, call: ChildCall, now: datetime) -> Iterator[Move]:
+    def _child(self, call: ChildCall, now: datetime) -> Iterator[PlannedEvent]:
         mark = ("world", call.node, call.visit)
-        wanted = self.answers.want(call.node, call.visit)
-        known = self.answers.child(call)
+        wanted_outcome = self.answers.wanted_result(call.node, call.visit)
+        recorded = self.answers.child(call)
         if call.request_id not in self._children:
-            runs = wanted in {None, "approved"} and known is None
-            foreseen = self.run_child(call, now, None) if runs else None
-            if runs and foreseen is None:
-                raise NothingKnown(f"too many sub-processes to know what {call.node} comes to")
-            self._children[call.request_id] = _Child(call=call, began=now, foreseen=foreseen)
-        if mark in self.done or wanted == NEVER:
+            runs = wanted_outcome in {None, "approved"} and recorded is None
+            simulated = self.run_child(call, now, None) if runs else None
+            if runs and simulated is None:
+                raise UnknownNextEvent(f"too many sub-processes to know what {call.node} comes to")
+            self._children[call.request_id] = _Child(call=call, began=now, simulated=simulated)
+        if mark in self.done or wanted_outcome == NEVER:
             return
         child = self._children[call.request_id]
-        if known is not None:
-            yield Move(at=max(child.began + known[0], now), event=known[1], mark=mark)
+        if recorded is not None:
+            yield PlannedEvent(at=max(child.began + recorded[0], now), event=recorded[1], mark=mark)
             return
-        span, outcome, output = WITHOUT_TIMEOUT, wanted or "failed", dict(call.input)
-        if child.foreseen is not None:
-            course = child.foreseen.course
-            if course.stopped == "unknown":
-                raise NothingKnown(course.why or "")
-            if course.state.status == "pending":
+        span, outcome, output = WITHOUT_TIMEOUT, wanted_outcome or "failed", dict(call.input)
+        if child.simulated is not None:
+            trace = child.simulated.trace
+            if trace.stopped == "unknown":
+                raise UnknownNextEvent(trace.why or "")
+            if trace.state.status == "pending":
                 return  # it never ends, and its parent waits
-            outcome = course.state.outcome or "failed"
-            span, output = course.duration, dict(course.state.input)
+            outcome = trace.state.outcome or "failed"
+            span, output = trace.duration, dict(trace.state.input)
         event: Event = ChildEnded(node=call.node, visit=call.visit, outcome=outcome, output=output)
-        yield Move(at=max(child.began + span, now), event=event, mark=mark)
+        yield PlannedEvent(at=max(child.began + span, now), event=event, mark=mark)
 
     def _abandon(self, state: State, now: datetime) -> None:
         """Note which sub-processes nobody waits for any more: they are cancelled."""
@@ -171,19 +173,19 @@ class World:
 
 
 @dataclass(kw_only=True)
-class Cancelled:
+class PeopleUntilCancelled:
     """People who do as others do until their request is cancelled in the engine."""
 
-    people: Players
+    people: EventSource
     at: datetime
 
-    def next(self, state: State, now: datetime) -> Move | None:
+    def next(self, state: State, now: datetime) -> PlannedEvent | None:
         """Return what happens next."""
-        move = self.people.next(state, now)
-        if move is not None and move.at < self.at:
-            return move
-        return Move(at=max(self.at, now), event=CANCELLED, mark=("cancelled",))
+        planned = self.people.next(state, now)
+        if planned is not None and planned.at < self.at:
+            return planned
+        return PlannedEvent(at=max(self.at, now), event=CANCELLATION, mark=("cancelled",))
 
-    def acted(self, move: Move) -> None:
+    def note_applied(self, planned: PlannedEvent) -> None:
         """Take note that a move was made."""
-        self.people.acted(move)
+        self.people.note_applied(planned)

@@ -14,7 +14,7 @@ import pytest_asyncio
 from sqlalchemy import update
 from temporalio.client import Client
 
-from simulation.scenario.order import parse_order
+from simulation.scenario.spec import parse_spec
 from storage.database import Database
 from storage.queries.people import people
 from storage.queries.simulations import simulations
@@ -60,9 +60,9 @@ async def alone(sqlite_url: str) -> AsyncIterator[ApiDesk]:
     await database.close()
 
 
-async def simulate(desk: ApiDesk, *, as_: str = "desi", **order: Any) -> dict[str, Any]:
+async def simulate(desk: ApiDesk, *, as_: str = "desi", **spec: Any) -> dict[str, Any]:
     """Simulate, and wait for the answer."""
-    made = await desk.post(PATH, order, as_=as_)
+    made = await desk.post(PATH, spec, as_=as_)
     assert made.status_code == 201, made.text
 
     async def ended() -> dict[str, Any] | None:
@@ -116,13 +116,13 @@ async def test_a_real_request_gives_the_process_and_the_input_to_explore(desk: A
 async def test_a_backtest_needs_no_more_than_a_name(desk: ApiDesk) -> None:
     name = await desk.publish(TWO_STAGES)
     requests = [await decide(desk, await desk.start(name, amount="7"), "bob", "reject") for _ in range(2)]
-    for order in (
+    for spec in (
         {"template": name},
         {"blueprint": {**TWO_STAGES, "name": name}},
         {"template": name, "candidate": TWO_STAGES},
     ):
-        found = await simulate(desk, as_="audrey", mode="backtest", **order)
-        assert (found["totals"]["requests"], found["totals"]["changed"]["count"]) == (2, 0), order
+        found = await simulate(desk, as_="audrey", mode="backtest", **spec)
+        assert (found["totals"]["requests"], found["totals"]["changed"]["count"]) == (2, 0), spec
     one = await simulate(desk, as_="audrey", mode="backtest", template=name, request_ids=[requests[0]["id"]])
     assert [row["request_id"] for row in one["rows"]] == [requests[0]["id"]]
 
@@ -138,7 +138,7 @@ async def test_what_is_wrong_with_a_blueprint_is_told_and_counted_as_failed(alon
 
 
 @pytest.mark.parametrize(
-    ("order", "pointer"),
+    ("spec", "pointer"),
     [
         ({"mode": "guess", "template": "x"}, "/mode"),
         ({"mode": "explore"}, ""),
@@ -152,9 +152,9 @@ async def test_what_is_wrong_with_a_blueprint_is_told_and_counted_as_failed(alon
     ],
 )
 async def test_an_order_that_makes_no_sense_is_refused_by_its_place(
-    alone: ApiDesk, order: dict[str, Any], pointer: str
+    alone: ApiDesk, spec: dict[str, Any], pointer: str
 ) -> None:
-    answer = await alone.post(PATH, order)
+    answer = await alone.post(PATH, spec)
     assert answer.status_code == 422
     assert pointers(answer) == [pointer]
 
@@ -169,15 +169,15 @@ async def test_simulations_are_paged_and_seen_by_their_author_and_by_auditors(al
 
 
 async def test_the_past_of_others_is_not_for_everybody(alone: ApiDesk) -> None:
-    order = {"mode": "backtest", "template": "Expense approval", "blueprint": EXPENSE}
-    assert (await alone.post(PATH, order, as_="ann")).status_code == 403
+    spec = {"mode": "backtest", "template": "Expense approval", "blueprint": EXPENSE}
+    assert (await alone.post(PATH, spec, as_="ann")).status_code == 403
     other = {"mode": "explore", "blueprint": EXPENSE, "requester": "user:bob"}
     assert (await alone.post(PATH, other, as_="ann")).status_code == 403
 
 
 async def test_progress_is_streamed_and_ends_with_the_answer(alone: ApiDesk) -> None:
-    order = {"mode": "explore", "blueprint": TWO_STAGES}
-    made = await alone.call("POST", PATH, as_="ann", body=order, headers={"Prefer": "respond-async"})
+    spec = {"mode": "explore", "blueprint": TWO_STAGES}
+    made = await alone.call("POST", PATH, as_="ann", body=spec, headers={"Prefer": "respond-async"})
     stream = await alone.get(f"{PATH}{made.json()['id']}/events/")
     assert stream.headers["content-type"].startswith("text/event-stream")
     events = [block.split("\n") for block in stream.text.split("\n\n") if block.startswith("event")]
@@ -233,8 +233,8 @@ async def test_a_process_that_stops_says_so_of_what_it_ran(alone: ApiDesk) -> No
     )
     async with alone.database.begin() as session:
         await simulations.insert(session, row)
-    order = parse_order({"blueprint": TWO_STAGES})
-    jobs.start(row, order, requester="ann", viewer="ann")
+    spec = parse_spec({"blueprint": TWO_STAGES})
+    jobs.start(row, spec, requester="ann", viewer="ann")
     await asyncio.sleep(0)
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
@@ -320,8 +320,8 @@ async def test_a_backtest_shows_what_each_past_request_would_have_been(desk: Api
         request = await decide(desk, await desk.start(name, amount="7"), "bob", decision)
         if decision == "approve":
             await decide(desk, request, "carl")
-    order = {"mode": "backtest", "template": name, "patch": [{"op": "remove", "path": "/process_steps/1"}]}
-    found = await simulate(desk, as_="audrey", **order)
+    spec = {"mode": "backtest", "template": name, "patch": [{"op": "remove", "path": "/process_steps/1"}]}
+    found = await simulate(desk, as_="audrey", **spec)
     assert (found["totals"]["requests"], found["totals"]["known"], found["totals"]["changed"]["count"]) == (2, 2, 1)
     assert "approvers" in found["rows"][0]["changed"]
     other = [{"op": "replace", "path": "/process_steps/0/approvers", "value": ["user:gus"]}]
@@ -335,8 +335,8 @@ async def test_all_rows_of_a_backtest_are_paged_and_those_that_change_something_
         request = await decide(desk, await desk.start(name, amount="7"), "bob", decision)
         if decision == "approve":
             await decide(desk, request, "carl")
-    order = {"mode": "backtest", "template": name, "patch": [{"op": "remove", "path": "/process_steps/1"}]}
-    found = await simulate(desk, as_="audrey", **order)
+    spec = {"mode": "backtest", "template": name, "patch": [{"op": "remove", "path": "/process_steps/1"}]}
+    found = await simulate(desk, as_="audrey", **spec)
     path = f"{PATH}{found['id']}/rows/"
     first = (await desk.get(f"{path}?limit=2", as_="audrey")).json()
     rest = (await desk.get(f"{path}?limit=2&cursor={first['next_cursor']}", as_="audrey")).json()
@@ -356,18 +356,18 @@ async def test_a_backtest_tells_nobody_of_requests_that_are_not_theirs_to_see(de
     await give_access(desk, "desi", "designer", "requester")
     own = await decide(desk, await desk.start(name, as_="desi", amount="7"), "olivia", "reject")
     guess: dict[str, Any] = {"variables": [{"name": "amount", "type": "decimal", "required": True, "maximum": 4700}]}
-    order: dict[str, Any] = {"mode": "backtest", "template": name, "blueprint": {**TWO_STAGES, **guess}}
-    found = await simulate(desk, **order)
+    spec: dict[str, Any] = {"mode": "backtest", "template": name, "blueprint": {**TWO_STAGES, **guess}}
+    found = await simulate(desk, **spec)
     assert ([row["request_id"] for row in found["rows"]], found["left_out"]) == ([own["id"]], 1)
     assert found["totals"]["requests"] == 1
     assert any(warning.startswith("1 requests that are not yours to see") for warning in found["warnings"])
     assert "4711" not in str(found)
     # Whether a named one exists is not told either.
     for request_id in (secret["id"], "no-such-request"):
-        named = await simulate(desk, **order, request_ids=[request_id, own["id"]])
+        named = await simulate(desk, **spec, request_ids=[request_id, own["id"]])
         assert (len(named["rows"]), named["left_out"]) == (1, 1)
     for who in ("audrey", "adam"):
-        everything = await simulate(desk, as_=who, **order)
+        everything = await simulate(desk, as_=who, **spec)
         assert (everything["totals"]["requests"], everything["left_out"]) == (2, 0)
     once = await simulate(desk, mode="shadow", for_hours=0, template=name)
     assert once["rows"] == []
@@ -417,16 +417,16 @@ async def test_a_repeated_key_gets_the_one_simulation_whether_or_not_the_first_w
     desk: ApiDesk, mode: str
 ) -> None:
     name = await desk.publish(TWO_STAGES)
-    order = {"mode": mode, "template": name} | ({"input": {"amount": "7"}} if mode in {"explore", "rehearse"} else {})
-    at_once = await asyncio.gather(*(desk.post(PATH, order, as_="desi", key="k") for _ in range(3)))
+    spec = {"mode": mode, "template": name} | ({"input": {"amount": "7"}} if mode in {"explore", "rehearse"} else {})
+    at_once = await asyncio.gather(*(desk.post(PATH, spec, as_="desi", key="k") for _ in range(3)))
     assert [answer.status_code for answer in at_once] == [201] * 3
     (first,) = {answer.json()["id"] for answer in at_once}
-    later = await desk.post(PATH, order, as_="desi", key="k")
+    later = await desk.post(PATH, spec, as_="desi", key="k")
     assert later.json() == at_once[0].json()
     # As where the process ended between storing the simulation and keeping the answer.
     async with desk.database.begin() as session:
         await session.execute(update(IdempotentCall).values(status_code=None, answer=None))
-    again = await desk.post(PATH, order, as_="desi", key="k")
+    again = await desk.post(PATH, spec, as_="desi", key="k")
     assert (again.status_code, again.json()["id"]) == (201, first)
     listed = (await desk.get(PATH, as_="desi")).json()["items"]
     assert [item["id"] for item in listed if item["template"] == name] == [first]

@@ -25,10 +25,10 @@ from placet.definition.model import parse_definition
 from placet.plan.compiler import compile_plan
 from simulation.modes.backtest import Candidate, Case, backtest
 from simulation.modes.explore import explore
-from simulation.modes.rehearse import RehearsalStage, rehearse
-from simulation.run.driver import drive, opening_for, reader
+from simulation.modes.rehearse import RehearsalEngine, rehearse
+from simulation.run.driver import directory_reader, drive, opening_for
 from simulation.scenario.scenario import Scenario
-from simulation.scenario.script import Cast, parse_script
+from simulation.scenario.script import ScriptedPeople, parse_script
 from tests.bench import spiff
 from tests.unit.core import START, blueprint, office
 from worker.connect import EngineSettings, connect
@@ -91,13 +91,13 @@ def requests_per_second(rounds: int = 7, count: int = 500) -> tuple[float, float
     """
     plan = compile_plan(parse_definition(import_bpmn(spiff.ONE_STEP.read_bytes()).blueprint), start=START)
     org = office()
-    read = reader(plan, org)
+    read = directory_reader(plan, org)
     numbers = itertools.count()
 
     def ours() -> None:
         name = f"r{next(numbers)}"
-        opening = opening_for(plan, org, requester="rita", given={}, start=START, request_id=name, read=read)
-        assert drive(plan, opening, Cast(plan=plan), read=read).state.outcome == "approved"
+        opening = opening_for(plan, org, requester="rita", given={}, start=START, request_id=name, read_directory=read)
+        assert drive(plan, opening, ScriptedPeople(plan=plan), read_directory=read).state.outcome == "approved"
 
     theirs = spiff.ready()
     rates: tuple[list[float], list[float]] = ([], [])
@@ -111,10 +111,10 @@ def requests_per_second(rounds: int = 7, count: int = 500) -> tuple[float, float
 
 def exploration() -> tuple[int, float]:
     """Explore the process of twelve nodes; its branches, and the median run's seconds of processor time."""
-    question = _question(TWELVE, given={"amount": "7200", "travel": True})
-    found = explore(question)
+    scenario = _question(TWELVE, given={"amount": "7200", "travel": True})
+    found = explore(scenario)
     assert not found.warnings, found.warnings
-    return len(found.branch_explorations), statistics.median(_timed(lambda: explore(question)) for _ in range(15))
+    return len(found.branch_explorations), statistics.median(_timed(lambda: explore(scenario)) for _ in range(15))
 
 
 def backtesting(count: int = 10_000) -> tuple[float, int]:
@@ -122,22 +122,22 @@ def backtesting(count: int = 10_000) -> tuple[float, int]:
     draw = random.Random(1)
     plan = compile_plan(parse_definition(TWO_STEPS), start=START)
     org = office()
-    read = reader(plan, org)
+    read = directory_reader(plan, org)
     made: list[Case] = []
     for _ in range(200):
         script = parse_script([{"decision": "approve", "after_hours": draw.uniform(1, 30)}])
-        opening = opening_for(plan, org, requester="rita", given={}, start=START, request_id="r", read=read)
-        course = drive(plan, opening, Cast(plan=plan, lines=script), read=read)
+        opening = opening_for(plan, org, requester="rita", given={}, start=START, request_id="r", read_directory=read)
+        trace = drive(plan, opening, ScriptedPeople(plan=plan, lines=script), read_directory=read)
         made.append(
             Case(
                 id="r",
                 requester="rita",
                 given={},
                 status="completed",
-                outcome=course.state.outcome,
+                outcome=trace.state.outcome,
                 started_at=START,
-                ended_at=course.state.ended_at,
-                entries=course.entries,
+                ended_at=trace.state.ended_at,
+                entries=trace.entries,
             )
         )
     cases = [replace(made[n % len(made)], id=f"r{n}") for n in range(count)]
@@ -153,7 +153,7 @@ async def rehearsing(home: Path) -> tuple[float, float, float]:
         settings = EngineSettings(address=there.address)
         await prepare(settings, embedded=True)
         client = await connect(settings, namespace=settings.rehearsal_namespace)
-        stage = RehearsalStage(client=client)
+        stage = RehearsalEngine(client=client)
         five = [{"on": "Stage 1", "decision": "approve", "at_hours": 119}]
         daily = blueprint({"reminders": {"every_hours": 24}})
         await rehearse(stage, _live(daily, five))  # the first one loads the workflow's modules
@@ -210,8 +210,8 @@ def _question(raw: dict[str, Any], **more: Any) -> Scenario:
 
 
 def _live(raw: dict[str, Any], script: list[dict[str, Any]]) -> Scenario:
-    question = _question(raw, script=parse_script(script), request_id=f"bench-{uuid.uuid4().hex[:12]}")
-    return replace(question, start=datetime.now(UTC))
+    scenario = _question(raw, script=parse_script(script), request_id=f"bench-{uuid.uuid4().hex[:12]}")
+    return replace(scenario, start=datetime.now(UTC))
 
 
 def _repeated(work: Callable[[], None], count: int) -> None:

@@ -13,7 +13,7 @@ from temporalio.client import Client
 
 from placet.directory import Absence, Directory, Person
 from simulation.modes.explore import explore
-from simulation.modes.rehearse import RehearsalStage, rehearse
+from simulation.modes.rehearse import RehearsalEngine, rehearse
 from simulation.scenario.approver_model import Sample
 from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import parse_script
@@ -26,9 +26,9 @@ EXPENSE = json.loads((Path(__file__).parents[2] / "blueprints" / "expense.json")
 
 
 @pytest.fixture
-def stage(client: Client, engine: SharedEngine) -> RehearsalStage:
+def stage(client: Client, engine: SharedEngine) -> RehearsalEngine:
     """Give the namespace for rehearsals on the shared engine."""
-    return RehearsalStage.beside(client, engine.settings.rehearsal_namespace, "http://ui.example")
+    return RehearsalEngine.beside(client, engine.settings.rehearsal_namespace, "http://ui.example")
 
 
 def ask(raw: Any, **more: Any) -> Scenario:
@@ -37,19 +37,19 @@ def ask(raw: Any, **more: Any) -> Scenario:
     return Scenario(**{**known, "request_id": f"rehearsal-{uuid.uuid4().hex[:12]}", **more})
 
 
-async def test_a_rehearsal_is_what_the_core_foresees_and_leaves_a_history(stage: RehearsalStage) -> None:
-    question = ask(EXPENSE, given={"amount": "9000", "department": "it"})
-    found = await rehearse(stage, question)
+async def test_a_rehearsal_is_what_the_core_foresees_and_leaves_a_history(stage: RehearsalEngine) -> None:
+    scenario = ask(EXPENSE, given={"amount": "9000", "department": "it"})
+    found = await rehearse(stage, scenario)
     assert found.extra["differences"] == []
     assert [link.assignee for link in found.approval_chain] == ["user:mo", "user:cfo"]
     assert found.outcome == "approved"
-    assert found.extra["links"]["temporal_ui"].endswith(f"/namespaces/placet-rehearsal/workflows/{question.request_id}")
-    described = await stage.client.get_workflow_handle(question.request_id).describe()
+    assert found.extra["links"]["temporal_ui"].endswith(f"/namespaces/placet-rehearsal/workflows/{scenario.request_id}")
+    described = await stage.client.get_workflow_handle(scenario.request_id).describe()
     assert described.status is not None
     assert described.status.name == "COMPLETED"
 
 
-async def test_silence_is_rehearsed_through_every_escalation(stage: RehearsalStage) -> None:
+async def test_silence_is_rehearsed_through_every_escalation(stage: RehearsalEngine) -> None:
     script = parse_script([{"on": "Manager Approval", "by": "dh", "decision": "reject", "comment": "no"}])
     found = await rehearse(stage, ask(EXPENSE, given={"amount": "1", "department": "it"}, script=script))
     kinds = [s.kind for s in found.execution_path]
@@ -60,19 +60,19 @@ async def test_silence_is_rehearsed_through_every_escalation(stage: RehearsalSta
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_sampled_approvers_do_the_same_in_a_rehearsal(stage: RehearsalStage, seed: int) -> None:
+async def test_sampled_approvers_do_the_same_in_a_rehearsal(stage: RehearsalEngine, seed: int) -> None:
     # Slow ones too, so that tasks escalate, and some that reject.
-    question = ask(EXPENSE, given={"amount": "9000", "department": "it"}, sample=Sample(seed=seed, approve=0.6))
-    found = await rehearse(stage, question)
+    scenario = ask(EXPENSE, given={"amount": "9000", "department": "it"}, sample=Sample(seed=seed, approve=0.6))
+    found = await rehearse(stage, scenario)
     assert found.extra["differences"] == []
-    foreseen = explore(question)
-    assert found.outcome == foreseen.outcome
-    assert [s.kind for s in found.execution_path] == [s.kind for s in foreseen.execution_path]
+    simulated = explore(scenario)
+    assert found.outcome == simulated.outcome
+    assert [s.kind for s in found.execution_path] == [s.kind for s in simulated.execution_path]
 
 
 @pytest.mark.parametrize(("hours", "by"), [(1, "dh"), (5, "mo")])
 async def test_an_absence_that_ends_is_rehearsed_as_the_core_foresees(
-    stage: RehearsalStage, hours: int, by: str
+    stage: RehearsalEngine, hours: int, by: str
 ) -> None:
     now = datetime.now(UTC)
     away = Absence(start=now - timedelta(days=1), until=now + timedelta(hours=3), substitute="dh")
@@ -84,7 +84,7 @@ async def test_an_absence_that_ends_is_rehearsed_as_the_core_foresees(
     assert ("reassigned" in [s.kind for s in found.execution_path]) is (by == "mo")
 
 
-async def test_a_year_of_daily_reminders_is_rehearsed_in_virtual_time(stage: RehearsalStage) -> None:
+async def test_a_year_of_daily_reminders_is_rehearsed_in_virtual_time(stage: RehearsalEngine) -> None:
     script = parse_script([{"on": "Stage 1", "decision": "approve", "at_hours": 365 * 24 + 1}])
     asked = ask(blueprint({"reminders": {"every_hours": 24}}), script=script)
     found = await rehearse(stage, asked, patience=timedelta(seconds=PATIENCE * 2))  # it takes ten on a quiet machine
@@ -92,7 +92,7 @@ async def test_a_year_of_daily_reminders_is_rehearsed_in_virtual_time(stage: Reh
     assert [s.kind for s in found.execution_path].count("reminded") == 365
 
 
-async def test_what_the_core_refuses_the_workflow_refuses(stage: RehearsalStage) -> None:
+async def test_what_the_core_refuses_the_workflow_refuses(stage: RehearsalEngine) -> None:
     script = parse_script([{"do": "withdraw", "by": "ann", "at_hours": 1}, {"do": "withdraw", "at_hours": 2}])
     found = await rehearse(stage, ask(blueprint({"sla_hours": 24}), script=script))
     assert found.extra["differences"] == []
@@ -100,17 +100,17 @@ async def test_what_the_core_refuses_the_workflow_refuses(stage: RehearsalStage)
     assert found.outcome == "withdrawn"
 
 
-async def test_a_request_that_stays_open_is_ended_with_the_rehearsal(stage: RehearsalStage) -> None:
-    question = ask(blueprint({"sla_hours": 4}), script=parse_script([{"do": "wait"}]), horizon=timedelta(days=3))
-    found = await rehearse(stage, question)
+async def test_a_request_that_stays_open_is_ended_with_the_rehearsal(stage: RehearsalEngine) -> None:
+    scenario = ask(blueprint({"sla_hours": 4}), script=parse_script([{"do": "wait"}]), horizon=timedelta(days=3))
+    found = await rehearse(stage, scenario)
     assert (found.outcome, found.stopped) == (None, "horizon")
-    described = await stage.client.get_workflow_handle(question.request_id).describe()
+    described = await stage.client.get_workflow_handle(scenario.request_id).describe()
     assert described.status is not None
     assert described.status.name == "TERMINATED"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-async def test_the_gallery_rehearses_as_it_explores_for_every_witness(stage: RehearsalStage, file: Path) -> None:
+async def test_the_gallery_rehearses_as_it_explores_for_every_witness(stage: RehearsalEngine, file: Path) -> None:
     now = datetime.now(UTC)
     organisation = gallery_people()
     requester = next(p.id for p in organisation.people.values() if p.manager)

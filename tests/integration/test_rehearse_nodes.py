@@ -15,8 +15,8 @@ from placet.audit.reasons import why_of
 from placet.definition.model import parse_definition
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
-from simulation.modes.rehearse import RehearsalStage, rehearse
-from simulation.report.result import Simulation
+from simulation.modes.rehearse import RehearsalEngine, rehearse
+from simulation.report.result import SimulationResult
 from simulation.run.bounds import MOST_ROUNDS
 from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import parse_script
@@ -38,17 +38,17 @@ SUB = {"type": "subprocess", "template": "Inner", "input": {"sum": {"expr": "amo
 
 
 @pytest.fixture
-def stage(client: Client, engine: SharedEngine) -> RehearsalStage:
+def stage(client: Client, engine: SharedEngine) -> RehearsalEngine:
     """Give the namespace for rehearsals on the shared engine."""
-    return RehearsalStage.beside(client, engine.settings.rehearsal_namespace, "http://ui.example")
+    return RehearsalEngine.beside(client, engine.settings.rehearsal_namespace, "http://ui.example")
 
 
-async def played(stage: RehearsalStage, raw: dict[str, Any], *script: dict[str, Any], **more: Any) -> Simulation:
+async def played(stage: RehearsalEngine, raw: dict[str, Any], *script: dict[str, Any], **more: Any) -> SimulationResult:
     """Rehearse a process whose sub-process is INNER, and require that it agrees with the core."""
     now = datetime.now(UTC)
     inner = Child(template_id="inner", plan=compile_plan(parse_definition(INNER), start=now))
     known = {"actions": ACTIONS, "children": {"Inner": inner}, "given": {"amount": "5"}, "people": office()}
-    question = Scenario(
+    scenario = Scenario(
         blueprint=raw,
         requester="rita",
         start=now,
@@ -56,12 +56,12 @@ async def played(stage: RehearsalStage, raw: dict[str, Any], *script: dict[str, 
         request_id=f"rehearsal-{uuid.uuid4().hex[:12]}",
         **{**known, **more},
     )
-    found = await rehearse(stage, question)
+    found = await rehearse(stage, scenario)
     assert found.extra["differences"] == []
     return found
 
 
-def moments(simulation: Simulation, *kinds: str) -> list[tuple[str, int]]:
+def moments(simulation: SimulationResult, *kinds: str) -> list[tuple[str, int]]:
     """Return when these kinds of things happened, in whole minutes."""
     return [(s.kind, round(s.after_ms / 60_000)) for s in simulation.execution_path if s.kind in kinds]
 
@@ -72,7 +72,7 @@ def acting(name: str, **node: Any) -> dict[str, Any]:
     return blueprint(variables=AMOUNT, graph_spec=graph(*edges, nodes={"act": full}))
 
 
-async def test_an_action_that_may_run_only_once_takes_its_time_and_its_history_replays(stage: RehearsalStage) -> None:
+async def test_an_action_that_may_run_only_once_takes_its_time_and_its_history_replays(stage: RehearsalEngine) -> None:
     found = await played(stage, acting("bill"))
     assert moments(found, "action_started", "action_run") == [("action_started", 0), ("action_run", 30)]
     [withheld] = found.extra["actions"]
@@ -84,7 +84,7 @@ async def test_an_action_that_may_run_only_once_takes_its_time_and_its_history_r
     await replayer.replay_workflow(history)
 
 
-async def test_an_input_that_breaks_its_schema_fails_at_once_as_it_would(stage: RehearsalStage) -> None:
+async def test_an_input_that_breaks_its_schema_fails_at_once_as_it_would(stage: RehearsalEngine) -> None:
     found = await played(stage, acting("strict", input={"n": {"expr": "amount"}}))
     assert found.outcome == "approved", "a decimal is text"
     found = await played(stage, acting("strict", input={"n": 7}))
@@ -96,7 +96,7 @@ async def test_an_input_that_breaks_its_schema_fails_at_once_as_it_would(stage: 
     assert (found.failed, found.extra["actions"][0]["breaches"][0]["pointer"]) == (False, "/input/n")
 
 
-async def test_what_a_script_answers_is_held_to_the_schema_and_so_is_a_sub_process(stage: RehearsalStage) -> None:
+async def test_what_a_script_answers_is_held_to_the_schema_and_so_is_a_sub_process(stage: RehearsalEngine) -> None:
     now = datetime.now(UTC)
     line = {"on": "gives", "do": "answer", "output": {"n": 7}}
     found = await played(stage, acting("gives"), line)
@@ -111,7 +111,7 @@ async def test_what_a_script_answers_is_held_to_the_schema_and_so_is_a_sub_proce
     assert [(e["code"], e["pointer"]) for e in found.validation_errors] == [("action_input", "/graph_spec/nodes/3")]
 
 
-async def test_a_loop_without_end_is_rehearsed_for_some_rounds_and_said_to_be_endless(stage: RehearsalStage) -> None:
+async def test_a_loop_without_end_is_rehearsed_for_some_rounds_and_said_to_be_endless(stage: RehearsalEngine) -> None:
     nodes = {"w": {"type": "wait", "hours": 24}, "d": {"type": "decision"}}
     drawn = graph("start -> w", "w -> d", nodes=nodes)
     drawn["edges"] += [
@@ -126,7 +126,7 @@ async def test_a_loop_without_end_is_rehearsed_for_some_rounds_and_said_to_be_en
     assert any("still open after 366 days" in w for w in found.warnings)
 
 
-async def test_a_script_says_what_comes_of_actions_and_events(stage: RehearsalStage) -> None:
+async def test_a_script_says_what_comes_of_actions_and_events(stage: RehearsalEngine) -> None:
     line = {"on": "bill", "do": "fail", "after_hours": 2, "comment": "the bank is closed"}
     found = await played(stage, acting("bill"), line)
     assert moments(found, "action_failed") == [("action_failed", 120)]
@@ -142,7 +142,7 @@ async def test_a_script_says_what_comes_of_actions_and_events(stage: RehearsalSt
     assert (found.outcome, moments(found, "waited")) == ("rejected", [("waited", 480)])
 
 
-async def test_reminders_go_on_while_an_action_and_a_sub_process_run(stage: RehearsalStage) -> None:
+async def test_reminders_go_on_while_an_action_and_a_sub_process_run(stage: RehearsalEngine) -> None:
     nodes = {"f": {"type": "fork"}, "a": {"step": "Stage 1"}, "act": {"type": "action", "action": "bill"}, "sub": SUB}
     branches = [f"f -> {n}" for n in ("a", "act", "sub")] + [f"{n} -> j" for n in ("a", "act", "sub")]
     drawn = graph("start -> f", *branches, "j -> approved", nodes=nodes | {"j": {"type": "join"}})
@@ -157,7 +157,7 @@ async def test_reminders_go_on_while_an_action_and_a_sub_process_run(stage: Rehe
     assert inner["links"]["temporal_ui"].endswith(f"/workflows/{inner['request_id']}")
 
 
-async def test_no_moment_is_passed_over_once_a_sub_process_has_ended(stage: RehearsalStage) -> None:
+async def test_no_moment_is_passed_over_once_a_sub_process_has_ended(stage: RehearsalEngine) -> None:
     nodes = {"sub": SUB, "w": {"type": "wait", "hours": 1}, "v": {"type": "wait", "hours": 2}, "a": {"step": "Stage 1"}}
     drawn = graph("start -> sub", "sub -> w", "w -> v", "v -> a", "a -> approved", nodes=nodes)
     raw = blueprint(ANN | {"reminders": {"every_hours": 3}}, variables=AMOUNT, graph_spec=drawn)
@@ -170,7 +170,7 @@ async def test_no_moment_is_passed_over_once_a_sub_process_has_ended(stage: Rehe
     assert happened.count("EVENT_TYPE_ACTIVITY_TASK_SCHEDULED") == happened.count("EVENT_TYPE_ACTIVITY_TASK_COMPLETED")
 
 
-async def test_a_sub_process_is_cancelled_at_its_parents_moment(stage: RehearsalStage) -> None:
+async def test_a_sub_process_is_cancelled_at_its_parents_moment(stage: RehearsalEngine) -> None:
     raw = blueprint(variables=AMOUNT, graph_spec=graph("start -> sub", "sub -> approved", nodes={"sub": SUB}))
     found = await played(stage, raw, {"do": "withdraw", "at_hours": 1})
     assert found.outcome == "withdrawn"
@@ -179,7 +179,7 @@ async def test_a_sub_process_is_cancelled_at_its_parents_moment(stage: Rehearsal
     assert round(inner["duration_ms"] / 60_000) == 60
 
 
-async def test_what_answers_after_its_branch_has_ended_is_ignored(stage: RehearsalStage) -> None:
+async def test_what_answers_after_its_branch_has_ended_is_ignored(stage: RehearsalEngine) -> None:
     nodes = {
         "f": {"type": "fork"},
         "w": {"type": "wait", "hours": 0.25},
@@ -193,7 +193,7 @@ async def test_what_answers_after_its_branch_has_ended_is_ignored(stage: Rehears
         ("joined", 15), ("action_ignored", 30), ("completed", 135)]  # fmt: skip
 
 
-async def test_sub_processes_in_sub_processes_are_rehearsed_too(stage: RehearsalStage) -> None:
+async def test_sub_processes_in_sub_processes_are_rehearsed_too(stage: RehearsalEngine) -> None:
     now = datetime.now(UTC)
     outer = blueprint(variables=AMOUNT, graph_spec=graph("start -> sub", "sub -> approved", nodes={"sub": SUB}))
     inner = {"Inner": Child(template_id="inner", plan=compile_plan(parse_definition(INNER), start=now))}
@@ -220,7 +220,7 @@ def computing(action: str) -> dict[str, Any]:
     return {**blueprint(variables=variables, graph_spec=drawn), "process_steps": []}
 
 
-async def test_a_pure_action_is_computed_by_the_workers_executor(stage: RehearsalStage) -> None:
+async def test_a_pure_action_is_computed_by_the_workers_executor(stage: RehearsalEngine) -> None:
     catalog = {"double": spec("double", executor="set_variables")}
     found = await played(stage, computing("double"), given={"a": "60"}, actions=catalog)
     assert (found.outcome, found.extra["agrees_with_explore"]) == ("approved", True)
@@ -228,7 +228,7 @@ async def test_a_pure_action_is_computed_by_the_workers_executor(stage: Rehearsa
     assert found.extra["actions"][0]["output"] == {"total": "120"}
 
 
-async def test_agreement_on_what_both_made_up_is_no_agreement(stage: RehearsalStage) -> None:
+async def test_agreement_on_what_both_made_up_is_no_agreement(stage: RehearsalEngine) -> None:
     found = await played(stage, computing("look"), given={"a": "60"}, actions={"look": spec("look")})
     assert found.extra["agrees_with_explore"] is None
     assert found.extra["differences"] == []

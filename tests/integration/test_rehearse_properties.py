@@ -17,7 +17,7 @@ from placet.definition.model import parse_definition
 from placet.directory import Directory
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
-from simulation.modes.rehearse import RehearsalStage, rehearse
+from simulation.modes.rehearse import RehearsalEngine, rehearse
 from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import parse_script
 from tests.engine import SharedEngine
@@ -119,9 +119,9 @@ def loop() -> Iterator[asyncio.Runner]:
 
 
 @pytest.fixture(scope="module")
-def stage(loop: asyncio.Runner, engine: SharedEngine) -> RehearsalStage:
+def stage(loop: asyncio.Runner, engine: SharedEngine) -> RehearsalEngine:
     """Give the namespace for rehearsals, with a client that lives in that loop."""
-    return RehearsalStage(client=loop.run(connect(engine.settings, namespace=engine.settings.rehearsal_namespace)))
+    return RehearsalEngine(client=loop.run(connect(engine.settings, namespace=engine.settings.rehearsal_namespace)))
 
 
 @settings(
@@ -136,7 +136,7 @@ def stage(loop: asyncio.Runner, engine: SharedEngine) -> RehearsalStage:
 )
 def test_both_drivers_give_the_same_timeline(
     loop: asyncio.Runner,
-    stage: RehearsalStage,
+    stage: RehearsalEngine,
     raw: dict[str, Any],
     org: Directory,
     amount: str,
@@ -144,7 +144,7 @@ def test_both_drivers_give_the_same_timeline(
 ) -> None:
     now = datetime.now(UTC)
     child = compile_plan(parse_definition(CHILD), start=now)
-    question = Scenario(
+    scenario = Scenario(
         blueprint=apart(raw, count(1)),
         actions=ACTIONS,
         children={"Child": Child(template_id="child", plan=child)},
@@ -158,7 +158,7 @@ def test_both_drivers_give_the_same_timeline(
         most_entries=150,
         request_id=f"same-{uuid.uuid4().hex[:12]}",
     )
-    found = loop.run(rehearse(stage, question))
+    found = loop.run(rehearse(stage, scenario))
     assert not found.validation_errors
     event(f"ends {found.end} {found.outcome} {found.stopped}")
     for refusal in found.refused:

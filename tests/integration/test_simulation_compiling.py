@@ -16,7 +16,7 @@ from placet.definition.model import parse_definition
 from placet.plan.compiler import compile_plan
 from service.pool.pool import ProcessPool
 from service.simulations.simulator import Simulator
-from simulation.scenario.order import parse_order
+from simulation.scenario.spec import parse_spec
 from storage.database import Database
 from storage.recording import record
 from tests.approvals import EXPENSE
@@ -60,7 +60,7 @@ def service(database: Database) -> Simulator:
 
 async def carried_out(database: Database, **order: Any) -> dict[str, Any]:
     return await service(database).carry_out(
-        parse_order(order), requester="rita", viewer=None, simulation_id="one", now=NOW
+        parse_spec(order), requester="rita", viewer=None, simulation_id="one", now=NOW
     )
 
 

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from placet.errors import InputInvalid
-from simulation.scenario.order import SimulationOrder, parse_order, patched
-from simulation.scenario.script import Line, parse_script
+from simulation.scenario.script import ScriptLine, parse_script
+from simulation.scenario.spec import SimulationSpec, parse_spec, patched
 
-REJECT = Line(on="Manager Approval", decision="reject")
-LATER = Line(on="Manager Approval", decision="reject", after_hours=1.5)
+REJECT = ScriptLine(on="Manager Approval", decision="reject")
+TWO_DAYS = ScriptLine(by="mo", decision="approve", at_hours=48)
+WAIT = ScriptLine(on="Manager Approval", do="wait")
+LATER = ScriptLine(on="Manager Approval", decision="reject", after_hours=1.5)
 
 
 @pytest.mark.parametrize(
@@ -27,15 +29,15 @@ LATER = Line(on="Manager Approval", decision="reject", after_hours=1.5)
         ([{"stage": "Manager Approval", "decision": "reject", "delay_hours": 1.5}], LATER),
         ([{"stage": "Manager Approval", "decision": "reject", "after_minutes": 90}], LATER),
         ([{"stage": "Manager Approval", "decision": "reject", "after_seconds": 5400}], LATER),
-        ([{"assignee": "mo", "decision": "approve", "at_days": 2}], Line(by="mo", decision="approve", at_hours=48)),
+        ([{"assignee": "mo", "decision": "approve", "at_days": 2}], TWO_DAYS),
         # Who is silent decides nothing, and takes no time for it.
-        ([{"stage": "Manager Approval", "decision": None, "after_hours": 3}], Line(on="Manager Approval", do="wait")),
-        ({"Manager Approval": "timeout"}, Line(on="Manager Approval", do="wait")),
+        ([{"stage": "Manager Approval", "decision": None, "after_hours": 3}], WAIT),
+        ({"Manager Approval": "timeout"}, WAIT),
     ],
 )  # fmt: skip
-def test_a_script_says_the_same_in_many_words(written: Any, meant: Line) -> None:
+def test_a_script_says_the_same_in_many_words(written: Any, meant: ScriptLine) -> None:
     assert parse_script(written) == (meant,)
-    assert parse_order({"template": "T", "script": written}).script == (meant,)
+    assert parse_spec({"template": "T", "script": written}).script == (meant,)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_a_script_says_the_same_in_many_words(written: Any, meant: Line) -> None
     ],
 )
 def test_what_a_script_cannot_mean_is_refused_at_its_place(written: Any, pointer: str, message: str) -> None:
-    for read in (lambda: parse_script(written), lambda: parse_order({"template": "T", "script": written})):
+    for read in (lambda: parse_script(written), lambda: parse_spec({"template": "T", "script": written})):
         with pytest.raises(InputInvalid) as refused:
             read()
         assert [p.pointer for p in refused.value.problems] == [pointer]
@@ -69,14 +71,14 @@ def test_what_a_script_cannot_mean_is_refused_at_its_place(written: Any, pointer
 
 
 def test_an_order_says_the_same_in_many_words() -> None:
-    meant = SimulationOrder(mode="replay", template="T", version="2.0.0", request_id="r", input={"a": 1})
-    assert parse_order({**meant.model_dump(include={"mode", "template", "version", "request_id", "input"})}) == meant
+    meant = SimulationSpec(mode="replay", template="T", version="2.0.0", request_id="r", input={"a": 1})
+    assert parse_spec({**meant.model_dump(include={"mode", "template", "version", "request_id", "input"})}) == meant
     other = {"mode": "replay", "template_id": "T", "candidate_version": "2.0.0", "request": "r", "variables": {"a": 1}}
-    assert parse_order(other) == meant
+    assert parse_spec(other) == meant
 
 
 @pytest.mark.parametrize(
-    ("order", "pointer", "message"),
+    ("spec", "pointer", "message"),
     [
         ({"template": "T", "inptu": {}}, "/inptu", '"input" may be meant'),
         ({"template": "T", "colour": "red"}, "/colour", "there are mode, template"),
@@ -95,9 +97,9 @@ def test_an_order_says_the_same_in_many_words() -> None:
         ({"mode": "backtest", "blueprint": {}}, "", "say whose requests"),
     ],
 )
-def test_what_an_order_cannot_mean_is_refused_at_its_place(order: dict[str, Any], pointer: str, message: str) -> None:
+def test_what_an_order_cannot_mean_is_refused_at_its_place(spec: dict[str, Any], pointer: str, message: str) -> None:
     with pytest.raises(InputInvalid) as refused:
-        parse_order(order)
+        parse_spec(spec)
     assert [p.pointer for p in refused.value.problems] == [pointer]
     assert message in refused.value.problems[0].message
 
@@ -105,7 +107,7 @@ def test_what_an_order_cannot_mean_is_refused_at_its_place(order: dict[str, Any]
 def test_a_patch_is_refused_at_the_operation_that_does_not_fit_and_changes_nothing() -> None:
     steps = {"steps": [{"hours": 1}]}
     right = {"op": "replace", "path": "/steps/0/hours", "value": 2}
-    patch = parse_order({"template": "T", "patch": [right, {"op": "remove", "path": "/steps/7"}]}).patch
+    patch = parse_spec({"template": "T", "patch": [right, {"op": "remove", "path": "/steps/7"}]}).patch
     with pytest.raises(InputInvalid) as refused:
         patched(steps, patch)
     assert [p.pointer for p in refused.value.problems] == ["/patch/1"]
@@ -115,14 +117,14 @@ def test_a_patch_is_refused_at_the_operation_that_does_not_fit_and_changes_nothi
 
 def test_what_means_nothing_to_a_mode_is_said() -> None:
     spoken = {"template": "T", "script": {"A": "reject"}, "input": {"a": 1}}
-    assert parse_order({**spoken, "mode": "backtest"}).unheard == [
+    assert parse_spec({**spoken, "mode": "backtest"}).ignored_fields == [
         '"script", "input" means nothing to backtest: people do as they did'
     ]
-    assert parse_order(spoken).unheard == []
-    assert "request_ids" in parse_order({"template": "T", "request_ids": ["r"]}).unheard[0]
+    assert parse_spec(spoken).ignored_fields == []
+    assert "request_ids" in parse_spec({"template": "T", "request_ids": ["r"]}).ignored_fields[0]
 
 
 def test_a_backtest_finds_its_requests_by_the_candidates_name_and_its_candidate_by_the_requests_name() -> None:
-    assert parse_order({"mode": "backtest", "blueprint": {"name": "T"}}).requests_of == "T"
-    assert parse_order({"mode": "backtest", "template": "S", "candidate": {"name": "T"}}).requests_of == "S"
-    assert parse_order({"mode": "backtest", "template": "S"}).requests_of == "S"
+    assert parse_spec({"mode": "backtest", "blueprint": {"name": "T"}}).requests_of == "T"
+    assert parse_spec({"mode": "backtest", "template": "S", "candidate": {"name": "T"}}).requests_of == "S"
+    assert parse_spec({"mode": "backtest", "template": "S"}).requests_of == "S"

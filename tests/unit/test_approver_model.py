@@ -10,27 +10,27 @@ import pytest
 
 from placet.errors import InputInvalid
 from simulation.modes.explore import explore
-from simulation.report.result import Simulation
+from simulation.report.result import SimulationResult
 from simulation.scenario.approver_model import Sample
-from simulation.scenario.order import parse_order
 from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import parse_script
+from simulation.scenario.spec import parse_spec
 from tests.unit.core import START, office
 
 EXPENSE = json.loads((Path(__file__).parents[2] / "blueprints" / "expense.json").read_text())
 HOUR_MS = 3_600_000
 
 
-def sampled(seed: int, approve: float = 0.5, **more: Any) -> Simulation:
+def sampled(seed: int, approve: float = 0.5, **more: Any) -> SimulationResult:
     known = {"blueprint": EXPENSE, "people": office(), "requester": "rita", "start": START}
-    question = Scenario(
+    scenario = Scenario(
         **(
             known
             | {"given": {"amount": "9000", "department": "it"}, "sample": Sample(seed=seed, approve=approve)}
             | more
         )
     )
-    return explore(question)
+    return explore(scenario)
 
 
 def test_the_same_seed_draws_the_same_request_whatever_its_id() -> None:
@@ -83,5 +83,5 @@ def test_the_predicted_time_is_a_distribution_over_seeds() -> None:
 )
 def test_a_sample_that_cannot_be_drawn_is_refused_by_its_place(raw: dict[str, Any], pointer: str) -> None:
     with pytest.raises(InputInvalid) as caught:
-        parse_order(raw)
+        parse_spec(raw)
     assert [problem.pointer for problem in caught.value.problems] == [pointer]

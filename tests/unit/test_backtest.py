@@ -14,39 +14,41 @@ from hypothesis import strategies as st
 from placet.definition.model import parse_definition
 from placet.directory import Directory
 from placet.plan.compiler import compile_plan
-from simulation.modes.backtest import Candidate, Case, backtest, put_all, share
+from simulation.modes.backtest import Candidate, Case, backtest, backtest_all, share
 from simulation.report.comparison import differences, lines_of
 from simulation.report.costs import Prices
-from simulation.run.driver import Course, drive, opening_for, reader
-from simulation.scenario.script import Cast, Habits, parse_script
-from simulation.world.past import Again, past_of
+from simulation.run.driver import Trace, directory_reader, drive, opening_for
+from simulation.scenario.script import ApproverModel, ScriptedPeople, parse_script
+from simulation.world.recorded_decisions import RecordedPeople, recorded_decisions_of
 from tests.unit.core import START, blueprint, office
 from tests.unit.test_machine_properties import blueprints, organisations
 
 HOUR = timedelta(hours=1)
 
 
-def run(raw: dict[str, Any], *script: dict[str, Any], people: Directory | None = None, given: Any = None) -> Course:
+def run(raw: dict[str, Any], *script: dict[str, Any], people: Directory | None = None, given: Any = None) -> Trace:
     """Drive a request through a process by a script."""
     plan = compile_plan(parse_definition(raw), start=START)
     org = people or office()
-    read = reader(plan, org)
-    opening = opening_for(plan, org, requester="rita", given=given or {}, start=START, request_id="r", read=read)
-    cast = Cast(plan=plan, lines=parse_script(list(script)), habits=Habits(after=2.61 * HOUR))
-    return drive(plan, opening, cast, read=read, horizon=timedelta(days=12), most_entries=150)
+    read = directory_reader(plan, org)
+    opening = opening_for(
+        plan, org, requester="rita", given=given or {}, start=START, request_id="r", read_directory=read
+    )
+    cast = ScriptedPeople(plan=plan, lines=parse_script(list(script)), approver_model=ApproverModel(after=2.61 * HOUR))
+    return drive(plan, opening, cast, read_directory=read, horizon=timedelta(days=12), most_entries=150)
 
 
-def case(course: Course, number: int = 0) -> Case:
+def case(trace: Trace, number: int = 0) -> Case:
     """Return a course as a past request."""
     return Case(
         id=f"r{number}",
         requester="rita",
-        given=course.state.input,
-        status=course.state.status,
-        outcome=course.state.outcome,
+        given=trace.state.input,
+        status=trace.state.status,
+        outcome=trace.state.outcome,
         started_at=START,
-        ended_at=course.state.ended_at,
-        entries=course.entries,
+        ended_at=trace.state.ended_at,
+        entries=trace.entries,
     )
 
 
@@ -105,8 +107,8 @@ def test_cost_is_compared_by_the_given_prices() -> None:
 
 
 def test_totals_count_what_is_known_and_give_intervals() -> None:
-    courses = [run(SLOW, {"decision": "approve", "after_hours": n}) for n in range(1, 11)]
-    found = backtest(Candidate.of(blueprint({"sla_hours": 6}), office()), [case(c, n) for n, c in enumerate(courses)])
+    traces = [run(SLOW, {"decision": "approve", "after_hours": n}) for n in range(1, 11)]
+    found = backtest(Candidate.of(blueprint({"sla_hours": 6}), office()), [case(c, n) for n, c in enumerate(traces)])
     assert found.totals["known"] == 10
     assert found.totals["breached"] == {
         "before": 0,
@@ -120,9 +122,9 @@ def test_a_backtest_stops_when_its_time_is_over_and_tells_how_far_it_is() -> Non
     candidate = Candidate.of(SLOW, office())
     cases = [case(run(SLOW, {"decision": "approve", "after_hours": 1}), n) for n in range(60)]
     told: list[dict[str, Any]] = []
-    assert len(put_all(candidate, cases, tell=told.append, done=90, of=150)) == 60
+    assert len(backtest_all(candidate, cases, tell=told.append, done=90, of=150)) == 60
     assert told == [{"done": 100, "of": 150}, {"done": 150, "of": 150}]
-    assert put_all(candidate, cases, end=perf_counter()) == []
+    assert backtest_all(candidate, cases, end=perf_counter()) == []
 
 
 def test_a_share_has_its_wilson_interval() -> None:
@@ -176,9 +178,17 @@ def test_the_past_in_its_own_blueprint_is_the_same_timeline(
 ) -> None:
     first = run(raw, *script, people=org, given={"amount": amount})
     plan = compile_plan(parse_definition(raw), start=START)
-    read = reader(plan, org)
-    opening = opening_for(plan, org, requester="rita", given={"amount": amount}, start=START, request_id="r", read=read)
-    again = drive(plan, opening, Again(plan=plan, past=past_of(first.entries)), read=read, horizon=timedelta(days=12))
+    read = directory_reader(plan, org)
+    opening = opening_for(
+        plan, org, requester="rita", given={"amount": amount}, start=START, request_id="r", read_directory=read
+    )
+    again = drive(
+        plan,
+        opening,
+        RecordedPeople(plan=plan, recorded_decisions=recorded_decisions_of(first.entries)),
+        read_directory=read,
+        horizon=timedelta(days=12),
+    )
     one, other = lines_of(first.entries, START), lines_of(again.entries, START)
     assert differences(one, other[: len(one)]) == ()
 

@@ -73,10 +73,10 @@ def test_a_value_that_breaks_its_declaration_is_an_error_with_an_input_that_fail
     assert (found.code, found.severity) == ("value_unfit", "error")
     assert found.pointer.startswith("/graph_spec/nodes/2/input/y")
     assert found.witness is not None
-    question = Scenario(
+    scenario = Scenario(
         blueprint=raw, people=office(), requester="rita", start=START, given=found.witness, actions=CATALOG
     )
-    assert explore(question).end == "failed"
+    assert explore(scenario).end == "failed"
 
 
 FINE = {

@@ -19,7 +19,7 @@ from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
 from simulation.modes.explore import explore
-from simulation.report.result import Simulation
+from simulation.report.result import SimulationResult
 from simulation.scenario.scenario import MOST_CHILDREN, Scenario
 from simulation.scenario.script import parse_script
 from tests.unit.core import START, blueprint, office
@@ -34,7 +34,7 @@ def ask(raw: Any, **more: Any) -> Scenario:
     return Scenario(**{"blueprint": raw, "people": office(), "requester": "rita", "start": START, **more})
 
 
-def routes(simulation: Simulation) -> dict[tuple[str, ...], str | None]:
+def routes(simulation: SimulationResult) -> dict[tuple[str, ...], str | None]:
     """Return each branch's route and outcome."""
     return {b.route: b.outcome for b in simulation.branch_explorations}
 
@@ -320,7 +320,7 @@ def drawn(*edges: str, steps: int, **joins: Any) -> dict[str, Any]:
     return blueprint(*stages, graph_spec=connected(*edges, nodes=nodes))
 
 
-def results(simulation: Simulation) -> list[tuple[str, str | None]]:
+def results(simulation: SimulationResult) -> list[tuple[str, str | None]]:
     """Return how the stages of each branch came out, as 1a (Stage 1 approved) or 2r, and its outcome."""
     return sorted(
         (" ".join(sorted(o["stage"][-1] + o["result"][0] for o in b.outcomes)), b.outcome)

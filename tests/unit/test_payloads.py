@@ -9,8 +9,8 @@ import pytest
 from placet.plan.actions import ActionSpec
 from placet.plan.plan import Child
 from simulation.modes.explore import explore
-from simulation.report.result import Simulation
-from simulation.run.work import checked
+from simulation.report.result import SimulationResult
+from simulation.run.pool_functions import with_proofs
 from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import parse_script
 from tests.unit.core import START, blueprint, graph, office, plan_of, spec
@@ -35,11 +35,11 @@ def ask(raw: dict[str, Any], *script: dict[str, Any], **more: Any) -> Scenario:
     return Scenario(blueprint=raw, requester="rita", start=START, script=lines, **{**known, **more})
 
 
-def errors(found: Simulation) -> list[tuple[str, str]]:
+def errors(found: SimulationResult) -> list[tuple[str, str]]:
     return [(e["code"], e["pointer"]) for e in found.validation_errors]
 
 
-def made_up(found: Simulation) -> list[str]:
+def made_up(found: SimulationResult) -> list[str]:
     return [warning for warning in found.warnings if "made up" in warning]
 
 
@@ -109,11 +109,11 @@ def test_what_a_sub_process_breaks_is_told_at_its_node() -> None:
 
 
 def test_a_place_that_the_proofs_name_too_is_told_once() -> None:
-    question = ask(acting("pay", input={"sum": 700}))
-    told = checked(question, explore(question))["validation_errors"]
+    scenario = ask(acting("pay", input={"sum": 700}))
+    told = with_proofs(scenario, explore(scenario))["validation_errors"]
     assert [e["pointer"] for e in told] == ["/graph_spec/nodes/3/input/sum"]
-    question = ask(acting("pay", input={"sum": 700}), {"on": "act", "do": "fail"})
-    assert [e["code"] for e in checked(question, explore(question))["validation_errors"]] == ["action_input"]
+    scenario = ask(acting("pay", input={"sum": 700}), {"on": "act", "do": "fail"})
+    assert [e["code"] for e in with_proofs(scenario, explore(scenario))["validation_errors"]] == ["action_input"]
 
 
 def test_an_action_that_breaks_its_schema_each_time_is_told_once() -> None:

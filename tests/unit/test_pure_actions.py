@@ -14,10 +14,10 @@ from activities.actions.builtin import BUILT_IN
 from placet.definition.model import parse_definition
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
-from simulation.modes.backtest import Candidate, Case, Row
+from simulation.modes.backtest import BacktestRow, Candidate, Case
 from simulation.modes.explore import explore
-from simulation.modes.replay import Checked, what_if
-from simulation.report.result import Simulation
+from simulation.modes.replay import HistoryCheck, what_if
+from simulation.report.result import SimulationResult
 from simulation.scenario.scenario import PreparedScenario, Scenario
 from simulation.scenario.script import parse_script
 from simulation.world.assumptions import rests_on_assumptions
@@ -77,25 +77,25 @@ def children(raw: dict[str, Any]) -> dict[str, Child]:
 
 def past(raw: dict[str, Any], *script: dict[str, Any], **more: Any) -> Case:
     """Return a request as it went by a process."""
-    course = PreparedScenario(ask(raw, *script, **more)).run()
+    trace = PreparedScenario(ask(raw, *script, **more)).run()
     return Case(
         id="simulation",
         requester="rita",
         given={"amount": "60"},
-        status=course.state.status,
-        outcome=course.state.outcome,
+        status=trace.state.status,
+        outcome=trace.state.outcome,
         started_at=START,
-        ended_at=course.state.ended_at,
-        entries=course.entries,
+        ended_at=trace.state.ended_at,
+        entries=trace.entries,
     )
 
 
-def put(raw: dict[str, Any], case: Case, **more: Any) -> Row:
+def put(raw: dict[str, Any], case: Case, **more: Any) -> BacktestRow:
     """Put a past request through a candidate."""
-    return Candidate.of(raw, office(), actions=CATALOG, **more).put(case)
+    return Candidate.of(raw, office(), actions=CATALOG, **more).run(case)
 
 
-def invented(found: Simulation) -> list[str]:
+def assumption_warnings(found: SimulationResult) -> list[str]:
     return [warning for warning in found.warnings if "made up" in warning]
 
 
@@ -148,14 +148,14 @@ def test_a_failure_that_no_input_brings_about_is_no_branch() -> None:
 
 def test_what_is_made_up_is_told_with_its_node_its_field_its_value_and_the_line_that_says_otherwise() -> None:
     found = explore(ask(computing(action="score")))
-    (told,) = [warning for warning in invented(found) if "'s'" in warning]
+    (told,) = [warning for warning in assumption_warnings(found) if "'s'" in warning]
     assert "'total'" in told
     assert 'made up as "1"' in told
     line = json.loads(told.rpartition("otherwise: ")[2])
     assert (line["do"], line["on"]) == ("answer", "s")
     again = explore(ask(computing(action="score"), {**line, "output": {"total": 120}}))
     assert again.outcome == "approved"
-    assert not [warning for warning in invented(again) if "'s'" in warning]
+    assert not [warning for warning in assumption_warnings(again) if "'s'" in warning]
 
 
 def test_a_branch_that_hangs_on_what_is_made_up_takes_what_it_needs_and_says_so() -> None:
@@ -172,7 +172,7 @@ def test_a_payload_and_a_form_that_are_made_up_are_told() -> None:
     }
     drawn = graph("start -> w", "w -> a on event", "a -> approved", "a -> rejected on rejected", nodes=nodes)
     raw = blueprint({"form": form}, variables=VARIABLES, graph_spec=drawn)
-    told = invented(explore(ask(raw)))
+    told = assumption_warnings(explore(ask(raw)))
     assert any("'w'" in warning and '"happen"' in warning and "/sum/total" in warning for warning in told)
     assert any("'a'" in warning and "form/grade" in warning and "3" in warning for warning in told)
 
@@ -185,8 +185,8 @@ def test_a_payload_and_a_form_that_are_made_up_are_told() -> None:
 def test_agreement_is_said_to_prove_nothing_only_where_the_way_rests_on_what_is_made_up(
     raw: dict[str, Any], rests: bool
 ) -> None:
-    question = ask(raw, children=children(computing(action="score")))
-    assert rests_on_assumptions(PreparedScenario(question).foresee()) is rests
+    scenario = ask(raw, children=children(computing(action="score")))
+    assert rests_on_assumptions(PreparedScenario(scenario).simulate()) is rests
 
 
 def test_a_backtest_of_a_changed_formula_computes_it_anew() -> None:
@@ -219,8 +219,8 @@ def test_a_sub_process_with_another_input_is_unknown() -> None:
 
 def test_a_replay_says_where_an_answer_is_kept_for_another_input() -> None:
     case = past(computing(action="score"), {"do": "answer", "on": "s", "output": {"total": 120}})
-    question = ask(computing("amount * 1.0", action="score"))
-    found = what_if(question, case, checked=Checked(ok=None), now=START, unchanged=False)
+    scenario = ask(computing("amount * 1.0", action="score"))
+    found = what_if(scenario, case, history_check=HistoryCheck(ok=None), now=START, unchanged=False)
     assert found.outcome == "approved"
     assert any("another input" in warning and "s" in warning for warning in found.warnings)
 
@@ -239,12 +239,12 @@ def test_a_branch_that_hangs_on_a_form_is_filled_in_as_it_needs() -> None:
         {"from": "d", "to": "approved", "default": True},
     ]
     raw = blueprint({"form": form}, variables=[{"name": "risk", "type": "integer"}], graph_spec=drawn)
-    question = ask(raw, given={})
-    assert {branch.outcome for branch in explore(question).branch_explorations} == {"high", "approved", "rejected"}
-    assert rests_on_assumptions(PreparedScenario(question).foresee())
+    scenario = ask(raw, given={})
+    assert {branch.outcome for branch in explore(scenario).branch_explorations} == {"high", "approved", "rejected"}
+    assert rests_on_assumptions(PreparedScenario(scenario).simulate())
     scripted = ask(raw, {"on": "Stage 1", "decision": "approve", "form": {"risk": 9}}, given={})
     assert explore(scripted).outcome == "high"
-    assert not rests_on_assumptions(PreparedScenario(scripted).foresee(), scripted.script)
+    assert not rests_on_assumptions(PreparedScenario(scripted).simulate(), scripted.script)
 
 
 def test_a_long_chain_of_computations_is_explored_in_time() -> None:

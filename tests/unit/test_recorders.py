@@ -13,9 +13,9 @@ from temporalio.testing import ActivityEnvironment
 from activities.messages import ActionRun
 from placet.engine.recording import recording_of
 from placet.plan.actions import ActionCall
-from simulation.run.recorders import Kept, Recorders
+from simulation.run.recorders import Recorders, RequestLog
 from simulation.scenario.scenario import Scenario, prepare
-from simulation.world.world import Foreseen
+from simulation.world.world import SimulatedRun
 from tests.unit.core import START, blueprint, graph, office, spec
 
 BILL = spec("bill", latency_class="very_slow")
@@ -29,56 +29,56 @@ NODES = {
 DRAWN = graph("start -> f", "f -> a", "f -> act", "a -> j", "act -> j", "j -> approved", nodes=NODES)
 
 
-def foreseen() -> Foreseen:
+def simulated() -> SimulatedRun:
     """Return the course of a request whose stage reminds somebody while an action runs for half an hour."""
     raw = blueprint({"approvers": ["user:ann"], "reminders": {"every_hours": 0.2}}, graph_spec=DRAWN)
-    question = Scenario(
+    scenario = Scenario(
         blueprint=raw, people=office(), requester="rita", start=START, request_id="r", actions={"bill": BILL}
     )
-    prepared, errors = prepare(question)
+    prepared, errors = prepare(scenario)
     assert prepared is not None, errors
-    return prepared.foresee()
+    return prepared.simulate()
 
 
-def take(kept: Kept, whole: Foreseen, first: int, last: int) -> asyncio.Task[None]:
+def take(log: RequestLog, whole: SimulatedRun, first: int, last: int) -> asyncio.Task[None]:
     """Record these entries, by their numbers, as the workflow would."""
-    course = whole.course
-    entries = course.entries[first - 1 : last]
-    state = replace(course.state, status="pending")
-    return asyncio.create_task(kept.take(recording_of(whole.plan, "template", state, entries, (), stored={})))
+    trace = whole.trace
+    entries = trace.entries[first - 1 : last]
+    state = replace(trace.state, status="pending")
+    return asyncio.create_task(log.take(recording_of(whole.plan, "template", state, entries, (), stored={})))
 
 
 async def test_an_attempt_ends_once_what_is_due_is_recorded_and_not_before() -> None:
-    whole = foreseen()
-    reminded = next(entry for entry in whole.course.entries if entry.kind == "reminded")
+    whole = simulated()
+    reminded = next(entry for entry in whole.trace.entries if entry.kind == "reminded")
     recorders = Recorders(office(), timedelta(minutes=1))
-    kept = recorders.of("r")
-    kept.expect(whole)
-    await take(kept, whole, 1, reminded.seq - 1)
+    log = recorders.of("r")
+    log.expect(whole)
+    await take(log, whole, 1, reminded.seq - 1)
     environment = ActivityEnvironment()
     environment.info = replace(
-        environment.info, workflow_id="r", attempt=2, scheduled_time=whole.course.started_at, started_time=reminded.at
+        environment.info, workflow_id="r", attempt=2, scheduled_time=whole.trace.started_at, started_time=reminded.at
     )
     attempt = asyncio.create_task(environment.run(recorders.run_action, ActionRun(spec=BILL, call=CALL)))
     done, _ = await asyncio.wait({attempt}, timeout=1)
     assert not done, "the engine would skip on now, and pass over the reminder"
-    await take(kept, whole, reminded.seq, reminded.seq)
+    await take(log, whole, reminded.seq, reminded.seq)
     with pytest.raises(ApplicationError) as ended:
         await attempt
-    assert ended.value.next_retry_delay == whole.course.started_at + timedelta(minutes=30) - reminded.at
+    assert ended.value.next_retry_delay == whole.trace.started_at + timedelta(minutes=30) - reminded.at
 
 
 async def test_an_attempt_does_not_wait_for_what_comes_after_its_own_answer() -> None:
-    whole = foreseen()
-    run = next(entry for entry in whole.course.entries if entry.kind == "action_run")
+    whole = simulated()
+    run = next(entry for entry in whole.trace.entries if entry.kind == "action_run")
     recorders = Recorders(office(), timedelta(minutes=1))
-    kept = recorders.of("r")
-    kept.expect(whole)
-    await take(kept, whole, 1, run.seq - 1)
+    log = recorders.of("r")
+    log.expect(whole)
+    await take(log, whole, 1, run.seq - 1)
     environment = ActivityEnvironment()
     late = timedelta(milliseconds=20)  # it began later than foreseen, so that it ends later too
     environment.info = replace(
-        environment.info, workflow_id="r", attempt=2, scheduled_time=whole.course.started_at + late, started_time=run.at
+        environment.info, workflow_id="r", attempt=2, scheduled_time=whole.trace.started_at + late, started_time=run.at
     )
     with pytest.raises(ApplicationError) as ended:
         await environment.run(recorders.run_action, ActionRun(spec=BILL, call=CALL))
@@ -86,7 +86,7 @@ async def test_an_attempt_does_not_wait_for_what_comes_after_its_own_answer() ->
 
 
 async def test_a_request_that_goes_another_way_is_waited_for_once() -> None:
-    kept = Recorders(office(), timedelta(0)).of("r")
-    await kept.reached(1, timedelta(0))
+    log = Recorders(office(), timedelta(0)).of("r")
+    await log.reached(1, timedelta(0))
     async with asyncio.timeout(1):
-        await kept.reached(1, timedelta(minutes=1))
+        await log.reached(1, timedelta(minutes=1))

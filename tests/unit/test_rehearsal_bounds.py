@@ -37,7 +37,7 @@ def prepared(raw: dict[str, Any], *script: dict[str, Any], **more: Any) -> Prepa
 
 
 def bound(raw: dict[str, Any], *script: dict[str, Any], **more: Any) -> Bound | None:
-    return bound_of(prepared(raw, *script, **more).foresee())
+    return bound_of(prepared(raw, *script, **more).simulate())
 
 
 REJECTED = graph("start -> a", "a -> approved on approved", "a -> a on rejected", nodes={"a": {"step": "Stage 1"}})
@@ -93,12 +93,12 @@ def test_more_moments_than_an_engine_takes_in_a_minute_are_cut() -> None:
 
 
 def test_a_stage_that_is_come_to_for_ever_fails_by_the_bound_of_visits_that_every_request_has() -> None:
-    course = prepared(AGAIN, {"on": "Stage 1", "decision": "reject"}).run()
-    assert course.state.status == "failed"
-    assert course.state.opened == MOST_VISITS
+    trace = prepared(AGAIN, {"on": "Stage 1", "decision": "reject"}).run()
+    assert trace.state.status == "failed"
+    assert trace.state.opened == MOST_VISITS
 
 
 def test_a_stage_without_that_bound_is_given_up_before_it_takes_minutes() -> None:
-    course = prepared({**AGAIN, "format": 1}, {"on": "Stage 1", "decision": "reject"}).run()
-    assert course.stopped == "entries"
-    assert len(course.state.tasks) <= MOST_TASKS + 1
+    trace = prepared({**AGAIN, "format": 1}, {"on": "Stage 1", "decision": "reject"}).run()
+    assert trace.stopped == "entries"
+    assert len(trace.state.tasks) <= MOST_TASKS + 1

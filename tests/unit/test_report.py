@@ -9,10 +9,10 @@ import pytest
 
 from simulation.modes.backtest import Candidate, backtest
 from simulation.modes.explore import explore
-from simulation.modes.replay import Checked, what_if
-from simulation.report.charts import bars, histogram, paired, schedule, span
+from simulation.modes.replay import HistoryCheck, what_if
+from simulation.report.charts import bars, duration_text, histogram, paired, schedule
 from simulation.report.page import html_report
-from simulation.report.result import plain
+from simulation.report.result import json_value
 from tests.unit.core import START, blueprint, office
 from tests.unit.test_backtest import SLOW, case, run
 from tests.unit.test_explore import ask
@@ -43,7 +43,7 @@ def test_an_exploration_shows_who_is_asked_and_how_long_it_takes_from_the_past()
 def test_a_backtest_shows_paths_and_load_before_and_after() -> None:
     two = blueprint({}, {"approvers": ["role:cfo"]})
     found = backtest(Candidate.of(blueprint({}), office()), [case(run(two, {"decision": "approve", "after_hours": 3}))])
-    page = html_report({"mode": "backtest", "template": "Test", **plain(found.described())})
+    page = html_report({"mode": "backtest", "template": "Test", **json_value(found.described())})
     assert "Stage 1: approved · Stage 2: approved" in page
     assert "Decisions for each approver" in page
     assert "approved after 6 h, ok" in page
@@ -53,7 +53,11 @@ def test_a_backtest_shows_paths_and_load_before_and_after() -> None:
 def test_a_replay_shows_both_timelines_side_by_side() -> None:
     past = case(run(SLOW, {"decision": "approve", "after_hours": 3}))
     found = what_if(
-        ask(blueprint({"sla_hours": 1})), past, checked=Checked(ok=None, why="none"), now=START, unchanged=False
+        ask(blueprint({"sla_hours": 1})),
+        past,
+        history_check=HistoryCheck(ok=None, why="none"),
+        now=START,
+        unchanged=False,
     )
     page = html_report(found.described())
     assert "Both timelines" in page
@@ -72,4 +76,4 @@ def test_charts_of_nothing_say_so() -> None:
     [(None, ""), (0, "0 s"), (1250, "1.25 s"), (61_000, "1 min"), (90_061_000, "1 d 1 h"), (172_800_000, "2 d")],
 )
 def test_a_span_is_said_in_its_largest_units(milliseconds: int | None, said: str) -> None:
-    assert span(milliseconds) == said
+    assert duration_text(milliseconds) == said

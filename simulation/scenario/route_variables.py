@@ -31,7 +31,7 @@ def is_pure(plan: Plan, node: Node) -> bool:
     )
 
 
-def after(plan: Plan, given: Given, steps: Sequence[str], world: Mapping[str, object]) -> Given | None:
+def variables_after(plan: Plan, given: Given, steps: Sequence[str], context: Mapping[str, object]) -> Given | None:
     """Return the variables once these nodes have run in their order; None where one of them fails.
 
     `world` is what expressions read besides (placet.expressions.context).
@@ -40,7 +40,7 @@ def after(plan: Plan, given: Given, steps: Sequence[str], world: Mapping[str, ob
         call_spec = _call_spec(plan, name)
         spec = plan.actions[call_spec.name]
         try:
-            filled = fill(call_spec.input, {**values_of(plan.variables, given), **world})
+            filled = fill(call_spec.input, {**values_of(plan.variables, given), **context})
             if value_problems(spec.input_schema, filled, "/input"):
                 return None
             output, faults = pure_actions.computed(spec, filled)
@@ -65,20 +65,25 @@ def as_expressions(plan: Plan, steps: Sequence[str]) -> dict[str, Expression | N
     for name in steps:
         call_spec = _call_spec(plan, name)
         known |= {
-            variable: _over(_made(call_spec, shapes[variable], source), known, shapes[variable], scope)
+            variable: _substituted(
+                _computed_expression(call_spec, shapes[variable], source), known, shapes[variable], scope
+            )
             for variable, source in call_spec.output.items()
         }
     return known
 
 
-def made(plan: Plan, step: str) -> dict[str, Expression | None]:
+def computed_expressions(plan: Plan, step: str) -> dict[str, Expression | None]:
     """Return what a node computes for the variables that it sets, before that is held to their declarations."""
     call_spec = _call_spec(plan, step)
     shapes = {variable.name: variable for variable in plan.variables}
-    return {variable: _made(call_spec, shapes[variable], source) for variable, source in call_spec.output.items()}
+    return {
+        variable: _computed_expression(call_spec, shapes[variable], source)
+        for variable, source in call_spec.output.items()
+    }
 
 
-def _over(
+def _substituted(
     expression: Expression | None, known: Mapping[str, Expression | None], variable: Variable, scope: Mapping[str, Any]
 ) -> Expression | None:
     if expression is None or (fitting := widened(expression, scope[variable.name])) is None:
@@ -86,7 +91,7 @@ def _over(
     return substituted(fitting, known)
 
 
-def _made(call_spec: CallSpec, variable: Variable, source: str) -> Expression | None:
+def _computed_expression(call_spec: CallSpec, variable: Variable, source: str) -> Expression | None:
     value = taken(call_spec.input.template, source)
     text = expression_of(value)
     if text is not None:

@@ -15,7 +15,7 @@ from placet.plan.assignees import person_id
 from simulation.report.costs import Prices
 from simulation.scenario import aliases
 from simulation.scenario.approver_model import Sample
-from simulation.scenario.script import MOST_LINES, Line
+from simulation.scenario.script import MOST_LINES, ScriptLine
 
 Mode = Literal["explore", "rehearse", "replay", "backtest", "shadow"]
 MODES: tuple[Mode, ...] = ("explore", "rehearse", "replay", "backtest", "shadow")
@@ -32,7 +32,7 @@ class Operation(Model):
     value: Any = None
 
 
-class SimulationOrder(Model):
+class SimulationSpec(Model):
     """What is to be simulated.
 
     explore, rehearse: `template` (with `version`), `blueprint`, or `request_id` for the process and the input of a real
@@ -51,7 +51,7 @@ class SimulationOrder(Model):
     request_ids: Annotated[tuple[Name, ...], Field(max_length=MOST_NAMED)] = ()
     input: dict[str, Any] | None = None
     requester: Name | None = None
-    script: Annotated[tuple[Line, ...], Field(max_length=MOST_LINES), BeforeValidator(aliases.script)] = ()
+    script: Annotated[tuple[ScriptLine, ...], Field(max_length=MOST_LINES), BeforeValidator(aliases.script_lines)] = ()
     prices: Prices = Field(default_factory=Prices)
     decide_after_hours: Annotated[float, Field(ge=0, le=24 * 366, allow_inf_nan=False)] | None = None
     sample: Sample | None = None
@@ -63,11 +63,11 @@ class SimulationOrder(Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _spelt(cls, raw: Any) -> Any:
-        return aliases.order(raw)
+    def _with_standard_names(cls, raw: Any) -> Any:
+        return aliases.standard_names(raw)
 
     @model_validator(mode="after")
-    def _enough(self) -> SimulationOrder:
+    def _names_a_process(self) -> SimulationSpec:
         process = (self.template, self.blueprint, self.request_id)
         if self.mode in {"explore", "rehearse"} and all(named is None for named in process):
             raise ValueError('say which process: "template" (its name), "blueprint" (the JSON), or "request_id"')
@@ -76,11 +76,11 @@ class SimulationOrder(Model):
         return self
 
     @property
-    def unheard(self) -> list[str]:
+    def ignored_fields(self) -> list[str]:
         """Say which fields mean nothing to this mode: nothing comes of them."""
         people = ("script", "input", "requester", "decide_after_hours", "starts_at")
-        deaf = people if self.compares else ("request_ids",)
-        named = [f'"{name}"' for name in deaf if name in self.model_fields_set]
+        ignored = people if self.compares else ("request_ids",)
+        named = [f'"{name}"' for name in ignored if name in self.model_fields_set]
         why = "people do as they did" if self.compares else "it looks at one request"
         return [f"{', '.join(named)} means nothing to {self.mode}: {why}"] if named else []
 
@@ -96,7 +96,7 @@ class SimulationOrder(Model):
         return self.template or (named if isinstance(named, str) and named else None)
 
     @property
-    def stands(self) -> bool:
+    def is_standing(self) -> bool:
         """Whether this is a shadow that looks at live requests as they come."""
         return self.mode == "shadow" and self.for_hours > 0
 
@@ -116,14 +116,14 @@ class SimulationOrder(Model):
         return timedelta(days=self.horizon_days)
 
 
-def parse_order(raw: object) -> SimulationOrder:
+def parse_spec(raw: object) -> SimulationSpec:
     """Read an order from JSON values; raises InputInvalid with every fault by JSON Pointer."""
     try:
-        order = SimulationOrder.model_validate(raw)
+        spec = SimulationSpec.model_validate(raw)
     except ValidationError as error:
         inside: dict[str, type[Model]] = {
-            "": SimulationOrder,
-            "script": Line,
+            "": SimulationSpec,
+            "script": ScriptLine,
             "patch": Operation,
             "prices": Prices,
             "sample": Sample,
@@ -135,11 +135,11 @@ def parse_order(raw: object) -> SimulationOrder:
         )
         first = problems[0]
         raise InputInvalid(f"{first.pointer or '/'}: {first.message}", problems=problems) from None
-    if order.mode == "replay" and order.request_id is None:
+    if spec.mode == "replay" and spec.request_id is None:
         raise InputInvalid.at("/request_id", 'a replay needs "request_id": which request is driven again')
-    if order.sample is not None and order.mode not in {"explore", "rehearse"}:
+    if spec.sample is not None and spec.mode not in {"explore", "rehearse"}:
         raise InputInvalid.at("/sample", '"sample" is for explore and rehearse; the others know what people did')
-    return order
+    return spec
 
 
 def patched(blueprint: Any, patch: tuple[Operation, ...]) -> Any:

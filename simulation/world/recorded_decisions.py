@@ -31,19 +31,26 @@ from placet.engine.events import (
 from placet.engine.state import State, Task
 from placet.plan.assignees import person_id
 from placet.plan.plan import Plan
-from simulation.report.comparison import TOLERANCE, ComparedEvent
-from simulation.run.driver import NothingKnown
-from simulation.scenario.script import Cast, Habits, Line, Move, habitual, speaks_of
+from simulation.report.comparison import TOLERANCE, TimelineEvent
+from simulation.run.driver import UnknownNextEvent
+from simulation.scenario.script import (
+    ApproverModel,
+    PlannedEvent,
+    ScriptedPeople,
+    ScriptLine,
+    concerns,
+    decision_events,
+)
 
-DeedKind = Literal["decide", "claim", "release", "delegate", "reassign"]
+TaskEventKind = Literal["decide", "claim", "release", "delegate", "reassign"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
+class TaskEvent:
     """One thing that was done to a task, so long after the tenure began; `by` is set where somebody else did it."""
 
     after: timedelta
-    kind: DeedKind
+    kind: TaskEventKind
     decision: Any = None
     comment: str | None = None
     form: dict[str, Any] | None = None
@@ -54,18 +61,18 @@ class Deed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tenure:
+class AssignmentPeriod:
     """The time in which a person had a task of a stage. `ongoing`: they had it when the past ended."""
 
     stage: str
     person: str
-    lasted: timedelta
-    deeds: tuple[Deed, ...] = ()
+    duration: timedelta
+    events: tuple[TaskEvent, ...] = ()
     ongoing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spoken:
+class RequestEvent:
     """One thing that was done to the request as a whole, so long after it began (a resubmission: was returned)."""
 
     after: timedelta
@@ -73,42 +80,42 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
+class RecordedDecisions:
     """What people did in one request."""
 
-    tenures: tuple[Tenure, ...]
-    spoken: tuple[Spoken, ...] = ()
-    resubmitted: tuple[Spoken, ...] = ()
+    periods: tuple[AssignmentPeriod, ...]
+    request_events: tuple[RequestEvent, ...] = ()
+    resubmissions: tuple[RequestEvent, ...] = ()
 
 
 @dataclass
-class _Holding:
-    place: int
+class _OpenPeriod:
+    position: int
     stage: str
     since: datetime
-    deeds: list[Deed] = field(default_factory=list)
+    events: list[TaskEvent] = field(default_factory=list)
 
 
-def past_of(entries: Sequence[ComparedEvent], *, until: datetime | None = None) -> Past:
+def recorded_decisions_of(entries: Sequence[TimelineEvent], *, until: datetime | None = None) -> RecordedDecisions:
     """Read a request's timeline, oldest entry first; one that still runs is known `until` now."""
-    return _Reader(entries, until).read()
+    return _TimelineReader(entries, until).read()
 
 
-class _Reader:
-    def __init__(self, entries: Sequence[ComparedEvent], until: datetime | None) -> None:
+class _TimelineReader:
+    def __init__(self, entries: Sequence[TimelineEvent], until: datetime | None) -> None:
         self._entries = entries
         self._until = until
-        self._held: dict[tuple[str, str], _Holding] = {}  # (task, person)
-        self._tenures: list[Tenure] = []
-        self._places: list[int] = []  # of each tenure among all, by when they began
-        self._spoken: list[Spoken] = []
-        self._resubmitted: list[Spoken] = []
+        self._open_periods: dict[tuple[str, str], _OpenPeriod] = {}  # (task, person)
+        self._periods: list[AssignmentPeriod] = []
+        self._positions: list[int] = []  # of each tenure among all, by when they began
+        self._request_events: list[RequestEvent] = []
+        self._resubmissions: list[RequestEvent] = []
         self._opened: dict[str, tuple[str, datetime]] = {}
         self._candidates: dict[str, list[str]] = {}
 
-    def read(self) -> Past:
+    def read(self) -> RecordedDecisions:
         if not self._entries:
-            return Past(tenures=())
+            return RecordedDecisions(periods=())
         start, end = self._entries[0].at, self._until or self._entries[-1].at
         returned = start
         for entry in self._entries:
@@ -118,25 +125,27 @@ class _Reader:
                 self._task(entry, entry.task_id)
             elif entry.kind == "resubmitted":
                 after = entry.detail.get("after") or {}
-                titled = _titled(entry.detail.get("changes"))
+                titled = _changes_title(entry.detail.get("changes"))
                 event = Resubmit(
                     by=_actor(entry),
                     input=after.get("input"),
                     title=after.get("title") if titled else None,
                     comment=said(entry.detail),
                 )
-                self._resubmitted.append(Spoken(after=entry.at - returned, event=event))
-            elif (spoken := _spoken(entry)) is not None:
-                self._spoken.append(Spoken(after=entry.at - start, event=spoken))
-        for task_id, person in list(self._held):
+                self._resubmissions.append(RequestEvent(after=entry.at - returned, event=event))
+            elif (request_events := _request_events(entry)) is not None:
+                self._request_events.append(RequestEvent(after=entry.at - start, event=request_events))
+        for task_id, person in list(self._open_periods):
             self._end(task_id, person, end, ongoing=True)
         # Somebody may have two tasks of a stage at once; in another course they get them in the same order. What went
         # on to somebody else at the very moment at which it came is nobody's in another course either.
-        placed = sorted(zip(self._places, self._tenures, strict=True), key=lambda pair: pair[0])
-        ordered = [tenure for _, tenure in placed if tenure.lasted or tenure.deeds or tenure.ongoing]
-        return Past(tenures=tuple(ordered), spoken=tuple(self._spoken), resubmitted=tuple(self._resubmitted))
+        in_order = sorted(zip(self._positions, self._periods, strict=True), key=lambda pair: pair[0])
+        ordered = [period for _, period in in_order if period.duration or period.events or period.ongoing]
+        return RecordedDecisions(
+            periods=tuple(ordered), request_events=tuple(self._request_events), resubmissions=tuple(self._resubmissions)
+        )
 
-    def _task(self, entry: ComparedEvent, task_id: str) -> None:
+    def _task(self, entry: TimelineEvent, task_id: str) -> None:
         handle = {
             "task_opened": self._task_opened,
             "escalated": self._escalated,
@@ -152,7 +161,7 @@ class _Reader:
         if handle is not None:
             handle(entry, task_id)
 
-    def _task_opened(self, entry: ComparedEvent, task_id: str) -> None:
+    def _task_opened(self, entry: TimelineEvent, task_id: str) -> None:
         detail = entry.detail
         self._opened[task_id] = (entry.stage or "", entry.at)
         self._candidates[task_id] = [person_id(c) for c in detail.get("candidates") or ()]
@@ -160,7 +169,7 @@ class _Reader:
         for person in people:
             self._begin(task_id, person, entry.at)
 
-    def _escalated(self, entry: ComparedEvent, task_id: str) -> None:
+    def _escalated(self, entry: TimelineEvent, task_id: str) -> None:
         detail = entry.detail
         if detail.get("action") == "reassign":
             self._end_all(task_id, entry.at)
@@ -168,23 +177,23 @@ class _Reader:
             for person in (detail.get("after") or {}).get("to") or ():
                 self._begin(task_id, person_id(person), entry.at)
 
-    def _claimed(self, entry: ComparedEvent, task_id: str) -> None:
+    def _claimed(self, entry: TimelineEvent, task_id: str) -> None:
         person = person_id(entry.actor)
-        self._deed(task_id, person, entry.at, kind="claim")
+        self._record(task_id, person, entry.at, kind="claim")
         for other in self._candidates.get(task_id, ()):  # whoever was added to them keeps the task
-            if other != person and (task_id, other) in self._held:
+            if other != person and (task_id, other) in self._open_periods:
                 self._end(task_id, other, entry.at)
 
-    def _released(self, entry: ComparedEvent, task_id: str) -> None:
-        self._deed(task_id, person_id(entry.actor), entry.at, kind="release")
+    def _released(self, entry: TimelineEvent, task_id: str) -> None:
+        self._record(task_id, person_id(entry.actor), entry.at, kind="release")
         self._end_all(task_id, entry.at)
         for person in self._candidates.get(task_id, ()):
             self._begin(task_id, person, entry.at)
 
-    def _decided(self, entry: ComparedEvent, task_id: str) -> None:
+    def _decided(self, entry: TimelineEvent, task_id: str) -> None:
         detail = entry.detail
         if "via" in detail:  # one that was carried over nobody did
-            self._deed(
+            self._record(
                 task_id,
                 person_id(entry.actor),
                 entry.at,
@@ -196,70 +205,72 @@ class _Reader:
             )
         self._end_all(task_id, entry.at)
 
-    def _closed(self, entry: ComparedEvent, task_id: str) -> None:
+    def _closed(self, entry: TimelineEvent, task_id: str) -> None:
         self._end_all(task_id, entry.at)
 
-    def _extended(self, entry: ComparedEvent, task_id: str) -> None:
+    def _extended(self, entry: TimelineEvent, task_id: str) -> None:
         due = datetime.fromisoformat((entry.detail.get("after") or {})["due_at"])
         by = Actor(person=person_id(entry.actor), admin=True)
         event = Extend(by=by, task_id=task_id, due_at=due, reason=said(entry.detail))
-        self._spoken.append(Spoken(after=entry.at - self._entries[0].at, event=event))
+        self._request_events.append(RequestEvent(after=entry.at - self._entries[0].at, event=event))
 
-    def _handed_over(self, entry: ComparedEvent, task_id: str) -> None:
+    def _handed_over(self, entry: TimelineEvent, task_id: str) -> None:
         detail, at = entry.detail, entry.at
         after = detail.get("after") or {}
         actor = person_id(entry.actor)
         if detail.get("keep"):
             new = [person_id(p) for p in after.get("delegates") or ()]
             for person in new:
-                if (task_id, person) not in self._held:
-                    self._deed(task_id, actor, at, kind="delegate", to=person, keep=True, comment=said(detail))
+                if (task_id, person) not in self._open_periods:
+                    self._record(task_id, actor, at, kind="delegate", to=person, keep=True, comment=said(detail))
                     self._begin(task_id, person, at)
             return
         to = person_id(after.get("assignee") or "")
         if actor != SYSTEM:
-            kind: DeedKind = "delegate" if entry.kind == "delegated" else "reassign"
+            kind: TaskEventKind = "delegate" if entry.kind == "delegated" else "reassign"
             before = person_id((detail.get("before") or {}).get("assignee") or actor)
             by = actor if actor != before else None
-            self._deed(task_id, before, at, kind=kind, to=to, comment=said(detail), by=by)
+            self._record(task_id, before, at, kind=kind, to=to, comment=said(detail), by=by)
         self._end_all(task_id, at)
         self._begin(task_id, to, at)
 
     def _begin(self, task_id: str, person: str, at: datetime) -> None:
         stage = self._opened.get(task_id, ("", at))[0]
-        self._held[task_id, person] = _Holding(place=self._place(), stage=stage, since=at)
+        self._open_periods[task_id, person] = _OpenPeriod(position=self._next_position(), stage=stage, since=at)
 
-    def _deed(self, task_id: str, person: str, at: datetime, **facts: Any) -> None:
-        holding = self._held.get((task_id, person))
-        if holding is None:
+    def _record(self, task_id: str, person: str, at: datetime, **facts: Any) -> None:
+        open_period = self._open_periods.get((task_id, person))
+        if open_period is None:
             stage, opened = self._opened.get(task_id, ("", self._entries[0].at))
-            holding = self._held[task_id, person] = _Holding(place=self._place(), stage=stage, since=opened)
-        holding.deeds.append(Deed(after=at - holding.since, **facts))
+            open_period = self._open_periods[task_id, person] = _OpenPeriod(
+                position=self._next_position(), stage=stage, since=opened
+            )
+        open_period.events.append(TaskEvent(after=at - open_period.since, **facts))
 
-    def _place(self) -> int:
-        return len(self._held) + len(self._tenures)  # how many began before
+    def _next_position(self) -> int:
+        return len(self._open_periods) + len(self._periods)  # how many began before
 
     def _end_all(self, task_id: str, at: datetime) -> None:
-        for task, person in list(self._held):
+        for task, person in list(self._open_periods):
             if task == task_id:
                 self._end(task, person, at)
 
     def _end(self, task_id: str, person: str, at: datetime, *, ongoing: bool = False) -> None:
-        holding = self._held.pop((task_id, person))
-        self._places.append(holding.place)
-        self._tenures.append(
-            Tenure(
-                stage=holding.stage,
+        open_period = self._open_periods.pop((task_id, person))
+        self._positions.append(open_period.position)
+        self._periods.append(
+            AssignmentPeriod(
+                stage=open_period.stage,
                 person=person,
-                lasted=at - holding.since,
-                deeds=tuple(holding.deeds),
+                duration=at - open_period.since,
+                events=tuple(open_period.events),
                 ongoing=ongoing,
             )
         )
 
 
 @dataclass(kw_only=True)
-class Again:
+class RecordedPeople:
     """The people of a past request in another course. Use one for each run.
 
     A stage that `lines` speak of is acted by the script instead. `beyond` are the habits of those of whom nothing is
@@ -267,75 +278,77 @@ class Again:
     """
 
     plan: Plan
-    past: Past
-    lines: Sequence[Line] = ()
-    beyond: Habits | None = None
+    recorded_decisions: RecordedDecisions
+    lines: Sequence[ScriptLine] = ()
+    fallback: ApproverModel | None = None
     assumed: set[tuple[str, str]] = field(default_factory=set)  # (stage, person) for whom habits stood in
 
     def __post_init__(self) -> None:
-        self._left: dict[tuple[str, str], list[Tenure]] = {}
-        for tenure in reversed(self.past.tenures):
-            self._left.setdefault((tenure.stage, tenure.person), []).append(tenure)
-        self._tenures: dict[tuple[str, str, tuple[int, int]], tuple[datetime, Tenure | None]] = {}
+        self._remaining: dict[tuple[str, str], list[AssignmentPeriod]] = {}
+        for period in reversed(self.recorded_decisions.periods):
+            self._remaining.setdefault((period.stage, period.person), []).append(period)
+        self._periods: dict[tuple[str, str, tuple[int, int]], tuple[datetime, AssignmentPeriod | None]] = {}
         self._done: dict[tuple[Any, ...], int] = {}
-        self._queued: dict[str, tuple[bool, int]] = {}  # by task: whether it was claimed, how often it went back
-        silent = Habits(decision=None)
-        self._cast = Cast(plan=self.plan, lines=self.lines, habits=silent)
+        self._queue_returns: dict[str, tuple[bool, int]] = {}  # by task: whether it was claimed, how often it went back
+        silent = ApproverModel(decision=None)
+        self._scripted = ScriptedPeople(plan=self.plan, lines=self.lines, approver_model=silent)
 
-    def next(self, state: State, now: datetime) -> Move | None:
+    def next(self, state: State, now: datetime) -> PlannedEvent | None:
         """Return what happens next; raises NothingKnown."""
         for task in state.tasks:
             if task.candidates:
-                claimed, back = self._queued.get(task.id, (False, 0))
-                self._queued[task.id] = (task.assignee is not None, back + (claimed and task.assignee is None))
-        moves = list(self._moves(state, now))
-        if self.lines and (scripted := self._cast.next(state, now)) is not None:
-            moves.append(scripted)
-        best = min(moves, key=lambda m: m.at, default=None)
+                claimed, back = self._queue_returns.get(task.id, (False, 0))
+                self._queue_returns[task.id] = (task.assignee is not None, back + (claimed and task.assignee is None))
+        planned_events = list(self._planned_events(state, now))
+        if self.lines and (scripted := self._scripted.next(state, now)) is not None:
+            planned_events.append(scripted)
+        best = min(planned_events, key=lambda m: m.at, default=None)
         if best is None:
-            return self._beyond(state, now)
+            return self._fallback_event(state, now)
         if isinstance(best.event, Withdraw) and (unknown := self._unknown_before(state, best.at, now)) is not None:
-            if self.beyond is None:
-                raise NothingKnown(unknown)
-            return min((best, *self._habits(state, now)), key=lambda m: m.at)
+            if self.fallback is None:
+                raise UnknownNextEvent(unknown)
+            return min((best, *self._fallback_events(state, now)), key=lambda m: m.at)
         return best
 
-    def acted(self, move: Move) -> None:
+    def note_applied(self, planned: PlannedEvent) -> None:
         """Take note that a move was made."""
-        self._done[move.mark] = 1
-        self._cast.acted(move)
+        self._done[planned.mark] = 1
+        self._scripted.note_applied(planned)
 
-    def _moves(self, state: State, now: datetime) -> Iterator[Move]:
+    def _planned_events(self, state: State, now: datetime) -> Iterator[PlannedEvent]:
         returned = min((s.returned_at for s in state.stages if s.returned_at is not None), default=None)
         if returned is not None:
             index = state.round - 1
-            if index < len(self.past.resubmitted):
-                spoken = self.past.resubmitted[index]
+            if index < len(self.recorded_decisions.resubmissions):
+                request_events = self.recorded_decisions.resubmissions[index]
                 mark = ("resubmit", index)
                 if mark not in self._done:
-                    yield Move(at=max(returned + spoken.after, now), event=spoken.event, mark=mark)
-        for index, spoken in enumerate(self.past.spoken):
+                    yield PlannedEvent(
+                        at=max(returned + request_events.after, now), event=request_events.event, mark=mark
+                    )
+        for index, request_events in enumerate(self.recorded_decisions.request_events):
             if ("spoken", index) not in self._done:
-                at = max(state.started_at + spoken.after, now)
-                yield Move(at=at, event=_again(spoken.event, state), mark=("spoken", index))
+                at = max(state.started_at + request_events.after, now)
+                yield PlannedEvent(at=at, event=_for_this_request(request_events.event, state), mark=("spoken", index))
         if returned is not None:
             return
         for task in state.tasks:
-            if task.status != "open" or any(speaks_of(line, task) for line in self.lines):
+            if task.status != "open" or any(concerns(line, task) for line in self.lines):
                 continue
             for person in task.people:
-                since, tenure = self._tenure(task, person, now)
-                if tenure is not None:
-                    yield from self._deeds(task, person, since, tenure, now)
+                since, period = self._period(task, person, now)
+                if period is not None:
+                    yield from self._period_events(task, person, since, period, now)
 
-    def _tenure(self, task: Task, person: str, now: datetime) -> tuple[datetime, Tenure | None]:
-        key = (task.id, person, self._times(task, person))
-        if key not in self._tenures:
-            left = self._left.get((task.stage, person))
-            self._tenures[key] = (now, left.pop() if left else None)
-        return self._tenures[key]
+    def _period(self, task: Task, person: str, now: datetime) -> tuple[datetime, AssignmentPeriod | None]:
+        key = (task.id, person, self._assignment_number(task, person))
+        if key not in self._periods:
+            remaining = self._remaining.get((task.stage, person))
+            self._periods[key] = (now, remaining.pop() if remaining else None)
+        return self._periods[key]
 
-    def _times(self, task: Task, person: str) -> tuple[int, int]:
+    def _assignment_number(self, task: Task, person: str) -> tuple[int, int]:
         """Tell apart the times at which somebody is given a task: how often it went back to a queue, how often to them.
 
         An escalation may bring it back to them; a claim goes on with the time that began in the queue.
@@ -343,42 +356,44 @@ class Again:
         claimed = task.via == "claim" and task.assignee == person
         count = task.held_by.count(person) - claimed
         if task.candidates and (task.assignee is None or task.via == "claim"):
-            return self._queued[task.id][1], count
+            return self._queue_returns[task.id][1], count
         return -1, max(1, count)
 
-    def _deeds(self, task: Task, person: str, since: datetime, tenure: Tenure, now: datetime) -> Iterator[Move]:
-        for index, deed in enumerate(tenure.deeds):
-            mark = ("deed", task.id, person, self._times(task, person), index)
+    def _period_events(
+        self, task: Task, person: str, since: datetime, period: AssignmentPeriod, now: datetime
+    ) -> Iterator[PlannedEvent]:
+        for index, recorded in enumerate(period.events):
+            mark = ("deed", task.id, person, self._assignment_number(task, person), index)
             if mark in self._done:
                 continue
-            event = _deed_event(task, person, deed)
+            event = _event_for(task, person, recorded)
             if event is not None:
-                yield Move(at=max(since + deed.after, now), event=event, mark=mark)
+                yield PlannedEvent(at=max(since + recorded.after, now), event=event, mark=mark)
             return  # one after the other
 
-    def _beyond(self, state: State, now: datetime) -> Move | None:
+    def _fallback_event(self, state: State, now: datetime) -> PlannedEvent | None:
         """Let time pass as long as everybody's silence is known; then habits stand in, or nothing is known."""
         waiting = [
-            (self._edge(task, person, now), task, person)
+            (self._known_until(task, person, now), task, person)
             for task in state.tasks
-            if task.status == "open" and not any(speaks_of(line, task) for line in self.lines)
+            if task.status == "open" and not any(concerns(line, task) for line in self.lines)
             for person in task.people
         ]
         if not waiting:
             if any(s.returned_at is not None for s in state.stages):
-                if self.beyond is None:
-                    raise NothingKnown("the requester was never asked to change the request")
+                if self.fallback is None:
+                    raise UnknownNextEvent("the requester was never asked to change the request")
                 by = Actor(person=state.requester)
                 mark = ("resubmit", state.round)
-                return None if mark in self._done else Move(at=now, event=Resubmit(by=by), mark=mark)
+                return None if mark in self._done else PlannedEvent(at=now, event=Resubmit(by=by), mark=mark)
             return None
-        edge, task, person = min(waiting, key=lambda w: w[0])
+        known_until, task, person = min(waiting, key=lambda w: w[0])
         due = machine.next_due(self.plan, state)
-        if due is not None and due <= edge:
+        if due is not None and due <= known_until:
             return None
-        if self.beyond is None:
-            raise NothingKnown(f"what {person} does in {task.stage} is not known")
-        return min(self._habits(state, now), key=lambda m: m.at, default=None)
+        if self.fallback is None:
+            raise UnknownNextEvent(f"what {person} does in {task.stage} is not known")
+        return min(self._fallback_events(state, now), key=lambda m: m.at, default=None)
 
     def _unknown_before(self, state: State, moment: datetime, now: datetime) -> str | None:
         """Say of whom nobody knows what they would have done by then: a stage may have ended the request before.
@@ -388,25 +403,26 @@ class Again:
         for run in state.stages:
             if run.returned_at is not None:
                 continue
-            edges = [
-                (self._edge(task, person, now), person)
+            known_until_by_person = [
+                (self._known_until(task, person, now), person)
                 for task in state.tasks_of(run)
                 if task.node == run.node and task.status == "open"
-                if not any(speaks_of(line, task) for line in self.lines)
+                if not any(concerns(line, task) for line in self.lines)
                 for person in task.people
             ]
-            if edges and max(edges)[0] + TOLERANCE < moment:
+            if known_until_by_person and max(known_until_by_person)[0] + TOLERANCE < moment:
                 stage = self.plan.nodes[run.node].stage
-                return f"what {max(edges)[1]} does in {stage.name if stage is not None else run.node} is not known"
+                name = stage.name if stage is not None else run.node
+                return f"what {max(known_until_by_person)[1]} does in {name} is not known"
         return None
 
-    def _edge(self, task: Task, person: str, now: datetime) -> datetime:
-        since, tenure = self._tenure(task, person, now)
-        return since if tenure is None else since + tenure.lasted
+    def _known_until(self, task: Task, person: str, now: datetime) -> datetime:
+        since, period = self._period(task, person, now)
+        return since if period is None else since + period.duration
 
-    def _habits(self, state: State, now: datetime) -> Iterator[Move]:
-        habits = self.beyond
-        if habits is None or habits.decision is None:
+    def _fallback_events(self, state: State, now: datetime) -> Iterator[PlannedEvent]:
+        approver_model = self.fallback
+        if approver_model is None or approver_model.decision is None:
             return
         for task in state.tasks:
             stage = self.plan.nodes[task.node].asked
@@ -414,36 +430,36 @@ class Again:
             if task.status == "open" and stage is not None and person is not None:
                 self.assumed.add((task.stage, person))
                 # What is not known begins where the known silence ends, and takes what a decision takes from there.
-                span = habits.moment(self.plan, stage, task) - task.opened_at
-                at = max(self._edge(task, person, now) + span, now)
-                yield from habitual(
-                    self._done, self.plan.nodes[task.node], task, person=person, decision=habits.decision, at=at
+                span = approver_model.decision_time(self.plan, stage, task) - task.opened_at
+                at = max(self._known_until(task, person, now) + span, now)
+                yield from decision_events(
+                    self._done, self.plan.nodes[task.node], task, person=person, decision=approver_model.decision, at=at
                 )
 
 
-def _deed_event(task: Task, person: str, deed: Deed) -> Event | None:
+def _event_for(task: Task, person: str, recorded: TaskEvent) -> Event | None:
     by = Actor(person=person)
     queued = task.assignee is None and person in task.candidates
-    if deed.kind == "claim" or (deed.kind == "decide" and queued):
+    if recorded.kind == "claim" or (recorded.kind == "decide" and queued):
         return Claim(by=by, task_id=task.id)
-    if deed.kind == "decide":
+    if recorded.kind == "decide":
         return Decide(
             by=by,
             task_id=task.id,
-            decision=deed.decision,
-            comment=deed.comment,
-            form=deed.form,
-            via=deed.via,
+            decision=recorded.decision,
+            comment=recorded.comment,
+            form=recorded.form,
+            via=recorded.via,
         )
-    if deed.kind == "release":
+    if recorded.kind == "release":
         return Release(by=by, task_id=task.id)
-    if deed.kind == "delegate":
-        return Delegate(by=by, task_id=task.id, to=deed.to or "", keep=deed.keep, reason=deed.comment)
-    actor = Actor(person=deed.by, admin=True) if deed.by else by
-    return Reassign(by=actor, task_id=task.id, to=deed.to or "", reason=deed.comment)
+    if recorded.kind == "delegate":
+        return Delegate(by=by, task_id=task.id, to=recorded.to or "", keep=recorded.keep, reason=recorded.comment)
+    actor = Actor(person=recorded.by, admin=True) if recorded.by else by
+    return Reassign(by=actor, task_id=task.id, to=recorded.to or "", reason=recorded.comment)
 
 
-def _spoken(entry: ComparedEvent) -> Event | None:
+def _request_events(entry: TimelineEvent) -> Event | None:
     by = _actor(entry)
     why = said(entry.detail)
     if entry.kind == "commented" and why:
@@ -455,17 +471,17 @@ def _spoken(entry: ComparedEvent) -> Event | None:
     return None
 
 
-def _again(event: Event, state: State) -> Event:
+def _for_this_request(event: Event, state: State) -> Event:
     """Return the event as it is for this course's request."""
     if isinstance(event, Extend) and event.task_id is not None:
         return replace(event, task_id=f"{state.request_id}.{event.task_id.rpartition('.')[2]}")
     return event
 
 
-def _actor(entry: ComparedEvent) -> Actor:
+def _actor(entry: TimelineEvent) -> Actor:
     return Actor(person=person_id(entry.actor))
 
 
-def _titled(changes: object) -> bool:
+def _changes_title(changes: object) -> bool:
     """Whether the requester gave another title, by what an entry says was changed (an erased one says nothing)."""
     return isinstance(changes, list) and any(change["field"] == "title" for change in changes)

@@ -18,20 +18,20 @@ from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan, digest
 from placet.plan.plan import Child
 from placet.proofs import prove
-from simulation.modes.backtest import Candidate, Case, Row, put_all
+from simulation.modes.backtest import BacktestRow, Candidate, Case, backtest_all
 from simulation.modes.explore import explore
-from simulation.report.result import Simulation
-from simulation.scenario.scenario import Compiled, Scenario, compiled_of, prepare
+from simulation.report.result import SimulationResult
+from simulation.scenario.scenario import CompiledDefinition, Scenario, compiled_of, prepare
 
 if TYPE_CHECKING:
-    from simulation.modes.replay import Checked
+    from simulation.modes.replay import HistoryCheck
 
 Tell = Callable[[dict[str, Any]], None]
 CarryOut = Callable[..., Awaitable[Any]]
 """Where such work is carried out: called as `service.pool.pool.ProcessPool.run`."""
 
 
-def read(raw: object) -> ProcessDefinition | None:
+def parse_or_none(raw: object) -> ProcessDefinition | None:
     """Return a blueprint, None for what is none: what is wrong with it is told by whoever uses it."""
     try:
         return parse_definition(raw)
@@ -39,7 +39,7 @@ def read(raw: object) -> ProcessDefinition | None:
         return None
 
 
-def drafted(
+def compile_draft(
     definition: ProcessDefinition, start: datetime, actions: Mapping[str, ActionSpec], children: Mapping[str, Child]
 ) -> tuple[dict[str, Any], str]:
     """Return a blueprint as it is stored, with its digest; raises BlueprintInvalid where it does not compile."""
@@ -47,83 +47,85 @@ def drafted(
     return canonical(definition), digest(definition)
 
 
-def compared(old: object, new: object) -> Change:
+def compare_versions(old: object, new: object) -> Change:
     """Say how two blueprints differ."""
     return classify(parse_definition(old), parse_definition(new))
 
 
-def risen(old: object, new: object) -> None:
+def check_version(old: object, new: object) -> None:
     """Raise BlueprintInvalid where a version's number does not rise by as much as its content changed."""
     check_bump(parse_definition(old), parse_definition(new))
 
 
-def compiled(question: Scenario, definition: ProcessDefinition | None) -> Compiled | None:
+def compile_scenario(scenario: Scenario, definition: ProcessDefinition | None) -> CompiledDefinition | None:
     """Return what `read` gave, with its plan, None where it has a fault: that is told by whoever simulates it."""
     try:
-        return None if definition is None else compiled_of(question, definition)
+        return None if definition is None else compiled_of(scenario, definition)
     except BlueprintInvalid:
         return None
 
 
-def tried(question: Scenario) -> None:
+def dry_run(scenario: Scenario) -> None:
     """Carry out what the core foresees of a request, for whoever is about to do it where it must not fail."""
-    prepared, _ = prepare(question)
+    prepared, _ = prepare(scenario)
     if prepared is not None:
-        prepared.foresee()
+        prepared.simulate()
 
 
-def explored(question: Scenario, *, tell: Tell | None = None) -> dict[str, Any]:
+def explore_with_proofs(scenario: Scenario, *, tell: Tell | None = None) -> dict[str, Any]:
     """Explore, and return the answer with what the proofs say."""
-    question = _compiled(question)
-    return checked(question, explore(question, tell=tell))
+    scenario = _compiled(scenario)
+    return with_proofs(scenario, explore(scenario, tell=tell))
 
 
-def checked(question: Scenario, simulation: Simulation) -> dict[str, Any]:
+def with_proofs(scenario: Scenario, simulation: SimulationResult) -> dict[str, Any]:
     """Return the answer with what the proofs say of the blueprint beside what the simulation itself found.
 
     A simulation that came to something is of a question that is compiled; the others say what is wrong with it.
     """
-    told = simulation.described()
-    if simulation.failed or question.compiled is None:
-        return told
+    result = simulation.described()
+    if simulation.failed or scenario.compiled is None:
+        return result
     report = prove(
-        question.compiled.blueprint,
-        question.compiled.plan,
-        directory=question.people if question.people.people else None,
-        actions=question.actions,
-        children=question.children,
+        scenario.compiled.blueprint,
+        scenario.compiled.plan,
+        directory=scenario.people if scenario.people.people else None,
+        actions=scenario.actions,
+        children=scenario.children,
     )
-    known = {error["pointer"] for error in told["validation_errors"]}
+    known = {error["pointer"] for error in result["validation_errors"]}
     errors = [f.described() for f in report.findings if f.severity == "error" and f.pointer not in known]
-    told["validation_errors"] += errors
-    told["warnings"] += [f"{f.pointer}: {f.message}" for f in report.findings if f.severity == "warning"]
-    return told
+    result["validation_errors"] += errors
+    result["warnings"] += [f"{f.pointer}: {f.message}" for f in report.findings if f.severity == "warning"]
+    return result
 
 
-def supposed(question: Scenario, case: Case, history: Checked, now: datetime, unchanged: bool) -> dict[str, Any]:
+def replay_with_changes(
+    scenario: Scenario, case: Case, history: HistoryCheck, now: datetime, unchanged: bool
+) -> dict[str, Any]:
     """Drive a real request again with something changed, and return the answer with what the proofs say."""
     from simulation.modes.replay import what_if
 
-    question = _compiled(question)
-    return checked(question, what_if(question, case, checked=history, now=now, unchanged=unchanged))
+    scenario = _compiled(scenario)
+    return with_proofs(scenario, what_if(scenario, case, history_check=history, now=now, unchanged=unchanged))
 
 
-def _compiled(question: Scenario) -> Scenario:
+def _compiled(scenario: Scenario) -> Scenario:
     """Return the question with its blueprint compiled, and as it is where that has a fault."""
     try:
-        return replace(question, compiled=compiled_of(question))
+        return replace(scenario, compiled=compiled_of(scenario))
     except BlueprintInvalid:
-        return question
+        return scenario
 
 
-def sound(candidate: Candidate, starts: Sequence[datetime]) -> Candidate:
+def compile_candidate(candidate: Candidate, starts: Sequence[datetime]) -> Candidate:
     """Return a candidate compiled for requests that began then; raises BlueprintInvalid where it does not compile."""
     for start in starts:
         candidate.plan(start)
     return candidate
 
 
-def put(
+def backtest_cases(
     candidate: Candidate,
     cases: Sequence[Case],
     *,
@@ -132,20 +134,20 @@ def put(
     done: int,
     of: int,
     tell: Tell | None = None,
-) -> list[Row]:
+) -> list[BacktestRow]:
     """Put some of `of` past requests through a candidate, of which `done` have been; stops after so many seconds."""
     end = perf_counter() + seconds
-    return put_all(candidate, cases, until=until, end=end, done=done, of=of, tell=tell)
+    return backtest_all(candidate, cases, until=until, end=end, done=done, of=of, tell=tell)
 
 
-def looked(
+def shadow_cases(
     candidate: Candidate, cases: Sequence[Case], now: datetime, seconds: float
-) -> list[tuple[Row, datetime | None]]:
+) -> list[tuple[BacktestRow, datetime | None]]:
     """Look at requests as far as they have come, one after the other, for so many seconds."""
-    found: list[tuple[Row, datetime | None]] = []
+    found: list[tuple[BacktestRow, datetime | None]] = []
     end = perf_counter() + seconds
     for case in cases:
         if perf_counter() > end:
             break
-        found.append(candidate.look(case, until=now if case.status == "pending" else None))
+        found.append(candidate.run_with_next_due(case, until=now if case.status == "pending" else None))
     return found

@@ -11,13 +11,13 @@ import pytest
 from placet.definition.model import parse_definition
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
-from simulation.modes.backtest import Candidate, Case, Row
-from simulation.modes.replay import Checked, what_if
+from simulation.modes.backtest import BacktestRow, Candidate, Case
+from simulation.modes.replay import HistoryCheck, what_if
 from simulation.report.costs import parse_prices
-from simulation.report.result import Simulation
+from simulation.report.result import SimulationResult
 from simulation.scenario.scenario import PreparedScenario, Scenario
 from simulation.scenario.script import parse_script
-from simulation.world.recall import came_of, placed
+from simulation.world.recorded_results import output_from, recorded_results_of
 from tests.unit.core import START, blueprint, graph, office, spec
 
 HOUR_MS = 3_600_000
@@ -64,28 +64,28 @@ SCRIPT: list[dict[str, Any]] = [
 @pytest.fixture
 def past() -> Case:
     """Return a request whose look took two hours, whose event came after five, and whose payment failed."""
-    course = PreparedScenario(ask(process(), script=parse_script(SCRIPT))).run()
+    trace = PreparedScenario(ask(process(), script=parse_script(SCRIPT))).run()
     return Case(
         id="simulation",
         requester="rita",
         given={"amount": "5"},
-        status=course.state.status,
-        outcome=course.state.outcome,
+        status=trace.state.status,
+        outcome=trace.state.outcome,
         started_at=START,
-        ended_at=course.state.ended_at,
-        entries=course.entries,
+        ended_at=trace.state.ended_at,
+        entries=trace.entries,
     )
 
 
-def put(raw: dict[str, Any], case: Case, *, until: datetime | None = None) -> Row:
+def put(raw: dict[str, Any], case: Case, *, until: datetime | None = None) -> BacktestRow:
     """Put a past request through a candidate."""
-    return Candidate.of(raw, office(), **surroundings()).put(case, until=until)
+    return Candidate.of(raw, office(), **surroundings()).run(case, until=until)
 
 
-def replayed(raw: dict[str, Any], case: Case, *, now: datetime = START, **more: Any) -> Simulation:
+def replayed(raw: dict[str, Any], case: Case, *, now: datetime = START, **more: Any) -> SimulationResult:
     """Drive a past request again."""
-    checked = Checked(ok=None, why="none")
-    return what_if(ask(raw, given=case.given, **more), case, checked=checked, now=now, unchanged=False)
+    checked = HistoryCheck(ok=None, why="none")
+    return what_if(ask(raw, given=case.given, **more), case, history_check=checked, now=now, unchanged=False)
 
 
 def running(case: Case, hours: float) -> Case:
@@ -97,7 +97,7 @@ def running(case: Case, hours: float) -> Case:
 
 
 def test_what_nodes_came_to_is_read_with_its_time_and_its_values(past: Case) -> None:
-    came = came_of(past.entries)
+    came = recorded_results_of(past.entries)
     assert {node: [one.result for one in visits] for node, visits in came.items()} == {
         "look": ["done"], "go": ["event"], "inner": ["approved"], "pay": ["failed"]
     }  # fmt: skip
@@ -153,13 +153,13 @@ def test_a_forecast_is_drawn_from_how_long_others_took(past: Case) -> None:
 
 def test_values_are_put_where_their_variables_are_read_from() -> None:
     output = {"a": "/x/y", "b": "/x/z", "c": "plain", "d": "gone"}
-    assert placed(output, {"a": 1, "b": 2, "c": 3, "d": None}) == {"x": {"y": 1, "z": 2}, "plain": 3}
+    assert output_from(output, {"a": 1, "b": 2, "c": 3, "d": None}) == {"x": {"y": 1, "z": 2}, "plain": 3}
 
 
 def test_both_sides_are_priced_with_the_actions_that_they_ran(past: Case) -> None:
     actions = {"look": 2, "pay": 5}
     prices = parse_prices({"approver_hour": 60, "minutes_per_decision": 30, "delay_hour": "0.5", "actions": actions})
-    row = Candidate.of(process(), office(), prices, **surroundings()).put(past)
+    row = Candidate.of(process(), office(), prices, **surroundings()).run(past)
     hours = row.before.duration_ms / HOUR_MS
     assert float(row.before.cost) == pytest.approx(30 + 2 + 5 + hours / 2, abs=0.01)
     found = replayed(process(), past, prices=prices)

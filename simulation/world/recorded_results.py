@@ -20,17 +20,17 @@ from placet.engine.state import ChildCall, Waiting
 from placet.errors import Problem
 from placet.plan.actions import ActionCall
 from placet.plan.plan import Plan
-from simulation.report.comparison import ComparedEvent as Line
-from simulation.run.driver import NothingKnown
-from simulation.scenario.script import Line as Scripted
-from simulation.world.answers import NEVER, Answers, answers
+from simulation.report.comparison import TimelineEvent as Line
+from simulation.run.driver import UnknownNextEvent
+from simulation.scenario.script import ScriptLine as Scripted
+from simulation.world.answers import NEVER, Answers, answers_for
 
 _BEGINS = {"action_started", "child_started", "waiting"}
 _ENDS = {"action_run", "action_failed", "child_ended", "waited"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Came:
+class RecordedResult:
     """What a node came to at one visit: `result` None where it had not ended when the past did.
 
     `values` are what it set the variables to, `payload` what an outside event carried, `name` the action, process or
@@ -47,130 +47,138 @@ class Came:
 
 
 @dataclass(frozen=True, kw_only=True)  # with slots, super() would not find the class
-class Recall(Answers):
+class RecordedAnswers(Answers):
     """Answers as they were; `guess` goes on with those of any simulation where the past says nothing.
 
     `assumed` notes the nodes whose answer was kept for another input than the one that they had answered.
     """
 
-    came: Mapping[str, Sequence[Came]]
-    guess: bool = False
+    results: Mapping[str, Sequence[RecordedResult]]
+    fill_gaps: bool = False
     assumed: set[str] = field(default_factory=set)
 
     def action(self, call: ActionCall) -> tuple[timedelta, ActionDone] | None:
         """Return what an action came to, and after which time."""
-        was = self._was(call)
-        if was is None or was.result is None:
-            self._known(call, was)
-            return self._later(super().action(call), was)
+        recorded = self._recorded_for(call)
+        if recorded is None or recorded.result is None:
+            self._check_known(call, recorded)
+            return self._later(super().action(call), recorded)
         if self.computes(call):
             told = super().action(call)
-            return (was.took, told[1]) if told is not None else None
-        self._same(call.node, call.input, was)
-        if was.result == "failed":
-            done = ActionDone(node=call.node, visit=call.visit, key=call.key, ok=False, error=was.why)
-            return was.took, done
+            return (recorded.took, told[1]) if told is not None else None
+        self._check_same_input(call.node, call.input, recorded)
+        if recorded.result == "failed":
+            done = ActionDone(node=call.node, visit=call.visit, key=call.key, ok=False, error=recorded.why)
+            return recorded.took, done
         call_spec = self.plan.nodes[call.node].call_spec
-        output = placed(call_spec.output if call_spec is not None else {}, was.values)
-        return was.took, ActionDone(node=call.node, visit=call.visit, key=call.key, ok=True, output=output)
+        output = output_from(call_spec.output if call_spec is not None else {}, recorded.values)
+        return recorded.took, ActionDone(node=call.node, visit=call.visit, key=call.key, ok=True, output=output)
 
     def breaches(self, call: ActionCall) -> tuple[Problem, ...]:
         """Say where an action's schemas are broken; what it came to in the past was held to them then."""
-        was, found = self._was(call), super().breaches(call)
-        recalled = was is not None and was.result is not None
+        recorded, found = self._recorded_for(call), super().breaches(call)
+        recalled = recorded is not None and recorded.result is not None
         return tuple(p for p in found if p.pointer.startswith("/input")) if recalled else found
 
     def child(self, call: ChildCall) -> tuple[timedelta, ChildEnded] | None:
         """Return what a sub-process came to, and after which time; None where that is not on record."""
-        was = self._was(call)
-        if was is None or was.result is None:
+        recorded = self._recorded_for(call)
+        if recorded is None or recorded.result is None:
             return None
-        self._same(call.node, call.input, was)
+        self._check_same_input(call.node, call.input, recorded)
         call_spec = self.plan.nodes[call.node].call_spec
-        output = placed(call_spec.output if call_spec is not None else {}, was.values)
-        return was.took, ChildEnded(node=call.node, visit=call.visit, outcome=was.result, output=output)
+        output = output_from(call_spec.output if call_spec is not None else {}, recorded.values)
+        return recorded.took, ChildEnded(node=call.node, visit=call.visit, outcome=recorded.result, output=output)
 
     def event(self, wait: Waiting, started_at: datetime) -> tuple[datetime, Happened] | None:
         """Return what happened outside, and when."""
-        was = self._was(wait)
-        if wait.event is None or was is None or was.result is None:
+        recorded = self._recorded_for(wait)
+        if wait.event is None or recorded is None or recorded.result is None:
             told = super().event(wait, started_at)
-            if was is None or told is None:
+            if recorded is None or told is None:
                 return told
-            return (max(told[0], wait.since + was.took), told[1]) if self.guess else None
-        if was.result != "event":
+            return (max(told[0], wait.since + recorded.took), told[1]) if self.fill_gaps else None
+        if recorded.result != "event":
             return None
-        payload = dict(was.payload or {})
-        return wait.since + was.took, Happened(by=Actor(person=SYSTEM, admin=True), name=wait.event, payload=payload)
+        payload = dict(recorded.payload or {})
+        return wait.since + recorded.took, Happened(
+            by=Actor(person=SYSTEM, admin=True), name=wait.event, payload=payload
+        )
 
-    def want(self, node: str, visit: int) -> str | None:
+    def wanted_result(self, node: str, visit: int) -> str | None:
         """Return NEVER for what had not ended and is not to be guessed."""
-        was = self._at(node, visit)
-        return NEVER if was is not None and was.result is None and not self.guess else None
+        recorded = self._at(node, visit)
+        return NEVER if recorded is not None and recorded.result is None and not self.fill_gaps else None
 
-    def made_up(self, call: ActionCall | Waiting) -> dict[str, tuple[str, Any]]:
+    def assumed_values(self, call: ActionCall | Waiting) -> dict[str, tuple[str, Any]]:
         """Return what is made up of an answer: nothing where it is recalled."""
-        was = self._was(call)
-        return {} if was is not None and was.result is not None else super().made_up(call)
+        recorded = self._recorded_for(call)
+        return {} if recorded is not None and recorded.result is not None else super().assumed_values(call)
 
-    def _same(self, node: str, given: Mapping[str, Any], was: Came) -> None:
+    def _check_same_input(self, node: str, given: Mapping[str, Any], recorded: RecordedResult) -> None:
         """Hold an answer to the input that it was for: raises NothingKnown where this is another."""
-        if was.given is None or _recorded(was.given) == _recorded(given):
+        if recorded.given is None or _recorded(recorded.given) == _recorded(given):
             return
-        if not self.guess:
-            raise NothingKnown(f"what {node} comes to with another input than it had is not known")
+        if not self.fill_gaps:
+            raise UnknownNextEvent(f"what {node} comes to with another input than it had is not known")
         self.assumed.add(node)
 
-    def _known(self, call: ActionCall, was: Came | None) -> None:
+    def _check_known(self, call: ActionCall, recorded: RecordedResult | None) -> None:
         """Raise NothingKnown where an answer would have to be made up on which something hangs."""
-        if self.guess or was is not None:
+        if self.fill_gaps or recorded is not None:
             return
-        read = sorted(name for name in self.made_up(call) if name in self.plan.reads)
+        read = sorted(name for name in self.assumed_values(call) if name in self.plan.reads)
         if read:
-            raise NothingKnown(f"{call.node} never ran, and what it sets {', '.join(read)} to is not known")
+            raise UnknownNextEvent(f"{call.node} never ran, and what it sets {', '.join(read)} to is not known")
 
-    def _was(self, call: ActionCall | ChildCall | Waiting) -> Came | None:
+    def _recorded_for(self, call: ActionCall | ChildCall | Waiting) -> RecordedResult | None:
         """Return what a node came to at this visit; None where it ran something else then, or nothing."""
-        was = self._at(call.node, call.visit)
+        recorded = self._at(call.node, call.visit)
         name: str | None = call.event if isinstance(call, Waiting) else None
         if isinstance(call, ActionCall):
             name = call.action
         elif isinstance(call, ChildCall):
             name = self.plan.children[call.child].plan.name
-        return None if was is not None and was.name not in {None, name} else was
+        return None if recorded is not None and recorded.name not in {None, name} else recorded
 
-    def _at(self, node: str, visit: int) -> Came | None:
-        visits = self.came.get(node, ())
+    def _at(self, node: str, visit: int) -> RecordedResult | None:
+        visits = self.results.get(node, ())
         return visits[visit - 1] if visit <= len(visits) else None
 
     def _later(
-        self, told: tuple[timedelta, ActionDone] | None, was: Came | None
+        self, told: tuple[timedelta, ActionDone] | None, recorded: RecordedResult | None
     ) -> tuple[timedelta, ActionDone] | None:
         """Return an answer no sooner than the past has already shown that it is not there."""
-        return (max(told[0], was.took), told[1]) if told is not None and was is not None else told
+        return (max(told[0], recorded.took), told[1]) if told is not None and recorded is not None else told
 
 
-def recall(
+def recorded_answers(
     plan: Plan,
     entries: Sequence[Line],
     *,
     until: datetime | None = None,
-    guess: bool = False,
+    fill_gaps: bool = False,
     lines: Sequence[Scripted] = (),
 ) -> Answers:
     """Return the answers of a request's timeline, oldest entry first; one that still runs is known `until` now."""
-    made = answers(plan, lines)
-    spoken = {line.on for line in lines}  # a script has the last word on what it speaks of
-    came = {node: visits for node, visits in came_of(entries, until=until).items() if node not in spoken}
-    return Recall(plan=plan, lines=made.lines, wanted=made.wanted, came=came, guess=guess)
+    simulated_answers = answers_for(plan, lines)
+    scripted = {line.on for line in lines}  # a script has the last word on what it speaks of
+    results = {
+        node: visits for node, visits in recorded_results_of(entries, until=until).items() if node not in scripted
+    }
+    return RecordedAnswers(
+        plan=plan, lines=simulated_answers.lines, wanted=simulated_answers.wanted, results=results, fill_gaps=fill_gaps
+    )
 
 
-def came_of(entries: Sequence[Line], *, until: datetime | None = None) -> dict[str, tuple[Came, ...]]:
+def recorded_results_of(
+    entries: Sequence[Line], *, until: datetime | None = None
+) -> dict[str, tuple[RecordedResult, ...]]:
     """Read what nodes came to, by their ids, visit by visit."""
     begun: dict[str, datetime] = {}
     asked: dict[str, Mapping[str, Any]] = {}
     payloads: dict[str, Mapping[str, Any]] = {}
-    found: dict[str, list[Came]] = {}
+    found: dict[str, list[RecordedResult]] = {}
     for entry in entries:
         detail = entry.detail
         node = str(detail.get("node"))
@@ -181,7 +189,7 @@ def came_of(entries: Sequence[Line], *, until: datetime | None = None) -> dict[s
             payloads |= {str(point): detail.get("payload") or {} for point in detail.get("nodes") or ()}
         elif entry.kind in _ENDS and node in begun:
             found.setdefault(node, []).append(
-                Came(
+                RecordedResult(
                     result=_result(entry),
                     took=entry.at - begun.pop(node),
                     values=detail.get("after") or {},
@@ -194,23 +202,23 @@ def came_of(entries: Sequence[Line], *, until: datetime | None = None) -> dict[s
     end = until or (entries[-1].at if entries else None)
     for node, since in begun.items():
         name = _name(asked[node])
-        found.setdefault(node, []).append(Came(result=None, took=(end or since) - since, name=name))
+        found.setdefault(node, []).append(RecordedResult(result=None, took=(end or since) - since, name=name))
     return {node: tuple(visits) for node, visits in found.items()}
 
 
-def placed(output: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
+def output_from(output: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return an output from which variables get these values: each at the place that its variable is read from."""
-    made: dict[str, Any] = {}
+    simulated_answers: dict[str, Any] = {}
     for variable, source in output.items():
         if values.get(variable) is None:
             continue
         *outer, last = source[1:].split("/") if source.startswith("/") else [source]
-        place = made
+        place = simulated_answers
         for part in outer:
             inner = place.get(part)
             place[part] = place = inner if isinstance(inner, dict) else {}
         place[last] = values[variable]
-    return made
+    return simulated_answers
 
 
 def _recorded(value: Any) -> Any:

@@ -33,7 +33,7 @@ _ATTEMPT = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Begin:
+class SubProcessStart:
     """A sub-process to begin: its request id, and what it starts with."""
 
     request_id: str
@@ -45,7 +45,7 @@ class BeginSubProcess:
     """Begin a sub-process that goes on by itself."""
 
     @workflow.run
-    async def run(self, begin: Begin) -> None:
+    async def run(self, begin: SubProcessStart) -> None:
         """Return as soon as it has begun."""
         start = begin.start
         state = machine.opening_state(start.plan, start.opening, workflow.now())
@@ -60,20 +60,20 @@ class BeginSubProcess:
         )
 
 
-class Staging(Interceptor):
+class RehearsalInterceptor(Interceptor):
     """Have workflows ask for their actions and sub-processes in a way that lets their time go on."""
 
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002, ARG002 - the SDK's names
         """Return what stands before each workflow."""
-        return _Inbound
+        return _RehearsalInbound
 
 
-class _Inbound(WorkflowInboundInterceptor):
+class _RehearsalInbound(WorkflowInboundInterceptor):
     def init(self, outbound: WorkflowOutboundInterceptor) -> None:
-        super().init(_Outbound(outbound))
+        super().init(_RehearsalOutbound(outbound))
 
 
-class _Outbound(WorkflowOutboundInterceptor):
+class _RehearsalOutbound(WorkflowOutboundInterceptor):
     def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:  # noqa: A002 - the SDK's name
         if input.activity == "run_action":
             input = replace(  # noqa: A001 - the SDK's name
@@ -91,7 +91,7 @@ class _Outbound(WorkflowOutboundInterceptor):
             replace(
                 input,
                 workflow="BeginSubProcess",
-                args=[Begin(request_id=input.id, start=input.args[0])],
+                args=[SubProcessStart(request_id=input.id, start=input.args[0])],
                 id=f"{input.id}:begin",
                 search_attributes=None,
             )
