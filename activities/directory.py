@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio import activity
 
 from activities.messages import Found, LookUp
-from placet.plan.assignees import parse_assignee
+from placet.definition.assignees import parse_assignee
 from storage.database import Database
 from storage.queries.people.people import read_directory
 

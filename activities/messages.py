@@ -8,16 +8,15 @@ from typing import Annotated, Any
 
 from pydantic import model_validator
 
+from placet.definition.actions import ActionCall, ActionSpec
+from placet.definition.upgrades import upgraded_answer
 from placet.directory import Directory
-from placet.engine.upgrades import upgraded_answer
 from placet.frozen import stored_as
-from placet.plan.actions import ActionCall, ActionSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUp:
-    """Ask for the directory as it is now: for these names (placet.plan.assignees) and these people; `at` is when it
-    was asked."""
+    """Ask for the directory as it is now: for these names (placet.definition.assignees) and people; `at` is when."""
 
     names: tuple[str, ...]
     people: tuple[str, ...]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from placet.plan.assignees import AssigneeName, people_in, person_id
+from placet.definition.assignees import AssigneeName, people_in, person_id
 
 # When a directory was read that has to be read again before anybody is looked up in it.
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)

@@ -10,12 +10,12 @@ from sqlalchemy import Connection
 
 from activities.decision_tokens import DecisionTokens
 from placet.audit.chain import moment
+from placet.definition.assignees import people_in
 from placet.definition.model import parse_definition
 from placet.definition.variables import normalise_input
 from placet.engine.events import Claim, Decide, Happened, Resubmit
 from placet.errors import AlreadyDecided, Ended, Gone, NotPermitted, PlacetError
 from placet.expressions.templates import taken
-from placet.plan.assignees import people_in
 from placet.plan.plan import Plan
 from placet.tasks.permissions import require_not_operating_own
 from service.context import Context

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from placet.definition.assignees import parse_assignee, person_id
 from placet.errors import PlacetError
-from placet.plan.assignees import parse_assignee, person_id
 
 _NOBODY = {"system", "me"}  # what does something by itself, and whoever calls: ids of nobody in particular
 

@@ -18,13 +18,13 @@ from sqlalchemy import Connection
 
 from activities.actions.internal import SubRequest
 from placet.audit.sealed import SECRET_BYTES
+from placet.definition.assignees import person_id
 from placet.directory import Directory
 from placet.engine.content import default_title
 from placet.engine.events import Opening
 from placet.engine.input import accept_input
 from placet.errors import Conflict, InputInvalid, NotFound, NotPermitted, Problem, Unavailable
 from placet.json_pointer import pointer_to
-from placet.plan.assignees import person_id
 from placet.plan.plan import Plan
 from service.context import Context
 from service.engine import client as engine

@@ -15,10 +15,10 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.audit import Recorder
+from placet.definition.actions import ActionSpec
 from placet.definition.model import parse_definition
 from placet.definition.variables import normalise_input
 from placet.engine.events import Actor, Opening
-from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
 from service.principal import DEFAULT_ACCESS

@@ -17,6 +17,7 @@ from temporalio import workflow
 from activities.messages import EndingCheck, EndingVerdict, Found, LookUp, TokenCheck, TokenVerdict
 from placet.audit.chain import Entry
 from placet.audit.reasons import Reason
+from placet.definition.assignees import is_person, person_id
 from placet.directory import NEVER
 from placet.engine import machine
 from placet.engine.events import (
@@ -42,7 +43,6 @@ from placet.engine.recording import recording_of
 from placet.engine.state import ChildCall, Notice, State, Task, Transition
 from placet.errors import Ended, InputInvalid, PlacetError, Problem, reason_of
 from placet.json_values import check_json
-from placet.plan.assignees import is_person, person_id
 from placet.plan.plan import Plan
 from workflows import display
 from workflows.calls import Calls, ending_of, tell_parent

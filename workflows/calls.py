@@ -21,11 +21,11 @@ from temporalio.workflow import ParentClosePolicy
 
 from activities.messages import ActionRun, ChildFound, ChildQuestion, Ending
 from placet.audit.sealed import secret_of
+from placet.definition.actions import ActionCall, ActionSpec, LatencyClass
 from placet.directory import NEVER, Directory
 from placet.engine import machine
 from placet.engine.events import ActionDone, ChildEnded, Event, Opening
 from placet.engine.state import ChildCall, State, Transition
-from placet.plan.actions import ActionCall, ActionSpec, LatencyClass
 from placet.plan.plan import Plan
 from workflows import display
 from workflows.interface import Parent, Start

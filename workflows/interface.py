@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from pydantic import model_validator
 
 from placet.audit.chain import Entry
+from placet.definition.upgrades import upgraded_start
 from placet.engine.events import Opening
 from placet.engine.state import State
-from placet.engine.upgrades import upgraded_start
 from placet.frozen import stored_as
 from placet.plan.plan import Plan
 

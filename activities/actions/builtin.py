@@ -10,8 +10,8 @@ from activities.actions import http, internal, mail, webhook
 from activities.actions.executor import Executor
 from activities.actions.settings import ActionSettings
 from activities.notifications.settings import NotifySettings
+from placet.definition.actions import ActionSpec
 from placet.errors import Conflict
-from placet.plan.actions import ActionSpec
 
 GROUP = "placet.actions"
 """The entry point group: each entry's name is the executor's, and its object makes one when it is called."""

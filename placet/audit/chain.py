@@ -157,3 +157,16 @@ def first_bad(previous: str, entries: Iterable[Entry | None], *, after: int = 0)
             return expected
         previous = entry.hash
     return None
+
+
+def digest_of_content(template: Any, version: Any, title: Any, given: Any) -> str:
+    """Return the SHA-256 (hex) of what a request asks for, by its parts as they are in JSON."""
+    content: dict[str, Any] = {
+        "template": template,
+        "version": version,
+        "title": title,
+        "input": given,
+        "attachments": [],
+        "action": None,
+    }
+    return hashlib.sha256(canonical_json(exact(content))).hexdigest()

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from placet.definition.assignees import parse_assignee
 from placet.definition.json_schema.forms import check_schema
 from placet.errors import InputInvalid, PlacetError
 from placet.json_values import check_json
-from placet.plan.assignees import parse_assignee
 
 _NUMBER = r"(?:0|[1-9][0-9]{0,8})"
 _PRERELEASE = r"(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"

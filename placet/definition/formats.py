@@ -7,7 +7,7 @@ Three numbers, for three questions:
   without a number is of the current format. What was stored before is given its number by the migration that brings a
   new format (storage/migrations), so that it keeps its meaning.
 - `rules` of a plan and its requests: the core's own rules, whatever the blueprint's format.
-- `stored_format` of a plan and a state: which fields its JSON has. placet.engine.upgrades brings an older one up to
+- `stored_format` of a plan and a state: which fields its JSON has. placet.definition.upgrades brings an older one up to
   date as it is read, so that nothing else knows that there are older ones.
 
 A request follows the format and the rules that it began under to its end, for its history has to replay to the entries

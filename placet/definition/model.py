@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, ValidationError, field_validator, model_validator
 
+from placet.definition.assignees import parse_assignee
 from placet.definition.document import excess
 from placet.definition.fields import SEMVER, AssigneeText, Model, Number, Title
 from placet.definition.formats import CURRENT, ON_CHANGE, OnChange
@@ -23,7 +24,6 @@ from placet.definition.variables import Variable
 from placet.errors import BlueprintInvalid, Problem
 from placet.json_pointer import pointer_of
 from placet.nodes.registry import NODE_TYPES, SHAPES
-from placet.plan.assignees import parse_assignee
 
 _AMOUNTS = {"decimal", "integer"}
 

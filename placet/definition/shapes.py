@@ -21,10 +21,10 @@ from pydantic import (
 )
 
 from placet.audit.reasons import Misfit, Reason, because, words
-from placet.definition.patterns import compile_pattern
 from placet.errors import Problem
 from placet.expressions import moments
 from placet.expressions.number import DIGITS, INT_MAX, INT_MIN, bounded, read_decimal, write_decimal
+from placet.expressions.patterns import compile_pattern
 from placet.json_pointer import pointer_to
 
 MAX_LENGTH = 10_000  # characters of a string that states no length of its own
@@ -98,7 +98,7 @@ class Shape(BaseModel):
     minimum: Bound | None = None
     maximum: Bound | None = None
     enum: tuple[Scalar, ...] | None = Field(default=None, min_length=1, max_length=1_000)
-    pattern: str | None = None  # see placet.definition.patterns; anywhere in the text, as in JSON Schema
+    pattern: str | None = None  # see placet.expressions.patterns; anywhere in the text, as in JSON Schema
     min_length: int | None = Field(default=None, ge=0, le=1_000_000)  # characters or items
     max_length: int | None = Field(default=None, ge=0, le=1_000_000)
     items: Shape | None = None

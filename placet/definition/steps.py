@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from placet.definition.calendar_settings import CalendarSettings
 from placet.definition.fields import (
     AssigneeText,
     Condition,
@@ -19,7 +20,6 @@ from placet.definition.fields import (
     shape,
 )
 from placet.definition.formats import OnChange
-from placet.plan.calendar_compiler import CalendarSettings
 
 
 class WeightedApprover(Model):

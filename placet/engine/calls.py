@@ -10,13 +10,13 @@ from typing import Any
 from placet.audit.chain import canonical_json, exact
 from placet.audit.reasons import Reason, because
 from placet.audit.sealed import Sealed
+from placet.definition.actions import ActionCall
 from placet.definition.variables import Variable, normalise_input
 from placet.engine.events import ActionDone
 from placet.engine.run import Run
 from placet.engine.state import CallResult, ChildCall, HeldResult
 from placet.errors import InputInvalid
 from placet.expressions.templates import taken
-from placet.plan.actions import ActionCall
 from placet.plan.graph import CallSpec, Node
 
 _LONGEST_ERROR = 500  # characters of what went wrong, as entries keep it

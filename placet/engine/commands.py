@@ -8,6 +8,7 @@ from typing import Any
 
 from placet.audit.reasons import because
 from placet.audit.sealed import Sealed, sealed
+from placet.definition.assignees import is_person
 from placet.definition.json_schema.forms import check_text, has_words
 from placet.engine.calls import set_variables
 from placet.engine.events import (
@@ -39,7 +40,6 @@ from placet.engine.run import Run
 from placet.errors import HandedOver, InputInvalid, NotPermitted, Problem, Refused, Returned
 from placet.json_values import check_json
 from placet.nodes.wait import wait_spec_of
-from placet.plan.assignees import is_person
 from placet.plan.graph import Node
 from placet.tasks.assignment import claim, delegate, follow_directory, reassign, release
 from placet.tasks.deadlines import move_deadline

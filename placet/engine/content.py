@@ -6,16 +6,13 @@ title, input (what the requester gave, not what the process set), the attachment
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from placet.audit.chain import canonical_json, exact
+from placet.audit.chain import digest_of_content
 from placet.definition.fields import LONGEST_TITLE
-
-if TYPE_CHECKING:  # plans are upgraded as they are read, which asks for the digest of their requests
-    from placet.plan.plan import Plan
+from placet.plan.plan import Plan
 
 # Fields of the content that are no variables; a variable of such a name is told apart as "input.<name>".
 _FIELDS = {"title", "attachments", "action"}
@@ -41,20 +38,7 @@ class Revised:
 
 def content_digest(plan: Plan, title: str, given: Mapping[str, Any]) -> str:
     """Return the digest (sha256, hex) of what a request asks for."""
-    return digest_of(plan.name, plan.version, title, given)
-
-
-def digest_of(template: Any, version: Any, title: Any, given: Any) -> str:
-    """Return the digest of a content by its parts, as they are in JSON."""
-    content: dict[str, Any] = {
-        "template": template,
-        "version": version,
-        "title": title,
-        "input": given,
-        "attachments": [],
-        "action": None,
-    }
-    return hashlib.sha256(canonical_json(exact(content))).hexdigest()
+    return digest_of_content(plan.name, plan.version, title, given)
 
 
 def default_title(plan: Plan, given: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from placet.audit.chain import Entry, exact, link, moment
 from placet.audit.reasons import Reason, because, words
 from placet.audit.sealed import Sealed, salt_of
+from placet.definition.actions import ActionCall
 from placet.definition.formats import Rules
 from placet.directory import Directory
 from placet.engine.content import told
@@ -32,9 +33,9 @@ from placet.engine.state import (
 from placet.expressions import Allowance
 from placet.frozen import evolve
 from placet.json_pointer import pointer_to
-from placet.plan.actions import ActionCall
 from placet.plan.calendar import Calendar, add_hours, subtract_hours, working_seconds
-from placet.plan.plan import Node, Plan, Stage
+from placet.plan.graph import Node, Stage
+from placet.plan.plan import Plan
 
 # How old the directory may be when people are looked up: only what was read for this very event counts.
 FRESH = timedelta(seconds=1)

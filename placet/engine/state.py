@@ -10,12 +10,12 @@ from pydantic import model_validator
 
 from placet.audit.chain import Entry
 from placet.audit.sealed import Sealed
+from placet.definition.actions import ActionCall
 from placet.definition.formats import STORED, Rules, rules_of
+from placet.definition.upgrades import upgraded_state
 from placet.directory import Directory
 from placet.engine.content import Revised
-from placet.engine.upgrades import upgraded_state
 from placet.frozen import quick, stored_as
-from placet.plan.actions import ActionCall
 from placet.plan.plan import Plan
 
 Status = Literal["pending", "completed", "failed", "cancelled"]
@@ -87,7 +87,7 @@ class Task:
     comment: str | None = None
     form: dict[str, Any] | None = None
     queue: str | None = (
-        None  # the role or group (see placet.plan.assignees) whose people, as they then are, may claim it
+        None  # the role or group (see placet.definition.assignees) whose people, as they then are, may claim it
     )
     on_behalf_of: str | None = None  # whose decision it was, where somebody else took it for them
     critical_at: datetime | None = None  # when it becomes critical, once it is breached

@@ -42,7 +42,7 @@ same type.
 | `add`, `sub`, `mul`, `div` | T, T | int or decimal; `add` also string and list; `mod`: int; `neg`: one |
 | `size` | string or list | int: characters or items |
 | `startsWith`, `endsWith`, `contains` | string, string | |
-| `matches` | string, string literal | a pattern of `placet.definition.patterns`, anywhere in the text |
+| `matches` | string, string literal | a pattern of `placet.expressions.patterns`, anywhere in the text |
 | `exists`, `all`, `exists_one` | list(T), bool | `item`: the name bound to each T in the second argument |
 | `filter` | list(T), bool | `item`; list(T) |
 | `map` | list(T), U | `item`; list(U) |

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from placet.definition.patterns import PatternInvalid, compile_pattern
 from placet.expressions import moments
 from placet.expressions.context import REQUESTER_TYPE, REQUESTER_WORD
 from placet.expressions.expression import Expression, Node
 from placet.expressions.functions import ARITHMETIC, FUNCTIONS, MOST_DIGITS, chosen
 from placet.expressions.number import write_decimal
+from placet.expressions.patterns import PatternInvalid, compile_pattern
 from placet.expressions.syntax import Syntax, parse, refuse
 from placet.expressions.types import BOOL, DATE, DECIMAL, INT, NULL, STRING, TIMESTAMP, Kind, Scope, Type, list_of
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from placet.expressions.types import INT, STRING, Type, list_of, object_of
 
 NOW = "$now"  # the moment at which the node was entered: a datetime in UTC
-ZONE = "$zone"  # the process's time zone (placet.plan.time_zones.Offsets); without it, UTC
+ZONE = "$zone"  # the process's time zone (placet.expressions.time_zones.Offsets); without it, UTC
 REQUESTER = "$requester"  # a mapping, of the fields below
 NAMES = (NOW, REQUESTER)
 

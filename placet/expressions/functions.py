@@ -14,11 +14,10 @@ from decimal import Decimal
 from typing import Any
 
 from placet.audit.reasons import Misfit
-from placet.expressions import moments
+from placet.expressions import moments, time_zones
 from placet.expressions.context import ZONE
 from placet.expressions.number import EXACT, INT_MAX, INT_MIN, QUOTIENT, read_decimal, write_decimal
 from placet.expressions.types import BOOL, DATE, DECIMAL, INT, STRING, TIMESTAMP, Type, list_of
-from placet.plan import time_zones
 
 MOST_DIGITS = 12  # after the point, that a number is rounded to
 _MICROSECONDS = 3_600_000_000  # of an hour

@@ -16,16 +16,16 @@ from typing import Any, TypeAlias
 
 from placet.audit.reasons import Misfit, Reason, because
 from placet.audit.sealed import Sealed
-from placet.definition.patterns import compile_pattern
 from placet.errors import EvaluationFailed, ValueAbsent
 from placet.expressions import moments
 from placet.expressions.context import NOW, REQUESTER, ZONE
 from placet.expressions.expression import Expression, Node, position
 from placet.expressions.functions import implementation
 from placet.expressions.number import EXACT, INT_MAX, INT_MIN, QUOTIENT
+from placet.expressions.patterns import compile_pattern
+from placet.expressions.time_zones import local
 from placet.expressions.types import type_from
 from placet.expressions.values import Absent, Unfit, reader
-from placet.plan.time_zones import local
 
 BUDGET = 250_000  # nodes visited inside macros, items and blocks of text looked through
 MAX_TEXT = 100_000  # characters of a string that an expression puts together

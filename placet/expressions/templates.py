@@ -1,4 +1,4 @@
-"""Fillings: JSON in which an object with the single key `expr`, such as `{"expr": "amount * 2"}`, is computed.
+"""Templates of values: JSON in which an object with the single key `expr` (`{"expr": "amount * 2"}`) is computed.
 
 Everything else stands for itself. What is computed is written as JSON: a decimal as text, a date or moment in ISO form.
 An expression that is only the name of a variable without a value leaves its member out.
@@ -7,6 +7,7 @@ An expression that is only the name of a variable without a value leaves its mem
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -15,9 +16,16 @@ from placet.errors import ConditionInvalid, Problem
 from placet.expressions import Allowance, Expression, Scope, compile_expression, evaluate, moments
 from placet.expressions.number import write_decimal
 from placet.json_pointer import parts_of, pointer_to
-from placet.plan.graph import ValueTemplate
 
 _ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueTemplate:
+    """JSON values in which every `{"expr": text}` stands for what the expression computes; `expressions` by text."""
+
+    template: dict[str, Any]
+    expressions: dict[str, Expression] = field(default_factory=dict)
 
 
 def compile_template(template: dict[str, Any], scope: Scope, pointer: str, problems: list[Problem]) -> ValueTemplate:

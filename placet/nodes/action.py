@@ -11,6 +11,7 @@ from pydantic import Field
 
 from placet.audit.reasons import because
 from placet.audit.sealed import Sealed
+from placet.definition.actions import ActionCall, ActionSpec
 from placet.definition.fields import LONGEST_TITLE, PlainObject, Title
 from placet.definition.steps import SeparationOfDuties, Step
 from placet.engine.calls import (
@@ -34,7 +35,6 @@ from placet.nodes.approval import migrate_stage, stage_of
 from placet.nodes.base import Answer, BaseNode, CameTo, CompilerContext, Entered, Move, Outputs, StageTime, Written
 from placet.nodes.call import CallType
 from placet.nodes.facts import FactsContext, NamedAction, NodeFacts
-from placet.plan.actions import ActionCall, ActionSpec
 from placet.plan.graph import ApproverSpec, CallSpec, Node, Stage
 from placet.tasks.stages import close_stage, open_stage
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from placet.audit.sealed import Sealed
+from placet.definition.assignees import parse_assignee
 from placet.definition.fields import Title
 from placet.definition.steps import ChosenApprover, Quorum, Step, WeightedApprover
 from placet.engine.calls import set_variables
@@ -31,7 +32,6 @@ from placet.nodes.base import (
 )
 from placet.nodes.facts import FactsContext, Named, NodeFacts
 from placet.plan.assignee_expressions import choices
-from placet.plan.assignees import parse_assignee
 from placet.plan.graph import ApproverSpec, Node, QuorumRule, SlaLevel, Stage
 from placet.plan.plan import Plan
 from placet.tasks.policy import decided_elsewhere, reachable, verdict

@@ -15,6 +15,8 @@ from typing import Annotated, ClassVar, Generic, NoReturn, TypeAlias, TypeVar
 from pydantic import Field
 
 from placet.audit.reasons import Reason, because
+from placet.definition.actions import ActionSpec
+from placet.definition.assignees import parse_assignee, undeclared
 from placet.definition.fields import Condition, Identifier, Model, Outcome, Title
 from placet.definition.formats import OnChange
 from placet.definition.shapes import Name
@@ -25,8 +27,6 @@ from placet.errors import ConditionInvalid, Problem
 from placet.expressions import Expression, Scope, compile_condition
 from placet.json_pointer import pointer_to
 from placet.nodes.facts import FactsContext, Named, NodeFacts
-from placet.plan.actions import ActionSpec
-from placet.plan.assignees import parse_assignee, undeclared
 from placet.plan.graph import Edge, Frame, Node, Stage
 from placet.plan.plan import Plan
 

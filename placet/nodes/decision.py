@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from placet.audit.reasons import because
-from placet.definition.decision_tables import DecisionTable, table_edges
 from placet.engine.evaluation_context import values_at
 from placet.engine.run import Run
 from placet.errors import EvaluationFailed
 from placet.expressions import evaluate
 from placet.nodes.base import BaseNode, CompilerContext, Entered, Fails, GoesOn, PassingType, Value, Written
+from placet.nodes.decision_tables import DecisionTable, table_edges
 from placet.nodes.facts import FactsContext, NodeFacts
 from placet.plan.graph import Edge, Node
 

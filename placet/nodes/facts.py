@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from placet.definition.decision_tables import DecisionTable
 from placet.definition.steps import Step
 from placet.errors import ConditionInvalid
 from placet.expressions import Expression, Scope, compile_expression
 from placet.expressions.templates import computed_in, expression_of
 from placet.json_pointer import pointer_to
+from placet.nodes.decision_tables import DecisionTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,15 +8,16 @@ from pydantic import Discriminator, Field, Tag
 
 from placet.audit.reasons import because
 from placet.audit.sealed import Sealed
+from placet.definition.assignees import parse_assignee
 from placet.definition.fields import AssigneeText, Condition, Model, shape
 from placet.engine.evaluation_context import values_at
 from placet.engine.run import Run
 from placet.errors import ConditionInvalid, EvaluationFailed
 from placet.expressions import compile_expression, evaluate
+from placet.expressions.templates import ValueTemplate
 from placet.nodes.base import BaseNode, CompilerContext, Entered, Fails, PassingType, Value, Written
 from placet.nodes.facts import FactsContext, NodeFacts
-from placet.plan.assignees import parse_assignee
-from placet.plan.graph import Node, ValueTemplate
+from placet.plan.graph import Node
 from placet.tasks.policy import resolve
 
 LONGEST_MESSAGE = 4000  # characters; of one that is computed, what exceeds it is left out

@@ -17,6 +17,7 @@ from placet.engine.run import Run
 from placet.engine.state import Waiting
 from placet.errors import ConditionInvalid, EvaluationFailed
 from placet.expressions import Expression, compile_expression, evaluate
+from placet.expressions.time_zones import Offsets, midnight
 from placet.json_pointer import pointer_to
 from placet.nodes.base import (
     Answer,
@@ -36,7 +37,6 @@ from placet.nodes.facts import FactsContext, Named, NodeFacts
 from placet.plan.calendar_compiler import zone_offsets
 from placet.plan.graph import Node, WaitSpec
 from placet.plan.plan import Plan
-from placet.plan.time_zones import Offsets, midnight
 
 
 class WaitNode(BaseNode):

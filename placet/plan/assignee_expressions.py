@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from placet.definition.assignees import parse_assignee
 from placet.errors import BlueprintInvalid, ConditionInvalid
 from placet.expressions import Expression, Scope, compile_expression
 from placet.expressions.expression import Node, place
 from placet.expressions.syntax import parse
 from placet.expressions.types import STRING, list_of
-from placet.plan.assignees import parse_assignee
 
 MOST_NAMES = 20  # of one expression: each carries the whole condition under which it is chosen
 

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 import rfc8785
 
 from placet.audit.chain import exact
+from placet.definition.actions import ActionSpec
+from placet.definition.assignees import parse_assignee, undeclared
 from placet.definition.formats import RULES
 from placet.definition.graph import GraphSpec
 from placet.definition.model import ProcessDefinition, canonical
@@ -21,8 +23,6 @@ from placet.nodes.approval import ApprovalNode
 from placet.nodes.base import CompilerContext, EdgeDefinition
 from placet.nodes.registry import NodeDefinition, type_of
 from placet.nodes.start_end import TerminatorNode, TriggerNode
-from placet.plan.actions import ActionSpec
-from placet.plan.assignees import parse_assignee, undeclared
 from placet.plan.branches import branched
 from placet.plan.calendar_compiler import calendar_problems, compile_calendar, zone_offsets
 from placet.plan.graph import Node

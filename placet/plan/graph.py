@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from placet.expressions import Expression
+from placet.expressions.templates import ValueTemplate
 from placet.frozen import stored_as
 
 FinalRule = Literal["wait", "approve", "reject", "expire"]
@@ -27,7 +28,7 @@ class SlaLevel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApproverSpec:
-    """One entry of a stage's approvers: a name (see placet.plan.assignees) and the weight of each seat it fills.
+    """One entry of a stage's approvers: a name (see placet.definition.assignees) and the weight of each seat it fills.
 
     `when` says when it counts, where an expression chooses the approvers (placet.plan.assignee_expressions).
     """
@@ -102,14 +103,6 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValueTemplate:
-    """JSON values in which every `{"expr": text}` stands for what the expression computes; `expressions` by text."""
-
-    template: dict[str, Any]
-    expressions: dict[str, Expression] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CallSpec:
     """What an action or a sub-process node asks for: `name` is a key of the plan's actions or children.
 
@@ -155,7 +148,7 @@ class Node:
     call_spec: Annotated[CallSpec | None, stored_as("errand")] = None
     wait_spec: Annotated[WaitSpec | None, stored_as("pause")] = None
     output: dict[str, str] = field(default_factory=dict)
-    people: tuple[str, ...] = ()  # names (see placet.plan.assignees) of those whom it concerns besides a stage's
+    people: tuple[str, ...] = ()  # names (see placet.definition.assignees) of those whom it concerns besides a stage's
     values: ValueTemplate | None = None  # what it computes besides an errand's input
     repetition: Stage | None = None  # whom an action asks before it does again, with other input, what it has done
 

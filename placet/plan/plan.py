@@ -14,49 +14,17 @@ from typing import Annotated, Any
 
 from pydantic import model_validator
 
+from placet.definition.actions import ActionSpec
+from placet.definition.assignees import AssigneeName, parse_assignee
 from placet.definition.formats import STORED, OnChange
+from placet.definition.upgrades import upgraded_plan
 from placet.definition.variables import Variable
-from placet.engine.upgrades import upgraded_plan
 from placet.expressions import Expression
+from placet.expressions.time_zones import Offsets
 from placet.frozen import stored_as
-from placet.plan.actions import ActionSpec
-from placet.plan.assignees import AssigneeName, parse_assignee
 from placet.plan.calendar import Calendar
-from placet.plan.graph import (
-    ApproverSpec,
-    CallSpec,
-    Edge,
-    FinalRule,
-    Frame,
-    Join,
-    Node,
-    QuorumRule,
-    RepeatRule,
-    SlaLevel,
-    Stage,
-    ValueTemplate,
-    WaitSpec,
-)
+from placet.plan.graph import Node, Stage
 from placet.plan.pure_actions import is_pure
-from placet.plan.time_zones import Offsets
-
-__all__ = [
-    "ApproverSpec",
-    "CallSpec",
-    "Child",
-    "Edge",
-    "FinalRule",
-    "Frame",
-    "Join",
-    "Node",
-    "Plan",
-    "QuorumRule",
-    "RepeatRule",
-    "SlaLevel",
-    "Stage",
-    "ValueTemplate",
-    "WaitSpec",
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +34,7 @@ class Plan:
     name: str
     version: str
     digest: str  # sha256 of the blueprint's canonical JSON
-    owner: str | None  # a name, see placet.plan.assignees
+    owner: str | None  # a name, see placet.definition.assignees
     start: str  # id of the trigger
     nodes: Annotated[dict[str, Node], stored_as("points")]
     calendar: Calendar

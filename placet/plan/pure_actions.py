@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from placet.definition.actions import ActionSpec
 from placet.definition.json_schema.validation import schema_problems, value_problems
 from placet.errors import Problem
-from placet.plan.actions import ActionSpec
 
 Function = Callable[[Mapping[str, Any]], dict[str, Any]]
 

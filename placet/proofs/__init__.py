@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from placet.definition.actions import ActionSpec
 from placet.definition.model import ProcessDefinition
 from placet.directory import Person
 from placet.expressions.context import ZONE
-from placet.plan.actions import ActionSpec
+from placet.expressions.time_zones import Offsets
 from placet.plan.calendar_compiler import calendar_problems, zone_offsets
 from placet.plan.plan import Child, Plan
-from placet.plan.time_zones import Offsets
 from placet.proofs.bounds.budget import budget_findings, budget_of
 from placet.proofs.bounds.duration import LONGEST_CHAIN, duration_findings, duration_of
 from placet.proofs.certificate import ASSUMED, PROVEN, PROVEN_BY_A_DIRECTORY, Certificate

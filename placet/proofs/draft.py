@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass, field
 
-from placet.definition.decision_tables import DecisionTable, table_edges
 from placet.definition.graph import GraphSpec
 from placet.definition.model import ProcessDefinition
 from placet.definition.steps import ChosenApprover, Step
 from placet.definition.variables import scope_of
 from placet.errors import ConditionInvalid, Problem
 from placet.expressions import Expression, Scope, compile_condition
+from placet.nodes.decision_tables import DecisionTable, table_edges
 from placet.nodes.facts import Computed, FactsContext
 from placet.nodes.registry import NodeDefinition, type_of
 from placet.plan.assignee_expressions import choices

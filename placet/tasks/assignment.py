@@ -5,13 +5,13 @@ from __future__ import annotations
 from placet.audit.chain import moment
 from placet.audit.reasons import Reason, because
 from placet.audit.sealed import Sealed, sealed
+from placet.definition.assignees import person_id
 from placet.definition.json_schema.forms import check_text
 from placet.directory import Directory
 from placet.engine.events import SYSTEM, Claim, Delegate, Reassign, Release
 from placet.engine.run import Run
 from placet.engine.state import Task
 from placet.errors import InputInvalid, NotPermitted, Problem, Refused
-from placet.plan.assignees import person_id
 from placet.tasks.permissions import (
     may_operate,
     movable_task,

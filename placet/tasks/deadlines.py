@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from placet.engine.run import Run
 from placet.engine.state import Task
 from placet.plan.calendar import Calendar, add_hours
-from placet.plan.plan import Stage
+from placet.plan.graph import Stage
 
 
 class Deadlines(TypedDict):

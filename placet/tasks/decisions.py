@@ -13,7 +13,7 @@ from placet.engine.state import Task, counts
 from placet.errors import AlreadyDecided, ContentChanged, InputInvalid, Problem, Refused, Returned
 from placet.frozen import evolve
 from placet.json_values import check_json
-from placet.plan.plan import Stage
+from placet.plan.graph import Stage
 from placet.tasks.permissions import open_task, require_decider
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from placet.audit.reasons import Reason, because
+from placet.definition.assignees import AssigneeName, parse_assignee, people_in
 from placet.directory import Directory
 from placet.engine.run import ADMINS, Run
 from placet.engine.state import Seat, Side, StageRun, State, Task, Vote, counts, vote_of
-from placet.plan.assignees import AssigneeName, parse_assignee, people_in
-from placet.plan.plan import QuorumRule, Stage
+from placet.plan.graph import QuorumRule, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from placet.audit.reasons import Reason, because
+from placet.definition.assignees import parse_assignee
 from placet.engine.evaluation_context import values_at
 from placet.engine.run import Run
 from placet.engine.state import Seat, StageRun
 from placet.errors import EvaluationFailed
 from placet.expressions import evaluate
-from placet.plan.assignees import parse_assignee
-from placet.plan.plan import ApproverSpec, Node, Stage
+from placet.plan.graph import ApproverSpec, Node, Stage
 from placet.tasks.policy import (
     Assignment,
     absentee,

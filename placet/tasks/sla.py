@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from placet.audit.reasons import Reason, because
+from placet.definition.assignees import parse_assignee
 from placet.engine.run import DirectoryNeeded, Run
 from placet.engine.state import StageRun, State, Task
-from placet.plan.assignees import parse_assignee
-from placet.plan.plan import Plan, SlaLevel, Stage
+from placet.plan.graph import SlaLevel, Stage
+from placet.plan.plan import Plan
 from placet.tasks.deadlines import critical_from
 from placet.tasks.policy import Assignment, absentee, eligible, nearest, operators, owners, resolve, taken_seats
 

@@ -10,7 +10,7 @@ from placet.audit.reasons import Reason, because
 from placet.engine.run import Run
 from placet.engine.state import Seat, StageRun, Task, Vote
 from placet.frozen import evolve
-from placet.plan.plan import Node, Stage
+from placet.plan.graph import Node, Stage
 from placet.tasks.deadlines import start_deadlines
 from placet.tasks.policy import absentee, approved_elsewhere, lost_by_abstention, operators, queue_of, verdict
 from placet.tasks.seats import fill_again, fill_seats

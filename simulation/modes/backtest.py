@@ -17,13 +17,13 @@ from statistics import fmean, median, stdev
 from time import perf_counter
 from typing import Any
 
+from placet.definition.actions import ActionSpec
 from placet.definition.model import ProcessDefinition, parse_definition
 from placet.directory import Directory
 from placet.engine import machine
 from placet.engine.input import accept_input
 from placet.errors import InputInvalid
 from placet.nodes.registry import type_at
-from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child, Plan
 from simulation.report.comparison import TimelineEvent

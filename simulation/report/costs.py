@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from placet.definition.actions import ActionSpec
 from placet.definition.fields import Model
 from placet.errors import InputInvalid, Problem
-from placet.plan.actions import ActionSpec
 from simulation.report.comparison import TimelineEvent
 from simulation.report.result import ExecutionCost
 from simulation.run.driver import Trace

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Literal
 
 from placet.engine.state import Task
-from placet.plan.plan import Stage
+from placet.plan.graph import Stage
 from simulation.report.result import Prediction, milliseconds
 from simulation.run.driver import Trace
 from simulation.scenario.approver_model import Sample

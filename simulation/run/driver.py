@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from placet.audit.chain import Entry
+from placet.definition.assignees import person_id
 from placet.directory import Directory, needed
 from placet.engine import machine
 from placet.engine.events import Delegate, DirectoryRead, Event, Opening, Reassign
 from placet.engine.state import Notice, State, Transition
 from placet.errors import PlacetError
-from placet.plan.assignees import person_id
 from placet.plan.plan import Plan
 from simulation.scenario.script import PlannedEvent
 

@@ -11,10 +11,10 @@ from datetime import datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from placet.definition.actions import ActionSpec
 from placet.definition.diff import Change, check_bump, classify
 from placet.definition.model import ProcessDefinition, canonical, parse_definition
 from placet.errors import BlueprintInvalid
-from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan, digest
 from placet.plan.plan import Child
 from placet.proofs import prove

@@ -19,12 +19,12 @@ from activities.messages import ActionRun, ChildFound, ChildQuestion, Found, Loo
 from activities.subprocesses import Endings
 from placet.audit.chain import Entry, first_bad, genesis
 from placet.audit.reasons import because
+from placet.definition.assignees import parse_assignee
 from placet.directory import Directory, needed
 from placet.engine.events import ActionDone
 from placet.engine.recording import Recording
 from placet.engine.state import Notice, Task
 from placet.errors import Problem
-from placet.plan.assignees import parse_assignee
 from simulation.run.driver import AppliedEvent
 from simulation.world.world import SimulatedRun
 

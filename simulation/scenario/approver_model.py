@@ -12,7 +12,7 @@ from pydantic import Field
 
 from placet.definition.fields import Model
 from placet.engine.state import Decision, Task
-from placet.plan.plan import Stage
+from placet.plan.graph import Stage
 
 
 class Sample(Model):

@@ -12,11 +12,11 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from placet.definition.actions import ActionSpec
+from placet.definition.assignees import AssigneeName
 from placet.definition.model import ProcessDefinition
 from placet.directory import Directory
 from placet.errors import NotFound
-from placet.plan.actions import ActionSpec
-from placet.plan.assignees import AssigneeName
 from placet.plan.plan import Child
 from simulation.modes.backtest import Case
 from simulation.run import pool_functions

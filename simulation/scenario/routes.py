@@ -9,7 +9,8 @@ from typing import Any
 
 from placet.expressions import Expression
 from placet.nodes.registry import type_at
-from placet.plan.plan import Edge, Frame, Node, Plan
+from placet.plan.graph import Edge, Frame, Node
+from placet.plan.plan import Plan
 from simulation.scenario.route_variables import is_pure
 from simulation.scenario.witnesses import PathConstraint, WitnessSearch
 

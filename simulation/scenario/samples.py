@@ -9,7 +9,7 @@ from typing import Any
 
 from placet.definition.variables import Variable
 from placet.json_pointer import parts_of
-from placet.plan.plan import Node
+from placet.plan.graph import Node
 from placet.proofs.solver.samples import sample
 
 _DATE = date(2026, 1, 5).isoformat()

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
+from placet.definition.actions import ActionSpec
 from placet.definition.model import ProcessDefinition, parse_definition
 from placet.directory import Directory, Person
 from placet.engine.evaluation_context import requester_facts
@@ -17,7 +18,6 @@ from placet.engine.state import ChildCall
 from placet.errors import BlueprintInvalid, InputInvalid, Problem
 from placet.expressions.context import NOW, REQUESTER, ZONE
 from placet.nodes.registry import type_at
-from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child, Plan
 from simulation.report.costs import Prices, cost_of, with_catalog

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from placet.definition.assignees import person_id
 from placet.definition.fields import Hours, HoursFromZero, Model
 from placet.engine.events import (
     Actor,
@@ -35,9 +36,9 @@ from placet.engine.events import (
 )
 from placet.engine.state import Decision, State, Task
 from placet.errors import InputInvalid
-from placet.plan.assignees import person_id
 from placet.plan.calendar import add_hours
-from placet.plan.plan import Node, Plan, Stage
+from placet.plan.graph import Node, Stage
+from placet.plan.plan import Plan
 from simulation.scenario import aliases
 from simulation.scenario.approver_model import SampledApprovers
 from simulation.scenario.samples import sample_decision

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 import jsonpatch
 from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
 
+from placet.definition.assignees import person_id
 from placet.definition.fields import Model
 from placet.errors import InputInvalid
-from placet.plan.assignees import person_id
 from simulation.report.costs import Prices
 from simulation.scenario import aliases
 from simulation.scenario.approver_model import Sample

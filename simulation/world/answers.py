@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from placet.definition.actions import ActionCall
 from placet.definition.json_schema.validation import schema_problems, value_problems
 from placet.engine.events import SYSTEM, ActionDone, Actor, ChildEnded, Happened
 from placet.engine.state import ChildCall, Waiting
 from placet.errors import Problem
 from placet.expressions.templates import taken
 from placet.plan import pure_actions
-from placet.plan.actions import ActionCall
 from placet.plan.plan import Plan
 from placet.proofs.solver.samples import sample
 from simulation.scenario.samples import put_value, sample_form

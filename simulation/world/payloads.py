@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from placet.audit.chain import Entry
+from placet.definition.actions import ActionCall
 from placet.definition.model import ProcessDefinition
 from placet.errors import Problem
 from placet.expressions.templates import expression_of
 from placet.json_pointer import parts_of, pointer_to
 from placet.nodes.registry import type_of
-from placet.plan.actions import ActionCall
 from simulation.world.world import SimulatedRun
 
 MOST_ERRORS = 100  # of one simulation; who has more mends these first

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from placet.audit.reasons import said
+from placet.definition.assignees import person_id
 from placet.engine import machine
 from placet.engine.events import (
     SYSTEM,
@@ -29,7 +30,6 @@ from placet.engine.events import (
     Withdraw,
 )
 from placet.engine.state import State, Task
-from placet.plan.assignees import person_id
 from placet.plan.plan import Plan
 from simulation.report.comparison import TOLERANCE, TimelineEvent
 from simulation.run.driver import UnknownNextEvent

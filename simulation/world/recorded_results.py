@@ -15,10 +15,10 @@ from typing import Any
 
 from placet.audit.chain import exact
 from placet.audit.reasons import why_of
+from placet.definition.actions import ActionCall
 from placet.engine.events import SYSTEM, ActionDone, Actor, ChildEnded, Happened
 from placet.engine.state import ChildCall, Waiting
 from placet.errors import Problem
-from placet.plan.actions import ActionCall
 from placet.plan.plan import Plan
 from simulation.report.comparison import TimelineEvent as Line
 from simulation.run.driver import UnknownNextEvent

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from placet.definition.actions import ActionCall
 from placet.engine.events import SYSTEM, Actor, ChildEnded, Event, Withdraw
 from placet.engine.state import ChildCall, State, Waiting
-from placet.plan.actions import ActionCall
 from placet.plan.plan import Plan
 from simulation.run.driver import EventSource, Trace, UnknownNextEvent
 from simulation.scenario.script import PlannedEvent

@@ -13,8 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from placet.definition.actions import ActionSpec, LatencyClass
 from placet.errors import Conflict, NotFound
-from placet.plan.actions import ActionSpec, LatencyClass
 from storage.queries import cursor as cursors
 from storage.recording import metrics
 from storage.tables.actions import ActionCatalog, ActionExecution

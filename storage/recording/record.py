@@ -21,10 +21,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel, col
 
 from placet.audit.chain import Entry, canonical_json, first_bad, genesis
+from placet.definition.assignees import parse_assignee, person_id
 from placet.engine.recording import Recording
 from placet.engine.state import Notice, Task
 from placet.errors import Conflict
-from placet.plan.assignees import parse_assignee, person_id
 from storage.database import one_trip
 from storage.queries.requests import list_fields
 from storage.recording import metrics, recipients

@@ -11,8 +11,8 @@ from temporalio.testing import ActivityEnvironment
 from activities.directory import DirectoryReader
 from activities.messages import LookUp
 from placet import directory
+from placet.definition.assignees import parse_assignee
 from placet.errors import InputInvalid, NotFound
-from placet.plan.assignees import parse_assignee
 from storage.database import Database
 from storage.queries.people import people
 from storage.recording import record

@@ -17,10 +17,10 @@ from temporalio.worker import Replayer, Worker
 
 from activities.action_runner import QUEUE_SUFFIX, ActionRunner
 from activities.actions.executor import ActionFailed, Job
+from placet.definition.actions import ActionSpec
 from placet.definition.model import parse_definition
 from placet.engine.events import Comment, Decide, Happened, Withdraw
 from placet.engine.state import State
-from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
 from storage.database import Database

@@ -9,11 +9,11 @@ from html import escape
 from typing import Any
 
 from activities.actions.builtin import BUILT_IN
+from placet.definition.actions import ActionSpec
 from placet.definition.bpmn import Imported, import_bpmn
 from placet.definition.model import parse_definition
 from placet.directory import Directory, Person
 from placet.engine.events import Actor, Happened
-from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan
 from placet.proofs import check
 from tests.unit.core import START, Case, people

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from placet.audit.chain import Entry
+from placet.definition.actions import ActionSpec
 from placet.definition.model import parse_definition
 from placet.directory import Absence, Directory, Person
 from placet.engine import machine
@@ -27,7 +28,6 @@ from placet.engine.events import (
 )
 from placet.engine.state import Notice, State, Task, Transition
 from placet.errors import InputInvalid, Refused
-from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child, Plan
 from tests.unit import invariants

@@ -10,7 +10,8 @@ from placet.audit.chain import Entry, first_bad, genesis
 from placet.engine import machine
 from placet.engine.state import Notice, State, Transition
 from placet.frozen import evolve
-from placet.plan.plan import Frame, Plan, QuorumRule
+from placet.plan.graph import Frame, QuorumRule
+from placet.plan.plan import Plan
 
 HANDS = {"reassigned", "delegated", "claimed", "released", "escalated", "approver_missing"}
 DECISIONS = {"approve", "reject", "request_changes", "abstain"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from placet.definition.assignees import parse_assignee, person_id
 from placet.errors import BlueprintInvalid
-from placet.plan.assignees import parse_assignee, person_id
 
 
 @pytest.mark.parametrize(

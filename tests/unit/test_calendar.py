@@ -15,9 +15,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from placet.definition.calendar_settings import WorkingHours
 from placet.errors import InputInvalid
 from placet.plan.calendar import Calendar, add_hours, is_working, next_working, subtract_hours, working_seconds
-from placet.plan.calendar_compiler import WorkingHours, compile_calendar
+from placet.plan.calendar_compiler import compile_calendar
 
 HOUR = 3600
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

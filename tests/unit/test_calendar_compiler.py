@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from placet.definition.calendar_settings import CalendarSettings, WorkingHours
 from placet.errors import BlueprintInvalid
 from placet.plan.calendar import Calendar
-from placet.plan.calendar_compiler import CalendarSettings, WorkingHours, calendar_problems, compile_calendar
+from placet.plan.calendar_compiler import calendar_problems, compile_calendar
 
 SETTINGS: TypeAdapter[Any] = TypeAdapter(CalendarSettings)
 START = datetime(2026, 5, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from placet.definition.model import parse_definition
 from placet.directory import Directory, Person
 from placet.engine.run import Run
-from placet.plan.plan import Node, Stage
+from placet.plan.graph import Node, Stage
 from placet.proofs import check
 from placet.proofs.draft import draft_of
 from placet.proofs.people import staffing

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from placet.definition.assignees import parse_assignee
 from placet.directory import Absence, Person, needed
-from placet.plan.assignees import parse_assignee
 from tests.unit.core import START, office, people
 
 LOOP = people(Person(id="a", manager="b"), Person(id="b", manager="c"), Person(id="c", manager="a"))

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from placet.definition.actions import ActionSpec
 from placet.definition.model import parse_definition
 from placet.directory import Directory
 from placet.errors import InputInvalid
-from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
 from simulation.modes.explore import explore

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from placet.definition.patterns import PatternInvalid, compile_pattern
+from placet.expressions.patterns import PatternInvalid, compile_pattern
 from placet.proofs.solver.samples import _Walker
 
 

@@ -11,7 +11,7 @@ from api.routes.examples import EXPENSE_APPROVAL
 from placet.definition.model import parse_definition
 from placet.errors import BlueprintInvalid
 from placet.plan.compiler import compile_plan, digest
-from placet.plan.plan import Stage
+from placet.plan.graph import Stage
 from tests.unit.core import HOUR, PLANS, START, blueprint, plan_of
 
 

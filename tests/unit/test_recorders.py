@@ -11,8 +11,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.messages import ActionRun
+from placet.definition.actions import ActionCall
 from placet.engine.recording import recording_of
-from placet.plan.actions import ActionCall
 from simulation.run.recorders import Recorders, RequestLog
 from simulation.scenario.scenario import Scenario, prepare
 from simulation.world.world import SimulatedRun

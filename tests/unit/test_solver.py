@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placet.definition.patterns import compile_pattern
 from placet.definition.variables import Variable, normalise_input, scope_of, values_of
 from placet.errors import EvaluationFailed
 from placet.expressions import compile_condition, evaluate
+from placet.expressions.patterns import compile_pattern
+from placet.expressions.time_zones import local
 from placet.plan.calendar_compiler import zone_offsets
-from placet.plan.time_zones import local
 from placet.proofs.solver import Undecided, witness
 from placet.proofs.solver.prover import Prover
 from placet.proofs.solver.samples import matching, sample_input, varied

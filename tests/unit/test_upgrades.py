@@ -13,11 +13,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from activities.messages import Found, TokenVerdict
 from placet.definition.formats import CURRENT, RULES, STORED
+from placet.definition.upgrades import upgraded_plan, upgraded_start, upgraded_state
 from placet.engine import machine
 from placet.engine.content import content_digest
 from placet.engine.events import Actor, Claim, Decide, DirectoryRead
 from placet.engine.state import State
-from placet.engine.upgrades import upgraded_plan, upgraded_start, upgraded_state
 from placet.plan.plan import Plan
 from tests.histories import FOLDER
 from tests.unit.core import PLANS, START, STATES, blueprint, office, plan_of

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
+from placet.definition.actions import ActionSpec
 from placet.definition.bpmn.account import Account
 from placet.definition.bpmn.dmn.reader import Rules
 from placet.definition.bpmn.elements.form_fields import Field
@@ -20,7 +21,6 @@ from placet.definition.bpmn.file.flow_nodes import Flat
 from placet.definition.bpmn.file.reader import Flow, Part
 from placet.definition.bpmn.file.scope import Scope
 from placet.errors import BlueprintInvalid, Problem
-from placet.plan.actions import ActionSpec
 
 SET = "set_variables"  # the action that sets variables, or does nothing where nothing is said
 _MOST_NODES = 480

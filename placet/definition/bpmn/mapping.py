@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from placet.definition.actions import ActionSpec
 from placet.definition.bpmn.account import Account, Left
 from placet.definition.bpmn.build import Build
 from placet.definition.bpmn.dmn.reader import dmn_tag, main_decision, read_dmn
@@ -21,7 +22,6 @@ from placet.definition.bpmn.file.words import asks, says, slug
 from placet.definition.bpmn.finish import finish
 from placet.definition.bpmn.prepare import prepare
 from placet.definition.bpmn.walk import Walk
-from placet.plan.actions import ActionSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

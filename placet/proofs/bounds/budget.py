@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 from placet.definition.shapes import MAX_ITEMS, MAX_LENGTH, Shape
-from placet.plan.plan import Plan, Stage
+from placet.plan.graph import Stage
+from placet.plan.plan import Plan
 from placet.proofs.draft import Draft
 from placet.proofs.findings import Finding, warning
 from placet.proofs.people.approvers import most_seats

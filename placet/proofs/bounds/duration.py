@@ -8,7 +8,8 @@ from datetime import timedelta
 from types import MappingProxyType
 
 from placet.nodes.registry import type_at
-from placet.plan.plan import Node, Plan, Stage
+from placet.plan.graph import Node, Stage
+from placet.plan.plan import Plan
 from placet.proofs.draft import Draft
 from placet.proofs.findings import Finding, warning
 from placet.proofs.people.approvers import most_seats

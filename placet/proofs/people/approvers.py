@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from placet.definition.assignees import AssigneeName, parse_assignee
 from placet.definition.steps import ChosenApprover, Quorum, Step, WeightedApprover
 from placet.plan.assignee_expressions import names_in
-from placet.plan.assignees import AssigneeName, parse_assignee
 from placet.proofs.draft import Draft, DraftNode
 from placet.proofs.findings import Finding, error, warning
 from placet.proofs.structure.graph import components

@@ -11,9 +11,9 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from placet.definition.assignees import AssigneeName, parse_assignee
 from placet.directory import Directory, Person
-from placet.plan.assignees import AssigneeName, parse_assignee
-from placet.plan.plan import Stage
+from placet.plan.graph import Stage
 
 MOST_AWAY = 2  # people away at the same time that are tried
 # No stage looks further up: eight `manager_of` inside each other, and the chain of managers above whoever that is.

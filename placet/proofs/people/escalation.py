@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from placet.definition.assignees import AssigneeName, parse_assignee
 from placet.definition.steps import Step
-from placet.plan.assignees import AssigneeName, parse_assignee
 from placet.proofs.draft import Draft
 from placet.proofs.findings import Finding, error, warning
 from placet.proofs.people.approvers import approvers_of

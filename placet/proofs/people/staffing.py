@@ -10,13 +10,14 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 
 from placet.audit.reasons import Reason
+from placet.definition.assignees import AssigneeName, person_id
 from placet.directory import Directory, Person
 from placet.engine.events import Opening
 from placet.engine.machine import opening_state
 from placet.engine.run import Run
 from placet.engine.state import Seat
-from placet.plan.assignees import AssigneeName, person_id
-from placet.plan.plan import Node, Plan, Stage
+from placet.plan.graph import Node, Stage
+from placet.plan.plan import Plan
 from placet.proofs.draft import Draft
 from placet.proofs.findings import Finding, error, warning
 from placet.proofs.people.approvers import approvers_of, chosen, names_of

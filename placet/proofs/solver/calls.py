@@ -14,7 +14,7 @@ import z3
 
 from placet.expressions.expression import Node
 from placet.expressions.number import INT_MAX, INT_MIN
-from placet.plan.time_zones import Offsets
+from placet.expressions.time_zones import Offsets
 from placet.proofs.solver.symbols import EPOCH, Term, constant, microseconds
 
 if TYPE_CHECKING:

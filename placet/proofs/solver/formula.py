@@ -18,8 +18,8 @@ from placet.expressions import Expression, moments
 from placet.expressions.context import NOW, REQUESTER
 from placet.expressions.expression import Node
 from placet.expressions.number import INT_MAX, INT_MIN
+from placet.expressions.time_zones import Offsets
 from placet.expressions.types import Type, type_from
-from placet.plan.time_zones import Offsets
 from placet.proofs.solver import calls
 from placet.proofs.solver.symbols import ITEMS, Declarations, Symbol, Term, constant, items_of
 from placet.proofs.solver.texts import Texts

@@ -12,7 +12,7 @@ from placet.definition.variables import Variable, values_of
 from placet.errors import EvaluationFailed
 from placet.expressions import Expression, evaluate
 from placet.expressions.context import ZONE
-from placet.plan.time_zones import Offsets
+from placet.expressions.time_zones import Offsets
 from placet.proofs.solver import Undecided, context
 from placet.proofs.solver.fits import fits
 from placet.proofs.solver.formula import Formulas, Value

@@ -7,12 +7,12 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from placet.definition.patterns import Pattern, PatternInvalid, compile_pattern
 from placet.definition.shapes import Shape
 from placet.definition.variables import Variable, normalise_input
 from placet.errors import InputInvalid
 from placet.expressions import moments
 from placet.expressions.number import write_decimal
+from placet.expressions.patterns import Pattern, PatternInvalid, compile_pattern
 
 _LONGEST = 200  # characters of a sample text
 _MOST_VALUES = 20_000  # inside one sample

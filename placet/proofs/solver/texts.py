@@ -13,10 +13,10 @@ from typing import Any
 import z3
 
 from placet.audit.reasons import Misfit
-from placet.definition.patterns import compile_pattern
 from placet.definition.shapes import Shape
 from placet.expressions.functions import implementation
 from placet.expressions.number import write_decimal
+from placet.expressions.patterns import compile_pattern
 from placet.expressions.types import STRING
 from placet.proofs.solver.samples import varied
 from placet.proofs.solver.symbols import Term, constant

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
-from placet.plan.assignees import parse_assignee
+from placet.definition.assignees import parse_assignee
 from placet.proofs.draft import Draft, DraftNode
 from placet.proofs.findings import Finding, error, warning
 from placet.proofs.solver import Undecided

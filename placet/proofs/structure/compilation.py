@@ -6,16 +6,16 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from placet.definition.decision_tables import operand
+from placet.definition.actions import ActionSpec
 from placet.definition.model import ProcessDefinition
 from placet.definition.steps import Step
 from placet.definition.variables import Variable
 from placet.errors import BlueprintInvalid, ConditionInvalid, PlacetError, Problem
 from placet.expressions.syntax import parse
 from placet.json_pointer import value_at
+from placet.nodes.decision_tables import operand
 from placet.nodes.facts import NamedAction, NamedProcess
 from placet.nodes.registry import type_of
-from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child, Plan
 from placet.proofs.findings import Finding, error, warning

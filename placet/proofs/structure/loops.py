@@ -13,6 +13,7 @@ from math import ceil
 
 import z3
 
+from placet.definition.actions import ActionSpec
 from placet.definition.variables import Variable, scope_of
 from placet.errors import ConditionInvalid
 from placet.expressions import Expression, compile_expression
@@ -20,7 +21,6 @@ from placet.expressions.expression import Node
 from placet.expressions.templates import expression_of, taken
 from placet.nodes.facts import NamedAction
 from placet.nodes.registry import type_of
-from placet.plan.actions import ActionSpec
 from placet.plan.pure_actions import computes
 from placet.proofs.draft import Draft, DraftEdge, DraftNode
 from placet.proofs.solver import Undecided

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from placet.definition.actions import ActionSpec
 from placet.expressions.templates import expression_of, taken
 from placet.json_pointer import parts_of
 from placet.nodes.facts import NamedAction, NamedProcess
 from placet.nodes.registry import type_of
-from placet.plan.actions import ActionSpec
 from placet.plan.plan import Child
 from placet.plan.pure_actions import is_pure
 from placet.proofs.draft import Draft, DraftEdge, DraftNode

@@ -7,12 +7,12 @@ from typing import Any
 
 import z3
 
+from placet.definition.actions import ActionSpec
 from placet.errors import EvaluationFailed
 from placet.expressions import Expression, evaluate
 from placet.expressions.context import NAMES
 from placet.nodes.facts import NamedAction, NamedProcess
 from placet.nodes.registry import type_of
-from placet.plan.actions import ActionSpec
 from placet.plan.plan import Child
 from placet.proofs.draft import Draft, DraftNode
 from placet.proofs.findings import Finding, error, warning

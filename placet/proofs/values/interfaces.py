@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from placet.definition.actions import ActionSpec
 from placet.definition.json_schema.validation import schema_problems, value_problems
 from placet.definition.model import ProcessDefinition
 from placet.definition.shapes import read
@@ -19,7 +20,6 @@ from placet.expressions.types import type_from
 from placet.json_pointer import parts_of, pointer_to
 from placet.nodes.facts import NamedAction, NamedProcess
 from placet.nodes.registry import type_of
-from placet.plan.actions import ActionSpec
 from placet.plan.plan import Child
 from placet.proofs.findings import Finding, error
 

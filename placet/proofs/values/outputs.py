@@ -12,6 +12,7 @@ from typing import Any
 
 import z3
 
+from placet.definition.actions import ActionSpec
 from placet.definition.shapes import MAX_ITEMS, MAX_LENGTH, Shape, read
 from placet.definition.variables import Variable, scope_of
 from placet.errors import ConditionInvalid, EvaluationFailed, Problem
@@ -20,7 +21,6 @@ from placet.expressions.templates import computed_in, expression_of, plain, take
 from placet.json_pointer import parts_of, pointer_of, pointer_to
 from placet.nodes.facts import NamedAction, NamedProcess
 from placet.nodes.registry import type_of
-from placet.plan.actions import ActionSpec
 from placet.plan.plan import Child
 from placet.plan.pure_actions import computes
 from placet.proofs.draft import Draft, DraftNode

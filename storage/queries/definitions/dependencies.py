@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from placet.definition.actions import ActionSpec
 from placet.definition.model import ProcessDefinition, parse_definition
 from placet.directory import Directory
 from placet.errors import BlueprintInvalid, NotFound
 from placet.nodes.facts import NamedAction, NamedProcess
 from placet.nodes.registry import NODE_TYPES, type_of
-from placet.plan.actions import ActionSpec
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
 from storage.queries import actions

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from placet import directory
+from placet.definition.assignees import AssigneeName, people_in, person_id
 from placet.errors import NotFound
-from placet.plan.assignees import AssigneeName, people_in, person_id
 from storage.queries import cursor as cursors
 from storage.queries.people import departures
 from storage.tables.approvals import ApprovalTask, Person

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from placet.definition.assignees import parse_assignee
 from placet.definition.bpmn.file.parser import read_term, unwrapped
 from placet.definition.bpmn.file.reader import Part, children, setting, tag, texts
 from placet.definition.bpmn.file.terms import Unclear
 from placet.definition.bpmn.file.words import slug, words
 from placet.errors import PlacetError
-from placet.plan.assignees import parse_assignee
 
 _MOST = 50
 _STARTERS = {

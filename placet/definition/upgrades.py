@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from placet.audit.chain import digest_of_content
 from placet.definition.formats import ON_CHANGE, STORED
-from placet.engine.content import digest_of
 
 Raw = dict[str, Any]
 Step = Callable[[Raw], Raw]
@@ -139,5 +139,5 @@ def _with_digest(plan: Raw, state: Raw) -> Raw:
     """Say the digest of the content, which a state of form 1 does not hold and cannot have without its plan."""
     if state.get("content_digest"):
         return state
-    digest = digest_of(plan.get("name"), plan.get("version"), state.get("title"), state.get("given"))
+    digest = digest_of_content(plan.get("name"), plan.get("version"), state.get("title"), state.get("given"))
     return state | {"content_digest": digest} | _each(state, "tasks", lambda task: task | {"content_digest": digest})
