@@ -186,15 +186,14 @@ async def _answered(  # noqa: PLR0917 - of `_once` alone
 ) -> Response:
     subject = uuid.uuid4().hex
     fingerprint = _fingerprint(request, value)
-    async with context.database.begin() as session:
-        known = await api_calls.reserve(
-            session,
-            principal=principal.person,
-            key=key,
-            fingerprint=fingerprint,
-            subject=subject,
-            now=context.now(),
-        )
+    known = await context.database.run(
+        api_calls.reserve,
+        principal=principal.person,
+        key=key,
+        fingerprint=fingerprint,
+        subject=subject,
+        now=context.now(),
+    )
     if known.fingerprint != fingerprint:
         raise KeyReused
     if known.status_code is not None:
@@ -206,18 +205,16 @@ async def _answered(  # noqa: PLR0917 - of `_once` alone
     except (PlacetError, RequestValidationError) as error:
         # Nothing has happened, so the key is free again for the call as it should have been.
         if fresh and not isinstance(error, Unavailable):
-            async with context.database.begin() as session:
-                await api_calls.release(session, principal=principal.person, key=key)
+            await context.database.run(api_calls.release, principal=principal.person, key=key)
         raise
     if response.status_code < 300 and not getattr(request.state, "unsettled", False):
-        async with context.database.begin() as session:
-            await api_calls.complete(
-                session,
-                principal=principal.person,
-                key=key,
-                status_code=response.status_code,
-                answer=json.loads(bytes(response.body)),
-            )
+        await context.database.run(
+            api_calls.complete,
+            principal=principal.person,
+            key=key,
+            status_code=response.status_code,
+            answer=json.loads(bytes(response.body)),
+        )
     return response
 
 
@@ -276,8 +273,7 @@ async def record_refusal(
         status_code=status,
         reason=reason[:_LONGEST_REASON],
     )
-    async with context.database.begin() as session:
-        await api_calls.add_refusal(session, refusal)
+    await context.database.run(api_calls.add_refusal, refusal)
 
 
 def request_of(task_id: str | None) -> str | None:

@@ -20,9 +20,10 @@ from activities.notifications.settings import NotifySettings
 from placet.engine.recording import Recording
 from storage.database import Database
 from storage.queries.people import people
-from storage.recording import outbox, record
+from storage.recording import outbox
 from storage.recording.outbox import Confirmation
 from storage.tables.approvals import Delivery, Outbox, Person
+from tests.integration.recordings import write as write_recording
 from tests.mailbox import FaultyMailbox
 from tests.waiting import PATIENCE
 
@@ -84,13 +85,12 @@ async def add_people(database: Database, *names: str, **preferences: Any) -> Non
 async def write(database: Database, *recordings: Recording) -> None:
     for one in recordings:
         async with database.begin() as session:
-            await record.write(session, one, datetime.now(UTC))
+            await write_recording(session, one, datetime.now(UTC))
 
 
 async def confirm(database: Database, recording: Recording) -> None:
-    async with database.begin() as session:
-        held = Confirmation(request_id=recording.request_id, seq=recording.seq, head=recording.head)
-        await outbox.confirm(session, held)
+    held = Confirmation(request_id=recording.request_id, seq=recording.seq, head=recording.head)
+    await database.run(outbox.confirm_all, [held])
 
 
 async def states(database: Database) -> dict[str, str]:

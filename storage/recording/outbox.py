@@ -27,11 +27,6 @@ class Confirmation:
     head: str
 
 
-async def confirm(session: AsyncSession, confirmation: Confirmation) -> None:
-    """Release the notices about entries that history holds; what is stored otherwise stays held."""
-    await session.run_sync(lambda sync: confirm_all(sync.connection(), [confirmation]))
-
-
 def confirm_all(
     connection: Connection, confirmations: Sequence[Confirmation], _now: datetime | None = None
 ) -> list[None]:

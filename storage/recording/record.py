@@ -17,7 +17,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, exists, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel, col
 
 from placet.audit.chain import Entry, canonical_json, first_bad, genesis
@@ -84,13 +83,6 @@ _DROP_POINTLESS = (
     )
     .values(status="dropped")
 )
-
-
-async def write(session: AsyncSession, recording: Recording, now: datetime) -> None:
-    """Write one recording in the session's transaction; raises Conflict where it does not fit what is stored."""
-    outcome = await session.run_sync(lambda sync: write_all(sync.connection(), [recording], now)[0])
-    if outcome is not None:
-        raise outcome
 
 
 def write_all(connection: Connection, recordings: Sequence[Recording], now: datetime) -> list[Conflict | None]:

@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from placet.audit.chain import Entry, genesis, link
 from placet.engine.recording import Recording
 from placet.engine.state import Notice, Task
+from storage.recording import record
 
 NOW = datetime(2025, 3, 3, 9, 0, 0, 123456, tzinfo=UTC)
 
@@ -146,3 +149,10 @@ class Story:
         key = f"{self.request_id}:{self.seq}:{event}:{person}"
         told = Notice(key=key, event=event, to=person, seq=self.seq, task_id=task.id if task else None)
         return replace(self, notices=(*self.notices, told))
+
+
+async def write(session: AsyncSession, recording: Recording, now: datetime) -> None:
+    """Write one recording within a transaction of the test's; raises what the workflow would be told."""
+    outcome = await session.run_sync(lambda sync: record.write_all(sync.connection(), [recording], now)[0])
+    if outcome is not None:
+        raise outcome

@@ -13,11 +13,10 @@ import pytest_asyncio
 
 from placet.audit.chain import moment
 from storage.database import Database
-from storage.recording import record
 from storage.tables.approvals import DefinitionVersion
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.approvals import EXPENSE
-from tests.integration.recordings import NOW, Story
+from tests.integration.recordings import NOW, Story, write
 
 HOUR = timedelta(hours=1)
 # id, title, template, amount, started after NOW, outcome and ended after NOW, due after NOW (None: no deadline)
@@ -39,7 +38,7 @@ async def desk(database: Database) -> AsyncIterator[ApiDesk]:
                 session.add(_template(f"template-{name}", name, settings))
         async with database.begin() as session:
             for row in REQUESTS:
-                await record.write(session, _recording(*row), NOW)
+                await write(session, _recording(*row), NOW)
         yield opened
 
 

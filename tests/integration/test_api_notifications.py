@@ -19,11 +19,10 @@ from service.administration.notifications import CHANNELS
 from storage.database import Database
 from storage.queries.notifications import delivery_queue
 from storage.queries.notifications.delivery_queue import Leaf
-from storage.recording import record
 from storage.tables.approvals import ApprovalRequest, IdempotentCall, Outbox
 from storage.tables.notifications import NotificationMessage
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
-from tests.integration.recordings import Story
+from tests.integration.recordings import Story, write
 
 TEMPLATES = "/workflow/notification-templates/"
 WEBHOOKS = "/workflow/webhooks/"
@@ -52,7 +51,7 @@ async def told(database: Database, request_id: str = "req-1", owner: str = "oliv
     story = Story(request_id=request_id).open("bob", requester="ann")
     now = datetime.now(UTC)
     async with database.begin() as session:
-        await record.write(session, replace(story.recording(), owner=f"user:{owner}", requester="ann"), now)
+        await write(session, replace(story.recording(), owner=f"user:{owner}", requester="ann"), now)
         await session.execute(update(Outbox).values(status="ready"))
     async with database.session() as session:
         row = (await session.scalars(select(Outbox))).one()

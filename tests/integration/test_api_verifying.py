@@ -8,9 +8,8 @@ import pytest
 
 from service.verification import verify
 from storage.database import Database
-from storage.recording import record
 from tests.api_desk import no_engine
-from tests.integration.recordings import Story
+from tests.integration.recordings import Story, write
 
 
 @pytest.mark.parametrize(("late", "holds"), [(0, True), (4, True), (99, False)])
@@ -21,7 +20,7 @@ async def test_history_may_hold_rows_a_little_later_and_has_to_in_the_end(
     decided = opened.decide()
     for story in (opened, decided):
         async with database.begin() as session:
-            await record.write(session, story.recording(), datetime.now(UTC))
+            await write(session, story.recording(), datetime.now(UTC))
     looks: list[str] = []
 
     async def history(_client: object, _request_id: str) -> str:

@@ -18,7 +18,6 @@ from placet.engine.events import Decide
 from placet.engine.recording import Recording
 from storage.database import Database
 from storage.queries.notifications.delivery_queue import Finish, finish_all
-from storage.recording import record
 from storage.recording.metric_families import FAMILIES
 from storage.recording.metrics import FAILURES, count, increment, observation, totals
 from storage.tables.approvals import DefinitionVersion
@@ -26,6 +25,7 @@ from storage.tables.notifications import NotificationMessage
 from tests.api_desk import ApiDesk, api_desk, no_engine
 from tests.approvals import EXPENSE, by, desk, store_people
 from tests.integration.recordings import NOW, Story
+from tests.integration.recordings import write as write_recording
 from tests.waiting import until
 from workflows.approval import ApprovalWorkflow
 
@@ -73,7 +73,7 @@ async def scrape(api: ApiDesk) -> dict[str, float]:
 async def write(database: Database, *recordings: Recording, late: timedelta = timedelta(0)) -> None:
     for one in recordings:
         async with database.begin() as session:
-            await record.write(session, one, one.entries[-1].at + late)
+            await write_recording(session, one, one.entries[-1].at + late)
 
 
 def then(story: Story, kind: str, **detail: Any) -> Story:

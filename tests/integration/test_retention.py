@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
 from storage.database import Database
 from storage.queries import api_calls
@@ -28,10 +28,10 @@ async def test_answers_and_refusals_go_when_they_are_too_old(
     monkeypatch.setattr("worker.jobs.BATCH", 3)
     for days in (1, 6, 8, 8, 9, 10, 30, 89, 91, 100):
         at = NOW - timedelta(days=days)
-        async with database.begin() as session:
-            await api_calls.reserve(session, principal="bob", key=f"{days}", fingerprint="f", subject=None, now=at)
-            refused = {"at": at, "principal": "bob", "action": "decide", "status_code": 403, "reason": "no"}
-            await session.execute(insert(Refusal).values(refused))
+        reserved = {"principal": "bob", "key": f"{days}", "fingerprint": "f", "subject": None}
+        await database.run(api_calls.reserve, **reserved, now=at)
+        refused = {"at": at, "principal": "bob", "action": "decide", "status_code": 403, "reason": "no"}
+        await database.run(api_calls.add_refusal, Refusal(**refused))
     await forget_what_is_old(database, Settings(), NOW)
     assert await count(database, Refusal) == 8
     assert await count(database, IdempotentCall) == 2

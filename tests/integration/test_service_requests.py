@@ -19,7 +19,6 @@ from service.requests import RequestDraft, start_request
 from service.visibility import see_request
 from storage.database import Database
 from storage.queries.people import people
-from storage.recording import record
 from storage.tables.approvals import ApprovalRequest
 from tests.api_desk import ApiDesk, api_desk, context_of, no_engine
 from tests.approvals import EXPENSE, person
@@ -83,7 +82,7 @@ def job(parent: str, **given: Any) -> Job:
 async def parent(database: Database) -> str:
     """Record a request of ann's, and return its id."""
     async with database.begin() as session:
-        await record.write(session, Story(request_id="r1").open("bob").recording(), NOW)
+        await write(session, Story(request_id="r1").open("bob").recording(), NOW)
         (await session.get_one(ApprovalRequest, "r1")).requester = "ann"
     return "r1"
 

@@ -18,9 +18,8 @@ from service.pool.pool import ProcessPool
 from service.simulations.simulator import Simulator
 from simulation.scenario.spec import parse_spec
 from storage.database import Database
-from storage.recording import record
 from tests.approvals import EXPENSE
-from tests.integration.recordings import NOW, Story
+from tests.integration.recordings import NOW, Story, write
 
 Calls = Counter[str]
 
@@ -85,7 +84,7 @@ async def test_a_backtest_reads_once_and_compiles_once_for_each_year(database: D
         for number, ago in enumerate((0, 0, 400)):
             story = Story(request_id=f"r{number}", at=NOW - timedelta(days=ago)).open("bob")
             for told in (story, story := story.decide()):
-                await record.write(session, told.recording(started_at=NOW - timedelta(days=ago)), NOW)
+                await write(session, told.recording(started_at=NOW - timedelta(days=ago)), NOW)
     name = story.recording().template
     told = await carried_out(database, mode="backtest", blueprint={**EXPENSE, "name": name})
     assert told["totals"]["requests"] == 3

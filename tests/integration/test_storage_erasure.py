@@ -15,12 +15,11 @@ from placet.errors import Conflict, NotFound
 from storage.database import Database
 from storage.queries.notifications import delivery_queue
 from storage.queries.requests import requests
-from storage.recording import record
 from storage.recording.verify import VerifiedRows, verify_rows
 from storage.retention.erasure import TITLE, Erased, erase_content
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Delivery, Outbox
 from storage.tables.notifications import NotificationMessage
-from tests.integration.recordings import NOW
+from tests.integration.recordings import NOW, write
 from tests.unit.core import Case, case
 
 CONTENT = "Zanzibar"
@@ -81,12 +80,12 @@ async def store(database: Database, secret: str = "secret", *, end: bool = True)
     lost = told(secret)
     lost.do(Comment(by=Actor(person="rita"), text=f"{CONTENT}, as nobody will know"))
     async with database.begin() as session:
-        await record.write(session, recorded(request), NOW)
-        await record.write(session, recorded(lost, first), NOW)
+        await write(session, recorded(request), NOW)
+        await write(session, recorded(lost, first), NOW)
         if end:
             request.now = lost.now
             request.decide("mo", comment=f"to {CONTENT}", form={"by": CONTENT})
-            await record.write(session, recorded(request, first), NOW)
+            await write(session, recorded(request, first), NOW)
         message = {"key": "r:1", "channel": "mail", "request_id": "r", "seq": 1, "hash": before[0].hash}
         message |= {"event": "completed", "person": "rita", "lease": "x", "status": "pending", "attempts": 1}
         moments = {"created_at": NOW, "next_attempt_at": NOW}

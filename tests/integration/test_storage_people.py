@@ -15,9 +15,8 @@ from placet.definition.assignees import parse_assignee
 from placet.errors import InputInvalid, NotFound
 from storage.database import Database
 from storage.queries.people import people
-from storage.recording import record
 from storage.tables.approvals import Person
-from tests.integration.recordings import NOW, Story
+from tests.integration.recordings import NOW, Story, write
 
 
 def _person(ident: str, **facts: Any) -> Person:
@@ -98,8 +97,8 @@ async def test_load_counts_open_tasks(database: Database) -> None:
     async with database.begin() as session:
         for number in range(3):
             story = Story(request_id=f"r{number}").open("bob", "carol")
-            await record.write(session, story.recording(), NOW)
-            await record.write(session, story.decide(2, end=False).recording(), NOW)
+            await write(session, story.recording(), NOW)
+            await write(session, story.decide(2, end=False).recording(), NOW)
     found = await _read(database, also=("bob", "carol"))
     assert {p.id: p.load for p in found.people.values()} == {"bob": 3, "carol": 0}
 

@@ -17,7 +17,7 @@ from storage.queries.requests import requests
 from storage.recording import record
 from storage.recording.verify import verify_rows
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Outbox, Participant
-from tests.integration.recordings import NOW, Story
+from tests.integration.recordings import NOW, Story, write
 
 STORED = (ApprovalRequest, AuditEntry, AuditSuperseded, ApprovalTask, Participant, Outbox)
 
@@ -25,7 +25,7 @@ STORED = (ApprovalRequest, AuditEntry, AuditSuperseded, ApprovalTask, Participan
 async def _write(database: Database, *recordings: Recording) -> None:
     for one in recordings:
         async with database.begin() as session:
-            await record.write(session, one, NOW)
+            await write(session, one, NOW)
 
 
 async def _rows(database: Database, model: type[SQLModel]) -> list[dict[str, Any]]:

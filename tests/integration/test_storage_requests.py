@@ -13,9 +13,9 @@ from placet.errors import InputInvalid, NotFound
 from storage.database import Database
 from storage.queries.requests import requests
 from storage.queries.requests.visibility import Visibility
-from storage.recording import outbox, record
+from storage.recording import outbox
 from storage.tables.approvals import Outbox
-from tests.integration.recordings import NOW, Story
+from tests.integration.recordings import NOW, Story, write
 
 
 async def _store(database: Database) -> None:
@@ -26,8 +26,8 @@ async def _store(database: Database) -> None:
             at = NOW + timedelta(minutes=number // 2)  # two at the same moment
             tasks = tuple(replace(t, opened_at=at, delegates=("dan",) if number == 4 else ()) for t in story.tasks)
             owner = "user:olivia" if number == 3 else "role:cfo"
-            await record.write(session, story.recording(started_at=at, tasks=tasks, owner=owner), NOW)
-        await record.write(session, Story(request_id="r0").open("carol").decide().recording(owner=None), NOW)
+            await write(session, story.recording(started_at=at, tasks=tasks, owner=owner), NOW)
+        await write(session, Story(request_id="r0").open("carol").decide().recording(owner=None), NOW)
 
 
 async def _pages(database: Database, **filters: Any) -> list[str]:
@@ -78,7 +78,7 @@ async def test_tasks_are_listed_by_whom_they_wait_for(database: Database) -> Non
     unclaimed = replace(queue.tasks[0], assignee=None, held_by=(), candidates=("erin", "erin_2"))
     claimed = replace(queue.tasks[0], id="q.2", assignee="erin_2", held_by=(), candidates=("erin", "erin_2"))
     async with database.begin() as session:
-        await record.write(session, queue.recording(tasks=(unclaimed, claimed)), NOW)
+        await write(session, queue.recording(tasks=(unclaimed, claimed)), NOW)
 
     async def listed(**filters: Any) -> list[str]:
         async with database.session() as session:
@@ -103,12 +103,11 @@ async def test_notices_are_released_for_what_history_holds_and_nothing_else(data
     story = Story(request_id="r").open("bob", "carol")
     later = story.comment("hello")
     async with database.begin() as session:
-        await record.write(session, story.recording(), NOW)
-        await record.write(session, later.recording(), NOW)
+        await write(session, story.recording(), NOW)
+        await write(session, later.recording(), NOW)
 
     async def ready(seq: int, head: str) -> set[str]:
-        async with database.begin() as session:
-            await outbox.confirm(session, outbox.Confirmation(request_id="r", seq=seq, head=head))
+        await database.run(outbox.confirm_all, [outbox.Confirmation(request_id="r", seq=seq, head=head)])
         async with database.session() as session:
             return {row.event for row in await session.scalars(select(Outbox)) if row.status == "ready"}
 
@@ -136,7 +135,7 @@ async def test_a_session_sees_one_moment(database: Database) -> None:
     async with database.session() as session:
         before = await requests.get(session, "r1")
         async with database.begin() as other:
-            await record.write(other, Story(request_id="r1").open("bob").decide().recording(), NOW)
+            await write(other, Story(request_id="r1").open("bob").decide().recording(), NOW)
         session.expire_all()
         assert (await requests.get(session, "r1")).request.status == before.request.status == "pending"
     async with database.session() as session:
@@ -148,7 +147,7 @@ async def test_what_waits_in_a_queue_or_for_somebody_away_is_seen_for_now(databa
     queue = Story(request_id="q").open("bob")
     waiting = replace(queue.tasks[0], assignee=None, held_by=(), candidates=("erin",), queue="group:finance")
     async with database.begin() as session:
-        await record.write(session, queue.recording(tasks=(waiting,)), NOW)
+        await write(session, queue.recording(tasks=(waiting,)), NOW)
     finance = Visibility(person="zoe", queues=("group:finance",))
     covers = Visibility(person="zoe", absent=("carol",))
     assert await _pages(database, viewer=finance) == ["q"]

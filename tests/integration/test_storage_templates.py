@@ -106,16 +106,14 @@ async def test_a_token_stands_for_its_person_until_it_ends(database: Database) -
 
 async def test_a_key_stands_for_the_first_call_that_used_it(database: Database) -> None:
     async def reserve(principal: str, fingerprint: str, subject: str) -> tuple[str, str | None, int | None]:
-        async with database.begin() as session:
-            call = await api_calls.reserve(
-                session, principal=principal, key="k", fingerprint=fingerprint, subject=subject, now=NOW
-            )
-            return call.fingerprint, call.subject, call.status_code
+        call = await database.run(
+            api_calls.reserve, principal=principal, key="k", fingerprint=fingerprint, subject=subject, now=NOW
+        )
+        return call.fingerprint, call.subject, call.status_code
 
     assert await reserve("bob", "f1", "s1") == ("f1", "s1", None)
     assert await reserve("bob", "f2", "s2") == ("f1", "s1", None)
     assert await reserve("carol", "f2", "s2") == ("f2", "s2", None)
-    async with database.begin() as session:
-        for status in (201, 500):  # the first answer stands
-            await api_calls.complete(session, principal="bob", key="k", status_code=status, answer={"id": status})
+    for status in (201, 500):  # the first answer stands
+        await database.run(api_calls.complete, principal="bob", key="k", status_code=status, answer={"id": status})
     assert await reserve("bob", "f1", "s3") == ("f1", "s1", 201)

@@ -7,19 +7,18 @@ from sqlalchemy import text
 
 from placet.audit.chain import canonical_json, link
 from storage.database import Database
-from storage.recording import record
 from storage.recording.outbox import delivery_genesis
 from storage.recording.verify import VerifiedRows, verify_rows
 from storage.tables.approvals import Delivery
-from tests.integration.recordings import NOW, Story
+from tests.integration.recordings import NOW, Story, write
 
 
 async def _store(database: Database) -> Story:
     opened = Story(request_id="r1").open("bob")
     decided = opened.decide()
     async with database.begin() as session:
-        await record.write(session, opened.recording(), NOW)
-        await record.write(session, decided.recording(), NOW)
+        await write(session, opened.recording(), NOW)
+        await write(session, decided.recording(), NOW)
         previous = delivery_genesis("r1")
         for seq in (1, 2):
             sent = link(
