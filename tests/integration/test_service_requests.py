@@ -22,7 +22,7 @@ from storage.queries.people import people
 from storage.tables.approvals import ApprovalRequest
 from tests.api_desk import ApiDesk, api_desk, context_of, no_engine
 from tests.approvals import EXPENSE, person
-from tests.integration.recordings import Story
+from tests.integration.recordings import Story, write
 from worker import actions as action_worker
 from workflows.interface import Start
 
