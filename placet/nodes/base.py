@@ -298,7 +298,7 @@ class NodeType(ABC, Generic[D]):
         elif chooses and not one.default:
             context.refuse(here, 'an edge of a decision needs a "condition", or "default": true')
         if one.on is not None and not self.has_results:
-            message = 'only the edges of an approval, action, wait or sub-process carry "on"; remove it'
+            message = f'a {self.kind} node comes to no result on which an edge is taken; remove "on"'
             context.refuse(f"{here}/on", message)
         return Edge(target=one.target, on=one.on, condition=compiled, default=one.default)
 

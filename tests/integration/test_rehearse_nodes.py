@@ -236,3 +236,15 @@ async def test_agreement_on_what_both_made_up_is_no_agreement(stage: RehearsalEn
     script = {"do": "answer", "on": "s", "output": {"total": "120"}}
     found = await played(stage, computing("look"), script, given={"a": "60"}, actions={"look": spec("look")})
     assert (found.outcome, found.extra["agrees_with_explore"]) == ("approved", True)
+
+
+async def test_people_who_are_told_are_told_at_once_and_nobody_is_waited_for(stage: RehearsalEngine) -> None:
+    nodes = {
+        "a": {"step": "Stage 1"},
+        "tell": {"type": "notify", "to": ["group:finance"], "message": {"expr": '"For " + string(amount)'}},
+    }
+    edges = ("start -> a", "a -> tell on approved", "a -> rejected on rejected", "tell -> approved")
+    found = await played(stage, blueprint(ANN, variables=AMOUNT, graph_spec=graph(*edges, nodes=nodes)))
+    [told] = [s for s in found.execution_path if s.kind == "informed"]
+    assert told.detail["to"] == ["user:ann", "user:ben", "user:cid"]
+    assert told.after_ms == max(s.after_ms for s in found.execution_path)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import select
+from sqlmodel import col
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
@@ -25,6 +27,7 @@ from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
 from storage.database import Database
 from storage.queries.requests import requests
+from storage.tables.approvals import Outbox
 from tests.approvals import Desk, by, desk, store_people
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
@@ -394,6 +397,19 @@ async def test_whatever_waits_goes_on_after_continue_as_new(shop: Shop) -> None:
     await until(lambda: _with(shop, handle, "child_ended"))
     await decide(handle, "bob")
     assert (await handle.result()).outcome == "approved"
+
+
+async def test_people_who_are_told_have_a_notice_in_the_outbox_and_the_request_goes_on(shop: Shop) -> None:
+    told = {"type": "notify", "to": ["user:ann", "user:nobody"], "message": {"expr": '"For " + string(amount)'}}
+    drawn = graph("start -> tell", "tell -> approved", nodes={"tell": told})
+    handle = await shop.start(blueprint(variables=[AMOUNT], graph_spec=drawn), given={"amount": "7"})
+    assert (await handle.result()).outcome == "approved"
+    assert await shop.kinds(handle.id) == ["started", "informed", "completed"]
+    async with shop.database.session() as session:
+        rows = (await session.scalars(select(Outbox).where(col(Outbox.request_id) == handle.id))).all()
+    notices = [(row.person, row.detail["text"]) for row in rows if row.event == "informed"]
+    assert notices == [("ann", "For 7")]
+    await replays(shop.desk.client, handle)
 
 
 async def _comments(handle: Handle, count: int) -> None:

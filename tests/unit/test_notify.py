@@ -98,6 +98,14 @@ def test_what_is_wrong_is_refused_at_its_place(to: list[str], message: Any, poin
     assert said in found[pointer], found
 
 
+def test_its_edge_carries_neither_a_result_nor_a_condition() -> None:
+    raw = telling("user:ann")
+    raw["graph_spec"]["edges"][3] |= {"on": "done", "condition": "amount > 1"}
+    found = problems(raw)
+    assert "a notify node comes to no result" in found["/graph_spec/edges/3/on"]
+    assert "only the edges of a decision" in found["/graph_spec/edges/3/condition"]
+
+
 @pytest.mark.parametrize(
     ("to", "message", "code"),
     [
