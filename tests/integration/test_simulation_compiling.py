@@ -46,7 +46,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
             return _real(*arguments, **named)
 
         for module in list(sys.modules.values()):
-            if getattr(module, "__name__", "").split(".")[0] in {"placet", "simulation", "storage"}:
+            if getattr(module, "__name__", "").split(".")[0] in {"placet", "service", "simulation", "storage"}:
                 for name, value in list(vars(module).items()):
                     if value is real:
                         monkeypatch.setattr(module, name, spy)
@@ -67,7 +67,7 @@ async def test_an_exploration_with_its_proofs_reads_and_compiles_once(database: 
     told = await carried_out(database, mode="explore", blueprint=EXPENSE)
     assert told["outcome"] == "approved"
     assert told["branch_explorations"]
-    assert calls == {"parse_blueprint": 1, "compile_plan": 1}
+    assert calls == {parse_definition.__name__: 1, compile_plan.__name__: 1}
 
 
 async def test_the_proofs_of_an_exploration_still_find_what_is_wrong(database: Database) -> None:
@@ -88,4 +88,4 @@ async def test_a_backtest_reads_once_and_compiles_once_for_each_year(database: D
     name = story.recording().template
     told = await carried_out(database, mode="backtest", blueprint={**EXPENSE, "name": name})
     assert told["totals"]["requests"] == 3
-    assert calls == {"parse_blueprint": 1, "compile_plan": 2}
+    assert calls == {parse_definition.__name__: 1, compile_plan.__name__: 2}
