@@ -15,8 +15,8 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.actions.executor import ActionFailed, Executor, Job
-from activities.actions.secrets import Vault
+from activities.actions.executor import ActionFailed, ActionJob, Executor
+from activities.actions.secrets import SecretResolver
 from activities.messages import ActionRun
 from placet.definition.json_schema.validation import schema_problems, value_problems
 from placet.errors import PlacetError, Problem
@@ -51,7 +51,7 @@ class ActionRunner:
         """
         began, clock = datetime.now(UTC), time.monotonic()
         fault: str | None = "Cancelled"
-        vault = Vault(self._environ)
+        vault = SecretResolver(self._environ)
         try:
             async with _heartbeats():
                 output = await carry_out(self._executors, asked, vault)
@@ -95,7 +95,7 @@ class ActionRunner:
             log.warning("execution %s of action %s is not in the statistics: %s", execution.id, spec.name, error)
 
 
-async def carry_out(executors: Mapping[str, Executor], asked: ActionRun, vault: Vault) -> dict[str, Any]:
+async def carry_out(executors: Mapping[str, Executor], asked: ActionRun, vault: SecretResolver) -> dict[str, Any]:
     """Return an action's output, checked on the way in and out; raises ApplicationError. Call it inside an activity."""
     spec, call = asked.spec, asked.call
     _check(spec.input_schema, call.input, "/input", "InputInvalid", "The action's input breaks its input_schema")
@@ -106,7 +106,7 @@ async def carry_out(executors: Mapping[str, Executor], asked: ActionRun, vault: 
     info = activity.info()
     limit = info.start_to_close_timeout.total_seconds() if info.start_to_close_timeout else _NO_LIMIT
     try:
-        job = Job(
+        job = ActionJob(
             action=spec.name,
             request_id=info.workflow_id or "",
             node=call.node,

@@ -18,10 +18,10 @@ from storage.recording.record import stored_seq, write_all
 class Recorder:
     """Record for a worker. What comes in while a transaction is being committed goes into the next one together."""
 
-    def __init__(self, database: Database, arrivals: Arrivals | None = None) -> None:
+    def __init__(self, database: Database, recording_events: RecordingEvents | None = None) -> None:
         """Write to this database, and tell `arrivals` what is there."""
-        self._arrivals = arrivals or Arrivals()
-        self._arrivals.told = True
+        self._events = recording_events or RecordingEvents()
+        self._events.has_publisher = True
         self._commits = GroupCommit(database, write_all, key=lambda recording: recording.request_id)
 
     @activity.defn(name="record")
@@ -32,10 +32,10 @@ class Recorder:
         tried again.
         """
         await self._commits.submit(recording)
-        self._arrivals.tell(recording.request_id)
+        self._events.publish(recording.request_id)
 
 
-class RecordedSoFar:
+class StoredSequence:
     """Tell for a worker how far the store is, which may be ahead of history by a workflow task that was given up."""
 
     def __init__(self, database: Database) -> None:
@@ -47,19 +47,19 @@ class RecordedSoFar:
         return await self._database.read(stored_seq, request_id)
 
 
-class Arrivals:
+class RecordingEvents:
     """Pass on which requests were recorded, within one event loop.
 
     It saves looking: a request may as well be recorded by a worker elsewhere, which tells nobody here.
     """
 
     def __init__(self) -> None:
-        self.told = False
+        self.has_publisher = False
         """Whether a recorder of this process tells here."""
         self._waiting: dict[str, list[asyncio.Event]] = {}
 
     @contextmanager
-    def expecting(self, request_id: str) -> Iterator[asyncio.Event]:
+    def subscribe(self, request_id: str) -> Iterator[asyncio.Event]:
         """Give what is set once the request is recorded; begin before anybody can record it."""
         arrived = asyncio.Event()
         self._waiting.setdefault(request_id, []).append(arrived)
@@ -71,13 +71,13 @@ class Arrivals:
             if not waiting:
                 del self._waiting[request_id]
 
-    def tell(self, request_id: str) -> None:
+    def publish(self, request_id: str) -> None:
         """Say that something about the request was recorded."""
         for arrived in self._waiting.get(request_id, ()):
             arrived.set()
 
 
 @activity.defn(name="moment")
-async def moment(now: datetime) -> datetime:
+async def time_marker(now: datetime) -> datetime:
     """Answer with the time that was given: the marker that it leaves in history is what it is for."""
     return now

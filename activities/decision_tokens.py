@@ -15,7 +15,7 @@ from temporalio import activity
 from activities.messages import TokenCheck, TokenVerdict
 from placet.audit.reasons import because
 from storage.database import Database
-from storage.queries.requests.deciders import barred
+from storage.queries.requests.deciders import refusal_of_token
 
 _SALT = "placet.decision"
 MAX_AGE = 14 * 24 * 3600  # seconds
@@ -61,13 +61,13 @@ class DecisionTokens:
     def verdict(self, check: TokenCheck) -> TokenVerdict:
         """Return whom the token stands for, or why it does not hold for what it is used for."""
         try:
-            said: Any = self._serializer.loads(check.token, max_age=MAX_AGE)
+            signed: Any = self._serializer.loads(check.token, max_age=MAX_AGE)
         except SignatureExpired:
             return _refused("token_expired", check)
         except (BadSignature, ValueError, TypeError):
             return _refused("token_not_signed_here", check)
         try:
-            payload = _Payload.model_validate(said)
+            payload = _Payload.model_validate(signed)
         except ValidationError:
             return _refused("token_outdated", check)
         if payload.t != check.task_id:
@@ -101,7 +101,7 @@ class TokenVerifier:
         """
         verdict = self._tokens.verdict(check)
         if verdict.person is not None:
-            code = await self._database.read(barred, verdict.person, check.task_id)
+            code = await self._database.read(refusal_of_token, verdict.person, check.task_id)
             verdict = verdict if code is None else _refused(code, check)
         return verdict
 

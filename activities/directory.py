@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from temporalio import activity
 
-from activities.messages import Found, LookUp
+from activities.messages import DirectoryQuery, DirectoryResult
 from placet.definition.assignees import parse_assignee
 from storage.database import Database
 from storage.queries.people.people import read_directory
@@ -17,8 +17,8 @@ class DirectoryReader:
         self._database = database
 
     @activity.defn(name="look_up")
-    async def look_up(self, question: LookUp) -> Found:
+    async def look_up(self, question: DirectoryQuery) -> DirectoryResult:
         """Answer with everyone whom the question can reach; raises Unavailable where the database is away."""
         names = [parse_assignee(name) for name in question.names]
         directory = await self._database.read(read_directory, names, also=question.people, given=question.given)
-        return Found(directory=directory, at=question.at)
+        return DirectoryResult(directory=directory, at=question.at)

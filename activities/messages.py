@@ -15,7 +15,7 @@ from placet.frozen import stored_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookUp:
+class DirectoryQuery:
     """Ask for the directory as it is now: for these names (placet.definition.assignees) and people; `at` is when."""
 
     names: tuple[str, ...]
@@ -25,7 +25,7 @@ class LookUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class DirectoryResult:
     """The answer to LookUp, with its `at`: so history holds the time as well. None: the history is from before."""
 
     directory: Directory
@@ -70,7 +70,7 @@ class TokenVerdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class SubprocessResult:
     """What a sub-process came to, for the node and visit at which its parent waits: what is signed."""
 
     parent: str
@@ -82,16 +82,16 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndingCheck:
+class SubprocessResultCheck:
     """Ask whether an ending was signed here, `at` this time."""
 
-    ending: Ending
+    ending: SubprocessResult
     signature: str
     at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndingVerdict:
+class SubprocessResultVerdict:
     """The answer to EndingCheck, with its `at`: None, or the code of why it does not hold."""
 
     code: str | None
@@ -99,14 +99,14 @@ class EndingVerdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChildQuestion:
+class SubprocessQuery:
     """Ask how a sub-process ended, by its request id."""
 
     child: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChildFound:
+class SubprocessOutcome:
     """The answer to ChildQuestion: its outcome, `failed` where it has none, and its variables.
 
     None where nobody looks, for it tells by itself: in a rehearsal.

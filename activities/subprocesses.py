@@ -16,7 +16,13 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.messages import ChildFound, ChildQuestion, Ending, EndingCheck, EndingVerdict
+from activities.messages import (
+    SubprocessOutcome,
+    SubprocessQuery,
+    SubprocessResult,
+    SubprocessResultCheck,
+    SubprocessResultVerdict,
+)
 from placet.definition.fields import Outcome
 from placet.errors import Conflict, NotFound
 from storage.database import Database
@@ -28,7 +34,7 @@ _RUNS = {WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_N
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Closed:
+class _ClosedWorkflow:
     """What a request's workflow closes with (workflows.approval.Answer)."""
 
     seq: int
@@ -37,7 +43,7 @@ class _Closed:
     outcome: str | None
 
 
-class ChildResults:
+class SubprocessResultReader:
     """Find out about sub-processes for a worker. The engine says how one ended, the store what its variables are."""
 
     def __init__(self, client: Client, database: Database) -> None:
@@ -45,13 +51,13 @@ class ChildResults:
         self._database = database
 
     @activity.defn(name="child_result")
-    async def result(self, asked: ChildQuestion) -> ChildFound:
+    async def result(self, asked: SubprocessQuery) -> SubprocessOutcome:
         """Return what a sub-process came to.
 
         Fails while it runs, so that it is asked again: attempts cost no event. Fails as well where engine or database
         is away, or the database does not hold what the engine does.
         """
-        handle = self._client.get_workflow_handle(asked.child, result_type=_Closed)
+        handle = self._client.get_workflow_handle(asked.child, result_type=_ClosedWorkflow)
         try:
             status = (await handle.describe(rpc_timeout=_RPC_SECONDS)).status
             if status in _RUNS:
@@ -59,19 +65,21 @@ class ChildResults:
                     f"request {asked.child} still runs", type="StillRuns", category=ApplicationErrorCategory.BENIGN
                 )
             if status is not WorkflowExecutionStatus.COMPLETED:
-                return ChildFound(outcome="cancelled" if status is WorkflowExecutionStatus.CANCELED else "failed")
-            closed: _Closed = await handle.result(rpc_timeout=_RPC_SECONDS)
+                return SubprocessOutcome(
+                    outcome="cancelled" if status is WorkflowExecutionStatus.CANCELED else "failed"
+                )
+            closed: _ClosedWorkflow = await handle.result(rpc_timeout=_RPC_SECONDS)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
             stored = await self._database.read(_stored, asked.child)  # the engine no longer knows it
-            return _found(stored) if stored is not None else ChildFound(outcome="failed")
+            return _outcome_of(stored) if stored is not None else SubprocessOutcome(outcome="failed")
         stored = await self._database.read(_stored, asked.child)
         if stored is None or (stored.seq, stored.head) != (closed.seq, closed.head):
             raise Conflict(
                 f"The database does not hold how request {asked.child} ended; put a complete copy of it back"
             )
-        return _found(stored)
+        return _outcome_of(stored)
 
 
 def _stored(connection: Connection, request_id: str) -> RequestRow | None:
@@ -81,17 +89,21 @@ def _stored(connection: Connection, request_id: str) -> RequestRow | None:
         return None
 
 
-def _found(stored: RequestRow) -> ChildFound:
+def _outcome_of(stored: RequestRow) -> SubprocessOutcome:
     outcome, output = stored.outcome or "failed", dict[str, Any](stored.input)
-    return ChildFound(outcome=outcome, output=output) if is_outcome(outcome) else ChildFound(outcome="failed")
+    return (
+        SubprocessOutcome(outcome=outcome, output=output)
+        if is_outcome(outcome)
+        else SubprocessOutcome(outcome="failed")
+    )
 
 
 _SALT = "placet.ending"
 _OUTCOMES: TypeAdapter[str] = TypeAdapter(Outcome)
-_ENDINGS = TypeAdapter(Ending)
+_RESULTS = TypeAdapter(SubprocessResult)
 
 
-class Endings:
+class SubprocessResultSigner:
     """Sign and check how sub-processes ended, with the installation's secret."""
 
     def __init__(self, secret: str) -> None:
@@ -99,21 +111,21 @@ class Endings:
         self._signer = Signer(secret, salt=_SALT, digest_method=hashlib.sha256)
 
     @activity.defn(name="sign_ending")
-    async def sign(self, ending: Ending) -> str:
+    async def sign(self, ending: SubprocessResult) -> str:
         """Return the signature of an ending: pure, and so quick enough for a local activity."""
-        return self._signer.get_signature(_written(ending)).decode()
+        return self._signer.get_signature(_signed_text(ending)).decode()
 
     @activity.defn(name="verify_ending")
-    async def verify(self, check: EndingCheck) -> EndingVerdict:
+    async def verify(self, check: SubprocessResultCheck) -> SubprocessResultVerdict:
         """Tell whether an ending was signed here, and is one: pure, and so quick enough for a local activity."""
         code = None
         if not check.signature:
             code = "ending_unsigned"
-        elif not self._signer.verify_signature(_written(check.ending), check.signature):
+        elif not self._signer.verify_signature(_signed_text(check.ending), check.signature):
             code = "ending_forged"
         elif not is_outcome(check.ending.outcome):
             code = "ending_shape"
-        return EndingVerdict(code=code, at=check.at)
+        return SubprocessResultVerdict(code=code, at=check.at)
 
 
 def is_outcome(text: str) -> bool:
@@ -125,5 +137,5 @@ def is_outcome(text: str) -> bool:
     return True
 
 
-def _written(ending: Ending) -> bytes:
-    return json.dumps(_ENDINGS.dump_python(ending, by_alias=True), sort_keys=True, separators=(",", ":")).encode()
+def _signed_text(ending: SubprocessResult) -> bytes:
+    return json.dumps(_RESULTS.dump_python(ending, by_alias=True), sort_keys=True, separators=(",", ":")).encode()

@@ -17,7 +17,7 @@ from temporalio.client import Client
 from temporalio.runtime import Runtime
 from temporalio.worker import Worker
 
-from activities.audit import Arrivals, Recorder
+from activities.audit import Recorder, RecordingEvents
 from activities.notifications.delivery.start import check_webhooks, dispatcher
 from activities.notifications.settings import NotifySettings
 from activities.notifications.settings import load as load_notices
@@ -29,7 +29,7 @@ from service.engine import client as engine_client
 from storage.database import Database
 from worker.actions import action_worker, seed_catalog
 from worker.connect import EngineSettings, connect
-from worker.jobs import forgetting, looking_after_leavers, present
+from worker.jobs import departure_job, presence_job, retention_job
 from worker.settings import Settings
 from worker.telemetry import tracing
 from workflows.registration import approval_worker, beside_recording
@@ -77,10 +77,12 @@ def temporal_ui(settings: Settings, there: EngineSettings) -> str:
     return f"http://{there.address.rsplit(':', 1)[0]}:8233"
 
 
-def build_worker(database: Database, client: Client, settings: Settings, arrivals: Arrivals | None = None) -> Worker:
+def build_worker(
+    database: Database, client: Client, settings: Settings, recording_events: RecordingEvents | None = None
+) -> Worker:
     """Return the worker for approvals with its activities bound to this database; it tells `arrivals` what it wrote."""
     activities: list[Callable[..., Any]] = [
-        Recorder(database, arrivals).record,
+        Recorder(database, recording_events).record,
         *beside_recording(client, database, settings.secret()),
     ]
     return approval_worker(client, task_queue=settings.task_queue, activities=activities)
@@ -92,18 +94,18 @@ async def working(
     client: Client,
     settings: Settings,
     notify: NotifySettings | None = None,
-    arrivals: Arrivals | None = None,
+    recording_events: RecordingEvents | None = None,
 ) -> AsyncIterator[None]:
     """Run what a worker process runs while the block does: the workers, and what is done beside them."""
     notify = notify or load_notices()
     await check_webhooks(database, notify)
     notices = dispatcher(database, partial(engine_client.recorded, client), notify, secret=settings.secret())
     async with (
-        build_worker(database, client, settings, arrivals),
+        build_worker(database, client, settings, recording_events),
         build_action_worker(database, client, settings, notify),
-        present(database, client, settings.task_queue),
-        looking_after_leavers(database, partial(engine_client.tell_directory_changed, client)),
-        forgetting(database, settings),
+        presence_job(database, client, settings.task_queue),
+        departure_job(database, partial(engine_client.tell_directory_changed, client)),
+        retention_job(database, settings),
     ):
         sending = asyncio.create_task(notices.run())
         try:

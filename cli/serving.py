@@ -13,7 +13,7 @@ import uvicorn
 from opentelemetry.sdk.trace import TracerProvider
 from temporalio.client import Client
 
-from activities.audit import Arrivals
+from activities.audit import RecordingEvents
 from api.app import create_app
 from api.connections import Connection
 from api.context import ApiContext
@@ -31,7 +31,7 @@ def build_api(
     ui_url: str,
     traces: TracerProvider | None = None,
     *,
-    arrivals: Arrivals | None = None,
+    recording_events: RecordingEvents | None = None,
 ) -> Any:
     """Return the API's application; `arrivals` is what the worker of this process tells, if there is one."""
     return create_app(
@@ -48,7 +48,7 @@ def build_api(
             admission=Admission(at_once=settings.calls_at_once),
             metrics_token=settings.metrics_token,
             tracer_provider=traces,
-            arrivals=arrivals or Arrivals(),
+            recording_events=recording_events or RecordingEvents(),
         )
     )
 

@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine_host.cache import Progress, adopt, workshop
-from engine_host.process import answer, run
+from engine_host.cache import Progress, build_directory, install
+from engine_host.process import run, version_output
 from engine_host.versions import PINS, TOOLS, Pins, Tool, dotted, parse
 from placet.errors import EngineMissing
 
@@ -20,10 +20,10 @@ PAUSES = (5.0, 15.0, 45.0)
 _NETWORK = re.compile(r'(Get "|reading )https?://|dial tcp')
 
 
-def whole(program: Path, version: str) -> bool:
+def is_version(program: Path, version: str) -> bool:
     """Tell whether a program runs and says that it is this version."""
-    said = answer(program) if program.is_file() else None
-    return said is not None and version in said.split()
+    answered = version_output(program) if program.is_file() else None
+    return answered is not None and version in answered.split()
 
 
 def find_go(environ: Mapping[str, str], pins: Pins = PINS) -> Path:
@@ -32,10 +32,12 @@ def find_go(environ: Mapping[str, str], pins: Pins = PINS) -> Path:
     found = shutil.which("go", path=environ.get("PATH"))
     if not found:
         raise EngineMissing(f"Go is not on PATH: install Go {wanted} or newer (https://go.dev/dl).")
-    said = answer(Path(found), "version", environ={**environ, "GOTOOLCHAIN": "local"}) or ""
-    version = parse(said.replace("go version go", "", 1).split(" ")[0] + ".0")
+    answered = version_output(Path(found), "version", environ={**environ, "GOTOOLCHAIN": "local"}) or ""
+    version = parse(answered.replace("go version go", "", 1).split(" ")[0] + ".0")
     if version is None or version < pins.go:
-        raise EngineMissing(f"{found} is {said.strip() or 'broken'}: install Go {wanted} or newer (https://go.dev/dl).")
+        raise EngineMissing(
+            f"{found} is {answered.strip() or 'broken'}: install Go {wanted} or newer (https://go.dev/dl)."
+        )
     return Path(found)
 
 
@@ -44,11 +46,11 @@ def build(directory: Path, *, environ: Mapping[str, str], progress: Progress, pi
     go = find_go(environ, pins)
     for number, tool in enumerate(TOOLS, start=1):
         version = pins.of(tool)
-        if whole(directory / tool.name, version):
+        if is_version(directory / tool.name, version):
             continue
         what = f"the {tool.title} {version} with Go, {number} of {len(TOOLS)}"
         progress(f"building {what}, up to {tool.minutes:g} minute{'s' if tool.minutes > 1 else ''} the first time…")
-        with workshop(directory.parent) as place:
+        with build_directory(directory.parent) as place:
             made = place / tool.name
             for pause in (*PAUSES, None):
                 code, output = run(
@@ -70,9 +72,9 @@ def build(directory: Path, *, environ: Mapping[str, str], progress: Progress, pi
                 ending = "took more than an hour" if code is None else f"ended with {code}"
                 tail = "\n".join(output.strip().splitlines()[-15:])
                 raise EngineMissing(f"`go build {tool.package}` {ending}:\n{tail}")
-            if not whole(made, version):
+            if not is_version(made, version):
                 raise EngineMissing(f"`go build {tool.package}` made a program that does not run as {version}.")
-            adopt(made, directory / tool.name)
+            install(made, directory / tool.name)
             progress(f"built the {tool.title} {version}")
 
 

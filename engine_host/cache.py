@@ -17,7 +17,7 @@ Progress = Callable[[str], None]
 """Receives one line whenever there is something to tell to a person who waits."""
 
 
-def quiet(_line: str) -> None:
+def no_progress(_line: str) -> None:
     """Tell nobody."""
 
 
@@ -37,15 +37,15 @@ def locked(directory: Path, *, progress: Progress) -> Iterator[None]:
     """Hold the cache alone: a second process waits here, and then finds what the first one made."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("a") as lock:
-        told = 0.0
+        reported = 0.0
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if time.monotonic() - told > 15:
+                if time.monotonic() - reported > 15:
                     progress("another process is making the engine, waiting for it…")
-                    told = time.monotonic()
+                    reported = time.monotonic()
                 time.sleep(0.2)
         for left in directory.glob(".making-*"):  # by someone who was killed: the lock is ours, so nobody is at it
             shutil.rmtree(left, ignore_errors=True)
@@ -53,13 +53,13 @@ def locked(directory: Path, *, progress: Progress) -> Iterator[None]:
 
 
 @contextmanager
-def workshop(directory: Path) -> Iterator[Path]:
+def build_directory(directory: Path) -> Iterator[Path]:
     """Give a folder beside the cached engines in which one is made; it is gone afterwards, whatever happened."""
     with tempfile.TemporaryDirectory(prefix=".making-", dir=directory, ignore_cleanup_errors=True) as made:
         yield Path(made)
 
 
-def adopt(made: Path, target: Path) -> Path:
+def install(made: Path, target: Path) -> Path:
     """Move a finished program to its place: first its bytes to the disk, then its name, all at once."""
     target.parent.mkdir(parents=True, exist_ok=True)
     made.chmod(0o755)

@@ -65,12 +65,12 @@ def _has_schema(database: Postgres, name: str) -> bool:
         ) from error
 
 
-def forget_members(store: Database) -> None:
+def delete_stale_members(store: Database) -> None:
     """Delete the members of this host from the store; the caller holds the home's lock. Raises Unavailable."""
     if isinstance(store, Path):
         for name in (SERVER_FILE, CLI_FILE):
             if (store / name).is_file():
-                _forget_in_file(store / name)
+                _delete_in_file(store / name)
     elif isinstance(store, Postgres):
         try:
             with psycopg.connect(**store.access(store.name)) as connection:
@@ -81,7 +81,7 @@ def forget_members(store: Database) -> None:
             ) from error
 
 
-def _forget_in_file(path: Path) -> None:
+def _delete_in_file(path: Path) -> None:
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as connection:
             there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'cluster_membership'").fetchone()

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine_host.cache import Progress, adopt, workshop
-from engine_host.process import answer, run
+from engine_host.cache import Progress, build_directory, install
+from engine_host.process import run, version_output
 from engine_host.versions import CLI_DOWNLOAD, OLDEST_SERVER, ROOT, dotted, server_of_cli
 from placet.errors import EngineMissing
 
@@ -28,7 +28,7 @@ def download(
 ) -> tuple[int, int, int]:
     """Put the CLI at `target` and return its server's version; the caller holds the lock. Raises EngineMissing."""
     progress(f"downloading the Temporal CLI {CLI_DOWNLOAD}, for at most {seconds:g} seconds…")
-    with workshop(target.parent.parent) as place:
+    with build_directory(target.parent.parent) as place:
         code, output = run(
             [sys.executable, "-m", "engine_host.download", place, CLI_DOWNLOAD],
             environ=environ,
@@ -38,12 +38,12 @@ def download(
         if code != 0:
             raise EngineMissing(f"not in {seconds:g} seconds" if code is None else _reason(output))
         for found in sorted(place.iterdir()):
-            version = server_of_cli(answer(found) or "")
+            version = server_of_cli(version_output(found) or "")
             if version is None:
                 continue
             if version < OLDEST_SERVER:
                 raise EngineMissing(f"it has server {dotted(version)}, older than {dotted(OLDEST_SERVER)}")
-            adopt(found, target)
+            install(found, target)
             progress(f"downloaded the Temporal CLI {CLI_DOWNLOAD} with server {dotted(version)}")
             return version
     raise EngineMissing("what came is no Temporal CLI")
@@ -51,12 +51,12 @@ def download(
 
 def _reason(output: str) -> str:
     """Return why it failed; what else the process wrote (a crash at its end) says nothing about that."""
-    told = next((line.removeprefix(_TELLS) for line in output.splitlines() if line.startswith(_TELLS)), None)
-    if told is None:
+    reason = next((line.removeprefix(_TELLS) for line in output.splitlines() if line.startswith(_TELLS)), None)
+    if reason is None:
         return "the download ended without a word"
-    if (url := re.search(r"for url \((\S+?)\)", told)) is not None:
+    if (url := re.search(r"for url \((\S+?)\)", reason)) is not None:
         return f"{url[1].partition('?')[0]} cannot be reached"
-    return told.removeprefix("Failed starting Temporal dev server: ")
+    return reason.removeprefix("Failed starting Temporal dev server: ")
 
 
 async def _fetch(folder: str, version: str) -> None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from engine_host.build import build, find_go, whole
-from engine_host.cache import Progress, cache_directory, locked, quiet
+from engine_host.build import build, find_go, is_version
+from engine_host.cache import Progress, cache_directory, locked, no_progress
 from engine_host.download import DOWNLOAD_SECONDS, download
-from engine_host.process import answer
+from engine_host.process import version_output
 from engine_host.versions import (
     CLI_DOWNLOAD,
     OLDEST_SERVER,
@@ -32,7 +32,7 @@ Kind = Literal["server", "cli"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Running:
+class RunningServer:
     """Stand for a server that somebody else runs, at `host:port`."""
 
     address: str
@@ -77,17 +77,17 @@ def locate(
     *,
     environ: Mapping[str, str] | None = None,
     kind: Kind | None = None,
-    progress: Progress = quiet,
+    progress: Progress = no_progress,
     pins: Pins = PINS,
     download_seconds: float = DOWNLOAD_SECONDS,
-) -> Running | Startable:
+) -> RunningServer | Startable:
     """Return the first engine there is; blocks while one is downloaded or built.
 
     `kind` limits the search to engines that can open existing data. Raises EngineMissing, which tells what was tried.
     """
     environ = os.environ if environ is None else environ
     if address := environ.get("TEMPORAL_ADDRESS"):
-        return Running(address=address)
+        return RunningServer(address=address)
     return locate_startable(environ=environ, kind=kind, progress=progress, pins=pins, download_seconds=download_seconds)
 
 
@@ -95,7 +95,7 @@ def locate_startable(
     *,
     environ: Mapping[str, str] | None = None,
     kind: Kind | None = None,
-    progress: Progress = quiet,
+    progress: Progress = no_progress,
     pins: Pins = PINS,
     download_seconds: float = DOWNLOAD_SECONDS,
 ) -> Startable:
@@ -139,13 +139,13 @@ def _on_path(environ: Mapping[str, str], tried: list[str]) -> CommandLine | None
         return None
     found = _command_line(Path(program))
     if found is None:
-        said = (answer(Path(program)) or "nothing").strip()
-        tried.append(f"{program}: says {said!r}, which is not a CLI with server {dotted(OLDEST_SERVER)} or newer")
+        answered = (version_output(Path(program)) or "nothing").strip()
+        tried.append(f"{program}: says {answered!r}, which is not a CLI with server {dotted(OLDEST_SERVER)} or newer")
     return found
 
 
 def _command_line(program: Path) -> CommandLine | None:
-    version = server_of_cli(answer(program) or "")
+    version = server_of_cli(version_output(program) or "")
     if version is None or version < OLDEST_SERVER:
         return None
     return CommandLine(program=program, version=dotted(version))
@@ -158,7 +158,7 @@ def _cli_in(cache: Path) -> Path:
 def _cached(cache: Path, kind: Kind | None, pins: Pins) -> Startable | None:
     """Return what the cache has; every program is asked for its version, so a damaged one is made anew."""
     folder = cache / pins.key
-    if kind != "cli" and all(whole(folder / tool.name, pins.of(tool)) for tool in TOOLS):
+    if kind != "cli" and all(is_version(folder / tool.name, pins.of(tool)) for tool in TOOLS):
         server, sql_tool, ui = (folder / tool.name for tool in (SERVER, SQL_TOOL, UI))
         return Binaries(server=server, sql_tool=sql_tool, ui=ui, version=pins.of(SERVER))
     return _command_line(_cli_in(cache)) if kind != "server" and _cli_in(cache).is_file() else None

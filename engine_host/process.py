@@ -21,7 +21,7 @@ LOOK_SECONDS = 30.0
 GUARD = Path(__file__).with_name("guard.py")
 
 
-class Guarded:
+class GuardedProcess:
     """Hold one running program on a leash (see guard.py)."""
 
     def __init__(
@@ -57,8 +57,8 @@ class Guarded:
             )
         finally:
             os.close(status)
-        with os.fdopen(reading) as answer:
-            self.pid = int(answer.readline() or 0)
+        with os.fdopen(reading) as version_output:
+            self.pid = int(version_output.readline() or 0)
         """The program's own process id, 0 when it could not be started."""
 
     @property
@@ -117,7 +117,7 @@ def run(
     """
     started = time.monotonic()
     with tempfile.TemporaryFile() as output:
-        guarded = Guarded(program, environ=environ, output=output, directory=directory, grace=2.0)
+        guarded = GuardedProcess(program, environ=environ, output=output, directory=directory, grace=2.0)
         code: int | None = None
         try:
             while code is None and (gone := time.monotonic() - started) < timeout:
@@ -132,7 +132,7 @@ def run(
         return code, output.read().decode(errors="replace")
 
 
-def answer(
+def version_output(
     program: Path, argument: str = "--version", *, environ: Mapping[str, str] | None = None, timeout: float = 60.0
 ) -> str | None:
     """Return what a program prints about itself, or None when it cannot be run or fails."""
@@ -161,15 +161,15 @@ def fresh_log(path: Path) -> IO[bytes]:
     return path.open("ab")
 
 
-async def keep_short(paths: Sequence[Path]) -> None:
+async def keep_logs_short(paths: Sequence[Path]) -> None:
     """Look after logs that programs write to, until cancelled."""
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         for path in paths:
-            await asyncio.to_thread(shorten, path)
+            await asyncio.to_thread(shorten_log, path)
 
 
-def shorten(path: Path, *, most: int = MOST_BYTES) -> None:
+def shorten_log(path: Path, *, most: int = MOST_BYTES) -> None:
     """Empty a log that is too long; its content is kept as `….previous`. What is written meanwhile may be lost."""
     with contextlib.suppress(FileNotFoundError):
         if path.stat().st_size > most:

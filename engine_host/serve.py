@@ -17,7 +17,7 @@ from typing import IO, Any
 import httpx
 from temporalio.service import ConnectConfig, RPCError, ServiceClient
 
-from engine_host.cache import Progress, quiet
+from engine_host.cache import Progress, no_progress
 from engine_host.config import (
     CLI_FILE,
     HOST,
@@ -31,9 +31,9 @@ from engine_host.config import (
     server_environment,
     write_ui_config,
 )
-from engine_host.database import forget_members, prepare_schema
+from engine_host.database import delete_stale_members, prepare_schema
 from engine_host.locate import Binaries, Kind, Startable, locate_startable
-from engine_host.process import Guarded, fresh_log, keep_short
+from engine_host.process import GuardedProcess, fresh_log, keep_logs_short
 from placet.errors import Conflict, EngineMissing, InputInvalid, Unavailable
 
 START_SECONDS = 120.0
@@ -46,7 +46,9 @@ LOCK_SECONDS = 10.0
 class Engine:
     """Hold a running engine; leave it with `async with`, or `await stop()`."""
 
-    def __init__(self, *, home: Path, startable: Startable, ports: Ports, server: Guarded, serves_ui: bool) -> None:
+    def __init__(
+        self, *, home: Path, startable: Startable, ports: Ports, server: GuardedProcess, serves_ui: bool
+    ) -> None:
         """Take over the running server."""
         self.home = home
         self.version = startable.version
@@ -58,7 +60,7 @@ class Engine:
         self.ui_url = f"http://{HOST}:{ports.ui}" if serves_ui else None
         """Where the Temporal Web UI is; None without one."""
         self._server = server
-        self._ui: Guarded | None = None
+        self._ui: GuardedProcess | None = None
         self._logs: asyncio.Task[None] | None = None
 
     @property
@@ -76,13 +78,13 @@ class Engine:
         """The server's log."""
         return self.home / "server.log"
 
-    def attach(self, ui: Guarded) -> None:
+    def attach(self, ui: GuardedProcess) -> None:
         """Take over the Web UI's process, which is stopped with the server."""
         self._ui = ui
 
     def look_after_logs(self) -> None:
         """Keep the logs from growing without end until the engine is stopped."""
-        self._logs = asyncio.create_task(keep_short([self.log, self.home / "ui.log"]))
+        self._logs = asyncio.create_task(keep_logs_short([self.log, self.home / "ui.log"]))
 
     def exit_code(self) -> int | None:
         """Return the server's exit code, None while it runs."""
@@ -128,7 +130,7 @@ async def start_engine(
     ports: Ports | None = None,
     startable: Startable | None = None,
     environ: Mapping[str, str] | None = None,
-    progress: Progress = quiet,
+    progress: Progress = no_progress,
 ) -> Engine:
     """Start an engine with its files under `home` and return it once its frontend answers.
 
@@ -149,9 +151,9 @@ async def start_engine(
                 f"{home} holds data of the engine kind {kind!r}, and {startable.kind!r} cannot open it."
             )
         if isinstance(store, Postgres) and isinstance(startable, Binaries):
-            tool, plain = startable.sql_tool, _plain(environ)
+            tool, plain = startable.sql_tool, _without_settings(environ)
             await asyncio.to_thread(prepare_schema, tool, store, directory=home, environ=plain, progress=progress)
-        await asyncio.to_thread(forget_members, store)
+        await asyncio.to_thread(delete_stale_members, store)
         earlier = Ports(**before["ports"]) if before else None
         attempt = 0
         while True:
@@ -160,7 +162,7 @@ async def start_engine(
             launch = _Launch(home=home, startable=startable, store=store, ports=chosen, ui=ui, environ=environ)
             engine = await asyncio.to_thread(launch.server, lock.fileno())
             try:
-                failure = await _answers(engine) or await _shows(engine, launch)
+                failure = await _wait_until_healthy(engine) or await _start_web_ui(engine, launch)
             except BaseException:  # cancelled while starting: nothing may be left behind
                 await engine.stop()
                 raise
@@ -250,12 +252,12 @@ class _Launch:
         else:
             folder = self.store if isinstance(self.store, Path) else None
             program = [self.startable.program, *cli_arguments(folder=folder, ports=self.ports, ui=self.ui)]
-            environ = _plain(self.environ)
+            environ = _without_settings(self.environ)
         with fresh_log(self.home / "server.log") as log:
-            running = Guarded(program, environ=environ, output=log, directory=self.home, keep=[lock])
+            running = GuardedProcess(program, environ=environ, output=log, directory=self.home, keep=[lock])
         return Engine(home=self.home, startable=self.startable, ports=self.ports, server=running, serves_ui=self.ui)
 
-    def web(self) -> Guarded | None:
+    def web(self) -> GuardedProcess | None:
         """Start the Web UI where it is a program of its own; the CLI serves its own."""
         if not self.ui or not isinstance(self.startable, Binaries):
             return None
@@ -271,14 +273,14 @@ class _Launch:
             "start",
         ]
         with fresh_log(self.home / "ui.log") as log:
-            return Guarded(program, environ=_plain(self.environ), output=log, directory=self.home)
+            return GuardedProcess(program, environ=_without_settings(self.environ), output=log, directory=self.home)
 
 
-def _plain(environ: Mapping[str, str]) -> dict[str, str]:
+def _without_settings(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not name.startswith(("TEMPORAL_", "SQL_"))}
 
 
-async def _answers(engine: Engine) -> str | None:
+async def _wait_until_healthy(engine: Engine) -> str | None:
     """Wait until the frontend is healthy; otherwise return the end of the server's log."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
@@ -292,7 +294,7 @@ async def _answers(engine: Engine) -> str | None:
     return f"{_tail(engine.log)}\n(no answer within {START_SECONDS:g} seconds)"
 
 
-async def _shows(engine: Engine, launch: _Launch) -> str | None:
+async def _start_web_ui(engine: Engine, launch: _Launch) -> str | None:
     """Start the Web UI and wait until it answers; otherwise return the end of its log."""
     if not launch.ui:
         return None

@@ -27,12 +27,14 @@ from service.visibility import present, see_request, see_task, seen_request
 from storage.queries.definitions import definitions
 from storage.queries.people import people
 from storage.queries.requests import deciders, requests
-from storage.queries.requests.requests import Stored, TaskRow
+from storage.queries.requests.requests import RequestWithTasks, TaskRow
 from storage.recording.outbox import Confirmation
 from storage.tables.approvals import DefinitionVersion
 
 
-async def act_on_task(context: Context, principal: Principal, task_id: str, event: Command, *, key: str) -> Stored:
+async def act_on_task(
+    context: Context, principal: Principal, task_id: str, event: Command, *, key: str
+) -> RequestWithTasks:
     """Offer an event about one task; raises NotFound, NotPermitted, the core's refusal, Busy, or Unavailable.
 
     `key` is the engine's update id: the same event under the same key is carried out once.
@@ -43,7 +45,7 @@ async def act_on_task(context: Context, principal: Principal, task_id: str, even
 
 async def act_on_request(
     context: Context, principal: Principal, request_id: str, event: Command, *, key: str, task_id: str | None = None
-) -> Stored:
+) -> RequestWithTasks:
     """Offer an event about a request; raises NotFound, NotPermitted, the core's refusal, Busy, or Unavailable."""
     stored = await context.database.read(see_request, principal, request_id, context.now())
     require_not_operating_own(event, stored.request.requester)
@@ -59,7 +61,7 @@ async def resubmit(
     title: str | None = None,
     comment: str | None = None,
     key: str,
-) -> Stored:
+) -> RequestWithTasks:
     """Answer a request for changes; of the input, only what is given changes. Raises as `act_on_request`."""
     if given is not None:
         stored, template = await _with_definition(context, principal, request_id)
@@ -73,7 +75,7 @@ async def resubmit(
 
 async def tell_event(
     context: Context, principal: Principal, request_id: str, *, name: str, payload: dict[str, Any], key: str
-) -> Stored:
+) -> RequestWithTasks:
     """Tell a request that something it waits for has happened outside. Raises as `act_on_request`.
 
     InputInvalid where it would make somebody an approver who is not there.
@@ -134,16 +136,18 @@ def _stands_in(connection: Connection, principal: Principal, task: TaskRow, now:
         return False
     how, _, away = task.assigned_via.partition(":")
     holder = away if how == "substitution" else task.assignee
-    return principal.person in deciders.standing_in(connection, [holder], now).get(holder, ())
+    return principal.person in deciders.substitutes_of(connection, [holder], now).get(holder, ())
 
 
-async def _with_definition(context: Context, principal: Principal, request_id: str) -> tuple[Stored, DefinitionVersion]:
+async def _with_definition(
+    context: Context, principal: Principal, request_id: str
+) -> tuple[RequestWithTasks, DefinitionVersion]:
     async with context.database.session() as session:
         stored = await seen_request(session, principal, request_id, context.now())
         return stored, await definitions.get(session, stored.request.template_id)
 
 
-async def _plan(context: Context, stored: Stored, template: DefinitionVersion) -> Plan:
+async def _plan(context: Context, stored: RequestWithTasks, template: DefinitionVersion) -> Plan:
     """Return the plan by which a request may name people; it is compiled as of when the request began."""
     async with context.database.session() as session:
         return await context.plans.of(session, template, stored.request.started_at)
@@ -157,7 +161,7 @@ async def _require_known(context: Context, asked: dict[str, Any], *, at: str) ->
 
 async def _offer(
     context: Context, principal: Principal, request_id: str, event: Command, *, key: str, task_id: str | None
-) -> Stored:
+) -> RequestWithTasks:
     try:
         async with context.admission.turn(principal.person, request_id):
             answer = await engine.command(context, request_id, event, key=key)
@@ -174,11 +178,11 @@ async def _offer(
     return await context.database.read(_presented, request_id, context.now())
 
 
-def _presented(connection: Connection, request_id: str, now: datetime) -> Stored:
+def _presented(connection: Connection, request_id: str, now: datetime) -> RequestWithTasks:
     return present(connection, requests.read(connection, request_id), now)
 
 
-def what_stands(stored: Stored, task_id: str | None) -> PlacetError:
+def what_stands(stored: RequestWithTasks, task_id: str | None) -> PlacetError:
     """Return why nothing can be done to a request that the engine no longer runs."""
     task = next((t for t in stored.tasks if t.id == task_id), None)
     if task is not None and task.status in {"decided", "superseded"}:
@@ -195,7 +199,7 @@ def _said(task: TaskRow) -> str:
     return "The task is closed: its stage has been settled without it."
 
 
-def _standing(task: TaskRow, stored: Stored) -> dict[str, str | None]:
+def _standing(task: TaskRow, stored: RequestWithTasks) -> dict[str, str | None]:
     decided = task if task.status == "decided" else _last_vote(task, stored)
     return {
         "task_id": task.id,
@@ -207,7 +211,7 @@ def _standing(task: TaskRow, stored: Stored) -> dict[str, str | None]:
     }
 
 
-def _last_vote(task: TaskRow, stored: Stored) -> TaskRow | None:
+def _last_vote(task: TaskRow, stored: RequestWithTasks) -> TaskRow | None:
     """Return the task whose decision settled the stage of a task that was closed unanswered, if one did."""
     votes = [t for t in stored.tasks if (t.stage, t.round, t.status) == (task.stage, task.round, "decided")]
     return max(reversed(votes), key=lambda t: t.decided_at or t.opened_at, default=None)

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from temporalio.client import Client
 
-from activities.audit import Arrivals
+from activities.audit import RecordingEvents
 from activities.notifications.settings import NotifySettings
 from activities.notifications.settings import load as load_notify
 from service.engine.admission import Admission
@@ -39,7 +39,7 @@ class Context:
     """The Temporal Web UI's address, without a trailing slash; empty where nobody is shown it."""
     rehearsal_namespace: str = "placet-rehearsal"
     """The engine's namespace for rehearsals."""
-    arrivals: Arrivals = field(default_factory=Arrivals)
+    recording_events: RecordingEvents = field(default_factory=RecordingEvents)
     """Where a recorder of this process tells what it has recorded; the same one that the recorder has."""
     notify: NotifySettings = field(default_factory=load_notify)
     """How notices leave, as the workers have it: what previews and new webhooks are held to."""

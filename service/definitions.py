@@ -24,7 +24,7 @@ from service.visibility import seen_definition
 from simulation.run import pool_functions
 from storage.queries import actions
 from storage.queries.definitions import definitions
-from storage.queries.definitions.dependencies import check_contexts, surroundings
+from storage.queries.definitions.dependencies import check_contexts, dependencies_of
 from storage.tables.approvals import DefinitionVersion
 
 
@@ -143,7 +143,7 @@ async def _written(context: Context, principal: Principal, raw: object) -> Defin
     now = context.now()
     blueprint: ProcessDefinition = await context.pool.run(parse_definition, raw, by=principal.person)
     async with context.database.session() as session:
-        around = await surroundings(session, blueprint, now)
+        around = await dependencies_of(session, blueprint, now)
     document, digest = await context.pool.run(
         pool_functions.compile_draft, blueprint, now, *around, by=principal.person
     )

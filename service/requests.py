@@ -32,10 +32,10 @@ from service.engine.plans import Plans
 from service.principal import Principal
 from service.visibility import present
 from storage.queries.definitions import definitions
-from storage.queries.definitions.definitions import Named
+from storage.queries.definitions.definitions import VersionHeader
 from storage.queries.people import people
 from storage.queries.requests import requests
-from storage.queries.requests.requests import Stored
+from storage.queries.requests.requests import RequestWithTasks
 from workflows.interface import Start
 
 MOST_GENERATIONS = 8
@@ -44,7 +44,7 @@ MOST_GENERATIONS = 8
 # How long to wait between looks for the opening record: from, and up to, in seconds.
 _FIRST_LOOK, _LONGEST_WAIT = 0.005, 0.1
 # The same where a recorder of this process tells, so that looks find only what was recorded elsewhere.
-_TOLD_LOOK, _LONGEST_TOLD = 0.1, 1.0
+_PUBLISHED_LOOK, _LONGEST_PUBLISHED = 0.1, 1.0
 _LONGEST_TITLE = 200
 
 
@@ -81,7 +81,7 @@ async def start_request(
     request_id: str,
     requester: str | None = None,
     fresh: bool = True,
-) -> Stored:
+) -> RequestWithTasks:
     """Start a request for a person, and return it once its opening record can be read.
 
     `requester` is for whom, where that is not the caller. A request that was started before under this id (`fresh` says
@@ -96,7 +96,7 @@ async def start_request(
         end = asyncio.get_running_loop().time() + context.start_deadline.total_seconds()
         if not fresh and (stored := await context.database.read(_found, request_id, context.now())) is not None:
             return stored
-        with context.arrivals.expecting(request_id) as arrived:
+        with context.recording_events.subscribe(request_id) as arrived:
             await _start(context, request_id, draft, origin)
             return await _recorded(context, request_id, arrived, end)
 
@@ -229,7 +229,7 @@ def _of_parent(connection: Connection, request_id: str) -> Origin:
     return Origin(requester=parent.requester, parent=request_id, parent_title=parent.title, sees_drafts=True)
 
 
-def _template(connection: Connection, draft: RequestDraft, origin: Origin) -> Named:
+def _template(connection: Connection, draft: RequestDraft, origin: Origin) -> VersionHeader:
     try:
         template = definitions.named(connection, draft.template, draft.version)
     except NotFound as error:
@@ -245,9 +245,10 @@ def _template(connection: Connection, draft: RequestDraft, origin: Origin) -> Na
     return template
 
 
-async def _recorded(context: Context, request_id: str, arrived: asyncio.Event, end: float) -> Stored:
+async def _recorded(context: Context, request_id: str, arrived: asyncio.Event, end: float) -> RequestWithTasks:
     """Return the request once it is recorded: as soon as a recorder of this process tells, or when a look finds it."""
-    wait, longest = (_TOLD_LOOK, _LONGEST_TOLD) if context.arrivals.told else (_FIRST_LOOK, _LONGEST_WAIT)
+    published = context.recording_events.has_publisher
+    wait, longest = (_PUBLISHED_LOOK, _LONGEST_PUBLISHED) if published else (_FIRST_LOOK, _LONGEST_WAIT)
     now = asyncio.get_running_loop().time
     while True:
         with suppress(TimeoutError):
@@ -260,7 +261,7 @@ async def _recorded(context: Context, request_id: str, arrived: asyncio.Event, e
         wait = min(2 * wait, longest)
 
 
-def _found(connection: Connection, request_id: str, now: datetime) -> Stored | None:
+def _found(connection: Connection, request_id: str, now: datetime) -> RequestWithTasks | None:
     try:
         return present(connection, requests.read(connection, request_id), now)
     except NotFound:

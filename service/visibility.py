@@ -23,7 +23,7 @@ from service.principal import SEE_ALL, Principal
 from storage.queries.definitions import definitions
 from storage.queries.people import people
 from storage.queries.requests import deciders, requests
-from storage.queries.requests.requests import Stored, TaskRow
+from storage.queries.requests.requests import RequestWithTasks, TaskRow
 from storage.queries.requests.visibility import Visibility
 from storage.tables.approvals import DefinitionVersion
 
@@ -41,17 +41,17 @@ async def viewer_by_id(session: AsyncSession, person: str) -> str | None:
     return None if found is not None and found.active and SEE_ALL & {*found.access} else person
 
 
-async def sight_of(session: AsyncSession, person: str, now: datetime) -> Visibility:
+async def visibility_of(session: AsyncSession, person: str, now: datetime) -> Visibility:
     """Return what somebody sees now: also by their roles and groups, and by whom they stand in for."""
-    return await session.run_sync(lambda sync: deciders.sight_of(sync.connection(), person, now))
+    return await session.run_sync(lambda sync: deciders.visibility_of(sync.connection(), person, now))
 
 
-async def sight_of_caller(session: AsyncSession, principal: Principal, now: datetime) -> Visibility | None:
+async def visibility_of_caller(session: AsyncSession, principal: Principal, now: datetime) -> Visibility | None:
     """Return what the caller sees now; None is everything."""
-    return None if principal.sees_all else await sight_of(session, principal.person, now)
+    return None if principal.sees_all else await visibility_of(session, principal.person, now)
 
 
-def see_request(connection: Connection, principal: Principal, request_id: str, now: datetime) -> Stored:
+def see_request(connection: Connection, principal: Principal, request_id: str, now: datetime) -> RequestWithTasks:
     """Return a request; raises NotFound where there is none that is theirs to see."""
     viewer = viewer_of(principal)
     try:
@@ -60,7 +60,7 @@ def see_request(connection: Connection, principal: Principal, request_id: str, n
         if viewer is None or requests.requester_of(connection, request_id) is None:
             raise
         with suppress(NotFound):
-            return requests.read(connection, request_id, deciders.sight_of(connection, principal.person, now))
+            return requests.read(connection, request_id, deciders.visibility_of(connection, principal.person, now))
         raise Unseen(error.message) from None
 
 
@@ -73,14 +73,14 @@ def see_task(connection: Connection, principal: Principal, task_id: str, now: da
         if viewer is None or not requests.has_task(connection, task_id):
             raise
         with suppress(NotFound):
-            return requests.read_task(connection, task_id, deciders.sight_of(connection, principal.person, now))
+            return requests.read_task(connection, task_id, deciders.visibility_of(connection, principal.person, now))
         raise Unseen(error.message) from None
 
 
-async def seen_request(session: AsyncSession, principal: Principal, request_id: str, now: datetime) -> Stored:
+async def seen_request(session: AsyncSession, principal: Principal, request_id: str, now: datetime) -> RequestWithTasks:
     """Do what `see_request` does, in a session; with who may claim its tasks now."""
 
-    def look(connection: Connection) -> Stored:
+    def look(connection: Connection) -> RequestWithTasks:
         return present(connection, see_request(connection, principal, request_id, now), now)
 
     return await session.run_sync(lambda sync: look(sync.connection()))
@@ -100,13 +100,15 @@ async def with_candidates(session: AsyncSession, tasks: Sequence[Shown], now: da
     return await session.run_sync(lambda sync: deciders.with_candidates(sync.connection(), tasks, now))
 
 
-async def all_present(session: AsyncSession, found: Sequence[Stored], now: datetime) -> list[Stored]:
+async def all_present(
+    session: AsyncSession, found: Sequence[RequestWithTasks], now: datetime
+) -> list[RequestWithTasks]:
     """Return the requests with who may claim their tasks now."""
     rows = iter(await with_candidates(session, [task for stored in found for task in stored.tasks], now))
     return [replace(stored, tasks=tuple(islice(rows, len(stored.tasks)))) for stored in found]
 
 
-def present(connection: Connection, stored: Stored, now: datetime) -> Stored:
+def present(connection: Connection, stored: RequestWithTasks, now: datetime) -> RequestWithTasks:
     """Return the request with who may claim its tasks now."""
     return replace(stored, tasks=tuple(deciders.with_candidates(connection, stored.tasks, now)))
 

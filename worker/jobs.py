@@ -15,7 +15,7 @@ from placet.errors import Unavailable
 from service.administration.people import Tell, tell_departures
 from storage.database import Database
 from storage.queries import presence
-from storage.retention.retention import BATCH, forget_calls, forget_refusals
+from storage.retention.retention import BATCH, delete_old_calls, delete_old_refusals
 from worker.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -45,7 +45,7 @@ NOTED_SECONDS = 3.0
 
 
 @asynccontextmanager
-async def present(database: Database, client: Client, task_queue: str) -> AsyncIterator[None]:
+async def presence_job(database: Database, client: Client, task_queue: str) -> AsyncIterator[None]:
     """Note every few seconds that this worker is there, while the block runs; at its end, that it is gone."""
 
     async def note() -> None:
@@ -63,7 +63,7 @@ _LOOK_SECONDS = 1.0
 
 
 @asynccontextmanager
-async def looking_after_leavers(database: Database, tell: Tell) -> AsyncIterator[None]:
+async def departure_job(database: Database, tell: Tell) -> AsyncIterator[None]:
     """Tell the requests of everyone who leaves, while the block runs. Any number of processes may do it."""
 
     async def look() -> None:
@@ -77,18 +77,18 @@ _EVERY_SECONDS = 3600.0
 
 
 @asynccontextmanager
-async def forgetting(database: Database, settings: Settings) -> AsyncIterator[None]:
+async def retention_job(database: Database, settings: Settings) -> AsyncIterator[None]:
     """Delete what is older than the settings say, while the block runs. Any number of processes may do it."""
 
     async def forget() -> None:
-        await forget_what_is_old(database, settings, datetime.now(UTC))
+        await delete_old_rows(database, settings, datetime.now(UTC))
 
     async with repeating(forget, seconds=_EVERY_SECONDS):
         yield
 
 
-async def forget_what_is_old(database: Database, settings: Settings, now: datetime) -> None:
+async def delete_old_rows(database: Database, settings: Settings, now: datetime) -> None:
     """Delete batch by batch until nothing is left that is too old."""
-    for delete, days in ((forget_calls, settings.answers_days), (forget_refusals, settings.refusals_days)):
+    for delete, days in ((delete_old_calls, settings.answers_days), (delete_old_refusals, settings.refusals_days)):
         while await database.run(delete, now - timedelta(days=days)) == BATCH:
             pass

@@ -49,8 +49,8 @@ def metrics_runtime(given: str | None) -> tuple[Runtime, str]:
             problem = error  # such as one that another process has taken since it was found free
     if given is None:
         raise Conflict(f"The metrics of the Temporal SDK can be shown nowhere on this machine: {problem}")
-    told = "" if problem is None else f" ({problem})"
-    raise Conflict(f"PLACET_WORKER_METRICS is {given!r}, where nothing can listen{told}: name an address that is free.")
+    detail = "" if problem is None else f" ({problem})"
+    raise Conflict(f"PLACET_WORKER_METRICS is {given!r}, and nothing can listen there{detail}: name a free address.")
 
 
 def tracer_provider(service: str, environ: Mapping[str, str] | None = None) -> TracerProvider | None:

@@ -31,13 +31,13 @@ _HEADER = "_tracer-data"  # TracingInterceptor.header_key
 class Tracing(TracingInterceptor):
     """Trace client, workflows and activities; made with a tracer, for the client that workers use too."""
 
-    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[_Inbound]:  # noqa: A002
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[_TracedInbound]:  # noqa: A002
         """Return the interceptor of workflows, with the SDK's way to make spans outside the sandbox."""
         super().workflow_interceptor_class(input)
-        return _Inbound
+        return _TracedInbound
 
 
-class _InUpdate(WorkflowInboundInterceptor):
+class _UpdateContext(WorkflowInboundInterceptor):
     async def handle_update_handler(self, input: HandleUpdateInput) -> Any:  # noqa: A002
         carrier = _carrier(input.headers)
         if carrier is not None:
@@ -46,9 +46,9 @@ class _InUpdate(WorkflowInboundInterceptor):
         return await super().handle_update_handler(input)
 
 
-class _Inbound(TracingWorkflowInboundInterceptor):
+class _TracedInbound(TracingWorkflowInboundInterceptor):
     def __init__(self, next: WorkflowInboundInterceptor) -> None:  # noqa: A002
-        super().__init__(_InUpdate(next))
+        super().__init__(_UpdateContext(next))
 
     async def handle_signal(self, input: HandleSignalInput) -> None:  # noqa: A002
         input.headers = _sound(input.headers)

@@ -14,7 +14,14 @@ from typing import Any
 
 from temporalio import workflow
 
-from activities.messages import EndingCheck, EndingVerdict, Found, LookUp, TokenCheck, TokenVerdict
+from activities.messages import (
+    DirectoryQuery,
+    DirectoryResult,
+    SubprocessResultCheck,
+    SubprocessResultVerdict,
+    TokenCheck,
+    TokenVerdict,
+)
 from placet.audit.chain import Entry
 from placet.audit.reasons import Reason
 from placet.definition.assignees import is_person, person_id
@@ -40,17 +47,17 @@ from placet.engine.events import (
     Withdraw,
 )
 from placet.engine.recording import recording_of
-from placet.engine.state import ChildCall, Notice, State, Task, Transition
+from placet.engine.state import ChildCall, Notification, State, Task, Transition
 from placet.errors import Ended, InputInvalid, PlacetError, Problem, reason_of
 from placet.json_values import check_json
 from placet.plan.plan import Plan
 from workflows import display
-from workflows.calls import Calls, ending_of, tell_parent
+from workflows.calls import Calls, result_to_sign, tell_parent
 from workflows.failures import as_failure
 from workflows.interface import Answer, Parent, Start, Timeline
-from workflows.lifecycle import as_taken, beginning, settle
+from workflows.lifecycle import as_taken, begin_time, wait_for_store
 from workflows.local_activities import local
-from workflows.signals import SignedDecision, ToldEnding, decision_of, read_signal
+from workflows.signals import SignedDecision, SignedSubprocessResult, decision_of, read_signal
 
 __all__ = ["Answer", "ApprovalWorkflow", "SignedDecision", "Start", "Timeline"]
 
@@ -66,15 +73,15 @@ class ApprovalWorkflow:
         """Build the state before anything runs: an update can be delivered before `run` begins."""
         self._start = start
         self._plan = start.plan
-        self._began = beginning(start.opening)
+        self._began = begin_time(start.opening)
         self._state = start.state or machine.opening_state(self._plan, as_taken(start.opening), self._began)
         self._begun = start.state is not None
         self._entries: list[Entry] = []
         self._unrecorded: list[Entry] = []
-        self._notices: list[Notice] = []
+        self._notifications: list[Notification] = []
         self._stored: dict[str, Task] = {}  # the tasks as this run recorded them last
         self._turn = asyncio.Lock()  # one event after the other, also across the awaits of recording
-        self._errands = Calls(start.plan, self._carry_out, self._awaits)
+        self._calls = Calls(start.plan, self._carry_out, self._awaits)
         self._will_read = False  # the directory, for a signal that waits for its turn
         self._latest = self._began  # of the moments at which something happened
 
@@ -244,13 +251,13 @@ class ApprovalWorkflow:
     async def child_ended(self, *given: Any) -> None:
         """Take what a sub-process came to, where the worker that ended it says so."""
         try:
-            told = read_signal(ToldEnding, given)
+            signed = read_signal(SignedSubprocessResult, given)
         except InputInvalid as error:
             await self._carry_out(SignalRefused(reason=error.message, why=error.reason))
             return
         await workflow.wait_condition(lambda: self._begun)
         async with self._turn:
-            event, at = await self._verified(told)
+            event, at = await self._verified(signed)
             await self._apply(event, at)
 
     def _awaits(self, call: ChildCall) -> bool:
@@ -271,18 +278,18 @@ class ApprovalWorkflow:
         """Begin, then carry out whatever is due until the request ends."""
         await self._begin()
         if self._start.state is not None:
-            self._errands.resume(self._state)
+            self._calls.resume(self._state)
         while self._state.status == "pending":
             due = await self._until_due()
             if self._may_continue_as_new():
                 await self._continue_as_new()
             if due and self._state.status == "pending":
-                await self._climb()
+                await self._handle_due()
 
     async def _cancel(self) -> None:
         """End as cancelled what has not ended by itself with all that is there already."""
         if workflow.patched("settle-before-cancel"):
-            await settle(lambda: self._state)
+            await wait_for_store(lambda: self._state)
         by = Actor(person=SYSTEM, admin=True)
         try:
             await self._carry_out(Withdraw(by=by, how="cancelled", reason="cancelled in the engine"))
@@ -293,7 +300,7 @@ class ApprovalWorkflow:
         """Do what is left to do once the request has ended."""
         if parent is not None:
             await tell_parent(parent, self._state)
-        await workflow.wait_condition(lambda: workflow.all_handlers_finished() and self._errands.idle)
+        await workflow.wait_condition(lambda: workflow.all_handlers_finished() and self._calls.idle)
 
     async def _begin(self) -> None:
         if self._begun:
@@ -326,7 +333,7 @@ class ApprovalWorkflow:
             return True
         return False
 
-    async def _climb(self) -> None:
+    async def _handle_due(self) -> None:
         async with self._turn:
             armed = machine.next_due(self._plan, self._state)
             if armed is None:
@@ -386,21 +393,23 @@ class ApprovalWorkflow:
             claimed = {"task_id": signed.task_id[:200], "decision": signed.decision, "person": verdict.person}
             await self._apply(SignalRefused(claimed=claimed, reason=reason, why=why), at)
 
-    async def _verified(self, told: ToldEnding) -> tuple[Event, datetime]:
+    async def _verified(self, signed: SignedSubprocessResult) -> tuple[Event, datetime]:
         """Return what a sub-process came to, or the refusal of what is forged, with a time that history holds."""
-        event = ChildEnded(node=told.node, visit=told.visit, outcome=told.outcome, output=told.output)
-        call = next((c for c in self._state.children if (c.node, c.visit) == (told.node, told.visit)), None)
+        event = ChildEnded(node=signed.node, visit=signed.visit, outcome=signed.outcome, output=signed.output)
+        call = next((c for c in self._state.children if (c.node, c.visit) == (signed.node, signed.visit)), None)
         # Each sub-process has a patch of its own: one that was taken unsigned, in a history, lets no other in.
         if call is None or not workflow.patched(f"signed-{call.request_id}"):
             return event, await self._moment()  # the core leaves it where nobody waits for it
-        claimed = {"node": told.node, "visit": told.visit, "outcome": told.outcome}
+        claimed = {"node": signed.node, "visit": signed.visit, "outcome": signed.outcome}
         try:
-            check_json(told.output, "/output")  # what is nested as deep as a signal may be is too deep for an activity
+            check_json(
+                signed.output, "/output"
+            )  # what is nested as deep as a signal may be is too deep for an activity
         except InputInvalid as error:
             return SignalRefused(claimed=claimed, reason=error.message, why=reason_of(error)), await self._moment()
-        ending = ending_of(told, parent=self._state.request_id, child=call.request_id)
-        check = EndingCheck(ending=ending, signature=told.signature, at=workflow.now())
-        verdict: EndingVerdict = await local("verify_ending", check, EndingVerdict)
+        ending = result_to_sign(signed, parent=self._state.request_id, child=call.request_id)
+        check = SubprocessResultCheck(ending=ending, signature=signed.signature, at=workflow.now())
+        verdict: SubprocessResultVerdict = await local("verify_ending", check, SubprocessResultVerdict)
         if verdict.code is None:
             return event, verdict.at
         why = Reason(verdict.code)
@@ -420,7 +429,7 @@ class ApprovalWorkflow:
                 raise
         self._take(step)
         await self._record()
-        self._errands.begin(self._state)
+        self._calls.begin(self._state)
 
     def _now(self, at: datetime) -> datetime:
         """Return a time that history holds, or the latest before it where that is later: events keep their order."""
@@ -438,13 +447,13 @@ class ApprovalWorkflow:
     async def _read_directory(self, *also: str, given: dict[str, Any] | None = None) -> datetime:
         """Take the directory as it is, and return the time of that, which history holds."""
         given = self._state.input if given is None else given
-        question = LookUp(
+        question = DirectoryQuery(
             names=tuple(str(name) for name in self._plan.names),
             people=tuple(dict.fromkeys([*self._state.people, *also])),
             given=given,
             at=workflow.now(),
         )
-        found: Found = await local("look_up", question, Found, summary="who can be asked now")
+        found: DirectoryResult = await local("look_up", question, DirectoryResult, summary="who can be asked now")
         now = self._now(found.at or workflow.now())
         read = DirectoryRead(directory=found.directory, at=now, given=given)
         self._take(machine.apply(self._plan, self._state, read, now))
@@ -456,22 +465,22 @@ class ApprovalWorkflow:
             self._go_on(step.plan, step.template_id or self._start.template_id)
         self._entries += step.entries
         self._unrecorded += step.entries
-        self._notices += step.notices
-        self._errands.want(step)
+        self._notifications += step.notifications
+        self._calls.want(step)
 
     def _go_on(self, plan: Plan, template_id: str) -> None:
         """Follow another version from here, also in the runs that continue this one as new."""
         self._plan = plan
         self._start = replace(self._start, plan=plan, template_id=template_id)
-        self._errands.go_on(plan)
+        self._calls.go_on(plan)
 
     async def _record(self) -> None:
         """Write what is new in one transaction, then show it on the Temporal Web UI."""
         if not self._unrecorded:
             return
-        state, new = self._state, (self._unrecorded, self._notices)
+        state, new = self._state, (self._unrecorded, self._notifications)
         recording = recording_of(self._plan, self._start.template_id, state, *new, stored=self._stored)
-        self._unrecorded, self._notices, self._stored = [], [], {task.id: task for task in state.tasks}
+        self._unrecorded, self._notifications, self._stored = [], [], {task.id: task for task in state.tasks}
         kinds = ", ".join(dict.fromkeys(entry.kind for entry in recording.entries))
         await local("record", recording, summary=kinds[:200])
         self._show()
@@ -483,11 +492,11 @@ class ApprovalWorkflow:
 
     def _may_continue_as_new(self) -> bool:
         """Whether the next run may take over: what an action comes to only this one can take."""
-        return workflow.info().is_continue_as_new_suggested() and self._errands.idle
+        return workflow.info().is_continue_as_new_suggested() and self._calls.idle
 
     async def _continue_as_new(self) -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)
-        if self._state.status == "pending" and self._errands.idle:
+        if self._state.status == "pending" and self._calls.idle:
             workflow.continue_as_new(replace(self._start, state=self._state))
 
     def _answer(self) -> Answer:

@@ -19,7 +19,7 @@ from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, FailureError
 from temporalio.workflow import ParentClosePolicy
 
-from activities.messages import ActionRun, ChildFound, ChildQuestion, Ending
+from activities.messages import ActionRun, SubprocessOutcome, SubprocessQuery, SubprocessResult
 from placet.audit.sealed import secret_of
 from placet.definition.actions import ActionCall, ActionSpec, LatencyClass
 from placet.directory import NEVER, Directory
@@ -30,7 +30,7 @@ from placet.plan.plan import Plan
 from workflows import display
 from workflows.interface import Parent, Start
 from workflows.local_activities import local
-from workflows.signals import ToldEnding
+from workflows.signals import SignedSubprocessResult
 
 Deliver = Callable[[Event], Coroutine[Any, Any, None]]
 Waits = Callable[[ChildCall], bool]
@@ -170,8 +170,8 @@ class Calls:
         """Wait until a child has ended, however it did, and take what it came to."""
         found = await workflow.execute_activity(
             "child_result",
-            ChildQuestion(child=call.request_id),
-            result_type=ChildFound,
+            SubprocessQuery(child=call.request_id),
+            result_type=SubprocessOutcome,
             start_to_close_timeout=_LOOK_TIMEOUT,
             retry_policy=_LOOKS,
             summary=f"whether {call.request_id} has ended"[:200],
@@ -200,22 +200,22 @@ class Calls:
 
 async def tell_parent(parent: Parent, state: State) -> None:
     """Tell the request that runs this one how it ended; one that has ended itself no longer cares."""
-    told = ToldEnding(
+    signed = SignedSubprocessResult(
         node=parent.node, visit=parent.visit, outcome=state.outcome or "failed", output=state.input, signature=""
     )
     if workflow.patched("sign-endings"):
-        ending = ending_of(told, parent=parent.request_id, child=state.request_id)
-        told = replace(told, signature=await local("sign_ending", ending, str))
+        ending = result_to_sign(signed, parent=parent.request_id, child=state.request_id)
+        signed = replace(signed, signature=await local("sign_ending", ending, str))
     try:
-        await workflow.get_external_workflow_handle(parent.request_id).signal("child_ended", told)
+        await workflow.get_external_workflow_handle(parent.request_id).signal("child_ended", signed)
     except FailureError as error:
         workflow.logger.info("request %s no longer waits for %s: %s", parent.request_id, state.request_id, error)
 
 
-def ending_of(told: ToldEnding, *, parent: str, child: str) -> Ending:
+def result_to_sign(signed: SignedSubprocessResult, *, parent: str, child: str) -> SubprocessResult:
     """Return what the signature of an ending is over."""
-    return Ending(
-        parent=parent, node=told.node, visit=told.visit, child=child, outcome=told.outcome, output=told.output
+    return SubprocessResult(
+        parent=parent, node=signed.node, visit=signed.visit, child=child, outcome=signed.outcome, output=signed.output
     )
 
 

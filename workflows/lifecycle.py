@@ -23,7 +23,7 @@ from workflows.local_activities import local
 LOST_EVENT_WAIT = timedelta(seconds=10)  # longer than the API repeats an update that was cut off (8 s)
 
 
-def beginning(opening: Opening) -> datetime:
+def begin_time(opening: Opening) -> datetime:
     """Return when the run began, by its first event.
 
     The SDK's `start_time` is that of the first task. Where that was split (by a query, or a slow database) a replay
@@ -42,7 +42,7 @@ def as_taken(opening: Opening) -> Opening:
     return opening
 
 
-async def settle(state: Callable[[], State]) -> None:
+async def wait_for_store(state: Callable[[], State]) -> None:
     """Wait until history holds what the store does or the request has ended, but not for ever."""
     stored: int = await local("stored_seq", state().request_id, int, summary="how far the store is")
     try:

@@ -20,10 +20,10 @@ from temporalio.worker import (
     WorkflowRunner,
 )
 
-from activities.audit import RecordedSoFar, moment
+from activities.audit import StoredSequence, time_marker
 from activities.decision_tokens import DecisionTokens, TokenVerifier
 from activities.directory import DirectoryReader
-from activities.subprocesses import ChildResults, Endings
+from activities.subprocesses import SubprocessResultReader, SubprocessResultSigner
 from storage.database import Database
 from workflows.approval import ApprovalWorkflow
 
@@ -44,14 +44,14 @@ def workflow_runner() -> WorkflowRunner:
 
 def beside_recording(client: Client, database: Database, secret: str) -> list[Callable[..., Any]]:
     """Return the activities of approvals other than `record`, bound to what they need."""
-    endings = Endings(secret)
+    endings = SubprocessResultSigner(secret)
     return [
         DirectoryReader(database).look_up,
         TokenVerifier(DecisionTokens(secret), database).verify,
-        ChildResults(client, database).result,
+        SubprocessResultReader(client, database).result,
         endings.sign,
         endings.verify,
-        RecordedSoFar(database).stored_seq,
+        StoredSequence(database).stored_seq,
     ]
 
 
@@ -73,7 +73,7 @@ def approval_worker(
         client,
         task_queue=task_queue,
         workflows=workflows,
-        activities=[*activities, moment],
+        activities=[*activities, time_marker],
         interceptors=interceptors,
         workflow_runner=runner or workflow_runner(),
         workflow_failure_exception_types=failure_types,

@@ -38,7 +38,7 @@ class SignedDecision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToldEnding:
+class SignedSubprocessResult:
     """The `child_ended` signal: what a sub-process came to, signed by the worker that ended it
     (activities.subprocesses)."""
 
@@ -50,7 +50,7 @@ class ToldEnding:
 
 
 # What entries call a shape that has another name by now: theirs stays.
-_NAMES: dict[type, str] = {ToldEnding: "ChildEnded"}
+_NAMES: dict[type, str] = {SignedSubprocessResult: "ChildEnded"}
 
 
 def read_signal(shape: type[T], given: tuple[Any, ...]) -> T:

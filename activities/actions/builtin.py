@@ -86,7 +86,7 @@ DESCRIPTIONS: dict[str, str] = {
 }
 
 
-def executors(settings: ActionSettings, notify: NotifySettings, begin: internal.Begin) -> dict[str, Executor]:
+def executors(settings: ActionSettings, notify: NotifySettings, begin: internal.StartRequest) -> dict[str, Executor]:
     """Make every executor of this installation; raises Conflict where a package takes a built-in's name."""
     made: dict[str, Executor] = {
         "http": http.HttpExecutor(settings),

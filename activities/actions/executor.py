@@ -10,7 +10,7 @@ from placet.errors import PlacetError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class ActionJob:
     """One attempt at one execution.
 
     `config` is the catalog's, with secrets in place of their references: it must not reach a log or an answer. `key`
@@ -46,6 +46,6 @@ class Executor(Protocol):
         """The JSON Schema of what the catalog may set; `{"secret": NAME}` may stand wherever it allows an object."""
         ...
 
-    async def run(self, job: Job) -> dict[str, Any]:
+    async def run(self, job: ActionJob) -> dict[str, Any]:
         """Return the output as JSON values; raises ActionFailed, and gives up within `job.seconds`."""
         ...

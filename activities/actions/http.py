@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from activities.actions.executor import ActionFailed, Job
+from activities.actions.executor import ActionFailed, ActionJob
 from activities.actions.secrets import SECRET_REFERENCE
 from activities.actions.settings import ActionSettings
-from activities.http_client.client import AddressRefused, Answer, NotAnswered, Policy, fetch
+from activities.http_client.client import AddressRefused, CallPolicy, HttpResponse, NotAnswered, fetch
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _TEXT_OR_SECRET: dict[str, Any] = {"anyOf": [{"type": "string", "maxLength": 8000}, SECRET_REFERENCE]}
@@ -59,7 +59,7 @@ class HttpExecutor:
     def __init__(self, settings: ActionSettings) -> None:
         self._settings = settings
 
-    async def run(self, job: Job) -> dict[str, Any]:
+    async def run(self, job: ActionJob) -> dict[str, Any]:
         """Call, and return status and body: JSON where it is JSON, else text; raises ActionFailed for an error."""
         config, given = job.config, job.input
         url = config.get("url") or given.get("url")
@@ -83,8 +83,8 @@ class HttpExecutor:
 
 
 async def call(
-    method: str, url: str, *, headers: Mapping[str, str], content: bytes, seconds: float, policy: Policy
-) -> Answer:
+    method: str, url: str, *, headers: Mapping[str, str], content: bytes, seconds: float, policy: CallPolicy
+) -> HttpResponse:
     """Call a server as `fetch` does; raises ActionFailed."""
     try:
         return await fetch(method, url, headers=headers, content=content, seconds=seconds, policy=policy)
@@ -113,7 +113,7 @@ def _headers(given: Mapping[str, str]) -> dict[str, str]:
     return headers
 
 
-def _read(answer: Answer) -> dict[str, Any]:
+def _read(answer: HttpResponse) -> dict[str, Any]:
     if not 200 <= answer.status < 300:
         later = answer.status >= 500 or answer.status in _TRY_LATER
         raise ActionFailed(f"the server answered {answer.status}", permanent=not later)

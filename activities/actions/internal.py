@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from activities.actions.executor import ActionFailed, Executor, Job
+from activities.actions.executor import ActionFailed, ActionJob, Executor
 from placet.errors import Busy, PlacetError, Unavailable
 from placet.plan import pure_actions
 
@@ -44,7 +44,7 @@ class SubRequest:
     input: dict[str, Any]
 
 
-Begin = Callable[[SubRequest], Awaitable[None]]
+StartRequest = Callable[[SubRequest], Awaitable[None]]
 """Starts a request; one that was started before under its id stays as it is. Raises PlacetError."""
 
 
@@ -53,7 +53,7 @@ class SetVariables:
 
     config_schema: dict[str, Any] = {"type": "object", "maxProperties": 0}  # noqa: RUF012 - a constant
 
-    async def run(self, job: Job) -> dict[str, Any]:
+    async def run(self, job: ActionJob) -> dict[str, Any]:
         """Return what was given."""
         return pure_actions.set_variables(job.input)
 
@@ -67,10 +67,10 @@ class CreateRequest:
         "additionalProperties": False,
     }
 
-    def __init__(self, begin: Begin) -> None:
+    def __init__(self, begin: StartRequest) -> None:
         self._begin = begin
 
-    async def run(self, job: Job) -> dict[str, Any]:
+    async def run(self, job: ActionJob) -> dict[str, Any]:
         """Start the request and return its id; raises ActionFailed."""
         given = job.input
         request_id = hashlib.sha256(f"placet.create_request:{job.key}".encode()).hexdigest()[:32]

@@ -7,7 +7,7 @@ import hashlib
 from html import escape
 from typing import Any
 
-from activities.actions.executor import ActionFailed, Job
+from activities.actions.executor import ActionFailed, ActionJob
 from activities.notifications.channels.channel import Message, NotDelivered
 from activities.notifications.channels.smtp import SmtpChannel
 from activities.notifications.settings import NotifySettings
@@ -38,7 +38,7 @@ class MailExecutor:
     def __init__(self, settings: NotifySettings) -> None:
         self._settings = settings
 
-    async def run(self, job: Job) -> dict[str, Any]:
+    async def run(self, job: ActionJob) -> dict[str, Any]:
         """Hand the mails to the server, one after the other; raises ActionFailed."""
         if self._settings.smtp_host is None:
             raise ActionFailed("there is no mail server; set PLACET_SMTP_HOST where the worker runs")
@@ -59,7 +59,7 @@ class MailExecutor:
         return {"sent": len(addresses), "message_id": base}
 
 
-def _message(job: Job, address: str, ident: str, subject: str, text: str) -> Message:
+def _message(job: ActionJob, address: str, ident: str, subject: str, text: str) -> Message:
     return Message(
         id=ident,
         person=address,

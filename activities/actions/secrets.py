@@ -47,7 +47,7 @@ def references(value: Any) -> Iterator[str]:
             yield from references(inner)
 
 
-class Vault:
+class SecretResolver:
     """The secrets of one attempt: put in where they are referred to, and taken out of whatever comes back."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:

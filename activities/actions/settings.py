@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from activities.http_client.client import Policy
+from activities.http_client.client import CallPolicy
 from placet.errors import InputInvalid, Problem
 
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?(?::\d{1,5})?|\[[0-9a-f:.]+\](?::\d{1,5})?")
@@ -27,9 +27,9 @@ class ActionSettings(BaseSettings):
     """The longest answer that is taken; it becomes part of the request's history."""
 
     @property
-    def policy(self) -> Policy:
+    def policy(self) -> CallPolicy:
         """Where actions may go: to the hosts that are listed, at private addresses too where that is said."""
-        return Policy(
+        return CallPolicy(
             sender="Actions",
             hosts=self.action_hosts,
             hosts_setting="PLACET_ACTION_HOSTS",

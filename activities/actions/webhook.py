@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from activities.actions.executor import ActionFailed, Job
+from activities.actions.executor import ActionFailed, ActionJob
 from activities.actions.http import call
 from activities.actions.secrets import SECRET_REFERENCE
 from activities.actions.settings import ActionSettings
@@ -42,7 +42,7 @@ class WebhookExecutor:
     def __init__(self, settings: ActionSettings) -> None:
         self._settings = settings
 
-    async def run(self, job: Job) -> dict[str, Any]:
+    async def run(self, job: ActionJob) -> dict[str, Any]:
         """Post the event; raises ActionFailed."""
         url = job.config.get("url") or job.input.get("url")
         secret = job.config.get("secret")

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Literal
 
-Place = Literal["public", "private", "loopback", "forbidden"]
+AddressKind = Literal["public", "private", "loopback", "forbidden"]
 
 # From the most to the least open: of several places that an address may lead to, the last counts.
-_ORDER: tuple[Place, ...] = ("public", "private", "loopback", "forbidden")
+_ORDER: tuple[AddressKind, ...] = ("public", "private", "loopback", "forbidden")
 
 # Where clouds hand out credentials to whoever asks. Most are link-local; these are not.
 _METADATA = {
@@ -47,53 +47,53 @@ def is_metadata_host(host: str) -> bool:
     return host.lower().rstrip(".") in _METADATA_NAMES
 
 
-def place_of(text: str) -> Place:
+def kind_of_address(text: str) -> AddressKind:
     """Return what kind of place an IP address is; raises ValueError for what is none.
 
     `forbidden` is nobody's server, or one that hands out credentials: no setting opens it.
     """
     address = ip_address(text.partition("%")[0])
-    places = list(_places(address))
+    places = list(_kinds(address))
     return max(places, key=_ORDER.index)
 
 
-def _places(address: IPv4Address | IPv6Address) -> Iterator[Place]:
+def _kinds(address: IPv4Address | IPv6Address) -> Iterator[AddressKind]:
     if isinstance(address, IPv4Address):
-        yield _own(address)
+        yield _own_kind(address)
         return
     whole = int(address)
     if address.ipv4_mapped is not None:
-        yield _own(address.ipv4_mapped)
+        yield _own_kind(address.ipv4_mapped)
     elif address.sixtofour is not None:
-        yield _own(address.sixtofour)
+        yield _own_kind(address.sixtofour)
     elif address in _NAT64:
-        yield _own(_low(whole))
+        yield _own_kind(_low_bits(whole))
     elif address in _NAT64_LOCAL:
         yield "private"
-        yield _own(_low(whole))
+        yield _own_kind(_low_bits(whole))
         for length in (48, 56, 64):
-            yield _own(_around_the_middle(whole, length))
+            yield _own_kind(_behind_prefix(whole, length))
     elif address.teredo is not None:
         yield "private"
         for one in address.teredo:
-            yield _own(one)
+            yield _own_kind(one)
     else:
-        yield _own(address)
+        yield _own_kind(address)
         if (address in _COMPATIBLE and whole > 1) or address in _TRANSLATED or (whole >> 32) & 0xFFFFFFFF in _ISATAP:
-            yield _own(_low(whole))
+            yield _own_kind(_low_bits(whole))
 
 
-def _low(whole: int) -> IPv4Address:
+def _low_bits(whole: int) -> IPv4Address:
     return IPv4Address(whole & 0xFFFFFFFF)
 
 
-def _around_the_middle(whole: int, length: int) -> IPv4Address:
+def _behind_prefix(whole: int, length: int) -> IPv4Address:
     """Return the IPv4 address behind a prefix of this length; bits 64 to 71 are left out of it (RFC 6052)."""
     bits = f"{whole:0128b}"
     return IPv4Address(int((bits[length:64] + bits[72:])[:32], 2))
 
 
-def _own(address: IPv4Address | IPv6Address) -> Place:
+def _own_kind(address: IPv4Address | IPv6Address) -> AddressKind:
     """Return what kind of place an address is by itself."""
     if address.is_loopback:
         return "loopback"

@@ -19,7 +19,7 @@ import httpx
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
-from activities.http_client.addresses import is_metadata_host, place_of
+from activities.http_client.addresses import is_metadata_host, kind_of_address
 from placet.errors import InputInvalid, PlacetError, Problem
 
 _PORTS = {"http": 80, "https": 443}
@@ -44,7 +44,7 @@ class NotAnswered(PlacetError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class CallPolicy:
     """Where calls may go and how much of an answer they take. What a refusal names is the setting that allows more.
 
     Addresses that are nobody's server, or where clouds hand out credentials, are refused by every policy; public ones
@@ -67,7 +67,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class ConnectionTarget:
     """Where to connect to: the address that was checked, and the name that certificate and Host are about."""
 
     scheme: str
@@ -90,7 +90,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpResponse:
     """What a server answered; `body` is whole, or empty where the policy leaves it unread."""
 
     status: int
@@ -99,8 +99,8 @@ class Answer:
 
 
 async def fetch(
-    method: str, url: str, *, headers: Mapping[str, str], content: bytes, seconds: float, policy: Policy
-) -> Answer:
+    method: str, url: str, *, headers: Mapping[str, str], content: bytes, seconds: float, policy: CallPolicy
+) -> HttpResponse:
     """Send one request and return its answer, a redirect too: none is followed.
 
     Raises AddressRefused where it may not go there, and NotAnswered.
@@ -116,7 +116,7 @@ async def fetch(
         raise NotAnswered(f"this cannot be sent: {type(error).__name__}", cause=str(error), permanent=True) from error
 
 
-async def locate(url: str, policy: Policy) -> Target:
+async def locate(url: str, policy: CallPolicy) -> ConnectionTarget:
     """Look a host up and return where to connect to.
 
     Raises AddressRefused that says what to write instead, and NotAnswered where the host has no address now.
@@ -136,7 +136,7 @@ async def locate(url: str, policy: Policy) -> Target:
     for address in addresses:
         _check(address, parts.scheme, policy)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(scheme=parts.scheme, host=host, address=addresses[0], port=port, path=path)
+    return ConnectionTarget(scheme=parts.scheme, host=host, address=addresses[0], port=port, path=path)
 
 
 def allowed(host: str, port: int, scheme: str, listed: tuple[str, ...]) -> bool:
@@ -164,7 +164,7 @@ def signed(secret: str, message_id: str, content: str, now: datetime) -> dict[st
     }
 
 
-def _parts(url: str, policy: Policy) -> SplitResult:
+def _parts(url: str, policy: CallPolicy) -> SplitResult:
     """Return the parts of an URL that could be called; raises AddressRefused."""
     try:
         parts = urlsplit(url)
@@ -182,8 +182,8 @@ def _parts(url: str, policy: Policy) -> SplitResult:
     return parts
 
 
-def _check(address: str, scheme: str, policy: Policy) -> None:
-    place = place_of(address)
+def _check(address: str, scheme: str, policy: CallPolicy) -> None:
+    place = kind_of_address(address)
     if place == "forbidden":
         raise _refused(policy, "nobody's server has such an address")
     if place == "loopback" and not policy.loopback:
@@ -194,12 +194,14 @@ def _check(address: str, scheme: str, policy: Policy) -> None:
         raise _refused(policy, "write https://; what is sent would be readable on its way")
 
 
-def _refused(policy: Policy, why: str) -> AddressRefused:
-    told = f"{policy.sender} may not be sent there: {why}."
-    return AddressRefused(told, problems=(Problem(pointer="/url", message=why),))
+def _refused(policy: CallPolicy, why: str) -> AddressRefused:
+    message = f"{policy.sender} may not be sent there: {why}."
+    return AddressRefused(message, problems=(Problem(pointer="/url", message=why),))
 
 
-async def _send(method: str, target: Target, headers: Mapping[str, str], content: bytes, longest: int | None) -> Answer:
+async def _send(
+    method: str, target: ConnectionTarget, headers: Mapping[str, str], content: bytes, longest: int | None
+) -> HttpResponse:
     # Compressed answers are not asked for, and not unpacked: a kilobyte can hold a gigabyte.
     sent = {**headers, "Host": target.authority, "Accept-Encoding": "identity"}
     # A connection for each call: one that is kept is known by its address only, whatever name its certificate has.
@@ -211,7 +213,9 @@ async def _send(method: str, target: Target, headers: Mapping[str, str], content
         ) as response,
     ):
         body = b"" if longest is None else await _body(response, longest)
-        return Answer(status=response.status_code, content_type=response.headers.get("content-type", ""), body=body)
+        return HttpResponse(
+            status=response.status_code, content_type=response.headers.get("content-type", ""), body=body
+        )
 
 
 async def _body(response: httpx.Response, longest: int) -> bytes:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from placet.errors import InputInvalid, Problem
-from storage.queries.notifications.delivery_queue import Leaf
+from storage.queries.notifications.delivery_queue import ChannelRoute
 
 URGENT = ("sla_breached", "escalated_to")
 MAIL = "mail"
@@ -42,7 +42,7 @@ class QuietHours(BaseModel):
             raise ValueError(f"{', '.join(sorted(unknown))}: write {', '.join(_DAYS)}")
         return value
 
-    def holds(self, local: datetime) -> bool:
+    def covers(self, local: datetime) -> bool:
         """Say whether a local moment is quiet."""
         if _DAYS[local.weekday()] in self.days:
             return True
@@ -82,7 +82,7 @@ class Preferences(BaseModel):
             raise ValueError(f"{value!r} is not a time zone; write one like Europe/Berlin") from error
         return value
 
-    def leaves(self, event: str, channels: Collection[str], now: datetime) -> list[Leaf]:
+    def routes(self, event: str, channels: Collection[str], now: datetime) -> list[ChannelRoute]:
         """Say over which channels a notice goes, and from when on; none where it is muted.
 
         A channel that is not set up is passed over; where none is left, it is mail.
@@ -91,13 +91,13 @@ class Preferences(BaseModel):
             return []
         chosen = [name for name in dict.fromkeys(self.channels) if name in channels] or [MAIL]
         if event in self.urgent:
-            return [Leaf(channel=name, not_before=now) for name in chosen]
+            return [ChannelRoute(channel=name, not_before=now) for name in chosen]
         if self.digest is not None and MAIL in chosen:
             # A digest is a mail; a chat that the person asked for besides is not held back for it.
             others = [name for name in chosen if name != MAIL]
-            leaves = [Leaf(channel=MAIL, not_before=self._after_quiet(self._next_digest(now)), digest=True)]
-            return leaves + [Leaf(channel=name, not_before=self._after_quiet(now)) for name in others]
-        return [Leaf(channel=name, not_before=self._after_quiet(now)) for name in chosen]
+            routes = [ChannelRoute(channel=MAIL, not_before=self._after_quiet(self._next_digest(now)), digest=True)]
+            return routes + [ChannelRoute(channel=name, not_before=self._after_quiet(now)) for name in others]
+        return [ChannelRoute(channel=name, not_before=self._after_quiet(now)) for name in chosen]
 
     def _next_digest(self, now: datetime) -> datetime:
         assert self.digest is not None  # noqa: S101 - its one caller has looked
@@ -118,7 +118,7 @@ class Preferences(BaseModel):
         zone = ZoneInfo(self.timezone)
         local = moment.astimezone(zone)
         for _ in range(2 * len(_DAYS) + 2):
-            if not quiet.holds(local):
+            if not quiet.covers(local):
                 return local.astimezone(UTC)
             midnight = datetime.combine(local.date() + timedelta(days=1), time(0), zone)
             end = datetime.combine(local.date(), quiet.until, zone)

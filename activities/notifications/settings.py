@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from activities.http_client.client import Policy
+from activities.http_client.client import CallPolicy
 from placet.errors import InputInvalid, Problem
 
 Urls = Annotated[tuple[SecretStr, ...], NoDecode]
@@ -107,9 +107,9 @@ class NotifySettings(BaseSettings):
         )
 
     @property
-    def webhook_policy(self) -> Policy:
+    def webhook_policy(self) -> CallPolicy:
         """Where webhooks may go: anywhere that is public; what endpoints answer is left unread."""
-        return Policy(
+        return CallPolicy(
             sender="Webhooks",
             private=self.webhook_allow_private,
             private_setting="PLACET_WEBHOOK_ALLOW_PRIVATE",

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi import Body as Sent
 
 from activities.notifications.preferences import read
-from activities.notifications.templates.template_set import Source
+from activities.notifications.templates.template_set import TemplateSource
 from api.calls import PersonalRoute
 from api.deps import Caller, Cursor, Here, Limit, Reading
 from api.schemas.common import Listed
@@ -140,7 +140,7 @@ def _place(message: NotificationMessage) -> tuple[str, str, str]:
     return f"{message.seq:010}", message.key, message.channel
 
 
-def _words(source: Source) -> dict[str, Any]:
+def _words(source: TemplateSource) -> dict[str, Any]:
     return {
         "name": source.name,
         "version": source.version,

@@ -28,10 +28,10 @@ from service.commands import act_on_request
 from service.documents import PersonRef
 from service.requests import RequestDraft, start_request
 from service.verification import verify_for
-from service.visibility import all_present, seen_request, sight_of_caller
+from service.visibility import all_present, seen_request, visibility_of_caller
 from storage.queries.cursor import read_number, write
 from storage.queries.requests import requests
-from storage.queries.requests.requests import Stored
+from storage.queries.requests.requests import RequestWithTasks
 
 router = APIRouter(prefix="/workflow/requests", tags=["requests"], route_class=PersonalRoute)
 
@@ -77,14 +77,14 @@ async def list_requests(  # noqa: PLR0917 - called by keyword, with what its que
         session,
         limit=limit,
         cursor=cursor,
-        viewer=await sight_of_caller(session, caller, context.now()),
+        viewer=await visibility_of_caller(session, caller, context.now()),
         status=status,
         template=template,
         requester=caller.person if requester == "me" else requester,
         outcome=outcome,
         title=title,
-        started=requests.Span(after=started_after, before=started_before),
-        ended=requests.Span(after=ended_after, before=ended_before),
+        started=requests.TimeSpan(after=started_after, before=started_before),
+        ended=requests.TimeSpan(after=ended_after, before=ended_before),
         sort=sort,
     )
     shown = await all_present(session, page.items, context.now())
@@ -190,5 +190,5 @@ async def resubmit(
     return _view(context, stored)
 
 
-def _view(context: ApiContext, stored: Stored) -> RequestView:
+def _view(context: ApiContext, stored: RequestWithTasks) -> RequestView:
     return RequestView.of(stored, context.ui_link(stored.request.id))

@@ -35,7 +35,7 @@ from service.commands import act_on_task, decision_token
 from service.documents import PersonRef
 from service.engine.client import Command
 from service.principal import Principal
-from service.visibility import seen_task, sight_of, sight_of_caller, with_candidates
+from service.visibility import seen_task, visibility_of, visibility_of_caller, with_candidates
 from storage.queries.requests import requests
 
 router = APIRouter(prefix="/workflow/tasks", tags=["tasks"], route_class=PersonalRoute)
@@ -65,18 +65,18 @@ async def list_tasks(  # noqa: PLR0917 - called by keyword, with what its query 
 ) -> Listed[TaskItem]:
     """List tasks, newest first; those of an assignee include what they may decide for others or claim."""
     whose, now = caller.person if assignee == "me" else assignee, context.now()
-    waits_for = None if whose is None else await sight_of(session, whose, now)
+    waits_for = None if whose is None else await visibility_of(session, whose, now)
     page = await requests.task_page(
         session,
         limit=limit,
         cursor=cursor,
-        viewer=None if whose == caller.person else await sight_of_caller(session, caller, now),
+        viewer=None if whose == caller.person else await visibility_of_caller(session, caller, now),
         waits_for=waits_for,
         status=status,
         sla_state=sla_state or None,
         request_id=request_id,
         template=template,
-        due=requests.Span(after=due_after, before=due_before),
+        due=requests.TimeSpan(after=due_after, before=due_before),
         sort=sort,
     )
     rows = await with_candidates(session, page.items, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from api.schemas.common import Shown, View
-from storage.queries.requests.escalations import Failure, Lateness, StageLoad
+from storage.queries.requests.escalations import EscalationFailure, Lateness, StageLoad
 from storage.recording.metrics import ESCALATION_SECONDS, Histogram, Totals
 
 
@@ -74,7 +74,12 @@ class EscalationsView(View):
 
     @classmethod
     def of(
-        cls, at: Shown, totals: Totals, stages: list[StageLoad], late: Lateness, failures: list[Failure] | None
+        cls,
+        at: Shown,
+        totals: Totals,
+        stages: list[StageLoad],
+        late: Lateness,
+        failures: list[EscalationFailure] | None,
     ) -> EscalationsView:
         """Show what the store says."""
         plain = {name: int(series[()]) for name, series in totals.values.items() if name in cls.model_fields}

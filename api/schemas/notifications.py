@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from activities.notifications.preferences import Preferences
-from activities.notifications.templates.template_set import Source
+from activities.notifications.templates.template_set import TemplateSource
 from api.schemas.common import Body, Shown, View, shown
 from placet.audit.chain import KINDS
 from storage.tables.notifications import NotificationMessage, NotificationTemplate, WebhookEndpoint
@@ -71,9 +71,11 @@ class TemplateEdit(Body):
             raise ValueError("send subject, text and html together, or restore with a version")
         return self
 
-    def source(self, name: str) -> Source:
+    def source(self, name: str) -> TemplateSource:
         """Return the new words as a template of this name."""
-        return Source(name=name, version=0, subject=self.subject or "", text=self.text or "", html=self.html or "")
+        return TemplateSource(
+            name=name, version=0, subject=self.subject or "", text=self.text or "", html=self.html or ""
+        )
 
 
 class Preview(Body):
@@ -88,9 +90,9 @@ class Preview(Body):
     html: Part | None = None
     request_id: Annotated[str, Field(max_length=200)] | None = None
 
-    def source(self, there: Source) -> Source:
+    def source(self, there: TemplateSource) -> TemplateSource:
         """Return what to render: what was sent, and for the rest what is in force."""
-        return Source(
+        return TemplateSource(
             name=there.name,
             version=there.version,
             subject=there.subject if self.subject is None else self.subject,

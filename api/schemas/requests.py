@@ -10,7 +10,7 @@ from api.schemas.common import Body, Shown, View, shown
 from placet.engine.state import Decision
 from placet.json_pointer import pointer_of, value_at
 from service.documents import Moment, PersonRef, Words
-from storage.queries.requests.requests import ListedTask, Stored, TaskRow, TimelineRow
+from storage.queries.requests.requests import ListedTask, RequestWithTasks, TaskRow, TimelineRow
 
 _EXAMPLE_DIGEST = "3f0a6c8f0f2f5e1f6f3f0a7b1a5c6f6a3a4be2b0f8a7f1ce2c9a9c0d9a1e7b55"
 _EXAMPLE_TASK: dict[str, Any] = {
@@ -359,7 +359,7 @@ class RequestView(View):
     links: Links
 
     @classmethod
-    def of(cls, stored: Stored, temporal_ui: str) -> RequestView:
+    def of(cls, stored: RequestWithTasks, temporal_ui: str) -> RequestView:
         """Show a stored request."""
         row = stored.request
         return cls.model_construct(

@@ -17,14 +17,14 @@ from cli.terminal.running import run
 from placet.errors import InputInvalid, Problem
 from service.administration.people import load_people
 from service.administration.person_document import PersonDocument
-from storage.queries.people.people_loading import Loaded
+from storage.queries.people.people_loading import LoadResult
 from worker.settings import Settings
 
 people_app = typer.Typer(no_args_is_help=True, help="Who is in the organisation.")
 _PEOPLE = TypeAdapter(list[PersonDocument])
 
 
-async def load(settings: Settings, file: Path, *, complete: bool = False) -> Loaded:
+async def load(settings: Settings, file: Path, *, complete: bool = False) -> LoadResult:
     """Store every person of a JSON list, new or in place of the one with that id, in batches; none where one is wrong.
 
     With `complete`, whoever is not in the list has left. What is stored like this already is not written, so a load

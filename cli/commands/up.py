@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import typer
 
-from activities.audit import Arrivals
+from activities.audit import RecordingEvents
 from activities.notifications.channels.mailbox import Mailbox
 from activities.notifications.settings import load as load_notices
 from cli import assembly, installation, serving
@@ -108,9 +108,9 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
             mailbox_url = f"http://{settings.host}:{pages.getsockname()[1]}"
             own = {"smtp_host": mailbox.host, "smtp_port": mailbox.port, "smtp_tls": "none"}
             notify = notify.model_copy(update=own)
-        arrivals = Arrivals()
-        await stack.enter_async_context(assembly.working(database, client, settings, notify, arrivals))
-        app = serving.build_api(database, client, settings, ui_url, traces, arrivals=arrivals)
+        recording_events = RecordingEvents()
+        await stack.enter_async_context(assembly.working(database, client, settings, notify, recording_events))
+        app = serving.build_api(database, client, settings, ui_url, traces, recording_events=recording_events)
         await stack.enter_async_context(serving.serving(app, listener, app.state.shutdown.drain))
         running = Running(
             api=api_url,

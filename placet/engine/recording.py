@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from placet.audit.chain import Entry
-from placet.engine.state import Notice, State, Status, Task
+from placet.engine.state import Notification, State, Status, Task
+from placet.frozen import stored_as
 from placet.plan.plan import Plan
 
 
@@ -40,7 +41,7 @@ class Recording:
     head: str
     tasks: tuple[Task, ...]
     entries: tuple[Entry, ...]
-    notices: tuple[Notice, ...]
+    notifications: Annotated[tuple[Notification, ...], stored_as("notices")]
     sealed: bool  # whether the request's content is sealed; then its times are history's own, too
     revision: int
     content_digest: str
@@ -53,7 +54,7 @@ def recording_of(
     template_id: str,
     state: State,
     entries: Iterable[Entry],
-    notices: Iterable[Notice],
+    notifications: Iterable[Notification],
     *,
     stored: Mapping[str, Task],
 ) -> Recording:
@@ -83,7 +84,7 @@ def recording_of(
         head=state.head,
         tasks=state.tasks,
         entries=tuple(entries),
-        notices=tuple(notices),
+        notifications=tuple(notifications),
         sealed=state.follows.sealed,
         opened=state.opened,
         changed=tuple(task.id for task in state.tasks if stored.get(task.id) != task),

@@ -19,7 +19,7 @@ from placet.engine.state import (
     CallResult,
     ChildCall,
     JoinProgress,
-    Notice,
+    Notification,
     StageRun,
     State,
     Status,
@@ -83,7 +83,7 @@ class Run:
         self.head = state.head
         self.entries: list[Entry] = []
         self.allowance = Allowance(MOST_WORK)
-        self.notices: dict[str, Notice] = {}  # by key: nobody is told the same thing twice
+        self.notifications: dict[str, Notification] = {}  # by key: nobody is told the same thing twice
 
     @property
     def rules(self) -> Rules:
@@ -196,8 +196,10 @@ class Run:
         for person in people:
             if person:
                 key = f"{self.state.request_id}:{self.seq}:{event}:{person}"
-                notice = Notice(key=key, event=event, to=person, seq=self.seq, task_id=task_id, detail=plain)
-                self.notices.setdefault(key, notice)
+                notification = Notification(
+                    key=key, event=event, to=person, seq=self.seq, task_id=task_id, detail=plain
+                )
+                self.notifications.setdefault(key, notification)
 
     def after(self, start: datetime, span: timedelta) -> datetime:
         """Return the moment when that much working time has passed since `start`."""
@@ -317,7 +319,7 @@ class Run:
             plan=self.plan if self.moved_to is not None else None,
             template_id=self.moved_to,
             entries=tuple(self.entries),
-            notices=tuple(self.notices.values()),
+            notifications=tuple(self.notifications.values()),
             # What began and ended within this one event never runs.
             actions=tuple(a for a in state.actions if a not in before.actions and a not in before.strays),
             children=tuple(c for c in state.children if c not in before.children),

@@ -315,7 +315,7 @@ class State:
 
 @quick
 @dataclass(frozen=True, kw_only=True)
-class Notice:
+class Notification:
     """Something one person is to be told; `key` is unique to (request, entry, event, person)."""
 
     key: str
@@ -340,7 +340,7 @@ class Transition:
     plan: Plan | None = None
     template_id: str | None = None
     entries: tuple[Entry, ...] = ()
-    notices: tuple[Notice, ...] = ()
+    notifications: tuple[Notification, ...] = ()
     actions: tuple[ActionCall, ...] = ()
     children: tuple[ChildCall, ...] = ()
     ended_children: tuple[str, ...] = ()  # request ids

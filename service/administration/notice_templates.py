@@ -7,9 +7,17 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from activities.notifications.delivery.message_sender import subject
+from activities.notifications.delivery.message_sender import template_context
 from activities.notifications.settings import NotifySettings
-from activities.notifications.templates.template_set import DIGEST, LAYOUT, Source, Words, default, defaults, preview
+from activities.notifications.templates.template_set import (
+    DIGEST,
+    LAYOUT,
+    RenderedText,
+    TemplateSource,
+    default,
+    defaults,
+    preview,
+)
 from activities.notifications.templates.values import sample, values
 from placet.errors import NotFound
 from storage.database import Database
@@ -17,14 +25,14 @@ from storage.queries.notifications import facts, notification_templates
 from storage.tables.notifications import NotificationTemplate
 
 
-async def templates(database: Database) -> list[Source]:
+async def templates(database: Database) -> list[TemplateSource]:
     """List the templates that are in force, by name; version 0 is the default."""
     async with database.session() as session:
         edited = await notification_templates.in_force(session)
     return [_source(edited[name]) if name in edited else source for name, source in sorted(defaults().items())]
 
 
-async def in_force(database: Database, name: str) -> Source:
+async def in_force(database: Database, name: str) -> TemplateSource:
     """Return the template of this name that is in force; raises NotFound."""
     for source in await templates(database):
         if source.name == name:
@@ -32,7 +40,7 @@ async def in_force(database: Database, name: str) -> Source:
     raise NotFound(f"There is no template {name!r}; there are {', '.join(sorted(defaults()))}.")
 
 
-CarryOut = Callable[..., Awaitable[Words]]
+CarryOut = Callable[..., Awaitable[RenderedText]]
 """Where a template is rendered: as `asyncio.to_thread`, which calls a function with what follows it."""
 
 
@@ -45,13 +53,13 @@ async def versions(database: Database, name: str) -> list[NotificationTemplate]:
 
 async def edit(
     database: Database,
-    source: Source,
+    source: TemplateSource,
     *,
     by: str,
     now: datetime,
     note: str | None = None,
     carry_out: CarryOut = asyncio.to_thread,
-) -> Source:
+) -> TemplateSource:
     """Put a template in force, checked and tried out; raises TemplateBroken or NotFound.
 
     The version in `source` is not looked at; the new one is returned. Dispatchers use it within seconds. `carry_out`
@@ -82,12 +90,12 @@ async def restore(database: Database, name: str, version: int) -> None:
 
 async def show(
     database: Database,
-    source: Source,
+    source: TemplateSource,
     settings: NotifySettings,
     *,
     request_id: str | None = None,
     carry_out: CarryOut = asyncio.to_thread,
-) -> Words:
+) -> RenderedText:
     """Render a template that need not be in force: with a real request's newest such notice, or with a sample.
 
     Raises TemplateBroken, and NotFound where the request has no notice of that kind. Who may see the request is the
@@ -101,7 +109,7 @@ async def show(
         if told is None:
             raise NotFound(f"Nobody has been told of {source.name!r} in request {request_id!r}.")
         people = await facts.people(session, told.people())
-    return await carry_out(preview, source, values(subject(told, people), public_url=settings.public_url))
+    return await carry_out(preview, source, values(template_context(told, people), public_url=settings.public_url))
 
 
 def _sample_values(name: str, public_url: str | None) -> dict[str, Any]:
@@ -113,5 +121,5 @@ def _sample_values(name: str, public_url: str | None) -> dict[str, Any]:
     return given
 
 
-def _source(row: NotificationTemplate) -> Source:
-    return Source(name=row.name, version=row.version, subject=row.subject, text=row.text, html=row.html)
+def _source(row: NotificationTemplate) -> TemplateSource:
+    return TemplateSource(name=row.name, version=row.version, subject=row.subject, text=row.text, html=row.html)

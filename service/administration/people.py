@@ -16,7 +16,7 @@ from service.context import Context
 from service.principal import Principal
 from storage.database import Database
 from storage.queries.people import departures, people, people_loading
-from storage.queries.people.people_loading import Loaded, Wanted
+from storage.queries.people.people_loading import LoadResult, PersonToLoad
 from storage.tables.approvals import Person
 
 Tell = Callable[[str], Awaitable[bool]]
@@ -67,7 +67,7 @@ async def put_person(
 
 async def load_people(
     database: Database, listed: Sequence[PersonDocument], now: datetime, *, complete: bool = False
-) -> Loaded:
+) -> LoadResult:
     """Store everybody of a list, new or in place of the one with that id, in batches; nobody where one is wrong.
 
     With `complete`, whoever is not in the list has left. What is stored like this already is not written, so a load
@@ -93,13 +93,13 @@ async def tell_departures(database: Database, tell: Tell, now: datetime) -> None
             await database.run(departures.settle, person, now)
 
 
-def _wanted(listed: Sequence[PersonDocument], elsewhere: Mapping[str, bool], now: datetime) -> list[Wanted]:
+def _wanted(listed: Sequence[PersonDocument], elsewhere: Mapping[str, bool], now: datetime) -> list[PersonToLoad]:
     """Return a list of people as they shall be stored; raises InputInvalid that names each place that is wrong.
 
     `elsewhere` says of those whom they name, and who are not in the list, whether they are active.
     """
     problems: list[Problem] = []
-    rows: dict[str, Wanted] = {}
+    rows: dict[str, PersonToLoad] = {}
     known = {**elsewhere, **{person.id: person.active for person in listed}}
     for number, person in enumerate(listed):
         found = person.misnamed(person.id, known, now)
@@ -107,7 +107,7 @@ def _wanted(listed: Sequence[PersonDocument], elsewhere: Mapping[str, bool], now
         if person.id in rows:
             message = f"{person.id!r} is in the list already; name everybody once"
             problems.append(Problem(pointer=f"/{number}/id", message=message))
-        rows[person.id] = Wanted(person=person.row(person.id, now), keep_preferences=person.preferences is None)
+        rows[person.id] = PersonToLoad(person=person.row(person.id, now), keep_preferences=person.preferences is None)
     if problems:
         raise InputInvalid("The list of people is wrong; nobody was loaded.", problems=tuple(problems))
     return list(rows.values())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from activities.notifications.channels.webhook_secrets import Secrets
+from activities.notifications.channels.webhook_secrets import WebhookSecrets
 from activities.notifications.delivery.webhook_feed import check_endpoint
 from service.context import Context
 from service.principal import Principal
@@ -31,7 +31,7 @@ async def add_webhook(
 
     The same id is the same endpoint, and its secret, again. Raises InputInvalid.
     """
-    secrets = Secrets(installation_secret, context.notify)
+    secrets = WebhookSecrets(installation_secret, context.notify)
     reference = endpoint.secret_ref
     await check_endpoint(endpoint.url, reference, endpoint_id, secrets, context.notify)
     secret = secrets.get(reference, endpoint_id) if reference.startswith("derived:") else None

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from placet.definition.model import parse_definition
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Plan
-from storage.queries.definitions.dependencies import refers, surroundings
+from storage.queries.definitions.dependencies import dependencies_of, has_dependencies
 from storage.tables.approvals import DefinitionVersion
 
 _MOST = 256
@@ -31,7 +31,7 @@ class Plans:
 
         What refers to actions or other processes is compiled each time: those may have changed.
         """
-        if refers(template.blueprint):
+        if has_dependencies(template.blueprint):
             return await _around(session, template.blueprint, now)
         key = (template.digest, now.astimezone(UTC).date().isoformat())
         plan = self._plans.pop(key, None)
@@ -46,7 +46,7 @@ class Plans:
 async def _around(session: AsyncSession, raw: object, now: datetime) -> Plan:
     """Return the plan of a stored blueprint among the actions and processes that there are now."""
     blueprint = await asyncio.to_thread(parse_definition, raw)
-    actions, children = await surroundings(session, blueprint, now)
+    actions, children = await dependencies_of(session, blueprint, now)
     return await asyncio.to_thread(compile_plan, blueprint, start=now, actions=actions, children=children)
 
 

@@ -20,7 +20,7 @@ from service.context import Context
 from service.engine import client as engine
 from simulation.modes.backtest import BacktestRow, Candidate, Case
 from simulation.scenario import load
-from storage.queries.definitions.dependencies import surroundings
+from storage.queries.definitions.dependencies import dependencies_of
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, DefinitionVersion
 
 MOST = 2000  # requests that one call looks at, the oldest first
@@ -81,7 +81,7 @@ class Judge:
         """Read all that judging needs."""
         definition = await asyncio.to_thread(parse_definition, target.blueprint)
         async with context.database.session() as session:
-            actions, children = await surroundings(session, definition, context.now())
+            actions, children = await dependencies_of(session, definition, context.now())
             people = await load.everybody(session)
         return cls(context, Candidate(blueprint=definition, people=people, actions=actions, children=children))
 

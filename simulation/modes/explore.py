@@ -192,7 +192,7 @@ def simulation_of(
 
 def withheld_by(trace: Trace) -> dict[str, int]:
     """Count what a request would have done outside: the notices by event, and the actions by name."""
-    counts = Counter(notice.event for notice in trace.notices)
+    counts = Counter(notification.event for notification in trace.notifications)
     counts.update(f"action {name}" for name in actions_of(trace.entries))
     return dict(sorted(counts.items()))
 

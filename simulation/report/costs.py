@@ -63,7 +63,7 @@ def parse_prices(raw: object) -> Prices:
 
 def cost_of(trace: Trace, prices: Prices) -> ExecutionCost:
     """Return what a simulated request costs."""
-    return price(usage_in(trace.entries, notices=len(trace.notices), duration=trace.duration), prices)
+    return price(usage_in(trace.entries, notices=len(trace.notifications), duration=trace.duration), prices)
 
 
 def actions_of(entries: Iterable[TimelineEvent]) -> list[str]:

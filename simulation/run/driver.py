@@ -16,7 +16,7 @@ from placet.definition.assignees import person_id
 from placet.directory import Directory, needed
 from placet.engine import machine
 from placet.engine.events import Delegate, DirectoryRead, Event, Opening, Reassign
-from placet.engine.state import Notice, State, Transition
+from placet.engine.state import Notification, State, Transition
 from placet.errors import PlacetError
 from placet.plan.plan import Plan
 from simulation.scenario.script import PlannedEvent
@@ -82,7 +82,7 @@ class Trace:
     started_at: datetime
     state: State
     entries: tuple[Entry, ...]
-    notices: tuple[Notice, ...]
+    notifications: tuple[Notification, ...]
     applied_events: tuple[AppliedEvent, ...]
     stopped: str | None = None
     why: str | None = None
@@ -213,7 +213,7 @@ def resume(
         started_at=start,
         state=runner.state,
         entries=tuple(runner.entries),
-        notices=tuple(runner.notices),
+        notifications=tuple(runner.notifications),
         applied_events=tuple(applied_events),
         stopped=stopped,
         why=why,
@@ -228,7 +228,7 @@ class _RequestRunner:
         self.state = state
         self.now = now
         self.entries: list[Entry] = []
-        self.notices: list[Notice] = []
+        self.notifications: list[Notification] = []
         self._read_directory_function = read_directory
 
     def begin(self, opening: Opening) -> None:
@@ -270,7 +270,7 @@ class _RequestRunner:
     def _keep(self, step: Transition) -> None:
         self.state = step.state
         self.entries += step.entries
-        self.notices += step.notices
+        self.notifications += step.notifications
 
 
 def task_opened(state: State, event: Event) -> datetime | None:

@@ -14,16 +14,24 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.action_runner import carry_out
 from activities.actions.internal import PURE
-from activities.actions.secrets import Vault
-from activities.messages import ActionRun, ChildFound, ChildQuestion, Found, LookUp, TokenCheck, TokenVerdict
-from activities.subprocesses import Endings
+from activities.actions.secrets import SecretResolver
+from activities.messages import (
+    ActionRun,
+    DirectoryQuery,
+    DirectoryResult,
+    SubprocessOutcome,
+    SubprocessQuery,
+    TokenCheck,
+    TokenVerdict,
+)
+from activities.subprocesses import SubprocessResultSigner
 from placet.audit.chain import Entry, first_bad, genesis
 from placet.audit.reasons import because
 from placet.definition.assignees import parse_assignee
 from placet.directory import Directory, needed
 from placet.engine.events import ActionDone
 from placet.engine.recording import Recording
-from placet.engine.state import Notice, Task
+from placet.engine.state import Notification, Task
 from placet.errors import Problem
 from simulation.run.driver import AppliedEvent
 from simulation.world.world import SimulatedRun
@@ -53,7 +61,7 @@ class RequestLog:
 
     request_id: str
     entries: list[Entry] = field(default_factory=list)
-    notices: dict[str, Notice] = field(default_factory=dict)
+    notifications: dict[str, Notification] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     actions: dict[str, WithheldAction] = field(default_factory=dict)
     started_at: datetime | None = None
@@ -95,7 +103,7 @@ class RequestLog:
             raise ApplicationError("the audit chain of the rehearsal does not hold", non_retryable=True)
         async with self._changed:
             self.entries[first - 1 :] = recording.entries
-            self.notices.update((notice.key, notice) for notice in recording.notices)
+            self.notifications.update((notification.key, notification) for notification in recording.notifications)
             self.tasks.update((task.id, task) for task in recording.tasks)
             self.started_at = recording.started_at
             self.ended = recording.status != "pending"
@@ -118,7 +126,7 @@ class Recorders:
         self._people = people
         self._patience = patience
         self._logs: dict[str, RequestLog] = {}
-        self._endings = Endings(secrets.token_hex())
+        self._endings = SubprocessResultSigner(secrets.token_hex())
         self.lookups = 0
 
     def of(self, request_id: str) -> RequestLog:
@@ -156,7 +164,7 @@ class Recorders:
         return len(self.of(request_id).entries)
 
     @activity.defn(name="look_up")
-    async def look_up(self, lookup: LookUp) -> Found:
+    async def look_up(self, lookup: DirectoryQuery) -> DirectoryResult:
         """Answer from the directory that the rehearsal was given."""
         self.lookups += 1
         people = self._people.people
@@ -168,7 +176,7 @@ class Recorders:
             also=lookup.people,
             given=lookup.given,
         )
-        return Found(directory=directory, at=lookup.at)
+        return DirectoryResult(directory=directory, at=lookup.at)
 
     @activity.defn(name="verify_token")
     async def verify_token(self, check: TokenCheck) -> TokenVerdict:
@@ -184,9 +192,9 @@ class Recorders:
         )
 
     @activity.defn(name="child_result")
-    async def child_result(self, asked: ChildQuestion) -> ChildFound:  # noqa: ARG002 - as the real one is asked
+    async def child_result(self, asked: SubprocessQuery) -> SubprocessOutcome:  # noqa: ARG002 - as the real one is asked
         """Leave it to the sub-process to tell: what is asked again and again would keep the engine from skipping."""
-        return ChildFound(outcome=None)
+        return SubprocessOutcome(outcome=None)
 
     @activity.defn(name="run_action")
     async def run_action(self, asked: ActionRun) -> dict[str, Any]:
@@ -235,7 +243,7 @@ async def _computed(asked: ActionRun) -> ActionDone:
     """Run a pure action with the production executors: what is rehearsed is then no copy of what is foreseen."""
     call = asked.call
     try:
-        output = await carry_out(PURE, asked, Vault({}))
+        output = await carry_out(PURE, asked, SecretResolver({}))
     except ApplicationError as error:
         return ActionDone(node=call.node, visit=call.visit, key=call.key, ok=False, error=error.message)
     return ActionDone(node=call.node, visit=call.visit, key=call.key, ok=True, output=output)

@@ -333,7 +333,7 @@ class RehearsalRunner:
             started_at=request.start,
             state=state,
             entries=tuple(log.entries),
-            notices=tuple(log.notices.values()),
+            notifications=tuple(log.notifications.values()),
             applied_events=tuple(request.applied_events),
             stopped=None if state.status != "pending" else simulated.stopped if bound is None else bound.stopped,
         )
@@ -388,7 +388,7 @@ def _end_differences(simulated: Trace, trace: Trace) -> Iterator[dict[str, Any]]
             "status": c.state.status,
             "outcome": c.state.outcome,
             "input": c.state.input,
-            "notices": sorted(notice.key for notice in c.notices),
+            "notices": sorted(notice.key for notice in c.notifications),
             "refused": [
                 applied.refused
                 for applied in c.applied_events

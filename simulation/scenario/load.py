@@ -146,7 +146,7 @@ async def dependencies(
     """Return the action catalog, and the processes that a blueprint's nodes name, as a request would start them."""
     if definition is None:
         return {}, {}  # the answer is what is wrong with it
-    _, children = await stored.surroundings(session, definition, start)
+    _, children = await stored.dependencies_of(session, definition, start)
     return await catalog.specs(session), children
 
 

@@ -58,7 +58,7 @@ class GroupCommit(Generic[Item]):
             except Exception as error:
                 if len(group) == 1 or isinstance(error, Unavailable):
                     for _, done in group:
-                        _tell(done, error)
+                        _resolve(done, error)
                     continue
                 for one in group:
                     await self._alone(one)
@@ -67,12 +67,12 @@ class GroupCommit(Generic[Item]):
         try:
             await self._together([one])
         except Exception as error:
-            _tell(one[1], error)
+            _resolve(one[1], error)
 
     async def _together(self, group: list[tuple[Item, asyncio.Future[None]]]) -> None:
         outcomes = await self._database.run(self._carry_out, [item for item, _ in group])
         for (_, done), outcome in zip(group, outcomes, strict=True):
-            _tell(done, outcome)
+            _resolve(done, outcome)
 
     def _carry_out(self, connection: Connection, items: Sequence[Item]) -> Sequence[Exception | None]:
         # Dated inside the transaction: a moment from before it would leave out the wait for other writers.
@@ -95,7 +95,7 @@ class GroupCommit(Generic[Item]):
         return group
 
 
-def _tell(done: asyncio.Future[None], outcome: Exception | None) -> None:
+def _resolve(done: asyncio.Future[None], outcome: Exception | None) -> None:
     if done.done():
         return
     if outcome is None:

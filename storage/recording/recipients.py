@@ -15,7 +15,7 @@ from sqlmodel import col
 
 from placet.engine.recording import Recording
 from placet.engine.run import ADMINS
-from placet.engine.state import Notice
+from placet.engine.state import Notification
 from storage.queries.requests import deciders as others
 from storage.tables.approvals import Person
 
@@ -25,58 +25,60 @@ BEHALF = "on_behalf_of"
 """Where the detail of a notice says for whom it goes to this person: somebody who is away, a role, or a group."""
 
 
-def of(
-    connection: Connection, recordings: Sequence[tuple[Recording, Sequence[Notice]]], now: datetime
-) -> list[list[Notice]]:
+def personal_notifications(
+    connection: Connection, recordings: Sequence[tuple[Recording, Sequence[Notification]]], now: datetime
+) -> list[list[Notification]]:
     """Return the notices of each recording, each to one person."""
-    asked = {n.to for _, notices in recordings for n in notices if n.event in ASKING and n.to != ADMINS}
+    asked = {n.to for _, notifications in recordings for n in notifications if n.event in ASKING and n.to != ADMINS}
     queues = {
         queue
-        for recording, notices in recordings
-        for notice in notices
-        if notice.event in ASKING and (queue := _queue(recording, notice)) is not None
+        for recording, notifications in recordings
+        for notification in notifications
+        if notification.event in ASKING and (queue := _queue(recording, notification)) is not None
     }
-    admins = _admins(connection) if any(n.to == ADMINS for _, notices in recordings for n in notices) else []
-    stand_ins = others.deciding_for(connection, asked, now) if asked else {}
+    admins = (
+        _admins(connection) if any(n.to == ADMINS for _, notifications in recordings for n in notifications) else []
+    )
+    substitutes = others.deciding_substitutes(connection, asked, now) if asked else {}
     members = others.members(connection, queues, now)
-    found: list[list[Notice]] = []
-    for recording, notices in recordings:
-        whole: dict[str, Notice] = {}
-        for notice in notices:
-            for person, behalf in _people(recording, notice, admins, stand_ins, members):
-                key = f"{recording.request_id}:{notice.seq}:{notice.event}:{person}"
-                detail = notice.detail | ({BEHALF: behalf} if behalf else {})
-                whole.setdefault(key, replace(notice, key=key, to=person, detail=detail))
+    found: list[list[Notification]] = []
+    for recording, notifications in recordings:
+        whole: dict[str, Notification] = {}
+        for notification in notifications:
+            for person, behalf in _people(recording, notification, admins, substitutes, members):
+                key = f"{recording.request_id}:{notification.seq}:{notification.event}:{person}"
+                detail = notification.detail | ({BEHALF: behalf} if behalf else {})
+                whole.setdefault(key, replace(notification, key=key, to=person, detail=detail))
         found.append(list(whole.values()))
     return found
 
 
 def _people(
     recording: Recording,
-    notice: Notice,
+    notification: Notification,
     admins: list[str],
-    stand_ins: dict[str, list[str]],
+    substitutes: dict[str, list[str]],
     members: dict[str, dict[str, set[str]]],
 ) -> Iterator[tuple[str, str | None]]:
     """Yield whom a notice goes to, and for whom. Nobody is asked for others about what they asked for themselves."""
-    if notice.to == ADMINS:
+    if notification.to == ADMINS:
         yield from ((admin, None) for admin in admins if admin != recording.requester)
         return
-    queue = _queue(recording, notice) if notice.event in ASKING else None
+    queue = _queue(recording, notification) if notification.event in ASKING else None
     if queue is not None:
         own = recording.requester
         yield from ((person, queue) for person, behalf in members[queue].items() if person != own and behalf != {own})
         return
-    yield notice.to, None
-    if notice.event in ASKING:
-        for person in stand_ins.get(notice.to, ()):
+    yield notification.to, None
+    if notification.event in ASKING:
+        for person in substitutes.get(notification.to, ()):
             if person != recording.requester:
-                yield person, notice.to
+                yield person, notification.to
 
 
-def _queue(recording: Recording, notice: Notice) -> str | None:
+def _queue(recording: Recording, notification: Notification) -> str | None:
     """Return the queue in which the task waits that a notice is about, if it does."""
-    task = next((task for task in recording.tasks if task.id == notice.task_id), None)
+    task = next((task for task in recording.tasks if task.id == notification.task_id), None)
     return task.queue if task is not None and task.status == "open" and task.assignee is None else None
 
 

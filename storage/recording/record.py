@@ -22,7 +22,7 @@ from sqlmodel import SQLModel, col
 from placet.audit.chain import Entry, canonical_json, first_bad, genesis
 from placet.definition.assignees import parse_assignee, person_id
 from placet.engine.recording import Recording
-from placet.engine.state import Notice, Task
+from placet.engine.state import Notification, Task
 from placet.errors import Conflict
 from storage.database import one_trip
 from storage.queries.requests import list_fields
@@ -43,12 +43,12 @@ CLOCK_SKEW = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Fresh:
+class _NewPart:
     """The part of a recording that is not stored yet, and whether rows that contradict it have to go first."""
 
     recording: Recording
     entries: tuple[Entry, ...]
-    notices: tuple[Notice, ...]
+    notifications: tuple[Notification, ...]
     contradicted: bool
 
     @property
@@ -68,7 +68,7 @@ _HEADS = (
     .order_by(col(ApprovalRequest.id))
     .with_for_update()
 )
-_ENTRIES, _NOTICES = insert(AuditEntry), insert(Outbox)
+_ENTRIES, _OUTBOX = insert(AuditEntry), insert(Outbox)
 _STILL_OPEN = exists().where(col(ApprovalTask.id) == col(Outbox.task_id), col(ApprovalTask.status) == "open")
 # What asks people to act on tasks that are no longer open.
 _NO_CANDIDATES = delete(TaskCandidate).where(col(TaskCandidate.task_id).in_(bindparam("tasks", expanding=True)))
@@ -90,7 +90,7 @@ def write_all(connection: Connection, recordings: Sequence[Recording], now: date
     ordered = sorted(recordings, key=lambda r: r.request_id)  # everyone locks in the same order
     stored = _stored(connection, [r.request_id for r in ordered])
     outcomes: dict[str, Conflict | None] = {}
-    fresh: list[_Fresh] = []
+    fresh: list[_NewPart] = []
     for recording in ordered:
         outcomes[recording.request_id] = None
         try:
@@ -105,10 +105,12 @@ def write_all(connection: Connection, recordings: Sequence[Recording], now: date
         for part in fresh:
             gone = lost.get(part.recording.request_id, ())
             counted.update(metrics.changes(part.recording, part.entries, now, lost=gone))
-        told = recipients.of(connection, [(part.recording, part.notices) for part in fresh], now)
-        named = list_fields.VARIABLES.of(connection, {part.recording.template_id for part in fresh})
+        personal = recipients.personal_notifications(
+            connection, [(part.recording, part.notifications) for part in fresh], now
+        )
+        named = list_fields.AMOUNT_VARIABLES.of(connection, {part.recording.template_id for part in fresh})
         with one_trip(connection):
-            _insert(connection, fresh, told, named, now)
+            _insert(connection, fresh, personal, named, now)
             metrics.count(connection, counted)
     return [outcomes[r.request_id] for r in recordings]
 
@@ -123,7 +125,7 @@ def _stored(connection: Connection, ids: list[str]) -> Mapping[str, tuple[int, s
     return {row.id: (row.seq, row.head) for row in connection.execute(_HEADS, {"ids": ids})}
 
 
-def _fresh(connection: Connection, recording: Recording, stored_seq: int, head: str) -> _Fresh | None:
+def _fresh(connection: Connection, recording: Recording, stored_seq: int, head: str) -> _NewPart | None:
     entries = recording.entries
     if not entries or entries[-1].seq != recording.seq or entries[-1].hash != recording.head:
         raise Conflict(
@@ -139,7 +141,7 @@ def _fresh(connection: Connection, recording: Recording, stored_seq: int, head: 
         )
     if first == stored_seq + 1:
         _require_following(recording, head)
-        return _Fresh(recording=recording, entries=entries, notices=recording.notices, contradicted=False)
+        return _NewPart(recording=recording, entries=entries, notifications=recording.notifications, contradicted=False)
 
     query = select(col(AuditEntry.seq), col(AuditEntry.hash), col(AuditEntry.at)).where(
         col(AuditEntry.request_id) == recording.request_id, col(AuditEntry.seq) >= first - 1
@@ -154,10 +156,10 @@ def _fresh(connection: Connection, recording: Recording, stored_seq: int, head: 
         raise Conflict(
             f"Entry {new.seq} of {recording.request_id} was recorded anew; this is of an attempt that was given up"
         )
-    return _Fresh(
+    return _NewPart(
         recording=recording,
         entries=entries[new.seq - first :],
-        notices=tuple(n for n in recording.notices if n.seq >= new.seq),
+        notifications=tuple(n for n in recording.notifications if n.seq >= new.seq),
         contradicted=contradicted,
     )
 
@@ -179,7 +181,7 @@ def _require_following(recording: Recording, previous: str) -> None:
         )
 
 
-def _supersede(connection: Connection, part: _Fresh, now: datetime) -> list[tuple[int, str]]:
+def _supersede(connection: Connection, part: _NewPart, now: datetime) -> list[tuple[int, str]]:
     """Take back what history never held: its entries, its projection, and the notices that have not been sent.
 
     Return the seq and kind of each entry that went.
@@ -191,10 +193,10 @@ def _supersede(connection: Connection, part: _Fresh, now: datetime) -> list[tupl
     lost = [{**entry, "superseded_at": now} for entry in entries]
     connection.execute(insert(AuditSuperseded), lost)
     connection.execute(delete(AuditEntry).where(*rows))
-    notices = (col(Outbox.request_id) == request_id, col(Outbox.seq) >= seq)
-    connection.execute(delete(Outbox).where(*notices, col(Outbox.status).in_(("held", "ready", "dropped"))))
+    notifications = (col(Outbox.request_id) == request_id, col(Outbox.seq) >= seq)
+    connection.execute(delete(Outbox).where(*notifications, col(Outbox.status).in_(("held", "ready", "dropped"))))
     # A notice that left before (it was confirmed by mistake) keeps its row; its key makes way for the true one.
-    for key, entry_hash in connection.execute(select(col(Outbox.key), col(Outbox.hash)).where(*notices)).all():
+    for key, entry_hash in connection.execute(select(col(Outbox.key), col(Outbox.hash)).where(*notifications)).all():
         connection.execute(update(Outbox).where(col(Outbox.key) == key).values(key=f"{key}#{entry_hash[:12]}"))
     _take_tasks_back(connection, part.recording)
     return [(entry["seq"], entry["kind"]) for entry in lost]
@@ -218,8 +220,8 @@ def _take_tasks_back(connection: Connection, recording: Recording) -> None:
 
 def _insert(
     connection: Connection,
-    fresh: list[_Fresh],
-    told: list[list[Notice]],
+    fresh: list[_NewPart],
+    personal: list[list[Notification]],
     named: Mapping[str, str | None],
     now: datetime,
 ) -> None:
@@ -240,8 +242,10 @@ def _insert(
         connection.execute(_NO_CANDIDATES, {"tasks": [task["id"] for task in tasks]})
         if candidates := [row for part in fresh for row in _candidates(part.tasks)]:
             connection.execute(insert(TaskCandidate), candidates)
-    if notices := [row for part, its in zip(fresh, told, strict=True) for row in _notices(part, its, now)]:
-        connection.execute(_NOTICES, notices)
+    if notifications := [
+        row for part, its in zip(fresh, personal, strict=True) for row in _notifications(part, its, now)
+    ]:
+        connection.execute(_OUTBOX, notifications)
     closed = [part.recording.request_id for part in fresh if any(task.status != "open" for task in part.tasks)]
     if closed:
         connection.execute(_DROP_POINTLESS, {"closed": closed})
@@ -356,18 +360,18 @@ def _entry(request_id: str, entry: Entry, now: datetime) -> dict[str, Any]:
     }
 
 
-def _notices(part: _Fresh, notices: Iterable[Notice], now: datetime) -> Iterable[dict[str, Any]]:
+def _notifications(part: _NewPart, notifications: Iterable[Notification], now: datetime) -> Iterable[dict[str, Any]]:
     hashes = {entry.seq: entry.hash for entry in part.entries}
-    for notice in notices:
+    for notification in notifications:
         yield {
-            "key": notice.key,
+            "key": notification.key,
             "request_id": part.recording.request_id,
-            "seq": notice.seq,
-            "hash": hashes[notice.seq],
-            "event": notice.event,
-            "person": notice.to,
-            "task_id": notice.task_id,
-            "detail": notice.detail,
+            "seq": notification.seq,
+            "hash": hashes[notification.seq],
+            "event": notification.event,
+            "person": notification.to,
+            "task_id": notification.task_id,
+            "detail": notification.detail,
             "status": "held",
             "created_at": now,
             "next_attempt_at": now,

@@ -73,45 +73,48 @@ async def _against_projection(
     request, last = requests[0], entries[-1]
     if request["seq"] != str(last.seq):
         return last.seq + 1, ["request.seq"]  # the last entries are gone, or some were added
-    told: list[tuple[str, int, str | None, str | None]] = [("request.head", last.seq, request["head"], last.hash)]
+    compared: list[tuple[str, int, str | None, str | None]] = [("request.head", last.seq, request["head"], last.hash)]
     first = entries[0]
     if "requester" in first.detail:
-        told.append(("request.requester", first.seq, f"user:{request['requester']}", first.detail["requester"]))
-    told += _title(entries, request["title"]) + _version(entries, request["version"])
+        compared.append(("request.requester", first.seq, f"user:{request['requester']}", first.detail["requester"]))
+    compared += _title(entries, request["title"]) + _version(entries, request["version"])
     ending = next((e for e in reversed(entries) if e.kind in _ENDINGS and e.task_id is None), None)
     status, outcome = (_ENDINGS[ending.kind], ending.detail.get("outcome")) if ending else ("pending", None)
     at = (ending or last).seq
-    told += [("request.status", at, request["status"], status), ("request.outcome", at, request["outcome"], outcome)]
+    compared += [
+        ("request.status", at, request["status"], status),
+        ("request.outcome", at, request["outcome"], outcome),
+    ]
     tasks = await _raw(session, ApprovalTask, ("id", "decision"), request_id, order="position")
     decisions = {e.task_id: e for e in entries if e.kind in {"decided", "changes_requested"}}
     for task in tasks:
         entry = decisions.get(task["id"])
-        said = entry.detail.get("decision") if entry else None
-        told.append((f"tasks.{task['id']}.decision", entry.seq if entry else last.seq, task["decision"], said))
+        stored = entry.detail.get("decision") if entry else None
+        compared.append((f"tasks.{task['id']}.decision", entry.seq if entry else last.seq, task["decision"], stored))
     opened = {e.task_id: e.seq for e in entries if e.kind == "task_opened"}
     there = {task["id"] for task in tasks}
-    told += [(f"tasks.{t}", seq, None, "open") for t, seq in opened.items() if t not in there]
-    wrong = [(seq, name) for name, seq, is_, should in told if is_ != should]
+    compared += [(f"tasks.{t}", seq, None, "open") for t, seq in opened.items() if t not in there]
+    wrong = [(seq, name) for name, seq, is_, should in compared if is_ != should]
     return (min(seq for seq, _ in wrong), [name for _, name in wrong]) if wrong else (None, [])
 
 
-def _title(entries: list[Entry], said: str | None) -> list[tuple[str, int, str | None, str | None]]:
+def _title(entries: list[Entry], stored: str | None) -> list[tuple[str, int, str | None, str | None]]:
     """Return the title by the entries: that of the last change of it, else that it began with."""
     titled = (
         (e.seq, e.detail["after"]) for e in reversed(entries) if e.kind == "resubmitted" and e.detail.get("after")
     )
     found = next(((seq, after) for seq, after in titled if "title" in after), (entries[0].seq, entries[0].detail))
     title = found[1].get("title")
-    return [] if title is None or erased(title) else [("request.title", found[0], said, title)]
+    return [] if title is None or erased(title) else [("request.title", found[0], stored, title)]
 
 
-def _version(entries: list[Entry], said: str | None) -> list[tuple[str, int, str | None, str | None]]:
+def _version(entries: list[Entry], stored: str | None) -> list[tuple[str, int, str | None, str | None]]:
     """Return which version the request follows by its entries: that of the last move, else that it began with."""
     moved = next((e for e in reversed(entries) if e.kind == "migrated"), None)
     followed = moved.detail.get("after") if moved is not None else entries[0].detail
     if not isinstance(followed, dict) or "version" not in followed:
         return []
-    return [("request.version", (moved or entries[0]).seq, said, followed["version"])]
+    return [("request.version", (moved or entries[0]).seq, stored, followed["version"])]
 
 
 async def _raw(

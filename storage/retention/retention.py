@@ -13,13 +13,13 @@ from storage.tables.approvals import IdempotentCall, Refusal
 BATCH = 1000  # rows of one transaction
 
 
-def forget_calls(connection: Connection, before: datetime) -> int:
+def delete_old_calls(connection: Connection, before: datetime) -> int:
     """Delete answers to Idempotency-Keys that were given before a moment, one batch; return how many they were."""
     keys = (col(IdempotentCall.principal), col(IdempotentCall.key))
     return _delete(connection, IdempotentCall, keys, col(IdempotentCall.created_at) < before)
 
 
-def forget_refusals(connection: Connection, before: datetime) -> int:
+def delete_old_refusals(connection: Connection, before: datetime) -> int:
     """Delete refusals of calls from before a moment, one batch; return how many they were."""
     return _delete(connection, Refusal, (col(Refusal.id),), col(Refusal.at) < before)
 

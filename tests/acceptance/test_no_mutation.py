@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlmodel import SQLModel
 from temporalio.client import Client
 
-from activities.notifications.channels.webhook_secrets import Secrets
+from activities.notifications.channels.webhook_secrets import WebhookSecrets
 from storage.database import Database
 from tests.acceptance.test_simulations import PATH, simulate
 from tests.api_desk import ApiDesk, api_desk
@@ -116,7 +116,7 @@ async def world(
         for person in ("adam", "ann", "bob", "desi"):
             await desk.token(person)
         found = World(desk=desk, client=client, queue=queue, mailbox=mailbox, receiver=receiver)
-        async with dispatching(database, settings, confirm=found.recorded, secrets=Secrets(SECRET, settings)):
+        async with dispatching(database, settings, confirm=found.recorded, secrets=WebhookSecrets(SECRET, settings)):
             yield found
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from placet.audit.chain import Entry, genesis, link
 from placet.engine.recording import Recording
-from placet.engine.state import Notice, Task
+from placet.engine.state import Notification, Task
 from storage.recording import record
 
 NOW = datetime(2025, 3, 3, 9, 0, 0, 123456, tzinfo=UTC)
@@ -27,7 +27,7 @@ class Story:
     first: int = 1  # the first entry of the last event
     tasks: tuple[Task, ...] = ()
     entries: tuple[Entry, ...] = ()
-    notices: tuple[Notice, ...] = ()
+    notifications: tuple[Notification, ...] = ()
     outcome: str | None = None
 
     def open(self, *people: str, requester: str = "rita") -> Story:
@@ -120,7 +120,7 @@ class Story:
             head=self.head,
             tasks=tasks,
             entries=self.entries[self.first - 1 :],
-            notices=tuple(n for n in self.notices if n.seq >= self.first),
+            notifications=tuple(n for n in self.notifications if n.seq >= self.first),
             sealed=True,
             revision=1,
             content_digest="",
@@ -147,8 +147,8 @@ class Story:
 
     def _tell(self, event: str, person: str, task: Task | None) -> Story:
         key = f"{self.request_id}:{self.seq}:{event}:{person}"
-        told = Notice(key=key, event=event, to=person, seq=self.seq, task_id=task.id if task else None)
-        return replace(self, notices=(*self.notices, told))
+        told = Notification(key=key, event=event, to=person, seq=self.seq, task_id=task.id if task else None)
+        return replace(self, notifications=(*self.notifications, told))
 
 
 async def write(session: AsyncSession, recording: Recording, now: datetime) -> None:

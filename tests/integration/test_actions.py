@@ -21,7 +21,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.action_runner import ActionRunner
 from activities.actions.builtin import BUILT_IN, executors
-from activities.actions.executor import ActionFailed, Job
+from activities.actions.executor import ActionFailed, ActionJob
 from activities.actions.internal import SubRequest
 from activities.actions.settings import ActionSettings, load
 from activities.http_client.client import allowed
@@ -339,7 +339,7 @@ async def test_slow_action_tells_the_engine_that_it_goes_on(bench: Bench, server
         if len(beats) == 3:
             enough.set()
 
-    async def wait(job: Job) -> dict[str, Any]:
+    async def wait(job: ActionJob) -> dict[str, Any]:
         await enough.wait()
         return {"key": job.key}
 
@@ -358,7 +358,7 @@ async def test_executor_of_somebody_else_cannot_let_a_secret_out(
 ) -> None:
     caplog.set_level(logging.DEBUG)
 
-    async def leak(job: Job) -> dict[str, Any]:
+    async def leak(job: ActionJob) -> dict[str, Any]:
         if job.input.get("politely"):
             raise ActionFailed(f"the server said {job.config['token']}")
         raise RuntimeError(job.config["token"])
@@ -380,9 +380,9 @@ class _Own:
 
     config_schema: dict[str, Any] = {}  # noqa: RUF012 - as the protocol has it
 
-    def __init__(self, work: Callable[[Job], Any]) -> None:
+    def __init__(self, work: Callable[[ActionJob], Any]) -> None:
         self._work = work
 
-    async def run(self, job: Job) -> dict[str, Any]:
+    async def run(self, job: ActionJob) -> dict[str, Any]:
         output: dict[str, Any] = await self._work(job)
         return output

@@ -19,7 +19,7 @@ from storage.tables.approvals import Outbox
 from tests.api_desk import ApiDesk, api_desk, pointers
 from tests.approvals import worker
 from tests.waiting import until
-from worker.jobs import looking_after_leavers, present
+from worker.jobs import departure_job, presence_job
 
 ALWAYS = {"from": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
 QUEUE = {"stage_name": "Queue", "approvers": ["group:finance"], "claim": True}
@@ -30,7 +30,7 @@ async def desk(database: Database, client: Client) -> AsyncIterator[ApiDesk]:
     queue = f"api-{uuid.uuid4().hex[:8]}"
     async with (
         worker(client, database, queue),
-        present(database, client, queue),
+        presence_job(database, client, queue),
         api_desk(database, client, task_queue=queue) as opened,
     ):
         yield opened
@@ -158,7 +158,7 @@ async def test_what_opened_during_an_absence_is_whose_it_is_again_when_they_are_
     async def moved() -> bool:
         return (await inbox(desk, "bob"), await inbox(desk, "zoe")) == ({unasked["tasks"][0]["id"]}, set())
 
-    async with looking_after_leavers(desk.database, partial(tell_directory_changed, client)):
+    async with departure_job(desk.database, partial(tell_directory_changed, client)):
         await until(moved)
     verified = await desk.get(f"/workflow/requests/{cut['id']}/audit/verify/")
     assert verified.json()["ok"] is True

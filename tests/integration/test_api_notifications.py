@@ -18,7 +18,7 @@ from api.app import describe
 from service.administration.notifications import CHANNELS
 from storage.database import Database
 from storage.queries.notifications import delivery_queue
-from storage.queries.notifications.delivery_queue import Leaf
+from storage.queries.notifications.delivery_queue import ChannelRoute
 from storage.tables.approvals import ApprovalRequest, IdempotentCall, Outbox
 from storage.tables.notifications import NotificationMessage
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
@@ -55,7 +55,7 @@ async def told(database: Database, request_id: str = "req-1", owner: str = "oliv
         await session.execute(update(Outbox).values(status="ready"))
     async with database.session() as session:
         row = (await session.scalars(select(Outbox))).one()
-    leaves = [Leaf(channel="mail", not_before=now), Leaf(channel="chat", not_before=now)]
+    leaves = [ChannelRoute(channel="mail", not_before=now), ChannelRoute(channel="chat", not_before=now)]
     await database.run(delivery_queue.plan, [(row, leaves)], now)
     return row.key
 

@@ -26,7 +26,7 @@ from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.approvals import EXPENSE, worker
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
-from worker.jobs import looking_after_leavers, present
+from worker.jobs import departure_job, presence_job
 from workflows.approval import ApprovalWorkflow, SignedDecision
 
 TWO_STAGES: dict[str, Any] = {
@@ -47,7 +47,7 @@ async def desk(database: Database, client: Client) -> AsyncIterator[ApiDesk]:
     queue = f"api-{uuid.uuid4().hex[:8]}"
     async with (
         worker(client, database, queue),
-        present(database, client, queue),
+        presence_job(database, client, queue),
         api_desk(database, client, task_queue=queue) as opened,
     ):
         yield opened
@@ -539,7 +539,7 @@ async def test_tasks_of_somebody_who_leaves_move_on(desk: ApiDesk, client: Clien
         shown = (await desk.get(f"/workflow/requests/{request['id']}/")).json()
         return bool(shown["tasks"][0]["assignee"] == "user:dora")
 
-    async with looking_after_leavers(desk.database, partial(tell_directory_changed, client)):
+    async with departure_job(desk.database, partial(tell_directory_changed, client)):
         await until(moved)
     assert (await desk.get("/workflow/tasks/", as_="bob")).status_code == 401
 

@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 from temporalio.worker import Replayer
 
-from activities.audit import RecordedSoFar, Recorder
+from activities.audit import Recorder, StoredSequence
 from activities.decision_tokens import DecisionTokens
 from placet.engine.events import Decide, Withdraw
 from placet.engine.recording import Recording
@@ -66,7 +66,7 @@ class CancellingRecorder:
     @activity.defn(name="stored_seq")
     async def stored_seq(self, request_id: str) -> int:
         """Answer as the worker does, and let what was cut off be offered again only then."""
-        seq = await RecordedSoFar(self.database).stored_seq(request_id)
+        seq = await StoredSequence(self.database).stored_seq(request_id)
         self.again.set()
         return seq
 

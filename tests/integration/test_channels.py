@@ -14,11 +14,11 @@ from standardwebhooks import Webhook
 from activities.http_client.client import AddressRefused
 from activities.notifications.channels.chat import ChatChannel
 from activities.notifications.channels.smtp import SmtpChannel
-from activities.notifications.channels.webhook_secrets import SecretMissing, Secrets
+from activities.notifications.channels.webhook_secrets import SecretMissing, WebhookSecrets
 from activities.notifications.delivery.webhook_feed import check_endpoint
 from activities.notifications.settings import NotifySettings
 from activities.notifications.templates.sandbox import TemplateBroken
-from activities.notifications.templates.template_set import Source, default
+from activities.notifications.templates.template_set import TemplateSource, default
 from service.administration import notice_templates
 from storage.database import Database
 from storage.queries.notifications import delivery_queue, webhooks
@@ -29,7 +29,7 @@ from tests.mailbox import FaultyMailbox
 from tests.receiver import Receiver
 from tests.waiting import PATIENCE, until
 
-SECRETS = Secrets("the installation's secret", NotifySettings())
+SECRETS = WebhookSecrets("the installation's secret", NotifySettings())
 
 
 async def add_endpoint(database: Database, url: str, *events: str) -> WebhookEndpoint:
@@ -305,7 +305,7 @@ async def test_an_edited_template_is_sent_and_a_broken_one_falls_back_with_an_en
     database: Database, mailbox: FaultyMailbox
 ) -> None:
     await add_people(database, "bob", "eve")
-    first = Source(
+    first = TemplateSource(
         name="task_opened", version=0, subject="New: {{ request.title }}", text="{{ actor }}", html="<p>x</p>"
     )
     made = await notice_templates.edit(database, first, by="ada", now=datetime.now(UTC))
@@ -318,7 +318,7 @@ async def test_an_edited_template_is_sent_and_a_broken_one_falls_back_with_an_en
     assert [mail.subject for mail in mailbox.mails()] == ["New: Grüße 😀"]
 
     # A template that the sample passes may still break on a real request.
-    breaking = Source(name="task_opened", version=0, subject="{{ request.input.reason }}", text="t", html="h")
+    breaking = TemplateSource(name="task_opened", version=0, subject="{{ request.input.reason }}", text="t", html="h")
     await notice_templates.edit(database, breaking, by="ada", now=datetime.now(UTC))
     with pytest.raises(TemplateBroken):
         await notice_templates.show(database, breaking, settings_for(mailbox), request_id="r1")

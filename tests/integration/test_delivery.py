@@ -311,7 +311,7 @@ async def test_what_a_dead_dispatcher_had_taken_is_sent_after_its_lease(
         await session.execute(update(Outbox).values(next_attempt_at=NOW - timedelta(seconds=1)))
     async with database.session() as session:
         rows = await delivery_queue.plannable(session, datetime.now(UTC), limit=5)
-    leaf = delivery_queue.Leaf(channel="mail", not_before=datetime.now(UTC))
+    leaf = delivery_queue.ChannelRoute(channel="mail", not_before=datetime.now(UTC))
     await database.run(delivery_queue.plan, [(row, [leaf]) for row in rows], datetime.now(UTC))
     lease = timedelta(seconds=0.5)
     taken = await database.run(delivery_queue.take, "mail", datetime.now(UTC), limit=5, lease=lease)

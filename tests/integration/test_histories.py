@@ -16,7 +16,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, WorkflowReplayResult
 from temporalio.workflow import NondeterminismError
 
-from activities.messages import LookUp
+from activities.messages import DirectoryQuery
 from cli.commands.histories import read, write
 from placet.audit import reasons
 from placet.audit.chain import Entry
@@ -107,13 +107,15 @@ async def _waits_first(self: ApprovalWorkflow) -> None:
 
 async def _asks_first(self: ApprovalWorkflow) -> None:
     await workflow.execute_local_activity(
-        "look_up", LookUp(names=(), people=(), given={}, at=workflow.now()), start_to_close_timeout=LOCAL_TIMEOUT
+        "look_up",
+        DirectoryQuery(names=(), people=(), given={}, at=workflow.now()),
+        start_to_close_timeout=LOCAL_TIMEOUT,
     )
     await record(self)
 
 
 async def _records_nothing(self: ApprovalWorkflow) -> None:
-    self._unrecorded, self._notices = [], []
+    self._unrecorded, self._notifications = [], []
 
 
 async def _waits_where_new(self: ApprovalWorkflow) -> None:

@@ -12,9 +12,9 @@ import pytest
 import pytest_asyncio
 from standardwebhooks import Webhook
 
-from activities.http_client.client import AddressRefused, Answer, NotAnswered, Policy, fetch, signed
+from activities.http_client.client import AddressRefused, CallPolicy, HttpResponse, NotAnswered, fetch, signed
 
-POLICY = Policy(
+POLICY = CallPolicy(
     sender="Tests", private=False, private_setting="PRIVATE", loopback=True, loopback_setting="LOOPBACK", longest=1000
 )
 SECRET = "whsec_" + "c2VjcmV0" * 4
@@ -45,7 +45,9 @@ class Server:
         finally:
             writer.close()
 
-    async def call(self, policy: Policy = POLICY, *, host: str = "127.0.0.1", seconds: float = 30.0) -> Answer:
+    async def call(
+        self, policy: CallPolicy = POLICY, *, host: str = "127.0.0.1", seconds: float = 30.0
+    ) -> HttpResponse:
         url = f"http://{host}:{self.port}/hook?a=1"
         return await fetch("GET", url, headers={"x-test": "1"}, content=b"", seconds=seconds, policy=policy)
 
@@ -73,7 +75,7 @@ def named(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
 
 
 async def test_a_call_arrives_and_its_answer_comes_back(server: Server) -> None:
-    assert await server.call() == Answer(status=200, content_type="text/plain", body=b"ok")
+    assert await server.call() == HttpResponse(status=200, content_type="text/plain", body=b"ok")
     (head,) = server.heads
     assert head.startswith("GET /hook?a=1 HTTP/1.1\r\n")
     assert f"Host: 127.0.0.1:{server.port}\r\n" in head

@@ -17,7 +17,7 @@ from temporalio.testing import TimeSkipper, TimeSkippingConfig
 from placet.engine.events import Decide
 from placet.engine.recording import Recording
 from storage.database import Database
-from storage.queries.notifications.delivery_queue import Finish, finish_all
+from storage.queries.notifications.delivery_queue import AttemptResult, finish_all
 from storage.recording.metric_families import FAMILIES
 from storage.recording.metrics import FAILURES, count, increment, observation, totals
 from storage.tables.approvals import DefinitionVersion
@@ -245,7 +245,7 @@ async def test_a_message_that_is_given_up_counts_and_is_listed(api: ApiDesk, dat
                 )
             )
     failed = [
-        Finish(
+        AttemptResult(
             key=key,
             channel="mail",
             request_id="r1",

@@ -7,7 +7,7 @@ from temporalio.client import Client
 from storage.database import Database
 from storage.queries import presence
 from tests.waiting import until
-from worker.jobs import present
+from worker.jobs import presence_job
 
 QUEUE = "approvals"
 
@@ -16,7 +16,7 @@ async def test_a_worker_is_there_while_it_runs(database: Database, client: Clien
     async def seen() -> set[str]:
         return await database.read(presence.seen, QUEUE, within=10.0)
 
-    async with present(database, client, QUEUE):
+    async with presence_job(database, client, QUEUE):
         assert await until(seen) == {client.identity}
         assert await database.read(presence.seen, "another queue", within=10.0) == set()
     assert await seen() == set()

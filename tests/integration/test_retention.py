@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from storage.database import Database
 from storage.queries import api_calls
 from storage.tables.approvals import IdempotentCall, Refusal
-from worker.jobs import forget_what_is_old
+from worker.jobs import delete_old_rows
 from worker.settings import Settings
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -32,8 +32,8 @@ async def test_answers_and_refusals_go_when_they_are_too_old(
         await database.run(api_calls.reserve, **reserved, now=at)
         refused = {"at": at, "principal": "bob", "action": "decide", "status_code": 403, "reason": "no"}
         await database.run(api_calls.add_refusal, Refusal(**refused))
-    await forget_what_is_old(database, Settings(), NOW)
+    await delete_old_rows(database, Settings(), NOW)
     assert await count(database, Refusal) == 8
     assert await count(database, IdempotentCall) == 2
-    await forget_what_is_old(database, Settings(answers_days=5, refusals_days=5), NOW)
+    await delete_old_rows(database, Settings(answers_days=5, refusals_days=5), NOW)
     assert (await count(database, Refusal), await count(database, IdempotentCall)) == (1, 1)

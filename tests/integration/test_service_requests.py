@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from activities.actions.executor import ActionFailed, Executor, Job
+from activities.actions.executor import ActionFailed, ActionJob, Executor
 from placet.errors import Busy, InputInvalid, NotFound, Unavailable, Unseen
 from service.context import Context
 from service.engine import client as engine
@@ -73,8 +73,8 @@ def create_request(monkeypatch: pytest.MonkeyPatch, context: Context) -> Executo
     return made["create_request"]
 
 
-def job(parent: str, **given: Any) -> Job:
-    return Job(
+def job(parent: str, **given: Any) -> ActionJob:
+    return ActionJob(
         action="create_request", request_id=parent, node="do", key="k", attempt=1, seconds=60, config={}, input=given
     )
 

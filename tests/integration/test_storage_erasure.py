@@ -66,7 +66,7 @@ def recorded(request: Case, first: int = 1) -> Recording:
         head=state.head,
         tasks=state.tasks,
         entries=tuple(request.entries[first - 1 :]),
-        notices=tuple(n for n in request.notices if n.seq >= first),
+        notifications=tuple(n for n in request.notifications if n.seq >= first),
         sealed=bool(state.secret),
         opened=state.opened,
         changed=tuple(task.id for task in state.tasks),
@@ -90,7 +90,7 @@ async def store(database: Database, secret: str = "secret", *, end: bool = True)
         message |= {"event": "completed", "person": "rita", "lease": "x", "status": "pending", "attempts": 1}
         moments = {"created_at": NOW, "next_attempt_at": NOW}
         await session.execute(insert(NotificationMessage), [message | moments])
-        failed = delivery_queue.Finish(
+        failed = delivery_queue.AttemptResult(
             key="r:1",
             channel="mail",
             request_id="r",

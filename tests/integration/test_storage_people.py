@@ -9,7 +9,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.directory import DirectoryReader
-from activities.messages import LookUp
+from activities.messages import DirectoryQuery
 from placet import directory
 from placet.definition.assignees import parse_assignee
 from placet.errors import InputInvalid, NotFound
@@ -77,7 +77,7 @@ async def test_everyone_is_read_as_a_process_would_see_them(database: Database) 
     await _store(database, *rows)
     async with database.session() as session:
         found = await people.everyone(session)
-    assert found.people == {row.id: people.as_seen(row) for row in rows}
+    assert found.people == {row.id: people.as_directory_person(row) for row in rows}
 
 
 async def test_loops_in_the_data_end(database: Database) -> None:
@@ -107,7 +107,7 @@ async def test_an_edit_by_another_process_is_seen_by_the_next_look_up(database_u
     database, other = Database(database_url), Database(database_url)
     await _store(database, _person("rita", manager="bob"), _person("bob"), _person("dora"))
     reader = DirectoryReader(database)
-    question = LookUp(names=("manager_of(requester)",), people=("rita",), given={}, at=NOW)
+    question = DirectoryQuery(names=("manager_of(requester)",), people=("rita",), given={}, at=NOW)
     before = await ActivityEnvironment().run(reader.look_up, question)
     await _store(other, _person("rita", manager="dora"))
     after = await ActivityEnvironment().run(reader.look_up, question)

@@ -12,20 +12,20 @@ from sqlmodel import col
 from storage.database import Database
 from storage.queries.people import people, people_loading
 from storage.queries.people.departures import Departure
-from storage.queries.people.people_loading import Wanted, load
+from storage.queries.people.people_loading import PersonToLoad, load
 from storage.tables.approvals import Person
 from tests.integration.recordings import NOW
 
 LATER = NOW + timedelta(hours=1)
 
 
-def _wanted(ident: str, *, keep: bool = True, **facts: Any) -> Wanted:
+def _wanted(ident: str, *, keep: bool = True, **facts: Any) -> PersonToLoad:
     lists: dict[str, Any] = {"roles": [], "groups": ["all"], "access": [], "away": [], "preferences": {}}
     row = Person(**{"id": ident, "name": ident.title(), "updated_at": NOW, "active": True, **lists, **facts})
-    return Wanted(person=row, keep_preferences=keep)
+    return PersonToLoad(person=row, keep_preferences=keep)
 
 
-def _many(count: int, **facts: Any) -> list[Wanted]:
+def _many(count: int, **facts: Any) -> list[PersonToLoad]:
     return [_wanted(f"p{number:03}", **facts) for number in range(count)]
 
 
@@ -114,7 +114,7 @@ async def test_what_somebody_else_wrote_since_it_was_compared_is_compared_again(
     await load(database, [_wanted("ann")], NOW)
     compare = people_loading._differing
 
-    def compared(*args: Any) -> list[Wanted]:
+    def compared(*args: Any) -> list[PersonToLoad]:
         return compare(*args) or list(args[1])
 
     monkeypatch.setattr(people_loading, "_differing", compared)

@@ -145,7 +145,7 @@ async def test_history_wins_from_the_first_entry_that_differs(database: Database
     await _write(database, opened.recording(), lost_first := reminded.recording(), lost.recording(), both.recording())
     everything = await _everything(database)
     assert [row["seq"] for row in everything["AuditSuperseded"]] == [lost.seq]
-    assert sum(row["event"] == "reminded" for row in everything["Outbox"]) == len(lost_first.notices) == 1
+    assert sum(row["event"] == "reminded" for row in everything["Outbox"]) == len(lost_first.notifications) == 1
     assert await _verify(database)
 
 
@@ -252,9 +252,9 @@ async def test_what_asks_to_decide_is_dropped_with_the_decision_and_news_are_not
 
 async def test_a_failed_write_leaves_nothing(database: Database) -> None:
     opened = Story(request_id="r1").open("bob")
-    odd = replace(opened.notices[0], detail={"odd": object()})  # no database takes it
+    odd = replace(opened.notifications[0], detail={"odd": object()})  # no database takes it
     with pytest.raises(Exception, match="not JSON serializable"):
-        await _write(database, opened.recording(notices=(odd,)))
+        await _write(database, opened.recording(notifications=(odd,)))
     assert all(rows == [] for rows in (await _everything(database)).values())
 
 

@@ -155,10 +155,10 @@ async def test_what_waits_in_a_queue_or_for_somebody_away_is_seen_for_now(databa
     assert await _pages(database, viewer=covers) == ["r4", "r2"]  # open, and carol's
     assert await _pages(database, viewer=Visibility(person="erin")) == [], "whose group it was is no matter"
     async with database.session() as session:
-        for sight, seen, task in ((finance, "q", "q.1"), (covers, "r2", "r2.1")):
-            assert (await requests.get(session, seen, viewer=sight)).request.id == seen
-            assert (await requests.task(session, task, viewer=sight)).id == task
-            inbox = await requests.task_page(session, limit=50, status="open", waits_for=sight, viewer=sight)
+        for visibility, seen, task in ((finance, "q", "q.1"), (covers, "r2", "r2.1")):
+            assert (await requests.get(session, seen, viewer=visibility)).request.id == seen
+            assert (await requests.task(session, task, viewer=visibility)).id == task
+            inbox = await requests.task_page(session, limit=50, status="open", waits_for=visibility, viewer=visibility)
             assert task in [one.id for one in inbox.items]
         with pytest.raises(NotFound):
             await requests.get(session, "q", viewer=covers)

@@ -38,11 +38,11 @@ async def test_stand_ins_are_those_of_now_and_of_those_who_are_away_too(database
         {"id": "hal", "away": away(None)},
     )
     everybody = ["ann", "ben", "cid", "dan", "eve", "fay", "gus", "hal", "nobody"]
-    found = await database.read(deciders.standing_in, everybody, NOW)
+    found = await database.read(deciders.substitutes_of, everybody, NOW)
     assert found == {"ann": ["ben", "cid"], "ben": ["cid"], "eve": ["fay"], "fay": ["eve"]}
-    sight = await database.read(deciders.sight_of, "cid", NOW)
-    assert sight == Visibility(person="cid", queues=("role:cfo", "group:finance"), absent=("ben", "ann"))
-    assert (await database.read(deciders.sight_of, "nobody", NOW)).absent == ()
+    visibility = await database.read(deciders.visibility_of, "cid", NOW)
+    assert visibility == Visibility(person="cid", queues=("role:cfo", "group:finance"), absent=("ben", "ann"))
+    assert (await database.read(deciders.visibility_of, "nobody", NOW)).absent == ()
 
 
 async def test_a_queue_is_of_those_who_may_decide_and_those_who_stand_in_for_them(database: Database) -> None:

@@ -34,8 +34,8 @@ from temporalio.worker import Replayer, Worker
 from activities.audit import Recorder
 from activities.decision_tokens import DecisionTokens
 from activities.directory import DirectoryReader
-from activities.messages import ChildQuestion, Found, LookUp
-from activities.subprocesses import ChildResults, Endings
+from activities.messages import DirectoryQuery, DirectoryResult, SubprocessQuery
+from activities.subprocesses import SubprocessResultReader, SubprocessResultSigner
 from placet.audit.reasons import WORDS
 from placet.definition.model import parse_definition
 from placet.engine.events import Comment, Decide, Delegate, Reassign
@@ -47,16 +47,16 @@ from placet.plan.plan import Child
 from storage.database import Database
 from storage.queries.people import people
 from storage.queries.requests import requests
-from storage.queries.requests.deciders import barred
+from storage.queries.requests.deciders import refusal_of_token
 from storage.tables.approvals import ApprovalRequest
 from tests.approvals import SECRET, Desk, by, desk, person, store_people
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
 from workflows import local_activities, registration
 from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
-from workflows.calls import ending_of
+from workflows.calls import result_to_sign
 from workflows.registration import WORKFLOWS, approval_worker, beside_recording, workflow_runner
-from workflows.signals import ToldEnding
+from workflows.signals import SignedSubprocessResult
 
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
 AMOUNT = {"name": "amount", "type": "decimal"}
@@ -150,13 +150,15 @@ async def called(there: Desk) -> tuple[Handle, Handle, ChildCall]:
     return handle, inner, call
 
 
-def told(call: ChildCall, **more: Any) -> ToldEnding:
+def told(call: ChildCall, **more: Any) -> SignedSubprocessResult:
     fields = {"node": call.node, "visit": call.visit, "outcome": "approved", "output": {"sum": "1"}, "signature": ""}
-    return ToldEnding(**(fields | more))
+    return SignedSubprocessResult(**(fields | more))
 
 
 async def signature(call: ChildCall, parent: str, secret: str = SECRET, **more: Any) -> str:
-    return await Endings(secret).sign(ending_of(told(call, **more), parent=parent, child=call.request_id))
+    return await SubprocessResultSigner(secret).sign(
+        result_to_sign(told(call, **more), parent=parent, child=call.request_id)
+    )
 
 
 async def test_what_a_sub_process_came_to_cannot_be_forged_by_whoever_may_send_signals(office: Desk) -> None:
@@ -237,10 +239,10 @@ async def test_a_sub_process_is_looked_after_once_its_parent_has_continued_as_ne
 
 
 async def test_what_a_sub_process_came_to_is_what_engine_and_store_agree_on(office: Desk) -> None:
-    results = ChildResults(office.client, office.database)
+    results = SubprocessResultReader(office.client, office.database)
 
     async def found(request_id: str) -> tuple[str | None, dict[str, Any]]:
-        child = await results.result(ChildQuestion(child=request_id))
+        child = await results.result(SubprocessQuery(child=request_id))
         return child.outcome, child.output
 
     handle = await office.start()
@@ -410,8 +412,8 @@ async def test_a_token_is_checked_until_the_database_answers(
 
     async def away(self: Database, work: Any, *args: Any) -> Any:
         nonlocal asked
-        asked += work is barred
-        if work is barred and asked < 4:
+        asked += work is refusal_of_token
+        if work is refusal_of_token and asked < 4:
             if how == "hangs":
                 await asyncio.Event().wait()
             raise Unavailable("The database does not answer")
@@ -470,11 +472,11 @@ async def test_any_number_of_words_that_the_directory_has_changed_is_one_reading
     client: Client, database: Database
 ) -> None:
     await store_people(database)
-    asked: list[LookUp] = []
+    asked: list[DirectoryQuery] = []
 
     class Counting(DirectoryReader):
         @activity.defn(name="look_up")
-        async def look_up(self, question: LookUp) -> Found:
+        async def look_up(self, question: DirectoryQuery) -> DirectoryResult:
             asked.append(question)
             return await DirectoryReader.look_up(self, question)
 

@@ -18,7 +18,7 @@ from temporalio.testing import TimeSkipper, TimeSkippingConfig
 from temporalio.worker import Replayer, Worker
 
 from activities.action_runner import QUEUE_SUFFIX, ActionRunner
-from activities.actions.executor import ActionFailed, Job
+from activities.actions.executor import ActionFailed, ActionJob
 from placet.definition.actions import ActionSpec
 from placet.definition.model import parse_definition
 from placet.engine.events import Comment, Decide, Happened, Withdraw
@@ -44,12 +44,12 @@ BOB = {"approvers": ["user:bob"]}
 class Machine:
     """An executor that does as it is told, and remembers what it was asked."""
 
-    jobs: list[Job] = field(default_factory=list)
-    behave: Callable[[Job], dict[str, Any]] = field(default=lambda job: {"echo": dict(job.input)})
+    jobs: list[ActionJob] = field(default_factory=list)
+    behave: Callable[[ActionJob], dict[str, Any]] = field(default=lambda job: {"echo": dict(job.input)})
     gate: asyncio.Event | None = None
     config_schema: dict[str, Any] = field(default_factory=dict)
 
-    async def run(self, job: Job) -> dict[str, Any]:
+    async def run(self, job: ActionJob) -> dict[str, Any]:
         """Carry out a job."""
         self.jobs.append(job)
         if self.gate is not None:
@@ -140,7 +140,7 @@ async def test_an_action_gets_its_input_and_its_output_sets_variables(shop: Shop
     ("action", "attempts", "outcome"), [("send", 1, "rejected"), ("keyed", 2, "approved"), ("look", 2, "approved")]
 )
 async def test_only_what_may_be_repeated_is_tried_again(shop: Shop, action: str, attempts: int, outcome: str) -> None:
-    def fails_once(job: Job) -> dict[str, Any]:
+    def fails_once(job: ActionJob) -> dict[str, Any]:
         if len(shop.machine.jobs) == 1:
             raise ActionFailed("the line is busy")
         return {"echo": {}}
@@ -417,7 +417,7 @@ async def _comments(handle: Handle, count: int) -> None:
     await asyncio.gather(*(handle.execute_update(ApprovalWorkflow.comment, text) for text in texts))
 
 
-async def _jobs(shop: Shop) -> list[Job]:
+async def _jobs(shop: Shop) -> list[ActionJob]:
     return shop.machine.jobs
 
 

@@ -26,7 +26,7 @@ from placet.engine.events import (
     Migrate,
     Opening,
 )
-from placet.engine.state import Notice, State, Task, Transition
+from placet.engine.state import Notification, State, Task, Transition
 from placet.errors import InputInvalid, Refused
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child, Plan
@@ -130,7 +130,7 @@ class Case:
     def __post_init__(self) -> None:
         self.now = START
         self.entries: list[Entry] = []
-        self.notices: list[Notice] = []
+        self.notifications: list[Notification] = []
         self.steps: list[Transition] = []
         self.rules: set[str | None] = set()  # what a change does to approvals, by each plan that it has followed
         opening = Opening(
@@ -212,7 +212,7 @@ class Case:
 
     def told(self, event: str) -> list[str]:
         """List who was told of an event, in order."""
-        return [n.to for n in self.notices if n.event == event]
+        return [n.to for n in self.notifications if n.event == event]
 
     @property
     def task(self) -> Task:
@@ -265,7 +265,7 @@ class Case:
         self.plan = step.plan or self.plan
         self.state = step.state
         self.entries += step.entries
-        self.notices += step.notices
+        self.notifications += step.notifications
         self.steps.append(step)
         invariants.hold(self.plan, self.state, self.entries, self.now)
         self.rules.add(self.plan.on_change)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from placet.audit.chain import Entry, first_bad, genesis
 from placet.engine import machine
-from placet.engine.state import Notice, State, Transition
+from placet.engine.state import Notification, State, Transition
 from placet.frozen import evolve
 from placet.plan.graph import Frame, QuorumRule
 from placet.plan.plan import Plan
@@ -35,18 +35,18 @@ def step_holds(before: State, step: Transition) -> None:
     if step.needs_directory:
         assert after is before
         assert not step.entries
-        assert not step.notices
+        assert not step.notifications
     assert after.seq == before.seq + len(step.entries), "every entry is counted, and only entries are"
     assert [t.id for t in after.tasks][: len(before.tasks)] == [t.id for t in before.tasks], "tasks only come to be"
     for old, new in zip(before.tasks, after.tasks, strict=False):
         if old.status != "open":
             assert evolve(old, node=new.node) == new, "a settled task never changes"
             assert old == new or step.plan is not None, "only a move knows its node by another id"
-    keys = Counter(n.key for n in step.notices)
+    keys = Counter(n.key for n in step.notifications)
     assert all(times == 1 for times in keys.values()), f"a notice went out twice: {keys}"
     seqs = {e.seq for e in step.entries}
-    assert all(n.seq in seqs for n in step.notices), "a notice belongs to an entry of its step"
-    _reminders(before, step.notices)
+    assert all(n.seq in seqs for n in step.notifications), "a notice belongs to an entry of its step"
+    _reminders(before, step.notifications)
     _effects(before, step)
 
 
@@ -99,12 +99,12 @@ def _effects(before: State, step: Transition) -> None:
         assert after.visits[name] >= count
 
 
-def _reminders(before: State, notices: tuple[Notice, ...]) -> None:
+def _reminders(before: State, notifications: tuple[Notification, ...]) -> None:
     places = {run.node: run for run in before.stages}
     for task in before.open_tasks:
         of_stage = [t for t in before.tasks[places[task.node].first :] if t.node == task.node]
         decided = {t.decided_by for t in of_stage if t.decided_by}
-        reminded = {n.to for n in notices if n.event == "reminded" and n.task_id == task.id}
+        reminded = {n.to for n in notifications if n.event == "reminded" and n.task_id == task.id}
         if set(task.people) - decided:  # else the owner is reminded, who may well have decided
             assert not reminded & decided, "a reminder never reaches someone who has decided"
 

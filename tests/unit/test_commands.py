@@ -314,5 +314,5 @@ def test_the_end_says_whose_decision_it_was_and_who_gives_a_task_away_is_told_no
     request.do(Reassign(by=by("mo"), task_id="r.1", to="user:ann"))
     assert request.told("task_taken_over") == []
     request.decide("ann", "reject", comment="Too much.")
-    ended = next(notice for notice in request.notices if notice.event == "completed")
+    ended = next(notice for notice in request.notifications if notice.event == "completed")
     assert (ended.detail["by"], ended.detail["text"]) == ("user:ann", "Too much.")

@@ -15,7 +15,7 @@ from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 
-from activities.messages import ActionRun, ChildFound, EndingVerdict, Found, TokenVerdict
+from activities.messages import ActionRun, DirectoryResult, SubprocessOutcome, SubprocessResultVerdict, TokenVerdict
 from cli.commands.histories import read
 from placet.frozen import evolve, quick, stored_as
 from tests.histories import FOLDER
@@ -27,12 +27,12 @@ CONVERTER = DATA_CONVERTER.payload_converter
 SDKS = PydanticPayloadConverter()
 DEFINITION = workflow._Definition.must_from_class(ApprovalWorkflow)
 LOCAL = {
-    "look_up": Found,
+    "look_up": DirectoryResult,
     "verify_token": TokenVerdict,
-    "child_result": ChildFound,
+    "child_result": SubprocessOutcome,
     "sign_ending": str,
     "stored_seq": int,
-    "verify_ending": EndingVerdict,
+    "verify_ending": SubprocessResultVerdict,
     "moment": datetime | None,
     "record": type(None),
 }

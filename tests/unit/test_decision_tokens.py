@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from activities.decision_tokens import DecisionTokens
-from activities.messages import Ending, EndingCheck, TokenCheck
-from activities.subprocesses import Endings
+from activities.messages import SubprocessResult, SubprocessResultCheck, TokenCheck
+from activities.subprocesses import SubprocessResultSigner
 from placet.audit.reasons import WORDS
 
 SECRET = "a secret for the tests alone"
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
-ENDING = Ending(parent="r", node="sub", visit=1, child="r~1", outcome="approved", output={"sum": "1", "n": 1.5})
+ENDING = SubprocessResult(
+    parent="r", node="sub", visit=1, child="r~1", outcome="approved", output={"sum": "1", "n": 1.5}
+)
 
 check = partial(TokenCheck, task_id="r.1", decision="approve", at=AT)
 
@@ -46,15 +48,17 @@ def test_a_token_of_an_earlier_version_is_told_from_a_forged_one() -> None:
         assert tokens.verdict(check(token=forged)).code == "token_not_signed_here"
 
 
-async def verdict(ending: Ending, signature: str) -> str | None:
-    found = await Endings(SECRET).verify(EndingCheck(ending=ending, signature=signature, at=AT))
+async def verdict(ending: SubprocessResult, signature: str) -> str | None:
+    found = await SubprocessResultSigner(SECRET).verify(
+        SubprocessResultCheck(ending=ending, signature=signature, at=AT)
+    )
     assert found.at == AT
     assert found.code is None or found.code in WORDS
     return found.code
 
 
 async def test_an_ending_holds_for_what_it_was_signed_for_and_nothing_else() -> None:
-    signature = await Endings(SECRET).sign(ENDING)
+    signature = await SubprocessResultSigner(SECRET).sign(ENDING)
     assert await verdict(ENDING, signature) is None
     others: list[dict[str, Any]] = [
         {"parent": "s"},
@@ -64,14 +68,16 @@ async def test_an_ending_holds_for_what_it_was_signed_for_and_nothing_else() -> 
         {"outcome": "rejected"},
         {"output": {"sum": "2", "n": 1.5}},
     ]
-    assert {field for other in others for field in other} == set(Ending.__slots__)
+    assert {field for other in others for field in other} == set(SubprocessResult.__slots__)
     for other in others:
         assert await verdict(replace(ENDING, **other), signature) == "ending_forged"
     assert await verdict(ENDING, "") == "ending_unsigned"
-    assert await verdict(ENDING, await Endings("another secret, not ours").sign(ENDING)) == "ending_forged"
+    assert (
+        await verdict(ENDING, await SubprocessResultSigner("another secret, not ours").sign(ENDING)) == "ending_forged"
+    )
 
 
 @pytest.mark.parametrize("outcome", ["", "Approved", "a b", "no\0", "x" * 61, "approved\n"])
 async def test_an_outcome_is_held_to_its_shape_whoever_signed_it(outcome: str) -> None:
     odd = replace(ENDING, outcome=outcome)
-    assert await verdict(odd, await Endings(SECRET).sign(odd)) == "ending_shape"
+    assert await verdict(odd, await SubprocessResultSigner(SECRET).sign(odd)) == "ending_shape"

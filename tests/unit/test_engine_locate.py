@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine_host.cache import cache_directory
-from engine_host.locate import Binaries, CommandLine, Running, locate
+from engine_host.locate import Binaries, CommandLine, RunningServer, locate
 from engine_host.versions import ROOT, TOOLS, Pins
 from placet.errors import EngineMissing
 from tests.waiting import PATIENCE, poll
@@ -85,7 +85,9 @@ def fill_cache(environ: dict[str, str], pins: Pins) -> Path:
 
 def test_a_running_engine_comes_first(environ: dict[str, str], pins: Pins) -> None:
     script(environ, "temporal", NEW_CLI)
-    assert locate(environ={**environ, "TEMPORAL_ADDRESS": "there:7233"}, pins=pins) == Running(address="there:7233")
+    assert locate(environ={**environ, "TEMPORAL_ADDRESS": "there:7233"}, pins=pins) == RunningServer(
+        address="there:7233"
+    )
 
 
 def test_a_cli_on_path_comes_before_the_cache(environ: dict[str, str], pins: Pins) -> None:

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from placet.audit.chain import Entry
-from placet.engine.state import Notice, Seat, StageRun, State, Task, Transition
+from placet.engine.state import Notification, Seat, StageRun, State, Task, Transition
 from placet.frozen import evolve
 from tests.unit.core import HOUR, START, case
 
-QUICK: list[type[Any]] = [Entry, Notice, Seat, StageRun, State, Transition, Task]
+QUICK: list[type[Any]] = [Entry, Notification, Seat, StageRun, State, Transition, Task]
 
 
 @cache

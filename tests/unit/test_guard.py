@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.http_client.addresses import is_metadata_host, place_of
+from activities.http_client.addresses import is_metadata_host, kind_of_address
 
 METADATA = "169.254.169.254"
 
@@ -75,12 +75,12 @@ def teredo(client: str) -> str:
     ],
 )
 def test_what_counts_is_where_an_address_leads(address: str, place: str) -> None:
-    assert place_of(address) == place
+    assert kind_of_address(address) == place
 
 
 @given(st.ip_addresses())
 def test_every_address_has_a_place(address: IPv4Address | IPv6Address) -> None:
-    assert place_of(str(address)) in {"public", "private", "loopback", "forbidden"}
+    assert kind_of_address(str(address)) in {"public", "private", "loopback", "forbidden"}
 
 
 @given(st.ip_addresses(v=4))
@@ -89,7 +89,7 @@ def test_an_address_is_no_more_open_in_any_form_than_by_itself(address: IPv4Addr
     forms = [f"::ffff:{address}", f"64:ff9b::{address}", f"64:ff9b:1::{address}", f"::{address}", teredo(str(address))]
     forms += [around(str(address), "64:ff9b:1::", length) for length in (48, 56, 64)]
     for form in forms:
-        assert order.index(place_of(form)) >= order.index(place_of(str(address))), form
+        assert order.index(kind_of_address(form)) >= order.index(kind_of_address(str(address))), form
 
 
 @pytest.mark.parametrize("host", ["metadata.google.internal", "Metadata.Google.Internal.", "instance-data"])

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from activities.actions.settings import ActionSettings
-from activities.http_client.client import AddressRefused, Policy, Target, locate
+from activities.http_client.client import AddressRefused, CallPolicy, ConnectionTarget, locate
 from activities.notifications.settings import NotifySettings
 from tests.unit.test_guard import around, teredo
 
@@ -64,17 +64,17 @@ def forms(address: str) -> tuple[str, ...]:
     return (address, *(c(address) for c in carriers), *own_nat64, f"64:ff9b:1::{address}", compatible, translated)
 
 
-def looked_up(addresses: Iterable[str], policy: Policy) -> dict[str, Target | None]:
+def looked_up(addresses: Iterable[str], policy: CallPolicy) -> dict[str, ConnectionTarget | None]:
     """Look each address up as a host of an URL; None for one that is refused."""
 
-    async def one(address: str) -> Target | None:
+    async def one(address: str) -> ConnectionTarget | None:
         host = f"[{address}]" if ":" in address else address
         try:
             return await locate(f"https://{host}/hook", policy)
         except AddressRefused:
             return None
 
-    async def every() -> dict[str, Target | None]:
+    async def every() -> dict[str, ConnectionTarget | None]:
         return {address: await one(address) for address in addresses}
 
     return asyncio.run(every())

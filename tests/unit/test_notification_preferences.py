@@ -18,8 +18,8 @@ def at(text: str) -> datetime:
 
 
 def chosen(event: str, now: str, **given: Any) -> list[tuple[str, str, bool]]:
-    leaves = read(given).leaves(event, ALL, at(now))
-    return [(leaf.channel, leaf.not_before.strftime("%a %H:%M"), leaf.digest) for leaf in leaves]
+    routes = read(given).routes(event, ALL, at(now))
+    return [(route.channel, route.not_before.strftime("%a %H:%M"), route.digest) for route in routes]
 
 
 def test_nothing_chosen_means_mail_at_once() -> None:
@@ -31,10 +31,10 @@ def test_muted_events_go_nowhere() -> None:
 
 
 def test_a_channel_that_is_not_set_up_is_passed_over_and_mail_is_the_last_resort() -> None:
-    leaves = Preferences(channels=("chat", "sms")).leaves("task_opened", ("mail", "sms"), at("2025-03-04 12:00"))
-    assert [leaf.channel for leaf in leaves] == ["sms"]
-    leaves = Preferences(channels=("pigeon",)).leaves("task_opened", ALL, at("2025-03-04 12:00"))
-    assert [leaf.channel for leaf in leaves] == ["mail"]
+    routes = Preferences(channels=("chat", "sms")).routes("task_opened", ("mail", "sms"), at("2025-03-04 12:00"))
+    assert [route.channel for route in routes] == ["sms"]
+    routes = Preferences(channels=("pigeon",)).routes("task_opened", ALL, at("2025-03-04 12:00"))
+    assert [route.channel for route in routes] == ["mail"]
 
 
 BERLIN: dict[str, Any] = {"timezone": "Europe/Berlin", "quiet_hours": {"from": "20:00", "until": "07:00"}}

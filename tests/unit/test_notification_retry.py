@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from activities.notifications.delivery.retry import FAILURES_IN_A_ROW, Backoff, Breaker
+from activities.notifications.delivery.retry import FAILURES_IN_A_ROW, Backoff, CircuitBreaker
 
 BACKOFF = Backoff(first=timedelta(seconds=1), most=timedelta(seconds=10))
 
@@ -18,7 +18,7 @@ def test_waits_double_with_jitter_up_to_the_most() -> None:
 
 
 def test_a_channel_that_fails_in_a_row_is_left_alone_then_tried_with_one() -> None:
-    breaker = Breaker(BACKOFF)
+    breaker = CircuitBreaker(BACKOFF)
     for _ in range(FAILURES_IN_A_ROW - 1):
         breaker.failed(0.0)
     assert breaker.allows(0.0) is None
@@ -27,13 +27,13 @@ def test_a_channel_that_fails_in_a_row_is_left_alone_then_tried_with_one() -> No
     assert breaker.allows(1.0) == 1
     breaker.failed(1.0)
     assert breaker.allows(1.9) == 0
-    breaker.worked()
+    breaker.succeeded()
     assert breaker.allows(1.9) is None
 
 
 def test_a_success_between_failures_begins_the_count_anew() -> None:
-    breaker = Breaker(BACKOFF)
+    breaker = CircuitBreaker(BACKOFF)
     for _ in range(10):
         breaker.failed(0.0)
-        breaker.worked()
+        breaker.succeeded()
     assert breaker.allows(0.0) is None

@@ -13,8 +13,8 @@ from activities.notifications.templates.sandbox import TemplateBroken, duration,
 from activities.notifications.templates.template_set import (
     DIGEST,
     LAYOUT,
-    Source,
-    Wording,
+    TemplateSet,
+    TemplateSource,
     check,
     default,
     defaults,
@@ -35,9 +35,9 @@ def given(name: str, **changes: Any) -> dict[str, Any]:
     return {**values(sample(name), public_url="https://placet.example.org"), **changes}
 
 
-def edited(name: str = "task_opened", **parts: str) -> Source:
+def edited(name: str = "task_opened", **parts: str) -> TemplateSource:
     base = {"subject": "s", "text": "t", "html": "<p>h</p>", **parts}
-    return Source(name=name, version=3, **base)
+    return TemplateSource(name=name, version=3, **base)
 
 
 def test_every_event_has_words_of_its_own() -> None:
@@ -46,7 +46,7 @@ def test_every_event_has_words_of_its_own() -> None:
 
 @pytest.mark.parametrize("event", NOTICES)
 def test_a_default_reads_in_one_line_as_text_and_as_html(event: str) -> None:
-    words = Wording().compose(event, given(event))
+    words = TemplateSet().compose(event, given(event))
     assert words.problem is None
     assert "\n" not in words.subject
     for text in (words.subject, words.text):
@@ -64,28 +64,30 @@ def test_a_default_renders_where_nothing_optional_is_known(event: str) -> None:
     if event != "slo_breached":
         bare["detail"] = dict.fromkeys(bare["detail"])
         bare["request"] = {**bare["request"], "input": {}, "facts": []}
-    assert Wording().compose(event, bare).problem is None
+    assert TemplateSet().compose(event, bare).problem is None
 
 
 @pytest.mark.parametrize("event", NOTICES)
 def test_a_reason_ends_its_paragraph_for_it_has_no_full_stop(event: str) -> None:
-    said = Wording().compose(event, given(event)).text
+    said = TemplateSet().compose(event, given(event)).text
     assert all(line.endswith(": an example") for line in said.splitlines() if "an example" in line)
 
 
 def test_a_deadline_is_told_in_the_zone_of_the_process() -> None:
-    assert "Please decide by Wed 5 Mar 2025, 10:30 CET." in Wording().compose("task_opened", given("task_opened")).text
+    assert (
+        "Please decide by Wed 5 Mar 2025, 10:30 CET." in TemplateSet().compose("task_opened", given("task_opened")).text
+    )
 
 
 def test_an_event_nobody_foresaw_is_told_all_the_same() -> None:
-    words = Wording().compose("something_new", given("task_opened", event="something_new"))
+    words = TemplateSet().compose("something_new", given("task_opened", event="something_new"))
     assert "something_new" in words.text
 
 
 def test_a_line_break_in_a_title_cannot_start_a_header() -> None:
     subject = given("task_opened")
     subject["request"] = {**subject["request"], "title": "x\r\nBcc: everyone@example.org"}
-    assert "\n" not in Wording().compose("task_opened", subject).subject
+    assert "\n" not in TemplateSet().compose("task_opened", subject).subject
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_without_pages_to_open_a_mail_names_the_request_and_links_nowhere(event:
     if event == DIGEST:
         notice = {"subject": "s", "text": "t", "url": None, "request": "req-sample", "at": known["at"]}
         known |= {"request": None, "notices": [notice]}
-    words = Wording().compose(event, known)
+    words = TemplateSet().compose(event, known)
     assert words.problem is None
     assert "href" not in words.html
     assert "None" not in words.text
@@ -179,7 +181,7 @@ def test_without_pages_to_open_a_mail_names_the_request_and_links_nowhere(event:
 
 
 def test_an_edited_template_is_used_and_escaped() -> None:
-    wording = Wording({"task_opened": edited(subject="Do {{ request.title }}", html="<i>{{ request.title }}</i>")})
+    wording = TemplateSet({"task_opened": edited(subject="Do {{ request.title }}", html="<i>{{ request.title }}</i>")})
     words = wording.compose("task_opened", given("task_opened"))
     assert (words.subject, words.template, words.problem) == (
         "Do Laptop for Ada <ada@example.org>",
@@ -191,7 +193,7 @@ def test_an_edited_template_is_used_and_escaped() -> None:
 
 @pytest.mark.parametrize("broken", ["{{ request.nothing }}", "{% for %}", "{{ 1 - 'a' }}"])
 def test_a_broken_template_is_replaced_by_the_default_and_said(broken: str) -> None:
-    wording = Wording({"task_opened": edited(text=broken)})
+    wording = TemplateSet({"task_opened": edited(text=broken)})
     words = wording.compose("task_opened", given("task_opened"))
     assert words.subject == "Your decision, please: Laptop for Ada <ada@example.org>"
     assert words.template == "default"
@@ -199,7 +201,7 @@ def test_a_broken_template_is_replaced_by_the_default_and_said(broken: str) -> N
 
 
 def test_a_broken_layout_does_not_cost_the_edited_template() -> None:
-    wording = Wording({"task_opened": edited(), LAYOUT: edited(LAYOUT, html="{{ nothing }}")})
+    wording = TemplateSet({"task_opened": edited(), LAYOUT: edited(LAYOUT, html="{{ nothing }}")})
     words = wording.compose("task_opened", given("task_opened"))
     assert words.template == "task_opened/3"
     assert words.problem is not None
@@ -217,7 +219,7 @@ def test_a_huge_input_makes_no_huge_mail() -> None:
     big = {**subject.request, "title": "t" * 10**6, "input": {f"v{n}": ["x" * 1000] * 100 for n in range(100)}}
     from dataclasses import replace
 
-    words = Wording().compose("task_opened", values(replace(subject, request=big), public_url="http://x"))
+    words = TemplateSet().compose("task_opened", values(replace(subject, request=big), public_url="http://x"))
     assert words.problem is None
     assert len(words.html) < 30_000
 
@@ -237,11 +239,11 @@ def test_moments_are_written_in_a_zone() -> None:
 def test_a_request_that_comes_back_says_what_was_changed_field_by_field() -> None:
     changes = [{"field": "percent", "before": "8", "after": "60"}, {"field": "reason", "before": None, "after": "<b>"}]
     asked = sample("task_opened")
-    words = Wording().compose("task_opened", values(replace(asked, detail={"changes": changes}), public_url=None))
+    words = TemplateSet().compose("task_opened", values(replace(asked, detail={"changes": changes}), public_url=None))
     assert "- percent: 8 → 60\n- reason: (nothing) → <b>" in words.text
     assert "<li>percent: 8 → 60</li>" in words.html
     assert "&lt;b&gt;" in words.html
-    assert "What was changed" not in Wording().compose("task_opened", values(asked, public_url=None)).text
+    assert "What was changed" not in TemplateSet().compose("task_opened", values(asked, public_url=None)).text
 
 
 @pytest.mark.parametrize("event", ["task_opened", "reassigned", "delegated", "escalated_to", "reminded"])
@@ -249,18 +251,18 @@ def test_what_is_said_of_the_deadline_is_the_same_in_every_place_of_a_mail(event
     asked = sample(event)
     due = asked.task["due_at"] if asked.task else asked.at
     early, late = (values(asked, public_url=None, now=due + timedelta(minutes=m)) for m in (-1, 1))
-    text, html = (getattr(Wording().compose(event, late), part) for part in ("text", "html"))
+    text, html = (getattr(TemplateSet().compose(event, late), part) for part in ("text", "html"))
     assert "please decide now" in text
     assert "decide by" not in text + html
     assert "CET (passed)" in text
-    text = Wording().compose(event, early).text
+    text = TemplateSet().compose(event, early).text
     assert "Please decide by Wed 5 Mar 2025, 10:30 CET." in text
     assert "passed" not in text
 
 
 def test_the_end_of_a_request_names_who_decided_and_what_they_wrote() -> None:
     said = replace(sample("completed"), detail={"outcome": "rejected", "by": "user:ada", "text": "Too much."})
-    words = Wording().compose("completed", values(said, public_url=None))
+    words = TemplateSet().compose("completed", values(said, public_url=None))
     assert "rejected, decided by Ada." in words.text
     assert "Ada wrote:\n\nToo much." in words.text
     assert "Too much." in words.html
@@ -269,7 +271,9 @@ def test_the_end_of_a_request_names_who_decided_and_what_they_wrote() -> None:
 def test_a_line_break_in_a_title_or_a_value_adds_no_line_to_a_mail() -> None:
     request = sample("task_opened").request or {}
     forged = {**request, "title": "Laptop\n  Requester:  The CEO", "input": {"reason": "old\nDeadline: none"}}
-    words = Wording().compose("task_opened", values(replace(sample("task_opened"), request=forged), public_url=None))
+    words = TemplateSet().compose(
+        "task_opened", values(replace(sample("task_opened"), request=forged), public_url=None)
+    )
     lines = [line.strip() for line in words.text.splitlines()]
     assert "Requester:  The CEO" not in lines
     assert "Deadline: none" not in lines
@@ -277,5 +281,5 @@ def test_a_line_break_in_a_title_or_a_value_adds_no_line_to_a_mail() -> None:
 
 
 def test_times_are_told_in_the_zone_that_a_person_chose() -> None:
-    words = Wording().compose("task_opened", values(sample("task_opened"), public_url=None, timezone="Asia/Tokyo"))
+    words = TemplateSet().compose("task_opened", values(sample("task_opened"), public_url=None, timezone="Asia/Tokyo"))
     assert "Please decide by Wed 5 Mar 2025, 18:30 JST." in words.text

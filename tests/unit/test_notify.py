@@ -46,7 +46,7 @@ def test_everybody_is_told_once_and_the_request_goes_on() -> None:
         "text": "It is approved.",
     }
     assert "/text" in entry.salts  # what is written is content, who is told is not
-    assert {n.detail["text"] for n in request.notices if n.event == "informed"} == {"It is approved."}
+    assert {n.detail["text"] for n in request.notifications if n.event == "informed"} == {"It is approved."}
     assert request.state.visits == {}
 
 

@@ -11,7 +11,7 @@ from temporalio import workflow
 from placet.directory import NEVER
 from placet.engine.events import Opening
 from tests.unit.core import START, office
-from workflows.lifecycle import as_taken, beginning
+from workflows.lifecycle import as_taken, begin_time
 
 
 def opening(secret: str) -> Opening:
@@ -41,5 +41,5 @@ def test_a_request_begins_with_its_first_event_whenever_its_first_task_is_done(
 ) -> None:
     info = SimpleNamespace(workflow_start_time=START, start_time=START + waited)
     monkeypatch.setattr(workflow, "info", lambda: info)
-    assert beginning(opening(secret)) == began
+    assert begin_time(opening(secret)) == began
     assert as_taken(opening(secret)).directory_at == directory_at

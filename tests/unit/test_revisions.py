@@ -446,7 +446,7 @@ def test_people_who_are_asked_again_are_told_what_changed() -> None:
     request = chain()
     request.decide("mo", "request_changes")
     resubmit(request, input={"amount": "60", "note": "desk"})
-    notice = next(n for n in reversed(request.notices) if n.event == "task_opened")
+    notice = next(n for n in reversed(request.notifications) if n.event == "task_opened")
     assert notice.detail["changes"] == [{"field": "amount", "before": "100", "after": "60"}]
 
 

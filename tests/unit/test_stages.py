@@ -469,7 +469,7 @@ def test_a_stage_that_abstentions_reject_says_so_to_the_record_and_to_the_reques
     for person, vote in zip(["ann", "ben", "cid"], votes, strict=False):
         request.decide(person, vote, comment="so I say")
     assert why_of(request.of_kind("stage_settled")[0].detail) == why
-    (told,) = [n for n in request.notices if n.event == "completed" and n.to == "rita"]
+    (told,) = [n for n in request.notifications if n.event == "completed" and n.to == "rita"]
     assert told.detail.get("why") == why
     by_voter = {"by": f"user:{['ann', 'ben', 'cid'][len(votes) - 1]}", "text": "so I say"}
     expected = by_voter if votes[-1] != N else {}  # whoever abstained has not decided the request

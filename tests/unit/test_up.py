@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_host.process import fresh_log, shorten
+from engine_host.process import fresh_log, shorten_log
 
 STUCK = """
 import asyncio
@@ -48,11 +48,11 @@ def test_the_log_of_an_engine_is_emptied_where_it_is_too_long_and_goes_on(tmp_pa
     with fresh_log(path) as log:
         log.write(b"x" * 100)
         log.flush()
-        shorten(path, most=100)
+        shorten_log(path, most=100)
         assert path.stat().st_size == 100
         log.write(b"y")
         log.flush()
-        shorten(path, most=100)
+        shorten_log(path, most=100)
         log.write(b"z")
     assert path.read_bytes() == b"z"
     assert (tmp_path / "server.log.previous").read_bytes() == b"x" * 100 + b"y"

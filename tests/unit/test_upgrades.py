@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from activities.messages import Found, TokenVerdict
+from activities.messages import DirectoryResult, TokenVerdict
 from placet.definition.formats import CURRENT, RULES, STORED
 from placet.definition.upgrades import upgraded_plan, upgraded_start, upgraded_state
 from placet.engine import machine
@@ -157,9 +157,9 @@ def test_a_number_of_a_form_that_is_not_known_is_refused() -> None:
 @pytest.mark.parametrize("file", [f for f in FILES if FORMS[f.parent.name] == 1], ids=lambda file: file.stem)
 def test_an_answer_of_form_1_says_that_its_time_is_not_told(file: Path) -> None:
     for kind, payload in recorded(file):
-        if kind in {Found, TokenVerdict}:
+        if kind in {DirectoryResult, TokenVerdict}:
             told = json.loads(payload.data).get("at") is not None
             assert (TypeAdapter(kind).validate_json(payload.data).at is not None) is told
-    for kind in (Found, TokenVerdict):
+    for kind in (DirectoryResult, TokenVerdict):
         with pytest.raises(ValidationError, match=r"directory|person"):
             TypeAdapter(kind).validate_python({})  # what else it is asked for, nothing says in its place

@@ -70,7 +70,7 @@ class Channel(Protocol):
         ...
 
 
-class NotSetUp:
+class UnconfiguredChannel:
     """Stands in for a channel without settings: it refuses every message and says what to set."""
 
     concurrency = 4

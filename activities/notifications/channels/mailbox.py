@@ -39,7 +39,7 @@ class Mail:
     headers: dict[str, str]
 
 
-class _Kept(NamedTuple):
+class _StoredMail(NamedTuple):
     """A mail as it lies there; it is parsed when somebody looks at it."""
 
     number: int
@@ -66,8 +66,8 @@ class Mailbox:
         self.port = port
         self._most = most
         self._folder = folder
-        self._kept: deque[_Kept] = deque(_read(folder) if folder is not None else (), maxlen=most)
-        self._received = self._kept[-1].number if self._kept else 0
+        self._mails: deque[_StoredMail] = deque(_read(folder) if folder is not None else (), maxlen=most)
+        self._received = self._mails[-1].number if self._mails else 0
         self._server: asyncio.Server | None = None
         self._sessions: set[SMTP] = set()
 
@@ -107,28 +107,28 @@ class Mailbox:
     def mails(self, *, to: str | None = None, after: int = 0) -> list[Mail]:
         """List the mails that were kept, oldest first: those to an address, and those after a number."""
         # A copy in one step: pages are served by threads, and new mails come in meanwhile.
-        return [_mail(one) for one in tuple(self._kept) if one.number > after and (to is None or to in one.to)]
+        return [_mail(one) for one in tuple(self._mails) if one.number > after and (to is None or to in one.to)]
 
     def clear(self) -> None:
         """Throw everything away."""
-        for kept in self._kept:
+        for kept in self._mails:
             self._forget(kept)
-        self._kept.clear()
+        self._mails.clear()
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002 - aiosmtpd's name
         """Keep a mail."""
         content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
         self._received += 1
         to = tuple(envelope.rcpt_tos)
-        kept = _Kept(self._received, datetime.now(UTC), envelope.mail_from or "", to, content)
+        kept = _StoredMail(self._received, datetime.now(UTC), envelope.mail_from or "", to, content)
         if self._folder is not None:
             _write(self._folder, kept)
-            if len(self._kept) == self._most:
-                self._forget(self._kept[0])
-        self._kept.append(kept)
+            if len(self._mails) == self._most:
+                self._forget(self._mails[0])
+        self._mails.append(kept)
         return "250 Kept"
 
-    def _forget(self, kept: _Kept) -> None:
+    def _forget(self, kept: _StoredMail) -> None:
         if self._folder is not None:
             _file(self._folder, kept.number).unlink(missing_ok=True)
 
@@ -144,7 +144,7 @@ def _file(folder: Path, number: int) -> Path:
     return folder / f"{number:09}.eml"
 
 
-def _write(folder: Path, kept: _Kept) -> None:
+def _write(folder: Path, kept: _StoredMail) -> None:
     """Keep a mail as a file that mail programs open; what its headers do not hold comes first, as a header of ours."""
     envelope = json.dumps({"at": kept.received_at.isoformat(), "from": kept.sender, "to": kept.to})
     file = _file(folder, kept.number)
@@ -153,7 +153,7 @@ def _write(folder: Path, kept: _Kept) -> None:
     file.with_suffix(".new").replace(file)
 
 
-def _read(folder: Path) -> Iterator[_Kept]:
+def _read(folder: Path) -> Iterator[_StoredMail]:
     """Yield the mails of earlier runs, oldest first; a file that is none of ours is passed over."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -162,12 +162,12 @@ def _read(folder: Path) -> Iterator[_Kept]:
         try:
             envelope = json.loads(first.decode().removeprefix(_ENVELOPE))
             at = datetime.fromisoformat(envelope["at"])
-            yield _Kept(int(file.stem), at, envelope["from"], tuple(envelope["to"]), content)
+            yield _StoredMail(int(file.stem), at, envelope["from"], tuple(envelope["to"]), content)
         except (ValueError, KeyError, TypeError):
             log.warning("%s is no mail of this mailbox", file)
 
 
-def _mail(kept: _Kept) -> Mail:
+def _mail(kept: _StoredMail) -> Mail:
     message = email.message_from_bytes(kept.content, policy=SMTP_POLICY)
     return Mail(
         number=kept.number,

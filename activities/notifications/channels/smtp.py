@@ -45,7 +45,7 @@ _UTF8.body_encoding = QP
 
 
 @dataclass
-class _Handing:
+class _Transmission:
     """One mail, and whether a server was there to be given it."""
 
     mail: Mail
@@ -89,23 +89,25 @@ class SmtpChannel:
             raise NotDelivered(
                 f"user:{message.person} has a mail address that cannot be used", permanent=True
             ) from error
-        handing = _Handing(mail, message.address)
+        transmission = _Transmission(mail, message.address)
         try:
-            await asyncio.wait_for(self._hand_over(handing), self._settings.smtp_timeout)
+            await asyncio.wait_for(self._hand_over(transmission), self._settings.smtp_timeout)
         except TimeoutError as error:
             waited = f"the mail server did not answer within {self._settings.smtp_timeout:g} s"
-            raise NotDelivered(waited, channel_down=True, in_doubt=handing.began) from error
+            raise NotDelivered(waited, channel_down=True, in_doubt=transmission.began) from error
         except (SMTPException, OSError, ValueError) as error:
             failure = _failure(error, message.address)
             # What the server answered it has not taken; a connection that broke off says nothing.
-            failure.in_doubt = handing.began and failure.channel_down and not isinstance(error, SMTPResponseException)
+            failure.in_doubt = (
+                transmission.began and failure.channel_down and not isinstance(error, SMTPResponseException)
+            )
             raise failure from error
 
     async def close(self) -> None:
         """Say goodbye on every idle connection."""
         idle, self._idle = self._idle, []
         for client, _ in idle:
-            await _leave(client)
+            await _quit(client)
 
     def compose(self, message: Message) -> Mail:
         """Write the mail: text and HTML, an id that is the same at every attempt, one thread for each request."""
@@ -128,10 +130,10 @@ class SmtpChannel:
         mail.attach(_part(message.html, "html"))
         return mail if address.isascii() else _international(mail, message.name, address)
 
-    async def _hand_over(self, handing: _Handing) -> None:
-        mail, address = handing.mail, handing.address
+    async def _hand_over(self, transmission: _Transmission) -> None:
+        mail, address = transmission.mail, transmission.address
         client = await self._connection()
-        handing.began = True
+        transmission.began = True
         kept = False
         try:
             if address.isascii():
@@ -217,7 +219,7 @@ def _part(content: str, subtype: str) -> MIMENonMultipart:
     return part
 
 
-async def _leave(client: aiosmtplib.SMTP) -> None:
+async def _quit(client: aiosmtplib.SMTP) -> None:
     try:
         await client.quit(timeout=1)
     except (SMTPException, OSError):

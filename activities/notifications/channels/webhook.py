@@ -10,8 +10,8 @@ from typing import Any
 
 from activities.http_client.client import AddressRefused, NotAnswered, fetch, signed
 from activities.notifications.channels.channel import NotDelivered
-from activities.notifications.channels.webhook_secrets import SecretMissing, Secrets
-from activities.notifications.delivery.channel_delivery import Lost, Sent, message_id
+from activities.notifications.channels.webhook_secrets import SecretMissing, WebhookSecrets
+from activities.notifications.delivery.channel_delivery import NotInHistory, SendResult, message_id
 from activities.notifications.settings import NotifySettings
 from placet.audit.chain import moment
 from placet.audit.reasons import shown
@@ -25,17 +25,17 @@ log = logging.getLogger(__name__)
 _GONE = 410
 
 
-class WebhookCarrier:
+class WebhookSender:
     """Carry events to one endpoint."""
 
-    enters_sent = False  # an entry for each event and endpoint would drown the timeline
+    records_sent = False  # an entry for each event and endpoint would drown the timeline
     concurrency = 4
 
     def __init__(
         self,
         endpoint: WebhookEndpoint,
         database: Database,
-        secrets: Secrets,
+        secrets: WebhookSecrets,
         settings: NotifySettings,
     ) -> None:
         self._endpoint = endpoint
@@ -54,12 +54,12 @@ class WebhookCarrier:
         async with self._database.session() as session:
             self._payloads = await webhooks.payloads(session, messages)
 
-    async def carry(self, messages: Sequence[NotificationMessage]) -> Sent:
+    async def send(self, messages: Sequence[NotificationMessage]) -> SendResult:
         """Send one event; raises NotDelivered, or Lost where history does not hold it."""
         (message,) = messages
         found = self._payloads.get(message.key)
         if found is None:
-            raise Lost
+            raise NotInHistory
         id_ = message_id(message)
         try:
             status = await self._post(id_, body(*found))
@@ -73,7 +73,7 @@ class WebhookCarrier:
             raise NotDelivered("the endpoint answered 410 and was switched off", permanent=True)
         if not 200 <= status < 300:
             raise NotDelivered(f"the endpoint answered {status}", channel_down=status >= 500)
-        return Sent(detail={"channel": message.channel, "message_id": id_})
+        return SendResult(detail={"channel": message.channel, "message_id": id_})
 
     async def _post(self, id_: str, content: str) -> int:
         now = datetime.now(UTC)

@@ -23,7 +23,7 @@ class SecretMissing(InputInvalid):
     """The secret that a webhook is to be signed with cannot be had."""
 
 
-class Secrets:
+class WebhookSecrets:
     """Look secrets up: `derived:<n>` from the installation's own, `env:PLACET_WEBHOOK_SECRET_…`, `file:<name>`."""
 
     def __init__(self, installation_secret: str, settings: NotifySettings) -> None:

@@ -14,12 +14,12 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from activities.notifications.channels.channel import NotDelivered
-from activities.notifications.delivery.retry import Backoff, Breaker
+from activities.notifications.delivery.retry import Backoff, CircuitBreaker
 from activities.notifications.settings import NotifySettings
 from placet.errors import Unavailable
 from storage.database import Database
 from storage.queries.notifications import delivery_queue
-from storage.queries.notifications.delivery_queue import Finish
+from storage.queries.notifications.delivery_queue import AttemptResult
 from storage.recording.group_commit import GroupCommit
 from storage.tables.notifications import NotificationMessage
 
@@ -32,23 +32,23 @@ DATABASE_AGAIN = 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class SendResult:
     """What the delivery entry says of a message that left. It holds ids only: the chain cannot forget a person."""
 
     detail: dict[str, object]
-    left_out: frozenset[str] = frozenset()
+    not_needed: frozenset[str] = frozenset()
     """Keys of the messages that a digest left out, since their people need not hear of them any more."""
 
 
-class Pointless(Exception):
+class NoLongerNeeded(Exception):
     """The message need not leave any more."""
 
 
-class Lost(Exception):
+class NotInHistory(Exception):
     """The message is about an entry that history does not hold."""
 
 
-class Carrier(Protocol):
+class Sender(Protocol):
     """Writes and sends the messages of one channel."""
 
     @property
@@ -57,7 +57,7 @@ class Carrier(Protocol):
         ...
 
     @property
-    def enters_sent(self) -> bool:
+    def records_sent(self) -> bool:
         """Whether what was sent is entered into the request's deliveries, and not only what failed."""
         ...
 
@@ -70,7 +70,7 @@ class Carrier(Protocol):
         """Read what these messages need, together."""
         ...
 
-    async def carry(self, messages: Sequence[NotificationMessage]) -> Sent:
+    async def send(self, messages: Sequence[NotificationMessage]) -> SendResult:
         """Send one message, or several as one digest; raises NotDelivered, Pointless or Lost."""
         ...
 
@@ -79,10 +79,15 @@ class ChannelDelivery:
     """Empty one channel's queue, for ever."""
 
     def __init__(
-        self, name: str, carrier: Carrier, database: Database, commits: GroupCommit[Finish], settings: NotifySettings
+        self,
+        name: str,
+        sender: Sender,
+        database: Database,
+        commits: GroupCommit[AttemptResult],
+        settings: NotifySettings,
     ) -> None:
         self.name = name
-        self._carrier = carrier
+        self._sender = sender
         self._database = database
         self._commits = commits
         self._settings = settings
@@ -90,7 +95,9 @@ class ChannelDelivery:
             first=timedelta(seconds=settings.notify_retry_first), most=timedelta(seconds=settings.notify_retry_most)
         )
         # A channel that is down is looked at more often than one message is repeated.
-        self._breaker = Breaker(Backoff(first=self._backoff.first, most=min(self._backoff.most, timedelta(minutes=1))))
+        self._breaker = CircuitBreaker(
+            Backoff(first=self._backoff.first, most=min(self._backoff.most, timedelta(minutes=1)))
+        )
 
     @property
     def down(self) -> bool:
@@ -106,54 +113,54 @@ class ChannelDelivery:
         async with self._database.session() as session:
             if not await delivery_queue.due(session, self.name, now):
                 return False
-        limit = self._carrier.concurrency * AHEAD if allowed is None else allowed
+        limit = self._sender.concurrency * AHEAD if allowed is None else allowed
         lease = self._settings.lease
         digest, singles = await self._database.run(_take, self.name, now, limit=limit, lease=lease)
-        parcels = [[message] for message in singles]
+        batches = [[message] for message in singles]
         if digest:
-            parcels.append(digest)
-        if not parcels:
+            batches.append(digest)
+        if not batches:
             return False
-        await self._carrier.load([message for parcel in parcels for message in parcel])
-        latest = time.monotonic() + max(0.0, lease.total_seconds() - self._carrier.timeout)
-        room = asyncio.Semaphore(self._carrier.concurrency)
+        await self._sender.load([message for batch in batches for message in batch])
+        latest = time.monotonic() + max(0.0, lease.total_seconds() - self._sender.timeout)
+        room = asyncio.Semaphore(self._sender.concurrency)
         async with asyncio.TaskGroup() as group:
-            for parcel in parcels:
-                group.create_task(self._attempt(parcel, room, latest))
+            for batch in batches:
+                group.create_task(self._attempt(batch, room, latest))
         return True
 
-    async def _attempt(self, parcel: list[NotificationMessage], room: asyncio.Semaphore, latest: float) -> None:
+    async def _attempt(self, batch: list[NotificationMessage], room: asyncio.Semaphore, latest: float) -> None:
         async with room:
             # What waited so long that its lease might end while it is sent is left for the next round, and so is
             # what is behind others that found the channel down.
             if time.monotonic() > latest or self._breaker.allows(time.monotonic()) == 0:
-                await self._put_back(parcel)
+                await self._put_back(batch)
                 return
             try:
-                sent = await self._carrier.carry(parcel)
-            except Pointless:
-                self._breaker.worked()
-                await self._finish(parcel, status="dropped")
-            except Lost:
-                await self._database.run(_forget, parcel)
+                sent = await self._sender.send(batch)
+            except NoLongerNeeded:
+                self._breaker.succeeded()
+                await self._finish(batch, status="dropped")
+            except NotInHistory:
+                await self._database.run(_delete, batch)
             except NotDelivered as error:
-                await self._not_delivered(parcel, error)
+                await self._not_delivered(batch, error)
             except Exception:
                 log.exception("a notice could not be written; it will be tried again")
-                await self._not_delivered(parcel, NotDelivered("the notice could not be written: see the log"))
+                await self._not_delivered(batch, NotDelivered("the notice could not be written: see the log"))
             else:
-                self._breaker.worked()
-                left = [message for message in parcel if message.key not in sent.left_out]
-                await self._finish(left, status="sent", detail=sent.detail, entry=self._carrier.enters_sent)
-                await self._finish([m for m in parcel if m.key in sent.left_out], status="dropped")
+                self._breaker.succeeded()
+                left = [message for message in batch if message.key not in sent.not_needed]
+                await self._finish(left, status="sent", detail=sent.detail, entry=self._sender.records_sent)
+                await self._finish([m for m in batch if m.key in sent.not_needed], status="dropped")
 
-    async def _not_delivered(self, parcel: list[NotificationMessage], error: NotDelivered) -> None:
+    async def _not_delivered(self, batch: list[NotificationMessage], error: NotDelivered) -> None:
         if error.channel_down:
             self._breaker.failed(time.monotonic())
         else:
-            self._breaker.worked()
+            self._breaker.succeeded()
         now = datetime.now(UTC)
-        for message in parcel:
+        for message in batch:
             tried_for = now - message.created_at
             if error.permanent or tried_for >= self._settings.give_up_after:
                 await self._fail(message, error.message)
@@ -183,13 +190,13 @@ class ChannelDelivery:
             await self._fail(message, message.last_error or "the channel has been down all the time")
         return len(late) == MOST_EXPIRED
 
-    async def _put_back(self, parcel: list[NotificationMessage]) -> None:
+    async def _put_back(self, batch: list[NotificationMessage]) -> None:
         again = datetime.now(UTC) + self._backoff.after(1)
-        await self._finish(parcel, status="pending", again_at=again, error=parcel[0].last_error, untried=True)
+        await self._finish(batch, status="pending", again_at=again, error=batch[0].last_error, untried=True)
 
     async def _finish(
         self,
-        parcel: list[NotificationMessage],
+        batch: list[NotificationMessage],
         *,
         status: str,
         again_at: datetime | None = None,
@@ -200,8 +207,8 @@ class ChannelDelivery:
         in_doubt: bool = False,
     ) -> None:
         """Note how it went, whatever it takes: a message that has left must not leave twice."""
-        for message in parcel:
-            finish = Finish(
+        for message in batch:
+            result = AttemptResult(
                 key=message.key,
                 channel=message.channel,
                 request_id=message.request_id,
@@ -215,14 +222,14 @@ class ChannelDelivery:
                 untried=untried,
                 in_doubt=in_doubt,
             )
-            await self._submit(finish)
+            await self._submit(result)
 
-    async def _submit(self, finish: Finish) -> None:
+    async def _submit(self, result: AttemptResult) -> None:
         while True:
             try:
-                await self._commits.submit(finish)
+                await self._commits.submit(result)
             except Unavailable as error:
-                log.warning("%s will be noted as %s once the database is back: %s", finish.key, finish.status, error)
+                log.warning("%s will be noted as %s once the database is back: %s", result.key, result.status, error)
                 await asyncio.sleep(DATABASE_AGAIN)
             else:
                 return
@@ -236,9 +243,9 @@ def _take(
     return digest, delivery_queue.take(connection, channel, now, limit=limit, lease=lease)
 
 
-def _forget(connection: Connection, parcel: list[NotificationMessage]) -> None:
-    for message in parcel:
-        delivery_queue.forget(connection, message)
+def _delete(connection: Connection, batch: list[NotificationMessage]) -> None:
+    for message in batch:
+        delivery_queue.delete_message(connection, message)
 
 
 def message_id(message: NotificationMessage) -> str:

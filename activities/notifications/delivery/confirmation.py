@@ -20,7 +20,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 300.0  # seconds between two questions about a r
 MOST_REMEMBERED = 5_000
 
 
-class Inquiry:
+class HistoryConfirmation:
     """Put questions to the engine, some at a time, and remember which requests are in doubt."""
 
     def __init__(self, confirm: Confirm) -> None:
@@ -29,23 +29,23 @@ class Inquiry:
         self._again: dict[str, tuple[float, float]] = {}  # request -> (moment to ask again, wait after that)
 
     @property
-    def doubtful(self) -> int:
+    def unconfirmed(self) -> int:
         """Count the requests that history has not confirmed when it was asked."""
         return len(self._again)
 
-    def waiting(self) -> list[str]:
+    def postponed(self) -> list[str]:
         """List the requests that are not to be asked about now."""
         now = time.monotonic()
         return [request_id for request_id, (moment, _) in self._again.items() if moment > now]
 
     async def ask(self, requests: Sequence[str]) -> list[Confirmation]:
         """Return what the engine says of these requests, as far as it is time to ask about them."""
-        later = set(self.waiting())
+        later = set(self.postponed())
         asked = [request_id for request_id in requests if request_id not in later][:MOST_ASKED]
         answers = await asyncio.gather(*map(self._ask, asked))
         return [answer for answer in answers if answer is not None]
 
-    def settle(self, request_id: str, *, confirmed: bool) -> None:
+    def note_answer(self, request_id: str, *, confirmed: bool) -> None:
         """Note whether an answer agreed with the store; where it did not, the next question comes later."""
         _, wait = self._again.pop(request_id, (0.0, FIRST_WAIT))
         if confirmed:
@@ -62,6 +62,6 @@ class Inquiry:
                 log.warning("the engine did not say how far its history of %s goes: %r", request_id, error)
                 answer = None
         if answer is None:
-            self.settle(request_id, confirmed=False)
+            self.note_answer(request_id, confirmed=False)
             return None
         return Confirmation(request_id=request_id, seq=answer[0], head=answer[1])

@@ -9,20 +9,20 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from activities.notifications.channels.channel import Channel, NotSetUp
-from activities.notifications.channels.webhook_secrets import Secrets
+from activities.notifications.channels.channel import Channel, UnconfiguredChannel
+from activities.notifications.channels.webhook_secrets import WebhookSecrets
 from activities.notifications.delivery.channel_delivery import ChannelDelivery
-from activities.notifications.delivery.confirmation import MOST_ASKED, Confirm, Inquiry
-from activities.notifications.delivery.message_sender import Links, Writer, chosen
-from activities.notifications.delivery.webhook_feed import Feed
+from activities.notifications.delivery.confirmation import MOST_ASKED, Confirm, HistoryConfirmation
+from activities.notifications.delivery.message_sender import Links, MessageSender, preferences_of
+from activities.notifications.delivery.webhook_feed import WebhookFeed
 from activities.notifications.preferences import MAIL
 from activities.notifications.settings import NotifySettings
-from activities.notifications.templates.template_set import Source, Wording
+from activities.notifications.templates.template_set import TemplateSet, TemplateSource
 from placet.errors import Unavailable
 from storage.database import Database
 from storage.queries.notifications import delivery_queue, facts, notification_templates
 from storage.queries.notifications.backlog import backlogs
-from storage.queries.notifications.delivery_queue import Finish
+from storage.queries.notifications.delivery_queue import AttemptResult
 from storage.recording import outbox
 from storage.recording.group_commit import GroupCommit
 
@@ -47,41 +47,45 @@ class Dispatcher:
         settings: NotifySettings,
         *,
         links: Links | None = None,
-        secrets: Secrets | None = None,
+        secrets: WebhookSecrets | None = None,
     ) -> None:
         """Take the channels that are set up.
 
         `links` makes one-click links for mails that ask for a decision; with `secrets`, webhooks are sent as well.
         """
         self._database = database
-        self._inquiry = Inquiry(confirm)
+        self._confirmation = HistoryConfirmation(confirm)
         self._settings = settings
-        self._wording = Wording()
+        self._templates = TemplateSet()
         self._channels = {channel.name: channel for channel in channels}
-        self._channels.setdefault(MAIL, NotSetUp(MAIL, "set PLACET_SMTP_HOST"))
-        commits: GroupCommit[Finish] = GroupCommit(
+        self._channels.setdefault(MAIL, UnconfiguredChannel(MAIL, "set PLACET_SMTP_HOST"))
+        commits: GroupCommit[AttemptResult] = GroupCommit(
             database, delivery_queue.finish_all, key=lambda finish: (finish.key, finish.channel)
         )
-        self._lanes = [
+        self._deliveries = [
             ChannelDelivery(
-                name, Writer(channel, database, self._wording, settings, links=links), database, commits, settings
+                name,
+                MessageSender(channel, database, self._templates, settings, links=links),
+                database,
+                commits,
+                settings,
             )
             for name, channel in self._channels.items()
         ]
-        self._news = {name: asyncio.Event() for name in (CONFIRMING, PLANNING, WEBHOOKS, *self._channels)}
+        self._wake_events = {name: asyncio.Event() for name in (CONFIRMING, PLANNING, WEBHOOKS, *self._channels)}
         self._stopping = asyncio.Event()
-        self._feed = None if secrets is None else Feed(database, self._inquiry, commits, secrets, settings)
+        self._feed = None if secrets is None else WebhookFeed(database, self._confirmation, commits, secrets, settings)
         self._templates_at = 0.0
 
     @property
     def down(self) -> list[str]:
         """Name the channels that are known not to work at the moment."""
-        return [lane.name for lane in self._lanes if lane.down]
+        return [delivery.name for delivery in self._deliveries if delivery.down]
 
     def wake(self) -> None:
         """Look into the outbox at once: something was written or confirmed in this process."""
-        for news in self._news.values():
-            news.set()
+        for woken in self._wake_events.values():
+            woken.set()
 
     def stop(self) -> None:
         """Let `run` return once the messages that are on their way have arrived."""
@@ -94,19 +98,19 @@ class Dispatcher:
         """Send until stopped. What fails is logged and tried again; nothing ends the dispatcher."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._repeat(CONFIRMING, self._confirm_held, PLANNING))
+                group.create_task(self._repeat(CONFIRMING, self._confirm, PLANNING))
                 group.create_task(self._repeat(PLANNING, self._plan, *self._channels))
-                group.create_task(self._watch())
-                for lane in self._lanes:
-                    group.create_task(self._repeat(lane.name, lane.step))
+                group.create_task(self._warn_repeatedly())
+                for delivery in self._deliveries:
+                    group.create_task(self._repeat(delivery.name, delivery.step))
                 if self._feed is not None:
                     group.create_task(self._repeat(WEBHOOKS, self._feed.step))
-                    group.create_task(self._hooks(self._feed, group))
+                    group.create_task(self._run_webhook_deliveries(self._feed, group))
         finally:
             for channel in self._channels.values():
                 await channel.close()
 
-    async def _watch(self) -> None:
+    async def _warn_repeatedly(self) -> None:
         """Warn of what waits too long, again and again while it does."""
         while not self._stopping.is_set():
             try:
@@ -124,19 +128,19 @@ class Dispatcher:
             if (waited := backlog.waited(now)) > timedelta(seconds=self._settings.notify_warn_after):
                 log.warning("%s: %d notices wait, the oldest for %s", channel, backlog.number, waited)
 
-    async def _hooks(self, feed: Feed, group: asyncio.TaskGroup) -> None:
+    async def _run_webhook_deliveries(self, feed: WebhookFeed, group: asyncio.TaskGroup) -> None:
         """Keep one lane running for each endpoint, as they come and go."""
         running: dict[ChannelDelivery, asyncio.Event] = {}
         while not self._stopping.is_set():
-            wanted = feed.lanes
-            for lane in [lane for lane in running if lane not in wanted]:
+            wanted = feed.deliveries
+            for delivery in [delivery for delivery in running if delivery not in wanted]:
                 # Its last step is left to end: what it sends now has to be noted.
-                running.pop(lane).set()
-            for lane in wanted:
-                if lane not in running:
-                    running[lane] = asyncio.Event()
-                    self._news[lane.name] = asyncio.Event()
-                    group.create_task(self._repeat(lane.name, lane.step, ended=running[lane]))
+                running.pop(delivery).set()
+            for delivery in wanted:
+                if delivery not in running:
+                    running[delivery] = asyncio.Event()
+                    self._wake_events[delivery.name] = asyncio.Event()
+                    group.create_task(self._repeat(delivery.name, delivery.step, ended=running[delivery]))
             feed.changed.clear()
             await feed.changed.wait()
 
@@ -147,7 +151,7 @@ class Dispatcher:
 
         Whatever a step has moved on concerns the steps that follow it, which are woken.
         """
-        news = self._news[name]
+        woken = self._wake_events[name]
         wait = SHORTEST_WAIT
         while not self._stopping.is_set() and not (ended is not None and ended.is_set()):
             try:
@@ -161,30 +165,30 @@ class Dispatcher:
             if more:
                 wait = SHORTEST_WAIT
                 for other in following:
-                    self._news[other].set()
+                    self._wake_events[other].set()
                 await asyncio.sleep(GATHER)
                 continue
             try:
-                await asyncio.wait_for(news.wait(), wait)
+                await asyncio.wait_for(woken.wait(), wait)
             except TimeoutError:
                 wait = min(wait * 2, self._settings.notify_poll)
             else:
                 wait = SHORTEST_WAIT
-                news.clear()
+                woken.clear()
 
-    async def _confirm_held(self) -> bool:
+    async def _confirm(self) -> bool:
         """Ask the engine about notices that nobody has confirmed, one question for each request."""
         before = datetime.now(UTC) - timedelta(seconds=self._settings.notify_confirm_after)
         async with self._database.session() as session:
-            waiting = await outbox.held(session, before=before, limit=MOST_ASKED + self._inquiry.doubtful)
-        answers = await self._inquiry.ask(waiting)
+            waiting = await outbox.held(session, before=before, limit=MOST_ASKED + self._confirmation.unconfirmed)
+        answers = await self._confirmation.ask(waiting)
         if not answers:
             return False
         await self._database.run(outbox.confirm_all, answers)
         async with self._database.session() as session:
-            still = set(await outbox.held(session, before=before, limit=MOST_ASKED + self._inquiry.doubtful))
+            still = set(await outbox.held(session, before=before, limit=MOST_ASKED + self._confirmation.unconfirmed))
         for answer in answers:
-            self._inquiry.settle(answer.request_id, confirmed=answer.request_id not in still)
+            self._confirmation.note_answer(answer.request_id, confirmed=answer.request_id not in still)
         return any(answer.request_id not in still for answer in answers)
 
     async def _plan(self) -> bool:
@@ -196,7 +200,7 @@ class Dispatcher:
             if not rows:
                 return False
             people = await facts.people(session, (row.person for row in rows))
-        plans = [(row, chosen(people.get(row.person)).leaves(row.event, self._channels, now)) for row in rows]
+        plans = [(row, preferences_of(people.get(row.person)).routes(row.event, self._channels, now)) for row in rows]
         await self._database.run(delivery_queue.plan, plans, now)
         return True
 
@@ -205,9 +209,9 @@ class Dispatcher:
             return
         async with self._database.session() as session:
             rows = await notification_templates.in_force(session)
-        self._wording.change(
+        self._templates.change(
             {
-                name: Source(name=name, version=row.version, subject=row.subject, text=row.text, html=row.html)
+                name: TemplateSource(name=name, version=row.version, subject=row.subject, text=row.text, html=row.html)
                 for name, row in rows.items()
             }
         )

@@ -10,16 +10,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from activities.notifications.channels.channel import Channel, Message, NotDelivered
-from activities.notifications.delivery.channel_delivery import Lost, Pointless, Sent, message_id
+from activities.notifications.delivery.channel_delivery import NoLongerNeeded, NotInHistory, SendResult, message_id
 from activities.notifications.preferences import MAIL, URGENT, Preferences
 from activities.notifications.preferences import read as read_preferences
 from activities.notifications.settings import NotifySettings, page_of
-from activities.notifications.templates.template_set import DIGEST, Wording, Words
-from activities.notifications.templates.values import Subject, values
+from activities.notifications.templates.template_set import DIGEST, RenderedText, TemplateSet
+from activities.notifications.templates.values import TemplateContext, values
 from placet.errors import InputInvalid
 from storage.database import Database
 from storage.queries.notifications import facts
-from storage.queries.notifications.facts import NoticeFacts
+from storage.queries.notifications.facts import NotificationFacts
 from storage.recording.recipients import ASKING
 from storage.tables.approvals import Person
 from storage.tables.notifications import NotificationMessage
@@ -31,28 +31,28 @@ Links = Callable[[str, str, int], Mapping[str, str]]
 OFFERS_LINKS = frozenset(ASKING)
 
 
-class Writer:
+class MessageSender:
     """Carry the messages of one channel to people."""
 
-    enters_sent = True
+    records_sent = True
 
     def __init__(
         self,
         channel: Channel,
         database: Database,
-        wording: Wording,
+        templates: TemplateSet,
         settings: NotifySettings,
         *,
         links: Links | None = None,
     ) -> None:
         self._channel = channel
         self._database = database
-        self._wording = wording
+        self._templates = templates
         self._settings = settings
         self._links = links
-        self._told: dict[str, NoticeFacts] = {}
+        self._facts: dict[str, NotificationFacts] = {}
         self._people: dict[str, Person] = {}
-        self._overtaken: set[str] = set()
+        self._outdated: set[str] = set()
 
     @property
     def concurrency(self) -> int:
@@ -68,25 +68,25 @@ class Writer:
         """Read what the notices are about, whom they name, and which late reminders have newer ones behind them."""
         reminders = [m for m in messages if m.event == facts.REMINDED]
         async with self._database.session() as session:
-            self._told = await facts.told(session, messages)
-            self._overtaken = await facts.overtaken(session, reminders, datetime.now(UTC))
-            ids = {person for one in self._told.values() for person in one.people()}
+            self._facts = await facts.facts_of(session, messages)
+            self._outdated = await facts.outdated_reminders(session, reminders, datetime.now(UTC))
+            ids = {person for one in self._facts.values() for person in one.people()}
             self._people = await facts.people(session, ids)
 
-    async def carry(self, messages: Sequence[NotificationMessage]) -> Sent:
+    async def send(self, messages: Sequence[NotificationMessage]) -> SendResult:
         """Write and send; raises NotDelivered, Pointless where nothing is left to say, Lost where nothing was ever."""
-        wanted = [(m, self._told[m.key]) for m in messages if m.key in self._told]
+        wanted = [(m, self._facts[m.key]) for m in messages if m.key in self._facts]
         if not wanted:
-            raise Lost
+            raise NotInHistory
         # What may have left is sent again, with its one id, so that it is on record as sent: at least once.
-        wanted = [(m, one) for m, one in wanted if m.in_doubt or not (one.pointless or m.key in self._overtaken)]
+        wanted = [(m, one) for m, one in wanted if m.in_doubt or not (one.no_longer_needed or m.key in self._outdated)]
         if not wanted:
-            raise Pointless
+            raise NoLongerNeeded
         person = self._people.get(wanted[0][1].outbox.person)
         if person is None:
             raise NotDelivered(f"user:{wanted[0][1].outbox.person} is not known", permanent=True)
         if not person.active:
-            raise Pointless  # whoever has left need not hear of it, and nothing has failed
+            raise NoLongerNeeded  # whoever has left need not hear of it, and nothing has failed
         # On a thread: templates are what operators wrote, and may take as long as they are allowed to.
         if len(wanted) == 1:
             message, words = await asyncio.to_thread(self._single, *wanted[0], person)
@@ -102,16 +102,20 @@ class Writer:
         if len(wanted) > 1:
             detail["digest_of"] = len(wanted)
         carried = {m.key for m, _ in wanted}
-        return Sent(detail=detail, left_out=frozenset(m.key for m in messages if m.key not in carried))
+        return SendResult(detail=detail, not_needed=frozenset(m.key for m in messages if m.key not in carried))
 
-    def _single(self, message: NotificationMessage, one: NoticeFacts, person: Person) -> tuple[Message, Words]:
-        words = self._wording.compose(one.outbox.event, self._values(one, person))
+    def _single(
+        self, message: NotificationMessage, one: NotificationFacts, person: Person
+    ) -> tuple[Message, RenderedText]:
+        words = self._templates.compose(one.outbox.event, self._values(one, person))
         return self._message(message_id(message), one, person, words), words
 
-    def _digest(self, wanted: list[tuple[NotificationMessage, NoticeFacts]], person: Person) -> tuple[Message, Words]:
+    def _digest(
+        self, wanted: list[tuple[NotificationMessage, NotificationFacts]], person: Person
+    ) -> tuple[Message, RenderedText]:
         notices: list[dict[str, Any]] = []
         for _, one in wanted:
-            said = self._wording.brief(one.outbox.event, inside := self._values(one, person))
+            said = self._templates.brief(one.outbox.event, inside := self._values(one, person))
             request = inside["request"]
             url = request["url"] if request else self._settings.public_url
             notices.append(
@@ -132,23 +136,23 @@ class Writer:
             "notices": notices,
             "links": dict.fromkeys(frame["links"]),
         }
-        words = self._wording.compose(DIGEST, frame)
+        words = self._templates.compose(DIGEST, frame)
         together = hashlib.sha256("|".join(sorted(message_id(m) for m, _ in wanted)).encode()).hexdigest()[:40]
         return self._message(together, first, person, words, event=DIGEST), words
 
-    def _values(self, one: NoticeFacts, person: Person) -> dict[str, Any]:
+    def _values(self, one: NotificationFacts, person: Person) -> dict[str, Any]:
         links: Mapping[str, str] = {}
         task = one.task
         offers = one.outbox.event in OFFERS_LINKS and not one.for_information
         if self._links is not None and task is not None and offers and task["assignee"]:
             links = self._links(person.id, task["id"], task["round"])
         place, now = self._settings.public_url, datetime.now(UTC)
-        preferences = chosen(person)
+        preferences = preferences_of(person)
         zone = preferences.timezone if "timezone" in preferences.model_fields_set else None
-        return values(subject(one, self._people), public_url=place, links=links, now=now, timezone=zone)
+        return values(template_context(one, self._people), public_url=place, links=links, now=now, timezone=zone)
 
     def _message(
-        self, id_: str, one: NoticeFacts, person: Person, words: Words, *, event: str | None = None
+        self, id_: str, one: NotificationFacts, person: Person, words: RenderedText, *, event: str | None = None
     ) -> Message:
         request_id, place = one.outbox.request_id, self._settings.public_url
         return Message(
@@ -166,11 +170,11 @@ class Writer:
         )
 
 
-def subject(one: NoticeFacts, people: Mapping[str, Person]) -> Subject:
+def template_context(one: NotificationFacts, people: Mapping[str, Person]) -> TemplateContext:
     """Return what a notice is about, for its template."""
     outbox, entry = one.outbox, one.entry
     person = people.get(outbox.person)
-    return Subject(
+    return TemplateContext(
         event=outbox.event,
         person=outbox.person,
         person_name=person.name if person else outbox.person,
@@ -186,11 +190,11 @@ def subject(one: NoticeFacts, people: Mapping[str, Person]) -> Subject:
 
 def address(person: Person, channel: str) -> str | None:
     """Return where a person is reached over a channel, or None where they gave nothing."""
-    given = chosen(person).addresses.get(channel)
+    given = preferences_of(person).addresses.get(channel)
     return given or (person.email if channel == MAIL else None)
 
 
-def chosen(person: Person | None) -> Preferences:
+def preferences_of(person: Person | None) -> Preferences:
     """Return what a person chose; what cannot be read is as if they had chosen nothing, so that nothing is lost."""
     try:
         return read_preferences(person.preferences if person else None)

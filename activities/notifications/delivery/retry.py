@@ -23,7 +23,7 @@ class Backoff:
         return whole * share
 
 
-class Breaker:
+class CircuitBreaker:
     """Stop trying a channel that fails for reasons of its own, and let one message through now and then to see.
 
     Moments are seconds of a monotonic clock.
@@ -40,7 +40,7 @@ class Breaker:
             return None
         return 1 if now >= self.open_until else 0
 
-    def worked(self) -> None:
+    def succeeded(self) -> None:
         """Note that the channel took a message, or refused one for the message's own sake."""
         self._failures, self.open_until = 0, None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from activities.notifications.channels.channel import Channel
 from activities.notifications.channels.chat import ChatChannel
 from activities.notifications.channels.smtp import SmtpChannel
-from activities.notifications.channels.webhook_secrets import Secrets
+from activities.notifications.channels.webhook_secrets import WebhookSecrets
 from activities.notifications.delivery.confirmation import Confirm
 from activities.notifications.delivery.dispatcher import Dispatcher
 from activities.notifications.delivery.message_sender import Links
@@ -44,7 +44,7 @@ def dispatcher(
     """
     for channel in (found := channels(settings)):
         settings.leased_longer_than(channel.timeout, TIMEOUTS[channel.name])
-    return Dispatcher(database, found, confirm, settings, links=links, secrets=Secrets(secret, settings))
+    return Dispatcher(database, found, confirm, settings, links=links, secrets=WebhookSecrets(secret, settings))
 
 
 async def check_webhooks(database: Database, settings: NotifySettings) -> None:

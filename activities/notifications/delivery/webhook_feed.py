@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from activities.http_client.client import NotAnswered, locate
-from activities.notifications.channels.webhook import WebhookCarrier
-from activities.notifications.channels.webhook_secrets import Secrets
+from activities.notifications.channels.webhook import WebhookSender
+from activities.notifications.channels.webhook_secrets import WebhookSecrets
 from activities.notifications.delivery.channel_delivery import ChannelDelivery
-from activities.notifications.delivery.confirmation import Inquiry
+from activities.notifications.delivery.confirmation import HistoryConfirmation
 from activities.notifications.settings import NotifySettings
 from placet.errors import InputInvalid, Problem
 from storage.database import Database
 from storage.queries.notifications import webhooks
-from storage.queries.notifications.delivery_queue import Finish
+from storage.queries.notifications.delivery_queue import AttemptResult
 from storage.queries.notifications.webhooks import PREFIX, WebhookEntry
 from storage.recording.group_commit import GroupCommit
 from storage.tables.notifications import WebhookEndpoint
@@ -26,29 +26,29 @@ WEBHOOK_TIMEOUT = "PLACET_WEBHOOK_TIMEOUT"  # the variable of that setting
 IN_DOUBT = timedelta(hours=1)
 
 
-class Feed:
+class WebhookFeed:
     """Queue events for the endpoints, and keep a lane for each."""
 
     def __init__(
         self,
         database: Database,
-        inquiry: Inquiry,
-        commits: GroupCommit[Finish],
-        secrets: Secrets,
+        confirmation: HistoryConfirmation,
+        commits: GroupCommit[AttemptResult],
+        secrets: WebhookSecrets,
         settings: NotifySettings,
     ) -> None:
         self._database = database
-        self._inquiry = inquiry
+        self._confirmation = confirmation
         self._commits = commits
         self._secrets = secrets
         self._settings = settings
-        self._lanes: dict[tuple[str, str, str], ChannelDelivery] = {}
+        self._deliveries: dict[tuple[str, str, str], ChannelDelivery] = {}
         self.changed = asyncio.Event()
 
     @property
-    def lanes(self) -> list[ChannelDelivery]:
+    def deliveries(self) -> list[ChannelDelivery]:
         """The lanes of the endpoints that are switched on."""
-        return list(self._lanes.values())
+        return list(self._deliveries.values())
 
     async def step(self) -> bool:
         """Queue what is new for every endpoint; returns whether there may be more at once."""
@@ -59,27 +59,29 @@ class Feed:
 
     def _follow(self, endpoints: Sequence[WebhookEndpoint]) -> None:
         wanted = {(e.id, e.url, e.secret_ref): e for e in endpoints}
-        if wanted.keys() == self._lanes.keys():
+        if wanted.keys() == self._deliveries.keys():
             return
-        self._lanes = {key: self._lanes.get(key) or self._lane(endpoint) for key, endpoint in wanted.items()}
+        self._deliveries = {
+            key: self._deliveries.get(key) or self._new_delivery(endpoint) for key, endpoint in wanted.items()
+        }
         self.changed.set()
 
-    def _lane(self, endpoint: WebhookEndpoint) -> ChannelDelivery:
-        carrier = WebhookCarrier(endpoint, self._database, self._secrets, self._settings)
-        return ChannelDelivery(PREFIX + endpoint.id, carrier, self._database, self._commits, self._settings)
+    def _new_delivery(self, endpoint: WebhookEndpoint) -> ChannelDelivery:
+        sender = WebhookSender(endpoint, self._database, self._secrets, self._settings)
+        return ChannelDelivery(PREFIX + endpoint.id, sender, self._database, self._commits, self._settings)
 
     async def _queue(self, endpoint: WebhookEndpoint) -> bool:
         async with self._database.session() as session:
-            doubted = self._inquiry.waiting()
+            doubted = self._confirmation.postponed()
             found = await webhooks.unseen(session, endpoint, limit=MOST_QUEUED, but=doubted)
             if not found:
                 return False
             known = await webhooks.confirmed(session, list({entry.request_id for entry in found}))
         unknown = {e.request_id for e in found if e.seq > known.get(e.request_id, 0) and self._is_old(e)}
-        for answer in await self._inquiry.ask(sorted(unknown)):
+        for answer in await self._confirmation.ask(sorted(unknown)):
             async with self._database.session() as session:
                 same = await webhooks.holds(session, answer.request_id, answer.seq, answer.head)
-            self._inquiry.settle(answer.request_id, confirmed=same)
+            self._confirmation.note_answer(answer.request_id, confirmed=same)
             if same:
                 known[answer.request_id] = max(answer.seq, known.get(answer.request_id, 0))
         going = [e for e in found if e.seq <= known.get(e.request_id, 0)]
@@ -99,7 +101,7 @@ class Feed:
 
 
 async def check_endpoint(
-    url: str, secret_ref: str, endpoint_id: str, secrets: Secrets, settings: NotifySettings
+    url: str, secret_ref: str, endpoint_id: str, secrets: WebhookSecrets, settings: NotifySettings
 ) -> None:
     """Raise InputInvalid that names the field, or the setting, where an endpoint cannot be used as it is given."""
     settings.leased_longer_than(settings.webhook_timeout, WEBHOOK_TIMEOUT)

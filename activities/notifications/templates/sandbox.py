@@ -70,7 +70,7 @@ class TemplateBroken(InputInvalid):
 
 
 @dataclass
-class Budget:
+class RenderingBudget:
     """What one rendering may still use up: rounds of loops, and processor time of this thread."""
 
     rounds: int = MOST_ITERATIONS
@@ -92,7 +92,7 @@ def _bad(message: str, line: int, pointer: str) -> TemplateBroken:
 
 @pass_context
 def _counted(context: Context, values: Iterable[Any]) -> Iterator[Any]:
-    budget: Budget = context.parent[_BUDGET]
+    budget: RenderingBudget = context.parent[_BUDGET]
     for value in values:
         budget.spend(1)
         yield value
@@ -285,7 +285,7 @@ def render(template: Template, values: Mapping[str, Any], *, pointer: str = "") 
     """
     length = 0
     parts: list[str] = []
-    budget = Budget()
+    budget = RenderingBudget()
     try:
         for part in template.generate({**values, _BUDGET: budget}):
             budget.spend()

@@ -18,7 +18,7 @@ DETAILS = ("by", "why", "text", "level", "outcome", "due_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class TemplateContext:
     """What a notice is about, as the store knows it: plain columns of the request, its task and its entry."""
 
     event: str
@@ -34,7 +34,7 @@ class Subject:
 
 
 def values(
-    subject: Subject,
+    subject: TemplateContext,
     *,
     public_url: str | None,
     links: Mapping[str, str] | None = None,
@@ -48,18 +48,18 @@ def values(
     """
     request, task = subject.request, subject.task
 
-    def said(who: str) -> str:
+    def name_of(who: str) -> str:
         return _who(who, subject.names)
 
     detail: dict[str, Any] = dict.fromkeys(DETAILS)
     detail["why"] = _bounded(subject.entry_why)
     detail |= {str(name): _bounded(value) for name, value in list(subject.detail.items())[:50] if name != "changes"}
     if detail["by"]:
-        detail["by"] = said(detail["by"])
+        detail["by"] = name_of(detail["by"])
     return {
         "event": subject.event,
         "at": subject.at,
-        "actor": said(subject.actor),
+        "actor": name_of(subject.actor),
         "subject": "",
         "detail": detail,
         "person": {
@@ -74,7 +74,7 @@ def values(
             "title": _one_line(_bounded(request["title"])),
             "template": request["template"],
             "version": request["version"],
-            "requester": said(request["requester"]),
+            "requester": name_of(request["requester"]),
             "status": request["status"],
             "outcome": request["outcome"],
             "stage": request["stage"],
@@ -91,7 +91,7 @@ def values(
             "id": task["id"],
             "stage": task["stage"],
             "round": task["round"],
-            "assignee": said(task["assignee"]) if task["assignee"] else None,
+            "assignee": name_of(task["assignee"]) if task["assignee"] else None,
             "in_queue": task["assignee"] is None,
             "opened_at": task["opened_at"],
             "due_at": task["due_at"],
@@ -105,7 +105,7 @@ def values(
     }
 
 
-def sample(event: str) -> Subject:
+def sample(event: str) -> TemplateContext:
     """Return something to show a template with, when no real request is at hand."""
     now = datetime(2025, 3, 4, 9, 30, tzinfo=UTC)
     due = now + timedelta(hours=24)
@@ -158,7 +158,7 @@ def sample(event: str) -> Subject:
             "current_slo": "95.8",
             "target_slo": "99",
         }
-    return Subject(
+    return TemplateContext(
         event=event,
         person="grace",
         person_name="Grace",
@@ -208,10 +208,10 @@ def _facts(given: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def _changes(changed: Any) -> list[dict[str, str]]:
     """Return what the last revision changed, field by field, as texts."""
-    told = changed if isinstance(changed, list) else []
+    changes = changed if isinstance(changed, list) else []
     return [
         {"field": str(one["field"]), "before": _short(one["before"]), "after": _short(one["after"])}
-        for one in told[:MOST_FACTS]
+        for one in changes[:MOST_FACTS]
     ]
 
 

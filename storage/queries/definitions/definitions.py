@@ -17,7 +17,7 @@ from storage.queries import cursor as cursors
 from storage.tables.approvals import DefinitionVersion
 
 
-class Named(NamedTuple):
+class VersionHeader(NamedTuple):
     """A version without its content, which `digest` stands for."""
 
     id: str
@@ -27,7 +27,7 @@ class Named(NamedTuple):
     digest: str
 
 
-_NAMED = select(
+_HEADERS = select(
     col(DefinitionVersion.id),
     col(DefinitionVersion.name),
     col(DefinitionVersion.version),
@@ -69,9 +69,9 @@ async def find(session: AsyncSession, name: str, version: str | None = None) -> 
     return await get(session, await session.run_sync(lambda sync: named(sync.connection(), name, version).id))
 
 
-def named(connection: Connection, name: str, version: str | None = None) -> Named:
+def named(connection: Connection, name: str, version: str | None = None) -> VersionHeader:
     """Find what `find` finds, without its content."""
-    rows = [Named(*row) for row in connection.execute(_NAMED, {"sought": name})]
+    rows = [VersionHeader(*row) for row in connection.execute(_HEADERS, {"sought": name})]
     if version is not None:
         found = next((row for row in rows if row.version == version), None)
         if found is None:

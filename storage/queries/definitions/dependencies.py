@@ -26,7 +26,7 @@ MOST_INSIDE = 4  # processes inside each other
 MOST_CHILDREN = 50  # of one process, those inside others counted each time: they all travel in its plan
 
 
-async def surroundings(
+async def dependencies_of(
     session: AsyncSession, definition: ProcessDefinition, start: datetime
 ) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
     """Return the actions and processes that a blueprint's nodes name, as far as they can be used now.
@@ -34,7 +34,7 @@ async def surroundings(
     What is missing, has a fault or lies too deep is left out, and the compiler then refuses its node. So is what would
     run the blueprint itself again once it is published, though a version that is published by now does not.
     """
-    return await _Reader(session, start, definition).read(definition, 0)
+    return await _DependencyReader(session, start, definition).read(definition, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,19 +53,19 @@ async def check_contexts(
     everyone = await people.everyone(session)
     found = []
     for blueprint in blueprints:
-        known, children = await surroundings(session, blueprint, start) if blueprint is not None else ({}, {})
+        known, children = await dependencies_of(session, blueprint, start) if blueprint is not None else ({}, {})
         found.append(CheckContext(directory=everyone, actions=known, children=children))
     return found
 
 
-def refers(raw: Mapping[str, Any]) -> bool:
+def has_dependencies(raw: Mapping[str, Any]) -> bool:
     """Whether a stored blueprint refers to anything elsewhere."""
     nodes = (raw.get("graph_spec") or {}).get("nodes", ())
     types = (NODE_TYPES.get(node.get("type")) for node in nodes)
     return any(node_type is not None and (node_type.runs_action or node_type.runs_process) for node_type in types)
 
 
-class _Reader:
+class _DependencyReader:
     def __init__(self, session: AsyncSession, start: datetime, whole: ProcessDefinition) -> None:
         self._session = session
         self._start = start
@@ -91,7 +91,7 @@ class _Reader:
             return None
         try:
             row = await definitions.find(self._session, named.template, named.version)
-            if row.status != "published" or self._closes(named, row):
+            if row.status != "published" or self._is_recursive(named, row):
                 return None
             inner = parse_definition(row.blueprint)
             known, children = await self.read(inner, depth + 1)
@@ -100,7 +100,7 @@ class _Reader:
             return None
         return Child(template_id=row.id, plan=plan)
 
-    def _closes(self, named: NamedProcess, found: DefinitionVersion) -> bool:
+    def _is_recursive(self, named: NamedProcess, found: DefinitionVersion) -> bool:
         """Whether this runs the whole again: by its version, or as what is the newest once it is published."""
         whole = self._whole
         if named.template != whole.name:

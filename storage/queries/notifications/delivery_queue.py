@@ -30,7 +30,7 @@ _MESSAGE: Table = NotificationMessage.__table__  # type: ignore[attr-defined]  #
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
+class ChannelRoute:
     """One channel that a notice goes over, and not before when."""
 
     channel: str
@@ -39,7 +39,7 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finish:
+class AttemptResult:
     """How one attempt ended: `sent`, `failed` for good, `dropped`, or `pending` again at `again_at`."""
 
     key: str
@@ -67,32 +67,32 @@ async def plannable(session: AsyncSession, now: datetime, *, limit: int) -> list
     return list(await session.scalars(query))
 
 
-def plan(connection: Connection, plans: Sequence[tuple[Outbox, Sequence[Leaf]]], now: datetime) -> None:
+def plan(connection: Connection, plans: Sequence[tuple[Outbox, Sequence[ChannelRoute]]], now: datetime) -> None:
     """Give notices to channels; one without a channel is dropped. Doing it twice is doing it once."""
-    going = [row.key for row, leaves in plans if leaves]
-    muted = [row.key for row, leaves in plans if not leaves]
+    going = [row.key for row, routes in plans if routes]
+    muted = [row.key for row, routes in plans if not routes]
     # What was superseded or dropped meanwhile is not there any more, or not as it was.
     there = {tuple(row) for row in _mark(connection, going, {"next_attempt_at": now + PLAN_AGAIN_AFTER})}
     _mark(connection, muted, {"status": "dropped"})
     queued = [
         {
             "key": row.key,
-            "channel": leaf.channel,
+            "channel": route.channel,
             "request_id": row.request_id,
             "seq": row.seq,
             "hash": row.hash,
             "event": row.event,
             "person": row.person,
-            "digest": leaf.digest,
+            "digest": route.digest,
             "status": "pending",
             "attempts": 0,
             "in_doubt": False,
-            "created_at": max(now, leaf.not_before),
-            "next_attempt_at": leaf.not_before,
+            "created_at": max(now, route.not_before),
+            "next_attempt_at": route.not_before,
         }
-        for row, leaves in plans
+        for row, routes in plans
         if (row.key, row.hash) in there
-        for leaf in leaves
+        for route in routes
     ]
     if queued:
         connection.execute(put(connection.dialect.name), queued)
@@ -153,7 +153,7 @@ def take_digest(connection: Connection, channel: str, now: datetime, *, lease: t
     return _lease(connection, (*where, _MESSAGE.c.person == person), now, lease)
 
 
-def finish_all(connection: Connection, items: Sequence[Finish], now: datetime) -> list[Exception | None]:
+def finish_all(connection: Connection, items: Sequence[AttemptResult], now: datetime) -> list[Exception | None]:
     """Write how attempts ended, with delivery entries; for `storage.recording.group_commit`.
 
     What was taken by others meanwhile is left alone, except that what has left is sent, whoever has it now.
@@ -181,7 +181,7 @@ def expire(
     return _lease(connection, (_MESSAGE.c.channel == channel, _MESSAGE.c.key.in_(chosen)), now, timedelta(minutes=1))
 
 
-def forget(connection: Connection, message: NotificationMessage) -> None:
+def delete_message(connection: Connection, message: NotificationMessage) -> None:
     """Remove a message whose entry history never held."""
     connection.execute(
         delete(_MESSAGE).where(
@@ -261,7 +261,7 @@ def _lease(
     return sorted((NotificationMessage(**row) for row in rows), key=lambda m: (m.created_at, m.seq, m.key))
 
 
-def _finish(connection: Connection, item: Finish, now: datetime) -> bool:
+def _finish(connection: Connection, item: AttemptResult, now: datetime) -> bool:
     """Write how one attempt ended; return whether the message was given up by it."""
     changes: dict[str, Any] = {"status": item.status, "lease": None, "last_error": item.error}
     if item.status == "pending":
@@ -282,7 +282,7 @@ def _finish(connection: Connection, item: Finish, now: datetime) -> bool:
         return False
     if item.entry and item.status in {"sent", "failed"}:
         kind = "notified" if item.status == "sent" else "notification_failed"
-        _enter(connection, row, kind, item.detail, now)
+        _append_delivery(connection, row, kind, item.detail, now)
     if row["person"] is not None:
         _close(connection, item.key, row["hash"])
     return item.status == "failed"
@@ -302,7 +302,7 @@ def _close(connection: Connection, key: str, entry_hash: str) -> None:
     )
 
 
-def _enter(connection: Connection, row: RowMapping, kind: str, detail: dict[str, Any], now: datetime) -> None:
+def _append_delivery(connection: Connection, row: RowMapping, kind: str, detail: dict[str, Any], now: datetime) -> None:
     """Append to the deliveries of a request: a chain of their own."""
     request_id = row["request_id"]
     if connection.dialect.name == "postgresql":  # on SQLite there is one writer at any time

@@ -24,7 +24,7 @@ LATE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeFacts:
+class NotificationFacts:
     """One notice with all that belongs to it. `request` and `entry` are None for what is not about a request."""
 
     outbox: Outbox
@@ -33,7 +33,7 @@ class NoticeFacts:
     task: dict[str, Any] | None
 
     @property
-    def pointless(self) -> bool:
+    def no_longer_needed(self) -> bool:
         """Whether the person need not hear of it any more: it asks for what is done, or is somebody else's by now."""
         if self.outbox.status == "dropped":
             return True
@@ -80,21 +80,23 @@ class NoticeFacts:
         return why_of(json.loads(self.entry.detail))
 
 
-async def told(session: AsyncSession, messages: Sequence[NotificationMessage]) -> dict[str, NoticeFacts]:
+async def facts_of(session: AsyncSession, messages: Sequence[NotificationMessage]) -> dict[str, NotificationFacts]:
     """Return what the notices are about, by key. One is missing where its entry is not (or no longer) history's."""
     keys = {message.key: message.hash for message in messages}
-    found = await _told(session, col(Outbox.key).in_(keys))
+    found = await _facts(session, col(Outbox.key).in_(keys))
     return {key: one for key, one in found.items() if one.outbox.hash == keys[key]}
 
 
-async def overtaken(session: AsyncSession, reminders: Sequence[NotificationMessage], now: datetime) -> set[str]:
+async def outdated_reminders(
+    session: AsyncSession, reminders: Sequence[NotificationMessage], now: datetime
+) -> set[str]:
     """Return the keys of the reminders that are late, and say what a newer one of the same task says too.
 
     They pile up in quiet hours, for a digest, or while a channel is down. One that is sent again later still goes.
     """
     if not reminders:
         return set()
-    newer, its_notice = aliased(NotificationMessage), aliased(Outbox)
+    newer, its_outbox = aliased(NotificationMessage), aliased(Outbox)
     behind = (
         exists()
         .where(col(newer.request_id) == col(NotificationMessage.request_id), col(newer.event) == REMINDED)
@@ -107,7 +109,7 @@ async def overtaken(session: AsyncSession, reminders: Sequence[NotificationMessa
                 and_(col(newer.status) == "sent", col(newer.finished_at) >= col(NotificationMessage.created_at)),
             )
         )
-        .where(col(its_notice.key) == col(newer.key), col(its_notice.task_id) == col(Outbox.task_id))
+        .where(col(its_outbox.key) == col(newer.key), col(its_outbox.task_id) == col(Outbox.task_id))
     )
     query = (
         select(col(NotificationMessage.key))
@@ -122,12 +124,12 @@ async def overtaken(session: AsyncSession, reminders: Sequence[NotificationMessa
     return set(await session.scalars(query))
 
 
-async def of_notice(session: AsyncSession, key: str) -> NoticeFacts | None:
+async def facts_of_one(session: AsyncSession, key: str) -> NotificationFacts | None:
     """Return what one notice is about."""
-    return (await _told(session, col(Outbox.key) == key)).get(key)
+    return (await _facts(session, col(Outbox.key) == key)).get(key)
 
 
-async def latest(session: AsyncSession, request_id: str, event: str) -> NoticeFacts | None:
+async def latest(session: AsyncSession, request_id: str, event: str) -> NotificationFacts | None:
     """Return the newest notice of an event about a request, to show a template with."""
     newest = (
         select(col(Outbox.key))
@@ -136,7 +138,7 @@ async def latest(session: AsyncSession, request_id: str, event: str) -> NoticeFa
         .limit(1)
     )
     key = await session.scalar(newest)
-    return await of_notice(session, key) if key else None
+    return await facts_of_one(session, key) if key else None
 
 
 async def people(session: AsyncSession, ids: Iterable[str]) -> dict[str, Person]:
@@ -145,7 +147,7 @@ async def people(session: AsyncSession, ids: Iterable[str]) -> dict[str, Person]
     return {row.id: row for row in rows}
 
 
-async def _told(session: AsyncSession, where: Any) -> dict[str, NoticeFacts]:
+async def _facts(session: AsyncSession, where: Any) -> dict[str, NotificationFacts]:
     query = (
         select(Outbox, AuditEntry, ApprovalRequest, ApprovalTask, col(DefinitionVersion.blueprint))
         .outerjoin(
@@ -161,12 +163,12 @@ async def _told(session: AsyncSession, where: Any) -> dict[str, NoticeFacts]:
         .outerjoin(DefinitionVersion, col(DefinitionVersion.id) == col(ApprovalRequest.template_id))
         .where(where)
     )
-    found: dict[str, NoticeFacts] = {}
+    found: dict[str, NotificationFacts] = {}
     for outbox, entry, request, task, blueprint in (await session.execute(query)).all():
         if request is not None and entry is None:
             continue  # written for an entry that history lost
         columns = None if request is None else {**_plain(request), "timezone": _timezone(blueprint)}
-        found[outbox.key] = NoticeFacts(
+        found[outbox.key] = NotificationFacts(
             outbox=outbox, entry=entry, request=columns, task=None if task is None else _plain(task)
         )
     return found

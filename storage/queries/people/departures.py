@@ -64,12 +64,12 @@ def take(connection: Connection, person: str, now: datetime) -> list[str] | None
     if not connection.execute(update(Departure).where(*mine).values(look_at=now + again)).rowcount:
         return None
     held = connection.execute(_HELD, {"person": person}).one_or_none()
-    stood_in = col(ApprovalTask.assigned_via) == f"substitution:{person}"
+    as_substitute = col(ApprovalTask.assigned_via) == f"substitution:{person}"
     if held is not None and held.active:
-        rule = stood_in if now - left_at < SETTLED else false()  # a substitute may have it by right, and keeps it
+        rule = as_substitute if now - left_at < SETTLED else false()  # a substitute may have it by right, and keeps it
     else:
         queues = () if held is None else queues_of(held.roles, held.groups)
-        rule = or_(waiting_for(Visibility(person=person, queues=queues)), stood_in)
+        rule = or_(waiting_for(Visibility(person=person, queues=queues)), as_substitute)
     waiting = select(col(ApprovalTask.request_id)).where(col(ApprovalTask.status) == "open", rule)
     return sorted(set(connection.scalars(waiting)))
 

@@ -23,7 +23,7 @@ from storage.tables.approvals import ApprovalTask, Person
 _MOST_AT_ONCE = 10_000  # ids in a query: databases bound its parameters
 
 
-class Seen(Protocol):
+class PersonColumns(Protocol):
     """What a process sees of a person: a Person, or a row with these columns."""
 
     @property
@@ -172,7 +172,7 @@ def read_everyone(connection: Connection) -> directory.Directory:
     )
 
 
-def as_seen(row: Seen) -> directory.Person:
+def as_directory_person(row: PersonColumns) -> directory.Person:
     """Return the person as a process sees them: ids, roles, groups and absences, without name or address."""
     return directory.Person(
         id=row.id,
@@ -212,7 +212,7 @@ def _reach(connection: Connection, seeds: set[str], held: frozenset[tuple[str, s
     asked: set[str] = set()
     while True:
         rows = connection.execute(_upwards(held), {"seeds": sorted(seeds)})
-        people.update((row.id, as_seen(row)) for row in rows)
+        people.update((row.id, as_directory_person(row)) for row in rows)
         substitutes = {a.substitute for person in people.values() for a in person.away if a.substitute}
         seeds, held = substitutes - people.keys() - asked, frozenset()
         if not seeds:

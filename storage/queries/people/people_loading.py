@@ -29,7 +29,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class PersonToLoad:
     """A person as they shall be stored; what they chose for themselves stays with `keep_preferences`."""
 
     person: Person
@@ -37,7 +37,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class LoadResult:
     """What a load came to: how many people it was given, how many of them it wrote, and who has left by it."""
 
     given: int
@@ -45,7 +45,9 @@ class Loaded:
     left: tuple[str, ...] = ()
 
 
-async def load(database: Database, wanted: Sequence[Wanted], now: datetime, *, complete: bool = False) -> Loaded:
+async def load(
+    database: Database, wanted: Sequence[PersonToLoad], now: datetime, *, complete: bool = False
+) -> LoadResult:
     """Store these people, each id once; with `complete`, everyone else has left. Raises Unavailable.
 
     The open tasks of those who have left move on.
@@ -61,7 +63,7 @@ async def load(database: Database, wanted: Sequence[Wanted], now: datetime, *, c
         for others in _batches(await database.read(_missing, {one.person.id for one in wanted})):
             left += await database.run(_leave, others, now)
             await _pause(pause)
-    return Loaded(given=len(wanted), changed=changed, left=tuple(left))
+    return LoadResult(given=len(wanted), changed=changed, left=tuple(left))
 
 
 async def _pause(seconds: float) -> None:
@@ -73,13 +75,13 @@ def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
         yield items[first : first + BATCH]
 
 
-def _differing(connection: Connection, batch: Sequence[Wanted]) -> list[Wanted]:
+def _differing(connection: Connection, batch: Sequence[PersonToLoad]) -> list[PersonToLoad]:
     """Return those who are new or not stored like this."""
     there = _stored(connection, batch)
     return [one for one in batch if (before := there.get(one.person.id)) is None or before != _facts(one, before)]
 
 
-def _store(connection: Connection, batch: Sequence[Wanted], now: datetime) -> int:
+def _store(connection: Connection, batch: Sequence[PersonToLoad], now: datetime) -> int:
     # Read again: somebody else may have written in between.
     there = _stored(connection, batch)
     rows = {}
@@ -115,14 +117,14 @@ def _leave(connection: Connection, batch: Sequence[str], now: datetime) -> list[
     return gone
 
 
-def _stored(connection: Connection, batch: Sequence[Wanted]) -> dict[str, dict[str, Any]]:
+def _stored(connection: Connection, batch: Sequence[PersonToLoad]) -> dict[str, dict[str, Any]]:
     """Return what is stored of these people, by id."""
     columns = [getattr(Person, name) for name in ("id", *_FACTS, "preferences")]
     rows = connection.execute(select(*columns).where(col(Person.id).in_([one.person.id for one in batch])))
     return {row.id: {name: getattr(row, name) for name in (*_FACTS, "preferences")} for row in rows}
 
 
-def _facts(wanted: Wanted, before: dict[str, Any] | None) -> dict[str, Any]:
+def _facts(wanted: PersonToLoad, before: dict[str, Any] | None) -> dict[str, Any]:
     """Return what is to be stored of somebody."""
     facts = {name: getattr(wanted.person, name) for name in (*_FACTS, "preferences")}
     if wanted.keep_preferences and before is not None:

@@ -30,7 +30,7 @@ _HOLDER = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
+class TokenHolder:
     """Whom a token stands for: `access` is what they are in Placet, roles and groups what they are outside it."""
 
     person: str
@@ -50,12 +50,14 @@ async def issue(session: AsyncSession, person: str, *, ttl: timedelta | None, no
     return text
 
 
-def holder(connection: Connection, text: str, now: datetime) -> Holder | None:
+def holder(connection: Connection, text: str, now: datetime) -> TokenHolder | None:
     """Return the active person whom a token stands for; None: it is unknown, expired or revoked."""
     row = connection.execute(_HOLDER, {"given": digest(text), "now": now}).one_or_none()
     if row is None:
         return None
-    return Holder(person=row.id, access=frozenset(row.access), roles=frozenset(row.roles), groups=frozenset(row.groups))
+    return TokenHolder(
+        person=row.id, access=frozenset(row.access), roles=frozenset(row.roles), groups=frozenset(row.groups)
+    )
 
 
 async def revoke(session: AsyncSession, text: str, now: datetime) -> None:

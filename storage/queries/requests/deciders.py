@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import Connection, String, bindparam, cast, or_, select
 from sqlmodel import col
 
-from storage.queries.people.people import activity, approves, as_seen
+from storage.queries.people.people import activity, approves, as_directory_person
 from storage.queries.requests.requests import TaskRow, owner_of
 from storage.queries.requests.visibility import Visibility, queues_of
 from storage.tables.approvals import ApprovalRequest, Person
@@ -22,14 +22,14 @@ from storage.tables.approvals import ApprovalRequest, Person
 Shown = TypeVar("Shown", bound=TaskRow)
 
 
-def sight_of(connection: Connection, person: str, now: datetime) -> Visibility:
+def visibility_of(connection: Connection, person: str, now: datetime) -> Visibility:
     """Return what somebody sees now."""
     row = connection.execute(_HELD, {"person": person}).one_or_none()
     queues = () if row is None else queues_of(row.roles, row.groups)
     return Visibility(person=person, queues=queues, absent=tuple(_covered(connection, person, now)))
 
 
-def standing_in(connection: Connection, people: Iterable[str], now: datetime) -> dict[str, list[str]]:
+def substitutes_of(connection: Connection, people: Iterable[str], now: datetime) -> dict[str, list[str]]:
     """Return who stands in now, by the person who is away: their substitute, and that one's while both are away."""
     chains = {person: [person] for person in people}
     growing = set(chains)
@@ -48,9 +48,9 @@ def standing_in(connection: Connection, people: Iterable[str], now: datetime) ->
     return {person: others for person, others in active.items() if others}
 
 
-def deciding_for(connection: Connection, people: Iterable[str], now: datetime) -> dict[str, list[str]]:
+def deciding_substitutes(connection: Connection, people: Iterable[str], now: datetime) -> dict[str, list[str]]:
     """Return who stands in now and may be asked for decisions, by the person who is away."""
-    stand_ins = standing_in(connection, people, now)
+    stand_ins = substitutes_of(connection, people, now)
     decide = _deciding(connection, {one for others in stand_ins.values() for one in others})
     active = {person: [one for one in others if one in decide] for person, others in stand_ins.items()}
     return {person: others for person, others in active.items() if others}
@@ -72,7 +72,7 @@ def members(connection: Connection, queues: Iterable[str], now: datetime) -> dic
     query = select(col(Person.id), col(Person.roles), col(Person.groups), col(Person.access))
     rows = connection.execute(query.where(col(Person.active), or_(*named)).order_by(col(Person.id))).all()
     rows = [row for row in rows if approves(row.access)]
-    stand_ins = deciding_for(connection, [row.id for row in rows], now)
+    stand_ins = deciding_substitutes(connection, [row.id for row in rows], now)
     found: dict[str, dict[str, set[str]]] = {queue: {} for queue in wanted}
     for row in rows:
         for queue in set(queues_of(row.roles, row.groups)) & found.keys():
@@ -150,7 +150,7 @@ def _covered(connection: Connection, person: str, now: datetime) -> list[str]:
 
 def _substitute(row: Any, now: datetime) -> str | None:
     """Return who stands in for somebody now, by their row."""
-    seen = as_seen(row)
+    seen = as_directory_person(row)
     absence = next((span for span in seen.away if span.start <= now < span.until), None)
     return absence.substitute if absence is not None else None
 
@@ -161,7 +161,9 @@ _CHANGE = _APPROVE | {"requester", "designer"}  # whoever only audits changes no
 _DECIDER = col(Person.active), col(Person.access), col(Person.roles), col(Person.groups)
 
 
-def barred(connection: Connection, person: str, task_id: str) -> Literal["token_left", "token_without_access"] | None:
+def refusal_of_token(
+    connection: Connection, person: str, task_id: str
+) -> Literal["token_left", "token_without_access"] | None:
     """Return the code of why a person with a decision token may not decide this task; None where they may.
 
     It is asked for decisions by signal. The API asks the same of whoever calls it (api.access, service.commands).

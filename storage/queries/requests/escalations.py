@@ -43,7 +43,7 @@ class Lateness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class EscalationFailure:
     """An escalation that found nobody (`escalation_skipped`), or a message given up (`notification_failed`)."""
 
     at: datetime
@@ -95,7 +95,7 @@ def late_by(detail: dict[str, Any], recorded_at: datetime) -> float:
     return max(0.0, (recorded_at - datetime.fromisoformat(detail["due"])).total_seconds())
 
 
-async def failures(session: AsyncSession) -> list[Failure]:
+async def failures(session: AsyncSession) -> list[EscalationFailure]:
     """List what failed last, newest first."""
     skipped = (
         select(AuditEntry)
@@ -115,7 +115,7 @@ async def failures(session: AsyncSession) -> list[Failure]:
         .limit(LISTED)
     )
     found = [
-        Failure(
+        EscalationFailure(
             at=entry.at,
             kind=entry.kind,
             request_id=entry.request_id,
@@ -126,7 +126,7 @@ async def failures(session: AsyncSession) -> list[Failure]:
         for entry in await session.scalars(skipped)
     ]
     found += [
-        Failure(
+        EscalationFailure(
             at=message.finished_at or message.created_at,
             kind="notification_failed",
             request_id=message.request_id,

@@ -42,7 +42,7 @@ class PublishedFact(Generic[Fact]):
         return {one: self._known[key] for one, key in found.items() if key in self._known}
 
 
-_VARIABLES: PublishedFact[tuple[str, ...]] = PublishedFact(
+_SUMMARY_VARIABLES: PublishedFact[tuple[str, ...]] = PublishedFact(
     lambda blueprint: tuple((blueprint.get("settings") or {}).get("summary") or ())
 )
 
@@ -51,7 +51,7 @@ def summaries(connection: Connection, request_ids: Collection[str]) -> dict[str,
     """Return the summary of each request whose process has one: the values by variable, in the declared order."""
     place = select(col(ApprovalRequest.id), col(ApprovalRequest.template_id))
     rows = connection.execute(place.where(col(ApprovalRequest.id).in_(set(request_ids)))).all()
-    named = _VARIABLES.of(connection, {row.template_id for row in rows})
+    named = _SUMMARY_VARIABLES.of(connection, {row.template_id for row in rows})
     wanted = {row.id: named[row.template_id] for row in rows if named.get(row.template_id)}
     if not wanted:
         return {}
@@ -62,7 +62,7 @@ def summaries(connection: Connection, request_ids: Collection[str]) -> dict[str,
     }
 
 
-VARIABLES: PublishedFact[str | None] = PublishedFact(amount_variable)
+AMOUNT_VARIABLES: PublishedFact[str | None] = PublishedFact(amount_variable)
 """The variable that holds the amount, by template; None where there is none."""
 
 

@@ -99,7 +99,7 @@ class ListedTask(TaskRow):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class TimeSpan:
     """A span of time, [after, before); None is open at that end."""
 
     after: datetime | None = None
@@ -112,11 +112,11 @@ class Span:
         return (*from_then, *until_then)
 
 
-ANY_TIME = Span()
+ANY_TIME = TimeSpan()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class RequestWithTasks:
     """A request and all of its tasks, oldest first."""
 
     request: RequestRow
@@ -155,7 +155,7 @@ def generations(connection: Connection, request_id: str, *, most: int) -> int:
     return most
 
 
-def read(connection: Connection, request_id: str, viewer: str | Visibility | None = None) -> Stored:
+def read(connection: Connection, request_id: str, viewer: str | Visibility | None = None) -> RequestWithTasks:
     """Return a request with its tasks; raises NotFound, also where `viewer` (None: sees all) may not see it.
 
     A person sees it for good; a Sight also for now.
@@ -164,10 +164,10 @@ def read(connection: Connection, request_id: str, viewer: str | Visibility | Non
     if row is None:
         raise NotFound(f"There is no request {request_id!r}, or it is not yours to see")
     tasks = connection.execute(_ITS_TASKS, {"sought": request_id})
-    return Stored(request=RequestRow(**row._mapping), tasks=tuple(TaskRow(**task._mapping) for task in tasks))
+    return RequestWithTasks(request=RequestRow(**row._mapping), tasks=tuple(TaskRow(**task._mapping) for task in tasks))
 
 
-async def get(session: AsyncSession, request_id: str, *, viewer: str | Visibility | None = None) -> Stored:
+async def get(session: AsyncSession, request_id: str, *, viewer: str | Visibility | None = None) -> RequestWithTasks:
     """Do what `read` does, in a session."""
     return await session.run_sync(lambda sync: read(sync.connection(), request_id, viewer))
 
@@ -184,9 +184,9 @@ async def page(
     template: str | None = None,
     title: str | None = None,
     requester: str | None = None,
-    started: Span = ANY_TIME,
-    ended: Span = ANY_TIME,
-) -> cursors.Page[Stored]:
+    started: TimeSpan = ANY_TIME,
+    ended: TimeSpan = ANY_TIME,
+) -> cursors.Page[RequestWithTasks]:
     """List requests with their tasks, `limit` at a time, newest first or as `sort` says; `viewer` None sees all.
 
     `title` is a part of it, in any case. `sort` is one of storage.queries.ordering.
@@ -213,7 +213,7 @@ async def page(
         found.append(RequestRow(**dict(zip(_REQUEST_FIELDS, facts, strict=True))))
         places[found[-1].id] = order.place(sorted_by, found[-1].id)
     tasks = await _tasks(session, [request.id for request in found[:limit]])
-    rows = [Stored(request=request, tasks=tasks.get(request.id, ())) for request in found]
+    rows = [RequestWithTasks(request=request, tasks=tasks.get(request.id, ())) for request in found]
     return cursors.page(rows, limit, lambda row: places[row.request.id])
 
 
@@ -258,7 +258,7 @@ async def task_page(
     sla_state: str | None = None,
     request_id: str | None = None,
     template: str | None = None,
-    due: Span = ANY_TIME,
+    due: TimeSpan = ANY_TIME,
 ) -> cursors.Page[ListedTask]:
     """List tasks, `limit` at a time, newest first or as `sort` says (storage.queries.ordering); `viewer` None sees all.
 
@@ -292,8 +292,8 @@ async def task_page(
         places[found[-1].id] = order.place(sorted_by, found[-1].id)
     page = cursors.page(found, limit, lambda row: places[row.id])
     ids = {row.request_id for row in page.items}
-    told = await session.run_sync(lambda sync: summaries(sync.connection(), ids))
-    items = tuple(replace(row, summary=told.get(row.request_id, {})) for row in page.items)
+    values = await session.run_sync(lambda sync: summaries(sync.connection(), ids))
+    items = tuple(replace(row, summary=values.get(row.request_id, {})) for row in page.items)
     return cursors.Page(items=items, next_cursor=page.next_cursor)
 
 

@@ -39,36 +39,36 @@ def visible(viewer: str | BindParameter[str]) -> ColumnElement[bool]:
     return or_(col(ApprovalRequest.requester) == viewer, col(ApprovalRequest.owner) == viewer, takes_part)
 
 
-def visible_now(sight: Visibility) -> ColumnElement[bool]:
+def visible_now(visibility: Visibility) -> ColumnElement[bool]:
     """Build the rule of who sees a request now: also the owners by a role or group, those of a queue, and stand-ins."""
-    rules = [visible(sight.person)]
-    if sight.queues:
-        rules.append(col(ApprovalRequest.owner).in_(sight.queues))
-    if sight.queues or sight.absent:
+    rules = [visible(visibility.person)]
+    if visibility.queues:
+        rules.append(col(ApprovalRequest.owner).in_(visibility.queues))
+    if visibility.queues or visibility.absent:
         waiting = aliased(ApprovalTask)  # apart from a task that is asked for itself
         theirs = or_(
-            col(waiting.queue).in_(sight.queues),  # also once somebody of the queue has claimed or decided it
-            (col(waiting.status) == "open") & col(waiting.assignee).in_(sight.absent),
+            col(waiting.queue).in_(visibility.queues),  # also once somebody of the queue has claimed or decided it
+            (col(waiting.status) == "open") & col(waiting.assignee).in_(visibility.absent),
         )
         waits = select(col(waiting.request_id)).where(theirs)
         rules.append(col(ApprovalRequest.id).in_(waits))
     return or_(*rules)
 
 
-def waiting_for(sight: Visibility) -> ColumnElement[bool]:
+def waiting_for(visibility: Visibility) -> ColumnElement[bool]:
     """Build the rule of whom a task waits for now: see `searches_for`."""
     tasks = select(col(ApprovalTask.id)).correlate(None)
-    return col(ApprovalTask.id).in_(union_all(*searches_for(sight, tasks)))
+    return col(ApprovalTask.id).in_(union_all(*searches_for(visibility, tasks)))
 
 
-def searches_for(sight: Visibility, tasks: Select[Any]) -> list[Select[Any]]:
+def searches_for(visibility: Visibility, tasks: Select[Any]) -> list[Select[Any]]:
     """Narrow a query of tasks to those that wait for somebody now, as one query for each way in which they do.
 
     A task waits for whoever has it or stands in for them, for their delegates, and for the people of its queue, but for
     who asked. Each of the queries finds its rows by an index of its own; one condition with `OR` makes the databases
     look at all tasks that are open. A task may be found twice.
     """
-    person = sight.person
+    person = visibility.person
     of_candidates = tasks.join(TaskCandidate, col(TaskCandidate.task_id) == col(ApprovalTask.id))
     found = [
         tasks.where(col(ApprovalTask.assignee) == person),
@@ -77,8 +77,8 @@ def searches_for(sight: Visibility, tasks: Select[Any]) -> list[Select[Any]]:
     own = select(col(ApprovalRequest.id)).where(col(ApprovalRequest.requester) == person).correlate(None)
     # What is settled waits for nobody, and stays with those whose it was.
     others = tasks.where(col(ApprovalTask.status) == "open", col(ApprovalTask.request_id).not_in(own))
-    if sight.queues:
-        found.append(others.where(col(ApprovalTask.assignee).is_(None), col(ApprovalTask.queue).in_(sight.queues)))
-    if sight.absent:
-        found.append(others.where(col(ApprovalTask.assignee).in_(sight.absent)))
+    if visibility.queues:
+        found.append(others.where(col(ApprovalTask.assignee).is_(None), col(ApprovalTask.queue).in_(visibility.queues)))
+    if visibility.absent:
+        found.append(others.where(col(ApprovalTask.assignee).in_(visibility.absent)))
     return found
