@@ -114,6 +114,11 @@ class Rules:
         return self.rules >= 4
 
     @property
+    def seats_people_before_queues(self) -> bool:
+        """Whoever a stage names has their seat before its queues are asked who may claim."""
+        return self.rules >= 4
+
+    @property
     def holds_tasks_while_returned(self) -> bool:
         """Nothing changes hands while the requester changes the request."""
         return self.rules >= 4

@@ -61,15 +61,15 @@ def fill_seats(run: Run, node: Node, stage: Stage) -> Seated:
     next eligible in the escalation chain stand in, and then the process owner. What is still missing stays a vacant
     seat for an operator to assign.
     """
-    seats: list[Seat] = []
     taken: set[str] = set()
     declared: set[str] = set()
-    missing: list[Missing] = []
     asked, fault = _asked(run, stage)
-    for seating in asked:
-        found, absent = _sit(run, node, stage, seating, taken, declared)
-        seats += found
-        missing += absent
+    # A queue is of those who have no seat of their own, also where the stage names them after the queue.
+    last = run.rules.seats_people_before_queues and stage.claim
+    turns = sorted(range(len(asked)), key=lambda n: last and not parse_assignee(asked[n].who).single)
+    filled = {n: _sit(run, node, stage, asked[n], taken, declared) for n in turns}
+    seats = [seat for n in range(len(asked)) for seat in filled[n][0]]
+    missing = [one for n in range(len(asked)) for one in filled[n][1]]
     intended = len(seats) + (sum(m.counts for m in missing) if run.rules.counts_the_missing else 0)
 
     def enough() -> bool:

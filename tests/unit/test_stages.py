@@ -522,3 +522,14 @@ def test_whoever_abstained_fills_their_seat_and_no_other_of_the_stage() -> None:
 def test_a_blueprint_may_ask_for_a_comment_with_every_decision_there_is() -> None:
     step = {"approvers": THREE, "comment_required": list(get_args(Decision))}
     assert set(case(step).plan.nodes[case(step).task.node].asked.comment_required) == set(get_args(Decision))  # type: ignore[union-attr] # a stage
+
+
+def test_a_queue_is_of_those_who_have_no_seat_of_their_own_wherever_the_stage_names_them() -> None:
+    first = case({"approvers": ["group:finance", "user:ann"], "claim": True}, org=FINANCE)
+    last = case({"approvers": ["user:ann", "group:finance"], "claim": True}, org=FINANCE)
+    for request in (first, last):
+        assert {(task.assignee, task.candidates) for task in request.state.tasks} == {
+            ("ann", ()),
+            (None, ("ben", "cid")),
+        }
+    assert [task.assignee for task in first.state.tasks] == [None, "ann"], "seats keep their order"
