@@ -20,7 +20,8 @@ from placet.nodes.facts import FactsContext, NodeFacts
 from placet.plan.graph import Node
 from placet.tasks.policy import resolve
 
-LONGEST_MESSAGE = 4000  # characters; of one that is computed, what exceeds it is left out
+LONGEST_MESSAGE = 2000  # characters, as many as a notice shows; of one that is computed, what exceeds it is left out
+MOST_TOLD = 1000  # people at one node, for all that happens in one event travels in one payload
 
 
 class ComputedText(Model):
@@ -75,7 +76,10 @@ class NotifyType(PassingType[NotifyNode]):
         )
 
     def enter(self, run: Run, node: Node) -> Entered:
-        """Tell everybody whom a name stands for now; a name that stands for nobody is on record as `missing`."""
+        """Tell everybody whom a name stands for now.
+
+        A name that stands for nobody is on record as `missing`, and how many were too many as `left_out`.
+        """
         try:
             message = _message(run, node)
         except EvaluationFailed as error:
@@ -86,9 +90,16 @@ class NotifyType(PassingType[NotifyNode]):
             found = [p for p in resolve(run, parse_assignee(name)) if run.directory.get(p) is not None]
             missing += [] if found else [name]
             people |= dict.fromkeys(found)
-        to = [f"user:{person}" for person in people]
-        run.record("informed", node=node.id, to=to, missing=missing or None, text=Sealed(message))
-        run.tell("informed", *people, text=message)
+        told = list(people)[:MOST_TOLD]
+        run.record(
+            "informed",
+            node=node.id,
+            why=Sealed(message),  # once for all notices, which show what their entry says
+            to=[f"user:{person}" for person in told],
+            missing=missing or None,
+            left_out=len(people) - len(told) or None,
+        )
+        run.tell("informed", *told)
         return self.pass_on(node)
 
     def foresee(self, node: Node, value: Value) -> list[str]:

@@ -407,8 +407,9 @@ async def test_people_who_are_told_have_a_notice_in_the_outbox_and_the_request_g
     assert await shop.kinds(handle.id) == ["started", "informed", "completed"]
     async with shop.database.session() as session:
         rows = (await session.scalars(select(Outbox).where(col(Outbox.request_id) == handle.id))).all()
-    notices = [(row.person, row.detail["text"]) for row in rows if row.event == "informed"]
-    assert notices == [("ann", "For 7")]
+        [entry] = [row for row in await requests.timeline(session, handle.id) if row.kind == "informed"]
+    assert [(row.person, row.seq) for row in rows if row.event == "informed"] == [("ann", entry.seq)]
+    assert (entry.detail["why"], entry.detail["missing"]) == ("For 7", ["user:nobody"])
     await replays(shop.desk.client, handle)
 
 

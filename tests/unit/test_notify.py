@@ -9,11 +9,13 @@ import pytest
 from placet.audit.reasons import why_of
 from placet.definition.diff import classify
 from placet.definition.model import parse_definition
+from placet.directory import Person
 from placet.engine.events import Actor, Resubmit
+from placet.nodes.notify import MOST_TOLD
 from placet.proofs import check
 from simulation.modes.explore import explore
 from simulation.scenario.scenario import Scenario
-from tests.unit.core import START, Case, blueprint, graph, office, plan_of
+from tests.unit.core import START, STEPS, Case, blueprint, graph, office, plan_of
 from tests.unit.test_nodes import problems
 
 AMOUNT = {"name": "amount", "type": "decimal", "required": True}
@@ -43,17 +45,17 @@ def test_everybody_is_told_once_and_the_request_goes_on() -> None:
     assert entry.detail == {
         "node": "tell",
         "to": ["user:ann", "user:ben", "user:cid", "user:rita", "user:mo", "user:dh"],
-        "text": "It is approved.",
+        "why": "It is approved.",
     }
-    assert "/text" in entry.salts  # what is written is content, who is told is not
-    assert {n.detail["text"] for n in request.notifications if n.event == "informed"} == {"It is approved."}
+    assert "/why" in entry.salts  # what is written is content, who is told is not
+    assert {n.seq for n in request.notifications if n.event == "informed"} == {entry.seq}
     assert request.state.visits == {}
 
 
 def test_a_message_is_computed_when_it_is_sent() -> None:
     request = begun(telling("user:ann", message={"expr": '"For " + string(amount * 2) + " euros"'}))
     request.decide("mo")
-    assert request.of_kind("informed")[0].detail["text"] == "For 10 euros"
+    assert request.of_kind("informed")[0].detail["why"] == "For 10 euros"
 
 
 def test_a_name_that_stands_for_nobody_stops_nothing_and_is_on_record() -> None:
@@ -62,6 +64,15 @@ def test_a_name_that_stands_for_nobody_stops_nothing_and_is_on_record() -> None:
     assert request.state.outcome == "approved"
     assert request.of_kind("informed")[0].detail["missing"] == ["role:pilot", "user:gone", "input:boss"]
     assert request.told("informed") == ["ann"]
+
+
+def test_at_most_a_thousand_people_are_told_and_how_many_more_there_were_is_on_record() -> None:
+    crowd = {f"p{n:04}": Person(id=f"p{n:04}", groups=("all",)) for n in range(MOST_TOLD + 7)}
+    request = Case(plan=plan_of(telling("group:all")), org=office(**crowd), input={"amount": "5"})
+    request.decide("mo")
+    (entry,) = request.of_kind("informed")
+    assert (len(request.told("informed")), entry.detail["left_out"]) == (MOST_TOLD, 7)
+    assert len(STEPS.dump_json(request.steps[-1])) < 1_000_000
 
 
 def test_a_message_that_cannot_be_computed_fails_the_request() -> None:
