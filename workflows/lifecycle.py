@@ -1,6 +1,6 @@
 """How a run begins, by a time that history holds, and what it waits for before it is cancelled.
 
-On cancellation (docs/decisions/0013): the engine refuses a workflow task that ends the run when a cancellation arrives
+On cancellation (docs/decisions/0017): the engine refuses a workflow task that ends the run when a cancellation arrives
 at the same time, although what the task recorded is stored. Signals and timers are delivered again together with the
 cancellation. An update is lost, and the API sends it again. So a cancelled run waits until its history has caught up
 with the store.

@@ -113,6 +113,32 @@ def test_the_documents_name_only_routes_that_there_are() -> None:
     assert unknown == []
 
 
+def test_the_files_that_documents_name_are_there() -> None:
+    # `a/b.py`, `docs/x.md`, `storage/tables/`: whatever has a slash and begins with a folder of this project.
+    rooms = {path.name for path in ROOT.iterdir() if path.is_dir()}
+    missing = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in PAGES
+        for name in re.findall(r"`([\w./-]+/[\w./-]*)`", page.read_text())
+        if name.split("/")[0] in rooms and not (ROOT / name).exists()
+    ]
+    assert missing == []
+
+
+def test_the_modules_that_documents_name_are_there() -> None:
+    rooms = "placet|workflows|activities|storage|simulation|service|api|cli|worker|engine_host"
+    missing = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in PAGES
+        for name in re.findall(rf"`((?:{rooms})(?:\.\w+)+)`", page.read_text())
+        if not any(
+            (ROOT / f"{path}.py").is_file() or (ROOT / path).is_dir()
+            for path in (name.replace(".", "/"), name.rpartition(".")[0].replace(".", "/"))
+        )
+    ]
+    assert missing == []
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     broken = [
         f"{page.name}: {link}"
