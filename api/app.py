@@ -11,9 +11,11 @@ from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
 from opentelemetry.trace import TracerProvider
 
-from api import docs, problems
+from api import docs
 from api.context import ApiContext
-from api.paths import BASE, EitherSlash
+from api.http import problems
+from api.http.paths import BASE, EitherSlash
+from api.http.shutdown import Shutdown, ShutdownMiddleware
 from api.routes import (
     actions,
     bpmn,
@@ -30,7 +32,6 @@ from api.routes import (
     webhooks,
 )
 from api.schemas.common import ProblemDocument
-from api.shutdown import Shutdown, ShutdownMiddleware
 from service.administration.health import Health
 
 _DESCRIPTION = """\
@@ -47,7 +48,7 @@ _ERRORS: dict[int, str] = {
     429: "More calls wait than can be carried out in time; nothing has happened. Repeat after `Retry-After` seconds.",
     503: "The outcome is unknown; repeat with the same Idempotency-Key after `Retry-After` seconds.",
 }
-# Both headers are read by api.calls before a route is; here they are described.
+# Both headers are read by api.http.calls before a route is; here they are described.
 _TOKEN = HTTPBearer(auto_error=False, scheme_name="token", description="What `placet token PERSON` prints.")
 _KEY: dict[str, Any] = {
     "name": "Idempotency-Key",

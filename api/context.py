@@ -7,7 +7,7 @@ from functools import cached_property
 
 from opentelemetry.trace import TracerProvider
 
-from api.repeats import Repeats
+from api.http.repeats import Repeats
 from service.context import Context
 
 

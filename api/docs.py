@@ -9,7 +9,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from api.paths import BASE
+from api.http.paths import BASE
 
 _STATIC = Path(__file__).with_name("static")
 

@@ -15,8 +15,8 @@ from temporalio.client import Client
 
 from activities.audit import RecordingEvents
 from api.app import create_app
-from api.connections import Connection
 from api.context import ApiContext
+from api.http.connections import Connection
 from placet.errors import Conflict
 from service.engine.admission import Admission
 from storage.database import Database

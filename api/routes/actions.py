@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.calls import PersonalRoute
 from api.deps import Caller, Cursor, Here, Limit, Reading
+from api.http.calls import PersonalRoute
 from api.schemas.actions import ActionBody, ActionPut, ActionView
 from api.schemas.common import Listed
 from service.administration.catalog import add_action, change_action

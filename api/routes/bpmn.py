@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 from fastapi import APIRouter, Response
 
-from api.calls import PersonalRoute
 from api.deps import Caller, Here
+from api.http.calls import PersonalRoute
 from api.schemas.bpmn import BpmnBody, DmnBody, ImportView, LeftView
 from api.schemas.templates import TemplateView
 from placet.definition.bpmn import Imported

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.calls import PersonalRoute
 from api.deps import Caller, Here, Reading
+from api.http.calls import PersonalRoute
 from api.schemas.costs import CostView
 from service.visibility import seen_request
 from simulation.report.costs import Prices, price, usage_in, with_catalog

@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from api.parameters import PublicRoute
-from api.shutdown import Shutdown
+from api.http.parameters import PublicRoute
+from api.http.shutdown import Shutdown
 from service.administration.health import Health
 
 router = APIRouter(prefix="/health", tags=["health"], route_class=PublicRoute)

@@ -7,10 +7,10 @@ import hmac
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
-from api.calls import PersonalRoute
 from api.deps import Caller, Here, Reading
+from api.http.calls import PersonalRoute
+from api.http.parameters import PublicRoute
 from api.metrics import expose
-from api.parameters import PublicRoute
 from api.schemas.metrics import EscalationsView
 from service.visibility import sees_failures
 from storage.queries.requests import escalations

@@ -7,8 +7,8 @@ from typing import get_args
 
 from fastapi import APIRouter, Request
 
-from api.calls import PersonalRoute
 from api.deps import Caller, Here, ThisCall
+from api.http.calls import PersonalRoute
 from api.schemas.migration import FateView, MigrationBody, MigrationView
 from service.migration.move import MoveOrder, move
 from service.migration.preflight import Fate, Result, Selection, Verdict, preflight

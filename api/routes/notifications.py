@@ -10,8 +10,8 @@ from fastapi import Body as Sent
 
 from activities.notifications.preferences import read
 from activities.notifications.templates.template_set import TemplateSource
-from api.calls import PersonalRoute
 from api.deps import Caller, Cursor, Here, Limit, Reading
+from api.http.calls import PersonalRoute
 from api.schemas.common import Listed
 from api.schemas.notifications import (
     PREFERENCES,

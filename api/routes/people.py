@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from api.calls import PersonalRoute
 from api.deps import Caller, Cursor, Here, Limit, Reading
+from api.http.calls import PersonalRoute
 from api.schemas.common import Listed
 from api.schemas.people import PersonBody, PersonPut, PersonView
 from service.administration.people import create_person as create

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
-from api.calls import PersonalRoute
 from api.context import ApiContext
 from api.deps import At, Caller, Cursor, Here, Limit, Reading, ThisCall
+from api.http.calls import PersonalRoute
 from api.schemas.common import Listed
 from api.schemas.requests import (
     NewComment,

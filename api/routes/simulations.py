@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, Header, Query, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 
-from api.calls import PersonalRoute
 from api.deps import Caller, Cursor, Here, Limit, Reading, ThisCall
+from api.http.calls import PersonalRoute
+from api.http.streams import shadow_events, simulation_events, streamed
 from api.routes.examples import EXPENSE_APPROVAL
 from api.schemas.common import Listed
 from api.schemas.simulations import SimulationLine, SimulationView
-from api.streams import shadow_events, simulation_events, streamed
 from service.simulations.orders import ask, cancel, look
 from service.visibility import viewer_of
 from simulation.report.page import html_report

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 
-from api.calls import PersonalRoute, record_refusal, request_of
 from api.context import ApiContext
 from api.deps import At, Caller, Cursor, Here, Limit, Reading, ThisCall
-from api.problems import problem_of, status_of
+from api.http.calls import PersonalRoute, record_refusal, request_of
+from api.http.problems import problem_of, status_of
 from api.schemas.common import Listed
 from api.schemas.requests import (
     BulkDecision,

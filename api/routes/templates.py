@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Query, Response
 
-from api.calls import PersonalRoute
 from api.deps import Caller, Cursor, Here, Limit, Reading
+from api.http.calls import PersonalRoute
 from api.routes.examples import EXPENSE_APPROVAL
 from api.schemas.common import Listed
 from api.schemas.templates import CheckView, DiffView, TemplateView, TemplateWhole

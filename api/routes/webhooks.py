@@ -6,8 +6,8 @@ from datetime import datetime
 
 from fastapi import APIRouter, Request
 
-from api.calls import PersonalRoute
 from api.deps import Caller, Cursor, Here, Limit, Reading, ThisCall
+from api.http.calls import PersonalRoute
 from api.schemas.common import Listed
 from api.schemas.notifications import WebhookBody, WebhookMade, WebhookView
 from service.administration.webhooks import Endpoint, add_webhook, remove_webhook

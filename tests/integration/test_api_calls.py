@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 from starlette.requests import Request
 
-from api.calls import _fingerprint
 from api.context import ApiContext
+from api.http.calls import _fingerprint
 from service.engine.admission import Admission
 from storage.database import Database
 from storage.queries.people import tokens

@@ -12,10 +12,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from api import connections
 from api.app import create_app
-from api.connections import Connection
 from api.context import ApiContext
+from api.http import connections
+from api.http.connections import Connection
 from cli.serving import listen, serving
 from storage.database import Database
 from tests.api_desk import BASE, no_engine

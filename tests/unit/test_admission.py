@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from api.problems import problem_of
+from api.http.problems import problem_of
 from placet.errors import Busy
 from service.engine.admission import RETRY_AFTER, Admission
 

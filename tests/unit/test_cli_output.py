@@ -9,7 +9,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from api import problems
+from api.http import problems
 from cli.main import app
 
 

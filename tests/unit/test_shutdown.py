@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
-from api.shutdown import Shutdown, ShutdownMiddleware
+from api.http.shutdown import Shutdown, ShutdownMiddleware
 from service.engine.admission import Admission
 
 READY = "/api/v1/health/ready"

@@ -24,9 +24,9 @@ from starlette.exceptions import HTTPException
 from api.access import rule_of
 from api.context import ApiContext
 from api.deps import Call
-from api.parameters import check_parameters, parameters_of
-from api.paths import BASE
-from api.problems import KeyReused, status_of, validation_problem
+from api.http.parameters import check_parameters, parameters_of
+from api.http.paths import BASE
+from api.http.problems import KeyReused, status_of, validation_problem
 from api.schemas.common import Body
 from placet.errors import InputInvalid, NotFound, NotPermitted, PlacetError, Problem, Unavailable, Unseen
 from placet.json_text import read_json

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api.problems import MEDIA_TYPE, problem
+from api.http.problems import MEDIA_TYPE, problem
 
 if TYPE_CHECKING:
     from uvicorn.config import Config

@@ -7,8 +7,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.paths import BASE
-from api.problems import problem_of, respond
+from api.http.paths import BASE
+from api.http.problems import problem_of, respond
 from placet.errors import Stopping
 from service.engine.admission import Admission
 
