@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from temporalio.client import Client
 
@@ -15,12 +16,13 @@ from activities.notifications.settings import load as load_notify
 from service.engine.admission import Admission
 from service.engine.plans import Plans
 from service.pool.pool import Limits, ProcessPool
-from service.simulations.jobs import Jobs
-from service.simulations.shadows import Shadows
-from service.simulations.simulator import Simulator
 from storage.database import Database
 from storage.recording.group_commit import GroupCommit
 from storage.recording.outbox import Confirmation, confirm_all
+
+if TYPE_CHECKING:
+    from service.simulations.jobs import Jobs
+    from service.simulations.shadows import Shadows
 
 
 def utc_now() -> datetime:
@@ -82,7 +84,10 @@ class Context:
 
     @cached_property
     def jobs(self) -> Jobs:
-        """The simulations that this process runs."""
+        """The simulations that this process runs; those that run none, as workers, load nothing of it."""
+        from service.simulations.jobs import Jobs
+        from service.simulations.simulator import Simulator
+
         simulator = Simulator(
             database=self.database,
             pool=self.pool,
@@ -95,6 +100,8 @@ class Context:
     @cached_property
     def shadows(self) -> Shadows:
         """The standing shadows that this process feeds."""
+        from service.simulations.shadows import Shadows
+
         return Shadows(self.database, self.pool)
 
     def ui_link(self, request_id: str) -> str:
