@@ -63,6 +63,7 @@ class ActionType(CallType[ActionNode]):
     runs_action = True
     plain = frozenset({"done"})
     faults = frozenset({"done", "failed"})
+    in_vain = frozenset({"failed"})
 
     def compile(self, context: CompilerContext, definition: ActionNode, here: str, written: Written) -> Node:
         """Compile its input, and hold the names of its parameters to the catalog."""

@@ -161,6 +161,7 @@ class NodeType(ABC, Generic[D]):
     runs_process: ClassVar[bool] = False  # it has another process run
     plain: ClassVar[frozenset[str]] = frozenset()  # the results for which an edge without "on" stands
     faults: ClassVar[frozenset[str]] = frozenset()  # the results that fail the request where no edge says otherwise
+    in_vain: ClassVar[frozenset[str]] = frozenset()  # the results on which it sets nothing
 
     @property
     @abstractmethod

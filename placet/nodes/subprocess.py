@@ -44,6 +44,7 @@ class SubprocessType(CallType[SubprocessNode]):
     runs_process = True
     plain = frozenset({"approved"})
     faults = UNFINISHED
+    in_vain = UNFINISHED
 
     def compile(self, context: CompilerContext, definition: SubprocessNode, here: str, written: Written) -> Node:
         """Compile its input, and hold the names on both sides to the other process's variables."""

@@ -68,6 +68,7 @@ class WaitType(NodeType[WaitNode]):
     waits_outside = True
     plain = frozenset({"elapsed", "event"})
     faults = frozenset({"elapsed", "event"})
+    in_vain = frozenset({"timeout"})
 
     def compile(self, context: CompilerContext, definition: WaitNode, here: str, written: Written) -> Node:
         """Compile until when it waits; the offsets of the time zone are frozen where a date needs them."""

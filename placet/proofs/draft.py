@@ -49,8 +49,9 @@ class DraftNode:
     `plain` are the results for which an edge without `on` stands. `entry`: requests begin here. `end`: requests end
     here. `chooses`: its edges carry conditions. `splits`: all of its edges are taken. `gathers`: it waits for all that
     lead to it. `pauses`: people or time come between, so that the input may be another afterwards (a request for
-    changes). `sets`: the variables that it sets itself; of these, an approval surely sets `asks` once it is approved.
-    `computes`: what it evaluates besides conditions, and `guards`: under which its approvers are asked.
+    changes). `sets`: the variables that it sets itself, but for the results `in_vain`; of these, an approval surely
+    sets `asks` once it is approved. `computes`: what it evaluates besides conditions, and `guards`: under which its
+    approvers are asked.
     """
 
     id: str
@@ -67,6 +68,7 @@ class DraftNode:
     gathers: bool = False
     names: tuple[tuple[str, str], ...] = ()  # of people, each with its place, besides those of its step
     sets: frozenset[str] = frozenset()
+    in_vain: frozenset[str] = frozenset()
     asks: frozenset[str] = frozenset()
     computes: tuple[Computed, ...] = ()
     guards: tuple[Computed, ...] = ()
@@ -153,6 +155,7 @@ def draft_of(definition: ProcessDefinition) -> Draft:
             splits=node_type.splits,
             gathers=facts.gathers,
             sets=facts.sets,
+            in_vain=node_type.in_vain,
             asks=facts.asks,
             computes=facts.computes,
             names=facts.names,

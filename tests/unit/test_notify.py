@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from placet.engine.events import Actor, Resubmit
 from placet.nodes.notify import MOST_TOLD
 from placet.proofs import check
 from simulation.modes.explore import explore
+from simulation.run.driver import directory_reader, drive, opening_for
 from simulation.scenario.scenario import Scenario
-from tests.unit.core import START, STEPS, Case, blueprint, graph, office, plan_of
+from simulation.world.recorded_decisions import RecordedPeople, recorded_decisions_of
+from tests.unit.core import HOUR, START, STEPS, Case, blueprint, graph, office, plan_of
 from tests.unit.test_nodes import problems
 
 AMOUNT = {"name": "amount", "type": "decimal", "required": True}
@@ -176,6 +179,20 @@ def test_simulations_follow_it() -> None:
         (("start", "a", "rejected"), "rejected"),
     }
     assert [s.kind for s in found.execution_path if s.kind == "informed"] == ["informed"]
+
+
+def test_a_past_request_in_its_own_blueprint_tells_the_same_people() -> None:
+    first = begun(telling("user:ann"))
+    first.now += HOUR
+    first.decide("mo")
+    read = directory_reader(first.plan, office())
+    opening = opening_for(
+        first.plan, office(), requester="rita", given=first.input, start=START, request_id="r", read_directory=read
+    )
+    people = RecordedPeople(plan=first.plan, recorded_decisions=recorded_decisions_of(first.entries))
+    again = drive(first.plan, opening, people, read_directory=read, horizon=timedelta(days=2))
+    assert [e.kind for e in again.entries] == first.kinds()
+    assert again.entries[-2].detail["to"] == first.of_kind("informed")[0].detail["to"]
 
 
 def test_a_running_request_moves_to_a_version_that_tells_somebody() -> None:

@@ -145,6 +145,6 @@ def _after(vertex: DraftNode, sets: _Sets | None, arrow: DraftEdge, before: froz
     if vertex.step is not None:
         kept = before - vertex.sets
         return kept | (vertex.asks if arrow.on in {None, "approved"} else vertex.asks & before)
-    if arrow.on in {"failed", "timeout", "cancelled", "withdrawn"}:
+    if arrow.on in vertex.in_vain:
         return before
     return before | vertex.sets if sets is None else (before - vertex.sets) | (sets.given(before) & vertex.sets)
