@@ -54,31 +54,31 @@ def fail(run: Run, why: Reason) -> None:
     run.tell("failed", *operators(run), why=why)
 
 
-def settle(run: Run, point_id: str, answer: Answer) -> None:
+def settle(run: Run, node_id: str, answer: Answer) -> None:
     """Take what was waited for at a node (a result of its stage or wait, or what ran there has come to), and go on."""
-    node = run.node(point_id)
+    node = run.node(node_id)
     for target, frames in _onward(run, node, type_at(node).settle(run, node, answer)):
         advance(run, target, frames)
 
 
-def after_vote(run: Run, point_id: str) -> None:
+def after_vote(run: Run, node_id: str) -> None:
     """Look at a stage after one of its tasks was decided: settle it, or open the next seat of a sequence."""
-    node = run.node(point_id)
-    stage = run.stage_at(point_id)
-    result: str | None = verdict(run, run.stages[point_id], stage)
+    node = run.node(node_id)
+    stage = run.stage_at(node_id)
+    result: str | None = verdict(run, run.stages[node_id], stage)
     if result is None and stage.order == "sequential":
         open_next_seat(run, node, stage)
-        result = verdict(run, run.stages[point_id], stage)
+        result = verdict(run, run.stages[node_id], stage)
     # What is still open may have waited for this vote, its own chain of escalation having ended before.
-    result = result or final_result(run, run.stages[point_id])
+    result = result or final_result(run, run.stages[node_id])
     if result is not None:
-        settle(run, point_id, result)
+        settle(run, node_id, result)
 
 
-def reopen(run: Run, point_id: str) -> None:
+def reopen(run: Run, node_id: str) -> None:
     """Open a returned stage again, as the next round, with fresh deadlines."""
-    run.stages.pop(point_id)
-    advance(run, point_id, run.node(point_id).frames)
+    run.stages.pop(node_id)
+    advance(run, node_id, run.node(node_id).frames)
 
 
 def _onward(run: Run, node: Node, came: Entered) -> list[Step]:

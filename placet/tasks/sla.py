@@ -20,7 +20,7 @@ from placet.plan.plan import Plan
 from placet.tasks.deadlines import critical_from
 from placet.tasks.policy import Assignment, absentee, eligible, nearest, operators, owners, resolve, taken_seats
 
-Settle = Callable[[Run, str, str], None]  # (run, point, result): closes a stage, or a wait, with its result
+Settle = Callable[[Run, str, str], None]  # (run, node, result): closes a stage, or a wait, with its result
 
 # One call of `climb` does at most so much; what is left is due at once again. It bounds an update's or timer's work.
 MOST_AT_ONCE = 10_000

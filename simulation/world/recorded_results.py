@@ -186,7 +186,7 @@ def recorded_results_of(
             begun[node] = entry.at
             asked[node] = detail
         elif entry.kind == "event_received":
-            payloads |= {str(point): detail.get("payload") or {} for point in detail.get("nodes") or ()}
+            payloads |= {str(node): detail.get("payload") or {} for node in detail.get("nodes") or ()}
         elif entry.kind in _ENDS and node in begun:
             found.setdefault(node, []).append(
                 RecordedResult(

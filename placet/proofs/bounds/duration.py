@@ -54,7 +54,7 @@ def duration_of(
     `loops` are those with a bound, each with the most rounds: all of its nodes count for each of them.
     """
     reached = {name for name in draft.vertices if name in plan.nodes}
-    times = {name: _point_time(draft, plan.nodes[name], managers) for name in reached}
+    times = {name: _node_time(draft, plan.nodes[name], managers) for name in reached}
     endless = tuple(dict.fromkeys(_stage_name(plan, name) for name in draft.vertices if times.get(name, 0) is None))
     if endless or any(frozenset(group) not in loops for group in cycles(draft)):
         return Duration(total=None, endless=endless)
@@ -92,7 +92,7 @@ def _stage_name(plan: Plan, name: str) -> str:
     return stage.name if stage is not None else name
 
 
-def _point_time(draft: Draft, node: Node, managers: int) -> timedelta | None:
+def _node_time(draft: Draft, node: Node, managers: int) -> timedelta | None:
     """Return a node's time; in a sequence one seat's begins when the one before has decided."""
 
     def of_stage(stage: Stage) -> timedelta | None:
