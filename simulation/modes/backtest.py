@@ -30,7 +30,8 @@ from simulation.report.comparison import TimelineEvent
 from simulation.report.costs import Prices, price, usage_in, with_catalog
 from simulation.report.result import json_value, milliseconds
 from simulation.run.driver import EventSource, ReadDirectory, Trace, directory_reader, drive, opening_for
-from simulation.world.recorded_decisions import RecordedPeople, recorded_decisions_of
+from simulation.world.recorded_decisions import recorded_decisions_of
+from simulation.world.recorded_people import RecordedPeople
 from simulation.world.recorded_results import recorded_answers
 from simulation.world.world import World
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from time import perf_counter
 from typing import Any
 
 from placet.audit.reasons import why_of
-from placet.engine.state import Decision, State
 from placet.plan.plan import Plan
 from simulation.report.costs import actions_of
 from simulation.report.result import (
@@ -25,12 +23,13 @@ from simulation.report.result import (
     worst_sla,
 )
 from simulation.run.driver import Trace
+from simulation.scenario.approver_model import ApproverModel
 from simulation.scenario.routes import MOST_VISITS, Route, RouteSearch, conditions_of
 from simulation.scenario.scenario import PreparedScenario, Scenario, invalid_result, prepare
-from simulation.scenario.script import ApproverModel, PlannedEvent, decision_events
 from simulation.scenario.witnesses import WitnessSearch
 from simulation.world.assumptions import assumptions_of, warnings_of
 from simulation.world.payloads import checked_calls, input_errors, payload_errors, payload_warnings
+from simulation.world.route_people import RoutePeople
 from simulation.world.world import SimulatedRun
 
 Tell = Callable[[dict[str, Any]], None]
@@ -38,76 +37,6 @@ Tell = Callable[[dict[str, Any]], None]
 MOST_BRANCH_ENTRIES = 2000  # of one branch
 # How long people take where a branch comes about only if they are quick, and act one after the other.
 HURRY = timedelta(minutes=1)
-
-
-@dataclass(kw_only=True)
-class RoutePeople:
-    """People who make each node come out as wanted, visit by visit; whatever is not spoken of is approved."""
-
-    plan: Plan
-    results: Sequence[tuple[str, str]]
-    approver_model: ApproverModel
-    blocked: frozenset[str] = frozenset()  # nodes at which nobody acts
-    in_turn: bool = False  # whether people wait until what stands before in `results` has come about
-    required_values: Mapping[str, Any] = field(default_factory=dict)  # values that what is made up takes, see Answers
-    done: dict[tuple[Any, ...], int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._wanted: dict[str, list[str]] = {}
-        for node, result in self.results:
-            self._wanted.setdefault(node, []).append(result)
-        self._visits: dict[str, list[tuple[int, int]]] = {}
-        self._active: set[tuple[str, int, int]] = set()
-        self._over: Counter[str] = Counter()  # visits that have ended, by node
-
-    def next(self, state: State, now: datetime) -> PlannedEvent | None:
-        """Return what happens next."""
-        return min(self._planned_events(state, now), key=lambda m: m.at, default=None)
-
-    def note_applied(self, planned: PlannedEvent) -> None:
-        """Take note that a move was made."""
-        self.done[planned.mark] = 1
-
-    def _turn(self, state: State) -> str | None:
-        """Return the node that people wait for or act at; None where none of those that are spoken of is waited for."""
-        active = {(run.node, run.round, run.first) for run in state.stages}
-        active |= {(on.node, on.visit, 0) for ons in (state.waits, state.actions, state.children) for on in ons}
-        self._over.update(node for node, _, _ in self._active - active)
-        self._active = active
-        waited_for = {node for node, _, _ in active}
-        before: Counter[str] = Counter()
-        for node, _ in self.results:
-            before[node] += 1
-            if node in waited_for and before[node] > self._over[node]:
-                return node
-        return None
-
-    def _planned_events(self, state: State, now: datetime) -> Iterator[PlannedEvent]:
-        turn = self._turn(state) if self.in_turn else None
-        for run in state.stages:
-            if turn is not None and run.node != turn:
-                continue
-            result = self._result(run.node, (run.round, run.first))
-            stage = self.plan.nodes[run.node].asked
-            if stage is None or result not in {"approved", "rejected"} or run.node in self.blocked:
-                continue
-            for task in state.tasks_of(run):
-                person = next(iter(task.people), None)
-                if task.status == "open" and task.node == run.node and person is not None:
-                    at = max(self.approver_model.decision_time(self.plan, stage, task), now)
-                    decision: Decision = "approve" if result == "approved" else "reject"
-                    node, required_values = self.plan.nodes[task.node], self.required_values
-                    yield from decision_events(
-                        self.done, node, task, person=person, decision=decision, at=at, required_values=required_values
-                    )
-
-    def _result(self, node: str, visit: tuple[int, int]) -> str:
-        visits = self._visits.setdefault(node, [])
-        if visit not in visits:
-            visits.append(visit)
-        wanted = self._wanted.get(node, [])
-        number = visits.index(visit)
-        return wanted[number] if number < len(wanted) else "approved"
 
 
 def explore(scenario: Scenario, *, tell: Tell | None = None) -> SimulationResult:

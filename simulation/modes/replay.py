@@ -24,11 +24,12 @@ from simulation.report.costs import price, usage_in
 from simulation.report.prediction import predicted_from_history, predicted_from_rule
 from simulation.report.result import Prediction, SimulationResult, json_value, milliseconds
 from simulation.run.driver import Trace
+from simulation.scenario.approver_model import ApproverModel
 from simulation.scenario.scenario import PreparedScenario, Scenario, invalid_result, prepare
-from simulation.scenario.script import ApproverModel
 from simulation.world.assumptions import warnings_of
 from simulation.world.payloads import checked_calls, payload_errors, payload_warnings
-from simulation.world.recorded_decisions import RecordedPeople, recorded_decisions_of
+from simulation.world.recorded_decisions import recorded_decisions_of
+from simulation.world.recorded_people import RecordedPeople
 from simulation.world.recorded_results import RecordedAnswers, recorded_answers
 from simulation.world.world import SimulatedRun
 from workflows.approval import Start

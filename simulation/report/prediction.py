@@ -12,8 +12,7 @@ from placet.engine.state import Task
 from placet.plan.graph import Stage
 from simulation.report.result import Prediction, milliseconds
 from simulation.run.driver import Trace
-from simulation.scenario.approver_model import Sample
-from simulation.scenario.script import RULE, ApproverModel
+from simulation.scenario.approver_model import RULE, ApproverModel, Sample
 
 # Fewer past decisions than this in a stage say nothing about the next one.
 LEAST_HISTORY = 5

@@ -19,7 +19,6 @@ from placet.engine.events import Delegate, DirectoryRead, Event, Opening, Reassi
 from placet.engine.state import Notification, State, Transition
 from placet.errors import PlacetError
 from placet.plan.plan import Plan
-from simulation.scenario.script import PlannedEvent
 
 HORIZON = timedelta(days=366)
 MOST_ENTRIES = 20_000
@@ -42,6 +41,15 @@ class UnknownNextEvent(Exception):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedEvent:
+    """One thing that somebody will do: when, and the event."""
+
+    at: datetime
+    event: Event
+    mark: tuple[Any, ...] = ()  # by what the cast knows that it has been done
 
 
 class EventSource(Protocol):

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field
 
 from placet.definition.fields import Model
 from placet.engine.state import Decision, Task
+from placet.plan.calendar import add_hours
 from placet.plan.graph import Stage
+from placet.plan.plan import Plan
+
+# What somebody takes to act where neither a script, nor history, nor a deadline says so; in working hours.
+WITHOUT_DEADLINE = 1.0
+RULE = "an approver takes half of the stage's SLA in working time, or one working hour where it has none"
 
 
 class Sample(Model):
@@ -49,3 +55,35 @@ class SampledApprovers:
     def _of(self, what: str, task: Task) -> random.Random:
         where = f"{self.sample.seed}|{self.place}|{what}|{task.node}|{task.round}|{task.seat}"
         return random.Random(where)  # noqa: S311 - a simulation, and the same answer for the same question
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApproverModel:
+    """What people do where no script speaks of it.
+
+    `decision` None leaves tasks alone. `after` is the time a decision takes, `delay` a function of (stage, task) that
+    gives it instead (drawn from history); without either the rule in RULE holds. `draws` are of sampled approvers: what
+    they decide, and how long it takes them.
+    """
+
+    decision: Decision | None = "approve"
+    after: timedelta | None = None
+    delay: Callable[[Stage, Task], timedelta | None] | None = None
+    sampled_approvers: SampledApprovers | None = None
+
+    def decision_on(self, task: Task) -> Decision | None:
+        """Return what somebody decides, or None where the task is left alone."""
+        return self.decision if self.sampled_approvers is None else self.sampled_approvers.decision(task)
+
+    def decision_time(self, plan: Plan, stage: Stage, task: Task) -> datetime:
+        """Return when somebody decides this task."""
+        if self.after is not None:
+            return task.opened_at + self.after
+        delay = self.delay if self.sampled_approvers is None else self.sampled_approvers.delay
+        drawn = delay(stage, task) if delay is not None else None
+        if drawn is not None:
+            return task.opened_at + drawn
+        seconds = stage.sla.total_seconds() / 2 if stage.sla is not None else WITHOUT_DEADLINE * 3600
+        if self.sampled_approvers is not None:
+            seconds *= self.sampled_approvers.pace(task)
+        return add_hours(plan.calendar, task.opened_at, seconds)

@@ -39,10 +39,11 @@ from simulation.run.driver import (
     drive,
     opening_for,
 )
-from simulation.scenario.approver_model import Sample, SampledApprovers
+from simulation.scenario.approver_model import RULE, ApproverModel, Sample, SampledApprovers
 from simulation.scenario.samples import sample_input
-from simulation.scenario.script import OUTSIDE, RULE, ApproverModel, ScriptedPeople, ScriptLine
+from simulation.scenario.script import OUTSIDE, ScriptLine
 from simulation.world.answers import Answers, answers_for
+from simulation.world.scripted_people import ScriptedPeople
 from simulation.world.world import PeopleUntilCancelled, SimulatedRun, World
 
 # Sub-processes of one request, those inside others too: each may run as many again, and theirs as many as that.

@@ -15,8 +15,7 @@ from placet.definition.actions import ActionCall
 from placet.engine.events import SYSTEM, Actor, ChildEnded, Event, Withdraw
 from placet.engine.state import ChildCall, State, Waiting
 from placet.plan.plan import Plan
-from simulation.run.driver import EventSource, Trace, UnknownNextEvent
-from simulation.scenario.script import PlannedEvent
+from simulation.run.driver import EventSource, PlannedEvent, Trace, UnknownNextEvent
 from simulation.world.answers import NEVER, WITHOUT_TIMEOUT, Answers
 
 

@@ -28,7 +28,8 @@ from simulation.modes.explore import explore
 from simulation.modes.rehearse import RehearsalEngine, rehearse
 from simulation.run.driver import directory_reader, drive, opening_for
 from simulation.scenario.scenario import Scenario
-from simulation.scenario.script import ScriptedPeople, parse_script
+from simulation.scenario.script import parse_script
+from simulation.world.scripted_people import ScriptedPeople
 from tests.bench import spiff
 from tests.unit.core import START, blueprint, office
 from worker.connect import EngineSettings, connect

@@ -18,8 +18,11 @@ from simulation.modes.backtest import Candidate, Case, backtest, backtest_all, s
 from simulation.report.comparison import differences, lines_of
 from simulation.report.costs import Prices
 from simulation.run.driver import Trace, directory_reader, drive, opening_for
-from simulation.scenario.script import ApproverModel, ScriptedPeople, parse_script
-from simulation.world.recorded_decisions import RecordedPeople, recorded_decisions_of
+from simulation.scenario.approver_model import ApproverModel
+from simulation.scenario.script import parse_script
+from simulation.world.recorded_decisions import recorded_decisions_of
+from simulation.world.recorded_people import RecordedPeople
+from simulation.world.scripted_people import ScriptedPeople
 from tests.unit.core import START, blueprint, office
 from tests.unit.test_machine_properties import blueprints, organisations
 
