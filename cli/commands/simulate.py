@@ -1,4 +1,4 @@
-"""`placet simulate`: a process tried out before anybody is asked; explore needs neither an engine nor stored people."""
+"""`placet simulate`: simulate a process before anyone is asked; explore needs neither an engine nor stored people."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def spec_of(
     prices: Path | None = None,
     more: dict[str, Any] | None = None,
 ) -> SimulationSpec:
-    """Return the order that a command line asks for; `more` are fields of it as they are. Raises InputInvalid.
+    """Return the simulation spec of a command line; `more` are further fields of it. Raises InputInvalid.
 
-    A shadow looks once: only the API has somebody who goes on looking.
+    A shadow compares once: only the API keeps one running.
     """
     raw: dict[str, Any] = {"mode": mode, **{k: v for k, v in (more or {}).items() if v is not None}}
     if mode == "shadow":
@@ -61,9 +61,9 @@ def spec_of(
 
 
 async def simulate(settings: Settings, spec: SimulationSpec, *, quiet: bool = False) -> dict[str, Any]:
-    """Carry an order out against this installation's people and past, with the engine where the mode needs one.
+    """Simulate with this installation's people and past requests, and its engine where the mode needs one.
 
-    Where nobody is named as the requester, somebody who has a manager asks. Nothing is stored.
+    Without a requester, a person who has a manager is the requester. Nothing is stored.
     """
     client = None
     there = assembly.engine_settings(settings)
@@ -96,7 +96,7 @@ async def simulate(settings: Settings, spec: SimulationSpec, *, quiet: bool = Fa
 
 
 def write_report(result: dict[str, Any], file: Path) -> None:
-    """Write the answer as a page that stands alone."""
+    """Write the result as an HTML page."""
     try:
         file.write_text(html_report(result), encoding="utf-8")
     except OSError as error:
@@ -104,7 +104,7 @@ def write_report(result: dict[str, Any], file: Path) -> None:
 
 
 class _Progress:
-    """A bar that shows how a simulation goes; nothing where nobody watches."""
+    """A progress bar; hidden where the output is no terminal."""
 
     def __init__(self, mode: str, *, quiet: bool) -> None:
         self._bar = Progress(
@@ -112,7 +112,7 @@ class _Progress:
             TextColumn("{task.description}"), TimeElapsedColumn(),
             console=err, transient=True, disable=quiet or not err.is_terminal,
         )  # fmt: skip
-        self._noun = {"explore": "ways", "rehearse": "steps"}.get(mode, "requests")
+        self._noun = {"explore": "routes", "rehearse": "steps"}.get(mode, "requests")
 
     def __enter__(self) -> Callable[[dict[str, Any]], None]:
         self._bar.start()
@@ -143,22 +143,29 @@ def _exact(text: str) -> Any:
 
 def simulate_command(
     file: Annotated[Path | None, typer.Argument(help="A blueprint as a JSON file.")] = None,
-    mode: Annotated[str, typer.Option(help="explore, rehearse, replay, backtest or shadow (one look).")] = "explore",
-    template: Annotated[str | None, typer.Option(help="A stored process; of a backtest, whose requests.")] = None,
-    version: Annotated[str | None, typer.Option(help="Which version of it.")] = None,
+    mode: Annotated[
+        str, typer.Option(help="explore, rehearse, replay, backtest or shadow (compares once).")
+    ] = "explore",
+    template: Annotated[
+        str | None,
+        typer.Option(help="The name of a stored process; for a backtest, of the one whose requests are used."),
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="The version of the stored process.")] = None,
     given: Annotated[str | None, typer.Option("--input", help="The request's input, as JSON.")] = None,
-    requester: Annotated[str | None, typer.Option(help="Who asks, by id.")] = None,
+    requester: Annotated[str | None, typer.Option(help="The id of the requester.")] = None,
     script: Annotated[Path | None, typer.Option(help="What people do, as a JSON file.")] = None,
     patch: Annotated[Path | None, typer.Option(help="What to change in the blueprint: a JSON Patch.")] = None,
     prices: Annotated[Path | None, typer.Option(help="What hours, notices and actions cost, as a JSON file.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Draw what approvers do, from this seed on.", min=0)] = None,
-    approve: Annotated[float, typer.Option(help="With --seed: the share that approves.", min=0, max=1)] = 0.9,
-    request_id: Annotated[str | None, typer.Option("--request", help="The request that replay drives again.")] = None,
-    limit: Annotated[int | None, typer.Option(help="How many requests a backtest looks at.", min=1)] = None,
-    report: Annotated[Path | None, typer.Option(help="Where to write the result as a page.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Sample what approvers do, with this random seed.", min=0)] = None,
+    approve: Annotated[
+        float, typer.Option(help="With --seed: the share of decisions that approve.", min=0, max=1)
+    ] = 0.9,
+    request_id: Annotated[str | None, typer.Option("--request", help="The request to replay.")] = None,
+    limit: Annotated[int | None, typer.Option(help="How many requests a backtest uses at most.", min=1)] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the result to this file, as an HTML page.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Try a process out before anybody is asked; exit code 1 where it cannot be carried through."""
+    """Simulate a process before anyone is asked. The exit code is 1 where the simulation fails or finds errors."""
     settings = settings_with()
     sample = None if seed is None else {"seed": seed, "approve": approve}
     more = {"request_id": request_id, "template": template, "version": version, "limit": limit, "sample": sample}

@@ -1,4 +1,4 @@
-"""Simulations drawn for a terminal: the process as a tree of its ways, tasks over time, both sides of a comparison."""
+"""Show the result of a simulation in a terminal: the routes as a tree, tasks over time, both sides of a comparison."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COLOURS = {"approved": "green", "rejected": "red", "breached": "red", "warning"
 
 
 def show(result: dict[str, Any]) -> bool:
-    """Print an answer for people; returns whether anything could be simulated."""
+    """Print a result; returns whether the simulation could run."""
     title = f"{result.get('template', '')} {result.get('version') or ''}"
     out.print(f"[bold]{escape(title)}[/bold], {escape(result['mode'])}", soft_wrap=True)
     for fault in result.get("validation_errors", ()):
@@ -31,7 +31,7 @@ def show(result: dict[str, Any]) -> bool:
     elif not failed(result):
         _path(result)
         _tasks(result)
-        _ways(result)
+        _routes(result)
         _sides(result)
         _figures(result)
     if link := (result.get("links") or {}).get("temporal_ui"):
@@ -71,12 +71,12 @@ def _tasks(result: Mapping[str, Any]) -> None:
     out.print(table)
 
 
-def _ways(result: Mapping[str, Any]) -> None:
-    """Draw the process as the tree of its ways: at each node what leads there, at each end an input that takes it."""
+def _routes(result: Mapping[str, Any]) -> None:
+    """Draw the routes as a tree: at each node the condition or result that leads there, at each end an input."""
     branches = result["branch_explorations"]
     if not branches:
         return
-    tree = Tree(f"[bold]{len(branches)} ways through[/bold]", guide_style="dim")
+    tree = Tree(f"[bold]{len(branches)} routes[/bold]", guide_style="dim")
     nodes: dict[tuple[str, ...], Tree] = {}
     for branch in branches:
         route = tuple(branch["route"])
@@ -97,7 +97,7 @@ def _ways(result: Mapping[str, Any]) -> None:
 
 
 def _labels(branch: Mapping[str, Any]) -> list[str]:
-    """Say of each node on a route what leads to it: the condition that holds, or what the node before came to."""
+    """Return for each node on a route the condition or the result of the previous node that leads to it."""
     conditions = iter(branch["conditions"])
     results = iter(branch["results"])
     condition, result = next(conditions, None), next(results, None)
@@ -115,7 +115,7 @@ def _labels(branch: Mapping[str, Any]) -> list[str]:
 
 
 def _sides(result: Mapping[str, Any]) -> None:
-    """Show both timelines of a replay where they differ."""
+    """Show the rows in which both timelines of a replay differ."""
     rows = result.get("timelines")
     if rows is None:
         return
@@ -126,7 +126,7 @@ def _sides(result: Mapping[str, Any]) -> None:
     if not differing:
         out.print("Both timelines are the same.")
         return
-    table = _table("as it was", "forecast" if result["forecast"] else "driven again")
+    table = _table("recorded", "forecast" if result["forecast"] else "simulated again")
     for row in differing[:_MOST_STEPS]:
         table.add_row(_line(row["one"]), _line(row["other"]))
     out.print(table)
@@ -169,7 +169,7 @@ def _requests(result: Mapping[str, Any]) -> None:
         table.add_row(name, str(value))
     out.print(table)
     known = [row for row in result["rows"] if row["after"] is not None]
-    _compared("ways", known, lambda side: [" · ".join(side["route"]) or "no stage"])
+    _compared("routes", known, lambda side: [" · ".join(side["route"]) or "no stage"])
     _compared("decisions of", known, lambda side: side["approvers"])
     _changes([row for row in result["rows"] if row["changed"] or row["unknown"]])
     out.print(f"[dim]{escape(result['rule'])}[/dim]", soft_wrap=True)

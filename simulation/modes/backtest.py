@@ -1,7 +1,8 @@
-"""Backtest: past requests through a candidate blueprint, with decisions and response times as they were.
+"""Backtest: simulate past requests with a candidate blueprint, with decisions and response times as recorded.
 
-What the past does not tell is counted as unknown and never guessed: an approver who was not asked in that stage, a task
-held longer than it ever was, an input that the candidate's variables do not take. The directory is today's.
+What was not recorded counts as unknown and is never guessed: the decision of an approver who was not asked in a stage,
+a task that stays open longer than recorded, an input that the candidate's variables do not accept. The directory is
+today's.
 """
 
 from __future__ import annotations
@@ -36,25 +37,24 @@ from simulation.world.recorded_results import recorded_answers
 from simulation.world.world import World
 
 RULE = (
-    "people decide as they did, after the time that they took in that stage; people who were never asked in it are "
-    "silent while others still decide, and the request is unknown from where nobody known is left; what only computes "
-    "is computed anew; other actions, sub-processes and events come to what they came to, after the time that they "
-    "took, as long as they are given what they were given then, and else the request is unknown; an action that never "
-    "ran succeeds after the time of its latency class, and is unknown where the way hangs on what it sets; the "
-    "directory is today's"
+    "people decide as recorded, after the recorded time in that stage; people who were never asked in a stage do not "
+    "decide, and the request is unknown once it waits for such people alone; pure actions are computed anew; other "
+    "actions, sub-processes and events have their recorded results, after the recorded time, as long as their input is "
+    "the recorded one, and otherwise the request is unknown; an action that never ran succeeds after the time of its "
+    "latency class, and the request is unknown where the process reads what that action sets; the directory is today's"
 )
 HORIZON = timedelta(days=366)
 MOST_ENTRIES = 2000
-MOST_SECONDS = 300.0  # of our time, for all requests together; what is left then is said to be
-_EVERY = 50  # requests between words of progress
+MOST_SECONDS = 300.0  # of real time for all requests together; the rest is left out, with a warning
+_EVERY = 50  # requests between reports of progress
 _Z = 1.96  # of a 95 % interval
 
 Tell = Callable[[dict[str, Any]], None]
 
 
 def hidden_warning(count: int) -> list[str]:
-    """Say that so many requests were not looked at because they are not for everybody to see."""
-    return [f"{count} requests that are not yours to see are left out; auditors and admins see all"] if count else []
+    """Return a warning about requests that the caller may not see, if there are any."""
+    return [f"{count} requests are left out because you may not see them; auditors and admins see all"] if count else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestSummary:
-    """How a request went, in what a blueprint can change."""
+    """The facts of a request that a blueprint can change."""
 
     route: tuple[str, ...]
     approvers: tuple[str, ...]
@@ -85,7 +85,7 @@ class RequestSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacktestRow:
-    """One past request beside the candidate's course of it. `unknown` says why there is none."""
+    """One past request, as recorded and with the candidate; `unknown` says why there is no `after`."""
 
     request_id: str
     before: RequestSummary
@@ -96,14 +96,14 @@ class BacktestRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backtest:
-    """All rows, and what they come to."""
+    """All rows of a backtest and their totals."""
 
     rows: tuple[BacktestRow, ...]
     totals: dict[str, Any]
     seconds: float
 
     def described(self) -> dict[str, Any]:
-        """Return it as JSON values; rows that change something come first."""
+        """Return the backtest as JSON values; rows with changes come first."""
         ordered = sorted(self.rows, key=lambda r: (not r.changed, r.unknown is not None))
         return {
             "rule": RULE,
@@ -115,7 +115,7 @@ class Backtest:
 
 @dataclass(kw_only=True)
 class Candidate:
-    """A blueprint that past requests are put through."""
+    """A blueprint that past requests are simulated with."""
 
     blueprint: ProcessDefinition
     people: Directory
@@ -127,19 +127,19 @@ class Candidate:
 
     @classmethod
     def of(cls, raw: object, people: Directory, prices: Prices | None = None, **more: Any) -> Candidate:
-        """Read the blueprint; `more` are the action catalog and sub-processes. Raises BlueprintInvalid."""
+        """Parse the blueprint; `more` are the action catalog and sub-processes. Raises BlueprintInvalid."""
         return cls(blueprint=parse_definition(raw), people=people, prices=prices or Prices(), **more)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Take the plans along where this is sent to; what reads the directory is made anew there."""
+        """Pickle the candidate with its plans, without the functions that read the directory."""
         return {**vars(self), "_reads": {}}
 
     def run(self, case: Case, *, until: datetime | None = None) -> BacktestRow:
-        """Put one past request through; one that still runs is known `until` now, and compared as far as that."""
+        """Simulate one past request; one that still runs is compared `until` now."""
         return self.run_with_next_due(case, until=until)[0]
 
     def run_with_next_due(self, case: Case, *, until: datetime | None = None) -> tuple[BacktestRow, datetime | None]:
-        """Do what `put` does, and say when something falls due next in the candidate's course of it."""
+        """Simulate as `run` does, and also return when something is next due with the candidate."""
         before = _as_it_was(case, self._priced)
         plan = self.plan(case.started_at)
         read = self._read(case.started_at)
@@ -162,7 +162,7 @@ class Candidate:
             plan=plan, recorded_decisions=recorded_decisions_of(case.entries, until=until)
         )
         if any(type_at(node).waits_outside for node in plan.nodes.values()):
-            # A sub-process that never ran would be another request, and nobody's past.
+            # A sub-process that never ran has no recorded result.
             came_to = recorded_answers(plan, case.entries, until=until)
             event_source = World(plan=plan, people=event_source, run_child=lambda *_: None, answers=came_to)
         trace = drive(
@@ -178,7 +178,7 @@ class Candidate:
             return BacktestRow(request_id=case.id, before=before, after=None, unknown=_stopped(trace)), None
         after = _side(trace, self._priced)
         if trace.stopped is not None:
-            # It still runs on both sides: what has taken place is compared, and its time so far is one and the same.
+            # It still runs on both sides: what has happened is compared, and the duration so far is the same.
             after = replace(after, duration_ms=before.duration_ms, cost=before.cost)
             changed = _changed(before, after)
             return BacktestRow(
@@ -187,9 +187,10 @@ class Candidate:
         return BacktestRow(request_id=case.id, before=before, after=after, changed=_changed(before, after)), due
 
     def plan(self, start: datetime) -> Plan:
-        """Return the plan for requests of that year, for calendars are frozen for whole years; raises BlueprintInvalid.
+        """Return the plan for requests of a year, since calendars are compiled for whole years; raises
+        BlueprintInvalid.
 
-        Each is compiled once, and goes along where the candidate is sent.
+        Each plan is compiled once and pickled with the candidate.
         """
         if start.year not in self._plans:
             self._plans[start.year] = compile_plan(
@@ -198,7 +199,7 @@ class Candidate:
         return self._plans[start.year]
 
     def uncompiled(self, starts: Iterable[datetime]) -> tuple[datetime, ...]:
-        """Return a moment of each year for which there is no plan yet."""
+        """Return a start time of each year for which there is no plan yet."""
         return tuple({start.year: start for start in starts if start.year not in self._plans}.values())
 
     @cached_property
@@ -225,7 +226,8 @@ def backtest(
     until: datetime | None = None,
     tell: Tell | None = None,
 ) -> Backtest:
-    """Put past requests through a candidate; `tell` hears of the progress. `until`: they still run (shadow)."""
+    """Simulate past requests with a candidate; `tell` gets the progress. `until` is now for running requests
+    (shadow)."""
     begun = perf_counter()
     rows = backtest_all(candidate, cases, until=until, tell=tell, of=len(cases))
     return Backtest(rows=tuple(rows), totals=totals_of(rows), seconds=perf_counter() - begun)
@@ -241,7 +243,7 @@ def backtest_all(
     done: int = 0,
     of: int = 0,
 ) -> list[BacktestRow]:
-    """Put some of `of` requests through, of which `done` have been; stops at `end` of the process's own clock."""
+    """Simulate some of `of` requests, after `done` others; stops when the performance counter reaches `end`."""
     rows: list[BacktestRow] = []
     for case in cases:
         if perf_counter() > end:
@@ -253,7 +255,7 @@ def backtest_all(
 
 
 def totals_of(rows: Sequence[BacktestRow]) -> dict[str, Any]:
-    """Return what rows come to, each figure with its 95 % interval."""
+    """Return the totals of rows, with 95 % intervals."""
     known = [(row, row.after) for row in rows if row.after is not None]
     reasons = Counter(row.unknown for row in rows if row.unknown is not None)
     hours = [(after.duration_ms - row.before.duration_ms) / 3_600_000 for row, after in known]
@@ -304,7 +306,7 @@ def share(count: int, of: int) -> dict[str, Any]:
 
 
 def mean_of(values: Sequence[float]) -> dict[str, Any]:
-    """Return a mean with its interval by the normal approximation; none below two values."""
+    """Return a mean with its interval by the normal approximation; without an interval below two values."""
     if not values:
         return {"mean": None, "low": None, "high": None}
     mean = fmean(values)
@@ -358,7 +360,7 @@ def _changed(before: RequestSummary, after: RequestSummary) -> tuple[str, ...]:
     ]
     if sorted(before.approvers) != sorted(after.approvers):
         found.append("approvers")
-    # An engine is a little late where virtual time is not.
+    # Timers of an engine fire a little late; virtual time is exact.
     if abs(before.duration_ms - after.duration_ms) > max(10_000, before.duration_ms // 1000):
         found.append("duration")
     return tuple(found)
@@ -368,9 +370,9 @@ def _stopped(trace: Trace) -> str:
     if trace.stopped == "unknown":
         return trace.why or "unknown"
     if trace.stopped in {"waiting", "horizon"} and not any(task.status == "open" for task in trace.state.tasks):
-        return "what it waits for has not ended yet"
-    return {"waiting": "nobody decides what is open", "horizon": "still open after a year"}.get(
-        trace.stopped or "", "too much happens"
+        return "the request waits for a result that is not recorded yet"
+    return {"waiting": "nobody decides its open tasks", "horizon": "still open after a year"}.get(
+        trace.stopped or "", "too many entries"
     )
 
 

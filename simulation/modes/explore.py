@@ -1,4 +1,5 @@
-"""Explore: the given request step by step, and every feasible route and stage outcome of its process, in the core."""
+"""Explore: simulate the given request step by step, and every feasible route and stage outcome of its process, in the
+core."""
 
 from __future__ import annotations
 
@@ -35,12 +36,12 @@ from simulation.world.world import SimulatedRun
 Tell = Callable[[dict[str, Any]], None]
 
 MOST_BRANCH_ENTRIES = 2000  # of one branch
-# How long people take where a branch comes about only if they are quick, and act one after the other.
+# The response time on a route that occurs only if people decide quickly, one after the other.
 HURRY = timedelta(minutes=1)
 
 
 def explore(scenario: Scenario, *, tell: Tell | None = None) -> SimulationResult:
-    """Simulate a request and explore its process; never raises for what is wrong with the question's content.
+    """Simulate a request and explore its process; problems of the scenario are in the result and raise nothing.
 
     `tell` is called with each branch as it is found.
     """
@@ -91,7 +92,7 @@ def simulation_of(
     extra: dict[str, Any] | None = None,
     predicted: Prediction | None = None,
 ) -> SimulationResult:
-    """Return the answer of a simulation whose given request took this course."""
+    """Return the result of a simulation whose given request has this trace."""
     scenario = prepared.scenario
     predicted = predicted or prepared.predict(trace)
     return SimulationResult(
@@ -120,7 +121,7 @@ def simulation_of(
 
 
 def withheld_by(trace: Trace) -> dict[str, int]:
-    """Count what a request would have done outside: the notices by event, and the actions by name."""
+    """Count the notifications by event and the actions by name that a real request would have sent and run."""
     counts = Counter(notification.event for notification in trace.notifications)
     counts.update(f"action {name}" for name in actions_of(trace.entries))
     return dict(sorted(counts.items()))
@@ -129,9 +130,10 @@ def withheld_by(trace: Trace) -> dict[str, int]:
 def _branches(
     prepared: PreparedScenario, tell: Tell | None, payload_faults: list[dict[str, Any]], assumption_warnings: list[str]
 ) -> tuple[list[Branch], RouteSearch, int]:
-    """Explore every way; what payloads break there is added to `broken`, where that does not name the place yet.
+    """Explore every route.
 
-    So is to `invented` what is made up on the branches, each place once.
+    Errors of action inputs on the branches are added to `payload_faults`, and a warning about the values that are
+    assumed there to `assumption_warnings`.
     """
     required_values: set[str] = set()
     scenario = prepared.scenario
@@ -171,12 +173,12 @@ def _branches(
         simulated, hurried = run(route, blocked, in_turn=False), False
         trace = simulated.trace
         if not _follows(prepared.plan, route, trace):
-            # Branches run side by side: at people's usual pace another may be first than on this route.
+            # Branches run in parallel: with usual response times others may arrive first than on this route.
             quick = run(route, blocked, in_turn=True)
             if _follows(prepared.plan, route, quick.trace):
                 simulated, trace, hurried = quick, quick.trace, True
             elif trace.stopped is None:
-                preempted += 1  # what comes first settles something by itself, so that this cannot come about
+                preempted += 1  # an earlier result decides this one, so that it cannot occur
                 if _joined_differently(route, trace):
                     continue
         if any(witnesses.depends_on_time(constraint) for constraint in route.constraints) and not _taken(route, trace):
@@ -197,12 +199,12 @@ def _branches(
             tell({"branch": json_value(branch)})
     if required_values:
         named = ", ".join(sorted(required_values)[:20])
-        assumption_warnings.append(f"on the branches these are made up, as each of them needs it: {named}")
+        assumption_warnings.append(f"on the branches, these values were assumed as each branch needs them: {named}")
     return branches, search, preempted
 
 
 def _required_values(plan: Plan, route: Route) -> dict[str, Any]:
-    """Return what a route needs of the variables that actions, events and sub-processes set on it."""
+    """Return the values that a route needs of variables that actions, events and sub-processes set."""
     read = {
         n for constraint in route.constraints if constraint.expression is not None for n in constraint.expression.names
     }
@@ -240,9 +242,9 @@ def _branch(
 
 
 def _follows(plan: Plan, route: Route, trace: Trace) -> bool:
-    """Whether a course came about as its route has it: stages, joins, and the end."""
+    """Whether a trace has the stage results, the joins and the end of its route."""
     if trace.stopped is not None:
-        return True  # as far as it came
+        return True  # as far as it was simulated
     wanted = Counter(
         (stage.name, result) for node, result in route.results if (stage := plan.nodes[node].stage) is not None
     )
@@ -253,13 +255,13 @@ def _follows(plan: Plan, route: Route, trace: Trace) -> bool:
 
 
 def _taken(route: Route, trace: Trace) -> bool:
-    """Whether the decisions of a course came out as on its route."""
+    """Whether the decision nodes of a trace took the edges of its route."""
     came = Counter((entry.detail["node"], entry.detail["to"]) for entry in trace.entries if entry.kind == "routed")
     return came == Counter((taken["node"], taken["to"]) for taken in route.taken)
 
 
 def _joined_differently(route: Route, trace: Trace) -> bool:
-    """Whether other branches arrived at a join than on the route."""
+    """Whether a join was reached by other branches than on the route."""
     came = Counter(
         (entry.detail["node"], frozenset(entry.detail["arrived"])) for entry in trace.entries if entry.kind == "joined"
     )
@@ -267,7 +269,7 @@ def _joined_differently(route: Route, trace: Trace) -> bool:
 
 
 def _node_results(trace: Trace) -> Iterator[tuple[str, str]]:
-    """List what the nodes of a course came to, by which two branches are told apart."""
+    """List the results of the nodes of a trace, which distinguish two branches."""
     for entry in trace.entries:
         detail = entry.detail
         if entry.kind == "stage_settled":
@@ -285,12 +287,12 @@ def _settled(trace: Trace) -> Iterator[dict[str, str]]:
 
 
 def trace_warnings(trace: Trace) -> Iterator[str]:
-    """Say what is worth a warning in the given request's course."""
+    """List the warnings about a trace."""
     if trace.state.status == "failed":
         why = next((why_of(e.detail) for e in reversed(trace.entries) if e.kind == "failed"), "")
-        yield f"the process itself fails: {why}"
+        yield f"the process fails: {why}"
     if trace.stopped == "waiting":
-        yield "the request waits for ever: nobody decides what is open"
+        yield "the request waits forever: nobody decides its open tasks"
     elif trace.stopped == "horizon":
         yield f"the request is still open after {trace.duration.days} days"
     elif trace.stopped == "entries":
@@ -306,21 +308,21 @@ def trace_warnings(trace: Trace) -> Iterator[str]:
 
 
 def _cut(search: RouteSearch, preempted: int) -> Iterator[str]:
-    """Say what was left out of the exploration, and why."""
+    """List the warnings about what was left out of the exploration, and why."""
     if search.stopped_at is not None:
         yield f"only the first {search.stopped_at} branches were explored; there are more"
     if search.cut_loops:
         names = ", ".join(sorted(search.cut_loops))
-        yield f"loops were followed {MOST_VISITS} times and then cut: back to {names}"
+        yield f"loops back to {names} were followed {MOST_VISITS} times and then cut"
     if search.cut_long:
-        yield f"{search.cut_long} routes were too long and cut"
+        yield f"{search.cut_long} routes were too long and were cut"
     if search.unknown:
         names = ", ".join(dict.fromkeys(search.unknown[:20]))
-        yield f"no input was found in time that takes {names}, nor a proof that there is none"
+        yield f"no input that takes {names} was found in time, and none was proven impossible"
     if search.time_dependent:
         yield (
             f"{search.time_dependent} routes depend on the time at which a node is reached, and are not taken by a "
             'request that begins now; set "starts_at" to explore another time'
         )
     if preempted:
-        yield f"{preempted} outcomes cannot come about: what comes before settles them by itself"
+        yield f"{preempted} outcomes cannot occur: an earlier result already decides them"

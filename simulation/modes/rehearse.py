@@ -1,7 +1,7 @@
-"""Rehearse: the production workflow on the production engine, in virtual time, with everything it would do withheld.
+"""Rehearse: run the production workflow on the production engine, in virtual time, with its activities replaced.
 
-The core's course says what people do and when; the engine's workflow is taken to each of these moments and given the
-same event. What it recorded is compared with the course afterwards: it must be the same.
+The core simulates the request first, which says what people do and when. The workflow is then taken to each of these
+times and given the same events. What it recorded has to equal the simulated run.
 """
 
 from __future__ import annotations
@@ -43,28 +43,28 @@ from workflows.registration import WORKFLOWS, approval_worker
 
 Tell = Callable[[dict[str, Any]], None]
 
-# How long a rehearsal may take of our time before it is given up.
+# The real time after which a rehearsal is given up.
 PATIENCE = timedelta(seconds=120)
-# How long the engine may take to begin a request.
+# The real time that the engine may take to start a request.
 _BEGINS = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RehearsalEngine:
-    """Where rehearsals are played: the engine's client in the namespace for rehearsals, and its Web UI."""
+    """The engine for rehearsals: a client in the namespace for rehearsals, and the Web UI."""
 
     client: Client
     ui_url: str | None = None
 
     @classmethod
     def beside(cls, client: Client, namespace: str, ui_url: str | None = None) -> RehearsalEngine:
-        """Return the stage on the engine of a client that works in another namespace."""
+        """Return the engine of a client that works in another namespace."""
         config = client.config()
         config["namespace"] = namespace
         return cls(client=Client(**config), ui_url=ui_url)
 
     def link(self, workflow_id: str) -> str | None:
-        """Return where the Web UI shows a rehearsal's history."""
+        """Return the URL at which the Web UI shows a rehearsal's history."""
         if self.ui_url is None:
             return None
         return f"{self.ui_url.rstrip('/')}/namespaces/{self.client.namespace}/workflows/{workflow_id}"
@@ -72,17 +72,17 @@ class RehearsalEngine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
-    """A rehearsal that has been played: the request, its sub-processes, what was not done, and how far it went."""
+    """A finished rehearsal: the request, its sub-processes, and the actions that were withheld."""
 
     rehearsed: RehearsedRequest
     inner: tuple[RehearsedRequest, ...]
     withheld: tuple[WithheldAction, ...]
     lookups: int
-    limit_reached: Bound | None = None  # where it was stopped before its end
+    limit_reached: Bound | None = None  # where it was stopped early
 
     @property
     def differences(self) -> tuple[dict[str, Any], ...]:
-        """List where a workflow differs from the core; those of sub-processes carry their request."""
+        """List where a workflow differs from the core; differences of sub-processes have their `request`."""
         theirs = ({"request": child.request_id, **found} for child in self.inner for found in child.differences)
         return (*self.rehearsed.differences, *theirs)
 
@@ -113,7 +113,7 @@ async def rehearse(
     if rehearsal.limit_reached is not None:
         reached = rehearsal.limit_reached.limit / timedelta(days=1)
         warnings.append(f"{rehearsal.limit_reached.why}, to day {reached:.1f}, and was stopped there")
-        warnings += (f"foreseen after that: {told}" for told in trace_warnings(rehearsal.rehearsed.simulated.trace))
+        warnings += (f"expected after that: {told}" for told in trace_warnings(rehearsal.rehearsed.simulated.trace))
     warnings += [
         f"{child.request_id}: {told}"
         for child in rehearsal.inner
@@ -126,8 +126,8 @@ async def rehearse(
     agrees = _agrees(bool(rehearsal.differences), rehearsal.rehearsed.simulated, scenario.script)
     if agrees is None:
         warnings.append(
-            "explore and rehearse rest on the same made-up values, so that their agreement proves nothing; a script "
-            "that gives them lets both be compared"
+            "explore and rehearse used the same assumed values, so their agreement proves nothing; set these values by "
+            "a script to compare both"
         )
     if rehearsal.differences:
         warnings.append(f"the workflow differs from the core in {len(rehearsal.differences)} places")
@@ -157,9 +157,9 @@ async def rehearse(
 
 
 async def run_on_engine(engine: RehearsalEngine, prepared: PreparedScenario, *, tell: Tell | None = None) -> Rehearsal:
-    """Play a prepared question on the engine with workers of its own, and compare it with what the core foresees.
+    """Run a prepared scenario on the engine with workers of its own, and compare it with the simulated run.
 
-    Raises RPCError where the engine cannot be reached or cannot skip time, TimeoutError where it begins nothing.
+    Raises RPCError where the engine cannot be reached or cannot skip time, TimeoutError where it does not start.
     """
     scenario = prepared.scenario
     recorders = Recorders(prepared.people, RESPONSE_TIMEOUT)
@@ -187,9 +187,9 @@ async def run_on_engine(engine: RehearsalEngine, prepared: PreparedScenario, *, 
             # workflow's clock then reads differently in a replay.
             log = recorders.of(handle.id)
             if not await log.until(lambda: log.started_at is not None, _BEGINS):
-                raise TimeoutError("the engine did not begin the request in time")
+                raise TimeoutError("the engine did not start the request in time")
             start = log.started_at or datetime.now(UTC)
-            # In a thread, here as above and below: what takes the core seconds must not hold up the engine's tasks.
+            # In a thread, here as above and below: seconds of work in the core must not delay the engine's tasks.
             restarted = PreparedScenario(replace(scenario, start=start))
             simulated = await asyncio.to_thread(restarted.simulate)
             prepared.warnings += [told for told in restarted.warnings if told not in prepared.warnings]
@@ -230,7 +230,7 @@ async def _start(time: VirtualTime, prepared: PreparedScenario, task_queue: str)
 
 
 def _called(rehearsal: Rehearsal) -> Iterator[CheckedCall]:
-    """Generate the actions whose schemas are broken, as the recorders found them."""
+    """Generate the action calls whose payloads break their schemas, as the recorders found them."""
     rehearsed = rehearsal.rehearsed
     for action in rehearsal.withheld:
         inner = action.request_id != rehearsed.request_id
@@ -240,12 +240,12 @@ def _called(rehearsal: Rehearsal) -> Iterator[CheckedCall]:
 
 
 def _runs_actions(plan: Plan) -> bool:
-    """Whether a process runs actions, itself or in a sub-process."""
+    """Whether a process runs actions, directly or in a sub-process."""
     return bool(plan.actions) or any(_runs_actions(child.plan) for child in plan.children.values())
 
 
 def _child_result(engine: RehearsalEngine, child: RehearsedRequest) -> dict[str, Any]:
-    """Return what became of a sub-process, as JSON values."""
+    """Return the result of a sub-process as JSON values."""
     trace = child.trace
     return {
         "request_id": child.request_id,
@@ -262,5 +262,5 @@ def _child_result(engine: RehearsalEngine, child: RehearsedRequest) -> dict[str,
 
 
 def _agrees(differs: bool, simulated: SimulatedRun, script: Sequence[ScriptLine]) -> bool | None:
-    """Whether the workflow did what the core foresaw; None where what both made of it rests on what was made up."""
+    """Whether the workflow equals the simulated run; None where both depend on assumed values."""
     return False if differs else None if rests_on_assumptions(simulated, script) else True

@@ -1,7 +1,7 @@
-"""Replay: a real request's history against today's code, and its course again with something changed.
+"""Replay: check a real request's history against today's code, and simulate the request again with something changed.
 
-Where something is changed, people do what they did as long as that is known; from there on habits stand in, and the
-answer says for whom.
+People act as recorded as long as that is known. After that the approver model decides for them, and the result lists
+whom it decided for.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _LONGEST_FAILURE = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryCheck:
-    """What the engine's history of a request says. `ok` None: there was none to look at, and `why`.
+    """The result of replaying a request's history in the engine; `ok` is None where there is no history, and `why`.
 
-    `directory` are the people as the request knew them when it began.
+    `directory` is the part of the directory that the request started with.
     """
 
     ok: bool | None
@@ -51,20 +51,20 @@ class HistoryCheck:
     directory: Directory | None = None
 
     def described(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the check as JSON values."""
         return {"ok": self.ok, "why": self.why, "events": self.events}
 
 
 async def check_history(client: Client | None, request_id: str) -> HistoryCheck:
     """Replay a request's history in the engine against the workflows as they are now."""
     if client is None:
-        return HistoryCheck(ok=None, why="no engine was asked")
+        return HistoryCheck(ok=None, why="no engine is connected")
     try:
         history = await client.get_workflow_handle(request_id).fetch_history()
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
-            return HistoryCheck(ok=None, why="the engine does not hold its history any more")
-        return HistoryCheck(ok=None, why=f"the engine could not be asked: {error.message}"[:_LONGEST_FAILURE])
+            return HistoryCheck(ok=None, why="the engine no longer has its history")
+        return HistoryCheck(ok=None, why=f"the engine could not be reached: {error.message}"[:_LONGEST_FAILURE])
     replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=client.data_converter)
     result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
     failure = result.replay_failure
@@ -79,7 +79,7 @@ async def check_history(client: Client | None, request_id: str) -> HistoryCheck:
 def what_if(
     scenario: Scenario, case: Case, *, history_check: HistoryCheck, now: datetime, unchanged: bool
 ) -> SimulationResult:
-    """Drive a real request again by the question's blueprint and script, beside what it was."""
+    """Simulate a real request with the blueprint and script of the scenario, and compare both timelines."""
     if history_check.directory is not None:
         known = Directory(people={**scenario.people.people, **history_check.directory.people})
         scenario = replace(scenario, people=known)
@@ -107,12 +107,12 @@ def what_if(
     warnings += warnings_of(simulated, scenario.script)
     if people.assumed:
         names = ", ".join(f"{person} in {stage}" for stage, person in sorted(people.assumed))
-        warnings.append(f"not known from the past, and assumed to approve: {names}")
+        warnings.append(f"no recorded decision, assumed to approve: {names}")
     if isinstance(answered, RecordedAnswers) and answered.assumed:
         nodes = ", ".join(sorted(answered.assumed))
         warnings.append(
-            f"given another input than in the past, and assumed to come to the same: {nodes}; a line of the script, "
-            '"do": "answer", says otherwise'
+            f"the input differs from the recorded one, and the recorded result was assumed: {nodes}; to change it, "
+            'add a line to the script with "do": "answer"'
         )
     rows = side_by_side(was, now_lines)
     return simulation_of(
@@ -145,7 +145,7 @@ def what_if(
 
 
 def _so_far(case: Case, now: datetime) -> timedelta:
-    """Return how long a request took, or has taken until now."""
+    """Return the duration of a request, until now where it still runs."""
     if case.status == "pending":
         return max(now - case.started_at, timedelta(0))
     return (case.ended_at or case.entries[-1].at) - case.started_at
@@ -154,14 +154,14 @@ def _so_far(case: Case, now: datetime) -> timedelta:
 def _predicted(
     prepared: PreparedScenario, trace: Trace, people: RecordedPeople, run: Callable[[ApproverModel], Trace]
 ) -> Prediction:
-    """Return how long the request takes: as the past says, and where that ends as the past of others does."""
+    """Predict the duration: by the recorded decisions, and after these by the response times of other requests."""
     if not people.assumed and not prepared.scenario.script:
-        return predicted_from_rule(trace, "people do what they did, after the time that they took")
+        return predicted_from_rule(trace, "people act as recorded, after the recorded time")
     if prepared.scenario.script or prepared.scenario.decide_after is not None or not prepared.known:
         return prepared.predict(trace)
     seconds = prepared.scenario.seconds / 4
     return predicted_from_history(
-        run, prepared.known, seconds=seconds, before="people do what they did; what is not known is "
+        run, prepared.known, seconds=seconds, before="people act as recorded; what is not recorded is "
     )
 
 
@@ -180,12 +180,12 @@ def _facts(lines: Sequence[ComparedLine], outcome: str | None, status: str) -> d
 
 
 async def _directory(client: Client, history: WorkflowHistory) -> Directory | None:
-    """Return the directory that the request began with, from its first event."""
+    """Return the directory that the request started with, from the first event of its history."""
     if not history.events:
         return None
     given = history.events[0].workflow_execution_started_event_attributes.input.payloads
     try:
         (start,) = await client.data_converter.decode(given, [Start])
     except (ValueError, TypeError, RuntimeError, PlacetError):
-        return None  # written by code that is older than this: today's directory has to do
+        return None  # written by older code: today's directory is used
     return start.opening.directory if isinstance(start, Start) else None

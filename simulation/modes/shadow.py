@@ -1,9 +1,8 @@
-"""Shadow: a candidate beside live requests as they come. What is recorded is read, and nothing is carried out.
+"""Shadow: compare a candidate with live requests as they run. It reads what is recorded, and carries nothing out.
 
-A shadow looks again and again: at requests that have begun since, at those in which something was recorded, and at
-those in which something would by now have fallen due under the candidate. The store is all it reads, so approvals cost
-the same with it as without. It holds nothing that it could not read again, so whoever takes it over goes on where it
-was left.
+A shadow polls: new requests, requests with new entries, and requests in which something would be due by now with the
+candidate. It reads the store alone, so approvals cost the same with it as without. It keeps no state that it could not
+read again, so another process can take it over.
 """
 
 from __future__ import annotations
@@ -27,18 +26,19 @@ from storage.database import Database
 from storage.queries.simulations import shadows
 
 RULE = (
-    "requests are compared as far as they have come: people decide as they do, after the time that they take in that "
-    "stage, and what nobody has done yet is not known; the directory is that of now"
+    "requests are compared up to now: people decide as recorded, after the recorded time in that stage, and decisions "
+    "that were not made yet are unknown; the directory is today's"
 )
-LATE = timedelta(minutes=1)  # after its start a request may be recorded, and is still found at once
-WIDELY = timedelta(minutes=1)  # between looks for what was recorded later than that
-_AT_A_LOOK = 1.0  # seconds of our own time: a candidate that takes long may not keep the process busy
-RENEWED = timedelta(minutes=5)  # after so long people, catalog and sub-processes are read anew
+LATE = timedelta(minutes=1)  # a request may be recorded so long after its start, and is still found by the next poll
+WIDELY = timedelta(minutes=1)  # between searches for requests that were recorded later than that
+_AT_A_LOOK = 1.0  # seconds of real time for one poll, so that a slow candidate does not block the process
+RENEWED = timedelta(minutes=5)  # after this time the people, the catalog and the sub-processes are read again
 
 
 @dataclass(slots=True, kw_only=True)
 class FollowedRequest:
-    """One request that a shadow looks at; `head` of the chain that was looked at, `due` when to look without news."""
+    """One request that a shadow follows; `head` is that of the compared chain, `due` when to compare without new
+    entries."""
 
     position: int
     head: str = ""
@@ -54,10 +54,10 @@ class Shadow:
     spec: SimulationSpec
     since: datetime
     ends: datetime
-    viewer: str | None  # whose view of the requests it is; None sees all
-    left_out: int = 0  # requests that they may not see
+    viewer: str | None  # the person whose requests it may compare; None: all requests
+    left_out: int = 0  # requests that the viewer may not see
     followed: dict[str, FollowedRequest] = field(default_factory=dict)
-    full: bool = False  # whether there are more requests than it may look at
+    full: bool = False  # whether there are more requests than `limit`
     template: str = ""
     _candidate: Candidate | None = None
     _read_at: datetime | None = None
@@ -65,16 +65,16 @@ class Shadow:
     _widely_at: datetime | None = None
 
     def resume(self, known: Mapping[str, int]) -> None:
-        """Go on with the requests that were followed before, by their position."""
+        """Continue with the requests that were followed before, by their position."""
         self.followed = {request_id: FollowedRequest(position=position) for request_id, position in known.items()}
 
     def set_viewer(self, viewer: str | None) -> None:
-        """Go on with somebody's view of the requests; None sees all."""
+        """Set the person whose requests are compared; None: all requests."""
         if viewer != self.viewer:
             self.viewer, self._widely_at = viewer, None
 
     async def poll(self, database: Database, carry_out: CarryOut, now: datetime) -> Sequence[tuple[int, BacktestRow]]:
-        """Look once; returns the rows that are new or say something else than before, by their position."""
+        """Compare once; returns the new and the changed rows, by their position."""
         candidate = await self._prepared(database, carry_out, now)
         async with database.session() as session:
             await self._find_new_requests(session, now)
@@ -96,7 +96,7 @@ class Shadow:
             if cases
             else []
         )
-        found = zip(cases, compared, strict=False)  # the next look goes on with the rest
+        found = zip(cases, compared, strict=False)  # the next poll continues with the rest
         self._looked_at = now
         told = [
             self._update(case, heads[case.id], row, due if due and due > now else None) for case, (row, due) in found
@@ -104,14 +104,14 @@ class Shadow:
         return [one for one in told if one is not None]
 
     def finished(self, now: datetime) -> bool:
-        """Whether there is nothing more to look at: its time has come, or all that it may look at have ended."""
+        """Whether the shadow is finished: its time is over, or all the requests that it may follow have ended."""
         return now >= self.ends or (self.full and all(one.ended for one in self.followed.values()))
 
     def described(self) -> dict[str, Any]:
-        """Return what it has come to so far as JSON values, without the rows."""
+        """Return the result so far as JSON values, without the rows."""
         rows = [one.row for one in self.followed.values() if one.row is not None]
         version = self._candidate.blueprint.version if self._candidate is not None else self.spec.version
-        more = f"there are more than {self.spec.limit} requests; later ones are not looked at"
+        more = f"there are more than {self.spec.limit} requests; later ones are not followed"
         return {
             "mode": "shadow",
             "template": self.template,
@@ -139,13 +139,13 @@ class Shadow:
             candidate = Candidate(
                 blueprint=blueprint, people=people, prices=self.spec.prices, actions=actions, children=children
             )
-            # What is wrong with it is told before any request comes.
+            # Errors of the candidate are raised before there is any request.
             self._candidate = await carry_out(pool_functions.compile_candidate, candidate, (now,), background=True)
             self._read_at = now
         return self._candidate
 
     async def _find_new_requests(self, session: AsyncSession, now: datetime) -> None:
-        """Take up the requests that are new, and at first those that run already."""
+        """Follow new requests, and at first those that run already."""
         room = self.spec.limit - len(self.followed)
         widely = self._widely_at is None or now - self._widely_at > WIDELY
         since = self.since if widely or self._looked_at is None else max(self._looked_at - LATE, self.since)

@@ -1,4 +1,4 @@
-"""Charts as SVG text: no script, nothing loaded, readable in light and dark. Colours are classes of the page around."""
+"""Charts as SVG text: no script, nothing loaded, readable in light and dark. Colours are CSS classes of the page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MINUTE = 60_000
 def bars(rows: Sequence[tuple[str, float]], *, unit: str = "") -> str:
     """Draw one bar for each (name, value)."""
     if not rows:
-        return "<p>Nothing to show.</p>"
+        return "<p>No data.</p>"
     most = max(value for _, value in rows) or 1
     lines = [_bar(n, name, value / most, _number(value) + unit) for n, (name, value) in enumerate(rows)]
     return _svg(len(rows) * _ROW + 6, lines, "bar chart")
@@ -29,7 +29,7 @@ def bars(rows: Sequence[tuple[str, float]], *, unit: str = "") -> str:
 def paired(rows: Sequence[tuple[str, float, float]], names: tuple[str, str]) -> str:
     """Draw two bars for each (name, before, after)."""
     if not rows:
-        return "<p>Nothing to show.</p>"
+        return "<p>No data.</p>"
     most = max(max(one, other) for _, one, other in rows) or 1
     lines = []
     for n, (name, one, other) in enumerate(rows):
@@ -45,9 +45,9 @@ def paired(rows: Sequence[tuple[str, float, float]], names: tuple[str, str]) -> 
 
 
 def histogram(values: Sequence[float], *, marks: Sequence[tuple[str, float]] = (), kind: str = "") -> str:
-    """Draw how durations, in milliseconds, are distributed; `marks` are named places on the axis."""
+    """Draw the distribution of durations, in milliseconds; `marks` are named values on the axis."""
     if not values:
-        return "<p>Nothing to show.</p>"
+        return "<p>No data.</p>"
     low, high = min(values), max(values)
     if high <= low:
         return f"<p>All of them take {duration_text(low)} ({len(values)}).</p>"
@@ -102,7 +102,7 @@ def schedule(chain: Sequence[dict[str, Any]]) -> str:
 
 
 def duration_text(milliseconds: Any) -> str:
-    """Write a duration for people, in its two largest units."""
+    """Return a duration as text, in its two largest units."""
     if milliseconds is None:
         return ""
     minutes = int(milliseconds) // _MINUTE

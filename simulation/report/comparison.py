@@ -1,7 +1,7 @@
-"""Compare timelines: what two courses of the same request have in common, and where they part.
+"""Compare the timelines of two runs of the same request.
 
-Moments count from the start of each, and are the same where they differ by no more than an engine's timers and its own
-working time; hashes are left out, because they hold absolute moments.
+Times count from the start of each run, and are equal where they differ by no more than an engine's timers and its own
+working time. Hashes are left out, because they depend on absolute times.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any, Protocol
 
 from placet.audit.reasons import in_words
 
-# What timers (20 ms here, a second elsewhere), updates and local activities take of a rehearsed workflow's own time: at
-# once, and as it adds up where each thing counts from the one before, as in a loop.
+# The virtual time that timers (20 ms here, a second elsewhere), updates and local activities of a rehearsed workflow
+# take: at once, and accumulated where each entry counts from the one before, as in a loop.
 TOLERANCE = timedelta(seconds=10)
 _FOR_EACH_ENTRY = timedelta(milliseconds=250)
-# What two clocks that were started together part by, so that which of two tasks comes first means nothing.
+# The difference of two clocks that were started together: within it the order of two tasks has no meaning.
 _SAME_MOMENT = timedelta(milliseconds=500)
 
 _MOMENT = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$")
 
 
 class TimelineEvent(Protocol):
-    """One line of a timeline: an audit entry, or a stored row of one."""
+    """One entry of a timeline: an audit entry, or its stored row."""
 
     @property
     def at(self) -> datetime: ...
@@ -44,7 +44,7 @@ class TimelineEvent(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedLine:
-    """One entry without what differs by nature: `after` and all moments in `detail` count from the start."""
+    """One entry in a form that can be compared: `after` and all times in `detail` count from the start."""
 
     after: timedelta
     kind: str
@@ -55,12 +55,13 @@ class ComparedLine:
 
     @property
     def about(self) -> tuple[str, str, str | None]:
-        """What happened to whom, whatever the details."""
+        """Kind, actor and stage, by which two timelines are aligned."""
         return (self.kind, self.actor, self.stage)
 
 
 def lines_of(entries: Sequence[TimelineEvent], start: datetime) -> tuple[ComparedLine, ...]:
-    """Return the entries of a request that began at `start` as comparable lines; task ids lose their request's id."""
+    """Return the entries of a request that started at `start` as comparable lines, with task ids without request
+    ids."""
     return tuple(
         ComparedLine(
             after=entry.at - start,
@@ -79,8 +80,8 @@ def differences(
 ) -> tuple[dict[str, Any], ...]:
     """List where two timelines differ, entry by entry; empty where they are equal.
 
-    Their moments may part by `tolerance`, and by a quarter of a second more for each entry. What happens to different
-    tasks at one moment has no order: which chain of escalation is looked at first may hang on a few milliseconds.
+    Their times may differ by `tolerance`, and by a quarter of a second more for each entry. Entries of different tasks
+    at the same time have no order: which escalation comes first may depend on a few milliseconds.
     """
     one, other = _by_task(one), _by_task(other)
     found: list[dict[str, Any]] = []
@@ -93,7 +94,7 @@ def differences(
 
 
 def _by_task(lines: Sequence[ComparedLine]) -> list[ComparedLine]:
-    """Put lines of the same moment in the order of their tasks; what concerns no task stays where it is."""
+    """Sort lines of the same time by task; lines without a task keep their place."""
     ordered: list[ComparedLine] = []
     together: list[ComparedLine] = []
     for line in lines:
@@ -111,7 +112,7 @@ def _by_task(lines: Sequence[ComparedLine]) -> list[ComparedLine]:
 def side_by_side(
     one: Sequence[ComparedLine], other: Sequence[ComparedLine], *, tolerance: timedelta = TOLERANCE
 ) -> tuple[dict[str, Any], ...]:
-    """Align two timelines that may part and meet again; each row says whether it is the same on both sides."""
+    """Align two timelines; each row says whether it is the same on both sides."""
     matcher = SequenceMatcher(a=[x.about for x in one], b=[x.about for x in other], autojunk=False)
     rows: list[dict[str, Any]] = []
     for tag, a1, a2, b1, b2 in matcher.get_opcodes():

@@ -1,4 +1,4 @@
-"""Cost: what one execution costs by the prices that it is given; without prices there is no amount, only hours."""
+"""Cost: the cost of one request by the given prices; without prices there are hours only, and no amounts."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _HOUR = Decimal(3600)
 
 
 class Prices(Model):
-    """What things cost, in `currency`: an hour of an approver's time, an hour of waiting, a notice, an action.
+    """Prices in `currency`: an hour of an approver's time, an hour of delay, a notification, an action.
 
-    `minutes_per_decision` is the time that a decision takes of an approver's day; it is stated, not measured.
+    `minutes_per_decision` is the working time of one decision; it is given, not measured.
     `people` are hourly rates of single people, by id. `actions` are prices for one run, by the action's name.
     """
 
@@ -41,7 +41,7 @@ class Prices(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What one execution used: decisions by person, notices, runs by action, and the time it took."""
+    """What one request used: decisions by person, notifications, runs by action, and the duration."""
 
     decisions: dict[str, int]
     notices: int
@@ -50,7 +50,7 @@ class Usage:
 
 
 def parse_prices(raw: object) -> Prices:
-    """Read prices from JSON values; raises InputInvalid with every fault by JSON Pointer."""
+    """Parse prices from JSON values; raises InputInvalid with the JSON Pointer of each problem."""
     try:
         return Prices.model_validate(raw)
     except ValidationError as error:
@@ -62,17 +62,17 @@ def parse_prices(raw: object) -> Prices:
 
 
 def cost_of(trace: Trace, prices: Prices) -> ExecutionCost:
-    """Return what a simulated request costs."""
+    """Return the cost of a simulated request."""
     return price(usage_in(trace.entries, notices=len(trace.notifications), duration=trace.duration), prices)
 
 
 def actions_of(entries: Iterable[TimelineEvent]) -> list[str]:
-    """List the actions that a request began, each as often as it did."""
+    """List the actions that a request started, each as often as it did."""
     return [str(entry.detail.get("action")) for entry in entries if entry.kind == "action_started"]
 
 
 def usage_in(entries: Sequence[TimelineEvent], *, notices: int, duration: timedelta) -> Usage:
-    """Return what a request used, from its timeline; a decision that was carried over took nobody's time."""
+    """Return what a request used, from its timeline; decisions that were carried over do not count."""
     decided = [e for e in entries if e.kind in {"decided", "changes_requested"} and e.detail.get("via") is not None]
     return Usage(
         decisions=dict(Counter(entry.actor.removeprefix("user:") for entry in decided)),
@@ -83,13 +83,13 @@ def usage_in(entries: Sequence[TimelineEvent], *, notices: int, duration: timede
 
 
 def with_catalog(prices: Prices, actions: Mapping[str, ActionSpec]) -> Prices:
-    """Return the prices with the catalog's for the actions of which none was given."""
+    """Return the prices, with those of the catalog for actions without a given price."""
     listed = {name: Decimal(spec.cost) for name, spec in actions.items() if spec.cost}
     return prices.model_copy(update={"actions": {**listed, **prices.actions}})
 
 
 def price(used: Usage, prices: Prices) -> ExecutionCost:
-    """Return what an execution costs that used so much."""
+    """Return the cost of a usage."""
     each = prices.minutes_per_decision / 60
     approvers = sum(
         (prices.people.get(who, prices.approver_hour) * each * n for who, n in used.decisions.items()), Decimal(0)
@@ -114,5 +114,5 @@ def _decimal(span: timedelta) -> Decimal:
 
 
 def described(prices: Prices) -> dict[str, Any]:
-    """Return the prices as JSON values, as a simulation states them."""
+    """Return the prices as JSON values."""
     return prices.model_dump(mode="json")

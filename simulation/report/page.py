@@ -1,4 +1,4 @@
-"""A simulation as a page that stands alone: inline charts, no script, nothing loaded from anywhere."""
+"""Render the result of a simulation as an HTML page that stands alone: inline charts, no script, nothing loaded."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _MOST_ROWS = 500
 
 
 def html_report(result: Mapping[str, Any]) -> str:
-    """Return the page for an answer of any mode, as `described()` gives it."""
+    """Return the page for a result of any mode, as `described()` gives it."""
     name = f"{result.get('template') or ''} {result.get('version') or ''}".strip()
     parts = [_tiles(result), _notes(result)]
     if "totals" in result:
@@ -80,16 +80,16 @@ def _tiles(result: Mapping[str, Any]) -> str:
     changed = totals.get("changed") or {}
     facts: list[tuple[str, Any]] = [
         ("outcome", result.get("outcome") or result.get("stopped")),
-        ("half within", duration_text(predicted.get("p50_ms"))),
-        ("nine in ten within", duration_text(predicted.get("p90_ms"))),
+        ("median duration", duration_text(predicted.get("p50_ms"))),
+        ("90 % within", duration_text(predicted.get("p90_ms"))),
         ("cost", f"{cost['total']} {cost['currency']}" if cost else None),
         ("approver hours", cost.get("approver_hours")),
-        ("ways through", len(result.get("branch_explorations") or ()) or None),
+        ("routes", len(result.get("branch_explorations") or ()) or None),
         ("requests", totals.get("requests")),
         ("known", totals.get("known")),
-        ("not known", totals.get("unknown")),
+        ("unknown", totals.get("unknown")),
         ("changed", f"{changed['share']:.0%}" if changed.get("share") is not None else None),
-        ("timelines differ in", result.get("timelines_differ")),
+        ("entries that differ", result.get("timelines_differ")),
     ]
     tiles = [
         f'<div class="tile"><b class="{escape(str(value))}">{escape(str(value))}</b><span>{name}</span></div>'
@@ -111,7 +111,7 @@ def _notes(result: Mapping[str, Any]) -> str:
 
 def _tasks(result: Mapping[str, Any]) -> str:
     drawn = schedule(result.get("approval_chain") or ())
-    return f"<h2>Who is asked, and when</h2>{drawn}" if drawn else ""
+    return f"<h2>Tasks over time</h2>{drawn}" if drawn else ""
 
 
 def _times(result: Mapping[str, Any]) -> str:
@@ -119,8 +119,8 @@ def _times(result: Mapping[str, Any]) -> str:
     drawn = predicted.get("distribution_ms") or ()
     if not drawn:
         return ""
-    marks = [("half", predicted["p50_ms"]), ("nine in ten", predicted["p90_ms"])]
-    return f"<h2>How long it takes, drawn {len(drawn)} times from the past</h2>{histogram(drawn, marks=marks)}"
+    marks = [("median", predicted["p50_ms"]), ("90 %", predicted["p90_ms"])]
+    return f"<h2>Duration, over {len(drawn)} simulated runs</h2>{histogram(drawn, marks=marks)}"
 
 
 def _branches(result: Mapping[str, Any]) -> str:
@@ -143,9 +143,9 @@ def _branches(result: Mapping[str, Any]) -> str:
     stages = Counter(f"{o['stage']}: {o['result']}" for b in branches for o in b["outcomes"])
     outcomes = Counter(str(b["outcome"] or b["stopped"]) for b in branches)
     return (
-        f"<h2>Every way through</h2>{table}<h2>Time of the ways</h2>{histogram(times)}"
-        f"<h2>How the ways end</h2>{bars(outcomes.most_common())}"
-        f"<h2>How often the ways pass a stage</h2>{bars(stages.most_common(_MOST_BARS))}"
+        f"<h2>All routes</h2>{table}<h2>Duration of the routes</h2>{histogram(times)}"
+        f"<h2>Outcomes of the routes</h2>{bars(outcomes.most_common())}"
+        f"<h2>Stage results over all routes</h2>{bars(stages.most_common(_MOST_BARS))}"
     )
 
 
@@ -156,7 +156,7 @@ def _load(result: Mapping[str, Any]) -> str:
     load = Counter(
         str(link["assignee"]).removeprefix("user:") for chain in chains for link in chain if link["assignee"]
     )
-    return f"<h2>Tasks for each approver, over all ways</h2>{bars(load.most_common(_MOST_BARS))}" if load else ""
+    return f"<h2>Tasks of each approver, over all routes</h2>{bars(load.most_common(_MOST_BARS))}" if load else ""
 
 
 def _side_by_side(result: Mapping[str, Any]) -> str:
@@ -173,10 +173,10 @@ def _side_by_side(result: Mapping[str, Any]) -> str:
         f"<tr{'' if row['same'] else ' class=differs'}>{_moment(row['one'])}{_moment(row['other'])}</tr>"
         for row in rows[:_MOST_ROWS]
     )
-    now = "As it is forecast" if result.get("forecast") else "Driven again"
-    head = f"<tr><th>After<th>As it was<th>After<th>{now}</tr>"
-    compared = _table(("", "As it was", now), facts)
-    return f"<h2>Both compared</h2>{compared}<h2>Both timelines</h2><table>{head}{lines}</table>"
+    now = "Forecast" if result.get("forecast") else "Simulated again"
+    head = f"<tr><th>After<th>Recorded<th>After<th>{now}</tr>"
+    compared = _table(("", "Recorded", now), facts)
+    return f"<h2>Comparison</h2>{compared}<h2>Both timelines</h2><table>{head}{lines}</table>"
 
 
 def _fact(name: str, side: Mapping[str, Any]) -> str:
@@ -211,25 +211,25 @@ def _requests(result: Mapping[str, Any]) -> Iterable[str]:
         ("Breached before and after", f"{totals['breached']['before']}, {totals['breached']['after']}"),
         ("Cost before and after", f"{totals['cost']['before']}, {totals['cost']['after']}"),
         ("Cost, mean change", _interval(totals["cost"]["mean_change"], "mean")),
-        *((f"Not known: {why}", count) for why, count in totals["unknown_reasons"].items()),
+        *((f"Unknown: {why}", count) for why, count in totals["unknown_reasons"].items()),
     ]
-    yield "<h2>Totals</h2>" + _table((), flat) + "<small>Intervals hold with 95 %.</small>"
+    yield "<h2>Totals</h2>" + _table((), flat) + "<small>Intervals are 95 % confidence intervals.</small>"
     if totals["changed_by_aspect"]:
-        yield "<h2>What changes</h2>" + bars(sorted(totals["changed_by_aspect"].items(), key=lambda kv: -kv[1]))
+        yield "<h2>Changes</h2>" + bars(sorted(totals["changed_by_aspect"].items(), key=lambda kv: -kv[1]))
     known = [row for row in rows if row["after"] is not None]
     for name in ("before", "after"):
         kind = "before" if name == "before" else ""
         yield f"<h2>Durations {name}</h2>" + histogram([row[name]["duration_ms"] for row in known], kind=kind)
-    names = ("as it was", "with the candidate")
+    names = ("recorded", "with the candidate")
     yield "<h2>Paths</h2>" + paired(_both(known, lambda side: [" · ".join(side["route"]) or "no stage"]), names)
-    yield "<h2>Decisions for each approver</h2>" + paired(_both(known, lambda side: side["approvers"]), names)
+    yield "<h2>Decisions of each approver</h2>" + paired(_both(known, lambda side: side["approvers"]), names)
     yield "<h2>Outcomes</h2>" + paired(_both(known, lambda side: [str(side["outcome"] or "open")]), names)
     listed = [
         (row["request_id"], ", ".join(row["changed"]), _fate(row["before"]), _fate(row["after"]), row["unknown"] or "")
         for row in rows
         if row["changed"] or row["unknown"]
     ]
-    head = ("Request", "Changes", "As it was", "With the candidate", "Not known")
+    head = ("Request", "Changes", "Recorded", "With the candidate", "Unknown")
     yield "<h2>Request by request</h2>" + _table(head, listed[:_MOST_ROWS])
 
 
@@ -248,7 +248,7 @@ def _fate(side: Mapping[str, Any] | None) -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     top = "<tr>" + "".join(f"<th>{escape(h)}</th>" for h in head) + "</tr>" if head else ""
     body = "".join("<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in row) + "</tr>" for row in rows)
-    return f"<table>{top}{body}</table>" if body else "<p>Nothing to show.</p>"
+    return f"<table>{top}{body}</table>" if body else "<p>No data.</p>"
 
 
 def _interval(figure: Mapping[str, Any], name: str) -> str:

@@ -1,4 +1,4 @@
-"""Prediction: how long a request takes, drawn from past response times where there are any, else by the stated rule."""
+"""Prediction: how long a request takes, from past response times where there are any, or else by a stated rule."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from simulation.report.result import Prediction, milliseconds
 from simulation.run.driver import Trace
 from simulation.scenario.approver_model import RULE, ApproverModel, Sample
 
-# Fewer past decisions than this in a stage say nothing about the next one.
+# A stage with fewer past decisions is not predicted from history.
 LEAST_HISTORY = 5
 DRAWS = 100  # runs from which the distribution is taken
 
 
 def predicted_from_rule(trace: Trace, rule: str) -> Prediction:
-    """Return what the one run says whose every time was stated."""
+    """Predict from one run whose response times follow a stated rule."""
     took = milliseconds(trace.duration) if trace.state.status != "pending" else None
     return Prediction(p50_ms=took, p90_ms=took, source="declared", rule=rule)
 
@@ -28,11 +28,11 @@ def predicted_from_rule(trace: Trace, rule: str) -> Prediction:
 def predicted_from_history(
     run: Callable[[ApproverModel], Trace], known: Mapping[str, Sequence[float]], *, seconds: float, before: str = ""
 ) -> Prediction:
-    """Run again and again with response times drawn from the past; `known` are those of a stage, in seconds.
+    """Predict from many runs with response times drawn from `known`, past ones by stage name, in seconds.
 
-    `seconds` of our own time bound it; `before` is what the rule begins with.
+    `seconds` of real time bound it; `before` is the start of the text of the rule.
     """
-    draw = random.Random(0)  # noqa: S311 - a simulation, and the same answer for the same question
+    draw = random.Random(0)  # noqa: S311 - a simulation, and the same result for the same scenario
     once: dict[tuple[str, str], timedelta | None] = {}
 
     def steady(stage: Stage, task: Task) -> timedelta | None:
@@ -58,7 +58,7 @@ def predicted_from_samples(
     *,
     seconds: float,
 ) -> Prediction:
-    """Run again and again with sampled approvers, with one seed after the other from that of `sample` on."""
+    """Predict from many runs with sampled approvers, with consecutive seeds from that of `sample` on."""
 
     def next_seed(number: int) -> ApproverModel:
         return approver_model(Sample(seed=sample.seed + number, approve=sample.approve))
@@ -95,7 +95,7 @@ def _distribution(
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """Return the quantile of sorted values, between neighbours in proportion."""
+    """Return a quantile of sorted values, interpolated linearly."""
     at = (len(ordered) - 1) * share
     low = int(at)
     high = min(low + 1, len(ordered) - 1)

@@ -1,6 +1,6 @@
-"""What a simulation answers: frozen values with the published field names, and their JSON.
+"""The result of a simulation: frozen values with the published field names, and their JSON.
 
-Moments inside a simulation are milliseconds after its start (`…_ms`), because its calendar date means nothing.
+Times inside a simulation are milliseconds after its start (`…_ms`), because its calendar date has no meaning.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from simulation.run.driver import AppliedEvent, Trace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathStep:
-    """One thing that happened: an entry of the audit chain as it would be written, and a sentence for people."""
+    """One step: an entry of the audit chain as it would be written, and a sentence about it."""
 
     seq: int
     after_ms: int
@@ -35,7 +35,7 @@ class PathStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainLink:
-    """One task of the approval chain: who was asked, how they came to it, and what they decided."""
+    """One task of the approval chain: its assignee, how it was assigned, and the decision."""
 
     stage: str
     task_id: str
@@ -56,10 +56,10 @@ class ChainLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """How long it takes: half of the cases within `p50_ms`, nine in ten within `p90_ms`, and where that comes from.
+    """The predicted duration: median `p50_ms`, 90th percentile `p90_ms`, and how they were found.
 
-    `source` is `history` (drawn from past response times), `sampled` (approvers are drawn) or `declared` (one run by a
-    stated rule); `distribution_ms` are the durations that were drawn, shortest first.
+    `source` is `history` (past response times), `sampled` (sampled approvers) or `declared` (one run by a stated rule);
+    `distribution_ms` are the sampled durations, shortest first.
     """
 
     p50_ms: int | None
@@ -72,7 +72,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionCost:
-    """What one execution costs: people's time on their decisions, what is run and sent, and the price of waiting."""
+    """The cost of one request: the time of approvers, the actions and notifications, and the price of delay."""
 
     currency: str
     total: Decimal
@@ -87,10 +87,10 @@ class ExecutionCost:
 class Branch:
     """One feasible route through the process, with an input that takes it.
 
-    `path_condition` is one expression over the variables, `true` where the input does not matter; `results` are what
-    the nodes on it come to that wait for somebody or something, `outcomes` the stages in the order they were settled.
-    `hurried` tells that people decide one after the other here, each within a minute: at their usual pace another
-    branch of a fork would be first.
+    `path_condition` is one expression over the variables, `true` where the input does not matter. `results` are those
+    of the waiting nodes on the route, `outcomes` those of the stages, in the order in which these were settled.
+    `hurried` says that people decide one after the other here, each within a minute: with their usual response times
+    another branch of a fork would arrive first.
     """
 
     id: str
@@ -113,7 +113,7 @@ class Branch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationResult:
-    """The answer of a simulation of one request, whichever way it was driven."""
+    """The result of a simulation of one request, in any mode."""
 
     mode: str
     template: str
@@ -143,13 +143,13 @@ class SimulationResult:
         return bool(self.validation_errors) and not self.execution_path
 
     def described(self) -> dict[str, Any]:
-        """Return the answer as JSON values; what is particular to a mode stands beside the rest."""
+        """Return the result as JSON values; the fields of a mode (`extra`) stand beside the others."""
         told: dict[str, Any] = json_value(self)
         return {**{k: v for k, v in told.items() if k != "extra"}, **told["extra"]}
 
 
 def json_value(value: Any) -> Any:
-    """Return a value as JSON values: moments in RFC 3339, decimals as text."""
+    """Return a value as JSON values: times in RFC 3339, durations in milliseconds, decimals as text."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if is_dataclass(value) and not isinstance(value, type):
@@ -171,12 +171,12 @@ def milliseconds(span: timedelta) -> int:
 
 
 def path_of(trace: Trace) -> tuple[PathStep, ...]:
-    """Return a course's entries as steps."""
+    """Return the entries of a trace as steps."""
     return tuple(step_of(entry, trace.started_at) for entry in trace.entries)
 
 
 def step_of(entry: Entry, start: datetime) -> PathStep:
-    """Return an entry as a step of a simulation that began at `start`."""
+    """Return an entry as a step of a simulation that started at `start`."""
     return PathStep(
         seq=entry.seq,
         after_ms=milliseconds(entry.at - start),
@@ -191,12 +191,12 @@ def step_of(entry: Entry, start: datetime) -> PathStep:
 
 
 def chain_of(trace: Trace) -> tuple[ChainLink, ...]:
-    """Return the tasks of a course, oldest first."""
+    """Return the tasks of a trace, oldest first."""
     return tuple(link_of(task, trace.started_at) for task in trace.state.tasks)
 
 
 def link_of(task: Task, start: datetime) -> ChainLink:
-    """Return a task as a link of the approval chain of a simulation that began at `start`."""
+    """Return a task as a link of the approval chain of a simulation that started at `start`."""
     return ChainLink(
         stage=task.stage,
         task_id=task.id,
@@ -217,12 +217,12 @@ def link_of(task: Task, start: datetime) -> ChainLink:
 
 
 def refusals_of(trace: Trace) -> tuple[dict[str, Any], ...]:
-    """Return what people tried and were refused."""
+    """Return the events that the core refused."""
     return tuple(_refusal(applied) for applied in trace.applied_events if applied.refused is not None)
 
 
 def worst_sla(trace: Trace) -> str:
-    """Return the worst SLA state that any task of a course was in."""
+    """Return the worst SLA state of the tasks of a trace."""
     order = ("ok", "warning", "breached")
     return max((t.sla_state for t in trace.state.tasks), key=order.index, default="ok")
 
@@ -233,19 +233,21 @@ def problem_json(problem: Problem, *, code: str = "schema") -> dict[str, Any]:
 
 
 def sentence(entry: Entry) -> str:
-    """Say in a few words what an entry means."""
+    """Return a short sentence that says what an entry means."""
     detail = entry.detail
     who = entry.actor.removeprefix("user:")
     told: Callable[[], str] | None = {
-        "started": lambda: f"{who} asks: {detail.get('blueprint')} {detail.get('version')}",
+        "started": lambda: f"{who} starts {detail.get('blueprint')} {detail.get('version')}",
         "task_opened": lambda: f"{_asked(detail)} is asked ({detail.get('assigned_via')})",
         "reminded": lambda: f"{_names(detail.get('to'))} is reminded",
-        "sla_warning": lambda: "the deadline comes near",
+        "sla_warning": lambda: "the deadline approaches",
         "sla_breached": lambda: "the deadline has passed",
-        "sla_critical": lambda: "it is late for so long that it is critical",
-        "escalated": lambda: f"goes up to {_names((detail.get('after') or {}).get('to'))}, level {detail.get('level')}",
+        "sla_critical": lambda: "the delay is critical",
+        "escalated": lambda: (
+            f"escalates to {_names((detail.get('after') or {}).get('to'))}, level {detail.get('level')}"
+        ),
         "decided": lambda: f"{who} decides: {detail.get('decision')}",
-        "changes_requested": lambda: f"{who} asks for changes",
+        "changes_requested": lambda: f"{who} requests changes",
         "resubmitted": lambda: f"{who} resubmits, round {detail.get('round')}",
         "stage_settled": lambda: ": ".join(filter(None, (f"{entry.stage} is {detail.get('result')}", why_of(detail)))),
         "routed": lambda: f"at {detail.get('node')}: {detail.get('condition')}, on to {detail.get('to')}",

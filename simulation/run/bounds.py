@@ -1,7 +1,7 @@
-"""Bounds: how far a rehearsal follows what the core foresees, where that goes on for too long or never ends.
+"""Bounds: where a rehearsal stops before the end of the simulated run, because that is too long or never ends.
 
-An engine takes some 30 ms for each moment at which something happens, so that what the core drives to its own bounds in
-a second may take an engine minutes.
+An engine takes some 30 ms for each time at which something happens, so that what the core simulates in a second may
+take an engine minutes.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from placet.engine.flow import MOST_VISITS
 from simulation.run.driver import Trace
 from simulation.world.world import SimulatedRun
 
-MOST_ROUNDS = 20  # of a loop that is foreseen never to end
-MOST_MOMENTS = 1_000  # at which something happens
+MOST_ROUNDS = 20  # of a loop that never ends
+MOST_MOMENTS = 1_000  # points in time at which something happens
 
 _COMES_TO = {"waiting", "action_started", "child_started"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """Where a rehearsal stops, from its start, and why: `loop` or `moments`; `why` says it for people."""
+    """Where a rehearsal stops, counted from its start; `stopped` is `loop` or `moments`, and `why` the message."""
 
     limit: timedelta
     stopped: str
@@ -32,11 +32,13 @@ class Bound:
 
 
 def bound_of(simulated: SimulatedRun) -> Bound | None:
-    """Return where a rehearsal has to stop before its foreseen end; None where it has not."""
+    """Return where a rehearsal has to stop before the end of the simulated run; None where it may run to the end."""
     found = [*_loops(simulated, timedelta(0))]
     moments = sorted(set(_moments(simulated, timedelta(0))))
     if len(moments) > MOST_MOMENTS:
-        why = f"more than {MOST_MOMENTS:,} moments at which something happens; the rehearsal followed so many"
+        why = (
+            f"something happens at more than {MOST_MOMENTS:,} points in time; the rehearsal followed the first of them"
+        )
         found.append(Bound(limit=moments[MOST_MOMENTS - 1], stopped="moments", why=why))
     bound = min(found, key=lambda b: b.limit, default=None)
     return bound if bound is not None and bound.limit < moments[-1] else None
@@ -50,14 +52,14 @@ def _moments(simulated: SimulatedRun, offset: timedelta) -> Iterator[timedelta]:
 
 
 def _loops(simulated: SimulatedRun, offset: timedelta) -> Iterator[Bound]:
-    """Generate where the loops of a request and of its sub-processes are left that go on for ever."""
+    """Generate the bounds of the endless loops of a request and of its sub-processes."""
     trace = simulated.trace
     rounds: Counter[str] = Counter()
     for entry in trace.entries if _endless(trace) else ():
         place = _place(entry)
         rounds[place] += 1
         if place and rounds[place] > MOST_ROUNDS:
-            why = f"the process goes round without end: it comes to {place!r} again and again; the rehearsal followed"
+            why = f"the process has an endless loop through {place!r}; the rehearsal followed"
             limit = offset + entry.at - trace.started_at
             yield Bound(limit=limit, stopped="loop", why=f"{why} {MOST_ROUNDS} rounds")
             break
@@ -66,7 +68,7 @@ def _loops(simulated: SimulatedRun, offset: timedelta) -> Iterator[Bound]:
 
 
 def _begun(simulated: SimulatedRun) -> Iterator[tuple[timedelta, SimulatedRun]]:
-    """Generate a request's sub-processes, each with the time after which it begins."""
+    """Generate a request's sub-processes, each with the time after which it starts."""
     trace = simulated.trace
     for entry in trace.entries:
         inner = simulated.inner.get(entry.detail["request"]) if entry.kind == "child_started" else None
@@ -75,13 +77,13 @@ def _begun(simulated: SimulatedRun) -> Iterator[tuple[timedelta, SimulatedRun]]:
 
 
 def _endless(trace: Trace) -> bool:
-    """Whether a course was given up and not ended: by the driver's bounds, or the core's on visits of one node."""
+    """Whether a run was stopped by the driver's bounds, or by the core's bound on visits of one node."""
     visited = max(trace.state.visits.values(), default=0)
     return trace.stopped in {"horizon", "entries"} or (trace.state.status == "failed" and visited >= MOST_VISITS)
 
 
 def _place(entry: Entry) -> str:
-    """Return the node or the stage that an entry comes to once more, "" where it is about something else."""
+    """Return the node or the stage that an entry enters; "" for other entries."""
     if entry.kind in _COMES_TO:
         return str(entry.detail["node"])
     return entry.stage or "" if entry.kind == "stage_settled" else ""

@@ -1,7 +1,7 @@
-"""The driver: the core in virtual time. It jumps from one moment at which something happens to the next.
+"""The driver: runs the core in virtual time, from one time at which something happens to the next.
 
-It is to the core what `workflows.approval` is on the engine: it gives the time, answers the core's questions about the
-directory, and carries nothing out. What falls due comes before what people do at the same moment.
+It does for the core what `workflows.approval` does on the engine: it provides the time, answers the core's questions
+about the directory, and carries nothing out. What falls due comes before the events of people at the same time.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from placet.plan.plan import Plan
 
 HORIZON = timedelta(days=366)
 MOST_ENTRIES = 20_000
-# Tasks that are gone through, in all steps together: each step takes longer the more tasks there have been, so that a
-# stage that is come to again and again would take minutes long before it takes too many entries.
+# Tasks that are visited, in all steps together: each step takes longer the more tasks there are, so that a stage that
+# is entered again and again would take minutes long before it has too many entries.
 MOST_WORK = 1_000_000
-# What is simulated is made up, or stays with whoever may read it: the same entries each time are worth more.
+# A fixed secret gives the same entries each time; simulated content needs no protection by it.
 _SECRET = "simulation"  # noqa: S105 - none
 
 
 class ReadDirectory(Protocol):
-    """What the directory answers for people of a request, by id, and for its input."""
+    """The function that reads the directory for the people of a request, by id, and for its input."""
 
     def __call__(self, asked: tuple[str, ...], given: Mapping[str, object], /) -> Directory: ...
 
 
 class UnknownNextEvent(Exception):
-    """What happens next cannot be told: `why` says of whom."""
+    """The next event of a simulation is unknown; `why` says which one."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -45,31 +45,31 @@ class UnknownNextEvent(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedEvent:
-    """One thing that somebody will do: when, and the event."""
+    """An event that will be applied at a time."""
 
     at: datetime
     event: Event
-    mark: tuple[Any, ...] = ()  # by what the cast knows that it has been done
+    mark: tuple[Any, ...] = ()  # by which its event source knows that it was applied
 
 
 class EventSource(Protocol):
-    """Whoever acts in a simulation: `simulation.scenario.script.Cast`, or a past request's people."""
+    """The source of the events of a simulated request: scripted people, recorded people, or a whole simulated world."""
 
     def next(self, state: State, now: datetime) -> PlannedEvent | None:
-        """Return what happens next, not before `now`; None where nobody does anything more.
+        """Return the next event, not before `now`; None where there are no more events.
 
-        Raises NothingKnown where that cannot be told, which stops the run.
+        Raises UnknownNextEvent where the next event is not known, which stops the run.
         """
 
     def note_applied(self, planned: PlannedEvent) -> None:
-        """Take note that this move was made."""
+        """Note that an event was applied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedEvent:
-    """A move as it was made: how long after the start, and why it was refused, if it was.
+    """An event that was applied `after` the start, and why the core refused it, if it did.
 
-    `task_after` is the time since the task that it is about was opened, `seq` how many entries there were before it.
+    `task_after` is the time since its task was opened; `seq` is the number of entries before it.
     """
 
     after: timedelta
@@ -81,10 +81,10 @@ class AppliedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """How a simulated request went: its entries, whom it would have told, what people did, and where it stands.
+    """The trace of a simulated request: its entries, notifications, applied events, and last state.
 
-    `stopped` says why it did not come to its end: `horizon` (too long), `entries` (too much), `waiting` (for ever), or
-    `unknown`, and then `why`.
+    `stopped` says why it did not reach its end: `horizon` (too much time), `entries` (too many), `waiting` (for ever),
+    or `unknown`, with `why`.
     """
 
     started_at: datetime
@@ -97,17 +97,17 @@ class Trace:
 
     @property
     def duration(self) -> timedelta:
-        """How long it took, or has taken so far."""
+        """The duration of the request, until its last entry where it has not ended."""
         end = self.state.ended_at or (self.entries[-1].at if self.entries else self.started_at)
         return end - self.started_at
 
     def seq_at(self, span: timedelta) -> int:
-        """Return how many entries there are once that much time has passed."""
+        """Return the number of entries up to this time after the start."""
         return sum(entry.at - self.started_at <= span for entry in self.entries)
 
 
 def directory_reader(plan: Plan, people: Directory) -> ReadDirectory:
-    """Return what the directory answers for a request: the part of `people` that it can reach, and nobody else."""
+    """Return the function that reads the directory for a request: the part of `people` that it can reach."""
     names = plan.names
     holding: dict[tuple[str, str], list[str]] = {
         (who.kind, who.name): people.holders(who.name) if who.kind == "role" else people.members(who.name)
@@ -142,9 +142,9 @@ def drive(
     horizon: timedelta = HORIZON,
     most_entries: int = MOST_ENTRIES,
 ) -> Trace:
-    """Run one request from its opening to its end; `opening.directory_at` is the moment at which it starts.
+    """Run one request from its opening to its end; `opening.directory_at` is the time at which it starts.
 
-    `read` answers what the directory holds now (by default what the opening carries).
+    `read_directory` reads the directory (by default, the one that the opening carries).
     """
     start = opening.directory_at
     state = machine.opening_state(plan, opening, start)
@@ -173,7 +173,7 @@ def resume(
     horizon: timedelta = HORIZON,
     most_entries: int = MOST_ENTRIES,
 ) -> Trace:
-    """Run on from a state: from its beginning where `begin` is given, else from where a request stands at `now`."""
+    """Continue a request from a state at `now`; `begin` is its opening where it has not begun."""
     runner = _RequestRunner(plan, state, now, read_directory)
     applied_events: list[AppliedEvent] = []
     stopped: str | None = None
@@ -229,7 +229,7 @@ def resume(
 
 
 class _RequestRunner:
-    """Where one request lies while it is driven: its state, the time, and what has been recorded."""
+    """One request while it is simulated: its state, the time, and what has been recorded."""
 
     def __init__(self, plan: Plan, state: State, now: datetime, read_directory: ReadDirectory | None) -> None:
         self.plan = plan
@@ -246,9 +246,9 @@ class _RequestRunner:
         self._take(lambda state: machine.due(self.plan, state, self.now))
 
     def apply(self, event: Event) -> str | None:
-        """Apply an event; returns why it was refused, if it was."""
+        """Apply an event; returns why the core refused it, or None."""
         try:
-            # As on the engine: whoever is to get a task may be a stranger to the request so far.
+            # As on the engine: the new assignee may be a person whom the request has not read yet.
             if isinstance(event, Reassign | Delegate) and person_id(event.to) not in self.state.directory.people:
                 self._read_directory(person_id(event.to))
             self._take(lambda state: machine.apply(self.plan, state, event, self.now))
@@ -264,7 +264,7 @@ class _RequestRunner:
         self._keep(step)
 
     def _read_directory(self, *also: str, given: dict[str, Any] | None = None) -> None:
-        """Read it and keep what was read, also where the event is then refused, as on the engine."""
+        """Read the directory and record the result, also where the event is then refused, as on the engine."""
         state = self.state
         given = state.input if given is None else given
         found = (
@@ -282,7 +282,7 @@ class _RequestRunner:
 
 
 def task_opened(state: State, event: Event) -> datetime | None:
-    """Return when the task that an event is about was opened, if it is about one."""
+    """Return when the task of an event was opened; None for an event without a task."""
     task_id: str | None = getattr(event, "task_id", None)
     task = state.task(task_id) if task_id is not None else None
     return task.opened_at if task is not None else None

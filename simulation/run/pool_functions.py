@@ -1,6 +1,6 @@
-"""The heavy work on what others wrote, as functions that a process of the pool is given by name.
+"""The functions that the process pool runs: the heavy work on blueprints that people sent.
 
-What they take and return is pickled on its way. Libraries that only one of them needs are loaded there.
+Their arguments and results are pickled. Libraries that only one of them needs are imported inside it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ CarryOut = Callable[..., Awaitable[Any]]
 
 
 def parse_or_none(raw: object) -> ProcessDefinition | None:
-    """Return a blueprint, None for what is none: what is wrong with it is told by whoever uses it."""
+    """Return the parsed blueprint; None where it is invalid: its errors are reported by the simulation or the
+    proofs."""
     try:
         return parse_definition(raw)
     except BlueprintInvalid:
@@ -42,23 +43,23 @@ def parse_or_none(raw: object) -> ProcessDefinition | None:
 def compile_draft(
     definition: ProcessDefinition, start: datetime, actions: Mapping[str, ActionSpec], children: Mapping[str, Child]
 ) -> tuple[dict[str, Any], str]:
-    """Return a blueprint as it is stored, with its digest; raises BlueprintInvalid where it does not compile."""
+    """Return the stored form of a blueprint and its digest; raises BlueprintInvalid where it does not compile."""
     compile_plan(definition, start=start, actions=actions, children=children)
     return canonical(definition), digest(definition)
 
 
 def compare_versions(old: object, new: object) -> Change:
-    """Say how two blueprints differ."""
+    """Compare two blueprints."""
     return classify(parse_definition(old), parse_definition(new))
 
 
 def check_version(old: object, new: object) -> None:
-    """Raise BlueprintInvalid where a version's number does not rise by as much as its content changed."""
+    """Raise BlueprintInvalid where a version number does not rise by as much as its content changed."""
     check_bump(parse_definition(old), parse_definition(new))
 
 
 def compile_scenario(scenario: Scenario, definition: ProcessDefinition | None) -> CompiledDefinition | None:
-    """Return what `read` gave, with its plan, None where it has a fault: that is told by whoever simulates it."""
+    """Return a definition with its plan; None where it is invalid: the simulation reports its errors."""
     try:
         return None if definition is None else compiled_of(scenario, definition)
     except BlueprintInvalid:
@@ -66,22 +67,22 @@ def compile_scenario(scenario: Scenario, definition: ProcessDefinition | None) -
 
 
 def dry_run(scenario: Scenario) -> None:
-    """Carry out what the core foresees of a request, for whoever is about to do it where it must not fail."""
+    """Simulate a request and discard the run: called before the same work is done in a process that must not fail."""
     prepared, _ = prepare(scenario)
     if prepared is not None:
         prepared.simulate()
 
 
 def explore_with_proofs(scenario: Scenario, *, tell: Tell | None = None) -> dict[str, Any]:
-    """Explore, and return the answer with what the proofs say."""
+    """Explore a scenario, and return the result with the findings of the proofs."""
     scenario = _compiled(scenario)
     return with_proofs(scenario, explore(scenario, tell=tell))
 
 
 def with_proofs(scenario: Scenario, simulation: SimulationResult) -> dict[str, Any]:
-    """Return the answer with what the proofs say of the blueprint beside what the simulation itself found.
+    """Return the result with the findings of the proofs added to those of the simulation.
 
-    A simulation that came to something is of a question that is compiled; the others say what is wrong with it.
+    Nothing is added to a simulation that failed, or whose scenario is not compiled.
     """
     result = simulation.described()
     if simulation.failed or scenario.compiled is None:
@@ -103,7 +104,7 @@ def with_proofs(scenario: Scenario, simulation: SimulationResult) -> dict[str, A
 def replay_with_changes(
     scenario: Scenario, case: Case, history: HistoryCheck, now: datetime, unchanged: bool
 ) -> dict[str, Any]:
-    """Drive a real request again with something changed, and return the answer with what the proofs say."""
+    """Simulate a real request with something changed, and return the result with the findings of the proofs."""
     from simulation.modes.replay import what_if
 
     scenario = _compiled(scenario)
@@ -111,7 +112,7 @@ def replay_with_changes(
 
 
 def _compiled(scenario: Scenario) -> Scenario:
-    """Return the question with its blueprint compiled, and as it is where that has a fault."""
+    """Return the scenario with its blueprint compiled; unchanged where the blueprint is invalid."""
     try:
         return replace(scenario, compiled=compiled_of(scenario))
     except BlueprintInvalid:
@@ -119,7 +120,7 @@ def _compiled(scenario: Scenario) -> Scenario:
 
 
 def compile_candidate(candidate: Candidate, starts: Sequence[datetime]) -> Candidate:
-    """Return a candidate compiled for requests that began then; raises BlueprintInvalid where it does not compile."""
+    """Return a candidate compiled for requests with these starts; raises BlueprintInvalid where it does not compile."""
     for start in starts:
         candidate.plan(start)
     return candidate
@@ -135,7 +136,7 @@ def backtest_cases(
     of: int,
     tell: Tell | None = None,
 ) -> list[BacktestRow]:
-    """Put some of `of` past requests through a candidate, of which `done` have been; stops after so many seconds."""
+    """Simulate some of `of` past requests with a candidate, after `done` others; stops after so many seconds."""
     end = perf_counter() + seconds
     return backtest_all(candidate, cases, until=until, end=end, done=done, of=of, tell=tell)
 
@@ -143,7 +144,7 @@ def backtest_cases(
 def shadow_cases(
     candidate: Candidate, cases: Sequence[Case], now: datetime, seconds: float
 ) -> list[tuple[BacktestRow, datetime | None]]:
-    """Look at requests as far as they have come, one after the other, for so many seconds."""
+    """Compare requests up to now, one after the other, for so many seconds."""
     found: list[tuple[BacktestRow, datetime | None]] = []
     end = perf_counter() + seconds
     for case in cases:

@@ -1,4 +1,4 @@
-"""Recorders: what a rehearsal's workers have instead of activities. They answer and take note, and do nothing."""
+"""Recorders: the activities of a rehearsal's workers. They answer and record, and have no effect outside."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from simulation.world.world import SimulatedRun
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithheldAction:
-    """An action that would have run: what it would have been given, and what was answered in its place.
+    """An action that was not run: its input, and the output or error that was returned instead.
 
-    `breaches` are the places of both where its schemas are broken.
+    `breaches` are the places where input or output break its schemas.
     """
 
     request_id: str
@@ -57,7 +57,7 @@ class WithheldAction:
 
 @dataclass(kw_only=True)
 class RequestLog:
-    """What one rehearsed request would have had written, sent and run. `foreseen` is set once its course is known."""
+    """What one rehearsed request recorded, and the notifications and actions that were withheld from it."""
 
     request_id: str
     entries: list[Entry] = field(default_factory=list)
@@ -70,15 +70,15 @@ class RequestLog:
     def __post_init__(self) -> None:
         self._changed = asyncio.Condition()
         self._simulated: asyncio.Future[SimulatedRun] = asyncio.get_running_loop().create_future()
-        self._lost = False  # it does not do what is foreseen: there is nothing to wait for
+        self._lost = False  # it differs from the simulated run: there is nothing to wait for
 
     @property
     def seq(self) -> int:
-        """How many entries there are."""
+        """The number of entries."""
         return len(self.entries)
 
     async def until(self, met: Callable[[], bool], patience: timedelta) -> bool:
-        """Wait until something holds of what was recorded; returns False where it does not in time."""
+        """Wait until a condition on the log is met; returns False where it is not met in time."""
         try:
             async with asyncio.timeout(patience.total_seconds()), self._changed:
                 await self._changed.wait_for(met)
@@ -87,20 +87,20 @@ class RequestLog:
         return True
 
     async def reached(self, seq: int, patience: timedelta) -> None:
-        """Wait until that many entries are recorded, unless it has gone another way already."""
+        """Wait until that many entries are recorded, unless the request differs from the core already."""
         if not self._lost:
             self._lost = not await self.until(lambda: self.seq >= seq, patience)
 
     async def take(self, recording: Recording) -> None:
-        """Keep a recording; one of entries that are there already takes their place, as in the store.
+        """Keep a recording; its entries replace those with the same numbers, as in the store.
 
-        Only what is new is checked: to go over the whole chain each time would take a year's reminders seconds.
+        Only the new entries are checked: checking the whole chain each time would take seconds for a year of reminders.
         """
         first = recording.entries[0].seq
         before = self.entries[: first - 1]
         known = before[-1].hash if before else genesis(self.request_id)
         if first_bad(known, recording.entries, after=len(before)) is not None:
-            raise ApplicationError("the audit chain of the rehearsal does not hold", non_retryable=True)
+            raise ApplicationError("the audit chain of the rehearsal is broken", non_retryable=True)
         async with self._changed:
             self.entries[first - 1 :] = recording.entries
             self.notifications.update((notification.key, notification) for notification in recording.notifications)
@@ -110,19 +110,19 @@ class RequestLog:
             self._changed.notify_all()
 
     def expect(self, simulated: SimulatedRun) -> None:
-        """Say how the request is foreseen to go: its actions wait for that."""
+        """Set the simulated run of the request: its actions wait for it."""
         self._simulated.set_result(simulated)
 
     async def simulated(self) -> SimulatedRun:
-        """Return how the request is foreseen to go, once that is known."""
+        """Return the simulated run of the request, once it is known."""
         return await asyncio.shield(self._simulated)
 
 
 class Recorders:
-    """Answer in place of every activity that a rehearsal would run, apart for each of its requests."""
+    """Answer all the activities of a rehearsal, with a log for each of its requests."""
 
     def __init__(self, people: Directory, patience: timedelta) -> None:
-        """Answer from this directory; what ought to have happened before an action ends is waited for so long."""
+        """Answer from this directory; `patience` bounds the wait for what has to precede the end of an action."""
         self._people = people
         self._patience = patience
         self._logs: dict[str, RequestLog] = {}
@@ -130,14 +130,14 @@ class Recorders:
         self.lookups = 0
 
     def of(self, request_id: str) -> RequestLog:
-        """Return what was recorded of one request."""
+        """Return the log of one request."""
         if request_id not in self._logs:
             self._logs[request_id] = RequestLog(request_id=request_id)
         return self._logs[request_id]
 
     @property
     def activities(self) -> list[Callable[..., Any]]:
-        """The functions that a worker for approvals registers."""
+        """The activities that a worker for approvals registers."""
         return [
             self.record,
             self.stored_seq,
@@ -150,22 +150,22 @@ class Recorders:
 
     @property
     def withheld(self) -> list[WithheldAction]:
-        """List the actions that were not run, in the order in which they ended."""
+        """List the withheld actions, in the order in which they ended."""
         return [action for log in self._logs.values() for action in log.actions.values()]
 
     @activity.defn(name="record")
     async def record(self, recording: Recording) -> None:
-        """Take a recording that would have been written."""
+        """Keep a recording instead of writing it to the store."""
         await self.of(recording.request_id).take(recording)
 
     @activity.defn(name="stored_seq")
     async def stored_seq(self, request_id: str) -> int:
-        """Return how far a request's chain was taken."""
+        """Return the number of the last entry of a request."""
         return len(self.of(request_id).entries)
 
     @activity.defn(name="look_up")
     async def look_up(self, lookup: DirectoryQuery) -> DirectoryResult:
-        """Answer from the directory that the rehearsal was given."""
+        """Answer from the directory of the rehearsal."""
         self.lookups += 1
         people = self._people.people
         directory = needed(
@@ -180,7 +180,7 @@ class Recorders:
 
     @activity.defn(name="verify_token")
     async def verify_token(self, check: TokenCheck) -> TokenVerdict:
-        """Refuse every token: nobody outside takes part in a rehearsal."""
+        """Refuse every token: a rehearsal takes no decisions from outside."""
         return TokenVerdict(
             person=None,
             round=None,
@@ -192,24 +192,24 @@ class Recorders:
         )
 
     @activity.defn(name="child_result")
-    async def child_result(self, asked: SubprocessQuery) -> SubprocessOutcome:  # noqa: ARG002 - as the real one is asked
-        """Leave it to the sub-process to tell: what is asked again and again would keep the engine from skipping."""
+    async def child_result(self, asked: SubprocessQuery) -> SubprocessOutcome:  # noqa: ARG002 - the signature of the real one
+        """Leave it to the sub-process to report its end: polling would keep the engine from skipping time."""
         return SubprocessOutcome(outcome=None)
 
     @activity.defn(name="run_action")
     async def run_action(self, asked: ActionRun) -> dict[str, Any]:
-        """Note what an action would have done, and answer as `simulation.world.answers` says once its time has passed.
+        """Record an action, and return what `simulation.world.answers` gives, once its time has passed.
 
-        It passes between two attempts: the engine skips that delay like any timer, but no time at all while an attempt
-        runs. Whenever a workflow's clock is set, the engine makes the next attempt at once. Where that one ended before
-        the timer fires that the clock was set for, the engine would pass over that timer; so it waits for what is due.
+        Its time passes between two attempts: the engine skips that delay like any timer, but skips no time while an
+        attempt runs. Whenever a workflow's clock is set, the engine makes the next attempt at once. An attempt that
+        ended before the timers that are due had fired would make the engine skip these, so it waits for them.
         """
         spec, call, info = asked.spec, asked.call, activity.info()
         log = self.of(info.workflow_id or "")
         simulated = await log.simulated()
         answered = simulated.answers.action(call)
         if answered is None:
-            raise ApplicationError("the action is foreseen not to end", non_retryable=True)
+            raise ApplicationError("the action does not end in this simulation", non_retryable=True)
         span, done = answered
         left = info.scheduled_time + span - info.started_time
         before = _entries_before(simulated.trace.applied_events, call.key)
@@ -217,9 +217,12 @@ class Recorders:
             due = simulated.trace.seq_at(info.started_time - (log.started_at or info.started_time))
             await log.reached(min(due, before), self._patience)
             raise ApplicationError(
-                f"it takes {span}", type="TakesTime", next_retry_delay=left, category=ApplicationErrorCategory.BENIGN
+                f"the action takes {span}",
+                type="TakesTime",
+                next_retry_delay=left,
+                category=ApplicationErrorCategory.BENIGN,
             )
-        # Of what happens at the same moment, the engine may take either first: it is taken as foreseen.
+        # The engine may process events of the same time in any order: the simulated order is kept.
         await log.reached(before, self._patience)
         if simulated.answers.computes(call):
             done = await _computed(asked)
@@ -235,12 +238,12 @@ class Recorders:
             breaches=simulated.answers.breaches(call),
         )
         if not done.ok:
-            raise ApplicationError(done.error or "it failed", type="ActionFailed", non_retryable=True)
+            raise ApplicationError(done.error or "the action failed", type="ActionFailed", non_retryable=True)
         return done.output
 
 
 async def _computed(asked: ActionRun) -> ActionDone:
-    """Run a pure action with the production executors: what is rehearsed is then no copy of what is foreseen."""
+    """Run a pure action with the production executors, so that a rehearsal checks these against the core."""
     call = asked.call
     try:
         output = await carry_out(PURE, asked, SecretResolver({}))

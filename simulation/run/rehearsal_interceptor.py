@@ -1,8 +1,8 @@
-"""Staging: how a rehearsal's workers carry out what a request has others do, so that its virtual time can go on.
+"""The rehearsal interceptor: starts actions and sub-processes so that the virtual time of a request can advance.
 
-The engine skips no time in a workflow while an activity runs or a child of it is open. So an action's time passes
-between two attempts (simulation.run.recorders), and a sub-process is begun by a child that ends at once: it begins at
-its parent's virtual moment, with a clock of its own, and its parent's time goes on beside it.
+The engine skips no time in a workflow while an activity runs or a child workflow is open. So the time of an action
+passes between two attempts (simulation.run.recorders). A sub-process is started by a child workflow that ends at once:
+the sub-process starts at its parent's virtual time, with a clock of its own, and its parent's time goes on.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from placet.engine import machine
 from workflows import display
 from workflows.interface import Start
 
-# Attempts before its time has passed say how long the action still takes, the last one answers.
+# Attempts before the action's time has passed say how long it still takes; the last one returns its output.
 _UNTIL_IT_ANSWERS = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=0)
-# How long an attempt may take of our time: it waits for what is due (simulation.run.recorders).
+# The real time that an attempt may take: it waits for what is due (simulation.run.recorders).
 _ATTEMPT = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubProcessStart:
-    """A sub-process to begin: its request id, and what it starts with."""
+    """A sub-process to start: its request id and its input."""
 
     request_id: str
     start: Start
@@ -42,11 +42,11 @@ class SubProcessStart:
 
 @workflow.defn(name="BeginSubProcess")
 class BeginSubProcess:
-    """Begin a sub-process that goes on by itself."""
+    """Start a sub-process that runs independently."""
 
     @workflow.run
     async def run(self, begin: SubProcessStart) -> None:
-        """Return as soon as it has begun."""
+        """Return as soon as it has started."""
         start = begin.start
         state = machine.opening_state(start.plan, start.opening, workflow.now())
         await workflow.start_child_workflow(
@@ -61,10 +61,10 @@ class BeginSubProcess:
 
 
 class RehearsalInterceptor(Interceptor):
-    """Have workflows ask for their actions and sub-processes in a way that lets their time go on."""
+    """Change how workflows start actions and sub-processes, so that their time can be skipped."""
 
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002, ARG002 - the SDK's names
-        """Return what stands before each workflow."""
+        """Return the interceptor of each workflow."""
         return _RehearsalInbound
 
 

@@ -1,8 +1,8 @@
-"""The player: takes a rehearsed request and its sub-processes through virtual time, as the core foresees them.
+"""The rehearsal runner: takes a request and its sub-processes on the engine through virtual time, as simulated before.
 
-Each workflow has a clock of its own. What people do, and what happens outside, is offered at its moment. Where requests
-meet (one begins another, ends, or leaves a branch in which another runs) all clocks are taken to that moment first, and
-the player waits until the other one has heard of it.
+Each workflow has a clock of its own. The events of people, and those from outside, are sent as updates at their time.
+Where requests depend on each other (one starts another, ends, or leaves a branch in which another runs), all clocks are
+first taken to that time, and the runner waits until the other request has recorded it.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ from workflows.approval import Answer, ApprovalWorkflow
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
 Tell = Callable[[dict[str, Any]], None]
 
-# Within this of our time a workflow does what it is foreseen to do by now; one that does not goes another way.
+# The real time within which a workflow records what it is expected to; one that does not differs from the core.
 RESPONSE_TIMEOUT = timedelta(seconds=10)
-# Taken beyond the last moment, so that what is due then has fired.
+# Added to the last time, so that what is due then has fired.
 AFTER_THE_LAST = timedelta(seconds=5)
-# The longest that an action may still take whose request has ended.
+# The longest time that an action may take after its request has ended.
 _RUNNING_OUT = timedelta(days=366)
 _NO_LIMIT = timedelta(days=366 * 1000)
 
-_AGAIN = 0.1  # seconds between questions to a workflow that is not ready
+_AGAIN = 0.1  # seconds between queries to a workflow that is not ready
 
 _MS = timedelta(milliseconds=1)
 _ACTION_ENDED = ("action_run", "action_failed", "action_ignored")
@@ -74,7 +74,7 @@ _UPDATES: dict[type[Any], Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RehearsedRequest:
-    """What became of one rehearsed request: as the core foresees it, as the workflow did it, and where they differ."""
+    """One rehearsed request: the run that the core simulated, the trace of the workflow, and their differences."""
 
     request_id: str
     simulated: SimulatedRun
@@ -84,10 +84,10 @@ class RehearsedRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Checkpoint:
-    """A moment of a request's course at which something is done about it, or waited for; `seq` orders those of one.
+    """A time in a request at which an event is sent, or something is waited for; `seq` orders those of one time.
 
-    `act` is offered; `begins` names a sub-process that begins; `meets` tells whether other requests are concerned, and
-    `ends` whether the request ends.
+    `applied` is the event to send; `begins` is the id of a sub-process that starts; `synchronises` says whether other
+    requests are affected, and `ends` whether the request ends.
     """
 
     after: timedelta
@@ -99,7 +99,7 @@ class _Checkpoint:
 
 
 class _RunningRequest:
-    """One request of a rehearsal; `offset` is when it begins, from the start of the whole, as foreseen."""
+    """One running request of a rehearsal; `offset` is its simulated start, counted from that of the main request."""
 
     def __init__(
         self,
@@ -118,18 +118,18 @@ class _RunningRequest:
         self.offset = offset
         self.start = start  # by its own clock
         self.parent: _RunningRequest | None = None
-        self.applied_events: list[AppliedEvent] = []  # as they were made
+        self.applied_events: list[AppliedEvent] = []  # as they were applied
         self.closed = False  # its workflow has closed
         log.expect(simulated)
 
     async def until(self, seq: int) -> None:
-        """Wait until that many entries are recorded, unless it has gone another way already."""
+        """Wait until that many entries are recorded, unless the request differs from the core already."""
         await self.log.reached(seq, RESPONSE_TIMEOUT)
 
     async def wait_until_due(self, now: datetime) -> None:
-        """Wait until what is due by then has fired: the engine passes over a timer whose moment is past.
+        """Wait until the timers that are due by then have fired: the engine skips a timer whose time has passed.
 
-        What people do then may still be to come, and so may the end of a sub-process.
+        Events that are still to be sent, and ends of sub-processes that are still to come, are not waited for.
         """
         trace = self.simulated.trace
         offered = len(self.applied_events)
@@ -138,7 +138,7 @@ class _RunningRequest:
         await self.until(min([trace.seq_at(now - self.start), *to_come]))
 
     def _updates(self) -> list[AppliedEvent]:
-        """List the acts that are offered to its workflow, in their order."""
+        """List the events that are sent to its workflow, in their order."""
         return [
             applied
             for applied in self.simulated.trace.applied_events
@@ -146,7 +146,8 @@ class _RunningRequest:
         ]
 
     def moment(self, checkpoint: _Checkpoint) -> datetime:
-        """Return when a stop is due: an act counts from its task's own opening, so that delays do not add up."""
+        """Return the time of a checkpoint: an event on a task counts from the opening of the task, so that delays do
+        not add up."""
         task = (
             self.log.tasks.get(getattr(checkpoint.applied.event, "task_id", None) or "")
             if checkpoint.applied is not None
@@ -157,7 +158,7 @@ class _RunningRequest:
         return self.start + checkpoint.after
 
     def checkpoints(self) -> Iterator[_Checkpoint]:
-        """List the stops of its course."""
+        """List the checkpoints of its simulated run."""
         trace = self.simulated.trace
         waited_for = {p.id for p in self.simulated.plan.nodes.values() if type_at(p).runs_process}
         ending = trace.entries[-1].seq if trace.state.status != "pending" else None
@@ -185,7 +186,7 @@ class _RunningRequest:
 
 
 class RehearsalRunner:
-    """Play a rehearsal on an engine that has its workers already."""
+    """Run a rehearsal on an engine that already has its workers."""
 
     def __init__(self, time: VirtualTime, recorders: Recorders, tell: Tell | None = None) -> None:
         self._time = time
@@ -194,9 +195,9 @@ class RehearsalRunner:
         self._requests: list[_RunningRequest] = []
 
     async def run(self, handle: Handle, simulated: SimulatedRun, bound: Bound | None = None) -> list[RehearsedRequest]:
-        """Take a request that has begun to its end, as foreseen from its own start; returns it and its sub-processes.
+        """Take a started request to its end; returns it and its sub-processes.
 
-        With a `bound` it is taken no further than that. Raises RPCError where the engine cannot be reached, or cannot
+        With a `bound` it is taken no further than that. Raises RPCError where the engine cannot be reached or cannot
         skip time.
         """
         start = simulated.trace.started_at
@@ -231,7 +232,7 @@ class RehearsalRunner:
         return [await self._rehearsed(request, limit, bound) for request in self._requests]
 
     async def terminate(self, handle: Handle) -> None:
-        """End what still runs, of the request and its sub-processes: nobody works on its task queue any more."""
+        """Terminate what still runs of the request and its sub-processes: their task queue will have no workers."""
         for other in (handle, *(request.handle for request in self._requests[1:])):
             try:
                 await other.terminate("the rehearsal is over")
@@ -242,7 +243,7 @@ class RehearsalRunner:
     async def _advance(
         self, request: _RunningRequest, checkpoint: _Checkpoint, offset: timedelta
     ) -> _RunningRequest | None:
-        """Take a request to a stop, and do there what is to be done; returns the sub-process that begins."""
+        """Take a request to a checkpoint and carry it out; returns the sub-process that starts there, if one does."""
         if request.closed:
             return None
         moment = request.moment(checkpoint)
@@ -270,7 +271,7 @@ class RehearsalRunner:
     async def _wait_for_child(
         self, parent: _RunningRequest, request_id: str, offset: timedelta
     ) -> _RunningRequest | None:
-        """Return a sub-process once it has begun; None where it does not."""
+        """Return a sub-process once it has started; None where it does not start."""
         log = self._recorders.of(request_id)
         simulated = parent.simulated.inner.get(request_id)
         if simulated is None or not await log.until(lambda: log.started_at is not None, RESPONSE_TIMEOUT):
@@ -297,7 +298,7 @@ class RehearsalRunner:
             request.closed = True
 
     async def _send_update(self, request: _RunningRequest, applied: AppliedEvent) -> None:
-        """Offer an act as an update, and note whether it was refused."""
+        """Send an event as an update, and note whether it was refused."""
         if request.closed:
             return
         refused = None
@@ -313,7 +314,7 @@ class RehearsalRunner:
         request.applied_events.append(replace(applied, refused=refused))
 
     async def _finish(self, request: _RunningRequest, limit: timedelta) -> None:
-        """Let the last of what is due happen; a request that has ended waits only for actions that still run."""
+        """Let the last due timers fire; a request that has ended waits only for actions that still run."""
         if not request.log.ended:
             last = min(request.simulated.trace.duration, limit - request.offset)
             await self._forward(request, request.start + last + AFTER_THE_LAST)
@@ -340,7 +341,7 @@ class RehearsalRunner:
         within = limit - request.offset
         if bound is None:
             sides = [_lines_until(simulated, within), _lines_until(trace, within)]
-        else:  # as many as should be there: the engine goes on until it is left
+        else:  # the expected number of entries: the engine goes on until it is terminated
             many = simulated.seq_at(within)
             sides = [lines_of(c.entries[:many], c.started_at) for c in (simulated, trace)]
         found = [*differences(*sides)]
@@ -352,7 +353,7 @@ class RehearsalRunner:
 
 
 async def _state_of(handle: Handle) -> State:
-    """Ask a workflow for its state; one that has just continued as new has nothing to say for a moment."""
+    """Query the state of a workflow; one that has just continued as new needs a moment before it answers."""
     end = monotonic() + RESPONSE_TIMEOUT.total_seconds()
     while True:
         try:
@@ -364,7 +365,7 @@ async def _state_of(handle: Handle) -> State:
 
 
 def _children_ended_before(simulated: SimulatedRun, after: timedelta, seq: int) -> int:
-    """Return how many sub-processes inside each other end at this very moment before an entry that follows from it."""
+    """Return how many nested sub-processes end at this time before an entry that follows from their end."""
     trace = simulated.trace
     ended = [
         simulated.inner[entry.detail["request"]]
@@ -377,12 +378,12 @@ def _children_ended_before(simulated: SimulatedRun, after: timedelta, seq: int) 
 
 
 def _lines_until(trace: Trace, span: timedelta) -> tuple[ComparedLine, ...]:
-    """Return the lines of a course up to the moment at which the whole rehearsal was stopped."""
+    """Return the lines of a trace up to the time at which the rehearsal was stopped."""
     return lines_of([e for e in trace.entries if e.at - trace.started_at <= span + AFTER_THE_LAST], trace.started_at)
 
 
 def _end_differences(simulated: Trace, trace: Trace) -> Iterator[dict[str, Any]]:
-    """Tell what differs beside the entries: the end, the variables, who would be told, and what was refused."""
+    """List the differences beside the entries: the end, the variables, the notifications, and the refusals."""
     sides = [
         {
             "status": c.state.status,

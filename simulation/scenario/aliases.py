@@ -1,7 +1,7 @@
-"""Spelling: the words in which people write orders and scripts, read as the ones that are defined.
+"""Aliases: other names that specs and scripts may use for fields and values, mapped to the standard ones.
 
-Whoever knows blueprints and the rest of the API writes `stage`, `approved` or `after_minutes`; all of these mean
-something here. What means nothing is refused with the nearest word that does.
+People who know blueprints and the rest of the API write `stage`, `approved` or `after_minutes`; each is accepted here.
+An unknown name is refused with the nearest known one.
 """
 
 from __future__ import annotations
@@ -63,21 +63,22 @@ _MESSAGES = {
     "dict_type": "write an object",
     "float_parsing": "write a number",
     "int_parsing": "write a whole number",
-    "missing": "this has to be given",
-    "string_too_short": "write something",
+    "missing": "this field is required",
+    "string_too_short": "write at least one character",
     "string_type": "write text, a string in quotes",
     "timezone_aware": "give the time zone too, such as 2026-01-31T09:00:00Z",
 }
-_MOST_LISTED = 12  # fields that a refusal lists
+_MOST_LISTED = 12  # fields that a message lists
 
 
 def standard_names(raw: Any) -> Any:
-    """Return an order by its defined words; raises ValueError where one thing is said twice."""
+    """Return a spec with the standard field names; raises ValueError where a field is given under two names."""
     return _renamed(raw, SPEC_ALIASES) if isinstance(raw, dict) else raw
 
 
 def script_lines(raw: Any) -> Any:
-    """Return a script as a list: what stands by stage, `{"Manager Approval": "reject"}`, is one line for each."""
+    """Return a script as a list of lines; one written by stage, `{"Manager Approval": "reject"}`, has a line for
+    each."""
     if not isinstance(raw, dict):
         return raw
     return [
@@ -87,7 +88,7 @@ def script_lines(raw: Any) -> Any:
 
 
 def standard_line(raw: Any) -> Any:
-    """Return one line of a script by its defined words; raises ValueError where one thing is said twice."""
+    """Return a script line with the standard names; raises ValueError where a field is given under two names."""
     if not isinstance(raw, dict):
         return raw
     told: dict[str, Any] = {}
@@ -96,7 +97,7 @@ def standard_line(raw: Any) -> Any:
         if span is not None:
             when = "at_hours" if span[1] == "at" else "after_hours"
             if when in told:
-                raise ValueError(f'"{name}" says what "{when}" says already; give one of them')
+                raise ValueError(f'"{name}" and "{when}" mean the same; give one of them')
             told[when] = _hours(value, span[2])
         else:
             told[name] = value
@@ -111,16 +112,16 @@ def standard_line(raw: Any) -> Any:
 
 
 def problem_of(fault: Mapping[str, Any], raw: Any, *, fields: Mapping[str, Sequence[str]], at: str = "") -> Problem:
-    """Return a fault that pydantic found at its place in `raw`, as its author wrote it.
+    """Return a fault that pydantic found as a problem, with the JSON Pointer into `raw` as its author wrote it.
 
-    `fields` are the names that an object may have, by the field it stands in; "" for all others.
+    `fields` lists the field names that are allowed inside a top-level field; "" is for all other places.
     """
     place = [at] if at else []
     value = raw
     for part in fault["loc"]:
         name = part
         if isinstance(value, dict):
-            if isinstance(part, int):  # a script that is written by stage
+            if isinstance(part, int):  # a script written by stage
                 name = list(value)[part]
             elif part not in value:
                 written = {old for old, new in {**SPEC_ALIASES, **LINE_ALIASES}.items() if new == part}
@@ -136,8 +137,8 @@ def _message(fault: Mapping[str, Any], fields: Mapping[str, Sequence[str]]) -> s
     if fault["type"] == "extra_forbidden":
         names = fields.get(str(fault["loc"][0]) if len(fault["loc"]) > 1 else "", fields[""])
         near = get_close_matches(str(fault["loc"][-1]), names, n=1)
-        meant = f'; "{near[0]}" may be meant' if near else f"; there are {', '.join(names[:_MOST_LISTED])}"
-        return f"there is no such field here{meant}"
+        meant = f'; did you mean "{near[0]}"?' if near else f"; the fields are {', '.join(names[:_MOST_LISTED])}"
+        return f"this field does not exist here{meant}"
     if fault["type"] in {"model_type", "model_attributes_type", "dataclass_type"}:
         return f"write an object, such as {_EXAMPLES.get(str(fault['loc'][0]) if fault['loc'] else '', _EXAMPLES[''])}"
     if fault["type"] in {"tuple_type", "list_type"}:
@@ -150,7 +151,7 @@ def _renamed(raw: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]
     for name, value in raw.items():
         meant = words.get(name, name)
         if meant in told:
-            raise ValueError(f'"{name}" says what "{meant}" says already; give one of them')
+            raise ValueError(f'"{name}" and "{meant}" mean the same; give one of them')
         told[meant] = value
     return told
 

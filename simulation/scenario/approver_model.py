@@ -1,4 +1,4 @@
-"""Sampled approvers: people whose decisions and response times are drawn, the same for the same seed."""
+"""The approver model: what approvers decide, and how long they take, where no script says so."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from placet.plan.calendar import add_hours
 from placet.plan.graph import Stage
 from placet.plan.plan import Plan
 
-# What somebody takes to act where neither a script, nor history, nor a deadline says so; in working hours.
+# Working hours that a person takes where neither a script, nor history, nor a deadline says so.
 WITHOUT_DEADLINE = 1.0
-RULE = "an approver takes half of the stage's SLA in working time, or one working hour where it has none"
+RULE = "an approver takes half of the stage's SLA in working time, or one working hour without an SLA"
 
 
 class Sample(Model):
-    """How to draw: the share of tasks that are approved (the others are rejected), and where the draws begin."""
+    """Settings of sampled approvers: the share of tasks they approve (they reject the others), and the random seed."""
 
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
     approve: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.9
@@ -30,9 +30,10 @@ class Sample(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampledApprovers:
-    """One set of draws. `known` are past response times by stage name, in seconds; `place` tells requests apart.
+    """Draw decisions and response times at random, the same ones for the same seed.
 
-    Each draw depends on its task alone, not on what was drawn before, so that every driver draws the same.
+    `known` are past response times by stage name, in seconds; `place` distinguishes requests. Each draw depends on its
+    task alone and not on earlier draws, so that explore and rehearse draw the same.
     """
 
     sample: Sample
@@ -40,30 +41,29 @@ class SampledApprovers:
     place: str = ""
 
     def decision(self, task: Task) -> Decision:
-        """Draw what somebody decides."""
+        """Draw a decision on a task."""
         return "approve" if self._of("decision", task).random() < self.sample.approve else "reject"
 
     def delay(self, stage: Stage, task: Task) -> timedelta | None:
-        """Draw how long it takes from the past of the stage; None where it has none."""
+        """Draw a response time from past ones of the stage; None where there are none."""
         past = self.known.get(stage.name)
         return timedelta(seconds=self._of("time", task).choice(past)) if past else None
 
     def pace(self, task: Task) -> float:
-        """Draw how many times the usual it takes where there is no past: exponential, 1 on average."""
+        """Draw a factor on the default response time, for stages without a past: exponential, 1 on average."""
         return self._of("time", task).expovariate(1.0)
 
     def _of(self, what: str, task: Task) -> random.Random:
         where = f"{self.sample.seed}|{self.place}|{what}|{task.node}|{task.round}|{task.seat}"
-        return random.Random(where)  # noqa: S311 - a simulation, and the same answer for the same question
+        return random.Random(where)  # noqa: S311 - a simulation, and the same result for the same scenario
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApproverModel:
-    """What people do where no script speaks of it.
+    """What approvers decide and how long they take.
 
-    `decision` None leaves tasks alone. `after` is the time a decision takes, `delay` a function of (stage, task) that
-    gives it instead (drawn from history); without either the rule in RULE holds. `draws` are of sampled approvers: what
-    they decide, and how long it takes them.
+    With `decision` None they leave tasks alone. `after` is a fixed response time; `delay` computes it from the stage
+    and the task (drawn from history). Without either, RULE applies. `sampled_approvers` replace all of these.
     """
 
     decision: Decision | None = "approve"
@@ -72,11 +72,11 @@ class ApproverModel:
     sampled_approvers: SampledApprovers | None = None
 
     def decision_on(self, task: Task) -> Decision | None:
-        """Return what somebody decides, or None where the task is left alone."""
+        """Return the decision on a task, or None where the task is left alone."""
         return self.decision if self.sampled_approvers is None else self.sampled_approvers.decision(task)
 
     def decision_time(self, plan: Plan, stage: Stage, task: Task) -> datetime:
-        """Return when somebody decides this task."""
+        """Return when a task is decided."""
         if self.after is not None:
             return task.opened_at + self.after
         delay = self.delay if self.sampled_approvers is None else self.sampled_approvers.delay

@@ -1,4 +1,4 @@
-"""Gather what an order needs from the store: the blueprint, the people, the past. Nothing is written."""
+"""Load what a simulation spec refers to from the store: the blueprint, the people, the past. Nothing is written."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from storage.queries.people import people as stored_people
 from storage.queries.simulations import simulations
 from storage.tables.approvals import ApprovalRequest, AuditEntry, DefinitionVersion
 
-_AT_ONCE = 400  # requests whose timelines are read together
+_AT_ONCE = 400  # requests whose timelines are read in one query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEntry:
-    """A stored audit entry, with its detail read."""
+    """A stored audit entry, with its detail parsed."""
 
     at: datetime
     kind: str
@@ -63,7 +63,7 @@ async def template_of(session: AsyncSession, name: str, version: str | None = No
 
 
 async def candidate_of(session: AsyncSession, spec: SimulationSpec) -> tuple[str, Any]:
-    """Return the name of the process whose requests a backtest looks at, and the candidate's JSON; raises NotFound."""
+    """Return the name of the process whose requests are compared, and the candidate's JSON; raises NotFound."""
     if spec.template is None:
         return spec.requests_of or "", patched(spec.blueprint, spec.patch)
     try:
@@ -84,9 +84,9 @@ async def scenario_of(
     now: datetime,
     simulation_id: str,
 ) -> Scenario:
-    """Return the question that an order to explore or rehearse asks; raises NotFound and InputInvalid.
+    """Return the scenario of a spec to explore or rehearse; raises NotFound and InputInvalid.
 
-    What somebody wrote is read where `carry_out` does its work, and no session is held meanwhile.
+    `carry_out` parses and compiles the blueprint, while no session is open.
     """
     async with database.session() as session:
         raw, requester_id, given = await _asked(session, spec, requester)
@@ -117,7 +117,7 @@ async def scenario_of(
     if blueprint is not None:
         compiled = await carry_out(pool_functions.compile_scenario, scenario, blueprint, by=requester)
     if compiled is None:
-        return scenario  # the answer is what is wrong with it
+        return scenario  # the simulation reports its errors
     async with database.session() as session:
         people = await _people(session, scenario, tuple(compiled.plan.names), spec)
     return replace(scenario, compiled=compiled, people=people)
@@ -126,7 +126,7 @@ async def scenario_of(
 async def _asked(
     session: AsyncSession, spec: SimulationSpec, requester: str
 ) -> tuple[Any, str, Mapping[str, Any] | None]:
-    """Return the blueprint that an order is about, who asks, and the input as far as one is given."""
+    """Return the blueprint of a spec, the id of the requester, and the input if there is one."""
     requester_id, row = spec.person or requester, None
     given: Mapping[str, Any] | None = spec.input
     if spec.request_id is not None:
@@ -143,9 +143,9 @@ async def _asked(
 async def dependencies(
     session: AsyncSession, definition: ProcessDefinition | None, start: datetime
 ) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
-    """Return the action catalog, and the processes that a blueprint's nodes name, as a request would start them."""
+    """Return the action catalog, and the sub-processes that a definition names, as a request would start them."""
     if definition is None:
-        return {}, {}  # the answer is what is wrong with it
+        return {}, {}  # the simulation reports its errors
     _, children = await stored.dependencies_of(session, definition, start)
     return await catalog.specs(session), children
 
@@ -156,12 +156,12 @@ async def case_of(session: AsyncSession, request_id: str) -> tuple[ApprovalReque
     if row is None:
         raise NotFound(f"There is no request {request_id!r}")
     if row.erased_at is not None:
-        raise NotFound(f"What request {request_id!r} asked for was erased; choose another one")
+        raise NotFound(f"The content of request {request_id!r} was erased; choose another request")
     return row, (await cases_of(session, [row]))[0]
 
 
 async def cases_of(session: AsyncSession, rows: Sequence[ApprovalRequest]) -> list[Case]:
-    """Return these requests with their timelines, in the order they came."""
+    """Return these requests with their timelines, in the given order."""
     entries: dict[str, list[StoredEntry]] = {row.id: [] for row in rows}
     ids = list(entries)
     for first in range(0, len(ids), _AT_ONCE):
@@ -203,7 +203,7 @@ async def everybody(session: AsyncSession) -> Directory:
 
 
 def _given(row: ApprovalRequest, entries: Sequence[StoredEntry]) -> dict[str, Any]:
-    """Return what a request began with; resubmissions may have changed it since."""
+    """Return the input that a request started with; resubmissions may have changed it since."""
     for entry in entries:
         if entry.kind == "started" and isinstance(entry.detail.get("input"), dict):
             return dict(entry.detail["input"])
@@ -213,7 +213,7 @@ def _given(row: ApprovalRequest, entries: Sequence[StoredEntry]) -> dict[str, An
 async def _people(
     session: AsyncSession, scenario: Scenario, names: Sequence[AssigneeName], spec: SimulationSpec
 ) -> Directory:
-    """Read whom the process can reach; everybody where its input or its sub-processes name people."""
+    """Read the people whom the process can reach; the whole directory where its input or sub-processes name people."""
     if scenario.children or any(name.root.given for name in names):
         return await everybody(session)
     also = [scenario.requester, *people_named(spec.script)]

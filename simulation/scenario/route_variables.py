@@ -1,4 +1,5 @@
-"""Pure steps: what the pure actions on a route make of the variables, worked out with the core, and as expressions."""
+"""Route variables: the values of variables after the pure actions on a route, as values and as expressions over the
+input."""
 
 from __future__ import annotations
 
@@ -17,13 +18,12 @@ from placet.plan import pure_actions
 from placet.plan.graph import CallSpec, Node
 from placet.plan.plan import Plan
 
-Given = Mapping[
-    str, Any
-]  # the values of a request's variables, as `placet.definition.variables.normalise_input` returns them
+# The values of a request's variables, as `placet.definition.variables.normalise_input` returns them.
+Given = Mapping[str, Any]
 
 
 def is_pure(plan: Plan, node: Node) -> bool:
-    """Whether a node only computes."""
+    """Whether a node is a pure action."""
     return (
         type_at(node).runs_action
         and node.call_spec is not None
@@ -34,7 +34,7 @@ def is_pure(plan: Plan, node: Node) -> bool:
 def variables_after(plan: Plan, given: Given, steps: Sequence[str], context: Mapping[str, object]) -> Given | None:
     """Return the variables once these nodes have run in their order; None where one of them fails.
 
-    `world` is what expressions read besides (placet.expressions.context).
+    `context` is what expressions read besides variables (placet.expressions.context).
     """
     for name in steps:
         call_spec = _call_spec(plan, name)
@@ -53,12 +53,12 @@ def variables_after(plan: Plan, given: Given, steps: Sequence[str], context: Map
 
 
 def reads_of(plan: Plan, steps: Sequence[str]) -> frozenset[str]:
-    """Return what the computations of these nodes depend on: variables, the moment, the requester."""
+    """Return the names that the computations of these nodes read: variables, the time, the requester."""
     return frozenset(n for step in steps for e in _call_spec(plan, step).input.expressions.values() for n in e.reads)
 
 
 def as_expressions(plan: Plan, steps: Sequence[str]) -> dict[str, Expression | None]:
-    """Return what these nodes set variables to, over the variables as they were before; None: no words for it."""
+    """Return the variables that these nodes set as expressions over the input; None where there is no expression."""
     scope = scope_of(plan.variables)
     shapes = {variable.name: variable for variable in plan.variables}
     known: dict[str, Expression | None] = {}
@@ -74,7 +74,7 @@ def as_expressions(plan: Plan, steps: Sequence[str]) -> dict[str, Expression | N
 
 
 def computed_expressions(plan: Plan, step: str) -> dict[str, Expression | None]:
-    """Return what a node computes for the variables that it sets, before that is held to their declarations."""
+    """Return what a node computes for the variables that it sets, before these are validated."""
     call_spec = _call_spec(plan, step)
     shapes = {variable.name: variable for variable in plan.variables}
     return {

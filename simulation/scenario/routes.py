@@ -1,4 +1,4 @@
-"""Routes: the ways through a process, by decision and by stage result, each with what its input must fulfil."""
+"""Routes: the paths through a process, by decision and stage result, each with the constraints on its input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_NODES = 200  # on one route
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenFork:
-    """A fork that a route is in: where the branches begin that it takes, and those of them that are still to come."""
+    """A fork whose join the route has not reached: the first nodes of its branches, and of those still to follow."""
 
     taken: frozenset[str]
     to_come: tuple[str, ...]
@@ -29,11 +29,11 @@ class OpenFork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One way through: the nodes, what those that wait for somebody or something come to, and the input's wishes.
+    """One path through a process: its nodes, the results of those that wait, and the constraints on the input.
 
-    `nodes` name the branches of a fork one after the other; `inside` are the forks that it is in, the innermost last.
-    `joined` are the joins that it passes, each with where the branches began that arrived. A join that does not wait
-    for all takes the first ones; in the others, the `late` ones, nobody acts.
+    `nodes` lists the branches of a fork one after the other; `open_forks` are the forks without a join so far, the
+    innermost last. `joined` lists the joins, each with the first nodes of the branches that arrived. Where a join waits
+    for some branches only, nobody decides in the others, the `unused_branches`.
     """
 
     nodes: tuple[str, ...]
@@ -43,7 +43,7 @@ class Route:
     unused_branches: frozenset[Frame] = frozenset()
     constraints: tuple[PathConstraint, ...] = ()
     steps: tuple[str, ...] = ()  # the pure actions that have run, in their order
-    taken: tuple[dict[str, Any], ...] = ()  # the decisions: node, target, condition, default
+    taken: tuple[dict[str, Any], ...] = ()  # at decision nodes: node, target, condition, default
     witness: dict[str, Any] = field(default_factory=dict)
     witness_from: str = "given"
 
@@ -60,7 +60,7 @@ class Route:
 
 @dataclass(kw_only=True)
 class RouteSearch:
-    """The routes of a plan, found depth first; afterwards it says what was cut and what proved impossible."""
+    """Search the routes of a plan depth first; afterwards its fields say what was cut and what is infeasible."""
 
     plan: Plan
     witnesses: WitnessSearch
@@ -69,11 +69,11 @@ class RouteSearch:
     cut_long: int = 0
     stopped_at: int | None = None
     infeasible: int = 0
-    time_dependent: int = 0  # routes that hang on the moment, and do not come about
+    time_dependent: int = 0  # routes that depend on the time, and are not taken now
     unknown: list[str] = field(default_factory=list)
 
     def routes(self) -> Iterator[Route]:
-        """Yield every feasible route; stops after `most` and says so."""
+        """Yield every feasible route, at most `most` of them; `stopped_at` is set where there are more."""
         found = self.witnesses.find(())
         base, source = found if found is not None else ({}, "given")
         waiting = [Route(nodes=(self.plan.start,), witness=base, witness_from=source)]
@@ -116,9 +116,9 @@ class RouteSearch:
             yield from self._enter(route, node.edges[0].target)
 
     def _at_fork(self, route: Route, fork: Node) -> Iterator[Route]:
-        """Go on in the branches of a fork, for every choice of those that arrive first where its join takes the first.
+        """Continue in the branches of a fork: for every set of branches that may arrive first at its join.
 
-        A branch that leads to no join is gone by itself: it ends the request, or the join ends it.
+        A branch that leads to no join is a route of its own: it ends the request, or the join ends it.
         """
         joins = [p.join for p in self.plan.nodes.values() if p.join is not None and p.join.fork == fork.id]
         every = range(len(fork.edges))
@@ -129,18 +129,18 @@ class RouteSearch:
         for chosen in choices:
             unused_branches = {Frame(fork=fork.id, edge=edge) for edge in every if edge not in chosen}
             if fork.id in route.nodes[:-1] and before != unused_branches:
-                continue  # in a loop the same branches are first again
+                continue  # in a loop the same branches arrive first again
             first, *others = [fork.edges[edge].target for edge in chosen]
-            open_forks = OpenFork(taken=frozenset((first, *others)), to_come=tuple(others))
+            entered = OpenFork(taken=frozenset((first, *others)), to_come=tuple(others))
             yield from self._enter(
                 route,
                 first,
-                open_forks=(*route.open_forks, open_forks),
+                open_forks=(*route.open_forks, entered),
                 unused_branches=route.unused_branches | unused_branches,
             )
 
     def _at_pure_action(self, route: Route, node: Node) -> Iterator[Route]:
-        """Go on from a pure action: it fails for those inputs only for which its computation does."""
+        """Continue after a pure action: it fails exactly for the inputs for which its computation fails."""
         node_type = type_at(node)
         for result in node_type.results(node):
             steps = (*route.steps, node.id)
@@ -160,7 +160,8 @@ class RouteSearch:
             )
 
     def _find_input(self, constraints: tuple[PathConstraint, ...], told: str) -> tuple[dict[str, Any], str] | None:
-        """Return an input that grants all wishes; where there is none, note whether that is proven."""
+        """Return an input that satisfies all constraints and its source; where there is none, note whether that is
+        proven."""
         found = self.witnesses.find(constraints)
         if found is None and self.witnesses.undecided:
             self.unknown.append(told)
@@ -198,7 +199,7 @@ class RouteSearch:
 
     def _enter(self, route: Route, target: str, **changes: Any) -> Iterator[Route]:
         there = self.plan.nodes.get(target)
-        joins = there is not None and type_at(there).gathers  # come to once for each branch
+        joins = there is not None and type_at(there).gathers  # reached once for each branch
         if route.nodes.count(target) >= MOST_VISITS and not joins:
             self.cut_loops.add(target)
             return

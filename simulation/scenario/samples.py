@@ -1,4 +1,4 @@
-"""Samples: values that fit what a blueprint declares, for variables and decision forms that nobody filled in."""
+"""Samples: values that fit the declarations of a blueprint, for variables and forms that nobody filled in."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _DATE = date(2026, 1, 5).isoformat()
 _MOMENT = f"{_DATE}T09:00:00Z"
 _DEEPEST = 8
 _MOST_VALUES = 2_000  # of one form
-_MOST_CHARACTERS = 50_000  # of its texts that are longer than they need be, together
+_MOST_CHARACTERS = 50_000  # of its padded texts, together
 
 
 def sample_form(schema: Mapping[str, Any]) -> Any:
-    """Return a value that a JSON Schema's plain keywords allow; what else it asks for, the core's check refuses.
+    """Return a sample value that satisfies the plain keywords of a JSON Schema.
 
-    A schema that asks for more than some thousand values or characters gets fewer, and is refused likewise.
+    Other keywords are not considered, and the size is bounded: the core's validation refuses a value that does not fit.
     """
     return _Form().value(schema, 0)
 
 
 class _Form:
-    """One value that is made up, within bounds: a schema is somebody else's, and may ask for a billion items."""
+    """Generate one sample value within bounds: a schema is untrusted, and may ask for a billion items."""
 
     def __init__(self) -> None:
         self._values, self._characters = _MOST_VALUES, _MOST_CHARACTERS
@@ -78,7 +78,7 @@ class _Form:
 
 
 def put_value(sampled: Any, source: str, value: Any) -> dict[str, Any]:
-    """Return an object with a value at a field, or at a JSON Pointer; None: with nothing there."""
+    """Return a copy of an object with a value set at a field or JSON Pointer; None removes the field."""
     *outer, last = parts_of(source) if source[:1] == "/" else [source]
     whole: dict[str, Any] = dict(sampled) if isinstance(sampled, Mapping) else {}
     place = whole
@@ -92,7 +92,7 @@ def put_value(sampled: Any, source: str, value: Any) -> dict[str, Any]:
 
 
 def sample_decision(node: Node, required_values: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any] | None:
-    """Return the form of an approval, made up; `supposed` are values that variables need which the form sets."""
+    """Return a sample form for an approval; `required_values` are values that it has to set variables to."""
     form = node.stage.form if node.stage is not None else None
     if form is None:
         return None
@@ -104,7 +104,7 @@ def sample_decision(node: Node, required_values: Mapping[str, Any] = MappingProx
 
 
 def sample_input(variables: Sequence[Variable], people: Mapping[str, str]) -> dict[str, Any]:
-    """Return a raw input with a value for each variable, for `normalise_input`: conditions read the optional ones too.
+    """Return a sample input, for `normalise_input`, with a value for each variable, optional ones too.
 
     `people` are ids for the variables that name a person.
     """

@@ -1,4 +1,4 @@
-"""The question of a simulation: a process, a request for it, and the people and habits to assume."""
+"""Scenarios: what is simulated, that is a process, a request, its people, and the assumptions about them."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ from simulation.world.answers import Answers, answers_for
 from simulation.world.scripted_people import ScriptedPeople
 from simulation.world.world import PeopleUntilCancelled, SimulatedRun, World
 
-# Sub-processes of one request, those inside others too: each may run as many again, and theirs as many as that.
+# Sub-processes of one request, nested ones included.
 MOST_CHILDREN = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledDefinition:
-    """A blueprint that was read, and its plan: what everything on the way of a simulation works with."""
+    """A parsed blueprint and its plan."""
 
     blueprint: ProcessDefinition
     plan: Plan
@@ -60,13 +60,13 @@ class CompiledDefinition:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """What is to be simulated. Nothing in it is looked up: who asks has read the people and the history before.
+    """What is simulated. The people and the history are in it: a simulation reads no store.
 
-    `history` are past response times by stage name, in seconds. `given` None stands for an input that is made up.
+    `history` are past response times by stage name, in seconds. With `given` None a sample input is used.
     """
 
     blueprint: object  # JSON values
-    compiled: CompiledDefinition | None = None  # the same, read and compiled; None where that is still to be done
+    compiled: CompiledDefinition | None = None  # the same, compiled; None where it is not compiled yet
     people: Directory
     requester: str
     start: datetime
@@ -74,11 +74,11 @@ class Scenario:
     script: Sequence[ScriptLine] = ()
     history: Mapping[str, Sequence[float]] = field(default_factory=dict)
     decide_after: timedelta | None = None
-    sample: Sample | None = None  # approvers whose decisions and times are drawn
+    sample: Sample | None = None  # settings of sampled approvers
     horizon: timedelta = HORIZON
     most_entries: int = MOST_ENTRIES
     most_branches: int = 200
-    seconds: float = 10.0  # of our time; what is not explored by then is cut, and said to be
+    seconds: float = 10.0  # of real time; what is not explored by then is left out, with a warning
     prices: Prices = field(default_factory=Prices)
     request_id: str = "simulation"
     title: str = "Simulation"
@@ -87,7 +87,7 @@ class Scenario:
 
 
 class PreparedScenario:
-    """A question whose blueprint and input were found sound; raises BlueprintInvalid or InputInvalid."""
+    """A scenario with a valid blueprint and input; raises BlueprintInvalid or InputInvalid."""
 
     def __init__(self, scenario: Scenario) -> None:
         compiled = compiled_of(scenario)
@@ -95,7 +95,7 @@ class PreparedScenario:
         self.blueprint: ProcessDefinition = compiled.blueprint
         self.plan: Plan = compiled.plan
         self.warnings: list[str] = []
-        self._children = 0  # sub-processes of the run that goes on
+        self._children = 0  # sub-processes of the current run
         self.people = scenario.people if scenario.people.people else self._sample_organisation()
         raw = scenario.given
         if raw is None:
@@ -103,7 +103,7 @@ class PreparedScenario:
             if raw:
                 shown = ", ".join(f"{name} = {raw[name]!r}"[:200] for name in sorted(raw))
                 self.warnings.append(
-                    f'no input was given; this one was made up: {shown}; give "input" to say otherwise'
+                    f'no input was given; this sample was assumed: {shown}; set "input" to use another'
                 )
         self.given: dict[str, Any] = accept_input(self.plan, raw)
         self._check_script()
@@ -111,7 +111,7 @@ class PreparedScenario:
             self.warnings.append(f"the requester user:{scenario.requester} is not in the directory")
 
     def _check_script(self) -> None:
-        """Raise InputInvalid where the script speaks of what there is not: it would go unheard."""
+        """Raise InputInvalid where a script line names a stage, action or event that the process does not have."""
         problems: list[Problem] = []
         for number, line in enumerate(self.scenario.script):
             names = script_names(self.plan, line.do)
@@ -119,24 +119,26 @@ class PreparedScenario:
                 message = _not_there(line.on, _NOUNS.get(line.do, "stage"), names)
                 problems.append(Problem(pointer=f"/script/{number}/on", message=message))
         if problems:
-            raise InputInvalid("The script speaks of what this process does not have.", problems=tuple(problems))
+            raise InputInvalid(
+                "The script names stages, actions or events that this process does not have.", problems=tuple(problems)
+            )
 
     @cached_property
     def persons(self) -> dict[str, str]:
-        """Somebody for each variable that names an approver: a person other than the requester."""
+        """A person other than the requester for each variable that names an approver."""
         somebody = next((i for i in sorted(self.people.people) if i != self.scenario.requester), None)
         roots = (name.root for name in self.plan.names)
         return {root.name: somebody for root in roots if root.given and somebody is not None}
 
     @cached_property
     def expression_context(self) -> dict[str, object]:
-        """What expressions read besides variables, as the request begins."""
+        """What expressions read besides variables at the start of the request."""
         facts = requester_facts(self.people, self.scenario.requester)
         return {NOW: self.scenario.start, ZONE: self.plan.offsets, REQUESTER: facts}
 
     @cached_property
     def read_directory(self) -> ReadDirectory:
-        """What the directory answers."""
+        """The function that answers what the directory holds."""
         return directory_reader(self.plan, self.people)
 
     def run(
@@ -148,7 +150,8 @@ class PreparedScenario:
         most_entries: int | None = None,
         answered: Answers | None = None,
     ) -> Trace:
-        """Drive one request through the core: with these players, or the script's cast and these habits."""
+        """Simulate one request and return its trace: with this event source, or with the script and an approver
+        model."""
         simulated = self.simulate(
             event_source, given=given, approver_model=approver_model, most_entries=most_entries, answered=answered
         )
@@ -163,9 +166,9 @@ class PreparedScenario:
         most_entries: int | None = None,
         answered: Answers | None = None,
     ) -> SimulatedRun:
-        """Drive one request as `run` does; returns its course with those of its sub-processes.
+        """Simulate one request as `run` does; returns its run with those of its sub-processes.
 
-        `answered` is what actions and waits are answered with, where that is neither the script's nor the players' own.
+        `answered` are the answers of actions and waits, in place of those of the script or the event source.
         """
         scenario = self.scenario
         self._children = 0
@@ -210,29 +213,29 @@ class PreparedScenario:
         return world.simulated(trace)
 
     def cost(self, trace: Trace) -> ExecutionCost:
-        """Return what a course costs: actions at the price that was given, else at the catalog's."""
+        """Return the cost of a trace: actions at the given price, or else at that of the catalog."""
         return cost_of(trace, self.prices)
 
     @cached_property
     def prices(self) -> Prices:
-        """What things cost in this question."""
+        """The prices of the scenario, with those of the catalog."""
         return with_catalog(self.scenario.prices, self.plan.actions)
 
     @cached_property
     def waits_for_systems(self) -> bool:
-        """Whether the process waits for anything else than people."""
+        """Whether the process waits for actions, sub-processes, events or times, and not for people alone."""
         return any(type_at(node).waits_outside for node in self.plan.nodes.values())
 
     def _run_child(
         self, parent: Plan, call: ChildCall, began: datetime, cancelled: datetime | None
     ) -> SimulatedRun | None:
-        """Drive a sub-process from the moment at which it begins; cancelled at the other one, if it is.
+        """Simulate a sub-process from its start, until it is cancelled if `cancelled` is given.
 
-        None where there have been too many in this run.
+        Returns None where there are too many sub-processes in this run.
         """
         self._children += 1
         if self._children > MOST_CHILDREN:
-            told = f"more than {MOST_CHILDREN:,} sub-processes, those inside others too; it was stopped there"
+            told = f"more than {MOST_CHILDREN:,} sub-processes, nested ones included; the simulation stopped there"
             self.warnings += [told] if told not in self.warnings else []
             return None
         scenario = self.scenario
@@ -265,7 +268,8 @@ class PreparedScenario:
         return world.simulated(trace)
 
     def approver_model(self) -> ApproverModel:
-        """Return how people behave in a single run: as sampled, or as long as is declared, or the median of history."""
+        """Return the approver model of a single run: sampled, with the given response time, or with median past
+        times."""
         scenario = self.scenario
         if scenario.sample is not None:
             return self._sampling_model(scenario.sample)
@@ -283,7 +287,7 @@ class PreparedScenario:
         scenario = self.scenario
         if scenario.sample is None:
             return ApproverModel(after=scenario.decide_after)
-        # By its place in the process and not by its id, which is another in each simulation.
+        # By its place in the process and not by its id, which differs between simulations.
         place = f"{call.node}~{call.visit}"
         return ApproverModel(
             after=scenario.decide_after, sampled_approvers=SampledApprovers(sample=scenario.sample, place=place)
@@ -291,15 +295,15 @@ class PreparedScenario:
 
     @cached_property
     def known(self) -> dict[str, Sequence[float]]:
-        """The stages of this process for which there is history enough."""
+        """The past response times of the stages that have enough of them."""
         names = {stage.name for stage in self.plan.stages}
         return {n: past for n, past in self.scenario.history.items() if n in names and len(past) >= LEAST_HISTORY}
 
     def predict(self, single: Trace) -> Prediction:
-        """Return how long this request takes; `single` is its one run by `habits`."""
+        """Predict how long this request takes; `single` is its run with `approver_model()`."""
         scenario = self.scenario
         if scenario.script:
-            return predicted_from_rule(single, f"as the script says; where it says nothing, {RULE}")
+            return predicted_from_rule(single, f"times as the script gives them; elsewhere {RULE}")
         if scenario.sample is not None:
             return predicted_from_samples(
                 lambda approver_model: self.run(approver_model=approver_model),
@@ -318,7 +322,7 @@ class PreparedScenario:
         )
 
     def _sample_organisation(self) -> Directory:
-        """Make up a small organisation in which everybody whom the process names exists."""
+        """Return a small sample organisation that has every person, role and group that the process names."""
         requester = self.scenario.requester
         people = {
             requester: Person(id=requester, manager="manager"),
@@ -335,14 +339,16 @@ class PreparedScenario:
                 for n in (1, 2, 3):
                     person = f"{root.name}.{n}"
                     people[person] = Person(id=person, manager="director", groups=(root.name,))
-        self.warnings.append("nobody whom this process names is in the directory; a made-up organisation stands in")
+        self.warnings.append(
+            "the directory has none of the people whom this process names; a sample organisation is used instead"
+        )
         return Directory(people=people)
 
 
 def compiled_of(scenario: Scenario, definition: ProcessDefinition | None = None) -> CompiledDefinition:
-    """Return a question's blueprint with its plan, made unless it has them; raises BlueprintInvalid.
+    """Return the compiled definition of a scenario, compiled now unless it has one; raises BlueprintInvalid.
 
-    `blueprint` is the question's own, where somebody has read it already.
+    `definition` is the parsed blueprint of the scenario, if it is parsed already.
     """
     if scenario.compiled is not None:
         return scenario.compiled
@@ -352,7 +358,7 @@ def compiled_of(scenario: Scenario, definition: ProcessDefinition | None = None)
 
 
 def prepare(scenario: Scenario) -> tuple[PreparedScenario | None, tuple[dict[str, Any], ...]]:
-    """Return the prepared question, or None and what is wrong with it."""
+    """Return the prepared scenario, or None and its validation errors."""
     try:
         return PreparedScenario(scenario), ()
     except BlueprintInvalid as error:
@@ -363,7 +369,7 @@ def prepare(scenario: Scenario) -> tuple[PreparedScenario | None, tuple[dict[str
 
 
 def invalid_result(mode: str, scenario: Scenario, errors: tuple[dict[str, Any], ...]) -> SimulationResult:
-    """Return the answer to a question that cannot be simulated."""
+    """Return the result for a scenario that cannot be simulated."""
     raw = scenario.blueprint if isinstance(scenario.blueprint, Mapping) else {}
     return SimulationResult(
         mode=mode,
@@ -380,7 +386,7 @@ _NOUNS = {"answer": "action", "fail": "action", "happen": "awaited event", "wait
 
 
 def script_names(plan: Plan, do: str) -> dict[str, str]:
-    """Return what a line of a script may name that does this: names, each with its node."""
+    """Return the names that a script line with this `do` may use, each with its node."""
     names: dict[str, str] = {}
     for node in plan.nodes.values():
         if node.stage is not None and do not in OUTSIDE:
@@ -396,7 +402,8 @@ def script_names(plan: Plan, do: str) -> dict[str, str]:
 
 def _not_there(name: str, noun: str, names: Mapping[str, str]) -> str:
     near = get_close_matches(name, [*names, *names.values()], n=1)
-    meant = f"{near[0]!r} may be meant" if near else f"there are {', '.join(map(repr, list(names)[:20])) or 'none'}"
+    listed = ", ".join(map(repr, list(names)[:20])) or "none"
+    meant = f"did you mean {near[0]!r}?" if near else f"it has {listed}"
     return f"this process has no {noun} {name!r}; {meant}"
 
 

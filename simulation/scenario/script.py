@@ -1,12 +1,12 @@
-"""Scripts: what people do in a simulated request, as JSON lines, and the cast that acts them out.
+"""Parse scripts: what people do in a simulated request, and what actions and outside events return, as JSON lines.
 
-A line is `{"on": stage, "by": person, "after_hours": 3, "decision": "approve", "comment": …, "form": …}`: whoever has a
-task of that stage (or that person alone) decides it so many hours after it was opened. `{"at_hours": 5, …}` names the
-moment instead, counted from the start of the request. `do` is what is done: `decide` (the default), `comment`,
-`withdraw`, `cancel`, `resubmit`, `reassign`, `delegate`, `claim`, `release`, `extend`, or `wait` (nothing: the stage
-is left alone). Of what is not run a line says what comes of it: an action will `answer` (with an `output`) or `fail`,
-an outside event will `happen`, or `wait` and not come (simulation.world.answers). Whatever no line speaks of is done
-as the `Habits` say: by default everyone approves.
+A line is `{"on": stage, "by": person, "after_hours": 3, "decision": "approve", "comment": …, "form": …}`: the person
+who has a task of that stage decides it so many hours after it was opened. `by` restricts the line to one person.
+`{"at_hours": 5, …}` counts from the start of the request instead. `do` is `decide` (the default), `comment`,
+`withdraw`, `cancel`, `resubmit`, `reassign`, `delegate`, `claim`, `release`, `extend`, or `wait` (the stage is left
+alone). Other lines set the results of what is not run: an action will `answer` (with an `output`) or `fail`, an
+outside event will `happen`, or `wait` and never come (simulation.world.answers). The approver model decides all other
+tasks (simulation.scenario.approver_model); by default everyone approves.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_LINES = 1000
 
 Text = Annotated[str, Field(min_length=1, max_length=300)]
 ON_TASKS = {"decide", "reassign", "delegate", "claim", "release", "wait"}
-OUTSIDE = {"answer", "fail", "happen"}  # what nobody of the organisation does
+OUTSIDE = {"answer", "fail", "happen"}  # lines about actions and events, not about people
 
 
 class ScriptLine(Model):
@@ -57,7 +57,7 @@ class ScriptLine(Model):
     form: dict[str, Any] | None = None
     to: Text | None = None
     hours: Hours | None = None
-    title: Annotated[str, Field(min_length=1, max_length=200)] | None = None  # with which it is resubmitted
+    title: Annotated[str, Field(min_length=1, max_length=200)] | None = None  # the new title of a resubmission
     input: dict[str, Any] | None = None
     output: dict[str, Any] | None = None
     times: Annotated[int, Field(ge=1, le=1000)] | None = None
@@ -80,21 +80,23 @@ class ScriptLine(Model):
         if self.do in OUTSIDE and self.on is None:
             raise ValueError(f'a line that does "{self.do}" needs "on": the node, the action or the event')
         if self.do in {"answer", "fail"} and self.at_hours is not None:
-            raise ValueError('what an action comes to is timed by "after_hours", from when it begins')
+            raise ValueError(
+                'the result of an action is timed by "after_hours", from the start of the action; leave "at_hours" out'
+            )
         if self.output is not None and self.do not in {"answer", "happen"}:
-            raise ValueError('"output" is what an action answers or an event brings: "do": "answer" or "happen"')
+            raise ValueError('"output" needs "do": "answer" (for an action) or "do": "happen" (for an event)')
         if self.do == "comment" and not (self.comment and self.by):
             raise ValueError('a line that comments needs "by" and "comment"')
         return self
 
     @property
     def person(self) -> str | None:
-        """The id of whoever acts, where the line names one."""
+        """The id of the person who acts, where the line names one."""
         return person_id(self.by) if self.by else None
 
     @property
     def at_most(self) -> int:
-        """How often the line is acted out: asking for changes and speaking once, deciding for every task."""
+        """How often the line applies: to one request for changes or comment, and to every task for other decisions."""
         if self.times is not None:
             return self.times
         once = self.at_hours is not None or self.do not in {"decide", "resubmit", "wait", "claim", *OUTSIDE}
@@ -102,7 +104,7 @@ class ScriptLine(Model):
 
 
 def parse_script(raw: object) -> tuple[ScriptLine, ...]:
-    """Read a script from JSON values; raises InputInvalid with every fault by JSON Pointer."""
+    """Parse a script from JSON values; raises InputInvalid with the JSON Pointer of each problem."""
     try:
         return _LINES.validate_python(aliases.script_lines(raw))
     except ValidationError as error:
@@ -115,7 +117,7 @@ def parse_script(raw: object) -> tuple[ScriptLine, ...]:
 
 
 def people_named(lines: Sequence[ScriptLine]) -> list[str]:
-    """List the people whom a script names, by id."""
+    """List the ids of the people whom a script names."""
     named = (who for line in lines for who in (line.by, line.to) if who)
     return list(dict.fromkeys(person_id(who) for who in named))
 
@@ -124,7 +126,7 @@ _LINES = TypeAdapter(Annotated[tuple[ScriptLine, ...], Field(max_length=MOST_LIN
 
 
 def concerns(line: ScriptLine, task: Task) -> bool:
-    """Whether a line says what happens to a task, so that nothing else does."""
+    """Whether a line applies to a task, so that the approver model does not decide it."""
     if line.do not in ON_TASKS:
         return False
     if line.on is not None:

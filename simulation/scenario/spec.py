@@ -1,4 +1,4 @@
-"""An order: what somebody wants simulated, as JSON."""
+"""Parse the JSON of a simulation spec: which process to simulate, in which mode, with which assumptions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Mode = Literal["explore", "rehearse", "replay", "backtest", "shadow"]
 MODES: tuple[Mode, ...] = ("explore", "rehearse", "replay", "backtest", "shadow")
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-MOST_NAMED = 500  # requests that a backtest names one by one
+MOST_NAMED = 500  # request ids in one spec
 
 
 class Operation(Model):
@@ -33,13 +33,14 @@ class Operation(Model):
 
 
 class SimulationSpec(Model):
-    """What is to be simulated.
+    """The JSON body of a request for a simulation.
 
     explore, rehearse: `template` (with `version`), `blueprint`, or `request_id` for the process and the input of a real
-    request; optionally `input`, `requester`, `script`, and `sample` for approvers that are drawn. replay: `request_id`,
-    and what is to be different: another blueprint or version, a `patch`, a `script`. backtest, shadow: `template` names
-    whose requests (else the candidate's name does), `blueprint`, `patch` or `version` the candidate (else the newest
-    published version); `request_ids` picks some of them. A shadow stands `for_hours`; with 0 it looks once.
+    request; optionally `input`, `requester`, `script`, and `sample` for sampled approvers. replay: `request_id`, and
+    what to change: another blueprint or version, a `patch`, a `script`. backtest, shadow: `template` names the process
+    whose requests are compared (default: the candidate's name); `blueprint`, `patch` or `version` give the candidate
+    (default: the newest published version); `request_ids` selects requests. A shadow runs `for_hours`; with 0 it
+    compares once.
     """
 
     mode: Mode = "explore"
@@ -70,34 +71,38 @@ class SimulationSpec(Model):
     def _names_a_process(self) -> SimulationSpec:
         process = (self.template, self.blueprint, self.request_id)
         if self.mode in {"explore", "rehearse"} and all(named is None for named in process):
-            raise ValueError('say which process: "template" (its name), "blueprint" (the JSON), or "request_id"')
+            raise ValueError(
+                'name the process to simulate: "template" (its name), "blueprint" (its JSON) or "request_id"'
+            )
         if self.compares and self.requests_of is None:
-            raise ValueError('say whose requests: "template" (the name), or a "blueprint" with that name')
+            raise ValueError(
+                'name the process whose requests are compared: "template", or a "blueprint" that has a "name"'
+            )
         return self
 
     @property
     def ignored_fields(self) -> list[str]:
-        """Say which fields mean nothing to this mode: nothing comes of them."""
+        """List warnings about the fields that this mode ignores."""
         people = ("script", "input", "requester", "decide_after_hours", "starts_at")
         ignored = people if self.compares else ("request_ids",)
         named = [f'"{name}"' for name in ignored if name in self.model_fields_set]
-        why = "people do as they did" if self.compares else "it looks at one request"
-        return [f"{', '.join(named)} means nothing to {self.mode}: {why}"] if named else []
+        why = "people act as recorded" if self.compares else "it simulates one request"
+        return [f"{', '.join(named)}: ignored in mode {self.mode}, because {why}"] if named else []
 
     @property
     def compares(self) -> bool:
-        """Whether a candidate is compared on requests that there are."""
+        """Whether the mode compares a candidate with real requests."""
         return self.mode in {"backtest", "shadow"}
 
     @property
     def requests_of(self) -> str | None:
-        """The name of the process whose requests a backtest looks at."""
+        """The name of the process whose requests are compared."""
         named = (self.blueprint or {}).get("name")
         return self.template or (named if isinstance(named, str) and named else None)
 
     @property
     def is_standing(self) -> bool:
-        """Whether this is a shadow that looks at live requests as they come."""
+        """Whether this is a shadow that follows live requests for some time."""
         return self.mode == "shadow" and self.for_hours > 0
 
     @property
@@ -107,17 +112,17 @@ class SimulationSpec(Model):
 
     @property
     def decide_after(self) -> timedelta | None:
-        """How long every decision takes, where that is said."""
+        """How long every decision takes; None where the spec does not say."""
         return None if self.decide_after_hours is None else timedelta(hours=self.decide_after_hours)
 
     @property
     def horizon(self) -> timedelta:
-        """After how much virtual time a request that is still open is left."""
+        """The virtual time after which an open request is no longer simulated."""
         return timedelta(days=self.horizon_days)
 
 
 def parse_spec(raw: object) -> SimulationSpec:
-    """Read an order from JSON values; raises InputInvalid with every fault by JSON Pointer."""
+    """Parse a simulation spec from JSON values; raises InputInvalid with the JSON Pointer of each problem."""
     try:
         spec = SimulationSpec.model_validate(raw)
     except ValidationError as error:
@@ -136,14 +141,16 @@ def parse_spec(raw: object) -> SimulationSpec:
         first = problems[0]
         raise InputInvalid(f"{first.pointer or '/'}: {first.message}", problems=problems) from None
     if spec.mode == "replay" and spec.request_id is None:
-        raise InputInvalid.at("/request_id", 'a replay needs "request_id": which request is driven again')
+        raise InputInvalid.at("/request_id", 'a replay needs "request_id", the id of the request to simulate again')
     if spec.sample is not None and spec.mode not in {"explore", "rehearse"}:
-        raise InputInvalid.at("/sample", '"sample" is for explore and rehearse; the others know what people did')
+        raise InputInvalid.at(
+            "/sample", '"sample" applies to explore and rehearse only; the other modes use recorded decisions'
+        )
     return spec
 
 
 def patched(blueprint: Any, patch: tuple[Operation, ...]) -> Any:
-    """Return the blueprint with a patch applied; raises InputInvalid for one that does not fit."""
+    """Return the blueprint with a JSON Patch applied; raises InputInvalid for an operation that cannot be applied."""
     if not patch:
         return blueprint
     changed = deepcopy(blueprint)
@@ -151,5 +158,7 @@ def patched(blueprint: Any, patch: tuple[Operation, ...]) -> Any:
         try:
             changed = jsonpatch.apply_patch(changed, [operation.model_dump(exclude_unset=True)], in_place=True)
         except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
-            raise InputInvalid.at(f"/patch/{number}", f"this does not fit the blueprint: {error}"[:500]) from None
+            raise InputInvalid.at(
+                f"/patch/{number}", f"this operation cannot be applied to the blueprint: {error}"[:500]
+            ) from None
     return changed

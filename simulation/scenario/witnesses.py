@@ -1,7 +1,7 @@
-"""Witnesses: inputs that make conditions come out as wanted.
+"""Witnesses: inputs for which the conditions on a route have the results that the route needs.
 
-Most are found by trying values at the edges that the conditions themselves name, judged by the core's own evaluation;
-only where none of these fits is the solver asked, which also proves that there is none.
+Most are found by trying values at the edges that the conditions themselves name, evaluated by the core. Only where none
+of these fits is the solver asked, which can also prove that no such input exists.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathConstraint:
-    """How something is to come out on a route.
+    """A constraint of a route on its input.
 
-    A condition, as it is met after pure actions (`steps`, in their order) have run; or, without one, whether the last
-    of these succeeds.
+    The result of a condition that is evaluated after the pure actions `steps` have run, in this order; or, without a
+    condition, whether the last of these actions succeeds.
     """
 
     wanted: bool
@@ -45,12 +45,12 @@ class PathConstraint:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """Tell wishes apart."""
+        """The identity of the constraint."""
         return self.expression.source if self.expression is not None else None, self.wanted, self.steps
 
     @property
     def text(self) -> str | None:
-        """The wish as a part of a path condition, None where it is none about a condition."""
+        """The constraint as a part of the path condition; None where it is not about a condition."""
         if self.expression is None:
             return None
         return f"({self.expression.source})" if self.wanted else f"!({self.expression.source})"
@@ -59,11 +59,11 @@ class PathConstraint:
 MOST_TRIED = 64  # inputs that every path is tried with
 MOST_DIRECTED = 2000  # inputs that are tried for one path before the solver is asked
 _ABSENT = object()
-_VariablesAfter = dict[tuple[str, ...], Given | None]  # by the pure actions that have run: the variables then
+_VariablesAfter = dict[tuple[str, ...], Given | None]  # the variables after these pure actions have run
 
 
 class WitnessSearch:
-    """Inputs of one process, tried once each against every condition."""
+    """Search inputs of one process that satisfy constraints; each input is tried once against each condition."""
 
     def __init__(
         self,
@@ -75,31 +75,31 @@ class WitnessSearch:
         context: Mapping[str, object] = MappingProxyType({}),
         seconds: float = 10.0,
     ) -> None:
-        """Begin with a plan and its conditions; `world` is what these read besides (placet.expressions.context)."""
+        """Prepare the search; `context` is what conditions read besides variables (placet.expressions.context)."""
         self._plan = plan
         self._variables = plan.variables
         self._context = context
         self._prover: Prover | None = None
-        self._end = perf_counter() + seconds  # from then on nothing is searched for any more
+        self._end = perf_counter() + seconds  # after this time the search gives up
         self._candidates = _candidates(self._variables, conditions, given, people or {})
         self._pool: list[dict[str, Any]] = []
         self._values: list[dict[str, object]] = []
         self._computed: list[_VariablesAfter] = []
         self._time_dependent: dict[tuple[Any, ...], bool] = {}
         self._sources: list[str] = []
-        self._masks: dict[tuple[Any, ...], tuple[int, int]] = {}  # by wish: (mask, how much was tried)
+        self._masks: dict[tuple[Any, ...], tuple[int, int]] = {}  # by constraint: (bit mask of inputs, inputs tried)
         self._impossible: set[frozenset[tuple[Any, ...]]] = set()
-        self.solver_calls = 0  # how often the solver was
-        self.undecided = False  # whether it could not answer what it was asked last
+        self.solver_calls = 0  # how often the solver was asked
+        self.undecided = False  # whether the last search ended without an answer
         base = self._base()
         self._add(base, "given" if given is not None else "sampled")
         for one in itertools.islice(_near(base, self._candidates, self._candidates), MOST_TRIED):
             self._add(one, "edges")
 
     def find(self, constraints: Sequence[PathConstraint]) -> tuple[dict[str, Any], str] | None:
-        """Return an input that grants all wishes and where it comes from; None where there is none.
+        """Return an input that satisfies all constraints, and its source; None where there is none.
 
-        Where `undecided` is set afterwards, None only means that none was found.
+        Where `undecided` is set afterwards, None means only that none was found.
         """
         key = frozenset(constraint.key for constraint in constraints)
         self.undecided = False
@@ -145,10 +145,10 @@ class WitnessSearch:
     def _satisfied(
         self, constraint: PathConstraint, given: Given, values: Mapping[str, object], computed: _VariablesAfter
     ) -> bool:
-        """Whether a wish comes true with an input, by what the core itself makes of it.
+        """Whether an input satisfies a constraint, as the core evaluates it.
 
-        `values` are the input's, and `trail` what pure actions have made of it so far. What hangs on the moment at
-        which a node is come to, no input decides: the run shows whether it comes about.
+        `values` are those of the input, and `computed` those after pure actions. A constraint that depends on the time
+        at which a node is reached counts as satisfied: the simulated run shows whether it is.
         """
         if self.depends_on_time(constraint):
             return True
@@ -170,18 +170,18 @@ class WitnessSearch:
         return computed[steps]
 
     def _read(self, given: Given) -> dict[str, object]:
-        """Return what expressions are evaluated with where these are the variables' values."""
+        """Return the values that expressions are evaluated with: these variables and the context."""
         return {**values_of(self._variables, given), **self._context}
 
     def depends_on_time(self, constraint: PathConstraint) -> bool:
-        """Whether a wish hangs on the moment at which a node is come to."""
+        """Whether a constraint depends on the time at which a node is reached."""
         if constraint.key not in self._time_dependent:
             own = constraint.expression.reads if constraint.expression is not None else frozenset()
             self._time_dependent[constraint.key] = NOW in own or NOW in reads_of(self._plan, constraint.steps)
         return self._time_dependent[constraint.key]
 
     def _names(self, constraint: PathConstraint) -> frozenset[str]:
-        """Return the variables of an input on which a wish may depend."""
+        """Return the variables on which a constraint depends."""
         own = constraint.expression.names if constraint.expression is not None else frozenset()
         return own | (reads_of(self._plan, constraint.steps) - frozenset(NAMES))
 
@@ -200,7 +200,7 @@ class WitnessSearch:
         found: list[dict[str, Any]] = []
 
         def confirmed(values: dict[str, object]) -> bool:
-            # What does not matter stays as it was given.
+            # Variables that do not matter keep the given value.
             kept = {name: value for name, value in self._pool[0].items() if name not in names}
             given = self._given(values)
             given = None if given is None else {n: v for n, v in given.items() if n in names} | kept
@@ -222,14 +222,14 @@ class WitnessSearch:
         return True
 
     def _given(self, values: Mapping[str, object]) -> dict[str, Any] | None:
-        """Return values as an input is written."""
+        """Return values as a normalised input; None where they are no valid input."""
         try:
             return normalise_input(self._variables, {v.name: plain(values.get(v.name)) for v in self._variables})
         except InputInvalid:
             return None
 
     def _query(self, prover: Prover, constraints: Sequence[PathConstraint]) -> tuple[list[Any], set[str]] | None:
-        """Return the wishes as terms of the solver, over the input alone; None where they cannot be said."""
+        """Return the constraints as terms of the solver, over the input; None where they cannot be expressed."""
         import z3
 
         terms: list[Any] = []
@@ -257,7 +257,8 @@ class WitnessSearch:
         return terms, names
 
     def _parts(self, constraint: PathConstraint) -> list[tuple[Expression, Variable | None]] | None:
-        """Return what a wish is about, over the input: a condition, or computed values with their declarations."""
+        """Return the expressions of a constraint over the input: a condition, or computed values with their
+        variables."""
         if constraint.expression is not None:
             over = substituted(constraint.expression, as_expressions(self._plan, constraint.steps))
             return None if over is None else [(over, None)]
@@ -317,7 +318,7 @@ def _candidates(
     given: Mapping[str, Any] | None,
     people: Mapping[str, str],
 ) -> dict[str, list[Any]]:
-    """Return for each variable the values to try, normalised; the first is what it has where it does not matter."""
+    """Return the values to try for each variable, normalised; the first is used where the variable does not matter."""
     literals: dict[str, list[Any]] = {}
     for expression in conditions:
         found = list(_literals(expression.ast))
@@ -340,7 +341,7 @@ def _candidates(
         for index, value in enumerate(raw):
             one = _normal(variable, value)
             if one is None and index == 0:
-                one = (value,)  # the solver may know better; the core will say what is wrong with it
+                one = (value,)  # not valid: the core reports what is wrong with it
             if one is not None and one[0] not in values:
                 values.append(one[0])
         tried[variable.name] = values

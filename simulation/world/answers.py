@@ -1,9 +1,9 @@
-"""Answers: what comes back, in a simulation, from catalog actions and from outside, and after which time.
+"""Answers: the simulated results of catalog actions and outside events, and the time each takes.
 
 A pure action is computed as the worker computes it (placet.plan.pure_actions). Nothing else is run: an action succeeds
-after the time of its latency class, with an output made up from its declared schema; an event that is waited for comes
-after half of the wait's timeout, or an hour. A script's lines say otherwise, and so does a route that wants something
-else of a node. What was made up is told (`simulation.world.assumptions`).
+after the time of its latency class with a sample output that fits its schema; an awaited event occurs after half of the
+wait's timeout, or an hour without one. Lines of a script, or the results that a route needs, replace these. Values that
+were assumed are reported as warnings (`simulation.world.assumptions`).
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ LATENCY = {
     "very_slow": timedelta(minutes=30),
 }
 WITHOUT_TIMEOUT = timedelta(hours=1)
-NEVER = "never"  # what a node comes to that is held up for as long as its branch lasts
+NEVER = "never"  # the result of a node that does not end while its branch lasts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What answers one request's actions and waits.
+    """The results of one request's actions and waits.
 
-    `wanted` are what nodes are to come to, visit by visit; those in `held` come to nothing. `supposed` are values that
-    a route needs of variables, for what is made up: None where it needs that there is none.
+    `wanted` are the results that a route needs, by node and visit; nodes in `blocked` do not end. `required_values` are
+    the values that a route needs of variables, used in sample outputs; None where it needs that there is no value.
     """
 
     plan: Plan
@@ -51,17 +51,17 @@ class Answers:
     required_values: Mapping[str, Any] = field(default_factory=dict)
 
     def wanted_result(self, node: str, visit: int) -> str | None:
-        """Return what a node is to come to at this visit, where that is said."""
+        """Return the result that a route needs of a node at this visit; None where it needs none."""
         if node in self.blocked:
             return NEVER
         wanted = self.wanted.get(node, ())
         return wanted[visit - 1] if visit <= len(wanted) else None
 
     def action(self, call: ActionCall) -> tuple[timedelta, ActionDone] | None:
-        """Return what an action comes to, and after which time; None where it does not end."""
+        """Return the time that an action takes and its result; None where it does not end."""
         spec = self.plan.actions[call.action]
         faults = _faults(spec.input_schema, call.input, "/input")
-        if faults:  # as the worker refuses it: at once, and for good
+        if faults:  # as the worker does: at once, without retries
             return timedelta(0), _failed(call, _broken("input", faults))
         wanted = self.wanted_result(call.node, call.visit)
         if wanted == NEVER:
@@ -83,7 +83,7 @@ class Answers:
         return span, ActionDone(node=call.node, visit=call.visit, key=call.key, ok=True, output=output)
 
     def breaches(self, call: ActionCall) -> tuple[Problem, ...]:
-        """Say where an action's schemas are broken: by what it is given, else by what answers in its place.
+        """List where an action's input breaks its schema, or else where its simulated output does.
 
         Pointers begin with `/input` or `/output`, and with `/script` where a line of the script gives the output.
         """
@@ -100,13 +100,14 @@ class Answers:
         return _faults(spec.output_schema, self._output(call, line), place)
 
     def computes(self, call: ActionCall) -> bool:
-        """Whether an action's answer is computed as the worker computes it: nothing else says what it is."""
+        """Whether the output of an action is computed as the worker computes it, and no script line replaces it."""
         return pure_actions.is_pure(self.plan.actions[call.action]) and self._answer(call) is None
 
     def assumed_values(self, call: ActionCall | Waiting) -> dict[str, tuple[str, Any]]:
-        """Return what is made up of an answer: by variable that it sets, the place in the answer and the value there.
+        """Return the assumed values of an answer: by the variable that each sets, the field of the answer and its
+        value.
 
-        Nothing where a script gives the answer, where it is computed, and where it fails.
+        Empty where a script gives the answer, where it is computed, and where it fails.
         """
         if isinstance(call, ActionCall):
             line, call_spec = self._answer(call), self.plan.nodes[call.node].call_spec
@@ -121,12 +122,12 @@ class Answers:
             answer = {} if given else self._completed(asked, {})
         return {} if given else {name: (source, taken(answer, source)) for name, source in asked.items()}
 
-    def child(self, call: ChildCall) -> tuple[timedelta, ChildEnded] | None:  # noqa: ARG002 - others know
-        """Return what a sub-process comes to, and after which time; None where it takes its own course."""
+    def child(self, call: ChildCall) -> tuple[timedelta, ChildEnded] | None:  # noqa: ARG002 - recorded answers use it
+        """Return the time that a sub-process takes and its outcome; None where it is to be simulated."""
         return None
 
     def event(self, wait: Waiting, started_at: datetime) -> tuple[datetime, Happened] | None:
-        """Return what happens outside for a request that waits for it, and when; None where nothing does."""
+        """Return when an awaited outside event occurs, and the event; None where it does not occur."""
         wait_spec = self.plan.nodes[wait.node].wait_spec
         if wait.event is None or wait_spec is None or self.wanted_result(wait.node, wait.visit) in {"timeout", NEVER}:
             return None
@@ -142,22 +143,22 @@ class Answers:
         return at, Happened(by=Actor(person=SYSTEM, admin=True), name=wait.event, payload=payload)
 
     def _answer(self, call: ActionCall) -> ScriptLine | None:
-        """Return the line of the script that speaks of an action."""
+        """Return the script line about an action, if there is one."""
         return self._line({"answer", "fail"}, {call.node, call.action}, call.visit)
 
     def _event_line(self, wait: Waiting) -> ScriptLine | None:
-        """Return the line of the script that speaks of an awaited event."""
+        """Return the script line about an awaited event, if there is one."""
         return self._line({"happen", "wait"}, {wait.node, wait.event or wait.node}, wait.visit)
 
     def _computed(self, call: ActionCall) -> ActionDone:
-        """Return what a pure action comes to, as the worker has it."""
+        """Return the result of a pure action, as the worker computes it."""
         output, faults = pure_actions.computed(self.plan.actions[call.action], call.input)
         if faults:
             return _failed(call, _broken("output", faults))
         return ActionDone(node=call.node, visit=call.visit, key=call.key, ok=True, output=output)
 
     def _output(self, call: ActionCall, line: ScriptLine | None) -> dict[str, Any]:
-        """Return what an action answers: what the script says, else what is made up."""
+        """Return the output of an action: that of the script, or else a sample output."""
         if line is not None and line.output is not None:
             return line.output
         schema, call_spec = self.plan.actions[call.action].output_schema, self.plan.nodes[call.node].call_spec
@@ -170,7 +171,7 @@ class Answers:
         return next((n for n in self.lines if n.do in kinds and n.on in names and visit <= n.at_most), None)
 
     def _completed(self, asked: Mapping[str, str], sampled: dict[str, Any]) -> dict[str, Any]:
-        """Put a value that its variable takes at every place that the process reads and the made-up output lacks."""
+        """Add a valid value for each field that the process reads and the sample output lacks."""
         shapes = {variable.name: variable for variable in self.plan.variables}
         output = dict(sampled)
         for name, source in asked.items():
@@ -188,7 +189,7 @@ def answers_for(
     blocked: frozenset[str] = frozenset(),
     required_values: Mapping[str, Any] | None = None,
 ) -> Answers:
-    """Return the answers for a plan; `results` are (node, what it is to come to), in the order of their visits."""
+    """Return the answers for a plan; `results` are the needed (node, result) pairs, in the order of their visits."""
     wanted: dict[str, list[str]] = {}
     for node, result in results:
         wanted.setdefault(node, []).append(result)
@@ -200,7 +201,7 @@ def _faults(schema: dict[str, Any], value: Any, pointer: str) -> tuple[Problem, 
 
 
 def _broken(what: str, faults: tuple[Problem, ...]) -> str:
-    """Say it in the words of the worker that refuses it."""
+    """Return the worker's message about a broken schema."""
     return f"The action's {what} breaks its {what}_schema: {faults[0].pointer}: {faults[0].message}"
 
 

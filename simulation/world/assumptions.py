@@ -1,7 +1,8 @@
-"""Inventions: what a simulation made up, told with its place, its value, and the line of a script that says otherwise.
+"""Assumptions: the values that a simulation assumed, each reported with its node, its field, and how to set it by a
+script.
 
-Values that actions and outside events would have brought, and forms that approvers would have filled in. What a pure
-action computes is never made up.
+They are values that actions and outside events would have returned, and forms that approvers would have filled in. The
+results of pure actions are computed, never assumed.
 """
 
 from __future__ import annotations
@@ -23,32 +24,32 @@ _LONGEST_VALUE = 200  # characters, as a warning shows it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assumption:
-    """One value that was made up: at which node, in which field, and what it sets. `within`: the sub-process."""
+    """One assumed value: its node, its field, and the variable that it sets; `within` names the sub-process node."""
 
     node: str
     field: str
     value: Any
-    line: str  # of a script, that says otherwise
+    line: str  # of a script, by which another value is set
     variable: str | None = None
     within: str | None = None
 
     def told(self) -> str:
         """Return the warning."""
         where = f"in the sub-process of {self.within!r}, " if self.within is not None else ""
-        sets = f", which sets {self.variable!r}" if self.variable is not None else ""
-        value = "left out" if self.value is None else f"made up as {_short(self.value)}"
+        sets = f", which sets {self.variable!r}," if self.variable is not None else ""
+        value = "assumed to be missing" if self.value is None else f"assumed to be {_short(self.value)}"
         remedy = (
-            f"a line of the script says otherwise: {self.line}"
+            f"set it by a line of the script: {self.line}"
             if self.within is None
-            else "no script reaches in there; simulate that process by itself"
+            else "a script cannot set it; simulate that process on its own"
         )
-        return f"{where}at node {self.node!r} the field {self.field!r}{sets}, was {value}; {remedy}"
+        return f"{where}at node {self.node!r} the field {self.field!r}{sets} was {value}; {remedy}"
 
 
 def assumptions_of(
     simulated: SimulatedRun, script: Sequence[ScriptLine], within: str | None = None
 ) -> Iterator[Assumption]:
-    """Generate what was made up in a request and its sub-processes, each place once."""
+    """Generate the assumptions of a request and its sub-processes, each field once."""
     told: set[tuple[str, str]] = set()
     for one in (*_assumed_answers(simulated, within), *_assumed_forms(simulated, script, within)):
         if (one.node, one.field) not in told:
@@ -60,18 +61,18 @@ def assumptions_of(
 
 
 def warnings_of(simulated: SimulatedRun, script: Sequence[ScriptLine]) -> list[str]:
-    """Return the warnings about what was made up."""
+    """Return the warnings about assumed values."""
     told = list(dict.fromkeys(one.told() for one in assumptions_of(simulated, script)))
-    more = [f"{len(told) - MOST_TOLD} more values were made up"] if len(told) > MOST_TOLD else []
+    more = [f"{len(told) - MOST_TOLD} more values were assumed"] if len(told) > MOST_TOLD else []
     return [*told[:MOST_TOLD], *more]
 
 
 def rests_on_assumptions(
     simulated: SimulatedRun, script: Sequence[ScriptLine] = (), read: frozenset[str] = frozenset()
 ) -> bool:
-    """Whether something that was made up is read afterwards, so that every driver goes the way that it was made up for.
+    """Whether the process reads an assumed value, so that explore and rehearse both follow the assumption.
 
-    `read` are the variables that whoever began the request takes from it. Forms count where they set variables.
+    `read` are the variables that the parent takes from a sub-process. Forms count where they set variables.
     """
     reads = simulated.plan.reads | read
     own = (*_assumed_answers(simulated, None), *_assumed_forms(simulated, script, None))

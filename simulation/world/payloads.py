@@ -1,7 +1,7 @@
-"""Payloads: where what an action is given, or what answers in its place, breaks its schemas, as validation errors.
+"""Payloads: the inputs and outputs of actions that break their schemas, reported as validation errors.
 
-The core and the recorders of a rehearsal find the breaches (`simulation.world.answers`); here each gets its place in
-the blueprint that was asked about, and an input that shows it.
+The core and the recorders of a rehearsal find the breaches (`simulation.world.answers`). This module gives each its
+place in the blueprint, and an input that leads to it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from placet.json_pointer import parts_of, pointer_to
 from placet.nodes.registry import type_of
 from simulation.world.world import SimulatedRun
 
-MOST_ERRORS = 100  # of one simulation; who has more mends these first
+MOST_ERRORS = 100  # of one simulation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedCall:
-    """An action that would have run, and where its schemas are broken (`simulation.world.answers.Answers.breaches`).
+    """A simulated action call, and where its payloads break its schemas (`simulation.world.answers.Answers.breaches`).
 
-    `within` is the sub-process node of the blueprint behind which it ran, None where the blueprint itself runs it.
+    `within` is the sub-process node of the blueprint inside which it ran; None where the blueprint itself runs it.
     """
 
     node: str
@@ -36,7 +36,7 @@ class CheckedCall:
 
 
 def checked_calls(simulated: SimulatedRun, within: str | None = None) -> Iterator[CheckedCall]:
-    """Generate the actions whose schemas are broken, of a request and its sub-processes, as the core foresees them."""
+    """Generate the action calls of a simulated request and its sub-processes whose payloads break their schemas."""
     entries = simulated.trace.entries
     for entry in entries:
         if entry.kind != "action_started":
@@ -52,7 +52,7 @@ def checked_calls(simulated: SimulatedRun, within: str | None = None) -> Iterato
 
 
 def node_of(entries: Iterable[Entry], request_id: str) -> str | None:
-    """Return the node of a request that begins a sub-process, or the one inside which that is begun."""
+    """Return the node of a request that starts a sub-process, directly or inside another sub-process."""
     for entry in entries:
         if entry.kind == "child_started" and f"{request_id}~".startswith(f"{entry.detail['request']}~"):
             return str(entry.detail["node"])
@@ -65,9 +65,9 @@ def input_errors(
     witness: Mapping[str, Any],
     known: Iterable[Mapping[str, Any]],
 ) -> tuple[dict[str, Any], ...]:
-    """Return as `payload_errors` does what actions are given in a branch, where its place is not `known` already.
+    """Return the errors of action inputs on a branch as `payload_errors` does, without places that are `known` already.
 
-    What answers there is made up: the script, which may say better, speaks of the given request alone.
+    Outputs are left out: on a branch they are sample values, because the script applies to the given request alone.
     """
     known_pointers = {error["pointer"] for error in known}
     given = (
@@ -83,12 +83,12 @@ def payload_errors(
 ) -> tuple[dict[str, Any], ...]:
     """Return the breaches as validation errors, each once.
 
-    `pointer` is a place in the blueprint, or in the script that was given; `witness` the input that leads there. What
-    was made up breaks nothing of the process (`payload_warnings`).
+    `pointer` is a place in the blueprint or in the given script; `witness` is the input that leads there. A sample
+    output that does not fit is a warning instead (`payload_warnings`).
     """
     numbers = _numbers(definition)
     errors: dict[tuple[str, str], dict[str, Any]] = {}
-    for call, breach in _each(called, made_up=False):
+    for call, breach in _each(called, sampled=False):
         pointer, message = _place(definition, numbers, call, breach.pointer), _sentence(call, breach)
         code = "action_input" if breach.pointer.startswith("/input") else "action_output"
         error = {"code": code, "pointer": pointer, "message": message, "witness": dict(witness)}
@@ -98,7 +98,7 @@ def payload_errors(
 
 
 def payload_warnings(definition: ProcessDefinition, called: Iterable[CheckedCall]) -> tuple[str, ...]:
-    """Return where no output could be made up that fits its schema, each once, with its place in the blueprint."""
+    """Return a warning for each action for which no sample output fits the schema, with its place in the blueprint."""
     numbers = _numbers(definition)
     known_pointers = (
         f"{_place(definition, numbers, call, breach.pointer)}: {_sentence(call, breach)}"
@@ -107,17 +107,17 @@ def payload_warnings(definition: ProcessDefinition, called: Iterable[CheckedCall
     return tuple(dict.fromkeys(known_pointers))[:MOST_ERRORS]
 
 
-def _each(called: Iterable[CheckedCall], *, made_up: bool = True) -> Iterator[tuple[CheckedCall, Problem]]:
-    return ((call, b) for call in called for b in call.breaches if b.pointer.startswith("/output") == made_up)
+def _each(called: Iterable[CheckedCall], *, sampled: bool = True) -> Iterator[tuple[CheckedCall, Problem]]:
+    return ((call, b) for call in called for b in call.breaches if b.pointer.startswith("/output") == sampled)
 
 
 def _numbers(definition: ProcessDefinition) -> dict[str, int]:
-    """Return by node its number in the blueprint."""
+    """Return the index of each node in the blueprint."""
     return {} if definition.graph_spec is None else {node.id: n for n, node in enumerate(definition.graph_spec.nodes)}
 
 
 def _place(definition: ProcessDefinition, numbers: Mapping[str, int], call: CheckedCall, pointer: str) -> str:
-    """Return the deepest place of the blueprint or the script that has to do with a breach."""
+    """Return the most specific JSON Pointer into the blueprint or the script for a breach."""
     if pointer.startswith("/script/"):
         return pointer
     number = numbers[call.within or call.node]
@@ -144,11 +144,13 @@ def _place(definition: ProcessDefinition, numbers: Mapping[str, int], call: Chec
 def _sentence(call: CheckedCall, breach: Problem) -> str:
     where = f"in the sub-process, at its node {call.node!r}, " if call.within is not None else ""
     if breach.pointer.startswith("/input"):
-        remedy = "it would be refused: pass on what its input_schema takes"
+        remedy = "the action would refuse it; pass a value that its input_schema accepts"
         return f"{where}action {call.action!r} is given {breach.pointer}: {breach.message}; {remedy}"
     if breach.pointer.startswith("/script"):
-        return f"{breach.message}; action {call.action!r} may not answer this: give what its output_schema takes"
+        return (
+            f"{breach.message}; action {call.action!r} may not return it; give an output that its output_schema accepts"
+        )
     return (
-        f"{where}no output that fits its output_schema could be made up for action {call.action!r}: {breach.pointer}: "
-        f'{breach.message}; give the schema "examples", or the output in a line of the script, "do": "answer"'
+        f"{where}no sample output fits the output_schema of action {call.action!r}: {breach.pointer}: "
+        f'{breach.message}; give the schema "examples", or set the output by a line of the script with "do": "answer"'
     )

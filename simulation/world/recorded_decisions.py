@@ -1,8 +1,8 @@
-"""The past: what people did in a real request, read from its timeline, and acted out again in another course.
+"""Recorded decisions: what people did in a real request, read from its timeline.
 
-A tenure is the time in which one person had one task: how long it lasted and what they did in it. In another course the
-same person gets the same tenure again when they are asked in the same stage. Nothing is guessed: where somebody was
-never asked in a stage, or has the task longer than they ever had it, what they would have done is not known.
+An assignment period is the time during which one person had one task: how long it lasted, and what they did with the
+task. In a simulation of the request, the same person gets the same period again when they have a task of the same stage
+(simulation.world.recorded_people).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TaskEventKind = Literal["decide", "claim", "release", "delegate", "reassign"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskEvent:
-    """One thing that was done to a task, so long after the tenure began; `by` is set where somebody else did it."""
+    """An event on a task, `after` the start of the period; `by` is set where another person caused it."""
 
     after: timedelta
     kind: TaskEventKind
@@ -45,7 +45,7 @@ class TaskEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignmentPeriod:
-    """The time in which a person had a task of a stage. `ongoing`: they had it when the past ended."""
+    """The time during which a person had a task of a stage. `ongoing`: they still had it when the timeline ended."""
 
     stage: str
     person: str
@@ -56,7 +56,7 @@ class AssignmentPeriod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestEvent:
-    """One thing that was done to the request as a whole, so long after it began (a resubmission: was returned)."""
+    """An event on the request as a whole, `after` its start (a resubmission: after its return)."""
 
     after: timedelta
     event: Event
@@ -64,7 +64,7 @@ class RequestEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedDecisions:
-    """What people did in one request."""
+    """What people did in one request: periods in the order in which they began, request events and resubmissions."""
 
     periods: tuple[AssignmentPeriod, ...]
     request_events: tuple[RequestEvent, ...] = ()
@@ -80,7 +80,7 @@ class _OpenPeriod:
 
 
 def recorded_decisions_of(entries: Sequence[TimelineEvent], *, until: datetime | None = None) -> RecordedDecisions:
-    """Read a request's timeline, oldest entry first; one that still runs is known `until` now."""
+    """Read a timeline, oldest entry first; `until` is now for a request that still runs."""
     return _TimelineReader(entries, until).read()
 
 
@@ -90,7 +90,7 @@ class _TimelineReader:
         self._until = until
         self._open_periods: dict[tuple[str, str], _OpenPeriod] = {}  # (task, person)
         self._periods: list[AssignmentPeriod] = []
-        self._positions: list[int] = []  # of each tenure among all, by when they began
+        self._positions: list[int] = []  # the order in which the periods began
         self._request_events: list[RequestEvent] = []
         self._resubmissions: list[RequestEvent] = []
         self._opened: dict[str, tuple[str, datetime]] = {}
@@ -116,12 +116,12 @@ class _TimelineReader:
                     comment=said(entry.detail),
                 )
                 self._resubmissions.append(RequestEvent(after=entry.at - returned, event=event))
-            elif (request_events := _request_events(entry)) is not None:
-                self._request_events.append(RequestEvent(after=entry.at - start, event=request_events))
+            elif (request_event := _request_event(entry)) is not None:
+                self._request_events.append(RequestEvent(after=entry.at - start, event=request_event))
         for task_id, person in list(self._open_periods):
             self._end(task_id, person, end, ongoing=True)
-        # Somebody may have two tasks of a stage at once; in another course they get them in the same order. What went
-        # on to somebody else at the very moment at which it came is nobody's in another course either.
+        # A person may have two tasks of a stage at once, and gets them in the same order again. A period that ended at
+        # the moment at which it began is left out.
         in_order = sorted(zip(self._positions, self._periods, strict=True), key=lambda pair: pair[0])
         ordered = [period for _, period in in_order if period.duration or period.events or period.ongoing]
         return RecordedDecisions(
@@ -163,7 +163,7 @@ class _TimelineReader:
     def _claimed(self, entry: TimelineEvent, task_id: str) -> None:
         person = person_id(entry.actor)
         self._record(task_id, person, entry.at, kind="claim")
-        for other in self._candidates.get(task_id, ()):  # whoever was added to them keeps the task
+        for other in self._candidates.get(task_id, ()):  # a person who was added to the task keeps it
             if other != person and (task_id, other) in self._open_periods:
                 self._end(task_id, other, entry.at)
 
@@ -175,7 +175,7 @@ class _TimelineReader:
 
     def _decided(self, entry: TimelineEvent, task_id: str) -> None:
         detail = entry.detail
-        if "via" in detail:  # one that was carried over nobody did
+        if "via" in detail:  # a decision that was carried over was made by nobody
             self._record(
                 task_id,
                 person_id(entry.actor),
@@ -231,7 +231,7 @@ class _TimelineReader:
         open_period.events.append(TaskEvent(after=at - open_period.since, **facts))
 
     def _next_position(self) -> int:
-        return len(self._open_periods) + len(self._periods)  # how many began before
+        return len(self._open_periods) + len(self._periods)  # the number of periods that began before
 
     def _end_all(self, task_id: str, at: datetime) -> None:
         for task, person in list(self._open_periods):
@@ -252,7 +252,7 @@ class _TimelineReader:
         )
 
 
-def _request_events(entry: TimelineEvent) -> Event | None:
+def _request_event(entry: TimelineEvent) -> Event | None:
     by = _actor(entry)
     why = said(entry.detail)
     if entry.kind == "commented" and why:
@@ -269,5 +269,5 @@ def _actor(entry: TimelineEvent) -> Actor:
 
 
 def _changes_title(changes: object) -> bool:
-    """Whether the requester gave another title, by what an entry says was changed (an erased one says nothing)."""
+    """Whether a resubmission changed the title, by the changes of its entry (an erased entry has none)."""
     return isinstance(changes, list) and any(change["field"] == "title" for change in changes)

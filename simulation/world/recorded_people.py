@@ -1,4 +1,8 @@
-"""The people of a past request, who act again as they did, in another simulation of it."""
+"""Recorded people: the people of a real request, who act as they did then, in a simulation of that request.
+
+A person without a recorded period in a stage, or whose task stays open longer than their recorded period, is unknown:
+then the run stops, or the approver model decides in their place.
+"""
 
 from __future__ import annotations
 
@@ -32,17 +36,17 @@ from simulation.world.scripted_people import ScriptedPeople, decision_events
 
 @dataclass(kw_only=True)
 class RecordedPeople:
-    """The people of a past request in another course. Use one for each run.
+    """An event source: the people of a real request, as recorded. Use a new one for each run.
 
-    A stage that `lines` speak of is acted by the script instead. `beyond` are the habits of those of whom nothing is
-    known; without them the run stops there, as unknown.
+    Script `lines` replace the recorded decisions on the tasks that they concern. `fallback` is the approver model for
+    people of whom nothing is known; without one the run stops there, as unknown.
     """
 
     plan: Plan
     recorded_decisions: RecordedDecisions
     lines: Sequence[ScriptLine] = ()
     fallback: ApproverModel | None = None
-    assumed: set[tuple[str, str]] = field(default_factory=set)  # (stage, person) for whom habits stood in
+    assumed: set[tuple[str, str]] = field(default_factory=set)  # (stage, person) whom the approver model decided for
 
     def __post_init__(self) -> None:
         self._remaining: dict[tuple[str, str], list[AssignmentPeriod]] = {}
@@ -50,12 +54,13 @@ class RecordedPeople:
             self._remaining.setdefault((period.stage, period.person), []).append(period)
         self._periods: dict[tuple[str, str, tuple[int, int]], tuple[datetime, AssignmentPeriod | None]] = {}
         self._done: dict[tuple[Any, ...], int] = {}
-        self._queue_returns: dict[str, tuple[bool, int]] = {}  # by task: whether it was claimed, how often it went back
+        # By task: whether it is claimed, and how often it was released.
+        self._queue_returns: dict[str, tuple[bool, int]] = {}
         silent = ApproverModel(decision=None)
         self._scripted = ScriptedPeople(plan=self.plan, lines=self.lines, approver_model=silent)
 
     def next(self, state: State, now: datetime) -> PlannedEvent | None:
-        """Return what happens next; raises NothingKnown."""
+        """Return the next event; raises UnknownNextEvent where it is not recorded and there is no fallback."""
         for task in state.tasks:
             if task.candidates:
                 claimed, back = self._queue_returns.get(task.id, (False, 0))
@@ -73,7 +78,7 @@ class RecordedPeople:
         return best
 
     def note_applied(self, planned: PlannedEvent) -> None:
-        """Take note that a move was made."""
+        """Note that an event was applied."""
         self._done[planned.mark] = 1
         self._scripted.note_applied(planned)
 
@@ -82,16 +87,18 @@ class RecordedPeople:
         if returned is not None:
             index = state.round - 1
             if index < len(self.recorded_decisions.resubmissions):
-                request_events = self.recorded_decisions.resubmissions[index]
+                request_event = self.recorded_decisions.resubmissions[index]
                 mark = ("resubmit", index)
                 if mark not in self._done:
                     yield PlannedEvent(
-                        at=max(returned + request_events.after, now), event=request_events.event, mark=mark
+                        at=max(returned + request_event.after, now), event=request_event.event, mark=mark
                     )
-        for index, request_events in enumerate(self.recorded_decisions.request_events):
-            if ("spoken", index) not in self._done:
-                at = max(state.started_at + request_events.after, now)
-                yield PlannedEvent(at=at, event=_for_this_request(request_events.event, state), mark=("spoken", index))
+        for index, request_event in enumerate(self.recorded_decisions.request_events):
+            if ("request_event", index) not in self._done:
+                at = max(state.started_at + request_event.after, now)
+                yield PlannedEvent(
+                    at=at, event=_for_this_request(request_event.event, state), mark=("request_event", index)
+                )
         if returned is not None:
             return
         for task in state.tasks:
@@ -110,9 +117,9 @@ class RecordedPeople:
         return self._periods[key]
 
     def _assignment_number(self, task: Task, person: str) -> tuple[int, int]:
-        """Tell apart the times at which somebody is given a task: how often it went back to a queue, how often to them.
+        """Number the assignments of a person to a task: by how often it was released, and how often it came to them.
 
-        An escalation may bring it back to them; a claim goes on with the time that began in the queue.
+        An escalation may assign a task to a person again; a claim continues the period that began in the queue.
         """
         claimed = task.via == "claim" and task.assignee == person
         count = task.held_by.count(person) - claimed
@@ -124,16 +131,16 @@ class RecordedPeople:
         self, task: Task, person: str, since: datetime, period: AssignmentPeriod, now: datetime
     ) -> Iterator[PlannedEvent]:
         for index, recorded in enumerate(period.events):
-            mark = ("deed", task.id, person, self._assignment_number(task, person), index)
+            mark = ("task_event", task.id, person, self._assignment_number(task, person), index)
             if mark in self._done:
                 continue
             event = _event_for(task, person, recorded)
             if event is not None:
                 yield PlannedEvent(at=max(since + recorded.after, now), event=event, mark=mark)
-            return  # one after the other
+            return  # one event at a time
 
     def _fallback_event(self, state: State, now: datetime) -> PlannedEvent | None:
-        """Let time pass as long as everybody's silence is known; then habits stand in, or nothing is known."""
+        """Let time pass while the recorded periods last; after that use the fallback, or raise UnknownNextEvent."""
         waiting = [
             (self._known_until(task, person, now), task, person)
             for task in state.tasks
@@ -157,9 +164,10 @@ class RecordedPeople:
         return min(self._fallback_events(state, now), key=lambda m: m.at, default=None)
 
     def _unknown_before(self, state: State, moment: datetime, now: datetime) -> str | None:
-        """Say of whom nobody knows what they would have done by then: a stage may have ended the request before.
+        """Say whose decisions before `moment` are unknown, because a stage of theirs could have ended the request by
+        then.
 
-        A stage of which somebody is known to be silent until then waits for them.
+        A stage waits where one of its people is known not to have decided until then.
         """
         for run in state.stages:
             if run.returned_at is not None:
@@ -190,7 +198,7 @@ class RecordedPeople:
             person = next(iter(task.people), None)
             if task.status == "open" and stage is not None and person is not None:
                 self.assumed.add((task.stage, person))
-                # What is not known begins where the known silence ends, and takes what a decision takes from there.
+                # The assumed decision takes the modelled response time, counted from the end of the recorded period.
                 span = approver_model.decision_time(self.plan, stage, task) - task.opened_at
                 at = max(self._known_until(task, person, now) + span, now)
                 yield from decision_events(
@@ -221,7 +229,7 @@ def _event_for(task: Task, person: str, recorded: TaskEvent) -> Event | None:
 
 
 def _for_this_request(event: Event, state: State) -> Event:
-    """Return the event as it is for this course's request."""
+    """Return an event with its task id changed to that of the simulated request."""
     if isinstance(event, Extend) and event.task_id is not None:
         return replace(event, task_id=f"{state.request_id}.{event.task_id.rpartition('.')[2]}")
     return event

@@ -1,9 +1,9 @@
-"""Recall: what actions, sub-processes and outside events came to in a real request, given again in another course.
+"""Recorded results: what actions, sub-processes and outside events of a real request returned, reused in a simulation
+of it.
 
-A node that ended is answered as it was, after the time that it took, with the values that it set: as long as it is
-given what it was given then. What is pure is computed anew; of anything else nobody knows what it comes to with another
-input. One that never ran in the past is answered as any simulation does (`simulation.world.answers`), unless something
-hangs on what it would have returned; one that had not ended is not known from there on.
+A node that ended returns its recorded result again, after its recorded time, as long as its input is the recorded one.
+Pure actions are computed anew. A node that never ran is answered as in any simulation (`simulation.world.answers`),
+unless the process reads what it returns: its result is then unknown. So is that of a node that had not ended.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from placet.engine.events import SYSTEM, ActionDone, Actor, ChildEnded, Happened
 from placet.engine.state import ChildCall, Waiting
 from placet.errors import Problem
 from placet.plan.plan import Plan
-from simulation.report.comparison import TimelineEvent as Line
+from simulation.report.comparison import TimelineEvent
 from simulation.run.driver import UnknownNextEvent
-from simulation.scenario.script import ScriptLine as Scripted
+from simulation.scenario.script import ScriptLine
 from simulation.world.answers import NEVER, Answers, answers_for
 
 _BEGINS = {"action_started", "child_started", "waiting"}
@@ -31,10 +31,10 @@ _ENDS = {"action_run", "action_failed", "child_ended", "waited"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedResult:
-    """What a node came to at one visit: `result` None where it had not ended when the past did.
+    """The recorded result of a node at one visit; `result` is None where it had not ended.
 
-    `values` are what it set the variables to, `payload` what an outside event carried, `name` the action, process or
-    event, and `given` what an action or a sub-process was given (None: these are not on record).
+    `values` are the values that it set variables to, `payload` is that of an outside event, `name` the action, process
+    or event, and `given` the input of an action or a sub-process (None where it was not recorded).
     """
 
     result: str | None
@@ -48,9 +48,9 @@ class RecordedResult:
 
 @dataclass(frozen=True, kw_only=True)  # with slots, super() would not find the class
 class RecordedAnswers(Answers):
-    """Answers as they were; `guess` goes on with those of any simulation where the past says nothing.
+    """Recorded results as answers; with `fill_gaps`, simulated answers where there is no recorded result.
 
-    `assumed` notes the nodes whose answer was kept for another input than the one that they had answered.
+    `assumed` collects the nodes whose recorded result was used although their input differs from the recorded one.
     """
 
     results: Mapping[str, Sequence[RecordedResult]]
@@ -58,14 +58,14 @@ class RecordedAnswers(Answers):
     assumed: set[str] = field(default_factory=set)
 
     def action(self, call: ActionCall) -> tuple[timedelta, ActionDone] | None:
-        """Return what an action came to, and after which time."""
+        """Return the time that an action takes and its result."""
         recorded = self._recorded_for(call)
         if recorded is None or recorded.result is None:
             self._check_known(call, recorded)
             return self._later(super().action(call), recorded)
         if self.computes(call):
-            told = super().action(call)
-            return (recorded.took, told[1]) if told is not None else None
+            simulated = super().action(call)
+            return (recorded.took, simulated[1]) if simulated is not None else None
         self._check_same_input(call.node, call.input, recorded)
         if recorded.result == "failed":
             done = ActionDone(node=call.node, visit=call.visit, key=call.key, ok=False, error=recorded.why)
@@ -75,13 +75,13 @@ class RecordedAnswers(Answers):
         return recorded.took, ActionDone(node=call.node, visit=call.visit, key=call.key, ok=True, output=output)
 
     def breaches(self, call: ActionCall) -> tuple[Problem, ...]:
-        """Say where an action's schemas are broken; what it came to in the past was held to them then."""
+        """List where an action's payloads break its schemas; a recorded output was checked when it was recorded."""
         recorded, found = self._recorded_for(call), super().breaches(call)
-        recalled = recorded is not None and recorded.result is not None
-        return tuple(p for p in found if p.pointer.startswith("/input")) if recalled else found
+        is_recorded = recorded is not None and recorded.result is not None
+        return tuple(p for p in found if p.pointer.startswith("/input")) if is_recorded else found
 
     def child(self, call: ChildCall) -> tuple[timedelta, ChildEnded] | None:
-        """Return what a sub-process came to, and after which time; None where that is not on record."""
+        """Return the time that a sub-process takes and its outcome; None where these were not recorded."""
         recorded = self._recorded_for(call)
         if recorded is None or recorded.result is None:
             return None
@@ -91,13 +91,13 @@ class RecordedAnswers(Answers):
         return recorded.took, ChildEnded(node=call.node, visit=call.visit, outcome=recorded.result, output=output)
 
     def event(self, wait: Waiting, started_at: datetime) -> tuple[datetime, Happened] | None:
-        """Return what happened outside, and when."""
+        """Return when an awaited outside event occurs, and the event."""
         recorded = self._recorded_for(wait)
         if wait.event is None or recorded is None or recorded.result is None:
-            told = super().event(wait, started_at)
-            if recorded is None or told is None:
-                return told
-            return (max(told[0], wait.since + recorded.took), told[1]) if self.fill_gaps else None
+            simulated = super().event(wait, started_at)
+            if recorded is None or simulated is None:
+                return simulated
+            return (max(simulated[0], wait.since + recorded.took), simulated[1]) if self.fill_gaps else None
         if recorded.result != "event":
             return None
         payload = dict(recorded.payload or {})
@@ -106,25 +106,25 @@ class RecordedAnswers(Answers):
         )
 
     def wanted_result(self, node: str, visit: int) -> str | None:
-        """Return NEVER for what had not ended and is not to be guessed."""
+        """Return NEVER for a node that had not ended, unless gaps are filled."""
         recorded = self._at(node, visit)
         return NEVER if recorded is not None and recorded.result is None and not self.fill_gaps else None
 
     def assumed_values(self, call: ActionCall | Waiting) -> dict[str, tuple[str, Any]]:
-        """Return what is made up of an answer: nothing where it is recalled."""
+        """Return the assumed values of an answer; none where its result is recorded."""
         recorded = self._recorded_for(call)
         return {} if recorded is not None and recorded.result is not None else super().assumed_values(call)
 
     def _check_same_input(self, node: str, given: Mapping[str, Any], recorded: RecordedResult) -> None:
-        """Hold an answer to the input that it was for: raises NothingKnown where this is another."""
-        if recorded.given is None or _recorded(recorded.given) == _recorded(given):
+        """Check that an input is the recorded one; raises UnknownNextEvent where it is not and gaps are not filled."""
+        if recorded.given is None or _as_recorded(recorded.given) == _as_recorded(given):
             return
         if not self.fill_gaps:
-            raise UnknownNextEvent(f"what {node} comes to with another input than it had is not known")
+            raise UnknownNextEvent(f"the result of {node} is not known for another input than the recorded one")
         self.assumed.add(node)
 
     def _check_known(self, call: ActionCall, recorded: RecordedResult | None) -> None:
-        """Raise NothingKnown where an answer would have to be made up on which something hangs."""
+        """Raise UnknownNextEvent where the process reads a value that would have to be assumed."""
         if self.fill_gaps or recorded is not None:
             return
         read = sorted(name for name in self.assumed_values(call) if name in self.plan.reads)
@@ -132,7 +132,7 @@ class RecordedAnswers(Answers):
             raise UnknownNextEvent(f"{call.node} never ran, and what it sets {', '.join(read)} to is not known")
 
     def _recorded_for(self, call: ActionCall | ChildCall | Waiting) -> RecordedResult | None:
-        """Return what a node came to at this visit; None where it ran something else then, or nothing."""
+        """Return the recorded result of a node at this visit; None where it ran something else, or nothing."""
         recorded = self._at(call.node, call.visit)
         name: str | None = call.event if isinstance(call, Waiting) else None
         if isinstance(call, ActionCall):
@@ -146,23 +146,27 @@ class RecordedAnswers(Answers):
         return visits[visit - 1] if visit <= len(visits) else None
 
     def _later(
-        self, told: tuple[timedelta, ActionDone] | None, recorded: RecordedResult | None
+        self, simulated: tuple[timedelta, ActionDone] | None, recorded: RecordedResult | None
     ) -> tuple[timedelta, ActionDone] | None:
-        """Return an answer no sooner than the past has already shown that it is not there."""
-        return (max(told[0], recorded.took), told[1]) if told is not None and recorded is not None else told
+        """Return a simulated answer, delayed to the time until which the node is known not to have ended."""
+        return (
+            (max(simulated[0], recorded.took), simulated[1])
+            if simulated is not None and recorded is not None
+            else simulated
+        )
 
 
 def recorded_answers(
     plan: Plan,
-    entries: Sequence[Line],
+    entries: Sequence[TimelineEvent],
     *,
     until: datetime | None = None,
     fill_gaps: bool = False,
-    lines: Sequence[Scripted] = (),
+    lines: Sequence[ScriptLine] = (),
 ) -> Answers:
-    """Return the answers of a request's timeline, oldest entry first; one that still runs is known `until` now."""
+    """Return answers from a request's timeline, oldest entry first; `until` is now for a request that still runs."""
     simulated_answers = answers_for(plan, lines)
-    scripted = {line.on for line in lines}  # a script has the last word on what it speaks of
+    scripted = {line.on for line in lines}  # lines of a script replace recorded results
     results = {
         node: visits for node, visits in recorded_results_of(entries, until=until).items() if node not in scripted
     }
@@ -172,9 +176,9 @@ def recorded_answers(
 
 
 def recorded_results_of(
-    entries: Sequence[Line], *, until: datetime | None = None
+    entries: Sequence[TimelineEvent], *, until: datetime | None = None
 ) -> dict[str, tuple[RecordedResult, ...]]:
-    """Read what nodes came to, by their ids, visit by visit."""
+    """Read the recorded results of nodes from a timeline, by node id, one for each visit."""
     begun: dict[str, datetime] = {}
     asked: dict[str, Mapping[str, Any]] = {}
     payloads: dict[str, Mapping[str, Any]] = {}
@@ -207,7 +211,7 @@ def recorded_results_of(
 
 
 def output_from(output: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an output from which variables get these values: each at the place that its variable is read from."""
+    """Return an output from which variables get these values: each in the field that its variable is read from."""
     simulated_answers: dict[str, Any] = {}
     for variable, source in output.items():
         if values.get(variable) is None:
@@ -221,23 +225,23 @@ def output_from(output: Mapping[str, str], values: Mapping[str, Any]) -> dict[st
     return simulated_answers
 
 
-def _recorded(value: Any) -> Any:
+def _as_recorded(value: Any) -> Any:
     """Return JSON values as an audit entry writes them: a float as a whole number or as text, long numbers as text."""
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < 2**53 else repr(value)
     if isinstance(value, Mapping):
-        return {str(name): _recorded(inner) for name, inner in value.items()}
+        return {str(name): _as_recorded(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_recorded(inner) for inner in value]
+        return [_as_recorded(inner) for inner in value]
     return exact(value)
 
 
 def _name(begun: Mapping[str, Any]) -> str | None:
-    """Return what an entry says that a node began: an action, a process or an event."""
+    """Return the name of the action, process or event that a node began, by its entry."""
     return next((str(begun[key]) for key in ("action", "blueprint", "event") if begun.get(key)), None)
 
 
-def _result(entry: Line) -> str:
+def _result(entry: TimelineEvent) -> str:
     if entry.kind == "child_ended":
         return str(entry.detail.get("outcome"))
     if entry.kind == "waited":

@@ -1,4 +1,4 @@
-"""The people of one explored route, who make each node come out as the route wants it."""
+"""The people of an explored route, who decide each stage as the route needs it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from simulation.world.scripted_people import decision_events
 
 @dataclass(kw_only=True)
 class RoutePeople:
-    """People who make each node come out as wanted, visit by visit; whatever is not spoken of is approved."""
+    """An event source: people who give each stage the result that the route needs, by visit; other stages are
+    approved."""
 
     plan: Plan
     results: Sequence[tuple[str, str]]
     approver_model: ApproverModel
-    blocked: frozenset[str] = frozenset()  # nodes at which nobody acts
-    in_turn: bool = False  # whether people wait until what stands before in `results` has come about
-    required_values: Mapping[str, Any] = field(default_factory=dict)  # values that what is made up takes, see Answers
+    blocked: frozenset[str] = frozenset()  # nodes at which nobody decides
+    in_turn: bool = False  # whether people decide in the order of `results`, one after the other
+    required_values: Mapping[str, Any] = field(default_factory=dict)  # for assumed values, see Answers
     done: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -33,18 +34,18 @@ class RoutePeople:
             self._wanted.setdefault(node, []).append(result)
         self._visits: dict[str, list[tuple[int, int]]] = {}
         self._active: set[tuple[str, int, int]] = set()
-        self._over: Counter[str] = Counter()  # visits that have ended, by node
+        self._over: Counter[str] = Counter()  # the number of ended visits of each node
 
     def next(self, state: State, now: datetime) -> PlannedEvent | None:
-        """Return what happens next."""
+        """Return the next event."""
         return min(self._planned_events(state, now), key=lambda m: m.at, default=None)
 
     def note_applied(self, planned: PlannedEvent) -> None:
-        """Take note that a move was made."""
+        """Note that an event was applied."""
         self.done[planned.mark] = 1
 
     def _turn(self, state: State) -> str | None:
-        """Return the node that people wait for or act at; None where none of those that are spoken of is waited for."""
+        """Return the first open node in the order of `results`; None where none of them is open."""
         active = {(run.node, run.round, run.first) for run in state.stages}
         active |= {(on.node, on.visit, 0) for ons in (state.waits, state.actions, state.children) for on in ons}
         self._over.update(node for node, _, _ in self._active - active)

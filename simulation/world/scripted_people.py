@@ -32,7 +32,7 @@ from simulation.scenario.script import ON_TASKS, OUTSIDE, ScriptLine, concerns
 
 @dataclass(kw_only=True)
 class ScriptedPeople:
-    """The people of one simulated request: asked again and again what happens next. Use one for each run."""
+    """An event source: the people of one simulated request. Use a new one for each run."""
 
     plan: Plan
     lines: Sequence[ScriptLine] = ()
@@ -40,7 +40,7 @@ class ScriptedPeople:
     done: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
     def next(self, state: State, now: datetime) -> PlannedEvent | None:
-        """Return the earliest thing that somebody does from now on; the line that stands first wins a tie."""
+        """Return the earliest event from now on; of events at the same time, the one of the first line."""
         earliest: PlannedEvent | None = None
         for planned in self._planned_events(state, now):
             if earliest is None or planned.at < earliest.at:
@@ -48,20 +48,20 @@ class ScriptedPeople:
         return earliest
 
     def note_applied(self, planned: PlannedEvent) -> None:
-        """Take note that a move was made, whether or not it was refused: it is not made again."""
+        """Note that an event was applied, or refused: it is not planned again."""
         self.done[planned.mark] = self.done.get(planned.mark, 0) + 1
         if len(planned.mark) > 1:
             self.done[planned.mark[:1]] = self.done.get(planned.mark[:1], 0) + 1
 
     def unused_lines(self) -> Iterator[str]:
-        """Say which lines were never acted out, and why: whoever wrote them expects that they were."""
+        """List warnings about the lines that were never used."""
         for index, line in enumerate(self.lines):
             if line.do in {"wait", *OUTSIDE} or (index,) in self.done:
                 continue
-            why = "what it speaks of never came up"
+            why = "nothing that it applies to occurred"
             if line.person is not None and line.do in ON_TASKS:
                 why = f"{line.person} never had a task" + (f" of {line.on}" if line.on else "")
-            yield f"line {index + 1} of the script was never acted out: {why}"
+            yield f"line {index + 1} of the script was not used: {why}"
 
     def _planned_events(self, state: State, now: datetime) -> Iterator[PlannedEvent]:
         returned = [s.returned_at for s in state.stages if s.returned_at is not None]
@@ -144,9 +144,10 @@ def decision_events(
     at: datetime,
     required_values: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[PlannedEvent]:
-    """Yield what leads to this decision: claiming the task first where it waits in a queue.
+    """Yield the next event by which a person decides a task: a claim where the task waits in a queue, else the
+    decision.
 
-    `supposed` are values that variables need which the form of the decision sets.
+    `required_values` are values that the form of the decision has to set variables to.
     """
     actor = Actor(person=person)
     if task.assignee is None and person in task.candidates:
@@ -154,7 +155,7 @@ def decision_events(
         if mark not in done:
             yield PlannedEvent(at=at, event=Claim(by=actor, task_id=task.id), mark=mark)
         return
-    mark = ("habit", task.id, person)
+    mark = ("decision", task.id, person)
     if mark in done:
         return
     form = sample_decision(node, required_values) if decision == "approve" else None

@@ -1,7 +1,7 @@
-"""The world in a simulation: what answers in place of catalog actions, sub-processes and outside events.
+"""The simulated world: everything that gives a simulated request its events, apart from the core.
 
-Actions and events are answered by `simulation.world.answers`; a sub-process takes the course that it takes by itself
-from the moment at which it begins. Where a route wants something else of a node, that is what it comes to.
+The results of actions and outside events come from `simulation.world.answers`. A sub-process is simulated as a run of
+its own from the time at which it starts. Where a route needs another result of a node, that result is used instead.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from simulation.world.answers import NEVER, WITHOUT_TIMEOUT, Answers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedRun:
-    """How a request goes: its course, and that of every sub-process it runs, by request id.
+    """The simulated run of a request: its trace, and the runs of its sub-processes by request id.
 
-    `made_up` are the values that no script, no past and no computation gave: node, variable, place in what came back,
-    and value. `calls` are the sub-processes as they were begun.
+    `assumed_values` are the values that no script, recording or computation gave: node, variable, field of the answer,
+    and value. `calls` are the calls that started the sub-processes.
     """
 
     plan: Plan
@@ -35,10 +35,10 @@ class SimulatedRun:
     calls: tuple[ChildCall, ...] = ()
 
 
-# What the workflow makes of it when its parent cancels it.
+# The event that the workflow applies when its parent cancels it.
 CANCELLATION = Withdraw(by=Actor(person=SYSTEM, admin=True), how="cancelled", reason="cancelled in the engine")
-# Drives a sub-process from the moment at which it begins; cancelled at the other one, if it is. None where there are
-# too many.
+# Simulates a sub-process from its start; the last argument is when it is cancelled, if it is. Returns None where there
+# are too many sub-processes.
 RunChild = Callable[[ChildCall, datetime, datetime | None], SimulatedRun | None]
 
 
@@ -52,9 +52,9 @@ class _Child:
 
 @dataclass(kw_only=True)
 class World:
-    """The people of a simulation, and everything else that answers a request. Use one for each run.
+    """An event source: people, actions, sub-processes and outside events together. Use a new one for each run.
 
-    `run_child` drives a sub-process, or is not asked where what it comes to is wanted otherwise.
+    `run_child` simulates a sub-process; it is not called where a route or a recording gives the outcome.
     """
 
     plan: Plan
@@ -70,7 +70,7 @@ class World:
         self._assumed_values: dict[tuple[str, str, str], Any] = {}
 
     def next(self, state: State, now: datetime) -> PlannedEvent | None:
-        """Return what happens next; raises NothingKnown where only people are waited for, and they raise it."""
+        """Return the next event; raises UnknownNextEvent where the request waits for people alone and they raise it."""
         earliest = min(self._planned_events(state, now), key=lambda m: m.at, default=None)
         try:
             planned = self.people.next(state, now)
@@ -81,7 +81,7 @@ class World:
         return planned if earliest is None or (planned is not None and planned.at <= earliest.at) else earliest
 
     def note_applied(self, planned: PlannedEvent) -> None:
-        """Take note that a move was made."""
+        """Note that an event was applied."""
         self.done[planned.mark] = 1
         self.people.note_applied(planned)
         asked = self._asked.pop(planned.mark, None)
@@ -90,7 +90,7 @@ class World:
                 self._assumed_values[asked.node, variable, source] = value
 
     def simulated(self, trace: Trace) -> SimulatedRun:
-        """Return the course of the request that this world answered, with those of its sub-processes."""
+        """Return the run of the request that has this trace, with the runs of its sub-processes."""
         if trace.state.status != "pending":
             self._abandon(trace.state, trace.started_at + trace.duration)
         inner: dict[str, SimulatedRun] = {}
@@ -113,7 +113,7 @@ class World:
         for call in state.actions:
             if (call.node, call.visit) not in self._actions:
                 self._actions[call.node, call.visit] = self._action(call, now)
-        # An action goes on where its branch has ended meanwhile: what it comes to is then put on record and ignored.
+        # An action continues after its branch has ended: its result is then recorded and ignored.
         yield from (
             planned for planned in self._actions.values() if planned is not None and planned.mark not in self.done
         )
@@ -142,7 +142,7 @@ class World:
             runs = wanted_outcome in {None, "approved"} and recorded is None
             simulated = self.run_child(call, now, None) if runs else None
             if runs and simulated is None:
-                raise UnknownNextEvent(f"too many sub-processes to know what {call.node} comes to")
+                raise UnknownNextEvent(f"there are too many sub-processes to know the outcome of {call.node}")
             self._children[call.request_id] = _Child(call=call, began=now, simulated=simulated)
         if mark in self.done or wanted_outcome == NEVER:
             return
@@ -156,14 +156,14 @@ class World:
             if trace.stopped == "unknown":
                 raise UnknownNextEvent(trace.why or "")
             if trace.state.status == "pending":
-                return  # it never ends, and its parent waits
+                return  # it never ends, so its parent keeps waiting
             outcome = trace.state.outcome or "failed"
             span, output = trace.duration, dict(trace.state.input)
         event: Event = ChildEnded(node=call.node, visit=call.visit, outcome=outcome, output=output)
         yield PlannedEvent(at=max(child.began + span, now), event=event, mark=mark)
 
     def _abandon(self, state: State, now: datetime) -> None:
-        """Note which sub-processes nobody waits for any more: they are cancelled."""
+        """Note the sub-processes that the request no longer waits for: they are cancelled."""
         waited_for = {call.request_id for call in state.children}
         for request_id, child in self._children.items():
             ended = ("world", child.call.node, child.call.visit) in self.done
@@ -173,18 +173,18 @@ class World:
 
 @dataclass(kw_only=True)
 class PeopleUntilCancelled:
-    """People who do as others do until their request is cancelled in the engine."""
+    """An event source: other people until a given time, and then the cancellation of their request."""
 
     people: EventSource
     at: datetime
 
     def next(self, state: State, now: datetime) -> PlannedEvent | None:
-        """Return what happens next."""
+        """Return the next event."""
         planned = self.people.next(state, now)
         if planned is not None and planned.at < self.at:
             return planned
         return PlannedEvent(at=max(self.at, now), event=CANCELLATION, mark=("cancelled",))
 
     def note_applied(self, planned: PlannedEvent) -> None:
-        """Take note that a move was made."""
+        """Note that an event was applied."""
         self.people.note_applied(planned)

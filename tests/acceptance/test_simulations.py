@@ -247,7 +247,7 @@ async def test_the_report_is_a_page_that_loads_nothing(alone: ApiDesk) -> None:
     found = await simulate(alone, mode="explore", blueprint={**TWO_STAGES, "name": name})
     page = (await alone.get(f"{PATH}{found['id']}/report/", as_="desi")).text
     assert "<svg" in page
-    assert "Every way through" in page
+    assert "All routes" in page
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
 
@@ -360,7 +360,9 @@ async def test_a_backtest_tells_nobody_of_requests_that_are_not_theirs_to_see(de
     found = await simulate(desk, **spec)
     assert ([row["request_id"] for row in found["rows"]], found["left_out"]) == ([own["id"]], 1)
     assert found["totals"]["requests"] == 1
-    assert any(warning.startswith("1 requests that are not yours to see") for warning in found["warnings"])
+    assert any(
+        warning.startswith("1 requests are left out because you may not see them") for warning in found["warnings"]
+    )
     assert "4711" not in str(found)
     # Whether a named one exists is not told either.
     for request_id in (secret["id"], "no-such-request"):
@@ -472,5 +474,5 @@ async def test_what_an_action_only_computes_is_the_same_as_in_production(desk: A
     await seed_catalog(desk.database)
     found = await simulate(desk, mode=mode, blueprint=COMPUTED, input={"amount": "60"})
     assert (found["status"], found["outcome"]) == ("completed", "approved")
-    assert not [warning for warning in found["warnings"] if "made up" in warning]
+    assert not [warning for warning in found["warnings"] if "assumed" in warning]
     assert found.get("agrees_with_explore", True) is True

@@ -122,7 +122,7 @@ async def test_a_loop_without_end_is_rehearsed_for_some_rounds_and_said_to_be_en
     assert (found.end, found.stopped, found.outcome) == ("pending", "loop", None)
     visits = [s for s in found.execution_path if s.kind == "waiting"]
     assert MOST_ROUNDS < len(visits) < MOST_ROUNDS * 2
-    assert any("goes round without end" in w for w in found.warnings)
+    assert any("has an endless loop" in w for w in found.warnings)
     assert any("still open after 366 days" in w for w in found.warnings)
 
 
@@ -224,7 +224,7 @@ async def test_a_pure_action_is_computed_by_the_workers_executor(stage: Rehearsa
     catalog = {"double": spec("double", executor="set_variables")}
     found = await played(stage, computing("double"), given={"a": "60"}, actions=catalog)
     assert (found.outcome, found.extra["agrees_with_explore"]) == ("approved", True)
-    assert not [warning for warning in found.warnings if "made up" in warning]
+    assert not [warning for warning in found.warnings if "assumed" in warning]
     assert found.extra["actions"][0]["output"] == {"total": "120"}
 
 
@@ -232,7 +232,7 @@ async def test_agreement_on_what_both_made_up_is_no_agreement(stage: RehearsalEn
     found = await played(stage, computing("look"), given={"a": "60"}, actions={"look": spec("look")})
     assert found.extra["agrees_with_explore"] is None
     assert found.extra["differences"] == []
-    assert any("made up" in warning and "'s'" in warning for warning in found.warnings)
+    assert any("assumed" in warning and "'s'" in warning for warning in found.warnings)
     script = {"do": "answer", "on": "s", "output": {"total": "120"}}
     found = await played(stage, computing("look"), script, given={"a": "60"}, actions={"look": spec("look")})
     assert (found.outcome, found.extra["agrees_with_explore"]) == ("approved", True)

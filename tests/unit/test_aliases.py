@@ -49,15 +49,15 @@ def test_a_script_says_the_same_in_many_words(written: Any, meant: ScriptLine) -
             "'approve', 'reject', 'request_changes' or 'abstain'",
         ),
         ({"A/B": {"decision": "maybe"}}, "/script/A~1B/decision", "'approve', 'reject'"),
-        ([{"stage": "A", "on": "B", "decision": "approve"}], "/script/0", 'says what "on" says already'),
+        ([{"stage": "A", "on": "B", "decision": "approve"}], "/script/0", 'and "on" mean the same'),
         (
             [{"on": "A", "after_hours": 1, "delay_minutes": 1, "decision": "approve"}],
             "/script/0",
-            'says what "after_hours"',
+            'and "after_hours"',
         ),
         ([{"on": "A", "after_minutes": "soon", "decision": "approve"}], "/script/0/after_minutes", "number"),
         ([{"stage": 7, "decision": "approve"}], "/script/0/stage", "text"),
-        ([{"on": "A", "decisoin": "approve", "decision": "approve"}], "/script/0/decisoin", '"decision" may be meant'),
+        ([{"on": "A", "decisoin": "approve", "decision": "approve"}], "/script/0/decisoin", 'did you mean "decision"?'),
         (["approve"], "/script/0", "write an object"),
         ("approve", "/script", "write a list"),
     ],
@@ -80,21 +80,21 @@ def test_an_order_says_the_same_in_many_words() -> None:
 @pytest.mark.parametrize(
     ("spec", "pointer", "message"),
     [
-        ({"template": "T", "inptu": {}}, "/inptu", '"input" may be meant'),
-        ({"template": "T", "colour": "red"}, "/colour", "there are mode, template"),
-        ({"template": "T", "prices": {"curency": "EUR"}}, "/prices/curency", '"currency" may be meant'),
-        ({"template": "T", "template_id": "T"}, "", 'says what "template" says already'),
-        ({"mode": "explore"}, "", "say which process"),
+        ({"template": "T", "inptu": {}}, "/inptu", 'did you mean "input"?'),
+        ({"template": "T", "colour": "red"}, "/colour", "the fields are mode, template"),
+        ({"template": "T", "prices": {"curency": "EUR"}}, "/prices/curency", 'did you mean "currency"?'),
+        ({"template": "T", "template_id": "T"}, "", 'and "template" mean the same'),
+        ({"mode": "explore"}, "", "name the process to simulate"),
         ({"mode": "replay", "template": "T"}, "/request_id", 'needs "request_id"'),
         ({"mode": "replay", "request_id": "r", "sample": {"seed": 1}}, "/sample", "explore and rehearse"),
         ({"template": "T", "sample": "x"}, "/sample", '{"seed": 7'),
         ({"template": "T", "prices": "x"}, "/prices", "approver_hour"),
         ({"template": "T", "patch": ["x"]}, "/patch/0", '"op": "replace"'),
-        ({"template": "T", "patch": [{"op": "add"}]}, "/patch/0/path", "this has to be given"),
+        ({"template": "T", "patch": [{"op": "add"}]}, "/patch/0/path", "this field is required"),
         ({"template": "T", "starts_at": "9999-12-31T23:00:00Z"}, "/starts_at", "2200"),
         ({"template": "T", "starts_at": "2026-01-31T09:00:00"}, "/starts_at", "time zone"),
-        ({"mode": "backtest"}, "", "say whose requests"),
-        ({"mode": "backtest", "blueprint": {}}, "", "say whose requests"),
+        ({"mode": "backtest"}, "", "name the process whose requests"),
+        ({"mode": "backtest", "blueprint": {}}, "", "name the process whose requests"),
     ],
 )
 def test_what_an_order_cannot_mean_is_refused_at_its_place(spec: dict[str, Any], pointer: str, message: str) -> None:
@@ -118,7 +118,7 @@ def test_a_patch_is_refused_at_the_operation_that_does_not_fit_and_changes_nothi
 def test_what_means_nothing_to_a_mode_is_said() -> None:
     spoken = {"template": "T", "script": {"A": "reject"}, "input": {"a": 1}}
     assert parse_spec({**spoken, "mode": "backtest"}).ignored_fields == [
-        '"script", "input" means nothing to backtest: people do as they did'
+        '"script", "input": ignored in mode backtest, because people act as recorded'
     ]
     assert parse_spec(spoken).ignored_fields == []
     assert "request_ids" in parse_spec({"template": "T", "request_ids": ["r"]}).ignored_fields[0]

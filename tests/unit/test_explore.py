@@ -112,7 +112,7 @@ def test_an_outcome_that_an_earlier_approval_rules_out_is_no_branch() -> None:
     raw = blueprint({}, {}, settings={"separation_of_duties": {"repeat": "carry"}})
     found = explore(ask(raw))
     assert sorted(b.outcome or "" for b in found.branch_explorations) == ["approved", "rejected"]
-    assert any("cannot come about" in w for w in found.warnings)
+    assert any("cannot occur" in w for w in found.warnings)
 
 
 def test_a_loop_is_cut_and_said_to_be() -> None:
@@ -236,7 +236,7 @@ def test_an_input_without_what_its_way_needs_is_answered_with_validation_errors(
 def test_without_people_a_made_up_organisation_stands_in() -> None:
     found = explore(ask(EXPENSE, people=Directory(), given={"amount": "9000", "department": "it"}))
     assert found.outcome == "approved"
-    assert any("made-up organisation" in w for w in found.warnings)
+    assert any("sample organisation" in w for w in found.warnings)
 
 
 def test_a_form_is_filled_in_where_the_stage_asks_for_one() -> None:
@@ -396,7 +396,7 @@ def test_a_branch_that_nobody_can_be_slower_than_is_always_first() -> None:
     raw = drawn("start -> f", "f -> s1", "f -> j", "s1 -> j on approved", "j -> approved", steps=1, j="any")
     found = explore(ask(raw))
     assert [b.outcome for b in found.branch_explorations if not b.outcomes] == ["approved"]
-    assert any("cannot come about" in w for w in found.warnings)
+    assert any("cannot occur" in w for w in found.warnings)
 
 
 def test_an_action_is_not_run_and_its_failure_is_a_branch_of_its_own() -> None:
@@ -461,7 +461,7 @@ def test_a_script_that_speaks_of_no_stage_is_told_and_not_passed_over() -> None:
     script = parse_script([{"on": "Manager Aproval", "decision": "reject"}, {"on": "manager", "decision": "reject"}])
     found = explore(ask(EXPENSE, given={"amount": "1", "department": "it"}, script=script))
     assert [(e["pointer"], e["message"]) for e in found.validation_errors] == [
-        ("/script/0/on", "this process has no stage 'Manager Aproval'; 'Manager Approval' may be meant")
+        ("/script/0/on", "this process has no stage 'Manager Aproval'; did you mean 'Manager Approval'?")
     ]
 
 
@@ -476,8 +476,8 @@ def test_lines_of_a_script_that_were_never_acted_out_are_told() -> None:
     found = explore(ask(EXPENSE, given={"amount": "9000", "department": "it"}, script=script))
     assert found.outcome == "rejected"
     assert [w for w in found.warnings if "script" in w] == [
-        "line 1 of the script was never acted out: cfo never had a task of Manager Approval",
-        "line 3 of the script was never acted out: what it speaks of never came up",
+        "line 1 of the script was not used: cfo never had a task of Manager Approval",
+        "line 3 of the script was not used: nothing that it applies to occurred",
     ]
 
 

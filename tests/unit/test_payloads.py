@@ -40,7 +40,7 @@ def errors(found: SimulationResult) -> list[tuple[str, str]]:
 
 
 def made_up(found: SimulationResult) -> list[str]:
-    return [warning for warning in found.warnings if "made up" in warning]
+    return [warning for warning in found.warnings if "no sample output fits" in warning]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def shown(result: dict[str, Any], capsys: pytest.CaptureFixture[str], *, well: b
 def test_ways_are_a_tree_that_says_what_leads_where(capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(explore(ask(EXPENSE, given={"amount": "7200", "department": "it"})).described(), capsys)
     tree = [line.strip("│├└─ ") for line in lines]
-    first = tree.index("4 ways through")
+    first = tree.index("4 routes")
     assert tree[first + 1 : first + 5] == ["start", "manager", "large approved", "cfo if amount > 5000"]
     assert "yes otherwise" in tree
     assert "rejected after 1 d 12 h amount = 7200, department = it" in tree
@@ -62,5 +62,5 @@ def test_a_command_line_is_an_order_like_any_other() -> None:
     more = {"template": "T", "version": None, "limit": 5}
     spec = spec_of(None, mode="shadow", given=None, requester=None, script=None, more=more)
     assert (spec.template, spec.version, spec.limit, spec.for_hours) == ("T", None, 5, 0)
-    with pytest.raises(InputInvalid, match="say which process"):
+    with pytest.raises(InputInvalid, match="name the process to simulate"):
         spec_of(None, mode="explore", given=None, requester=None, script=None)

@@ -96,7 +96,7 @@ def put(raw: dict[str, Any], case: Case, **more: Any) -> BacktestRow:
 
 
 def assumption_warnings(found: SimulationResult) -> list[str]:
-    return [warning for warning in found.warnings if "made up" in warning]
+    return [warning for warning in found.warnings if "assumed" in warning]
 
 
 def test_a_computed_total_is_the_productions_and_nothing_is_made_up() -> None:
@@ -146,12 +146,12 @@ def test_a_failure_that_no_input_brings_about_is_no_branch() -> None:
     assert float(edges["start", "s", "rejected"]["amount"]) > 500
 
 
-def test_what_is_made_up_is_told_with_its_node_its_field_its_value_and_the_line_that_says_otherwise() -> None:
+def test_an_assumption_is_reported_with_its_node_its_field_its_value_and_the_line_that_sets_it() -> None:
     found = explore(ask(computing(action="score")))
     (told,) = [warning for warning in assumption_warnings(found) if "'s'" in warning]
     assert "'total'" in told
-    assert 'made up as "1"' in told
-    line = json.loads(told.rpartition("otherwise: ")[2])
+    assert 'assumed to be "1"' in told
+    line = json.loads(told.rpartition("of the script: ")[2])
     assert (line["do"], line["on"]) == ("answer", "s")
     again = explore(ask(computing(action="score"), {**line, "output": {"total": 120}}))
     assert again.outcome == "approved"
@@ -222,7 +222,7 @@ def test_a_replay_says_where_an_answer_is_kept_for_another_input() -> None:
     scenario = ask(computing("amount * 1.0", action="score"))
     found = what_if(scenario, case, history_check=HistoryCheck(ok=None), now=START, unchanged=False)
     assert found.outcome == "approved"
-    assert any("another input" in warning and "s" in warning for warning in found.warnings)
+    assert any("input differs" in warning and "s" in warning for warning in found.warnings)
 
 
 def test_a_branch_that_hangs_on_a_form_is_filled_in_as_it_needs() -> None:

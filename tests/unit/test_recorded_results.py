@@ -129,7 +129,7 @@ def test_a_script_has_the_last_word_on_an_action(past: Case) -> None:
 def test_what_had_not_ended_is_unknown_to_a_shadow_and_forecast_by_a_replay(past: Case) -> None:
     early = running(past, 4)  # the event has been waited for since two hours
     row = put(process(), early, until=START + timedelta(hours=4))
-    assert row.unknown == "what it waits for has not ended yet"
+    assert row.unknown == "the request waits for a result that is not recorded yet"
     found = replayed(process(), early, now=START + timedelta(hours=4))
     received = next(step for step in found.execution_path if step.kind == "event_received")
     assert received.after_ms == (2 + 12) * HOUR_MS  # half of the timeout, as in any simulation
@@ -145,7 +145,7 @@ def test_a_forecast_is_drawn_from_how_long_others_took(past: Case) -> None:
     predicted = found.predicted_duration
     assert predicted is not None
     assert (predicted.source, predicted.samples) == ("history", 100)
-    assert predicted.rule.startswith("people do what they did; what is not known is drawn from 5 past decisions")
+    assert predicted.rule.startswith("people act as recorded; what is not recorded is drawn from 5 past decisions")
     assert predicted.p50_ms is not None
     assert predicted.p90_ms is not None
     assert 9 * HOUR_MS < predicted.p50_ms < predicted.p90_ms

@@ -63,7 +63,7 @@ def test_a_loop_without_end_is_followed_for_some_rounds(
     found = bound(raw, *script)
     assert found is not None
     assert (found.stopped, found.limit) == ("loop", limit)
-    assert "without end" in found.why
+    assert "endless loop" in found.why
 
 
 def test_a_loop_inside_a_sub_process_counts_from_where_that_begins() -> None:

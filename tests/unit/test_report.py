@@ -35,9 +35,9 @@ def test_a_page_loads_nothing_and_runs_nothing() -> None:
 
 def test_an_exploration_shows_who_is_asked_and_how_long_it_takes_from_the_past() -> None:
     page = explored(history={HOSTILE: [3600.0 * n for n in range(1, 9)], "Stage 2": [60.0] * 5})
-    for title in ("Who is asked, and when", "drawn 100 times from the past", "Every way through", "Tasks for each"):
+    for title in ("Tasks over time", "over 100 simulated runs", "All routes", "Tasks of each"):
         assert title in page
-    assert page.count("nine in ten") == 2  # the figure, and its mark in the chart
+    assert page.count("90 %") == 2  # the figure, and its mark in the chart
 
 
 def test_a_backtest_shows_paths_and_load_before_and_after() -> None:
@@ -45,7 +45,7 @@ def test_a_backtest_shows_paths_and_load_before_and_after() -> None:
     found = backtest(Candidate.of(blueprint({}), office()), [case(run(two, {"decision": "approve", "after_hours": 3}))])
     page = html_report({"mode": "backtest", "template": "Test", **json_value(found.described())})
     assert "Stage 1: approved · Stage 2: approved" in page
-    assert "Decisions for each approver" in page
+    assert "Decisions of each approver" in page
     assert "approved after 6 h, ok" in page
     assert "approved after 3 h, ok" in page
 
@@ -66,7 +66,7 @@ def test_a_replay_shows_both_timelines_side_by_side() -> None:
 
 
 def test_charts_of_nothing_say_so() -> None:
-    assert bars([]) == paired([], ("a", "b")) == histogram([]) == "<p>Nothing to show.</p>"
+    assert bars([]) == paired([], ("a", "b")) == histogram([]) == "<p>No data.</p>"
     assert schedule([]) == ""
     assert "All of them take 2 h" in histogram([7_200_000, 7_200_000])
 
