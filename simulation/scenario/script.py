@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from placet.definition.assignees import person_id
 from placet.definition.fields import Hours, HoursFromZero, Model
 from placet.engine.state import Decision, Task
 from placet.errors import InputInvalid
-from placet.definition.assignees import person_id
 from simulation.scenario import aliases
 
 MOST_LINES = 1000

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from placet.audit.reasons import said
+from placet.definition.assignees import person_id
 from placet.engine.events import (
     SYSTEM,
     Actor,
@@ -22,7 +23,6 @@ from placet.engine.events import (
     Resubmit,
     Withdraw,
 )
-from placet.definition.assignees import person_id
 from simulation.report.comparison import TimelineEvent
 
 TaskEventKind = Literal["decide", "claim", "release", "delegate", "reassign"]
