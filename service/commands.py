@@ -131,12 +131,14 @@ def _told_apart(
 
 
 def _stands_in(connection: Connection, principal: Principal, task: TaskRow, now: datetime) -> bool:
-    """Whether whoever has a task is away and this person stands in for them now; the core asks again."""
-    if task.assignee is None or principal.person in {task.assignee, *task.delegates}:
+    """Whether this person stands in now for whoever has a task, or for a delegate; the core asks again."""
+    if principal.person in {task.assignee, *task.delegates}:
         return False
     how, _, away = task.assigned_via.partition(":")
     holder = away if how == "substitution" else task.assignee
-    return principal.person in deciders.substitutes_of(connection, [holder], now).get(holder, ())
+    holders = [one for one in (holder, *task.delegates) if one is not None]
+    stand_ins = deciders.substitutes_of(connection, holders, now) if holders else {}
+    return any(principal.person in people for people in stand_ins.values())
 
 
 async def _with_definition(

@@ -25,8 +25,9 @@ OnChange = Literal["restart", "stage"]
 CURRENT: Final = 2
 # 1: before there were numbers. 2: nobody operates their own request. 3: the directory is asked anew when a task is
 # claimed or decided, a quorum counts those who are missing, and a decision says on whose behalf it is. 4: the seat that
-# a substitute fills stays that of whoever is away, and is theirs again with the end of the absence; nothing changes
-# hands while the request is returned.
+# a substitute fills stays that of whoever is away, and is theirs again with the end of the absence, so that their own
+# approvals carry to it; whoever stands in for a delegate decides for them; nothing changes hands while the request is
+# returned.
 RULES: Final = 4
 # 1: before there were numbers. 2: as the first requests of format 2 were written. 3: with whom a queue is, whom a
 # quorum is of, and how many tasks there were.
@@ -116,6 +117,11 @@ class Rules:
     @property
     def seats_people_before_queues(self) -> bool:
         """Whoever a stage names has their seat before its queues are asked who may claim."""
+        return self.rules >= 4
+
+    @property
+    def lets_stand_in_for_delegates(self) -> bool:
+        """Whoever stands in for a delegate may decide for them, and an escalation adds who is named, away or not."""
         return self.rules >= 4
 
     @property

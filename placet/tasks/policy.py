@@ -99,9 +99,24 @@ def barred(run: Run, person: str, stage: Stage, node: str, taken: set[str]) -> s
 
 
 def acts_for(run: Run, task: Task, person: str) -> str | None:
-    """Return whoever has a task, where they are away and this person stands in for them now."""
+    """Return for whom this person stands in now: whoever has a task, or a delegate of it, where they are away.
+
+    Nobody stands in for a delegate who could not decide the task either, such as one who fills another seat by now.
+    """
     holder = absentee(run.state, task.via) or task.assignee
-    return holder if holder is not None and person in run.directory.standing_in(holder, run.now) else None
+    if holder is not None and person in run.directory.standing_in(holder, run.now):
+        return holder
+    if not run.rules.lets_stand_in_for_delegates:
+        return None
+    stage, taken = run.stage_of(task), taken_seats(run, run.stages[task.node], but=task.seat)
+    return next(
+        (
+            one
+            for one in task.delegates
+            if person in run.directory.standing_in(one, run.now) and barred(run, one, stage, task.node, taken) is None
+        ),
+        None,
+    )
 
 
 def absentee(state: State, via: str) -> str | None:

@@ -238,8 +238,9 @@ def _escalate(run: Run, task: Task, settle: Settle) -> None:
             "remind_at": run.after(_nominal(run), stage.remind_every) if stage.remind_every else None,
         }
     elif action == "add":
-        added = tuple(dict.fromkeys(person for one in found for person in _holders(run, one)))
-        changes |= {"delegates": (*task.delegates, *added), "held_by": (*task.held_by, *added)}
+        # Who is away is added, and not who stands in for them: that one may decide for as long as they stand in.
+        people = [absentee(run.state, one.via) or one.person for one in found]
+        changes |= {"delegates": (*task.delegates, *people), "held_by": (*task.held_by, *people)}
     changed = run.change(task, **changes)
     run.record(
         "escalated",

@@ -71,10 +71,10 @@ def open_next_seat(run: Run, node: Node, stage: Stage) -> None:
             people = task.people or operators(run)
             run.tell("task_opened", *people, task=task, due_at=task.due_at, changes=run.changes)
             return
-        run.change(task, status="decided", decision="approve", decided_by=seat.person, decided_at=run.now)
+        run.change(task, status="decided", decision="approve", decided_by=earlier.person, decided_at=run.now)
         run.record(
             "decided",
-            actor=f"user:{seat.person}",
+            actor=f"user:{earlier.person}",
             task=task,
             decision="approve",
             why=because("carried_over", task=earlier.task_id),
@@ -119,13 +119,14 @@ def _open_task(run: Run, node: Node, stage: Stage, seat: Seat, index: int) -> Ta
 
 
 def _carried(run: Run, node: Node, stage: Stage, seat: Seat) -> Vote | None:
-    """Return the approval that the seat's person gave in another stage, where it counts here too.
+    """Return the approval that whose seat it is gave in another stage, where it counts here too.
 
-    A form has to be filled in by the person, so an approval is not carried into a stage that asks for one.
+    A form has to be filled in by the person, so an approval is not carried into a stage that asks for one. A vote is of
+    whoever decided: what a substitute has approved themselves fills no seat of somebody else without their being asked.
     """
     if stage.repeat != "carry" or seat.person is None or stage.form is not None:
         return None
-    return approved_elsewhere(run, seat.person, node.id)
+    return approved_elsewhere(run, absentee(run.state, seat.via) or seat.person, node.id)
 
 
 def _record_missing(run: Run, stage: Stage, seats: list[Seat], why: Reason, *, tell: bool = True) -> None:

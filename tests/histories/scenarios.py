@@ -28,7 +28,7 @@ from placet.engine.events import (
 from placet.engine.state import State
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
-from tests.approvals import EXPENSE, SECRET, Desk, by
+from tests.approvals import EXPENSE, SECRET, Desk, by, store_people
 from tests.waiting import until
 from worker.actions import action_worker
 from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
@@ -197,6 +197,29 @@ async def left(desk: Desk) -> Handle:
     return handle
 
 
+async def absence(desk: Desk) -> Handle:
+    """Have a substitute decide one stage, and give the next one back with the end of the absence."""
+    await _eve_is_away(desk)
+    clock = TimeSkipper(desk.client, config=TimeSkippingConfig(enabled=False))
+    step = {"approvers": ["user:eve"], "separation_of_duties": {"repeat": "carry"}}
+    handle = await desk.start(blueprint(step, step), client=clock.client)
+    await _decide(handle, 1, "zoe")
+    await clock.fast_forward(handle, 4 * HOUR)
+    await _decide(handle, 2, "eve")
+    return handle
+
+
+async def added(desk: Desk) -> Handle:
+    """Add somebody who is away, and have their substitute decide for them."""
+    await _eve_is_away(desk)
+    clock = TimeSkipper(desk.client, config=TimeSkippingConfig(enabled=False))
+    step = {"approvers": ["user:bob"], "sla_hours": 1, "escalation": [{"to": "user:eve", "action": "add"}]}
+    handle = await desk.start(blueprint(step), client=clock.client)
+    await clock.fast_forward(handle, 2 * HOUR)
+    await _decide(handle, 1, "zoe", stands_in=True)
+    return handle
+
+
 async def fork(desk: Desk) -> Handle:
     """Go two ways at once, wait on one of them, and come together."""
     graph = {
@@ -319,6 +342,8 @@ SCENARIOS: dict[str, Scenario] = {
         signals,
         malformed,
         left,
+        absence,
+        added,
         fork,
         action,
         subprocess,
@@ -366,13 +391,20 @@ async def _children(handle: Handle) -> int:
     return len(state.children)
 
 
+async def _eve_is_away(desk: Desk) -> None:
+    """Let eve be away for three hours from now, and zoe stand in for her."""
+    now = datetime.now(UTC)
+    away = {"from": (now - HOUR).isoformat(), "until": (now + 3 * HOUR).isoformat(), "substitute": "zoe"}
+    await store_people(desk.database, ({"id": "eve", "away": [away]}, {"id": "zoe"}))
+
+
 async def _tasks(handle: Handle) -> int:
     state: State = await handle.query(ApprovalWorkflow.state)
     return len(state.tasks)
 
 
 async def _decide(
-    handle: Handle, task: int, person: str, *, decision: Any = "approve", comment: str | None = None
+    handle: Handle, task: int, person: str, *, decision: Any = "approve", comment: str | None = None, **more: Any
 ) -> None:
-    event = Decide(by=by(person), task_id=f"{handle.id}.{task}", decision=decision, comment=comment)
+    event = Decide(by=by(person), task_id=f"{handle.id}.{task}", decision=decision, comment=comment, **more)
     await handle.execute_update(ApprovalWorkflow.decide, event)

@@ -164,6 +164,45 @@ async def test_what_opened_during_an_absence_is_whose_it_is_again_when_they_are_
     assert verified.json()["ok"] is True
 
 
+async def test_who_stands_in_for_a_delegate_sees_and_decides_while_the_absence_lasts(desk: ApiDesk) -> None:
+    kept, decided = await ask(desk, {}), await ask(desk, {})
+    paths = [f"/workflow/tasks/{request['tasks'][0]['id']}" for request in (kept, decided)]
+    for path in paths:
+        handed = await desk.post(f"{path}/delegate/", {"to": "user:carl", "keep": True}, as_="bob")
+        assert handed.status_code == 200, handed.text
+    assert await inbox(desk, "zoe") == set()
+    await put(desk, "carl", away=ALWAYS | {"substitute": "zoe"})
+    assert await inbox(desk, "zoe") == {request["tasks"][0]["id"] for request in (kept, decided)}
+    assert (await desk.get(f"/workflow/requests/{kept['id']}/", as_="zoe")).status_code == 200
+    done = await desk.post(f"{paths[1]}/decide/", {"decision": "approve"}, as_="zoe")
+    assert (done.status_code, done.json()["outcome"]) == (200, "approved"), done.text
+    assert done.json()["tasks"][0]["on_behalf_of"] == "user:carl"
+    await put(desk, "carl", away=None)
+    assert await inbox(desk, "zoe") == set()
+    assert (await desk.post(f"{paths[0]}/decide/", {"decision": "approve"}, as_="zoe")).status_code == 404
+
+
+async def test_who_is_added_while_they_are_away_has_the_task_and_their_substitute_only_meanwhile(desk: ApiDesk) -> None:
+    await put(desk, "carl", away=ALWAYS | {"substitute": "zoe"})
+    request = await ask(desk, {"sla_hours": 0.0001, "escalation": [{"to": "user:carl", "action": "add"}]})
+    (task,) = request["tasks"]
+
+    async def risen() -> bool:
+        return bool(await timeline(desk, request, "escalated"))
+
+    await until(risen)
+    shown = (await desk.get(f"/workflow/tasks/{task['id']}/", as_="zoe")).json()
+    assert (shown["assignee"], shown["delegates"]) == ("user:bob", ["user:carl"])
+    assert await told(desk, request, "escalated_to") == {"carl", "zoe"}
+    assert (await inbox(desk, "zoe"), await inbox(desk, "carl")) == ({task["id"]}, {task["id"]})
+    await put(desk, "carl", away=None)
+    assert await inbox(desk, "zoe") == set()
+    gone = await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": "approve"}, as_="zoe")
+    assert gone.status_code == 404
+    done = await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": "approve"}, as_="carl")
+    assert (done.status_code, done.json()["outcome"]) == (200, "approved"), done.text
+
+
 async def test_the_candidates_of_a_queue_are_those_who_may_claim(desk: ApiDesk) -> None:
     await put(desk, "gwen", away=ALWAYS | {"substitute": "rex"})  # who is no approver
     await put(desk, "ann", groups=["finance"], away=ALWAYS | {"substitute": "zoe"})  # who asks

@@ -418,6 +418,52 @@ async def test_changes_are_requested_and_the_request_resubmitted(desk: ApiDesk) 
     assert stale.status_code == 409
 
 
+async def test_nothing_of_other_branches_changes_hands_while_the_request_is_returned(desk: ApiDesk) -> None:
+    nodes = [
+        {"id": "start", "type": "trigger"},
+        {"id": "both", "type": "fork"},
+        {"id": "first", "type": "approval", "step": "First"},
+        {"id": "second", "type": "approval", "step": "Second"},
+        {"id": "third", "type": "approval", "step": "Third"},
+        {"id": "together", "type": "join"},
+        {"id": "approved", "type": "terminator", "outcome": "approved"},
+        {"id": "rejected", "type": "terminator", "outcome": "rejected"},
+    ]
+    branches = ("first", "second", "third")
+    edges = [{"from": "start", "to": "both"}, {"from": "together", "to": "approved"}]
+    edges += [{"from": "both", "to": branch} for branch in branches]
+    edges += [{"from": branch, "to": "together", "on": "approved"} for branch in branches]
+    edges += [{"from": branch, "to": "rejected", "on": "rejected"} for branch in branches]
+    queue = {"approvers": ["group:finance"], "claim": True}
+    steps = [{"stage_name": "First"}, {"stage_name": "Second", **queue}, {"stage_name": "Third", **queue}]
+    name = await desk.publish(
+        process_steps=steps, graph_spec={"nodes": nodes, "edges": edges}, settings={"on_change": "restart"}
+    )
+    request = await desk.start(name, amount=100)
+    paths = {task["stage"]: f"/workflow/tasks/{task['id']}" for task in request["tasks"]}
+    assert (await desk.post(f"{paths['Third']}/claim/", as_="gus")).status_code == 200
+    back = await desk.post(f"{paths['First']}/decide/", {"decision": "request_changes", "comment": "less"}, as_="bob")
+    assert (back.status_code, back.json()["returned"]) == (200, True), back.text
+    acts: list[tuple[str, str, dict[str, Any], str]] = [
+        ("Second", "claim", {}, "gwen"),
+        ("Third", "release", {}, "gus"),
+        ("Third", "reassign", {"to": "zoe"}, "gus"),
+        ("Third", "reassign", {"to": "zoe"}, "olivia"),
+        ("Third", "delegate", {"to": "zoe"}, "gus"),
+        ("Third", "delegate", {"to": "zoe", "keep": True}, "gus"),
+        ("Third", "decide", {"decision": "approve"}, "gus"),
+    ]
+    for stage, act, body, who in acts:
+        refused = await desk.post(f"{paths[stage]}/{act}/", body, as_=who)
+        assert (refused.status_code, refused.json()["type"]) == (409, "urn:placet:problem:returned"), (act, who)
+    shown = (await desk.get(f"/workflow/requests/{request['id']}/")).json()
+    assert [(t["stage"], t["assignee"]) for t in shown["tasks"] if t["status"] == "open"] == [
+        ("Second", None), ("Third", "user:gus")]  # fmt: skip
+    again = await desk.post(f"/workflow/requests/{request['id']}/resubmit/", {"input": {"amount": 100}})
+    assert (again.status_code, again.json()["returned"]) == (200, False), again.text
+    assert (await desk.post(f"{paths['Second']}/claim/", as_="gwen")).status_code == 200, "the others go on"
+
+
 async def test_requester_withdraws_and_owner_or_admin_cancels(desk: ApiDesk) -> None:
     name = await desk.publish()
     taken_back, cancelled = await desk.start(name, amount=1), await desk.start(name, amount=2)

@@ -273,6 +273,24 @@ async def test_cancelling_in_the_temporal_web_ui_ends_the_request_in_order(offic
     assert (await kinds_of(office.database, handle))[-1] == "cancelled"
 
 
+async def test_a_cancellation_that_asks_the_store_takes_three_events_more(office: Desk) -> None:
+    handle = await office.start()
+    await until(lambda: kinds_of(office.database, handle))
+    await handle.cancel()
+    await handle.result()
+    events = (await handle.fetch_history()).events
+    asked = [
+        event
+        for event in events
+        if b"settle-before-cancel" in event.SerializeToString() or b"stored_seq" in event.SerializeToString()
+    ]
+    assert [(event.event_type, event.marker_recorded_event_attributes.marker_name) for event in asked] == [
+        (EventType.EVENT_TYPE_MARKER_RECORDED, "core_patch"),
+        (EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, ""),
+        (EventType.EVENT_TYPE_MARKER_RECORDED, "core_local_activity"),
+    ]
+
+
 async def test_search_attributes_follow_the_request(office: Desk) -> None:
     clock = standing(office.client)
     handle = await office.start(client=clock.client)

@@ -237,6 +237,128 @@ def test_an_absence_that_is_cut_short_ends_what_the_substitute_may(how: str) -> 
             assert request.asked == ["olivia"]
 
 
+ADDED: dict[str, Any] = {"sla_hours": 1, "escalation": [{"to": "user:ben", "action": "add"}]}
+
+
+def added(substitute: str = "dh", **step: Any) -> Case:
+    """Return a request to which ben, who is away until the fourth hour, was added."""
+    request = case({**ADDED, **step}, org=office(ben=spell(office().people["ben"], substitute, start=-1, until=4)))
+    request.hours(2)
+    assert (request.asked[0], request.state.open_tasks[0].delegates) == ("mo", ("ben",))
+    assert request.told("escalated_to") == ["ben"], "the store tells whoever stands in for them"
+    return request
+
+
+@pytest.mark.parametrize(("who", "on_behalf_of"), [("dh", "user:ben"), ("ben", "user:mo"), ("mo", None)])
+def test_who_is_away_is_added_and_their_substitute_decides_for_them_meanwhile(
+    who: str, on_behalf_of: str | None
+) -> None:
+    request = added()
+    stands_in(request, who)
+    assert (request.state.outcome, behalf(request)) == ("approved", on_behalf_of)
+
+
+@pytest.mark.parametrize("cut_short", [True, False])
+def test_with_the_end_of_the_absence_nobody_decides_for_whoever_was_added(cut_short: bool) -> None:
+    request = added()
+    if cut_short:
+        request.org = office()
+    request.hours(3 if cut_short else 5)
+    with pytest.raises(NotPermitted):
+        stands_in(request, "dh")
+    request.decide("ben")
+    assert request.state.outcome == "approved"
+
+
+def test_who_stands_in_for_a_delegate_is_who_does_so_when_they_decide() -> None:
+    request = case({})
+    request.do(Delegate(by=Actor(person="mo"), task_id=request.task.id, to="ann", keep=True))
+    request.org = office(ann=spell(ANN, "ceo", start=1, until=3))
+    request.hours(2)
+    with pytest.raises(NotPermitted):
+        stands_in(request, "dh")
+    stands_in(request, "ceo")
+    assert behalf(request) == "user:ann"
+
+
+@pytest.mark.parametrize(
+    ("substitute", "step", "why"),
+    [
+        ("dh", {"approvers": ["user:mo", "user:dh"], "quorum": "all"}, "fill another seat"),
+        ("dh", {"separation_of_duties": {"repeat": "forbid"}}, "forbids both"),
+    ],
+)
+def test_separation_of_duties_holds_for_who_stands_in_for_a_delegate(
+    substitute: str, step: dict[str, Any], why: str
+) -> None:
+    kept = {"approvers": ["user:mo"]} | step
+    request = case({"approvers": ["user:dh"]}, kept)
+    request.decide("dh")
+    task = request.state.open_tasks[0].id
+    request.do(Delegate(by=Actor(person="mo"), task_id=task, to="ben", keep=True))
+    request.org = office(ben=spell(office().people["ben"], substitute, start=0, until=4))
+    request.hours(1)
+    with pytest.raises(NotPermitted, match=why):
+        stands_in(request, substitute)
+
+
+def test_nobody_stands_in_for_a_delegate_who_fills_another_seat() -> None:
+    request = case({"approvers": ["user:mo", "user:ann"], "quorum": "all"})
+    mos, anns = request.state.open_tasks
+    request.do(Delegate(by=Actor(person="mo"), task_id=mos.id, to="ben", keep=True))
+    request.do(Reassign(by=Actor(person="olivia"), task_id=anns.id, to="ben"))
+    request.org = office(ben=spell(office().people["ben"], "dh", start=0, until=4))
+    request.hours(1)
+    with pytest.raises(NotPermitted):
+        stands_in(request, "dh")
+
+
+def test_who_was_added_by_earlier_rules_is_the_substitute() -> None:
+    org = office(ben=spell(office().people["ben"], "dh", start=-1, until=4))
+    request = Case(plan=replace(plan_of(blueprint(ADDED)), rules=3), org=org)
+    request.hours(2)
+    assert request.task.delegates == ("dh",)
+
+
+CARRY: dict[str, Any] = {"separation_of_duties": {"repeat": "carry"}}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "org", "rules", "asked", "by"),
+    [
+        ("mo", office(mo=spell(MO, "dh", start=1, until=9)), 4, [], "mo"),  # whose seat it is has approved
+        ("dh", office(mo=spell(MO, "dh", start=1, until=9)), 4, ["dh"], None),  # the substitute did, for themself
+        ("dh", office(mo=spell(MO, "dh", start=1, until=9)), 3, [], "dh"),  # the seat was the substitute's own
+        ("mo", office(), 4, [], "mo"),
+    ],
+)
+def test_an_approval_carries_to_the_seat_of_whoever_gave_it_and_not_to_one_that_they_fill_for_another(
+    earlier: str, org: Directory, rules: int, asked: list[str], by: str | None
+) -> None:
+    raw = blueprint({"approvers": [f"user:{earlier}"]}, {"approvers": ["user:mo"], **CARRY})
+    request = Case(plan=replace(plan_of(raw), rules=rules), org=org)
+    request.hours(2)
+    request.decide(earlier, task=request.task.id)
+    assert request.asked == asked
+    if by is None:
+        request.decide("dh")
+        assert behalf(request) == "user:mo"
+    else:
+        assert request.of_kind("decided")[-1].actor == f"user:{by}"
+    assert request.state.outcome == "approved"
+
+
+def test_who_approved_earlier_is_never_two_of_one_quorum() -> None:
+    both = {"approvers": ["user:mo", "user:dh"], "quorum": "all", **CARRY}
+    request = case({"approvers": ["user:dh"]}, both, org=office(mo=spell(MO, "dh", start=-1, until=9)))
+    request.decide("dh")
+    first, *others = request.state.open_tasks
+    assert (first.assignee, first.via) == ("dh", "substitution:mo")
+    assert "dh" not in [task.assignee for task in others], "dh fills the seat of mo, and has none of their own"
+    request.decide("dh", task=first.id)
+    assert request.state.status == "pending"
+
+
 def test_another_substitute_takes_over_and_none_leaves_it_to_who_is_away() -> None:
     request, _ = taken("opened")
     request.reads(office(mo=spell(MO, "ben", start=-1, until=4)))
@@ -594,6 +716,7 @@ STEPS = st.sampled_from(
         {"approvers": ["group:finance"], "quorum": "all"},
         {"approvers": ["user:mo", "user:ann", "group:finance"], "quorum": "all", "order": "sequential"},
         {"approvers": ["manager_of(requester)"], "sla_hours": 2, "escalation_to": "department_head"},
+        {"sla_hours": 2, "escalation": [{"to": "user:ann", "action": "add"}]},
         {"approvers": ["role:cfo", "user:rita"], "quorum": {"at_least": 2}},
     ]
 )
@@ -619,7 +742,7 @@ def test_nobody_ever_decides_their_own_request_nor_what_was_not_theirs_at_that_m
                     holds = one in {task.assignee, *task.delegates}
                     how, _, away = task.via.partition(":")
                     whose = away if how == "substitution" else task.assignee or ""
-                    covers = one in org.standing_in(whose, request.now)
+                    covers = any(one in org.standing_in(of, request.now) for of in (whose, *task.delegates))
                     assert one != requester
                     if whose == away:
                         holds = one == away or one in task.delegates

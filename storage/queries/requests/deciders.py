@@ -17,7 +17,7 @@ from sqlmodel import col
 from storage.queries.people.people import activity, approves, as_directory_person
 from storage.queries.requests.requests import TaskRow, owner_of
 from storage.queries.requests.visibility import Visibility, queues_of
-from storage.tables.approvals import ApprovalRequest, Person
+from storage.tables.approvals import ApprovalRequest, ApprovalTask, Person, TaskCandidate
 
 Shown = TypeVar("Shown", bound=TaskRow)
 
@@ -26,7 +26,8 @@ def visibility_of(connection: Connection, person: str, now: datetime) -> Visibil
     """Return what somebody sees now."""
     row = connection.execute(_HELD, {"person": person}).one_or_none()
     queues = () if row is None else queues_of(row.roles, row.groups)
-    return Visibility(person=person, queues=queues, absent=tuple(_covered(connection, person, now)))
+    absent = tuple(_covered(connection, person, now))
+    return Visibility(person=person, queues=queues, absent=absent, delegated=tuple(_delegated(connection, absent)))
 
 
 def substitutes_of(connection: Connection, people: Iterable[str], now: datetime) -> dict[str, list[str]]:
@@ -112,6 +113,16 @@ def _deciding(connection: Connection, people: set[str]) -> set[str]:
     return found
 
 
+def _delegated(connection: Connection, people: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Generate the open tasks of which one of these people is a delegate, with their requests; the newest ones of many.
+
+    Where nobody has claimed a task from a list of people, these are listed with it and are no delegates.
+    """
+    if people:
+        for row in connection.execute(_DELEGATED, {"people": people}):
+            yield row.id, row.request_id
+
+
 _HELD = select(col(Person.roles), col(Person.groups)).where(col(Person.id) == bindparam("person"))
 # As the index of those who are away at some time has it.
 _SOMETIMES_AWAY = cast(col(Person.away), String) != "[]"
@@ -127,6 +138,14 @@ _SPANS = select(
 ).where(_SOMETIMES_AWAY, col(Person.active))
 _SPANS_OF = _SPANS.where(col(Person.id).in_(bindparam("people", expanding=True)))
 _MOST_AT_ONCE = 10_000  # ids in a query: databases bound its parameters
+_DELEGATED = (
+    select(col(ApprovalTask.id), col(ApprovalTask.request_id))
+    .join(TaskCandidate, col(TaskCandidate.task_id) == col(ApprovalTask.id))
+    .where(col(TaskCandidate.person).in_(bindparam("people", expanding=True)), col(ApprovalTask.status) == "open")
+    .where(or_(col(ApprovalTask.assignee).is_not(None), col(ApprovalTask.queue).is_not(None)))
+    .order_by(col(ApprovalTask.opened_at).desc())
+    .limit(_MOST_AT_ONCE)
+)
 
 
 def _away(connection: Connection, people: list[str]) -> Iterator[Any]:

@@ -18,12 +18,14 @@ class Visibility:
     """Whose view it is, by id.
 
     `queues` are the roles and groups that they have, as `role:r` and `group:g`; `absent` are the people who are away
-    now and for whom they stand in.
+    now and for whom they stand in, and `delegated` the open tasks of which one of those is a delegate, each with its
+    request.
     """
 
     person: str
     queues: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    delegated: tuple[tuple[str, str], ...] = ()
 
 
 def queues_of(roles: Iterable[str], groups: Iterable[str]) -> tuple[str, ...]:
@@ -52,6 +54,8 @@ def visible_now(visibility: Visibility) -> ColumnElement[bool]:
         )
         waits = select(col(waiting.request_id)).where(theirs)
         rules.append(col(ApprovalRequest.id).in_(waits))
+    if visibility.delegated:
+        rules.append(col(ApprovalRequest.id).in_(sorted({request for _, request in visibility.delegated})))
     return or_(*rules)
 
 
@@ -64,9 +68,9 @@ def waiting_for(visibility: Visibility) -> ColumnElement[bool]:
 def searches_for(visibility: Visibility, tasks: Select[Any]) -> list[Select[Any]]:
     """Narrow a query of tasks to those that wait for somebody now, as one query for each way in which they do.
 
-    A task waits for whoever has it or stands in for them, for their delegates, and for the people of its queue, but for
-    who asked. Each of the queries finds its rows by an index of its own; one condition with `OR` makes the databases
-    look at all tasks that are open. A task may be found twice.
+    A task waits for whoever has it, for its delegates, for who stands in for one of them, and for the people of its
+    queue, but for who asked. Each of the queries finds its rows by an index of its own; one condition with `OR` makes
+    the databases look at all tasks that are open. A task may be found twice.
     """
     person = visibility.person
     of_candidates = tasks.join(TaskCandidate, col(TaskCandidate.task_id) == col(ApprovalTask.id))
@@ -81,4 +85,6 @@ def searches_for(visibility: Visibility, tasks: Select[Any]) -> list[Select[Any]
         found.append(others.where(col(ApprovalTask.assignee).is_(None), col(ApprovalTask.queue).in_(visibility.queues)))
     if visibility.absent:
         found.append(others.where(col(ApprovalTask.assignee).in_(visibility.absent)))
+    if visibility.delegated:
+        found.append(others.where(col(ApprovalTask.id).in_([task for task, _ in visibility.delegated])))
     return found
