@@ -253,7 +253,10 @@ def sentence(entry: Entry) -> str:
         "routed": lambda: f"at {detail.get('node')}: {detail.get('condition')}, on to {detail.get('to')}",
         "completed": lambda: f"ends: {detail.get('outcome')}",
     }.get(entry.kind)
-    return told() if told is not None else f"{entry.kind.replace('_', ' ')} by {who}"
+    if told is not None:
+        return told()
+    what = entry.kind.replace("_", " ")
+    return f"{what}: {_names(detail['to'])}" if isinstance(detail.get("to"), list) else f"{what} by {who}"
 
 
 def _asked(detail: dict[str, Any]) -> str:

@@ -17,7 +17,8 @@ from placet.proofs import check
 from simulation.modes.explore import explore
 from simulation.run.driver import directory_reader, drive, opening_for
 from simulation.scenario.scenario import Scenario
-from simulation.world.recorded_decisions import RecordedPeople, recorded_decisions_of
+from simulation.world.recorded_decisions import recorded_decisions_of
+from simulation.world.recorded_people import RecordedPeople
 from tests.unit.core import HOUR, START, STEPS, Case, blueprint, graph, office, plan_of
 from tests.unit.test_nodes import problems
 
@@ -178,7 +179,7 @@ def test_simulations_follow_it() -> None:
         (("start", "a", "tell", "approved"), "approved"),
         (("start", "a", "rejected"), "rejected"),
     }
-    assert [s.kind for s in found.execution_path if s.kind == "informed"] == ["informed"]
+    assert [s.what for s in found.execution_path if s.kind == "informed"] == ["informed: ann"]
 
 
 def test_a_past_request_in_its_own_blueprint_tells_the_same_people() -> None:
