@@ -25,8 +25,9 @@ from simulation.report.result import (
 )
 from simulation.run.driver import Trace
 from simulation.scenario.approver_model import ApproverModel
+from simulation.scenario.prepared_scenario import PreparedScenario, invalid_result, prepare
 from simulation.scenario.routes import MOST_VISITS, Route, RouteSearch, conditions_of
-from simulation.scenario.scenario import PreparedScenario, Scenario, invalid_result, prepare
+from simulation.scenario.scenario import Scenario
 from simulation.scenario.witnesses import WitnessSearch
 from simulation.world.assumptions import assumptions_of, warnings_of
 from simulation.world.payloads import checked_calls, input_errors, payload_errors, payload_warnings

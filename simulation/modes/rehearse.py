@@ -31,7 +31,8 @@ from simulation.run.recorders import Recorders, WithheldAction
 from simulation.run.rehearsal_interceptor import BeginSubProcess, RehearsalInterceptor
 from simulation.run.rehearsal_runner import RESPONSE_TIMEOUT, Handle, RehearsalRunner, RehearsedRequest
 from simulation.run.time_skipping import VirtualTime, lacks_time_skipping
-from simulation.scenario.scenario import PreparedScenario, Scenario, invalid_result, prepare
+from simulation.scenario.prepared_scenario import PreparedScenario, invalid_result, prepare
+from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import ScriptLine
 from simulation.world.assumptions import rests_on_assumptions, warnings_of
 from simulation.world.payloads import CheckedCall, node_of, payload_errors, payload_warnings

@@ -25,7 +25,8 @@ from simulation.report.prediction import predicted_from_history, predicted_from_
 from simulation.report.result import Prediction, SimulationResult, json_value, milliseconds
 from simulation.run.driver import Trace
 from simulation.scenario.approver_model import ApproverModel
-from simulation.scenario.scenario import PreparedScenario, Scenario, invalid_result, prepare
+from simulation.scenario.prepared_scenario import PreparedScenario, invalid_result, prepare
+from simulation.scenario.scenario import Scenario
 from simulation.world.assumptions import warnings_of
 from simulation.world.payloads import checked_calls, payload_errors, payload_warnings
 from simulation.world.recorded_decisions import recorded_decisions_of

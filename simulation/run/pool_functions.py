@@ -21,7 +21,8 @@ from placet.proofs import prove
 from simulation.modes.backtest import BacktestRow, Candidate, Case, backtest_all
 from simulation.modes.explore import explore
 from simulation.report.result import SimulationResult
-from simulation.scenario.scenario import CompiledDefinition, Scenario, compiled_of, prepare
+from simulation.scenario.prepared_scenario import prepare
+from simulation.scenario.scenario import CompiledDefinition, Scenario, compiled_of
 
 if TYPE_CHECKING:
     from simulation.modes.replay import HistoryCheck

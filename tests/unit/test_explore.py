@@ -20,7 +20,8 @@ from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
 from simulation.modes.explore import explore
 from simulation.report.result import SimulationResult
-from simulation.scenario.scenario import MOST_CHILDREN, Scenario
+from simulation.scenario.prepared_scenario import MOST_CHILDREN
+from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import parse_script
 from tests.unit.core import START, blueprint, office
 from tests.unit.core import graph as connected

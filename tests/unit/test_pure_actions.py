@@ -18,7 +18,8 @@ from simulation.modes.backtest import BacktestRow, Candidate, Case
 from simulation.modes.explore import explore
 from simulation.modes.replay import HistoryCheck, what_if
 from simulation.report.result import SimulationResult
-from simulation.scenario.scenario import PreparedScenario, Scenario
+from simulation.scenario.prepared_scenario import PreparedScenario
+from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import parse_script
 from simulation.world.assumptions import rests_on_assumptions
 from tests.unit.core import START, blueprint, graph, office, spec

@@ -15,7 +15,8 @@ from simulation.modes.backtest import BacktestRow, Candidate, Case
 from simulation.modes.replay import HistoryCheck, what_if
 from simulation.report.costs import parse_prices
 from simulation.report.result import SimulationResult
-from simulation.scenario.scenario import PreparedScenario, Scenario
+from simulation.scenario.prepared_scenario import PreparedScenario
+from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import parse_script
 from simulation.world.recorded_results import output_from, recorded_results_of
 from tests.unit.core import START, blueprint, graph, office, spec

@@ -14,7 +14,8 @@ from activities.messages import ActionRun
 from placet.definition.actions import ActionCall
 from placet.engine.recording import recording_of
 from simulation.run.recorders import Recorders, RequestLog
-from simulation.scenario.scenario import Scenario, prepare
+from simulation.scenario.prepared_scenario import prepare
+from simulation.scenario.scenario import Scenario
 from simulation.world.world import SimulatedRun
 from tests.unit.core import START, blueprint, graph, office, spec
 

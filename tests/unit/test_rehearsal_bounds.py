@@ -11,7 +11,8 @@ from placet.engine.flow import MOST_VISITS
 from placet.engine.run import MOST_TASKS
 from placet.plan.plan import Child
 from simulation.run.bounds import MOST_MOMENTS, MOST_ROUNDS, Bound, bound_of
-from simulation.scenario.scenario import PreparedScenario, Scenario
+from simulation.scenario.prepared_scenario import PreparedScenario
+from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import parse_script
 from tests.unit.core import ACTIONS, START, blueprint, graph, office, plan_of
 

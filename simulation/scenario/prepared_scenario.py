@@ -1,0 +1,364 @@
+"""Prepared scenarios: validated, compiled, and ready to be simulated in the core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any
+
+from placet.definition.model import ProcessDefinition
+from placet.directory import Directory, Person
+from placet.engine.evaluation_context import requester_facts
+from placet.engine.input import accept_input
+from placet.engine.state import ChildCall
+from placet.errors import BlueprintInvalid, InputInvalid, Problem
+from placet.expressions.context import NOW, REQUESTER, ZONE
+from placet.nodes.registry import type_at
+from placet.plan.plan import Plan
+from simulation.report.costs import Prices, cost_of, with_catalog
+from simulation.report.prediction import (
+    LEAST_HISTORY,
+    predicted_from_history,
+    predicted_from_rule,
+    predicted_from_samples,
+    quantile,
+)
+from simulation.report.result import ExecutionCost, Prediction, SimulationResult, problem_json
+from simulation.run.driver import (
+    EventSource,
+    ReadDirectory,
+    Trace,
+    directory_reader,
+    drive,
+    opening_for,
+)
+from simulation.scenario.approver_model import RULE, ApproverModel, Sample, SampledApprovers
+from simulation.scenario.samples import sample_input
+from simulation.scenario.scenario import Scenario, compiled_of
+from simulation.scenario.script import OUTSIDE
+from simulation.world.answers import Answers, answers_for
+from simulation.world.scripted_people import ScriptedPeople
+from simulation.world.world import PeopleUntilCancelled, SimulatedRun, World
+
+# Sub-processes of one request, nested ones included.
+MOST_CHILDREN = 1_000
+
+
+class PreparedScenario:
+    """A scenario with a valid blueprint and input; raises BlueprintInvalid or InputInvalid."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        compiled = compiled_of(scenario)
+        self.scenario = scenario if scenario.compiled is compiled else replace(scenario, compiled=compiled)
+        self.blueprint: ProcessDefinition = compiled.blueprint
+        self.plan: Plan = compiled.plan
+        self.warnings: list[str] = []
+        self._children = 0  # sub-processes of the current run
+        self.people = scenario.people if scenario.people.people else self._sample_organisation()
+        raw = scenario.given
+        if raw is None:
+            raw = sample_input(self.plan.variables, self.persons)
+            if raw:
+                shown = ", ".join(f"{name} = {raw[name]!r}"[:200] for name in sorted(raw))
+                self.warnings.append(
+                    f'no input was given; this sample was assumed: {shown}; set "input" to use another'
+                )
+        self.given: dict[str, Any] = accept_input(self.plan, raw)
+        self._check_script()
+        if self.people.get(scenario.requester) is None:
+            self.warnings.append(f"the requester user:{scenario.requester} is not in the directory")
+
+    def _check_script(self) -> None:
+        """Raise InputInvalid where a script line names a stage, action or event that the process does not have."""
+        problems: list[Problem] = []
+        for number, line in enumerate(self.scenario.script):
+            names = script_names(self.plan, line.do)
+            if line.on is not None and line.on not in {*names, *names.values()}:
+                message = _not_there(line.on, _NOUNS.get(line.do, "stage"), names)
+                problems.append(Problem(pointer=f"/script/{number}/on", message=message))
+        if problems:
+            raise InputInvalid(
+                "The script names stages, actions or events that this process does not have.", problems=tuple(problems)
+            )
+
+    @cached_property
+    def persons(self) -> dict[str, str]:
+        """A person other than the requester for each variable that names an approver."""
+        somebody = next((i for i in sorted(self.people.people) if i != self.scenario.requester), None)
+        roots = (name.root for name in self.plan.names)
+        return {root.name: somebody for root in roots if root.given and somebody is not None}
+
+    @cached_property
+    def expression_context(self) -> dict[str, object]:
+        """What expressions read besides variables at the start of the request."""
+        facts = requester_facts(self.people, self.scenario.requester)
+        return {NOW: self.scenario.start, ZONE: self.plan.offsets, REQUESTER: facts}
+
+    @cached_property
+    def read_directory(self) -> ReadDirectory:
+        """The function that answers what the directory holds."""
+        return directory_reader(self.plan, self.people)
+
+    def run(
+        self,
+        event_source: Any = None,
+        *,
+        given: Mapping[str, Any] | None = None,
+        approver_model: ApproverModel | None = None,
+        most_entries: int | None = None,
+        answered: Answers | None = None,
+    ) -> Trace:
+        """Simulate one request and return its trace: with this event source, or with the script and an approver
+        model."""
+        simulated = self.simulate(
+            event_source, given=given, approver_model=approver_model, most_entries=most_entries, answered=answered
+        )
+        return simulated.trace
+
+    def simulate(
+        self,
+        event_source: Any = None,
+        *,
+        given: Mapping[str, Any] | None = None,
+        approver_model: ApproverModel | None = None,
+        most_entries: int | None = None,
+        answered: Answers | None = None,
+    ) -> SimulatedRun:
+        """Simulate one request as `run` does; returns its run with those of its sub-processes.
+
+        `answered` are the answers of actions and waits, in place of those of the script or the event source.
+        """
+        scenario = self.scenario
+        self._children = 0
+        opening = opening_for(
+            self.plan,
+            self.people,
+            requester=scenario.requester,
+            given=self.given if given is None else given,
+            start=scenario.start,
+            request_id=scenario.request_id,
+            title=scenario.title,
+            read_directory=self.read_directory,
+        )
+        lines = tuple(scenario.script) if event_source is None else ()
+        if event_source is None:
+            event_source = ScriptedPeople(
+                plan=self.plan, lines=lines, approver_model=approver_model or self.approver_model()
+            )
+        world = World(
+            plan=self.plan,
+            people=event_source,
+            run_child=lambda call, began, end: self._run_child(self.plan, call, began, end),
+            answers=answered
+            or answers_for(
+                self.plan,
+                lines,
+                getattr(event_source, "results", ()),
+                getattr(event_source, "blocked", frozenset()),
+                getattr(event_source, "required_values", None),
+            ),
+        )
+        trace = drive(
+            self.plan,
+            opening,
+            world if self.waits_for_systems else event_source,
+            read_directory=self.read_directory,
+            horizon=scenario.horizon,
+            most_entries=most_entries or scenario.most_entries,
+        )
+        if lines and isinstance(event_source, ScriptedPeople):
+            self.warnings += [said for said in event_source.unused_lines() if said not in self.warnings]
+        return world.simulated(trace)
+
+    def cost(self, trace: Trace) -> ExecutionCost:
+        """Return the cost of a trace: actions at the given price, or else at that of the catalog."""
+        return cost_of(trace, self.prices)
+
+    @cached_property
+    def prices(self) -> Prices:
+        """The prices of the scenario, with those of the catalog."""
+        return with_catalog(self.scenario.prices, self.plan.actions)
+
+    @cached_property
+    def waits_for_systems(self) -> bool:
+        """Whether the process waits for actions, sub-processes, events or times, and not for people alone."""
+        return any(type_at(node).waits_outside for node in self.plan.nodes.values())
+
+    def _run_child(
+        self, parent: Plan, call: ChildCall, began: datetime, cancelled: datetime | None
+    ) -> SimulatedRun | None:
+        """Simulate a sub-process from its start, until it is cancelled if `cancelled` is given.
+
+        Returns None where there are too many sub-processes in this run.
+        """
+        self._children += 1
+        if self._children > MOST_CHILDREN:
+            told = f"more than {MOST_CHILDREN:,} sub-processes, nested ones included; the simulation stopped there"
+            self.warnings += [told] if told not in self.warnings else []
+            return None
+        scenario = self.scenario
+        plan = parent.children[call.child].plan
+        read_directory = directory_reader(plan, self.people)
+        opening = opening_for(
+            plan,
+            self.people,
+            requester=scenario.requester,
+            given=call.input,
+            start=began,
+            request_id=call.request_id,
+            title=call.title,
+            read_directory=read_directory,
+            parent=call.request_id.rpartition("~")[0],
+        )
+        people: EventSource = ScriptedPeople(plan=plan, approver_model=self._child_approver_model(call))
+        if cancelled is not None:
+            people = PeopleUntilCancelled(people=people, at=cancelled)
+        world = World(
+            plan=plan,
+            people=people,
+            run_child=lambda inner, at, end: self._run_child(plan, inner, at, end),
+            answers=answers_for(plan),
+        )
+        horizon = max(scenario.horizon - (began - scenario.start), timedelta(0))
+        trace = drive(
+            plan, opening, world, read_directory=read_directory, horizon=horizon, most_entries=scenario.most_entries
+        )
+        return world.simulated(trace)
+
+    def approver_model(self) -> ApproverModel:
+        """Return the approver model of a single run: sampled, with the given response time, or with median past
+        times."""
+        scenario = self.scenario
+        if scenario.sample is not None:
+            return self._sampling_model(scenario.sample)
+        if scenario.decide_after is not None:
+            return ApproverModel(after=scenario.decide_after)
+        middles = {stage: quantile(sorted(past), 0.5) for stage, past in self.known.items()}
+        return ApproverModel(delay=lambda stage, _: _seconds(middles.get(stage.name))) if middles else ApproverModel()
+
+    def _sampling_model(self, sample: Sample) -> ApproverModel:
+        return ApproverModel(
+            after=self.scenario.decide_after, sampled_approvers=SampledApprovers(sample=sample, known=self.known)
+        )
+
+    def _child_approver_model(self, call: ChildCall) -> ApproverModel:
+        scenario = self.scenario
+        if scenario.sample is None:
+            return ApproverModel(after=scenario.decide_after)
+        # By its place in the process and not by its id, which differs between simulations.
+        place = f"{call.node}~{call.visit}"
+        return ApproverModel(
+            after=scenario.decide_after, sampled_approvers=SampledApprovers(sample=scenario.sample, place=place)
+        )
+
+    @cached_property
+    def known(self) -> dict[str, Sequence[float]]:
+        """The past response times of the stages that have enough of them."""
+        names = {stage.name for stage in self.plan.stages}
+        return {n: past for n, past in self.scenario.history.items() if n in names and len(past) >= LEAST_HISTORY}
+
+    def predict(self, single: Trace) -> Prediction:
+        """Predict how long this request takes; `single` is its run with `approver_model()`."""
+        scenario = self.scenario
+        if scenario.script:
+            return predicted_from_rule(single, f"times as the script gives them; elsewhere {RULE}")
+        if scenario.sample is not None:
+            return predicted_from_samples(
+                lambda approver_model: self.run(approver_model=approver_model),
+                scenario.sample,
+                self._sampling_model,
+                seconds=scenario.seconds / 4,
+            )
+        if scenario.decide_after is not None:
+            return predicted_from_rule(
+                single, f"every decision takes {scenario.decide_after.total_seconds() / 3600:g} hours"
+            )
+        if not self.known:
+            return predicted_from_rule(single, RULE)
+        return predicted_from_history(
+            lambda approver_model: self.run(approver_model=approver_model), self.known, seconds=scenario.seconds / 4
+        )
+
+    def _sample_organisation(self) -> Directory:
+        """Return a small sample organisation that has every person, role and group that the process names."""
+        requester = self.scenario.requester
+        people = {
+            requester: Person(id=requester, manager="manager"),
+            "manager": Person(id="manager", manager="director"),
+            "director": Person(id="director"),
+        }
+        for name in self.plan.names:
+            root = name.root
+            if root.kind == "user":
+                people.setdefault(root.name, Person(id=root.name, manager="director"))
+            elif root.kind == "role":
+                people[f"the.{root.name}"] = Person(id=f"the.{root.name}", manager="director", roles=(root.name,))
+            elif root.kind == "group":
+                for n in (1, 2, 3):
+                    person = f"{root.name}.{n}"
+                    people[person] = Person(id=person, manager="director", groups=(root.name,))
+        self.warnings.append(
+            "the directory has none of the people whom this process names; a sample organisation is used instead"
+        )
+        return Directory(people=people)
+
+
+def prepare(scenario: Scenario) -> tuple[PreparedScenario | None, tuple[dict[str, Any], ...]]:
+    """Return the prepared scenario, or None and its validation errors."""
+    try:
+        return PreparedScenario(scenario), ()
+    except BlueprintInvalid as error:
+        return None, tuple(problem_json(p) for p in error.problems) or (_whole(error.message, "blueprint"),)
+    except InputInvalid as error:
+        told = tuple(problem_json(p, code="input") for p in error.problems)
+        return None, told or (_whole(error.message, "input"),)
+
+
+def invalid_result(mode: str, scenario: Scenario, errors: tuple[dict[str, Any], ...]) -> SimulationResult:
+    """Return the result for a scenario that cannot be simulated."""
+    raw = scenario.blueprint if isinstance(scenario.blueprint, Mapping) else {}
+    return SimulationResult(
+        mode=mode,
+        template=str(raw.get("name", ""))[:200],
+        version=str(raw.get("version", ""))[:100],
+        digest=None,
+        requester=scenario.requester,
+        input=dict(scenario.given or {}),
+        validation_errors=errors,
+    )
+
+
+_NOUNS = {"answer": "action", "fail": "action", "happen": "awaited event", "wait": "stage or awaited event"}
+
+
+def script_names(plan: Plan, do: str) -> dict[str, str]:
+    """Return the names that a script line with this `do` may use, each with its node."""
+    names: dict[str, str] = {}
+    for node in plan.nodes.values():
+        if node.stage is not None and do not in OUTSIDE:
+            names[node.stage.name] = node.id
+        elif type_at(node).runs_action and node.call_spec is not None and do in {"answer", "fail"}:
+            names[node.call_spec.name] = node.id
+            names[node.id] = node.id
+        elif node.wait_spec is not None and node.wait_spec.event is not None and do in {"happen", "wait"}:
+            names[node.wait_spec.event] = node.id
+            names[node.id] = node.id
+    return names
+
+
+def _not_there(name: str, noun: str, names: Mapping[str, str]) -> str:
+    near = get_close_matches(name, [*names, *names.values()], n=1)
+    listed = ", ".join(map(repr, list(names)[:20])) or "none"
+    meant = f"did you mean {near[0]!r}?" if near else f"it has {listed}"
+    return f"this process has no {noun} {name!r}; {meant}"
+
+
+def _seconds(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def _whole(message: str, code: str) -> dict[str, Any]:
+    return {"code": code, "pointer": "", "message": message}
