@@ -220,6 +220,30 @@ async def added(desk: Desk) -> Handle:
     return handle
 
 
+async def notify(desk: Desk) -> Handle:
+    """Tell people something before and after a stage, some of whom there are not."""
+    graph = {
+        "nodes": [
+            {"id": "start", "type": "trigger"},
+            {"id": "asked", "type": "notify", "to": ["user:bob", "role:pilot"], "message": "It is asked for."},
+            {"id": "first", "type": "approval", "step": "Stage 1"},
+            {"id": "told", "type": "notify", "to": ["requester"], "message": {"expr": '"For " + string(amount)'}},
+            {"id": "yes", "type": "terminator", "outcome": "approved"},
+        ],
+        "edges": [
+            {"from": "start", "to": "asked"},
+            {"from": "asked", "to": "first"},
+            {"from": "first", "to": "told", "on": "approved"},
+            {"from": "told", "to": "yes"},
+        ],
+    }
+    amount = {"name": "amount", "type": "decimal", "required": True}
+    raw = blueprint({"approvers": ["user:bob"]}, variables=[amount], graph_spec=graph)
+    handle = await desk.start(raw, given={"amount": "7"})
+    await _decide(handle, 1, "bob")
+    return handle
+
+
 async def fork(desk: Desk) -> Handle:
     """Go two ways at once, wait on one of them, and come together."""
     graph = {
@@ -344,6 +368,7 @@ SCENARIOS: dict[str, Scenario] = {
         left,
         absence,
         added,
+        notify,
         fork,
         action,
         subprocess,

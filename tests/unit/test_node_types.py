@@ -10,8 +10,12 @@ from typing import Any, get_args
 
 import pytest
 
+from placet.engine.events import ChildEnded
+from placet.engine.run import Run
 from placet.nodes.base import NodeType
 from placet.nodes.registry import NODE_TYPES, SHAPES, type_of
+from placet.plan.graph import Node
+from tests.unit.core import case
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("placet", "simulation", "storage", "activities", "workflows", "worker", "service", "api", "cli", "insight")
@@ -43,6 +47,17 @@ def test_a_type_of_node_is_one_module_with_its_shape(node_type: NodeType[Any]) -
     assert shape.__module__ == type(node_type).__module__
     assert node_type.faults <= {"done", "failed", "elapsed", "event", "cancelled", "withdrawn"}
     assert not (node_type.plain and not node_type.has_results)
+
+
+@pytest.mark.parametrize("node_type", NODE_TYPES.values(), ids=lambda node_type: node_type.kind)
+def test_what_no_node_of_a_type_waits_for_is_a_fault_of_the_code_and_no_answer(node_type: NodeType[Any]) -> None:
+    request = case({"approvers": ["user:ann"]})
+    run = Run(request.plan, request.state, request.now)
+    answer: Any = ChildEnded(node="n", visit=1, outcome="approved", output={})
+    if node_type.runs_process:
+        answer = "approved"
+    with pytest.raises(AssertionError, match=f"n is a {node_type.kind} node"):
+        node_type.settle(run, Node(id="n", type=node_type.kind), answer)
 
 
 def sources() -> list[Path]:
