@@ -1,4 +1,4 @@
-"""The activity that runs catalog actions: checked on the way in and out, counted, and with secrets kept inside."""
+"""The activity that runs catalog actions: it checks input and output, counts executions and hides secrets."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from storage.tables.actions import ActionExecution
 log = logging.getLogger(__name__)
 
 QUEUE_SUFFIX = "-actions"
-"""Actions have a task queue of their own: a slow one must not keep a decision waiting."""
+"""Actions have their own task queue, so that a slow action delays no decision."""
 
-_MARGIN = 0.9  # of the time the engine gives an attempt, so that our answer is there before its timeout
+_MARGIN = 0.9  # share of the engine's timeout that an attempt may use, so that its answer arrives in time
 _NO_LIMIT = 24 * 3600.0
 
 
@@ -62,10 +62,15 @@ class ActionRunner:
             log.warning("action %s failed with %s %s", asked.spec.name, fault, " ".join(places))
             raise
         except Exception as error:
-            # An executor of somebody else's: its text may hold anything, so that only its kind is told.
+            # The text of an unexpected error may hold a secret, so only its type is reported.
             fault = type(error).__name__
             log.warning("action %s failed with %s", asked.spec.name, fault)
-            raise _failure(f"The executor failed: {fault}", "ActionFailed", (), permanent=False) from None
+            raise _failure(
+                f"The executor {asked.spec.executor!r} failed with {fault}; see the worker's log",
+                "ActionFailed",
+                (),
+                permanent=False,
+            ) from None
         else:
             return output
         finally:
@@ -91,8 +96,8 @@ class ActionRunner:
         try:
             await asyncio.shield(self._database.run(record_execution, execution, spec))
         except PlacetError as error:
-            # The action has been carried out: failing now would carry it out again, for the sake of a statistic.
-            log.warning("execution %s of action %s is not in the statistics: %s", execution.id, spec.name, error)
+            # The action has been carried out. An error here would repeat it only because of a statistic.
+            log.warning("execution %s of action %s could not be counted: %s", execution.id, spec.name, error)
 
 
 async def carry_out(executors: Mapping[str, Executor], asked: ActionRun, vault: SecretResolver) -> dict[str, Any]:
@@ -134,7 +139,7 @@ def _check(schema: dict[str, Any], value: Any, pointer: str, kind: str, summary:
 
 def _failure(message: str, kind: str, problems: tuple[Problem, ...], *, permanent: bool) -> ApplicationError:
     detail = {"problems": [{"pointer": p.pointer, "message": p.message} for p in problems]}
-    # Expected of what others wrote: the SDK would log a traceback of ours, which says nothing of what is wrong there.
+    # The failure is expected, so the SDK shall not log a traceback, which would only show our own code.
     return ApplicationError(
         message, detail, type=kind, non_retryable=permanent, category=ApplicationErrorCategory.BENIGN
     )
@@ -142,7 +147,7 @@ def _failure(message: str, kind: str, problems: tuple[Problem, ...], *, permanen
 
 @asynccontextmanager
 async def _heartbeats() -> AsyncIterator[None]:
-    """Tell the engine that the attempt goes on, three times in each span after which it would give it up."""
+    """Send heartbeats, three in each heartbeat timeout of the attempt."""
     span = activity.info().heartbeat_timeout
     if span is None:
         yield

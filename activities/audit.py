@@ -1,4 +1,4 @@
-"""The activities that write what happened, many at once in one transaction, and tell how far that went."""
+"""The activities around the audit chain: write recordings, read how far the store is, and mark the time in history."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from storage.recording.record import stored_seq, write_all
 
 
 class Recorder:
-    """Record for a worker. What comes in while a transaction is being committed goes into the next one together."""
+    """Write recordings for a worker. Those that arrive during a commit share the next transaction."""
 
     def __init__(self, database: Database, recording_events: RecordingEvents | None = None) -> None:
-        """Write to this database, and tell `arrivals` what is there."""
+        """Write to this database, and publish each recording to `recording_events`."""
         self._events = recording_events or RecordingEvents()
         self._events.has_publisher = True
         self._commits = GroupCommit(database, write_all, key=lambda recording: recording.request_id)
@@ -28,39 +28,38 @@ class Recorder:
     async def record(self, recording: Recording) -> None:
         """Write one recording and return once it is committed.
 
-        Raises Conflict where it does not fit what is stored and Unavailable where the database is away; both may be
-        tried again.
+        Raises Conflict where it does not fit what is stored, and Unavailable without a database. Both may be retried.
         """
         await self._commits.submit(recording)
         self._events.publish(recording.request_id)
 
 
 class StoredSequence:
-    """Tell for a worker how far the store is, which may be ahead of history by a workflow task that was given up."""
+    """Read how far the store is. It may be ahead of history by a workflow task that was lost."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @activity.defn(name="stored_seq")
     async def stored_seq(self, request_id: str) -> int:
-        """Return the last entry's seq in the store, 0 where there is none; raises Unavailable."""
+        """Return the seq of the last stored entry, or 0 without entries; raises Unavailable."""
         return await self._database.read(stored_seq, request_id)
 
 
 class RecordingEvents:
-    """Pass on which requests were recorded, within one event loop.
+    """Publish which requests were recorded, within one event loop.
 
-    It saves looking: a request may as well be recorded by a worker elsewhere, which tells nobody here.
+    Subscribers need not poll the database. A worker in another process publishes nothing here, so they poll slowly too.
     """
 
     def __init__(self) -> None:
         self.has_publisher = False
-        """Whether a recorder of this process tells here."""
+        """Whether a recorder of this process publishes here."""
         self._waiting: dict[str, list[asyncio.Event]] = {}
 
     @contextmanager
     def subscribe(self, request_id: str) -> Iterator[asyncio.Event]:
-        """Give what is set once the request is recorded; begin before anybody can record it."""
+        """Yield an event that is set once the request is recorded. Subscribe before the request is started."""
         arrived = asyncio.Event()
         self._waiting.setdefault(request_id, []).append(arrived)
         try:
@@ -72,12 +71,12 @@ class RecordingEvents:
                 del self._waiting[request_id]
 
     def publish(self, request_id: str) -> None:
-        """Say that something about the request was recorded."""
+        """Wake the subscribers of a request: something about it was recorded."""
         for arrived in self._waiting.get(request_id, ()):
             arrived.set()
 
 
 @activity.defn(name="moment")
 async def time_marker(now: datetime) -> datetime:
-    """Answer with the time that was given: the marker that it leaves in history is what it is for."""
+    """Return the given time. Its purpose is the marker in history, which has the same value in every replay."""
     return now

@@ -1,7 +1,7 @@
-"""Decision tokens: a signed statement that one person may decide one task as it stands, for signals and links.
+"""Decision tokens: signed statements that one person may decide one task, for signals and one-click links.
 
-A token is for a task in one round, and for the task in the hands that it was in when the token was made: it dies with
-the next change of hands, also where the task comes back to its person. It says nothing once its person has left.
+A token holds for one task in one round, until the task gets another assignee; it stays invalid when the task comes back
+to its person. The token of a person who has left is refused.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class DecisionTokens:
         revision: int | None = None,
         decision: str | None = None,
     ) -> str:
-        """Return a token for one person and task, in one round and in the hands that it is in.
+        """Return a token for one person, task and round; `hand_overs` is how often the task had changed hands by then.
 
-        With `revision` it stands for that revision of the request only, with `decision` for that decision only.
+        With `revision` the token holds for that revision of the request only, with `decision` for that decision only.
         """
         payload = _Payload(p=person, t=task_id, r=round_, h=hand_overs, v=revision, d=decision)
         return self._serializer.dumps(payload.model_dump(exclude_none=True))

@@ -11,14 +11,14 @@ from storage.queries.people.people import read_directory
 
 
 class DirectoryReader:
-    """Read the directory for a worker; nothing is kept, so an edit is seen at once, whoever made it."""
+    """Read the directory for a worker. Nothing is cached, so every edit is visible at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @activity.defn(name="look_up")
     async def look_up(self, question: DirectoryQuery) -> DirectoryResult:
-        """Answer with everyone whom the question can reach; raises Unavailable where the database is away."""
+        """Return everyone whom the named approvers can refer to; raises Unavailable without a database."""
         names = [parse_assignee(name) for name in question.names]
         directory = await self._database.read(read_directory, names, also=question.people, given=question.given)
         return DirectoryResult(directory=directory, at=question.at)

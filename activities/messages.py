@@ -1,4 +1,4 @@
-"""What travels between the workflow and its activities: one frozen value for each input and result."""
+"""The inputs and results of the activities: one frozen value for each. Their JSON names are those in histories."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from placet.frozen import stored_as
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryQuery:
-    """Ask for the directory as it is now: for these names (placet.definition.assignees) and people; `at` is when."""
+    """Ask for the directory as it is now, as far as these names (placet.definition.assignees) and people need it.
+
+    `at` is the time of the question, and `given` the request's input.
+    """
 
     names: tuple[str, ...]
     people: tuple[str, ...]
@@ -26,7 +29,7 @@ class DirectoryQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryResult:
-    """The answer to LookUp, with its `at`: so history holds the time as well. None: the history is from before."""
+    """The answer to DirectoryQuery, with its `at`, so that history holds the time; None in older histories."""
 
     directory: Directory
     at: datetime | None
@@ -39,7 +42,7 @@ class DirectoryResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCheck:
-    """Ask whether a signal's token stands for this decision by this person on this task and round, `at` this time."""
+    """Ask whether the token of a signal allows this decision on this task; `at` is the time of the question."""
 
     token: str
     task_id: str
@@ -49,10 +52,10 @@ class TokenCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenVerdict:
-    """The answer to TokenCheck, with its `at`: the person it stands for, or why it does not hold (`code`, `reason`).
+    """The answer to TokenCheck, with its `at`: the person of the token, or why it is invalid (`code`, `reason`).
 
-    `hand_overs` is how often the task had changed hands when the token was made, and `revision` what it was made for.
-    `at` is None in histories from before it was told.
+    `hand_overs` is how often the task had changed hands when the token was made, `revision` the revision that it is
+    for. `at` is None in older histories.
     """
 
     person: str | None
@@ -71,7 +74,7 @@ class TokenVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubprocessResult:
-    """What a sub-process came to, for the node and visit at which its parent waits: what is signed."""
+    """The result of a sub-process, for the node and visit at which its parent waits. The signature covers all of it."""
 
     parent: str
     node: Annotated[str, stored_as("point")]
@@ -83,7 +86,7 @@ class SubprocessResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubprocessResultCheck:
-    """Ask whether an ending was signed here, `at` this time."""
+    """Ask whether the result of a sub-process carries a valid signature; `at` is the time of the question."""
 
     ending: SubprocessResult
     signature: str
@@ -92,7 +95,7 @@ class SubprocessResultCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubprocessResultVerdict:
-    """The answer to EndingCheck, with its `at`: None, or the code of why it does not hold."""
+    """The answer to SubprocessResultCheck, with its `at`: None, or the code of why the result is refused."""
 
     code: str | None
     at: datetime
@@ -107,9 +110,9 @@ class SubprocessQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubprocessOutcome:
-    """The answer to ChildQuestion: its outcome, `failed` where it has none, and its variables.
+    """The answer to SubprocessQuery: the outcome (`failed` where there is none) and the variables.
 
-    None where nobody looks, for it tells by itself: in a rehearsal.
+    The outcome is None in rehearsals, in which sub-processes always send their result by signal.
     """
 
     outcome: str | None
@@ -118,7 +121,7 @@ class SubprocessOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionRun:
-    """Ask for one execution of a catalog action: `spec` is as the plan froze it, `call` what the request asks for."""
+    """Ask for one execution of a catalog action: its `spec` as the plan holds it, and the `call` with its input."""
 
     spec: ActionSpec
     call: ActionCall

@@ -1,4 +1,9 @@
-"""The activity that finds out how a sub-process ended, from the engine and the store, where it has not told itself."""
+"""The activities for sub-processes: sign and verify their results, and look a result up where no signal brought it.
+
+A sub-process sends its result to its parent by a signal, and everyone who reaches the engine can send signals. So the
+worker signs the result with the installation's secret, for one sub-process at one visit of one node of one request. A
+parent takes no other result, and a signed result that is sent again or to another request has no effect.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +40,7 @@ _RUNS = {WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_N
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ClosedWorkflow:
-    """What a request's workflow closes with (workflows.approval.Answer)."""
+    """The result of a request's workflow (workflows.interface.Answer)."""
 
     seq: int
     head: str
@@ -44,7 +49,7 @@ class _ClosedWorkflow:
 
 
 class SubprocessResultReader:
-    """Find out about sub-processes for a worker. The engine says how one ended, the store what its variables are."""
+    """Look up how sub-processes ended: the outcome from the engine, the variables from the store."""
 
     def __init__(self, client: Client, database: Database) -> None:
         self._client = client
@@ -52,10 +57,10 @@ class SubprocessResultReader:
 
     @activity.defn(name="child_result")
     async def result(self, asked: SubprocessQuery) -> SubprocessOutcome:
-        """Return what a sub-process came to.
+        """Return the outcome and variables of a sub-process.
 
-        Fails while it runs, so that it is asked again: attempts cost no event. Fails as well where engine or database
-        is away, or the database does not hold what the engine does.
+        Fails while the sub-process runs, so that the engine retries, which costs no event. Fails as well without engine
+        or database, and where the database does not hold the end that the engine knows.
         """
         handle = self._client.get_workflow_handle(asked.child, result_type=_ClosedWorkflow)
         try:
@@ -77,7 +82,7 @@ class SubprocessResultReader:
         stored = await self._database.read(_stored, asked.child)
         if stored is None or (stored.seq, stored.head) != (closed.seq, closed.head):
             raise Conflict(
-                f"The database does not hold how request {asked.child} ended; put a complete copy of it back"
+                f"The database lacks the end of request {asked.child}, which the engine knows; restore a complete copy"
             )
         return _outcome_of(stored)
 
@@ -104,7 +109,7 @@ _RESULTS = TypeAdapter(SubprocessResult)
 
 
 class SubprocessResultSigner:
-    """Sign and check how sub-processes ended, with the installation's secret."""
+    """Sign and verify the results of sub-processes with the installation's secret."""
 
     def __init__(self, secret: str) -> None:
         """Sign with this secret; all workers must share it."""
@@ -112,12 +117,12 @@ class SubprocessResultSigner:
 
     @activity.defn(name="sign_ending")
     async def sign(self, ending: SubprocessResult) -> str:
-        """Return the signature of an ending: pure, and so quick enough for a local activity."""
+        """Return the signature of a result. It needs no I/O, so it runs as a local activity."""
         return self._signer.get_signature(_signed_text(ending)).decode()
 
     @activity.defn(name="verify_ending")
     async def verify(self, check: SubprocessResultCheck) -> SubprocessResultVerdict:
-        """Tell whether an ending was signed here, and is one: pure, and so quick enough for a local activity."""
+        """Check the signature and the outcome of a result. It needs no I/O, so it runs as a local activity."""
         code = None
         if not check.signature:
             code = "ending_unsigned"
@@ -129,7 +134,7 @@ class SubprocessResultSigner:
 
 
 def is_outcome(text: str) -> bool:
-    """Tell whether this can be an outcome: what blueprints may name, and what a request ends with by itself."""
+    """Tell whether a text can be an outcome: one that blueprints may name, or one of Placet's own."""
     try:
         _OUTCOMES.validate_python(text)
     except ValidationError:

@@ -7,8 +7,8 @@ SIGTERM and SIGKILL, and KEEP descriptors (locks) that the program holds as long
 leash: a byte asks for an orderly stop, its end means that the parent is gone. Exits with the program's exit code,
 128 + signal when it was killed.
 
-This stands between the two because the kernel's own notice (PR_SET_PDEATHSIG) tells of the death of the *thread* that
-started a program, and threads of a server come and go. This process has one thread: for its child the notice is right.
+This stands between the two because the kernel's own signal (PR_SET_PDEATHSIG) tells of the death of the *thread* that
+started a program, and threads of a server come and go. This process has one thread: for its child the signal is right.
 """
 
 from __future__ import annotations

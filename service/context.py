@@ -44,7 +44,7 @@ class Context:
     recording_events: RecordingEvents = field(default_factory=RecordingEvents)
     """Where a recorder of this process tells what it has recorded; the same one that the recorder has."""
     notify: NotifySettings = field(default_factory=load_notify)
-    """How notices leave, as the workers have it: what previews and new webhooks are held to."""
+    """How notifications leave, as the workers have it: what previews and new webhooks are held to."""
     publish_needs_two: bool = False
     """Whether a blueprint is published by somebody else than who wrote it."""
     limits: Limits = field(default_factory=Limits)
@@ -79,7 +79,7 @@ class Context:
 
     @cached_property
     def confirmations(self) -> GroupCommit[Confirmation]:
-        """Releases notices about what history holds; calls that wait at the same time share a transaction."""
+        """Releases notifications about what history holds; calls that wait at the same time share a transaction."""
         return GroupCommit(self.database, confirm_all, key=lambda confirmation: confirmation.request_id)
 
     @cached_property

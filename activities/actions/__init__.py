@@ -1,1 +1,1 @@
-"""Catalog actions: what a process does to the world besides asking people."""
+"""Catalog actions: what a process does besides asking people. Each executor is one way to carry them out."""

@@ -1,4 +1,4 @@
-"""The executors of an installation, and the actions that its catalog begins with."""
+"""The executors of an installation, and the actions that a new catalog contains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GROUP = "placet.actions"
 
 _ANYTHING: dict[str, Any] = {"type": "object"}
 
-# What the catalog is told of each built-in executor's settings, also where nothing can be run (the API).
+# The schemas of the built-in executors' settings. The API needs them too, although it runs no action.
 CONFIG_SCHEMAS: Mapping[str, dict[str, Any]] = {
     "http": http.HttpExecutor.config_schema,
     "mail": mail.MailExecutor.config_schema,
@@ -87,7 +87,7 @@ DESCRIPTIONS: dict[str, str] = {
 
 
 def executors(settings: ActionSettings, notify: NotifySettings, begin: internal.StartRequest) -> dict[str, Executor]:
-    """Make every executor of this installation; raises Conflict where a package takes a built-in's name."""
+    """Make every executor of this installation; raises Conflict for two of the same name."""
     made: dict[str, Executor] = {
         "http": http.HttpExecutor(settings),
         "mail": mail.MailExecutor(notify),
@@ -97,7 +97,9 @@ def executors(settings: ActionSettings, notify: NotifySettings, begin: internal.
     }
     for entry in entry_points(group=GROUP):
         if entry.name in made:
-            raise Conflict(f"two packages bring an executor {entry.name!r} in the entry point group {GROUP}")
+            raise Conflict(
+                f"Two executors are named {entry.name!r} in the entry point group {GROUP}; uninstall one of them"
+            )
         made[entry.name] = entry.load()()
     return made
 
@@ -108,7 +110,7 @@ def known_executors() -> frozenset[str]:
 
 
 def config_schema(executor: str) -> dict[str, Any] | None:
-    """Return what an executor's config must be like; None where nobody knows the executor."""
+    """Return the JSON Schema of an executor's config, or None for an executor that is not installed."""
     if executor in CONFIG_SCHEMAS:
         return CONFIG_SCHEMAS[executor]
     found = entry_points(group=GROUP, name=executor)

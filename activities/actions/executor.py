@@ -1,4 +1,4 @@
-"""What carries an action out: built into Placet, or a package's own under the entry point group `placet.actions`."""
+"""Executors carry actions out; they are built in or come from packages (entry point group `placet.actions`)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from placet.errors import PlacetError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionJob:
-    """One attempt at one execution.
+    """One attempt to execute an action.
 
-    `config` is the catalog's, with secrets in place of their references: it must not reach a log or an answer. `key`
+    `config` is the catalog's, with secrets in place of their references: it must not be logged or returned. `key`
     is the same at every attempt, and unique to (request, node, visit). `seconds` is how long the attempt may take.
     """
 

@@ -1,4 +1,4 @@
-"""The `http` executor: one call of somebody's HTTP API."""
+"""The `http` executor: one call of an HTTP API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HEADERS: dict[str, Any] = {
     "propertyNames": {"pattern": "^[A-Za-z0-9-]{1,80}$"},
 }
 _TRY_LATER = {408, 425, 429}
-# What the client or the connection says itself; a header of the same name would make the message ambiguous.
+# Headers that the client sets itself. A second header of the same name would make the message ambiguous.
 _OURS = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "te", "upgrade", "trailer"}
 
 INPUT_SCHEMA: dict[str, Any] = {
@@ -42,7 +42,7 @@ OUTPUT_SCHEMA: dict[str, Any] = {
 
 
 class HttpExecutor:
-    """Call a URL; what the catalog's config sets, the input cannot change."""
+    """Call a URL. The input cannot change what the catalog's config sets."""
 
     config_schema: dict[str, Any] = {  # noqa: RUF012 - a constant of the protocol's shape
         "type": "object",
@@ -64,13 +64,13 @@ class HttpExecutor:
         config, given = job.config, job.input
         url = config.get("url") or given.get("url")
         if not url:
-            raise ActionFailed("no address to call: give `url` in the action's config or in its input", permanent=True)
+            raise ActionFailed("there is no `url`; set it in the action's config or in its input", permanent=True)
         if given.get("query"):
             url += ("&" if "?" in url else "?") + urlencode({k: _plain(v) for k, v in given["query"].items()})
         method = config.get("method") or given.get("method") or ("POST" if "body" in given else "GET")
         content, headers = _content(given)
         headers |= _headers(given.get("headers", {}))
-        # The config's come last, in whatever case the input wrote its own.
+        # The config's headers win, in whatever case the input writes its own.
         fixed = _headers(config.get("headers", {}))
         headers = {name: value for name, value in headers.items() if name not in fixed} | fixed
         if method not in {"GET", "HEAD"}:
@@ -124,5 +124,7 @@ def _read(answer: HttpResponse) -> dict[str, Any]:
             text = answer.body.decode()
             body = json.loads(text) if kind == "application/json" or kind.endswith("+json") else text
         except (ValueError, RecursionError) as error:
-            raise ActionFailed("the answer is not what its Content-Type says", permanent=True) from error
+            raise ActionFailed(
+                f"the server's answer is not {kind}, as its Content-Type says", permanent=True
+            ) from error
     return {"status": answer.status, "content_type": kind, "body": body}

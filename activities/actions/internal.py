@@ -1,4 +1,4 @@
-"""Executors that stay inside Placet: `set_variables`, and `create_request`."""
+"""The executors that call nothing outside of Placet: `set_variables` and `create_request`."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ CREATE_OUTPUT: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubRequest:
-    """A request that another one, `parent`, starts for its own requester.
+    """A request that another request, `parent`, starts for the same requester.
 
-    Input cannot name another requester: whoever fills it in could then approve what is theirs.
+    The input cannot name another requester. Otherwise its author could approve a request of their own.
     """
 
     request_id: str
@@ -45,7 +45,7 @@ class SubRequest:
 
 
 StartRequest = Callable[[SubRequest], Awaitable[None]]
-"""Starts a request; one that was started before under its id stays as it is. Raises PlacetError."""
+"""Starts a request. Does nothing where a request of this id exists. Raises PlacetError."""
 
 
 class SetVariables:
@@ -54,12 +54,15 @@ class SetVariables:
     config_schema: dict[str, Any] = {"type": "object", "maxProperties": 0}  # noqa: RUF012 - a constant
 
     async def run(self, job: ActionJob) -> dict[str, Any]:
-        """Return what was given."""
+        """Return the input."""
         return pure_actions.set_variables(job.input)
 
 
 class CreateRequest:
-    """Start another request by template; the idempotency key decides its id, so that a repeat starts nothing."""
+    """Start another request by template.
+
+    Its id follows from the idempotency key, so a repeated attempt starts nothing.
+    """
 
     config_schema: dict[str, Any] = {  # noqa: RUF012 - a constant of the protocol's shape
         "type": "object",
@@ -92,4 +95,4 @@ class CreateRequest:
 
 
 PURE: Mapping[str, Executor] = {"set_variables": SetVariables()}
-"""The executors of `placet.plan.pure_actions`: they do nothing outside, so that a rehearsal runs them too."""
+"""The executors without side effects (placet.plan.pure_actions). Rehearsals run them too."""

@@ -31,7 +31,7 @@ OUTPUT_SCHEMA: dict[str, Any] = {
 
 
 class MailExecutor:
-    """Send a mail to each address. Message-IDs come from the idempotency key, so that receivers see a repeat."""
+    """Send a mail to each address. The Message-ID follows from the idempotency key, so receivers recognise a repeat."""
 
     config_schema: dict[str, Any] = {"type": "object", "maxProperties": 0}  # noqa: RUF012 - a constant
 
@@ -41,7 +41,7 @@ class MailExecutor:
     async def run(self, job: ActionJob) -> dict[str, Any]:
         """Hand the mails to the server, one after the other; raises ActionFailed."""
         if self._settings.smtp_host is None:
-            raise ActionFailed("there is no mail server; set PLACET_SMTP_HOST where the worker runs")
+            raise ActionFailed("no mail server is set up; set PLACET_SMTP_HOST for the worker")
         given = job.input
         addresses = [given["to"]] if isinstance(given["to"], str) else list(dict.fromkeys(given["to"]))
         base = hashlib.sha256(job.key.encode()).hexdigest()[:32]

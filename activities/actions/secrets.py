@@ -1,7 +1,6 @@
 """Secrets by reference: `{"secret": "NAME"}` in an action's config stands for PLACET_SECRET_NAME, in the activity only.
 
-References in an action's input are left as they are: input comes from whoever makes a request, and must not choose
-which secret goes where.
+References in an action's input stay as they are: the author of a request must not choose which secret is sent where.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ SECRET_REFERENCE: dict[str, Any] = {
 _PREFIX = "PLACET_SECRET_"
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,80}")
 _HIDDEN = "(secret)"
-_SHORTEST = 4  # characters; anything shorter would hide half of every text
+_SHORTEST = 4  # characters; hiding anything shorter would garble most texts
 
 
 def reference(value: Any) -> str | None:
@@ -48,14 +47,14 @@ def references(value: Any) -> Iterator[str]:
 
 
 class SecretResolver:
-    """The secrets of one attempt: put in where they are referred to, and taken out of whatever comes back."""
+    """The secrets of one attempt: they replace their references in the config and are removed from the output."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
         self._used: set[str] = set()
 
     def resolve(self, value: Any) -> Any:
-        """Return the value with secrets in place of references; raises ActionFailed where one is not set."""
+        """Return the value with secrets in place of references; raises ActionFailed for a secret that is not set."""
         name = reference(value)
         if name is not None:
             return self._secret(name)
@@ -66,7 +65,7 @@ class SecretResolver:
         return value
 
     def hide(self, value: Any) -> Any:
-        """Return the value without the secrets that were used: servers like to repeat what they were sent."""
+        """Return the value without the secrets that were used, since servers often repeat what they receive."""
         if isinstance(value, str):
             for secret in sorted(self._used, key=len, reverse=True):
                 value = value.replace(secret, _HIDDEN)
@@ -79,10 +78,12 @@ class SecretResolver:
 
     def _secret(self, name: str) -> str:
         if not _NAME.fullmatch(name):
-            raise ActionFailed(f"{name[:80]!r} is no name of a secret; write capitals, digits and _", permanent=True)
+            raise ActionFailed(
+                f"{name[:80]!r} is not the name of a secret; use capital letters, digits and _", permanent=True
+            )
         found = self._environ.get(_PREFIX + name)
         if not found:
-            raise ActionFailed(f"the secret {name} is not there; set {_PREFIX}{name} where the worker runs")
-        # A credential is often sent behind a word such as Bearer, and comes back without it.
+            raise ActionFailed(f"the secret {name} is not set; set {_PREFIX}{name} for the worker")
+        # A credential often follows a word such as Bearer, and a server may repeat it without that word.
         self._used |= {part for part in (found, *found.split()) if len(part) >= _SHORTEST}
         return found

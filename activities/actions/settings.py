@@ -1,4 +1,4 @@
-"""What actions may do in this installation, from the environment: `PLACET_` and the field's name in capitals."""
+"""Settings of actions, from the environment: `PLACET_` and the field's name in capitals."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ _HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?(?::\d{1,5})?|\
 
 
 class ActionSettings(BaseSettings):
-    """The bounds of actions."""
+    """Which hosts actions may call, and how long an answer may be."""
 
     model_config = SettingsConfigDict(env_prefix="PLACET_", frozen=True, extra="ignore")
 
     action_hosts: Annotated[tuple[str, ...], NoDecode] = ()
-    """Hosts that actions may call, parted by blanks or commas: `erp.example.com`, `*.example.com`, `localhost:8080`."""
+    """Hosts that actions may call, with spaces or commas between:
+
+    `erp.example.com`, `*.example.com`, `localhost:8080`.
+    """
     action_private: bool = False
     """Whether those hosts may have private or loopback addresses."""
     action_max_bytes: Annotated[int, Field(ge=1, le=1_000_000)] = 262_144
-    """The longest answer that is taken; it becomes part of the request's history."""
+    """The longest accepted answer, in bytes. It becomes part of the request's history."""
 
     @property
     def policy(self) -> CallPolicy:
-        """Where actions may go: to the hosts that are listed, at private addresses too where that is said."""
+        """Actions may call the listed hosts, at private addresses only with `action_private`."""
         return CallPolicy(
             sender="Actions",
             hosts=self.action_hosts,
@@ -48,7 +51,7 @@ class ActionSettings(BaseSettings):
         hosts = tuple(part.lower() for part in re.split(r"[\s,]+", value) if part)
         wrong = next((host for host in hosts if not _HOST.fullmatch(host)), None)
         if wrong is not None:
-            raise ValueError(f"{wrong!r} is no host; write erp.example.com, *.example.com or localhost:8080")
+            raise ValueError(f"{wrong!r} is not a host; write erp.example.com, *.example.com or localhost:8080")
         return hosts
 
 
@@ -61,4 +64,4 @@ def load() -> ActionSettings:
             Problem(pointer="/" + "/".join(f"PLACET_{str(p).upper()}" for p in e["loc"][:1]), message=e["msg"])
             for e in error.errors(include_url=False, include_context=False)
         )
-        raise InputInvalid("The settings of actions are wrong.", problems=problems) from error
+        raise InputInvalid("Some settings of actions are invalid; see `problems`.", problems=problems) from error

@@ -1,4 +1,4 @@
-"""The `webhook` executor: one event to somebody's endpoint, signed as Standard Webhooks asks for."""
+"""The `webhook` executor: it posts one event to an endpoint, signed as Standard Webhooks specifies."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OUTPUT_SCHEMA: dict[str, Any] = {
 
 
 class WebhookExecutor:
-    """Post `{type, timestamp, data}`; the message's id is the idempotency key, the same at every attempt."""
+    """Post `{type, timestamp, data}`. The message id is the idempotency key, the same in every attempt."""
 
     config_schema: dict[str, Any] = {  # noqa: RUF012 - a constant of the protocol's shape
         "type": "object",
@@ -55,7 +55,10 @@ class WebhookExecutor:
         try:
             signature = signed(secret, job.key, content, now)
         except ValueError as error:
-            raise ActionFailed("the webhook's secret is not whsec_ and base64", permanent=True) from error
+            raise ActionFailed(
+                "the secret to sign with is not base64 after whsec_; set PLACET_SECRET_… to such a secret",
+                permanent=True,
+            ) from error
         headers = {"content-type": "application/json", "user-agent": "Placet-Actions/1", **signature}
         policy = self._settings.policy
         answer = await call("POST", url, headers=headers, content=content.encode(), seconds=job.seconds, policy=policy)

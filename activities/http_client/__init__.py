@@ -1,1 +1,1 @@
-"""The one way to call somebody else's server over HTTP."""
+"""The HTTP client for webhooks and actions. It guards where calls go, and bounds their time, length and redirects."""

@@ -1,6 +1,7 @@
-"""The one guard against reaching where nothing may be sent: what kind of place an address is, in whatever form.
+"""The kind of an IP address: public, private, loopback or forbidden, in every form in which it can be written.
 
-An IPv6 address can carry an IPv4 address, and a translator on its way sends it there: what counts is where it ends.
+An IPv6 address can carry an IPv4 address, to which a translator on the way sends the packets. The carried address
+counts.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from typing import Literal
 
 AddressKind = Literal["public", "private", "loopback", "forbidden"]
 
-# From the most to the least open: of several places that an address may lead to, the last counts.
+# From the most to the least open. Where an address may lead to several kinds, the least open one counts.
 _ORDER: tuple[AddressKind, ...] = ("public", "private", "loopback", "forbidden")
 
-# Where clouds hand out credentials to whoever asks. Most are link-local; these are not.
+# Metadata services of clouds, which give credentials to every caller. Most are link-local; these are not.
 _METADATA = {
     ip_address(text)
     for text in (
@@ -43,14 +44,14 @@ _ISATAP = {0x00005EFE, 0x02005EFE}  # RFC 5214
 
 
 def is_metadata_host(host: str) -> bool:
-    """Whether a name is one under which a cloud hands out credentials."""
+    """Tell whether a host name is that of a cloud's metadata service, which gives out credentials."""
     return host.lower().rstrip(".") in _METADATA_NAMES
 
 
 def kind_of_address(text: str) -> AddressKind:
-    """Return what kind of place an IP address is; raises ValueError for what is none.
+    """Return the kind of an IP address; raises ValueError for a text that is none.
 
-    `forbidden` is nobody's server, or one that hands out credentials: no setting opens it.
+    `forbidden` are addresses of no server and those of metadata services. No setting allows them.
     """
     address = ip_address(text.partition("%")[0])
     places = list(_kinds(address))
@@ -94,7 +95,7 @@ def _behind_prefix(whole: int, length: int) -> IPv4Address:
 
 
 def _own_kind(address: IPv4Address | IPv6Address) -> AddressKind:
-    """Return what kind of place an address is by itself."""
+    """Return the kind of an address, whatever it may carry."""
     if address.is_loopback:
         return "loopback"
     nobody = address.is_link_local or address.is_multicast or address.is_unspecified or address.is_reserved

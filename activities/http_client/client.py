@@ -1,7 +1,7 @@
-"""The one way to call somebody's server: guarded, and bounded in time, length and redirects.
+"""Call another party's server, within bounds of time and length and without following redirects.
 
-A name is looked up once; every address that it has is checked, and the connection is made to the one that was checked.
-Where calls may go is a `Policy`, a value: webhooks go to public addresses, actions to hosts that an operator listed.
+A host name is looked up once. Every address that it has is checked, and the connection goes to a checked address. A
+`CallPolicy` says where calls may go: webhooks to public addresses, actions to the hosts that an operator lists.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _LONGEST_URL = 8000
 
 
 class AddressRefused(InputInvalid):
-    """Nothing may be sent to that address."""
+    """The policy does not allow a call of that address."""
 
 
 class NotAnswered(PlacetError):
-    """The server gave no answer that can be used.
+    """The server gave no usable answer.
 
-    The message holds no secret and nothing of the answer; `cause` is what the library says, for a log or an operator.
-    `permanent`: the same call would come to the same again.
+    The message holds no secret and nothing of the answer; `cause` is the library's message, for logs and operators.
+    `permanent`: a retry would end in the same way.
     """
 
     def __init__(self, message: str, *, cause: str = "", permanent: bool = False) -> None:
@@ -45,30 +45,29 @@ class NotAnswered(PlacetError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallPolicy:
-    """Where calls may go and how much of an answer they take. What a refusal names is the setting that allows more.
+    """Where calls may go and how long an answer may be. The `…_setting` fields are named in refusals.
 
-    Addresses that are nobody's server, or where clouds hand out credentials, are refused by every policy; public ones
-    are called by `https` only.
+    Every policy refuses addresses of no server and of metadata services, and calls public addresses by `https` only.
     """
 
     sender: str
-    """Who calls, as refusals say it: `Webhooks`, `Actions`."""
+    """Who calls, for refusals: `Webhooks` or `Actions`."""
     private: bool
-    """Whether hosts may have private addresses; `private_setting` says so."""
+    """Whether hosts may have private addresses; `private_setting` is the setting for that."""
     private_setting: str
     loopback: bool
-    """Whether they may be this machine; `loopback_setting` says so."""
+    """Whether hosts may be this machine; `loopback_setting` is the setting for that."""
     loopback_setting: str
     hosts: tuple[str, ...] | None = None
     """The only hosts that may be called, as `allowed` reads them; None: any."""
     hosts_setting: str = ""
     longest: int | None = None
-    """The longest answer that is read, in bytes; None: it is left unread, whatever it holds."""
+    """The longest answer that is read, in bytes; None: answers are not read at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionTarget:
-    """Where to connect to: the address that was checked, and the name that certificate and Host are about."""
+    """Where to connect to: the checked address, and the host name for certificate and Host header."""
 
     scheme: str
     host: str
@@ -78,20 +77,20 @@ class ConnectionTarget:
 
     @property
     def url(self) -> str:
-        """Write the URL with the address in place of the name, so that no second look-up can lead elsewhere."""
+        """The URL with the address in place of the host name, so that no second look-up can return another address."""
         address = f"[{self.address}]" if ":" in self.address else self.address
         return f"{self.scheme}://{address}:{self.port}{self.path}"
 
     @property
     def authority(self) -> str:
-        """Write what the Host header says."""
+        """The value of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
-    """What a server answered; `body` is whole, or empty where the policy leaves it unread."""
+    """The answer of a server. `body` is complete, or empty where the policy does not read it."""
 
     status: int
     content_type: str
@@ -101,19 +100,21 @@ class HttpResponse:
 async def fetch(
     method: str, url: str, *, headers: Mapping[str, str], content: bytes, seconds: float, policy: CallPolicy
 ) -> HttpResponse:
-    """Send one request and return its answer, a redirect too: none is followed.
+    """Send one request and return its answer. A redirect is returned and not followed.
 
-    Raises AddressRefused where it may not go there, and NotAnswered.
+    Raises AddressRefused where the policy does not allow the call, and NotAnswered.
     """
     try:
         async with asyncio.timeout(seconds):
             return await _send(method, await locate(url, policy), headers, content, policy.longest)
     except TimeoutError as error:
-        raise NotAnswered(f"no answer within {seconds:g} s") from error
+        raise NotAnswered(f"the server did not answer within {seconds:g} s") from error
     except (httpx.HTTPError, OSError) as error:
         raise NotAnswered(f"the server cannot be reached: {type(error).__name__}", cause=str(error)) from error
     except (httpx.InvalidURL, ValueError) as error:  # a header or path that no request can carry
-        raise NotAnswered(f"this cannot be sent: {type(error).__name__}", cause=str(error), permanent=True) from error
+        raise NotAnswered(
+            f"the request cannot be sent: {type(error).__name__}", cause=str(error), permanent=True
+        ) from error
 
 
 async def locate(url: str, policy: CallPolicy) -> ConnectionTarget:
@@ -132,7 +133,7 @@ async def locate(url: str, policy: CallPolicy) -> ConnectionTarget:
     except (OSError, UnicodeError) as error:
         raise NotAnswered(f"{host} has no address now: {getattr(error, 'strerror', None) or error}") from error
     addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
-    # One forbidden address is enough: a name that points both ways is a trap.
+    # One forbidden address is enough: a name with allowed and forbidden addresses is an attack.
     for address in addresses:
         _check(address, parts.scheme, policy)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -140,7 +141,7 @@ async def locate(url: str, policy: CallPolicy) -> ConnectionTarget:
 
 
 def allowed(host: str, port: int, scheme: str, listed: tuple[str, ...]) -> bool:
-    """Say whether a host is on the list: an entry without a port means the scheme's own."""
+    """Tell whether a host is on the list. An entry without a port stands for the scheme's default port."""
     for entry in listed:
         name, _, given = entry.rpartition(":") if entry.rsplit(":", 1)[-1].isdigit() else (entry, "", "")
         name = name.strip("[]")
@@ -170,28 +171,28 @@ def _parts(url: str, policy: CallPolicy) -> SplitResult:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise _refused(policy, "it is no URL; write https://HOST/PATH") from error
+        raise _refused(policy, "the address is not a URL; write https://HOST/PATH") from error
     if parts.scheme not in _PORTS or not parts.hostname or port == 0 or len(url) > _LONGEST_URL:
-        raise _refused(policy, "it is no URL of a server; write https://HOST/PATH")
+        raise _refused(policy, "the address is not the URL of a server; write https://HOST/PATH")
     if is_metadata_host(parts.hostname):
-        raise _refused(policy, "that host hands out credentials")
+        raise _refused(policy, "that host is a metadata service, which gives out credentials")
     if parts.username or parts.password:
-        raise _refused(policy, "leave name and password out of the address; a secret belongs into a header")
+        raise _refused(policy, "the address holds a name or password; remove them and use a header")
     if parts.fragment:
-        raise _refused(policy, "leave the fragment out; it is never sent")
+        raise _refused(policy, "the address has a fragment, which is never sent; remove it")
     return parts
 
 
 def _check(address: str, scheme: str, policy: CallPolicy) -> None:
     place = kind_of_address(address)
     if place == "forbidden":
-        raise _refused(policy, "nobody's server has such an address")
+        raise _refused(policy, "no server may have such an address")
     if place == "loopback" and not policy.loopback:
-        raise _refused(policy, f"it is this machine; {policy.loopback_setting} would allow it")
+        raise _refused(policy, f"the address is this machine; {policy.loopback_setting} allows it")
     if place == "private" and not policy.private:
-        raise _refused(policy, f"it has a private address; {policy.private_setting} would allow it")
+        raise _refused(policy, f"the host has a private address; {policy.private_setting} allows it")
     if place == "public" and scheme != "https":
-        raise _refused(policy, "write https://; what is sent would be readable on its way")
+        raise _refused(policy, "http:// is not encrypted; write https://")
 
 
 def _refused(policy: CallPolicy, why: str) -> AddressRefused:
@@ -202,10 +203,10 @@ def _refused(policy: CallPolicy, why: str) -> AddressRefused:
 async def _send(
     method: str, target: ConnectionTarget, headers: Mapping[str, str], content: bytes, longest: int | None
 ) -> HttpResponse:
-    # Compressed answers are not asked for, and not unpacked: a kilobyte can hold a gigabyte.
+    # Compressed answers are neither requested nor unpacked: a kilobyte can hold a gigabyte.
     sent = {**headers, "Host": target.authority, "Accept-Encoding": "identity"}
-    # A connection for each call: one that is kept is known by its address only, whatever name its certificate has.
-    # The environment's proxies would look names up anew. `fetch` bounds the whole in time.
+    # Each call has its own connection: a kept one is found by address only, whatever host name its certificate has.
+    # Proxies of the environment would look the name up again. `fetch` bounds the time.
     async with (
         httpx.AsyncClient(verify=_certificates(), trust_env=False, follow_redirects=False, timeout=None) as client,  # noqa: S113
         client.stream(
@@ -225,11 +226,11 @@ async def _body(response: httpx.Response, longest: int) -> bytes:
         if len(body) > longest:
             raise NotAnswered(f"the answer is longer than {longest} bytes", permanent=True)
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise NotAnswered("the answer is compressed, which was not asked for", permanent=True)
+        raise NotAnswered("the server compressed its answer, which was not requested", permanent=True)
     return body
 
 
 @cache
 def _certificates() -> ssl.SSLContext:
-    """Return the authorities that are trusted; reading them takes longer than a call."""
+    """Return the trusted certificate authorities. Reading them takes longer than a call, so it happens once."""
     return httpx.create_ssl_context(trust_env=False)

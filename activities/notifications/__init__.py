@@ -1,1 +1,1 @@
-"""Notices leave from here: what is written, to whom, over which channel, and again until it has arrived."""
+"""Notifications: preferences and settings, channels, templates, and the delivery with its retries."""

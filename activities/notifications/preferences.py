@@ -1,4 +1,4 @@
-"""What each person chose: channels, quiet hours, digests and what they do not want to hear."""
+"""The notification preferences of a person: channels, quiet hours, digests and muted events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 def _local(value: time) -> time:
     if value.tzinfo is not None:
-        raise ValueError("write the time alone, such as 09:00; it is in the person's time zone")
+        raise ValueError("write the time without a zone, such as 09:00; the person's time zone applies")
     return value
 
 
@@ -27,7 +27,7 @@ TimeOfDay = Annotated[time, AfterValidator(_local)]
 
 
 class QuietHours(BaseModel):
-    """Hours without messages, in the person's time zone: every day from `from` until `until`, and on `days` all day."""
+    """Hours without messages in the person's time zone: from `from` until `until` each day, and on `days` all day."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -43,7 +43,7 @@ class QuietHours(BaseModel):
         return value
 
     def covers(self, local: datetime) -> bool:
-        """Say whether a local moment is quiet."""
+        """Tell whether a local time is within the quiet hours."""
         if _DAYS[local.weekday()] in self.days:
             return True
         at = local.time()
@@ -53,7 +53,7 @@ class QuietHours(BaseModel):
 
 
 class Digest(BaseModel):
-    """One mail at these times of the day, in the person's time zone, instead of one for each notice."""
+    """One mail at these times of the day in the person's time zone, instead of one mail for each notification."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -61,7 +61,7 @@ class Digest(BaseModel):
 
 
 class Preferences(BaseModel):
-    """Everything a person chose. Absent: every notice at once, by mail."""
+    """All preferences of a person. By default every notification is sent at once by mail."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -70,7 +70,7 @@ class Preferences(BaseModel):
     timezone: str = "UTC"
     quiet_hours: QuietHours | None = None
     digest: Digest | None = None
-    urgent: tuple[str, ...] = URGENT  # events that pass quiet hours and digest
+    urgent: tuple[str, ...] = URGENT  # events that ignore quiet hours and digest
     muted: tuple[str, ...] = ()
 
     @field_validator("timezone")
@@ -83,9 +83,9 @@ class Preferences(BaseModel):
         return value
 
     def routes(self, event: str, channels: Collection[str], now: datetime) -> list[ChannelRoute]:
-        """Say over which channels a notice goes, and from when on; none where it is muted.
+        """Return the channels of a notification, each with the earliest time to send; empty for a muted event.
 
-        A channel that is not set up is passed over; where none is left, it is mail.
+        A channel that is not set up is skipped. Mail is used where no channel is left.
         """
         if event in self.muted:
             return []
@@ -93,14 +93,14 @@ class Preferences(BaseModel):
         if event in self.urgent:
             return [ChannelRoute(channel=name, not_before=now) for name in chosen]
         if self.digest is not None and MAIL in chosen:
-            # A digest is a mail; a chat that the person asked for besides is not held back for it.
+            # Only mail is collected into a digest; the person's other channels are used at once.
             others = [name for name in chosen if name != MAIL]
             routes = [ChannelRoute(channel=MAIL, not_before=self._after_quiet(self._next_digest(now)), digest=True)]
             return routes + [ChannelRoute(channel=name, not_before=self._after_quiet(now)) for name in others]
         return [ChannelRoute(channel=name, not_before=self._after_quiet(now)) for name in chosen]
 
     def _next_digest(self, now: datetime) -> datetime:
-        assert self.digest is not None  # noqa: S101 - its one caller has looked
+        assert self.digest is not None  # noqa: S101 - the only caller has checked
         zone = ZoneInfo(self.timezone)
         today = now.astimezone(zone).date()
         moments = (
@@ -111,7 +111,7 @@ class Preferences(BaseModel):
         return min(moment for moment in moments if moment > now)
 
     def _after_quiet(self, moment: datetime) -> datetime:
-        """Return the first moment from this one on that is not quiet."""
+        """Return this moment, or the end of the quiet hours that it lies in."""
         quiet = self.quiet_hours
         if quiet is None:
             return moment
@@ -123,7 +123,7 @@ class Preferences(BaseModel):
             midnight = datetime.combine(local.date() + timedelta(days=1), time(0), zone)
             end = datetime.combine(local.date(), quiet.until, zone)
             local = end if local.time() < quiet.until and not self._all_day(local) else midnight
-        return moment  # quiet round the clock, which cannot be meant
+        return moment  # all hours of all days are quiet, which cannot be intended
 
     def _all_day(self, local: datetime) -> bool:
         return self.quiet_hours is not None and _DAYS[local.weekday()] in self.quiet_hours.days
@@ -140,4 +140,4 @@ def read(given: Any) -> Preferences:
             )
             for one in error.errors()
         )
-        raise InputInvalid("The preferences are wrong.", problems=problems) from error
+        raise InputInvalid("Some preferences are invalid; see `problems`.", problems=problems) from error

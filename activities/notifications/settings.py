@@ -17,13 +17,13 @@ Urls = Annotated[tuple[SecretStr, ...], NoDecode]
 
 
 class NotifySettings(BaseSettings):
-    """How notices leave. Spans are seconds; URLs of services hold credentials and are never shown."""
+    """How notifications are sent. Durations are in seconds. URLs of services hold credentials and are never shown."""
 
     model_config = SettingsConfigDict(env_prefix="PLACET_", frozen=True, extra="ignore")
 
     public_url: str | None = None
-    """Where people open requests in a browser: below it lie `/requests/ID` and `/preferences`, which notices link to.
-    None: there is no such place, and notices name the request instead."""
+    """Where people open requests in a browser; notifications link to `/requests/ID` and `/preferences` below it.
+    None: there is no such place, and notifications have no links to requests."""
     mail_from: str = "Placet <placet@localhost>"
     smtp_host: str | None = None
     smtp_port: int = Field(default=25, ge=1, le=65535)
@@ -35,9 +35,9 @@ class NotifySettings(BaseSettings):
     smtp_timeout: float = Field(default=30, gt=0)
 
     chat_urls: Urls = ()
-    """Apprise URLs of the organisation's chat, parted by blanks; `{address}` stands for the person's address there."""
+    """Apprise URLs of the organisation's chat, separated by spaces; `{address}` is replaced by the person's address."""
     sms_urls: Urls = ()
-    """Apprise URLs of the SMS service; `{address}` stands for the person's number."""
+    """Apprise URLs of the SMS service; `{address}` is replaced by the person's number."""
     chat_timeout: float = Field(default=30, gt=0)
 
     webhook_timeout: float = Field(default=15, gt=0)
@@ -51,15 +51,15 @@ class NotifySettings(BaseSettings):
     notify_retry_first: float = Field(default=5, gt=0)
     notify_retry_most: float = Field(default=3600, gt=0)
     notify_give_up_after: float = Field(default=3 * 24 * 3600, gt=0)
-    """How long a notice is tried over a channel that does not take it before it counts as failed."""
+    """How long a notification is tried over a channel that does not take it before it counts as failed."""
     notify_confirm_after: float = Field(default=1, ge=0)
-    """How long a notice waits for the API's confirmation before the engine is asked."""
+    """How long a notification waits for the API's confirmation before the dispatcher asks the engine."""
     notify_poll: float = Field(default=1, gt=0)
-    """How long the dispatcher sleeps at most before it looks into the outbox again."""
+    """The longest pause before the dispatcher reads the outbox again."""
     notify_lease: float = Field(default=120, gt=0)
-    """How long a notice belongs to the dispatcher that took it; longer than the timeout of each channel in use."""
+    """How long a dispatcher may keep a notification that it took; longer than the timeout of every channel in use."""
     notify_warn_after: float = Field(default=900, gt=0)
-    """How long a notice that could leave waits before the log warns of it; the alert rule has its own number."""
+    """How long a notification that could leave waits before the log warns of it; the alert rule has its own number."""
 
     @field_validator("chat_urls", "sms_urls", mode="before")
     @classmethod
@@ -74,12 +74,12 @@ class NotifySettings(BaseSettings):
         if self.notify_retry_first > self.notify_retry_most:
             raise ValueError(
                 f"PLACET_NOTIFY_RETRY_FIRST ({self.notify_retry_first:g} s) is longer than PLACET_NOTIFY_RETRY_MOST "
-                f"({self.notify_retry_most:g} s): the first wait may not be longer than the longest"
+                f"({self.notify_retry_most:g} s): reduce the first or raise the second"
             )
         if (self.smtp_username is None) != (self.smtp_password is None):
             raise ValueError("PLACET_SMTP_USERNAME and PLACET_SMTP_PASSWORD belong together: set both or none")
         if self.smtp_password is not None and self.smtp_tls == "none":
-            raise ValueError("PLACET_SMTP_PASSWORD would travel in clear text: set PLACET_SMTP_TLS to starttls or tls")
+            raise ValueError("PLACET_SMTP_PASSWORD would be sent unencrypted: set PLACET_SMTP_TLS to starttls or tls")
         return self
 
     @field_validator("public_url")
@@ -94,7 +94,7 @@ class NotifySettings(BaseSettings):
     def leased_longer_than(self, timeout: float, variable: str) -> None:
         """Raise InputInvalid unless the lease is longer than a channel's timeout, which `variable` sets.
 
-        A notice is only sent while its lease lasts long enough for that, so none would ever leave.
+        A message is sent only while its lease is longer than the timeout, so otherwise none would ever be sent.
         """
         if self.notify_lease > timeout:
             return
@@ -108,7 +108,7 @@ class NotifySettings(BaseSettings):
 
     @property
     def webhook_policy(self) -> CallPolicy:
-        """Where webhooks may go: anywhere that is public; what endpoints answer is left unread."""
+        """Webhooks may go to public addresses, and to others by setting. The answers of endpoints are not read."""
         return CallPolicy(
             sender="Webhooks",
             private=self.webhook_allow_private,
@@ -119,22 +119,22 @@ class NotifySettings(BaseSettings):
 
     @property
     def give_up_after(self) -> timedelta:
-        """How long a channel is tried."""
+        """How long a message is retried before it counts as failed."""
         return timedelta(seconds=self.notify_give_up_after)
 
     @property
     def lease(self) -> timedelta:
-        """How long a notice that was taken is left to whoever took it."""
+        """How long a notification that was taken is left to whoever took it."""
         return timedelta(seconds=self.notify_lease)
 
 
 def below(url: str | None, path: str) -> str | None:
-    """Return the address of a page below another; None where there is none."""
+    """Return the URL of a page below another URL, or None without one."""
     return None if url is None else f"{url}/{path}"
 
 
 def page_of(url: str | None, request_id: str) -> str | None:
-    """Return where a request is shown to people, if anywhere."""
+    """Return the URL at which people see a request, or None without a public URL."""
     return below(url, f"requests/{request_id}")
 
 
@@ -152,4 +152,4 @@ def load() -> NotifySettings:
             )
             for e in error.errors()
         )
-        raise InputInvalid("The notification settings are wrong.", problems=problems) from error
+        raise InputInvalid("Some notification settings are invalid; see `problems`.", problems=problems) from error

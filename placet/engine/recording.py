@@ -15,7 +15,7 @@ from placet.plan.plan import Plan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """What one event left behind: new entries and notices, and the projection of the state after them.
+    """What one event left behind: new entries and notifications, and the projection of the state after them.
 
     It is the input of a local activity, which no history holds: the process that made it reads it. `entries` are
     consecutive and end with the entry whose seq and hash are `seq` and `head`; `tasks` are the tasks of the request
@@ -58,7 +58,7 @@ def recording_of(
     *,
     stored: Mapping[str, Task],
 ) -> Recording:
-    """Return what is written of a request once something has happened: these entries and notices are new.
+    """Return what is written of a request once something has happened: these entries and notifications are new.
 
     `stored` are the tasks, by id, as this run recorded them last.
     """

@@ -62,7 +62,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         name="workflow_notification_wait_seconds",
         kind="gauge",
-        help="How long the oldest notice that could have left waits now, by its channel.",
+        help="How long the oldest notification that could have left waits now, by its channel.",
         labels=("channel",),
         known=(("planning",), ("mail",), ("chat",), ("sms",), ("webhook",)),
     ),

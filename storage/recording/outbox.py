@@ -1,6 +1,6 @@
 """The outbox: what people are to be told, held until history is known to hold what it is about.
 
-`record` writes notices as `held`, and `confirm` makes them `ready`. From there on they are given to channels
+`record` writes notifications as `held`, and `confirm` makes them `ready`. From there on they are given to channels
 (storage.queries.notifications.delivery_queue) and end as `sent`, `failed` (given up) or `dropped` (pointless by now).
 """
 
@@ -30,7 +30,7 @@ class Confirmation:
 def confirm_all(
     connection: Connection, confirmations: Sequence[Confirmation], _now: datetime | None = None
 ) -> list[None]:
-    """Release the notices of many requests; made for storage.recording.group_commit, whose answers are all None
+    """Release the notifications of many requests; made for storage.recording.group_commit, whose answers are all None
     here."""
     values = [{"of_request": c.request_id, "up_to": c.seq, "head": c.head} for c in confirmations]
     connection.execute(_CONFIRM, values)
@@ -38,7 +38,7 @@ def confirm_all(
 
 
 async def held(session: AsyncSession, *, before: datetime, limit: int) -> list[str]:
-    """List requests with notices that were written before a moment and are still held: whom to ask history about."""
+    """List requests with notifications that were written before a moment and are still held: whom to ask history about."""
     query = (
         select(col(Outbox.request_id))
         .where(col(Outbox.status) == "held", col(Outbox.created_at) < before)
@@ -50,7 +50,7 @@ async def held(session: AsyncSession, *, before: datetime, limit: int) -> list[s
 
 
 async def next_due(session: AsyncSession) -> datetime | None:
-    """Return when the next notice is to be given to its channels, or None where none is ready."""
+    """Return when the next notification is to be given to its channels, or None where none is ready."""
     query = select(func.min(col(Outbox.next_attempt_at))).where(col(Outbox.status) == "ready")
     return (await session.scalars(query)).one()
 

@@ -1,4 +1,4 @@
-"""Recipients: whom the notices of a recording go to, by the directory as it is when they are written.
+"""Recipients: whom the notifications of a recording go to, by the directory as it is when they are written.
 
 The core tells the people whom a request knows. Who stands in for one who is away by now, who is in a queue's group, and
 who the admins are, the store knows better, and the chain need not.
@@ -19,16 +19,16 @@ from placet.engine.state import Notification
 from storage.queries.requests import deciders as others
 from storage.tables.approvals import Person
 
-# Notices that ask somebody to act on a task: pointless once the task is no longer open.
+# Notifications that ask somebody to act on a task: pointless once the task is no longer open.
 ASKING = ("task_opened", "reminded", "sla_warning", "escalated_to", "delegated", "reassigned", "extended")
 BEHALF = "on_behalf_of"
-"""Where the detail of a notice says for whom it goes to this person: somebody who is away, a role, or a group."""
+"""Where the detail of a notification says for whom it goes to this person: somebody who is away, a role, or a group."""
 
 
 def personal_notifications(
     connection: Connection, recordings: Sequence[tuple[Recording, Sequence[Notification]]], now: datetime
 ) -> list[list[Notification]]:
-    """Return the notices of each recording, each to one person."""
+    """Return the notifications of each recording, each to one person."""
     asked = {n.to for _, notifications in recordings for n in notifications if n.event in ASKING and n.to != ADMINS}
     queues = {
         queue
@@ -60,7 +60,7 @@ def _people(
     substitutes: dict[str, list[str]],
     members: dict[str, dict[str, set[str]]],
 ) -> Iterator[tuple[str, str | None]]:
-    """Yield whom a notice goes to, and for whom. Nobody is asked for others about what they asked for themselves."""
+    """Yield whom a notification goes to, and for whom. Nobody is asked for others about what they asked for themselves."""
     if notification.to == ADMINS:
         yield from ((admin, None) for admin in admins if admin != recording.requester)
         return
@@ -77,7 +77,7 @@ def _people(
 
 
 def _queue(recording: Recording, notification: Notification) -> str | None:
-    """Return the queue in which the task waits that a notice is about, if it does."""
+    """Return the queue in which the task waits that a notification is about, if it does."""
     task = next((task for task in recording.tasks if task.id == notification.task_id), None)
     return task.queue if task is not None and task.status == "open" and task.assignee is None else None
 

@@ -1,4 +1,4 @@
-"""Write what an event left behind: audit entries, projection and notices, in one transaction, keyed by (request, seq).
+"""Write recordings: audit entries, projection and notifications in one transaction, keyed by (request, seq).
 
 Four rules make repeats safe. The same hash again is a no-op, so an activity may be retried. Another hash at a stored
 seq means that history wins: the worker that wrote it died before its workflow task was completed, so the rows from
@@ -182,7 +182,7 @@ def _require_following(recording: Recording, previous: str) -> None:
 
 
 def _supersede(connection: Connection, part: _NewPart, now: datetime) -> list[tuple[int, str]]:
-    """Take back what history never held: its entries, its projection, and the notices that have not been sent.
+    """Take back what history never held: its entries, its projection, and the notifications that have not been sent.
 
     Return the seq and kind of each entry that went.
     """
@@ -195,7 +195,7 @@ def _supersede(connection: Connection, part: _NewPart, now: datetime) -> list[tu
     connection.execute(delete(AuditEntry).where(*rows))
     notifications = (col(Outbox.request_id) == request_id, col(Outbox.seq) >= seq)
     connection.execute(delete(Outbox).where(*notifications, col(Outbox.status).in_(("held", "ready", "dropped"))))
-    # A notice that left before (it was confirmed by mistake) keeps its row; its key makes way for the true one.
+    # A notification that left before (it was confirmed by mistake) keeps its row; its key makes way for the true one.
     for key, entry_hash in connection.execute(select(col(Outbox.key), col(Outbox.hash)).where(*notifications)).all():
         connection.execute(update(Outbox).where(col(Outbox.key) == key).values(key=f"{key}#{entry_hash[:12]}"))
     _take_tasks_back(connection, part.recording)

@@ -199,7 +199,7 @@ class AuditSuperseded(SQLModel, table=True):
 
 
 class Outbox(SQLModel, table=True):
-    """A notice to one person, written with the entry it belongs to.
+    """A notification to one person, written with the entry it belongs to.
 
     `held` until history is known to hold the entry, then `ready`, then `sent`, `failed`, or `dropped` where it has
     become pointless (a reminder for a task that was decided meanwhile).

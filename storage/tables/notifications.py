@@ -16,7 +16,7 @@ def _moment(*, nullable: bool = False) -> Any:
 
 
 class NotificationMessage(SQLModel, table=True):
-    """One notice on its way over one channel; the row is the queue.
+    """One notification on its way over one channel; the row is the queue.
 
     `key` is the outbox row's, or `<request>:<seq>:webhook` for events that go to an endpoint. A taken row is nobody
     else's until `next_attempt_at`, which is the end of the lease while `lease` is set.

@@ -129,7 +129,7 @@ async def test_an_endpoint_that_fails_is_tried_again_and_one_that_is_gone_is_swi
         await until(_switched_off(database, endpoint.id))
         await until(_given_up(database))
     failed = [d for kind, d in await entries(database) if kind == "notification_failed" and "webhook" in d["channel"]]
-    assert [d["why"] for d in failed] == ["the endpoint answered 410 and was switched off"]
+    assert [d["why"] for d in failed] == ["the endpoint answered 410 Gone and was switched off"]
 
 
 def _given_up(database: Database) -> Any:
@@ -247,7 +247,7 @@ async def test_a_digest_is_one_mail_for_many_notices_also_with_two_dispatchers(
             await session.execute(update(NotificationMessage).values(next_attempt_at=past))
         await until(all_are(database, "sent"))
     (mail,) = mailbox.mails()
-    assert mail.subject == "4 notices from Placet"
+    assert mail.subject == "4 notifications from Placet"
     assert mail.text.count("Your decision, please") == 4
     assert "https://placet.example.org/requests/r3" in mail.text
     assert [detail["digest_of"] for _, detail in await entries(database)] == [4] * 4
@@ -285,7 +285,7 @@ async def test_somebody_unknown_or_without_an_address_fails_for_good_and_says_so
         await until(all_are(database, "failed"))
     reasons = sorted(detail["why"] for _, detail in await entries(database))
     assert reasons == [
-        "user:bob has a mail address that cannot be used",
+        "user:bob has an invalid mail address",
         "user:nobody is not known",
     ]
 

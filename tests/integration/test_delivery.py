@@ -379,7 +379,7 @@ async def test_what_waits_too_long_is_told_in_the_log_and_by_a_metric(
     await mailbox.down()
     settings = settings_for(mailbox, notify_warn_after=0.2)
     async with dispatching(database, settings):
-        await until(lambda: soon("mail: 1 notices wait, the oldest for" in caplog.text))
+        await until(lambda: soon("mail: 1 notifications wait, the oldest for" in caplog.text))
         waits = await _waits(database)
         assert waits["mail"] > 0
         assert (waits["planning"], waits["chat"], waits["webhook"]) == (0, 0, 0)

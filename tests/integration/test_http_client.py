@@ -125,7 +125,7 @@ async def test_a_compressed_answer_is_not_unpacked(server: Server) -> None:
 
 async def test_a_server_that_says_nothing_is_left_after_the_time(server: Server) -> None:
     server.answer = b""
-    with pytest.raises(NotAnswered, match=r"no answer within 0\.2 s") as raised:
+    with pytest.raises(NotAnswered, match=r"did not answer within 0\.2 s") as raised:
         await server.call(seconds=0.2)
     assert not raised.value.permanent
 

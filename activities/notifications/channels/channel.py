@@ -12,16 +12,16 @@ LONGEST_REASON = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message for one person, ready to leave. `id` is the same at every attempt, so receivers can see a repeat."""
+    """One message to one person. `id` is the same in every attempt, so that receivers recognise a repeat."""
 
     id: str
     person: str
     name: str
-    address: str | None  # as the channel understands it; None where the person has none
+    address: str | None  # in the channel's own form; None for a person without one
     subject: str
     text: str
     html: str
-    url: str | None  # where people open what it is about
+    url: str | None  # of the request's page
     event: str
     request_id: str
     urgent: bool = False
@@ -30,8 +30,8 @@ class Message:
 class NotDelivered(PlacetError):
     """The channel did not take the message.
 
-    `permanent`: trying again is useless. `channel_down`: the fault is the channel's, not this message's, so that its
-    other messages wait as well. `in_doubt`: it was handed over, only no answer came, so it may have arrived.
+    `permanent`: a retry is useless. `channel_down`: the channel itself is at fault, so that its other messages wait
+    too. `in_doubt`: the message was handed over and no answer came, so it may have arrived.
     """
 
     def __init__(
@@ -53,20 +53,20 @@ class Channel(Protocol):
 
     @property
     def concurrency(self) -> int:
-        """How many messages it carries at once."""
+        """How many messages it sends at the same time."""
         ...
 
     @property
     def timeout(self) -> float:
-        """How long it takes at most to send one, in seconds."""
+        """The most seconds that sending one message takes."""
         ...
 
     async def send(self, message: Message) -> None:
-        """Return once the message has been taken over; raise NotDelivered otherwise."""
+        """Return once the channel has accepted the message; raises NotDelivered."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         ...
 
 
@@ -80,8 +80,8 @@ class UnconfiguredChannel:
         self.name = name
         self._remedy = remedy
 
-    async def send(self, message: Message) -> None:  # noqa: ARG002 - the same answer for all
-        """Refuse the message for good; it can be sent again once the channel is set up."""
+    async def send(self, message: Message) -> None:  # noqa: ARG002 - every message is refused
+        """Refuse the message permanently. It can be sent again once the channel is set up."""
         raise NotDelivered(f"{self.name} is not set up: {self._remedy}", permanent=True)
 
     async def close(self) -> None:

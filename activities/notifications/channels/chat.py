@@ -1,4 +1,4 @@
-"""Chat and SMS through apprise: the organisation's services by URL, people by their address in them."""
+"""Chat and SMS through Apprise: URLs name the organisation's services, addresses name the people in them."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from pydantic import SecretStr
 
 from activities.notifications.channels.channel import Message, NotDelivered
 
-# Services whose hosts are fixed, so that a person's own URL cannot point this server at its own network.
+# Services with fixed hosts: a person's own URL cannot make this server call its own network.
 OWN_SERVICES = frozenset({"slack", "msteams", "discord", "tgram", "gchat", "twilio", "vonage", "pover"})
 LONGEST = 1_500  # characters of one chat message
 ADDRESS = "{address}"
 
 
 class ChatChannel:
-    """Send short messages through services that apprise knows."""
+    """Send short messages through services that Apprise supports."""
 
     concurrency = 4
 
     def __init__(self, name: str, urls: Sequence[SecretStr], *, timeout: float) -> None:
-        """Take the channel's name (`chat`, `sms`) and its service URLs, in which `{address}` is the person's."""
+        """`name` is `chat` or `sms`; in `urls`, `{address}` stands for the person's address."""
         self.name = name
         self._urls = tuple(urls)
         self.timeout = timeout
 
     async def send(self, message: Message) -> None:
-        """Hand one message to the service; raises NotDelivered."""
+        """Send one message; raises NotDelivered."""
         apprise = await asyncio.to_thread(_library)
         services = apprise.Apprise()
         for url in self._services(message):
             if not services.add(url):
-                raise NotDelivered(f"the {self.name} address of user:{message.person} cannot be used", permanent=True)
+                raise NotDelivered(f"the {self.name} address of user:{message.person} is invalid", permanent=True)
         body = short(message)
         try:
             async with asyncio.timeout(self.timeout):
@@ -49,23 +49,26 @@ class ChatChannel:
                 f"{self.name} did not answer within {self.timeout:g} s", channel_down=True, in_doubt=True
             ) from error
         if not taken:
-            raise NotDelivered(f"the {self.name} service did not take the message")
+            raise NotDelivered(f"the {self.name} service did not accept the message")
 
     async def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: no connection stays open."""
 
     def _services(self, message: Message) -> list[str]:
-        """Return where this message goes; the URLs hold credentials and stay in here."""
+        """Return the URLs for this message. They hold credentials, so they must not be logged."""
         address = message.address
         if address and "://" in address:
             if urlsplit(address).scheme not in OWN_SERVICES:
                 allowed = ", ".join(sorted(OWN_SERVICES))
-                raise NotDelivered(f"user:{message.person} may use an URL of one of these: {allowed}", permanent=True)
+                raise NotDelivered(
+                    f"user:{message.person} has an address with an URL of another service; allowed are {allowed}",
+                    permanent=True,
+                )
             return [address]
         urls = [url.get_secret_value() for url in self._urls]
         if address:
             return [url.replace(ADDRESS, quote(address, safe="@+#")) for url in urls]
-        # Without an address a message goes where everybody reads it, if there is such a place.
+        # Without an address, a message goes to the services that need none, such as a common room.
         common = [url for url in urls if ADDRESS not in url]
         if not common:
             raise NotDelivered(f"user:{message.person} has no {self.name} address", permanent=True)
@@ -73,7 +76,7 @@ class ChatChannel:
 
 
 def short(message: Message) -> str:
-    """Return what a chat shows under the subject: the first two paragraphs after the greeting, and the link if any."""
+    """Return the text of a chat message: the first two paragraphs after the greeting, and the link if there is one."""
     paragraphs = message.text.split("\n\n")[1:3]
     text = "\n\n".join(p for p in paragraphs if not p.startswith("--"))
     if message.url is None:
@@ -84,7 +87,7 @@ def short(message: Message) -> str:
 
 @cache
 def _library() -> Any:
-    """Load apprise with all its services when the first message leaves: it takes a second, and most do without."""
+    """Load Apprise for the first message: it takes a second, and many installations have no chat."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # some of its services use what Python is about to drop
         import apprise

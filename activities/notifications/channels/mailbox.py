@@ -1,4 +1,4 @@
-"""A mailbox of this machine's own: an SMTP server that keeps the newest mails and sends none on."""
+"""The local mailbox: an SMTP server on loopback that stores the newest mails and forwards none."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
-    """One mail as it came: `number` counts from 1 and is never used again."""
+    """One received mail. `number` counts from 1 and is never reused."""
 
     number: int
     received_at: datetime
@@ -40,7 +40,7 @@ class Mail:
 
 
 class _StoredMail(NamedTuple):
-    """A mail as it lies there; it is parsed when somebody looks at it."""
+    """A mail as it is stored. It is parsed when somebody reads it."""
 
     number: int
     received_at: datetime
@@ -52,13 +52,13 @@ class _StoredMail(NamedTuple):
 class Mailbox:
     """Serve SMTP on loopback; `async with Mailbox() as box` listens at `box.host`, `box.port` until the end.
 
-    It belongs to the loop that started it. Anybody on this machine can send to it and nothing leaves it.
+    It belongs to the event loop that started it. Every process on this machine can send to it, and it forwards nothing.
     """
 
     def __init__(
         self, host: str = "127.0.0.1", port: int = 0, *, most: int = MOST_KEPT, folder: Path | None = None
     ) -> None:
-        """Listen at this address; port 0 takes a free one. With a folder, mails are there again in the next run.
+        """Listen at this address; port 0 chooses a free port. With a folder, mails survive a restart.
 
         Raises OSError where the folder cannot be used.
         """
@@ -78,7 +78,7 @@ class Mailbox:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Stop listening and hang up."""
+        """Stop listening and close all sessions."""
         if self._server is None:
             return
         self._server.close()
@@ -105,18 +105,18 @@ class Mailbox:
         await self.stop()
 
     def mails(self, *, to: str | None = None, after: int = 0) -> list[Mail]:
-        """List the mails that were kept, oldest first: those to an address, and those after a number."""
-        # A copy in one step: pages are served by threads, and new mails come in meanwhile.
+        """List the stored mails, oldest first: those to an address, and those after a number."""
+        # Copied in one step, since threads serve the pages while new mails arrive.
         return [_mail(one) for one in tuple(self._mails) if one.number > after and (to is None or to in one.to)]
 
     def clear(self) -> None:
-        """Throw everything away."""
+        """Delete all mails."""
         for kept in self._mails:
             self._forget(kept)
         self._mails.clear()
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002 - aiosmtpd's name
-        """Keep a mail."""
+        """Store a mail."""
         content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
         self._received += 1
         to = tuple(envelope.rcpt_tos)
@@ -133,7 +133,7 @@ class Mailbox:
             _file(self._folder, kept.number).unlink(missing_ok=True)
 
     def _session(self) -> SMTP:
-        # Sessions that have ended are let go of here, since nothing tells when one ends.
+        # Ended sessions are removed here, since aiosmtpd does not report the end of one.
         self._sessions = {s for s in self._sessions if s.transport is not None and not s.transport.is_closing()}
         session = SMTP(self, enable_SMTPUTF8=True, hostname="mailbox.placet", ident="Placet mailbox")
         self._sessions.add(session)
@@ -145,7 +145,7 @@ def _file(folder: Path, number: int) -> Path:
 
 
 def _write(folder: Path, kept: _StoredMail) -> None:
-    """Keep a mail as a file that mail programs open; what its headers do not hold comes first, as a header of ours."""
+    """Store a mail as a file for mail programs. What its headers lack is in a first header of our own."""
     envelope = json.dumps({"at": kept.received_at.isoformat(), "from": kept.sender, "to": kept.to})
     file = _file(folder, kept.number)
     with file.with_suffix(".new").open("wb") as fresh:
@@ -154,7 +154,7 @@ def _write(folder: Path, kept: _StoredMail) -> None:
 
 
 def _read(folder: Path) -> Iterator[_StoredMail]:
-    """Yield the mails of earlier runs, oldest first; a file that is none of ours is passed over."""
+    """Yield the mails of earlier runs, oldest first; other files are skipped."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     for file in sorted(folder.glob("*.eml")):
@@ -164,7 +164,7 @@ def _read(folder: Path) -> Iterator[_StoredMail]:
             at = datetime.fromisoformat(envelope["at"])
             yield _StoredMail(int(file.stem), at, envelope["from"], tuple(envelope["to"]), content)
         except (ValueError, KeyError, TypeError):
-            log.warning("%s is no mail of this mailbox", file)
+            log.warning("%s is not a mail of this mailbox; it is ignored", file)
 
 
 def _mail(kept: _StoredMail) -> Mail:

@@ -1,4 +1,4 @@
-"""Mail over SMTP: multipart messages over connections that are kept and used again."""
+"""Mail over SMTP: multipart messages over connections that are kept open and reused."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from aiosmtplib import (
 from activities.notifications.channels.channel import Message, NotDelivered
 from activities.notifications.settings import NotifySettings
 
-# A server closes connections that are idle for long; ours are checked after so many seconds and closed after these.
+# Seconds after which an idle connection is checked before it is used again: servers close idle connections.
 CHECK_AFTER = 5.0
 _SERVICE_NOT_AVAILABLE = 421
-# Headers are written as they are given; parsing each anew, as the email package's newer classes do, took most of the
-# time of a mail. What goes into them is checked here.
+# Headers are written as given. The email package's newer classes parse each again, which took most of a mail's time.
+# The values are checked here.
 _POLICY = compat32.clone(linesep="\r\n", max_line_length=0)
 _UTF8 = Charset("utf-8")
 _UTF8.body_encoding = QP
@@ -46,7 +46,7 @@ _UTF8.body_encoding = QP
 
 @dataclass
 class _Transmission:
-    """One mail, and whether a server was there to be given it."""
+    """One mail, and whether its transmission to a server had begun."""
 
     mail: Mail
     address: str
@@ -59,7 +59,7 @@ class SmtpChannel:
     name = "mail"
 
     def __init__(self, settings: NotifySettings) -> None:
-        """Take the server from the settings; nothing is connected before the first message."""
+        """Use the server of the settings. The first message opens a connection."""
         if settings.smtp_host is None:
             raise ValueError("smtp_host is not set")
         self._settings = settings
@@ -71,12 +71,12 @@ class SmtpChannel:
 
     @property
     def concurrency(self) -> int:
-        """As many messages as connections."""
+        """One message for each connection."""
         return self._settings.smtp_connections
 
     @property
     def timeout(self) -> float:
-        """As long as the server may take for one mail."""
+        """The SMTP timeout of the settings."""
         return self._settings.smtp_timeout
 
     async def send(self, message: Message) -> None:
@@ -86,9 +86,7 @@ class SmtpChannel:
         try:
             mail = self.compose(message)
         except (ValueError, HeaderParseError, UnicodeError) as error:
-            raise NotDelivered(
-                f"user:{message.person} has a mail address that cannot be used", permanent=True
-            ) from error
+            raise NotDelivered(f"user:{message.person} has an invalid mail address", permanent=True) from error
         transmission = _Transmission(mail, message.address)
         try:
             await asyncio.wait_for(self._hand_over(transmission), self._settings.smtp_timeout)
@@ -97,20 +95,20 @@ class SmtpChannel:
             raise NotDelivered(waited, channel_down=True, in_doubt=transmission.began) from error
         except (SMTPException, OSError, ValueError) as error:
             failure = _failure(error, message.address)
-            # What the server answered it has not taken; a connection that broke off says nothing.
+            # A server that answered an error has not accepted the mail. After a broken connection, nobody knows.
             failure.in_doubt = (
                 transmission.began and failure.channel_down and not isinstance(error, SMTPResponseException)
             )
             raise failure from error
 
     async def close(self) -> None:
-        """Say goodbye on every idle connection."""
+        """Close every idle connection in order."""
         idle, self._idle = self._idle, []
         for client, _ in idle:
             await _quit(client)
 
     def compose(self, message: Message) -> Mail:
-        """Write the mail: text and HTML, an id that is the same at every attempt, one thread for each request."""
+        """Compose the mail: text and HTML, the same id in every attempt, and one thread for each request."""
         mail = MIMEMultipart("alternative", policy=_POLICY)
         mail["From"] = self._from
         address = message.address or ""
@@ -120,7 +118,7 @@ class SmtpChannel:
         mail["Date"] = format_datetime(datetime.now(UTC))
         mail["Message-ID"] = f"<{message.id}@{self._domain}>"
         thread = f"<request-{message.request_id}@{self._domain}>"
-        mail["In-Reply-To"], mail["References"] = thread, thread  # programs look at one or the other
+        mail["In-Reply-To"], mail["References"] = thread, thread  # mail programs read one or the other
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Placet-Event"] = message.event
         mail["X-Placet-Request"] = message.request_id
@@ -138,7 +136,7 @@ class SmtpChannel:
         try:
             if address.isascii():
                 await client.sendmail(self._sender, [address], mail.as_bytes())
-            else:  # slower, but it knows which servers take such addresses
+            else:  # slower, but checks whether the server accepts such addresses
                 await client.send_message(mail, sender=self._sender, recipients=[address])
             kept = True
         except SMTPResponseException as error:
@@ -186,12 +184,12 @@ class SmtpChannel:
 
 @lru_cache(maxsize=1024)
 def _address(name: str, address: str) -> str:
-    """Return a mailbox as a header has it; raises ValueError or HeaderParseError where the address cannot be one."""
+    """Return name and address for a header; raises ValueError or HeaderParseError for an invalid address."""
     return formataddr((" ".join(name.split()), _checked(address).addr_spec))
 
 
 def _international(mail: Mail, name: str, address: str) -> EmailMessage:
-    """Return the mail to an address beyond ASCII; only the email package's newer classes write such headers."""
+    """Return the mail for an address with non-ASCII characters, which only the email package's newer classes write."""
     whole = email.message_from_bytes(mail.as_bytes(), policy=SMTP_POLICY)
     checked = _checked(address)
     whole["To"] = Address(" ".join(name.split()), checked.username, checked.domain)
@@ -200,13 +198,13 @@ def _international(mail: Mail, name: str, address: str) -> EmailMessage:
 
 def _checked(address: str) -> Address:
     before, _, after = address.rpartition("@")
-    if not before or not after:  # the email package fails otherwise on these
-        raise ValueError("a mail address has something on both sides of an @")
+    if not before or not after:  # on which the email package fails with another error
+        raise ValueError("a mail address needs text on both sides of the @")
     return Address(addr_spec=address)
 
 
 def _header(text: str, name: str) -> str:
-    """Return a text as a header has it, in encoded words where it needs them."""
+    """Return a text for a header, with encoded words for non-ASCII characters."""
     plain = " ".join(text.split())
     if plain.isascii() and "=?" not in plain:
         return plain
@@ -227,22 +225,24 @@ async def _quit(client: aiosmtplib.SMTP) -> None:
 
 
 def _failure(error: Exception, address: str) -> NotDelivered:
-    """Tell apart what concerns one address, what concerns one mail, and what concerns the whole server."""
+    """Return the failure, which concerns one address, one mail or the whole server."""
     if isinstance(error, SMTPRecipientsRefused):
         refused = error.recipients[0]
         reason = f"the mail server refused the address: {refused.code} {refused.message}"
         return NotDelivered(_without(reason, address), permanent=refused.code >= 500)
     if isinstance(error, SMTPAuthenticationError | SMTPSenderRefused | SMTPConnectError):
-        return NotDelivered(_without(f"the mail server refused us: {error}", address), channel_down=True)
+        return NotDelivered(
+            _without(f"the mail server refused the connection or the sender: {error}", address), channel_down=True
+        )
     if isinstance(error, SMTPResponseException):
         reason = _without(f"the mail server refused the mail: {error.code} {error.message}", address)
         down = error.code == _SERVICE_NOT_AVAILABLE
         return NotDelivered(reason, permanent=error.code >= 500, channel_down=down)
     if isinstance(error, SMTPServerDisconnected | SMTPException | OSError):
         return NotDelivered(_without(f"the mail server cannot be reached: {error}", address), channel_down=True)
-    return NotDelivered(_without(f"the address cannot be used: {error}", address), permanent=True)
+    return NotDelivered(_without(f"the address is invalid: {error}", address), permanent=True)
 
 
 def _without(reason: str, address: str) -> str:
-    """Take the address out of a reason: the audit chain cannot forget, and so holds no personal data."""
+    """Remove the address from a reason: the audit chain is permanent, so it holds no personal data."""
     return reason.replace(address, "(address)")

@@ -26,9 +26,9 @@ _GONE = 410
 
 
 class WebhookSender:
-    """Carry events to one endpoint."""
+    """Sends events to one endpoint."""
 
-    records_sent = False  # an entry for each event and endpoint would drown the timeline
+    records_sent = False  # an entry for each event and endpoint would flood the timeline
     concurrency = 4
 
     def __init__(
@@ -46,16 +46,16 @@ class WebhookSender:
 
     @property
     def timeout(self) -> float:
-        """As long as an endpoint may take."""
+        """The webhook timeout of the settings."""
         return self._settings.webhook_timeout
 
     async def load(self, messages: Sequence[NotificationMessage]) -> None:
-        """Read entries and requests together."""
+        """Read the entries and requests of these messages."""
         async with self._database.session() as session:
             self._payloads = await webhooks.payloads(session, messages)
 
     async def send(self, messages: Sequence[NotificationMessage]) -> SendResult:
-        """Send one event; raises NotDelivered, or Lost where history does not hold it."""
+        """Send one event; raises NotDelivered, or NotInHistory."""
         (message,) = messages
         found = self._payloads.get(message.key)
         if found is None:
@@ -70,7 +70,7 @@ class WebhookSender:
             raise NotDelivered(why, permanent=error.permanent, channel_down=not error.permanent) from error
         if status == _GONE:
             await self._switch_off()
-            raise NotDelivered("the endpoint answered 410 and was switched off", permanent=True)
+            raise NotDelivered("the endpoint answered 410 Gone and was switched off", permanent=True)
         if not 200 <= status < 300:
             raise NotDelivered(f"the endpoint answered {status}", channel_down=status >= 500)
         return SendResult(detail={"channel": message.channel, "message_id": id_})
@@ -94,13 +94,13 @@ class WebhookSender:
         return answer.status
 
     async def _switch_off(self) -> None:
-        log.warning("webhook endpoint %s is gone and was switched off", self._endpoint.id)
+        log.warning("webhook endpoint %s answered 410 Gone and was switched off", self._endpoint.id)
         async with self._database.begin() as session:
             await webhooks.switch(session, self._endpoint.id, active=False, problem="it answered 410 Gone")
 
 
 def body(entry: AuditEntry, request: ApprovalRequest) -> str:
-    """Write what an endpoint gets of one event: type, moment, the entry as the timeline has it, and its request."""
+    """Return the JSON of one event: type, time, the entry as in the timeline, and its request."""
     data: dict[str, Any] = {
         "request": {
             "id": request.id,

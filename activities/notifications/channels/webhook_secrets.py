@@ -1,4 +1,4 @@
-"""The secrets that webhooks are signed with: looked up by reference, never stored."""
+"""The secrets that sign webhooks. They are looked up by reference and never stored."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _SHORTEST = 24  # bytes; Standard Webhooks asks for 24 to 64
 
 
 class SecretMissing(InputInvalid):
-    """The secret that a webhook is to be signed with cannot be had."""
+    """The secret to sign a webhook with is missing or invalid."""
 
 
 class WebhookSecrets:
-    """Look secrets up: `derived:<n>` from the installation's own, `env:PLACET_WEBHOOK_SECRET_…`, `file:<name>`."""
+    """Look up `derived:<n>` (from the installation's secret), `env:PLACET_WEBHOOK_SECRET_…` and `file:<name>`."""
 
     def __init__(self, installation_secret: str, settings: NotifySettings) -> None:
         self._installation = installation_secret
@@ -51,7 +51,7 @@ def _checked(found: str | None, otherwise: str) -> SecretStr:
     try:
         raw = base64.b64decode(found.removeprefix("whsec_"), validate=True)
     except binascii.Error as error:
-        raise _missing("the secret is not whsec_ and base64") from error
+        raise _missing("the secret is not base64 after whsec_") from error
     if len(raw) < _SHORTEST:
         raise _missing(f"the secret is shorter than {_SHORTEST} bytes")
     return SecretStr(found)
@@ -59,4 +59,4 @@ def _checked(found: str | None, otherwise: str) -> SecretStr:
 
 def _missing(why: str) -> SecretMissing:
     problems = (Problem(pointer="/secret_ref", message=why),)
-    return SecretMissing(f"The webhook's secret cannot be had: {why}.", problems=problems)
+    return SecretMissing(f"The webhook's secret cannot be used: {why}.", problems=problems)

@@ -1,4 +1,4 @@
-"""One channel's way out: take what is due, write it, send it, note how it went; other channels never wait for it."""
+"""The delivery of one channel: lease what is due, send it, and store the result. Other channels do not wait for it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from storage.tables.notifications import NotificationMessage
 
 log = logging.getLogger(__name__)
 
-# Taken at once, for each message that is sent at the same time: enough that the channel never waits for the database.
+# Messages leased at once, per concurrent message, so that the channel does not wait for the database.
 AHEAD = 4
 MOST_EXPIRED = 100
 DATABASE_AGAIN = 0.5  # seconds
@@ -33,41 +33,41 @@ DATABASE_AGAIN = 0.5  # seconds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendResult:
-    """What the delivery entry says of a message that left. It holds ids only: the chain cannot forget a person."""
+    """The details of a delivery entry. They hold ids only, since the chain is permanent."""
 
     detail: dict[str, object]
     not_needed: frozenset[str] = frozenset()
-    """Keys of the messages that a digest left out, since their people need not hear of them any more."""
+    """Keys of the messages that a digest omitted because they are no longer needed."""
 
 
 class NoLongerNeeded(Exception):
-    """The message need not leave any more."""
+    """The message is no longer needed."""
 
 
 class NotInHistory(Exception):
-    """The message is about an entry that history does not hold."""
+    """The message is about an audit entry that history does not hold."""
 
 
 class Sender(Protocol):
-    """Writes and sends the messages of one channel."""
+    """Composes and sends the messages of one channel."""
 
     @property
     def concurrency(self) -> int:
-        """How many are sent at once."""
+        """How many messages it sends at the same time."""
         ...
 
     @property
     def records_sent(self) -> bool:
-        """Whether what was sent is entered into the request's deliveries, and not only what failed."""
+        """Whether sent messages, and not only failed ones, get an entry among the request's deliveries."""
         ...
 
     @property
     def timeout(self) -> float:
-        """How long one message takes at most, in seconds."""
+        """The most seconds that sending one message takes."""
         ...
 
     async def load(self, messages: Sequence[NotificationMessage]) -> None:
-        """Read what these messages need, together."""
+        """Read the data for these messages at once."""
         ...
 
     async def send(self, messages: Sequence[NotificationMessage]) -> SendResult:
@@ -76,7 +76,7 @@ class Sender(Protocol):
 
 
 class ChannelDelivery:
-    """Empty one channel's queue, for ever."""
+    """Sends the messages of one channel, one batch with each `step`."""
 
     def __init__(
         self,
@@ -94,18 +94,18 @@ class ChannelDelivery:
         self._backoff = Backoff(
             first=timedelta(seconds=settings.notify_retry_first), most=timedelta(seconds=settings.notify_retry_most)
         )
-        # A channel that is down is looked at more often than one message is repeated.
+        # A channel that is down is checked more often than one message is retried.
         self._breaker = CircuitBreaker(
             Backoff(first=self._backoff.first, most=min(self._backoff.most, timedelta(minutes=1)))
         )
 
     @property
     def down(self) -> bool:
-        """Whether the channel is known not to work at the moment."""
+        """Whether the channel does not work at the moment."""
         return self._breaker.open_until is not None
 
     async def step(self) -> bool:
-        """Send what is due; returns whether there may be more at once."""
+        """Send what is due; returns whether more may be due."""
         allowed = self._breaker.allows(time.monotonic())
         if allowed == 0:
             return await self._give_up_old()
@@ -131,8 +131,8 @@ class ChannelDelivery:
 
     async def _attempt(self, batch: list[NotificationMessage], room: asyncio.Semaphore, latest: float) -> None:
         async with room:
-            # What waited so long that its lease might end while it is sent is left for the next round, and so is
-            # what is behind others that found the channel down.
+            # A message whose lease may end while it is sent waits for the next round. So does one behind others that
+            # found the channel down.
             if time.monotonic() > latest or self._breaker.allows(time.monotonic()) == 0:
                 await self._put_back(batch)
                 return
@@ -146,8 +146,10 @@ class ChannelDelivery:
             except NotDelivered as error:
                 await self._not_delivered(batch, error)
             except Exception:
-                log.exception("a notice could not be written; it will be tried again")
-                await self._not_delivered(batch, NotDelivered("the notice could not be written: see the log"))
+                log.exception("%s: a notification could not be composed; it will be retried", self.name)
+                await self._not_delivered(
+                    batch, NotDelivered("the notification could not be composed; see the worker's log")
+                )
             else:
                 self._breaker.succeeded()
                 left = [message for message in batch if message.key not in sent.not_needed]
@@ -179,7 +181,7 @@ class ChannelDelivery:
         await self._finish([message], status="failed", error=reason, detail=detail)
 
     async def _give_up_old(self) -> bool:
-        """Give up what has waited too long for a channel that is down; nobody would ever try it otherwise."""
+        """Give up messages that have waited too long for a channel that is down, since no other attempt would."""
         now = datetime.now(UTC)
         old = now - self._settings.give_up_after
         async with self._database.session() as session:
@@ -187,7 +189,7 @@ class ChannelDelivery:
                 return False
         late = await self._database.run(delivery_queue.expire, self.name, now, older_than=old, limit=MOST_EXPIRED)
         for message in late:
-            await self._fail(message, message.last_error or "the channel has been down all the time")
+            await self._fail(message, message.last_error or "the channel was down until the message was given up")
         return len(late) == MOST_EXPIRED
 
     async def _put_back(self, batch: list[NotificationMessage]) -> None:
@@ -206,7 +208,7 @@ class ChannelDelivery:
         untried: bool = False,
         in_doubt: bool = False,
     ) -> None:
-        """Note how it went, whatever it takes: a message that has left must not leave twice."""
+        """Store the result, and wait for the database if necessary, so that no sent message is sent again."""
         for message in batch:
             result = AttemptResult(
                 key=message.key,
@@ -229,7 +231,9 @@ class ChannelDelivery:
             try:
                 await self._commits.submit(result)
             except Unavailable as error:
-                log.warning("%s will be noted as %s once the database is back: %s", result.key, result.status, error)
+                log.warning(
+                    "%s is %s, which will be stored once the database answers: %s", result.key, result.status, error
+                )
                 await asyncio.sleep(DATABASE_AGAIN)
             else:
                 return
@@ -238,7 +242,7 @@ class ChannelDelivery:
 def _take(
     connection: Connection, channel: str, now: datetime, *, limit: int, lease: timedelta
 ) -> tuple[list[NotificationMessage], list[NotificationMessage]]:
-    """Take one person's digest, and what goes by itself."""
+    """Lease the digest of one person, and single messages."""
     digest = delivery_queue.take_digest(connection, channel, now, lease=lease)
     return digest, delivery_queue.take(connection, channel, now, limit=limit, lease=lease)
 
@@ -249,5 +253,5 @@ def _delete(connection: Connection, batch: list[NotificationMessage]) -> None:
 
 
 def message_id(message: NotificationMessage) -> str:
-    """Return the id that a message has at every attempt, from the notice's key and its channel."""
+    """Return the id of a message, the same in every attempt, from the notification's key and the channel."""
     return hashlib.sha256(f"{message.key}|{message.hash}|{message.channel}".encode()).hexdigest()[:40]

@@ -1,4 +1,4 @@
-"""Ask the engine how far its history goes: one question for each request, and ever fewer where it cannot tell."""
+"""Ask the engine how far its history goes: once for each request, and ever more rarely where it has no answer."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from storage.recording.outbox import Confirmation
 log = logging.getLogger(__name__)
 
 Confirm = Callable[[str], Awaitable[tuple[int, str] | None]]
-"""Ask the engine how far its history holds a request's audit chain: (seq, head), or None where it cannot tell."""
+"""Ask the engine up to which entry its history holds a request's audit chain: (seq, head), or None if unknown."""
 
 MOST_ASKED = 50
 ASKED_AT_ONCE = 8
-FIRST_WAIT, LONGEST_WAIT = 0.5, 300.0  # seconds between two questions about a request that is in doubt
+FIRST_WAIT, LONGEST_WAIT = 0.5, 300.0  # seconds between two questions about an unconfirmed request
 MOST_REMEMBERED = 5_000
 
 
 class HistoryConfirmation:
-    """Put questions to the engine, some at a time, and remember which requests are in doubt."""
+    """Asks the engine, some requests at a time, and remembers which requests it did not confirm."""
 
     def __init__(self, confirm: Confirm) -> None:
         self._confirm = confirm
@@ -30,23 +30,23 @@ class HistoryConfirmation:
 
     @property
     def unconfirmed(self) -> int:
-        """Count the requests that history has not confirmed when it was asked."""
+        """The number of requests that history did not confirm when it was asked."""
         return len(self._again)
 
     def postponed(self) -> list[str]:
-        """List the requests that are not to be asked about now."""
+        """List the requests whose next question is not due yet."""
         now = time.monotonic()
         return [request_id for request_id, (moment, _) in self._again.items() if moment > now]
 
     async def ask(self, requests: Sequence[str]) -> list[Confirmation]:
-        """Return what the engine says of these requests, as far as it is time to ask about them."""
+        """Return the engine's answers about those of these requests whose question is due."""
         later = set(self.postponed())
         asked = [request_id for request_id in requests if request_id not in later][:MOST_ASKED]
         answers = await asyncio.gather(*map(self._ask, asked))
         return [answer for answer in answers if answer is not None]
 
     def note_answer(self, request_id: str, *, confirmed: bool) -> None:
-        """Note whether an answer agreed with the store; where it did not, the next question comes later."""
+        """Note whether an answer agreed with the store. If not, the next question is asked later."""
         _, wait = self._again.pop(request_id, (0.0, FIRST_WAIT))
         if confirmed:
             return
@@ -59,7 +59,7 @@ class HistoryConfirmation:
             try:
                 answer = await self._confirm(request_id)
             except Exception as error:
-                log.warning("the engine did not say how far its history of %s goes: %r", request_id, error)
+                log.warning("the engine did not answer how far its history of request %s goes: %r", request_id, error)
                 answer = None
         if answer is None:
             self.note_answer(request_id, confirmed=False)

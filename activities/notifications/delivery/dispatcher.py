@@ -1,4 +1,4 @@
-"""The dispatcher: confirm what history holds, plan it for each person, and let every channel carry its share."""
+"""The dispatcher of notifications: confirm that history holds their cause, plan their channels, and deliver them."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ log = logging.getLogger(__name__)
 
 CONFIRMING, PLANNING, WEBHOOKS = "confirming", "planning", "webhooks"
 MOST_PLANNED = 100
-SHORTEST_WAIT = 0.05  # seconds; what the wait between looks starts from, and doubles
+SHORTEST_WAIT = 0.05  # seconds; the first pause between two steps, which doubles while there is nothing to do
 TEMPLATES_AGAIN = 2.0  # seconds
 WARN_AGAIN = 60.0  # seconds
-GATHER = 0.05  # seconds; what comes within them shares the next step, which saved an eighth of the CPU of an approval
+GATHER = 0.05  # seconds in which work gathers for the next step; this saved an eighth of the CPU of an approval
 
 
 class Dispatcher:
-    """Send notices until stopped. Any number of them may run, in any processes, on one database."""
+    """Sends notifications until it is stopped. Any number of dispatchers may share one database."""
 
     def __init__(
         self,
@@ -49,9 +49,9 @@ class Dispatcher:
         links: Links | None = None,
         secrets: WebhookSecrets | None = None,
     ) -> None:
-        """Take the channels that are set up.
+        """`channels` are those that are set up.
 
-        `links` makes one-click links for mails that ask for a decision; with `secrets`, webhooks are sent as well.
+        `links` makes one-click links for mails that ask for a decision. With `secrets`, webhooks are sent as well.
         """
         self._database = database
         self._confirmation = HistoryConfirmation(confirm)
@@ -79,23 +79,23 @@ class Dispatcher:
 
     @property
     def down(self) -> list[str]:
-        """Name the channels that are known not to work at the moment."""
+        """The names of the channels that do not work at the moment."""
         return [delivery.name for delivery in self._deliveries if delivery.down]
 
     def wake(self) -> None:
-        """Look into the outbox at once: something was written or confirmed in this process."""
+        """Read the outbox at once: this process wrote or confirmed something."""
         for woken in self._wake_events.values():
             woken.set()
 
     def stop(self) -> None:
-        """Let `run` return once the messages that are on their way have arrived."""
+        """Let `run` return once the messages that are being sent have been sent."""
         self._stopping.set()
         self.wake()
         if self._feed is not None:
             self._feed.changed.set()
 
     async def run(self) -> None:
-        """Send until stopped. What fails is logged and tried again; nothing ends the dispatcher."""
+        """Send until stopped. Errors are logged and the step is retried, so no error ends the dispatcher."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._repeat(CONFIRMING, self._confirm, PLANNING))
@@ -111,12 +111,12 @@ class Dispatcher:
                 await channel.close()
 
     async def _warn_repeatedly(self) -> None:
-        """Warn of what waits too long, again and again while it does."""
+        """Log a warning about notifications that wait too long, and repeat it while they do."""
         while not self._stopping.is_set():
             try:
                 await self._warn()
             except Unavailable as error:
-                log.warning("how long notices wait is not known: %s", error)
+                log.warning("the age of waiting notifications cannot be read: %s", error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), min(WARN_AGAIN, self._settings.notify_warn_after))
 
@@ -126,15 +126,15 @@ class Dispatcher:
             found = await backlogs(session, now)
         for channel, backlog in sorted(found.items()):
             if (waited := backlog.waited(now)) > timedelta(seconds=self._settings.notify_warn_after):
-                log.warning("%s: %d notices wait, the oldest for %s", channel, backlog.number, waited)
+                log.warning("%s: %d notifications wait, the oldest for %s", channel, backlog.number, waited)
 
     async def _run_webhook_deliveries(self, feed: WebhookFeed, group: asyncio.TaskGroup) -> None:
-        """Keep one lane running for each endpoint, as they come and go."""
+        """Run one delivery for each webhook endpoint, as endpoints are added and removed."""
         running: dict[ChannelDelivery, asyncio.Event] = {}
         while not self._stopping.is_set():
             wanted = feed.deliveries
             for delivery in [delivery for delivery in running if delivery not in wanted]:
-                # Its last step is left to end: what it sends now has to be noted.
+                # The last step may finish, since its results have to be stored.
                 running.pop(delivery).set()
             for delivery in wanted:
                 if delivery not in running:
@@ -147,9 +147,9 @@ class Dispatcher:
     async def _repeat(
         self, name: str, step: Callable[[], Awaitable[bool]], *following: str, ended: asyncio.Event | None = None
     ) -> None:
-        """Do a step again and again: after GATHER where there is more, else soon, and ever later up to the poll time.
+        """Repeat a step: after GATHER while there is more to do, else after a growing pause up to the poll time.
 
-        Whatever a step has moved on concerns the steps that follow it, which are woken.
+        A step that had work to do wakes the `following` steps.
         """
         woken = self._wake_events[name]
         wait = SHORTEST_WAIT
@@ -160,7 +160,7 @@ class Dispatcher:
                 log.warning("notifications (%s) wait for the database: %s", name, error)
                 more = False
             except Exception:
-                log.exception("notifications (%s) failed; they will be tried again", name)
+                log.exception("notifications (%s) failed; the step will be retried", name)
                 more = False
             if more:
                 wait = SHORTEST_WAIT
@@ -177,7 +177,7 @@ class Dispatcher:
                 woken.clear()
 
     async def _confirm(self) -> bool:
-        """Ask the engine about notices that nobody has confirmed, one question for each request."""
+        """Ask the engine about unconfirmed notifications, once for each request."""
         before = datetime.now(UTC) - timedelta(seconds=self._settings.notify_confirm_after)
         async with self._database.session() as session:
             waiting = await outbox.held(session, before=before, limit=MOST_ASKED + self._confirmation.unconfirmed)
@@ -192,7 +192,7 @@ class Dispatcher:
         return any(answer.request_id not in still for answer in answers)
 
     async def _plan(self) -> bool:
-        """Decide for each notice over which channels it goes, and when."""
+        """Choose the channels of each notification, and when to send it."""
         await self._read_templates()
         now = datetime.now(UTC)
         async with self._database.session() as session:

@@ -1,4 +1,4 @@
-"""Write notices for people and hand them to a channel: by mail, chat or SMS, one at a time or as a digest."""
+"""Compose notifications for people and send them over a channel, one at a time or as a digest."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OFFERS_LINKS = frozenset(ASKING)
 
 
 class MessageSender:
-    """Carry the messages of one channel to people."""
+    """Sends the messages of one channel to people."""
 
     records_sent = True
 
@@ -56,16 +56,16 @@ class MessageSender:
 
     @property
     def concurrency(self) -> int:
-        """As many as the channel carries."""
+        """As of the channel."""
         return self._channel.concurrency
 
     @property
     def timeout(self) -> float:
-        """As long as the channel may take."""
+        """As of the channel."""
         return self._channel.timeout
 
     async def load(self, messages: Sequence[NotificationMessage]) -> None:
-        """Read what the notices are about, whom they name, and which late reminders have newer ones behind them."""
+        """Read the requests, tasks and people of the notifications, and which late reminders are outdated."""
         reminders = [m for m in messages if m.event == facts.REMINDED]
         async with self._database.session() as session:
             self._facts = await facts.facts_of(session, messages)
@@ -74,20 +74,20 @@ class MessageSender:
             self._people = await facts.people(session, ids)
 
     async def send(self, messages: Sequence[NotificationMessage]) -> SendResult:
-        """Write and send; raises NotDelivered, Pointless where nothing is left to say, Lost where nothing was ever."""
+        """Compose and send; raises NotDelivered, NoLongerNeeded, or NotInHistory without a fact in the store."""
         wanted = [(m, self._facts[m.key]) for m in messages if m.key in self._facts]
         if not wanted:
             raise NotInHistory
-        # What may have left is sent again, with its one id, so that it is on record as sent: at least once.
+        # A message that may have been sent is sent again with the same id, until it is recorded as sent: at least once.
         wanted = [(m, one) for m, one in wanted if m.in_doubt or not (one.no_longer_needed or m.key in self._outdated)]
         if not wanted:
             raise NoLongerNeeded
         person = self._people.get(wanted[0][1].outbox.person)
         if person is None:
-            raise NotDelivered(f"user:{wanted[0][1].outbox.person} is not known", permanent=True)
+            raise NotDelivered(f"user:{wanted[0][1].outbox.person} is not in the directory", permanent=True)
         if not person.active:
-            raise NoLongerNeeded  # whoever has left need not hear of it, and nothing has failed
-        # On a thread: templates are what operators wrote, and may take as long as they are allowed to.
+            raise NoLongerNeeded  # the person has left, and nothing has failed
+        # On a thread: templates of operators may use the whole time that they are allowed.
         if len(wanted) == 1:
             message, words = await asyncio.to_thread(self._single, *wanted[0], person)
         else:
@@ -97,7 +97,7 @@ class MessageSender:
         if words.template != "default":
             detail["template"] = words.template
         if words.problem is not None:
-            log.error("an edited template broke, and the default was used: %s", words.problem)
+            log.error("an edited template failed, and the default was used instead: %s", words.problem)
             detail["template_problem"] = words.problem[:300]
         if len(wanted) > 1:
             detail["digest_of"] = len(wanted)
@@ -171,7 +171,7 @@ class MessageSender:
 
 
 def template_context(one: NotificationFacts, people: Mapping[str, Person]) -> TemplateContext:
-    """Return what a notice is about, for its template."""
+    """Return what the template of a notification may name."""
     outbox, entry = one.outbox, one.entry
     person = people.get(outbox.person)
     return TemplateContext(
@@ -189,15 +189,19 @@ def template_context(one: NotificationFacts, people: Mapping[str, Person]) -> Te
 
 
 def address(person: Person, channel: str) -> str | None:
-    """Return where a person is reached over a channel, or None where they gave nothing."""
+    """Return a person's address on a channel, or None."""
     given = preferences_of(person).addresses.get(channel)
     return given or (person.email if channel == MAIL else None)
 
 
 def preferences_of(person: Person | None) -> Preferences:
-    """Return what a person chose; what cannot be read is as if they had chosen nothing, so that nothing is lost."""
+    """Return a person's preferences. Unreadable ones are replaced by the defaults, so that no notification is lost."""
     try:
         return read_preferences(person.preferences if person else None)
     except InputInvalid as error:
-        log.warning("the preferences of user:%s cannot be read: %s", person.id if person else "?", error.problems)
+        log.warning(
+            "the preferences of user:%s are unreadable, and the defaults apply: %s",
+            person.id if person else "?",
+            error.problems,
+        )
         return Preferences()

@@ -1,4 +1,4 @@
-"""When to try again: a schedule for each message, and a breaker for a channel that is down."""
+"""Retries: the pauses between attempts, and a circuit breaker for a channel that is down."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ FAILURES_IN_A_ROW = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """Doubling waits with jitter, so that what failed together does not come back together."""
+    """Doubling pauses with jitter, so that messages that failed together are not retried together."""
 
     first: timedelta
     most: timedelta
 
     def after(self, attempts: int) -> timedelta:
-        """Return how long to wait after so many attempts (1 or more): half to all of the doubled wait."""
+        """Return the pause after so many attempts (1 or more): half to all of the doubled pause."""
         whole = min(self.most, self.first * (1 << min(attempts - 1, 20)))
         share = random.uniform(0.5, 1)  # noqa: S311 - spreads load, guards nothing
         return whole * share
 
 
 class CircuitBreaker:
-    """Stop trying a channel that fails for reasons of its own, and let one message through now and then to see.
+    """Stops attempts on a channel that is down, and allows a single message from time to time as a test.
 
-    Moments are seconds of a monotonic clock.
+    Times are seconds of a monotonic clock.
     """
 
     def __init__(self, backoff: Backoff) -> None:
@@ -35,13 +35,13 @@ class CircuitBreaker:
         self.open_until: float | None = None
 
     def allows(self, now: float) -> int | None:
-        """Say how many messages may be tried: 0 while it is open, 1 to see whether it works again, None for any."""
+        """Return how many messages may be tried: 0 while it is open, 1 as a test, None for any number."""
         if self.open_until is None:
             return None
         return 1 if now >= self.open_until else 0
 
     def succeeded(self) -> None:
-        """Note that the channel took a message, or refused one for the message's own sake."""
+        """Note that the channel accepted a message, or refused one because of that message."""
         self._failures, self.open_until = 0, None
 
     def failed(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Start a dispatcher from settings: what a worker process needs, and nothing else."""
+"""Make the dispatcher of a worker process from its settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from activities.notifications.settings import NotifySettings
 from storage.database import Database
 from storage.queries.notifications import webhooks
 
-# Which variable sets how long a channel may take.
+# The variable that sets the timeout of each channel.
 TIMEOUTS = {"mail": "PLACET_SMTP_TIMEOUT", "chat": "PLACET_CHAT_TIMEOUT", "sms": "PLACET_CHAT_TIMEOUT"}
 
 
@@ -38,9 +38,9 @@ def dispatcher(
     secret: str,
     links: Links | None = None,
 ) -> Dispatcher:
-    """Return a dispatcher that is ready to `run()`. `secret` is the installation's, as for the decision tokens.
+    """Return a dispatcher that is ready to `run()`. `secret` is the installation's, as for decision tokens.
 
-    Raises InputInvalid where the settings do not agree with the channels that are set up.
+    Raises InputInvalid where the lease is shorter than the timeout of a channel.
     """
     for channel in (found := channels(settings)):
         settings.leased_longer_than(channel.timeout, TIMEOUTS[channel.name])
@@ -48,7 +48,7 @@ def dispatcher(
 
 
 async def check_webhooks(database: Database, settings: NotifySettings) -> None:
-    """Raise InputInvalid where there are endpoints of webhooks that the settings let nothing be sent to."""
+    """Raise InputInvalid where there are webhook endpoints and the lease is shorter than their timeout."""
     async with database.session() as session:
         if await webhooks.every(session, active=True):
             settings.leased_longer_than(settings.webhook_timeout, WEBHOOK_TIMEOUT)

@@ -1,4 +1,4 @@
-"""Feed webhook endpoints: find events that history holds, queue each once for every endpoint that wants it."""
+"""The feed of webhook endpoints: find events that history holds, and queue each once for every subscribed endpoint."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from storage.tables.notifications import WebhookEndpoint
 
 MOST_QUEUED = 200
 WEBHOOK_TIMEOUT = "PLACET_WEBHOOK_TIMEOUT"  # the variable of that setting
-# An entry that history has not confirmed for so long does not hold up the mark any more: its engine is gone.
+# An entry that history has not confirmed for so long no longer holds up the mark, since its engine is gone.
 IN_DOUBT = timedelta(hours=1)
 
 
 class WebhookFeed:
-    """Queue events for the endpoints, and keep a lane for each."""
+    """Queues events for the endpoints, and keeps one delivery for each endpoint."""
 
     def __init__(
         self,
@@ -47,11 +47,11 @@ class WebhookFeed:
 
     @property
     def deliveries(self) -> list[ChannelDelivery]:
-        """The lanes of the endpoints that are switched on."""
+        """The deliveries of the active endpoints."""
         return list(self._deliveries.values())
 
     async def step(self) -> bool:
-        """Queue what is new for every endpoint; returns whether there may be more at once."""
+        """Queue new events for every endpoint; returns whether there may be more."""
         async with self._database.session() as session:
             endpoints = await webhooks.every(session, active=True)
         self._follow(endpoints)
@@ -87,7 +87,7 @@ class WebhookFeed:
         going = [e for e in found if e.seq <= known.get(e.request_id, 0)]
         if not going:
             return False
-        # The mark stays before what is still in doubt, in this look or in one before.
+        # The mark stays before entries that are unconfirmed, now or in an earlier step.
         doubtful = [e.recorded_at for e in found if e.seq > known.get(e.request_id, 0)]
         mark = min([going[-1].recorded_at, *doubtful])
         if doubted:
@@ -96,19 +96,19 @@ class WebhookFeed:
         return True
 
     def _is_old(self, entry: WebhookEntry) -> bool:
-        """Say whether the API has had its time to confirm an entry."""
+        """Tell whether the API has had its time to confirm an entry."""
         return datetime.now(UTC) - entry.recorded_at >= timedelta(seconds=self._settings.notify_confirm_after)
 
 
 async def check_endpoint(
     url: str, secret_ref: str, endpoint_id: str, secrets: WebhookSecrets, settings: NotifySettings
 ) -> None:
-    """Raise InputInvalid that names the field, or the setting, where an endpoint cannot be used as it is given."""
+    """Check a new endpoint; raises InputInvalid that names the invalid field or setting."""
     settings.leased_longer_than(settings.webhook_timeout, WEBHOOK_TIMEOUT)
     secrets.get(secret_ref, endpoint_id)
     try:
         await locate(url, settings.webhook_policy)
     except NotAnswered as error:
         raise InputInvalid(
-            "Webhooks cannot be sent there.", problems=(Problem(pointer="/url", message=error.message),)
+            "Webhooks cannot be sent to this address.", problems=(Problem(pointer="/url", message=error.message),)
         ) from error

@@ -1,10 +1,9 @@
-"""Render texts that operators edit, so that no template can hang, fill or leave the process.
+"""Render templates that operators edit. No template can hang the process, exhaust its memory or reach its internals.
 
-Jinja's sandbox keeps a template from Python's insides but not from looping for ever or building huge strings. So only
-a small language is let through: output, `if`, `for`, filters from a short list, no calls, no arithmetic but `+` and
-`-`, no assignments, no lists but of constants, no macros, no files. So nothing can be doubled over and over; what
-remains is linear in the template and its values, and the loops, the length and the processor time of one rendering are
-bounded.
+Jinja's sandbox protects Python's internals, but a template could still loop endlessly or build huge strings. So only a
+small language is allowed: output, `if`, `for` and listed filters, without calls, assignments, macros or files, without
+arithmetic but `+` and `-`, and with lists of constants only. So no value can be doubled repeatedly, and the work is
+linear in the template and its values. The loops, the length and the processor time of one rendering are bounded.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ from placet.errors import InputInvalid, Problem
 
 LONGEST_SOURCE = 32_000  # characters of one template
 LONGEST_OUTPUT = 200_000  # characters of one rendering
-MOST_ITERATIONS = 5_000  # rounds of all loops of one rendering together
+MOST_ITERATIONS = 5_000  # of all loops of one rendering together
 LONGEST_JOIN = 5_000
 DEEPEST = 40  # levels of nesting, of blocks and of filters that follow one another
-MOST_SECONDS = 0.25  # of processor time for one rendering, of which a notice needs six
+MOST_SECONDS = 0.25  # of processor time for one rendering; a notification needs six renderings
 _BUDGET = "_budget"
-_FILE = "<template>"  # what Jinja calls a template that came from no file
+_FILE = "<template>"  # Jinja's name for a template without a file
 
 _NODES = (
     nodes.Template,
@@ -71,13 +70,13 @@ class TemplateBroken(InputInvalid):
 
 @dataclass
 class RenderingBudget:
-    """What one rendering may still use up: rounds of loops, and processor time of this thread."""
+    """What one rendering may still use: iterations of loops, and processor time of this thread."""
 
     rounds: int = MOST_ITERATIONS
     until: float = field(default_factory=lambda: time.thread_time() + MOST_SECONDS)
 
     def spend(self, rounds: int = 0) -> None:
-        """Use up so many rounds and the time since; raises TemplateBroken where none is left."""
+        """Use so many iterations; raises TemplateBroken where iterations or time are used up."""
         self.rounds -= rounds
         if self.rounds < 0:
             raise TemplateBroken(f"The template's loops run more than {MOST_ITERATIONS} times; loop over less.")
@@ -113,7 +112,7 @@ def _joined(context: EvalContext, values: Iterable[Any]) -> str:
 
 
 def when(value: Any, zone: str = "UTC") -> str:
-    """Write a moment for people: `Mon 3 Nov 2025, 16:00 CET`; None is written as a dash."""
+    """Format a time for people: `Mon 3 Nov 2025, 16:00 CET`; None becomes a dash."""
     if value is None or value == "":
         return "-"
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -122,7 +121,7 @@ def when(value: Any, zone: str = "UTC") -> str:
 
 
 def duration(value: Any) -> str:
-    """Write seconds for people: `2 d 3 h`, `45 min`, `1.5 s`."""
+    """Format seconds for people: `2 d 3 h`, `45 min`, `1.5 s`."""
     seconds = float(value)
     sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
     if seconds < 60:
@@ -183,7 +182,7 @@ _WRITABLE = (str, int, float, datetime, Mapping, list, tuple, Undefined)  # an U
 
 
 def _written(value: Any) -> Any:
-    """Write nothing for what is not known, and refuse what has no meaning for people, such as a method."""
+    """Return an empty text for None; raises TemplateBroken for a value without a text, such as a method."""
     if value is None:
         return ""
     if not isinstance(value, _WRITABLE):
@@ -217,7 +216,7 @@ def _allowed() -> str:
 
 
 def prepare(source: str, *, html: bool, pointer: str = "") -> Template:
-    """Compile a template of the small language; raises TemplateBroken that names line and remedy.
+    """Compile a template; raises TemplateBroken that names the line and what to change.
 
     `pointer` names the field that the source came from.
     """
@@ -246,7 +245,7 @@ def _check(tree: nodes.Template, pointer: str) -> None:
         if isinstance(node, nodes.Test) and node.name not in _TESTS:
             raise _bad(f"there is no test {node.name!r}; there are {', '.join(sorted(_TESTS))}", node.lineno, pointer)
         if isinstance(node, nodes.Name) and node.name.startswith("_"):
-            raise _bad(f"{node.name!r} is not a value of a notice", node.lineno, pointer)
+            raise _bad(f"{node.name!r} is not a value of a notification", node.lineno, pointer)
         if isinstance(node, nodes.List) and not all(isinstance(item, nodes.Const) for item in node.items):
             raise _bad("a list may hold constants only", node.lineno, pointer)
         if isinstance(node, nodes.Tuple) and node.ctx != "store":
@@ -261,7 +260,7 @@ def _check(tree: nodes.Template, pointer: str) -> None:
 
 
 class _Joining(NodeTransformer):
-    """Have texts that are joined by `~` counted while they are: a template names a long one as often as it likes."""
+    """Replaces `~` by a join that counts its length, since a template may repeat a long text."""
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Filter:  # noqa: N802 - named for the node
         """Return the call that joins them."""
@@ -310,7 +309,7 @@ def render(template: Template, values: Mapping[str, Any], *, pointer: str = "") 
 
 
 def _unwritten(error: Exception, message: str, pointer: str) -> TemplateBroken:
-    """Name the line of the template at which an error came up: Jinja puts it into the traceback."""
+    """Return the error with the line of the template, which Jinja puts into the traceback."""
     lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == _FILE]
     text = f"line {lines[-1]}: {message}" if lines else message
     return TemplateBroken(
@@ -323,5 +322,5 @@ def _too_long() -> TemplateBroken:
 
 
 def trusted(html: str) -> Markup:
-    """Mark HTML that was rendered here, so that the layout puts it in as it is."""
-    return Markup(html)  # noqa: S704 - it comes out of an escaping template
+    """Mark HTML that was rendered here, so that the layout does not escape it again."""
+    return Markup(html)  # noqa: S704 - an escaping template rendered it

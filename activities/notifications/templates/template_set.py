@@ -1,4 +1,7 @@
-"""Words for notices: the defaults that are shipped, what operators made of them, and what to do where theirs breaks."""
+"""The set of templates in force: the shipped defaults, and the templates that operators have edited.
+
+Where an edited template fails, the default is used, and the result says so.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ LONGEST_SUBJECT = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateSource:
-    """The text of one template: Jinja, autoescaped in `html`. `version` 0 is the one that is shipped."""
+    """The source of one template: Jinja, autoescaped in `html`. `version` 0 is the shipped default."""
 
     name: str
     version: int
@@ -32,7 +35,10 @@ class TemplateSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedText:
-    """What one notice says. `template` names what wrote it; `problem` says why the edited template was not used."""
+    """The text of one notification.
+
+    `template` names the template; `problem` says why the edited one was not used.
+    """
 
     subject: str
     text: str
@@ -53,7 +59,7 @@ class _Prepared:
 
 @cache
 def defaults() -> Mapping[str, TemplateSource]:
-    """Return the templates that are shipped, by name."""
+    """Return the shipped templates by name."""
     found: dict[str, TemplateSource] = {}
     for file in (files("activities.notifications.templates") / "defaults").iterdir():
         if file.name.endswith(".toml"):
@@ -63,7 +69,7 @@ def defaults() -> Mapping[str, TemplateSource]:
 
 
 def default(name: str) -> TemplateSource:
-    """Return a template as it is shipped; raises NotFound that lists the names."""
+    """Return a shipped template; raises NotFound that lists the names."""
     try:
         return defaults()[name]
     except KeyError:
@@ -71,32 +77,32 @@ def default(name: str) -> TemplateSource:
 
 
 def check(source: TemplateSource) -> None:
-    """Raise TemplateBroken, which names field and line, unless all three parts are in the small language."""
+    """Raise TemplateBroken, which names field and line, unless all three parts compile."""
     _prepare(source)
 
 
 @dataclass
 class TemplateSet:
-    """Compose notices with the templates that are in force."""
+    """Renders notifications with the templates in force."""
 
     edited: Mapping[str, TemplateSource] = field(default_factory=dict)
     _ready: dict[TemplateSource, _Prepared] = field(default_factory=dict)
 
     def change(self, edited: Mapping[str, TemplateSource]) -> None:
-        """Put these templates in force, instead of the defaults of the same names."""
+        """Use these templates instead of the defaults of the same names."""
         self.edited = dict(edited)
         wanted = {*self.edited.values(), *defaults().values()}
         self._ready = {source: ready for source, ready in self._ready.items() if source in wanted}
 
     def compose(self, event: str, values: Mapping[str, Any]) -> RenderedText:
-        """Write a notice. An edited template that breaks is replaced by the default, and the result says so."""
+        """Render a notification. Where an edited template fails, the default is used, and the result says so."""
         name = event if event in defaults() and event not in {LAYOUT, DIGEST} else OTHER
         if event == DIGEST:
             name = DIGEST
         return self._write(name, values)
 
     def brief(self, event: str, values: Mapping[str, Any]) -> RenderedText:
-        """Write a notice without the layout around it, as one part of a digest."""
+        """Render a notification without the layout, as one part of a digest."""
         name = event if event in defaults() else OTHER
         try:
             return self._bare(self.edited.get(name, default(name)), values)
@@ -146,7 +152,7 @@ class TemplateSet:
 
 
 def preview(source: TemplateSource, values: Mapping[str, Any], *, layout: TemplateSource | None = None) -> RenderedText:
-    """Render a template that is not in force yet; raises TemplateBroken instead of falling back."""
+    """Render a template that is not in force; raises TemplateBroken instead of using the default."""
     check(source)
     edited = {layout.name: layout} if layout else {}
     templates = TemplateSet()

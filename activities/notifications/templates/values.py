@@ -1,4 +1,4 @@
-"""What templates can say: the values of one notice, plain and bounded, from rows of the store or as a sample."""
+"""The values that a template may name: plain and bounded, from rows of the store or as a sample."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DETAILS = ("by", "why", "text", "level", "outcome", "due_at")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateContext:
-    """What a notice is about, as the store knows it: plain columns of the request, its task and its entry."""
+    """What a notification is about, from the store: columns of the request, its task and its audit entry."""
 
     event: str
     person: str
@@ -41,10 +41,10 @@ def values(
     now: datetime | None = None,
     timezone: str | None = None,
 ) -> dict[str, Any]:
-    """Return everything a template may name; nothing is missing, what is not known is None.
+    """Return all values that a template may name. None stands for what is unknown, so that no name is missing.
 
-    `now` is when it is read, as far as that is known: by default when it happened. Moments are written in the
-    `timezone` that the person chose, else in the process's.
+    `now` is the time of sending, by default that of the event. Times are in the person's `timezone`, else in the
+    process's.
     """
     request, task = subject.request, subject.task
 
@@ -106,7 +106,7 @@ def values(
 
 
 def sample(event: str) -> TemplateContext:
-    """Return something to show a template with, when no real request is at hand."""
+    """Return a sample to preview a template with, where no real request is given."""
     now = datetime(2025, 3, 4, 9, 30, tzinfo=UTC)
     due = now + timedelta(hours=24)
     request = {
@@ -193,7 +193,7 @@ def _zone(name: Any) -> str:
 
 
 def _bounded(value: Any) -> Any:
-    """Keep numbers, cut texts, and write everything else as a short text, so that a template meets nothing large."""
+    """Return numbers as they are and everything else as a text of bounded length."""
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, int):
@@ -207,7 +207,7 @@ def _facts(given: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def _changes(changed: Any) -> list[dict[str, str]]:
-    """Return what the last revision changed, field by field, as texts."""
+    """Return the fields that the last revision changed, as texts."""
     changes = changed if isinstance(changed, list) else []
     return [
         {"field": str(one["field"]), "before": _short(one["before"]), "after": _short(one["after"])}
@@ -216,7 +216,7 @@ def _changes(changed: Any) -> list[dict[str, str]]:
 
 
 def _one_line(text: str) -> str:
-    """Write a text in one line: whoever chose it must not be able to add lines to a mail."""
+    """Return a text in one line, so that its author cannot add lines to a mail."""
     return " ".join(text.split())
 
 

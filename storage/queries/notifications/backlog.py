@@ -1,4 +1,4 @@
-"""How long notices have waited to leave: what is planned by channel, and what no dispatcher has taken up yet."""
+"""How long notifications have waited to leave: what is planned by channel, and what no dispatcher has taken up yet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from storage.tables.approvals import Outbox
 from storage.tables.notifications import NotificationMessage
 
 UNPLANNED = "planning"
-"""Stands for the channel of notices that have none yet."""
+"""Stands for the channel of notifications that have none yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

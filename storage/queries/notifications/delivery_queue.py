@@ -22,7 +22,7 @@ from storage.recording.outbox import delivery_genesis
 from storage.tables.approvals import AuditEntry, Delivery, Outbox
 from storage.tables.notifications import NotificationMessage
 
-# A planned notice is looked at again so long after, should its messages have been lost.
+# A planned notification is looked at again so long after, should its messages have been lost.
 PLAN_AGAIN_AFTER = timedelta(days=14)
 _SEALED = ("why", "template_problem")  # of a delivery's detail
 
@@ -31,7 +31,7 @@ _MESSAGE: Table = NotificationMessage.__table__  # type: ignore[attr-defined]  #
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelRoute:
-    """One channel that a notice goes over, and not before when."""
+    """One channel that a notification goes over, and not before when."""
 
     channel: str
     not_before: datetime
@@ -57,7 +57,7 @@ class AttemptResult:
 
 
 async def plannable(session: AsyncSession, now: datetime, *, limit: int) -> list[Outbox]:
-    """List notices that may go and have not been given to channels yet, oldest first."""
+    """List notifications that may go and have not been given to channels yet, oldest first."""
     query = (
         select(Outbox)
         .where(col(Outbox.status) == "ready", col(Outbox.next_attempt_at) <= now)
@@ -68,7 +68,7 @@ async def plannable(session: AsyncSession, now: datetime, *, limit: int) -> list
 
 
 def plan(connection: Connection, plans: Sequence[tuple[Outbox, Sequence[ChannelRoute]]], now: datetime) -> None:
-    """Give notices to channels; one without a channel is dropped. Doing it twice is doing it once."""
+    """Give notifications to channels; one without a channel is dropped. Doing it twice is doing it once."""
     going = [row.key for row, routes in plans if routes]
     muted = [row.key for row, routes in plans if not routes]
     # What was superseded or dropped meanwhile is not there any more, or not as it was.
@@ -191,7 +191,7 @@ def delete_message(connection: Connection, message: NotificationMessage) -> None
 
 
 def send_again(connection: Connection, key: str, now: datetime, *, channel: str | None = None) -> int:
-    """Queue a notice again over the channels that failed, or over one that is named; raises NotFound.
+    """Queue a notification again over the channels that failed, or over one that is named; raises NotFound.
 
     Returns how many messages were queued; the receiver sees the same message id.
     """
@@ -212,7 +212,7 @@ def send_again(connection: Connection, key: str, now: datetime, *, channel: str 
         )
     )
     if not changed.rowcount and not connection.scalar(select(exists().where(_MESSAGE.c.key == key))):
-        raise NotFound(f"No notice {key!r} has been given to a channel yet.")
+        raise NotFound(f"No notification {key!r} has been given to a channel yet.")
     if changed.rowcount:
         connection.execute(
             update(Outbox)
@@ -289,7 +289,7 @@ def _finish(connection: Connection, item: AttemptResult, now: datetime) -> bool:
 
 
 def _close(connection: Connection, key: str, entry_hash: str) -> None:
-    """Mark the notice once all its channels are done: sent where one of them carried it."""
+    """Mark the notification once all its channels are done: sent where one of them carried it."""
     rows = connection.execute(select(_MESSAGE.c.status, _MESSAGE.c.attempts).where(_MESSAGE.c.key == key)).all()
     states = {row.status for row in rows}
     if "pending" in states:

@@ -1,4 +1,4 @@
-"""What the store knows about notices that are about to leave: request, task, entry and people."""
+"""What the store knows about notifications that are about to leave: request, task, entry and people."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LATE = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationFacts:
-    """One notice with all that belongs to it. `request` and `entry` are None for what is not about a request."""
+    """One notification with all that belongs to it. `request` and `entry` are None for what is not about a request."""
 
     outbox: Outbox
     entry: AuditEntry | None
@@ -62,7 +62,7 @@ class NotificationFacts:
         return bool(json.loads(self.entry.detail).get("action") == "notify")
 
     def people(self) -> set[str]:
-        """Name everyone whom the notice may name."""
+        """Name everyone whom the notification may name."""
         found = {self.outbox.person}
         by = self.outbox.detail.get("by")
         actor = self.entry.actor if self.entry else None
@@ -81,7 +81,10 @@ class NotificationFacts:
 
 
 async def facts_of(session: AsyncSession, messages: Sequence[NotificationMessage]) -> dict[str, NotificationFacts]:
-    """Return what the notices are about, by key. One is missing where its entry is not (or no longer) history's."""
+    """Return what the notifications are about, by key.
+
+    One is missing where its entry is not (or no longer) history's.
+    """
     keys = {message.key: message.hash for message in messages}
     found = await _facts(session, col(Outbox.key).in_(keys))
     return {key: one for key, one in found.items() if one.outbox.hash == keys[key]}
@@ -125,12 +128,12 @@ async def outdated_reminders(
 
 
 async def facts_of_one(session: AsyncSession, key: str) -> NotificationFacts | None:
-    """Return what one notice is about."""
+    """Return what one notification is about."""
     return (await _facts(session, col(Outbox.key) == key)).get(key)
 
 
 async def latest(session: AsyncSession, request_id: str, event: str) -> NotificationFacts | None:
-    """Return the newest notice of an event about a request, to show a template with."""
+    """Return the newest notification of an event about a request, to show a template with."""
     newest = (
         select(col(Outbox.key))
         .where(col(Outbox.request_id) == request_id, col(Outbox.event) == event)

@@ -1,4 +1,4 @@
-"""The edited templates of notices: every version is kept, the newest active one is in force."""
+"""The edited templates of notifications: every version is kept, the newest active one is in force."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ async def unseen(
 
 
 async def confirmed(session: AsyncSession, requests: Sequence[str]) -> dict[str, int]:
-    """Say up to which entry history is known to hold each request: its newest notice that has been let go."""
+    """Say up to which entry history is known to hold each request: its newest notification that has been let go."""
     query = (
         select(col(Outbox.request_id), func.max(col(Outbox.seq)))
         .join(
