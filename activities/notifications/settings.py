@@ -79,7 +79,7 @@ class NotifySettings(BaseSettings):
         if (self.smtp_username is None) != (self.smtp_password is None):
             raise ValueError("PLACET_SMTP_USERNAME and PLACET_SMTP_PASSWORD belong together: set both or none")
         if self.smtp_password is not None and self.smtp_tls == "none":
-            raise ValueError("PLACET_SMTP_PASSWORD would be sent unencrypted: set PLACET_SMTP_TLS to starttls or tls")
+            raise ValueError("PLACET_SMTP_PASSWORD would be sent in clear text: set PLACET_SMTP_TLS to starttls or tls")
         return self
 
     @field_validator("public_url")

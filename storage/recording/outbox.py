@@ -38,7 +38,7 @@ def confirm_all(
 
 
 async def held(session: AsyncSession, *, before: datetime, limit: int) -> list[str]:
-    """List requests with notifications that were written before a moment and are still held: whom to ask history about."""
+    """List requests with notifications that have been held since before a moment, for which the engine is asked."""
     query = (
         select(col(Outbox.request_id))
         .where(col(Outbox.status) == "held", col(Outbox.created_at) < before)

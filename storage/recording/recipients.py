@@ -60,7 +60,7 @@ def _people(
     substitutes: dict[str, list[str]],
     members: dict[str, dict[str, set[str]]],
 ) -> Iterator[tuple[str, str | None]]:
-    """Yield whom a notification goes to, and for whom. Nobody is asked for others about what they asked for themselves."""
+    """Yield each recipient of a notification, and whom they act for. Requesters are not asked about their own request."""
     if notification.to == ADMINS:
         yield from ((admin, None) for admin in admins if admin != recording.requester)
         return

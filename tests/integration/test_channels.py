@@ -286,7 +286,7 @@ async def test_somebody_unknown_or_without_an_address_fails_for_good_and_says_so
     reasons = sorted(detail["why"] for _, detail in await entries(database))
     assert reasons == [
         "user:bob has an invalid mail address",
-        "user:nobody is not known",
+        "user:nobody is not in the directory",
     ]
 
 
