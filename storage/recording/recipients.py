@@ -60,7 +60,7 @@ def _people(
     substitutes: dict[str, list[str]],
     members: dict[str, dict[str, set[str]]],
 ) -> Iterator[tuple[str, str | None]]:
-    """Yield each recipient of a notification, and whom they act for. Requesters are not asked about their own request."""
+    """Yield each recipient of a notification, and whom they act for. Requesters never act on their own."""
     if notification.to == ADMINS:
         yield from ((admin, None) for admin in admins if admin != recording.requester)
         return
