@@ -182,6 +182,7 @@ def _task_event(line: ScriptLine, task: Task, person: str) -> Event:
         comment=line.comment,
         form=line.form,
         via="simulation",
+        stands_in=person not in task.people,  # as the service says it of everybody else
     )
 
 

@@ -84,6 +84,21 @@ async def test_an_absence_that_ends_is_rehearsed_as_the_core_foresees(
     assert ("reassigned" in [s.kind for s in found.execution_path]) is (by == "mo")
 
 
+@pytest.mark.parametrize(("hours", "refused"), [(2, []), (5, ["user:dh"])])
+async def test_who_stands_in_for_somebody_that_was_added_is_rehearsed_as_the_core_foresees(
+    stage: RehearsalEngine, hours: int, refused: list[str]
+) -> None:
+    now = datetime.now(UTC)
+    away = Absence(start=now - timedelta(days=1), until=now + timedelta(hours=3), substitute="dh")
+    org = office(ben=Person(id="ben", manager="cfo", away=(away,)))
+    step = {"sla_hours": 1, "escalation": [{"to": "user:ben", "action": "add"}]}
+    decides = {"on": "Stage 1", "decision": "approve"}
+    script = parse_script([{**decides, "by": "dh", "at_hours": hours}, {**decides, "by": "ben", "at_hours": 6}])
+    found = await rehearse(stage, ask(blueprint(step), people=org, script=script, start=now))
+    assert found.extra["differences"] == []
+    assert (found.outcome, [r["by"] for r in found.refused]) == ("approved", refused)
+
+
 async def test_a_year_of_daily_reminders_is_rehearsed_in_virtual_time(stage: RehearsalEngine) -> None:
     script = parse_script([{"on": "Stage 1", "decision": "approve", "at_hours": 365 * 24 + 1}])
     asked = ask(blueprint({"reminders": {"every_hours": 24}}), script=script)
