@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import model_validator
 
-from placet.definition.actions import ActionCall, ActionSpec
-from placet.definition.upgrades import upgraded_answer
+from placet.definition.action_spec import ActionCall, ActionSpec
+from placet.definition.formats.upgrades import upgraded_answer
 from placet.directory import Directory
 from placet.frozen import stored_as
 

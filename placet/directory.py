@@ -62,7 +62,7 @@ class Directory:
             return None
         return next((a for a in found.away if a.start <= now < a.until), None)
 
-    def standing_in(self, person: str, now: datetime) -> list[str]:
+    def substitutes_of(self, person: str, now: datetime) -> list[str]:
         """List who may act for a person while they are away: their substitute, and that one's while both are away."""
         chain = [person]
         while (absence := self.absence(chain[-1], now)) is not None and absence.substitute is not None:
@@ -91,7 +91,7 @@ class Directory:
         return sorted(p.id for p in self.people.values() if p.active and group in p.groups)
 
 
-def needed(
+def people_reached(
     names: Iterable[AssigneeName],
     *,
     find: Callable[[str], Person | None],

@@ -15,7 +15,7 @@ from placet.definition.model import parse_definition
 from placet.definition.variables import normalise_input
 from placet.engine.events import Claim, Decide, Happened, Resubmit
 from placet.errors import AlreadyDecided, Ended, Gone, NotPermitted, PlacetError
-from placet.expressions.templates import taken
+from placet.expressions.templates import value_from
 from placet.plan.plan import Plan
 from placet.tasks.permissions import require_not_operating_own
 from service.context import Context
@@ -81,9 +81,10 @@ async def tell_event(
     InputInvalid where it would make somebody an approver who is not there.
     """
     plan = await _plan(context, *await _with_definition(context, principal, request_id))
-    pauses = [p.wait_spec for p in plan.nodes.values() if p.wait_spec is not None and p.wait_spec.event == name]
-    sources = {source for pause in pauses for variable, source in pause.output.items() if variable in plan.naming}
-    await _require_known(context, {source: taken(payload, source) for source in sorted(sources)}, at="/payload")
+    waits = [n.wait_spec for n in plan.nodes.values() if n.wait_spec is not None and n.wait_spec.event == name]
+    outputs = [item for wait in waits for item in wait.output.items()]
+    sources = {source for variable, source in outputs if variable in plan.people_variables}
+    await _require_known(context, {source: value_from(payload, source) for source in sorted(sources)}, at="/payload")
     event = Happened(by=principal.actor, name=name, payload=payload, key=key)
     return await act_on_request(context, principal, request_id, event, key=key)
 

@@ -15,7 +15,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.audit import Recorder
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.definition.model import parse_definition
 from placet.definition.variables import normalise_input
 from placet.engine.events import Actor, Opening

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from activities.actions.builtin import BUILT_IN
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.definition.model import parse_definition
 from placet.directory import Directory, Person
 from placet.plan.compiler import compile_plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.plan.plan import Child
 from tests import gallery
 

@@ -424,7 +424,7 @@ class ApprovalWorkflow:
                 step = work(self._now(at))
             except PlacetError:
                 # What is refused by the directory as it is now was moved on by it.
-                if self._state.follows.records_what_refusals_read:
+                if self._state.follows.records_directory_of_refusals:
                     await self._record()
                 raise
         self._take(step)

@@ -21,7 +21,7 @@ from temporalio.workflow import ParentClosePolicy
 
 from activities.messages import ActionRun, SubprocessOutcome, SubprocessQuery, SubprocessResult
 from placet.audit.sealed import secret_of
-from placet.definition.actions import ActionCall, ActionSpec, LatencyClass
+from placet.definition.action_spec import ActionCall, ActionSpec, LatencyClass
 from placet.directory import NEVER, Directory
 from placet.engine import machine
 from placet.engine.events import ActionDone, ChildEnded, Event, Opening

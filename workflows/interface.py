@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import model_validator
 
 from placet.audit.chain import Entry
-from placet.definition.upgrades import upgraded_start
+from placet.definition.formats.upgrades import upgraded_start
 from placet.engine.events import Opening
 from placet.engine.state import State
 from placet.frozen import stored_as

@@ -10,7 +10,7 @@ from activities.actions import http, internal, mail, webhook
 from activities.actions.executor import Executor
 from activities.actions.settings import ActionSettings
 from activities.notifications.settings import NotifySettings
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.errors import Conflict
 
 GROUP = "placet.actions"

@@ -179,7 +179,7 @@ def because(code: str, **parameters: Any) -> Reason:
     return Reason(code, parameters)
 
 
-class Misfit(ValueError):
+class InvalidValue(ValueError):
     """A value does not fit; its message is the words of `reason`."""
 
     def __init__(self, code: str, **parameters: Any) -> None:
@@ -216,19 +216,19 @@ def why_of(detail: Mapping[str, Any]) -> str | None:
     return words(reason) if reason is not None else None
 
 
-def said(detail: Mapping[str, Any]) -> str | None:
+def personal_words(detail: Mapping[str, Any]) -> str | None:
     """Return what the person said who did it, by an entry's detail; None where they said nothing."""
     why = detail.get("why")
     return why if isinstance(why, str) else None
 
 
-def in_words(detail: Mapping[str, Any]) -> dict[str, Any]:
+def detail_in_words(detail: Mapping[str, Any]) -> dict[str, Any]:
     """Return an entry's detail with `why` in words, as entries had it before they held codes."""
     reason = read_reason(detail.get("why"))
     return dict(detail) if reason is None else {**detail, "why": words(reason)}
 
 
-def shown(detail: Mapping[str, Any]) -> dict[str, Any]:
+def readable_detail(detail: Mapping[str, Any]) -> dict[str, Any]:
     """Return an entry's detail as people read it: `why` in words, with its `code` and `parameters`.
 
     What was erased is null, and its places (JSON Pointers) are listed in `erased`.

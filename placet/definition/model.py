@@ -14,18 +14,25 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, ValidationError, field_validator, model_validator
 
 from placet.definition.assignees import parse_assignee
-from placet.definition.document import excess
 from placet.definition.fields import SEMVER, AssigneeText, Model, Number, Title
 from placet.definition.formats import CURRENT, ON_CHANGE, OnChange
-from placet.definition.graph import GraphSpec
-from placet.definition.steps import SeparationOfDuties, Settings, Step
+from placet.definition.limits import excess
+from placet.definition.steps import ProcessSettings, SeparationOfDuties, Step
 from placet.definition.validation_messages import sentence_of
 from placet.definition.variables import Variable
 from placet.errors import BlueprintInvalid, Problem
 from placet.json_pointer import pointer_of
-from placet.nodes.registry import NODE_TYPES, SHAPES
+from placet.nodes.base import EdgeDefinition
+from placet.nodes.registry import NODE_TYPES, SHAPES, NodeDefinition
 
 _AMOUNTS = {"decimal", "integer"}
+
+
+class GraphSpec(Model):
+    """The nodes and the edges between them, with their places in the drawing."""
+
+    nodes: Annotated[tuple[NodeDefinition, ...], Field(min_length=1, max_length=500)]
+    edges: Annotated[tuple[EdgeDefinition, ...], Field(max_length=2000)]
 
 
 class ProcessDefinition(Model):
@@ -38,7 +45,7 @@ class ProcessDefinition(Model):
     owner: AssigneeText | None = None
     description: Annotated[str, Field(max_length=4000)] | None = None
     variables: Annotated[tuple[Variable, ...], Field(max_length=200)] = ()
-    settings: Settings = Settings()
+    settings: ProcessSettings = ProcessSettings()
     separation_of_duties: SeparationOfDuties | None = None  # of every stage, as in the settings
     process_steps: Annotated[tuple[Step, ...], Field(max_length=300)] = ()
     graph_spec: GraphSpec | None = None

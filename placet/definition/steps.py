@@ -151,7 +151,7 @@ class Step(Model):
         return self.escalation_to is not None or self.escalation is not None
 
 
-class Settings(Model):
+class ProcessSettings(Model):
     """What holds for the whole process unless a stage says otherwise."""
 
     timezone: Annotated[str, Field(min_length=1, max_length=64)] = "UTC"

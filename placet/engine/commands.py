@@ -10,7 +10,7 @@ from placet.audit.reasons import because
 from placet.audit.sealed import Sealed, sealed
 from placet.definition.assignees import is_person
 from placet.definition.json_schema.forms import check_text, has_words
-from placet.engine.calls import set_variables
+from placet.engine.call_results import set_variables
 from placet.engine.events import (
     SYSTEM,
     ActionDone,
@@ -31,10 +31,9 @@ from placet.engine.events import (
     SignalRefused,
     Withdraw,
 )
-from placet.engine.flow import settle
-from placet.engine.input import require_told
+from placet.engine.flow import settle, take_action, take_child
+from placet.engine.input import require_event_values
 from placet.engine.migration import migrate
-from placet.engine.results import take_action, take_child
 from placet.engine.revisions import resubmit
 from placet.engine.run import Run
 from placet.errors import HandedOver, InputInvalid, NotPermitted, Problem, Refused, Returned
@@ -88,7 +87,7 @@ def refuse_signal(run: Run, event: SignalRefused) -> None:
     run.record("signal_refused", why=why, claimed=Sealed(claimed))
 
 
-def decide_in_hand(run: Run, event: Decide) -> None:
+def decide_held_task(run: Run, event: Decide) -> None:
     """Take a decision, unless the right to it was signed before the task changed hands."""
     task = run.tasks.get(event.task_id)
     if task is not None and event.hand_overs is not None and event.hand_overs != task.hand_overs:
@@ -97,7 +96,7 @@ def decide_in_hand(run: Run, event: Decide) -> None:
     decide(run, event)
 
 
-def happen(run: Run, event: Happened) -> None:
+def take_outside_event(run: Run, event: Happened) -> None:
     """Take something that happened outside: every wait for it is over."""
     require_running(run)
     require_operator(run, event.by, "")
@@ -108,7 +107,7 @@ def happen(run: Run, event: Happened) -> None:
     if not waiting:
         named = ", ".join(sorted({wait.event for wait in run.waits.values() if wait.event})) or "nothing"
         raise Refused(f"Nothing waits for {event.name!r} now; what is waited for: {named}.")
-    changes = [_told(run, run.node(wait.node), event.payload) for wait in waiting]
+    changes = [_set_from_event(run, run.node(wait.node), event.payload) for wait in waiting]
     run.record(
         "event_received",
         actor=event.by.name,
@@ -123,12 +122,12 @@ def happen(run: Run, event: Happened) -> None:
             settle(run, wait.node, "event")
 
 
-def _told(run: Run, node: Node, payload: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _set_from_event(run: Run, node: Node, payload: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Set what a wait takes from an event; refused where it leaves out what the way on is going to need."""
     output = wait_spec_of(node).output
     changed = set_variables(run, output, payload, "/payload")
-    if run.rules.requires_what_is_needed_next:
-        require_told(run.plan, run.state.input, node, "/payload")
+    if run.rules.requires_needed_values:
+        require_event_values(run.plan, run.state.input, node, "/payload")
     return changed
 
 
@@ -140,7 +139,7 @@ def comment(run: Run, event: Comment) -> None:
         raise InputInvalid.at("/text", "write something that can be read")
     run.record("commented", actor=event.by.name, why=sealed(text))
     people = [run.state.requester, *(p for t in run.open_tasks() for p in (t.assignee, *t.delegates))]
-    run.tell("commented", *(p for p in people if p != event.by.person), text=text, by=event.by.name)
+    run.notify("commented", *(p for p in people if p != event.by.person), text=text, by=event.by.name)
 
 
 def withdraw(run: Run, event: Withdraw) -> None:
@@ -177,7 +176,7 @@ def extend(run: Run, event: Extend) -> None:
             before={"due_at": task.due_at},
             after={"due_at": due},
         )
-        run.tell("extended", *task.people, task=task, due_at=due)
+        run.notify("extended", *task.people, task=task, due_at=due)
 
 
 def _new_deadline(run: Run, before: datetime, event: Extend) -> datetime:
@@ -202,7 +201,7 @@ def _harmless(value: object) -> str:
 
 
 _HANDLERS: dict[type[Any], Callable[[Run, Any], None]] = {
-    Decide: decide_in_hand,
+    Decide: decide_held_task,
     Reassign: reassign,
     Delegate: delegate,
     Claim: claim,
@@ -216,5 +215,5 @@ _HANDLERS: dict[type[Any], Callable[[Run, Any], None]] = {
     SignalRefused: refuse_signal,
     ActionDone: take_action,
     ChildEnded: take_child,
-    Happened: happen,
+    Happened: take_outside_event,
 }

@@ -29,7 +29,7 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Revised:
+class Revision:
     """What a revision changed of the one before it."""
 
     revision: int
@@ -56,7 +56,7 @@ def changes_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> tupl
     )
 
 
-def difference(revised: Sequence[Revised], since: int) -> tuple[FieldChange, ...]:
+def difference(revised: Sequence[Revision], since: int) -> tuple[FieldChange, ...]:
     """Return how the content differs from what it was in the revision `since`, field by field."""
     found: dict[str, FieldChange] = {}
     for revision in revised:
@@ -67,7 +67,7 @@ def difference(revised: Sequence[Revised], since: int) -> tuple[FieldChange, ...
     return tuple(change for change in found.values() if change.before != change.after)
 
 
-def told(changes: Iterable[FieldChange]) -> list[dict[str, Any]]:
+def changes_as_json(changes: Iterable[FieldChange]) -> list[dict[str, Any]]:
     """Write changes as JSON values."""
     return [{"field": c.field, "before": c.before, "after": c.after} for c in changes]
 

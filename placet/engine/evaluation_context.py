@@ -13,7 +13,7 @@ from typing import Any
 from placet.definition.variables import values_of
 from placet.directory import Directory
 from placet.engine.run import Run
-from placet.expressions.context import NOW, REQUESTER, ZONE
+from placet.expressions.types import NOW, REQUESTER, ZONE
 
 
 def values_at(run: Run, moment: datetime | None = None) -> dict[str, object]:
@@ -26,7 +26,7 @@ def values_at(run: Run, moment: datetime | None = None) -> dict[str, object]:
 
 
 def requester_facts(directory: Directory, person: str) -> dict[str, Any]:
-    """Return what a directory says of a requester, as the type in `placet.expressions.context` has it."""
+    """Return what a directory says of a requester, as the type in `placet.expressions.types` has it."""
     found = directory.people.get(person)
     return {
         "id": person,

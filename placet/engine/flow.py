@@ -8,15 +8,18 @@ from __future__ import annotations
 from typing import assert_never
 
 from placet.audit.reasons import Reason, because
+from placet.engine.call_results import failure_reason, result_of
+from placet.engine.events import ActionDone, ChildEnded
 from placet.engine.run import Run
-from placet.nodes.base import Answer, CameTo, Entered, Fails, Frames, GoesOn
+from placet.engine.state import HeldResult
+from placet.nodes.base import Answer, Continuation, Entered, Frames, NodeResult, RequestFails
 from placet.nodes.registry import type_at
 from placet.plan.graph import Node
-from placet.tasks.policy import operators, verdict
+from placet.tasks.policy import operators, stage_result
 from placet.tasks.sla import final_result
 from placet.tasks.stages import open_next_seat
 
-Step = tuple[str, Frames]  # a node that is come to, and the branches in which it is come to
+NextNode = tuple[str, Frames]  # a node that is come to, and the branches in which it is come to
 
 # How often a request may come to one node that asks, runs something or waits; more is a process that never ends.
 MOST_VISITS = 1000
@@ -25,7 +28,7 @@ MOST_VISITS = 1000
 def advance(run: Run, at: str, frames: Frames = ()) -> None:
     """Go on from a node until somebody or something is waited for in every branch, or the request ends."""
     passed: set[str] = set()
-    pending: list[Step] = [(at, frames)]
+    pending: list[NextNode] = [(at, frames)]
     while pending:
         name, branch = pending.pop()
         node = run.node(name)
@@ -51,7 +54,7 @@ def advance(run: Run, at: str, frames: Frames = ()) -> None:
 def fail(run: Run, why: Reason) -> None:
     """End the request as failed: the process itself is at fault, and its owner is told."""
     run.finish("failed", None, kind="failed", why=why)
-    run.tell("failed", *operators(run), why=why)
+    run.notify("failed", *operators(run), why=why)
 
 
 def settle(run: Run, node_id: str, answer: Answer) -> None:
@@ -61,14 +64,49 @@ def settle(run: Run, node_id: str, answer: Answer) -> None:
         advance(run, target, frames)
 
 
+def take_action(run: Run, event: ActionDone) -> None:
+    """Take what an action came to; where its branch has ended meanwhile, that is put on record and nothing else."""
+    held = HeldResult(
+        node=event.node, visit=event.visit, key=event.key, ok=event.ok, output=event.output, error=event.error
+    )
+    call = run.actions.get(event.node)
+    if call is not None and call.visit == event.visit:
+        if run.state.returned_at is not None:
+            run.set(held=(*run.state.held, held))
+            return
+        settle(run, event.node, event)
+        return
+    stray = next((c for c in run.strays if (c.node, c.visit) == (event.node, event.visit)), None)
+    if stray is not None:
+        run.strays.remove(stray)
+        run.keep_result(lambda: result_of(run, held, stray, counts_for=0))
+    # Entries from before there were codes hold the whole of what the action said.
+    why = (failure_reason(event) if run.rules.sealed else event.error) if event.error else None
+    run.record("action_ignored", node=event.node, visit=event.visit, ok=event.ok, why=why)
+
+
+def take_child(run: Run, event: ChildEnded) -> None:
+    """Take what a sub-process came to; one that is no longer waited for changes nothing."""
+    call = run.children.get(event.node)
+    if call is None or call.visit != event.visit:
+        return
+    if run.state.returned_at is not None:
+        if any((h.node, h.visit) == (event.node, event.visit) for h in run.state.held):
+            return  # it is told twice where it was found out about as well
+        held = HeldResult(node=event.node, visit=event.visit, output=event.output, outcome=event.outcome)
+        run.set(held=(*run.state.held, held))
+        return
+    settle(run, event.node, event)
+
+
 def after_vote(run: Run, node_id: str) -> None:
     """Look at a stage after one of its tasks was decided: settle it, or open the next seat of a sequence."""
     node = run.node(node_id)
     stage = run.stage_at(node_id)
-    result: str | None = verdict(run, run.stages[node_id], stage)
+    result: str | None = stage_result(run, run.stages[node_id], stage)
     if result is None and stage.order == "sequential":
         open_next_seat(run, node, stage)
-        result = verdict(run, run.stages[node_id], stage)
+        result = stage_result(run, run.stages[node_id], stage)
     # What is still open may have waited for this vote, its own chain of escalation having ended before.
     result = result or final_result(run, run.stages[node_id])
     if result is not None:
@@ -81,23 +119,23 @@ def reopen(run: Run, node_id: str) -> None:
     advance(run, node_id, run.node(node_id).frames)
 
 
-def _onward(run: Run, node: Node, came: Entered) -> list[Step]:
+def _onward(run: Run, node: Node, came: Entered) -> list[NextNode]:
     """Return where a node leads; nothing where somebody or something is waited for, or the request ends here."""
     match came:
         case None:
             return []
-        case GoesOn():
+        case Continuation():
             return list(came.to)
-        case CameTo():
+        case NodeResult():
             return _edge_on(run, node, came)
-        case Fails():
+        case RequestFails():
             fail(run, came.why)
             return []
         case _:
             assert_never(came)
 
 
-def _edge_on(run: Run, node: Node, came: CameTo) -> list[Step]:
+def _edge_on(run: Run, node: Node, came: NodeResult) -> list[NextNode]:
     node_type = type_at(node)
     edge = node_type.edge_on(node, came.result)
     if edge is not None:

@@ -31,12 +31,12 @@ def accept_input(plan: Plan, raw: object) -> dict[str, Any]:
     Raises InputInvalid also for each variable that is left out and that a decision or a wait is going to need.
     """
     given = normalise_input(plan.variables, raw, pointer=_INPUT)
-    if len(given) < len(plan.variables) or plan.heavy * BUDGET > MOST_WORK:
-        _refuse(_Way(plan, given, [plan.start]).missing(), {v.name: v.name for v in plan.variables}, _INPUT)
+    if len(given) < len(plan.variables) or plan.growing_expressions * BUDGET > MOST_WORK:
+        _refuse(_ForwardAnalysis(plan, given, [plan.start]).missing(), {v.name: v.name for v in plan.variables}, _INPUT)
     return given
 
 
-def require_told(plan: Plan, values: Mapping[str, Any], node: Node, pointer: str) -> None:
+def require_event_values(plan: Plan, values: Mapping[str, Any], node: Node, pointer: str) -> None:
     """Refuse an event for leaving out a variable that the way on from the wait for it is going to need.
 
     `values` are the variables as they then are. Raises InputInvalid with places in the event's payload.
@@ -47,7 +47,7 @@ def require_told(plan: Plan, values: Mapping[str, Any], node: Node, pointer: str
         w.target for w in node.edges if w.on is None
     ]
     if unset and targets:
-        _refuse(_Way(plan, values, targets[:1]).missing(), unset, pointer)
+        _refuse(_ForwardAnalysis(plan, values, targets[:1]).missing(), unset, pointer)
 
 
 def _refuse(missing: Mapping[str, Node], places: Mapping[str, str], pointer: str) -> None:
@@ -64,7 +64,7 @@ def _refuse(missing: Mapping[str, Node], places: Mapping[str, str], pointer: str
         raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=problems)
 
 
-class _Way:
+class _ForwardAnalysis:
     """Where values lead from some nodes, both ways where that depends on people or on what the process sets."""
 
     def __init__(self, plan: Plan, given: Mapping[str, Any], starts: Sequence[str]) -> None:
@@ -105,7 +105,7 @@ class _Way:
     def _on(self, node: Node, changed: frozenset[str]) -> tuple[list[str], str | None]:
         """Return where a node leads, and the variable without which it leads nowhere."""
         try:
-            return type_at(node).foresee(node, lambda expression: self._value(expression, changed)), None
+            return type_at(node).possible_edges(node, lambda expression: self._value(expression, changed)), None
         except ValueAbsent as error:
             return [], error.variable
         except EvaluationFailed:

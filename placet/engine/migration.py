@@ -23,7 +23,7 @@ from placet.errors import DoesNotMap, EvaluationFailed, InputInvalid, NotPermitt
 from placet.frozen import evolve
 from placet.json_pointer import pointer_to
 from placet.nodes.approval import homes
-from placet.nodes.base import Frames, Move
+from placet.nodes.base import Frames, MigrationContext
 from placet.nodes.registry import type_at
 from placet.plan.graph import Frame, Stage
 from placet.plan.plan import Plan
@@ -48,7 +48,7 @@ def migrate(run: Run, event: Migrate) -> None:
     before = run.state.input
     given = _input(run.state.input, new, problems)
     theirs = _input(run.state.given, new, problems)
-    move = Move(plan=new, moved={}, problems=problems)
+    move = MigrationContext(plan=new, moved={}, problems=problems)
     for place in (*run.stages, *run.actions, *run.children, *run.waits, *run.joins):
         node = run.node(place)
         type_at(node).migrate(run, node, move)
@@ -178,7 +178,7 @@ def _follow(run: Run, task: Task, before: Stage, old: Plan) -> None:
             before={"due_at": task.due_at},
             after={"due_at": changed.due_at},
         )
-        run.tell("extended", *changed.people, task=changed, due_at=changed.due_at)
+        run.notify("extended", *changed.people, task=changed, due_at=changed.due_at)
 
 
 def _follow_wait(run: Run, place: str, old: Plan) -> None:

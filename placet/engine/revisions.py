@@ -16,20 +16,19 @@ from placet.audit.reasons import because
 from placet.audit.sealed import Sealed, sealed
 from placet.definition.json_schema.forms import check_text
 from placet.definition.variables import normalise_input
-from placet.engine.calls import result_of
+from placet.engine.call_results import result_of
 from placet.engine.content import (
     FieldChange,
-    Revised,
+    Revision,
+    changes_as_json,
     changes_between,
     content_digest,
     default_title,
     is_material,
-    told,
 )
 from placet.engine.events import ActionDone, ChildEnded, Resubmit
-from placet.engine.flow import advance, reopen
+from placet.engine.flow import advance, reopen, take_action, take_child
 from placet.engine.input import accept_input
-from placet.engine.results import take_action, take_child
 from placet.engine.run import Run
 from placet.engine.state import HeldResult, State
 from placet.errors import InputInvalid, NotPermitted, Problem, Refused
@@ -70,7 +69,7 @@ def resubmit(run: Run, event: Resubmit) -> None:
     run.set(round=before.round + 1, input=after, given=given, title=title, titled=titled)
     if changes:
         _revise(run, changes, restart=restart)
-    _record(run, event, comment=comment, before=before, changes=told(changes), restart=restart)
+    _record(run, event, comment=comment, before=before, changes=changes_as_json(changes), restart=restart)
     if restart:
         _restart(run)
     else:
@@ -112,7 +111,7 @@ def _revise(run: Run, changes: tuple[FieldChange, ...], *, restart: bool) -> Non
         revision=revision,
         material=revision if restart else state.material,
         content_digest=content_digest(run.plan, state.title, state.given),
-        revised=(*state.revised, Revised(revision=revision, changes=changes)),
+        revised=(*state.revised, Revision(revision=revision, changes=changes)),
     )
     for task in run.open_tasks():  # whoever decides them decides on what the request is now
         run.change(task, revision=revision, content_digest=run.state.content_digest)
@@ -130,7 +129,7 @@ def _record(
     state = run.state
     was, now = ({name: Sealed(getattr(s, name)) for name in _differing(before, state)} for s in (before, state))
     more: dict[str, Any] = {}
-    if run.rules.tells_revisions:
+    if run.rules.records_revisions:
         more = {**state.revision_facts, "changes": sealed(changes or None), "restarts": restart}
     run.record(
         "resubmitted",
@@ -202,6 +201,6 @@ def _restart(run: Run) -> None:
         calls: dict[str, Any] = run.actions if held.outcome is None else run.children
         run.keep_result(partial(result_of, run, held, calls.pop(held.node), counts_for=0))
     run.strays += run.actions.values()
-    run.abandon(lambda _: True, why)
+    run.end_part(lambda _: True, why)
     run.set(returned_at=None, held=(), written=())
     advance(run, run.plan.start)

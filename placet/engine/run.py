@@ -10,10 +10,10 @@ from typing import Any
 from placet.audit.chain import Entry, exact, link, moment
 from placet.audit.reasons import Reason, because, words
 from placet.audit.sealed import Sealed, salt_of
-from placet.definition.actions import ActionCall
+from placet.definition.action_spec import ActionCall
 from placet.definition.formats import Rules
 from placet.directory import Directory
-from placet.engine.content import told
+from placet.engine.content import changes_as_json
 from placet.engine.events import SYSTEM
 from placet.engine.state import (
     CallResult,
@@ -120,7 +120,7 @@ class Run:
     @property
     def changes(self) -> list[dict[str, Any]] | None:
         """What the last revision changed, for people who are asked again; None for a request as it began."""
-        return told(self.state.revised[-1].changes) if self.state.revised else None
+        return changes_as_json(self.state.revised[-1].changes) if self.state.revised else None
 
     def set(self, **changes: Any) -> None:
         """Change fields of the state itself (not tasks or stages)."""
@@ -148,7 +148,7 @@ class Run:
         """List the tasks that wait for somebody."""
         return [t for t in self.tasks.values() if t.status == "open"]
 
-    def had(self, task_id: str) -> bool:
+    def has_had(self, task_id: str) -> bool:
         """Whether there ever was such a task, also where it is no longer kept."""
         request_id, _, number = task_id.rpartition(".")
         return (
@@ -189,7 +189,7 @@ class Run:
         self.entries.append(entry)
         return entry
 
-    def tell(self, event: str, *people: str | None, task: Task | None = None, **detail: Any) -> None:
+    def notify(self, event: str, *people: str | None, task: Task | None = None, **detail: Any) -> None:
         """Have these people told, each once, about the entry that was recorded last."""
         plain = _plain_detail(detail, None)
         task_id = task.id if task else None
@@ -217,7 +217,7 @@ class Run:
         """Close an open task that its stage no longer needs, and tell its people."""
         self.change(task, status="superseded", result=result)
         self.record("task_closed", task=task, why=why, before="open", after="superseded")
-        self.tell("superseded", *task.people, task=task)
+        self.notify("superseded", *task.people, task=task)
 
     def keep_result(self, made: Callable[[], CallResult]) -> None:
         """Remember what an action or a sub-process came to, for when the process goes again from its first node.
@@ -234,7 +234,7 @@ class Run:
         self.set(visits=self.state.visits | {node: count})
         return count
 
-    def abandon(self, within: Callable[[Node], bool], why: Reason) -> None:
+    def end_part(self, within: Callable[[Node], bool], why: Reason) -> None:
         """End what goes on in a part of the process: nobody's answer is waited for there any more."""
         for name in [name for name in self.stages if within(self.node(name))]:
             for task in self.tasks_of(self.stages[name]):
@@ -279,10 +279,10 @@ class Run:
             holders += task.people
             self.record("task_closed", task=task, why=why, before="open", after="cancelled")
         self.stages.clear()
-        self.abandon(lambda _: True, why)
+        self.end_part(lambda _: True, why)
         self.set(status=status, outcome=outcome, ended_at=self.now)
         self.record(kind, actor=actor, outcome=outcome, **detail)
-        self.tell(kind, self.state.requester, *holders, task=None, outcome=outcome, **self._settled_by())
+        self.notify(kind, self.state.requester, *holders, task=None, outcome=outcome, **self._settled_by())
 
     def _settled_by(self) -> dict[str, Any]:
         """Return what people want to know of a request that a decision has settled: whose it was, and why."""

@@ -10,11 +10,11 @@ from pydantic import model_validator
 
 from placet.audit.chain import Entry
 from placet.audit.sealed import Sealed
-from placet.definition.actions import ActionCall
+from placet.definition.action_spec import ActionCall
 from placet.definition.formats import STORED, Rules, rules_of
-from placet.definition.upgrades import upgraded_state
+from placet.definition.formats.upgrades import upgraded_state
 from placet.directory import Directory
-from placet.engine.content import Revised
+from placet.engine.content import Revision
 from placet.frozen import quick, stored_as
 from placet.plan.plan import Plan
 
@@ -257,7 +257,7 @@ class State:
     answered: dict[str, int] = field(default_factory=dict)  # key of an event -> seq after it
     revision: int = 1
     material: int = 1  # the first revision whose approvals count: those since differ from the current one immaterially
-    revised: tuple[Revised, ...] = ()  # what each revision changed
+    revised: tuple[Revision, ...] = ()  # what each revision changed
     returned_at: datetime | None = None  # since when every branch stands still, while the requester changes the request
     held: tuple[HeldResult, ...] = ()  # what came in meanwhile
     results: tuple[CallResult, ...] = ()  # what actions and sub-processes came to, where a restart may use it again
@@ -303,7 +303,7 @@ class State:
     @property
     def revision_facts(self) -> dict[str, Any]:
         """Return which content it is, as entries say it."""
-        if not self.follows.tells_revisions:
+        if not self.follows.records_revisions:
             return {}
         # Whoever guesses the content can tell from its digest whether they are right, so that it is content as well.
         return {"revision": self.revision, "content_digest": Sealed(self.content_digest)}

@@ -13,7 +13,7 @@ What differs from CEL, each because an approval may hang on it:
 - `date("2026-01-01")` and `timestamp("2026-01-01T09:00:00Z")` take text as a quoted literal only, `matches` a quoted
   pattern.
 - `now()`, `today()`, `requester` and the functions of `placet.expressions.functions` are ours; days are added to dates,
-  hours to moments. What they read that no variable holds is given under the names of `placet.expressions.context`.
+  hours to moments. What they read that no variable holds is given under the names of `placet.expressions.types`.
 - Left out: maps, bytes, unsigned and duration values, comparing whole objects, and a macro variable that hides another
   name.
 

@@ -8,13 +8,26 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from placet.expressions import moments
-from placet.expressions.context import REQUESTER_TYPE, REQUESTER_WORD
 from placet.expressions.expression import Expression, Node
-from placet.expressions.functions import ARITHMETIC, FUNCTIONS, MOST_DIGITS, chosen
+from placet.expressions.functions import ARITHMETIC, FUNCTIONS, MOST_DIGITS, overload
 from placet.expressions.number import write_decimal
 from placet.expressions.patterns import PatternInvalid, compile_pattern
 from placet.expressions.syntax import Syntax, parse, refuse
-from placet.expressions.types import BOOL, DATE, DECIMAL, INT, NULL, STRING, TIMESTAMP, Kind, Scope, Type, list_of
+from placet.expressions.types import (
+    BOOL,
+    DATE,
+    DECIMAL,
+    INT,
+    NULL,
+    REQUESTER_TYPE,
+    REQUESTER_WORD,
+    STRING,
+    TIMESTAMP,
+    Kind,
+    Scope,
+    Type,
+    list_of,
+)
 
 _EQUALITY = {"_==_": "eq", "_!=_": "ne"}
 _ORDER = {"_<_": "lt", "_<=_": "le", "_>_": "gt", "_>=_": "ge"}
@@ -323,7 +336,7 @@ class _Checker:
 
     def _call(self, syntax: Syntax, args: list[_Checked]) -> _Checked:
         name = syntax.name
-        found = chosen(name, [arg.type for arg in args])
+        found = overload(name, [arg.type for arg in args])
         if found is None and name in {"date", "timestamp"} and [arg.type for arg in args] == [STRING]:
             self.refuse(syntax.args[0].at, f"{name}() takes text only as quoted text; {_HINTS[name]}")
         if found is None:

@@ -6,9 +6,8 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from placet.expressions.context import NOW, REQUESTER, ZONE
 from placet.expressions.functions import needs_zone
-from placet.expressions.types import Type, type_from
+from placet.expressions.types import NOW, REQUESTER, ZONE, Type, type_from
 
 Node: TypeAlias = dict[str, Any]  # its shape is in the docstring of placet.expressions
 
@@ -37,7 +36,7 @@ class Expression:
 
     @cached_property
     def world(self) -> frozenset[str]:
-        """Return what it reads that no variable holds (placet.expressions.context): moment, zone, requester."""
+        """Return what it reads that no variable holds (placet.expressions.types): moment, zone, requester."""
         found: set[str] = set()
         pending = [self.ast]
         while pending:
@@ -58,7 +57,7 @@ class Expression:
         return self.names | (self.world & {NOW, REQUESTER})
 
     @cached_property
-    def heavy(self) -> bool:
+    def work_grows_with_values(self) -> bool:
         """Say whether its work grows with its values: it goes through a list, or looks through a text."""
         pending = [self.ast]
         while pending:

@@ -1,7 +1,7 @@
 """The functions of the expression language: what each takes, what it gives, and how it is computed.
 
 `f(x)` and `x.f()` are the same. Some need what no variable holds (the moment, the time zone): that is in the frame,
-under the names of `placet.expressions.context`.
+under the names of `placet.expressions.types`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from placet.audit.reasons import Misfit
-from placet.expressions import moments, time_zones
-from placet.expressions.context import ZONE
+from placet.audit.reasons import InvalidValue
+from placet.expressions import moments
 from placet.expressions.number import EXACT, INT_MAX, INT_MIN, QUOTIENT, read_decimal, write_decimal
-from placet.expressions.types import BOOL, DATE, DECIMAL, INT, STRING, TIMESTAMP, Type, list_of
+from placet.expressions.types import BOOL, DATE, DECIMAL, INT, STRING, TIMESTAMP, ZONE, Type, list_of
 
 MOST_DIGITS = 12  # after the point, that a number is rounded to
 _MICROSECONDS = 3_600_000_000  # of an hour
@@ -41,45 +40,45 @@ class Function:
 
 def _local(frame: Frame, moment: datetime) -> datetime:
     try:
-        return time_zones.local(moment, frame.get(ZONE, ()))
+        return moments.local(moment, frame.get(ZONE, ()))
     except OverflowError:
-        raise Misfit("no_such_moment") from None
+        raise InvalidValue("no_such_moment") from None
 
 
 def _midnight(frame: Frame, day: date) -> datetime:
     try:
-        return time_zones.midnight(day, frame.get(ZONE, ()))
+        return moments.midnight(day, frame.get(ZONE, ()))
     except OverflowError:
-        raise Misfit("no_such_moment") from None
+        raise InvalidValue("no_such_moment") from None
 
 
 def _whole(text: str) -> int:
     digits = text.removeprefix("-")
     if not digits or len(digits) > len(str(INT_MAX)) or not set(digits) <= _WHOLE:
-        raise Misfit("no_whole_number")
+        raise InvalidValue("no_whole_number")
     return _bounded(int(text))
 
 
 def _truncated(number: Decimal) -> int:
     if number != number.to_integral_value():
-        raise Misfit("not_whole")
+        raise InvalidValue("not_whole")
     return _bounded(int(number))
 
 
 def _bounded(number: int) -> int:
     if not INT_MIN <= number <= INT_MAX:
-        raise Misfit("exceeds_64_bits")
+        raise InvalidValue("exceeds_64_bits")
     return number
 
 
 def _rounded(number: Decimal, digits: int = 0) -> Decimal:
     """Round half away from zero, as invoices do."""
     if not 0 <= digits <= MOST_DIGITS:
-        raise Misfit("round_digits", most=MOST_DIGITS)
+        raise InvalidValue("round_digits", most=MOST_DIGITS)
     try:
         return number.quantize(Decimal(1).scaleb(-digits), rounding=decimal.ROUND_HALF_UP, context=_ROUNDING)
     except decimal.DecimalException:
-        raise Misfit("too_large") from None
+        raise InvalidValue("too_large") from None
 
 
 _ROUNDING = decimal.Context(prec=EXACT.prec + MOST_DIGITS, Emin=EXACT.Emin, Emax=EXACT.Emax)
@@ -95,14 +94,14 @@ def _sum_of_decimals(items: Sequence[Decimal]) -> Decimal:
         for item in items:
             total = EXACT.add(total, item)
     except decimal.DecimalException:
-        raise Misfit("too_large") from None
+        raise InvalidValue("too_large") from None
     return total
 
 
 def _of_some(choose: Callable[[Sequence[Any]], Any]) -> Callable[..., Any]:
     def run(_frame: Frame, items: Sequence[Any]) -> Any:
         if not items:
-            raise Misfit("empty_list")
+            raise InvalidValue("empty_list")
         return choose(items)
 
     return run
@@ -112,14 +111,14 @@ def _days_later(day: date, days: int) -> date:
     try:
         return day + timedelta(days=days)
     except OverflowError:
-        raise Misfit("no_such_day") from None
+        raise InvalidValue("no_such_day") from None
 
 
 def _hours_later(moment: datetime, hours: Decimal) -> datetime:
     try:
         return moment + timedelta(microseconds=int(_rounded(EXACT.multiply(hours, Decimal(_MICROSECONDS)))))
     except (OverflowError, decimal.DecimalException):
-        raise Misfit("no_such_moment") from None
+        raise InvalidValue("no_such_moment") from None
 
 
 def _days_between(earlier: date, later: date) -> int:
@@ -226,7 +225,7 @@ _COMPUTED: dict[str, Callable[..., Any]] = {
 }
 
 
-def chosen(name: str, takes: Sequence[Type]) -> Function | None:
+def overload(name: str, takes: Sequence[Type]) -> Function | None:
     """Return the way of calling a function that takes values of these types, None where there is none."""
     wanted = tuple(of.present for of in takes)
     return next((one for one in FUNCTIONS[name] if one.takes == wanted), None)
@@ -236,7 +235,7 @@ def implementation(name: str, takes: Sequence[Type]) -> Callable[..., Any]:
     """Return what computes a call; raises KeyError where there is no such function for these types."""
     if name in _COMPUTED:
         return _COMPUTED[name]
-    found = chosen(name, takes)
+    found = overload(name, takes)
     if found is None:
         raise KeyError(name)
     return found.run
@@ -244,5 +243,5 @@ def implementation(name: str, takes: Sequence[Type]) -> Callable[..., Any]:
 
 def needs_zone(name: str, takes: Sequence[Type]) -> bool:
     """Whether a call depends on the time zone."""
-    found = chosen(name, takes) if name in FUNCTIONS else None
+    found = overload(name, takes) if name in FUNCTIONS else None
     return found is not None and found.zoned

@@ -6,7 +6,7 @@ import decimal
 import re
 from decimal import Decimal
 
-from placet.audit.reasons import Misfit
+from placet.audit.reasons import InvalidValue
 
 DIGITS = 38  # of a number that somebody writes: in a condition, a blueprint or a request
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
@@ -34,17 +34,17 @@ QUOTIENT = decimal.Context(
 def read_decimal(text: str) -> Decimal:
     """Return the number that the text writes, exactly. Raises ValueError with the reason."""
     if len(text) > 3 * DIGITS or not _NUMBER.fullmatch(text):
-        raise Misfit("no_decimal")
+        raise InvalidValue("no_decimal")
     return bounded(Decimal(text))
 
 
 def bounded(number: Decimal) -> Decimal:
     """Return the number if its plain notation has at most 38 digits on each side of the point. Raises ValueError."""
     if not number.is_finite():
-        raise Misfit("no_finite_number")
+        raise InvalidValue("no_finite_number")
     _, digits, exponent = number.as_tuple()
     if len(digits) > DIGITS or number.adjusted() >= DIGITS or int(exponent) < -DIGITS or int(exponent) > DIGITS:
-        raise Misfit("too_many_digits", digits=DIGITS)
+        raise InvalidValue("too_many_digits", digits=DIGITS)
     return number
 
 

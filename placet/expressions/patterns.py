@@ -54,10 +54,10 @@ class _Chars:
         return any(other.holds(char) for other in self.also) != self.negated
 
     @property
-    def spelt(self) -> str:
+    def library_text(self) -> str:
         """Write the set as the library reads it, each character by its number."""
         ranges = (f"\\x{{{ord(low):X}}}-\\x{{{ord(high):X}}}" for low, high in self.ranges)
-        return f"[{'^' if self.negated else ''}{''.join(ranges)}{''.join(other.spelt for other in self.also)}]"
+        return f"[{'^' if self.negated else ''}{''.join(ranges)}{''.join(other.library_text for other in self.also)}]"
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ class Pattern:
     """Hold a compiled pattern. `size` is its number of states, and `spelt` the pattern as the library reads it."""
 
     text: str
-    spelt: str
+    library_text: str
     _states: tuple[_State, ...]
     _entry: int
     _accept: int
@@ -89,7 +89,7 @@ class Pattern:
 
     def search(self, text: str) -> bool:
         """Say whether the pattern matches anywhere in the text."""
-        return _library(self.spelt).isinstance_python(text)
+        return _library(self.library_text).isinstance_python(text)
 
     def _step(self, current: _Set, char: str) -> _Set:
         moved: list[int] = []
@@ -125,7 +125,7 @@ def compile_pattern(text: str) -> Pattern:
         raise PatternInvalid(f"pattern, character {error.start + 1}: half of a surrogate pair is no text") from None
     pattern = _Compiler(text).compile()
     try:
-        _library(pattern.spelt)
+        _library(pattern.library_text)
     except SchemaError:
         raise PatternInvalid(_TOO_LARGE) from None
     return pattern
@@ -146,7 +146,7 @@ class _Compiler:
         self.text = text
         self.at = 0
         self.states: list[_State] = []
-        self.spelt: list[str] = []  # the pattern so far, as the library reads it
+        self.library_text: list[str] = []  # the pattern so far, as the library reads it
 
     def compile(self) -> Pattern:
         entry, exits = self.alternatives(0)
@@ -155,7 +155,11 @@ class _Compiler:
         accept = self.state()
         self.join(exits, accept)
         return Pattern(
-            text=self.text, spelt="".join(self.spelt), _states=tuple(self.states), _entry=entry, _accept=accept
+            text=self.text,
+            library_text="".join(self.library_text),
+            _states=tuple(self.states),
+            _entry=entry,
+            _accept=accept,
         )
 
     def refuse(self, message: str) -> NoReturn:
@@ -193,7 +197,7 @@ class _Compiler:
             if self.peek() != "|":
                 return entry, exits
             self.at += 1
-            self.spelt.append("|")
+            self.library_text.append("|")
 
     def sequence(self, depth: int) -> _Fragment:
         entry = self.state()
@@ -216,8 +220,8 @@ class _Compiler:
         entry = self.state()
         exits = [entry]
         after = self.at
-        self.spelt.append(f"{{{least},{'' if most is None else most}}}")
-        spelt = len(self.spelt)
+        self.library_text.append(f"{{{least},{'' if most is None else most}}}")
+        spelt = len(self.library_text)
         skips: list[int] = []
         # Written out by compiling the atom's text again, as often as it may occur; without an upper end the last loops.
         for number in range(max(least, 1) if most is None else most):
@@ -237,7 +241,7 @@ class _Compiler:
             self.join([again], fragment[0])
             exits = [again]
         self.at = after
-        del self.spelt[spelt:]
+        del self.library_text[spelt:]
         return entry, exits + skips
 
     def counts(self) -> tuple[int, int | None]:
@@ -278,21 +282,21 @@ class _Compiler:
                 self.at += 1
                 if self.take() != ":":
                     self.refuse("of the (?...) groups only (?:...) is supported")
-            self.spelt.append("(?:")
+            self.library_text.append("(?:")
             fragment = self.alternatives(depth + 1)
             if self.peek() != ")":
                 self.refuse("a ) is missing")
             self.at += 1
-            self.spelt.append(")")
+            self.library_text.append(")")
             return fragment
         if char in "*+?{":
             self.refuse(f"{char} has nothing to repeat; a literal one is \\{char}")
         if char in "^$":
-            self.spelt.append(f"(?:{char})")
+            self.library_text.append(f"(?:{char})")
             number = self.state(edge=char)
         else:
             chars = self.chars(char)
-            self.spelt.append(chars.spelt)
+            self.library_text.append(chars.library_text)
             number = self.state(chars=chars)
         return number, [number]
 

@@ -14,18 +14,17 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from placet.audit.reasons import Misfit, Reason, because
+from placet.audit.reasons import InvalidValue, Reason, because
 from placet.audit.sealed import Sealed
 from placet.errors import EvaluationFailed, ValueAbsent
 from placet.expressions import moments
-from placet.expressions.context import NOW, REQUESTER, ZONE
 from placet.expressions.expression import Expression, Node, position
 from placet.expressions.functions import implementation
+from placet.expressions.moments import local
 from placet.expressions.number import EXACT, INT_MAX, INT_MIN, QUOTIENT
 from placet.expressions.patterns import compile_pattern
-from placet.expressions.time_zones import local
-from placet.expressions.types import type_from
-from placet.expressions.values import Absent, Unfit, reader
+from placet.expressions.types import NOW, REQUESTER, ZONE, type_from
+from placet.expressions.values import Absent, WrongType, reader
 
 BUDGET = 250_000  # nodes visited inside macros, items and blocks of text looked through
 MAX_TEXT = 100_000  # characters of a string that an expression puts together
@@ -106,7 +105,7 @@ class _Builder:
                 value = read(frame[name])
             except (KeyError, Absent):
                 raise ValueAbsent(self.placed(node, "variable_absent", variable=name), variable=name) from None
-            except Unfit as unfit:
+            except WrongType as unfit:
                 raise self.failed(node, "variable_unfit", variable=name, type=str(of), cause=unfit.reason) from None
             if not scalar:
                 self.spend(node, budget, len(value))
@@ -154,7 +153,7 @@ class _Builder:
                     self.spend(node, budget, len(value) >> (6 if isinstance(value, str) else 0))
             try:
                 return compute(frame, *values)
-            except Misfit as unfit:
+            except InvalidValue as unfit:
                 raise self.failed(node, "call_failed", function=node["function"], cause=unfit.reason) from None
 
         return run
@@ -173,7 +172,7 @@ class _Builder:
                 return read(target(frame, budget).get(field))
             except Absent:
                 raise self.failed(node, "field_absent", field=field) from None
-            except Unfit as unfit:
+            except WrongType as unfit:
                 raise self.failed(node, "field_unfit", field=field, type=str(of), cause=unfit.reason) from None
 
         return run

@@ -74,7 +74,7 @@ def parse(source: str) -> Syntax:
     for entry in _fields(parsed[3][0]).get(4, []):
         pair = _fields(entry)
         positions[pair[1][0]] = pair.get(2, [0])[0]
-    return _Reader(source, positions).node(parsed[2][0])
+    return _ProtobufReader(source, positions).node(parsed[2][0])
 
 
 @cache
@@ -146,7 +146,7 @@ def _fields(data: bytes) -> Fields:
     return fields
 
 
-class _Reader:
+class _ProtobufReader:
     """Turn serialised `cel.expr.Expr` messages into `Syntax`."""
 
     def __init__(self, source: str, positions: dict[int, int]) -> None:

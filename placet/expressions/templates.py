@@ -65,7 +65,7 @@ def fill(filling: ValueTemplate, values: Mapping[str, object], allowance: Allowa
     return filled
 
 
-def taken(output: Any, source: str) -> Any:
+def value_from(output: Any, source: str) -> Any:
     """Return the value that stands at a field, or at a JSON Pointer, in what came back; None where nothing does."""
     for part in parts_of(source) if source[:1] == "/" else [source]:
         if isinstance(output, Mapping):
@@ -77,16 +77,16 @@ def taken(output: Any, source: str) -> Any:
     return output
 
 
-def plain(value: object) -> Any:
+def as_json(value: object) -> Any:
     """Write what an expression computed as JSON."""
     if isinstance(value, Decimal):
         return write_decimal(value)
     if isinstance(value, date):
         return moments.write(value)
     if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items() if inner is not None}
+        return {str(key): as_json(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
+        return [as_json(inner) for inner in value]
     return value
 
 
@@ -105,7 +105,7 @@ def _filled(
             expression = expressions[text]
             if expression.ast["op"] == "name" and values.get(expression.ast["name"]) is None:
                 return _ABSENT
-            return plain(evaluate(expression, values, allowance))
+            return as_json(evaluate(expression, values, allowance))
         inner = {key: _filled(one, expressions, values, allowance) for key, one in value.items()}
         return {key: one for key, one in inner.items() if one is not _ABSENT}
     if isinstance(value, list | tuple):

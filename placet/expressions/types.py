@@ -1,4 +1,4 @@
-"""The static types of the expression language."""
+"""The static types of the expression language, and what an expression may read besides variables."""
 
 from __future__ import annotations
 
@@ -86,3 +86,24 @@ def type_from(described: Any) -> Type:
     if word == "object":
         return object_of({name: type_from(of) for name, of in inner.items()})
     raise ValueError(word)
+
+
+# What an expression may read besides variables: the moment, the time zone, and facts about the requester. Among the
+# values that an expression is evaluated with, each stands under a name that no variable can have.
+NOW = "$now"  # the moment at which the node was entered: a datetime in UTC
+ZONE = "$zone"  # the process's time zone (placet.expressions.moments.Offsets); without it, UTC
+REQUESTER = "$requester"  # a mapping, of the fields below
+NAMES = (NOW, REQUESTER)
+
+REQUESTER_WORD = "requester"
+_OPTIONAL_STRING = Type(kind="string", optional=True)
+REQUESTER_TYPE = object_of(
+    {
+        "id": STRING,
+        "department": _OPTIONAL_STRING,
+        "manager": _OPTIONAL_STRING,  # their id
+        "managers": INT,  # how many there are above them
+        "groups": list_of(STRING),
+        "roles": list_of(STRING),
+    }
+)

@@ -19,7 +19,7 @@ class Absent(Exception):
     """There is no value."""
 
 
-class Unfit(Exception):
+class WrongType(Exception):
     """The value is of another type; says which."""
 
     def __init__(self, code: str, **parameters: Any) -> None:
@@ -37,7 +37,7 @@ def reader(of: Type) -> Callable[[Any], Any]:
 def _refuse(value: object) -> NoReturn:
     if value is None:
         raise Absent
-    raise Unfit("python_type", type=type(value).__name__)
+    raise WrongType("python_type", type=type(value).__name__)
 
 
 def _string(value: Any) -> str:
@@ -56,7 +56,7 @@ def _int(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         _refuse(value)
     if not INT_MIN <= value <= INT_MAX:
-        raise Unfit("exceeds_64_bits")
+        raise WrongType("exceeds_64_bits")
     return value
 
 
@@ -65,11 +65,11 @@ def _decimal(value: Any) -> Decimal:
         # The cheap test of the common case comes first: short and finite (an infinity's adjusted exponent is 0).
         if -MAX_EXPONENT < value.adjusted() < MAX_EXPONENT and value.is_finite():
             return value
-        raise Unfit("not_finite")
+        raise WrongType("not_finite")
     if not isinstance(value, int) or isinstance(value, bool):
         _refuse(value)
     if value.bit_length() > 3 * MAX_DIGITS:
-        raise Unfit("too_large")
+        raise WrongType("too_large")
     return Decimal(value)
 
 
@@ -84,7 +84,7 @@ def _timestamp(value: Any) -> datetime:
     if not isinstance(value, datetime):
         _refuse(value)
     if value.tzinfo is None:
-        raise Unfit("no_time_zone")
+        raise WrongType("no_time_zone")
     return value.astimezone(UTC)
 
 
@@ -101,7 +101,7 @@ def _list_reader(read: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]
         try:
             return tuple([read(item) for item in value])
         except Absent:
-            raise Unfit("absent_item") from None
+            raise WrongType("absent_item") from None
 
     return items
 

@@ -11,17 +11,17 @@ from pydantic import Field
 
 from placet.audit.reasons import because
 from placet.audit.sealed import Sealed
-from placet.definition.actions import ActionCall, ActionSpec
+from placet.definition.action_spec import ActionCall, ActionSpec
 from placet.definition.fields import LONGEST_TITLE, PlainObject, Title
 from placet.definition.steps import SeparationOfDuties, Step
-from placet.engine.calls import (
+from placet.engine.call_results import (
     call_spec_of,
     earlier_results,
-    keep,
-    kept_result,
+    failure_reason,
     record_failure,
-    reported,
     result_of,
+    reusable_result,
+    reuse_result,
     set_variables,
 )
 from placet.engine.evaluation_context import values_at
@@ -32,8 +32,18 @@ from placet.errors import EvaluationFailed, InputInvalid
 from placet.expressions.templates import compile_template, fill
 from placet.json_pointer import pointer_to
 from placet.nodes.approval import migrate_stage, stage_of
-from placet.nodes.base import Answer, BaseNode, CameTo, CompilerContext, Entered, Move, Outputs, StageTime, Written
-from placet.nodes.call import CallType
+from placet.nodes.base import (
+    Answer,
+    BaseNode,
+    CompilerContext,
+    Entered,
+    MigrationContext,
+    NodeResult,
+    Outputs,
+    StageTime,
+    Written,
+)
+from placet.nodes.call_base import CallType
 from placet.nodes.facts import FactsContext, NamedAction, NodeFacts
 from placet.plan.graph import ApproverSpec, CallSpec, Node, Stage
 from placet.tasks.stages import close_stage, open_stage
@@ -116,10 +126,10 @@ class ActionType(CallType[ActionNode]):
             return self._begin(run, node, again=True)
         before = next((r for r in earlier_results(run, node) if r.ok), None)
         if before is None:
-            return CameTo("failed", record_failure(run, "action_failed", node, because("not_let_again")))
-        return CameTo(*keep(run, node, before))
+            return NodeResult("failed", record_failure(run, "action_failed", node, because("not_let_again")))
+        return NodeResult(*reuse_result(run, node, before))
 
-    def migrate(self, run: Run, node: Node, move: Move) -> None:
+    def migrate(self, run: Run, node: Node, move: MigrationContext) -> None:
         """Go on with the same action there, or with asking the owner."""
         if node.id in run.stages:
             migrate_stage(run, node, move)
@@ -139,9 +149,9 @@ class ActionType(CallType[ActionNode]):
             given = fill(call_spec.input, values_at(run), run.allowance)
         except EvaluationFailed as error:
             why = because("input_not_computed", cause=error.reason)
-            return CameTo("failed", record_failure(run, "action_failed", node, why))
-        if (kept := kept_result(run, node, given)) is not None and kept.ok:
-            return CameTo(*keep(run, node, kept))
+            return NodeResult("failed", record_failure(run, "action_failed", node, why))
+        if (kept := reusable_result(run, node, given)) is not None and kept.ok:
+            return NodeResult(*reuse_result(run, node, kept))
         stray = next((c for c in run.strays if (c.node, c.action, c.input) == (node.id, call_spec.name, given)), None)
         if stray is not None:
             run.strays.remove(stray)
@@ -166,13 +176,13 @@ class ActionType(CallType[ActionNode]):
         held = HeldResult(node=node.id, visit=call.visit, ok=event.ok, output=event.output)
         run.keep_result(lambda: result_of(run, held, call, counts_for=run.state.material))
         if not event.ok:
-            why = record_failure(run, "action_failed", node, reported(event), action=call.action)
-            return CameTo("failed", why)
+            why = record_failure(run, "action_failed", node, failure_reason(event), action=call.action)
+            return NodeResult("failed", why)
         try:
             before, after = set_variables(run, call_spec_of(node).output, event.output, "/output")
         except InputInvalid as error:
             why = because("output_unfit", cause=error.reason)
-            return CameTo("failed", record_failure(run, "action_failed", node, why))
+            return NodeResult("failed", record_failure(run, "action_failed", node, why))
         run.record(
             "action_run",
             node=node.id,
@@ -181,7 +191,7 @@ class ActionType(CallType[ActionNode]):
             before=Sealed(before),
             after=Sealed(after),
         )
-        return CameTo("done")
+        return NodeResult("done")
 
 
 def _require_parameters(context: CompilerContext, definition: ActionNode, spec: ActionSpec, here: str) -> None:

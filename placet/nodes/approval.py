@@ -12,7 +12,7 @@ from placet.audit.sealed import Sealed
 from placet.definition.assignees import parse_assignee
 from placet.definition.fields import Title
 from placet.definition.steps import ChosenApprover, Quorum, Step, WeightedApprover
-from placet.engine.calls import set_variables
+from placet.engine.call_results import set_variables
 from placet.engine.run import Run
 from placet.engine.state import StageRun
 from placet.errors import ConditionInvalid
@@ -20,10 +20,10 @@ from placet.json_pointer import pointer_to
 from placet.nodes.base import (
     Answer,
     BaseNode,
-    CameTo,
     CompilerContext,
     Entered,
-    Move,
+    MigrationContext,
+    NodeResult,
     NodeType,
     Outputs,
     StageTime,
@@ -34,7 +34,7 @@ from placet.nodes.facts import FactsContext, Named, NodeFacts
 from placet.plan.assignee_expressions import choices
 from placet.plan.graph import ApproverSpec, Node, QuorumRule, SlaLevel, Stage
 from placet.plan.plan import Plan
-from placet.tasks.policy import decided_elsewhere, reachable, verdict
+from placet.tasks.policy import decided_elsewhere, reachable, stage_result
 from placet.tasks.stages import close_stage, open_stage
 
 
@@ -64,7 +64,7 @@ class ApprovalType(NodeType[ApprovalNode]):
             return None
         index, step = found
         edges = self.compile_edges(context, written)
-        stage = stage_of(context, step, _seatings(context, step, f"/process_steps/{index}"))
+        stage = stage_of(context, step, _approver_specs(context, step, f"/process_steps/{index}"))
         context.require_variables(definition.output, here)
         if definition.output and step.form is None:
             message = f"stage {definition.step!r} has no form to take values from; give the step a form"
@@ -118,16 +118,16 @@ class ApprovalType(NodeType[ApprovalNode]):
         if run.rules.counts_visits_of_approvals:
             run.set(asked=run.state.asked | {node.id: self.visits(run, node) + 1})
         result = open_stage(run, node)
-        return CameTo(result) if result is not None else None
+        return NodeResult(result) if result is not None else None
 
     def settle(self, run: Run, node: Node, answer: Answer) -> Entered:
         """Close the stage with its result, and set variables from the form that was filled in last."""
         if not isinstance(answer, str):
             self.unexpected(node, answer)
         close_stage(run, node, answer, _filled_in(run, node))
-        return CameTo(answer)
+        return NodeResult(answer)
 
-    def migrate(self, run: Run, node: Node, move: Move) -> None:
+    def migrate(self, run: Run, node: Node, move: MigrationContext) -> None:
         """Find the node of the same stage there."""
         migrate_stage(run, node, move)
 
@@ -138,7 +138,7 @@ class ApprovalType(NodeType[ApprovalNode]):
         """Set what it takes from the form."""
         return frozenset(node.output)
 
-    def foresee(self, node: Node, value: Value) -> list[str]:
+    def possible_edges(self, node: Node, value: Value) -> list[str]:
         """Lead everywhere."""
         return [edge.target for edge in node.edges]
 
@@ -153,7 +153,7 @@ def _filled_in(run: Run, node: Node) -> dict[str, Any]:
     return {"before": Sealed(before), "after": Sealed(after)}
 
 
-def migrate_stage(run: Run, node: Node, move: Move) -> None:
+def migrate_stage(run: Run, node: Node, move: MigrationContext) -> None:
     """Find the node at which the stage that is open at this one can go on."""
     stage_run, before = run.stages[node.id], run.stage_at(node.id)
     here = pointer_to("/stages", before.name)
@@ -185,7 +185,7 @@ def _unfit(run: Run, stage_run: StageRun, before: Stage, stage: Stage) -> Iterat
         yield f"stage {name} asks its people {stage.order} there, and has begun to ask them {before.order}"
     if not reachable(stage.need, stage_run.seats, stage_run.intended):
         yield f"the quorum of stage {name} there can never be met by the {len(stage_run.seats)} seats that it opened"
-    elif result := verdict(run, stage_run, stage):
+    elif result := stage_result(run, stage_run, stage):
         yield f"by the votes so far stage {name} would be {result} there at once; move it when the stage is settled"
     if stage.repeat != "forbid":
         return
@@ -196,16 +196,16 @@ def _unfit(run: Run, stage_run: StageRun, before: Stage, stage: Stage) -> Iterat
                 yield f"user:{barred[0]} decided another stage, and may not decide {name} there; reassign {task.id}"
 
 
-def _seatings(context: CompilerContext, step: Step, here: str) -> tuple[ApproverSpec, ...]:
-    seatings: list[ApproverSpec] = []
+def _approver_specs(context: CompilerContext, step: Step, here: str) -> tuple[ApproverSpec, ...]:
+    approver_specs: list[ApproverSpec] = []
     for number, approver in enumerate(step.approvers):
         if isinstance(approver, str):
-            seatings.append(ApproverSpec(who=approver))
+            approver_specs.append(ApproverSpec(who=approver))
         elif isinstance(approver, WeightedApprover):
-            seatings.append(ApproverSpec(who=approver.who, weight=approver.weight))
+            approver_specs.append(ApproverSpec(who=approver.who, weight=approver.weight))
         else:
-            seatings += _chosen(context, approver, f"{here}/approvers/{number}/expr")
-    return tuple(seatings)
+            approver_specs += _chosen(context, approver, f"{here}/approvers/{number}/expr")
+    return tuple(approver_specs)
 
 
 def _chosen(context: CompilerContext, approver: ChosenApprover, pointer: str) -> list[ApproverSpec]:

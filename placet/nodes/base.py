@@ -15,12 +15,12 @@ from typing import Annotated, ClassVar, Generic, NoReturn, TypeAlias, TypeVar
 from pydantic import Field
 
 from placet.audit.reasons import Reason, because
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.definition.assignees import parse_assignee, undeclared
 from placet.definition.fields import Condition, Identifier, Model, Outcome, Title
 from placet.definition.formats import OnChange
-from placet.definition.shapes import Name
-from placet.definition.steps import SeparationOfDuties, Settings, Step
+from placet.definition.steps import ProcessSettings, SeparationOfDuties, Step
+from placet.definition.variables.shapes import Name
 from placet.engine.events import ActionDone, ChildEnded
 from placet.engine.run import Run
 from placet.errors import ConditionInvalid, Problem
@@ -62,7 +62,7 @@ class CompilerContext:
     """
 
     start: datetime
-    settings: Settings
+    settings: ProcessSettings
     duties: SeparationOfDuties  # of every stage that does not say otherwise
     on_change: OnChange
     process_steps: tuple[Step, ...]
@@ -102,7 +102,7 @@ Frames = tuple[Frame, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class CameTo:
+class NodeResult:
     """A node has come to a result, which says by which edge the request goes on."""
 
     result: str
@@ -110,27 +110,27 @@ class CameTo:
 
 
 @dataclass(frozen=True, slots=True)
-class GoesOn:
+class Continuation:
     """The request goes on: where, and in which branches, one after the other."""
 
     to: tuple[tuple[str, Frames], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Fails:
+class RequestFails:
     """The request fails: the process itself is at fault."""
 
     why: Reason
 
 
 # What entering or settling a node leads to; None: somebody or something is waited for, or the request has ended.
-Entered: TypeAlias = CameTo | GoesOn | Fails | None
+Entered: TypeAlias = NodeResult | Continuation | RequestFails | None
 # What was waited for: the result of a stage or of a wait, or what something that ran has come to.
 Answer: TypeAlias = str | ActionDone | ChildEnded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class MigrationContext:
     """A request that goes on under the plan of another version; what has no place there is added to `problems`.
 
     `moved` says at which node of the other version a stage goes on, by the node that it is at.
@@ -232,7 +232,7 @@ class NodeType(ABC, Generic[D]):
         """Take what was waited for at a node."""
 
     @abstractmethod
-    def migrate(self, run: Run, node: Node, move: Move) -> None:
+    def migrate(self, run: Run, node: Node, move: MigrationContext) -> None:
         """Find the place in another version of what goes on at a node, and refuse what has none."""
 
     @abstractmethod
@@ -244,7 +244,7 @@ class NodeType(ABC, Generic[D]):
         """Return the variables that a node may set."""
 
     @abstractmethod
-    def foresee(self, node: Node, value: Value) -> list[str]:
+    def possible_edges(self, node: Node, value: Value) -> list[str]:
         """Return where a node may lead, as far as its expressions can be evaluated beforehand.
 
         `value` returns what an expression comes to, None where that is not known yet; raises ValueAbsent.
@@ -344,7 +344,7 @@ class PassingType(NodeType[D]):
         """Take nothing."""
         self.unexpected(node, answer)
 
-    def migrate(self, run: Run, node: Node, move: Move) -> None:
+    def migrate(self, run: Run, node: Node, move: MigrationContext) -> None:
         """Refuse nothing."""
 
     def follow(self, run: Run, before: Node, old: Plan) -> None:
@@ -354,12 +354,12 @@ class PassingType(NodeType[D]):
         """Set nothing."""
         return frozenset()
 
-    def foresee(self, node: Node, value: Value) -> list[str]:
+    def possible_edges(self, node: Node, value: Value) -> list[str]:
         """Lead everywhere."""
         return [edge.target for edge in node.edges]
 
     def pass_on(self, node: Node) -> Entered:
         """Go on by the one edge."""
         if not node.edges:
-            return Fails(because("leads_nowhere", node=node.id))
-        return GoesOn(((node.edges[0].target, node.frames),))
+            return RequestFails(because("leads_nowhere", node=node.id))
+        return Continuation(((node.edges[0].target, node.frames),))

@@ -9,7 +9,16 @@ from placet.engine.evaluation_context import values_at
 from placet.engine.run import Run
 from placet.errors import EvaluationFailed
 from placet.expressions import evaluate
-from placet.nodes.base import BaseNode, CompilerContext, Entered, Fails, GoesOn, PassingType, Value, Written
+from placet.nodes.base import (
+    BaseNode,
+    CompilerContext,
+    Continuation,
+    Entered,
+    PassingType,
+    RequestFails,
+    Value,
+    Written,
+)
 from placet.nodes.decision_tables import DecisionTable, table_edges
 from placet.nodes.facts import FactsContext, NodeFacts
 from placet.plan.graph import Edge, Node
@@ -60,22 +69,22 @@ class DecisionType(PassingType[DecisionNode]):
                     if node.hit_policy == "first":
                         break
         except EvaluationFailed as error:
-            return Fails(because("decision_failed", node=node.id, cause=error.reason))
+            return RequestFails(because("decision_failed", node=node.id, cause=error.reason))
         if len(fitting) > 1 and (node.hit_policy == "unique" or len({edge.target for edge in fitting}) > 1):
             conditions = [edge.condition.source for edge in fitting if edge.condition]
-            return Fails(because("several_rules", node=node.id, count=len(fitting), conditions=conditions))
+            return RequestFails(because("several_rules", node=node.id, count=len(fitting), conditions=conditions))
         chosen = fitting[0] if fitting else next((w for w in node.edges if w.default), None)
         if chosen is None:
-            return Fails(because("no_rule", node=node.id))
+            return RequestFails(because("no_rule", node=node.id))
         run.record(
             "routed",
             node=node.id,
             to=chosen.target,
             condition=chosen.condition.source if chosen.condition else "default",
         )
-        return GoesOn(((chosen.target, node.frames),))
+        return Continuation(((chosen.target, node.frames),))
 
-    def foresee(self, node: Node, value: Value) -> list[str]:
+    def possible_edges(self, node: Node, value: Value) -> list[str]:
         """Lead where a condition holds or may hold, and to the default where none surely does."""
         possible: list[str] = []
         sure = False

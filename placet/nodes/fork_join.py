@@ -12,7 +12,16 @@ from placet.definition.fields import Count, Model, shape
 from placet.engine.run import Run
 from placet.engine.state import JoinProgress
 from placet.json_pointer import pointer_to
-from placet.nodes.base import BaseNode, CompilerContext, Entered, Frames, GoesOn, Move, PassingType, Written
+from placet.nodes.base import (
+    BaseNode,
+    CompilerContext,
+    Continuation,
+    Entered,
+    Frames,
+    MigrationContext,
+    PassingType,
+    Written,
+)
 from placet.nodes.facts import FactsContext, NodeFacts
 from placet.plan.graph import Frame, Join, Node
 
@@ -60,7 +69,9 @@ class ForkType(PassingType[ForkNode]):
         if not node.edges:
             return self.pass_on(node)
         run.record("forked", node=node.id, to=[edge.target for edge in node.edges])
-        return GoesOn(tuple((w.target, (*node.frames, Frame(fork=node.id, edge=n))) for n, w in enumerate(node.edges)))
+        return Continuation(
+            tuple((w.target, (*node.frames, Frame(fork=node.id, edge=n))) for n, w in enumerate(node.edges))
+        )
 
 
 class JoinType(PassingType[JoinNode]):
@@ -95,7 +106,7 @@ class JoinType(PassingType[JoinNode]):
         for name in list(run.joins):  # those branches too that have ended in the fork's other join
             if _join_of(run.node(name)).fork == join.fork:
                 del run.joins[name]
-        run.abandon(lambda other: self.closes(node, other.frames), because("branch_not_needed", node=node.id))
+        run.end_part(lambda other: self.closes(node, other.frames), because("branch_not_needed", node=node.id))
         return True
 
     def closes(self, node: Node, branch: Frames) -> bool:
@@ -108,7 +119,7 @@ class JoinType(PassingType[JoinNode]):
         """Go on."""
         return self.pass_on(node)
 
-    def migrate(self, run: Run, node: Node, move: Move) -> None:
+    def migrate(self, run: Run, node: Node, move: MigrationContext) -> None:
         """Translate which branches have arrived; as many as have arrived must not be enough there."""
         after = move.plan.nodes.get(node.id)
         join = after.join if after is not None else None

@@ -15,7 +15,7 @@ from placet.engine.run import Run
 from placet.errors import ConditionInvalid, EvaluationFailed
 from placet.expressions import compile_expression, evaluate
 from placet.expressions.templates import ValueTemplate
-from placet.nodes.base import BaseNode, CompilerContext, Entered, Fails, PassingType, Value, Written
+from placet.nodes.base import BaseNode, CompilerContext, Entered, PassingType, RequestFails, Value, Written
 from placet.nodes.facts import FactsContext, NodeFacts
 from placet.plan.graph import Node
 from placet.tasks.policy import resolve
@@ -83,7 +83,7 @@ class NotifyType(PassingType[NotifyNode]):
         try:
             message = _message(run, node)
         except EvaluationFailed as error:
-            return Fails(because("not_computed", node=node.id, cause=error.reason))
+            return RequestFails(because("not_computed", node=node.id, cause=error.reason))
         people: dict[str, None] = {}
         missing: list[str] = []
         for name in node.people:
@@ -99,14 +99,14 @@ class NotifyType(PassingType[NotifyNode]):
             missing=missing or None,
             left_out=len(people) - len(told) or None,
         )
-        run.tell("informed", *told)
+        run.notify("informed", *told)
         return self.pass_on(node)
 
-    def foresee(self, node: Node, value: Value) -> list[str]:
+    def possible_edges(self, node: Node, value: Value) -> list[str]:
         """Lead on, once its message can be computed."""
         for expression in _values(node).expressions.values():
             value(expression)
-        return super().foresee(node, value)
+        return super().possible_edges(node, value)
 
 
 def _message(run: Run, node: Node) -> str:

@@ -10,9 +10,17 @@ from pydantic import Field
 from placet.audit.reasons import Reason, because
 from placet.audit.sealed import Sealed
 from placet.definition.fields import LONGEST_TITLE, PlainObject, Title
-from placet.definition.shapes import Name
 from placet.definition.variables import normalise_input
-from placet.engine.calls import UNFINISHED, call_spec_of, keep, kept_result, record_failure, result_of, set_variables
+from placet.definition.variables.shapes import Name
+from placet.engine.call_results import (
+    UNFINISHED,
+    call_spec_of,
+    record_failure,
+    result_of,
+    reusable_result,
+    reuse_result,
+    set_variables,
+)
 from placet.engine.evaluation_context import values_at
 from placet.engine.events import ChildEnded
 from placet.engine.run import Run
@@ -20,8 +28,8 @@ from placet.engine.state import ChildCall, HeldResult
 from placet.errors import EvaluationFailed, InputInvalid
 from placet.expressions.templates import compile_template, fill
 from placet.json_pointer import pointer_to
-from placet.nodes.base import Answer, BaseNode, CameTo, CompilerContext, Entered, StageTime, Written
-from placet.nodes.call import CallType
+from placet.nodes.base import Answer, BaseNode, CompilerContext, Entered, NodeResult, StageTime, Written
+from placet.nodes.call_base import CallType
 from placet.nodes.facts import NamedProcess
 from placet.plan.graph import CallSpec, Node
 
@@ -95,9 +103,9 @@ class SubprocessType(CallType[SubprocessNode]):
             given = normalise_input(child.plan.variables, given)
         except (EvaluationFailed, InputInvalid) as error:
             why = because("input_unfit", cause=error.reason)
-            return CameTo("failed", record_failure(run, "child_failed", node, why))
-        if (kept := kept_result(run, node, given)) is not None and kept.outcome not in UNFINISHED:
-            return CameTo(*keep(run, node, kept))
+            return NodeResult("failed", record_failure(run, "child_failed", node, why))
+        if (kept := reusable_result(run, node, given)) is not None and kept.outcome not in UNFINISHED:
+            return NodeResult(*reuse_result(run, node, kept))
         call = ChildCall(
             request_id=f"{run.state.request_id}~{sum(run.state.visits.values())}",
             node=node.id,
@@ -142,4 +150,4 @@ class SubprocessType(CallType[SubprocessNode]):
             before=Sealed(before),
             after=Sealed(after),
         )
-        return CameTo(outcome, why or because("child_came_to", request=call.request_id, outcome=outcome))
+        return NodeResult(outcome, why or because("child_came_to", request=call.request_id, outcome=outcome))

@@ -17,18 +17,18 @@ from placet.engine.run import Run
 from placet.engine.state import Waiting
 from placet.errors import ConditionInvalid, EvaluationFailed
 from placet.expressions import Expression, compile_expression, evaluate
-from placet.expressions.time_zones import Offsets, midnight
+from placet.expressions.moments import Offsets, midnight
 from placet.json_pointer import pointer_to
 from placet.nodes.base import (
     Answer,
     BaseNode,
-    CameTo,
     CompilerContext,
     Entered,
-    Fails,
-    Move,
+    MigrationContext,
+    NodeResult,
     NodeType,
     Outputs,
+    RequestFails,
     StageTime,
     Value,
     Written,
@@ -136,10 +136,10 @@ class WaitType(NodeType[WaitNode]):
         try:
             until = _until(run, wait_spec, run.now)
         except EvaluationFailed as error:
-            return Fails(because("wait_failed", node=node.id, cause=error.reason))
+            return RequestFails(because("wait_failed", node=node.id, cause=error.reason))
         if wait_spec.event is None and until is not None and until <= run.now:
             run.record("waited", node=node.id, until=until, why=because("moment_passed"), result="elapsed")
-            return CameTo("elapsed")
+            return NodeResult("elapsed")
         visit = run.visit(node.id)
         run.waits[node.id] = Waiting(node=node.id, visit=visit, since=run.now, until=until, event=wait_spec.event)
         run.record("waiting", node=node.id, until=until, event=wait_spec.event)
@@ -152,9 +152,9 @@ class WaitType(NodeType[WaitNode]):
         wait = run.waits.pop(node.id)
         due = wait.until if answer != "event" else None
         run.record("waited", node=node.id, due=due, event=wait.event, result=answer)
-        return CameTo(answer)
+        return NodeResult(answer)
 
-    def migrate(self, run: Run, node: Node, move: Move) -> None:
+    def migrate(self, run: Run, node: Node, move: MigrationContext) -> None:
         """Wait for the same event there, or for some time."""
         after, event = move.plan.nodes.get(node.id), run.waits[node.id].event
         why = None
@@ -177,7 +177,7 @@ class WaitType(NodeType[WaitNode]):
         """Set what it takes from its event."""
         return frozenset(wait_spec_of(node).output)
 
-    def foresee(self, node: Node, value: Value) -> list[str]:
+    def possible_edges(self, node: Node, value: Value) -> list[str]:
         """Lead everywhere, once its moment can be computed."""
         until = wait_spec_of(node).until
         if until is not None:

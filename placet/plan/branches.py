@@ -23,7 +23,7 @@ class BranchConflict:
     message: str
 
 
-def branched(nodes: Mapping[str, Node], start: str) -> tuple[dict[str, Node], list[BranchConflict]]:
+def with_branches(nodes: Mapping[str, Node], start: str) -> tuple[dict[str, Node], list[BranchConflict]]:
     """Return the points with their frames and joins filled in, and what is wrong; every way leads to a point."""
     found = _walk(nodes, start)
     joins = {name: _join(name, nodes, arrivals, found) for name, arrivals in found.arrivals.items()}
@@ -33,7 +33,7 @@ def branched(nodes: Mapping[str, Node], start: str) -> tuple[dict[str, Node], li
     return result, list(found.conflicts.values())
 
 
-class _Found:
+class _BranchAnalysis:
     def __init__(self) -> None:
         self.frames: dict[str, Frames] = {}
         self.arrivals: dict[str, dict[Frame, None]] = {}  # by join, in the order they were found
@@ -44,8 +44,8 @@ class _Found:
         self.conflicts.setdefault(node, BranchConflict(node=node, message=message))
 
 
-def _walk(nodes: Mapping[str, Node], start: str) -> _Found:
-    found = _Found()
+def _walk(nodes: Mapping[str, Node], start: str) -> _BranchAnalysis:
+    found = _BranchAnalysis()
     pending: list[tuple[str, Frames]] = [(start, ())]
     while pending:
         name, frames = pending.pop(0)
@@ -82,7 +82,7 @@ def _walk(nodes: Mapping[str, Node], start: str) -> _Found:
     return found
 
 
-def _second(found: _Found, nodes: Mapping[str, Node], fork: str, name: str) -> str | None:
+def _second(found: _BranchAnalysis, nodes: Mapping[str, Node], fork: str, name: str) -> str | None:
     """Say why a join cannot be beside the fork's other one; None where it is the only one, or may."""
     declared = nodes[name].join
     every = declared is not None and declared.every
@@ -107,7 +107,7 @@ def _two_places(name: str, one: Frames, other: Frames) -> str:
     )
 
 
-def _join(name: str, nodes: Mapping[str, Node], arrivals: Mapping[Frame, None], found: _Found) -> Join | None:
+def _join(name: str, nodes: Mapping[str, Node], arrivals: Mapping[Frame, None], found: _BranchAnalysis) -> Join | None:
     declared = nodes[name].join
     if declared is None or not arrivals:
         return None

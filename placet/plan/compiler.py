@@ -10,20 +10,19 @@ from datetime import datetime, timedelta
 import rfc8785
 
 from placet.audit.chain import exact
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.definition.assignees import parse_assignee, undeclared
 from placet.definition.formats import RULES
-from placet.definition.graph import GraphSpec
-from placet.definition.model import ProcessDefinition, canonical
+from placet.definition.model import GraphSpec, ProcessDefinition, canonical
 from placet.definition.steps import ChosenApprover, WeightedApprover
 from placet.definition.variables import scope_of
 from placet.errors import BlueprintInvalid, Problem
-from placet.expressions.context import ZONE
+from placet.expressions.types import ZONE
 from placet.nodes.approval import ApprovalNode
 from placet.nodes.base import CompilerContext, EdgeDefinition
 from placet.nodes.registry import NodeDefinition, type_of
 from placet.nodes.start_end import TerminatorNode, TriggerNode
-from placet.plan.branches import branched
+from placet.plan.branches import with_branches
 from placet.plan.calendar_compiler import calendar_problems, compile_calendar, zone_offsets
 from placet.plan.graph import Node
 from placet.plan.plan import Child, Plan
@@ -100,7 +99,7 @@ def compile_plan(
             )
         )
     if not problems:
-        nodes, conflicts = branched(nodes, triggers[0])
+        nodes, conflicts = with_branches(nodes, triggers[0])
         problems += [
             Problem(pointer=f"/graph_spec/nodes/{ids.index(conflict.node)}", message=conflict.message)
             for conflict in conflicts

@@ -14,13 +14,13 @@ from typing import Annotated, Any
 
 from pydantic import model_validator
 
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.definition.assignees import AssigneeName, parse_assignee
 from placet.definition.formats import STORED, OnChange
-from placet.definition.upgrades import upgraded_plan
+from placet.definition.formats.upgrades import upgraded_plan
 from placet.definition.variables import Variable
 from placet.expressions import Expression
-from placet.expressions.time_zones import Offsets
+from placet.expressions.moments import Offsets
 from placet.frozen import stored_as
 from placet.plan.calendar import Calendar
 from placet.plan.graph import Node, Stage
@@ -65,7 +65,7 @@ class Plan:
             found += list(node.call_spec.input.expressions.values()) if node.call_spec is not None else []
             found += [node.wait_spec.until] if node.wait_spec is not None else []
             found += list(node.values.expressions.values()) if node.values is not None else []
-            found += [seating.when for seating in node.stage.approvers] if node.stage is not None else []
+            found += [approver_spec.when for approver_spec in node.stage.approvers] if node.stage is not None else []
         return tuple(expression for expression in found if expression is not None)
 
     @cached_property
@@ -79,23 +79,23 @@ class Plan:
         return tuple(parse_assignee(t) for t in sorted(texts))
 
     @cached_property
-    def naming(self) -> tuple[str, ...]:
+    def people_variables(self) -> tuple[str, ...]:
         """The variables that name people, in order."""
         return tuple(sorted({who.root.name for who in self.names if who.root.given}))
 
     def asked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the part of an input that names people."""
-        return {name: given[name] for name in self.naming if name in given}
+        return {name: given[name] for name in self.people_variables if name in given}
 
     @cached_property
     def reads(self) -> frozenset[str]:
         """The variables that anything in the process depends on: a condition, a computed value, an approver."""
-        return frozenset({*self.naming, *(name for one in self.expressions for name in one.names)})
+        return frozenset({*self.people_variables, *(name for one in self.expressions for name in one.names)})
 
     @cached_property
-    def heavy(self) -> int:
+    def growing_expressions(self) -> int:
         """How many of its expressions take the longer, the longer a value is."""
-        return sum(expression.heavy for expression in self.expressions)
+        return sum(expression.work_grows_with_values for expression in self.expressions)
 
     @cached_property
     def set_outside(self) -> frozenset[str]:

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.definition.model import ProcessDefinition
 from placet.directory import Person
-from placet.expressions.context import ZONE
-from placet.expressions.time_zones import Offsets
+from placet.expressions.moments import Offsets
+from placet.expressions.types import ZONE
 from placet.plan.calendar_compiler import calendar_problems, zone_offsets
 from placet.plan.plan import Child, Plan
 from placet.proofs.bounds.budget import budget_findings, budget_of
@@ -31,10 +31,9 @@ from placet.proofs.structure.changes import change_findings
 from placet.proofs.structure.compilation import SOME_DAY, compiled
 from placet.proofs.structure.graph import cycles, graph_findings
 from placet.proofs.structure.joins import join_findings
-from placet.proofs.structure.shape import read_shape
-from placet.proofs.values.assignment import assigned
-from placet.proofs.values.interfaces import fitting_findings
-from placet.proofs.values.unused import variable_findings
+from placet.proofs.structure.parsing import read_shape
+from placet.proofs.values.assignment import assigned, variable_findings
+from placet.proofs.values.interfaces import interface_findings
 
 if TYPE_CHECKING:
     from placet.proofs.values.reachability import Reach
@@ -96,7 +95,7 @@ def _proven(
     """Add to what was found of a blueprint's shape what the proofs find; `plan` is None where it does not compile."""
     draft = draft_of(definition)
     reach, evaluated = _evaluated(draft, actions, children)
-    findings += fitting_findings(definition, actions, children)
+    findings += interface_findings(definition, actions, children)
     loops = _bounded(draft, reach, actions)
     findings += [_shown(draft, reach, finding) for finding in graph_findings(draft, loops)]
     findings += change_findings(draft, reach)
@@ -113,8 +112,8 @@ def _evaluated(
     draft: Draft, actions: Mapping[str, ActionSpec] | None, children: Mapping[str, Child] | None
 ) -> tuple[Reach | None, list[Finding]]:
     """Ask about everything that is evaluated: conditions, and what nodes compute."""
-    conditions = any(arrow.condition is not None for arrow in draft.arrows)
-    if not conditions and not any(v.computes or v.guards or v.sets for v in draft.vertices.values()):
+    conditions = any(edge.condition is not None for edge in draft.edges)
+    if not conditions and not any(v.computes or v.guards or v.sets for v in draft.nodes.values()):
         return None, []
     # The solver is loaded for those who need it only.
     from placet.proofs.solver.prover import Prover
@@ -123,7 +122,7 @@ def _evaluated(
     from placet.proofs.values.outputs import output_findings
     from placet.proofs.values.reachability import Reach
 
-    reach = Reach(draft, Prover(draft.blueprint.variables, _offsets(draft)))
+    reach = Reach(draft, Prover(draft.definition.variables, _offsets(draft)))
     known = assigned(draft, actions, children)
     return reach, [
         *branch_findings(draft, reach, known),
@@ -145,7 +144,7 @@ def _offsets(draft: Draft) -> Offsets:
     """Return the offsets of the process's time zone, where an expression needs them."""
     if not any(ZONE in expression.world for expression in draft.expressions):
         return ()
-    settings = draft.blueprint.settings
+    settings = draft.definition.settings
     if calendar_problems("24x7", settings.timezone):
         return ()  # the compiler names it
     return zone_offsets(settings.timezone, SOME_DAY)
@@ -156,14 +155,14 @@ def _shown(draft: Draft, reach: Reach | None, finding: Finding) -> Finding:
     if finding.code not in _OF_A_WAY or finding.witness is not None:
         return finding
     place = finding.pointer
-    sources = {arrow.pointer: arrow.source for arrow in draft.arrows}
-    name = sources.get(place) or next((v.id for v in draft.vertices.values() if v.pointer == place), None)
+    sources = {edge.pointer: edge.source for edge in draft.edges}
+    name = sources.get(place) or next((v.id for v in draft.nodes.values() if v.pointer == place), None)
     if name is None:
         return finding
     if reach is None:
-        return replace(finding, witness=sample_input(draft.blueprint.variables))
+        return replace(finding, witness=sample_input(draft.definition.variables))
     try:
-        shown = reach.arrival(name) if reach.lives(name) else None
+        shown = reach.arrival(name) if reach.is_reachable(name) else None
         if finding.code == "unbounded_loop" and shown is not None:
             group = next((group for group in cycles(draft) if name in group), [])
             shown = reach.circling(group) or shown
@@ -176,7 +175,7 @@ def _measured(
     draft: Draft, plan: Plan, loops: Mapping[frozenset[str], int], directory: DirectoryView | None
 ) -> tuple[list[Finding], Certificate]:
     """Measure what takes a compiled plan: people, time and the engine's budget; `loops` are those with a bound."""
-    definition = draft.blueprint
+    definition = draft.definition
     staffing = staffing_of(draft, plan, directory.people if directory is not None else {})
     managers = LONGEST_CHAIN if staffing.longest_chain is None else staffing.longest_chain
     duration = duration_of(draft, plan, managers, loops)
@@ -197,7 +196,7 @@ def _measured(
         proven=(*PROVEN, *(PROVEN_BY_A_DIRECTORY if told else ())),
         assumed=ASSUMED,
         totals={
-            "nodes": len(draft.vertices),
+            "nodes": len(draft.nodes),
             "worst_case_working_hours": None if hours is None else str(round(hours, 6)),
             "longest_way": list(duration.edge),
             "waits_without_end": list(duration.endless),

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass, field
 
-from placet.definition.graph import GraphSpec
-from placet.definition.model import ProcessDefinition
+from placet.definition.model import GraphSpec, ProcessDefinition
 from placet.definition.steps import ChosenApprover, Step
 from placet.definition.variables import scope_of
 from placet.errors import ConditionInvalid, Problem
@@ -57,7 +56,7 @@ class DraftNode:
     id: str
     type: str
     pointer: str
-    arrows: tuple[DraftEdge, ...] = ()
+    edges: tuple[DraftEdge, ...] = ()
     step: Step | None = None
     results: tuple[str, ...] = ()
     entry: bool = False
@@ -82,33 +81,33 @@ class DraftNode:
 class Draft:
     """The nodes by id, in the order they were written, and the steps' places by stage name."""
 
-    blueprint: ProcessDefinition
-    vertices: dict[str, DraftNode]
+    definition: ProcessDefinition
+    nodes: dict[str, DraftNode]
     steps: dict[str, str] = field(default_factory=dict)  # stage name -> pointer of the process step
 
     @property
     def reads(self) -> set[str]:
         """Collect the variables that nodes compute with, and those that they set; what is faulty counts as nothing."""
-        vertices = self.vertices.values()
-        found = {n for v in vertices for computed in (*v.computes, *v.guards) for n in computed.expression.names}
-        return found.union(*(v.sets for v in vertices))
+        nodes = self.nodes.values()
+        found = {n for v in nodes for computed in (*v.computes, *v.guards) for n in computed.expression.names}
+        return found.union(*(v.sets for v in nodes))
 
     @property
     def expressions(self) -> list[Expression]:
         """List every expression that compiles."""
-        found = [arrow.condition for arrow in self.arrows if arrow.condition is not None]
-        found += [c.expression for v in self.vertices.values() for c in (*v.computes, *v.guards)]
+        found = [edge.condition for edge in self.edges if edge.condition is not None]
+        found += [c.expression for v in self.nodes.values() for c in (*v.computes, *v.guards)]
         return found
 
     @property
     def entries(self) -> list[DraftNode]:
         """List where requests begin: exactly one in a sound process."""
-        return [v for v in self.vertices.values() if v.entry]
+        return [v for v in self.nodes.values() if v.entry]
 
     @property
-    def arrows(self) -> list[DraftEdge]:
+    def edges(self) -> list[DraftEdge]:
         """List every edge."""
-        return [a for v in self.vertices.values() for a in v.arrows]
+        return [a for v in self.nodes.values() for a in v.edges]
 
     def place(self, step: Step) -> str:
         """Return the pointer of a process step."""
@@ -127,7 +126,7 @@ def draft_of(definition: ProcessDefinition) -> Draft:
     scope = scope_of(definition.variables)
     outgoing = _outgoing(graph, {name: type_of(node).has_conditions for name, (_, node) in nodes.items()}, scope)
     cut = {edge.source for edge in graph.edges if edge.target not in nodes}
-    vertices: dict[str, DraftNode] = {}
+    draft_nodes: dict[str, DraftNode] = {}
     for name, (index, node) in nodes.items():
         node_type = type_of(node)
         step = steps.get(node_type.step_name(node) or "")
@@ -135,14 +134,14 @@ def draft_of(definition: ProcessDefinition) -> Draft:
         if given is None:
             pointer = places[step.stage_name] if step else "/process_steps"
         facts = node_type.facts(node, FactsContext(pointer=pointer, scope=scope, step=step))
-        arrows = outgoing.get(name, [])
+        edges = outgoing.get(name, [])
         if facts.table is not None:
-            arrows = _rules(name, facts.table, nodes, scope, f"{pointer}/table")
-        vertices[name] = DraftNode(
+            edges = _rules(name, facts.table, nodes, scope, f"{pointer}/table")
+        draft_nodes[name] = DraftNode(
             id=name,
             type=node_type.kind,
             pointer=pointer,
-            arrows=tuple(arrows),
+            edges=tuple(edges),
             step=step,
             results=facts.results,
             plain=tuple(result for result in facts.results if result in node_type.plain),
@@ -162,7 +161,7 @@ def draft_of(definition: ProcessDefinition) -> Draft:
             guards=_guards(step, places[step.stage_name], scope) if step is not None else (),
             cut=name in cut or (facts.table is not None and not _targets(facts.table) <= nodes.keys()),
         )
-    return Draft(blueprint=definition, vertices=vertices, steps=places)
+    return Draft(definition=definition, nodes=draft_nodes, steps=places)
 
 
 def _outgoing(graph: GraphSpec, conditional: dict[str, bool], scope: Scope) -> dict[str, list[DraftEdge]]:
@@ -177,7 +176,7 @@ def _outgoing(graph: GraphSpec, conditional: dict[str, bool], scope: Scope) -> d
                 compiled = compile_condition(edge.condition, scope)
             except ConditionInvalid:  # compile_plan reports it, with its place
                 faulty = True
-        arrow = DraftEdge(
+        draft_edge = DraftEdge(
             source=edge.source,
             target=edge.target,
             pointer=f"/graph_spec/edges/{index}",
@@ -187,7 +186,7 @@ def _outgoing(graph: GraphSpec, conditional: dict[str, bool], scope: Scope) -> d
             faulty=faulty,
             default=edge.default,
         )
-        outgoing.setdefault(edge.source, []).append(arrow)
+        outgoing.setdefault(edge.source, []).append(draft_edge)
     return outgoing
 
 
@@ -211,11 +210,11 @@ def _guards(step: Step, pointer: str, scope: Scope) -> tuple[Computed, ...]:
 
 def _rules(name: str, table: DecisionTable, nodes: Container[str], scope: Scope, pointer: str) -> list[DraftEdge]:
     faults: list[Problem] = []
-    arrows: list[DraftEdge] = []
+    edges: list[DraftEdge] = []
     for number, edge in enumerate(table_edges(table, scope, pointer, faults)):
         if edge.target not in nodes:
             continue
-        arrow = DraftEdge(
+        draft_edge = DraftEdge(
             source=name,
             target=edge.target,
             pointer=f"{pointer}/default" if edge.default else f"{pointer}/rules/{number}",
@@ -225,5 +224,5 @@ def _rules(name: str, table: DecisionTable, nodes: Container[str], scope: Scope,
             default=edge.default,
             rule=True,
         )
-        arrows.append(arrow)
-    return arrows
+        edges.append(draft_edge)
+    return edges

@@ -20,7 +20,16 @@ from placet.tasks.permissions import (
     require_seat,
     require_still_away,
 )
-from placet.tasks.policy import Assignment, absentee, barred, claimants, eligible, operators, successors, taken_seats
+from placet.tasks.policy import (
+    Assignment,
+    absent_seat_holder,
+    eligible,
+    eligible_candidates,
+    ineligible_reason,
+    operators,
+    seat_holders,
+    successors,
+)
 
 
 def reassign(run: Run, event: Reassign) -> None:
@@ -62,7 +71,7 @@ def delegate(run: Run, event: Delegate) -> None:
         before={"delegates": [f"user:{d}" for d in task.delegates]},
         after={"delegates": [f"user:{d}" for d in changed.delegates]},
     )
-    run.tell("delegated", to, task=task, by=event.by.name, due_at=task.due_at)
+    run.notify("delegated", to, task=task, by=event.by.name, due_at=task.due_at)
 
 
 def claim(run: Run, event: Claim) -> None:
@@ -74,7 +83,7 @@ def claim(run: Run, event: Claim) -> None:
     require_not_own(run, person)
     if task.queue is not None:
         run.need_directory_of_now()
-    people = claimants(run, task)
+    people = eligible_candidates(run, task)
     if person not in people:
         if person in task.candidates:
             require_seat(run, task, person)
@@ -82,7 +91,7 @@ def claim(run: Run, event: Claim) -> None:
     require_seat(run, task, person)
     behalf = people[person]
     via = f"substitution:{behalf}" if behalf else "claim"
-    holders = (behalf, person) if behalf and absentee(run.state, via) else (person,)
+    holders = (behalf, person) if behalf and absent_seat_holder(run.state, via) else (person,)
     run.change(task, assignee=person, via=via, held_by=(*task.held_by, *holders))
     run.record(
         "claimed",
@@ -114,8 +123,8 @@ def follow_directory(run: Run) -> None:
     for task in run.open_tasks():
         staying = _without_leavers(run, task, directory)
         if staying.queue is not None:
-            staying = run.change(staying, candidates=tuple(claimants(run, staying)))
-        away = absentee(run.state, staying.via)
+            staying = run.change(staying, candidates=tuple(eligible_candidates(run, staying)))
+        away = absent_seat_holder(run.state, staying.via)
         if away is not None and directory.get(away) is not None:
             _give_back(run, staying, away)
         elif staying.assignee is not None:
@@ -133,15 +142,15 @@ def follow_directory(run: Run) -> None:
 def _give_back(run: Run, task: Task, away: str) -> None:
     """Let a task that a substitute has be whose it is, unless they are still away and the substitute still theirs."""
     directory = run.state.directory
-    if task.assignee in directory.standing_in(away, run.now):
+    if task.assignee in directory.substitutes_of(away, run.now):
         return
     stage = run.stage_of(task)
-    taken = taken_seats(run, run.stages[task.node], but=task.seat)
+    taken = seat_holders(run, run.stages[task.node], but=task.seat)
     via = "claim" if task.queue is not None else "return"
     found = eligible(run, away, stage, task.node, via=via, taken=taken)
     code = "absence_over" if directory.absence(away, run.now) is None else "substitute_changed"
     why = because(code, person=f"user:{away}")
-    if found is None and barred(run, away, stage, task.node, taken) is None:
+    if found is None and ineligible_reason(run, away, stage, task.node, taken) is None:
         found = Assignment(person=away, via=via)  # nobody stands in for them now, and who is away may still decide
     if found is None:
         _succeed(run, task, away, why=why)
@@ -160,7 +169,7 @@ def _without_leavers(run: Run, task: Task, directory: Directory) -> Task:
 def _succeed(run: Run, task: Task, whose: str | None, *, why: Reason) -> None:
     """Let the next who may have the task of somebody, or of a queue, who can have it no longer."""
     stage = run.stage_of(task)
-    taken = taken_seats(run, run.stages[task.node], but=task.seat)
+    taken = seat_holders(run, run.stages[task.node], but=task.seat)
     for person in successors(run, stage, whose, task.delegates):
         found = eligible(run, person, stage, task.node, via="succession", taken=taken)
         if found is not None and found.person != task.assignee:
@@ -170,18 +179,18 @@ def _succeed(run: Run, task: Task, whose: str | None, *, why: Reason) -> None:
     run.change(task, assignee=None, delegates=(), via="vacant")
     before = {"assignee": f"user:{task.assignee}"} if task.assignee else None
     run.record("approver_missing", task=task, why=because("nobody_may_take", cause=why), before=before)
-    run.tell("approver_missing", *operators(run), task=task, why=why)
+    run.notify("approver_missing", *operators(run), task=task, why=why)
 
 
 def _put_back(run: Run, task: Task, *, actor: str, why: Reason | Sealed | None) -> None:
     before = {"assignee": f"user:{task.assignee}"}
     changed = run.change(task, assignee=None, delegates=(), via="queue")
     run.record("released", actor=actor, task=task, why=why, before=before, after={"assignee": None})
-    run.tell("task_opened", *(c for c in changed.candidates if c != task.assignee), task=task, due_at=task.due_at)
+    run.notify("task_opened", *(c for c in changed.candidates if c != task.assignee), task=task, due_at=task.due_at)
 
 
 def _hand_over(run: Run, task: Task, to: str, *, kind: str, via: str, actor: str, why: Reason | Sealed | None) -> None:
-    away = absentee(run.state, via)
+    away = absent_seat_holder(run.state, via)
     holders = (away, to) if away is not None else (to,)
     run.change(task, assignee=to, delegates=(), via=via, held_by=(*task.held_by, *holders))
     run.record(
@@ -192,9 +201,9 @@ def _hand_over(run: Run, task: Task, to: str, *, kind: str, via: str, actor: str
         before={"assignee": f"user:{task.assignee}" if task.assignee else None},
         after={"assignee": f"user:{to}"},
     )
-    run.tell(kind, to, task=task, by=actor, due_at=task.due_at)
+    run.notify(kind, to, task=task, by=actor, due_at=task.due_at)
     left = (person for person in (task.assignee, *task.delegates) if person != to and f"user:{person}" != actor)
-    run.tell("task_taken_over", *left, task=task, by=actor)
+    run.notify("task_taken_over", *left, task=task, by=actor)
 
 
 def _recipient(run: Run, task: Task, to: str) -> str:
@@ -209,7 +218,7 @@ def _recipient(run: Run, task: Task, to: str) -> str:
         raise Refused(f"user:{person} has the task already.")
     if (absence := run.directory.absence(person, run.now)) is not None:
         raise NotPermitted(f"user:{person} may not have this task: they are away until {moment(absence.until)}.")
-    taken = taken_seats(run, run.stages[task.node], but=task.seat)
-    if (why := barred(run, person, run.stage_of(task), task.node, taken)) is not None:
+    taken = seat_holders(run, run.stages[task.node], but=task.seat)
+    if (why := ineligible_reason(run, person, run.stage_of(task), task.node, taken)) is not None:
         raise NotPermitted(f"user:{person} may not have this task: user:{person} {why}.")
     return person

@@ -5,7 +5,7 @@ from __future__ import annotations
 from placet.audit.reasons import because
 from placet.audit.sealed import sealed
 from placet.definition.json_schema.forms import check_form, check_text, has_words
-from placet.engine.content import difference, told
+from placet.engine.content import changes_as_json, difference
 from placet.engine.events import Decide
 from placet.engine.flow import after_vote
 from placet.engine.run import Run
@@ -70,7 +70,7 @@ def decide(run: Run, event: Decide) -> None:
     )
     run.decided = changed
     if event.decision == "request_changes":
-        _return(run, changed)
+        _return_to_requester(run, changed)
     else:
         after_vote(run, task.node)
 
@@ -86,7 +86,7 @@ def _require_seen(run: Run, event: Decide) -> None:
         raise InputInvalid.at("/revision", f"there is no revision {seen} yet; the request is at revision {now}")
     task = run.tasks.get(event.task_id)
     if seen < now and task is not None and task.status in {"open", "superseded"}:
-        raise ContentChanged(difference=tuple(told(difference(run.state.revised, seen))))
+        raise ContentChanged(difference=tuple(changes_as_json(difference(run.state.revised, seen))))
 
 
 def _checked_form(stage: Stage, event: Decide) -> dict[str, object] | None:
@@ -112,10 +112,10 @@ def _checked_form(stage: Stage, event: Decide) -> dict[str, object] | None:
     return event.form
 
 
-def _return(run: Run, task: Task) -> None:
+def _return_to_requester(run: Run, task: Task) -> None:
     """Give the request back to its requester: the stage's other tasks close, and the clock stops."""
     stage_run = run.stages[task.node]
-    run.tell("changes_requested", run.state.requester, task=task, text=task.comment, by=f"user:{task.decided_by}")
+    run.notify("changes_requested", run.state.requester, task=task, text=task.comment, by=f"user:{task.decided_by}")
     for other in run.tasks_of(stage_run):
         if other.status == "open":
             run.close(other, why=because("changes_requested"), result="changes_requested")

@@ -9,7 +9,14 @@ from placet.engine.events import Actor, Claim, Comment, Decide, Event, Migrate, 
 from placet.engine.run import Run
 from placet.engine.state import Task
 from placet.errors import AlreadyDecided, Ended, NotPermitted, Returned, UnknownTask
-from placet.tasks.policy import absentee, acts_for, decided_elsewhere, decided_for, operates, taken_seats
+from placet.tasks.policy import (
+    absent_seat_holder,
+    decided_elsewhere,
+    decides_on_behalf_of,
+    is_owner,
+    represented_person,
+    seat_holders,
+)
 
 
 def require_not_operating_own(event: Event, requester: str) -> None:
@@ -50,13 +57,13 @@ def require_operator(run: Run, by: Actor, what: str) -> None:
 
 def may_operate(run: Run, by: Actor) -> bool:
     """Whether this is the process owner or an admin."""
-    return by.admin or operates(run, by.person)
+    return by.admin or is_owner(run, by.person)
 
 
 def open_task(run: Run, task_id: str) -> Task:
     """Return an open task; raises UnknownTask, Ended, or AlreadyDecided with the decision that stands."""
     task = run.tasks.get(task_id)
-    if task is None and run.had(task_id):
+    if task is None and run.has_had(task_id):
         raise AlreadyDecided("The task was settled long ago.")  # how, the store knows
     if task is None:
         raise UnknownTask(f"The request has no task {task_id!r}.")
@@ -91,17 +98,17 @@ def require_decider(run: Run, task: Task, by: Actor, *, stands_in: bool) -> str 
     person = by.person
     require_not_own(run, person)
     require_still_away(run, task, by, stands_in=stands_in)
-    away = absentee(run.state, task.via)
+    away = absent_seat_holder(run.state, task.via)
     if person == away:
         behalf = None
     elif away is not None and person in task.delegates:
         behalf = away
     elif person == task.assignee or person in task.delegates:
-        behalf = decided_for(task, person) if run.rules.knows_stand_ins or person != task.assignee else None
+        behalf = decides_on_behalf_of(task, person) if run.rules.knows_substitutes or person != task.assignee else None
     elif task.assignee is None and person in task.candidates:
         raise NotPermitted("The task waits in a queue; claim it first.")
     else:
-        behalf = _covered(run, task, person) if stands_in and run.rules.knows_stand_ins else None
+        behalf = _covered(run, task, person) if stands_in and run.rules.knows_substitutes else None
         if behalf is None:
             raise NotPermitted("This task is not yours to decide.")
     require_seat(run, task, person)
@@ -113,7 +120,7 @@ def require_still_away(run: Run, task: Task, by: Actor, *, stands_in: bool = Fal
 
     With the directory as it is now the task is whose it is now (placet.tasks.assignment).
     """
-    away = absentee(run.state, task.via)
+    away = absent_seat_holder(run.state, task.via)
     if away is not None and (stands_in or by.person in {away, task.assignee, *task.delegates}):
         run.need_directory_of_now()
 
@@ -128,7 +135,7 @@ def movable_task(run: Run, task_id: str) -> Task:
 
 def _covered(run: Run, task: Task, person: str) -> str | None:
     run.need_directory_of_now()
-    return acts_for(run, task, person)
+    return represented_person(run, task, person)
 
 
 def require_not_own(run: Run, person: str) -> None:
@@ -139,7 +146,7 @@ def require_not_own(run: Run, person: str) -> None:
 
 def require_seat(run: Run, task: Task, person: str) -> None:
     """Raise NotPermitted for whoever fills another seat of the stage, or is barred by an earlier stage."""
-    if person in taken_seats(run, run.stages[task.node], but=task.seat):
+    if person in seat_holders(run, run.stages[task.node], but=task.seat):
         raise NotPermitted("You fill another seat of this stage already; one person fills at most one.")
     if run.stage_of(task).repeat == "forbid" and decided_elsewhere(run, person, task.node):
         raise NotPermitted("You have decided another stage of this request, and this process forbids both.")

@@ -37,7 +37,7 @@ def owners(run: Run) -> list[str]:
     return _resolve(run, run.state.directory, parse_assignee("owner"), None)
 
 
-def operates(run: Run, person: str) -> bool:
+def is_owner(run: Run, person: str) -> bool:
     """Whether this person is the process owner (one of them, where a role or a group owns the process)."""
     if run.plan.owner is None:
         return False
@@ -75,14 +75,17 @@ def eligible(run: Run, person: str, stage: Stage, node: str, *, via: str, taken:
         candidate = absence.substitute
     else:
         return None  # substitutes who are away for each other
-    if absentee(run.state, how) is not None and barred(run, person, stage, node, taken) is not None:
+    if (
+        absent_seat_holder(run.state, how) is not None
+        and ineligible_reason(run, person, stage, node, taken) is not None
+    ):
         return None
-    if barred(run, candidate, stage, node, taken) is not None:
+    if ineligible_reason(run, candidate, stage, node, taken) is not None:
         return None
     return Assignment(person=candidate, via=how)
 
 
-def barred(run: Run, person: str, stage: Stage, node: str, taken: set[str]) -> str | None:
+def ineligible_reason(run: Run, person: str, stage: Stage, node: str, taken: set[str]) -> str | None:
     """Return in words why somebody who is there may not fill a seat, None where they may."""
     if person == run.state.requester:
         return "asked for this, and nobody decides their own request"
@@ -91,35 +94,36 @@ def barred(run: Run, person: str, stage: Stage, node: str, taken: set[str]) -> s
     found = run.directory.get(person)
     if found is None:
         return "has left, or is nobody"
-    if not found.approver and not operates(run, person):
+    if not found.approver and not is_owner(run, person):
         return "has not the access approver"
     if stage.repeat == "forbid" and decided_elsewhere(run, person, node):
         return "has decided another stage of this request, and this process forbids both"
     return None
 
 
-def acts_for(run: Run, task: Task, person: str) -> str | None:
+def represented_person(run: Run, task: Task, person: str) -> str | None:
     """Return for whom this person stands in now: whoever has a task, or a delegate of it, where they are away.
 
     Nobody stands in for a delegate who could not decide the task either, such as one who fills another seat by now.
     """
-    holder = absentee(run.state, task.via) or task.assignee
-    if holder is not None and person in run.directory.standing_in(holder, run.now):
+    holder = absent_seat_holder(run.state, task.via) or task.assignee
+    if holder is not None and person in run.directory.substitutes_of(holder, run.now):
         return holder
     if not run.rules.lets_stand_in_for_delegates:
         return None
-    stage, taken = run.stage_of(task), taken_seats(run, run.stages[task.node], but=task.seat)
+    stage, taken = run.stage_of(task), seat_holders(run, run.stages[task.node], but=task.seat)
     return next(
         (
             one
             for one in task.delegates
-            if person in run.directory.standing_in(one, run.now) and barred(run, one, stage, task.node, taken) is None
+            if person in run.directory.substitutes_of(one, run.now)
+            and ineligible_reason(run, one, stage, task.node, taken) is None
         ),
         None,
     )
 
 
-def absentee(state: State, via: str) -> str | None:
+def absent_seat_holder(state: State, via: str) -> str | None:
     """Return whose a seat is that somebody fills as a substitute, by how they came to it; None for all other seats.
 
     Under the rules before 4 the seat had become the substitute's own.
@@ -128,7 +132,7 @@ def absentee(state: State, via: str) -> str | None:
     return whose if state.follows.keeps_seats_of_the_absent and how == "substitution" else None
 
 
-def decided_for(task: Task, person: str) -> str | None:
+def decides_on_behalf_of(task: Task, person: str) -> str | None:
     """Return on whose behalf a person decides who has the task by themself: whoever delegated it, or is away."""
     if person != task.assignee:
         return task.assignee
@@ -136,21 +140,21 @@ def decided_for(task: Task, person: str) -> str | None:
     return whose if how in {"delegation", "substitution"} else None
 
 
-def claimants(run: Run, task: Task) -> dict[str, str | None]:
+def eligible_candidates(run: Run, task: Task) -> dict[str, str | None]:
     """Return who may claim a task of a queue now, and for whom they stand in, by who is in the role or group now."""
     if task.queue is None:
         return dict.fromkeys(task.candidates)
-    stage, taken = run.stage_of(task), taken_seats(run, run.stages[task.node], but=task.seat)
+    stage, taken = run.stage_of(task), seat_holders(run, run.stages[task.node], but=task.seat)
     members = resolve(run, parse_assignee(task.queue))
 
     def may(person: str) -> bool:
-        return barred(run, person, stage, task.node, taken) is None
+        return ineligible_reason(run, person, stage, task.node, taken) is None
 
-    absent = [m for m in members if may(m)] if run.rules.stands_in_only_for_who_may_claim else members
+    absent = [m for m in members if may(m)] if run.rules.substitutes_only_for_claimants else members
     found: dict[str, str | None] = {}
     for person, behalf in (
         *((member, None) for member in members),
-        *((one, member) for member in absent for one in run.directory.standing_in(member, run.now)),
+        *((one, member) for member in absent for one in run.directory.substitutes_of(member, run.now)),
     ):
         if person not in found and may(person):
             found[person] = behalf
@@ -162,7 +166,7 @@ def successors(run: Run, stage: Stage, leaver: str | None, delegates: Iterable[s
     yield from delegates
     if leaver is not None:
         yield from run.directory.managers(leaver)
-    for person, _ in stand_ins(run, stage):
+    for person, _ in replacements(run, stage):
         yield person
 
 
@@ -209,7 +213,7 @@ def _latest(votes: Iterable[Vote]) -> Vote | None:
     return max(reversed(list(votes)), key=lambda vote: vote.at, default=None)
 
 
-def taken_seats(run: Run, stage_run: StageRun, *, but: int | None = None) -> set[str]:
+def seat_holders(run: Run, stage_run: StageRun, *, but: int | None = None) -> set[str]:
     """Collect who fills the seats of a stage, but for one seat: holders of its tasks, deciders, and seats to come.
 
     Whoever is away fills theirs beside the substitute who has it meanwhile.
@@ -221,12 +225,12 @@ def taken_seats(run: Run, stage_run: StageRun, *, but: int | None = None) -> set
             continue
         task = tasks.get(index)
         holder = (task.decided_by or task.assignee) if task else seat.person
-        away = absentee(run.state, task.via if task else seat.via)
+        away = absent_seat_holder(run.state, task.via if task else seat.via)
         people.update(person for person in (holder, away) if person)
     return people
 
 
-def stand_ins(run: Run, stage: Stage) -> Iterator[tuple[str, str]]:
+def replacements(run: Run, stage: Stage) -> Iterator[tuple[str, str]]:
     """Yield who may stand in for approvers who are missing: the escalation chain, then the process owner."""
     for level in stage.levels:
         if level.action == "notify":
@@ -278,7 +282,7 @@ class Tally:
         return self.approved + self.undecided < self.needed
 
 
-def verdict(run: Run, stage_run: StageRun, stage: Stage) -> Literal["approved", "rejected"] | None:
+def stage_result(run: Run, stage_run: StageRun, stage: Stage) -> Literal["approved", "rejected"] | None:
     """Return what the votes so far amount to; None while the stage is undecided.
 
     A stage whose quorum abstentions have put out of reach is rejected: it would wait for ever.

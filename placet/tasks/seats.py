@@ -16,19 +16,19 @@ from placet.expressions import evaluate
 from placet.plan.graph import ApproverSpec, Node, Stage
 from placet.tasks.policy import (
     Assignment,
-    absentee,
+    absent_seat_holder,
     eligible,
     queue_of,
     reachable,
+    replacements,
     resolve,
-    stand_ins,
+    seat_holders,
     successors,
-    taken_seats,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
+class UnfilledSeat:
     """A seat that nobody fills: whose it is, its weight, and whether the stage names this one person.
 
     It `counts` for the quorum unless it is the requester's, who has no seat in any case.
@@ -41,7 +41,7 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seated:
+class FilledSeats:
     """How the seats of a stage are filled: see StageRun for `intended`.
 
     `why` says who is missing; somebody `stood_in` for them, or a seat stays vacant, where the others are too few.
@@ -50,10 +50,10 @@ class Seated:
     seats: list[Seat]
     intended: int
     why: Reason | None = None
-    stood_in: bool = False
+    replacement: bool = False
 
 
-def fill_seats(run: Run, node: Node, stage: Stage) -> Seated:
+def fill_seats(run: Run, node: Node, stage: Stage) -> FilledSeats:
     """Fill a stage's seats when it opens.
 
     The eligible people, each once, without the requester. A quorum is never lowered: it counts also those who are
@@ -63,14 +63,14 @@ def fill_seats(run: Run, node: Node, stage: Stage) -> Seated:
     """
     taken: set[str] = set()
     declared: set[str] = set()
-    asked, fault = _asked(run, stage)
+    asked, fault = _approvers_now(run, stage)
     # A queue is of those who have no seat of their own, also where the stage names them after the queue.
     last = run.rules.seats_people_before_queues and stage.claim
     turns = sorted(range(len(asked)), key=lambda n: last and not parse_assignee(asked[n].who).single)
-    filled = {n: _sit(run, node, stage, asked[n], taken, declared) for n in turns}
+    filled = {n: _fill_for_name(run, node, stage, asked[n], taken, declared) for n in turns}
     seats = [seat for n in range(len(asked)) for seat in filled[n][0]]
     missing = [one for n in range(len(asked)) for one in filled[n][1]]
-    intended = len(seats) + (sum(m.counts for m in missing) if run.rules.counts_the_missing else 0)
+    intended = len(seats) + (sum(m.counts for m in missing) if run.rules.counts_missing_seats else 0)
 
     def enough() -> bool:
         return bool(seats) and reachable(stage.need, seats, intended)
@@ -78,11 +78,11 @@ def fill_seats(run: Run, node: Node, stage: Stage) -> Seated:
     names = list(dict.fromkeys(m.who for m in missing))
     why = fault or (because("nobody_eligible", names=names) if names else because("quorum_short"))
     if fault is None and enough():
-        told = run.rules.counts_the_missing and any(m.named and m.counts for m in missing)
+        told = run.rules.counts_missing_seats and any(m.named and m.counts for m in missing)
         others = because(why.code, **why.parameters, then=because("others_enough")) if told else None
-        return Seated(seats=seats, intended=intended, why=others)
+        return FilledSeats(seats=seats, intended=intended, why=others)
     weights = [m.weight for m in missing]  # whoever stands in has the vote of those who are missing
-    for person, via in stand_ins(run, stage):
+    for person, via in replacements(run, stage):
         if enough():
             break
         if assignment := eligible(run, person, stage, node.id, via=via, taken=taken):
@@ -91,16 +91,16 @@ def fill_seats(run: Run, node: Node, stage: Stage) -> Seated:
     while not enough():
         lacking = stage.need.value - sum(s.weight for s in seats) if stage.need.kind == "weight" else 1
         seats.append(Seat(person=None, via="vacant", weight=max(1, math.ceil(lacking))))
-    return Seated(seats=seats, intended=intended, why=why, stood_in=True)
+    return FilledSeats(seats=seats, intended=intended, why=why, replacement=True)
 
 
-def fill_again(run: Run, node: Node, stage: Stage, stage_run: StageRun, index: int) -> tuple[Seat, Reason | None]:
+def refill_seat(run: Run, node: Node, stage: Stage, stage_run: StageRun, index: int) -> tuple[Seat, Reason | None]:
     """Fill a seat of a sequence whose turn has come: its person may have left, or be away, since the stage opened.
 
     The seat of somebody who has left goes the way that their task would go, had it been open already.
     """
     seat = stage_run.seats[index]
-    taken = taken_seats(run, stage_run, but=index)
+    taken = seat_holders(run, stage_run, but=index)
     left = None
     if seat.candidates:
         queue = _queue(run, node, stage, _in_queue(run, seat), taken)
@@ -108,53 +108,55 @@ def fill_again(run: Run, node: Node, stage: Stage, stage_run: StageRun, index: i
             return Seat(person=None, via=seat.via, weight=seat.weight, candidates=queue), None
         why = because("nobody_eligible", names=[seat.via])
     elif seat.person:
-        away = absentee(run.state, seat.via)  # the seat is theirs, whoever stood in for them when the stage opened
+        away = absent_seat_holder(
+            run.state, seat.via
+        )  # the seat is theirs, whoever stood in for them when the stage opened
         whose, via = (away, "return") if away is not None else (seat.person, seat.via)
         if found := eligible(run, whose, stage, node.id, via=via, taken=taken):
             return _seat(found, seat.weight), None
         why = because("not_eligible_any_more", person=f"user:{whose}")
-        if run.rules.passes_seats_of_leavers_on and run.directory.get(whose) is None:
+        if run.rules.reassigns_seats_of_leavers and run.directory.get(whose) is None:
             left, why = whose, because("left", person=f"user:{whose}")
     else:
         why = because("nobody_eligible", names=[seat.via])
     if left is not None:
         candidates: Iterable[tuple[str, str]] = ((person, "succession") for person in successors(run, stage, left))
     else:
-        candidates = stand_ins(run, stage)
+        candidates = replacements(run, stage)
     for person, via in candidates:
         if found := eligible(run, person, stage, node.id, via=via, taken=taken):
             return _seat(found, seat.weight), why
     return Seat(person=None, via="vacant", weight=seat.weight), why
 
 
-def _asked(run: Run, stage: Stage) -> tuple[list[ApproverSpec], Reason | None]:
+def _approvers_now(run: Run, stage: Stage) -> tuple[list[ApproverSpec], Reason | None]:
     """Return whom a stage asks now, and why not all of them can be told, where an expression that chooses fails."""
-    if all(seating.when is None for seating in stage.approvers):
+    if all(approver_spec.when is None for approver_spec in stage.approvers):
         return list(stage.approvers), None
     asked: list[ApproverSpec] = []
     fault: Reason | None = None
     values = values_at(run)
-    for seating in stage.approvers:
+    for approver_spec in stage.approvers:
         try:
-            if seating.when is None or evaluate(seating.when, values, run.allowance) is True:
-                asked.append(seating)
+            if approver_spec.when is None or evaluate(approver_spec.when, values, run.allowance) is True:
+                asked.append(approver_spec)
         except EvaluationFailed as error:
             fault = because("approvers_not_chosen", cause=error.reason)
     return asked, fault
 
 
-def _sit(  # noqa: PLR0917 - called in one place
-    run: Run, node: Node, stage: Stage, seating: ApproverSpec, taken: set[str], declared: set[str]
-) -> tuple[list[Seat], list[Missing]]:
+def _fill_for_name(  # noqa: PLR0917 - called in one place
+    run: Run, node: Node, stage: Stage, approver_spec: ApproverSpec, taken: set[str], declared: set[str]
+) -> tuple[list[Seat], list[UnfilledSeat]]:
     """Fill the seats of one declared name; returns them, and those whom nobody fills.
 
     Who fills a seat is added to `taken`, and whom the stage names to `declared`: nobody is missing who has a seat by
     another name, nor the requester among the holders of a role.
     """
-    who, weight = parse_assignee(seating.who), seating.weight
+    who, weight = parse_assignee(approver_spec.who), approver_spec.weight
     people = resolve(run, who)
     seats: list[Seat] = []
-    missing: list[Missing] = []
+    missing: list[UnfilledSeat] = []
     repeated = False
     if not who.single and stage.claim:
         if queue := _queue(run, node, stage, people, taken):
@@ -168,23 +170,23 @@ def _sit(  # noqa: PLR0917 - called in one place
     else:
         via = "approver" if who.kind == "user" else str(who)
         for person in people:
-            again = run.rules.counts_the_missing and person in declared
+            again = run.rules.counts_missing_seats and person in declared
             repeated = repeated or again
             declared.add(person)
             if found := eligible(run, person, stage, node.id, via=via, taken=taken):
                 taken.add(found.person)
                 seats.append(_seat(found, weight))
-            elif run.rules.counts_the_missing and not again and person != run.state.requester:
-                missing.append(Missing(who=f"user:{person}", weight=weight, named=who.single))
+            elif run.rules.counts_missing_seats and not again and person != run.state.requester:
+                missing.append(UnfilledSeat(who=f"user:{person}", weight=weight, named=who.single))
     if not seats and not missing and not repeated:
         own = run.state.requester in people
-        missing.append(Missing(who=seating.who, weight=weight, named=who.single, counts=not own))
+        missing.append(UnfilledSeat(who=approver_spec.who, weight=weight, named=who.single, counts=not own))
     return seats, missing
 
 
 def _in_queue(run: Run, seat: Seat) -> list[str]:
     """Return who is in a queue: by the directory as it is now, where its seat says whose queue it is."""
-    if run.rules.asks_queues_anew and queue_of(seat) is not None:
+    if run.rules.rereads_queues and queue_of(seat) is not None:
         return resolve(run, parse_assignee(seat.via))
     return list(seat.candidates)
 

@@ -18,7 +18,16 @@ from placet.engine.state import StageRun, State, Task
 from placet.plan.graph import SlaLevel, Stage
 from placet.plan.plan import Plan
 from placet.tasks.deadlines import critical_from
-from placet.tasks.policy import Assignment, absentee, eligible, nearest, operators, owners, resolve, taken_seats
+from placet.tasks.policy import (
+    Assignment,
+    absent_seat_holder,
+    eligible,
+    nearest,
+    operators,
+    owners,
+    resolve,
+    seat_holders,
+)
 
 Settle = Callable[[Run, str, str], None]  # (run, node, result): closes a stage, or a wait, with its result
 
@@ -44,7 +53,7 @@ def next_due(plan: Plan, state: State) -> datetime | None:
     moments = [m for t in state.tasks if t.status == "open" for m, _ in _moments(t)]
     moments += [wait.until for wait in state.waits if wait.until is not None]
     due = min(moments) + jitter(plan, state.request_id) if moments else None
-    back = _back_at(state)
+    back = _next_absence_end(state)
     return back if due is None or (back is not None and back < due) else due
 
 
@@ -52,7 +61,7 @@ def next_purpose(state: State) -> str | None:
     """Say what is due first, such as `reminder of Manager Approval` or `end of the wait at delivery`."""
     found = [(m, rank, f"{_PURPOSES[rank]} of {t.stage}") for t in state.open_tasks for m, rank in _moments(t)]
     found += [(w.until, len(_PURPOSES), f"end of the wait at {w.node}") for w in state.waits if w.until is not None]
-    if (back := _back_at(state)) is not None:
+    if (back := _next_absence_end(state)) is not None:
         found.append((back, len(_PURPOSES) + 1, "end of an absence"))
     return min(found)[2] if found else None
 
@@ -62,7 +71,7 @@ def carry_out_due(run: Run, settle: Settle) -> None:
 
     `settle` closes a stage with what the final rule says, and goes on from a wait that is over.
     """
-    back = _back_at(run.state)
+    back = _next_absence_end(run.state)
     if back is not None and back <= run.now and run.state.directory_at < back:
         raise DirectoryNeeded  # with which the task is whose it is then
     for _ in range(MOST_AT_ONCE):
@@ -110,16 +119,16 @@ def _nominal(run: Run) -> datetime:
     return run.now - jitter(run.plan, run.state.request_id)
 
 
-def _back_at(state: State) -> datetime | None:
+def _next_absence_end(state: State) -> datetime | None:
     """Return when the first absence ends that gave a substitute an open task, as far as the request knows.
 
     An end that is further away than a timer should be armed for is found out about when somebody acts.
     """
     ends: list[datetime] = []
     for task in state.open_tasks:
-        if (away := absentee(state, task.via)) is not None:
+        if (away := absent_seat_holder(state, task.via)) is not None:
             seen = max(state.directory_at, task.opened_at)
-            spans = (state.directory.absence(one, seen) for one in (away, *state.directory.standing_in(away, seen)))
+            spans = (state.directory.absence(one, seen) for one in (away, *state.directory.substitutes_of(away, seen)))
             ends += [span.until for span in spans if span is not None and span.until - seen <= _FURTHEST_END]
     return min(ends, default=None)
 
@@ -148,7 +157,7 @@ def _people(run: Run, task: Task) -> list[str]:
 def _warn(run: Run, task: Task) -> None:
     run.change(task, sla_state="warning")
     run.record("sla_warning", task=task, due=task.warn_at, due_at=task.due_at, before="ok", after="warning")
-    run.tell("sla_warning", *_people(run, task), task=task, due_at=task.due_at)
+    run.notify("sla_warning", *_people(run, task), task=task, due_at=task.due_at)
 
 
 def _breach(run: Run, task: Task) -> None:
@@ -156,7 +165,7 @@ def _breach(run: Run, task: Task) -> None:
     at = _nominal(run)
     remind = task.remind_at
     if remind is not None and stage.remind_every and remind <= at:  # the news of the breach stands for the reminder
-        remind = _following(run, remind, stage.remind_every)
+        remind = _next_occurrence(run, remind, stage.remind_every)
     run.change(
         task,
         sla_state="breached",
@@ -168,14 +177,14 @@ def _breach(run: Run, task: Task) -> None:
         critical_at=critical_from(run, stage, task.due_at or at),
     )
     run.record("sla_breached", task=task, due=task.due_at, before=task.sla_state, after="breached")
-    run.tell("sla_breached", *_people(run, task), run.state.requester, *owners(run), task=task, due_at=task.due_at)
+    run.notify("sla_breached", *_people(run, task), run.state.requester, *owners(run), task=task, due_at=task.due_at)
 
 
 def _turn_critical(run: Run, task: Task) -> None:
     """Note that a task is late for so long that it is critical, and tell whoever can do something about it."""
     run.change(task, critical_at=None)
     run.record("sla_critical", task=task, due=task.critical_at, due_at=task.due_at)
-    run.tell("sla_critical", *operators(run), task=task, due_at=task.due_at)
+    run.notify("sla_critical", *operators(run), task=task, due_at=task.due_at)
 
 
 def _remind(run: Run, task: Task) -> None:
@@ -184,15 +193,15 @@ def _remind(run: Run, task: Task) -> None:
     due = min(m for m in (task.remind_at, *task.remind_before) if m is not None)
     remind = task.remind_at
     if remind is not None and remind <= at:
-        remind = _following(run, remind, stage.remind_every or stage.re_escalate_after)
+        remind = _next_occurrence(run, remind, stage.remind_every or stage.re_escalate_after)
     # Reminders that were missed while nothing ran are one reminder now.
     run.change(task, remind_at=remind, remind_before=tuple(m for m in task.remind_before if m > at))
     people = _people(run, task)
     run.record("reminded", task=task, due=due, to=[f"user:{p}" for p in people], due_at=task.due_at)
-    run.tell("reminded", *people, task=task, due_at=task.due_at)
+    run.notify("reminded", *people, task=task, due_at=task.due_at)
 
 
-def _following(run: Run, moment: datetime, every: timedelta) -> datetime:
+def _next_occurrence(run: Run, moment: datetime, every: timedelta) -> datetime:
     """Return the first moment of a repeating schedule that is yet to come: the rhythm is kept, the missed are not."""
     at = _nominal(run)
     following = run.after(moment, every)
@@ -208,7 +217,7 @@ def _escalate(run: Run, task: Task, settle: Settle) -> None:
     stage = run.stage_of(task)
     level = stage.levels[task.next_level] if task.next_level < len(stage.levels) else None
     if level is None and not stage.to_the_top:
-        _end_ladder(run, task, settle)
+        _end_escalation(run, task, settle)
         return
     found, why = _target(run, task, stage, level)
     if not found:
@@ -217,7 +226,7 @@ def _escalate(run: Run, task: Task, settle: Settle) -> None:
             run.change(task, next_level=task.next_level + 1, escalate_at=following)
             run.record("escalation_skipped", task=task, to=level.to, why=because("nobody_there"))
         else:
-            _end_ladder(run, task, settle)
+            _end_escalation(run, task, settle)
         return
     action = level.action if level is not None else "reassign"
     people = [f.person for f in found]
@@ -239,7 +248,7 @@ def _escalate(run: Run, task: Task, settle: Settle) -> None:
         }
     elif action == "add":
         # Who is away is added, and not who stands in for them: that one may decide for as long as they stand in.
-        people = [absentee(run.state, one.via) or one.person for one in found]
+        people = [absent_seat_holder(run.state, one.via) or one.person for one in found]
         changes |= {"delegates": (*task.delegates, *people), "held_by": (*task.held_by, *people)}
     changed = run.change(task, **changes)
     run.record(
@@ -252,12 +261,12 @@ def _escalate(run: Run, task: Task, settle: Settle) -> None:
         before={"assignee": _name(task.assignee), "due_at": task.due_at},
         after={"assignee": _name(changed.assignee), "due_at": changed.due_at, "to": [_name(p) for p in people]},
     )
-    run.tell("escalated_to", *people, task=task, level=changed.level, due_at=changed.due_at)
-    run.tell("escalated_from", *(p for p in task.people if p not in people), task=task, level=changed.level)
+    run.notify("escalated_to", *people, task=task, level=changed.level, due_at=changed.due_at)
+    run.notify("escalated_from", *(p for p in task.people if p not in people), task=task, level=changed.level)
 
 
 def _holders(run: Run, found: Assignment) -> tuple[str, ...]:
-    away = absentee(run.state, found.via)
+    away = absent_seat_holder(run.state, found.via)
     return (away, found.person) if away is not None else (found.person,)
 
 
@@ -283,7 +292,7 @@ def _target(run: Run, task: Task, stage: Stage, level: SlaLevel | None) -> tuple
 
     A notice goes to everyone who is named; a task is reassigned to one person, and one is added.
     """
-    taken = taken_seats(run, run.stages[task.node], but=task.seat)
+    taken = seat_holders(run, run.stages[task.node], but=task.seat)
     if level is not None and level.action == "add":
         taken |= set(task.people)
 
@@ -308,7 +317,7 @@ def _target(run: Run, task: Task, stage: Stage, level: SlaLevel | None) -> tuple
     if found := first(named, "escalation"):
         if found[0].person not in named:
             return found, because("substitute_takes", person=f"user:{found[0].person}")
-        several = run.rules.tells_the_choice_among_several and len(named) > 1
+        several = run.rules.records_choice_among_several and len(named) > 1
         return found, because("one_of_several", count=len(named), to=level.to) if several else None
     if stage.to_the_top:
         above = run.directory.managers(named[0] if named else task.assignee or "")
@@ -320,7 +329,7 @@ def _target(run: Run, task: Task, stage: Stage, level: SlaLevel | None) -> tuple
     return [], None
 
 
-def _end_ladder(run: Run, task: Task, settle: Settle) -> None:
+def _end_escalation(run: Run, task: Task, settle: Settle) -> None:
     """Note that a task's chain has ended; the stage's final rule applies once the chains of all its tasks have."""
     stage = run.stage_of(task)
     stage_run = run.stages[task.node]
@@ -339,7 +348,7 @@ def _end_ladder(run: Run, task: Task, settle: Settle) -> None:
     if result is not None:
         settle(run, task.node, result)
     elif final == "wait":
-        run.tell("escalation_ended", *_people(run, task), *operators(run), task=task)
+        run.notify("escalation_ended", *_people(run, task), *operators(run), task=task)
 
 
 def _final(run: Run, stage_run: StageRun, stage: Stage) -> str:

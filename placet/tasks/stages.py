@@ -12,8 +12,15 @@ from placet.engine.state import Seat, StageRun, Task, Vote
 from placet.frozen import evolve
 from placet.plan.graph import Node, Stage
 from placet.tasks.deadlines import start_deadlines
-from placet.tasks.policy import absentee, approved_elsewhere, lost_by_abstention, operators, queue_of, verdict
-from placet.tasks.seats import fill_again, fill_seats
+from placet.tasks.policy import (
+    absent_seat_holder,
+    approved_elsewhere,
+    lost_by_abstention,
+    operators,
+    queue_of,
+    stage_result,
+)
+from placet.tasks.seats import fill_seats, refill_seat
 
 
 def open_stage(run: Run, node: Node) -> str | None:
@@ -29,10 +36,10 @@ def open_stage(run: Run, node: Node) -> str | None:
         intended=seated.intended,
     )
     if seated.why is not None:
-        _record_missing(run, stage, seated.seats, seated.why, tell=seated.stood_in)
+        _record_missing(run, stage, seated.seats, seated.why, tell=seated.replacement)
     for _ in range(1 if stage.order == "sequential" else len(seated.seats)):
         open_next_seat(run, node, stage)
-    result = verdict(run, run.stages[node.id], stage)
+    result = stage_result(run, run.stages[node.id], stage)
     if result is not None:
         close_stage(run, node, result)
     return result
@@ -60,7 +67,7 @@ def open_next_seat(run: Run, node: Node, stage: Stage) -> None:
         index = stage_run.opened
         seat = stage_run.seats[index]
         if index and stage.order == "sequential":
-            seat, stand_in = fill_again(run, node, stage, stage_run, index)
+            seat, stand_in = refill_seat(run, node, stage, stage_run, index)
             if stand_in is not None:
                 _record_missing(run, stage, [seat], stand_in)
         seats = (*stage_run.seats[:index], seat, *stage_run.seats[index + 1 :])
@@ -69,7 +76,7 @@ def open_next_seat(run: Run, node: Node, stage: Stage) -> None:
         earlier = _carried(run, node, stage, seat)
         if earlier is None:
             people = task.people or operators(run)
-            run.tell("task_opened", *people, task=task, due_at=task.due_at, changes=run.changes)
+            run.notify("task_opened", *people, task=task, due_at=task.due_at, changes=run.changes)
             return
         run.change(task, status="decided", decision="approve", decided_by=earlier.person, decided_at=run.now)
         run.record(
@@ -82,7 +89,7 @@ def open_next_seat(run: Run, node: Node, stage: Stage) -> None:
             after="approve",
             **run.state.revision_facts,
         )
-        if stage.order == "parallel" or verdict(run, run.stages[node.id], stage) is not None:
+        if stage.order == "parallel" or stage_result(run, run.stages[node.id], stage) is not None:
             return
 
 
@@ -98,8 +105,8 @@ def _open_task(run: Run, node: Node, stage: Stage, seat: Seat, index: int) -> Ta
         assignee=seat.person,
         via=seat.via,
         candidates=seat.candidates,
-        queue=queue_of(seat) if run.rules.asks_queues_anew else None,
-        held_by=tuple(person for person in (absentee(run.state, seat.via), seat.person) if person),
+        queue=queue_of(seat) if run.rules.rereads_queues else None,
+        held_by=tuple(person for person in (absent_seat_holder(run.state, seat.via), seat.person) if person),
         revision=run.state.revision,
         content_digest=run.state.content_digest,
         opened_at=run.now,
@@ -126,7 +133,7 @@ def _carried(run: Run, node: Node, stage: Stage, seat: Seat) -> Vote | None:
     """
     if stage.repeat != "carry" or seat.person is None or stage.form is not None:
         return None
-    return approved_elsewhere(run, absentee(run.state, seat.via) or seat.person, node.id)
+    return approved_elsewhere(run, absent_seat_holder(run.state, seat.via) or seat.person, node.id)
 
 
 def _record_missing(run: Run, stage: Stage, seats: list[Seat], why: Reason, *, tell: bool = True) -> None:
@@ -134,4 +141,4 @@ def _record_missing(run: Run, stage: Stage, seats: list[Seat], why: Reason, *, t
     vacant = sum(1 for s in seats if s.person is None and not s.candidates)
     run.record("approver_missing", stage=stage.name, why=why, after={"seats": people, "vacant": vacant})
     if tell:
-        run.tell("approver_missing", *operators(run), why=why)
+        run.notify("approver_missing", *operators(run), why=why)

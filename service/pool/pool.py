@@ -1,6 +1,6 @@
 """A pool of processes for heavy work on what somebody else wrote: proofs, explorations, imports.
 
-Such work is bounded before it begins (`placet.definition.json_schema.cost`, `placet.definition.document`), and here
+Such work is bounded before it begins (`placet.definition.json_schema.cost`, `placet.definition.limits`), and here
 once more: it runs in a process of its own with a limit of memory and of processor time, which may die without taking
 the service along. Whoever asked is then told so (TooMuchWork); beyond a number of waiting callers the next one is told
 to come again (Busy).

@@ -18,7 +18,7 @@ from statistics import fmean, median, stdev
 from time import perf_counter
 from typing import Any
 
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.definition.model import ProcessDefinition, parse_definition
 from placet.directory import Directory
 from placet.engine import machine

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from difflib import SequenceMatcher
 from typing import Any, Protocol
 
-from placet.audit.reasons import in_words
+from placet.audit.reasons import detail_in_words
 
 # The virtual time that timers (20 ms here, a second elsewhere), updates and local activities of a rehearsed workflow
 # take: at once, and accumulated where each entry counts from the one before, as in a loop.
@@ -69,7 +69,7 @@ def lines_of(entries: Sequence[TimelineEvent], start: datetime) -> tuple[Compare
             actor=entry.actor,
             stage=entry.stage,
             task=entry.task_id.rpartition(".")[2] if entry.task_id else None,
-            detail=_relative(in_words(entry.detail), start),
+            detail=_relative(detail_in_words(entry.detail), start),
         )
         for entry in entries
     )

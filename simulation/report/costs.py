@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.definition.fields import Model
 from placet.errors import InputInvalid, Problem
 from simulation.report.comparison import TimelineEvent

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from placet.audit.chain import Entry, moment
-from placet.audit.reasons import shown, why_of
+from placet.audit.reasons import readable_detail, why_of
 from placet.engine.state import Task
 from placet.errors import Problem
 from simulation.run.driver import AppliedEvent, Trace
@@ -185,7 +185,7 @@ def step_of(entry: Entry, start: datetime) -> PathStep:
         actor=entry.actor,
         stage=entry.stage,
         task_id=entry.task_id,
-        detail=shown(entry.detail),
+        detail=readable_detail(entry.detail),
         what=sentence(entry),
     )
 

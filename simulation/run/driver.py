@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from placet.audit.chain import Entry
 from placet.definition.assignees import person_id
-from placet.directory import Directory, needed
+from placet.directory import Directory, people_reached
 from placet.engine import machine
 from placet.engine.events import Delegate, DirectoryRead, Event, Opening, Reassign
 from placet.engine.state import Notification, State, Transition
@@ -120,7 +120,7 @@ def directory_reader(plan: Plan, people: Directory) -> ReadDirectory:
     def read_directory(asked: tuple[str, ...], given: Mapping[str, object]) -> Directory:
         key = (asked, *(str(given.get(name)) for name in inputs))
         if key not in found:
-            found[key] = needed(
+            found[key] = people_reached(
                 names,
                 find=people.people.get,
                 holders=lambda role: [people.people[i] for i in holding.get(("role", role), [])],

@@ -11,7 +11,7 @@ from datetime import datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.definition.diff import Change, check_bump, classify
 from placet.definition.model import ProcessDefinition, canonical, parse_definition
 from placet.errors import BlueprintInvalid

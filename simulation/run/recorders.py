@@ -28,7 +28,7 @@ from activities.subprocesses import SubprocessResultSigner
 from placet.audit.chain import Entry, first_bad, genesis
 from placet.audit.reasons import because
 from placet.definition.assignees import parse_assignee
-from placet.directory import Directory, needed
+from placet.directory import Directory, people_reached
 from placet.engine.events import ActionDone
 from placet.engine.recording import Recording
 from placet.engine.state import Notification, Task
@@ -168,7 +168,7 @@ class Recorders:
         """Answer from the directory of the rehearsal."""
         self.lookups += 1
         people = self._people.people
-        directory = needed(
+        directory = people_reached(
             [parse_assignee(name) for name in lookup.names],
             find=people.get,
             holders=lambda role: [people[i] for i in self._people.holders(role)],

@@ -15,7 +15,7 @@ from placet.engine.evaluation_context import requester_facts
 from placet.engine.input import accept_input
 from placet.engine.state import ChildCall
 from placet.errors import BlueprintInvalid, InputInvalid, Problem
-from placet.expressions.context import NOW, REQUESTER, ZONE
+from placet.expressions.types import NOW, REQUESTER, ZONE
 from placet.nodes.registry import type_at
 from placet.plan.plan import Plan
 from simulation.report.costs import Prices, cost_of, with_catalog

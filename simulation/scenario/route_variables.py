@@ -8,11 +8,11 @@ from typing import Any
 
 from placet.definition.json_schema.validation import value_problems
 from placet.definition.variables import Variable, scope_of, values_of
-from placet.engine.calls import after_output
+from placet.engine.call_results import after_output
 from placet.errors import EvaluationFailed, InputInvalid
 from placet.expressions import Expression
 from placet.expressions.substitution import constant, substituted, widened
-from placet.expressions.templates import expression_of, fill, taken
+from placet.expressions.templates import expression_of, fill, value_from
 from placet.nodes.registry import type_at
 from placet.plan import pure_actions
 from placet.plan.graph import CallSpec, Node
@@ -34,7 +34,7 @@ def is_pure(plan: Plan, node: Node) -> bool:
 def variables_after(plan: Plan, given: Given, steps: Sequence[str], context: Mapping[str, object]) -> Given | None:
     """Return the variables once these nodes have run in their order; None where one of them fails.
 
-    `context` is what expressions read besides variables (placet.expressions.context).
+    `context` is what expressions read besides variables (placet.expressions.types).
     """
     for name in steps:
         call_spec = _call_spec(plan, name)
@@ -92,7 +92,7 @@ def _substituted(
 
 
 def _computed_expression(call_spec: CallSpec, variable: Variable, source: str) -> Expression | None:
-    value = taken(call_spec.input.template, source)
+    value = value_from(call_spec.input.template, source)
     text = expression_of(value)
     if text is not None:
         expression = call_spec.input.expressions[text]

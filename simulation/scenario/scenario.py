@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.definition.model import ProcessDefinition, parse_definition
 from placet.directory import Directory
 from placet.plan.compiler import compile_plan

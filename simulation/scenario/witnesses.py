@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from placet.definition.variables import Variable, normalise_input, values_of
 from placet.errors import EvaluationFailed, InputInvalid
 from placet.expressions import Expression, evaluate
-from placet.expressions.context import NAMES, NOW
 from placet.expressions.substitution import substituted
-from placet.expressions.templates import plain
+from placet.expressions.templates import as_json
+from placet.expressions.types import NAMES, NOW
 from placet.plan.plan import Plan
 from placet.proofs.solver import Undecided
 from placet.proofs.solver.samples import sample
@@ -75,7 +75,7 @@ class WitnessSearch:
         context: Mapping[str, object] = MappingProxyType({}),
         seconds: float = 10.0,
     ) -> None:
-        """Prepare the search; `context` is what conditions read besides variables (placet.expressions.context)."""
+        """Prepare the search; `context` is what conditions read besides variables (placet.expressions.types)."""
         self._plan = plan
         self._variables = plan.variables
         self._context = context
@@ -224,7 +224,7 @@ class WitnessSearch:
     def _given(self, values: Mapping[str, object]) -> dict[str, Any] | None:
         """Return values as a normalised input; None where they are no valid input."""
         try:
-            return normalise_input(self._variables, {v.name: plain(values.get(v.name)) for v in self._variables})
+            return normalise_input(self._variables, {v.name: as_json(values.get(v.name)) for v in self._variables})
         except InputInvalid:
             return None
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from placet.definition.actions import ActionCall
+from placet.definition.action_spec import ActionCall
 from placet.definition.json_schema.validation import schema_problems, value_problems
 from placet.engine.events import SYSTEM, ActionDone, Actor, ChildEnded, Happened
 from placet.engine.state import ChildCall, Waiting
 from placet.errors import Problem
-from placet.expressions.templates import taken
+from placet.expressions.templates import value_from
 from placet.plan import pure_actions
 from placet.plan.plan import Plan
 from placet.proofs.solver.samples import sample
@@ -120,7 +120,7 @@ class Answers:
             given = line is not None and line.output is not None
             asked = wait_spec.output if wait_spec is not None else {}
             answer = {} if given else self._completed(asked, {})
-        return {} if given else {name: (source, taken(answer, source)) for name, source in asked.items()}
+        return {} if given else {name: (source, value_from(answer, source)) for name, source in asked.items()}
 
     def child(self, call: ChildCall) -> tuple[timedelta, ChildEnded] | None:  # noqa: ARG002 - recorded answers use it
         """Return the time that a sub-process takes and its outcome; None where it is to be simulated."""
@@ -177,7 +177,7 @@ class Answers:
         for name, source in asked.items():
             if name in self.required_values:
                 output = put_value(output, source, self.required_values[name])
-            elif taken(output, source) is None:
+            elif value_from(output, source) is None:
                 output = put_value(output, source, sample(shapes[name]))
         return output
 

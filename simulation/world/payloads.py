@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from placet.audit.chain import Entry
-from placet.definition.actions import ActionCall
+from placet.definition.action_spec import ActionCall
 from placet.definition.model import ProcessDefinition
 from placet.errors import Problem
 from placet.expressions.templates import expression_of

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from placet.audit.reasons import said
+from placet.audit.reasons import personal_words
 from placet.definition.assignees import person_id
 from placet.engine.events import (
     SYSTEM,
@@ -113,7 +113,7 @@ class _TimelineReader:
                     by=_actor(entry),
                     input=after.get("input"),
                     title=after.get("title") if titled else None,
-                    comment=said(entry.detail),
+                    comment=personal_words(entry.detail),
                 )
                 self._resubmissions.append(RequestEvent(after=entry.at - returned, event=event))
             elif (request_event := _request_event(entry)) is not None:
@@ -182,7 +182,7 @@ class _TimelineReader:
                 entry.at,
                 kind="decide",
                 decision=detail.get("decision"),
-                comment=said(detail),
+                comment=personal_words(detail),
                 form=detail.get("form"),
                 via=detail["via"],
             )
@@ -194,7 +194,7 @@ class _TimelineReader:
     def _extended(self, entry: TimelineEvent, task_id: str) -> None:
         due = datetime.fromisoformat((entry.detail.get("after") or {})["due_at"])
         by = Actor(person=person_id(entry.actor), admin=True)
-        event = Extend(by=by, task_id=task_id, due_at=due, reason=said(entry.detail))
+        event = Extend(by=by, task_id=task_id, due_at=due, reason=personal_words(entry.detail))
         self._request_events.append(RequestEvent(after=entry.at - self._entries[0].at, event=event))
 
     def _handed_over(self, entry: TimelineEvent, task_id: str) -> None:
@@ -205,7 +205,9 @@ class _TimelineReader:
             new = [person_id(p) for p in after.get("delegates") or ()]
             for person in new:
                 if (task_id, person) not in self._open_periods:
-                    self._record(task_id, actor, at, kind="delegate", to=person, keep=True, comment=said(detail))
+                    self._record(
+                        task_id, actor, at, kind="delegate", to=person, keep=True, comment=personal_words(detail)
+                    )
                     self._begin(task_id, person, at)
             return
         to = person_id(after.get("assignee") or "")
@@ -213,7 +215,7 @@ class _TimelineReader:
             kind: TaskEventKind = "delegate" if entry.kind == "delegated" else "reassign"
             before = person_id((detail.get("before") or {}).get("assignee") or actor)
             by = actor if actor != before else None
-            self._record(task_id, before, at, kind=kind, to=to, comment=said(detail), by=by)
+            self._record(task_id, before, at, kind=kind, to=to, comment=personal_words(detail), by=by)
         self._end_all(task_id, at)
         self._begin(task_id, to, at)
 
@@ -254,7 +256,7 @@ class _TimelineReader:
 
 def _request_event(entry: TimelineEvent) -> Event | None:
     by = _actor(entry)
-    why = said(entry.detail)
+    why = personal_words(entry.detail)
     if entry.kind == "commented" and why:
         return Comment(by=by, text=why)
     if entry.kind == "withdrawn":

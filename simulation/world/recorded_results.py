@@ -15,7 +15,7 @@ from typing import Any
 
 from placet.audit.chain import exact
 from placet.audit.reasons import why_of
-from placet.definition.actions import ActionCall
+from placet.definition.action_spec import ActionCall
 from placet.engine.events import SYSTEM, ActionDone, Actor, ChildEnded, Happened
 from placet.engine.state import ChildCall, Waiting
 from placet.errors import Problem

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from placet.definition.actions import ActionCall
+from placet.definition.action_spec import ActionCall
 from placet.engine.events import SYSTEM, Actor, ChildEnded, Event, Withdraw
 from placet.engine.state import ChildCall, State, Waiting
 from placet.plan.plan import Plan

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from placet.definition.actions import ActionSpec, LatencyClass
+from placet.definition.action_spec import ActionSpec, LatencyClass
 from placet.errors import Conflict, NotFound
 from storage.queries import cursor as cursors
 from storage.recording import metrics

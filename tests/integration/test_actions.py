@@ -27,7 +27,7 @@ from activities.actions.settings import ActionSettings, load
 from activities.http_client.client import allowed
 from activities.messages import ActionRun
 from activities.notifications.settings import NotifySettings
-from placet.definition.actions import ActionCall, ActionSpec
+from placet.definition.action_spec import ActionCall, ActionSpec
 from placet.errors import InputInvalid
 from storage.database import Database
 from storage.tables.actions import ActionExecution

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from api.schemas.actions import _EXAMPLE as BOOK
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from storage.database import Database
 from storage.queries.actions import record_execution, specs
 from storage.tables.actions import ActionExecution

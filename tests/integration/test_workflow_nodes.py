@@ -19,7 +19,7 @@ from temporalio.worker import Replayer, Worker
 
 from activities.action_runner import QUEUE_SUFFIX, ActionRunner
 from activities.actions.executor import ActionFailed, ActionJob
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.definition.model import parse_definition
 from placet.engine.events import Comment, Decide, Happened, Withdraw
 from placet.engine.state import State

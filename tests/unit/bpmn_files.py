@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from activities.actions.builtin import BUILT_IN
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.definition.bpmn import Imported, import_bpmn
 from placet.definition.model import parse_definition
 from placet.directory import Directory, Person

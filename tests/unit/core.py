@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from placet.audit.chain import Entry
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.definition.model import parse_definition
 from placet.directory import Absence, Directory, Person
 from placet.engine import machine

@@ -17,10 +17,10 @@ from placet.plan.graph import Node, Stage
 from placet.proofs import check
 from placet.proofs.draft import draft_of
 from placet.proofs.people import staffing
-from placet.proofs.people.equivalence import Circle, PersonClass
+from placet.proofs.people.equivalence import PersonClass, StagePeople
 from placet.proofs.people.staffing import Staffing, staffing_of
 from placet.proofs.structure.compilation import compiled
-from placet.tasks.seats import Seated, fill_seats
+from placet.tasks.seats import FilledSeats, fill_seats
 
 MANY = 20_000
 
@@ -36,7 +36,7 @@ def told(raw: dict[str, Any], people: dict[str, Person]) -> Staffing:
     return staffing_of(draft_of(definition), plan, people)
 
 
-class _Everyone(Circle):
+class _Everyone(StagePeople):
     """Everybody as a kind of their own: slow, and what the kinds have to agree with."""
 
     def __init__(self, *given: Any) -> None:
@@ -169,7 +169,7 @@ def test_twenty_thousand_people_are_proven_in_bounded_time_whatever_the_group(sp
 def test_a_kind_is_looked_at_once_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[int] = []
 
-    def fill(run: Run, node: Node, stage: Stage) -> Seated:
+    def fill(run: Run, node: Node, stage: Stage) -> FilledSeats:
         looks.append(len(run.state.directory.people))
         return fill_seats(run, node, stage)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from placet.definition.assignees import parse_assignee
-from placet.directory import Absence, Person, needed
+from placet.directory import Absence, Person, people_reached
 from tests.unit.core import START, office, people
 
 LOOP = people(Person(id="a", manager="b"), Person(id="b", manager="c"), Person(id="c", manager="a"))
@@ -62,7 +62,7 @@ def test_an_absence_holds_from_its_start_until_before_its_end(hours: int, is_awa
 )
 def test_a_request_carries_only_whom_it_can_reach(names: list[str], also: list[str], found: str) -> None:
     org = office()
-    part = needed(
+    part = people_reached(
         [parse_assignee(n) for n in names],
         find=org.people.get,
         holders=lambda role: [org.people[p] for p in org.holders(role)],
@@ -76,5 +76,5 @@ def test_a_request_carries_only_whom_it_can_reach(names: list[str], also: list[s
 def test_substitutes_of_substitutes_are_carried_however_long_their_chain() -> None:
     absence = {n: (Absence(start=START, until=START, substitute=f"p{n + 1}"),) for n in range(3000)}
     org = people(*(Person(id=f"p{n}", away=absence[n], manager="p0") for n in range(3000)))
-    part = needed([], find=org.people.get, holders=lambda _: [], members=lambda _: [], also=["p0"])
+    part = people_reached([], find=org.people.get, holders=lambda _: [], members=lambda _: [], also=["p0"])
     assert len(part.people) == 3000

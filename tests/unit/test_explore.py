@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.definition.model import parse_definition
 from placet.directory import Directory
 from placet.errors import InputInvalid

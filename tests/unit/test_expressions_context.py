@@ -12,7 +12,7 @@ from placet.definition.variables import Variable, scope_of, values_of
 from placet.directory import Person
 from placet.errors import BlueprintInvalid, ConditionInvalid, EvaluationFailed
 from placet.expressions import compile_condition, compile_expression, evaluate
-from placet.expressions.context import NOW, REQUESTER, ZONE
+from placet.expressions.types import NOW, REQUESTER, ZONE
 from placet.plan.calendar_compiler import zone_offsets
 from tests.unit.core import START, Case, blueprint, graph, office, plan_of
 

@@ -388,7 +388,7 @@ def test_a_wait_until_a_date_or_moment_goes_on_then(kind: str, value: str, ends:
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Santiago", "Asia/Beirut", "Pacific/Apia"])
 def test_a_day_begins_when_the_clocks_of_its_zone_first_show_it(zone: str) -> None:
     """In Santiago and Beirut daylight saving begins at midnight, which no clock then shows."""
-    from placet.expressions.time_zones import midnight
+    from placet.expressions.moments import midnight
     from placet.plan.calendar_compiler import zone_offsets
 
     offsets = zone_offsets(zone, START)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.plan.plan import Child
 from simulation.modes.explore import explore
 from simulation.report.result import SimulationResult

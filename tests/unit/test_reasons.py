@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from placet.audit.reasons import WORDS, Reason, because, in_words, read_reason, said, shown, why_of, words
+from placet.audit.reasons import (
+    WORDS,
+    Reason,
+    because,
+    detail_in_words,
+    personal_words,
+    read_reason,
+    readable_detail,
+    why_of,
+    words,
+)
 from placet.audit.sealed import Sealed
 from tests.unit.core import case
 
@@ -52,16 +62,16 @@ def test_an_entry_holds_the_code_and_its_reader_sees_words_and_code() -> None:
     assert closed.detail["why"] == {"code": "stage_settled", "result": "approved"}
     detail = {"why": {"code": "left", "person": "user:mo"}, "before": "open"}
     assert read_reason(detail["why"]) == because("left", person="user:mo")
-    assert in_words(detail) == {"why": "user:mo has left", "before": "open"}
-    assert shown(detail) == in_words(detail) | {"code": "left", "parameters": {"person": "user:mo"}}
+    assert detail_in_words(detail) == {"why": "user:mo has left", "before": "open"}
+    assert readable_detail(detail) == detail_in_words(detail) | {"code": "left", "parameters": {"person": "user:mo"}}
     assert why_of(detail) == "user:mo has left"
-    assert said(detail) is None
+    assert personal_words(detail) is None
 
 
 def test_a_persons_own_words_have_no_code() -> None:
-    assert shown({"why": "too dear"}) == {"why": "too dear"}
-    assert said({"why": "too dear"}) == why_of({"why": "too dear"}) == "too dear"
-    assert shown({"why": {"sealed": "0" * 64}}) == {"why": None, "erased": ["/why"]}
+    assert readable_detail({"why": "too dear"}) == {"why": "too dear"}
+    assert personal_words({"why": "too dear"}) == why_of({"why": "too dear"}) == "too dear"
+    assert readable_detail({"why": {"sealed": "0" * 64}}) == {"why": None, "erased": ["/why"]}
     assert why_of({}) is None
 
 

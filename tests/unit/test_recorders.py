@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.messages import ActionRun
-from placet.definition.actions import ActionCall
+from placet.definition.action_spec import ActionCall
 from placet.engine.recording import recording_of
 from simulation.run.recorders import Recorders, RequestLog
 from simulation.scenario.prepared_scenario import prepare

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from placet.definition.variables import Variable, normalise_input, scope_of, values_of
 from placet.errors import EvaluationFailed
 from placet.expressions import compile_condition, evaluate
+from placet.expressions.moments import local
 from placet.expressions.patterns import compile_pattern
-from placet.expressions.time_zones import local
 from placet.plan.calendar_compiler import zone_offsets
 from placet.proofs.solver import Undecided, witness
 from placet.proofs.solver.prover import Prover

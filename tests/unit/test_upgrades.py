@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from activities.messages import DirectoryResult, TokenVerdict
 from placet.definition.formats import CURRENT, RULES, STORED
-from placet.definition.upgrades import upgraded_plan, upgraded_start, upgraded_state
+from placet.definition.formats.upgrades import upgraded_plan, upgraded_start, upgraded_state
 from placet.engine import machine
 from placet.engine.content import content_digest
 from placet.engine.events import Actor, Claim, Decide, DirectoryRead

@@ -14,7 +14,7 @@ from activities.notifications.channels.webhook_secrets import SecretMissing, Web
 from activities.notifications.delivery.channel_delivery import NotInHistory, SendResult, message_id
 from activities.notifications.settings import NotifySettings
 from placet.audit.chain import moment
-from placet.audit.reasons import shown
+from placet.audit.reasons import readable_detail
 from storage.database import Database
 from storage.queries.notifications import webhooks
 from storage.tables.approvals import ApprovalRequest, AuditEntry
@@ -113,7 +113,7 @@ def body(entry: AuditEntry, request: ApprovalRequest) -> str:
         "actor": entry.actor,
         "stage": entry.stage,
         "task_id": entry.task_id,
-        "detail": shown(json.loads(entry.detail)),
+        "detail": readable_detail(json.loads(entry.detail)),
         "hash": entry.hash,
     }
     whole = {"type": f"request.{entry.kind}", "timestamp": moment(entry.at), "data": data}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from placet.definition.bpmn.account import Left
 from placet.definition.bpmn.mapping import Imported, import_bpmn, import_dmn
+from placet.definition.bpmn.remarks import ElementRemark
 
-__all__ = ["Imported", "Left", "import_bpmn", "import_dmn"]
+__all__ = ["ElementRemark", "Imported", "import_bpmn", "import_dmn"]

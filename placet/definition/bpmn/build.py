@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
-from placet.definition.actions import ActionSpec
-from placet.definition.bpmn.account import Account
-from placet.definition.bpmn.dmn.reader import Rules
+from placet.definition.action_spec import ActionSpec
+from placet.definition.bpmn.dmn.reader import DmnDecisions
 from placet.definition.bpmn.elements.form_fields import Field
 from placet.definition.bpmn.file.flow_nodes import Flat
 from placet.definition.bpmn.file.reader import Flow, Part
 from placet.definition.bpmn.file.scope import Scope
+from placet.definition.bpmn.remarks import ImportRemarks
 from placet.errors import BlueprintInvalid, Problem
 
 SET = "set_variables"  # the action that sets variables, or does nothing where nothing is said
@@ -84,14 +84,14 @@ class Build:
     """Everything that the making of a blueprint shares."""
 
     flat: Flat
-    account: Account
+    account: ImportRemarks
     root: Element
     places: Mapping[str, tuple[float, float]]
     actions: Mapping[str, ActionSpec]
     processes: Collection[str]
     types: Mapping[str, str] = field(default_factory=dict)  # of the file's items
     forms: Mapping[str, str] = field(default_factory=dict)  # embedded ones
-    rules: Rules = field(default_factory=Rules)
+    rules: DmnDecisions = field(default_factory=DmnDecisions)
     starters: frozenset[str] = frozenset()
     given: set[str] = field(default_factory=set)  # what somebody or something in the file fills in, as it spells it
     asked: dict[str, bool] = field(default_factory=dict)  # what the requester fills in: whether it has to be

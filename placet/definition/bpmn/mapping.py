@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from placet.definition.actions import ActionSpec
-from placet.definition.bpmn.account import Account, Left
+from placet.definition.action_spec import ActionSpec
 from placet.definition.bpmn.build import Build
 from placet.definition.bpmn.dmn.reader import dmn_tag, main_decision, read_dmn
 from placet.definition.bpmn.dmn.rules import DmnTarget, Onward, table_nodes
@@ -21,6 +20,7 @@ from placet.definition.bpmn.file.terms import Unclear
 from placet.definition.bpmn.file.words import asks, says, slug
 from placet.definition.bpmn.finish import finish
 from placet.definition.bpmn.prepare import prepare
+from placet.definition.bpmn.remarks import ElementRemark, ImportRemarks
 from placet.definition.bpmn.walk import Walk
 
 
@@ -29,7 +29,7 @@ class Imported:
     """A blueprint as JSON values, and what became of each element of the file."""
 
     blueprint: dict[str, Any]
-    left: tuple[Left, ...]
+    left: tuple[ElementRemark, ...]
 
 
 def import_bpmn(
@@ -49,7 +49,7 @@ def import_bpmn(
     rules = read_dmn(*dmn)
     file = read_bpmn(content)
     process = main_process(file)
-    account = Account(file.root, tag)
+    account = ImportRemarks(file.root, tag)
     for other in file.processes:
         if other is not process:
             account.lost(other.id, "a file becomes one blueprint; import this one on its own")
@@ -91,7 +91,7 @@ def import_dmn(
     """
     rules = read_dmn(content)
     meant = main_decision(rules, decision)
-    account = Account(rules.roots[0], dmn_tag)
+    account = ImportRemarks(rules.roots[0], dmn_tag)
     build = Build(flat=Flat(), account=account, root=rules.roots[0], places={}, actions={}, processes=(), rules=rules)
     start = build.node("start", "trigger")
     steps = rules.ordered(meant)

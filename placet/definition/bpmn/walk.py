@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from placet.definition.bpmn.build import Arrival, BranchFrame, Build, Context, Fork
 from placet.definition.bpmn.elements import events, gateways, services, tasks
-from placet.definition.bpmn.elements.branches import Meeting, frames_inside, meeting_of
+from placet.definition.bpmn.elements.branches import BranchMerge, frames_inside, meeting_of
 from placet.definition.bpmn.file.reader import Flow, Part
 from placet.definition.bpmn.file.words import says, slug
 
@@ -160,7 +160,7 @@ class Walk:
             build.made.setdefault((part.id, context), node)
         return node
 
-    def _forked(self, part: Part, ident: str, meeting: Meeting, context: Context, given: Mapping[str, str]) -> str:
+    def _forked(self, part: Part, ident: str, meeting: BranchMerge, context: Context, given: Mapping[str, str]) -> str:
         build, ways, closing = self.build, meeting.ways, meeting.closing
         node = build.node(ident, "fork", part.name if ident == part.id else "")
         build.forks[node] = Fork(node=node, part=part, context=context, ways=len(ways), closing=closing)

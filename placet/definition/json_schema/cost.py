@@ -120,7 +120,7 @@ class Graph:
 
 def graph_of(schema: dict[str, Any] | bool) -> Graph:
     """Return the graph of a schema; raises TooCostly with the place and the bound."""
-    reader = _Reader(schema)
+    reader = _SchemaReader(schema)
     nodes = reader.read()
     _expansions(nodes)
     return Graph(nodes)
@@ -177,7 +177,7 @@ def _bracket(pattern: str, at: int) -> tuple[int, int]:
     return 10 + len(inside) + _CLASS * (inside.count("\\p") + inside.count("\\P")), at + 1
 
 
-class _Reader:
+class _SchemaReader:
     """Read a schema into nodes, from its root along everything that applies; what nothing refers to is left out."""
 
     def __init__(self, schema: dict[str, Any] | bool) -> None:

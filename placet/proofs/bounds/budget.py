@@ -12,7 +12,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
-from placet.definition.shapes import MAX_ITEMS, MAX_LENGTH, Shape
+from placet.definition.variables.shapes import MAX_ITEMS, MAX_LENGTH, Shape
 from placet.plan.graph import Stage
 from placet.plan.plan import Plan
 from placet.proofs.draft import Draft
@@ -32,7 +32,7 @@ MOMENTS_OF_A_TASK = 12  # opened, claimed, delegated, reassigned, extended, deci
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
+class EngineBudget:
     """The worst case of one request. `moments` and `events` are None where reminders go on without end."""
 
     tasks: int
@@ -52,7 +52,7 @@ class Budget:
         }
 
 
-def budget_of(draft: Draft, plan: Plan, loops: Mapping[frozenset[str], int] = MappingProxyType({})) -> Budget:
+def budget_of(draft: Draft, plan: Plan, loops: Mapping[frozenset[str], int] = MappingProxyType({})) -> EngineBudget:
     """Return the worst case of a compiled blueprint; `loops` are those with a bound, each with the most rounds."""
     rounds_of = {name: rounds for group, rounds in loops.items() for name in group}
     stages = [
@@ -74,7 +74,7 @@ def budget_of(draft: Draft, plan: Plan, loops: Mapping[frozenset[str], int] = Ma
     taken = min(declared, INPUT)
     writers = [min(seats, _writers(stage)) for stage, seats in stages]
     comments = sum(writers) * passes + max(writers, default=0) * rounds
-    return Budget(
+    return EngineBudget(
         tasks=tasks,
         moments=total,
         events=None if total is None else total * EVENTS_OF_A_MOMENT,
@@ -83,7 +83,7 @@ def budget_of(draft: Draft, plan: Plan, loops: Mapping[frozenset[str], int] = Ma
     )
 
 
-def budget_findings(budget: Budget) -> list[Finding]:
+def budget_findings(budget: EngineBudget) -> list[Finding]:
     """Say where the worst case exceeds what the engine holds."""
     if budget.state_bytes <= PAYLOAD:
         return []
@@ -95,7 +95,7 @@ def budget_findings(budget: Budget) -> list[Finding]:
 
 
 def _seats(draft: Draft, name: str) -> int:
-    step = draft.vertices[name].step
+    step = draft.nodes[name].step
     seats = most_seats(step) if step is not None else 0
     return SEATS if seats is None else max(seats, 1)
 

@@ -53,15 +53,20 @@ def duration_of(
 
     `loops` are those with a bound, each with the most rounds: all of its nodes count for each of them.
     """
-    reached = {name for name in draft.vertices if name in plan.nodes}
+    reached = {name for name in draft.nodes if name in plan.nodes}
     times = {name: _node_time(draft, plan.nodes[name], managers) for name in reached}
-    endless = tuple(dict.fromkeys(_stage_name(plan, name) for name in draft.vertices if times.get(name, 0) is None))
+    endless = tuple(dict.fromkeys(_stage_name(plan, name) for name in draft.nodes if times.get(name, 0) is None))
     if endless or any(frozenset(group) not in loops for group in cycles(draft)):
         return Duration(total=None, endless=endless)
     longest: dict[str, tuple[timedelta, tuple[str, ...]]] = {}
     for group in components(draft):  # those that a node leads to come before it
         inside = frozenset(group)
-        onward = (arrow.target for name in group for arrow in draft.vertices[name].arrows if arrow.target not in inside)
+        onward = (
+            draft_edge.target
+            for name in group
+            for draft_edge in draft.nodes[name].edges
+            if draft_edge.target not in inside
+        )
         rest, edge = max((longest[t] for t in onward), key=lambda found: found[0], default=(timedelta(0), ()))
         once = sum((times.get(name) or timedelta(0) for name in group), timedelta(0)) * loops.get(inside, 1)
         for name in group:
@@ -84,7 +89,7 @@ def duration_findings(draft: Draft, duration: Duration) -> list[Finding]:
         'an SLA with a "final" rule other than "wait", or a timeout, bounds it'
     )
     first = duration.endless[0]
-    return [warning("unbounded_time", draft.steps.get(first) or draft.vertices[first].pointer, message)]
+    return [warning("unbounded_time", draft.steps.get(first) or draft.nodes[first].pointer, message)]
 
 
 def _stage_name(plan: Plan, name: str) -> str:
@@ -96,7 +101,7 @@ def _node_time(draft: Draft, node: Node, managers: int) -> timedelta | None:
     """Return a node's time; in a sequence one seat's begins when the one before has decided."""
 
     def of_stage(stage: Stage) -> timedelta | None:
-        one, step = stage_time(stage, managers), draft.vertices[node.id].step
+        one, step = stage_time(stage, managers), draft.nodes[node.id].step
         if one is None or stage.order == "parallel":
             return one
         seats = most_seats(step) if step is not None else None

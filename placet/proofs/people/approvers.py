@@ -14,11 +14,11 @@ from placet.proofs.structure.graph import components
 
 def people_findings(draft: Draft) -> list[Finding]:
     """List what is wrong with approvers and quorums whoever the people are."""
-    kinds: dict[str, str] = {v.name: v.type for v in draft.blueprint.variables}
+    kinds: dict[str, str] = {v.name: v.type for v in draft.definition.variables}
     findings = [
         finding
         for name, pointer in draft.steps.items()
-        for step in draft.blueprint.process_steps
+        for step in draft.definition.process_steps
         if step.stage_name == name
         for finding in (*_approvers(step, pointer, kinds), *_quorum(step, pointer))
     ]
@@ -27,7 +27,7 @@ def people_findings(draft: Draft) -> list[Finding]:
 
 def round_findings(draft: Draft) -> Iterator[Finding]:
     """Say where nobody can request changes: the first round counts as one."""
-    if draft.blueprint.settings.max_rounds == 1 and draft.blueprint.process_steps:
+    if draft.definition.settings.max_rounds == 1 and draft.definition.process_steps:
         message = (
             '"max_rounds" counts the first round too, so that with 1 nobody can request changes; write 2 for one '
             "request for changes"
@@ -37,9 +37,9 @@ def round_findings(draft: Draft) -> Iterator[Finding]:
 
 def names_of(draft: Draft) -> Iterator[tuple[str, AssigneeName]]:
     """Generate every name that the blueprint gives, with its place."""
-    if draft.blueprint.owner is not None:
-        yield "/owner", parse_assignee(draft.blueprint.owner)
-    for step in draft.blueprint.process_steps:
+    if draft.definition.owner is not None:
+        yield "/owner", parse_assignee(draft.definition.owner)
+    for step in draft.definition.process_steps:
         here = draft.place(step)
         if "approvers" in step.model_fields_set:
             yield from approvers_of(step, here)
@@ -47,8 +47,8 @@ def names_of(draft: Draft) -> Iterator[tuple[str, AssigneeName]]:
             yield f"{here}/escalation_to", parse_assignee(step.escalation_to)
         for index, level in enumerate(step.escalation or ()):
             yield f"{here}/escalation/{index}/to", parse_assignee(level.to)
-    for vertex in draft.vertices.values():
-        for place, name in vertex.names:
+    for node in draft.nodes.values():
+        for place, name in node.names:
             yield place, parse_assignee(name)
 
 
@@ -147,11 +147,11 @@ def _most_weight(step: Step) -> int | None:
 def _forbidden_twice(draft: Draft) -> Iterator[Finding]:
     """Find stages whose people have all had to decide before, where deciding twice is forbidden."""
     before = _surely_decided(draft)
-    for vertex in draft.vertices.values():
-        step = vertex.step
+    for node in draft.nodes.values():
+        step = node.step
         if (
             step is None
-            or (step.separation_of_duties or draft.blueprint.duties).repeat != "forbid"
+            or (step.separation_of_duties or draft.definition.duties).repeat != "forbid"
             or most_seats(step) is None
         ):
             continue
@@ -160,16 +160,16 @@ def _forbidden_twice(draft: Draft) -> Iterator[Finding]:
         kept = tuple(
             approver
             for (_, who), approver in zip(approvers_of(step, ""), step.approvers, strict=True)
-            if not who.single or str(who) not in before[vertex.id]
+            if not who.single or str(who) not in before[node.id]
         )
         if len(kept) == len(step.approvers):
             continue
         left = list(_quorum(step.model_copy(update={"approvers": kept}), "")) if kept else [None]
         if left and not list(_quorum(step, "")):
-            named = ", ".join(sorted(before[vertex.id] & {str(who) for _, who in approvers_of(step, "")}))
+            named = ", ".join(sorted(before[node.id] & {str(who) for _, who in approvers_of(step, "")}))
             said = f"{named} has always decided an earlier stage, and this process forbids deciding two; "
             place = f"{draft.place(step)}/approvers"
-            if draft.blueprint.owner or step.escalation_to or step.escalation:
+            if draft.definition.owner or step.escalation_to or step.escalation:
                 # Somebody stands in, so the request goes on, though seldom as it was meant.
                 yield warning("impossible_quorum", place, said + "whoever stands in is asked instead, every time")
             else:
@@ -178,7 +178,7 @@ def _forbidden_twice(draft: Draft) -> Iterator[Finding]:
 
 def _surely_decided(draft: Draft) -> dict[str, set[str]]:
     """Return for each node which single people have decided on every way to it; loops are left open."""
-    known: dict[str, set[str] | None] = dict.fromkeys(draft.vertices)
+    known: dict[str, set[str] | None] = dict.fromkeys(draft.nodes)
     for entry in draft.entries:
         known[entry.id] = set()
     for group in reversed(components(draft)):
@@ -186,19 +186,19 @@ def _surely_decided(draft: Draft) -> dict[str, set[str]]:
             here = known[name]
             if len(group) > 1:
                 here = set()
-            vertex = draft.vertices[name]
-            for arrow in vertex.arrows:
+            node = draft.nodes[name]
+            for edge in node.edges:
                 if here is None:
                     continue
-                after = here | (_deciding(vertex) if arrow.on in {None, "approved"} else set())
-                there = known[arrow.target]
-                known[arrow.target] = after if there is None else there & after
+                after = here | (_deciding(node) if edge.on in {None, "approved"} else set())
+                there = known[edge.target]
+                known[edge.target] = after if there is None else there & after
     return {name: found or set() for name, found in known.items()}
 
 
-def _deciding(vertex: DraftNode) -> set[str]:
+def _deciding(node: DraftNode) -> set[str]:
     """Return the single people without whom the stage is not approved; an escalation may decide in their place."""
-    step = vertex.step
+    step = node.step
     if step is None or step.escalates or step.final == "approve" or most_seats(step) is None or chosen(step):
         return set()
     people = {str(who) for _, who in approvers_of(step, "") if who.kind == "user"}

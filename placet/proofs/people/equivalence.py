@@ -87,7 +87,7 @@ class PersonClass:
         return [person for alike in self.alike for person in alike]
 
 
-class Circle:
+class StagePeople:
     """The people of one stage: the few who can be told apart, and what kind everybody else is of."""
 
     def __init__(self, organisation: Organisation, stage: Stage, owner: str | None) -> None:
@@ -120,7 +120,7 @@ class Circle:
         """The requesters by what makes a difference while nobody is picked out of several by an order."""
         return self._grouped(self._all.alike(), self._named, self._height)
 
-    def told_apart(self, kind: PersonClass) -> list[PersonClass]:
+    def distinguished(self, kind: PersonClass) -> list[PersonClass]:
         """Part requesters of one kind by what makes a difference where somebody is picked."""
         if kind.first not in self._further:
             self._further[kind.first] = self._grouped(kind.alike, self._picked, _MOST_ABOVE)

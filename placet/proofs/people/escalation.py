@@ -13,7 +13,7 @@ from placet.proofs.people.approvers import approvers_of
 
 def escalation_findings(draft: Draft) -> list[Finding]:
     """List what is wrong with the escalation of every step. That a chain is finite holds by construction."""
-    return [f for step in draft.blueprint.process_steps for f in _step(step, draft.place(step))]
+    return [f for step in draft.definition.process_steps for f in _step(step, draft.place(step))]
 
 
 def levels_of(step: Step, pointer: str) -> Iterator[tuple[str, AssigneeName, str]]:

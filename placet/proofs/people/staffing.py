@@ -21,7 +21,7 @@ from placet.plan.plan import Plan
 from placet.proofs.draft import Draft
 from placet.proofs.findings import Finding, error, warning
 from placet.proofs.people.approvers import approvers_of, chosen, names_of
-from placet.proofs.people.equivalence import MOST_AWAY, Circle, Organisation, PersonClass
+from placet.proofs.people.equivalence import MOST_AWAY, Organisation, PersonClass, StagePeople
 from placet.proofs.people.escalation import levels_of
 from placet.proofs.structure.compilation import SOME_DAY
 from placet.tasks.policy import resolve
@@ -44,23 +44,23 @@ class Staffing:
     complete: bool = True
 
 
-class _Exhausted(Exception):
+class _WorkExceeded(Exception):
     """One check has looked at as many people as it may."""
 
 
 def staffing_of(draft: Draft, plan: Plan, people: Mapping[str, Person]) -> Staffing:
     """Fill the stages of a plan from everyone in an organisation, by id; with nobody, say what cannot be told."""
     if not people:
-        return Staffing(findings=tuple(_untold(draft)))
+        return Staffing(findings=tuple(_without_directory(draft)))
     everyone = Organisation(people, [*plan.names, *(who for _, who in names_of(draft))])
-    findings = list(_unknown(draft, everyone))
-    office = _Office(plan, everyone)
+    findings = list(_unknown_names(draft, everyone))
+    office = _SharedStaffing(plan, everyone)
     complete = True
     try:
         for node in plan.nodes.values():
             if node.stage is not None:
-                findings += _Staff(draft, office, node, node.stage).findings()
-    except _Exhausted:
+                findings += _StageStaffing(draft, office, node, node.stage).findings()
+    except _WorkExceeded:
         message = "the organisation is too large to ask about everyone; of the rest nothing is known"
         findings.append(warning("not_proven", "/process_steps", message))
         complete = False
@@ -73,7 +73,7 @@ def staffing_of(draft: Draft, plan: Plan, people: Mapping[str, Person]) -> Staff
     )
 
 
-def _untold(draft: Draft) -> Iterator[Finding]:
+def _without_directory(draft: Draft) -> Iterator[Finding]:
     named = sorted({str(who.root) for _, who in names_of(draft) if who.root.kind in {"user", "role", "group"}})
     if named:
         shown = ", ".join(named[:10]) + (" and more" if len(named) > 10 else "")
@@ -81,7 +81,7 @@ def _untold(draft: Draft) -> Iterator[Finding]:
         yield warning("people_unknown", "/process_steps", message)
 
 
-def _unknown(draft: Draft, everyone: Organisation) -> Iterator[Finding]:
+def _unknown_names(draft: Draft, everyone: Organisation) -> Iterator[Finding]:
     for place, who in names_of(draft):
         root = who.root
         if root.kind == "user" and not everyone.holders(root):
@@ -94,7 +94,7 @@ def _unknown(draft: Draft, everyone: Organisation) -> Iterator[Finding]:
             yield warning("unknown_group", place, f"nobody is in the group {root.name!r}; mend it, or add somebody")
 
 
-class _Office:
+class _SharedStaffing:
     """What the stages of a check share: the organisation, how much of the work is done, and who may be away."""
 
     def __init__(self, plan: Plan, everyone: Organisation) -> None:
@@ -102,20 +102,20 @@ class _Office:
         self.everyone = everyone
         self.may_be_away = MOST_AWAY
         self._looks = 0
-        self._circles: dict[Hashable, Circle] = {}
+        self._circles: dict[Hashable, StagePeople] = {}
 
-    def circle(self, stage: Stage) -> Circle:
+    def circle(self, stage: Stage) -> StagePeople:
         """Return the people of a stage; stages that name the same share them."""
         key = (stage.approvers, stage.levels, stage.need, stage.least_loaded, stage.to_the_top)
         if key not in self._circles:
-            self._circles[key] = Circle(self.everyone, stage, self.plan.owner)
+            self._circles[key] = StagePeople(self.everyone, stage, self.plan.owner)
         return self._circles[key]
 
     def run(self, requester: str, directory: Directory) -> Run:
         """Return a run of a request by this person, before anything has happened."""
         self._looks += len(directory.people)
         if self._looks > MOST_LOOKS:
-            raise _Exhausted
+            raise _WorkExceeded
         opening = Opening(
             request_id="check",
             requester=requester,
@@ -129,15 +129,15 @@ class _Office:
         return Run(self.plan, opening_state(self.plan, opening, SOME_DAY), SOME_DAY)
 
 
-class _Staff:
+class _StageStaffing:
     """One stage's people, for every kind of requester."""
 
-    def __init__(self, draft: Draft, office: _Office, node: Node, stage: Stage) -> None:
+    def __init__(self, draft: Draft, office: _SharedStaffing, node: Node, stage: Stage) -> None:
         self.office = office
         self.everyone = office.everyone
         self.node = node
         self.stage = stage
-        self.step = next(s for s in draft.blueprint.process_steps if s.stage_name == stage.name)
+        self.step = next(s for s in draft.definition.process_steps if s.stage_name == stage.name)
         self.pointer = draft.place(self.step)
         names = [who for _, who in approvers_of(self.step, "")]
         # Whom an input names is not known before there is one.
@@ -178,7 +178,7 @@ class _Staff:
             if self._by_kind(*self._fill(kind.first)):
                 yield kind
             else:
-                yield from self.circle.told_apart(kind)
+                yield from self.circle.distinguished(kind)
 
     def _by_kind(self, seats: list[Seat], why: Reason | None) -> bool:
         """Whether a filling hangs on nobody's place in an order: nobody is picked, or all are and they are too few."""
@@ -189,7 +189,7 @@ class _Staff:
     def _fill(self, requester: str, away: frozenset[str] = frozenset()) -> tuple[list[Seat], Reason | None]:
         directory = self.circle.reached(requester, away)
         seated = fill_seats(self.office.run(requester, directory), self.node, self.stage)
-        return seated.seats, seated.why if seated.stood_in else None
+        return seated.seats, seated.why if seated.replacement else None
 
     def _short(self, short: list[str], helped: list[str]) -> Iterator[Finding]:
         approvers = {p for _, who in approvers_of(self.step, "") for p in self.everyone.holders(who)}
@@ -245,7 +245,7 @@ class _Staff:
         gone, by_kind = self._broken_by(kind.first, count, frozenset())
         if gone is not None or by_kind:
             return kind.first, gone
-        for further in self.circle.told_apart(kind):
+        for further in self.circle.distinguished(kind):
             gone, _ = self._broken_by(further.first, count, frozenset())
             if gone is not None:
                 return further.first, gone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import z3
 
-from placet.definition.shapes import MAX_LENGTH, Shape, typed
+from placet.definition.variables.shapes import MAX_LENGTH, Shape, typed
 from placet.proofs.solver.symbols import Symbol, Term, constant
 from placet.proofs.solver.texts import Texts
 

@@ -15,12 +15,11 @@ from typing import Any
 import z3
 
 from placet.expressions import Expression, moments
-from placet.expressions.context import NOW, REQUESTER
 from placet.expressions.expression import Node
+from placet.expressions.moments import Offsets
 from placet.expressions.number import INT_MAX, INT_MIN
-from placet.expressions.time_zones import Offsets
-from placet.expressions.types import Type, type_from
-from placet.proofs.solver import calls
+from placet.expressions.types import NOW, REQUESTER, Type, type_from
+from placet.proofs.solver import function_terms
 from placet.proofs.solver.symbols import ITEMS, Declarations, Symbol, Term, constant, items_of
 from placet.proofs.solver.texts import Texts
 
@@ -130,8 +129,8 @@ class Formulas:
         return Value(symbol=self.symbols[NOW], fails=self.declarations.false())
 
     def _today(self, _: Node) -> Value:
-        shown = calls.local(self, self.symbols[NOW].term, self.offsets)
-        return self.scalar("date", calls.day_of(shown))
+        shown = function_terms.local(self, self.symbols[NOW].term, self.offsets)
+        return self.scalar("date", function_terms.day_of(shown))
 
     def _requester(self, _: Node) -> Value:
         return Value(symbol=self.symbols[REQUESTER], fails=self.declarations.false())
@@ -388,7 +387,7 @@ _OPS: dict[str, Callable[[Formulas, Node], Value]] = {
     "now": Formulas._now,
     "today": Formulas._today,
     "requester": Formulas._requester,
-    "call": calls.call,
+    "call": function_terms.call,
     "field": Formulas._field,
     "has": Formulas._has,
     "is_null": Formulas._is_null,

@@ -7,17 +7,17 @@ from typing import Any
 
 import z3
 
-from placet.definition.shapes import Shape
 from placet.definition.variables import Variable, values_of
+from placet.definition.variables.shapes import Shape
 from placet.errors import EvaluationFailed
 from placet.expressions import Expression, evaluate
-from placet.expressions.context import ZONE
-from placet.expressions.time_zones import Offsets
-from placet.proofs.solver import Undecided, context
+from placet.expressions.moments import Offsets
+from placet.expressions.types import ZONE
+from placet.proofs.solver import Undecided
 from placet.proofs.solver.fits import fits
 from placet.proofs.solver.formula import Formulas, Value
 from placet.proofs.solver.samples import sample_input
-from placet.proofs.solver.symbols import Declarations, Symbol, SymbolPart, Term, Unreadable, value_of
+from placet.proofs.solver.symbols import CONTEXT_VARIABLES, Declarations, Symbol, SymbolPart, Term, Unreadable, value_of
 
 # z3 counts its own work, so that the same question is given up at the same point on every machine; the time is a
 # second line of defence. One question may cost about a second, all questions of one prover about ten.
@@ -39,7 +39,7 @@ class Prover:
         self.offsets = offsets
         self.context = z3.Context()
         self._declarations = Declarations(self.context)
-        self._shapes = {variable.name: variable for variable in (*variables, *context.VARIABLES)}
+        self._shapes = {variable.name: variable for variable in (*variables, *CONTEXT_VARIABLES)}
         self._symbols: dict[str, Symbol] = {}
         self._formulas = Formulas(self._declarations, self._symbols, offsets)
         self._values: dict[str, Value] = {}
@@ -77,7 +77,7 @@ class Prover:
 
     def values(self, found: dict[str, Any]) -> dict[str, object]:
         """Return what expressions are evaluated with where this was found: an input, and what there is besides."""
-        there = [variable for variable in context.VARIABLES if variable.name in found]
+        there = [variable for variable in CONTEXT_VARIABLES if variable.name in found]
         return {**values_of((*self.variables, *there), found), ZONE: self.offsets}
 
     def present(self, name: str) -> Term:
@@ -193,7 +193,7 @@ class Prover:
 
     def _input(self, model: Any, asked: frozenset[str]) -> dict[str, Any] | None:
         found = {name: value_of(self._symbols[name], model) for name in asked}
-        return sample_input((*self.variables, *(v for v in context.VARIABLES if v.name in asked)), found)
+        return sample_input((*self.variables, *(v for v in CONTEXT_VARIABLES if v.name in asked)), found)
 
 
 def result(expression: Expression, values: dict[str, object]) -> bool | None:

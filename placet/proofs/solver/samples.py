@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from placet.definition.shapes import Shape
 from placet.definition.variables import Variable, normalise_input
+from placet.definition.variables.shapes import Shape
 from placet.errors import InputInvalid
 from placet.expressions import moments
 from placet.expressions.number import write_decimal

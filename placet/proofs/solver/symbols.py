@@ -12,9 +12,11 @@ from typing import Any, TypeAlias
 
 import z3
 
-from placet.definition.shapes import MAX_ITEMS, MAX_LENGTH, Shape
+from placet.definition.variables import Variable
+from placet.definition.variables.shapes import MAX_ITEMS, MAX_LENGTH, Shape
 from placet.expressions import moments
 from placet.expressions.number import DIGITS, INT_MAX, INT_MIN, write_decimal
+from placet.expressions.types import NOW, REQUESTER
 
 Term: TypeAlias = Any  # z3 carries no types
 
@@ -23,6 +25,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 _ESCAPED = re.compile(r"\\u\{([0-9a-fA-F]+)\}|\\u([0-9a-fA-F]{4})")
+
+_TEXT = Shape(type="string", required=True, min_length=1, max_length=200)
+_PERHAPS = Shape(type="string", min_length=1, max_length=200)
+_NAMES = Shape(type="list", required=True, items=Shape(type="string"), max_length=200)
 
 
 class Unreadable(Exception):
@@ -254,3 +260,23 @@ def items_of(symbols: Sequence[Symbol], context: Any) -> Symbol:
     return Symbol(
         kind="list", absent=false, length=z3.IntVal(len(symbols), ctx=context), items=tuple(symbols), whole=True
     )
+
+
+# What expressions read besides variables, as unknowns: the moment at which a node is entered, and the facts about the
+# requester. No variable of a blueprint can have these names.
+CONTEXT_VARIABLES: tuple[Variable, ...] = (
+    Variable.model_construct(name=NOW, type="datetime", required=True),
+    Variable.model_construct(
+        name=REQUESTER,
+        type="object",
+        required=True,
+        properties={
+            "id": _TEXT,
+            "department": _PERHAPS,
+            "manager": _PERHAPS,
+            "managers": Shape(type="integer", required=True, minimum=0, maximum=32),
+            "groups": _NAMES,
+            "roles": _NAMES,
+        },
+    ),
+)

@@ -12,8 +12,8 @@ from typing import Any
 
 import z3
 
-from placet.audit.reasons import Misfit
-from placet.definition.shapes import Shape
+from placet.audit.reasons import InvalidValue
+from placet.definition.variables.shapes import Shape
 from placet.expressions.functions import implementation
 from placet.expressions.number import write_decimal
 from placet.expressions.patterns import compile_pattern
@@ -119,7 +119,7 @@ class Texts:
             for text in texts:
                 try:
                     number = constant(kind, compute({}, text), self.context)
-                except Misfit:
+                except InvalidValue:
                     found.append(fails(self.text(text)))
                 else:
                     found += [z3.Not(fails(self.text(text))), value(self.text(text)) == number]

@@ -22,25 +22,25 @@ _REMEDY = 'set "on_change" to "restart", so that a changed request goes again fr
 
 def change_findings(draft: Draft, reach: Reach | None) -> list[Finding]:
     """Warn where a request can be changed after an approval, or after the way to one was chosen, and end approved."""
-    settings = draft.blueprint.settings
+    settings = draft.definition.settings
     if settings.immaterial and settings.max_rounds > 1:
         return _depended_on(draft)
-    if draft.blueprint.on_change != "stage" or settings.max_rounds == 1:
+    if draft.definition.on_change != "stage" or settings.max_rounds == 1:
         return []
     return _Changes(draft, reach, "/settings/on_change" if settings.on_change is not None else "/settings").findings()
 
 
 def _depended_on(draft: Draft) -> list[Finding]:
     """Refuse immaterial variables on which the process depends: to change them is to change what was approved."""
-    reads = {name: f"a condition of {a.source!r}" for a in draft.arrows if a.condition for name in a.condition.names}
-    for vertex in draft.vertices.values():
-        reads |= {name: f"what {vertex.id!r} computes" for c in vertex.computes for name in c.expression.names}
-    for step in draft.blueprint.process_steps:
+    reads = {name: f"a condition of {a.source!r}" for a in draft.edges if a.condition for name in a.condition.names}
+    for node in draft.nodes.values():
+        reads |= {name: f"what {node.id!r} computes" for c in node.computes for name in c.expression.names}
+    for step in draft.definition.process_steps:
         for approver in step.approvers:
             text = approver if isinstance(approver, str) else getattr(approver, "who", None)
             if text is not None and (root := parse_assignee(text).root).given:
                 reads[root.name] = f"an approver of {step.stage_name!r}"
-    witness = sample_input(draft.blueprint.variables)
+    witness = sample_input(draft.definition.variables)
     return [
         error(
             "approval_of_changed_content",
@@ -49,7 +49,7 @@ def _depended_on(draft: Draft) -> list[Finding]:
             "they are; remove it here",
             witness=witness,
         )
-        for index, name in enumerate(draft.blueprint.settings.immaterial)
+        for index, name in enumerate(draft.definition.settings.immaterial)
         if name in reads
     ]
 
@@ -59,8 +59,8 @@ class _Changes:
         self._draft = draft
         self._reach = reach
         self._pointer = pointer
-        self._behind = {name: reached(draft, [name]) for name, v in draft.vertices.items() if v.step or v.chooses}
-        self._approvals = [vertex for vertex in draft.vertices.values() if vertex.step is not None]
+        self._behind = {name: reached(draft, [name]) for name, v in draft.nodes.items() if v.step or v.chooses}
+        self._approvals = [node for node in draft.nodes.values() if node.step is not None]
 
     def findings(self) -> list[Finding]:
         """Return one finding of each kind: the setting is one for the whole process."""
@@ -81,7 +81,7 @@ class _Changes:
 
     def _bypassed(self) -> Iterator[Finding]:
         """Find an approval to which a decision led, and an input that would have led to another one."""
-        for choice in (v for v in self._draft.vertices.values() if v.chooses):
+        for choice in (v for v in self._draft.nodes.values() if v.chooses):
             options = [v for v in self._approvals if v.id in self._behind[choice.id]]
             for asked, other in permutations(options, 2):
                 if other.id in self._behind[asked.id] or asked.id in self._behind[other.id]:
@@ -99,23 +99,23 @@ class _Changes:
     def _beside(self) -> set[tuple[str, str]]:
         """Return the pairs of approvals that are asked at the same time, in two branches of a fork."""
         pairs: set[tuple[str, str]] = set()
-        for fork in (v for v in self._draft.vertices.values() if v.splits):
-            branches = [reached(self._draft, [arrow.target]) for arrow in fork.arrows]
+        for fork in (v for v in self._draft.nodes.values() if v.splits):
+            branches = [reached(self._draft, [edge.target]) for edge in fork.edges]
             for one, other in permutations(branches, 2):
                 pairs |= {(a.id, b.id) for a, b in permutations(self._approvals, 2) if a.id in one and b.id in other}
         return pairs
 
-    def _input_at(self, vertex: DraftNode) -> dict[str, Any] | None:
+    def _input_at(self, node: DraftNode) -> dict[str, Any] | None:
         """Return an input with which a request begins that comes to a node; None where none is known."""
         if self._reach is None:
-            return sample_input(self._draft.blueprint.variables)
+            return sample_input(self._draft.definition.variables)
         try:
-            shown = self._reach.arrival(vertex.id) if self._reach.lives(vertex.id) else None
+            shown = self._reach.arrival(node.id) if self._reach.is_reachable(node.id) else None
         except Undecided:
             return None
         return None if shown is None or shown.opening is not None else shown.witness
 
 
-def _name(vertex: DraftNode) -> str:
-    assert vertex.step is not None, f"{vertex.id} is an approval"  # noqa: S101
-    return repr(vertex.step.stage_name)
+def _name(node: DraftNode) -> str:
+    assert node.step is not None, f"{node.id} is an approval"  # noqa: S101
+    return repr(node.step.stage_name)

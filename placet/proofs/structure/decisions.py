@@ -11,33 +11,33 @@ from placet.expressions import Expression
 from placet.proofs.draft import Draft, DraftEdge, DraftNode
 from placet.proofs.findings import Finding, error, warning
 from placet.proofs.solver import Undecided
-from placet.proofs.values.assignment import Assigned
-from placet.proofs.values.evaluation import Failing
-from placet.proofs.values.reachability import Reach, Shown, Values
+from placet.proofs.values.assignment import AssignedVariables
+from placet.proofs.values.evaluation import EvaluationCheck
+from placet.proofs.values.reachability import Reach, ReachingInput, Values
 
 Condition = tuple[DraftEdge, Expression]
 
 
-def branch_findings(draft: Draft, reach: Reach, known: Assigned) -> list[Finding]:
+def branch_findings(draft: Draft, reach: Reach, known: AssignedVariables) -> list[Finding]:
     """List what is wrong with the decisions whose conditions all compile."""
     return [
         finding
-        for vertex in draft.vertices.values()
-        if vertex.chooses and vertex.arrows and not any(a.faulty for a in vertex.arrows)
-        for finding in _Decision(draft, reach, known, vertex).findings()
+        for node in draft.nodes.values()
+        if node.chooses and node.edges and not any(a.faulty for a in node.edges)
+        for finding in _Decision(draft, reach, known, node).findings()
     ]
 
 
 class _Decision:
     """Ask about one decision. Its conditions are tried in order; a default is taken where none holds."""
 
-    def __init__(self, draft: Draft, reach: Reach, known: Assigned, vertex: DraftNode) -> None:
+    def __init__(self, draft: Draft, reach: Reach, known: AssignedVariables, node: DraftNode) -> None:
         self.draft = draft
         self.reach = reach
         self.known = known
-        self.vertex = vertex
-        self.conditions: list[Condition] = [(a, a.condition) for a in vertex.arrows if a.condition is not None]
-        self.default = next((a for a in vertex.arrows if a.default), None)
+        self.vertex = node
+        self.conditions: list[Condition] = [(a, a.condition) for a in node.edges if a.condition is not None]
+        self.default = next((a for a in node.edges if a.default), None)
         terms = [reach.prover.value(expression) for _, expression in self.conditions]
         self.holds = [z3.And(z3.Not(fails), holds) for holds, fails in terms]
         self.none = [z3.And(z3.Not(fails), z3.Not(holds)) for holds, fails in terms]
@@ -46,18 +46,18 @@ class _Decision:
 
     def findings(self) -> list[Finding]:
         """Ask every question; a decision that nothing comes to is told by what makes it so."""
-        if self.conditions and self.reach.lives(self.vertex.id):
+        if self.conditions and self.reach.is_reachable(self.vertex.id):
             for index, _ in enumerate(self.conditions):
                 self._dead(index)
                 self._overlap(index)
             self._gap()
             expressions, places = [e for _, e in self.conditions], [a.place for a, _ in self.conditions]
-            self.found += Failing(self.reach, self.vertex, self.known, expressions, places).findings()
+            self.found += EvaluationCheck(self.reach, self.vertex, self.known, expressions, places).findings()
         return self.found
 
     def _ask(
         self, terms: Sequence[Any], check: Callable[[Values], bool], pointer: str, question: str, *, likely: bool
-    ) -> tuple[Shown | None, bool]:
+    ) -> tuple[ReachingInput | None, bool]:
         """Return what shows it (None: nothing can), and whether that is known; where it is not, that is a finding."""
         try:
             return self.reach.show(self.vertex.id, terms, self.names, check, likely=likely), True
@@ -70,8 +70,8 @@ class _Decision:
         return [self.reach.result(expression, values) for _, expression in self.conditions]
 
     def _dead(self, index: int) -> None:
-        arrow, expression = self.conditions[index]
-        pointer = arrow.place
+        edge, expression = self.conditions[index]
+        pointer = edge.place
 
         # Only where the first rule that fits is taken can an earlier one take everything.
         before = index if self.vertex.hit_policy in {None, "first"} else 0
@@ -110,8 +110,8 @@ class _Decision:
     def _overlap(self, index: int) -> None:
         if not index or self.vertex.hit_policy == "first":
             return
-        arrow, expression = self.conditions[index]
-        pointer = arrow.place
+        edge, expression = self.conditions[index]
+        pointer = edge.place
 
         def both(values: Values) -> bool:
             results = self._results(values)
@@ -129,14 +129,14 @@ class _Decision:
         results = self._results(self.reach.values(shown.found))
         earlier = self.conditions[results.index(True)][0]
         message = f"{_brief(expression.source)} and {_brief(earlier.text)} can both hold; make them exclude each other"
-        level = warning if earlier.target == arrow.target else error
+        level = warning if earlier.target == edge.target else error
         self.found.append(level("overlap", pointer, message + shown.note, **shown.parts))
 
     def _rules_overlap(self, index: int) -> None:
         """Find an input for which a rule of a table and an earlier one fit, and must not."""
-        arrow, expression = self.conditions[index]
+        edge, expression = self.conditions[index]
         agree = self.vertex.hit_policy == "any"
-        rivals = [n for n in range(index) if not (agree and self.conditions[n][0].target == arrow.target)]
+        rivals = [n for n in range(index) if not (agree and self.conditions[n][0].target == edge.target)]
         if not rivals:
             return
 
@@ -145,7 +145,7 @@ class _Decision:
             return results[index] is True and any(results[n] is True for n in rivals)
 
         terms = [self.holds[index], z3.Or([self.holds[n] for n in rivals])]
-        shown, _ = self._ask(terms, both, arrow.place, "only one rule fits", likely=False)
+        shown, _ = self._ask(terms, both, edge.place, "only one rule fits", likely=False)
         if shown is not None:
             results = self._results(self.reach.values(shown.found))
             earlier = self.conditions[next(n for n in rivals if results[n] is True)][0]
@@ -153,7 +153,7 @@ class _Decision:
                 f"{_brief(expression.source)} and {_brief(earlier.text)} can both hold, and the hit policy is "
                 f"{self.vertex.hit_policy!r}; make them exclude each other"
             )
-            self.found.append(error("overlap", arrow.place, message + shown.note, **shown.parts))
+            self.found.append(error("overlap", edge.place, message + shown.note, **shown.parts))
 
     def _gap(self) -> None:
         def none(values: Values) -> bool:

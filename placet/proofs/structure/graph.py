@@ -14,27 +14,27 @@ def graph_findings(draft: Draft, bounded: Container[frozenset[str]] = ()) -> lis
         *_unreachable(draft),
         *_endless(draft),
         *_loops(draft, bounded),
-        *(finding for vertex in draft.vertices.values() for finding in _edges(vertex)),
+        *(finding for node in draft.nodes.values() for finding in _edges(node)),
         *_unused_steps(draft),
     ]
 
 
 def reached(draft: Draft, starts: Iterable[str]) -> set[str]:
     """Return every node that edges lead to from these, and these."""
-    return _closure(starts, lambda name: [a.target for a in draft.vertices[name].arrows])
+    return _closure(starts, lambda name: [a.target for a in draft.nodes[name].edges])
 
 
 def ending(draft: Draft) -> set[str]:
     """Return every node from which an end can be reached by edges."""
     before: dict[str, list[str]] = {}
-    for arrow in draft.arrows:
-        before.setdefault(arrow.target, []).append(arrow.source)
-    return _closure([v.id for v in draft.vertices.values() if v.end], lambda name: before.get(name, []))
+    for edge in draft.edges:
+        before.setdefault(edge.target, []).append(edge.source)
+    return _closure([v.id for v in draft.nodes.values() if v.end], lambda name: before.get(name, []))
 
 
 def cycles(draft: Draft) -> list[list[str]]:
     """List the groups of nodes that lead round to each other, each in the order they were written."""
-    order = {name: index for index, name in enumerate(draft.vertices)}
+    order = {name: index for index, name in enumerate(draft.nodes)}
     return [sorted(group, key=order.__getitem__) for group in components(draft) if _circular(draft, group)]
 
 
@@ -45,16 +45,16 @@ def components(draft: Draft) -> list[list[str]]:
     stack: list[str] = []
     on_stack: set[str] = set()
     found: list[list[str]] = []
-    for root in draft.vertices:
+    for root in draft.nodes:
         if root in number:
             continue
-        work = [(root, iter(draft.vertices[root].arrows))]
+        work = [(root, iter(draft.nodes[root].edges))]
         number[root] = low[root] = len(number)
         stack.append(root)
         on_stack.add(root)
         while work:
-            name, arrows = work[-1]
-            following = next(arrows, None)
+            name, edges = work[-1]
+            following = next(edges, None)
             if following is None:
                 work.pop()
                 if work:
@@ -68,7 +68,7 @@ def components(draft: Draft) -> list[list[str]]:
                 number[following.target] = low[following.target] = len(number)
                 stack.append(following.target)
                 on_stack.add(following.target)
-                work.append((following.target, iter(draft.vertices[following.target].arrows)))
+                work.append((following.target, iter(draft.nodes[following.target].edges)))
             elif following.target in on_stack:
                 low[name] = min(low[name], number[following.target])
     return found
@@ -86,32 +86,32 @@ def _closure(starts: Iterable[str], following: Callable[[str], Iterable[str]]) -
 
 
 def _circular(draft: Draft, group: list[str]) -> bool:
-    return len(group) > 1 or any(a.target == group[0] for a in draft.vertices[group[0]].arrows)
+    return len(group) > 1 or any(a.target == group[0] for a in draft.nodes[group[0]].edges)
 
 
 def _unreachable(draft: Draft) -> Iterator[Finding]:
     if not draft.entries:
         return  # the missing trigger is reported; without one nothing would be reachable
     found = reached(draft, [v.id for v in draft.entries])
-    for vertex in draft.vertices.values():
-        if vertex.id not in found:
-            message = f"nothing leads from the trigger to {vertex.id!r}; add an edge to it, or remove it"
-            yield error("unreachable_node", vertex.pointer, message)
+    for node in draft.nodes.values():
+        if node.id not in found:
+            message = f"nothing leads from the trigger to {node.id!r}; add an edge to it, or remove it"
+            yield error("unreachable_node", node.pointer, message)
 
 
 def _endless(draft: Draft) -> Iterator[Finding]:
     """Name the nodes where a way gets stuck: of those that lead to no end, the last ones."""
     ends = ending(draft)
     for group in components(draft):
-        if group[0] in ends or any(a.target not in group for name in group for a in draft.vertices[name].arrows):
+        if group[0] in ends or any(a.target not in group for name in group for a in draft.nodes[name].edges):
             continue
-        if any(draft.vertices[name].cut for name in group):
+        if any(draft.nodes[name].cut for name in group):
             continue  # the dangling edge is reported, and may be the way out
         for name in sorted(group):
-            vertex = draft.vertices[name]
-            what = "leads nowhere" if not vertex.arrows else "leads only round in circles"
+            node = draft.nodes[name]
+            what = "leads nowhere" if not node.edges else "leads only round in circles"
             message = f"{name!r} {what}: no way from here reaches a terminator; add an edge that does"
-            yield error("endless_path", vertex.pointer, message)
+            yield error("endless_path", node.pointer, message)
 
 
 def _loops(draft: Draft, bounded: Container[frozenset[str]]) -> Iterator[Finding]:
@@ -119,7 +119,7 @@ def _loops(draft: Draft, bounded: Container[frozenset[str]]) -> Iterator[Finding
         if frozenset(group) in bounded:
             continue
         named = " -> ".join(group[:8]) + (" -> ..." if len(group) > 8 else "")
-        if any(draft.vertices[name].pauses for name in group):
+        if any(draft.nodes[name].pauses for name in group):
             message = (
                 f"the loop {named} can go round without bound; for rework let approvers request changes, "
                 "which settings.max_rounds bounds, and lead this edge on to an end; or count the rounds: on each way "
@@ -128,57 +128,57 @@ def _loops(draft: Draft, bounded: Container[frozenset[str]]) -> Iterator[Finding
             )
         else:
             message = f"the loop {named} goes round without anybody being asked; remove the edge that leads back"
-        yield error("unbounded_loop", draft.vertices[group[0]].pointer, message)
+        yield error("unbounded_loop", draft.nodes[group[0]].pointer, message)
 
 
-def _edges(vertex: DraftNode) -> Iterator[Finding]:
+def _edges(node: DraftNode) -> Iterator[Finding]:
     """Look at a node's edges: those that are never taken, and results that nothing is said about."""
-    if vertex.end:
-        for arrow in vertex.arrows:
-            message = f"{vertex.id!r} is an end, so this edge is never taken; remove it"
-            yield error("wrong_edge", arrow.pointer, message)
+    if node.end:
+        for edge in node.edges:
+            message = f"{node.id!r} is an end, so this edge is never taken; remove it"
+            yield error("wrong_edge", edge.pointer, message)
         return
-    if not vertex.chooses:
-        for arrow in vertex.arrows:
-            if arrow.default:
+    if not node.chooses:
+        for edge in node.edges:
+            if edge.default:
                 message = 'only the edges of a decision carry "default"; remove it'
-                yield error("wrong_edge", f"{arrow.pointer}/default", message)
-    if vertex.chooses:
-        defaults = [a for a in vertex.arrows if a.default and a.text is None]
-        yield from _twice(vertex, defaults, "defaults")
-    elif vertex.results:
-        yield from _results(vertex)
-    elif not vertex.splits:
-        yield from _twice(vertex, [a for a in vertex.arrows if a.on is None and a.text is None], "plain edges")
+                yield error("wrong_edge", f"{edge.pointer}/default", message)
+    if node.chooses:
+        defaults = [a for a in node.edges if a.default and a.text is None]
+        yield from _twice(node, defaults, "defaults")
+    elif node.results:
+        yield from _results(node)
+    elif not node.splits:
+        yield from _twice(node, [a for a in node.edges if a.on is None and a.text is None], "plain edges")
 
 
-def _results(vertex: DraftNode) -> Iterator[Finding]:
-    for arrow in vertex.arrows:
-        if arrow.on is not None and arrow.on not in vertex.results:
-            known = ", ".join(vertex.results)
-            message = f"{vertex.id!r} never comes to {arrow.on!r}; it comes to {known}"
-            if arrow.on == "expired":
+def _results(node: DraftNode) -> Iterator[Finding]:
+    for edge in node.edges:
+        if edge.on is not None and edge.on not in node.results:
+            known = ", ".join(node.results)
+            message = f"{node.id!r} never comes to {edge.on!r}; it comes to {known}"
+            if edge.on == "expired":
                 message += ' (expired needs an SLA and "final": "expire")'
-            yield error("wrong_edge", f"{arrow.pointer}/on", message)
-    for result in vertex.results:
+            yield error("wrong_edge", f"{edge.pointer}/on", message)
+    for result in node.results:
         # A plain edge stands for what is hoped for.
-        taken = [a for a in vertex.arrows if a.on == result or (a.on is None and result in vertex.plain)]
-        yield from _twice(vertex, taken, f"edges for {result!r}")
-    if vertex.arrows and not vertex.cut and not any(a.on in {None, *vertex.plain} for a in vertex.arrows):
-        what = "an approval" if vertex.step is not None else repr(vertex.plain[0])
-        message = f'{vertex.id!r} does not say what follows {what}; add an edge with "on": "{vertex.plain[0]}"'
-        yield error("gap", vertex.pointer, message)
+        taken = [a for a in node.edges if a.on == result or (a.on is None and result in node.plain)]
+        yield from _twice(node, taken, f"edges for {result!r}")
+    if node.edges and not node.cut and not any(a.on in {None, *node.plain} for a in node.edges):
+        what = "an approval" if node.step is not None else repr(node.plain[0])
+        message = f'{node.id!r} does not say what follows {what}; add an edge with "on": "{node.plain[0]}"'
+        yield error("gap", node.pointer, message)
 
 
-def _twice(vertex: DraftNode, arrows: list[DraftEdge], what: str) -> Iterator[Finding]:
-    for arrow in arrows[1:]:
-        message = f"{vertex.id!r} has {len(arrows)} {what}, and only the first is ever taken; keep one"
-        level = warning if arrow.target == arrows[0].target else error
-        yield level("overlap", arrow.pointer, message)
+def _twice(node: DraftNode, edges: list[DraftEdge], what: str) -> Iterator[Finding]:
+    for edge in edges[1:]:
+        message = f"{node.id!r} has {len(edges)} {what}, and only the first is ever taken; keep one"
+        level = warning if edge.target == edges[0].target else error
+        yield level("overlap", edge.pointer, message)
 
 
 def _unused_steps(draft: Draft) -> Iterator[Finding]:
-    used = {v.step.stage_name for v in draft.vertices.values() if v.step is not None}
+    used = {v.step.stage_name for v in draft.nodes.values() if v.step is not None}
     for name, pointer in draft.steps.items():
         if name not in used:
             message = f"no approval node uses the step {name!r}; add a node for it, or remove it"

@@ -35,7 +35,7 @@ def _pointless(draft: Draft, plan: Plan, node: Node, join: Join, instant: list[i
                 f"{join.need} of {len(join.edges)} is enough there; let it need all, or put something to wait for "
                 "into that branch"
             )
-            yield warning("pointless_branch", draft.vertices[first].pointer, message)
+            yield warning("pointless_branch", draft.nodes[first].pointer, message)
 
 
 def _instant(plan: Plan, name: str, join: str, passed: frozenset[str]) -> bool:

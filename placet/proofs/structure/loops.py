@@ -13,12 +13,12 @@ from math import ceil
 
 import z3
 
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.definition.variables import Variable, scope_of
 from placet.errors import ConditionInvalid
 from placet.expressions import Expression, compile_expression
 from placet.expressions.expression import Node
-from placet.expressions.templates import expression_of, taken
+from placet.expressions.templates import expression_of, value_from
 from placet.nodes.facts import NamedAction
 from placet.nodes.registry import type_of
 from placet.plan.pure_actions import computes
@@ -56,10 +56,12 @@ class _Loop:
         self.draft = draft
         self.reach = reach
         self.inside = frozenset(group)
-        self.nodes = {node.id: node for node in draft.blueprint.graph_spec.nodes} if draft.blueprint.graph_spec else {}
+        self.nodes = (
+            {node.id: node for node in draft.definition.graph_spec.nodes} if draft.definition.graph_spec else {}
+        )
         self.actions = actions
-        self.shapes = {v.name: v for v in draft.blueprint.variables if v.type == "integer"}
-        self.arrows = [a for name in group for a in draft.vertices[name].arrows if a.target in self.inside]
+        self.shapes = {v.name: v for v in draft.definition.variables if v.type == "integer"}
+        self.edges = [a for name in group for a in draft.nodes[name].edges if a.target in self.inside]
 
     def rounds(self) -> int | None:
         """Return the most rounds, by whichever counter proves the fewest; None where none does."""
@@ -72,11 +74,11 @@ class _Loop:
 
     def _by(self, name: str, up: bool, counts: list[_Count]) -> int | None:
         counting = {count.node for count in counts}
-        setters = {vertex.id for vertex in self.draft.vertices.values() if name in vertex.sets}
+        setters = {node.id for node in self.draft.nodes.values() if name in node.sets}
         before = setters - self.inside
         if setters & self.inside != counting or any(not self.inside & reached(self.draft, [one]) for one in before):
             return None
-        uncounted = [a for a in self.arrows if a.source not in counting or a.on == "failed"]
+        uncounted = [a for a in self.edges if a.source not in counting or a.on == "failed"]
         if not _acyclic(uncounted):
             return None
         begins = self._begins(self.shapes[name], up, before)
@@ -102,11 +104,11 @@ class _Loop:
         return called if isinstance(called, NamedAction) and computes(called.name, self.actions) else None
 
     def _computed(self, called: NamedAction, source: str) -> Expression | None:
-        value = taken(called.input, source)
+        value = value_from(called.input, source)
         text = expression_of(value)
         try:
             if text is not None:
-                return compile_expression(text, scope_of(self.draft.blueprint.variables))
+                return compile_expression(text, scope_of(self.draft.definition.variables))
             whole = isinstance(value, int) and not isinstance(value, bool)
             return compile_expression(str(value), {}) if whole else None
         except ConditionInvalid:
@@ -139,41 +141,41 @@ class _Loop:
             if name in seen:
                 continue
             seen.add(name)
-            arrows: Iterable[DraftEdge] = self.draft.vertices[name].arrows
-            pending += [arrow.target for arrow in arrows if name not in before or arrow.on == "failed"]
+            edges: Iterable[DraftEdge] = self.draft.nodes[name].edges
+            pending += [edge.target for edge in edges if name not in before or edge.on == "failed"]
         return bool(seen & self.inside)
 
     def _ends(self, name: str, up: bool) -> int | None:
         """Return a number at which decisions let nobody round any more; None where not every way round meets one."""
         guards: dict[str, int] = {}
         for one in self.inside:
-            vertex = self.draft.vertices[one]
-            if vertex.chooses:
-                bound = self._bound(vertex, name, up)
+            node = self.draft.nodes[one]
+            if node.chooses:
+                bound = self._bound(node, name, up)
                 if bound is not None:
                     guards[one] = bound
-        if not guards or not _acyclic([arrow for arrow in self.arrows if arrow.source not in guards]):
+        if not guards or not _acyclic([edge for edge in self.edges if edge.source not in guards]):
             return None
         return max(guards.values()) if up else min(guards.values())
 
-    def _bound(self, vertex: DraftNode, name: str, up: bool) -> int | None:
+    def _bound(self, node: DraftNode, name: str, up: bool) -> int | None:
         """Return the first number from which on a decision does not lead into the loop, of those that it mentions."""
-        mentioned = sorted({n for a in vertex.arrows if a.condition for n in _numbers(a.condition.ast)}, reverse=not up)
+        mentioned = sorted({n for a in node.edges if a.condition for n in _numbers(a.condition.ast)}, reverse=not up)
         tried = dict.fromkeys(n + step for n in mentioned for step in ((0, 1) if up else (0, -1)))
-        return next((bound for bound in tried if self._lets_nobody(vertex, name, up, bound)), None)
+        return next((bound for bound in tried if self._lets_nobody(node, name, up, bound)), None)
 
-    def _lets_nobody(self, vertex: DraftNode, name: str, up: bool, bound: int) -> bool:
-        number = compile_expression(name, scope_of(self.draft.blueprint.variables))
+    def _lets_nobody(self, node: DraftNode, name: str, up: bool, bound: int) -> bool:
+        number = compile_expression(name, scope_of(self.draft.definition.variables))
         term, absent = self.reach.prover.value(number)
         beyond = z3.And(z3.Not(absent), term >= bound if up else term <= bound)
-        for target, edge in self.reach.leaving(vertex):
+        for target, edge in self.reach.leaving(node):
             if target not in self.inside:
                 continue
 
             def goes_round(values: dict[str, object], target: str = target) -> bool:
                 value = values.get(name)
                 there = isinstance(value, int) and (value >= bound if up else value <= bound)
-                return there and target in self.reach.onward(vertex, values)
+                return there and target in self.reach.onward(node, values)
 
             terms = [beyond, *(part for part, _ in edge.parts)]
             try:
@@ -212,11 +214,11 @@ def _numbers(ast: Node) -> Iterator[int]:
         yield from _numbers(arg)
 
 
-def _acyclic(arrows: Sequence[DraftEdge]) -> bool:
+def _acyclic(edges: Sequence[DraftEdge]) -> bool:
     """Whether these edges lead nowhere round."""
     following: dict[str, set[str]] = {}
     leading: dict[str, int] = {}
-    for source, target in {(arrow.source, arrow.target) for arrow in arrows}:
+    for source, target in {(edge.source, edge.target) for edge in edges}:
         following.setdefault(source, set()).add(target)
         leading[target] = leading.get(target, 0) + 1
         leading.setdefault(source, 0)

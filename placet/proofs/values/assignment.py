@@ -6,19 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from placet.definition.actions import ActionSpec
-from placet.expressions.templates import expression_of, taken
+from placet.definition.action_spec import ActionSpec
+from placet.expressions.templates import expression_of, value_from
 from placet.json_pointer import parts_of
 from placet.nodes.facts import NamedAction, NamedProcess
 from placet.nodes.registry import type_of
 from placet.plan.plan import Child
 from placet.plan.pure_actions import is_pure
 from placet.proofs.draft import Draft, DraftEdge, DraftNode
+from placet.proofs.findings import Finding, warning
+from placet.proofs.people.approvers import names_of
 from placet.proofs.structure.graph import components
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assigned:
+class AssignedVariables:
     """What is known of variables that an input may leave out.
 
     `before`: by node, the variables that certainly have a value, on whatever way the node is come to. `setters`: by
@@ -45,7 +47,7 @@ class Assigned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Sets:
+class _SetVariables:
     """Which variables a node certainly sets; `copies` does so where the other variable has a value."""
 
     surely: frozenset[str]
@@ -59,71 +61,71 @@ def assigned(
     draft: Draft,
     actions: Mapping[str, ActionSpec] | None = None,
     children: Mapping[str, Child] | None = None,
-) -> Assigned:
+) -> AssignedVariables:
     """Follow the edges from the trigger on until nothing changes.
 
     `actions` and `children` as for a check; what nobody knows is trusted to return what is taken from it.
     """
     sets = _sets(draft, actions, children)
-    given = frozenset(v.name for v in draft.blueprint.variables if not v.optional)
-    every = frozenset(v.name for v in draft.blueprint.variables)
+    given = frozenset(v.name for v in draft.definition.variables if not v.optional)
+    every = frozenset(v.name for v in draft.definition.variables)
     before = {entry.id: given for entry in draft.entries}
     leading: dict[str, list[DraftEdge]] = {}
-    for arrow in draft.arrows:
-        leading.setdefault(arrow.target, []).append(arrow)
+    for edge in draft.edges:
+        leading.setdefault(edge.target, []).append(edge)
     order = [name for group in reversed(components(draft)) for name in group]
     settled = False
     while not settled:
         settled = True
         for name in order:
-            vertex = draft.vertices[name]
+            node = draft.nodes[name]
             arriving = [
-                _after(draft.vertices[arrow.source], sets.get(arrow.source), arrow, before[arrow.source])
-                for arrow in leading.get(name, ())
-                if arrow.source in before
+                _after(draft.nodes[edge.source], sets.get(edge.source), edge, before[edge.source])
+                for edge in leading.get(name, ())
+                if edge.source in before
             ]
-            if not arriving or vertex.entry:
+            if not arriving or node.entry:
                 continue
             # A join of all has waited for each of its branches; in a loop nothing is known that does not hold each time
-            found = every.intersection(*arriving) if not vertex.gathers else frozenset().union(*arriving)
+            found = every.intersection(*arriving) if not node.gathers else frozenset().union(*arriving)
             if before.get(name) != found:
                 before[name] = found
                 settled = False
     setters: dict[str, list[str]] = {}
-    for vertex in draft.vertices.values():
-        for name in vertex.sets:
-            setters.setdefault(name, []).append(vertex.id)
-    return Assigned(before=before, setters={name: tuple(nodes) for name, nodes in setters.items()})
+    for node in draft.nodes.values():
+        for name in node.sets:
+            setters.setdefault(name, []).append(node.id)
+    return AssignedVariables(before=before, setters={name: tuple(nodes) for name, nodes in setters.items()})
 
 
 def _sets(
     draft: Draft, actions: Mapping[str, ActionSpec] | None, children: Mapping[str, Child] | None
-) -> dict[str, _Sets]:
+) -> dict[str, _SetVariables]:
     """Return by node what it certainly sets, where that is known."""
-    defaults = frozenset(v.name for v in draft.blueprint.variables if v.default is not None)
-    found: dict[str, _Sets] = {}
-    for node in draft.blueprint.graph_spec.nodes if draft.blueprint.graph_spec is not None else ():
+    defaults = frozenset(v.name for v in draft.definition.variables if v.default is not None)
+    found: dict[str, _SetVariables] = {}
+    for node in draft.definition.graph_spec.nodes if draft.definition.graph_spec is not None else ():
         named = type_of(node).named(node)
         if isinstance(named, NamedAction) and (spec := (actions or {}).get(named.name)) is not None:
-            found[node.id] = _computed(named) if is_pure(spec) else _Sets(surely=_returned(named, spec))
+            found[node.id] = _computed(named) if is_pure(spec) else _SetVariables(surely=_returned(named, spec))
         elif isinstance(named, NamedProcess) and (child := (children or {}).get(named.reference)) is not None:
             there = {v.name for v in child.plan.variables if not v.optional}
             surely = frozenset(name for name, source in named.output.items() if source in there)
-            found[node.id] = _Sets(surely=surely)
+            found[node.id] = _SetVariables(surely=surely)
     return {name: replace(sets, surely=sets.surely | defaults) for name, sets in found.items()}
 
 
-def _computed(called: NamedAction) -> _Sets:
+def _computed(called: NamedAction) -> _SetVariables:
     surely: set[str] = set()
     copies: dict[str, str] = {}
     for name, source in called.output.items():
-        value = taken(called.input, source)
+        value = value_from(called.input, source)
         text = expression_of(value)
         if text is not None and text.strip().isidentifier():
             copies[name] = text.strip()
         elif value is not None:
             surely.add(name)
-    return _Sets(surely=frozenset(surely), copies=copies)
+    return _SetVariables(surely=frozenset(surely), copies=copies)
 
 
 def _returned(called: NamedAction, spec: ActionSpec) -> frozenset[str]:
@@ -140,11 +142,29 @@ def _required(schema: Any, source: str) -> bool:
     return kinds != "null" and not (isinstance(kinds, list) and "null" in kinds)
 
 
-def _after(vertex: DraftNode, sets: _Sets | None, arrow: DraftEdge, before: frozenset[str]) -> frozenset[str]:
+def _after(node: DraftNode, sets: _SetVariables | None, edge: DraftEdge, before: frozenset[str]) -> frozenset[str]:
     """Return what has a value once a node is left by an edge: what it sets, unless it failed or waited in vain."""
-    if vertex.step is not None:
-        kept = before - vertex.sets
-        return kept | (vertex.asks if arrow.on in {None, "approved"} else vertex.asks & before)
-    if arrow.on in vertex.in_vain:
+    if node.step is not None:
+        kept = before - node.sets
+        return kept | (node.asks if edge.on in {None, "approved"} else node.asks & before)
+    if edge.on in node.in_vain:
         return before
-    return before | vertex.sets if sets is None else (before - vertex.sets) | (sets.given(before) & vertex.sets)
+    return before | node.sets if sets is None else (before - node.sets) | (sets.given(before) & node.sets)
+
+
+def variable_findings(draft: Draft) -> list[Finding]:
+    """List the variables that no condition and no name reads; where a condition cannot be read, nobody knows."""
+    if any(edge.faulty for edge in draft.edges):
+        return []
+    used = {name for edge in draft.edges if edge.condition is not None for name in edge.condition.names}
+    used |= draft.reads
+    used |= {who.root.name for _, who in names_of(draft) if who.root.given}
+    return [
+        warning(
+            "unused_variable",
+            f"/variables/{index}",
+            f"no condition and no approver depends on {variable.name!r}; that is fine where people read it",
+        )
+        for index, variable in enumerate(draft.definition.variables)
+        if variable.name not in used
+    ]

@@ -7,37 +7,42 @@ from typing import Any
 
 import z3
 
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.errors import EvaluationFailed
 from placet.expressions import Expression, evaluate
-from placet.expressions.context import NAMES
+from placet.expressions.types import NAMES
 from placet.nodes.facts import NamedAction, NamedProcess
 from placet.nodes.registry import type_of
 from placet.plan.plan import Child
 from placet.proofs.draft import Draft, DraftNode
 from placet.proofs.findings import Finding, error, warning
 from placet.proofs.solver import Undecided
-from placet.proofs.values.assignment import Assigned
-from placet.proofs.values.reachability import Reach, Shown, Values
+from placet.proofs.values.assignment import AssignedVariables
+from placet.proofs.values.reachability import Reach, ReachingInput, Values
 
 
-class Failing:
+class EvaluationCheck:
     """Ask about expressions that are evaluated one after the other at a node; `places` are where they are written.
 
     A decision stops at the first condition that holds, but for a table whose hit policy looks at all of its rules.
     """
 
     def __init__(
-        self, reach: Reach, vertex: DraftNode, known: Assigned, sequence: Sequence[Expression], places: Sequence[str]
+        self,
+        reach: Reach,
+        node: DraftNode,
+        known: AssignedVariables,
+        sequence: Sequence[Expression],
+        places: Sequence[str],
     ) -> None:
         self.reach = reach
-        self.vertex = vertex
+        self.vertex = node
         self.known = known
         self.sequence = sequence
         self.places = places
         self.names = frozenset(name for expression in sequence for name in expression.reads)
         # What the process has set by now is there, though an input may leave it out.
-        self.there = self.names - frozenset(NAMES) - known.missing(vertex.id, self.names)
+        self.there = self.names - frozenset(NAMES) - known.missing(node.id, self.names)
 
     def findings(self) -> Iterator[Finding]:
         """Find inputs on which an evaluation fails, one for each kind of reason."""
@@ -74,11 +79,11 @@ class Failing:
             return False, [warning("not_proven", self.vertex.pointer, message)]
         return (False, []) if shown is None else (True, [self._finding(kind, shown)])
 
-    def _finding(self, kind: str, shown: Shown) -> Finding:
+    def _finding(self, kind: str, shown: ReachingInput) -> Finding:
         values = self.reach.values(shown.found)
         place, fault = self._fault(values) or (self.vertex.pointer, "")
         what = "this condition" if self.vertex.chooses else "this"
-        handled = any(arrow.on == "failed" for arrow in self.vertex.arrows)
+        handled = any(edge.on == "failed" for edge in self.vertex.edges)
         asked = self.vertex.step is not None  # who approves could not be told
         then = f"{self.vertex.id!r} comes to 'failed'" if handled else "the request fails"
         then = "whoever stands in is asked" if asked else then
@@ -104,20 +109,20 @@ class Failing:
 def computed_findings(
     draft: Draft,
     reach: Reach,
-    known: Assigned,
+    known: AssignedVariables,
     actions: Mapping[str, ActionSpec] | None,
     children: Mapping[str, Child] | None,
 ) -> Iterator[Finding]:
     """Generate what is wrong with what nodes compute: moments to wait for, and inputs of actions and sub-processes."""
     needed = _needed(draft, actions or {}, children or {})
-    for vertex in draft.vertices.values():
-        if not (vertex.computes or vertex.guards) or not reach.lives(vertex.id):
+    for node in draft.nodes.values():
+        if not (node.computes or node.guards) or not reach.is_reachable(node.id):
             continue
-        for guard in vertex.guards:
-            yield from Failing(reach, vertex, known, [guard.expression], [guard.pointer]).findings()
-        for computed in vertex.computes:
-            if not computed.left_out or computed.member in needed.get(vertex.id, ()):
-                yield from Failing(reach, vertex, known, [computed.expression], [computed.pointer]).findings()
+        for guard in node.guards:
+            yield from EvaluationCheck(reach, node, known, [guard.expression], [guard.pointer]).findings()
+        for computed in node.computes:
+            if not computed.left_out or computed.member in needed.get(node.id, ()):
+                yield from EvaluationCheck(reach, node, known, [computed.expression], [computed.pointer]).findings()
 
 
 def _needed(
@@ -125,7 +130,7 @@ def _needed(
 ) -> dict[str, frozenset[str]]:
     """Return by node the parameters that its action or sub-process cannot do without."""
     found: dict[str, frozenset[str]] = {}
-    for node in draft.blueprint.graph_spec.nodes if draft.blueprint.graph_spec is not None else ():
+    for node in draft.definition.graph_spec.nodes if draft.definition.graph_spec is not None else ():
         named = type_of(node).named(node)
         if isinstance(named, NamedAction) and named.name in actions:
             found[node.id] = frozenset(actions[named.name].input_schema.get("required", ()))

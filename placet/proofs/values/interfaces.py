@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.definition.json_schema.validation import schema_problems, value_problems
 from placet.definition.model import ProcessDefinition
-from placet.definition.shapes import read
 from placet.definition.variables import Variable, scope_of
+from placet.definition.variables.shapes import read
 from placet.errors import Problem
 from placet.expressions import Expression, Scope
 from placet.expressions.templates import compile_template, computed_in, expression_of
@@ -63,7 +63,7 @@ _PASSED = {"string": "string", "integer": "int", "decimal": "decimal", "boolean"
 }
 
 
-def fitting_findings(
+def interface_findings(
     definition: ProcessDefinition, actions: Mapping[str, ActionSpec] | None, children: Mapping[str, Child] | None
 ) -> Iterator[Finding]:
     """Generate what does not fit, for the actions and processes that are known."""

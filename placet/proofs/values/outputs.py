@@ -12,12 +12,12 @@ from typing import Any
 
 import z3
 
-from placet.definition.actions import ActionSpec
-from placet.definition.shapes import MAX_ITEMS, MAX_LENGTH, Shape, read
+from placet.definition.action_spec import ActionSpec
 from placet.definition.variables import Variable, scope_of
+from placet.definition.variables.shapes import MAX_ITEMS, MAX_LENGTH, Shape, read
 from placet.errors import ConditionInvalid, EvaluationFailed, Problem
 from placet.expressions import Expression, compile_expression, evaluate
-from placet.expressions.templates import computed_in, expression_of, plain, taken
+from placet.expressions.templates import as_json, computed_in, expression_of, value_from
 from placet.json_pointer import parts_of, pointer_of, pointer_to
 from placet.nodes.facts import NamedAction, NamedProcess
 from placet.nodes.registry import type_of
@@ -34,7 +34,7 @@ _SCALARS = {"string", "integer", "decimal", "boolean", "date", "datetime"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Value:
+class _DeclaredValue:
     """A value that is to keep a variable's declaration: where it is written, and what it is for."""
 
     pointer: str
@@ -48,37 +48,39 @@ def output_findings(
     draft: Draft, reach: Reach, actions: Mapping[str, ActionSpec] | None, children: Mapping[str, Child] | None
 ) -> Iterator[Finding]:
     """Generate what breaks a declaration, at the nodes that some input comes to."""
-    for node in draft.blueprint.graph_spec.nodes if draft.blueprint.graph_spec is not None else ():
-        vertex = draft.vertices[node.id]
-        values: list[_Value] = []
+    for node in draft.definition.graph_spec.nodes if draft.definition.graph_spec is not None else ():
+        draft_node = draft.nodes[node.id]
+        values: list[_DeclaredValue] = []
         named = type_of(node).named(node)
         if isinstance(named, NamedAction) and computes(named.name, actions):
-            values = list(_returned(draft, named, vertex.pointer))
+            values = list(_returned(draft, named, draft_node.pointer))
         elif isinstance(named, NamedProcess) and (child := (children or {}).get(named.reference)) is not None:
-            values = list(_given(named, child, vertex.pointer))
-        if values and reach.lives(node.id):
+            values = list(_given(named, child, draft_node.pointer))
+        if values and reach.is_reachable(node.id):
             for value in values:
-                yield from _Held(draft, reach, vertex, value).findings()
+                yield from _DeclarationCheck(draft, reach, draft_node, value).findings()
 
 
-def _returned(draft: Draft, called: NamedAction, pointer: str) -> Iterator[_Value]:
-    shapes = {variable.name: variable for variable in draft.blueprint.variables}
+def _returned(draft: Draft, called: NamedAction, pointer: str) -> Iterator[_DeclaredValue]:
+    shapes = {variable.name: variable for variable in draft.definition.variables}
     for name, source in called.output.items():
         if name in shapes:
             edge = parts_of(source) if source[:1] == "/" else [source]
-            template = taken(called.input, source)
+            template = value_from(called.input, source)
             there = template is not None
             place = f"{pointer}/input{pointer_of(edge)}" if there else pointer_to(f"{pointer}/output", name)
-            yield _Value(pointer=place, template=template, variable=shapes[name], purpose=f"the variable {name!r}")
+            yield _DeclaredValue(
+                pointer=place, template=template, variable=shapes[name], purpose=f"the variable {name!r}"
+            )
 
 
-def _given(called: NamedProcess, child: Child, pointer: str) -> Iterator[_Value]:
+def _given(called: NamedProcess, child: Child, pointer: str) -> Iterator[_DeclaredValue]:
     for variable in child.plan.variables:
         if variable.name in called.input and expression_of(called.input[variable.name]) is not None:
             place = pointer_to(f"{pointer}/input", variable.name)
             purpose = f"{variable.name!r} of {child.plan.name!r}"
             template = called.input[variable.name]
-            yield _Value(pointer=place, template=template, variable=variable, purpose=purpose, given=True)
+            yield _DeclaredValue(pointer=place, template=template, variable=variable, purpose=purpose, given=True)
 
 
 def contains(shape: Shape, other: Shape) -> bool:
@@ -103,15 +105,15 @@ def contains(shape: Shape, other: Shape) -> bool:
     return all(inside)
 
 
-class _Held:
+class _DeclarationCheck:
     """Hold one value to its declaration."""
 
-    def __init__(self, draft: Draft, reach: Reach, vertex: DraftNode, value: _Value) -> None:
+    def __init__(self, draft: Draft, reach: Reach, node: DraftNode, value: _DeclaredValue) -> None:
         self.draft = draft
         self.reach = reach
-        self.vertex = vertex
+        self.vertex = node
         self.value = value
-        self.handled = any(arrow.on == "failed" for arrow in vertex.arrows)
+        self.handled = any(edge.on == "failed" for edge in node.edges)
 
     def findings(self) -> Iterator[Finding]:
         """Generate what is wrong with the value."""
@@ -119,7 +121,7 @@ class _Held:
         text = expression_of(template)
         if text is not None:
             try:
-                expression = compile_expression(text, scope_of(self.draft.blueprint.variables))
+                expression = compile_expression(text, scope_of(self.draft.definition.variables))
             except ConditionInvalid:
                 return  # the compiler names it
             yield from self._computed(expression)
@@ -163,7 +165,7 @@ class _Held:
 
     def _offer(self, expression: Expression) -> None:
         """Have texts of the lengths tried that break the declaration: the solver is slow to find long ones."""
-        shape, variables = self.value.variable, self.draft.blueprint.variables
+        shape, variables = self.value.variable, self.draft.definition.variables
         if shape.type != "string":
             return
         most = MAX_LENGTH if shape.max_length is None else shape.max_length
@@ -178,7 +180,7 @@ class _Held:
         """Whether this is a variable that is declared no wider: what it holds fits."""
         if expression.ast["op"] != "name":
             return False
-        own = next(v for v in self.draft.blueprint.variables if v.name == expression.ast["name"])
+        own = next(v for v in self.draft.definition.variables if v.name == expression.ast["name"])
         shape = self.value.variable
         there = not own.optional or not shape.required or shape.default is not None
         return there and contains(shape, own)
@@ -191,7 +193,7 @@ class _Held:
             missing = shape.required and shape.default is None
             return "there is no value here, and one is required" if missing else None
         try:
-            value = plain(evaluate(expression, values))
+            value = as_json(evaluate(expression, values))
         except EvaluationFailed:
             return None
         problems: list[Problem] = []

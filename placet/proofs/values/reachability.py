@@ -17,7 +17,7 @@ import z3
 
 from placet.errors import EvaluationFailed
 from placet.expressions import Expression, evaluate
-from placet.expressions.context import NAMES, NOW, REQUESTER
+from placet.expressions.types import NAMES, NOW, REQUESTER
 from placet.proofs.draft import Draft, DraftNode
 from placet.proofs.solver import Undecided
 from placet.proofs.solver.prover import Prover, result
@@ -30,7 +30,7 @@ _EDGES_BACK = 4  # that are looked at in a loop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class ReachingInput:
     """An input that shows something at a node. `opening`: what the request begins with, where that is another.
 
     `found` holds also what no input does: the moment, and the facts about the requester.
@@ -67,7 +67,7 @@ def input_of(found: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Way:
+class _PathCondition:
     """What has to hold of an input to come somewhere: several terms, each with the variables that it is about."""
 
     parts: tuple[tuple[Any, frozenset[str]], ...] = ()
@@ -77,9 +77,9 @@ class _Way:
         """Return all variables that this is about."""
         return frozenset(name for _, names in self.parts for name in names)
 
-    def forgetting(self, changed: frozenset[str]) -> _Way:
+    def forgetting(self, changed: frozenset[str]) -> _PathCondition:
         """Return what still has to hold once these variables may have other values."""
-        return _Way(parts=tuple((term, names) for term, names in self.parts if not names & changed))
+        return _PathCondition(parts=tuple((term, names) for term, names in self.parts if not names & changed))
 
 
 class Reach:
@@ -88,29 +88,27 @@ class Reach:
     def __init__(self, draft: Draft, prover: Prover) -> None:
         self.draft = draft
         self.prover = prover
-        reworks = draft.blueprint.settings.max_rounds > 1
+        reworks = draft.definition.settings.max_rounds > 1
         # Where a change sends a request to its first node, only what is immaterial may be another further on.
-        self.reworks = reworks and draft.blueprint.on_change == "stage"
-        self._immaterial = frozenset(draft.blueprint.settings.immaterial if reworks else ())
+        self.reworks = reworks and draft.definition.on_change == "stage"
+        self._immaterial = frozenset(draft.definition.settings.immaterial if reworks else ())
         # What depends on the moment or on the requester may be another at the next node that somebody waits at.
         self._world = frozenset(name for expression in draft.expressions for name in expression.reads if name in NAMES)
-        self.changes = (
-            self.reworks or bool(self._immaterial | self._world) or any(v.sets for v in draft.vertices.values())
-        )
-        self.forked = any(v.splits for v in draft.vertices.values())
+        self.changes = self.reworks or bool(self._immaterial | self._world) or any(v.sets for v in draft.nodes.values())
+        self.forked = any(v.splits for v in draft.nodes.values())
         self._true = z3.BoolVal(True, ctx=prover.context)
-        self._nowhere = _Way(parts=((z3.BoolVal(False, ctx=prover.context), frozenset()),))
-        self._set = frozenset(name for v in draft.vertices.values() for name in v.sets)
-        self._straight: dict[str, list[_Way]] = {name: [] for name in draft.vertices}
-        self._any: dict[str, list[_Way]] = {name: [] for name in draft.vertices}
-        self._alive: dict[str, Shown | None] = {}
+        self._nowhere = _PathCondition(parts=((z3.BoolVal(False, ctx=prover.context), frozenset()),))
+        self._set = frozenset(name for v in draft.nodes.values() for name in v.sets)
+        self._straight: dict[str, list[_PathCondition]] = {name: [] for name in draft.nodes}
+        self._any: dict[str, list[_PathCondition]] = {name: [] for name in draft.nodes}
+        self._alive: dict[str, ReachingInput | None] = {}
         self._walks: dict[tuple[int, str], set[str]] = {}
         self._results: dict[tuple[int, str], bool | None] = {}
         self._entries = [entry.id for entry in draft.entries]
         self._kept: dict[int, Values] = {}  # keeps values alive, so that their identity stays theirs
         self._spread()
 
-    def lives(self, name: str) -> bool:
+    def is_reachable(self, name: str) -> bool:
         """Say whether any input comes to a node; where that is not known, yes."""
         if not self._any[name]:
             return False
@@ -119,7 +117,7 @@ class Reach:
         except Undecided:
             return True
 
-    def arrival(self, name: str) -> Shown | None:
+    def arrival(self, name: str) -> ReachingInput | None:
         """Return an input that comes to a node, None where none does. Raises Undecided."""
         if name not in self._alive:
             self._alive[name] = self.show(name, [], (), lambda _: True)
@@ -133,7 +131,7 @@ class Reach:
         check: Callable[[Values], bool],
         *,
         likely: bool = True,
-    ) -> Shown | None:
+    ) -> ReachingInput | None:
         """Return an input that comes to a node and for which the terms hold there, None where none does.
 
         `check` confirms the terms on the input's values; `likely`: one is expected. An input that needs no resubmission
@@ -147,7 +145,7 @@ class Reach:
                     straight, terms, names, lambda v: check(v) and self._comes(v, name, resubmitted=False), likely
                 )
                 if found is not None:
-                    return Shown(found=found)
+                    return ReachingInput(found=found)
             except Undecided as undecided:
                 doubt = undecided
         if self.changes and (anyhow != straight or self._world):
@@ -156,31 +154,32 @@ class Reach:
             )
             if found is not None:
                 opening = self._opening(found, name)
-                return Shown(found=found, opening=opening if opening != input_of(found) else None)
+                return ReachingInput(found=found, opening=opening if opening != input_of(found) else None)
         if doubt is not None:
             raise doubt
         return None
 
-    def circling(self, group: Sequence[str]) -> Shown | None:
+    def circling(self, group: Sequence[str]) -> ReachingInput | None:
         """Return an input that goes round a loop for as long as people let it. Raises Undecided."""
         start, inside = group[0], set(group)
-        edges: dict[str, list[_Way]] = {start: []}
+        passed: dict[str, list[_PathCondition]] = {start: []}
         pending, round_trip = [start], None
         while pending and round_trip is None:
             name = pending.pop(0)
-            for target, taken in self.leaving(self.draft.vertices[name]):
+            for target, taken in self.leaving(self.draft.nodes[name]):
                 if target == start:
-                    round_trip = [*edges[name], taken]
-                elif target in inside and target not in edges:
-                    edges[target] = [*edges[name], taken]
+                    round_trip = [*passed[name], taken]
+                elif target in inside and target not in passed:
+                    passed[target] = [*passed[name], taken]
                     pending.append(target)
         if round_trip is None:
             return None
-        names = {name for edge in round_trip for name in edge.names}
-        return self.show(start, [self._term(edge) for edge in round_trip], names, lambda v: self._circles(v, start))
+        names = {name for condition in round_trip for name in condition.names}
+        terms = [self._term(condition) for condition in round_trip]
+        return self.show(start, terms, names, lambda v: self._circles(v, start))
 
     def _circles(self, values: Values, start: str) -> bool:
-        onward = self.onward(self.draft.vertices[start], values)
+        onward = self.onward(self.draft.nodes[start], values)
         return any(start in self._walk(values, name) for name in onward)
 
     def values(self, witness: dict[str, Any]) -> Values:
@@ -203,14 +202,19 @@ class Reach:
         return True
 
     def _find(
-        self, edge: _Way, terms: Sequence[Any], names: Iterable[str], check: Callable[[Values], bool], likely: bool
+        self,
+        path: _PathCondition,
+        terms: Sequence[Any],
+        names: Iterable[str],
+        check: Callable[[Values], bool],
+        likely: bool,
     ) -> dict[str, Any] | None:
-        asked = [term for term in (self._term(edge), *terms) if not z3.is_true(term)]
+        asked = [term for term in (self._term(path), *terms) if not z3.is_true(term)]
         if not asked:
-            easy = sample_input(self.draft.blueprint.variables)
+            easy = sample_input(self.draft.definition.variables)
             if easy is not None and check(self.values(easy)):
                 return easy
-        return self.prover.find(asked, names={*names, *edge.names}, confirmed=check, likely=likely)
+        return self.prover.find(asked, names={*names, *path.names}, confirmed=check, likely=likely)
 
     # Which inputs come to a node, as terms
 
@@ -218,109 +222,117 @@ class Reach:
         """Follow the edges from the trigger on. In a loop only what its last edges have asked is known."""
         looping = {name for group in cycles(self.draft) for name in group}
         for entry in self.draft.entries:
-            self._straight[entry.id].append(_Way())
-            self._any[entry.id].append(_Way())
+            self._straight[entry.id].append(_PathCondition())
+            self._any[entry.id].append(_PathCondition())
         for group in reversed(components(self.draft)):
             inside = frozenset(group) & looping
             if inside and any(self._any[name] for name in group):
-                for name, edge in self._around(group).items():
-                    self._straight[name], self._any[name] = [edge], [edge]
+                for name, path in self._around(group).items():
+                    self._straight[name], self._any[name] = [path], [path]
             for name in group:
-                vertex = self.draft.vertices[name]
+                node = self.draft.nodes[name]
                 straight, anyhow = self._joined(self._straight[name]), self._joined(self._any[name])
-                if anyhow is not self._nowhere and (self._renews(vertex) or self._changed(vertex)) and self.lives(name):
-                    anyhow = self._after(vertex, anyhow)
-                if self._world and vertex.pauses and straight is not self._nowhere:
+                if (
+                    anyhow is not self._nowhere
+                    and (self._renews(node) or self._changed(node))
+                    and self.is_reachable(name)
+                ):
+                    anyhow = self._after(node, anyhow)
+                if self._world and node.pauses and straight is not self._nowhere:
                     straight = straight.forgetting(self._world)
-                if vertex.sets:  # from here on the input is another than the one that the request began with
+                if node.sets:  # from here on the input is another than the one that the request began with
                     straight = self._nowhere
-                for target, taken in self.leaving(vertex):
-                    for edges, here in ((self._straight, straight), (self._any, anyhow)):
+                for target, taken in self.leaving(node):
+                    for paths, here in ((self._straight, straight), (self._any, anyhow)):
                         if here is not self._nowhere and target not in inside:
-                            edges[target].append(_Way(parts=(*here.parts, *taken.parts)))
+                            paths[target].append(_PathCondition(parts=(*here.parts, *taken.parts)))
 
-    def _around(self, group: Sequence[str]) -> dict[str, _Way]:
+    def _around(self, group: Sequence[str]) -> dict[str, _PathCondition]:
         """Return what comes to each node of a loop: whatever it was some edges before, these let it through."""
         entering = {name: list(self._any[name]) for name in group}
-        known = dict.fromkeys(group, _Way())
+        known = dict.fromkeys(group, _PathCondition())
         for _ in range(_EDGES_BACK):
-            arriving = {name: list(edges) for name, edges in entering.items()}
+            arriving = {name: list(paths) for name, paths in entering.items()}
             for name in group:
-                vertex = self.draft.vertices[name]
-                after = self._after(vertex, known[name])
-                for target, taken in self.leaving(vertex):
+                node = self.draft.nodes[name]
+                after = self._after(node, known[name])
+                for target, taken in self.leaving(node):
                     if target in arriving:
-                        arriving[target].append(_Way(parts=(*after.parts, *taken.parts)))
-            known = {name: self._joined(edges) for name, edges in arriving.items()}
+                        arriving[target].append(_PathCondition(parts=(*after.parts, *taken.parts)))
+            known = {name: self._joined(paths) for name, paths in arriving.items()}
         return known
 
-    def _after(self, vertex: DraftNode, edge: _Way) -> _Way:
+    def _after(self, node: DraftNode, path: _PathCondition) -> _PathCondition:
         """Return what still holds once a node is left."""
-        return _Way() if self._renews(vertex) else edge.forgetting(self._changed(vertex))
+        return _PathCondition() if self._renews(node) else path.forgetting(self._changed(node))
 
-    def _renews(self, vertex: DraftNode) -> bool:
+    def _renews(self, node: DraftNode) -> bool:
         """Whether the whole input may be another after a node: by rework there, or in another branch meanwhile."""
-        return self.reworks and self._may_be_returned(vertex)
+        return self.reworks and self._may_be_returned(node)
 
-    def _may_be_returned(self, vertex: DraftNode) -> bool:
-        return vertex.step is not None or (self.forked and vertex.pauses)
+    def _may_be_returned(self, node: DraftNode) -> bool:
+        return node.step is not None or (self.forked and node.pauses)
 
-    def _changed(self, vertex: DraftNode) -> frozenset[str]:
+    def _changed(self, node: DraftNode) -> frozenset[str]:
         """Return what may be another after a node: set there, or in another branch meanwhile, or as time passes."""
-        changed = self._set if self.forked and vertex.pauses else vertex.sets
-        changed |= self._world if vertex.pauses else frozenset()
-        return changed | self._immaterial if self._may_be_returned(vertex) else changed
+        changed = self._set if self.forked and node.pauses else node.sets
+        changed |= self._world if node.pauses else frozenset()
+        return changed | self._immaterial if self._may_be_returned(node) else changed
 
-    def leaving(self, vertex: DraftNode) -> list[tuple[str, _Way]]:
+    def leaving(self, node: DraftNode) -> list[tuple[str, _PathCondition]]:
         """Return where a node leads, and what has to hold for each of its edges."""
-        if vertex.end:
+        if node.end:
             return []
-        if not vertex.chooses:
-            computed = [c.expression for c in vertex.computes if not c.left_out]
-            well = _Way(parts=tuple((z3.Not(self.prover.value(e)[1]), e.reads) for e in computed))
-            return [(arrow.target, _Way() if arrow.on == "failed" else well) for arrow in vertex.arrows]
-        if vertex.exhaustive:
-            return self._agreeing(vertex)
-        found: list[tuple[str, _Way]] = []
+        if not node.chooses:
+            computed = [c.expression for c in node.computes if not c.left_out]
+            well = _PathCondition(parts=tuple((z3.Not(self.prover.value(e)[1]), e.reads) for e in computed))
+            return [(edge.target, _PathCondition() if edge.on == "failed" else well) for edge in node.edges]
+        if node.exhaustive:
+            return self._agreeing(node)
+        found: list[tuple[str, _PathCondition]] = []
         before: tuple[tuple[Any, frozenset[str]], ...] = ()
-        for arrow in vertex.arrows:
-            if arrow.condition is None:
-                if arrow.faulty:  # nobody knows for whom it will hold once it is mended
-                    found.append((arrow.target, _Way()))
+        for edge in node.edges:
+            if edge.condition is None:
+                if edge.faulty:  # nobody knows for whom it will hold once it is mended
+                    found.append((edge.target, _PathCondition()))
                 continue
-            (holds, fails), names = self.prover.value(arrow.condition), arrow.condition.reads
-            found.append((arrow.target, _Way(parts=(*before, (_and(z3.Not(fails), holds), names)))))
+            (holds, fails), names = self.prover.value(edge.condition), edge.condition.reads
+            found.append((edge.target, _PathCondition(parts=(*before, (_and(z3.Not(fails), holds), names)))))
             before = (*before, (_and(z3.Not(fails), z3.Not(holds)), names))
-        found += [(a.target, _Way(parts=before)) for a in vertex.arrows if a.default and a.text is None]
+        found += [(a.target, _PathCondition(parts=before)) for a in node.edges if a.default and a.text is None]
         return found
 
-    def _agreeing(self, vertex: DraftNode) -> list[tuple[str, _Way]]:
+    def _agreeing(self, node: DraftNode) -> list[tuple[str, _PathCondition]]:
         """Return where a table leads whose rules are all looked at, and no other of which may fit."""
-        asked = [(arrow, arrow.condition) for arrow in vertex.arrows if arrow.condition is not None]
+        asked = [(edge, edge.condition) for edge in node.edges if edge.condition is not None]
         names = frozenset(name for _, condition in asked for name in condition.reads)
-        terms = [(arrow, *self.prover.value(condition)) for arrow, condition in asked]
+        terms = [(edge, *self.prover.value(condition)) for edge, condition in asked]
         well = [z3.Not(fails) for _, _, fails in terms]
-        found = [(arrow.target, _Way()) for arrow in vertex.arrows if arrow.faulty]
-        for arrow, holds, _ in terms:
+        found = [(edge.target, _PathCondition()) for edge in node.edges if edge.faulty]
+        for edge, holds, _ in terms:
             rivals = [
                 z3.Not(other)
                 for rival, other, _ in terms
-                if rival is not arrow and (vertex.hit_policy == "unique" or rival.target != arrow.target)
+                if rival is not edge and (node.hit_policy == "unique" or rival.target != edge.target)
             ]
-            found.append((arrow.target, _Way(parts=((_and(self._true, *well, holds, *rivals), names),))))
-        none = _Way(parts=((_and(self._true, *well, *(z3.Not(holds) for _, holds, _ in terms)), names),))
-        return [*found, *((arrow.target, none) for arrow in vertex.arrows if arrow.default)]
+            found.append((edge.target, _PathCondition(parts=((_and(self._true, *well, holds, *rivals), names),))))
+        none = _PathCondition(parts=((_and(self._true, *well, *(z3.Not(holds) for _, holds, _ in terms)), names),))
+        return [*found, *((edge.target, none) for edge in node.edges if edge.default)]
 
-    def _term(self, edge: _Way) -> Any:
-        return _and(self._true, *(term for term, _ in edge.parts))
+    def _term(self, path: _PathCondition) -> Any:
+        return _and(self._true, *(term for term, _ in path.parts))
 
-    def _joined(self, edges: list[_Way]) -> _Way:
-        if not edges:
+    def _joined(self, paths: list[_PathCondition]) -> _PathCondition:
+        if not paths:
             return self._nowhere
-        if any(not edge.parts for edge in edges):
-            return _Way()
-        names = frozenset(name for edge in edges for name in edge.names)
-        return edges[0] if len(edges) == 1 else _Way(parts=((z3.Or([self._term(edge) for edge in edges]), names),))
+        if any(not path.parts for path in paths):
+            return _PathCondition()
+        names = frozenset(name for path in paths for name in path.names)
+        return (
+            paths[0]
+            if len(paths) == 1
+            else _PathCondition(parts=((z3.Or([self._term(path) for path in paths]), names),))
+        )
 
     # The same by walking, to confirm it
 
@@ -333,8 +345,7 @@ class Reach:
         return [
             name
             for name, shown in self._alive.items()
-            if shown is not None
-            and (self._renews(self.draft.vertices[name]) or self._changed(self.draft.vertices[name]))
+            if shown is not None and (self._renews(self.draft.nodes[name]) or self._changed(self.draft.nodes[name]))
         ]
 
     def _walk(self, values: Values, start: str) -> set[str]:
@@ -348,32 +359,32 @@ class Reach:
                 name = pending.pop()
                 if name not in seen:
                     seen.add(name)
-                    pending.extend(self.onward(self.draft.vertices[name], values))
+                    pending.extend(self.onward(self.draft.nodes[name], values))
             self._walks[key] = seen
         return self._walks[key]
 
-    def onward(self, vertex: DraftNode, values: Values) -> list[str]:
+    def onward(self, node: DraftNode, values: Values) -> list[str]:
         """Return where a node leads with these values, whatever people decide."""
-        if vertex.end:
+        if node.end:
             return []
-        if not vertex.chooses:
-            well = all(self._evaluates(c.expression, values) for c in vertex.computes if not c.left_out)
-            return [arrow.target for arrow in vertex.arrows if well or arrow.on == "failed"]
-        if vertex.exhaustive:
-            asked = [(a, self.result(a.condition, values)) for a in vertex.arrows if a.condition is not None]
-            fitting = [arrow.target for arrow, holds in asked if holds]
-            agreed = len(fitting) == 1 or (vertex.hit_policy == "any" and len(set(fitting)) == 1)
+        if not node.chooses:
+            well = all(self._evaluates(c.expression, values) for c in node.computes if not c.left_out)
+            return [edge.target for edge in node.edges if well or edge.on == "failed"]
+        if node.exhaustive:
+            asked = [(a, self.result(a.condition, values)) for a in node.edges if a.condition is not None]
+            fitting = [edge.target for edge, holds in asked if holds]
+            agreed = len(fitting) == 1 or (node.hit_policy == "any" and len(set(fitting)) == 1)
             if fitting or any(holds is None for _, holds in asked):
                 return fitting[:1] if agreed and all(holds is not None for _, holds in asked) else []
-            return [arrow.target for arrow in vertex.arrows if arrow.default][:1]
-        for arrow in vertex.arrows:
-            if arrow.condition is not None:
-                holds = self.result(arrow.condition, values)
+            return [edge.target for edge in node.edges if edge.default][:1]
+        for edge in node.edges:
+            if edge.condition is not None:
+                holds = self.result(edge.condition, values)
                 if holds is None:
                     return []
                 if holds:
-                    return [arrow.target]
-        return [arrow.target for arrow in vertex.arrows if arrow.default][:1]
+                    return [edge.target]
+        return [edge.target for edge in node.edges if edge.default][:1]
 
     def _opening(self, witness: dict[str, Any], name: str) -> dict[str, Any] | None:
         """Return an input with which a request begins that comes to a node with the witness as its input."""
@@ -384,7 +395,7 @@ class Reach:
             if shown is None or name not in self._walk(values, wait_spec):
                 continue
             begun = shown.opening if shown.opening is not None else shown.witness
-            if not self._renews(self.draft.vertices[wait_spec]):
+            if not self._renews(self.draft.nodes[wait_spec]):
                 # Only what the process sets changes on the way: the rest is the witness's from the beginning.
                 kept = {key: value for key, value in input_of(witness).items() if key not in self._set}
                 begun = kept | {key: value for key, value in begun.items() if key in self._set}

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from placet.definition.actions import ActionSpec
+from placet.definition.action_spec import ActionSpec
 from placet.definition.model import ProcessDefinition, parse_definition
 from placet.directory import Directory
 from placet.errors import BlueprintInvalid, NotFound

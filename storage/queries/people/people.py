@@ -126,7 +126,7 @@ def read_directory(
         found = [p for p in people.values() if name in (p.roles if kind == "role" else p.groups)]
         return sorted(found, key=lambda p: p.id)
 
-    chosen = directory.needed(
+    chosen = directory.people_reached(
         names,
         find=people.get,
         holders=lambda role: holding("role", role),

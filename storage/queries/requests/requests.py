@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from placet.audit.reasons import shown
+from placet.audit.reasons import readable_detail
 from placet.errors import NotFound
 from storage.queries import cursor as cursors
 from storage.queries.ordering import order_of_requests, order_of_tasks
@@ -322,7 +322,7 @@ def _happened(row: AuditEntry | Delivery, actor: str) -> TimelineRow:
         actor=actor,
         stage=row.stage,
         task_id=row.task_id,
-        detail=shown(detail) if isinstance(detail, dict) else {"unreadable": row.detail},
+        detail=readable_detail(detail) if isinstance(detail, dict) else {"unreadable": row.detail},
         hash=row.hash,
     )
 

@@ -61,7 +61,7 @@ class DmnDecision:
 
 
 @dataclass(slots=True, kw_only=True)
-class Rules:
+class DmnDecisions:
     """The decisions of one file or several, by id, and the names in them that have spaces or signs."""
 
     decisions: dict[str, DmnDecision] = field(default_factory=dict)
@@ -109,9 +109,9 @@ def dmn_tag(element: Element) -> str:
     return name if _SPACE.fullmatch(space) else ""
 
 
-def read_dmn(*contents: bytes) -> Rules:
+def read_dmn(*contents: bytes) -> DmnDecisions:
     """Return what DMN files hold; raises BlueprintInvalid for what is no DMN, or is too much."""
-    found = Rules()
+    found = DmnDecisions()
     for number, content in enumerate(contents):
         try:
             root = parse(content)
@@ -142,7 +142,7 @@ def refuse(name: str | None, why: str) -> NoReturn:
     raise BlueprintInvalid(message, problems=(Problem(pointer="/dmn", message=message),))
 
 
-def _data(found: Rules, element: Element) -> None:
+def _data(found: DmnDecisions, element: Element) -> None:
     name = element.get("name") or element.get("id") or ""
     for inner in element:
         if dmn_tag(inner) == "variable":
@@ -233,7 +233,7 @@ def _type(reference: str | None) -> str:
     return _TYPES.get((reference or "").rpartition(":")[2], "")
 
 
-def main_decision(rules: Rules, wanted: str | None) -> DmnDecision:
+def main_decision(rules: DmnDecisions, wanted: str | None) -> DmnDecision:
     """Return the decision that is meant: the named one, else the one that no other requires."""
     if wanted is not None:
         found = rules.find(wanted)

@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from placet.definition.bpmn.build import Build, Context
-from placet.definition.bpmn.dmn.reader import Column, DmnDecision, DmnRule, Rules, refuse
+from placet.definition.bpmn.dmn.reader import Column, DmnDecision, DmnDecisions, DmnRule, refuse
 from placet.definition.bpmn.elements.people import task_inputs
 from placet.definition.bpmn.file.parser import read_term, read_test
 from placet.definition.bpmn.file.reader import Part, attribute, children, texts
-from placet.definition.bpmn.file.scope import Kind
+from placet.definition.bpmn.file.scope import ValueKind
 from placet.definition.bpmn.file.terms import Term, Unclear
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class DmnTarget:
 
     whole: str | None = None  # the variable of which each output is a member
 
-    def variable(self, build: Build, column: Column, rules: Rules) -> str:
+    def variable(self, build: Build, column: Column, rules: DmnDecisions) -> str:
         """Return the blueprint's variable of an output."""
         return build.scope.name_of(self.whole or rules.spelled(column.text))
 
@@ -125,13 +125,13 @@ def _declare(build: Build, decision: DmnDecision, target: DmnTarget) -> None:
     many = decision.policy in {"COLLECT", "RULE ORDER", "OUTPUT ORDER"} and not decision.aggregation
     for column in decision.outputs:
         if target.whole is not None:
-            held = scope.kinds.setdefault(scope.name_of(target.whole), Kind()).root()
+            held = scope.kinds.setdefault(scope.name_of(target.whole), ValueKind()).root()
             held.of = held.of or "object"
         elif column.type and not many:
             scope.declare(rules.spelled(column.text), column.type)
 
 
-def _read(rules: Rules, text: str) -> Term:
+def _read(rules: DmnDecisions, text: str) -> Term:
     return read_term(rules.spelled(text))
 
 
@@ -276,7 +276,7 @@ def _reads(build: Build, terms: list[Term]) -> None:
 # Several rules at once
 
 
-def _ranked(rules: Rules, decision: DmnDecision) -> DmnDecision:
+def _ranked(rules: DmnDecisions, decision: DmnDecision) -> DmnDecision:
     """Put the rules in the order in which the first that fits is the one that counts."""
     if decision.policy == "COLLECT" and decision.aggregation in {"MIN", "MAX"}:
         numbers = [_number(rules, rule) for rule in decision.rules]
@@ -298,14 +298,14 @@ def _ranked(rules: Rules, decision: DmnDecision) -> DmnDecision:
     return replace(decision, rules=ordered)
 
 
-def _number(rules: Rules, rule: DmnRule) -> Decimal:
+def _number(rules: DmnDecisions, rule: DmnRule) -> Decimal:
     term = _read(rules, rule.outputs[0])
     if len(rule.outputs) != 1 or term.op != "number":
         raise Unclear("the smallest or largest is taken of numbers only, not of what is computed")
     return Decimal(str(term.value))
 
 
-def _ranks(rules: Rules, column: Column) -> dict[str, int]:
+def _ranks(rules: DmnDecisions, column: Column) -> dict[str, int]:
     if not column.values:
         return {}
     operand = Term("name", value="output")
@@ -338,9 +338,9 @@ def _collected(build: Build, decision: DmnDecision, target: DmnTarget, onward: O
     if kind:
         build.scope.declare(str(name), "integer" if kind == "COUNT" else "decimal")
     else:
-        held = build.scope.kinds.setdefault(name, Kind()).root()
+        held = build.scope.kinds.setdefault(name, ValueKind()).root()
         first = build.scope.understood(_read(build.rules, decision.rules[0].outputs[0]))
-        held.of, held.item = "list", Kind(build.scope.kind_of(first))
+        held.of, held.item = "list", ValueKind(build.scope.kind_of(first))
     build.account.mapped(decision.id, "an action that computes what all rules that fit come to")
     if kind == "SUM":
         build.account.assumed(decision.id, "where no rule fits it is 0, not nothing")

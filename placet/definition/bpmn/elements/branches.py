@@ -23,14 +23,14 @@ Way = Flow | list["Way"]  # a flow, or several that meet before they meet the ot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Meeting:
+class BranchMerge:
     """How the flows out of a split come together: the gateway where all do (None: nowhere), and which do earlier."""
 
     closing: str | None
     ways: tuple[Way, ...]
 
 
-def meeting_of(build: Build, split: Part, outs: Sequence[Flow]) -> Meeting:
+def meeting_of(build: Build, split: Part, outs: Sequence[Flow]) -> BranchMerge:
     """Find out where branches meet that begin at a split."""
     around = {split.id}
     far = {flow.id or flow.target: build.flat.distances(flow.target, around=around) for flow in outs}
@@ -62,7 +62,7 @@ def meeting_of(build: Build, split: Part, outs: Sequence[Flow]) -> Meeting:
         elif number not in placed:
             placed.add(number)
             ways.append([other for other in outs if (other.id or other.target) in groups[number]])
-    return Meeting(closing=closing, ways=tuple(ways))
+    return BranchMerge(closing=closing, ways=tuple(ways))
 
 
 def finish_forks(walk: Walk) -> None:

@@ -27,7 +27,7 @@ _BESIDE = {  # words that leave a manager the requester's
 
 
 @dataclass(slots=True)
-class Named:
+class NamedApprovers:
     """Who a task names: `approvers` as a blueprint writes them, whether the requester does it, and what to say of it.
 
     `variables` are those that say who it is. `excluded` are who must not do it.
@@ -42,9 +42,9 @@ class Named:
     candidates: bool = False  # several who may take it, where the first does it
 
 
-def named_by(part: Part, starters: frozenset[str] = frozenset()) -> Named:
+def named_by(part: Part, starters: frozenset[str] = frozenset()) -> NamedApprovers:
     """Return whom a task names, else the role of its lane; `starters` are the file's names for whoever starts it."""
-    found = Named()
+    found = NamedApprovers()
     inputs = task_inputs(part)
     assignees = _listed(setting(part, "assignee"))
     users = _listed(setting(part, "candidateUsers"))
@@ -110,7 +110,7 @@ def variable_of(text: str) -> str | None:
     return str(term.value) if term.op == "name" else None
 
 
-def _owned(owner: str, found: Named, starters: frozenset[str], *, people: bool) -> tuple[list[str], list[str]]:
+def _owned(owner: str, found: NamedApprovers, starters: frozenset[str], *, people: bool) -> tuple[list[str], list[str]]:
     """Read a resource expression, `user(kermit), group(management)`: return the people and the groups that it names.
 
     A name alone is a person's where the task is written for jBPM (`people`), else a role's.
@@ -139,7 +139,7 @@ def _of_people(part: Part, text: str) -> bool:
     )
 
 
-def _person(name: str, found: Named, starters: frozenset[str]) -> None:
+def _person(name: str, found: NamedApprovers, starters: frozenset[str]) -> None:
     if is_starter(name, starters):
         found.requester = True
     elif not _expressed(name):
@@ -159,7 +159,7 @@ def _person(name: str, found: Named, starters: frozenset[str]) -> None:
         found.assumed.append(f"only the other engine knows who {name} is; the requester's manager is asked instead")
 
 
-def _group(name: str, found: Named) -> None:
+def _group(name: str, found: NamedApprovers) -> None:
     if not _expressed(name):
         _take(found, f"group:{name}")
     elif (constants := _constants(name)) is not None:
@@ -170,7 +170,7 @@ def _group(name: str, found: Named) -> None:
         found.assumed.append(f"the group {name} is only known while it runs; the requester's manager is asked instead")
 
 
-def _take(found: Named, name: str) -> None:
+def _take(found: NamedApprovers, name: str) -> None:
     kind, _, who = name.partition(":")
     plain = who if _usable(name) else slug(who, "")
     if not plain:

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 from placet.definition.bpmn.build import Build
 from placet.definition.bpmn.elements.outcomes import paths
-from placet.definition.bpmn.elements.people import Named, variable_of
+from placet.definition.bpmn.elements.people import NamedApprovers, variable_of
 from placet.definition.bpmn.file.parser import read_term
 from placet.definition.bpmn.file.reader import Part, attribute, tag, texts
 from placet.definition.bpmn.file.terms import Term, Unclear
@@ -24,7 +24,7 @@ _NONE = (Fraction(0), Fraction(0))
 _TURN = {"le": "ge", "lt": "gt", "eq": "eq", "ge": "le", "gt": "lt"}
 
 
-def several(build: Build, part: Part, step: dict[str, Any], named: Named) -> None:
+def several(build: Build, part: Part, step: dict[str, Any], named: NamedApprovers) -> None:
     """Make a quorum of a multi-instance task; what it is repeated for besides people is lost, and said."""
     own = [child for child in part.element if tag(child).endswith("LoopCharacteristics")]
     if not own:
@@ -55,7 +55,7 @@ def _while(condition: str) -> str:
     return f" while {condition}" if condition else ""
 
 
-def _seats(named: Named) -> int:
+def _seats(named: NamedApprovers) -> int:
     """Return how many people a task names one by one; 0 where roles or groups leave it open."""
     if any(name.partition(":")[0] in {"role", "group"} for name in named.approvers):
         return 0
@@ -91,7 +91,7 @@ def _count(loop: Element) -> int | None:
     return None
 
 
-def _each(build: Build, part: Part, step: dict[str, Any], named: Named, loop: Element) -> bool:
+def _each(build: Build, part: Part, step: dict[str, Any], named: NamedApprovers, loop: Element) -> bool:
     """Ask everyone in a collection, where the task is assigned to its item; returns whether it is."""
     collection, item = _collection(loop), _item(loop)
     if collection is None or item is None or item not in named.variables:

@@ -11,7 +11,7 @@ from placet.definition.bpmn.build import Build, Context, ImportedStage
 from placet.definition.bpmn.elements import events, gateways, quorums
 from placet.definition.bpmn.elements.form_fields import Field, fields_of, form_of
 from placet.definition.bpmn.elements.outcomes import Choice, TaskOutcomes, verdict_of
-from placet.definition.bpmn.elements.people import Named, is_starter, named_by, named_in, task_inputs
+from placet.definition.bpmn.elements.people import NamedApprovers, is_starter, named_by, named_in, task_inputs
 from placet.definition.bpmn.file.reader import Flow, Part, setting, texts
 from placet.definition.bpmn.file.terms import Term, Unclear
 from placet.definition.bpmn.file.words import asks, hours_from_now, hours_of_span
@@ -90,7 +90,7 @@ def _people(build: Build, part: Part, step: dict[str, Any]) -> None:
         build.account.assumed(part.id, "the requester never approves; only the others are asked")
 
 
-def _apart(build: Build, part: Part, step: dict[str, Any], named: Named) -> None:
+def _apart(build: Build, part: Part, step: dict[str, Any], named: NamedApprovers) -> None:
     """Keep whoever is excluded from a task away from it: the requester always is."""
     others = [name for name in named.excluded if not _starts(build, name)]
     if named.excluded and len(others) < len(named.excluded):

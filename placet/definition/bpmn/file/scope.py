@@ -14,7 +14,7 @@ from typing import Any
 
 from placet.definition.bpmn.file.terms import Term, Unclear, moment_of
 from placet.definition.bpmn.file.words import slug
-from placet.definition.shapes import RESERVED
+from placet.definition.variables.shapes import RESERVED
 
 _ORDERING = {"lt", "le", "gt", "ge"}
 _SIGNS = {
@@ -30,13 +30,13 @@ _MOST_MEMBERS = 200
 
 
 @dataclass(slots=True, eq=False)
-class Kind:
+class ValueKind:
     """What is known of one value: `of` is text, number, bool, date, timestamp, list, object, or None so far."""
 
     of: str | None = None
-    fields: dict[str, Kind] = field(default_factory=dict)
-    item: Kind | None = None
-    same: Kind | None = None  # the one that it has become one with
+    fields: dict[str, ValueKind] = field(default_factory=dict)
+    item: ValueKind | None = None
+    same: ValueKind | None = None  # the one that it has become one with
     absent: bool = False  # whether something asks if it is there
     ordered: bool = False
     whole: bool = False  # whole numbers only
@@ -53,7 +53,7 @@ class Kind:
 
         return restore
 
-    def root(self) -> Kind:
+    def root(self) -> ValueKind:
         """Return the one that stands for all that are the same."""
         found = self
         while found.same is not None:
@@ -65,7 +65,7 @@ class Kind:
 class Scope:
     """The variables of a file by their names in the blueprint, and how each is called in the file."""
 
-    kinds: dict[str, Kind] = field(default_factory=dict)
+    kinds: dict[str, ValueKind] = field(default_factory=dict)
     spelled: dict[str, str] = field(default_factory=dict)  # in the file -> in the blueprint
 
     def name_of(self, spelling: str) -> str:
@@ -83,12 +83,12 @@ class Scope:
     def declare(self, spelling: str, kind: str) -> str:
         """Say what type of the blueprint a variable has, where that is not known to be another; returns its name."""
         name = self.name_of(spelling)
-        known = self.kinds.setdefault(name, Kind()).root()
+        known = self.kinds.setdefault(name, ValueKind()).root()
         if known.of is None and kind in {*_KINDS, "datetime"}:
             known.of = _KINDS.get(kind, "timestamp")
             known.whole = kind == "integer"
         elif known.of is None and kind == "list":
-            known.of, known.item = "list", Kind("text")
+            known.of, known.item = "list", ValueKind("text")
         return name
 
     def condition(self, term: Term) -> str:
@@ -107,7 +107,7 @@ class Scope:
         try:
             read, kind = self.read(term)
             if of is not None:
-                _unite(kind, Kind(of))
+                _unite(kind, ValueKind(of))
         except Unclear:
             for restore in before:
                 restore()
@@ -128,7 +128,7 @@ class Scope:
             return term.op if term.op in _TYPES else None
         return kind.root().of if kind is not None else None
 
-    def _kind(self, term: Term) -> Kind | None:
+    def _kind(self, term: Term) -> ValueKind | None:
         if term.op == "name":
             found = self.kinds.get(str(term.value))
         else:
@@ -138,22 +138,22 @@ class Scope:
 
     # Reading
 
-    def read(self, term: Term) -> tuple[Term, Kind]:
+    def read(self, term: Term) -> tuple[Term, ValueKind]:
         """Return the term with its names as the blueprint has them, and what it is."""
         op = term.op
         if op == "name":
             name = self.name_of(str(term.value))
-            return Term("name", value=name), self.kinds.setdefault(name, Kind())
+            return Term("name", value=name), self.kinds.setdefault(name, ValueKind())
         if op in {"text", "number", "bool", "date", "timestamp"}:
-            return term, Kind(op)
+            return term, ValueKind(op)
         if op == "null":
-            return term, Kind()
+            return term, ValueKind()
         if op == "field":
             return self.member(term)
         args, kinds = zip(*(self.read(arg) for arg in term.args), strict=True) if term.args else ((), ())
         return self.applied(op, list(args), list(kinds))
 
-    def member(self, term: Term) -> tuple[Term, Kind]:
+    def member(self, term: Term) -> tuple[Term, ValueKind]:
         of, kind = self.read(term.args[0])
         base = kind.root()
         if base.of is None:
@@ -163,9 +163,9 @@ class Scope:
         name = str(term.value) if _usable(str(term.value)) else slug(str(term.value), "member")
         if len(base.fields) >= _MOST_MEMBERS:
             raise Unclear("it has too many members")
-        return Term("field", (of,), value=name), base.fields.setdefault(name, Kind())
+        return Term("field", (of,), value=name), base.fields.setdefault(name, ValueKind())
 
-    def applied(self, op: str, args: list[Term], kinds: list[Kind]) -> tuple[Term, Kind]:
+    def applied(self, op: str, args: list[Term], kinds: list[ValueKind]) -> tuple[Term, ValueKind]:
         found = Term(op, tuple(args))
         if op in {"and", "or", "not"}:
             _all(kinds, "bool")
@@ -181,10 +181,10 @@ class Scope:
             _unite(kinds[1], kinds[2])
             return found, kinds[1]
         elif op == "list":
-            item = Kind()
+            item = ValueKind()
             for kind in kinds:
                 _unite(item, kind)
-            return found, Kind("list", item=item)
+            return found, ValueKind("list", item=item)
         elif op in {"size", "index", "in"}:
             return self.of_list(found, kinds)
         elif op == "contains" and kinds[0].root().of == "list":
@@ -195,21 +195,21 @@ class Scope:
             kinds[0].root().absent = True
         else:
             raise Unclear(f"{op!r} has no counterpart")
-        return found, Kind("bool")
+        return found, ValueKind("bool")
 
-    def of_list(self, term: Term, kinds: list[Kind]) -> tuple[Term, Kind]:
+    def of_list(self, term: Term, kinds: list[ValueKind]) -> tuple[Term, ValueKind]:
         """Hold what is counted, looked into or searched to be a list."""
         if term.op == "size":
             if kinds[0].root().of != "text":
-                _unite(kinds[0], Kind("list", item=Kind()))
-            return term, Kind("number")
+                _unite(kinds[0], ValueKind("list", item=ValueKind()))
+            return term, ValueKind("number")
         listed = kinds[1] if term.op == "in" else kinds[0]
-        _unite(listed, Kind("list", item=Kind()))
-        item = listed.root().item or Kind()
+        _unite(listed, ValueKind("list", item=ValueKind()))
+        item = listed.root().item or ValueKind()
         if term.op == "index":
             return term, item
         _unite(item, kinds[0])
-        return term, Kind("bool")
+        return term, ValueKind("bool")
 
     # Writing
 
@@ -262,13 +262,13 @@ class Scope:
 
     def shape(self, name: str) -> dict[str, Any]:
         """Return what is declared of a variable: its type, and whether it has to be there."""
-        kind = self.kinds.get(name, Kind()).root()
+        kind = self.kinds.get(name, ValueKind()).root()
         return {**_shape(kind, 0), **({} if kind.absent else {"required": True})}
 
 
-def _reachable(kinds: Iterable[Kind]) -> list[Kind]:
+def _reachable(kinds: Iterable[ValueKind]) -> list[ValueKind]:
     """Return these and all that they have become one with, or hold."""
-    found: dict[int, Kind] = {}
+    found: dict[int, ValueKind] = {}
     pending = list(kinds)
     while pending:
         kind = pending.pop()
@@ -282,10 +282,10 @@ def _usable(name: str) -> bool:
     return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name) is not None and name not in RESERVED
 
 
-def _shape(kind: Kind, depth: int) -> dict[str, Any]:
+def _shape(kind: ValueKind, depth: int) -> dict[str, Any]:
     of = kind.of or ("number" if kind.ordered else "text")
     if of == "list" and depth < 6:
-        return {"type": "list", "items": _shape((kind.item or Kind()).root(), depth + 1)}
+        return {"type": "list", "items": _shape((kind.item or ValueKind()).root(), depth + 1)}
     if of == "object" and depth < 6 and kind.fields:
         inner = {name: member.root() for name, member in kind.fields.items()}
         members = {
@@ -296,7 +296,7 @@ def _shape(kind: Kind, depth: int) -> dict[str, Any]:
     return {"type": "integer" if of == "number" and kind.whole else _TYPES.get(of, "string")}
 
 
-def _unite(one: Kind, other: Kind) -> None:
+def _unite(one: ValueKind, other: ValueKind) -> None:
     left, right = one.root(), other.root()
     if left is right:
         return
@@ -318,12 +318,12 @@ def _unite(one: Kind, other: Kind) -> None:
         _unite(left.item, right.item)
 
 
-def _all(kinds: Sequence[Kind], of: str) -> None:
+def _all(kinds: Sequence[ValueKind], of: str) -> None:
     for kind in kinds:
-        _unite(kind, Kind(of))
+        _unite(kind, ValueKind(of))
 
 
-def _compared(op: str, args: list[Term], kinds: list[Kind]) -> Term:
+def _compared(op: str, args: list[Term], kinds: list[ValueKind]) -> Term:
     if op in {"eq", "ne"} and any(arg.op == "null" for arg in args):
         for arg, kind in zip(args, kinds, strict=True):
             if arg.op not in {"null", "name", "field", "index"}:
@@ -336,7 +336,7 @@ def _compared(op: str, args: list[Term], kinds: list[Kind]) -> Term:
     return Term(op, tuple(found))
 
 
-def _alike(args: list[Term], kinds: list[Kind]) -> list[Term]:
+def _alike(args: list[Term], kinds: list[ValueKind]) -> list[Term]:
     """Bring the sides of a comparison to one kind: engines compare a number, or a date, with its text."""
     found = list(args)
     for index, other in ((0, 1), (1, 0)):
@@ -350,6 +350,6 @@ def _alike(args: list[Term], kinds: list[Kind]) -> list[Term]:
                 found[index] = Term("bool", value=text.lower() == "true")
             elif moment is not None and moment.op == of:
                 found[index] = moment
-            kinds[index] = Kind(found[index].op)
+            kinds[index] = ValueKind(found[index].op)
     _unite(kinds[0], kinds[1])
     return found

@@ -7,7 +7,7 @@ import unicodedata
 from datetime import timedelta
 from typing import Literal
 
-from placet.definition.shapes import RESERVED
+from placet.definition.variables.shapes import RESERVED
 
 Stance = Literal["approved", "rejected"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 
-from placet.engine.calls import call_spec_of
+from placet.engine.call_results import call_spec_of
 from placet.engine.run import Run
 from placet.errors import ValueAbsent
 from placet.json_pointer import pointer_to
-from placet.nodes.base import D, Move, NodeType, Value
+from placet.nodes.base import D, MigrationContext, NodeType, Value
 from placet.nodes.facts import FactsContext, Named, NodeFacts
 from placet.plan.graph import Node
 from placet.plan.plan import Plan
@@ -49,7 +49,7 @@ class CallType(NodeType[D]):
         """Count the times that it was to run."""
         return run.state.visits.get(node.id, 0)
 
-    def migrate(self, run: Run, node: Node, move: Move) -> None:
+    def migrate(self, run: Run, node: Node, move: MigrationContext) -> None:
         """Have the same run there, and the same taken from it."""
         after, call_spec = move.plan.nodes.get(node.id), call_spec_of(node)
         why = None
@@ -69,7 +69,7 @@ class CallType(NodeType[D]):
         """Set what it takes from what comes back."""
         return frozenset(call_spec_of(node).output)
 
-    def foresee(self, node: Node, value: Value) -> list[str]:
+    def possible_edges(self, node: Node, value: Value) -> list[str]:
         """Lead on from its failure alone where its input lacks a value; a name alone is left out."""
         failing = [edge.target for edge in node.edges if edge.on == "failed"]
         try:

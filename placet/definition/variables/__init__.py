@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from placet.audit.reasons import because
-from placet.definition.shapes import (
+from placet.definition.variables.shapes import (
     MAX_ITEMS,
     MAX_LENGTH,
     MAX_PROBLEMS,

@@ -26,7 +26,7 @@ _TALK = {"collaboration", "participant", "messageFlow", "choreography", "convers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
+class ElementRemark:
     """What became of one element: it is in the blueprint, with something that the file did not say, or not (wholly)."""
 
     kind: Became
@@ -49,7 +49,7 @@ class _Line:
         return max((kind for kind, _ in self.notes), key=lambda kind: _GRAVE[kind], default=None)
 
 
-class Account:
+class ImportRemarks:
     """Every element of a file, in its order, with what is said of it."""
 
     def __init__(self, root: Element, tag: Callable[[Element], str]) -> None:
@@ -95,10 +95,10 @@ class Account:
         """Whether something has been said of an element."""
         return ident in self._by_id and self._by_id[ident].told is not None
 
-    def left(self) -> tuple[Left, ...]:
+    def left(self) -> tuple[ElementRemark, ...]:
         """Return every element once: what is graver counts, and all that was said is kept."""
         return tuple(
-            Left(kind=kind, element=line.tag, id=line.id, name=line.name, says=says[:_LONGEST])
+            ElementRemark(kind=kind, element=line.tag, id=line.id, name=line.name, says=says[:_LONGEST])
             for line in self._lines
             for kind, says in [self._said(line)]
         )
@@ -140,6 +140,6 @@ def _unsaid(tag: str) -> tuple[Became, str] | None:
     return None
 
 
-def said(left: Iterable[Left]) -> dict[str, Became]:
+def remarks_by_id(left: Iterable[ElementRemark]) -> dict[str, Became]:
     """Return what became of elements, by id."""
     return {one.id: one.kind for one in left}

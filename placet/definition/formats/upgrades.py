@@ -98,7 +98,7 @@ def _plan_from_2(raw: Raw) -> Raw:
     """
 
     def stage(raw: Raw) -> Raw:
-        return _said(raw, critical=None) | _each(raw, "approvers", lambda seating: _said(seating, when=None))
+        return _said(raw, critical=None) | _each(raw, "approvers", lambda spec: _said(spec, when=None))
 
     def node(raw: Raw) -> Raw:
         said = _said(raw, people=[], values=None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from placet.definition.document import excess, unfit
 from placet.definition.fields import SEMVER
+from placet.definition.limits import excess, unfit
 from placet.definition.model import ProcessDefinition, parse_definition
 from placet.errors import BlueprintInvalid, Problem
 from placet.json_pointer import value_at

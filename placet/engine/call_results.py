@@ -10,13 +10,13 @@ from typing import Any
 from placet.audit.chain import canonical_json, exact
 from placet.audit.reasons import Reason, because
 from placet.audit.sealed import Sealed
-from placet.definition.actions import ActionCall
+from placet.definition.action_spec import ActionCall
 from placet.definition.variables import Variable, normalise_input
 from placet.engine.events import ActionDone
 from placet.engine.run import Run
 from placet.engine.state import CallResult, ChildCall, HeldResult
 from placet.errors import InputInvalid
-from placet.expressions.templates import taken
+from placet.expressions.templates import value_from
 from placet.plan.graph import CallSpec, Node
 
 _LONGEST_ERROR = 500  # characters of what went wrong, as entries keep it
@@ -34,7 +34,7 @@ def result_of(run: Run, held: HeldResult, call: ActionCall | ChildCall, *, count
         given=_fingerprint(call.input),
         ok=held.ok,
         counts_for=counts_for,
-        output={variable: taken(held.output, source) for variable, source in output.items()} if held.ok else {},
+        output={variable: value_from(held.output, source) for variable, source in output.items()} if held.ok else {},
         outcome=held.outcome,
         request_id=call.request_id if isinstance(call, ChildCall) else None,
     )
@@ -45,7 +45,7 @@ def earlier_results(run: Run, node: Node) -> list[CallResult]:
     return [r for r in run.results if r.node == node.id and r.counts_for < run.state.material]
 
 
-def kept_result(run: Run, node: Node, given: Mapping[str, Any]) -> CallResult | None:
+def reusable_result(run: Run, node: Node, given: Mapping[str, Any]) -> CallResult | None:
     """Return what a node came to when it was asked for the same."""
     call_spec = call_spec_of(node)
     same = [
@@ -57,7 +57,7 @@ def kept_result(run: Run, node: Node, given: Mapping[str, Any]) -> CallResult | 
     return next((r for r in same if r.given == fingerprint), None)
 
 
-def keep(run: Run, node: Node, kept: CallResult) -> tuple[str, Reason | None]:
+def reuse_result(run: Run, node: Node, kept: CallResult) -> tuple[str, Reason | None]:
     """Let what a node came to before count for this revision too."""
     run.results[run.results.index(kept)] = replace(kept, counts_for=run.state.material)
     try:
@@ -108,7 +108,7 @@ def after_output(
     pointer: str = "/output",
 ) -> dict[str, Any]:
     """Return the variables' values once `output` has taken theirs from what came back; raises InputInvalid."""
-    found = {variable: taken(given, source) for variable, source in output.items()}
+    found = {variable: value_from(given, source) for variable, source in output.items()}
     return normalise_input(variables, {**before, **found}, pointer=pointer)
 
 
@@ -118,7 +118,7 @@ def call_spec_of(node: Node) -> CallSpec:
     return node.call_spec
 
 
-def reported(event: ActionDone) -> Reason:
+def failure_reason(event: ActionDone) -> Reason:
     """Return why an action failed, by what it said itself."""
     return because("reported", error=Sealed(event.error[:_LONGEST_ERROR])) if event.error else because("unexplained")
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import z3
 
 from placet.expressions.expression import Node
+from placet.expressions.moments import Offsets
 from placet.expressions.number import INT_MAX, INT_MIN
-from placet.expressions.time_zones import Offsets
 from placet.proofs.solver.symbols import EPOCH, Term, constant, microseconds
 
 if TYPE_CHECKING:

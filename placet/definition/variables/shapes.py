@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from placet.audit.reasons import Misfit, Reason, because, words
+from placet.audit.reasons import InvalidValue, Reason, because, words
 from placet.errors import Problem
 from placet.expressions import moments
 from placet.expressions.number import DIGITS, INT_MAX, INT_MIN, bounded, read_decimal, write_decimal
@@ -202,7 +202,7 @@ def read(shape: Shape, raw: object, pointer: str, problems: list[Problem]) -> An
         value = _READ[shape.type](shape, raw)
         _within(shape, value)
     except ValueError as error:
-        reason = error.reason if isinstance(error, Misfit) else None
+        reason = error.reason if isinstance(error, InvalidValue) else None
         problems.append(Problem(pointer=pointer, message=str(error), reason=reason))
         return None
     return value
@@ -256,7 +256,7 @@ def _kind(raw: object) -> str:
 
 
 def _refuse(needed: str, raw: object) -> NoReturn:
-    raise Misfit("wrong_kind", needed=needed, found=_kind(raw))
+    raise InvalidValue("wrong_kind", needed=needed, found=_kind(raw))
 
 
 def _read_list(shape: Shape, raw: object, pointer: str, problems: list[Problem]) -> Any:
@@ -274,9 +274,9 @@ def _read_list(shape: Shape, raw: object, pointer: str, problems: list[Problem])
 def _length(shape: Shape, length: int, what: str, most: int) -> None:
     least, most = shape.min_length or 0, most if shape.max_length is None else shape.max_length
     if length < least:
-        raise Misfit("too_few", least=least, what=what, count=length)
+        raise InvalidValue("too_few", least=least, what=what, count=length)
     if length > most:
-        raise Misfit("too_many", most=most, what=what, count=length)
+        raise InvalidValue("too_many", most=most, what=what, count=length)
 
 
 def _read_string(shape: Shape, raw: object) -> str:
@@ -285,13 +285,13 @@ def _read_string(shape: Shape, raw: object) -> str:
     _length(shape, len(raw), "characters", MAX_LENGTH)
     # Neither can be stored: PostgreSQL refuses U+0000, UTF-8 the halves of a surrogate pair.
     if "\0" in raw or any("\ud800" <= char <= "\udfff" for char in raw):
-        raise Misfit("no_text")
+        raise InvalidValue("no_text")
     if shape.pattern is not None:
         pattern = compile_pattern(shape.pattern)
         if len(raw) * pattern.size > _MAX_WORK:
-            raise Misfit("too_long_for_pattern")
+            raise InvalidValue("too_long_for_pattern")
         if not pattern.search(raw):
-            raise Misfit("not_matching", pattern=shape.pattern)
+            raise InvalidValue("not_matching", pattern=shape.pattern)
     return raw
 
 
@@ -299,12 +299,12 @@ def _read_integer(_: Shape, raw: object) -> int:
     if isinstance(raw, float | Decimal):
         # 5.0 is a whole number to JSON. Beyond 2^53 a float no longer says which one.
         if not math.isfinite(raw) or raw != int(raw) or abs(int(raw)) >= 2**53:
-            raise Misfit("whole_number_needed")
+            raise InvalidValue("whole_number_needed")
         raw = int(raw)
     if not isinstance(raw, int) or isinstance(raw, bool):
         _refuse("a whole number", raw)
     if not INT_MIN <= raw <= INT_MAX:
-        raise Misfit("whole_number_too_large")
+        raise InvalidValue("whole_number_too_large")
     return raw
 
 
@@ -315,7 +315,7 @@ def _read_decimal(shape: Shape, raw: object) -> str:
         number = bounded(Decimal(repr(raw)))  # the shortest text of the float is what the sender wrote
     elif isinstance(raw, Decimal) or (isinstance(raw, int) and not isinstance(raw, bool)):
         if isinstance(raw, int) and raw.bit_length() > 4 * DIGITS:
-            raise Misfit("too_many_digits", digits=DIGITS)
+            raise InvalidValue("too_many_digits", digits=DIGITS)
         number = bounded(Decimal(raw))
     else:
         _refuse("a decimal number", raw)
@@ -324,7 +324,7 @@ def _read_decimal(shape: Shape, raw: object) -> str:
         return text
     whole, _, fraction = text.partition(".")
     if len(fraction) > shape.scale:
-        raise Misfit("too_fine", scale=shape.scale)
+        raise InvalidValue("too_fine", scale=shape.scale)
     return f"{whole}.{fraction.ljust(shape.scale, '0')}" if shape.scale else whole
 
 
@@ -358,8 +358,8 @@ _READ: dict[str, Callable[[Shape, object], Any]] = {
 
 def _within(shape: Shape, value: Any) -> None:
     if shape.minimum is not None and typed(shape, value) < shape.lowest:
-        raise Misfit("below_minimum", minimum=shape.minimum)
+        raise InvalidValue("below_minimum", minimum=shape.minimum)
     if shape.maximum is not None and typed(shape, value) > shape.highest:
-        raise Misfit("above_maximum", maximum=shape.maximum)
+        raise InvalidValue("above_maximum", maximum=shape.maximum)
     if shape.enum is not None and value not in shape.choices:
-        raise Misfit("not_a_choice", choices=[str(choice) for choice in shape.enum[:20]])
+        raise InvalidValue("not_a_choice", choices=[str(choice) for choice in shape.enum[:20]])

@@ -7,8 +7,8 @@ Three numbers, for three questions:
   without a number is of the current format. What was stored before is given its number by the migration that brings a
   new format (storage/migrations), so that it keeps its meaning.
 - `rules` of a plan and its requests: the core's own rules, whatever the blueprint's format.
-- `stored_format` of a plan and a state: which fields its JSON has. placet.definition.upgrades brings an older one up to
-  date as it is read, so that nothing else knows that there are older ones.
+- `stored_format` of a plan and a state: which fields its JSON has. placet.definition.formats.upgrades brings an older
+  one up to date as it is read, so that no other code has to handle older forms.
 
 A request follows the format and the rules that it began under to its end, for its history has to replay to the entries
 that are stored. Whatever depends on them asks a property of Rules, and is in no other way of two minds.
@@ -45,7 +45,7 @@ class Rules:
     sealed: bool  # entries hold codes, and content as commitments (placet.audit.sealed); times are history's own
 
     @property
-    def tells_revisions(self) -> bool:
+    def records_revisions(self) -> bool:
         """Entries say which revision they are about, and what a change changed."""
         return self.format >= 2
 
@@ -65,7 +65,7 @@ class Rules:
         return self.format >= 2
 
     @property
-    def requires_what_is_needed_next(self) -> bool:
+    def requires_needed_values(self) -> bool:
         """An event that leaves out what the way on needs is refused."""
         return self.format >= 2
 
@@ -80,27 +80,27 @@ class Rules:
         return self.rules >= 2
 
     @property
-    def asks_queues_anew(self) -> bool:
+    def rereads_queues(self) -> bool:
         """The people of a queue are those whom the directory names when it is looked at or claimed from."""
         return self.rules >= 3
 
     @property
-    def knows_stand_ins(self) -> bool:
+    def knows_substitutes(self) -> bool:
         """Whoever stands in for somebody who is away may decide, and a decision says on whose behalf it is."""
         return self.rules >= 3
 
     @property
-    def counts_the_missing(self) -> bool:
+    def counts_missing_seats(self) -> bool:
         """A quorum is of all who were named, those who are missing among them, and says who is."""
         return self.rules >= 3
 
     @property
-    def passes_seats_of_leavers_on(self) -> bool:
+    def reassigns_seats_of_leavers(self) -> bool:
         """The seat of somebody who left before their turn goes the way that their task would have gone."""
         return self.rules >= 3
 
     @property
-    def tells_the_choice_among_several(self) -> bool:
+    def records_choice_among_several(self) -> bool:
         """An escalation to several people says that it chose one of them."""
         return self.rules >= 3
 
@@ -110,7 +110,7 @@ class Rules:
         return self.rules >= 4
 
     @property
-    def stands_in_only_for_who_may_claim(self) -> bool:
+    def substitutes_only_for_claimants(self) -> bool:
         """In a queue, nobody stands in for a member who could not claim the task either."""
         return self.rules >= 4
 
@@ -130,7 +130,7 @@ class Rules:
         return self.rules >= 4
 
     @property
-    def records_what_refusals_read(self) -> bool:
+    def records_directory_of_refusals(self) -> bool:
         """A directory that was read for an event is on record also where the event is then refused."""
         return self.rules >= 4
 
