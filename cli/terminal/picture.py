@@ -135,9 +135,9 @@ def _sides(result: Mapping[str, Any]) -> None:
 def _line(line: Mapping[str, Any] | None) -> str:
     if line is None:
         return ""
-    told = " ".join(str(part) for part in (str(line["kind"]).replace("_", " "), line["stage"]) if part)
+    text = " ".join(str(part) for part in (str(line["kind"]).replace("_", " "), line["stage"]) if part)
     actor = str(line["actor"]).removeprefix("user:")
-    return f"[dim]{duration_text(line['after_ms'])}[/dim] {escape(told)} {escape(actor)}"
+    return f"[dim]{duration_text(line['after_ms'])}[/dim] {escape(text)} {escape(actor)}"
 
 
 def _figures(result: Mapping[str, Any]) -> None:
@@ -194,9 +194,9 @@ def _changes(rows: Sequence[Mapping[str, Any]]) -> None:
     table = _table("request", "changes", "before", "after")
     for row in rows[:_MOST_ROWS]:
         after = row["after"]
-        told = f"{after['outcome'] or 'open'} after {duration_text(after['duration_ms'])}" if after else ""
+        text = f"{after['outcome'] or 'open'} after {duration_text(after['duration_ms'])}" if after else ""
         before = f"{row['before']['outcome'] or 'open'} after {duration_text(row['before']['duration_ms'])}"
-        table.add_row(row["request_id"], ", ".join(row["changed"]), before, escape(told or row["unknown"] or ""))
+        table.add_row(row["request_id"], ", ".join(row["changed"]), before, escape(text or row["unknown"] or ""))
     out.print(table)
     if len(rows) > _MOST_ROWS:
         out.print(f"[dim]and {len(rows) - _MOST_ROWS} more requests[/dim]")

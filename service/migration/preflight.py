@@ -82,7 +82,7 @@ class Judge:
         definition = await asyncio.to_thread(parse_definition, target.blueprint)
         async with context.database.session() as session:
             actions, children = await dependencies_of(session, definition, context.now())
-            people = await load.everybody(session)
+            people = await load.whole_directory(session)
         return cls(context, Candidate(blueprint=definition, people=people, actions=actions, children=children))
 
     async def look(self, ids: Sequence[str]) -> list[Judged]:

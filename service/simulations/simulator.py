@@ -22,9 +22,9 @@ from simulation.scenario.load import (
     case_of,
     cases_of,
     dependencies,
-    everybody,
     scenario_of,
     template_of,
+    whole_directory,
 )
 from simulation.scenario.scenario import Scenario
 from simulation.scenario.spec import SimulationSpec, patched
@@ -109,7 +109,7 @@ class Simulator:
                 blueprint=raw,
                 actions=actions,
                 children=children,
-                people=await everybody(session),
+                people=await whole_directory(session),
                 requester=spec.person or case.requester,
                 start=case.started_at,
                 given=spec.input if spec.input is not None else case.given,
@@ -142,7 +142,7 @@ class Simulator:
             requests, hidden = await simulations.requests_of(
                 session, name, viewer=viewer, limit=spec.limit, running=running, only=wanted
             )
-            people = await everybody(session)
+            people = await whole_directory(session)
         candidate = Candidate(
             blueprint=blueprint, people=people, prices=spec.prices, actions=actions, children=children
         )

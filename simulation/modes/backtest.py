@@ -228,9 +228,9 @@ def backtest(
 ) -> Backtest:
     """Simulate past requests with a candidate; `tell` gets the progress. `until` is now for running requests
     (shadow)."""
-    begun = perf_counter()
+    started = perf_counter()
     rows = backtest_all(candidate, cases, until=until, tell=tell, of=len(cases))
-    return Backtest(rows=tuple(rows), totals=totals_of(rows), seconds=perf_counter() - begun)
+    return Backtest(rows=tuple(rows), totals=totals_of(rows), seconds=perf_counter() - started)
 
 
 def backtest_all(

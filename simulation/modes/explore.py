@@ -46,7 +46,7 @@ def explore(scenario: Scenario, *, tell: Tell | None = None) -> SimulationResult
 
     `tell` is called with each branch as it is found.
     """
-    begun = perf_counter()
+    started = perf_counter()
     prepared, errors = prepare(scenario)
     if prepared is None:
         return invalid_result("explore", scenario, errors)
@@ -56,7 +56,7 @@ def explore(scenario: Scenario, *, tell: Tell | None = None) -> SimulationResult
     payload_faults = [*payload_errors(prepared.blueprint, called, prepared.given)]
     assumption_warnings = warnings_of(simulated, scenario.script)
     branches, search, preempted = _branches(prepared, tell, payload_faults, assumption_warnings)
-    took = perf_counter() - begun
+    took = perf_counter() - started
     warnings = [
         *prepared.warnings,
         *trace_warnings(trace),

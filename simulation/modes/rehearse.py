@@ -98,7 +98,7 @@ async def rehearse(
     prepared, errors = await asyncio.to_thread(prepare, scenario)
     if prepared is None:
         return invalid_result("rehearse", scenario, errors)
-    begun = perf_counter()
+    started = perf_counter()
     try:
         async with asyncio.timeout(patience.total_seconds()):
             rehearsal = await run_on_engine(engine, prepared, tell=tell)
@@ -108,7 +108,7 @@ async def rehearse(
         found = await asyncio.to_thread(explore, scenario)
         why = "this Temporal server cannot skip time, so the process was explored instead of rehearsed"
         return replace(found, mode="rehearse", warnings=(why, *found.warnings), extra={"fell_back_to": "explore"})
-    took = perf_counter() - begun
+    took = perf_counter() - started
     trace = rehearsal.rehearsed.trace
     warnings = [*prepared.warnings, *trace_warnings(trace)]
     if rehearsal.limit_reached is not None:

@@ -20,7 +20,7 @@ from simulation.modes.backtest import BacktestRow, Candidate, Case, hidden_warni
 from simulation.report.result import json_value
 from simulation.run import pool_functions
 from simulation.run.pool_functions import CarryOut
-from simulation.scenario.load import candidate_of, cases_of, dependencies, everybody
+from simulation.scenario.load import candidate_of, cases_of, dependencies, whole_directory
 from simulation.scenario.spec import SimulationSpec
 from storage.database import Database
 from storage.queries.simulations import shadows
@@ -98,10 +98,10 @@ class Shadow:
         )
         found = zip(cases, compared, strict=False)  # the next poll continues with the rest
         self._looked_at = now
-        told = [
+        changed = [
             self._update(case, heads[case.id], row, due if due and due > now else None) for case, (row, due) in found
         ]
-        return [one for one in told if one is not None]
+        return [one for one in changed if one is not None]
 
     def finished(self, now: datetime) -> bool:
         """Whether the shadow is finished: its time is over, or all the requests that it may follow have ended."""
@@ -135,7 +135,7 @@ class Shadow:
             blueprint = await carry_out(parse_definition, raw, background=True)
             async with database.session() as session:
                 actions, children = await dependencies(session, blueprint, now)
-                people = await everybody(session)
+                people = await whole_directory(session)
             candidate = Candidate(
                 blueprint=blueprint, people=people, prices=self.spec.prices, actions=actions, children=children
             )

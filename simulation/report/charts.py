@@ -92,8 +92,8 @@ def schedule(chain: Sequence[dict[str, Any]]) -> str:
         if link["due_ms"] is not None:
             x = _LABEL + min(link["due_ms"] / end, 1) * _PLOT
             lines.append(f'<path class="mark" d="M{x:.1f} {top + 2}v20"/>')
-        told = link["decision"] or link["status"]
-        lines.append(_text(WIDTH, top + 16, str(told), anchor="end", small=True))
+        label = link["decision"] or link["status"]
+        lines.append(_text(WIDTH, top + 16, str(label), anchor="end", small=True))
     foot = len(tasks) * _ROW
     lines.append(_text(_LABEL, foot + 14, "start", small=True))
     lines.append(_text(_LABEL + _PLOT, foot + 14, duration_text(end), anchor="end", small=True))
@@ -107,16 +107,16 @@ def duration_text(milliseconds: Any) -> str:
         return ""
     minutes = int(milliseconds) // _MINUTE
     parts = [(minutes // 1440, "d"), (minutes // 60 % 24, "h"), (minutes % 60, "min")]
-    said = [f"{n} {unit}" for n, unit in parts if n][:2]
-    return " ".join(said) or f"{milliseconds / 1000:.3g} s"
+    parts_shown = [f"{n} {unit}" for n, unit in parts if n][:2]
+    return " ".join(parts_shown) or f"{milliseconds / 1000:.3g} s"
 
 
-def _bar(n: int, name: str, share: float, told: str) -> str:
+def _bar(n: int, name: str, share: float, label: str) -> str:
     top = n * _ROW
     return (
         _text(0, top + 16, name)
         + _rect("bar", _LABEL, top + 5, share * _PLOT, 14)
-        + _text(_LABEL + 6 + share * _PLOT, top + 16, told, small=True)
+        + _text(_LABEL + 6 + share * _PLOT, top + 16, label, small=True)
     )
 
 

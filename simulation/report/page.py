@@ -69,8 +69,8 @@ def _asked(result: Mapping[str, Any]) -> str:
         "Request": result.get("request_id"),
         "Rule": result.get("rule") or (result.get("predicted_duration") or {}).get("rule"),
     }
-    told = "".join(f"<br><b>{name}</b> {escape(str(value))}" for name, value in facts.items() if value)
-    return f'<p class="dim">{told.removeprefix("<br>")}</p>'
+    lines = "".join(f"<br><b>{name}</b> {escape(str(value))}" for name, value in facts.items() if value)
+    return f'<p class="dim">{lines.removeprefix("<br>")}</p>'
 
 
 def _tiles(result: Mapping[str, Any]) -> str:
@@ -104,8 +104,8 @@ def _notes(result: Mapping[str, Any]) -> str:
         f"<li>{escape(str(e.get('pointer')))}: {escape(str(e.get('message')))}</li>"
         for e in result.get("validation_errors") or ()
     )
-    told = [*(result.get("warnings") or ()), *([result["error"]] if result.get("error") else [])]
-    warnings = "".join(f"<li>{escape(str(w))}</li>" for w in told)
+    lines = [*(result.get("warnings") or ()), *([result["error"]] if result.get("error") else [])]
+    warnings = "".join(f"<li>{escape(str(w))}</li>" for w in lines)
     return (f'<ul class="bad">{wrong}</ul>' if wrong else "") + (f"<ul>{warnings}</ul>" if warnings else "")
 
 
@@ -221,11 +221,17 @@ def _requests(result: Mapping[str, Any]) -> Iterable[str]:
         kind = "before" if name == "before" else ""
         yield f"<h2>Durations {name}</h2>" + histogram([row[name]["duration_ms"] for row in known], kind=kind)
     names = ("recorded", "with the candidate")
-    yield "<h2>Paths</h2>" + paired(_both(known, lambda side: [" · ".join(side["route"]) or "no stage"]), names)
-    yield "<h2>Decisions of each approver</h2>" + paired(_both(known, lambda side: side["approvers"]), names)
-    yield "<h2>Outcomes</h2>" + paired(_both(known, lambda side: [str(side["outcome"] or "open")]), names)
+    yield "<h2>Paths</h2>" + paired(_counted_both(known, lambda side: [" · ".join(side["route"]) or "no stage"]), names)
+    yield "<h2>Decisions of each approver</h2>" + paired(_counted_both(known, lambda side: side["approvers"]), names)
+    yield "<h2>Outcomes</h2>" + paired(_counted_both(known, lambda side: [str(side["outcome"] or "open")]), names)
     listed = [
-        (row["request_id"], ", ".join(row["changed"]), _fate(row["before"]), _fate(row["after"]), row["unknown"] or "")
+        (
+            row["request_id"],
+            ", ".join(row["changed"]),
+            _summary(row["before"]),
+            _summary(row["after"]),
+            row["unknown"] or "",
+        )
         for row in rows
         if row["changed"] or row["unknown"]
     ]
@@ -233,13 +239,13 @@ def _requests(result: Mapping[str, Any]) -> Iterable[str]:
     yield "<h2>Request by request</h2>" + _table(head, listed[:_MOST_ROWS])
 
 
-def _both(rows: Sequence[Mapping[str, Any]], of: Any) -> list[tuple[str, float, float]]:
+def _counted_both(rows: Sequence[Mapping[str, Any]], of: Any) -> list[tuple[str, float, float]]:
     before = Counter(name for row in rows for name in of(row["before"]))
     after = Counter(name for row in rows for name in of(row["after"]))
     return [(name, before[name], after[name]) for name, _ in (before + after).most_common(_MOST_BARS)]
 
 
-def _fate(side: Mapping[str, Any] | None) -> str:
+def _summary(side: Mapping[str, Any] | None) -> str:
     return (
         f"{side['outcome'] or 'open'} after {duration_text(side['duration_ms'])}, {side['sla_state']}" if side else ""
     )

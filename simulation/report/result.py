@@ -144,8 +144,8 @@ class SimulationResult:
 
     def described(self) -> dict[str, Any]:
         """Return the result as JSON values; the fields of a mode (`extra`) stand beside the others."""
-        told: dict[str, Any] = json_value(self)
-        return {**{k: v for k, v in told.items() if k != "extra"}, **told["extra"]}
+        values: dict[str, Any] = json_value(self)
+        return {**{k: v for k, v in values.items() if k != "extra"}, **values["extra"]}
 
 
 def json_value(value: Any) -> Any:
@@ -236,7 +236,7 @@ def sentence(entry: Entry) -> str:
     """Return a short sentence that says what an entry means."""
     detail = entry.detail
     who = entry.actor.removeprefix("user:")
-    told: Callable[[], str] | None = {
+    sentence_of: Callable[[], str] | None = {
         "started": lambda: f"{who} starts {detail.get('blueprint')} {detail.get('version')}",
         "task_opened": lambda: f"{_asked(detail)} is asked ({detail.get('assigned_via')})",
         "reminded": lambda: f"{_names(detail.get('to'))} is reminded",
@@ -253,8 +253,8 @@ def sentence(entry: Entry) -> str:
         "routed": lambda: f"at {detail.get('node')}: {detail.get('condition')}, on to {detail.get('to')}",
         "completed": lambda: f"ends: {detail.get('outcome')}",
     }.get(entry.kind)
-    if told is not None:
-        return told()
+    if sentence_of is not None:
+        return sentence_of()
     what = entry.kind.replace("_", " ")
     return f"{what}: {_names(detail['to'])}" if isinstance(detail.get("to"), list) else f"{what} by {who}"
 

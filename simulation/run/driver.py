@@ -24,7 +24,7 @@ HORIZON = timedelta(days=366)
 MOST_ENTRIES = 20_000
 # Tasks that are visited, in all steps together: each step takes longer the more tasks there are, so that a stage that
 # is entered again and again would take minutes long before it has too many entries.
-MOST_WORK = 1_000_000
+MOST_VISITED_TASKS = 1_000_000
 # A fixed secret gives the same entries each time; simulated content needs no protection by it.
 _SECRET = "simulation"  # noqa: S105 - none
 
@@ -178,12 +178,12 @@ def resume(
     applied_events: list[AppliedEvent] = []
     stopped: str | None = None
     why: str | None = None
-    work = 0
+    visited_tasks = 0
     if begin is not None:
         runner.begin(begin)
     while runner.state.status == "pending":
-        work += len(runner.state.tasks)
-        if len(runner.entries) >= most_entries or work > MOST_WORK:
+        visited_tasks += len(runner.state.tasks)
+        if len(runner.entries) >= most_entries or visited_tasks > MOST_VISITED_TASKS:
             stopped = "entries"
             break
         due = machine.next_due(plan, runner.state)
@@ -256,11 +256,11 @@ class _RequestRunner:
             return error.message
         return None
 
-    def _take(self, work: Callable[[State], Transition]) -> None:
-        step = work(self.state)
+    def _take(self, visited_tasks: Callable[[State], Transition]) -> None:
+        step = visited_tasks(self.state)
         while step.needs_directory:
             self._read_directory(given=step.given)
-            step = work(self.state)
+            step = visited_tasks(self.state)
         self._keep(step)
 
     def _read_directory(self, *also: str, given: dict[str, Any] | None = None) -> None:

@@ -261,11 +261,11 @@ class RehearsalRunner:
             return await self._wait_for_child(request, checkpoint.begins, offset)
         if checkpoint.ends and request.parent is not None:
             parent_entries = request.parent.simulated.trace.entries
-            told = next(
+            end_seq = next(
                 (e.seq for e in parent_entries if e.kind == "child_ended" and e.detail["request"] == request.handle.id),
                 0,
             )
-            await request.parent.until(told)
+            await request.parent.until(end_seq)
         return None
 
     async def _wait_for_child(

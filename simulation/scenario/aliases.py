@@ -91,24 +91,27 @@ def standard_line(raw: Any) -> Any:
     """Return a script line with the standard names; raises ValueError where a field is given under two names."""
     if not isinstance(raw, dict):
         return raw
-    told: dict[str, Any] = {}
+    renamed: dict[str, Any] = {}
     for name, value in _renamed(raw, LINE_ALIASES).items():
         span = _DELAY.match(name)
         if span is not None:
             when = "at_hours" if span[1] == "at" else "after_hours"
-            if when in told:
+            if when in renamed:
                 raise ValueError(f'"{name}" and "{when}" mean the same; give one of them')
-            told[when] = _hours(value, span[2])
+            renamed[when] = _hours(value, span[2])
         else:
-            told[name] = value
-    if told.get("do") in _DECISIONS and "decision" not in told:
-        told["decision"] = told.pop("do")
-    if "decision" in told and told.get("do", "decide") == "decide":
-        wanted = told["decision"]
+            renamed[name] = value
+    if renamed.get("do") in _DECISIONS and "decision" not in renamed:
+        renamed["decision"] = renamed.pop("do")
+    if "decision" in renamed and renamed.get("do", "decide") == "decide":
+        wanted = renamed["decision"]
         if isinstance(wanted, str | None) and wanted in _NO_DECISION:
-            return {**{k: v for k, v in told.items() if k not in {"decision", "after_hours", "at_hours"}}, "do": "wait"}
-        told["decision"] = _DECISIONS.get(wanted, wanted) if isinstance(wanted, str) else wanted
-    return told
+            return {
+                **{k: v for k, v in renamed.items() if k not in {"decision", "after_hours", "at_hours"}},
+                "do": "wait",
+            }
+        renamed["decision"] = _DECISIONS.get(wanted, wanted) if isinstance(wanted, str) else wanted
+    return renamed
 
 
 def problem_of(fault: Mapping[str, Any], raw: Any, *, fields: Mapping[str, Sequence[str]], at: str = "") -> Problem:
@@ -137,8 +140,8 @@ def _message(fault: Mapping[str, Any], fields: Mapping[str, Sequence[str]]) -> s
     if fault["type"] == "extra_forbidden":
         names = fields.get(str(fault["loc"][0]) if len(fault["loc"]) > 1 else "", fields[""])
         near = get_close_matches(str(fault["loc"][-1]), names, n=1)
-        meant = f'; did you mean "{near[0]}"?' if near else f"; the fields are {', '.join(names[:_MOST_LISTED])}"
-        return f"this field does not exist here{meant}"
+        hint = f'; did you mean "{near[0]}"?' if near else f"; the fields are {', '.join(names[:_MOST_LISTED])}"
+        return f"this field does not exist here{hint}"
     if fault["type"] in {"model_type", "model_attributes_type", "dataclass_type"}:
         return f"write an object, such as {_EXAMPLES.get(str(fault['loc'][0]) if fault['loc'] else '', _EXAMPLES[''])}"
     if fault["type"] in {"tuple_type", "list_type"}:
@@ -147,13 +150,13 @@ def _message(fault: Mapping[str, Any], fields: Mapping[str, Sequence[str]]) -> s
 
 
 def _renamed(raw: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
-    told: dict[str, Any] = {}
+    renamed: dict[str, Any] = {}
     for name, value in raw.items():
-        meant = words.get(name, name)
-        if meant in told:
-            raise ValueError(f'"{name}" and "{meant}" mean the same; give one of them')
-        told[meant] = value
-    return told
+        standard = words.get(name, name)
+        if standard in renamed:
+            raise ValueError(f'"{name}" and "{standard}" mean the same; give one of them')
+        renamed[standard] = value
+    return renamed
 
 
 def _hours(value: Any, unit: str) -> Any:

@@ -197,7 +197,7 @@ async def cases_of(session: AsyncSession, rows: Sequence[ApprovalRequest]) -> li
     ]
 
 
-async def everybody(session: AsyncSession) -> Directory:
+async def whole_directory(session: AsyncSession) -> Directory:
     """Read the whole directory."""
     return await stored_people.everyone(session)
 
@@ -215,6 +215,6 @@ async def _people(
 ) -> Directory:
     """Read the people whom the process can reach; the whole directory where its input or sub-processes name people."""
     if scenario.children or any(name.root.given for name in names):
-        return await everybody(session)
+        return await whole_directory(session)
     also = [scenario.requester, *people_named(spec.script)]
     return await stored_people.directory_for(session, names, also=also, given=scenario.given or {})

@@ -77,7 +77,7 @@ class PreparedScenario:
         for number, line in enumerate(self.scenario.script):
             names = script_names(self.plan, line.do)
             if line.on is not None and line.on not in {*names, *names.values()}:
-                message = _not_there(line.on, _NOUNS.get(line.do, "stage"), names)
+                message = _unknown_name(line.on, _NOUNS.get(line.do, "stage"), names)
                 problems.append(Problem(pointer=f"/script/{number}/on", message=message))
         if problems:
             raise InputInvalid(
@@ -87,9 +87,9 @@ class PreparedScenario:
     @cached_property
     def persons(self) -> dict[str, str]:
         """A person other than the requester for each variable that names an approver."""
-        somebody = next((i for i in sorted(self.people.people) if i != self.scenario.requester), None)
+        person = next((i for i in sorted(self.people.people) if i != self.scenario.requester), None)
         roots = (name.root for name in self.plan.names)
-        return {root.name: somebody for root in roots if root.given and somebody is not None}
+        return {root.name: person for root in roots if root.given and person is not None}
 
     @cached_property
     def expression_context(self) -> dict[str, object]:
@@ -311,10 +311,10 @@ def prepare(scenario: Scenario) -> tuple[PreparedScenario | None, tuple[dict[str
     try:
         return PreparedScenario(scenario), ()
     except BlueprintInvalid as error:
-        return None, tuple(problem_json(p) for p in error.problems) or (_whole(error.message, "blueprint"),)
+        return None, tuple(problem_json(p) for p in error.problems) or (_whole_problem(error.message, "blueprint"),)
     except InputInvalid as error:
         told = tuple(problem_json(p, code="input") for p in error.problems)
-        return None, told or (_whole(error.message, "input"),)
+        return None, told or (_whole_problem(error.message, "input"),)
 
 
 def invalid_result(mode: str, scenario: Scenario, errors: tuple[dict[str, Any], ...]) -> SimulationResult:
@@ -349,7 +349,7 @@ def script_names(plan: Plan, do: str) -> dict[str, str]:
     return names
 
 
-def _not_there(name: str, noun: str, names: Mapping[str, str]) -> str:
+def _unknown_name(name: str, noun: str, names: Mapping[str, str]) -> str:
     near = get_close_matches(name, [*names, *names.values()], n=1)
     listed = ", ".join(map(repr, list(names)[:20])) or "none"
     meant = f"did you mean {near[0]!r}?" if near else f"it has {listed}"
@@ -360,5 +360,5 @@ def _seconds(seconds: float | None) -> timedelta | None:
     return None if seconds is None else timedelta(seconds=seconds)
 
 
-def _whole(message: str, code: str) -> dict[str, Any]:
+def _whole_problem(message: str, code: str) -> dict[str, Any]:
     return {"code": code, "pointer": "", "message": message}

@@ -159,12 +159,12 @@ class RouteSearch:
                 witness_from=found[1],
             )
 
-    def _find_input(self, constraints: tuple[PathConstraint, ...], told: str) -> tuple[dict[str, Any], str] | None:
+    def _find_input(self, constraints: tuple[PathConstraint, ...], edge_text: str) -> tuple[dict[str, Any], str] | None:
         """Return an input that satisfies all constraints and its source; where there is none, note whether that is
         proven."""
         found = self.witnesses.find(constraints)
         if found is None and self.witnesses.undecided:
-            self.unknown.append(told)
+            self.unknown.append(edge_text)
         elif found is None:
             self.infeasible += 1
         return found

@@ -18,7 +18,7 @@ from simulation.scenario.samples import put_value
 from simulation.scenario.script import ScriptLine
 from simulation.world.world import SimulatedRun
 
-MOST_TOLD = 50  # of one simulation
+MOST_WARNINGS = 50  # of one simulation
 _LONGEST_VALUE = 200  # characters, as a warning shows it
 
 
@@ -51,10 +51,10 @@ def assumptions_of(
 ) -> Iterator[Assumption]:
     """Generate the assumptions of a request and its sub-processes, each field once."""
     told: set[tuple[str, str]] = set()
-    for one in (*_assumed_answers(simulated, within), *_assumed_forms(simulated, script, within)):
-        if (one.node, one.field) not in told:
-            told.add((one.node, one.field))
-            yield one
+    for assumption in (*_assumed_answers(simulated, within), *_assumed_forms(simulated, script, within)):
+        if (assumption.node, assumption.field) not in told:
+            told.add((assumption.node, assumption.field))
+            yield assumption
     for request_id, inner in simulated.inner.items():
         node = within or next((call.node for call in simulated.calls if call.request_id == request_id), request_id)
         yield from assumptions_of(inner, (), node)
@@ -62,9 +62,9 @@ def assumptions_of(
 
 def warnings_of(simulated: SimulatedRun, script: Sequence[ScriptLine]) -> list[str]:
     """Return the warnings about assumed values."""
-    told = list(dict.fromkeys(one.told() for one in assumptions_of(simulated, script)))
-    more = [f"{len(told) - MOST_TOLD} more values were assumed"] if len(told) > MOST_TOLD else []
-    return [*told[:MOST_TOLD], *more]
+    told = list(dict.fromkeys(assumption.told() for assumption in assumptions_of(simulated, script)))
+    more = [f"{len(told) - MOST_WARNINGS} more values were assumed"] if len(told) > MOST_WARNINGS else []
+    return [*told[:MOST_WARNINGS], *more]
 
 
 def rests_on_assumptions(
@@ -76,7 +76,7 @@ def rests_on_assumptions(
     """
     reads = simulated.plan.reads | read
     own = (*_assumed_answers(simulated, None), *_assumed_forms(simulated, script, None))
-    if any(one.variable in reads for one in own):
+    if any(assumption.variable in reads for assumption in own):
         return True
     for call in simulated.calls:
         inner, call_spec = simulated.inner.get(call.request_id), simulated.plan.nodes[call.node].call_spec

@@ -63,19 +63,25 @@ class RecordedPeople:
         """Return the next event; raises UnknownNextEvent where it is not recorded and there is no fallback."""
         for task in state.tasks:
             if task.candidates:
-                claimed, back = self._queue_returns.get(task.id, (False, 0))
-                self._queue_returns[task.id] = (task.assignee is not None, back + (claimed and task.assignee is None))
+                was_claimed, releases = self._queue_returns.get(task.id, (False, 0))
+                self._queue_returns[task.id] = (
+                    task.assignee is not None,
+                    releases + (was_claimed and task.assignee is None),
+                )
         planned_events = list(self._planned_events(state, now))
         if self.lines and (scripted := self._scripted.next(state, now)) is not None:
             planned_events.append(scripted)
-        best = min(planned_events, key=lambda m: m.at, default=None)
-        if best is None:
+        earliest = min(planned_events, key=lambda m: m.at, default=None)
+        if earliest is None:
             return self._fallback_event(state, now)
-        if isinstance(best.event, Withdraw) and (unknown := self._unknown_before(state, best.at, now)) is not None:
+        if (
+            isinstance(earliest.event, Withdraw)
+            and (unknown := self._unknown_before(state, earliest.at, now)) is not None
+        ):
             if self.fallback is None:
                 raise UnknownNextEvent(unknown)
-            return min((best, *self._fallback_events(state, now)), key=lambda m: m.at)
-        return best
+            return min((earliest, *self._fallback_events(state, now)), key=lambda m: m.at)
+        return earliest
 
     def note_applied(self, planned: PlannedEvent) -> None:
         """Note that an event was applied."""
@@ -121,8 +127,8 @@ class RecordedPeople:
 
         An escalation may assign a task to a person again; a claim continues the period that began in the queue.
         """
-        claimed = task.via == "claim" and task.assignee == person
-        count = task.held_by.count(person) - claimed
+        was_claimed = task.via == "claim" and task.assignee == person
+        count = task.held_by.count(person) - was_claimed
         if task.candidates and (task.assignee is None or task.via == "claim"):
             return self._queue_returns[task.id][1], count
         return -1, max(1, count)

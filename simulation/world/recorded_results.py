@@ -179,33 +179,33 @@ def recorded_results_of(
     entries: Sequence[TimelineEvent], *, until: datetime | None = None
 ) -> dict[str, tuple[RecordedResult, ...]]:
     """Read the recorded results of nodes from a timeline, by node id, one for each visit."""
-    begun: dict[str, datetime] = {}
-    asked: dict[str, Mapping[str, Any]] = {}
+    started: dict[str, datetime] = {}
+    start_details: dict[str, Mapping[str, Any]] = {}
     payloads: dict[str, Mapping[str, Any]] = {}
     found: dict[str, list[RecordedResult]] = {}
     for entry in entries:
         detail = entry.detail
         node = str(detail.get("node"))
         if entry.kind in _BEGINS:
-            begun[node] = entry.at
-            asked[node] = detail
+            started[node] = entry.at
+            start_details[node] = detail
         elif entry.kind == "event_received":
             payloads |= {str(node): detail.get("payload") or {} for node in detail.get("nodes") or ()}
-        elif entry.kind in _ENDS and node in begun:
+        elif entry.kind in _ENDS and node in started:
             found.setdefault(node, []).append(
                 RecordedResult(
                     result=_result(entry),
-                    took=entry.at - begun.pop(node),
+                    took=entry.at - started.pop(node),
                     values=detail.get("after") or {},
                     payload=payloads.pop(node, None),
-                    name=_name(asked[node]),
-                    given=asked[node].get("input"),
+                    name=_name(start_details[node]),
+                    given=start_details[node].get("input"),
                     why=why_of(detail),
                 )
             )
     end = until or (entries[-1].at if entries else None)
-    for node, since in begun.items():
-        name = _name(asked[node])
+    for node, since in started.items():
+        name = _name(start_details[node])
         found.setdefault(node, []).append(RecordedResult(result=None, took=(end or since) - since, name=name))
     return {node: tuple(visits) for node, visits in found.items()}
 
@@ -236,9 +236,9 @@ def _as_recorded(value: Any) -> Any:
     return exact(value)
 
 
-def _name(begun: Mapping[str, Any]) -> str | None:
+def _name(started: Mapping[str, Any]) -> str | None:
     """Return the name of the action, process or event that a node began, by its entry."""
-    return next((str(begun[key]) for key in ("action", "blueprint", "event") if begun.get(key)), None)
+    return next((str(started[key]) for key in ("action", "blueprint", "event") if started.get(key)), None)
 
 
 def _result(entry: TimelineEvent) -> str:

@@ -1,4 +1,4 @@
-"""Rehearsals on the real engine: the production workflow in virtual time, and the same as the core foresees."""
+"""Rehearsals on the real engine: the production workflow in virtual time, with the same result as in the core."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def ask(raw: Any, **more: Any) -> Scenario:
     return Scenario(**{**known, "request_id": f"rehearsal-{uuid.uuid4().hex[:12]}", **more})
 
 
-async def test_a_rehearsal_is_what_the_core_foresees_and_leaves_a_history(stage: RehearsalEngine) -> None:
+async def test_a_rehearsal_equals_the_simulated_run_and_leaves_a_history(stage: RehearsalEngine) -> None:
     scenario = ask(EXPENSE, given={"amount": "9000", "department": "it"})
     found = await rehearse(stage, scenario)
     assert found.extra["differences"] == []
@@ -134,10 +134,10 @@ async def test_the_gallery_rehearses_as_it_explores_for_every_witness(stage: Reh
     assert found.branch_explorations, found.validation_errors
     witnesses = {json.dumps(b.witness, sort_keys=True): b.witness for b in found.branch_explorations}
     for witness in witnesses.values():
-        played = await rehearse(stage, ask(raw(file.stem), given=witness, **known))
-        assert played.extra["differences"] == []
-        assert played.extra["agrees_with_explore"]
-        assert "fell_back_to" not in played.extra
+        rehearsed = await rehearse(stage, ask(raw(file.stem), given=witness, **known))
+        assert rehearsed.extra["differences"] == []
+        assert rehearsed.extra["agrees_with_explore"]
+        assert "fell_back_to" not in rehearsed.extra
 
 
 def gallery_people() -> Directory:

@@ -1,4 +1,4 @@
-"""What a rehearsal does not run: actions, events and sub-processes take their time and answer as foreseen."""
+"""Nodes that a rehearsal does not run: actions, events and sub-processes take their time and answer as simulated."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def stage(client: Client, engine: SharedEngine) -> RehearsalEngine:
     return RehearsalEngine.beside(client, engine.settings.rehearsal_namespace, "http://ui.example")
 
 
-async def played(stage: RehearsalEngine, raw: dict[str, Any], *script: dict[str, Any], **more: Any) -> SimulationResult:
+async def rehearsed(
+    stage: RehearsalEngine, raw: dict[str, Any], *script: dict[str, Any], **more: Any
+) -> SimulationResult:
     """Rehearse a process whose sub-process is INNER, and require that it agrees with the core."""
     now = datetime.now(UTC)
     inner = Child(template_id="inner", plan=compile_plan(parse_definition(INNER), start=now))
@@ -73,7 +75,7 @@ def acting(name: str, **node: Any) -> dict[str, Any]:
 
 
 async def test_an_action_that_may_run_only_once_takes_its_time_and_its_history_replays(stage: RehearsalEngine) -> None:
-    found = await played(stage, acting("bill"))
+    found = await rehearsed(stage, acting("bill"))
     assert moments(found, "action_started", "action_run") == [("action_started", 0), ("action_run", 30)]
     [withheld] = found.extra["actions"]
     assert (withheld["node"], withheld["side_effects"], withheld["error"]) == ("act", ["charges a card"], None)
@@ -85,9 +87,9 @@ async def test_an_action_that_may_run_only_once_takes_its_time_and_its_history_r
 
 
 async def test_an_input_that_breaks_its_schema_fails_at_once_as_it_would(stage: RehearsalEngine) -> None:
-    found = await played(stage, acting("strict", input={"n": {"expr": "amount"}}))
+    found = await rehearsed(stage, acting("strict", input={"n": {"expr": "amount"}}))
     assert found.outcome == "approved", "a decimal is text"
-    found = await played(stage, acting("strict", input={"n": 7}))
+    found = await rehearsed(stage, acting("strict", input={"n": 7}))
     assert found.outcome == "rejected"
     failed = next(s for s in found.execution_path if s.kind == "action_failed")
     assert "/input/n" in why_of(failed.detail)
@@ -96,10 +98,10 @@ async def test_an_input_that_breaks_its_schema_fails_at_once_as_it_would(stage: 
     assert (found.failed, found.extra["actions"][0]["breaches"][0]["pointer"]) == (False, "/input/n")
 
 
-async def test_what_a_script_answers_is_held_to_the_schema_and_so_is_a_sub_process(stage: RehearsalEngine) -> None:
+async def test_outputs_of_scripts_are_validated_in_sub_processes_too(stage: RehearsalEngine) -> None:
     now = datetime.now(UTC)
     line = {"on": "gives", "do": "answer", "output": {"n": 7}}
-    found = await played(stage, acting("gives"), line)
+    found = await rehearsed(stage, acting("gives"), line)
     assert found.outcome == "rejected"
     assert [(e["code"], e["pointer"]) for e in found.validation_errors] == [("action_output", "/script/0/output/n")]
 
@@ -107,18 +109,18 @@ async def test_what_a_script_answers_is_held_to_the_schema_and_so_is_a_sub_proce
     inner = {"Inner": Child(template_id="inner", plan=plan)}
     sub = {"type": "subprocess", "template": "Inner"}
     outer = blueprint(variables=AMOUNT, graph_spec=graph("start -> sub", "sub -> approved", nodes={"sub": sub}))
-    found = await played(stage, outer, children=inner)
+    found = await rehearsed(stage, outer, children=inner)
     assert [(e["code"], e["pointer"]) for e in found.validation_errors] == [("action_input", "/graph_spec/nodes/3")]
 
 
-async def test_a_loop_without_end_is_rehearsed_for_some_rounds_and_said_to_be_endless(stage: RehearsalEngine) -> None:
+async def test_an_endless_loop_is_rehearsed_for_some_rounds_with_a_warning(stage: RehearsalEngine) -> None:
     nodes = {"w": {"type": "wait", "hours": 24}, "d": {"type": "decision"}}
     drawn = graph("start -> w", "w -> d", nodes=nodes)
     drawn["edges"] += [
         {"from": "d", "to": "approved", "condition": "amount > 100.0"},
         {"from": "d", "to": "w", "default": True},
     ]
-    found = await played(stage, blueprint(variables=AMOUNT, graph_spec=drawn))
+    found = await rehearsed(stage, blueprint(variables=AMOUNT, graph_spec=drawn))
     assert (found.end, found.stopped, found.outcome) == ("pending", "loop", None)
     visits = [s for s in found.execution_path if s.kind == "waiting"]
     assert MOST_ROUNDS < len(visits) < MOST_ROUNDS * 2
@@ -126,19 +128,19 @@ async def test_a_loop_without_end_is_rehearsed_for_some_rounds_and_said_to_be_en
     assert any("still open after 366 days" in w for w in found.warnings)
 
 
-async def test_a_script_says_what_comes_of_actions_and_events(stage: RehearsalEngine) -> None:
+async def test_a_script_sets_the_results_of_actions_and_events(stage: RehearsalEngine) -> None:
     line = {"on": "bill", "do": "fail", "after_hours": 2, "comment": "the bank is closed"}
-    found = await played(stage, acting("bill"), line)
+    found = await rehearsed(stage, acting("bill"), line)
     assert moments(found, "action_failed") == [("action_failed", 120)]
     assert (found.outcome, found.extra["actions"][0]["error"]) == ("rejected", "the bank is closed")
 
     node = {"type": "wait", "event": "signed", "timeout_hours": 8, "output": {"amount": "sum"}}
     edges = ("start -> w", "w -> approved on event", "w -> rejected on timeout")
     raw = blueprint(variables=AMOUNT, graph_spec=graph(*edges, nodes={"w": node}))
-    found = await played(stage, raw, {"on": "signed", "do": "happen", "at_hours": 3, "output": {"sum": 12.5}})
+    found = await rehearsed(stage, raw, {"on": "signed", "do": "happen", "at_hours": 3, "output": {"sum": 12.5}})
     assert moments(found, "event_received") == [("event_received", 180)]
     assert found.execution_path[-2].kind == "waited"
-    found = await played(stage, raw, {"on": "w", "do": "wait"})
+    found = await rehearsed(stage, raw, {"on": "w", "do": "wait"})
     assert (found.outcome, moments(found, "waited")) == ("rejected", [("waited", 480)])
 
 
@@ -147,7 +149,7 @@ async def test_reminders_go_on_while_an_action_and_a_sub_process_run(stage: Rehe
     branches = [f"f -> {n}" for n in ("a", "act", "sub")] + [f"{n} -> j" for n in ("a", "act", "sub")]
     drawn = graph("start -> f", *branches, "j -> approved", nodes=nodes | {"j": {"type": "join"}})
     raw = blueprint(ANN | {"reminders": {"every_hours": 0.2}}, variables=AMOUNT, graph_spec=drawn)
-    found = await played(stage, raw, {"on": "Stage 1", "decision": "approve", "at_hours": 3.1})
+    found = await rehearsed(stage, raw, {"on": "Stage 1", "decision": "approve", "at_hours": 3.1})
     times = dict(moments(found, "action_run", "child_ended", "decided"))
     assert times == {"action_run": 30, "child_ended": 120, "decided": 186}
     assert moments(found, "reminded")[:3] == [("reminded", 12), ("reminded", 24), ("reminded", 36)]
@@ -157,11 +159,11 @@ async def test_reminders_go_on_while_an_action_and_a_sub_process_run(stage: Rehe
     assert inner["links"]["temporal_ui"].endswith(f"/workflows/{inner['request_id']}")
 
 
-async def test_no_moment_is_passed_over_once_a_sub_process_has_ended(stage: RehearsalEngine) -> None:
+async def test_no_timer_is_skipped_once_a_sub_process_has_ended(stage: RehearsalEngine) -> None:
     nodes = {"sub": SUB, "w": {"type": "wait", "hours": 1}, "v": {"type": "wait", "hours": 2}, "a": {"step": "Stage 1"}}
     drawn = graph("start -> sub", "sub -> w", "w -> v", "v -> a", "a -> approved", nodes=nodes)
     raw = blueprint(ANN | {"reminders": {"every_hours": 3}}, variables=AMOUNT, graph_spec=drawn)
-    found = await played(stage, raw, {"on": "Stage 1", "decision": "approve", "at_hours": 9})
+    found = await rehearsed(stage, raw, {"on": "Stage 1", "decision": "approve", "at_hours": 9})
     assert moments(found, "child_ended", "waited", "reminded", "decided") == [
         ("child_ended", 120), ("waited", 180), ("waited", 300), ("reminded", 480), ("decided", 540)]  # fmt: skip
     # What is tried again and again while time is skipped would have the engine pass over a timer that is due.
@@ -172,7 +174,7 @@ async def test_no_moment_is_passed_over_once_a_sub_process_has_ended(stage: Rehe
 
 async def test_a_sub_process_is_cancelled_at_its_parents_moment(stage: RehearsalEngine) -> None:
     raw = blueprint(variables=AMOUNT, graph_spec=graph("start -> sub", "sub -> approved", nodes={"sub": SUB}))
-    found = await played(stage, raw, {"do": "withdraw", "at_hours": 1})
+    found = await rehearsed(stage, raw, {"do": "withdraw", "at_hours": 1})
     assert found.outcome == "withdrawn"
     [inner] = found.extra["sub_processes"]
     assert (inner["end"], inner["outcome"]) == ("cancelled", "cancelled")
@@ -188,7 +190,7 @@ async def test_what_answers_after_its_branch_has_ended_is_ignored(stage: Rehears
         "a": {"step": "Stage 1"},
     }
     drawn = graph("start -> f", "f -> w", "f -> act", "w -> j", "act -> j", "j -> a", "a -> approved", nodes=nodes)
-    found = await played(stage, blueprint(ANN, variables=AMOUNT, graph_spec=drawn), decide_after=timedelta(hours=2))
+    found = await rehearsed(stage, blueprint(ANN, variables=AMOUNT, graph_spec=drawn), decide_after=timedelta(hours=2))
     assert moments(found, "joined", "action_ignored", "completed") == [
         ("joined", 15), ("action_ignored", 30), ("completed", 135)]  # fmt: skip
 
@@ -201,7 +203,7 @@ async def test_sub_processes_in_sub_processes_are_rehearsed_too(stage: Rehearsal
     raw = {**outer, "name": "Outermost"}
     nodes = {"sub": {**SUB, "template": "Middle", "input": {"amount": {"expr": "amount"}}, "output": {}}}
     raw["graph_spec"] = graph("start -> sub", "sub -> approved", nodes=nodes)
-    found = await played(stage, raw, children={"Middle": Child(template_id="middle", plan=middle)})
+    found = await rehearsed(stage, raw, children={"Middle": Child(template_id="middle", plan=middle)})
     root = found.extra["workflow_id"]
     assert [part["request_id"] for part in found.extra["sub_processes"]] == [f"{root}~1", f"{root}~1~1"]
     assert found.outcome == "approved"
@@ -222,19 +224,19 @@ def computing(action: str) -> dict[str, Any]:
 
 async def test_a_pure_action_is_computed_by_the_workers_executor(stage: RehearsalEngine) -> None:
     catalog = {"double": spec("double", executor="set_variables")}
-    found = await played(stage, computing("double"), given={"a": "60"}, actions=catalog)
+    found = await rehearsed(stage, computing("double"), given={"a": "60"}, actions=catalog)
     assert (found.outcome, found.extra["agrees_with_explore"]) == ("approved", True)
     assert not [warning for warning in found.warnings if "assumed" in warning]
     assert found.extra["actions"][0]["output"] == {"total": "120"}
 
 
-async def test_agreement_on_what_both_made_up_is_no_agreement(stage: RehearsalEngine) -> None:
-    found = await played(stage, computing("look"), given={"a": "60"}, actions={"look": spec("look")})
+async def test_agreement_on_assumed_values_is_no_agreement(stage: RehearsalEngine) -> None:
+    found = await rehearsed(stage, computing("look"), given={"a": "60"}, actions={"look": spec("look")})
     assert found.extra["agrees_with_explore"] is None
     assert found.extra["differences"] == []
     assert any("assumed" in warning and "'s'" in warning for warning in found.warnings)
     script = {"do": "answer", "on": "s", "output": {"total": "120"}}
-    found = await played(stage, computing("look"), script, given={"a": "60"}, actions={"look": spec("look")})
+    found = await rehearsed(stage, computing("look"), script, given={"a": "60"}, actions={"look": spec("look")})
     assert (found.outcome, found.extra["agrees_with_explore"]) == ("approved", True)
 
 
@@ -244,7 +246,7 @@ async def test_people_who_are_told_are_told_at_once_and_nobody_is_waited_for(sta
         "tell": {"type": "notify", "to": ["group:finance"], "message": {"expr": '"For " + string(amount)'}},
     }
     edges = ("start -> a", "a -> tell on approved", "a -> rejected on rejected", "tell -> approved")
-    found = await played(stage, blueprint(ANN, variables=AMOUNT, graph_spec=graph(*edges, nodes=nodes)))
+    found = await rehearsed(stage, blueprint(ANN, variables=AMOUNT, graph_spec=graph(*edges, nodes=nodes)))
     [told] = [s for s in found.execution_path if s.kind == "informed"]
     assert told.detail["to"] == ["user:ann", "user:ben", "user:cid"]
     assert told.after_ms == max(s.after_ms for s in found.execution_path)

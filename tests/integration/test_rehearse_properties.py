@@ -99,7 +99,7 @@ def heard(script: list[dict[str, Any]], raw: dict[str, Any]) -> list[dict[str, A
 def apart(value: Any, number: Iterator[int], name: str = "") -> Any:
     """Move all hours of a blueprint apart, in their order.
 
-    What falls due at the same moment in theory does so in another order where a breach was noticed some milliseconds
+    What is due at the same time in theory has another order where a breach was noticed some milliseconds
     late, because escalation counts from there and reminders from the opening.
     """
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""On its way through a simulation a blueprint is read and compiled once, whoever works with it then."""
+"""A simulation parses and compiles a blueprint once."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def service(database: Database) -> Simulator:
     return Simulator(database=database, pool=cast(ProcessPool, Here()))
 
 
-async def carried_out(database: Database, **order: Any) -> dict[str, Any]:
+async def carried_out(database: Database, **spec: Any) -> dict[str, Any]:
     return await service(database).carry_out(
-        parse_spec(order), requester="rita", viewer=None, simulation_id="one", now=NOW
+        parse_spec(spec), requester="rita", viewer=None, simulation_id="one", now=NOW
     )
 
 

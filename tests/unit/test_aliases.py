@@ -1,4 +1,4 @@
-"""Spelling: orders and scripts as people write them mean what they say, and what means nothing is named."""
+"""Aliases: specs and scripts accept other names, and unknown names are refused at their place."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_script_says_the_same_in_many_words(written: Any, meant: ScriptLine) -
         ("approve", "/script", "write a list"),
     ],
 )
-def test_what_a_script_cannot_mean_is_refused_at_its_place(written: Any, pointer: str, message: str) -> None:
+def test_an_invalid_script_is_refused_at_its_place(written: Any, pointer: str, message: str) -> None:
     for read in (lambda: parse_script(written), lambda: parse_spec({"template": "T", "script": written})):
         with pytest.raises(InputInvalid) as refused:
             read()
@@ -97,7 +97,7 @@ def test_an_order_says_the_same_in_many_words() -> None:
         ({"mode": "backtest", "blueprint": {}}, "", "name the process whose requests"),
     ],
 )
-def test_what_an_order_cannot_mean_is_refused_at_its_place(spec: dict[str, Any], pointer: str, message: str) -> None:
+def test_an_invalid_spec_is_refused_at_its_place(spec: dict[str, Any], pointer: str, message: str) -> None:
     with pytest.raises(InputInvalid) as refused:
         parse_spec(spec)
     assert [p.pointer for p in refused.value.problems] == [pointer]
@@ -115,7 +115,7 @@ def test_a_patch_is_refused_at_the_operation_that_does_not_fit_and_changes_nothi
     assert steps == {"steps": [{"hours": 1}]}
 
 
-def test_what_means_nothing_to_a_mode_is_said() -> None:
+def test_fields_that_a_mode_ignores_are_warnings() -> None:
     spoken = {"template": "T", "script": {"A": "reject"}, "input": {"a": 1}}
     assert parse_spec({**spoken, "mode": "backtest"}).ignored_fields == [
         '"script", "input": ignored in mode backtest, because people act as recorded'

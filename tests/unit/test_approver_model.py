@@ -40,11 +40,11 @@ def test_the_same_seed_draws_the_same_request_whatever_its_id() -> None:
 
 
 @pytest.mark.parametrize(("approve", "outcomes"), [(1.0, {"approved"}), (0.0, {"rejected"})])
-def test_everybody_or_nobody_approves_where_that_is_asked_for(approve: float, outcomes: set[str]) -> None:
+def test_everybody_or_nobody_approves_with_a_share_of_one_or_zero(approve: float, outcomes: set[str]) -> None:
     assert {sampled(seed, approve).outcome for seed in range(20)} == outcomes
 
 
-def test_about_so_many_approve_as_were_asked_for() -> None:
+def test_the_share_of_approvals_is_about_the_given_one() -> None:
     # Both the manager and the CFO have to approve: 0.8 of 0.8.
     approved = sum(sampled(seed, 0.8).outcome == "approved" for seed in range(200))
     assert 0.54 < approved / 200 < 0.74
@@ -58,7 +58,7 @@ def test_times_are_drawn_from_the_past_of_a_stage_where_there_is_one() -> None:
     assert len(decided) > 2
 
 
-def test_what_a_script_says_is_not_drawn() -> None:
+def test_decisions_of_a_script_are_not_sampled() -> None:
     script = parse_script([{"on": "Manager Approval", "decision": "reject", "comment": "no", "after_hours": 2}])
     assert {sampled(seed, 1.0, script=script).outcome for seed in range(5)} == {"rejected"}
 

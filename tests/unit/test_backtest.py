@@ -1,4 +1,4 @@
-"""Backtests: the past as it was through another blueprint, and nothing guessed."""
+"""Backtests: recorded decisions with another blueprint, and nothing guessed."""
 
 from __future__ import annotations
 
@@ -37,12 +37,14 @@ def run(raw: dict[str, Any], *script: dict[str, Any], people: Directory | None =
     opening = opening_for(
         plan, org, requester="rita", given=given or {}, start=START, request_id="r", read_directory=read
     )
-    cast = ScriptedPeople(plan=plan, lines=parse_script(list(script)), approver_model=ApproverModel(after=2.61 * HOUR))
-    return drive(plan, opening, cast, read_directory=read, horizon=timedelta(days=12), most_entries=150)
+    people = ScriptedPeople(
+        plan=plan, lines=parse_script(list(script)), approver_model=ApproverModel(after=2.61 * HOUR)
+    )
+    return drive(plan, opening, people, read_directory=read, horizon=timedelta(days=12), most_entries=150)
 
 
 def case(trace: Trace, number: int = 0) -> Case:
-    """Return a course as a past request."""
+    """Return a trace as a past request."""
     return Case(
         id=f"r{number}",
         requester="rita",
@@ -135,7 +137,7 @@ def test_a_share_has_its_wilson_interval() -> None:
     assert share(0, 0)["share"] is None
 
 
-def test_a_queue_that_escalates_back_to_its_member_is_two_times_with_the_task() -> None:
+def test_a_queue_that_escalates_back_to_its_member_gives_them_two_periods() -> None:
     queue = {"approvers": ["department_head"], "claim": True, "sla_hours": 0.5, "re_escalate_after_hours": 0.5}
     raw = blueprint({**queue, "escalation_to": "manager_of(requester)"})
     (row,) = put(raw, case(run(raw, {"by": "ceo", "on": "Stage 1", "decision": "approve", "after_hours": 3})))
@@ -176,7 +178,7 @@ def test_a_task_that_goes_back_to_its_queue_is_claimed_again_as_it_was() -> None
         max_size=3,
     ),
 )
-def test_the_past_in_its_own_blueprint_is_the_same_timeline(
+def test_recorded_decisions_with_the_same_blueprint_give_the_same_timeline(
     raw: dict[str, Any], org: Directory, amount: str, script: list[dict[str, Any]]
 ) -> None:
     first = run(raw, *script, people=org, given={"amount": amount})
@@ -207,7 +209,7 @@ def test_a_withdrawal_is_known_only_while_everybody_who_is_asked_is_known_to_be_
     assert past.outcome == "withdrawn"
     (same,) = put(raw, past)
     assert (same.unknown, same.changed) == (None, ())
-    # somebody is asked before whom nobody ever asked: they may have rejected it long before it was withdrawn
+    # a stage comes first whose person was never asked: they might have rejected the request before it was withdrawn
     earlier = blueprint(
         {"approvers": ["user:cfo"], "stage_name": "New"},
         {"approvers": ["user:ann"], "stage_name": "Stage 1"},

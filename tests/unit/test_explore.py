@@ -75,7 +75,7 @@ def test_a_branch_carries_its_condition_a_witness_its_chain_and_its_time() -> No
     assert large.predicted_duration_ms == (12 + 24) * HOUR_MS
 
 
-def test_the_given_request_is_told_step_by_step() -> None:
+def test_the_given_request_is_shown_step_by_step() -> None:
     found = explore(ask(EXPENSE, given={"amount": "100", "department": "it"}))
     assert [(s.after_ms, s.kind) for s in found.execution_path] == [
         (0, "started"),
@@ -91,7 +91,7 @@ def test_the_given_request_is_told_step_by_step() -> None:
     assert json.loads(json.dumps(found.described()))["approval_chain"][0]["assignee"] == "user:mo"
 
 
-def test_a_way_that_no_input_takes_is_no_branch() -> None:
+def test_a_route_that_no_input_takes_is_no_branch() -> None:
     raw = decision(("n > 5", "big"), ("n <= 5", "small"), (None, "never"), variables=[{"name": "n", "type": "integer"}])
     assert sorted(routes(explore(ask(raw))).values(), key=str) == ["big", "small"]
 
@@ -116,7 +116,7 @@ def test_an_outcome_that_an_earlier_approval_rules_out_is_no_branch() -> None:
     assert any("cannot occur" in w for w in found.warnings)
 
 
-def test_a_loop_is_cut_and_said_to_be() -> None:
+def test_a_cut_loop_is_a_warning() -> None:
     raw = blueprint({})
     raw["graph_spec"] = {
         "nodes": [
@@ -135,7 +135,7 @@ def test_a_loop_is_cut_and_said_to_be() -> None:
     assert any("back to again" in w for w in found.warnings)
 
 
-def test_branches_beyond_the_limit_are_cut_and_said_to_be() -> None:
+def test_branches_beyond_the_limit_are_cut_with_a_warning() -> None:
     found = explore(ask(blueprint({}, {}, {}, {}), most_branches=3))
     assert len(found.branch_explorations) == 3
     assert any("only the first 3 branches" in w for w in found.warnings)
@@ -149,14 +149,14 @@ def test_a_script_says_who_does_what_and_when() -> None:
     assert (found.outcome, found.predicted_duration_ms) == ("rejected", 3 * HOUR_MS)
 
 
-def test_what_people_may_not_do_is_refused_and_told() -> None:
+def test_what_people_may_not_do_is_refused_and_listed() -> None:
     script = parse_script([{"at_hours": 1, "by": "ann", "do": "withdraw"}, {"at_hours": 2, "do": "withdraw"}])
     found = explore(ask(blueprint({"sla_hours": 24}), script=script))
     assert [r["by"] for r in found.refused] == ["user:ann"]
     assert found.outcome == "withdrawn"
 
 
-def test_silence_escalates_and_a_request_that_nobody_decides_is_said_to_wait() -> None:
+def test_silence_escalates_and_a_request_that_nobody_decides_is_a_warning() -> None:
     script = parse_script([{"on": "Manager Approval", "do": "wait"}])
     found = explore(ask(EXPENSE, given={"amount": "1", "department": "it"}, script=script, horizon=timedelta(days=30)))
     kinds = [s.kind for s in found.execution_path]
@@ -225,7 +225,7 @@ def test_a_wrong_input_is_answered_with_validation_errors() -> None:
     assert {e["pointer"] for e in found.validation_errors} == {"/input/amount", "/input/department"}
 
 
-def test_an_input_without_what_its_way_needs_is_answered_with_validation_errors() -> None:
+def test_an_input_without_what_its_route_needs_is_answered_with_validation_errors() -> None:
     note = {"name": "note", "type": "string", "required": False}
     raw = decision(('note == "x"', "approved"), (None, "rejected"), variables=[note])
     found = explore(ask(raw, given={}))
@@ -234,7 +234,7 @@ def test_an_input_without_what_its_way_needs_is_answered_with_validation_errors(
     assert explore(ask(raw, given={"note": "x"})).outcome == "approved"
 
 
-def test_without_people_a_made_up_organisation_stands_in() -> None:
+def test_without_people_a_sample_organisation_is_used() -> None:
     found = explore(ask(EXPENSE, people=Directory(), given={"amount": "9000", "department": "it"}))
     assert found.outcome == "approved"
     assert any("sample organisation" in w for w in found.warnings)
@@ -252,7 +252,7 @@ def test_a_queue_is_claimed_before_it_is_decided() -> None:
     assert found.outcome == "approved"
 
 
-def test_the_same_question_has_the_same_answer() -> None:
+def test_the_same_scenario_has_the_same_result() -> None:
     one, other = (explore(ask(EXPENSE, given={"amount": "1", "department": "it"})).described() for _ in range(2))
     for told in (one, other):
         del told["statistics"]
@@ -380,13 +380,15 @@ REJECT = ("s1 -> rejected on rejected", "s2 -> rejected on rejected")
     ],
     ids=["inner", "any", "two of three", "hurry", "way out"],
 )  # fmt: skip
-def test_every_way_through_a_join_is_explored_once(raw: dict[str, Any], expected: set[tuple[str, str | None]]) -> None:
+def test_every_route_through_a_join_is_explored_once(
+    raw: dict[str, Any], expected: set[tuple[str, str | None]]
+) -> None:
     found = explore(ask(raw))
     assert results(found) == sorted(expected)
     assert not [w for w in found.warnings if "cannot" in w]
 
 
-def test_a_branch_that_comes_about_only_in_haste_says_so() -> None:
+def test_a_branch_that_occurs_only_with_quick_decisions_is_marked_as_hurried() -> None:
     raw = drawn("start -> f", "f -> s1", "f -> w2", "s1 -> j on approved", "w2 -> j", "j -> approved", steps=1, j="any")
     branches = {b.outcomes[0]["result"] if b.outcomes else "waited": b for b in explore(ask(raw)).branch_explorations}
     assert {name: b.hurried for name, b in branches.items()} == {"approved": True, "rejected": True, "waited": False}
@@ -458,7 +460,7 @@ def test_a_hostile_blueprint_is_answered_within_bounds(raw: dict[str, Any]) -> N
     assert found.warnings or found.validation_errors or found.branch_explorations
 
 
-def test_a_script_that_speaks_of_no_stage_is_told_and_not_passed_over() -> None:
+def test_a_script_that_names_an_unknown_stage_is_refused() -> None:
     script = parse_script([{"on": "Manager Aproval", "decision": "reject"}, {"on": "manager", "decision": "reject"}])
     found = explore(ask(EXPENSE, given={"amount": "1", "department": "it"}, script=script))
     assert [(e["pointer"], e["message"]) for e in found.validation_errors] == [
@@ -466,7 +468,7 @@ def test_a_script_that_speaks_of_no_stage_is_told_and_not_passed_over() -> None:
     ]
 
 
-def test_lines_of_a_script_that_were_never_acted_out_are_told() -> None:
+def test_lines_of_a_script_that_were_not_used_are_warnings() -> None:
     script = parse_script(
         [
             {"on": "Manager Approval", "by": "cfo", "decision": "approve"},
@@ -482,7 +484,7 @@ def test_lines_of_a_script_that_were_never_acted_out_are_told() -> None:
     ]
 
 
-def test_sub_processes_that_multiply_are_given_up_and_said_to_be() -> None:
+def test_sub_processes_that_multiply_are_stopped_with_a_warning() -> None:
     leaf = blueprint(graph_spec=connected("start -> approved", nodes={}))
     raw, children = leaf, {}
     for _ in range(4):  # sixty of sixty of sixty of sixty
@@ -497,7 +499,7 @@ def test_sub_processes_that_multiply_are_given_up_and_said_to_be() -> None:
     assert f"more than {MOST_CHILDREN:,} sub-processes" in found.warnings[0]
 
 
-def test_what_hangs_on_the_moment_is_explored_as_it_comes_about_and_the_rest_is_said() -> None:
+def test_routes_that_depend_on_the_time_are_explored_for_the_given_time_and_the_others_are_a_warning() -> None:
     day = {"name": "day", "type": "date", "required": True}
     raw = decision(("today() > day", "late"), ("hour(now()) >= 12", "afternoon"), (None, "morning"), variables=[day])
     found = explore(ask(raw, given={"day": "2030-01-01"}))

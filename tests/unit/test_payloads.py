@@ -39,7 +39,7 @@ def errors(found: SimulationResult) -> list[tuple[str, str]]:
     return [(e["code"], e["pointer"]) for e in found.validation_errors]
 
 
-def made_up(found: SimulationResult) -> list[str]:
+def sample_warnings(found: SimulationResult) -> list[str]:
     return [warning for warning in found.warnings if "no sample output fits" in warning]
 
 
@@ -52,7 +52,7 @@ def made_up(found: SimulationResult) -> list[str]:
         ({"sum": {"expr": "amount > 1"}}, "/input/sum/expr"),
     ],
 )
-def test_an_input_that_breaks_its_schema_is_told_where_the_blueprint_passes_it_on(
+def test_an_input_that_breaks_its_schema_is_an_error_where_the_blueprint_passes_it_on(
     given: dict[str, Any], pointer: str
 ) -> None:
     found = explore(ask(acting("pay", input=given)))
@@ -74,18 +74,18 @@ def test_an_output_of_the_script_that_breaks_its_schema_fails_as_the_worker_woul
     assert (errors(right), right.outcome) == ([], "approved")
 
 
-def test_an_output_that_cannot_be_made_up_is_told_and_the_script_asked_for_one() -> None:
+def test_an_output_without_a_fitting_sample_is_a_warning_that_asks_for_a_script() -> None:
     found = explore(ask(acting("look")))
     assert (errors(found), found.outcome) == ([], "approved"), "that nothing fits is the fault of what made it up"
-    [warning] = made_up(found)
+    [warning] = sample_warnings(found)
     assert warning.startswith("/graph_spec/nodes/3: ")
     assert '"do": "answer"' in warning
-    assert made_up(explore(ask(acting("look"), {"on": "look", "do": "fail"}))) == []
+    assert sample_warnings(explore(ask(acting("look"), {"on": "look", "do": "fail"}))) == []
     exemplary = {"look": spec("look", output_schema=GIVES | {"examples": [{"code": "ABC"}]})}
-    assert made_up(explore(ask(acting("look"), actions=exemplary))) == []
+    assert sample_warnings(explore(ask(acting("look"), actions=exemplary))) == []
 
 
-def test_what_only_another_branch_breaks_is_told_with_the_input_that_leads_there() -> None:
+def test_an_error_on_another_branch_has_the_input_that_leads_there() -> None:
     nodes = {
         "d": {"type": "decision"},
         "act": {"type": "action", "action": "pay", "input": {"sum": {"expr": "amount"}}},
@@ -98,7 +98,7 @@ def test_what_only_another_branch_breaks_is_told_with_the_input_that_leads_there
     assert found.validation_errors[0]["witness"]["amount"] > 500
 
 
-def test_what_a_sub_process_breaks_is_told_at_its_node() -> None:
+def test_an_error_in_a_sub_process_is_at_its_node() -> None:
     inner = acting("pay", input={"sum": 700})
     plan = plan_of(inner, actions=ACTIONS)
     sub = {"type": "subprocess", "template": "Inner"}
@@ -108,7 +108,7 @@ def test_what_a_sub_process_breaks_is_told_at_its_node() -> None:
     assert "sub-process, at its node 'act'" in found.validation_errors[0]["message"]
 
 
-def test_a_place_that_the_proofs_name_too_is_told_once() -> None:
+def test_a_place_that_the_proofs_name_too_is_listed_once() -> None:
     scenario = ask(acting("pay", input={"sum": 700}))
     told = with_proofs(scenario, explore(scenario))["validation_errors"]
     assert [e["pointer"] for e in told] == ["/graph_spec/nodes/3/input/sum"]
@@ -116,7 +116,7 @@ def test_a_place_that_the_proofs_name_too_is_told_once() -> None:
     assert [e["code"] for e in with_proofs(scenario, explore(scenario))["validation_errors"]] == ["action_input"]
 
 
-def test_an_action_that_breaks_its_schema_each_time_is_told_once() -> None:
+def test_an_action_that_breaks_its_schema_each_time_is_listed_once() -> None:
     wanted: dict[str, ActionSpec] = {"pay": spec("pay", input_schema=PAYS)}
     nodes = {
         "act": {"type": "action", "action": "pay", "input": {"sum": 700}},

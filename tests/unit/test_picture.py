@@ -42,7 +42,7 @@ def test_a_backtest_shows_shares_ways_and_requests(capsys: pytest.CaptureFixture
     assert any("approved after 6 h" in line and "approved after 3 h" in line for line in lines)
 
 
-def test_a_replay_shows_where_the_timelines_part(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_replay_shows_where_the_timelines_differ(capsys: pytest.CaptureFixture[str]) -> None:
     past = case(run(SLOW, {"decision": "approve", "after_hours": 3}))
     checked = HistoryCheck(ok=True)
     same = what_if(ask(SLOW), past, history_check=checked, now=START, unchanged=True).described()

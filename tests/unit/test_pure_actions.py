@@ -1,4 +1,4 @@
-"""Pure actions: every simulation computes them with the production code, and what is made up is told."""
+"""Pure actions: every simulation computes them with the production code, and reports what it assumes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def ask(raw: dict[str, Any], *script: dict[str, Any], **more: Any) -> Scenario:
 
 
 def inside(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return a process that runs this one inside, and decides by what it came to."""
+    """Return a process that runs this one as a sub-process, and decides by its outcome."""
     nodes: dict[str, dict[str, Any]] = {
         "in": {
             "type": "subprocess",
@@ -181,7 +181,7 @@ def test_a_payload_and_a_form_that_are_made_up_are_told() -> None:
 @pytest.mark.parametrize(
     ("raw", "rests"),
     [(computing(), False), (computing(action="score"), True), (inside(computing(action="score")), True)],
-    ids=["computed", "made up", "made up inside"],
+    ids=["computed", "assumed", "assumed inside"],
 )
 def test_agreement_is_said_to_prove_nothing_only_where_the_way_rests_on_what_is_made_up(
     raw: dict[str, Any], rests: bool
@@ -218,7 +218,7 @@ def test_a_sub_process_with_another_input_is_unknown() -> None:
     assert "another input" in (put(changed, case, children=children(raw)).unknown or "")
 
 
-def test_a_replay_says_where_an_answer_is_kept_for_another_input() -> None:
+def test_a_replay_warns_where_a_recorded_result_is_used_for_another_input() -> None:
     case = past(computing(action="score"), {"do": "answer", "on": "s", "output": {"total": 120}})
     scenario = ask(computing("amount * 1.0", action="score"))
     found = what_if(scenario, case, history_check=HistoryCheck(ok=None), now=START, unchanged=False)

@@ -97,7 +97,7 @@ def running(case: Case, hours: float) -> Case:
     )
 
 
-def test_what_nodes_came_to_is_read_with_its_time_and_its_values(past: Case) -> None:
+def test_results_of_nodes_are_read_with_their_times_and_values(past: Case) -> None:
     came = recorded_results_of(past.entries)
     assert {node: [one.result for one in visits] for node, visits in came.items()} == {
         "look": ["done"], "go": ["event"], "inner": ["approved"], "pay": ["failed"]
@@ -106,7 +106,7 @@ def test_what_nodes_came_to_is_read_with_its_time_and_its_values(past: Case) -> 
     assert (came["go"][0].took, came["go"][0].payload) == (timedelta(hours=5), {"amount": "77"})
 
 
-def test_the_same_process_goes_as_it_went(past: Case) -> None:
+def test_the_same_process_has_the_recorded_results(past: Case) -> None:
     row = put(process(), past)
     assert (row.changed, row.unknown) == ((), None)
     same = replayed(process(), past)
@@ -114,7 +114,7 @@ def test_the_same_process_goes_as_it_went(past: Case) -> None:
     assert same.predicted_duration_ms == row.before.duration_ms
 
 
-def test_another_deadline_keeps_what_actions_and_events_came_to(past: Case) -> None:
+def test_another_deadline_keeps_the_results_of_actions_and_events(past: Case) -> None:
     shorter = process()
     shorter["process_steps"][0]["sla_hours"] = 1
     row = put(shorter, past)
@@ -122,7 +122,7 @@ def test_another_deadline_keeps_what_actions_and_events_came_to(past: Case) -> N
     assert (row.changed, row.after.sla_state, row.after.outcome) == (("sla_state",), "breached", row.before.outcome)
 
 
-def test_a_script_has_the_last_word_on_an_action(past: Case) -> None:
+def test_a_script_replaces_the_recorded_result_of_an_action(past: Case) -> None:
     paid = replayed(process(), past, script=parse_script([{"do": "answer", "on": "pay", "output": {}}]))
     assert (past.outcome, paid.outcome) == (None, "approved")
 

@@ -31,7 +31,7 @@ DRAWN = graph("start -> f", "f -> a", "f -> act", "a -> j", "act -> j", "j -> ap
 
 
 def simulated() -> SimulatedRun:
-    """Return the course of a request whose stage reminds somebody while an action runs for half an hour."""
+    """Return the simulated run of a request whose stage reminds somebody while an action runs for half an hour."""
     raw = blueprint({"approvers": ["user:ann"], "reminders": {"every_hours": 0.2}}, graph_spec=DRAWN)
     scenario = Scenario(
         blueprint=raw, people=office(), requester="rita", start=START, request_id="r", actions={"bill": BILL}
@@ -77,7 +77,7 @@ async def test_an_attempt_does_not_wait_for_what_comes_after_its_own_answer() ->
     log.expect(whole)
     await take(log, whole, 1, run.seq - 1)
     environment = ActivityEnvironment()
-    late = timedelta(milliseconds=20)  # it began later than foreseen, so that it ends later too
+    late = timedelta(milliseconds=20)  # it starts later than in the simulated run, so that it ends later too
     environment.info = replace(
         environment.info, workflow_id="r", attempt=2, scheduled_time=whole.trace.started_at + late, started_time=run.at
     )
@@ -86,7 +86,7 @@ async def test_an_attempt_does_not_wait_for_what_comes_after_its_own_answer() ->
     assert ended.value.next_retry_delay == late
 
 
-async def test_a_request_that_goes_another_way_is_waited_for_once() -> None:
+async def test_a_request_that_differs_from_the_core_is_waited_for_once() -> None:
     log = Recorders(office(), timedelta(0)).of("r")
     await log.reached(1, timedelta(0))
     async with asyncio.timeout(1):

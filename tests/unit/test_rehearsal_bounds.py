@@ -22,7 +22,7 @@ DAY = timedelta(days=1)
 
 
 def circling(node: dict[str, Any], condition: str = "amount > 100.0") -> dict[str, Any]:
-    """Return a process that comes to a node again until the condition holds."""
+    """Return a process that enters a node again until the condition is met."""
     drawn = graph("start -> n", "n -> d", nodes={"n": node, "d": {"type": "decision"}})
     drawn["edges"] += [
         {"from": "d", "to": "approved", "condition": condition},

@@ -33,7 +33,7 @@ def test_a_page_loads_nothing_and_runs_nothing() -> None:
     assert re.search(r"(src|href|url|@import)\s*[=(]", page) is None
 
 
-def test_an_exploration_shows_who_is_asked_and_how_long_it_takes_from_the_past() -> None:
+def test_an_exploration_shows_tasks_and_the_distribution_of_durations() -> None:
     page = explored(history={HOSTILE: [3600.0 * n for n in range(1, 9)], "Stage 2": [60.0] * 5})
     for title in ("Tasks over time", "over 100 simulated runs", "All routes", "Tasks of each"):
         assert title in page
@@ -65,7 +65,7 @@ def test_a_replay_shows_both_timelines_side_by_side() -> None:
     assert "sla breached Stage 1" in page
 
 
-def test_charts_of_nothing_say_so() -> None:
+def test_charts_without_data_say_so() -> None:
     assert bars([]) == paired([], ("a", "b")) == histogram([]) == "<p>No data.</p>"
     assert schedule([]) == ""
     assert "All of them take 2 h" in histogram([7_200_000, 7_200_000])
@@ -75,5 +75,5 @@ def test_charts_of_nothing_say_so() -> None:
     ("milliseconds", "said"),
     [(None, ""), (0, "0 s"), (1250, "1.25 s"), (61_000, "1 min"), (90_061_000, "1 d 1 h"), (172_800_000, "2 d")],
 )
-def test_a_span_is_said_in_its_largest_units(milliseconds: int | None, said: str) -> None:
+def test_a_duration_is_shown_in_its_two_largest_units(milliseconds: int | None, said: str) -> None:
     assert duration_text(milliseconds) == said
