@@ -145,12 +145,12 @@ def _figures(result: Mapping[str, Any]) -> None:
     cost = result["cost"] or {}
     out.print(f"Outcome: {escape(str(result['outcome'] or result['stopped']))}")
     out.print(
-        f"Takes: {duration_text(predicted.get('p50_ms')) or 'no end'}, nine in ten within "
+        f"Duration: {duration_text(predicted.get('p50_ms')) or 'no end'} (median), 90 % within "
         f"{duration_text(predicted.get('p90_ms')) or 'no end'} [dim]({escape(predicted.get('rule', ''))})[/dim]",
         soft_wrap=True,
     )
     if cost:
-        out.print(f"Costs: {cost['total']} {cost['currency']} ({cost['approver_hours']} approver hours)")
+        out.print(f"Cost: {cost['total']} {cost['currency']} ({cost['approver_hours']} approver hours)")
 
 
 def _requests(result: Mapping[str, Any]) -> None:

@@ -187,8 +187,7 @@ class Candidate:
         return BacktestRow(request_id=case.id, before=before, after=after, changed=_changed(before, after)), due
 
     def plan(self, start: datetime) -> Plan:
-        """Return the plan for requests of a year, since calendars are compiled for whole years; raises
-        BlueprintInvalid.
+        """Return the plan for requests of a year: calendars are compiled for whole years. Raises BlueprintInvalid.
 
         Each plan is compiled once and pickled with the candidate.
         """
@@ -226,8 +225,7 @@ def backtest(
     until: datetime | None = None,
     tell: Tell | None = None,
 ) -> Backtest:
-    """Simulate past requests with a candidate; `tell` gets the progress. `until` is now for running requests
-    (shadow)."""
+    """Simulate past requests with a candidate; `until` is now for requests that still run (shadow)."""
     started = perf_counter()
     rows = backtest_all(candidate, cases, until=until, tell=tell, of=len(cases))
     return Backtest(rows=tuple(rows), totals=totals_of(rows), seconds=perf_counter() - started)

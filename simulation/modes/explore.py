@@ -1,5 +1,4 @@
-"""Explore: simulate the given request step by step, and every feasible route and stage outcome of its process, in the
-core."""
+"""Explore: simulate the given request step by step, and every feasible route and stage outcome of its process."""
 
 from __future__ import annotations
 

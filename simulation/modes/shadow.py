@@ -37,8 +37,7 @@ RENEWED = timedelta(minutes=5)  # after this time the people, the catalog and th
 
 @dataclass(slots=True, kw_only=True)
 class FollowedRequest:
-    """One request that a shadow follows; `head` is that of the compared chain, `due` when to compare without new
-    entries."""
+    """One request that a shadow follows: the head that was compared last, and when to compare without a new entry."""
 
     position: int
     head: str = ""

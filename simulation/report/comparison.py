@@ -60,8 +60,7 @@ class ComparedLine:
 
 
 def lines_of(entries: Sequence[TimelineEvent], start: datetime) -> tuple[ComparedLine, ...]:
-    """Return the entries of a request that started at `start` as comparable lines, with task ids without request
-    ids."""
+    """Return the entries of a request that started at `start` as lines that can be compared, without request ids."""
     return tuple(
         ComparedLine(
             after=entry.at - start,

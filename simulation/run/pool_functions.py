@@ -33,8 +33,7 @@ CarryOut = Callable[..., Awaitable[Any]]
 
 
 def parse_or_none(raw: object) -> ProcessDefinition | None:
-    """Return the parsed blueprint; None where it is invalid: its errors are reported by the simulation or the
-    proofs."""
+    """Return the parsed blueprint; None where it is invalid, which the simulation or the proofs report."""
     try:
         return parse_definition(raw)
     except BlueprintInvalid:

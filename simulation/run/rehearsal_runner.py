@@ -146,8 +146,7 @@ class _RunningRequest:
         ]
 
     def moment(self, checkpoint: _Checkpoint) -> datetime:
-        """Return the time of a checkpoint: an event on a task counts from the opening of the task, so that delays do
-        not add up."""
+        """Return the time of a checkpoint; an event on a task counts from the task's opening."""
         task = (
             self.log.tasks.get(getattr(checkpoint.applied.event, "task_id", None) or "")
             if checkpoint.applied is not None

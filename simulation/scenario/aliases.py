@@ -77,8 +77,7 @@ def standard_names(raw: Any) -> Any:
 
 
 def script_lines(raw: Any) -> Any:
-    """Return a script as a list of lines; one written by stage, `{"Manager Approval": "reject"}`, has a line for
-    each."""
+    """Return a script as a list of lines; `{"Manager Approval": "reject"}` becomes a line for each stage."""
     if not isinstance(raw, dict):
         return raw
     return [

@@ -111,8 +111,7 @@ class PreparedScenario:
         most_entries: int | None = None,
         answered: Answers | None = None,
     ) -> Trace:
-        """Simulate one request and return its trace: with this event source, or with the script and an approver
-        model."""
+        """Simulate one request with an event source (by default, scripted people); return its trace."""
         simulated = self.simulate(
             event_source, given=given, approver_model=approver_model, most_entries=most_entries, answered=answered
         )
@@ -229,8 +228,7 @@ class PreparedScenario:
         return world.simulated(trace)
 
     def approver_model(self) -> ApproverModel:
-        """Return the approver model of a single run: sampled, with the given response time, or with median past
-        times."""
+        """Return the approver model of a single run: sampled, with the given time, or with median past times."""
         scenario = self.scenario
         if scenario.sample is not None:
             return self._sampling_model(scenario.sample)

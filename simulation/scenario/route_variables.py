@@ -1,5 +1,4 @@
-"""Route variables: the values of variables after the pure actions on a route, as values and as expressions over the
-input."""
+"""Route variables: what the pure actions on a route set variables to, as values and as expressions over the input."""
 
 from __future__ import annotations
 

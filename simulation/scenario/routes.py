@@ -160,8 +160,7 @@ class RouteSearch:
             )
 
     def _find_input(self, constraints: tuple[PathConstraint, ...], edge_text: str) -> tuple[dict[str, Any], str] | None:
-        """Return an input that satisfies all constraints and its source; where there is none, note whether that is
-        proven."""
+        """Return an input that satisfies all constraints, and its source; note where it is proven impossible."""
         found = self.witnesses.find(constraints)
         if found is None and self.witnesses.undecided:
             self.unknown.append(edge_text)

@@ -257,8 +257,7 @@ class WitnessSearch:
         return terms, names
 
     def _parts(self, constraint: PathConstraint) -> list[tuple[Expression, Variable | None]] | None:
-        """Return the expressions of a constraint over the input: a condition, or computed values with their
-        variables."""
+        """Return the expressions of a constraint over the input: a condition, or values with their variables."""
         if constraint.expression is not None:
             over = substituted(constraint.expression, as_expressions(self._plan, constraint.steps))
             return None if over is None else [(over, None)]

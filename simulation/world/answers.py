@@ -104,8 +104,7 @@ class Answers:
         return pure_actions.is_pure(self.plan.actions[call.action]) and self._answer(call) is None
 
     def assumed_values(self, call: ActionCall | Waiting) -> dict[str, tuple[str, Any]]:
-        """Return the assumed values of an answer: by the variable that each sets, the field of the answer and its
-        value.
+        """Return the assumed values of an answer: for each variable that it sets, the field and its value.
 
         Empty where a script gives the answer, where it is computed, and where it fails.
         """

@@ -1,5 +1,4 @@
-"""Assumptions: the values that a simulation assumed, each reported with its node, its field, and how to set it by a
-script.
+"""Assumptions: the values that a simulation assumed, each reported with the script line that sets another value.
 
 They are values that actions and outside events would have returned, and forms that approvers would have filled in. The
 results of pure actions are computed, never assumed.

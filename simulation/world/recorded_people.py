@@ -170,8 +170,7 @@ class RecordedPeople:
         return min(self._fallback_events(state, now), key=lambda m: m.at, default=None)
 
     def _unknown_before(self, state: State, moment: datetime, now: datetime) -> str | None:
-        """Say whose decisions before `moment` are unknown, because a stage of theirs could have ended the request by
-        then.
+        """Say whose unknown decisions could have ended the request before `moment`; None where there are none.
 
         A stage waits where one of its people is known not to have decided until then.
         """

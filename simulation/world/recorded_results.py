@@ -1,5 +1,4 @@
-"""Recorded results: what actions, sub-processes and outside events of a real request returned, reused in a simulation
-of it.
+"""Recorded results: what the actions, sub-processes and outside events of a real request returned.
 
 A node that ended returns its recorded result again, after its recorded time, as long as its input is the recorded one.
 Pure actions are computed anew. A node that never ran is answered as in any simulation (`simulation.world.answers`),

@@ -17,8 +17,7 @@ from simulation.world.scripted_people import decision_events
 
 @dataclass(kw_only=True)
 class RoutePeople:
-    """An event source: people who give each stage the result that the route needs, by visit; other stages are
-    approved."""
+    """An event source: people who give each stage the result that the route needs, by visit, and approve the others."""
 
     plan: Plan
     results: Sequence[tuple[str, str]]

@@ -144,8 +144,7 @@ def decision_events(
     at: datetime,
     required_values: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[PlannedEvent]:
-    """Yield the next event by which a person decides a task: a claim where the task waits in a queue, else the
-    decision.
+    """Yield the next event of a person who decides a task: a claim, if the task is in a queue, else the decision.
 
     `required_values` are values that the form of the decision has to set variables to.
     """
