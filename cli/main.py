@@ -60,7 +60,7 @@ COMMANDS = (
     Listed(
         "simulate",
         "cli.commands.simulate:simulate_command",
-        "Try a process out before anybody is asked; exit code 1 where it cannot be carried through.",
+        "Simulate a process before anyone is asked. The exit code is 1 where the simulation fails or finds errors.",
     ),
     Listed(
         "doctor",

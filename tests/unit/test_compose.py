@@ -12,6 +12,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from cli.main import COMMANDS
 from engine_host.config import shared_settings
 from worker.settings import Settings
 
@@ -24,8 +25,7 @@ VARIABLES = dict(re.findall(r"\$\{([A-Z_]+)(:[?-])", TEXT))
 
 
 def commands() -> set[str]:
-    source = (ROOT / "cli" / "main.py").read_text()
-    return set(re.findall(r'@app\.command\("([a-z]+)"\)', source))
+    return {command.name for command in COMMANDS}
 
 
 def test_it_is_a_compose_file() -> None:
