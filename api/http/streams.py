@@ -10,8 +10,8 @@ from fastapi.responses import StreamingResponse
 
 from api.context import ApiContext
 from api.schemas.simulations import SimulationView
-from service.simulations.orders import with_rows
 from service.simulations.shadows import follow
+from service.simulations.simulations import with_rows
 from storage.queries.simulations import simulations
 
 _STILL_RUNNING = ": still running\n\n"

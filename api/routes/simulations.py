@@ -13,7 +13,7 @@ from api.http.streams import shadow_events, simulation_events, streamed
 from api.routes.examples import EXPENSE_APPROVAL
 from api.schemas.common import Listed
 from api.schemas.simulations import SimulationLine, SimulationView
-from service.simulations.orders import ask, cancel, look
+from service.simulations.simulations import ask, cancel, look
 from service.visibility import viewer_of
 from simulation.report.page import html_report
 from storage.queries.simulations import simulation_rows, simulations
@@ -22,7 +22,7 @@ router = APIRouter(prefix="/workflow/workflow-simulations", tags=["simulations"]
 
 _LAST_EVENT = 2**31 - 1  # as large a number as the store keeps
 
-OrderBody = Annotated[
+SpecBody = Annotated[
     Any,
     Body(
         openapi_examples={
@@ -62,7 +62,7 @@ Prefer = Annotated[str | None, Header(description="`respond-async` answers at on
 
 @router.post("/", status_code=201)
 async def create_simulation(
-    context: Here, caller: Caller, call: ThisCall, body: OrderBody, prefer: Prefer = None
+    context: Here, caller: Caller, call: ThisCall, body: SpecBody, prefer: Prefer = None
 ) -> SimulationView:
     """Simulate: explore answers completed, the other modes may answer running. Changes nothing but this record."""
     later = "respond-async" in (prefer or "")

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from api.schemas.common import Shown, View
-from service.simulations.orders import Found
+from service.simulations.simulations import Found
 from storage.tables.simulations import WorkflowSimulation
 
 _LARGE = ("execution_path", "branch_explorations", "approval_chain", "rows", "timelines", "differences", "statistics")

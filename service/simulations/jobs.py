@@ -183,6 +183,6 @@ class Jobs:
 
 
 def unfit(fault: PlacetError) -> dict[str, Any] | None:
-    """Return the answer to an order whose content is at fault, None where nothing in particular is."""
+    """Return the answer to a specification whose content is at fault, None where nothing in particular is."""
     problems: Sequence[Problem] = getattr(fault, "problems", ())
     return {"validation_errors": [problem_json(problem) for problem in problems]} if problems else None

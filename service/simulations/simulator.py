@@ -1,4 +1,4 @@
-"""Carry a simulation order out, whichever mode it asks for, and tell how it goes. Nothing is written here."""
+"""Carry a simulation out in the mode that its specification says, and tell how it goes. Nothing is written here."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def _storable(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def read_ordered(cursor: str, order: str) -> tuple[str, str]:
+def read_speced(cursor: str, order: str) -> tuple[str, str]:
     """Read the value that a list was ordered by, and an id, out of a cursor of a list in this order; InputInvalid."""
     named, value, ident = read_names(cursor, 3)
     if named != order:

@@ -47,7 +47,7 @@ class SortOrder:
     def _read(self, cursor: str) -> tuple[datetime | float, str]:
         if self.name is None:
             return cursors.read_moment(cursor)
-        value, ident = cursors.read_ordered(cursor, self.name)
+        value, ident = cursors.read_speced(cursor, self.name)
         return cursors.number_of(value) if self.number else cursors.moment_of(value), ident
 
 

@@ -39,8 +39,8 @@ class Found:
     count: int = 0
 
 
-def read_order(raw: object) -> tuple[SimulationSpec, dict[str, Any]]:
-    """Read an order, and return it beside what was read: amounts in the input and the prices stay exact.
+def read_spec(raw: object) -> tuple[SimulationSpec, dict[str, Any]]:
+    """Read what is to be simulated, and return it beside what was read: amounts in input and prices stay exact.
 
     Raises InputInvalid with every fault.
     """
@@ -53,12 +53,12 @@ def read_order(raw: object) -> tuple[SimulationSpec, dict[str, Any]]:
 async def ask(
     context: Context, principal: Principal, raw: object, *, simulation_id: str, fresh: bool = True, later: bool = False
 ) -> Found:
-    """Simulate what an order asks for, and return it: explore completed, the other modes perhaps still running.
+    """Simulate what a specification says, and return it: explore completed, other modes perhaps still running.
 
     `later` waits for nothing. One that was asked for before under this id (`fresh` says that there can be none) is
     that one. Raises InputInvalid, NotFound, NotPermitted, Busy, and Conflict where too many shadows stand.
     """
-    spec, read = read_order(raw)
+    spec, read = read_spec(raw)
     await _require_allowed(context, principal, spec)
     now = context.now()
     row = _row(simulation_id, principal, spec, read, now)
