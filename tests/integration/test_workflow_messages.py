@@ -306,7 +306,7 @@ async def _continue_as_new(handle: Handle, monkeypatch: pytest.MonkeyPatch) -> N
     """Have a request continue as new now, as it does when the server suggests it."""
 
     def suggested(self: ApprovalWorkflow) -> bool:
-        return self._start.state is None and self._state.seq > seq and self._errands.idle
+        return self._start.state is None and self._state.seq > seq and self._calls.idle
 
     first = (await handle.describe()).run_id
     seq = (await state_of(handle)).seq
