@@ -32,14 +32,14 @@ from storage.database import Database
 from storage.queries.simulations import simulations
 
 Tell = Callable[[dict[str, Any]], None]
-_PIECE = 500  # requests whose timelines are in memory at a time
-_PIECE_SECONDS = int(MOST_SECONDS) + 60  # of processor time for one piece
-_TRIED = 20  # seconds of processor time for what the core foresees of a rehearsal
+_BATCH = 500  # requests whose timelines are in memory at a time
+_BATCH_SECONDS = int(MOST_SECONDS) + 60  # of processor time for one batch
+_DRY_RUN_SECONDS = 20  # of processor time, for the simulated run of a rehearsal
 
 
 @dataclass(frozen=True, kw_only=True)
 class Simulator:
-    """What simulations are carried out with. Without `client` there is no engine: nothing is rehearsed or replayed."""
+    """Runs simulations of any mode. Without `client` there is no engine, and nothing is rehearsed or replayed."""
 
     database: Database
     pool: ProcessPool
@@ -57,9 +57,10 @@ class Simulator:
         now: datetime,
         tell: Tell | None = None,
     ) -> dict[str, Any]:
-        """Return the answer as JSON values. Raises NotFound, InputInvalid, BlueprintInvalid and Unavailable.
+        """Simulate a spec; return the result as JSON values.
 
-        Of real requests a backtest looks at those that are `viewer`'s to see (None: all), and counts the others.
+        A backtest compares the requests that `viewer` may see (None: all) and counts the others. Raises NotFound,
+        InputInvalid, BlueprintInvalid and Unavailable.
         """
         modes: dict[str, Callable[[], Awaitable[dict[str, Any]]]] = {
             "explore": lambda: self._explore(spec, requester, simulation_id, now, tell),
@@ -86,12 +87,12 @@ class Simulator:
         scenario = await self._scenario(spec, requester, f"rehearsal-{simulation_id}", now)
         if self.client is None:
             result = await self._explored(scenario, requester, tell)
-            why = "there is no engine here, so the process was explored instead of rehearsed"
+            why = "no engine is connected, so the process was explored instead of rehearsed"
             return {**result, "mode": "rehearse", "fell_back_to": "explore", "warnings": [why, *result["warnings"]]}
-        # What the engine is to play is carried out in this process too: it is tried first where it may fail.
-        await self.pool.run(pool_functions.dry_run, scenario, by=requester, seconds=_TRIED)
-        stage = RehearsalEngine.beside(self.client, self.rehearsals, self.ui_url)
-        found = await rehearse(stage, scenario, tell=tell)
+        # The simulated run of a rehearsal is computed in this process too: a dry run in the pool fails first.
+        await self.pool.run(pool_functions.dry_run, scenario, by=requester, seconds=_DRY_RUN_SECONDS)
+        engine = RehearsalEngine.beside(self.client, self.rehearsals, self.ui_url)
+        found = await rehearse(engine, scenario, tell=tell)
         return await self.pool.run(pool_functions.with_proofs, scenario, found, by=requester)
 
     async def _replay(self, spec: SimulationSpec, now: datetime) -> dict[str, Any]:
@@ -146,17 +147,17 @@ class Simulator:
         candidate = Candidate(
             blueprint=blueprint, people=people, prices=spec.prices, actions=actions, children=children
         )
-        # What is wrong with it is told also where there is no request to put through.
+        # Errors of the candidate are raised also where there is no request.
         starts = candidate.uncompiled((now, *(request.started_at for request in requests)))
         candidate = await self.pool.run(pool_functions.compile_candidate, candidate, starts)
-        begun = perf_counter()
+        started = perf_counter()
         rows: list[BacktestRow] = []
-        # Piece by piece: the timelines of all requests at once would take more memory than there may be.
-        for first in range(0, len(requests), _PIECE):
+        # In batches: the timelines of all requests at once could take too much memory.
+        for first in range(0, len(requests), _BATCH):
             async with self.database.session() as session:
-                cases = await cases_of(session, requests[first : first + _PIECE])
-            left = begun + MOST_SECONDS - perf_counter()
-            put = partial(
+                cases = await cases_of(session, requests[first : first + _BATCH])
+            left = started + MOST_SECONDS - perf_counter()
+            run_batch = partial(
                 pool_functions.backtest_cases,
                 candidate,
                 cases,
@@ -165,15 +166,17 @@ class Simulator:
                 done=len(rows),
                 of=len(requests),
             )
-            found = await self.pool.run(put, tell=tell, seconds=_PIECE_SECONDS, background=True)
+            found = await self.pool.run(run_batch, tell=tell, seconds=_BATCH_SECONDS, background=True)
             rows += found
             if len(found) < len(cases):
                 break
-        whole = Backtest(rows=tuple(rows), totals=totals_of(rows), seconds=perf_counter() - begun)
+        whole = Backtest(rows=tuple(rows), totals=totals_of(rows), seconds=perf_counter() - started)
         left = len(requests) - len(rows)
         warnings = hidden_warning(hidden)
         if left:
-            warnings.append(f"{left} requests were left out: it took more than {MOST_SECONDS:g} seconds")
+            warnings.append(
+                f"{left} requests were left out, because the backtest took more than {MOST_SECONDS:g} seconds"
+            )
         if not requests and not hidden:
             warnings.append(f"no request of {name!r} {'runs' if running else 'has ended'} yet")
         return {
@@ -193,5 +196,5 @@ class Simulator:
 
 
 def failed(result: dict[str, Any]) -> bool:
-    """Whether an answer says that nothing could be simulated."""
+    """Whether a result says that nothing could be simulated."""
     return bool(result.get("validation_errors")) and not result.get("execution_path")

@@ -88,8 +88,8 @@ def lines(draw: st.DrawFn) -> dict[str, Any]:
     return {k: v for k, v in line.items() if v is not None}
 
 
-def heard(script: list[dict[str, Any]], raw: dict[str, Any]) -> list[dict[str, Any]]:
-    """Keep the lines that speak of what a process has; the others are refused."""
+def usable_lines(script: list[dict[str, Any]], raw: dict[str, Any]) -> list[dict[str, Any]]:
+    """Keep the lines whose stage the process has; the others would be refused."""
     nodes = raw.get("graph_spec", {}).get("nodes", ())
     there = {step["stage_name"] for step in raw["process_steps"]}
     there |= {name for node in nodes for name in (node.get("action"), node.get("event")) if name}
@@ -151,8 +151,8 @@ def test_both_drivers_give_the_same_timeline(
         people=org,
         requester="rita",
         start=now,
-        given={"amount": amount},
-        script=parse_script(heard(script, raw)),
+        given={"amount": amount, "note": "a note"},
+        script=parse_script(usable_lines(script, raw)),
         decide_after=timedelta(hours=2, minutes=37),
         horizon=timedelta(days=9),
         most_entries=150,
