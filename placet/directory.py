@@ -19,7 +19,7 @@ _LONGEST_CHAIN = 32  # managers above one person; a longer chain is a loop in th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absence:
-    """A span in which a person is away: [from, until), with an optional substitute (a person id)."""
+    """A period in which a person is away: [from, until), with an optional substitute (a person id)."""
 
     start: datetime
     until: datetime
@@ -30,7 +30,7 @@ class Absence:
 class Person:
     """One person: id, manager's id, the organisation's roles and groups, absences; inactive once they have left.
 
-    `department` is what the organisation calls the requester's part of it; nobody is found by it.
+    `department` is the name of their department; people are not looked up by it.
     """
 
     id: str
@@ -63,7 +63,9 @@ class Directory:
         return next((a for a in found.away if a.start <= now < a.until), None)
 
     def substitutes_of(self, person: str, now: datetime) -> list[str]:
-        """List who may act for a person while they are away: their substitute, and that one's while both are away."""
+        """List who may act for a person who is away: their substitute and, while that one is away too, the
+        substitute's.
+        """
         chain = [person]
         while (absence := self.absence(chain[-1], now)) is not None and absence.substitute is not None:
             if absence.substitute in chain:

@@ -39,7 +39,9 @@ from placet.audit.sealed import Sealed
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Say what is wrong at one place: a JSON Pointer into what was sent, and a sentence that says what to do.
+    """One fault: a JSON Pointer into what was sent, and a sentence that says what is wrong and what to do.
+
+    `reason` is the reason behind the sentence, where a request's audit chain may have to record it.
 
     `reason` is what the sentence was made of, where a request's audit chain may have to hold it.
     """
@@ -99,7 +101,7 @@ class Refused(PlacetError):
 
 
 class NotPermitted(Refused):
-    """This is not this person's to do."""
+    """This person may not do this."""
 
 
 class HandedOver(NotPermitted):
@@ -119,7 +121,7 @@ class DoesNotMap(Refused):
 
 
 class Overtaken(Refused):
-    """The request has changed since it was looked at; look at it again."""
+    """The request has changed since it was read; read it again and repeat."""
 
 
 class Returned(Refused):
@@ -143,7 +145,7 @@ class UnknownTask(Refused):
 
 
 def reason_of(error: PlacetError) -> Reason:
-    """Return why something was refused, as the audit chain may hold it: no words, and no text of a library."""
+    """Return the reason of a refusal as the audit chain may hold it: a code, without the text of a library."""
     if error.reason is not None:
         return error.reason
     code = re.sub(r"(?<=.)(?=[A-Z])", "_", type(error).__name__).lower()
@@ -157,7 +159,7 @@ class NotFound(PlacetError):
 
 
 class Unseen(NotFound):
-    """Something is there and not theirs to see: told as if it were not, and put on record."""
+    """It exists, but the caller may not see it: the answer is as if it did not exist, and the attempt is recorded."""
 
 
 class Gone(NotFound):
@@ -173,7 +175,7 @@ class TooMuchWork(PlacetError):
 
 
 class Busy(PlacetError):
-    """More calls wait here than can be carried out in time; nothing has happened. Try again later."""
+    """Too many calls are waiting to be carried out in time. Nothing has happened; try again later."""
 
     def __init__(self, message: str | None = None, *, retry_after: int) -> None:
         super().__init__(message)

@@ -1,9 +1,9 @@
-"""Values: frozen dataclasses of which every event makes many, so that making and evolving them has to be quick.
+"""Frozen dataclasses that are made and changed quickly: every event makes many of them.
 
 A frozen dataclass sets each of its fields through `object.__setattr__`, and `dataclasses.replace` reads all of them to
-do so again: together a third of the time of a simulated request. What is here does the same with one `__dict__`.
+do so again: together a third of the time of a simulated request. The functions here do the same through one `__dict__`.
 
-What is stored or sent keeps its names: a field that code calls otherwise says so by `stored_as`.
+A field whose name in code differs from its name in stored JSON declares the latter with `stored_as`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def stored_as(name: str) -> Any:
-    """Give the name that a field has in JSON, to read and to write: `nodes: Annotated[Nodes, stored_as("points")]`.
+    """Declare the name of a field in JSON, for reading and writing: `nodes: Annotated[Nodes, stored_as("points")]`.
 
     For dataclasses that adapters read and write (`TypeAdapter`, by alias), as payloads are by worker.converter.
     """
@@ -25,7 +25,7 @@ def stored_as(name: str) -> Any:
 
 
 def quick(kind: type[T]) -> type[T]:
-    """Give a frozen dataclass an `__init__` of the same signature that takes half of the time.
+    """Give a frozen dataclass an `__init__` of the same signature that takes half the time.
 
     For dataclasses whose fields are keyword-only: without slots, `InitVar` and `__post_init__`.
     """

@@ -37,7 +37,7 @@ def read_json(body: bytes) -> Any:
 
 
 class _Repeating(dict[str, Any]):
-    """An object in which a name stands twice; its place is known once the whole is read."""
+    """An object in which a name occurs twice; its place is known once the whole document is read."""
 
     repeated: str
 
@@ -53,7 +53,7 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def with_floats(value: Any) -> Any:
-    """Return the same JSON value with floats for Decimals, for what has no money in it (blueprints, forms)."""
+    """Return the JSON value with floats for Decimals, for documents without amounts of money (blueprints, forms)."""
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, dict):
@@ -90,7 +90,7 @@ def _check(value: Any) -> None:
             _check_text(current, place)
         elif isinstance(current, dict):
             if isinstance(current, _Repeating):
-                message = f"{current.repeated[:100]!r} is given twice, and only one can be meant; remove the other"
+                message = f"{current.repeated[:100]!r} is given twice; remove one of the two"
                 _refuse(pointer_at((place, current.repeated)), message)
             for key in current:
                 _check_text(key, place)

@@ -1,4 +1,4 @@
-"""JSON values from outside: walked through within bounds, and refused where they cannot be stored or hashed."""
+"""Walk through JSON values from outside within bounds, and refuse those that cannot be stored or hashed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Place: TypeAlias = "tuple[Place, str | int] | None"
 
 
 def walk(value: Any) -> Iterator[tuple[Any, Place, int]]:
-    """Generate a value and all that is in it, each with its place and its depth; stop when it is too much."""
+    """Generate a value and every value inside it, each with its place and depth; stop once a bound is exceeded."""
     pending: list[Iterator[tuple[Any, Place, int]]] = [iter([(value, None, 0)])]
     while pending:
         found = next(pending[-1], None)
@@ -48,7 +48,7 @@ def pointer_at(place: Place, base: str = "") -> str:
 
 
 def check_json(value: Any, pointer: str) -> None:
-    """Raise InputInvalid for what is no JSON value, or cannot be stored or hashed: NaN, NUL, half a character."""
+    """Raise InputInvalid for a value that is not JSON or cannot be stored or hashed, such as NaN or NUL."""
     for seen, (one, place, depth) in enumerate(walk(value), 1):
         if depth > DEEPEST or seen > MOST_VALUES:
             message = f"this is nested deeper than {DEEPEST} levels or has over {MOST_VALUES} values"
@@ -72,7 +72,7 @@ UNSTORABLE = "this text holds a NUL or half a character; send whole Unicode char
 
 
 def storable(text: str) -> bool:
-    """Whether databases and canonical JSON take a text: PostgreSQL refuses U+0000, UTF-8 halves of surrogate pairs."""
+    """Say whether a text can be stored: PostgreSQL refuses U+0000, and UTF-8 halves of surrogate pairs."""
     if text.isascii():
         return "\0" not in text
     try:

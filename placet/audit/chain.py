@@ -103,7 +103,7 @@ def link(
     detail: dict[str, Any],
     salts: Mapping[str, str] | None = None,
 ) -> Entry:
-    """Make the entry that follows the entry with hash `previous`; what has a salt is hashed as its commitment."""
+    """Make the entry that follows the entry with hash `previous`; a value with a salt is hashed as a commitment."""
     body = canonical_json(
         {
             "actor": actor,
@@ -130,7 +130,7 @@ def link(
 
 
 def first_bad(previous: str, entries: Iterable[Entry | None], *, after: int = 0) -> int | None:
-    """Return the sequence number of the first entry that does not hold, or None where the whole chain does.
+    """Return the sequence number of the first entry that breaks the chain, or None where the whole chain holds.
 
     `previous` is what the first of them follows: the genesis of a chain, or the hash of its entry number `after`. None
     stands for a row that could not be read.
@@ -160,7 +160,7 @@ def first_bad(previous: str, entries: Iterable[Entry | None], *, after: int = 0)
 
 
 def digest_of_content(template: Any, version: Any, title: Any, given: Any) -> str:
-    """Return the SHA-256 (hex) of what a request asks for, by its parts as they are in JSON."""
+    """Return the SHA-256 (hex) of a request's content, given its parts as JSON values."""
     content: dict[str, Any] = {
         "template": template,
         "version": version,

@@ -1,8 +1,8 @@
-"""Reasons: why something happened, as a code with parameters; the words are made when somebody reads them.
+"""Reasons: why something happened, as a code with parameters. The words are made when somebody reads them.
 
-The audit chain hashes codes and parameters, so that no change of wording changes a hash. Requests that began before
-have the words themselves in their chains: for these, a sentence that they may hold stays as it is. Where one is to be
-worded better, add a code; tests/unit/test_reasons.py holds every such sentence.
+The audit chain hashes codes and parameters, so that no change of wording changes a hash. Older requests have the words
+themselves in their chains, so a sentence that such a chain may hold never changes. To word one better, add a code;
+tests/unit/test_reasons.py keeps every such sentence.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ WORDS: dict[str, str] = {
     "carried_over": "the approval of {task} is carried over",
     "branch_not_needed": "{node} has been reached by enough branches",
     "nobody_eligible": "nobody eligible among {names}",
-    "approvers_not_chosen": "who approves could not be told: {cause}",
+    "approvers_not_chosen": "the approvers could not be determined: {cause}",
     "quorum_unreachable": "the quorum can no longer be met: {abstained} of {seats} abstained",
     "quorum_short": "fewer people are eligible than the quorum needs",
     "not_eligible_any_more": "{person} is not eligible any more",
     "left": "{person} has left",
-    "others_enough": "the others are enough",
-    "one_of_several": "of {count} people at {to} one takes it, the nearest above",
+    "others_enough": "the other approvals are enough",
+    "one_of_several": "{count} people hold {to}; the nearest manager takes it",
     "queue_left": "everybody in the task's queue has left",
     "nobody_may_take": "{cause} and nobody may take the task",
     "deadline_of_version": "the deadline of version {version}",
@@ -45,7 +45,7 @@ WORDS: dict[str, str] = {
     "nobody_there": "nobody there may take the task",
     "to_the_manager": "escalates to the manager of whoever had the task",
     "absence_over": "the absence of {person} is over",
-    "substitute_changed": "the substitute of {person} is another one now, or there is none",
+    "substitute_changed": "{person} has another substitute now, or none",
     "substitute_takes": "{person} takes it as a substitute",
     "next_above_takes": "nobody eligible at {to}; the next above takes it",
     "owner_takes": "nobody eligible at {to}; the owner takes it",
@@ -61,7 +61,7 @@ WORDS: dict[str, str] = {
     "leads_nowhere": "node {node} leads nowhere",
     "no_edge": "no edge leaves {node} on {result}",
     "wait_failed": "wait {node} could not begin: {cause}",
-    "not_computed": "what node {node} says could not be computed: {cause}",
+    "not_computed": "the message of node {node} could not be computed: {cause}",
     "decision_failed": "decision {node} could not be made: {cause}",
     "several_rules": "{count} rules of decision {node} fit, and only one may: {conditions}",
     "no_rule": "no condition of decision {node} holds, and it has no default",
@@ -72,7 +72,7 @@ WORDS: dict[str, str] = {
     "result_unfit": "what it came to does not fit: {cause}",
     "reported": "{error}",
     "unexplained": "it failed",
-    "not_let_again": "the owner does not let it run again",
+    "not_let_again": "the owner did not allow it to run again",
     "child_came_to": "the sub-process {request} is {outcome}",
     # what an expression could not be evaluated for
     "stored_form": _AT + "the stored expression has another form than this version reads; compile its text again",
@@ -92,7 +92,7 @@ WORDS: dict[str, str] = {
     "call_failed": _AT + "{function}() has no result here: {cause}",
     "no_moment_here": _AT + "no moment is known here",
     "no_such_day_here": _AT + "there is no such day",
-    "no_requester_here": _AT + "nothing is known of the requester here",
+    "no_requester_here": _AT + "the requester is not known here",
     "no_day": "{value} is no day that a clock can be set to",
     "no_moment": "there is no date or moment to wait for",
     # what keeps a value from being what an expression takes it for
@@ -108,14 +108,14 @@ WORDS: dict[str, str] = {
     "absent_item": "an item of it is absent",
     # what a signal was refused for
     "refused": "this event may not be applied to the request as it stands",
-    "not_permitted": "this is not this person's to do",
+    "not_permitted": "this person may not do this",
     "already_decided": "the task has already been settled",
-    "overtaken": "the request has changed since it was looked at",
+    "overtaken": "the request has changed since it was read",
     "returned": "the request is with its requester for changes",
     "content_changed": "the request has been changed since it was seen",
     "ended": "the request has ended",
     "unknown_task": "the request has no such task",
-    "input_invalid": "what was sent breaks its declared shape, at {pointer}",
+    "input_invalid": "the input does not match its declaration at {pointer}",
     "signal_values": "the signal carries {count} values; send one {shape}",
     "signal_shape": "the signal carries no {shape}; the fault is at {pointer}",
     "token_expired": "the token has expired",
@@ -123,12 +123,12 @@ WORDS: dict[str, str] = {
     "token_of_another_task": "the token is for another task",
     "token_of_another_decision": "the token is for another decision",
     "token_left": "the person whom the token was signed for has left",
-    "token_without_access": "the person whom the token was signed for does not have the access approver any more",
+    "token_without_access": "the person whom the token was signed for no longer has the access approver",
     "token_outdated": "the token was made by another version of Placet; ask for a new one",
-    "token_rehearsal": "a rehearsal takes no signed decisions",
+    "token_rehearsal": "a rehearsal accepts no signed decisions",
     "handed_over": "the task has changed hands since the token was made",
-    "ending_unsigned": "no worker of this installation signed how the sub-process ended",
-    "ending_forged": "what was signed is how another sub-process ended, or was signed elsewhere",
+    "ending_unsigned": "the result of the sub-process was not signed by a worker of this installation",
+    "ending_forged": "the signed result belongs to another sub-process, or was signed elsewhere",
     "ending_shape": "there is no such outcome",
     # what keeps a value from being what a variable is declared as
     "unfit_at": "{pointer}: {cause}",
@@ -163,7 +163,7 @@ _CUT = {"input_not_computed", "input_unfit", "output_unfit", "result_unfit", "re
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Say why by a code of `WORDS`. Parameters are JSON values, moments, other reasons, or Sealed."""
+    """A reason: a code of `WORDS` and its parameters, which are JSON values, moments, other reasons, or Sealed."""
 
     code: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -174,13 +174,13 @@ class Reason:
 
 
 def because(code: str, **parameters: Any) -> Reason:
-    """Return a reason; raises KeyError for a code that has no words."""
+    """Make a reason from a code and its parameters; raises KeyError for a code that has no words."""
     WORDS[code]
     return Reason(code, parameters)
 
 
 class InvalidValue(ValueError):
-    """A value does not fit; its message is the words of `reason`."""
+    """A value is invalid; the message is the words of `reason`."""
 
     def __init__(self, code: str, **parameters: Any) -> None:
         self.reason = because(code, **parameters)
@@ -188,7 +188,7 @@ class InvalidValue(ValueError):
 
 
 def words(reason: Reason) -> str:
-    """Return the sentence of a reason: of a code that is unknown here, the code and its parameters."""
+    """Return the sentence of a reason; for an unknown code, the code and its parameters."""
     shown = {name: _shown(value) for name, value in reason.parameters.items()}
     sentence = WORDS.get(reason.code)
     if sentence is None:
@@ -201,14 +201,14 @@ def words(reason: Reason) -> str:
 
 
 def read_reason(written: object) -> Reason | None:
-    """Return the reason that an entry's `why` holds; None where it holds a person's own words, or none at all."""
+    """Return the reason in an entry's `why`; None where it holds a person's own words, or nothing."""
     if not isinstance(written, Mapping) or not isinstance(written.get("code"), str):
         return None
     return Reason(written["code"], {name: value for name, value in written.items() if name != "code"})
 
 
 def why_of(detail: Mapping[str, Any]) -> str | None:
-    """Return why, in words, by an entry's detail: a person's own or the product's; None where it does not say."""
+    """Return the words of an entry's `why`, a person's own or the product's; None where there are none."""
     why = detail.get("why")
     if isinstance(why, str):
         return why
@@ -217,13 +217,13 @@ def why_of(detail: Mapping[str, Any]) -> str | None:
 
 
 def personal_words(detail: Mapping[str, Any]) -> str | None:
-    """Return what the person said who did it, by an entry's detail; None where they said nothing."""
+    """Return the comment of the person who acted, from an entry's detail; None where there is none."""
     why = detail.get("why")
     return why if isinstance(why, str) else None
 
 
 def detail_in_words(detail: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an entry's detail with `why` in words, as entries had it before they held codes."""
+    """Return an entry's detail with `why` in words, as entries were before they held codes."""
     reason = read_reason(detail.get("why"))
     return dict(detail) if reason is None else {**detail, "why": words(reason)}
 
@@ -243,7 +243,7 @@ def readable_detail(detail: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Parameters(dict[str, Any]):
-    """Parameters of a sentence; one that is not there, for somebody edited the entry, is a question mark."""
+    """Parameters of a sentence; a missing one (the entry was edited) is shown as a question mark."""
 
     def __missing__(self, name: str) -> str:
         return "?"

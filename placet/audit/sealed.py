@@ -1,7 +1,8 @@
-"""Sealed values: personal and business content that the audit chain commits to, and that can be erased later.
+"""Sealed values: personal and business content that the audit chain commits to and that can be erased later.
 
 The chain hashes `{"sealed": sha256(salt + RFC 8785 of the value)}` in the place of such a value; value and salt are
-kept beside it. Whoever has them can prove the value. Without them the commitment says nothing, and the chain holds.
+kept beside it. Whoever has both can prove the value. Once they are erased, the commitment reveals nothing, and the
+chain still verifies.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ class Sealed:
 
 
 def sealed(value: Any) -> Sealed | None:
-    """Mark a value as content; None stays what it is, and is left out."""
+    """Mark a value as content; None stays None and is left out."""
     return None if value is None else Sealed(value)
 
 
 def salt_of(secret: str, seq: int, place: str) -> str:
     """Return the salt of a value, by the request's secret, the entry and the place in its detail (a JSON Pointer).
 
-    It is the same in every replay, and nobody can tell it who does not know the secret.
+    It is the same in every replay, and nobody who does not know the secret can compute it.
     """
     keyed = _keyed(secret).copy()
     keyed.update(f"{seq}:{place}".encode())
@@ -43,7 +44,7 @@ def salt_of(secret: str, seq: int, place: str) -> str:
 
 
 def secret_of(parent: str, request_id: str) -> str:
-    """Return the secret of a request that another one runs, made from that one's."""
+    """Return the secret of a sub-process request, derived from its parent's."""
     return hmac.digest(parent.encode(), request_id.encode(), "sha256").hex()
 
 
@@ -52,11 +53,11 @@ def committed(
 ) -> dict[str, Any]:
     """Return the detail as it is hashed: with a commitment in the place of every value that has a salt.
 
-    Raises LookupError, TypeError or ValueError where there is no such place, or the salt is none.
+    Raises LookupError, TypeError or ValueError where the place does not exist or the salt is not valid.
     """
     hashed = dict(detail)
     for place, salt in salts.items():
-        # Were its length not fixed, characters could move between salt and value, and the hash be the same.
+        # With a variable length, characters could move between salt and value without changing the hash.
         if len(salt) != _SALT_LENGTH or place[:1] != "/":
             raise ValueError(f"{salt!r} is no salt of a value at {place!r}")
         holder, name = hashed, place[1:]
@@ -77,12 +78,12 @@ def _keyed(secret: str) -> hmac.HMAC:
 
 
 def erased(value: object) -> bool:
-    """Say whether only the commitment is left of a value."""
+    """Say whether a value was erased, so that only its commitment is left."""
     return isinstance(value, Mapping) and len(value) == 1 and isinstance(value.get(_SEALED), str)
 
 
 def without_erased(value: Any, place: str = "") -> tuple[Any, list[str]]:
-    """Return JSON values with null for each value that was erased, and the places of those."""
+    """Return JSON values with null for each erased value, and the places of these."""
     if erased(value):
         return None, [place]
     if not isinstance(value, Mapping):

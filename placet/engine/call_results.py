@@ -1,4 +1,4 @@
-"""Errands: what actions and sub-processes of a request have come to, and what it takes from them."""
+"""Results of calls (actions and sub-processes): which are kept, when they are used again, and what they set."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNFINISHED = frozenset({"failed", "cancelled", "withdrawn"})  # outcomes of a su
 
 
 def result_of(run: Run, held: HeldResult, call: ActionCall | ChildCall, *, counts_for: int) -> CallResult:
-    """Return what is remembered of what came of a call."""
+    """Return the result of a call as the state keeps it."""
     node = run.plan.nodes.get(call.node)
     output = node.call_spec.output if node is not None and node.call_spec is not None else {}
     return CallResult(
@@ -41,12 +41,12 @@ def result_of(run: Run, held: HeldResult, call: ActionCall | ChildCall, *, count
 
 
 def earlier_results(run: Run, node: Node) -> list[CallResult]:
-    """List what a node came to for revisions that are void, oldest first, and has not been used again since."""
+    """List a node's results for void revisions, oldest first, that have not been used again since."""
     return [r for r in run.results if r.node == node.id and r.counts_for < run.state.material]
 
 
 def reusable_result(run: Run, node: Node, given: Mapping[str, Any]) -> CallResult | None:
-    """Return what a node came to when it was asked for the same."""
+    """Return the earlier result of a node for the same input."""
     call_spec = call_spec_of(node)
     same = [
         r for r in earlier_results(run, node) if r.name == call_spec.name and r.output.keys() == call_spec.output.keys()
@@ -58,11 +58,11 @@ def reusable_result(run: Run, node: Node, given: Mapping[str, Any]) -> CallResul
 
 
 def reuse_result(run: Run, node: Node, kept: CallResult) -> tuple[str, Reason | None]:
-    """Let what a node came to before count for this revision too."""
+    """Use an earlier result of a node for this revision too."""
     run.results[run.results.index(kept)] = replace(kept, counts_for=run.state.material)
     try:
         before, after = set_variables(run, {name: name for name in kept.output}, kept.output, "/output")
-    except InputInvalid as error:  # another version declares the variables in another way
+    except InputInvalid as error:  # another version declares the variables differently
         kind = "action_failed" if kept.outcome is None else "child_failed"
         return "failed", record_failure(run, kind, node, because("output_unfit", cause=error.reason))
     if kept.outcome is None:
@@ -88,7 +88,10 @@ def _fingerprint(given: Mapping[str, Any]) -> str:
 def set_variables(
     run: Run, output: Mapping[str, str], given: Mapping[str, Any], pointer: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Set the variables that `output` names from what came back; returns their values before and after.
+    """Set the variables that `output` names from a result; returns their values before and after.
+
+    A variable whose source is missing is unset. Raises InputInvalid where a value does not fit the variable's
+    declaration.
 
     What is not there unsets a variable. Raises InputInvalid where a value does not fit the variable's declaration.
     """
@@ -107,19 +110,19 @@ def after_output(
     given: Mapping[str, Any],
     pointer: str = "/output",
 ) -> dict[str, Any]:
-    """Return the variables' values once `output` has taken theirs from what came back; raises InputInvalid."""
+    """Return the variables with the values that `output` takes from a result; raises InputInvalid."""
     found = {variable: value_from(given, source) for variable, source in output.items()}
     return normalise_input(variables, {**before, **found}, pointer=pointer)
 
 
 def call_spec_of(node: Node) -> CallSpec:
-    """Return what an action or sub-process node asks for."""
+    """Return what an action or sub-process node calls."""
     assert node.call_spec is not None, f"{node.id} is an action or a sub-process"  # noqa: S101
     return node.call_spec
 
 
 def failure_reason(event: ActionDone) -> Reason:
-    """Return why an action failed, by what it said itself."""
+    """Return why an action failed, from its own error."""
     return because("reported", error=Sealed(event.error[:_LONGEST_ERROR])) if event.error else because("unexplained")
 
 

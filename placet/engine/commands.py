@@ -1,4 +1,4 @@
-"""Commands: which event leads where, and those that touch the request as a whole."""
+"""Commands: the handler of each event, and the commands on the request as a whole."""
 
 from __future__ import annotations
 
@@ -59,24 +59,26 @@ _LONGEST_CLAIM = 200  # characters of what an unverified signal said
 
 
 def carry_out(run: Run, event: Event) -> None:
-    """Check an event against the request as it stands and carry it out; raises before anything is visible."""
+    """Check an event against the request and carry it out; raises before any change is visible."""
     by = getattr(event, "by", None)
     if isinstance(by, Actor) and by.person != SYSTEM and not is_person(by.person):
         raise NotPermitted(f"{_harmless(by.person)!r} is nobody's id.")  # and nothing that every database can store
-    if run.rules.forbids_operating_ones_own:  # what began before it was ruled out goes on as it is in history
+    if run.rules.forbids_operating_ones_own:  # requests that began before this rule go on as their history has it
         require_not_operating_own(event, run.state.requester)
     _HANDLERS[type(event)](run, event)
 
 
 def read_directory(run: Run, event: DirectoryRead) -> None:
-    """Take the directory as it is now; tasks that are no longer whose they were move on."""
+    """Take the directory as it is now, and move on the tasks whose people have left or whose substitutes are no longer
+    needed.
+    """
     # It counts as read at this moment, whatever the clock of whoever read it says: the event that needed it comes next.
     run.set(directory=event.directory, directory_at=run.now, directory_given=event.given)
     follow_directory(run)
 
 
 def refuse_signal(run: Run, event: SignalRefused) -> None:
-    """Put on record that somebody tried to decide with a token that does not hold."""
+    """Record that somebody tried to decide with an invalid token."""
     if run.rules.bounds_refused_signals:
         run.set(signals_refused=run.state.signals_refused + 1)
         if run.state.signals_refused > MOST_SIGNALS_REFUSED:
@@ -88,7 +90,7 @@ def refuse_signal(run: Run, event: SignalRefused) -> None:
 
 
 def decide_held_task(run: Run, event: Decide) -> None:
-    """Take a decision, unless the right to it was signed before the task changed hands."""
+    """Take a decision, unless its token was signed before the task changed hands."""
     task = run.tasks.get(event.task_id)
     if task is not None and event.hand_overs is not None and event.hand_overs != task.hand_overs:
         require_decider(run, open_task(run, event.task_id), event.by, stands_in=event.stands_in)
@@ -97,7 +99,7 @@ def decide_held_task(run: Run, event: Decide) -> None:
 
 
 def take_outside_event(run: Run, event: Happened) -> None:
-    """Take something that happened outside: every wait for it is over."""
+    """Take an outside event, which ends every wait for it."""
     require_running(run)
     require_operator(run, event.by, "")
     if run.state.returned_at is not None:
@@ -118,12 +120,14 @@ def take_outside_event(run: Run, event: Happened) -> None:
         after=Sealed({name: value for _, after in changes for name, value in after.items()}),
     )
     for wait in waiting:
-        if run.waits.get(wait.node) is wait:  # the way on from one may end the branch of another
+        if run.waits.get(wait.node) is wait:  # going on from one may end the branch of another
             settle(run, wait.node, "event")
 
 
 def _set_from_event(run: Run, node: Node, payload: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Set what a wait takes from an event; refused where it leaves out what the way on is going to need."""
+    """Set the variables that a wait takes from an event; refuses an event without the values that the following nodes
+    need.
+    """
     output = wait_spec_of(node).output
     changed = set_variables(run, output, payload, "/payload")
     if run.rules.requires_needed_values:
@@ -132,18 +136,18 @@ def _set_from_event(run: Run, node: Node, payload: dict[str, Any]) -> tuple[dict
 
 
 def comment(run: Run, event: Comment) -> None:
-    """Put a comment on record and tell the others who are concerned."""
+    """Record a comment and notify the others who are concerned."""
     require_running(run)
     text = check_text(event.text, "/text", optional=False)
     if run.rules.requires_words_in_comments and not has_words(text):
-        raise InputInvalid.at("/text", "write something that can be read")
+        raise InputInvalid.at("/text", "write some text")
     run.record("commented", actor=event.by.name, why=sealed(text))
     people = [run.state.requester, *(p for t in run.open_tasks() for p in (t.assignee, *t.delegates))]
     run.notify("commented", *(p for p in people if p != event.by.person), text=text, by=event.by.name)
 
 
 def withdraw(run: Run, event: Withdraw) -> None:
-    """End the request because its requester takes it back, or an operator cancels it."""
+    """End the request: its requester withdraws it, or an operator cancels it."""
     require_running(run)
     if event.how == "cancelled":
         require_operator(run, event.by, "")
@@ -155,7 +159,7 @@ def withdraw(run: Run, event: Withdraw) -> None:
 
 
 def extend(run: Run, event: Extend) -> None:
-    """Move the deadline of one open task, or of all of them; the clocks that hang on it move along."""
+    """Move the deadline of one open task, or of all of them, together with what depends on it."""
     require_running(run)
     require_not_returned(run)
     require_operator(run, event.by, "")
@@ -196,7 +200,7 @@ def _new_deadline(run: Run, before: datetime, event: Extend) -> datetime:
 
 
 def _harmless(value: object) -> str:
-    """Write what an unknown sender said as text that can be stored: no NUL, no half characters, not long."""
+    """Return what an unknown sender wrote as text that can be stored: without NUL or half characters, and not long."""
     return str(value)[:_LONGEST_CLAIM].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 

@@ -1,4 +1,4 @@
-"""Content: what a request asks for, and what one revision of it changed.
+"""Content: what a request asks for, and what each revision changed.
 
 A decision is about a revision. The content of a revision has a digest, SHA-256 over RFC 8785 of template, version,
 title, input (what the requester gave, not what the process set), the attachments' hashes and the action.
@@ -14,14 +14,14 @@ from placet.audit.chain import digest_of_content
 from placet.definition.fields import LONGEST_TITLE
 from placet.plan.plan import Plan
 
-# Fields of the content that are no variables; a variable of such a name is told apart as "input.<name>".
+# Fields of the content besides variables; a variable of the same name is written as "input.<name>".
 _FIELDS = {"title", "attachments", "action"}
 _FACTS_IN_A_TITLE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldChange:
-    """One field of the content, a variable's name or `title`, before and after; None where it had no value."""
+    """One changed field of the content (a variable or `title`), before and after; None where it had no value."""
 
     field: str
     before: Any
@@ -30,7 +30,7 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """What a revision changed of the one before it."""
+    """A revision and what it changed."""
 
     revision: int
     changes: tuple[FieldChange, ...]
@@ -42,13 +42,13 @@ def content_digest(plan: Plan, title: str, given: Mapping[str, Any]) -> str:
 
 
 def default_title(plan: Plan, given: Mapping[str, Any]) -> str:
-    """Return a title out of the process's name and the first things that were given."""
+    """Return a title made of the process's name and the first values of the input."""
     facts = [f"{v.name} {given[v.name]}" for v in plan.variables if isinstance(given.get(v.name), str | int)]
     return (f"{plan.name}: {', '.join(facts[:_FACTS_IN_A_TITLE])}" if facts else plan.name)[:LONGEST_TITLE]
 
 
 def changes_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[FieldChange, ...]:
-    """Return how two inputs differ, variable by variable in the order of their names."""
+    """Return the differences between two inputs, in the order of the variables' names."""
     return tuple(
         FieldChange(field=_field(name), before=before.get(name), after=after.get(name))
         for name in sorted({*before, *after})
@@ -57,7 +57,7 @@ def changes_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> tupl
 
 
 def difference(revised: Sequence[Revision], since: int) -> tuple[FieldChange, ...]:
-    """Return how the content differs from what it was in the revision `since`, field by field."""
+    """Return the differences between the content and that of the revision `since`, field by field."""
     found: dict[str, FieldChange] = {}
     for revision in revised:
         if revision.revision > since:
@@ -68,12 +68,12 @@ def difference(revised: Sequence[Revision], since: int) -> tuple[FieldChange, ..
 
 
 def changes_as_json(changes: Iterable[FieldChange]) -> list[dict[str, Any]]:
-    """Write changes as JSON values."""
+    """Return changes as JSON values."""
     return [{"field": c.field, "before": c.before, "after": c.after} for c in changes]
 
 
 def is_material(changes: Collection[FieldChange], immaterial: Collection[str]) -> bool:
-    """Whether anything changed that approvals depend on."""
+    """Say whether anything changed that approvals depend on."""
     return any(change.field not in {_field(name) for name in immaterial} for change in changes)
 
 

@@ -1,7 +1,7 @@
-"""Facts: the values that a request's expressions are evaluated with at a moment.
+"""The values that a request's expressions are evaluated with.
 
-Its variables, the moment and the time zone, and what the directory says of the requester. The directory is read for
-those who ask for that only: where it is too old, DirectoryNeeded says so.
+They are its variables, the moment, the time zone, and the facts about the requester. Those facts are read only by
+expressions that use them; DirectoryNeeded is raised where the directory at hand is too old.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from placet.expressions.types import NOW, REQUESTER, ZONE
 
 
 def values_at(run: Run, moment: datetime | None = None) -> dict[str, object]:
-    """Return what expressions are evaluated with at a node that was entered at this moment, by default now."""
+    """Return the values for expressions at a node that was entered at this moment, by default now."""
     values = values_of(run.plan.variables, run.state.input)
     values[NOW] = run.now if moment is None else moment
     values[ZONE] = run.plan.offsets
@@ -26,7 +26,7 @@ def values_at(run: Run, moment: datetime | None = None) -> dict[str, object]:
 
 
 def requester_facts(directory: Directory, person: str) -> dict[str, Any]:
-    """Return what a directory says of a requester, as the type in `placet.expressions.types` has it."""
+    """Return the facts about a requester from a directory, of the type `REQUESTER_TYPE`."""
     found = directory.people.get(person)
     return {
         "id": person,
@@ -39,7 +39,7 @@ def requester_facts(directory: Directory, person: str) -> dict[str, Any]:
 
 
 class _Requester(Mapping[str, Any]):
-    """The facts, read when the first of them is asked for; raises DirectoryNeeded then."""
+    """The facts about the requester, read on first use; raises DirectoryNeeded then."""
 
     def __init__(self, run: Run) -> None:
         self._run = run

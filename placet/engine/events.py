@@ -1,4 +1,4 @@
-"""The events that the outside offers to a request: one frozen value each, as updates and signals carry them."""
+"""The events that a request is given from outside: one frozen value each, as updates and signals carry them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SYSTEM = "system"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who does it: a person id, and whether Placet's operators (`admin`) or the owner's rights are theirs."""
+    """Who acts: a person id, and whether they have the access `admin`."""
 
     person: str
     admin: bool = False
@@ -30,7 +30,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """A request as it is asked for; `input` has been normalised (placet.definition.variables)."""
+    """A request as it was submitted; `input` is normalised (placet.definition.variables)."""
 
     request_id: str
     requester: str
@@ -40,18 +40,19 @@ class Opening:
     directory_at: datetime
     started_by: str | None = None  # the person who entered it for the requester, if another
     parent: str | None = None  # the request that runs this one as a sub-process
-    created_from: str | None = None  # the request whose action started this one, which then goes on by itself
+    created_from: str | None = None  # the request whose action started this one; the two are independent from then on
     # Random, and known to this request alone: what the salts of its entries' sealed values are made of. Requests that
     # began before there were any have none, and their entries hold words and values themselves.
     secret: str
-    titled: bool  # the title was given; else it is made of the input, and made anew when that changes
+    titled: bool  # whether the requester gave the title; else it is made of the input, again whenever that changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decide:
-    """Decide one task. `revision` is what was seen, `round` guards likewise against deciding a later round.
+    """Decide one task. `revision` and `round` are those that the decider saw; a decision on another one is refused.
 
-    `hand_overs` is how often the task had changed hands when the right to decide it was signed: it dies with the next.
+    `hand_overs` is how often the task had changed hands when the token was signed; after another hand-over it is
+    invalid.
     """
 
     by: Actor
@@ -64,12 +65,12 @@ class Decide:
     hand_overs: int | None = None
     key: str | None = None
     via: str = "api"
-    stands_in: bool = False  # whether they say that they stand in for one of the task's people, who is away
+    stands_in: bool = False  # whether they decide as the substitute of one of the task's people, who is away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reassign:
-    """Give a task to somebody else, for good."""
+    """Give a task to somebody else permanently."""
 
     by: Actor
     task_id: str
@@ -110,7 +111,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comment:
-    """Say something about the request."""
+    """Comment on the request."""
 
     by: Actor
     text: str
@@ -131,7 +132,7 @@ class Extend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resubmit:
-    """Answer a request for changes, with new input or another title, or without."""
+    """Answer a request for changes, with or without a new input or title."""
 
     by: Actor
     input: dict[str, Any] | None = None
@@ -152,7 +153,9 @@ class Withdraw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migrate:
-    """Go on under another version of the process, compiled for when the request began.
+    """Go on under another version of the process, compiled for the moment when the request began.
+
+    `seq` guards against moving a request that has changed since it was read.
 
     `seq` guards against moving a request that is no longer as it was looked at.
     """
@@ -176,7 +179,7 @@ class DirectoryRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionDone:
-    """An action has come to its end: with its `output`, or with what went wrong. `key` is its call's."""
+    """An action has ended, with its `output` or with an error. `key` is that of its call."""
 
     node: Annotated[str, stored_as("point")]
     visit: int
@@ -188,7 +191,7 @@ class ActionDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happened:
-    """Something has happened outside that the request may wait for."""
+    """An outside event that the request may wait for."""
 
     by: Actor
     name: str
@@ -208,7 +211,9 @@ class ChildEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalRefused:
-    """A signal came that does not hold, or is none: nothing changes, and the attempt is on record.
+    """A signal that is invalid: nothing changes, and the attempt is recorded.
+
+    `reason` holds the words that entries had before they held `why`.
 
     `reason` are the words that entries held before they held `why`.
     """

@@ -1,4 +1,6 @@
-"""Flow: the way from one node of the process to the next, until everyone is asked who is to be asked now.
+"""Flow: go from node to node until every branch waits for somebody or something, or the request ends.
+
+A request can be in several branches of a fork at once, and at most once at each node (placet.plan.branches ensures it).
 
 A request can be in several branches of a fork at once, and at most once at each node (placet.plan.branches sees to it).
 """
@@ -19,14 +21,14 @@ from placet.tasks.policy import operators, stage_result
 from placet.tasks.sla import final_result
 from placet.tasks.stages import open_next_seat
 
-NextNode = tuple[str, Frames]  # a node that is come to, and the branches in which it is come to
+NextNode = tuple[str, Frames]  # a node to enter, and the branches that it is entered in
 
-# How often a request may come to one node that asks, runs something or waits; more is a process that never ends.
+# How often a request may enter one node that asks, runs something or waits; beyond this the process would never end.
 MOST_VISITS = 1000
 
 
 def advance(run: Run, at: str, frames: Frames = ()) -> None:
-    """Go on from a node until somebody or something is waited for in every branch, or the request ends."""
+    """Go on from a node until every branch waits for somebody or something, or the request ends."""
     passed: set[str] = set()
     pending: list[NextNode] = [(at, frames)]
     while pending:
@@ -38,7 +40,7 @@ def advance(run: Run, at: str, frames: Frames = ()) -> None:
             continue
         if gathered:
             pending = [step for step in pending if not node_type.closes(node, step[1])]
-        elif name in passed:  # nothing has changed since: it would go on for ever
+        elif name in passed:  # nothing has changed since the last visit, so this would never end
             fail(run, because("endless", node=name))
             return
         passed.add(name)
@@ -52,20 +54,20 @@ def advance(run: Run, at: str, frames: Frames = ()) -> None:
 
 
 def fail(run: Run, why: Reason) -> None:
-    """End the request as failed: the process itself is at fault, and its owner is told."""
+    """End the request as failed because of a fault in the process, and notify its owner."""
     run.finish("failed", None, kind="failed", why=why)
     run.notify("failed", *operators(run), why=why)
 
 
 def settle(run: Run, node_id: str, answer: Answer) -> None:
-    """Take what was waited for at a node (a result of its stage or wait, or what ran there has come to), and go on."""
+    """Take the result that a node waited for (of its stage, wait or call), and go on."""
     node = run.node(node_id)
     for target, frames in _onward(run, node, type_at(node).settle(run, node, answer)):
         advance(run, target, frames)
 
 
 def take_action(run: Run, event: ActionDone) -> None:
-    """Take what an action came to; where its branch has ended meanwhile, that is put on record and nothing else."""
+    """Take the result of an action; where its branch has ended meanwhile, only record it."""
     held = HeldResult(
         node=event.node, visit=event.visit, key=event.key, ok=event.ok, output=event.output, error=event.error
     )
@@ -86,13 +88,13 @@ def take_action(run: Run, event: ActionDone) -> None:
 
 
 def take_child(run: Run, event: ChildEnded) -> None:
-    """Take what a sub-process came to; one that is no longer waited for changes nothing."""
+    """Take the outcome of a sub-process; one that is no longer waited for changes nothing."""
     call = run.children.get(event.node)
     if call is None or call.visit != event.visit:
         return
     if run.state.returned_at is not None:
         if any((h.node, h.visit) == (event.node, event.visit) for h in run.state.held):
-            return  # it is told twice where it was found out about as well
+            return  # a parent that also looks for ended sub-processes may be told twice
         held = HeldResult(node=event.node, visit=event.visit, output=event.output, outcome=event.outcome)
         run.set(held=(*run.state.held, held))
         return
@@ -100,14 +102,14 @@ def take_child(run: Run, event: ChildEnded) -> None:
 
 
 def after_vote(run: Run, node_id: str) -> None:
-    """Look at a stage after one of its tasks was decided: settle it, or open the next seat of a sequence."""
+    """After a decision, settle the stage if its result is certain, or open the next seat of a sequence."""
     node = run.node(node_id)
     stage = run.stage_at(node_id)
     result: str | None = stage_result(run, run.stages[node_id], stage)
     if result is None and stage.order == "sequential":
         open_next_seat(run, node, stage)
         result = stage_result(run, run.stages[node_id], stage)
-    # What is still open may have waited for this vote, its own chain of escalation having ended before.
+    # An open task whose escalation has ended may have waited for this vote.
     result = result or final_result(run, run.stages[node_id])
     if result is not None:
         settle(run, node_id, result)
@@ -120,7 +122,7 @@ def reopen(run: Run, node_id: str) -> None:
 
 
 def _onward(run: Run, node: Node, came: Entered) -> list[NextNode]:
-    """Return where a node leads; nothing where somebody or something is waited for, or the request ends here."""
+    """Return the nodes to enter next; none where the node waits, or the request ends here."""
     match came:
         case None:
             return []
@@ -140,7 +142,7 @@ def _edge_on(run: Run, node: Node, came: NodeResult) -> list[NextNode]:
     edge = node_type.edge_on(node, came.result)
     if edge is not None:
         return [(edge.target, node.frames)]
-    # What the graph leaves unsaid: what went wrong fails the request, any other result ends it with that outcome.
+    # A result without an edge: a failure fails the request, and any other result ends it with that outcome.
     unsaid = because("no_edge", node=node.id, result=came.result)
     if came.result in node_type.faults:
         fail(run, because("no_edge", node=node.id, result=came.result, cause=came.why) if came.why else unsaid)

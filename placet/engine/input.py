@@ -1,4 +1,8 @@
-"""Intake: what a request begins with or is told later, held to what is declared and to what its way is going to need.
+"""Check the input of a request, and later values from outside, against the declarations and the needs of the process.
+
+An input, an outside event or a form may leave an optional variable out. Where the request then leads to a decision, a
+wait or a computed value that reads the variable, and no node on the way can have set it, the request would fail there,
+perhaps weeks later. It is better to refuse it while somebody is still at the form.
 
 An input, an outside event or a form may leave an optional variable out. Where the way from there leads to a decision, a
 wait or a computed value that reads the variable, and nothing on the way can have set it, the request would fail there,
@@ -26,9 +30,9 @@ _NOTHING: frozenset[str] = frozenset()
 
 
 def accept_input(plan: Plan, raw: object) -> dict[str, Any]:
-    """Return the input of a request that begins, as `normalise_input` does.
+    """Return the normalised input of a request that begins.
 
-    Raises InputInvalid also for each variable that is left out and that a decision or a wait is going to need.
+    Raises InputInvalid also for each missing variable that a decision or a wait is going to need.
     """
     given = normalise_input(plan.variables, raw, pointer=_INPUT)
     if len(given) < len(plan.variables) or plan.growing_expressions * BUDGET > MOST_WORK:
@@ -37,9 +41,9 @@ def accept_input(plan: Plan, raw: object) -> dict[str, Any]:
 
 
 def require_event_values(plan: Plan, values: Mapping[str, Any], node: Node, pointer: str) -> None:
-    """Refuse an event for leaving out a variable that the way on from the wait for it is going to need.
+    """Refuse an event without a variable that the nodes after the wait are going to need.
 
-    `values` are the variables as they then are. Raises InputInvalid with places in the event's payload.
+    `values` are the variables after the event. Raises InputInvalid with places in the event's payload.
     """
     output = node.wait_spec.output if node.wait_spec is not None else {}
     unset = {name: source for name, source in output.items() if values.get(name) is None}
@@ -51,7 +55,7 @@ def require_event_values(plan: Plan, values: Mapping[str, Any], node: Node, poin
 
 
 def _refuse(missing: Mapping[str, Node], places: Mapping[str, str], pointer: str) -> None:
-    """Raise InputInvalid for what is missing, where `places` has it."""
+    """Raise InputInvalid for the missing variables, at their `places`."""
     problems = tuple(
         Problem(
             pointer=pointer + (places[name] if places[name][:1] == "/" else pointer_to("", places[name])),
@@ -65,19 +69,23 @@ def _refuse(missing: Mapping[str, Node], places: Mapping[str, str], pointer: str
 
 
 class _ForwardAnalysis:
-    """Where values lead from some nodes, both ways where that depends on people or on what the process sets."""
+    """Where given values lead from some nodes; all branches where that depends on people or on values that the process
+    sets.
+    """
 
     def __init__(self, plan: Plan, given: Mapping[str, Any], starts: Sequence[str]) -> None:
         self._points = plan.nodes
         self._values = values_of(plan.variables, given)
         self._allowance = Allowance(MOST_WORK)
-        # What one branch of a fork sets, another may find set or not.
+        # A variable that one branch of a fork sets may or may not be set in another.
         self._beside = _NOTHING.union(*(type_at(node).sets(node) for node in plan.nodes.values() if node.frames))
-        self._set: dict[str, frozenset[str]] = {}  # by node that is come to: what may have been set by then
+        self._set: dict[
+            str, frozenset[str]
+        ] = {}  # by node that is reached: the variables that may have been set by then
         self._follow(starts)
 
     def missing(self) -> dict[str, Node]:
-        """Return the variables that are missing, each with the first node found that needs it."""
+        """Return the missing variables, each with the first node found that needs it."""
         found: dict[str, Node] = {}
         for name, changed in self._set.items():
             absent = self._on(self._points[name], changed)[1]
@@ -86,7 +94,7 @@ class _ForwardAnalysis:
         return found
 
     def _follow(self, starts: Sequence[str]) -> None:
-        """Go along every way; what may have been set only grows, so this ends."""
+        """Follow every edge; the sets of variables that may have been set only grow, so this ends."""
         for start in starts:
             self._set[start] = self._beside if self._points[start].frames else _NOTHING
         pending = list(starts)
@@ -103,7 +111,7 @@ class _ForwardAnalysis:
                     pending.append(target)
 
     def _on(self, node: Node, changed: frozenset[str]) -> tuple[list[str], str | None]:
-        """Return where a node leads, and the variable without which it leads nowhere."""
+        """Return where a node leads, and the missing variable that it cannot go on without."""
         try:
             return type_at(node).possible_edges(node, lambda expression: self._value(expression, changed)), None
         except ValueAbsent as error:
@@ -112,10 +120,12 @@ class _ForwardAnalysis:
             if self._allowance.left < 0:
                 message = f"what is computed on its way takes more than {MOST_WORK:,} steps on so long lists and texts"
                 raise InputInvalid.at(_INPUT, f"{message}; make them shorter") from None
-            return [], None  # for another reason: the input is what it is
+            return [], None  # it fails for another reason than a missing value
 
     def _value(self, expression: Expression, changed: frozenset[str]) -> object:
-        """Return what an expression comes to, None where that depends on what the process sets, on when, or on whom."""
+        """Return the value of an expression; None where it depends on values that the process sets, the moment or the
+        requester.
+        """
         if expression.names & changed or expression.world:
             return None
         return evaluate(expression, self._values, self._allowance)

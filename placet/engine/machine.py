@@ -26,14 +26,14 @@ from placet.tasks.sla import carry_out_due, next_due
 
 __all__ = ["apply", "begin", "check", "due", "next_due", "opening_state"]
 
-# What comes by itself: nobody waits for an answer.
+# Events that come by themselves: nobody waits for an answer.
 _UNASKED = DirectoryRead | SignalRefused | ActionDone | ChildEnded
 # A request that begins later than this after its directory was read has the directory read again.
 STARTED_LATE = timedelta(minutes=5)
 
 
 def opening_state(plan: Plan, opening: Opening, now: datetime) -> State:
-    """Return the state of a request before its first entry: what an update that overtakes `begin` finds."""
+    """Return the state of a request before its first entry; an update that arrives before `begin` finds it."""
     return State(
         request_id=opening.request_id,
         requester=opening.requester,
@@ -54,7 +54,7 @@ def opening_state(plan: Plan, opening: Opening, now: datetime) -> State:
 
 
 def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Transition:
-    """Start a request: record how it began and go on from the trigger until somebody is asked.
+    """Start a request: record its opening and go on from the trigger until somebody is asked.
 
     Raises InputInvalid for input that does not fit the plan's variables. A request that has begun stays as it is.
     """
@@ -64,7 +64,7 @@ def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Transiti
     given = normalise_input(plan.variables, opening.input)
 
     def work(run: Run) -> None:
-        run.set(started_at=run.now)  # where the directory had to be read first, that is later than it was asked for
+        run.set(started_at=run.now)  # later than it was asked for, where the directory had to be read first
         if given != state.input:
             run.set(input=given, given=given, content_digest=content_digest(plan, opening.title, given))
         run.record(
@@ -88,6 +88,8 @@ def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Transiti
 def apply(plan: Plan, state: State, event: Event, now: datetime) -> Transition:
     """Apply one event; raises Refused (or InputInvalid) where it may not be applied.
 
+    An event whose key was answered before changes nothing: its earlier answer still holds.
+
     An event whose key was answered before changes nothing: the answer it had still holds.
     """
     key: str | None = getattr(event, "key", None)
@@ -101,7 +103,7 @@ def apply(plan: Plan, state: State, event: Event, now: datetime) -> Transition:
 
 
 def check(plan: Plan, state: State, event: Event, now: datetime) -> None:
-    """Raise what `apply` would raise, without applying; what only a fresh directory can tell is left to `apply`."""
+    """Raise what `apply` would raise, without applying; a check that needs a fresh directory is left to `apply`."""
     apply(plan, state, event, now)
 
 

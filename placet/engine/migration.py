@@ -1,7 +1,7 @@
 """Migration: a running request goes on under another version of its process, with everything that has happened.
 
-A move never decides anything. Whatever is going on has to have its place in the other version: an approval is known by
-the name of its stage, every other node by its id. Where something has none, all of it is refused and nothing changes.
+A move decides nothing. Everything that is going on needs a place in the other version: an approval is identified by the
+name of its stage, every other node by its id. Where one thing has no place, the whole move is refused.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ from placet.tasks.permissions import require_running
 
 
 def migrate(run: Run, event: Migrate) -> None:
-    """Put the request onto another version; raises DoesNotMap with everything that has no place there.
+    """Move the request to another version; raises DoesNotMap with everything that has no place there.
+
+    Nothing changes where the request follows that version already.
 
     Where the request follows that very version already, nothing changes.
     """
@@ -63,7 +65,7 @@ def migrate(run: Run, event: Migrate) -> None:
     run.set(input=given, written=written, **({"directory_at": NEVER} if stale else {}))
     _keep_revision(run, new, theirs)
     if new.on_change == "restart" and run.state.returned_at is None and any(s.returned_at for s in run.stages.values()):
-        run.set(returned_at=run.now)  # from here on every branch stands still until the request is resubmitted
+        run.set(returned_at=run.now)  # from here on every branch is suspended until the request is resubmitted
     stages = {task.id: run.stage_of(task) for task in run.open_tasks()}
     run.plan, run.moved_to = new, event.template_id
     _rename(run, old, moved)
@@ -83,7 +85,7 @@ def migrate(run: Run, event: Migrate) -> None:
 
 
 def _keep_revision(run: Run, new: Plan, theirs: dict[str, Any]) -> None:
-    """Keep the revision and the approvals; the digest also tells which version the content is for."""
+    """Keep the revision and the approvals; the digest also covers the version that the content is for."""
     digest = content_digest(new, run.state.title, theirs)
     run.set(given=theirs, content_digest=digest)
     for task in run.open_tasks():
@@ -94,7 +96,7 @@ def _require_mover(run: Run, event: Migrate) -> None:
     if not event.by.admin:
         raise NotPermitted("Only an admin can move a request to another version.")
     if event.by.person == run.state.requester:
-        raise NotPermitted("Nobody moves their own request to other rules; another admin can.")
+        raise NotPermitted("Nobody may move their own request to another version; ask another admin.")
     if event.plan.name != run.plan.name:
         raise Refused(f"The request is one of {run.plan.name!r}; name a version of that process.")
 
@@ -110,7 +112,7 @@ def _shown(plan: Plan, given: Mapping[str, Any], changed: list[str]) -> dict[str
 
 
 def _input(given: Mapping[str, Any], new: Plan, problems: list[Problem]) -> dict[str, Any]:
-    """Return the variables as the new version declares them; what it does not know is left behind, on record."""
+    """Return the variables as the new version declares them; those that it does not declare are dropped and recorded."""
     declared = {variable.name for variable in new.variables}
     known = {name: value for name, value in given.items() if name in declared}
     try:
@@ -121,7 +123,7 @@ def _input(given: Mapping[str, Any], new: Plan, problems: list[Problem]) -> dict
 
 
 def _branches(run: Run, new: Plan, moved: Mapping[str, str], problems: list[Problem]) -> None:
-    """Refuse what would leave a branch of a fork in two places, or in none: a join would wait for it for ever."""
+    """Refuse a move that would leave a branch of a fork in two places or in none: a join would wait for it forever."""
     names = [*moved.values(), *run.waits, *run.actions, *run.children]
     places: list[tuple[str, Frames]] = [(name, new.nodes[name].frames) for name in names]
     for name, gathering in run.joins.items():
@@ -145,7 +147,10 @@ def _branches(run: Run, new: Plan, moved: Mapping[str, str], problems: list[Prob
 
 
 def _rename(run: Run, old: Plan, moved: Mapping[str, str]) -> None:
-    """Let stages and tasks belong to the nodes of the new version, also those that were settled long ago.
+    """Assign stages and tasks to the nodes of the new version, also those that were settled long ago.
+
+    A node of another stage may have the id of a node that is gone; decisions that were made at the old one do not count
+    for it.
 
     A node of another stage may have the id of one that is gone: what was decided there is not what is decided here.
     """

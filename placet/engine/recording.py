@@ -1,4 +1,4 @@
-"""Recordings: what is written of a request once something has happened: its state, and what is new in it."""
+"""Recordings: what is stored of a request after an event: its state and its new entries."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Revisions: the requester answers a request for changes, and what that does to the approvals there are.
+"""Revisions: the requester answers a request for changes; what that does to earlier approvals.
 
 Under `on_change: "restart"` a change of the content voids every approval: the request goes again from its first node,
-and what the process has done meanwhile is kept where it is asked for the same again. Until it is resubmitted every
-branch stands still. Under `"stage"` the returned stage alone opens again, and everything else goes on.
+and what the process has done meanwhile is kept where it is asked for the same again. Until the request is resubmitted,
+every branch is suspended. Under `"stage"` the returned stage alone opens again, and everything else goes on.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from placet.tasks.permissions import require_running
 
 
 def resubmit(run: Run, event: Resubmit) -> None:
-    """Answer a request for changes, as the next round, and as the next revision where the content is another."""
+    """Answer a request for changes: begin the next round and, where the content changed, the next revision."""
     require_running(run)
     if event.by.person != run.state.requester:
         raise NotPermitted("Only the requester can resubmit the request.")
@@ -77,7 +77,11 @@ def resubmit(run: Run, event: Resubmit) -> None:
 
 
 def _given(run: Run, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the requester gives now. What the process has set is its own to set, whoever resubmits.
+    """Return the input that the requester gives now.
+
+    Variables that the process has set are not the requester's to change. A client may send them back unchanged, so a
+    value equal to the current one is ignored. Where the request goes again from its first node, the requester may again
+    give a variable that they gave at first.
 
     Whoever sends back what they see sends that too, so a value that is as the process left it says nothing. Where the
     request goes again from its first node, a variable that the requester gave at first is theirs to give again.
@@ -113,7 +117,7 @@ def _revise(run: Run, changes: tuple[FieldChange, ...], *, restart: bool) -> Non
         content_digest=content_digest(run.plan, state.title, state.given),
         revised=(*state.revised, Revision(revision=revision, changes=changes)),
     )
-    for task in run.open_tasks():  # whoever decides them decides on what the request is now
+    for task in run.open_tasks():  # they are decided on the request as it is now
         run.change(task, revision=revision, content_digest=run.state.content_digest)
 
 
@@ -147,7 +151,7 @@ def _differing(before: State, after: State) -> list[str]:
 
 
 def _go_on(run: Run, returned: list[str]) -> None:
-    """Open the returned stages again, and let what stood still meanwhile go on."""
+    """Open the returned stages again, and resume the branches that were suspended."""
     since, held = run.state.returned_at, run.state.held
     run.set(returned_at=None, held=())
     if since is not None:
@@ -165,7 +169,7 @@ def _go_on(run: Run, returned: list[str]) -> None:
             if wait.until is not None and wait_spec_of(run.node(name)).until is None:
                 run.waits[name] = replace(wait, until=later(run, wait.until, since))
     for node in returned:
-        if node in run.stages:  # the way on from one may end the branch of another
+        if node in run.stages:  # going on from one may end the branch of another
             reopen(run, node)
     for result in held:
         if run.state.status == "pending":
@@ -193,7 +197,7 @@ def _take(run: Run, result: HeldResult) -> None:
 
 
 def _restart(run: Run) -> None:
-    """Void what was approved, end what goes on, and go again from the first node."""
+    """Void the approvals, end everything that is going on, and go again from the first node."""
     why = because("request_changed")
     for task in run.open_tasks():
         run.close(task, why=why, result="restarted")

@@ -1,4 +1,4 @@
-"""A run in progress: the mutable scratchpad on which one event is worked out, between two immutable states."""
+"""A run: the mutable working copy of the state in which one event is processed, between two immutable states."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ from placet.plan.plan import Plan
 
 # How old the directory may be when people are looked up: only what was read for this very event counts.
 FRESH = timedelta(seconds=1)
-# Whom to tell where nobody in particular can help: everybody with the access `admin`. It is nobody's id.
+# Who is notified where no particular person can help: everybody with the access `admin`. It is not a person's id.
 ADMINS = "access:admin"
-# Events whose answers are remembered, so that a repeated one is answered again rather than applied again.
+# Events whose answers are kept, so that a repeated event is answered again and not applied again.
 MOST_ANSWERS = 1000
-# Closed tasks that a state keeps, where nothing that goes on needs them; the store has the others.
+# Closed tasks that a state keeps although nothing needs them; the store has the others.
 MOST_TASKS = 400
-MOST_VOTES = 2000  # that count of tasks which are no longer kept, the newest ones
-# Results of actions and sub-processes that are remembered, the newest ones.
+MOST_VOTES = 2000  # the newest votes of tasks that are no longer kept
+# Results of actions and sub-processes that are kept, the newest ones.
 MOST_RESULTS = 1000
 # What is evaluated by one event may take so much together, more than an input is taken for (`placet.engine.input`):
 # a workflow that computes for two seconds is taken for one that hangs.
@@ -54,11 +54,11 @@ MOST_WORK = 2_000_000
 
 
 class DirectoryNeeded(Exception):
-    """People have to be looked up, and the directory at hand is too old for it."""
+    """People have to be looked up, and the directory at hand is too old."""
 
 
 class Run:
-    """Work one event out. Nothing is visible outside until `step()` is called, so a refusal leaves no trace."""
+    """Process one event. Nothing is visible outside until `step()` is called, so a refusal leaves no trace."""
 
     def __init__(self, plan: Plan, state: State, now: datetime) -> None:
         self.plan = plan
@@ -83,16 +83,16 @@ class Run:
         self.head = state.head
         self.entries: list[Entry] = []
         self.allowance = Allowance(MOST_WORK)
-        self.notifications: dict[str, Notification] = {}  # by key: nobody is told the same thing twice
+        self.notifications: dict[str, Notification] = {}  # by key, so that nobody is notified of the same thing twice
 
     @property
     def rules(self) -> Rules:
-        """What the request does by the numbers that it began under."""
+        """Return the rules that the request began under."""
         return self.state.follows
 
     @property
     def directory(self) -> Directory:
-        """The people of this request, as of now; raises DirectoryNeeded where they were read at another time."""
+        """Return the people of this request, as of now; raises DirectoryNeeded where they were read at another time."""
         if abs(self.now - self.state.directory_at) > FRESH:
             raise DirectoryNeeded
         known = self.state.directory_given
@@ -101,25 +101,25 @@ class Run:
         return self.state.directory
 
     def need_directory_of_now(self) -> None:
-        """Raise DirectoryNeeded unless the people were read for this very event: for what somebody may do only now."""
+        """Raise DirectoryNeeded unless the people were read for this very event."""
         if self.now != self.state.directory_at:
             raise DirectoryNeeded
 
     @property
     def calendar(self) -> Calendar:
-        """The calendar that every clock of this request runs on."""
+        """Return the calendar by which every deadline of this request is counted."""
         return self.plan.calendar
 
     @property
     def returned(self) -> bool:
-        """Whether the request is with its requester for changes, and nobody else is asked for anything meanwhile."""
+        """Say whether the request is with its requester for changes; nobody else is asked for anything meanwhile."""
         if self.state.returned_at is not None:
             return True
         return bool(self.stages) and all(s.returned_at is not None for s in self.stages.values())
 
     @property
     def changes(self) -> list[dict[str, Any]] | None:
-        """What the last revision changed, for people who are asked again; None for a request as it began."""
+        """Return what the last revision changed, for people who are asked again; None for the first revision."""
         return changes_as_json(self.state.revised[-1].changes) if self.state.revised else None
 
     def set(self, **changes: Any) -> None:
@@ -141,7 +141,7 @@ class Run:
         return stage
 
     def tasks_of(self, run: StageRun) -> list[Task]:
-        """List the tasks of a stage that is going on, in the order of its seats; not those of earlier visits."""
+        """List the tasks of a stage that is going on, in the order of its seats, without those of earlier visits."""
         return [t for t in self.tasks.values() if t.node == run.node and t.number > run.first]
 
     def open_tasks(self) -> list[Task]:
@@ -149,7 +149,7 @@ class Run:
         return [t for t in self.tasks.values() if t.status == "open"]
 
     def has_had(self, task_id: str) -> bool:
-        """Whether there ever was such a task, also where it is no longer kept."""
+        """Say whether there ever was such a task, also where it is no longer kept."""
         request_id, _, number = task_id.rpartition(".")
         return (
             request_id == self.state.request_id and number == str(_whole(number)) and 0 < _whole(number) <= self.opened
@@ -166,7 +166,7 @@ class Run:
     def record(
         self, kind: str, *, actor: str = SYSTEM, task: Task | None = None, stage: str | None = None, **detail: Any
     ) -> Entry:
-        """Append an entry to the audit chain; None is left out of the detail, moments are written in RFC 3339.
+        """Append an entry to the audit chain. None is left out of the detail, and moments are written as RFC 3339.
 
         Why something happened is a Reason, or a person's own words, which are Sealed like all content.
         """
@@ -190,7 +190,7 @@ class Run:
         return entry
 
     def notify(self, event: str, *people: str | None, task: Task | None = None, **detail: Any) -> None:
-        """Have these people told, each once, about the entry that was recorded last."""
+        """Notify these people, each once, of the entry that was recorded last."""
         plain = _plain_detail(detail, None)
         task_id = task.id if task else None
         for person in people:
@@ -214,13 +214,15 @@ class Run:
         return timedelta(seconds=working_seconds(self.calendar, start, end))
 
     def close(self, task: Task, *, why: Reason, result: str) -> None:
-        """Close an open task that its stage no longer needs, and tell its people."""
+        """Close an open task that its stage no longer needs, and notify its people."""
         self.change(task, status="superseded", result=result)
         self.record("task_closed", task=task, why=why, before="open", after="superseded")
         self.notify("superseded", *task.people, task=task)
 
     def keep_result(self, made: Callable[[], CallResult]) -> None:
-        """Remember what an action or a sub-process came to, for when the process goes again from its first node.
+        """Keep the result of an action or a sub-process for when the process goes again from its first node.
+
+        `made` is called only where the result is kept, because the whole input is hashed for it.
 
         It is made only where it is kept, for the whole input is hashed for it.
         """
@@ -229,13 +231,13 @@ class Run:
             del self.results[:-MOST_RESULTS]
 
     def visit(self, node: str) -> int:
-        """Count a visit of a node, and return how many there have been."""
+        """Count a visit of a node, and return the number of visits so far."""
         count = self.state.visits.get(node, 0) + 1
         self.set(visits=self.state.visits | {node: count})
         return count
 
     def end_part(self, within: Callable[[Node], bool], why: Reason) -> None:
-        """End what goes on in a part of the process: nobody's answer is waited for there any more."""
+        """End everything that goes on in a part of the process."""
         for name in [name for name in self.stages if within(self.node(name))]:
             for task in self.tasks_of(self.stages[name]):
                 if task.status == "open":
@@ -249,7 +251,7 @@ class Run:
             del self.joins[name]
 
     def _kept(self, state: State) -> tuple[Task, ...]:
-        """Return the tasks to go on with: of a request that has had very many, those that something needs.
+        """Return the tasks that the state keeps: of a request with very many, those that something still needs.
 
         They were closed before this event, so the store has them as they are.
         """
@@ -271,7 +273,9 @@ class Run:
         self.record("branch_ended", node=name, why=why)
 
     def finish(self, status: Status, outcome: str | None, *, kind: str, actor: str = SYSTEM, **detail: Any) -> None:
-        """End the request: close what is open, record it, and tell the requester and whoever still had a task."""
+        """End the request: close its tasks, record the end, and notify the requester and everybody who still had a
+        task.
+        """
         holders: list[str] = []
         why = because("request_ended", result=outcome or status)
         for task in self.open_tasks():
@@ -285,7 +289,7 @@ class Run:
         self.notify(kind, self.state.requester, *holders, task=None, outcome=outcome, **self._settled_by())
 
     def _settled_by(self) -> dict[str, Any]:
-        """Return what people want to know of a request that a decision has settled: whose it was, and why."""
+        """Return who settled the request, and the reason they gave, for its notifications."""
         last = self.decided
         decider: dict[str, Any] = {"by": None, "text": None}
         if last is not None and last.decision is not None and counts(last.decision) != "nobody":
@@ -293,7 +297,7 @@ class Run:
         return decider if self.lost is None else {**decider, "why": self.lost}
 
     def step(self, key: str | None = None) -> Transition:
-        """Close the scratchpad: the new state, with the event's key among those answered, and what it took."""
+        """Return the transition: the new state, with the event's key among those answered, and the effects."""
         answered = self.state.answered
         if key is not None:
             answered = dict(islice(answered.items(), max(0, len(answered) + 1 - MOST_ANSWERS), None)) | {key: self.seq}
@@ -332,7 +336,9 @@ def _whole(text: str) -> int:
 
 
 def _plain_detail(detail: dict[str, Any], sealed: list[str] | None) -> dict[str, Any]:
-    """Return the detail as JSON, and note the places of what is sealed; without a list, words and values stay open."""
+    """Return the detail as JSON, and note the places of sealed values; without a list, words and values stay in the
+    open.
+    """
     return {k: v if type(v) is str else _plain(v, f"/{k}", sealed) for k, v in detail.items() if v is not None}
 
 

@@ -1,4 +1,4 @@
-"""The state of one request: a single serialisable value that a run carries, and continue-as-new passes on whole."""
+"""The state of one request: one serialisable value, which continue-as-new passes on whole."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ Side = Literal["for", "against", "nobody"]
 
 
 def counts(decision: Decision) -> Side | None:
-    """Return for which side of a stage's vote a decision counts: this is the one place that says so.
+    """Return the side of a stage's vote that a decision counts for. This is the only place that says so.
+
+    An abstention is a vote for nobody, and its seat is used up. A request for changes (None) is no vote: the stage is
+    asked again once the request is resubmitted.
 
     An abstention is a vote for nobody: its seat is used up. A request for changes (None) is no vote: the stage is asked
     again once the request is resubmitted.
@@ -77,10 +80,10 @@ class Task:
     level: int = 0
     sla_state: SlaState = "ok"
     escalation_ended: Annotated[bool, stored_as("ladder_ended")] = (
-        False  # the chain of escalation has ended; the stage's final rule waits for the others
+        False  # the escalation has ended; the stage's final rule waits for the other tasks
     )
     status: TaskStatus = "open"
-    result: str | None = None  # of a superseded task: what its stage came to without it
+    result: str | None = None  # of a superseded task: the result of its stage
     decision: Decision | None = None
     decided_by: str | None = None
     decided_at: datetime | None = None
@@ -89,17 +92,17 @@ class Task:
     queue: str | None = (
         None  # the role or group (see placet.definition.assignees) whose people, as they then are, may claim it
     )
-    on_behalf_of: str | None = None  # whose decision it was, where somebody else took it for them
+    on_behalf_of: str | None = None  # the person on whose behalf it was decided, if another
     critical_at: datetime | None = None  # when it becomes critical, once it is breached
 
     @property
     def number(self) -> int:
-        """Its place among all tasks that the request ever had, from 1."""
+        """Return its number among all tasks that the request ever had, from 1."""
         return int(self.id.rpartition(".")[2])
 
     @property
     def people(self) -> tuple[str, ...]:
-        """List who can act on it now: the assignee or the queue, and delegates. Nobody, while it is vacant."""
+        """List who can act on it now: the assignee or the queue, and delegates; nobody while it is vacant."""
         return ((self.assignee,) if self.assignee else self.candidates) + self.delegates
 
 
@@ -127,7 +130,7 @@ class StageRun:
     seats: tuple[Seat, ...]
     opened: int  # seats whose task has been opened; all of them unless the order is sequential
     first: int  # how many tasks the request had before this visit of the stage
-    intended: int  # seats that the quorum is of, those that nobody fills among them
+    intended: int  # seats that the quorum is counted over, including those that nobody fills
     returned_at: datetime | None = None
 
 
@@ -144,7 +147,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinProgress:
-    """A join that some branches have arrived at: the ways of its fork that they are."""
+    """A join that some branches have arrived at, each by its number in the fork."""
 
     node: Annotated[str, stored_as("point")]
     arrived: tuple[int, ...]
@@ -164,7 +167,7 @@ class ChildCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """What is left of a decided task that is no longer kept: who voted how on what, and when."""
+    """The vote of a decided task that is no longer kept."""
 
     task_id: str
     node: Annotated[str, stored_as("point")]
@@ -176,7 +179,7 @@ class Vote:
 
 
 def vote_of(task: Task) -> Vote | None:
-    """Return who voted how by a task; None where nobody did."""
+    """Return the vote of a task; None where nobody voted."""
     if task.decided_by is None or task.decided_at is None or task.decision is None or counts(task.decision) is None:
         return None
     return Vote(
@@ -192,7 +195,7 @@ def vote_of(task: Task) -> Vote | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldResult:
-    """What an action or (with an `outcome`) a sub-process came to while the request was returned."""
+    """The result of an action or (with an `outcome`) of a sub-process that ended while the request was returned."""
 
     node: Annotated[str, stored_as("point")]
     visit: int
@@ -205,7 +208,7 @@ class HeldResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallResult:
-    """What an action or (with an `outcome`) a sub-process came to, for when the process asks for the same again.
+    """The result of an action or (with an `outcome`) of a sub-process, kept for when the process calls it again.
 
     `counts_for` is the revision (the `material` one) that it was last used in; `given` is the sha256 of its input.
     """
@@ -224,7 +227,7 @@ class CallResult:
 @quick
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """Everything that is true of one request now."""
+    """The whole state of one request."""
 
     request_id: str
     requester: str
@@ -238,7 +241,7 @@ class State:
     rules: int  # likewise
     secret: str  # what the salts of sealed values are made of; empty where nothing is sealed, see Opening
     given: dict[str, Any]  # the input as the requester gave it
-    titled: bool  # the requester gave the title; else it is made of the input
+    titled: bool  # whether the requester gave the title; else it is made of the input
     content_digest: str  # of the current revision
     status: Status = "pending"
     outcome: str | None = None
@@ -258,9 +261,9 @@ class State:
     revision: int = 1
     material: int = 1  # the first revision whose approvals count: those since differ from the current one immaterially
     revised: tuple[Revision, ...] = ()  # what each revision changed
-    returned_at: datetime | None = None  # since when every branch stands still, while the requester changes the request
-    held: tuple[HeldResult, ...] = ()  # what came in meanwhile
-    results: tuple[CallResult, ...] = ()  # what actions and sub-processes came to, where a restart may use it again
+    returned_at: datetime | None = None  # since when every branch is suspended, while the requester changes the request
+    held: tuple[HeldResult, ...] = ()  # results that came in meanwhile
+    results: tuple[CallResult, ...] = ()  # results of actions and sub-processes that a restart may use again
     strays: tuple[ActionCall, ...] = ()  # actions that run for a revision that is void
     opened: int = 0  # tasks there ever were; `tasks` lacks the oldest closed ones of a request with very many
     votes: tuple[Vote, ...] = ()  # of tasks that are no longer kept: the last of each person in each stage
@@ -275,7 +278,7 @@ class State:
 
     @property
     def follows(self) -> Rules:
-        """What it does by the numbers that it began under."""
+        """Return the rules that the request began under."""
         return rules_of(self.format, self.rules, sealed=bool(self.secret))
 
     @property
@@ -295,17 +298,17 @@ class State:
 
     @property
     def people(self) -> list[str]:
-        """List everybody whom the request concerns, by id: whom a reading of the directory must look up."""
+        """List the ids of everybody whom the request concerns, for whom the directory has to be read."""
         tasks = (p for t in self.tasks for p in (*t.held_by, *t.candidates, *t.delegates))
         seats = (p for r in self.stages for s in r.seats for p in (s.person, *s.candidates) if p)
         return list(dict.fromkeys([self.requester, *tasks, *seats]))
 
     @property
     def revision_facts(self) -> dict[str, Any]:
-        """Return which content it is, as entries say it."""
+        """Return the revision and its digest, as entries hold them."""
         if not self.follows.records_revisions:
             return {}
-        # Whoever guesses the content can tell from its digest whether they are right, so that it is content as well.
+        # A guess of the content can be confirmed by its digest, so the digest is sealed as well.
         return {"revision": self.revision, "content_digest": Sealed(self.content_digest)}
 
     def task(self, task_id: str) -> Task | None:
@@ -329,7 +332,8 @@ class Notification:
 @quick
 @dataclass(frozen=True, kw_only=True)
 class Transition:
-    """What one event led to: the new state, what to record, whom to tell, what to run, and which children to end.
+    """The result of one event: the new state, what to record, whom to notify, what to run, and which sub-processes to
+    end.
 
     `plan` is what the request goes on under from here, compiled from `template_id`, where that is another than before.
     Where `needs_directory` is true nothing has happened yet: read the directory for the plan's names, the state's

@@ -1,7 +1,7 @@
-"""Choosing approvers by an expression: each name that it may come to, with the condition under which it does.
+"""Approvers that an expression chooses: each possible name, with the condition under which it is chosen.
 
-Whom it may come to stands in the text: quoted names and variables that hold people, alone, in a list, or on the sides
-of `? :`. So it is known beforehand whom a request may need, and when each of them is asked can be proven.
+The possible names stand in the text: quoted names, and variables that hold people, alone, in a list, or on the sides of
+`? :`. So the people a request may need are known beforehand, and a proof can tell when each of them is asked.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Branching: which branches of which forks each node lies in, and which join brings them together again.
+"""Find the fork branches that each node lies in, and the join that brings them together.
 
-A node lies in one branch only, so that a request is at most once at each: the branches of a fork meet in one join and
-nowhere else, and a way out of a branch leads through the join or to a terminator. A fork may have a second join where
-its branches end by themselves, which needs `every` one; the other then needs `any`, so that none is waited for in vain.
+A node lies in at most one branch of each fork, so that a request is at a node at most once. The branches of a fork meet
+in one join and nowhere else. A branch is left only through that join or to a terminator. A fork may have a second join,
+for branches that end by themselves: that one needs `every` branch. The other join then needs `any`, so that it does not
+wait for branches that never arrive.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from placet.plan.graph import Frame, Join, Node
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BranchConflict:
-    """Something that is wrong with the branches at a node."""
+    """A fault in the branches at a node."""
 
     node: str
     message: str
 
 
 def with_branches(nodes: Mapping[str, Node], start: str) -> tuple[dict[str, Node], list[BranchConflict]]:
-    """Return the points with their frames and joins filled in, and what is wrong; every way leads to a point."""
+    """Return the nodes with their frames and joins filled in, and the faults; every edge has to lead to a node."""
     found = _walk(nodes, start)
     joins = {name: _join(name, nodes, arrivals, found) for name, arrivals in found.arrivals.items()}
     result = {
@@ -83,12 +84,12 @@ def _walk(nodes: Mapping[str, Node], start: str) -> _BranchAnalysis:
 
 
 def _second(found: _BranchAnalysis, nodes: Mapping[str, Node], fork: str, name: str) -> str | None:
-    """Say why a join cannot be beside the fork's other one; None where it is the only one, or may."""
+    """Return why a fork cannot have this join beside another one; None where it can."""
     declared = nodes[name].join
     every = declared is not None and declared.every
     one = found.closes.setdefault((fork, every), name)
     if one != name:
-        return f"the branches of {fork!r} meet in {one!r} already; use one join, or nest a fork"
+        return f"the branches of {fork!r} already meet in {one!r}; use one join, or nest a fork"
     other = found.closes.get((fork, not every))
     joins = [nodes[one].join for one in (name, other) if one is not None]
     if other is None or any(join is not None and not join.every and join.need == 1 for join in joins):

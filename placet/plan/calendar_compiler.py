@@ -168,7 +168,7 @@ def _date_problems(settings: WorkingHours) -> Iterator[Problem]:
 
 
 def _collides(settings: WorkingHours, on: str) -> bool:
-    """Tell whether a day's own hours overlap, also with what runs over midnight from the day before or to the next."""
+    """Say whether a day's own hours overlap, also with shifts that run over midnight from or to a neighbouring day."""
     today = _day(on)
     spans = sorted(
         (nearby * 1440 + start, nearby * 1440 + end)

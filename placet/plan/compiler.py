@@ -1,4 +1,4 @@
-"""Compiling: a blueprint becomes the plan of a request, with every fault that is found on the way."""
+"""Compile a process definition into the plan of a request, and report every fault that is found on the way."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ from placet.plan.plan import Child, Plan
 
 
 def digest(definition: ProcessDefinition) -> str:
-    """Return the sha256 (hex) of the blueprint's canonical JSON: its identity.
+    """Return the sha256 (hex) of the blueprint's canonical JSON, which identifies it.
+
+    The number of its format is part of that JSON, except for format 1, which was written before formats had numbers.
 
     The number of its format belongs to it, but for format 1, whose documents were written before there were numbers.
     """
@@ -62,7 +64,8 @@ def compile_plan(
         outgoing.setdefault(written.source, []).append((index, written))
         problems += [
             Problem(
-                pointer=f"/graph_spec/edges/{index}/{end}", message=f"there is no node {name!r}; add it or mend the id"
+                pointer=f"/graph_spec/edges/{index}/{end}",
+                message=f"there is no node {name!r}; add it, or correct the id",
             )
             for end, name in (("from", written.source), ("to", written.target))
             if name not in ids
@@ -131,7 +134,7 @@ def compile_plan(
 
 
 def chain(definition: ProcessDefinition) -> GraphSpec:
-    """Return the straight chain that `process_steps` alone stand for: each leads to the next, a rejection ends it."""
+    """Return the chain of approvals that `process_steps` without a graph stand for; a rejection ends the request."""
     names = [f"step-{n}" for n, _ in enumerate(definition.process_steps, 1)]
     nodes: list[NodeDefinition] = [TriggerNode(id="start", type="trigger")]
     nodes += [
@@ -152,7 +155,7 @@ def chain(definition: ProcessDefinition) -> GraphSpec:
 
 
 def _name_problems(definition: ProcessDefinition) -> list[Problem]:
-    """Find the names that can never stand for anybody where they are written."""
+    """Return a problem for each name that can never stand for a person at the place where it is written."""
     variables = {v.name for v in definition.variables}
     places = [("/owner", definition.owner)] if definition.owner else []
     for index, step in enumerate(definition.process_steps):
@@ -170,6 +173,6 @@ def _name_problems(definition: ProcessDefinition) -> list[Problem]:
         if (unknown := undeclared(text, variables)) is not None:
             problems.append(Problem(pointer=pointer, message=unknown))
         if parse_assignee(text).root.kind == "assignee" and "/approvers/" in pointer:
-            message = "a task that is about to open has no assignee; name somebody else"
+            message = "a task that is about to open has no assignee; name another person or role"
             problems.append(Problem(pointer=pointer, message=message))
     return problems

@@ -1,4 +1,6 @@
-"""Points: the nodes of a compiled process, with every default filled in and every expression checked.
+"""The nodes and edges of a compiled process.
+
+Every default is filled in and every expression is checked. Durations are working time of the plan's calendar.
 
 Durations are working time of the plan's calendar.
 """
@@ -28,9 +30,10 @@ class SlaLevel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApproverSpec:
-    """One entry of a stage's approvers: a name (see placet.definition.assignees) and the weight of each seat it fills.
+    """One approver that a stage names, and the weight of each seat that the name fills.
 
-    `when` says when it counts, where an expression chooses the approvers (placet.plan.assignee_expressions).
+    The name is one of placet.definition.assignees. Where an expression chooses the approvers, `when` is the condition
+    under which it chooses this one (placet.plan.assignee_expressions).
     """
 
     who: str
@@ -73,7 +76,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """One way on from a node: where it leads, and when it is taken."""
+    """An edge from one node to another, and the result or condition on which it is taken."""
 
     target: str
     on: str | None = None
@@ -83,7 +86,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One branch of a fork: the fork's id, and which of its ways it is, from 0."""
+    """One branch of a fork: the fork's id and the number of the branch, from 0."""
 
     fork: str
     edge: Annotated[int, stored_as("way")]
@@ -91,7 +94,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join:
-    """Where the branches of `fork` come together: it goes on once `need` of the `ways` that lead to it have arrived.
+    """The point where the branches of `fork` come together.
+
+    The request goes on once `need` of the branches in `edges` have arrived. With `every`, `need` counts all branches of
+    the fork; where some of them lead elsewhere, the join may never be complete.
 
     With `every`, `need` counts all ways of the fork: where some lead elsewhere only, it may never go on.
     """
@@ -104,9 +110,9 @@ class Join:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSpec:
-    """What an action or a sub-process node asks for: `name` is a key of the plan's actions or children.
+    """What an action or sub-process node runs: `name` is a key of the plan's actions or children.
 
-    `output` says for each variable where its value stands in what comes back: a field, or a JSON Pointer.
+    `output` gives for each variable the field (or JSON Pointer) of the result that its value is read from.
     """
 
     name: str
@@ -131,10 +137,11 @@ class WaitSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One node of the process, with its ways on in the order they were written.
+    """One node of the process, with its outgoing edges in the order in which they were written.
 
-    `frames` are the branches that it lies in, the innermost last; whatever happens there ends when that branch does.
-    `output` is an approval's: for each variable, where its value stands in the form of the decision that settles it.
+    `frames` are the branches that it lies in, the innermost last; when a branch ends, what goes on at its nodes ends
+    too. `output` belongs to an approval: for each variable, the field of the decision's form that its value is read
+    from.
     """
 
     id: str
@@ -148,11 +155,15 @@ class Node:
     call_spec: Annotated[CallSpec | None, stored_as("errand")] = None
     wait_spec: Annotated[WaitSpec | None, stored_as("pause")] = None
     output: dict[str, str] = field(default_factory=dict)
-    people: tuple[str, ...] = ()  # names (see placet.definition.assignees) of those whom it concerns besides a stage's
-    values: ValueTemplate | None = None  # what it computes besides an errand's input
-    repetition: Stage | None = None  # whom an action asks before it does again, with other input, what it has done
+    people: tuple[
+        str, ...
+    ] = ()  # names (see placet.definition.assignees) of people it concerns, besides a stage's approvers
+    values: ValueTemplate | None = None  # values that it computes, besides the input of a call
+    repetition: Stage | None = (
+        None  # the stage in which the owner decides whether an action runs again with other input
+    )
 
     @property
     def asked(self) -> Stage | None:
-        """The stage whose tasks may be open at this node."""
+        """Return the stage whose tasks may be open at this node."""
         return self.stage or self.repetition

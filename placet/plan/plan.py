@@ -1,4 +1,4 @@
-"""A plan: a blueprint compiled for one request, immutable and fully resolved, what a run starts with.
+"""A plan: a process definition compiled for one request. It is immutable and complete.
 
 Everything that could change later (holidays, time-zone rules, the action catalog, other processes, the blueprint
 itself) is frozen in here, so that a replay years from now computes the same deadlines.
@@ -58,7 +58,7 @@ class Plan:
 
     @cached_property
     def expressions(self) -> tuple[Expression, ...]:
-        """Every expression of the process."""
+        """Return every expression of the process."""
         found: list[Expression | None] = []
         for node in self.nodes.values():
             found += [edge.condition for edge in node.edges]
@@ -70,7 +70,7 @@ class Plan:
 
     @cached_property
     def names(self) -> tuple[AssigneeName, ...]:
-        """Every name the plan can need people for."""
+        """Return every name that the plan may have to look up in the directory."""
         texts = {s.who for p in self.nodes.values() if p.stage for s in p.stage.approvers}
         texts |= {lv.to for p in self.nodes.values() if p.stage for lv in p.stage.levels}
         texts |= {name for node in self.nodes.values() for name in node.people}
@@ -80,7 +80,7 @@ class Plan:
 
     @cached_property
     def people_variables(self) -> tuple[str, ...]:
-        """The variables that name people, in order."""
+        """Return the variables that name people, in order."""
         return tuple(sorted({who.root.name for who in self.names if who.root.given}))
 
     def asked(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,17 +89,19 @@ class Plan:
 
     @cached_property
     def reads(self) -> frozenset[str]:
-        """The variables that anything in the process depends on: a condition, a computed value, an approver."""
+        """Return the variables that a condition, a computed value or the choice of an approver depends on."""
         return frozenset({*self.people_variables, *(name for one in self.expressions for name in one.names)})
 
     @cached_property
     def growing_expressions(self) -> int:
-        """How many of its expressions take the longer, the longer a value is."""
+        """Count the expressions whose work grows with the length of their values."""
         return sum(expression.work_grows_with_values for expression in self.expressions)
 
     @cached_property
     def set_outside(self) -> frozenset[str]:
-        """The variables that answers from outside set: forms, events, sub-processes, actions that are not pure."""
+        """Return the variables that are set from outside: by forms, events, sub-processes, and actions that are not
+        pure.
+        """
         found: set[str] = set()
         for node in self.nodes.values():
             call_spec = node.call_spec

@@ -1,7 +1,7 @@
-"""Pure actions: those that are functions of their input and do nothing outside, so that everybody may compute them.
+"""Pure actions: functions of their input without side effects, which a simulation may compute as well.
 
-The worker's executors and every simulation call the same functions: what a simulation says of such an action is what a
-real request gets. An action is pure by its executor, whatever its name in the catalog.
+The worker's executors and every simulation call the same functions, so that a simulation gives the same result as a
+real request. An action is pure by its executor, whatever its name in the catalog.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Function = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 def set_variables(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was given: the process takes its variables from there."""
+    """Return the input as the output, from which the process sets its variables."""
     return dict(given)
 
 
@@ -27,19 +27,19 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType({"set_variables": set_varia
 
 
 def is_pure(spec: ActionSpec) -> bool:
-    """Whether an action only computes."""
+    """Say whether an action is pure."""
     return spec.executor in FUNCTIONS and not spec.side_effects
 
 
 def computes(name: str, catalog: Mapping[str, ActionSpec] | None) -> bool:
-    """Whether the action of this name only computes; where no catalog is known, what every catalog begins with does."""
+    """Say whether the action of this name is pure; without a catalog, those that every catalog has count."""
     if catalog is None:
         return name in FUNCTIONS
     return name in catalog and is_pure(catalog[name])
 
 
 def computed(spec: ActionSpec, given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Problem, ...]]:
-    """Return what a pure action returns for an input that fits its schema, and where that breaks `output_schema`."""
+    """Return the output of a pure action for a valid input, and the problems where it breaks `output_schema`."""
     output = FUNCTIONS[spec.executor](given)
     return output, schema_problems(spec.output_schema, "/output") or value_problems(
         spec.output_schema, output, "/output"
