@@ -67,7 +67,7 @@ def classify(old: ProcessDefinition, new: ProcessDefinition) -> Change:
     ]
     patch = tuple(jsonpatch.make_patch(canonical(old), canonical(new)).patch)
     if not reasons and any(step["path"] != "/version" for step in patch):
-        reasons.append(ChangeReason(level="patch", pointer="", message="the same is written in another way"))
+        reasons.append(ChangeReason(level="patch", pointer="", message="only the way it is written has changed"))
     level: Level = _ORDER[max((_ORDER.index(reason.level) for reason in reasons), default=0)]
     ordered = sorted(reasons, key=lambda reason: -_ORDER.index(reason.level))
     return Change(level=level, reasons=tuple(ordered), patch=patch)
@@ -161,7 +161,7 @@ def _shape(what: str, old: Mapping[str, Any], new: Mapping[str, Any], here: str)
         yield from _shape(f"an item of {what}", old["items"], new["items"], f"{here}/items")
     yield from _members(what, old.get("properties") or {}, new.get("properties") or {}, here)
     if any(old.get(name) != new.get(name) for name in _LOOKS):
-        yield _reason("patch", here, f"what people read about {what} is another")
+        yield _reason("patch", here, f"the texts about {what} have changed")
 
 
 def _members(what: str, old: Mapping[str, Any], new: Mapping[str, Any], here: str) -> Iterable[ChangeReason]:
@@ -228,10 +228,10 @@ def _stages(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterable[Cha
         for key in fields:
             yield _reason("minor", f"{here}/{key}", _told(f"{key} of stage {name!r}", was[key], step[key]))
         if any(was.get(key) != step.get(key) for key in _LOOKS):
-            yield _reason("patch", here, f"what people read about stage {name!r} is another")
+            yield _reason("patch", here, f"the texts about stage {name!r} have changed")
     for name, (index, _) in old.items():
         if name not in new:
-            yield _reason("major", f"/process_steps/{index}", f"stage {name!r} is gone, also for what waits in it")
+            yield _reason("major", f"/process_steps/{index}", f"stage {name!r} is gone, also for tasks that wait in it")
     kept = [[name for name in steps if name in old and name in new] for steps in (old, new)]
     if kept[0] != kept[1]:
         level: Level = "patch" if before.get("graph_spec") and after.get("graph_spec") else "minor"
@@ -250,7 +250,7 @@ def _form(stage: str, old: Any, new: Any, here: str) -> Iterable[ChangeReason]:
     else:
         more = set(new.get("required", ())) - set(old.get("required", ()))
         level = "major" if more or set(old.get("properties", ())) - set(new.get("properties", ())) else "minor"
-        yield _reason(level, f"{here}/form", f"the form of stage {stage!r} is another")
+        yield _reason(level, f"{here}/form", f"the form of stage {stage!r} has changed")
 
 
 def _graph(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Iterable[ChangeReason]:
@@ -280,7 +280,7 @@ def _graph(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Iter
     if _by_source(old["edges"]) != _by_source(new["edges"]):
         yield from _ways(old["edges"], new["edges"])
     elif old["edges"] != new["edges"] or list(before) != list(after) or looks:
-        yield _reason("patch", "/graph_spec", "the drawing is another")
+        yield _reason("patch", "/graph_spec", "the drawing has changed")
 
 
 def _bare(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -306,7 +306,7 @@ def _ways(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) ->
     kept = [[key for key in edges if key in before and key in after] for edges in (before, after)]
     for source in dict.fromkeys(key[0] for key in kept[1]):
         if [key for key in kept[0] if key[0] == source] != [key for key in kept[1] if key[0] == source]:
-            yield _reason("minor", "/graph_spec/edges", f"the ways from {source!r} are in another order")
+            yield _reason("minor", "/graph_spec/edges", f"the edges from {source!r} are in another order")
 
 
 _Ends = tuple[str, str, str | None, int]
@@ -322,7 +322,7 @@ def _by_ends(edges: Sequence[Mapping[str, Any]]) -> dict[_Ends, tuple[int, Mappi
 
 def _way(edge: Mapping[str, Any]) -> str:
     on = f" on {edge['on']}" if edge.get("on") else ""
-    return f"the way from {edge['from']!r} to {edge['to']!r}{on}"
+    return f"the edge from {edge['from']!r} to {edge['to']!r}{on}"
 
 
 def _when(edge: Mapping[str, Any]) -> str:
@@ -333,7 +333,7 @@ def _told(what: str, old: Any, new: Any) -> str:
     """Say what something is and was, where both are short enough to be read."""
     texts = [_words(value) for value in (new, old)]
     if any(len(text) > _LONGEST_TOLD for text in texts):
-        return f"{what} is another"
+        return f"{what} has changed"
     return f"{what} is {texts[0]}, and was {texts[1]}"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 # By pydantic's kind of fault, whose context fills in the rest.
 _SENTENCES = {
     "missing": "this is required; add it",
-    "extra_forbidden": "there is no such field here; mend its name, or remove it",
+    "extra_forbidden": "there is no such field here; correct its name, or remove it",
     "model_type": "an object is needed here; write one",
     "model_attributes_type": "an object is needed here; write one",
     "dataclass_type": "an object is needed here; write one",

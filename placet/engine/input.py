@@ -118,7 +118,7 @@ class _ForwardAnalysis:
             return [], error.variable
         except EvaluationFailed:
             if self._allowance.left < 0:
-                message = f"what is computed on its way takes more than {MOST_WORK:,} steps on so long lists and texts"
+                message = f"computing with such long lists and texts takes more than {MOST_WORK:,} steps"
                 raise InputInvalid.at(_INPUT, f"{message}; make them shorter") from None
             return [], None  # it fails for another reason than a missing value
 

@@ -112,7 +112,7 @@ def _shown(plan: Plan, given: Mapping[str, Any], changed: list[str]) -> dict[str
 
 
 def _input(given: Mapping[str, Any], new: Plan, problems: list[Problem]) -> dict[str, Any]:
-    """Return the variables as the new version declares them; those that it does not declare are dropped and recorded."""
+    """Return the variables as the new version declares them; others are dropped, and that is recorded."""
     declared = {variable.name for variable in new.variables}
     known = {name: value for name, value in given.items() if name in declared}
     try:
@@ -135,13 +135,14 @@ def _branches(run: Run, new: Plan, moved: Mapping[str, str], problems: list[Prob
         for other, others in places[index + 1 :]:
             depth = min(len(frames), len(others))
             if frames[:depth] == others[:depth]:
-                message = f"{name!r} and {other!r} are one after the other there, and the request is at both"
+                message = f"{name!r} and {other!r} follow each other in that version, and the request is at both"
                 problems.append(Problem(pointer=here, message=message))
         for depth, frame in enumerate(frames):
             taken = {o[depth].edge for _, o in places if o[:depth] == frames[:depth] and len(o) > depth}
             if empty := set(range(len(new.nodes[frame.fork].edges))) - taken:
                 targets = ", ".join(new.nodes[frame.fork].edges[edge].target for edge in sorted(empty))
-                message = f"{name!r} is in a branch of {frame.fork!r} there, and that of {targets} is empty"
+                why = f"and nothing is in the branch of {targets}"
+                message = f"{name!r} is in a branch of {frame.fork!r} in that version, {why}"
                 problems.append(Problem(pointer=here, message=message))
                 break
 

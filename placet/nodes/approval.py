@@ -159,8 +159,8 @@ def migrate_stage(run: Run, node: Node, move: MigrationContext) -> None:
     here = pointer_to("/stages", before.name)
     found = homes(move.plan, node.id, before.name)
     if len(found) != 1:
-        why = "has several nodes there, and none of them is" if found else "is gone there; it is open at node"
-        move.refuse(here, f"stage {before.name!r} {why} {node.id!r}")
+        why = "is at several nodes, but not at" if found else "does not exist; it is open at"
+        move.refuse(here, f"in that version stage {before.name!r} {why} node {node.id!r}")
         return
     if found[0] in move.moved.values():
         move.refuse(here, f"two stages that are open would both be at node {found[0]!r}")
@@ -182,7 +182,7 @@ def _unfit(run: Run, stage_run: StageRun, before: Stage, stage: Stage) -> Iterat
     """Say why a stage's seats and votes cannot be counted by other rules. The seats stay as they were filled."""
     name = repr(stage.name)
     if stage.order != before.order and len(stage_run.seats) > 1:
-        yield f"stage {name} asks its people {stage.order} there, and has begun to ask them {before.order}"
+        yield f"stage {name} asks its people {stage.order} in that version, and has begun to ask them {before.order}"
     if not reachable(stage.need, stage_run.seats, stage_run.intended):
         yield f"the quorum of stage {name} there can never be met by the {len(stage_run.seats)} seats that it opened"
     elif result := stage_result(run, stage_run, stage):

@@ -54,11 +54,11 @@ class CallType(NodeType[D]):
         after, call_spec = move.plan.nodes.get(node.id), call_spec_of(node)
         why = None
         if after is None or after.type != node.type:
-            why = f"node {node.id!r} is gone there, and its {self.noun} is under way"
+            why = f"node {node.id!r} does not exist in that version, and its {self.noun} is running"
         elif call_spec_of(after).name != call_spec.name:
-            why = f"node {node.id!r} runs another {self.noun} there, and this one is under way"
+            why = f"node {node.id!r} runs another {self.noun} in that version, and this one is running"
         elif call_spec_of(after).output != call_spec.output:
-            why = f"node {node.id!r} takes something else from its {self.noun} there, which is under way"
+            why = f"node {node.id!r} takes other values from its {self.noun} in that version, which is running"
         if why is not None:
             move.refuse(pointer_to("/nodes", node.id), f"{why}; move it when that has ended")
 

@@ -51,7 +51,7 @@ class DecisionType(PassingType[DecisionNode]):
         places += [(f"{here}/table/default", table.default)] if table.default is not None else []
         for pointer, target in places:
             if target not in context.ids:
-                context.refuse(pointer, f"there is no node {target!r}; add it or mend the id")
+                context.refuse(pointer, f"there is no node {target!r}; add it, or correct the id")
         return Node(id=definition.id, type=self.kind, edges=edges, hit_policy=table.hit_policy)
 
     def facts(self, definition: DecisionNode, context: FactsContext) -> NodeFacts:

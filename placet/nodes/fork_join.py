@@ -126,7 +126,7 @@ class JoinType(PassingType[JoinNode]):
         fork = move.plan.nodes[join.fork] if join is not None else None
         here = pointer_to("/nodes", node.id)
         if join is None or fork is None or node.join is None:
-            move.refuse(here, f"join {node.id!r} is gone there, and branches have arrived")
+            move.refuse(here, f"join {node.id!r} does not exist in that version, and branches have arrived at it")
             return
         same = _translated(run.node(node.join.fork), fork, move.moved)
         arrived = tuple(sorted(same.get(index, -1) for index in run.joins[node.id].arrived))

@@ -72,7 +72,7 @@ class SubprocessType(CallType[SubprocessNode]):
             places += [(pointer_to(f"{here}/output", to), name) for to, name in definition.output.items()]
             for pointer, name in places:
                 if name not in variables:
-                    context.refuse(pointer, f"{named!r} has no variable {name!r}; mend the name")
+                    context.refuse(pointer, f"{named!r} has no variable {name!r}; correct the name")
         call_spec = CallSpec(name=named, input=filling, output=dict(definition.output))
         return Node(id=definition.id, type=self.kind, edges=edges, call_spec=call_spec)
 

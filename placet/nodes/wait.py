@@ -159,9 +159,10 @@ class WaitType(NodeType[WaitNode]):
         after, event = move.plan.nodes.get(node.id), run.waits[node.id].event
         why = None
         if after is None or after.type != node.type:
-            why = f"node {node.id!r} is gone there, and the request waits at it"
+            why = f"node {node.id!r} does not exist in that version, and the request waits at it"
         elif wait_spec_of(after).event != event:
-            why = f"node {node.id!r} waits for {wait_spec_of(after).event or 'a time'} there, not {event or 'a time'}"
+            other = wait_spec_of(after).event or "a time"
+            why = f"node {node.id!r} waits for {other} in that version, not for {event or 'a time'}"
         if why is not None:
             move.refuse(pointer_to("/nodes", node.id), why)
 

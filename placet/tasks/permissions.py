@@ -33,8 +33,8 @@ def require_not_operating_own(event: Event, requester: str) -> None:
     if isinstance(event, Decide | Claim):
         raise NotPermitted("Nobody decides their own request.")
     if isinstance(event, Migrate):
-        raise NotPermitted("Nobody moves their own request to other rules; another admin can.")
-    raise NotPermitted("Nobody operates their own request; its process owner or an admin can, where they did not ask.")
+        raise NotPermitted("Nobody may move their own request to another version; ask another admin.")
+    raise NotPermitted("Nobody operates their own request; ask the process owner or an admin who is not the requester.")
 
 
 def require_running(run: Run) -> None:
@@ -147,9 +147,9 @@ def require_not_own(run: Run, person: str) -> None:
 def require_seat(run: Run, task: Task, person: str) -> None:
     """Raise NotPermitted for whoever fills another seat of the stage, or is barred by an earlier stage."""
     if person in seat_holders(run, run.stages[task.node], but=task.seat):
-        raise NotPermitted("You fill another seat of this stage already; one person fills at most one.")
+        raise NotPermitted("You already fill another seat of this stage; one person fills at most one.")
     if run.stage_of(task).repeat == "forbid" and decided_elsewhere(run, person, task.node):
-        raise NotPermitted("You have decided another stage of this request, and this process forbids both.")
+        raise NotPermitted("You have decided another stage of this request, and this process forbids deciding twice.")
 
 
 _RESULTS = {

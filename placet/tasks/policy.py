@@ -88,16 +88,16 @@ def eligible(run: Run, person: str, stage: Stage, node: str, *, via: str, taken:
 def ineligible_reason(run: Run, person: str, stage: Stage, node: str, taken: set[str]) -> str | None:
     """Return in words why somebody who is there may not fill a seat, None where they may."""
     if person == run.state.requester:
-        return "asked for this, and nobody decides their own request"
+        return "is the requester, and nobody decides their own request"
     if person in taken:
-        return "fills another seat of this stage already, and one person fills at most one"
+        return "already fills another seat of this stage, and one person fills at most one"
     found = run.directory.get(person)
     if found is None:
-        return "has left, or is nobody"
+        return "has left, or is not in the directory"
     if not found.approver and not is_owner(run, person):
-        return "has not the access approver"
+        return "does not have the access approver"
     if stage.repeat == "forbid" and decided_elsewhere(run, person, node):
-        return "has decided another stage of this request, and this process forbids both"
+        return "has decided another stage of this request, and this process forbids deciding twice"
     return None
 
 

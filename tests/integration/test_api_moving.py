@@ -193,7 +193,8 @@ async def test_only_admins_move_and_nobody_their_own_and_only_to_what_is_publish
     assert (fate["verdict"], fate["result"]) == ("does_not_map", None)
     (told,) = (await office.migrate(path))["requests"]
     assert told["result"] == "stays"
-    assert told["reasons"] == fate["reasons"] == ["Nobody moves their own request to other rules; another admin can."]
+    refusal = "Nobody may move their own request to another version; ask another admin."
+    assert told["reasons"] == fate["reasons"] == [refusal]
 
 
 async def test_preflight_knows_what_only_the_request_itself_knows(office: Office) -> None:

@@ -116,7 +116,7 @@ def test_kinds_tell_what_asking_about_each_person_tells(
     raw = chain(step) | ({"owner": owner} if owner else {})
     found = told(raw, people)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(staffing, "Circle", _Everyone)
+        patch.setattr(staffing, "StagePeople", _Everyone)
         patch.setattr(staffing, "MOST_LOOKS", 10**9)
         each = told(raw, people)
     assert _facts(found) == _facts(each)

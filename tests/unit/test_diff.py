@@ -210,20 +210,20 @@ EDGES = EXPENSE_APPROVAL["graph_spec"]["edges"]
         (
             "/graph_spec/edges/3/condition",
             "amount > 9000",
-            ["condition of the way from 'large' to 'cfo' is amount > 9000, and was amount > 5000"],
+            ["condition of the edge from 'large' to 'cfo' is amount > 9000, and was amount > 5000"],
         ),
         ("/settings/timezone", "UTC", ["timezone of the settings is UTC, and was Europe/Berlin"]),
         ("/owner", ..., ["owner is none, and was user:olivia"]),
-        ("/graph_spec/edges", EDGES[:-1], ["the way from 'cfo' to 'no' on rejected is gone"]),
+        ("/graph_spec/edges", EDGES[:-1], ["the edge from 'cfo' to 'no' on rejected is gone"]),
         (
             "/graph_spec/edges/-",
             {"from": "large", "to": "no", "condition": "amount > 1000000"},
-            ["the way from 'large' to 'no' is new, where amount > 1000000"],
+            ["the edge from 'large' to 'no' is new, where amount > 1000000"],
         ),
         (
             "/graph_spec/edges",
             [*EDGES[:3], EDGES[4], EDGES[3], *EDGES[5:]],
-            ["the ways from 'large' are in another order"],
+            ["the edges from 'large' are in another order"],
         ),
         (
             "/graph_spec/nodes/3/step",
@@ -234,7 +234,7 @@ EDGES = EXPENSE_APPROVAL["graph_spec"]["edges"]
         (
             "/graph_spec/edges/3/condition",
             "amount > 5000 || department in [" + '"it", ' * 30 + '"it"]',
-            ["condition of the way from 'large' to 'cfo' is another"],
+            ["condition of the edge from 'large' to 'cfo' has changed"],
         ),
     ],
 )

@@ -285,7 +285,7 @@ def test_who_stands_in_for_a_delegate_is_who_does_so_when_they_decide() -> None:
     ("substitute", "step", "why"),
     [
         ("dh", {"approvers": ["user:mo", "user:dh"], "quorum": "all"}, "fill another seat"),
-        ("dh", {"separation_of_duties": {"repeat": "forbid"}}, "forbids both"),
+        ("dh", {"separation_of_duties": {"repeat": "forbid"}}, "forbids deciding twice"),
     ],
 )
 def test_separation_of_duties_holds_for_who_stands_in_for_a_delegate(
@@ -450,7 +450,7 @@ def test_who_decided_another_stage_does_not_decide_this_one_as_a_substitute_wher
     request.decide("dh")
     request.org = office(mo=spell(MO, "dh", start=1, until=9))
     request.hours(2)
-    with pytest.raises(NotPermitted, match="forbids both"):
+    with pytest.raises(NotPermitted, match="forbids deciding twice"):
         stands_in(request, "dh")
 
 
@@ -599,7 +599,7 @@ def test_a_refused_hand_over_says_which_of_the_reasons_it_is(to: str, step: dict
     request = case(step, org=office(ben=away(office().people["ben"]), cid=cid))
     with pytest.raises(NotPermitted, match=why) as refused:
         request.do(how(by=Actor(person="mo"), task_id=request.state.tasks[0].id, to=to))
-    reasons = ["away until", "own request", "another seat", "the access approver", "forbids both"]
+    reasons = ["away until", "own request", "another seat", "the access approver", "forbids deciding twice"]
     assert [reason for reason in reasons if reason in refused.value.message] == [
         next(r for r in reasons if why.startswith(r) or r in why)
     ]
@@ -609,7 +609,7 @@ def test_a_refused_hand_over_names_another_stage_where_that_bars() -> None:
     both = {"separation_of_duties": {"repeat": "forbid"}}
     request = case({"approvers": ["user:dh"], **both}, {"approvers": ["user:mo"], **both})
     request.decide("dh")
-    with pytest.raises(NotPermitted, match="forbids both"):
+    with pytest.raises(NotPermitted, match="forbids deciding twice"):
         request.do(Reassign(by=Actor(person="mo"), task_id=request.task.id, to="dh"))
 
 
@@ -742,7 +742,7 @@ def test_nobody_ever_decides_their_own_request_nor_what_was_not_theirs_at_that_m
                     holds = one in {task.assignee, *task.delegates}
                     how, _, away = task.via.partition(":")
                     whose = away if how == "substitution" else task.assignee or ""
-                    covers = any(one in org.standing_in(of, request.now) for of in (whose, *task.delegates))
+                    covers = any(one in org.substitutes_of(of, request.now) for of in (whose, *task.delegates))
                     assert one != requester
                     if whose == away:
                         holds = one == away or one in task.delegates
@@ -751,7 +751,7 @@ def test_nobody_ever_decides_their_own_request_nor_what_was_not_theirs_at_that_m
                     request.do(Claim(by=by, task_id=task.id))
                     members = org.members("finance")
                     assert one != requester
-                    assert one in members or any(one in org.standing_in(m, request.now) for m in members)
+                    assert one in members or any(one in org.substitutes_of(m, request.now) for m in members)
                 case "delegate":
                     request.do(Delegate(by=by, task_id=task.id, to=other, keep=len(one) % 2 == 0))
                     assert other != requester

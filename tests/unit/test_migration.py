@@ -110,7 +110,7 @@ def test_decision_in_a_stage_that_is_gone_still_counts_as_one_in_another() -> No
 @pytest.mark.parametrize(
     ("steps", "why"),
     [
-        (({**MO, "stage_name": "Other"},), "is gone there"),
+        (({**MO, "stage_name": "Other"},), "does not exist; it is open at"),
         (({"approvers": ["user:mo", "cfo"], "quorum": "all", "order": "sequential"},), "asks its people sequential"),
         (({"approvers": ["group:finance"], "quorum": {"at_least": 3}},), "can never be met"),
         (({"approvers": ["user:mo", "cfo"], "quorum": "any"},), "approved there at once"),
@@ -283,14 +283,14 @@ SUB = _call_spec("subprocess", {"amount": "sum"}, template="Child")
 @pytest.mark.parametrize(
     ("before", "after", "why"),
     [
-        (PAY, _call_spec("action", {"amount": "paid"}, action="look"), "runs another action there"),
-        (PAY, _call_spec("action", {}, action="pay"), "takes something else from its action"),
-        (PAY, _waiting(hours=1), "is gone there, and its action is under way"),
-        (SUB, PAY, "is gone there, and its sub-process is under way"),
-        (SUB, _call_spec("subprocess", {}, template="Child"), "takes something else from its sub-process"),
-        (_waiting(event="go"), _waiting(event="come"), "waits for come there, not go"),
-        (_waiting(hours=1), _waiting(event="go"), "waits for go there, not a time"),
-        (_waiting(hours=1), PAY, "is gone there, and the request waits at it"),
+        (PAY, _call_spec("action", {"amount": "paid"}, action="look"), "runs another action in that version"),
+        (PAY, _call_spec("action", {}, action="pay"), "takes other values from its action"),
+        (PAY, _waiting(hours=1), "does not exist in that version, and its action is running"),
+        (SUB, PAY, "does not exist in that version, and its sub-process is running"),
+        (SUB, _call_spec("subprocess", {}, template="Child"), "takes other values from its sub-process"),
+        (_waiting(event="go"), _waiting(event="come"), "waits for come in that version, not for go"),
+        (_waiting(hours=1), _waiting(event="go"), "waits for go in that version, not for a time"),
+        (_waiting(hours=1), PAY, "does not exist in that version, and the request waits at it"),
     ],
 )
 def test_node_at_which_something_is_under_way_has_to_be_there(before: Any, after: Any, why: str) -> None:
@@ -358,19 +358,19 @@ def _without(*gone: str) -> tuple[str, ...]:
             (*FORK, "f -> d", "d -> j on approved"),
             {"d": {"step": "D"}},
             "/nodes/a",
-            "that of d is empty",
+            "nothing is in the branch of d",
         ),
         (
             (*_without("f -> c", "a -> j on approved"), "a -> c on approved"),
             {},
             "/nodes/a",
-            "one after the other",
+            "follow each other",
         ),
         (
             ("start -> a", "a -> b on approved", "b -> c on approved", "c -> approved on approved"),
             {},
             "/nodes/j",
-            "gone",
+            "does not exist",
         ),
     ],
     ids=["join that has enough", "another branch", "no branch any more", "no fork any more"],

@@ -26,7 +26,7 @@ def drawn(*nodes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "pointer", "sentence"),
     [
-        ({"colour": 1}, "/colour", "there is no such field here; mend its name, or remove it"),
+        ({"colour": 1}, "/colour", "there is no such field here; correct its name, or remove it"),
         ({"version": ...}, "/version", "this is required; add it"),
         ({"name": 7}, "/name", "text is needed here; write it in quotes"),
         ({"name": "x" * 1001}, "/name", "write at most 200 characters"),

@@ -124,19 +124,19 @@ class ImportRemarks:
 def _unsaid(tag: str) -> tuple[Became, str] | None:
     """Return what holds of kinds of elements of which nobody said anything."""
     if tag in _DRAWN:
-        return "lost", "a note for readers of the drawing; the process runs without it"
+        return "lost", "a note for readers of the drawing; it has no effect on the process"
     if tag in _DATA:
-        return "lost", "data objects hold nothing here: what conditions read are variables"
+        return "lost", "data objects are not taken over; conditions read variables"
     if tag in _DECLARED:
-        return "mapped", "it stands in what refers to it"
+        return "mapped", "its content is taken over where it is referred to"
     if tag in _TALK:
         return "lost", "no messages go between pools: only the process itself is in the blueprint"
     if tag == "sequenceFlow":
-        return "lost", "no way of the blueprint comes along here"
+        return "lost", "no edge of the blueprint passes here"
     if tag == "lane":
         return "lost", "nobody is asked because of this lane"
     if tag.endswith(("Task", "Event", "Gateway", "Activity")) or tag in {"task", "subProcess", "transaction"}:
-        return "lost", "no way of the blueprint leads here"
+        return "lost", "no edge of the blueprint leads here"
     return None
 
 

@@ -62,7 +62,7 @@ class Walk:
                 )
                 return build.end(RETURNED)
             if (ident, context) in seen:
-                build.account.lost(ident, "it leads round in a circle in which nothing is done; the request ends here")
+                build.account.lost(ident, "it leads in a circle in which nothing is done; the request ends here")
                 return build.end(_DONE)
             seen.add((ident, context))
             if part.inner is not None:

@@ -29,7 +29,7 @@ class Duration:
 
     total: timedelta | None
     edge: tuple[str, ...] = ()
-    endless: tuple[str, ...] = ()  # stages that wait for as long as it takes
+    endless: tuple[str, ...] = ()  # stages and waits without an end
 
 
 def stage_time(stage: Stage, managers: int = LONGEST_CHAIN) -> timedelta | None:
@@ -85,8 +85,8 @@ def duration_findings(draft: Draft, duration: Duration) -> list[Finding]:
         " and more" if len(duration.endless) > 10 else ""
     )
     message = (
-        f"the worst-case total time is unbounded: {named} waits for as long as it takes; "
-        'an SLA with a "final" rule other than "wait", or a timeout, bounds it'
+        f"the worst-case total time is unbounded, because nothing ends the wait at {named}; "
+        'give an SLA with a "final" rule other than "wait", or a timeout'
     )
     first = duration.endless[0]
     return [warning("unbounded_time", draft.steps.get(first) or draft.nodes[first].pointer, message)]

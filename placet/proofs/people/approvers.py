@@ -167,13 +167,13 @@ def _forbidden_twice(draft: Draft) -> Iterator[Finding]:
         left = list(_quorum(step.model_copy(update={"approvers": kept}), "")) if kept else [None]
         if left and not list(_quorum(step, "")):
             named = ", ".join(sorted(before[node.id] & {str(who) for _, who in approvers_of(step, "")}))
-            said = f"{named} has always decided an earlier stage, and this process forbids deciding two; "
+            said = f"these have always decided an earlier stage: {named}; this process forbids deciding twice; "
             place = f"{draft.place(step)}/approvers"
             if draft.definition.owner or step.escalation_to or step.escalation:
-                # Somebody stands in, so the request goes on, though seldom as it was meant.
-                yield warning("impossible_quorum", place, said + "whoever stands in is asked instead, every time")
+                # Somebody else is asked, so the request goes on, though hardly as intended.
+                yield warning("impossible_quorum", place, said + "the escalation or the owner is always asked instead")
             else:
-                yield error("impossible_quorum", place, said + "name others, or allow it")
+                yield error("impossible_quorum", place, said + "name other approvers, or allow it")
 
 
 def _surely_decided(draft: Draft) -> dict[str, set[str]]:

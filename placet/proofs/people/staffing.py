@@ -77,7 +77,7 @@ def _without_directory(draft: Draft) -> Iterator[Finding]:
     named = sorted({str(who.root) for _, who in names_of(draft) if who.root.kind in {"user", "role", "group"}})
     if named:
         shown = ", ".join(named[:10]) + (" and more" if len(named) > 10 else "")
-        message = f"no directory is loaded, so nobody knows whether these exist: {shown}; load people and check again"
+        message = f"no directory is loaded, so it is unknown whether these exist: {shown}; load people and check again"
         yield warning("people_unknown", "/process_steps", message)
 
 
@@ -85,13 +85,15 @@ def _unknown_names(draft: Draft, everyone: Organisation) -> Iterator[Finding]:
     for place, who in names_of(draft):
         root = who.root
         if root.kind == "user" and not everyone.holders(root):
-            yield warning("unknown_person", place, f"there is nobody with the id {root.name!r}; mend it, or add them")
+            yield warning("unknown_person", place, f"no person has the id {root.name!r}; correct it, or add them")
         elif root.kind == "role" and not everyone.holders(root):
             yield warning(
-                "unknown_role", place, f"nobody holds the role {root.name!r}; mend it, or give it to somebody"
+                "unknown_role", place, f"no person holds the role {root.name!r}; correct it, or give it to somebody"
             )
         elif root.kind == "group" and not everyone.holders(root):
-            yield warning("unknown_group", place, f"nobody is in the group {root.name!r}; mend it, or add somebody")
+            yield warning(
+                "unknown_group", place, f"no person is in the group {root.name!r}; correct it, or add somebody"
+            )
 
 
 class _SharedStaffing:
@@ -195,12 +197,16 @@ class _StageStaffing:
         approvers = {p for _, who in approvers_of(self.step, "") for p in self.everyone.holders(who)}
         others = self.everyone.people.keys() - approvers
         if self.definite and others and others <= {*short, *helped}:
-            message = "whoever asks, fewer people may approve than the quorum needs; name more, or ask for fewer"
+            message = (
+                "for every requester, fewer people may approve than the quorum needs; "
+                "name more approvers, or lower the quorum"
+            )
             yield error("impossible_quorum", self.pointer, message, witness={"requester": min(others)})
         elif short:
             message = (
                 f"for {len(short)} of {len(self.everyone.people)} requesters, such as {short[0]!r}, too few people may "
-                "approve and nobody stands in, so an operator has to assign the task; name an owner or an escalation"
+                "approve and nobody replaces them, so an operator has to assign the task; "
+                "name an owner or an escalation"
             )
             yield warning("quorum_not_met", self.pointer, message, witness={"requester": short[0]})
 

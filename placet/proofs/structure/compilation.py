@@ -78,7 +78,7 @@ def _assumed_actions(definition: ProcessDefinition) -> tuple[dict[str, ActionSpe
         if isinstance(called, NamedAction):
             name = called.name
             named[name] = ActionSpec(name=name, executor="unknown", is_idempotent=False, latency_class="very_slow")
-            message = f"no catalog is loaded, so nobody knows whether there is an action {name!r}"
+            message = f"no action catalog is loaded, so it is not known whether there is an action {name!r}"
             told.append(warning("action_unknown", f"/graph_spec/nodes/{index}/action", message))
     return named, told
 
@@ -92,7 +92,7 @@ def _assumed_children(definition: ProcessDefinition) -> tuple[dict[str, Child], 
             names = [name for name in (*called.input, *called.output.values()) if re.fullmatch(r"[A-Za-z_]\w*", name)]
             known = variables.setdefault(called.reference, {})
             known |= {name: Variable(name=name, type="string") for name in names}
-            message = f"no processes are loaded, so nobody knows whether there is one called {called.template!r}"
+            message = f"no processes are loaded, so it is not known whether there is one called {called.template!r}"
             told.append(warning("process_unknown", f"/graph_spec/nodes/{index}/template", message))
     return {
         named: Child(template_id="unknown", plan=_stand_in(named, known)) for named, known in variables.items()

@@ -94,15 +94,15 @@ class _Decision:
     def _why_dead(self, index: int, expression: Expression) -> str:
         try:
             if self.reach.prover.witness([(expression, True)]) is None:
-                return "its condition holds for no valid input; mend it, or remove the edge"
+                return "its condition holds for no valid input; correct it, or remove the edge"
             if (
                 self.reach.show(self.vertex.id, [self.holds[index]], self.names, lambda v: self._holds(index, v))
                 is None
             ):
-                return "its condition never holds on the ways that lead here; mend it, or remove the edge"
+                return "its condition never holds on the paths that lead here; correct it, or remove the edge"
         except Undecided:
             pass  # the reason is only for the message
-        return "an earlier condition takes every input for which it holds; mend one of them, or remove the edge"
+        return "an earlier condition takes every input for which it holds; correct one of them, or remove the edge"
 
     def _holds(self, index: int, values: Values) -> bool:
         return self._results(values)[index] is True
@@ -165,7 +165,7 @@ class _Decision:
         )
         if self.default is not None:
             if shown is None and known:
-                message = "the conditions cover every input, so this default is never taken; it can go"
+                message = "the conditions cover every input, so this default is never taken; remove it"
                 self.found.append(warning("dead_branch", self.default.pointer, message))
         elif shown is not None and not self.vertex.cut:
             remedy = (

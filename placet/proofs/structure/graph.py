@@ -109,8 +109,8 @@ def _endless(draft: Draft) -> Iterator[Finding]:
             continue  # the dangling edge is reported, and may be the way out
         for name in sorted(group):
             node = draft.nodes[name]
-            what = "leads nowhere" if not node.edges else "leads only round in circles"
-            message = f"{name!r} {what}: no way from here reaches a terminator; add an edge that does"
+            what = "leads nowhere" if not node.edges else "leads only in circles"
+            message = f"{name!r} {what}: no path from here reaches a terminator; add an edge that leads to one"
             yield error("endless_path", node.pointer, message)
 
 
@@ -121,13 +121,12 @@ def _loops(draft: Draft, bounded: Container[frozenset[str]]) -> Iterator[Finding
         named = " -> ".join(group[:8]) + (" -> ..." if len(group) > 8 else "")
         if any(draft.nodes[name].pauses for name in group):
             message = (
-                f"the loop {named} can go round without bound; for rework let approvers request changes, "
-                "which settings.max_rounds bounds, and lead this edge on to an end; or count the rounds: on each way "
-                "round an action sets a whole number to itself plus one, from a known start, and a decision leads on "
-                "once it has come to a bound"
+                f"the loop {named} can repeat without bound; for rework, let approvers request changes "
+                "(settings.max_rounds bounds these) and lead this edge to an end; or count the rounds: in each round "
+                "an action adds one to a whole number with a known start, and a decision leaves the loop at a bound"
             )
         else:
-            message = f"the loop {named} goes round without anybody being asked; remove the edge that leads back"
+            message = f"the loop {named} repeats without anybody being asked; remove the edge that leads back"
         yield error("unbounded_loop", draft.nodes[group[0]].pointer, message)
 
 

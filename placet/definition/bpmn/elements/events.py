@@ -121,7 +121,7 @@ def _deadline(walk: Walk, event: Part, step: dict[str, Any], *, taken: bool, exp
     cycle = _cycle(event)
     if not event.interrupting and cycle is not None and "reminders" not in step:
         step["reminders"] = {"every_hours": cycle}
-        build.account.assumed(event.id, f"its people are reminded every {cycle:g} hours; its way is not taken")
+        build.account.assumed(event.id, f"its people are reminded every {cycle:g} hours; its edge is not taken")
         return taken
     if hours is None or taken:
         build.account.lost(event.id, "only one timer with a duration can sit on a task; it never fires")
@@ -136,7 +136,7 @@ def _deadline(walk: Walk, event: Part, step: dict[str, Any], *, taken: bool, exp
         step["final"] = "expire"
         _leads(walk, event, *expires, "expired")
     elif build.flat.outs.get(event.id):
-        build.account.lost(event.id, "it became the deadline; its way beside the task is not taken")
+        build.account.lost(event.id, "it became the deadline; its edge beside the task is not taken")
     return True
 
 
@@ -156,7 +156,7 @@ def _leads(walk: Walk, event: Part, node: str, context: Context, on: str) -> Non
 
 def _lost(build: Build, event: Part) -> None:
     what = ", ".join(one.removesuffix("EventDefinition") for one in event.events) or "event"
-    build.account.lost(event.id, f"its {what} is not watched for here: its way is never taken")
+    build.account.lost(event.id, f"its {what} is not watched for here: its edge is never taken")
 
 
 # Sub-processes
@@ -213,7 +213,7 @@ def caught(walk: Walk, part: Part, context: Context) -> str | None:
         return None
     event = matching[0]
     if depth < len(context):
-        build.account.lost(event.id, "it cannot end the other branches of its sub-process; its way is never taken")
+        build.account.lost(event.id, "it cannot end the other branches of its sub-process; its edge is never taken")
         return None
     build.account.mapped(part.id, f"it leads to {event.id!r}")
     build.account.mapped(event.id, "what ends in its sub-process with this goes on here")
@@ -237,9 +237,9 @@ def race(walk: Walk, part: Part, outs: Sequence[Flow], context: Context) -> str:
     build = walk.build
     targets = [build.flat.parts[flow.target] for flow in outs]
     if any(target.kind not in _CATCHING for target in targets):
-        build.account.lost(part.id, "only events can follow it; its ways are taken all at once")
+        build.account.lost(part.id, "only events can follow it; its edges are taken all at once")
         return walk.fork(part, outs, context, {}, own=True)
-    build.account.mapped(part.id, "what happens first decides the way")
+    build.account.mapped(part.id, "the event that happens first decides the edge")
     for flow in outs:
         build.along(flow)
     timed = [target for target in targets if _TIMER in target.events and _hours(target) is not None]

@@ -30,14 +30,14 @@ def split(walk: Walk, part: Part, outs: Sequence[Flow], context: Context, *, own
         return events.race(walk, part, outs, context)
     if part.kind == "parallelGateway" or (not gateway and not any(flow.condition for flow in outs)):
         if own and gateway:
-            build.account.mapped(part.id, "all of its ways are taken at once")
+            build.account.mapped(part.id, "all of its edges are taken at once")
         return walk.fork(part, outs, context, {}, own=own)
     if part.kind == "inclusiveGateway" or (not gateway and not _exclusive(part, outs)):
         if gateway:
-            build.account.mapped(part.id, "each of its ways is taken whose condition holds")
+            build.account.mapped(part.id, "each of its edges whose condition holds is taken")
         return walk.fork(part, outs, context, _each(build, part, outs), own=own)
     if part.kind == "complexGateway":
-        build.account.lost(part.id, "its rule is not taken over: exactly one of its ways is taken")
+        build.account.lost(part.id, "its rule is not taken over: exactly one of its edges is taken")
     return decide(walk, part, outs, context, own=own)
 
 
@@ -57,7 +57,7 @@ def decide(walk: Walk, part: Part, outs: Sequence[Flow], context: Context, *, ow
                 if flow.condition:
                     said = " ".join(flow.condition.split())[:_LONGEST]
                     build.account.lost(
-                        flow.id, f"its condition {said} is not taken over: somebody chooses the way instead"
+                        flow.id, f"its condition {said} is not taken over: a person chooses the edge instead"
                     )
             build.account.assumed(part.id, f"its conditions cannot be taken over ({error})")
         return _asked(walk, part, outs, context, default, own=own)
@@ -159,7 +159,7 @@ def _asked(walk: Walk, part: Part, outs: Sequence[Flow], context: Context, defau
     labels = labels_of(build, outs)
     name = question(build, part.name or (f"{stage.part.name} way" if stage else ""), list(labels.values()), stage, outs)
     whom = f"the approver of {stage.step['stage_name']!r} chooses" if stage else "whoever starts the request chooses"
-    build.account.assumed(part.id, f"the file does not say when which way is taken: {whom} it, in {name!r}")
+    build.account.assumed(part.id, f"the file does not say which edge is taken when: {whom} it, in {name!r}")
     known = Term("name", value=name)
     choices: list[Choice] = [
         (flow, Term("eq", (known, Term("text", value=labels[flow.id])))) for flow in outs if flow.id != default

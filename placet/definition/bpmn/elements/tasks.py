@@ -244,7 +244,7 @@ def _third(build: Build, stage: ImportedStage, verdict: TaskOutcomes, gate: Part
             (flow, Term("eq", (Term("name", value=name), Term("text", value=verdict.labels[flow.id]))))
             for flow, _ in verdict.approved
         ]
-        build.account.assumed(gate.id, f"who approves says in {name!r} which of the other ways is taken")
+        build.account.assumed(gate.id, f"who approves says in {name!r} which of the other edges is taken")
     elif verdict.values and verdict.variable is not None:
         name = build.scope.declare(verdict.variable, "string")
         for one in build.stages:
