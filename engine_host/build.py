@@ -13,15 +13,15 @@ from engine_host.process import run, version_output
 from engine_host.versions import PINS, TOOLS, Pins, Tool, dotted, parse
 from placet.errors import EngineMissing
 
-# A cold build of the server takes five minutes on two cores; a machine that needs an hour has another problem.
+# A cold build of the server takes five minutes on two cores.
 BUILD_SECONDS = 3600.0
-# Go fetches what it compiles; where the network had a bad moment, it is asked again after so many seconds.
+# Seconds between attempts, where Go could not fetch its sources.
 PAUSES = (5.0, 15.0, 45.0)
 _NETWORK = re.compile(r'(Get "|reading )https?://|dial tcp')
 
 
 def is_version(program: Path, version: str) -> bool:
-    """Tell whether a program runs and says that it is this version."""
+    """Tell whether a program runs and reports this version."""
     answered = version_output(program) if program.is_file() else None
     return answered is not None and version in answered.split()
 
@@ -42,7 +42,7 @@ def find_go(environ: Mapping[str, str], pins: Pins = PINS) -> Path:
 
 
 def build(directory: Path, *, environ: Mapping[str, str], progress: Progress, pins: Pins = PINS) -> None:
-    """Build what `directory` lacks; the caller holds the lock. Raises EngineMissing with the compiler's last words."""
+    """Build what `directory` lacks; the caller holds the lock. Raises EngineMissing with the compiler's last lines."""
     go = find_go(environ, pins)
     for number, tool in enumerate(TOOLS, start=1):
         version = pins.of(tool)
@@ -63,7 +63,7 @@ def build(directory: Path, *, environ: Mapping[str, str], progress: Progress, pi
                 if pause is None or not code or not _NETWORK.search(output):
                     break
                 progress(
-                    f"its sources did not all come, trying again in {pause:g} s: {output.strip().splitlines()[-1]}"
+                    f"some sources could not be fetched, trying again in {pause:g} s: {output.strip().splitlines()[-1]}"
                 )
                 time.sleep(pause)
             if code and _NETWORK.search(output):

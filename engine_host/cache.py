@@ -1,4 +1,4 @@
-"""Keep engines per user and version, so that no half of one is ever taken for a whole."""
+"""The cache of engines by user and version. An incomplete engine is never used."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 Progress = Callable[[str], None]
-"""Receives one line whenever there is something to tell to a person who waits."""
+"""Receives lines about the progress, for a person who waits."""
 
 
 def no_progress(_line: str) -> None:
-    """Tell nobody."""
+    """Ignore the progress."""
 
 
 def cache_directory(environ: Mapping[str, str]) -> Path:
@@ -34,7 +34,7 @@ def cache_directory(environ: Mapping[str, str]) -> Path:
 
 @contextmanager
 def locked(directory: Path, *, progress: Progress) -> Iterator[None]:
-    """Hold the cache alone: a second process waits here, and then finds what the first one made."""
+    """Lock the cache. A second process waits here, and then finds what the first one made."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("a") as lock:
         reported = 0.0
@@ -47,20 +47,22 @@ def locked(directory: Path, *, progress: Progress) -> Iterator[None]:
                     progress("another process is making the engine, waiting for it…")
                     reported = time.monotonic()
                 time.sleep(0.2)
-        for left in directory.glob(".making-*"):  # by someone who was killed: the lock is ours, so nobody is at it
+        for left in directory.glob(
+            ".making-*"
+        ):  # left by a killed process; we hold the lock, so no other process uses it
             shutil.rmtree(left, ignore_errors=True)
         yield
 
 
 @contextmanager
 def build_directory(directory: Path) -> Iterator[Path]:
-    """Give a folder beside the cached engines in which one is made; it is gone afterwards, whatever happened."""
+    """Yield a temporary folder beside the cached engines in which to make one; it is deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix=".making-", dir=directory, ignore_cleanup_errors=True) as made:
         yield Path(made)
 
 
 def install(made: Path, target: Path) -> Path:
-    """Move a finished program to its place: first its bytes to the disk, then its name, all at once."""
+    """Move a finished program to its place atomically: flush its content, then rename it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     made.chmod(0o755)
     with made.open("rb") as program:

@@ -1,7 +1,7 @@
-"""Say to the server, the Web UI or the CLI how it is to run.
+"""The configuration of the Temporal server, the Web UI and the CLI.
 
-The official server carries a template of its configuration that is filled from the environment; its image uses the same
-one. So the settings are variables: the shared ones in `deploy/temporal/server.env`, the rest from here.
+The official server and its image fill the same configuration template from the environment. So settings are variables:
+the shared ones in `deploy/temporal/server.env`, the others from here.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from placet.errors import EngineMissing, InputInvalid
 HOST = "127.0.0.1"
 SETTINGS = ROOT / "deploy" / "temporal"
 
-# Below the ports that systems give to outgoing connections, so that one stays free between two runs; and the server's
-# PostgreSQL schema keeps ports of its cluster in a smallint: with one above 32767 it does not start.
+# Below the range of outgoing connections, so that a port stays free between two runs, and not above 32767: the server's
+# PostgreSQL schema stores ports of its cluster as smallint, and it does not start with a larger one.
 PORT_RANGE = range(20000, 32768)
 PORT_GUESSES = 100
 
-# What the two kinds of engine keep under an engine's home; neither is tried on the other's file.
+# The data files of the two kinds of engine; one kind cannot open the other's file.
 SERVER_FILE = "engine.sqlite"
 CLI_FILE = "cli.sqlite"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """Give every listener of an engine its TCP port on the loopback address; 0 asks for a free one."""
+    """The TCP ports of an engine's listeners on loopback; 0 stands for a free port."""
 
     frontend: int = 0
     ui: int = 0
@@ -52,12 +52,12 @@ class Ports:
 
 
 def free_ports(wanted: Ports, *, before: Ports | None = None) -> Ports:
-    """Fill in free ports, those from `before` where they are still free, so that an address stays good.
+    """Fill in free ports, those from `before` where they are still free, so that addresses stay valid.
 
     Raises InputInvalid when a port that was asked for by number is taken.
     """
     chosen: dict[str, int] = {}
-    with ExitStack() as held:  # all at once, so that no port is given out twice
+    with ExitStack() as held:  # held together, so that no port is chosen twice
         for field in fields(Ports):
             asked: int = getattr(wanted, field.name)
             earlier: int = getattr(before, field.name) if before else 0
@@ -67,21 +67,21 @@ def free_ports(wanted: Ports, *, before: Ports | None = None) -> Ports:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
                     listener.bind((HOST, port))
-                    listener.listen(1)  # with SO_REUSEADDR, only a listener holds its port alone
+                    listener.listen(1)  # with SO_REUSEADDR, only listening reserves a port
                 except OSError:
                     continue
                 chosen[field.name] = port
                 break
             else:
                 raise InputInvalid(
-                    f"port {asked or PORT_RANGE} for the engine's {field.name} is taken or not allowed: choose another."
+                    f"port {asked or PORT_RANGE} for the engine's {field.name} is taken or not allowed; choose another."
                 )
     return Ports(**chosen)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Postgres:
-    """Name a PostgreSQL database for the engine; its visibility store gets a second one beside it."""
+    """A PostgreSQL database for the engine; its visibility store has a second database beside it."""
 
     host: str
     port: int
@@ -96,7 +96,7 @@ class Postgres:
         return f"{self.name}_visibility"
 
     def access(self, name: str) -> dict[str, Any]:
-        """Return what psycopg needs to connect to the database `name` on this server."""
+        """Return psycopg's parameters for the database `name` on this server."""
         return {
             "dbname": name,
             "host": self.host,
@@ -137,7 +137,7 @@ Database = Path | Postgres | None
 
 
 def server_environment(*, database: Database, ports: Ports, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return the server's environment: a little of `inherited`, the shared settings, and those of this engine."""
+    """Return the server's environment: a few inherited variables, the shared settings, and those of this engine."""
     return {
         **_bare(inherited),
         **shared_settings(),
@@ -199,7 +199,7 @@ def as_dict(ports: Ports) -> dict[str, int]:
 
 
 def _bare(inherited: Mapping[str, str]) -> dict[str, str]:
-    # Nothing else: a TEMPORAL_… or SQL_… variable of the user's would be a setting of the server.
+    # No other variables: a TEMPORAL_… or SQL_… variable of the user would configure the server.
     return {
         name: inherited[name] for name in ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "SSL_CERT_FILE") if name in inherited
     }
@@ -217,7 +217,7 @@ def _database(database: Database) -> dict[str, str]:
             "VISIBILITY_DBNAME": _quoted(database.visibility),
             "SQL_TLS_ENABLED": str(database.tls).lower(),
         }
-    # One connection each: SQLite has one writer, and two files have two.
+    # One connection each, since SQLite has one writer per file.
     common = {"DB": "sqlite", "SQL_MAX_CONNS": "1", "SQL_MAX_IDLE_CONNS": "1", "SQL_VIS_MAX_CONNS": "1"}
     common["SQL_VIS_MAX_IDLE_CONNS"] = "1"
     if database is None:
@@ -233,9 +233,9 @@ def _database(database: Database) -> dict[str, str]:
         "DBNAME": _quoted(str(database / SERVER_FILE)),
         "VISIBILITY_DBNAME": _quoted(str(database / "visibility.sqlite")),
         "SQLITE_MODE": "rwc",
-        "SQLITE_SETUP": "true",  # creates the tables that are missing, and nothing else
+        "SQLITE_SETUP": "true",  # creates missing tables only
         "SQLITE_JOURNAL_MODE": "wal",
-        "SQLITE_SYNCHRONOUS": "2",  # an acknowledged write is on the disk
+        "SQLITE_SYNCHRONOUS": "2",  # acknowledged writes are on the disk
     }
 
 
@@ -248,7 +248,7 @@ def _file(name: str) -> Path:
     path = SETTINGS / name
     if not path.is_file():
         raise EngineMissing(
-            f"{path} is missing, which the embedded engine is set up with: run Placet from a checkout of its "
+            f"{path} is missing, and the embedded engine needs it: run Placet from a checkout of its "
             "repository, or set TEMPORAL_ADDRESS to a running server."
         )
     return path

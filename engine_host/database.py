@@ -27,7 +27,7 @@ _DELETE_MEMBERS = "DELETE FROM cluster_membership WHERE rpc_address = "
 def prepare_schema(
     tool: Path, database: Postgres, *, directory: Path, environ: Mapping[str, str], progress: Progress
 ) -> None:
-    """Create both databases and their tables where missing, and update them; idempotent. Raises Unavailable."""
+    """Create both databases and their tables if missing, and update them; idempotent. Raises Unavailable."""
     for name, schema in ((database.name, "temporal"), (database.visibility, "visibility")):
         call = {
             **environ,
@@ -66,7 +66,7 @@ def _has_schema(database: Postgres, name: str) -> bool:
 
 
 def delete_stale_members(store: Database) -> None:
-    """Delete the members of this host from the store; the caller holds the home's lock. Raises Unavailable."""
+    """Delete the cluster members of this host; the caller holds the lock of the home. Raises Unavailable."""
     if isinstance(store, Path):
         for name in (SERVER_FILE, CLI_FILE):
             if (store / name).is_file():

@@ -1,7 +1,7 @@
-"""Fetch the Temporal CLI the way the SDK's own test environment does.
+"""Download the Temporal CLI in the same way as the SDK's test environment.
 
-The SDK offers no download without a start, and a Rust future cannot be relied on to give up, so this module is also a
-program of its own: `python -m engine_host.download FOLDER VERSION` downloads, starts, stops, ends, and can be killed.
+The SDK cannot download without starting the server, and its Rust code may not stop in time. So this module is also a
+program, which can be killed: `python -m engine_host.download FOLDER VERSION` downloads, starts and stops the server.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engine_host.process import run, version_output
 from engine_host.versions import CLI_DOWNLOAD, OLDEST_SERVER, ROOT, dotted, server_of_cli
 from placet.errors import EngineMissing
 
-# Where there is no internet this must not keep anybody waiting, and Go takes over anyway.
+# Without internet access this must not take long; the build with Go is tried next.
 DOWNLOAD_SECONDS = 10.0
 _TELLS = "reason: "
 
@@ -46,14 +46,14 @@ def download(
             install(found, target)
             progress(f"downloaded the Temporal CLI {CLI_DOWNLOAD} with server {dotted(version)}")
             return version
-    raise EngineMissing("what came is no Temporal CLI")
+    raise EngineMissing("the download contains no Temporal CLI")
 
 
 def _reason(output: str) -> str:
-    """Return why it failed; what else the process wrote (a crash at its end) says nothing about that."""
+    """Return the reason of the failure from the process's output."""
     reason = next((line.removeprefix(_TELLS) for line in output.splitlines() if line.startswith(_TELLS)), None)
     if reason is None:
-        return "the download ended without a word"
+        return "the download ended without an error message"
     if (url := re.search(r"for url \((\S+?)\)", reason)) is not None:
         return f"{url[1].partition('?')[0]} cannot be reached"
     return reason.removeprefix("Failed starting Temporal dev server: ")
@@ -71,8 +71,8 @@ async def _fetch(folder: str, version: str) -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(_fetch(*sys.argv[1:]))
-    except RuntimeError as failure:  # the SDK's word for everything that went wrong here
+    except RuntimeError as failure:  # the SDK raises it for every failure
         sys.stdout.write(f"{_TELLS}{' '.join(str(failure).split())}\n")
         sys.stdout.flush()
-        # At once: the SDK's threads may crash while the interpreter ends.
+        # Exit at once, since the SDK's threads may crash while the interpreter ends.
         os._exit(1)

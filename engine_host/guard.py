@@ -3,12 +3,12 @@
     python -I guard.py PARENT STATUS GRACE [KEEP …] -- PROGRAM ARGUMENT …
 
 PARENT is the asking process, STATUS a descriptor that the program's id is written to, GRACE the seconds between
-SIGTERM and SIGKILL, and KEEP descriptors (locks) that the program holds as long as it lives. Standard input is the
-leash: a byte asks for an orderly stop, its end means that the parent is gone. Exits with the program's exit code,
-128 + signal when it was killed.
+SIGTERM and SIGKILL, and KEEP descriptors (locks) that the program holds as long as it lives. Standard input controls
+it: a byte asks for an orderly stop, and its end means that the parent has ended. Exits with the program's exit code,
+or 128 + signal when the program was killed.
 
-This stands between the two because the kernel's own signal (PR_SET_PDEATHSIG) tells of the death of the *thread* that
-started a program, and threads of a server come and go. This process has one thread: for its child the signal is right.
+A process of its own is needed because the kernel's PR_SET_PDEATHSIG reports the end of the *thread* that started a
+program, and threads of a server come and go. This process has one thread.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> int:
-    """Start the program, keep it on its leash, return its exit code."""
+    """Start the program, stop it when asked or orphaned, and return its exit code."""
     split = arguments.index("--")
     parent, status, grace, *keep = arguments[:split]
     libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -69,14 +69,14 @@ def main(arguments: list[str]) -> int:
         while child.poll() is None and time.monotonic() < end:
             if select.select([woken], [], [], 0.25)[0]:
                 os.read(woken, 4096)
-    # An orphan is killed at once: its store is made for that, and whoever starts it anew should not have to wait.
+    # An orphan is killed at once: its store survives that, and the next start need not wait.
     kill(child.pid, signal.SIGKILL)
     code = child.wait()
     return code if code >= 0 else 128 - code
 
 
 def kill(group: int, what: signal.Signals) -> None:
-    """Signal everything the program started; a group that is gone already is what was wanted."""
+    """Send a signal to the program's process group; a group that has ended is ignored."""
     try:
         os.killpg(group, what)
     except (ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""Find an engine, or make one: a running server, a CLI on PATH, the cache, a download, a build, in this order."""
+"""Find or make an engine, in this order: a running server, a CLI on PATH, the cache, a download, a build."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ Kind = Literal["server", "cli"]
 
 @dataclass(frozen=True, kw_only=True)
 class RunningServer:
-    """Stand for a server that somebody else runs, at `host:port`."""
+    """A server that runs already, at `host:port`."""
 
     address: str
 
     def __str__(self) -> str:
-        """Say it for people."""
+        """Describe it for people."""
         return f"the running server at {self.address}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommandLine:
-    """Stand for a Temporal CLI, and the version of the server in it."""
+    """A Temporal CLI, and the version of its server."""
 
     program: Path
     version: str
     kind: Kind = "cli"
 
     def __str__(self) -> str:
-        """Say it for people."""
+        """Describe it for people."""
         return f"the Temporal CLI {self.program} with server {self.version}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Binaries:
-    """Stand for the official server, its SQL tool and the Web UI."""
+    """The programs of the official server, its SQL tool and the Web UI."""
 
     server: Path
     sql_tool: Path
@@ -66,7 +66,7 @@ class Binaries:
     kind: Kind = "server"
 
     def __str__(self) -> str:
-        """Say it for people."""
+        """Describe it for people."""
         return f"the Temporal server {self.version} in {self.server.parent}"
 
 
@@ -81,9 +81,9 @@ def locate(
     pins: Pins = PINS,
     download_seconds: float = DOWNLOAD_SECONDS,
 ) -> RunningServer | Startable:
-    """Return the first engine there is; blocks while one is downloaded or built.
+    """Return the first engine that is found; blocks while one is downloaded or built.
 
-    `kind` limits the search to engines that can open existing data. Raises EngineMissing, which tells what was tried.
+    `kind` limits the search to engines that can open existing data. Raises EngineMissing, which lists what was tried.
     """
     environ = os.environ if environ is None else environ
     if address := environ.get("TEMPORAL_ADDRESS"):
@@ -156,7 +156,7 @@ def _cli_in(cache: Path) -> Path:
 
 
 def _cached(cache: Path, kind: Kind | None, pins: Pins) -> Startable | None:
-    """Return what the cache has; every program is asked for its version, so a damaged one is made anew."""
+    """Return the cached engine. Every program is asked for its version, so a damaged one is made again."""
     folder = cache / pins.key
     if kind != "cli" and all(is_version(folder / tool.name, pins.of(tool)) for tool in TOOLS):
         server, sql_tool, ui = (folder / tool.name for tool in (SERVER, SQL_TOOL, UI))

@@ -1,4 +1,4 @@
-"""Prepare an engine: register the namespaces and the search attributes, once, and wait until they work."""
+"""Prepare an engine: register namespaces and search attributes once, and wait until they work."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from workflows import search_attributes
 
 PREPARE_SECONDS = 60.0
 
-# Every service of a server reads the namespaces anew this often (system.namespaceCacheRefreshInterval): a server as it
-# comes, and one with our deploy/temporal/dynamicconfig.yaml. A little is added for the reading.
+# How often a server's services refresh their namespaces (system.namespaceCacheRefreshInterval), plus a little: by
+# default, and with our deploy/temporal/dynamicconfig.yaml.
 CACHE_SECONDS = 2.2
 EMBEDDED_CACHE_SECONDS = 0.7
 
-# What no waiting changes; everything else may be an engine that is starting, or has not read a new namespace yet.
+# Errors that do not pass. Others may come from an engine that is starting or has not read a new namespace yet.
 _REFUSED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.UNIMPLEMENTED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NamespaceSpec:
-    """Name a namespace, and how long its closed workflows are kept."""
+    """A namespace, and how long its closed workflows are kept."""
 
     name: str
     retention: timedelta
@@ -56,16 +56,15 @@ def namespaces_of(settings: EngineSettings) -> tuple[NamespaceSpec, ...]:
 async def prepare(settings: EngineSettings, *, embedded: bool = False, seconds: float = PREPARE_SECONDS) -> bool:
     """Register what is missing and return whether anything was; idempotent, also when several processes do it at once.
 
-    Where the engine does not let us (Temporal Cloud registers through its own console), existing ones are used as they
-    are. `embedded` says that the server runs with our settings, so that less waiting is enough.
-    Raises Unavailable after `seconds`, naming what is missing.
+    Temporal Cloud allows no registration by clients; existing namespaces are used there. `embedded` says that the
+    server runs with our settings, which shorten the wait. Raises Unavailable after `seconds`, naming what is missing.
     """
     end = time.monotonic() + seconds
     client = await connect(settings)
     specs = namespaces_of(settings)
     changed = any(await asyncio.gather(*(_prepare_one(client, spec, end) for spec in specs)))
     if changed:
-        # That went through the frontend; the service that runs workflows has a cache that cannot be asked.
+        # The frontend knows them now; the cache of the service that runs workflows cannot be queried, so wait.
         await asyncio.sleep(EMBEDDED_CACHE_SECONDS if embedded else CACHE_SECONDS)
     return changed
 
@@ -80,7 +79,7 @@ async def _prepare_one(client: Client, spec: NamespaceSpec, end: float) -> bool:
 
 
 async def missing_attributes(client: Client, namespace: str) -> list[str]:
-    """Return the names of our search attributes that the namespace lacks, or has with another type."""
+    """Return the search attributes that the namespace lacks or has with another type."""
     there = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace=namespace))
     return [key.name for key in search_attributes.ALL if there.custom_attributes.get(key.name) != _type(key)]
 
@@ -129,7 +128,7 @@ async def _ensure_attributes(client: Client, namespace: str) -> bool:
 
 
 async def _try_query(client: Client, namespace: str) -> bool:
-    """Ask for workflows by every attribute: an unknown one is refused."""
+    """Query workflows by every attribute: the engine refuses unknown ones."""
     condition = " AND ".join(f"{key.name} IS NULL" for key in search_attributes.ALL)
     await client.workflow_service.count_workflow_executions(
         CountWorkflowExecutionsRequest(namespace=namespace, query=condition)
@@ -138,7 +137,7 @@ async def _try_query(client: Client, namespace: str) -> bool:
 
 
 async def _until(end: float, what: str, step: Callable[[], Awaitable[bool]]) -> bool:
-    """Repeat a step until it goes through; an engine that was just started or changed needs a moment."""
+    """Repeat a step until it succeeds: an engine that was just started or changed needs a moment."""
     while True:
         try:
             return await step()

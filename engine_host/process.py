@@ -22,7 +22,7 @@ GUARD = Path(__file__).with_name("guard.py")
 
 
 class GuardedProcess:
-    """Hold one running program on a leash (see guard.py)."""
+    """A running program that ends with this process (see guard.py)."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class GuardedProcess:
                 cwd=directory,
                 env=dict(environ),
                 pass_fds=[status, *keep],
-                start_new_session=True,  # the terminal's Ctrl-C is for the parent, which then stops this in order
+                start_new_session=True,  # Ctrl-C of the terminal goes to the parent, which then stops this in order
             )
         finally:
             os.close(status)
@@ -92,7 +92,7 @@ class GuardedProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
         try:
-            return self.wait(10)  # the guard collects it, so that it is gone when this returns
+            return self.wait(10)  # the guard reaps it, so that it has ended when this returns
         except subprocess.TimeoutExpired:
             self._guard.kill()
             return self.wait(10)
@@ -113,7 +113,7 @@ def run(
 ) -> tuple[int | None, str]:
     """Run a program to its end and return its exit code (None when `timeout` seconds were not enough) and its output.
 
-    `on_tick` is called with the seconds gone by every `tick` seconds, so that a long run shows that it is alive.
+    `on_tick` is called with the seconds gone by every `tick` seconds, so that a long run can show its progress.
     """
     started = time.monotonic()
     with tempfile.TemporaryFile() as output:
@@ -152,9 +152,9 @@ def version_output(
 
 
 def fresh_log(path: Path) -> IO[bytes]:
-    """Open a log anew; the one before is kept as `….previous`, for it may tell why that engine ended.
+    """Open a new log; the previous one is kept as `….previous`, since it may say why that engine ended.
 
-    It is appended to, so that its program goes on at its beginning once it has been emptied.
+    It is opened for appending, so that its program continues at the start once the log has been emptied.
     """
     with contextlib.suppress(FileNotFoundError):
         path.replace(_previous(path))
@@ -162,7 +162,7 @@ def fresh_log(path: Path) -> IO[bytes]:
 
 
 async def keep_logs_short(paths: Sequence[Path]) -> None:
-    """Look after logs that programs write to, until cancelled."""
+    """Shorten logs that programs write to, until cancelled."""
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         for path in paths:

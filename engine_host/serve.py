@@ -1,4 +1,4 @@
-"""Run an engine beside Placet: on loopback, with its data under one folder, and never longer than its parent."""
+"""Run an embedded engine: on loopback, with its data in one folder, and no longer than its parent process."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from engine_host.process import GuardedProcess, fresh_log, keep_logs_short
 from placet.errors import Conflict, EngineMissing, InputInvalid, Unavailable
 
 START_SECONDS = 120.0
-# Ports are free when they are looked for and may be taken a moment later; then others are tried.
+# A port that was found free may be taken a moment later. Then other ports are tried.
 PORT_ATTEMPTS = 5
-# An engine whose parent was killed is gone within seconds; a start right after that waits for it.
+# An engine whose parent was killed ends within seconds. A start right after that waits for it.
 LOCK_SECONDS = 10.0
 
 
 class Engine:
-    """Hold a running engine; leave it with `async with`, or `await stop()`."""
+    """A running engine. `async with` or `await stop()` ends it."""
 
     def __init__(
         self, *, home: Path, startable: Startable, ports: Ports, server: GuardedProcess, serves_ui: bool
@@ -70,7 +70,7 @@ class Engine:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The process ids of all that was started: server, Web UI, and their guards."""
+        """The process ids of server, Web UI and their guards."""
         return (*self._server.pids, *(self._ui.pids if self._ui else ()))
 
     @property
@@ -92,7 +92,7 @@ class Engine:
 
     async def ended(self) -> int:
         """Wait until the server has ended, for whatever reason, and return its exit code."""
-        # The end of a process is no event, and a thread that waits for it would keep ours from ending.
+        # asyncio has no event for the end of the process, and a waiting thread would keep this process from ending.
         while (code := self._server.code()) is None:  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.2)
         return code
@@ -112,7 +112,7 @@ class Engine:
                 await asyncio.to_thread(each.kill)
 
     async def __aenter__(self) -> Engine:
-        """Enter with the engine already running."""
+        """Return the engine, which runs already."""
         return self
 
     async def __aexit__(
@@ -163,7 +163,7 @@ async def start_engine(
             engine = await asyncio.to_thread(launch.server, lock.fileno())
             try:
                 failure = await _wait_until_healthy(engine) or await _start_web_ui(engine, launch)
-            except BaseException:  # cancelled while starting: nothing may be left behind
+            except BaseException:  # also when cancelled: no process may stay
                 await engine.stop()
                 raise
             if failure is None:
@@ -173,7 +173,7 @@ async def start_engine(
             await engine.stop()
             if "address already in use" not in failure or attempt == PORT_ATTEMPTS:
                 raise Unavailable(
-                    f"the Temporal server {startable.version} did not come up; its log {engine.log} ends:\n{failure}"
+                    f"the Temporal server {startable.version} did not start; its log {engine.log} ends with:\n{failure}"
                 )
 
 
@@ -193,12 +193,12 @@ def running_at(home: Path) -> dict[str, Any] | None:
 def _folder(home: Path) -> Path:
     home = home.expanduser().resolve()
     home.mkdir(parents=True, exist_ok=True)
-    home.chmod(0o700)  # everything that requests hold is in here
+    home.chmod(0o700)  # it contains all data of all requests
     return home
 
 
 def _claim(home: Path) -> IO[bytes]:
-    """Lock `home`; the server inherits the lock and holds it to its own end, longer than a parent that is killed."""
+    """Lock `home`. The server inherits the lock and holds it until it ends, also if its parent is killed."""
     lock = (home / "engine.lock").open("ab")
     end = time.monotonic() + LOCK_SECONDS
     while True:
@@ -235,7 +235,7 @@ def _kind_of(store: Database) -> Kind | None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Launch:
-    """Gather what the processes of one attempt are started with."""
+    """What the processes of one attempt are started with."""
 
     home: Path
     startable: Startable

@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
-# Any number will do, as long as everyone who migrates takes the same lock.
+# Any number, as long as all processes that migrate take the same lock.
 _ADVISORY_LOCK = 0x506C61636574
 
 
 async def migrate(url: str) -> None:
-    """Bring the database to the newest schema; what is there already is left alone.
+    """Migrate the database to the newest schema; stored data stays.
 
-    Safe to call by several processes at once: the second waits and finds nothing to do. Raises Unavailable.
+    Several processes may call this at once: one migrates, and the others wait. Raises Unavailable.
     """
     database = Database(url, pool_size=1)
     try:
         if await database.read(_version) == newest():
-            return  # as at nearly every start: Alembic is loaded for a database that is older
+            return  # as at nearly every start, without loading Alembic
         # One transaction: a migration that fails or is killed leaves nothing behind, on both databases.
         await database.run(_upgrade)
     finally:
@@ -34,12 +34,12 @@ async def migrate(url: str) -> None:
 
 
 def newest() -> str:
-    """Return the revision of the newest step: the number that its file's name begins with."""
+    """Return the newest revision: the number at the beginning of the last migration's file name."""
     return max(file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def _version(connection: Connection) -> str | None:
-    """Return the revision that a database is at, None for one that no step has been taken on."""
+    """Return the revision of a database, or None for one that was never migrated."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()

@@ -18,7 +18,7 @@ from service.requests import start_sub_request
 from storage.database import Database
 from storage.queries import actions
 
-_AT_ONCE = 50  # attempts that one worker runs side by side
+_AT_ONCE = 50  # concurrent attempts of one worker
 _GRACE = timedelta(seconds=10)
 
 
@@ -27,11 +27,11 @@ def action_worker(
 ) -> Worker:
     """Return the worker for actions of the approvals on `task_queue`; raises InputInvalid for wrong settings.
 
-    `notify` says where mails go, where that is not what the environment says.
+    `notify` replaces the mail settings of the environment.
     """
     mails = notify or notify_settings.load()
     context = Context(database=database, client=client, task_queue=task_queue, notify=mails)
-    # Activities lie below the use cases: the one that starts a request is handed in.
+    # Activities are below the use cases, so the function that starts a request is passed in.
     found = executors(action_settings.load(), mails, partial(start_sub_request, context))
     return Worker(
         client,
@@ -43,6 +43,6 @@ def action_worker(
 
 
 async def seed_catalog(database: Database) -> None:
-    """Put the actions that come with Placet into the catalog where they are missing."""
+    """Add the built-in actions that the catalog lacks."""
     async with database.begin() as session:
         await actions.seed(session, BUILT_IN, DESCRIPTIONS, datetime.now(UTC))

@@ -1,10 +1,10 @@
-"""How values become payloads: JSON by pydantic, with the adapters of all types made once for a process.
+"""Convert values to payloads: JSON by pydantic, with one set of type adapters for the process.
 
-The SDK makes a converter for every workflow instance. Its adapters are costly to make (milliseconds for a plan) and the
-same each time, so all instances share one set.
+The SDK makes a converter for every workflow instance. Adapters are costly to make (milliseconds for a plan), so all
+instances share them.
 
-A dataclass is written by the adapter of its type, as it is read. The SDK looks at each value instead, which takes twice
-as long and does not know the names that fields are stored under (placet.frozen.stored_as).
+A dataclass is written by the adapter of its type. The SDK inspects each value instead, which takes twice as long and
+ignores the stored names of fields (placet.frozen.stored_as).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import CompositePayloadConverter, DataConverter, EncodingPayloadConverter
 from temporalio.converter import DefaultPayloadConverter as Default
 
-_MOST_TYPES = 1024  # whose adapters are kept: a sandbox that passes nothing through makes types anew
+_MOST_TYPES = 1024  # cached adapters; a sandbox without pass-through makes new types for each workflow
 
 
 @lru_cache(_MOST_TYPES)
@@ -37,19 +37,19 @@ def _json(value: object) -> bytes:
 
 
 class JsonConverter(EncodingPayloadConverter):
-    """Write JSON, and read it as the type that is asked for."""
+    """Writes JSON, and reads it as the requested type."""
 
     @property
     def encoding(self) -> str:
-        """Name the encoding as the SDK does."""
+        """The SDK's name of the encoding."""
         return "json/plain"
 
     def to_payload(self, value: Any) -> Payload:
-        """Write a value. Under `Any` plain JSON is expected: a dataclass there has the names of its fields."""
+        """Write a value. Below `Any`, a dataclass has the names of its fields."""
         return Payload(metadata={"encoding": self.encoding.encode()}, data=_json(value))
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
-        """Read a value; raises pydantic's ValidationError for what is none of its type."""
+        """Read a value; raises pydantic's ValidationError."""
         return _adapter(Any if type_hint is None else type_hint).validate_json(payload.data)
 
 
@@ -67,4 +67,4 @@ class SharedPayloadConverter(CompositePayloadConverter):
 
 
 DATA_CONVERTER = DataConverter(payload_converter_class=SharedPayloadConverter)
-"""What every client of ours converts with."""
+"""The converter of every client of Placet."""

@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def repeating(step: Callable[[], Awaitable[None]], *, seconds: float) -> AsyncIterator[None]:
-    """Do a step at once and every so many seconds while the block runs; what fails is logged and tried again."""
+    """Run a step at once and then every so many seconds while the block runs. Errors are logged, and it is retried."""
 
     async def again() -> None:
         while True:
@@ -46,7 +46,7 @@ NOTED_SECONDS = 3.0
 
 @asynccontextmanager
 async def presence_job(database: Database, client: Client, task_queue: str) -> AsyncIterator[None]:
-    """Note every few seconds that this worker is there, while the block runs; at its end, that it is gone."""
+    """Store every few seconds that this worker runs, while the block runs; at its end, that it has ended."""
 
     async def note() -> None:
         await database.run(presence.note, client.identity, task_queue)
@@ -64,7 +64,7 @@ _LOOK_SECONDS = 1.0
 
 @asynccontextmanager
 async def departure_job(database: Database, tell: Tell) -> AsyncIterator[None]:
-    """Tell the requests of everyone who leaves, while the block runs. Any number of processes may do it."""
+    """Inform the requests of people who leave, while the block runs. Any number of processes may do this."""
 
     async def look() -> None:
         await tell_departures(database, tell, datetime.now(UTC))
@@ -78,7 +78,7 @@ _EVERY_SECONDS = 3600.0
 
 @asynccontextmanager
 async def retention_job(database: Database, settings: Settings) -> AsyncIterator[None]:
-    """Delete what is older than the settings say, while the block runs. Any number of processes may do it."""
+    """Delete rows that are older than the settings allow, while the block runs. Any number of processes may do this."""
 
     async def forget() -> None:
         await delete_old_rows(database, settings, datetime.now(UTC))
@@ -88,7 +88,7 @@ async def retention_job(database: Database, settings: Settings) -> AsyncIterator
 
 
 async def delete_old_rows(database: Database, settings: Settings, now: datetime) -> None:
-    """Delete batch by batch until nothing is left that is too old."""
+    """Delete old rows, batch by batch."""
     for delete, days in ((delete_old_calls, settings.answers_days), (delete_old_refusals, settings.refusals_days)):
         while await database.run(delete, now - timedelta(days=days)) == BATCH:
             pass

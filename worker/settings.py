@@ -1,4 +1,4 @@
-"""What an installation is told from outside: PLACET_… variables, and files under $PLACET_HOME."""
+"""The settings of an installation: PLACET_… variables, and the secret under $PLACET_HOME."""
 
 from __future__ import annotations
 
@@ -29,18 +29,20 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PLACET_", frozen=True)
 
     home: Path = Field(default_factory=default_home)
-    database_url: str | None = None  # default: SQLite under home
+    database_url: str | None = None  # default: SQLite under `home`
     secret_key: Annotated[str, Field(min_length=16)] | None = Field(default=None, repr=False)
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8420
     task_queue: str = "placet"
-    engine_database: str = "file"  # what an embedded engine keeps its data in: file, memory, postgresql://…
+    engine_database: str = "file"  # the data of an embedded engine: file, memory, postgresql://…
     metrics_token: Annotated[str, Field(min_length=16)] | None = Field(default=None, repr=False)  # of scrapers
     worker_metrics: str | None = None  # host:port of the SDK's metrics; default: 127.0.0.1:9464, or a free port
-    publish_needs_two: bool = False  # whether a blueprint is published by somebody else than who wrote it
+    publish_needs_two: bool = False  # whether another person than the author has to publish a blueprint
     calls_at_once: Annotated[int, Field(ge=1, le=1000)] = 16  # starts and updates at the engine, of one API process
-    answers_days: Annotated[int, Field(ge=1, le=3650)] = 7  # for which a repeated Idempotency-Key gets its answer
-    refusals_days: Annotated[int, Field(ge=1, le=3650)] = 90  # for which it is kept who was refused what
+    answers_days: Annotated[int, Field(ge=1, le=3650)] = (
+        7  # for which a repeated Idempotency-Key gets the stored answer
+    )
+    refusals_days: Annotated[int, Field(ge=1, le=3650)] = 90  # for which refused calls are kept
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
     pool_processes: Annotated[int, Field(ge=1, le=64)] = 2  # for proofs, simulations and imports
     pool_megabytes: Annotated[int, Field(ge=256)] = 512  # of each of them
@@ -54,7 +56,7 @@ class Settings(BaseSettings):
 
     @property
     def limits(self) -> Limits:
-        """What the pool of processes may use."""
+        """The limits of the pool of processes."""
         return Limits(
             processes=self.pool_processes,
             megabytes=self.pool_megabytes,
@@ -63,13 +65,13 @@ class Settings(BaseSettings):
         )
 
     def secret(self) -> str:
-        """Return the signing secret: PLACET_SECRET_KEY, or one that is made once and kept under home."""
+        """Return the signing secret: PLACET_SECRET_KEY, or one that is made once and stored under `home`."""
         if self.secret_key:
             return self.secret_key
         path = self.home / _SECRET_FILE
         if not path.exists():
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Written whole beside its place and linked there: two processes that start at once end up with one secret.
+            # Written to a temporary file and then linked, so that two processes that start together use one secret.
             fresh = path.with_suffix(f".{os.getpid()}")
             with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 file.write(secrets.token_urlsafe(48))

@@ -1,7 +1,7 @@
-"""What a process tells about itself: the Temporal SDK's metrics, and traces from the call to the record.
+"""Telemetry of a process: the Temporal SDK's metrics, and traces from the HTTP call to the recording.
 
-Both are off the path of a request's correctness: metrics listen on loopback unless an address says otherwise, and
-traces cost nothing until OTEL_EXPORTER_OTLP_ENDPOINT says where they go.
+Metrics are served on loopback unless a setting names another address. Traces are off, and cost nothing, until
+OTEL_EXPORTER_OTLP_ENDPOINT is set.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 LOOPBACK = "127.0.0.1"
-DEFAULT_PORT = 9464  # where exporters of OpenTelemetry listen by convention
-# Ports are free when they are looked for and may be taken a moment later; then others are tried.
+DEFAULT_PORT = 9464  # the conventional port of OpenTelemetry's exporters
+# A port that was found free may be taken a moment later. Then other ports are tried.
 PORT_ATTEMPTS = 5
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -45,18 +45,18 @@ def metrics_runtime(given: str | None) -> tuple[Runtime, str]:
         )
         try:
             return Runtime(telemetry=TelemetryConfig(metrics=metrics)), address
-        except (RuntimeError, ValueError) as error:  # the SDK's words for an address that it cannot use
+        except (RuntimeError, ValueError) as error:  # the SDK's errors for an unusable address
             problem = error  # such as one that another process has taken since it was found free
     if given is None:
-        raise Conflict(f"The metrics of the Temporal SDK can be shown nowhere on this machine: {problem}")
+        raise Conflict(f"No port of this machine is free for the Temporal SDK's metrics: {problem}")
     detail = "" if problem is None else f" ({problem})"
     raise Conflict(f"PLACET_WORKER_METRICS is {given!r}, and nothing can listen there{detail}: name a free address.")
 
 
 def tracer_provider(service: str, environ: Mapping[str, str] | None = None) -> TracerProvider | None:
-    """Return what records this process's spans and sends them by OTLP/HTTP, or None where no endpoint is set.
+    """Return the provider that sends this process's spans by OTLP/HTTP, or None without an endpoint.
 
-    OpenTelemetry's own variables hold: OTEL_SERVICE_NAME overrides `service`, OTEL_TRACES_SAMPLER chooses a share.
+    OpenTelemetry's own variables apply: OTEL_SERVICE_NAME overrides `service`, OTEL_TRACES_SAMPLER chooses a share.
     """
     environ = os.environ if environ is None else environ
     if not any(environ.get(name) for name in _ENDPOINTS):
@@ -73,7 +73,7 @@ def tracer_provider(service: str, environ: Mapping[str, str] | None = None) -> T
 
 
 def tracing(provider: TracerProvider | None) -> tuple[Interceptor, ...]:
-    """Return the interceptors to connect with; a worker that is made with such a client traces as well."""
+    """Return the interceptors for a client; workers of that client trace as well."""
     if provider is None:
         return ()
     from worker.tracing import Tracing
@@ -82,7 +82,7 @@ def tracing(provider: TracerProvider | None) -> tuple[Interceptor, ...]:
 
 
 def _places(given: str | None) -> list[tuple[str, int]]:
-    """Return the hosts and ports to try, one after the other; port 0 stands for a free one."""
+    """Return the hosts and ports to try in turn; port 0 stands for any free port."""
     if given is None:
         return [(LOOPBACK, DEFAULT_PORT), *[(LOOPBACK, 0)] * PORT_ATTEMPTS]
     found = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[\w.-]+):)?(\d{1,5})", given)

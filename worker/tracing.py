@@ -1,10 +1,10 @@
-"""Spans of the SDK, with one change: what an update does hangs below the call that sent it.
+"""The SDK's spans with two changes: updates belong to their caller's trace, and invalid headers are removed.
 
-The SDK's interceptor hangs everything in a workflow below the call that started it, perhaps days ago, and only links
-the update. Somebody who looks for a slow decision wants one trace from their HTTP call to the record.
+The SDK's interceptor assigns all spans of a workflow to the trace of the call that started it, perhaps days ago, and
+only links an update. To find a slow decision, one needs one trace from the HTTP call to the recording.
 
-It also takes the header that carries a trace for what it should be, whoever sent it, and where it is something else it
-fails the workflow's task, again and again. So a header that is no such thing is taken away before.
+The SDK also trusts the header with the trace, whoever sent it, and an invalid header would fail the workflow task
+again and again. So an invalid header is removed first.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HEADER = "_tracer-data"  # TracingInterceptor.header_key
 
 
 class Tracing(TracingInterceptor):
-    """Trace client, workflows and activities; made with a tracer, for the client that workers use too."""
+    """Traces client, workflows and activities, with a given tracer."""
 
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[_TracedInbound]:  # noqa: A002
         """Return the interceptor of workflows, with the SDK's way to make spans outside the sandbox."""
@@ -41,7 +41,7 @@ class _UpdateContext(WorkflowInboundInterceptor):
     async def handle_update_handler(self, input: HandleUpdateInput) -> Any:  # noqa: A002
         carrier = _carrier(input.headers)
         if carrier is not None:
-            # Every update runs in a task of its own, so this context ends with it and needs no detaching.
+            # Every update runs in its own task, so this context ends with it and need not be detached.
             context.attach(extract(carrier, context=context.get_current()))
         return await super().handle_update_handler(input)
 
@@ -68,13 +68,13 @@ class _TracedInbound(TracingWorkflowInboundInterceptor):
 
 
 def _carrier(headers: Mapping[str, Payload]) -> dict[str, str] | None:
-    """Return the trace that headers carry, None where they carry none or something else."""
+    """Return the trace of the headers, or None without a valid one."""
     sent = headers.get(_HEADER)
     if sent is None:
         return None
     try:
         carrier: Any = PayloadConverter.default.from_payloads([sent])[0]
-    except Exception:  # whatever a stranger's payload makes a converter raise
+    except Exception:  # a foreign payload may make a converter raise anything
         return None
     texts = isinstance(carrier, dict) and all(isinstance(part, str) for pair in carrier.items() for part in pair)
     return carrier if texts else None

@@ -1,7 +1,7 @@
-"""ApprovalWorkflow: the thin driver that carries out durably what the core decides, one run for each request.
+"""ApprovalWorkflow: the driver that durably carries out what the core decides, one run for each request.
 
-The core (`placet.engine.machine`) is pure; this workflow gives it the time, records what it reports, keeps the one
-timer, and answers updates, signals and queries. It holds no rule of its own.
+The core (`placet.engine.machine`) is pure. This workflow gives it the time, records what it returns, keeps one timer,
+and handles updates, signals and queries. It contains no rule of its own.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ from workflows.signals import SignedDecision, SignedSubprocessResult, decision_o
 
 __all__ = ["Answer", "ApprovalWorkflow", "SignedDecision", "Start", "Timeline"]
 
-SHORTEST_WAIT = timedelta(milliseconds=1)  # a timer of no time at all is none
+SHORTEST_WAIT = timedelta(milliseconds=1)  # the engine sets no timer of zero length
 
 
 @workflow.defn
@@ -87,7 +87,7 @@ class ApprovalWorkflow:
 
     @workflow.run
     async def run(self, start: Start) -> Answer:
-        """Drive the request to its end; a cancellation from outside ends it as cancelled, with everybody told."""
+        """Drive the request to its end. A cancellation in the engine ends it as cancelled, with notifications."""
         driver = asyncio.create_task(self._drive())
         try:
             await asyncio.shield(driver)
@@ -97,7 +97,7 @@ class ApprovalWorkflow:
         closing = asyncio.create_task(self._close(start.parent))
         try:
             await asyncio.shield(closing)
-        except asyncio.CancelledError:  # too late: the request has ended, and what it came to stands
+        except asyncio.CancelledError:  # too late: the request has ended, and its outcome stands
             await closing
         return self._answer()
 
@@ -113,7 +113,7 @@ class ApprovalWorkflow:
 
     @workflow.query
     def recorded(self) -> Answer:
-        """Return how far history holds the audit chain: what may be told to the outside."""
+        """Return up to which entry history holds the audit chain; notifications may be sent up to it."""
         return self._answer()
 
     @workflow.update
@@ -136,7 +136,7 @@ class ApprovalWorkflow:
 
     @workflow.update
     async def delegate(self, event: Delegate) -> Answer:
-        """Let somebody else decide a task."""
+        """Allow another person to decide a task."""
         return await self._answered(event)
 
     @delegate.validator
@@ -199,7 +199,7 @@ class ApprovalWorkflow:
 
     @workflow.update
     async def happened(self, event: Happened) -> Answer:
-        """Take something that happened outside."""
+        """Accept an external event."""
         return await self._answered(event)
 
     @happened.validator
@@ -208,7 +208,7 @@ class ApprovalWorkflow:
 
     @workflow.update
     async def migrate(self, event: Migrate) -> Answer:
-        """Go on under another version of the process."""
+        """Move the request to another version of its process."""
         return await self._answered(event)
 
     @migrate.validator
@@ -217,7 +217,7 @@ class ApprovalWorkflow:
 
     @workflow.query
     def unmapped(self, event: Migrate) -> list[Problem]:
-        """Return what would keep the request from being moved to another version now."""
+        """Return the problems that prevent a move to another version now."""
         try:
             machine.check(self._plan, self._state, event, workflow.now())
         except PlacetError as error:
@@ -226,7 +226,7 @@ class ApprovalWorkflow:
 
     @workflow.signal(name="decide")
     async def decide_by_signal(self, *given: Any) -> None:
-        """Decide a task by a signed token, for interfaces of others; whatever does not hold changes nothing."""
+        """Decide a task by a signed token, for other interfaces. An invalid signal is recorded and changes nothing."""
         try:
             signed = read_signal(SignedDecision, given)
         except InputInvalid as error:
@@ -238,9 +238,9 @@ class ApprovalWorkflow:
 
     @workflow.signal
     async def directory_changed(self, *_: Any) -> None:
-        """Read the directory again: somebody in it has left, and their tasks move on."""
+        """Read the directory again: somebody has left, and their tasks are reassigned."""
         if self._will_read and workflow.patched("read-once-for-all"):
-            return  # one that came before has not read it yet, and does so for this one too
+            return  # an earlier signal has not read it yet, and reads it for this one too
         self._will_read = True
         async with self._turn:
             self._will_read = False
@@ -249,7 +249,7 @@ class ApprovalWorkflow:
 
     @workflow.signal
     async def child_ended(self, *given: Any) -> None:
-        """Take what a sub-process came to, where the worker that ended it says so."""
+        """Accept the result of a sub-process, if the worker that ended it has signed it."""
         try:
             signed = read_signal(SignedSubprocessResult, given)
         except InputInvalid as error:
@@ -261,21 +261,21 @@ class ApprovalWorkflow:
             await self._apply(event, at)
 
     def _awaits(self, call: ChildCall) -> bool:
-        """Tell whether what a sub-process came to has not been taken yet."""
+        """Tell whether the result of a sub-process is still awaited."""
         held = any((h.node, h.visit) == (call.node, call.visit) for h in self._state.held)
         return call in self._state.children and not held
 
     def _refuse(self, event: Event) -> None:
-        """Refuse what may not be applied before it enters history."""
+        """Refuse an event that may not be applied, before it enters history."""
         if not self._begun or self._stranger(event) is not None:
-            return  # the handler waits for the beginning, or reads who that is, and applies the rules then
+            return  # the handler waits for the start or reads the directory, and then applies the rules
         try:
             machine.check(self._plan, self._state, event, workflow.now())
         except PlacetError as error:
             raise as_failure(error) from error
 
     async def _drive(self) -> None:
-        """Begin, then carry out whatever is due until the request ends."""
+        """Begin, then carry out what is due until the request ends."""
         await self._begin()
         if self._start.state is not None:
             self._calls.resume(self._state)
@@ -287,7 +287,7 @@ class ApprovalWorkflow:
                 await self._handle_due()
 
     async def _cancel(self) -> None:
-        """End as cancelled what has not ended by itself with all that is there already."""
+        """End the request as cancelled, unless events that were already recorded end it."""
         if workflow.patched("settle-before-cancel"):
             await wait_for_store(lambda: self._state)
         by = Actor(person=SYSTEM, admin=True)
@@ -297,7 +297,7 @@ class ApprovalWorkflow:
             return
 
     async def _close(self, parent: Parent | None) -> None:
-        """Do what is left to do once the request has ended."""
+        """Send the result to the parent, and wait for handlers and calls."""
         if parent is not None:
             await tell_parent(parent, self._state)
         await workflow.wait_condition(lambda: workflow.all_handlers_finished() and self._calls.idle)
@@ -314,7 +314,7 @@ class ApprovalWorkflow:
             self._begun = True
 
     async def _until_due(self) -> bool:
-        """Wait for the one moment at which something is due, or for an event that moves it; tell which it was."""
+        """Wait until something is due (returns True) or an event has changed when that is (returns False)."""
         armed = machine.next_due(self._plan, self._state)
         if armed is not None and armed <= self._latest:
             return True
@@ -337,8 +337,8 @@ class ApprovalWorkflow:
         async with self._turn:
             armed = machine.next_due(self._plan, self._state)
             if armed is None:
-                return  # what the timer was armed for has been settled while it waited for its turn
-            # An escalation looks people up. That is a local activity, so it marks the time as well.
+                return  # an event has settled it while this waited for its turn
+            # An escalation reads the directory by a local activity, which marks the time as well.
             ahead = machine.due(self._plan, self._state, armed)
             if ahead.needs_directory:
                 at = await self._read_directory(given=ahead.given)
@@ -349,10 +349,10 @@ class ApprovalWorkflow:
     async def _moment(self) -> datetime:
         """Return a time that history holds.
 
-        `workflow.now()` is no such time while local activities run: a task that is split then (by a query, or a slow
-        database) is one task in a replay, with the later time, and what a local activity came to just before the
-        split is told in the next task, but in a replay in its own. The start, an accepted update as it arrives, and
-        what a local activity answers are the same in every replay.
+        `workflow.now()` is not such a time while local activities run. A workflow task that is split then (by a query
+        or a slow database) is one task in a replay, with the later time, and the result of a local activity just before
+        the split comes in the next task, but in a replay in the same. The start, the arrival of an accepted update, and
+        the results of local activities are the same in every replay.
         """
         at: datetime | None = await local("moment", workflow.now(), datetime)
         return at or workflow.now()  # markers of earlier histories hold no time
@@ -365,21 +365,21 @@ class ApprovalWorkflow:
         return self._answer()
 
     async def _carry_out(self, event: Event, *, at: datetime | None = None) -> None:
-        """Apply an event in its turn; `at` where history holds its time already (see `_moment`)."""
+        """Apply an event in its turn; `at` is its time, where history holds one already (see `_moment`)."""
         await workflow.wait_condition(lambda: self._begun)
         async with self._turn:
             if (stranger := self._stranger(event)) is not None:
                 at = await self._read_directory(stranger)
             await self._apply(event, at or await self._moment())
             if isinstance(event, Migrate) and self._state.directory_at == NEVER:
-                await self._read_directory()  # the version that it goes on under names other people
+                await self._read_directory()  # the new version names other people
                 await self._record()
 
     async def _apply(self, event: Event, at: datetime) -> None:
         await self._step(lambda now: machine.apply(self._plan, self._state, event, now), at)
 
     async def _decide_signed(self, signed: SignedDecision) -> None:
-        """Decide by whomever the token was signed for, or put on record why not."""
+        """Decide for the person of the token, or record why the signal is refused."""
         check = TokenCheck(token=signed.token, task_id=signed.task_id, decision=signed.decision, at=workflow.now())
         verdict: TokenVerdict = await local("verify_token", check, TokenVerdict)
         at = verdict.at or workflow.now()
@@ -394,17 +394,15 @@ class ApprovalWorkflow:
             await self._apply(SignalRefused(claimed=claimed, reason=reason, why=why), at)
 
     async def _verified(self, signed: SignedSubprocessResult) -> tuple[Event, datetime]:
-        """Return what a sub-process came to, or the refusal of what is forged, with a time that history holds."""
+        """Return the result of a sub-process or the refusal of a forged one, with a time that history holds."""
         event = ChildEnded(node=signed.node, visit=signed.visit, outcome=signed.outcome, output=signed.output)
         call = next((c for c in self._state.children if (c.node, c.visit) == (signed.node, signed.visit)), None)
-        # Each sub-process has a patch of its own: one that was taken unsigned, in a history, lets no other in.
+        # Each sub-process has its own patch: an unsigned result in a history does not allow another unsigned one.
         if call is None or not workflow.patched(f"signed-{call.request_id}"):
-            return event, await self._moment()  # the core leaves it where nobody waits for it
+            return event, await self._moment()  # the core ignores it where nobody waits for it
         claimed = {"node": signed.node, "visit": signed.visit, "outcome": signed.outcome}
         try:
-            check_json(
-                signed.output, "/output"
-            )  # what is nested as deep as a signal may be is too deep for an activity
+            check_json(signed.output, "/output")  # a signal may be nested more deeply than an activity's input
         except InputInvalid as error:
             return SignalRefused(claimed=claimed, reason=error.message, why=reason_of(error)), await self._moment()
         ending = result_to_sign(signed, parent=self._state.request_id, child=call.request_id)
@@ -416,14 +414,14 @@ class ApprovalWorkflow:
         return SignalRefused(claimed=claimed, reason=str(why), why=why), verdict.at
 
     async def _step(self, work: Callable[[datetime], Transition], at: datetime) -> None:
-        """Let the core work something out, and carry its effects out before anything else happens."""
+        """Let the core apply something, and carry its effects out before the next event."""
         step = work(self._now(at))
         while step.needs_directory:
             at = await self._read_directory(given=step.given)
             try:
                 step = work(self._now(at))
             except PlacetError:
-                # What is refused by the directory as it is now was moved on by it.
+                # The directory may have reassigned tasks before the event was refused.
                 if self._state.follows.records_directory_of_refusals:
                     await self._record()
                 raise
@@ -432,20 +430,20 @@ class ApprovalWorkflow:
         self._calls.begin(self._state)
 
     def _now(self, at: datetime) -> datetime:
-        """Return a time that history holds, or the latest before it where that is later: events keep their order."""
+        """Return this time, or the latest event's time where that is later, so that times never decrease."""
         self._latest = max(self._latest, at)
         return self._latest
 
     def _stranger(self, event: Event) -> str | None:
-        """Return who is to get a task, where the request's part of the directory does not hold them."""
+        """Return the person who is to get a task, if the request's part of the directory lacks them."""
         if not isinstance(event, Reassign | Delegate):
             return None
         person = person_id(event.to)
-        # What can be nobody's id is not looked for: a database may choke on it, and would be asked for ever.
+        # An invalid id is not looked up: a database may fail on it, and the activity would be retried for ever.
         return person if is_person(person) and person not in self._state.directory.people else None
 
     async def _read_directory(self, *also: str, given: dict[str, Any] | None = None) -> datetime:
-        """Take the directory as it is, and return the time of that, which history holds."""
+        """Read the directory, and return the time of that, which history holds."""
         given = self._state.input if given is None else given
         question = DirectoryQuery(
             names=tuple(str(name) for name in self._plan.names),
@@ -469,13 +467,13 @@ class ApprovalWorkflow:
         self._calls.want(step)
 
     def _go_on(self, plan: Plan, template_id: str) -> None:
-        """Follow another version from here, also in the runs that continue this one as new."""
+        """Use another version from now on, also in the runs that continue this one as new."""
         self._plan = plan
         self._start = replace(self._start, plan=plan, template_id=template_id)
         self._calls.go_on(plan)
 
     async def _record(self) -> None:
-        """Write what is new in one transaction, then show it on the Temporal Web UI."""
+        """Record what is new in one transaction, then update the Temporal Web UI."""
         if not self._unrecorded:
             return
         state, new = self._state, (self._unrecorded, self._notifications)
@@ -491,7 +489,7 @@ class ApprovalWorkflow:
         workflow.set_current_details(display.details(self._plan, self._state))
 
     def _may_continue_as_new(self) -> bool:
-        """Whether the next run may take over: what an action comes to only this one can take."""
+        """Tell whether the next run may take over: the result of a running action can only be taken by this run."""
         return workflow.info().is_continue_as_new_suggested() and self._calls.idle
 
     async def _continue_as_new(self) -> None:

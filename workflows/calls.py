@@ -1,9 +1,9 @@
-"""Errands: what a run has done for it elsewhere, actions on their own task queue and sub-processes as child workflows.
+"""The calls of a run: catalog actions on their own task queue, and sub-processes as child workflows.
 
-A sub-process tells its parent by a signed signal how it ended, for a signal finds the parent also after it has
-continued as new, which a child's result does not. One that cannot tell (it was terminated, or ended by a worker that
-does not sign) is found out about: by its result in the run that started it, and in later runs by an activity that fails
-as long as it runs, for attempts of an activity cost no event and no worker's time between them.
+A sub-process sends its result to its parent by a signed signal, which reaches the parent also after that has continued
+as new; a child's result does not. Where no signal comes (the sub-process was terminated, or its worker does not sign),
+the run that started it sees the child's result. Later runs look it up by an activity, which fails and is retried while
+the sub-process runs, since retries cost no event and no worker time.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from workflows.signals import SignedSubprocessResult
 Deliver = Callable[[Event], Coroutine[Any, Any, None]]
 Waits = Callable[[ChildCall], bool]
 
-# How long one attempt may take, and how long it may be silent; None: no heartbeat is asked for.
+# The timeout of one attempt, and its heartbeat timeout; None: no heartbeats.
 _TIMES: dict[LatencyClass, tuple[timedelta, timedelta | None]] = {
     "instant": (timedelta(seconds=5), None),
     "fast": (timedelta(seconds=30), None),
@@ -43,43 +43,43 @@ _TIMES: dict[LatencyClass, tuple[timedelta, timedelta | None]] = {
     "slow": (timedelta(hours=1), timedelta(seconds=60)),
     "very_slow": (timedelta(hours=24), timedelta(minutes=5)),
 }
-# What may be repeated is, for about a quarter of an hour; what may not is sent once.
+# Actions that may be repeated are retried for about a quarter of an hour; all others are sent once.
 _AGAIN = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5), maximum_attempts=10)
 _ONCE = RetryPolicy(maximum_attempts=1)
-# How long to look for the end of a sub-process, and how often: the others tell at once, so this is for accidents.
+# Timeout and retries of the look-up of a sub-process's end, which is the exception: most send a signal.
 _LOOK_TIMEOUT = timedelta(seconds=30)
 _LOOKS = RetryPolicy(initial_interval=timedelta(seconds=10), maximum_interval=timedelta(minutes=5))
 
 
 class Calls:
-    """Run what steps ask for, and deliver what comes of it as events."""
+    """Runs the calls that transitions request, and delivers their results as events."""
 
     def __init__(self, plan: Plan, deliver: Deliver, waits: Waits) -> None:
-        """Deliver events by `deliver`; `waits` tells whether a sub-process is waited for."""
+        """`deliver` applies an event to the request; `waits` tells whether a sub-process is still awaited."""
         self._plan = plan
         self._deliver = deliver
         self._waits = waits
         self._wanted: list[Transition] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._underway: set[asyncio.Task[None]] = set()  # of those, what the run's end has to wait for
+        self._underway: set[asyncio.Task[None]] = set()  # those of them that the run's end has to wait for
         self._started: dict[str, asyncio.Task[None]] = {}  # by the child's request id
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way whose result only this run can take."""
+        """Whether no call is running whose result only this run can take."""
         return not self._underway
 
     def go_on(self, plan: Plan) -> None:
-        """Run what is asked for from here as another plan says."""
+        """Use another plan for later calls."""
         self._plan = plan
 
     def want(self, step: Transition) -> None:
-        """Note what a step asks for; it begins once the step is on record."""
+        """Keep the calls of a transition until it is recorded."""
         if step.actions or step.children or step.ended_children:
             self._wanted.append(step)
 
     def begin(self, state: State) -> None:
-        """Begin everything that has been asked for."""
+        """Begin the calls of recorded transitions."""
         steps, self._wanted = self._wanted, []
         for step in steps:
             for action in step.actions:
@@ -90,7 +90,7 @@ class Calls:
                 self._spawn(self._cancel_child(request_id), self._underway)
 
     def resume(self, state: State) -> None:
-        """Look after the sub-processes that an earlier run started: their handles ended with it."""
+        """Watch the sub-processes that an earlier run started, since their handles ended with that run."""
         if state.children and workflow.patched("look-after-children"):
             for call in state.children:
                 self._spawn(self._find_out(call), self._tasks)
@@ -140,7 +140,7 @@ class Calls:
                 "ApprovalWorkflow",
                 Start(plan=child.plan, opening=opening, template_id=child.template_id, parent=parent),
                 id=call.request_id,
-                # The engine applies any other policy also when its parent continues as new; we end it ourselves.
+                # The engine applies other policies also when the parent continues as new, so the run cancels it itself.
                 parent_close_policy=ParentClosePolicy.ABANDON,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 search_attributes=display.opening_attributes(
@@ -154,20 +154,20 @@ class Calls:
         self._spawn(self._watch_child(call, handle), self._tasks)
 
     async def _watch_child(self, call: ChildCall, handle: workflow.ChildWorkflowHandle[Any, Any]) -> None:
-        """Notice a child that cannot tell how it ended, because somebody terminated it; the others have told it."""
+        """Take the result of a child that sent no valid signal, for example because it was terminated."""
         try:
             await handle
         except ChildWorkflowError as error:
             await self._child_failed(call, error)
             return
-        # It told how it ended before it did, which is taken by now or in a moment, unless the signature does not hold.
+        # It sent its signal before it ended, so that is applied now or in a moment, unless the signature is invalid.
         if self._waits(call) and workflow.patched(f"find-out-{call.request_id}"):
             await workflow.wait_condition(workflow.all_handlers_finished)
             if self._waits(call):
                 await self._find_out(call)
 
     async def _find_out(self, call: ChildCall) -> None:
-        """Wait until a child has ended, however it did, and take what it came to."""
+        """Wait by an activity until a child has ended, and take its result."""
         found = await workflow.execute_activity(
             "child_result",
             SubprocessQuery(child=call.request_id),
@@ -184,7 +184,7 @@ class Calls:
         await self._ended(call, "failed")
 
     async def _ended(self, call: ChildCall, outcome: str, output: dict[str, Any] | None = None) -> None:
-        """Deliver what a child came to; where the request ends with it, its end is recorded before the run ends."""
+        """Deliver the result of a child. Where the request ends with it, it is recorded before the run ends."""
         ended = ChildEnded(node=call.node, visit=call.visit, outcome=outcome, output=output or {})
         group = self._underway if workflow.patched("record-how-children-end") else self._tasks
         await self._spawn(self._deliver(ended), group)
@@ -194,12 +194,12 @@ class Calls:
             await started
         try:
             await workflow.get_external_workflow_handle(request_id).cancel()
-        except FailureError as error:  # it has ended by itself
-            workflow.logger.info("sub-process %s needs no end: %s", request_id, error)
+        except FailureError as error:  # it has already ended
+            workflow.logger.info("sub-process %s has already ended: %s", request_id, error)
 
 
 async def tell_parent(parent: Parent, state: State) -> None:
-    """Tell the request that runs this one how it ended; one that has ended itself no longer cares."""
+    """Send the result to the parent by a signed signal; a parent that has ended is skipped."""
     signed = SignedSubprocessResult(
         node=parent.node, visit=parent.visit, outcome=state.outcome or "failed", output=state.input, signature=""
     )
@@ -209,18 +209,20 @@ async def tell_parent(parent: Parent, state: State) -> None:
     try:
         await workflow.get_external_workflow_handle(parent.request_id).signal("child_ended", signed)
     except FailureError as error:
-        workflow.logger.info("request %s no longer waits for %s: %s", parent.request_id, state.request_id, error)
+        workflow.logger.info(
+            "parent %s has ended and does not wait for sub-process %s: %s", parent.request_id, state.request_id, error
+        )
 
 
 def result_to_sign(signed: SignedSubprocessResult, *, parent: str, child: str) -> SubprocessResult:
-    """Return what the signature of an ending is over."""
+    """Return what the signature of a result covers."""
     return SubprocessResult(
         parent=parent, node=signed.node, visit=signed.visit, child=child, outcome=signed.outcome, output=signed.output
     )
 
 
 def retries(spec: ActionSpec) -> RetryPolicy:
-    """Return how often an action is tried: again only where a repetition does nothing twice."""
+    """Return the retry policy of an action: retries only where a repeat has no second effect."""
     return _AGAIN if spec.is_idempotent or spec.accepts_key else _ONCE
 
 

@@ -1,4 +1,4 @@
-"""What the Temporal Web UI shows of a request: search attributes, a summary, and the details of a running one."""
+"""What the Temporal Web UI shows of a request: search attributes, the summary, and the current details."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from workflows import search_attributes
 
 _MOST_ASSIGNEES = 20
 _LONGEST_KEYWORD = 200
-# The API predicts the first deadline some milliseconds before the run sets it; so much is not worth an event.
+# The API computes the first deadline milliseconds before the run does; so small a change is not worth an event.
 _SAME_MOMENT = timedelta(seconds=5)
 _WORST = {"ok": 0, "warning": 1, "breached": 2}
 
 
 def opening_attributes(plan: Plan, state: State) -> TypedSearchAttributes:
-    """Return what a request is started with, so that its first step need not write it."""
+    """Return the attributes to start a request with, so that its first transition need not write them."""
     pairs: list[SearchAttributePair[Any]] = [
         SearchAttributePair(search_attributes.BLUEPRINT, plan.name[:_LONGEST_KEYWORD]),
         SearchAttributePair(search_attributes.VERSION, plan.version),
@@ -32,12 +32,12 @@ def opening_attributes(plan: Plan, state: State) -> TypedSearchAttributes:
 
 
 def changes(plan: Plan, state: State, shown: TypedSearchAttributes) -> list[SearchAttributeUpdate[Any]]:
-    """Return what has to be written so that the attributes show this state; empty where they do."""
+    """Return the updates of the attributes for this state; empty where they are up to date."""
     wanted = _wanted(state)
     if shown.get(search_attributes.VERSION) not in {
         None,
         plan.version,
-    }:  # it was started with one, and has moved to another
+    }:  # the request was moved to another version
         wanted[search_attributes.VERSION] = plan.version
     if all(_same(shown.get(key), value) for key, value in wanted.items()):
         return []
@@ -50,12 +50,12 @@ def summary(plan: Plan, title: str) -> str:
 
 
 def timer(state: State, armed: datetime) -> str:
-    """Return what the one timer is for, as the Web UI shows it beside the timer."""
+    """Return the purpose of the timer, which the Web UI shows beside it."""
     return f"{next_purpose(state)}, due {armed:%Y-%m-%d %H:%M:%S} UTC"[:_LONGEST_KEYWORD]
 
 
 def details(plan: Plan, state: State) -> str:
-    """Return where a request stands, as Markdown."""
+    """Return the current state of a request as Markdown."""
     lines = [f"**{plan.name}** {plan.version}, requested by `{state.requester}`", ""]
     if state.status != "pending":
         return "\n".join([*lines, f"Ended: **{state.outcome or state.status}**"])

@@ -1,4 +1,4 @@
-"""How the core's errors travel: as application failures out of the workflow, and back into errors for its callers."""
+"""Errors of the core as application failures of the workflow, and back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from placet.errors import AlreadyDecided, ContentChanged, PlacetError, Problem
 
 
 def as_failure(error: PlacetError) -> ApplicationError:
-    """Wrap an error of the core so that an update's caller gets it whole; it fails the update, not the workflow."""
+    """Return the failure that carries an error of the core to an update's caller. It fails the update only."""
     detail: dict[str, Any] = {"problems": [{"pointer": p.pointer, "message": p.message} for p in error.problems]}
     if isinstance(error, AlreadyDecided):
         detail["standing"] = error.standing
@@ -21,7 +21,7 @@ def as_failure(error: PlacetError) -> ApplicationError:
 
 
 def as_error(failure: ApplicationError) -> PlacetError | None:
-    """Return the core's error that a failure carries, or None where it is something else."""
+    """Return the error of the core that a failure carries, or None for another failure."""
     kind = getattr(errors, failure.type or "", None)
     if not (isinstance(kind, type) and issubclass(kind, PlacetError)):
         return None

@@ -17,7 +17,7 @@ from placet.plan.plan import Plan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parent:
-    """The request that runs another as a sub-process, and the node and visit at which it waits for it."""
+    """The parent of a sub-process, and the node and visit at which it waits for the result."""
 
     request_id: str
     node: Annotated[str, stored_as("point")]
@@ -26,7 +26,7 @@ class Parent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """What a run starts with. `state` is set where an earlier run of the same request continues as new.
+    """The input of a run. `state` is set where an earlier run of the same request continues as new.
 
     `parent` is set where another request runs this one as a sub-process.
     """
@@ -45,7 +45,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What an update answers once its effects are recorded: where the request stands."""
+    """The state of a request, which an update returns once its effects are recorded."""
 
     seq: int
     head: str
@@ -55,7 +55,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """The entries that this run holds (those of earlier runs are in the store), and the chain's head."""
+    """The entries of this run (those of earlier runs are in the store), and the head of the chain."""
 
     entries: tuple[Entry, ...]
     head: str

@@ -26,16 +26,16 @@ LOST_EVENT_WAIT = timedelta(seconds=10)  # longer than the API repeats an update
 def begin_time(opening: Opening) -> datetime:
     """Return when the run began, by its first event.
 
-    The SDK's `start_time` is that of the first task. Where that was split (by a query, or a slow database) a replay
-    knows its last part only, and would compute other entries than are stored. Requests from before there were secrets
-    began by it, and their entries have its time.
+    The SDK's `start_time` is that of the first workflow task. Where that task was split (by a query or a slow
+    database), a replay sees only its last part and would compute other entries than the stored ones. Requests without
+    a secret (older ones) use `start_time`, and so do their entries.
     """
     info = workflow.info()
     return info.workflow_start_time if opening.secret else info.start_time
 
 
 def as_taken(opening: Opening) -> Opening:
-    """Return the opening as a run takes it: where its first task had to wait long, the directory is read again."""
+    """Return the opening for this run. If the first workflow task came late, the directory is read again."""
     info = workflow.info()
     if opening.secret and info.start_time - info.workflow_start_time > STARTED_LATE:
         return replace(opening, directory_at=NEVER)
@@ -43,11 +43,11 @@ def as_taken(opening: Opening) -> Opening:
 
 
 async def wait_for_store(state: Callable[[], State]) -> None:
-    """Wait until history holds what the store does or the request has ended, but not for ever."""
+    """Wait until history has caught up with the store or the request has ended, but at most LOST_EVENT_WAIT."""
     stored: int = await local("stored_seq", state().request_id, int, summary="how far the store is")
     try:
         await workflow.wait_condition(
             lambda: state().status != "pending" or state().seq >= stored, timeout=LOST_EVENT_WAIT
         )
     except TimeoutError:
-        workflow.logger.warning("what was recorded up to entry %d did not happen again", stored)
+        workflow.logger.warning("entries up to %d are stored, but their events were not repeated", stored)

@@ -1,7 +1,7 @@
-"""Local activities: what a run asks of the worker it is on, and never gives up asking.
+"""Local activities: the one way to run them, with retries that never end.
 
-A local activity that gives up raises, and what a handler of a signal raises ends the whole request. So there is one way
-to run one: it waits for a free slot, and tries again until whatever it needs (the database, mostly) is back.
+A local activity that gives up raises an error, and an error in the handler of a signal ends the whole request. So
+`local` waits for a free slot, and retries until what the activity needs (mostly the database) is available.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 LOCAL_RETRIES = RetryPolicy(initial_interval=timedelta(milliseconds=50), maximum_interval=timedelta(seconds=10))
-LOCAL_TIMEOUT = timedelta(seconds=30)  # of one attempt; there is no bound on all of them, or on waiting for a slot
+LOCAL_TIMEOUT = timedelta(seconds=30)  # of one attempt; the number of attempts and the wait for a slot are unbounded
 
 
 async def local(activity: Any, given: Any, result_type: type[Any] | None = None, *, summary: str | None = None) -> Any:

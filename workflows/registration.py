@@ -1,8 +1,7 @@
-"""What a worker of approvals registers, and how it runs that: one way for production, rehearsals and replays.
+"""What a worker for approvals registers, and its settings: the same for production, rehearsals and replays.
 
-Workflows run without the SDK's sandbox, for the reasons and figures in docs/decisions/0003-sandbox.md. What the sandbox
-would find is found before: the tests run the same workflows under the bare sandbox, and every kind of recorded history
-is replayed.
+Workflows run without the SDK's sandbox; docs/decisions/0003-sandbox.md gives the reasons and figures. Instead, the
+tests run the same workflows under the bare sandbox, and replay recorded histories of every kind.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ from workflows.approval import ApprovalWorkflow
 
 WORKFLOWS: tuple[type, ...] = (ApprovalWorkflow,)
 
-# Few, for long polls compete for the same few tasks; and most of them for tasks of requests that no worker has at hand.
-# A poll lasts until the engine has noted that the task began, and the SDK's share of a fifth would be one poller: the
-# first tasks of requests would begin one after the other, and wait for seconds while those of known requests pass by.
+# Few pollers, since long polls compete for the same tasks, and most of them for requests that no worker has cached. A
+# poll lasts until the engine has stored that the task began. With the SDK's default share of a fifth there would be one
+# poller for new requests: their first tasks would start one after the other, and wait for seconds behind cached ones.
 _POLLERS, _FOR_NEW = 12, 2 / 3
-# Long enough for a record that waits for a slow disk; workflow tasks that are not finished then run again elsewhere.
+# Long enough for a recording that waits for a slow disk. Unfinished workflow tasks run again on another worker.
 _GRACE = timedelta(seconds=10)
 
 
@@ -43,7 +42,7 @@ def workflow_runner() -> WorkflowRunner:
 
 
 def beside_recording(client: Client, database: Database, secret: str) -> list[Callable[..., Any]]:
-    """Return the activities of approvals other than `record`, bound to what they need."""
+    """Return the activities of approvals except `record`, bound to client, database and secret."""
     endings = SubprocessResultSigner(secret)
     return [
         DirectoryReader(database).look_up,
@@ -67,7 +66,7 @@ def approval_worker(
 ) -> Worker:
     """Return the worker for approvals; `activities` are record and those of `beside_recording`.
 
-    An exception of `failure_types` fails a workflow; all others suspend it until the code is mended.
+    An exception of `failure_types` fails a workflow; others suspend it until the code is corrected.
     """
     return Worker(
         client,

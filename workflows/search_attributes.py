@@ -1,7 +1,7 @@
-"""Name the search attributes of an approval, by which the Temporal Web UI lists and filters requests.
+"""The search attributes of a request, by which the Temporal Web UI lists and filters requests.
 
 They hold ids and states, never personal data: search attributes are not encrypted. They are few, because the engine's
-SQL stores have room for 10 Keyword but only 3 KeywordList and 3 Datetime attributes in a namespace.
+SQL stores allow 10 Keyword but only 3 KeywordList and 3 Datetime attributes in a namespace.
 """
 
 from __future__ import annotations

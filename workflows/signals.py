@@ -1,7 +1,7 @@
-"""Signals as they come: whoever reaches the engine can send anything, and nothing of it may stop a request.
+"""Read signals, which anybody who reaches the engine may send with any content, and which must not stop a request.
 
-A handler that asks for its argument fails the workflow's task when a signal comes without one, again and again, and the
-request with it. So handlers take whatever there is, and read it here.
+A handler with a typed argument fails the workflow task for a signal without one, again and again, and with it the
+request. So handlers accept any arguments, and read them with the functions here.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from placet.json_pointer import pointer_of
 
 T = TypeVar("T")
 
-_LONGEST_PLACE = 200  # characters: whoever reaches the engine can name a place as they like
+_LONGEST_PLACE = 200  # characters, since senders choose the names in a signal freely
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedDecision:
-    """The `decide` signal: a decision by whomever the token was signed for."""
+    """The `decide` signal: a decision by the person of the token."""
 
     token: str
     task_id: str
@@ -39,7 +39,7 @@ class SignedDecision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedSubprocessResult:
-    """The `child_ended` signal: what a sub-process came to, signed by the worker that ended it
+    """The `child_ended` signal: the result of a sub-process, signed by the worker that ended it
     (activities.subprocesses)."""
 
     node: Annotated[str, stored_as("point")]
@@ -49,12 +49,12 @@ class SignedSubprocessResult:
     signature: str = ""
 
 
-# What entries call a shape that has another name by now: theirs stays.
+# Names of shapes in stored reasons that differ from the class names of today.
 _NAMES: dict[type, str] = {SignedSubprocessResult: "ChildEnded"}
 
 
 def read_signal(shape: type[T], given: tuple[Any, ...]) -> T:
-    """Read what a signal carries, one value of this shape; raises InputInvalid for anything else."""
+    """Read the argument of a signal as one value of this shape; raises InputInvalid otherwise."""
     name = _NAMES.get(shape, shape.__name__)
     if len(given) != 1:
         raise InputInvalid(reason=because("signal_values", count=len(given), shape=name))
@@ -63,7 +63,7 @@ def read_signal(shape: type[T], given: tuple[Any, ...]) -> T:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = pointer_of(first["loc"])
-        # The message is the library's own, and may be another after an upgrade: no audit chain holds it.
+        # The message comes from the library and may change with it, so it is not in the audit chain.
         reason = because("signal_shape", shape=name, pointer=Sealed(place[:_LONGEST_PLACE] or "/"))
         message = f"the signal carries no {name}: {place or '/'}: {first['msg']}"
         raise InputInvalid(message, reason=reason) from None
@@ -71,7 +71,7 @@ def read_signal(shape: type[T], given: tuple[Any, ...]) -> T:
 
 
 def decision_of(signed: SignedDecision, verdict: TokenVerdict) -> Decide:
-    """Return the event that a signal stands for whose token holds."""
+    """Return the event of a signal with a valid token."""
     assert verdict.person is not None, "the token stands for somebody"  # noqa: S101
     return Decide(
         by=Actor(person=verdict.person),
@@ -83,11 +83,11 @@ def decision_of(signed: SignedDecision, verdict: TokenVerdict) -> Decide:
         revision=verdict.revision,
         hand_overs=verdict.hand_overs,
         via="signal",
-        stands_in=True,  # nobody has asked the store; who has the task by themself needs no directory
+        stands_in=True,  # the core checks substitutes itself; an assignee needs no directory
     )
 
 
 @cache
 def _reader(shape: type[Any]) -> TypeAdapter[Any]:
-    """Prepare for a shape once: for each of some hundred signals that come together it would take too long."""
+    """Return the adapter of a shape, made once: hundreds of signals may arrive together."""
     return TypeAdapter(shape)

@@ -1,4 +1,4 @@
-"""The action catalog as it is stored, and how its actions fared."""
+"""The stored action catalog, and the statistics of its actions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _P95 = 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """How an action fared over all its attempts: times in seconds, `success_rate` 0 to 1; None before the first."""
+    """Statistics of an action over all its attempts: times in seconds, `success_rate` 0 to 1; None before the first."""
 
     count: int = 0
     mean: float | None = None
@@ -62,7 +62,7 @@ async def get(session: AsyncSession, reference: str) -> ActionCatalog:
     found = list(await session.scalars(query))
     if not found:
         raise NotFound(f"There is no action {reference!r} in the catalog")
-    # A name that looks like another's id is still that action's name.
+    # The name of one action may equal the id of another; the name comes first.
     return next((row for row in found if row.name == reference), found[0])
 
 
@@ -92,10 +92,7 @@ async def add(session: AsyncSession, row: ActionCatalog) -> ActionCatalog:
 async def seed(
     session: AsyncSession, offered: Iterable[ActionSpec], descriptions: dict[str, str], now: datetime
 ) -> int:
-    """Add the actions that come with the software where they are missing; what is there stays as it was set.
-
-    Returns how many were added.
-    """
+    """Add the built-in actions that are missing. Stored actions stay as they are. Returns how many were missing."""
     there = set(await session.scalars(select(col(ActionCatalog.name))))
     missing = [spec for spec in offered if spec.name not in there]
     for spec in missing:
@@ -125,7 +122,7 @@ async def seed(
 
 
 async def statistics(session: AsyncSession, names: Iterable[str]) -> dict[str, Statistics]:
-    """Return how these actions fared, in one query; those that never ran are left out."""
+    """Return the statistics of these actions in one query, without those that never ran."""
     rank = func.cume_dist().over(partition_by=col(ActionExecution.action), order_by=col(ActionExecution.duration))
     inner = (
         select(

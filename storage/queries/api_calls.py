@@ -20,10 +20,10 @@ from storage.tables.approvals import IdempotentCall, Refusal
 def reserve(
     connection: Connection, *, principal: str, key: str, fingerprint: str, subject: str | None, now: datetime
 ) -> IdempotentCall:
-    """Return the call that this key stands for: this one from now on, or the one that came before.
+    """Return the call that uses this key: this call, or an earlier one.
 
-    The caller compares fingerprints: another one means that the key was used for something else. `status_code` is None
-    until the answer is known; the `subject` that was chosen first is the one to go on with.
+    The caller compares the fingerprints: a different one means that the key was used for another call. `status_code` is
+    None until the answer is known. The caller goes on with the returned `subject`.
     """
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = {"principal": principal, "key": key, "fingerprint": fingerprint, "subject": subject, "created_at": now}
@@ -35,13 +35,13 @@ def reserve(
 def complete(
     connection: Connection, *, principal: str, key: str, status_code: int, answer: dict[str, Any] | None
 ) -> None:
-    """Keep the answer; the first one stands."""
+    """Store the answer, unless there is one."""
     call = update(IdempotentCall).where(*_is(principal, key), col(IdempotentCall.status_code).is_(None))
     connection.execute(call.values(status_code=status_code, answer=answer))
 
 
 def release(connection: Connection, *, principal: str, key: str) -> None:
-    """Free a key whose call was refused before anything happened; an answered one stays."""
+    """Release a key whose call was refused before it had an effect. A key with an answer stays."""
     connection.execute(delete(IdempotentCall).where(*_is(principal, key), col(IdempotentCall.status_code).is_(None)))
 
 
@@ -55,6 +55,6 @@ def add_refusal(connection: Connection, refusal: Refusal) -> None:
 
 
 async def refusals_of(session: AsyncSession, request_id: str) -> list[Refusal]:
-    """List what was refused on a request, oldest first."""
+    """List the refused calls about a request, oldest first."""
     query = select(Refusal).where(col(Refusal.request_id) == request_id)
     return list(await session.scalars(query.order_by(col(Refusal.at), col(Refusal.id))))

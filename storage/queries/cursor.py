@@ -1,4 +1,4 @@
-"""Cursors: where a page of a list ended, as an opaque text that is checked when it comes back."""
+"""Cursors of lists: an opaque text that says where a page ended, and that is checked when a client sends it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _LONGEST_NUMBER = 9  # digits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[Row]):
-    """Some rows of a list, and the cursor that leads on, or None at its end."""
+    """One page of a list, and the cursor of the next page, or None at the end."""
 
     items: tuple[Row, ...]
     next_cursor: str | None
 
 
 def page(rows: Sequence[Row], limit: int, place: Callable[[Row], tuple[str | datetime, ...]]) -> Page[Row]:
-    """Make a page of at most `limit` rows out of up to `limit + 1` that were found; `place` is what they sort by."""
+    """Make a page of at most `limit` rows from up to `limit + 1` rows; `place` returns what a row is sorted by."""
     if len(rows) <= limit:
         return Page(items=tuple(rows), next_cursor=None)
     kept = rows[:limit]
@@ -41,7 +41,7 @@ def write(*place: str | datetime) -> str:
 
 
 def read_names(cursor: str, count: int) -> tuple[str, ...]:
-    """Read the texts out of a cursor; raises InputInvalid where it is none of ours."""
+    """Read the texts out of a cursor; raises InputInvalid for an invalid cursor."""
     try:
         place = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError):
@@ -56,7 +56,7 @@ def read_names(cursor: str, count: int) -> tuple[str, ...]:
 
 
 def read_number(cursor: str) -> int:
-    """Read a whole number out of a cursor; raises InputInvalid where it is none of ours."""
+    """Read a whole number out of a cursor; raises InputInvalid for an invalid cursor."""
     (text,) = read_names(cursor, 1)
     if not text.isascii() or not text.isdecimal() or len(text) > _LONGEST_NUMBER:
         refuse()
@@ -64,13 +64,13 @@ def read_number(cursor: str) -> int:
 
 
 def read_moment(cursor: str) -> tuple[datetime, str]:
-    """Read a moment and an id out of a cursor; raises InputInvalid where it is none of ours."""
+    """Read a moment and an id out of a cursor; raises InputInvalid for an invalid cursor."""
     at, ident = read_names(cursor, 2)
     return moment_of(at), ident
 
 
 def _storable(text: str) -> bool:
-    """Whether a database can be asked about a text: a zero and half of a character stand in none."""
+    """Tell whether a text can be in the database: NUL characters and lone surrogates cannot."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -103,8 +103,8 @@ def number_of(text: str) -> float:
 
 
 def refuse() -> NoReturn:
-    """Raise InputInvalid for a cursor that no list gave out."""
+    """Raise InputInvalid for an invalid cursor."""
     raise InputInvalid(
-        "The cursor is not one that a list gave out; begin again without it",
-        problems=(Problem(pointer="/cursor", message="Send a next_cursor as it was answered, or leave it out"),),
+        "The cursor is invalid; start again without one",
+        problems=(Problem(pointer="/cursor", message="Send `next_cursor` as the list returned it, or omit it"),),
     )

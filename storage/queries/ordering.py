@@ -1,4 +1,4 @@
-"""Orders of lists: what rows are sorted by, ties by id, and where in that order a page goes on."""
+"""Sort orders of lists: the key, the id as the second key, and the position at which a page continues."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlmodel import col
 from storage.queries import cursor as cursors
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, Moment
 
-# What has none comes last.
+# Rows without a value come last.
 _NEVER = bindparam("never", datetime.max.replace(tzinfo=UTC), type_=Moment, unique=True)
 _LONG_AGO = bindparam("long_ago", datetime.min.replace(tzinfo=UTC), type_=Moment, unique=True)
 _LEAST = bindparam("least", -1.7e308, type_=Float, unique=True)
@@ -20,16 +20,16 @@ _LEAST = bindparam("least", -1.7e308, type_=Float, unique=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SortOrder:
-    """One order of a list: by a moment or a number, from the first or from the last on."""
+    """One sort order of a list, by a time or a number, ascending or descending."""
 
-    name: str | None  # None: the order of a list that nobody asked another one of
+    name: str | None  # None: the default order
     key: SQLColumnExpression[Any]
     ident: SQLColumnExpression[str]
     down: bool = False
     number: bool = False
 
     def of(self, query: Select[Any], *, cursor: str | None, limit: int) -> Select[Any]:
-        """Return the query for one page and a row more, with what it is sorted by as `sorted_by`."""
+        """Return the query for one page and one more row, with the sort key as `sorted_by`."""
         key, ident = self.key, self.ident
         if cursor is not None:
             value, last = self._read(cursor)
@@ -40,7 +40,7 @@ class SortOrder:
         return query.add_columns(key.label("sorted_by")).order_by(*by).limit(limit + 1)
 
     def place(self, value: Any, ident: str) -> tuple[str | datetime, ...]:
-        """Return a row's place in this order, as a cursor holds it."""
+        """Return the position of a row in this order, for a cursor."""
         written: str | datetime = repr(float(value)) if self.number else value
         return (written, ident) if self.name is None else (self.name, written, ident)
 

@@ -1,6 +1,6 @@
-"""Which workers are there: each notes every few seconds that it is, by the database's clock.
+"""The presence of workers: each updates its row every few seconds, by the database's clock.
 
-The engine remembers who asked it for tasks for minutes after they were killed, so its word alone is not enough.
+The engine lists a poller for minutes after the worker was killed, so its answer alone is not enough.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ FORGOTTEN_SECONDS = 86_400.0
 
 
 class WorkerPresence(SQLModel, table=True):
-    """A worker process, by the identity that the engine knows it by too."""
+    """A running worker process, by its identity at the engine."""
 
     __tablename__ = "worker_presence"
 
@@ -23,7 +23,7 @@ class WorkerPresence(SQLModel, table=True):
 
 
 def note(connection: Connection, identity: str, task_queue: str) -> None:
-    """Note that a worker is there now, and forget those that have not been for a day."""
+    """Update the row of a running worker, and delete rows that are older than a day."""
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     fresh = {"task_queue": task_queue, "seen_at": _now(connection)}
     noted = make(WorkerPresence).values(identity=identity, **fresh)
@@ -33,12 +33,12 @@ def note(connection: Connection, identity: str, task_queue: str) -> None:
 
 
 def remove(connection: Connection, identity: str) -> None:
-    """Note that a worker has ended."""
+    """Delete the row of a worker that has ended."""
     connection.execute(delete(WorkerPresence).where(col(WorkerPresence.identity) == identity))
 
 
 def seen(connection: Connection, task_queue: str, *, within: float) -> set[str]:
-    """Return the identities of the workers of a task queue that were there in the last so many seconds."""
+    """Return the identities of the workers of a task queue that updated their row in the last `within` seconds."""
     query = select(col(WorkerPresence.identity)).where(
         col(WorkerPresence.task_queue) == task_queue, col(WorkerPresence.seen_at) > _now(connection) - within
     )

@@ -1,4 +1,4 @@
-"""Commit in groups: a disk can be flushed only so often a second, so those who wait for it share a transaction."""
+"""Group commit: a disk flushes only so often per second, so items that wait at the same time share a transaction."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from placet.errors import Unavailable
 from storage.database import Database
 
 Item = TypeVar("Item")
-# One transaction holds at most this many, so that a long queue does not become a long wait for its first.
+# Items in one transaction at most, so that the first of a long queue does not wait for all.
 MOST_TOGETHER = 128
 
 
 class GroupCommit(Generic[Item]):
-    """Gather items and write them together, without waiting for company: an idle database is used at once.
+    """Collects items and writes them together. It does not wait for more items while the database is idle.
 
-    `work(connection, items, now)` writes the items and returns for each None or the error that it alone gets. Where
-    the transaction itself fails, each item is tried again in one of its own, so that one cannot fail the others.
+    `work(connection, items, now)` writes the items and returns None or an error for each item. Where
+    the transaction itself fails, each item is tried again in its own, so that one item cannot fail the others.
     Items with the same `key` never share a transaction, and keep their order.
     """
 
@@ -39,7 +39,7 @@ class GroupCommit(Generic[Item]):
         self._writer: asyncio.Task[None] | None = None
 
     async def submit(self, item: Item) -> None:
-        """Return once the item is committed; raise what it got instead."""
+        """Return once the item is committed; raises the item's error."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
         if self._writer is None or self._writer.done():
@@ -75,7 +75,7 @@ class GroupCommit(Generic[Item]):
             _resolve(done, outcome)
 
     def _carry_out(self, connection: Connection, items: Sequence[Item]) -> Sequence[Exception | None]:
-        # Dated inside the transaction: a moment from before it would leave out the wait for other writers.
+        # The time is taken inside the transaction, so that it includes the wait for other writers.
         return self._work(connection, items, datetime.now(UTC))
 
     def _next(self) -> list[tuple[Item, asyncio.Future[None]]]:
@@ -83,7 +83,7 @@ class GroupCommit(Generic[Item]):
         later: list[tuple[Item, asyncio.Future[None]]] = []
         seen: set[Hashable] = set()
         for item, done in self._waiting:
-            if done.cancelled():  # nobody waits for it any more: its activity was cancelled and will be tried again
+            if done.cancelled():  # its activity was cancelled and will be retried
                 continue
             key = self._key(item)
             if key in seen or len(group) >= MOST_TOGETHER:

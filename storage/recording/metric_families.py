@@ -1,4 +1,4 @@
-"""The metrics by name: what each counts, its labels, and which of them are there at 0 from the start."""
+"""The metrics by name: what each counts, its labels, and which label values exist at 0 from the start."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ACTION_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """One metric; `known` are the label values that are shown before anything happened, () where it has no labels."""
+    """One metric. `known` are the label values that exist from the start, () for a metric without labels."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
@@ -35,7 +35,7 @@ FAMILIES: tuple[Family, ...] = (
     _plain(
         "workflow_tasks_checked_total",
         "counter",
-        "Due moments of tasks that timers acted on: reminders, warnings, breaches, escalations, ends of chains.",
+        "Due times of tasks at which a timer acted: reminders, warnings, breaches, escalations, ends of escalations.",
     ),
     _plain("workflow_tasks_escalated_total", "counter", "Tasks that escalated by one level."),
     _plain("workflow_tasks_reminded_total", "counter", "Reminders about open tasks."),
@@ -53,7 +53,7 @@ FAMILIES: tuple[Family, ...] = (
         known=((),),
         buckets=ESCALATION_BUCKETS,
     ),
-    _plain("workflow_pending_count", "gauge", "Tasks that wait for somebody now."),
+    _plain("workflow_pending_count", "gauge", "Tasks that wait for a decision now."),
     _plain(
         "workflow_near_sla_breach_count",
         "gauge",
@@ -62,7 +62,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         name="workflow_notification_wait_seconds",
         kind="gauge",
-        help="How long the oldest notification that could have left waits now, by its channel.",
+        help="How long the oldest notification that could be sent has waited, by its channel.",
         labels=("channel",),
         known=(("planning",), ("mail",), ("chat",), ("sms",), ("webhook",)),
     ),

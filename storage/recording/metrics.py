@@ -1,9 +1,9 @@
-"""Count what happens in the transaction that stores it, so that the numbers outlive every process.
+"""Count events in the transaction that stores them, so that the numbers survive every process.
 
-A counter's row holds `value`, the exact count, and `peak`, the highest that it ever was. Taking back what history never
-held (storage.recording.record) lowers `value`; Prometheus would read a counter that goes down as a restart, so `peak`
-is what is shown, and the event is not counted again when it is recorded anew. A scrape reads one row for each series,
-however many requests there are; the gauges count open tasks through an index.
+A counter's row has `value`, the exact count, and `peak`, its highest value so far. Superseding entries that are not in
+history (storage.recording.record) lowers `value`. Prometheus takes a decreasing counter for a restart, so `peak` is
+shown, and the event is not counted again when it is recorded again. A scrape reads one row for each series, however
+many requests there are; the gauges count open tasks through an index.
 
 To count something new: name it in storage.recording.metric_families, and call `count` where it is stored.
 """
@@ -37,10 +37,10 @@ ACTIONS = ("action_execution_total", "action_execution_duration_seconds")
 ESCALATION_SECONDS = "workflow_escalation_duration_seconds"
 
 FAILURES = "workflow_escalation_failures_total"
-"""Whoever gives a notification up counts one of these."""
+"""Counts escalations without an assignee and notifications that were given up."""
 
 _CHECKED = "workflow_tasks_checked_total"
-# Which counters an audit entry of a kind moves.
+# The counters that an audit entry of each kind increments.
 BY_KIND: Mapping[str, tuple[str, ...]] = {
     "task_opened": ("workflow_tasks_opened_total",),
     "reminded": (_CHECKED, "workflow_tasks_reminded_total"),
@@ -88,7 +88,7 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """Every metric's value for each combination of labels; what is known in advance is there at 0."""
+    """The values of all metrics for each combination of labels. Known label values exist at 0."""
 
     values: Mapping[str, Mapping[Labels, float]]
     histograms: Mapping[str, Mapping[Labels, Histogram]]
@@ -110,7 +110,7 @@ def observation(name: str, value: float, *labels: str) -> Changes:
 def changes(
     recording: Recording, entries: Iterable[Entry], now: datetime, *, lost: Iterable[tuple[int, str]] = ()
 ) -> Changes:
-    """Return what newly stored entries count, less what they replace: `lost` are (seq, kind) of rows taken back."""
+    """Return what newly stored entries count, minus what they replace: `lost` are (seq, kind) of superseded rows."""
     found: Changes = Counter()
     gone = set(lost)
     for _, kind in gone:
@@ -125,11 +125,11 @@ def changes(
 def count(connection: Connection, what: Changes) -> None:
     """Add to the stored totals, in the caller's transaction.
 
-    Call it last: the rows are everyone's, and stay locked on PostgreSQL until the transaction ends.
+    Call it last: all writers share these rows, and PostgreSQL locks them until the transaction ends.
     """
     rows = [
         {"name": name, "labels": _write(labels), "bucket": bucket, "value": float(by), "peak": max(0.0, float(by))}
-        for (name, labels, bucket), by in sorted(what.items())  # everyone locks in the same order
+        for (name, labels, bucket), by in sorted(what.items())  # all writers lock in the same order
         if by
     ]
     if rows:

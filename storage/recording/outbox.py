@@ -1,7 +1,7 @@
-"""The outbox: what people are to be told, held until history is known to hold what it is about.
+"""The outbox: notifications, held until the engine's history is known to hold the entry that caused them.
 
-`record` writes notifications as `held`, and `confirm` makes them `ready`. From there on they are given to channels
-(storage.queries.notifications.delivery_queue) and end as `sent`, `failed` (given up) or `dropped` (pointless by now).
+`record` writes notifications as `held`, and `confirm` makes them `ready`. Then they are queued on channels
+(storage.queries.notifications.delivery_queue) and end as `sent`, `failed` (given up) or `dropped` (no longer needed).
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ class Confirmation:
 def confirm_all(
     connection: Connection, confirmations: Sequence[Confirmation], _now: datetime | None = None
 ) -> list[None]:
-    """Release the notifications of many requests; made for storage.recording.group_commit, whose answers are all None
-    here."""
+    """Make the notifications of many requests ready; for `storage.recording.group_commit`, without errors for items."""
     values = [{"of_request": c.request_id, "up_to": c.seq, "head": c.head} for c in confirmations]
     connection.execute(_CONFIRM, values)
     return [None] * len(confirmations)
@@ -50,7 +49,7 @@ async def held(session: AsyncSession, *, before: datetime, limit: int) -> list[s
 
 
 async def next_due(session: AsyncSession) -> datetime | None:
-    """Return when the next notification is to be given to its channels, or None where none is ready."""
+    """Return when the next notification is to be planned, or None where none is ready."""
     query = select(func.min(col(Outbox.next_attempt_at))).where(col(Outbox.status) == "ready")
     return (await session.scalars(query)).one()
 

@@ -1,7 +1,7 @@
 """Recipients: whom the notifications of a recording go to, by the directory as it is when they are written.
 
-The core tells the people whom a request knows. Who stands in for one who is away by now, who is in a queue's group, and
-who the admins are, the store knows better, and the chain need not.
+The core names the people whom a request knows. Substitutes of people who are away now, members of a queue and admins
+come from the store, and need not be in the chain.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from placet.engine.state import Notification
 from storage.queries.requests import deciders as others
 from storage.tables.approvals import Person
 
-# Notifications that ask somebody to act on a task: pointless once the task is no longer open.
+# Notifications that ask somebody to act on a task: no longer needed once the task is closed.
 ASKING = ("task_opened", "reminded", "sla_warning", "escalated_to", "delegated", "reassigned", "extended")
 BEHALF = "on_behalf_of"
-"""Where the detail of a notification says for whom it goes to this person: somebody who is away, a role, or a group."""
+"""The key of the detail that names for whom this person gets it: a person who is away, a role or a group."""
 
 
 def personal_notifications(
@@ -77,7 +77,7 @@ def _people(
 
 
 def _queue(recording: Recording, notification: Notification) -> str | None:
-    """Return the queue in which the task waits that a notification is about, if it does."""
+    """Return the queue in which the task of a notification waits, or None."""
     task = next((task for task in recording.tasks if task.id == notification.task_id), None)
     return task.queue if task is not None and task.status == "open" and task.assignee is None else None
 

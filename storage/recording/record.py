@@ -1,9 +1,9 @@
 """Write recordings: audit entries, projection and notifications in one transaction, keyed by (request, seq).
 
-Four rules make repeats safe. The same hash again is a no-op, so an activity may be retried. Another hash at a stored
-seq means that history wins: the worker that wrote it died before its workflow task was completed, so the rows from
-there on are moved to `audit_superseded`. What is older than the stored rows that it contradicts comes from such a dead
-worker itself, which woke up late, and is refused. So is what does not follow the stored entry before it, by its hash.
+Four rules make repeats safe. The same hash at a stored seq is a no-op, so the activity may be retried. Another hash at
+a stored seq means that history wins: the worker that wrote the row died before its workflow task was completed, so the
+rows from there on are moved to `audit_superseded`. A recording that is older than the stored rows that it contradicts
+was written late by such a worker, and is refused. So is one that does not follow the stored entry before it, by hash.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CLOCK_SKEW = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _NewPart:
-    """The part of a recording that is not stored yet, and whether rows that contradict it have to go first."""
+    """The part of a recording that is not stored yet, and whether it supersedes stored rows."""
 
     recording: Recording
     entries: tuple[Entry, ...]
@@ -70,7 +70,7 @@ _HEADS = (
 )
 _ENTRIES, _OUTBOX = insert(AuditEntry), insert(Outbox)
 _STILL_OPEN = exists().where(col(ApprovalTask.id) == col(Outbox.task_id), col(ApprovalTask.status) == "open")
-# What asks people to act on tasks that are no longer open.
+# Notifications that ask people to act on tasks that are no longer open.
 _NO_CANDIDATES = delete(TaskCandidate).where(col(TaskCandidate.task_id).in_(bindparam("tasks", expanding=True)))
 _DROP_POINTLESS = (
     update(Outbox)
@@ -86,7 +86,7 @@ _DROP_POINTLESS = (
 
 
 def write_all(connection: Connection, recordings: Sequence[Recording], now: datetime) -> list[Conflict | None]:
-    """Write recordings of different requests; return for each None, or why it does not fit (and was left out)."""
+    """Write recordings of different requests; return None for each, or the Conflict of one that was not written."""
     ordered = sorted(recordings, key=lambda r: r.request_id)  # everyone locks in the same order
     stored = _stored(connection, [r.request_id for r in ordered])
     outcomes: dict[str, Conflict | None] = {}
@@ -133,11 +133,11 @@ def _fresh(connection: Connection, recording: Recording, stored_seq: int, head: 
         )
     first = entries[0].seq
     if first > stored_seq + 1:
-        # Entries are recorded one after the other, each before the next event is applied. So rows are missing here:
-        # the database was put back to an older copy. Going on would leave a hole in the chain for ever.
+        # Entries are recorded in order, each before the next event. So the database was restored from an older copy,
+        # and rows are missing. Continuing would leave a permanent gap in the chain.
         raise Conflict(
             f"Entries {stored_seq + 1} to {first - 1} of {recording.request_id} are missing in the database; "
-            "put a complete copy of it back, and this recording will be repeated"
+            "restore a complete copy of it, and this recording will be repeated"
         )
     if first == stored_seq + 1:
         _require_following(recording, head)
@@ -154,7 +154,7 @@ def _fresh(connection: Connection, recording: Recording, stored_seq: int, head: 
     contradicted = new.seq in there
     if contradicted and new.at < there[new.seq].at - CLOCK_SKEW:
         raise Conflict(
-            f"Entry {new.seq} of {recording.request_id} was recorded anew; this is of an attempt that was given up"
+            f"Entry {new.seq} of {recording.request_id} was recorded again; this recording is of a lost workflow task"
         )
     return _NewPart(
         recording=recording,
@@ -167,8 +167,8 @@ def _fresh(connection: Connection, recording: Recording, stored_seq: int, head: 
 def _require_following(recording: Recording, previous: str) -> None:
     """Raise Conflict unless the entries are a chain that follows the stored entry before them, which has this hash.
 
-    Requests from before content was sealed began by a time that a replay may not know. Theirs are written as they come:
-    a request that can no longer be decided is worse than a chain of which `verify` says where it breaks.
+    Older requests, whose content is not sealed, began at a time that a replay may not know. Their entries are written
+    without this check: a request that cannot be decided is worse than a chain of which `verify` shows the break.
     """
     if not recording.sealed:
         return
@@ -176,15 +176,15 @@ def _require_following(recording: Recording, previous: str) -> None:
     bad = first_bad(previous if first > 1 else genesis(recording.request_id), recording.entries, after=first - 1)
     if bad is not None:
         raise Conflict(
-            f"Entry {bad} of {recording.request_id} does not follow entry {bad - 1} as it is stored: one of them is of "
-            "an attempt that was given up, or was edited; see what `placet verify` says of the request"
+            f"Entry {bad} of {recording.request_id} does not follow the stored entry {bad - 1}: one of them is of a "
+            "lost workflow task, or was edited; run `placet verify` on the request"
         )
 
 
 def _supersede(connection: Connection, part: _NewPart, now: datetime) -> list[tuple[int, str]]:
-    """Take back what history never held: its entries, its projection, and the notifications that have not been sent.
+    """Supersede rows that are not in history: entries, their projection, and notifications that were not sent.
 
-    Return the seq and kind of each entry that went.
+    Return the seq and kind of each superseded entry.
     """
     request_id, seq = part.recording.request_id, part.entries[0].seq
     rows = (col(AuditEntry.request_id) == request_id, col(AuditEntry.seq) >= seq)
@@ -195,7 +195,7 @@ def _supersede(connection: Connection, part: _NewPart, now: datetime) -> list[tu
     connection.execute(delete(AuditEntry).where(*rows))
     notifications = (col(Outbox.request_id) == request_id, col(Outbox.seq) >= seq)
     connection.execute(delete(Outbox).where(*notifications, col(Outbox.status).in_(("held", "ready", "dropped"))))
-    # A notification that left before (it was confirmed by mistake) keeps its row; its key makes way for the true one.
+    # A notification that was sent nevertheless keeps its row under another key, to free the key for the true one.
     for key, entry_hash in connection.execute(select(col(Outbox.key), col(Outbox.hash)).where(*notifications)).all():
         connection.execute(update(Outbox).where(col(Outbox.key) == key).values(key=f"{key}#{entry_hash[:12]}"))
     _take_tasks_back(connection, part.recording)
@@ -203,9 +203,9 @@ def _supersede(connection: Connection, part: _NewPart, now: datetime) -> list[tu
 
 
 def _take_tasks_back(connection: Connection, recording: Recording) -> None:
-    """Delete the tasks that are about to be written anew, and those that there never were.
+    """Delete the tasks that the recording writes again, and those that are not in history.
 
-    What the recording does not hold was closed before anything was lost, and stays; so do its people.
+    Tasks that the recording does not contain were closed before, and stay with their participants.
     """
     of_request = col(ApprovalTask.request_id) == recording.request_id
     if recording.opened == len(recording.tasks):
@@ -328,7 +328,7 @@ def _task(recording: Recording, task: Task) -> dict[str, Any]:
 
 
 def _candidates(tasks: Iterable[Task]) -> Iterator[dict[str, Any]]:
-    """Generate whom tasks wait for beside their assignees; who may claim from a queue is asked when somebody looks."""
+    """Yield the candidates of tasks: delegates and claimants. Members of queues are looked up when a list is read."""
     for task in tasks:
         claims = task.candidates if task.assignee is None and task.queue is None else ()
         for person in sorted({*task.delegates, *claims}):

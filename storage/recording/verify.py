@@ -1,7 +1,7 @@
 """Verify a request from its rows alone: recompute its chains, and compare the projection with what they say.
 
-The rows may have been edited into anything. They are read as raw text and parsed here, so that what cannot be read is a
-finding at its place and never an error.
+Somebody may have edited the rows arbitrarily. They are read as raw text and parsed here, so that an unreadable row is a
+finding at its place and never an exception.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _DELIVERED = tuple(f for f in _FIELDS if f != "actor")
 
 
 class VerifiedRows(TypedDict):
-    """What the rows of one request say: whether all holds, and the first entry or delivery that does not.
+    """The result for one request: whether all rows are valid, and the first entry or delivery that is not.
 
-    `head` is the hash of the last entry, as far as it can be read. `differs` names what in the projection is not as the
-    entries tell it.
+    `head` is the hash of the last entry, if it is readable. `differs` names the fields of the projection that
+    contradict the entries.
     """
 
     ok: bool
@@ -42,7 +42,7 @@ class VerifiedRows(TypedDict):
 
 
 async def verify_rows(session: AsyncSession, request_id: str) -> VerifiedRows:
-    """Verify one request; an unknown one does not hold, for nothing is there to hold."""
+    """Verify one request; an unknown request is invalid."""
     rows = await _raw(session, AuditEntry, _FIELDS, request_id)
     entries = [_entry(row) for row in rows]
     bad = first_bad(genesis(request_id), entries)
@@ -65,14 +65,14 @@ async def verify_rows(session: AsyncSession, request_id: str) -> VerifiedRows:
 async def _against_projection(
     session: AsyncSession, request_id: str, entries: list[Entry]
 ) -> tuple[int | None, list[str]]:
-    """Compare request and tasks with a chain that holds; return the first entry contradicted, and what differs."""
+    """Compare request and tasks with a valid chain; return the first contradicted entry, and what differs."""
     fields = ("seq", "head", "status", "outcome", "requester", "title", "version")
     requests = await _raw(session, ApprovalRequest, fields, request_id, key="id", order="id")
     if not requests or not entries:
         return len(entries) + 1, ["request"]
     request, last = requests[0], entries[-1]
     if request["seq"] != str(last.seq):
-        return last.seq + 1, ["request.seq"]  # the last entries are gone, or some were added
+        return last.seq + 1, ["request.seq"]  # entries are missing at the end, or were added
     compared: list[tuple[str, int, str | None, str | None]] = [("request.head", last.seq, request["head"], last.hash)]
     first = entries[0]
     if "requester" in first.detail:
@@ -99,7 +99,7 @@ async def _against_projection(
 
 
 def _title(entries: list[Entry], stored: str | None) -> list[tuple[str, int, str | None, str | None]]:
-    """Return the title by the entries: that of the last change of it, else that it began with."""
+    """Return the comparison of the title with the last entry that changed it, else with the first entry."""
     titled = (
         (e.seq, e.detail["after"]) for e in reversed(entries) if e.kind == "resubmitted" and e.detail.get("after")
     )
@@ -109,7 +109,7 @@ def _title(entries: list[Entry], stored: str | None) -> list[tuple[str, int, str
 
 
 def _version(entries: list[Entry], stored: str | None) -> list[tuple[str, int, str | None, str | None]]:
-    """Return which version the request follows by its entries: that of the last move, else that it began with."""
+    """Return the comparison of the version with the last migration, else with the first entry."""
     moved = next((e for e in reversed(entries) if e.kind == "migrated"), None)
     followed = moved.detail.get("after") if moved is not None else entries[0].detail
     if not isinstance(followed, dict) or "version" not in followed:
@@ -126,9 +126,9 @@ async def _raw(
     key: str = "request_id",
     order: str = "seq",
 ) -> list[dict[str, str | None]]:
-    """Read columns as text, whatever is in them; what is not even text becomes None."""
+    """Read columns as text, whatever their content; None where it is no text."""
     columns = model.__table__.columns  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
-    # SQLite keeps any bytes in a column of text, and its driver fails on those that are not UTF-8.
+    # SQLite stores any bytes in a text column, and its driver fails on bytes that are not UTF-8.
     as_text = LargeBinary() if session.get_bind().dialect.name == "sqlite" else Text()
     chosen: list[ColumnElement[Any]] = [cast(columns[name], as_text).label(name) for name in fields]
     query = select(*chosen).where(columns[key] == request_id).order_by(columns[order])

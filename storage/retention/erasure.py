@@ -1,7 +1,7 @@
-"""Erase the content of a request: what people wrote and what it was about, while every chain goes on to verify.
+"""Erase the content of a request: its input, title and texts. Its audit chains stay valid.
 
-The audit chains hold commitments (placet.audit.sealed), so that values and salts may go. What stays is who did what
-and when, by ids and codes. The engine's history has its own retention, and what left by mail is with whoever got it.
+The chains hold commitments (placet.audit.sealed), so that values and salts can be deleted. Who did what and when stays,
+by ids and codes. The engine's history has its own retention, and mails that were sent are with their receivers.
 """
 
 from __future__ import annotations
@@ -34,22 +34,24 @@ class Erased:
 
 
 async def erase_content(session: AsyncSession, request_id: str, now: datetime) -> Erased:
-    """Erase the content of one request that has ended, in the session's transaction; again it erases nothing more.
+    """Erase the content of one request that has ended, in the session's transaction. A repeat has no effect.
 
-    Raises NotFound, and Conflict where the request still runs, where a chain does not hold (what was edited could not
-    be told any more), or where the request began before content was sealed: its chain holds the content itself.
+    Raises NotFound, and Conflict where the request still runs, where a chain is invalid (the erasure would hide edits),
+    or where the request is older than sealed content, so that its chain contains the content itself.
     """
     request = await session.get(ApprovalRequest, request_id, with_for_update=True)
     if request is None:
         raise NotFound(f"There is no request {request_id!r}")
     if request.status == "pending":
-        raise Conflict(f"Request {request_id!r} has not ended; its content is needed until then")
+        raise Conflict(f"Request {request_id!r} has not ended; erase it once it has")
     verdict = await verify_rows(session, request_id)
     if not verdict["ok"]:
-        raise Conflict(f"An audit chain of {request_id!r} does not hold; see what `placet verify` says of it")
+        raise Conflict(f"An audit chain of {request_id!r} is invalid; run `placet verify` on the request first")
     entries = (await session.scalars(select(AuditEntry).where(col(AuditEntry.request_id) == request_id))).all()
     if any(row.salts is None and _open(row) for row in entries):
-        raise Conflict(f"Request {request_id!r} began before content was sealed; its chain holds the content itself")
+        raise Conflict(
+            f"Request {request_id!r} is older than sealed content: its chain contains the content and cannot be erased"
+        )
     deliveries = (await session.scalars(select(Delivery).where(col(Delivery.request_id) == request_id))).all()
     superseded = await session.scalars(select(AuditSuperseded).where(col(AuditSuperseded.request_id) == request_id))
     counts = _erase([*entries, *deliveries, *superseded.all()])
@@ -58,12 +60,12 @@ async def erase_content(session: AsyncSession, request_id: str, now: datetime) -
 
 
 def _open(row: AuditEntry) -> bool:
-    """Whether a row holds content that was not sealed: every request begins with a title."""
+    """Tell whether an unsealed first entry contains content: every request begins with a title."""
     return row.kind == "started" and not erased(json.loads(row.detail).get("title"))
 
 
 def _erase(rows: Sequence[AuditEntry | Delivery | AuditSuperseded]) -> list[int]:
-    """Leave only the commitments of sealed values; return how many went from each row that had any."""
+    """Replace sealed values by their commitments; return how many in each row that had any."""
     counts: list[int] = []
     for row in rows:
         if row.salts is not None:
@@ -75,7 +77,7 @@ def _erase(rows: Sequence[AuditEntry | Delivery | AuditSuperseded]) -> list[int]
 
 
 async def _erase_projection(session: AsyncSession, request: ApprovalRequest, now: datetime) -> None:
-    """Empty what repeats the content beside the chains; what has not left by now has nothing to say any more."""
+    """Empty the columns that repeat the content, and drop notifications that were not sent."""
     request.title, request.input, request.content_digest = TITLE, {}, None
     request.erased_at = request.erased_at or now
     tasks = update(ApprovalTask).where(col(ApprovalTask.request_id) == request.id)

@@ -1,4 +1,4 @@
-"""Retention: what is kept for a time and then deleted, in batches, so that nobody waits long for the database."""
+"""Retention: delete rows after a time, in batches, so that no other writer waits long."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ BATCH = 1000  # rows of one transaction
 
 
 def delete_old_calls(connection: Connection, before: datetime) -> int:
-    """Delete answers to Idempotency-Keys that were given before a moment, one batch; return how many they were."""
+    """Delete one batch of answers to Idempotency-Keys from before a moment; return how many."""
     keys = (col(IdempotentCall.principal), col(IdempotentCall.key))
     return _delete(connection, IdempotentCall, keys, col(IdempotentCall.created_at) < before)
 
 
 def delete_old_refusals(connection: Connection, before: datetime) -> int:
-    """Delete refusals of calls from before a moment, one batch; return how many they were."""
+    """Delete one batch of refused calls from before a moment; return how many."""
     return _delete(connection, Refusal, (col(Refusal.id),), col(Refusal.at) < before)
 
 

@@ -1,4 +1,4 @@
-"""The tables behind the action catalog: what can be run, and how each execution went."""
+"""The tables of the action catalog and of the executions of its actions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _json() -> Any:
 
 
 class ActionCatalog(SQLModel, table=True):
-    """One action that blueprints can name; requests keep it as it was when they began."""
+    """One action of the catalog. Requests use it as it was when they began."""
 
     __tablename__ = "action_catalog"
 
@@ -44,7 +44,7 @@ class ActionCatalog(SQLModel, table=True):
 
 
 class ActionExecution(SQLModel, table=True):
-    """One attempt to run an action. `error` says what kind of failure it was; it holds no input and no secret."""
+    """One attempt to run an action. `error` is the type of the failure, without input and secrets."""
 
     __tablename__ = "action_execution"
     __table_args__ = (

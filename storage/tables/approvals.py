@@ -1,7 +1,7 @@
-"""The tables. Names of tables and columns are the published ones; every moment is timezone-aware UTC.
+"""The tables of requests, people and the API. Names of tables and columns are published; all times are aware and UTC.
 
-Two databases run the same schema: SQLite (WAL) and PostgreSQL. Columns that hold JSON documents whose bytes matter
-(the detail of an audit entry) are text in canonical form; the others are the database's JSON.
+SQLite (WAL) and PostgreSQL have the same schema. JSON whose bytes matter (the detail of an audit entry) is canonical
+text; other JSON uses the database's type.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlmodel import Field, SQLModel
 
 
 class Moment(TypeDecorator[datetime]):
-    """A moment in UTC with microseconds: timezone-aware in Python on every database; naive ones are refused."""
+    """A UTC time with microseconds. It is timezone-aware in Python on every database; naive times are refused."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -67,7 +67,7 @@ class DefinitionVersion(SQLModel, table=True):
 
 
 class ApprovalRequest(SQLModel, table=True):
-    """The projection of one request: what `record` last wrote from the state."""
+    """The projection of one request, as `record` last wrote it from the state."""
 
     __tablename__ = "approval_request"
     __table_args__ = (Index("ix_approval_request_started", "started_at", "id"),)
@@ -86,14 +86,14 @@ class ApprovalRequest(SQLModel, table=True):
     round: int = 1
     returned: bool = False
     revision: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
-    content_digest: str | None = None  # None where it ended before there were digests
+    content_digest: str | None = None  # None where it ended before digests existed
     seq: int
     head: str
     started_at: datetime = _moment()
     ended_at: datetime | None = _moment(nullable=True)
     erased_at: datetime | None = _moment(nullable=True)  # when its content was erased (storage.retention.erasure)
     amount: float | None = (
-        None  # what requests are sorted by, rounded; the input has it exactly (storage.queries.requests.list_fields)
+        None  # rounded, to sort requests by; the input has the exact value (storage.queries.requests.list_fields)
     )
 
 
@@ -129,14 +129,14 @@ class ApprovalTask(SQLModel, table=True):
     decided_at: datetime | None = _moment(nullable=True)
     comment: str | None = None
     form: dict[str, Any] | None = _json(nullable=True)
-    queue: str | None = None  # role:r or group:g, whose people as they are now may claim it
+    queue: str | None = None  # role:r or group:g, whose current members may claim it
     on_behalf_of: str | None = None
     revision: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
-    content_digest: str | None = None  # None where it ended before there were digests
+    content_digest: str | None = None  # None where it ended before digests existed
 
 
 class TaskCandidate(SQLModel, table=True):
-    """Somebody a task waits for beside its assignee: a delegate, or one of those who could claim it."""
+    """A candidate of a task beside its assignee: a delegate, or a person who may claim it."""
 
     __tablename__ = "task_candidate"
 
@@ -145,10 +145,10 @@ class TaskCandidate(SQLModel, table=True):
 
 
 class Participant(SQLModel, table=True):
-    """Somebody who has or had a task in a request, and so may see it.
+    """A person who has or had a task in a request, and so may always see it.
 
-    Who may see it only for now (a queue's people, a substitute) is none: storage.queries.requests.visibility tells who
-    they are.
+    People who may see it only now (members of a queue, substitutes) are not stored here; see
+    storage.queries.requests.visibility.
     """
 
     __tablename__ = "participant"
@@ -158,9 +158,9 @@ class Participant(SQLModel, table=True):
 
 
 class AuditEntry(SQLModel, table=True):
-    """One link of a request's audit chain; `detail` is canonical JSON text.
+    """One entry of a request's audit chain; `detail` is canonical JSON text.
 
-    `salts` are those of the sealed values in it, by place, as JSON text; null where there are none.
+    `salts` are the salts of its sealed values by JSON Pointer, as JSON text; null without sealed values.
     """
 
     __tablename__ = "audit_entry"
@@ -180,7 +180,7 @@ class AuditEntry(SQLModel, table=True):
 
 
 class AuditSuperseded(SQLModel, table=True):
-    """A row that history never held: a record was written, and the workflow task it belonged to was lost."""
+    """An audit entry that is not in history: it was recorded, and its workflow task was lost."""
 
     __tablename__ = "audit_superseded"
 
@@ -201,8 +201,8 @@ class AuditSuperseded(SQLModel, table=True):
 class Outbox(SQLModel, table=True):
     """A notification to one person, written with the entry it belongs to.
 
-    `held` until history is known to hold the entry, then `ready`, then `sent`, `failed`, or `dropped` where it has
-    become pointless (a reminder for a task that was decided meanwhile).
+    It is `held` until history is known to hold the entry, then `ready`, then `sent`, `failed`, or `dropped` where it is
+    no longer needed (a reminder for a task that was decided meanwhile).
     """
 
     __tablename__ = "outbox"
@@ -226,7 +226,7 @@ class Outbox(SQLModel, table=True):
 
 
 class Delivery(SQLModel, table=True):
-    """One attempt's result over one channel: a chain of its own per request, merged into the timeline."""
+    """The result of sending one message. The deliveries of a request form their own chain and are in its timeline."""
 
     __tablename__ = "delivery"
 
@@ -243,11 +243,11 @@ class Delivery(SQLModel, table=True):
 
 
 class Person(SQLModel, table=True):
-    """Somebody in the organisation; `access` is what they may do in Placet, `roles` what they are outside it."""
+    """A person; `access` is what they may do in Placet, `roles` are those of the organisation."""
 
     __tablename__ = "person"
     __table_args__ = (
-        # Most people are never away; those who are at some time are looked for often.
+        # Queries look for people with absences often, and most people have none.
         Index("ix_person_away", "id", sqlite_where=_SOMETIMES_AWAY, postgresql_where=_SOMETIMES_AWAY),
     )
 
@@ -266,7 +266,7 @@ class Person(SQLModel, table=True):
 
 
 class ApiToken(SQLModel, table=True):
-    """An API token, by the sha256 of its text; the text itself is shown once and not kept."""
+    """An API token, by the SHA-256 of its text. The text is shown once and not stored."""
 
     __tablename__ = "api_token"
 
@@ -278,7 +278,7 @@ class ApiToken(SQLModel, table=True):
 
 
 class IdempotentCall(SQLModel, table=True):
-    """A mutating call that carried an Idempotency-Key: what was asked, and the one answer once it is known."""
+    """A mutating call with an Idempotency-Key, and its answer once it is known."""
 
     __tablename__ = "idempotent_call"
     __table_args__ = (Index("ix_idempotent_call_created", "created_at"),)
@@ -286,14 +286,14 @@ class IdempotentCall(SQLModel, table=True):
     principal: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     fingerprint: str  # sha256 of method, path and canonical body
-    subject: str | None = None  # id of what the call creates, chosen before it is created
+    subject: str | None = None  # the id of what the call creates, chosen in advance
     status_code: int | None = None
     answer: dict[str, Any] | None = _json(nullable=True)
     created_at: datetime = _moment()
 
 
 class Refusal(SQLModel, table=True):
-    """A mutating call that was refused: who tried what, and why not. Refused updates leave no trace in the engine."""
+    """A refused mutating call: who called what, and why it was refused. The engine keeps no trace of it."""
 
     __tablename__ = "refusal"
     __table_args__ = (Index("ix_refusal_request", "request_id", "at"),)

@@ -1,4 +1,4 @@
-"""The tables behind notifications: what leaves over which channel, the edited templates, the webhook endpoints."""
+"""The tables of notifications: messages by channel, edited templates, and webhook endpoints."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def _moment(*, nullable: bool = False) -> Any:
 
 
 class NotificationMessage(SQLModel, table=True):
-    """One notification on its way over one channel; the row is the queue.
+    """One message: a notification on one channel. The table is the delivery queue.
 
-    `key` is the outbox row's, or `<request>:<seq>:webhook` for events that go to an endpoint. A taken row is nobody
-    else's until `next_attempt_at`, which is the end of the lease while `lease` is set.
+    `key` is the outbox row's, or `<request>:<seq>:webhook` for an event to an endpoint. While `lease` is set, the row
+    belongs to one dispatcher until `next_attempt_at`.
     """
 
     __tablename__ = "notification_message"
@@ -39,10 +39,10 @@ class NotificationMessage(SQLModel, table=True):
     digest: bool = False
     status: str = "pending"  # pending, sent, failed, dropped
     attempts: int = 0
-    created_at: datetime = _moment()  # since when it is tried; a re-send begins anew
+    created_at: datetime = _moment()  # the start of the attempts; sending again sets it anew
     next_attempt_at: datetime = _moment()
     lease: str | None = None
-    # Whether an attempt whose end nobody knows may have left.
+    # Whether an attempt without a known result may have sent it.
     in_doubt: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
     last_error: str | None = Field(default=None, sa_column=Column(Text))
     finished_at: datetime | None = _moment(nullable=True)
@@ -65,7 +65,7 @@ class NotificationTemplate(SQLModel, table=True):
 
 
 class WebhookEndpoint(SQLModel, table=True):
-    """Where events are sent to, signed. `secret_ref` says where the secret is, and never is the secret itself."""
+    """An endpoint for signed events. `secret_ref` names the secret, which is not stored."""
 
     __tablename__ = "webhook_endpoint"
 
@@ -76,7 +76,7 @@ class WebhookEndpoint(SQLModel, table=True):
     events: list[str] = Field(default=None, sa_column=Column(JSON, nullable=False))  # kinds; empty: all
     active: bool = True
     problem: str | None = None  # why it was switched off
-    seen_at: datetime = _moment()  # events recorded up to here are queued
+    seen_at: datetime = _moment()  # events recorded before are queued
     created_by: str
     created_at: datetime = _moment()
 

@@ -1,4 +1,4 @@
-"""The tables behind simulations: what was asked, how it goes, and the answer."""
+"""The tables of simulations: the question, the state, and the result."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class WorkflowSimulation(SQLModel, table=True):
     created_by: str
     created_at: datetime = _moment()
     finished_at: datetime | None = _moment(nullable=True)
-    followed_by: str | None = None  # the process that feeds a standing shadow
-    followed_until: datetime | None = _moment(nullable=True)  # whoever runs it is there until then, or says so again
+    followed_by: str | None = None  # the process that runs a shadow
+    followed_until: datetime | None = _moment(nullable=True)  # the end of the lease of the process that runs it
 
 
 class WorkflowSimulationRow(SQLModel, table=True):
-    """What a backtest or a shadow says of one request; `revision` rises with every change within its simulation."""
+    """The row of one request in a backtest or shadow; `revision` rises with every change in the simulation."""
 
     __tablename__ = "workflow_simulation_row"
     __table_args__ = (

@@ -220,7 +220,9 @@ async def test_simulations_of_a_process_that_is_gone_are_given_up_and_those_of_o
     await until(given_up)
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
-    assert (await alone.get(f"{PATH}gone/")).json()["error"] == "the process that ran it is gone; ask again"
+    assert (await alone.get(f"{PATH}gone/")).json()[
+        "error"
+    ] == "the process that ran the simulation has ended; start it again"
     assert [(await alone.get(f"{PATH}{one}/")).json()["status"] for one in ("here", "stands")] == ["running"] * 2
 
 

@@ -1,4 +1,4 @@
-"""Versions of blueprints: drafts that can still be changed, published ones that cannot, and deprecated ones."""
+"""Versions of process definitions: drafts, which can be changed, and published and deprecated ones, which cannot."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from storage.tables.approvals import DefinitionVersion
 
 
 class VersionHeader(NamedTuple):
-    """A version without its content, which `digest` stands for."""
+    """A version without its blueprint; `digest` is that of the blueprint."""
 
     id: str
     name: str
@@ -43,7 +43,7 @@ async def insert(session: AsyncSession, template: DefinitionVersion) -> Definiti
             session.add(template)
     except IntegrityError as error:
         raise Conflict(
-            f"{template.name!r} has a version {template.version} already; give the new one a higher version"
+            f"{template.name!r} has a version {template.version} already; use a higher version number"
         ) from error
     return template
 
@@ -57,7 +57,7 @@ async def get(session: AsyncSession, template_id: str) -> DefinitionVersion:
 
 
 def unknown(template_id: str) -> NotFound:
-    """Return what is said of an id that no version has."""
+    """Return the error for an id that no version has."""
     return NotFound(f"There is no process template {template_id!r}")
 
 
@@ -70,7 +70,7 @@ async def find(session: AsyncSession, name: str, version: str | None = None) -> 
 
 
 def named(connection: Connection, name: str, version: str | None = None) -> VersionHeader:
-    """Find what `find` finds, without its content."""
+    """Find the same version as `find`, without its blueprint."""
     rows = [VersionHeader(*row) for row in connection.execute(_HEADERS, {"sought": name})]
     if version is not None:
         found = next((row for row in rows if row.version == version), None)
@@ -85,7 +85,7 @@ def named(connection: Connection, name: str, version: str | None = None) -> Vers
 
 
 def precedence(version: str) -> tuple[Version, str]:
-    """Return what the versions of a name are ordered by: of two, the newer is the greater."""
+    """Return the sort key of a version: of two versions, the newer has the greater key."""
     return Version.parse(version), version
 
 
@@ -100,7 +100,7 @@ async def page(
 ) -> cursors.Page[DefinitionVersion]:
     """List versions by name and then as they were made, `limit` at a time.
 
-    `drafts_of` are the authors and owners, as they are stored, whose drafts are among them; None: everybody's.
+    `drafts_of` are the authors and owners whose drafts are included; None includes all drafts.
     """
     query = select(DefinitionVersion).order_by(col(DefinitionVersion.name), col(DefinitionVersion.id)).limit(limit + 1)
     if cursor is not None:
@@ -130,12 +130,12 @@ async def publish(
 ) -> DefinitionVersion:
     """Publish a draft; a published one stays as it is. Raises NotFound, and Conflict for a deprecated one.
 
-    `digest` is of the content that was looked at: one that changed meanwhile is not published (Conflict). `certificate`
-    says what was proven of it, and is kept with the version.
+    `digest` is that of the checked content; Conflict where the draft has changed since. `certificate` says what was
+    proven and is stored with the version.
     """
     template = await _for_change(session, template_id)
     if digest is not None and template.digest != digest:
-        raise Conflict(f"{template.name!r} {template.version} has changed in the meantime; look at it again")
+        raise Conflict(f"{template.name!r} {template.version} has changed since it was checked; publish it again")
     if template.status == "deprecated":
         raise Conflict(f"{template.name!r} {template.version} is deprecated; make a new version instead")
     if template.status == "draft":
@@ -145,11 +145,11 @@ async def publish(
 
 
 async def replace_draft(session: AsyncSession, template_id: str, written: DefinitionVersion) -> DefinitionVersion:
-    """Give a draft other content; whoever wrote it is then its author. Raises NotFound and Conflict."""
+    """Replace the content of a draft and its author. Raises NotFound, and Conflict for a version that is no draft."""
     template = await _for_change(session, template_id)
     if template.status != "draft":
         raise Conflict(
-            f"{template.name!r} {template.version} is {template.status} and no longer changes; make a new version"
+            f"{template.name!r} {template.version} is {template.status} and cannot be changed; make a new version"
         )
     try:
         async with session.begin_nested():
@@ -157,7 +157,9 @@ async def replace_draft(session: AsyncSession, template_id: str, written: Defini
                 setattr(template, name, getattr(written, name))
             template.created_by, template.created_at = written.created_by, written.created_at
     except IntegrityError as error:
-        raise Conflict(f"{written.name!r} has a version {written.version} already; give this one another") from error
+        raise Conflict(
+            f"{written.name!r} has a version {written.version} already; use another version number"
+        ) from error
     return template
 
 
@@ -168,7 +170,7 @@ async def published_names(session: AsyncSession) -> frozenset[str]:
 
 
 async def released(session: AsyncSession, name: str) -> dict[str, str]:
-    """Return the ids of the versions of a name that are or were published, by version."""
+    """Return the ids of the published and deprecated versions of a name, by version."""
     query = select(col(DefinitionVersion.version), col(DefinitionVersion.id)).where(
         col(DefinitionVersion.name) == name, col(DefinitionVersion.status) != "draft"
     )
@@ -176,10 +178,10 @@ async def released(session: AsyncSession, name: str) -> dict[str, str]:
 
 
 async def deprecate(session: AsyncSession, template_id: str) -> DefinitionVersion:
-    """Take a version out of use; requests that began with it keep it. Raises NotFound, and Conflict for a draft."""
+    """Deprecate a version; running requests keep it. Raises NotFound, and Conflict for a draft."""
     template = await _for_change(session, template_id)
     if template.status == "draft":
-        raise Conflict(f"{template.name!r} {template.version} is a draft and not in use; publish it or leave it")
+        raise Conflict(f"{template.name!r} {template.version} is a draft, which cannot be deprecated; publish it first")
     template.status = "deprecated"
     return template
 

@@ -1,4 +1,4 @@
-"""Surroundings: what a blueprint refers to elsewhere, the actions of the catalog and other published processes."""
+"""The dependencies of a process definition: the catalog actions and the other published processes that it names."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from storage.queries.definitions import definitions
 from storage.queries.people import people
 from storage.tables.approvals import DefinitionVersion
 
-MOST_INSIDE = 4  # processes inside each other
-MOST_CHILDREN = 50  # of one process, those inside others counted each time: they all travel in its plan
+MOST_INSIDE = 4  # levels of nested processes
+MOST_CHILDREN = 50  # of one process, nested ones included, since its plan contains them all
 
 
 async def dependencies_of(
     session: AsyncSession, definition: ProcessDefinition, start: datetime
 ) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
-    """Return the actions and processes that a blueprint's nodes name, as far as they can be used now.
+    """Return the actions and processes that the nodes of a definition name, as far as they can be used now.
 
-    What is missing, has a fault or lies too deep is left out, and the compiler then refuses its node. So is what would
-    run the blueprint itself again once it is published, though a version that is published by now does not.
+    Missing, invalid and too deeply nested ones are omitted, and the compiler refuses their nodes. A process that would
+    run this definition again once it is published is omitted too.
     """
     return await _DependencyReader(session, start, definition).read(definition, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
-    """What blueprints are checked among: everyone, and the actions and processes that each of them names."""
+    """What a definition is checked against: the whole directory, and its actions and sub-processes."""
 
     directory: Directory
     actions: dict[str, ActionSpec]
@@ -49,7 +49,7 @@ class CheckContext:
 async def check_contexts(
     session: AsyncSession, blueprints: Sequence[ProcessDefinition | None], start: datetime
 ) -> list[CheckContext]:
-    """Return for each of these what it is checked among. None refers to nothing; why it is none is for the check."""
+    """Return the context of each definition. None stands for a document that is no definition; the check says why."""
     everyone = await people.everyone(session)
     found = []
     for blueprint in blueprints:
@@ -59,7 +59,7 @@ async def check_contexts(
 
 
 def has_dependencies(raw: Mapping[str, Any]) -> bool:
-    """Whether a stored blueprint refers to anything elsewhere."""
+    """Tell whether a stored blueprint names actions or other processes."""
     nodes = (raw.get("graph_spec") or {}).get("nodes", ())
     types = (NODE_TYPES.get(node.get("type")) for node in nodes)
     return any(node_type is not None and (node_type.runs_action or node_type.runs_process) for node_type in types)
@@ -101,7 +101,7 @@ class _DependencyReader:
         return Child(template_id=row.id, plan=plan)
 
     def _is_recursive(self, named: NamedProcess, found: DefinitionVersion) -> bool:
-        """Whether this runs the whole again: by its version, or as what is the newest once it is published."""
+        """Tell whether the named process is the definition itself, by version or as the newest once it is published."""
         whole = self._whole
         if named.template != whole.name:
             return False

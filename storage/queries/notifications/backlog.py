@@ -1,4 +1,4 @@
-"""How long notifications have waited to leave: what is planned by channel, and what no dispatcher has taken up yet."""
+"""The backlog of notifications: how many wait for each channel and since when, and how many are not planned yet."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from storage.tables.approvals import Outbox
 from storage.tables.notifications import NotificationMessage
 
 UNPLANNED = "planning"
-"""Stands for the channel of notifications that have none yet."""
+"""Stands for the channel of notifications that are not planned yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """What waits for one channel."""
+    """The messages that wait for one channel."""
 
     number: int
     since: datetime
-    """When the oldest of it could have left first; quiet hours and digests are no waiting."""
+    """The first time at which the oldest could be sent; quiet hours and digests do not count as waiting."""
 
     def waited(self, now: datetime) -> timedelta:
         """Return how long the oldest has waited."""
@@ -31,7 +31,7 @@ class Backlog:
 
 
 async def backlogs(session: AsyncSession, now: datetime) -> Mapping[str, Backlog]:
-    """Return what waits by channel, those with nothing left out; the endpoints of webhooks count as one channel."""
+    """Return the backlog of each channel that has one. All webhook endpoints count as one channel."""
     kind = case((col(NotificationMessage.channel).startswith("webhook:"), "webhook"), else_=NotificationMessage.channel)
     planned = (
         select(kind.label("channel"), func.count(), func.min(col(NotificationMessage.created_at)))

@@ -1,4 +1,4 @@
-"""The queue of what is to be told: planned from the outbox, taken under a lease, finished with a delivery entry."""
+"""The queue of messages: planned from the outbox, leased by a dispatcher, and finished with a delivery entry."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from storage.recording.outbox import delivery_genesis
 from storage.tables.approvals import AuditEntry, Delivery, Outbox
 from storage.tables.notifications import NotificationMessage
 
-# A planned notification is looked at again so long after, should its messages have been lost.
+# A planned notification is planned again after this time, in case its messages were lost.
 PLAN_AGAIN_AFTER = timedelta(days=14)
 _SEALED = ("why", "template_problem")  # of a delivery's detail
 
@@ -31,7 +31,7 @@ _MESSAGE: Table = NotificationMessage.__table__  # type: ignore[attr-defined]  #
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelRoute:
-    """One channel that a notification goes over, and not before when."""
+    """One channel of a notification, and the earliest time to send it."""
 
     channel: str
     not_before: datetime
@@ -40,7 +40,7 @@ class ChannelRoute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
-    """How one attempt ended: `sent`, `failed` for good, `dropped`, or `pending` again at `again_at`."""
+    """The result of one attempt: `sent`, `failed` permanently, `dropped`, or `pending` again at `again_at`."""
 
     key: str
     channel: str
@@ -51,13 +51,13 @@ class AttemptResult:
     again_at: datetime | None = None
     error: str | None = None
     detail: dict[str, Any] = field(default_factory=dict)  # of the delivery entry
-    entry: bool = True  # whether sent and failed are entered into the request's deliveries
-    untried: bool = False  # it was only taken, and so was no attempt
-    in_doubt: bool = False  # it may have left all the same
+    entry: bool = True  # whether sent and failed get an entry among the request's deliveries
+    untried: bool = False  # the message was leased only, and does not count as an attempt
+    in_doubt: bool = False  # it may have been sent nevertheless
 
 
 async def plannable(session: AsyncSession, now: datetime, *, limit: int) -> list[Outbox]:
-    """List notifications that may go and have not been given to channels yet, oldest first."""
+    """List confirmed notifications that are not planned yet, oldest first."""
     query = (
         select(Outbox)
         .where(col(Outbox.status) == "ready", col(Outbox.next_attempt_at) <= now)
@@ -68,10 +68,10 @@ async def plannable(session: AsyncSession, now: datetime, *, limit: int) -> list
 
 
 def plan(connection: Connection, plans: Sequence[tuple[Outbox, Sequence[ChannelRoute]]], now: datetime) -> None:
-    """Give notifications to channels; one without a channel is dropped. Doing it twice is doing it once."""
+    """Queue a message on each channel; a notification without a channel is dropped. Repeating this has no effect."""
     going = [row.key for row, routes in plans if routes]
     muted = [row.key for row, routes in plans if not routes]
-    # What was superseded or dropped meanwhile is not there any more, or not as it was.
+    # Rows that were superseded or dropped meanwhile are not found.
     there = {tuple(row) for row in _mark(connection, going, {"next_attempt_at": now + PLAN_AGAIN_AFTER})}
     _mark(connection, muted, {"status": "dropped"})
     queued = [
@@ -106,7 +106,7 @@ def _mark(connection: Connection, keys: list[str], changes: dict[str, Any]) -> S
 
 @lru_cache
 def put(dialect: str) -> Any:
-    """Build the statement that queues messages; one of the same key for an entry that history lost makes way."""
+    """Build the statement that queues messages. It replaces a message of the same key about a superseded entry."""
     make = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = make(_MESSAGE)
     given = ("request_id", "seq", "hash", "event", "person", "digest", "status", "attempts", "in_doubt")
@@ -119,12 +119,12 @@ def put(dialect: str) -> Any:
 
 
 async def due(session: AsyncSession, channel: str, now: datetime) -> bool:
-    """Say whether a channel has something to send now, without writing anything."""
+    """Tell whether a channel has a message to send now."""
     return bool(await session.scalar(select(exists().where(*_due(channel, now)))))
 
 
 async def has_older(session: AsyncSession, channel: str, moment: datetime) -> bool:
-    """Say whether something has been tried over a channel since before a moment."""
+    """Tell whether a channel has a pending message from before a moment."""
     old = (_MESSAGE.c.channel == channel, _MESSAGE.c.status == "pending", _MESSAGE.c.created_at <= moment)
     return bool(await session.scalar(select(exists().where(*old))))
 
@@ -132,7 +132,7 @@ async def has_older(session: AsyncSession, channel: str, moment: datetime) -> bo
 def take(
     connection: Connection, channel: str, now: datetime, *, limit: int, lease: timedelta
 ) -> list[NotificationMessage]:
-    """Take messages of a channel for so long; nobody else gets them before. Digests are taken whole (`take_digest`)."""
+    """Lease single messages of a channel that are due. Digests are leased as a whole by `take_digest`."""
     chosen = (
         select(_MESSAGE.c.key)
         .where(*_due(channel, now), _MESSAGE.c.digest.is_(False))
@@ -144,7 +144,7 @@ def take(
 
 
 def take_digest(connection: Connection, channel: str, now: datetime, *, lease: timedelta) -> list[NotificationMessage]:
-    """Take all that is due for the digest of one person; empty where nobody's digest is due."""
+    """Lease all messages of one person's digest that is due; empty where no digest is due."""
     where = (*_due(channel, now), _MESSAGE.c.digest.is_(True))
     first = select(_MESSAGE.c.person).where(*where).order_by(_MESSAGE.c.next_attempt_at).limit(1)
     person = connection.scalar(first)
@@ -154,9 +154,9 @@ def take_digest(connection: Connection, channel: str, now: datetime, *, lease: t
 
 
 def finish_all(connection: Connection, items: Sequence[AttemptResult], now: datetime) -> list[Exception | None]:
-    """Write how attempts ended, with delivery entries; for `storage.recording.group_commit`.
+    """Store the results of attempts, with delivery entries; for `storage.recording.group_commit`.
 
-    What was taken by others meanwhile is left alone, except that what has left is sent, whoever has it now.
+    A message that another dispatcher has leased meanwhile stays as it is, except that a sent message becomes `sent`.
     """
     given_up = sum(_finish(connection, item, now) for item in items)
     metrics.count(connection, metrics.increment(metrics.FAILURES, by=given_up))
@@ -166,7 +166,7 @@ def finish_all(connection: Connection, items: Sequence[AttemptResult], now: date
 def expire(
     connection: Connection, channel: str, now: datetime, *, older_than: datetime, limit: int
 ) -> list[NotificationMessage]:
-    """Take messages that have been tried since before a moment, due or not, so that they can be given up."""
+    """Lease messages from before a moment, due or not, so that they can be given up."""
     chosen = (
         select(_MESSAGE.c.key)
         .where(
@@ -182,7 +182,7 @@ def expire(
 
 
 def delete_message(connection: Connection, message: NotificationMessage) -> None:
-    """Remove a message whose entry history never held."""
+    """Delete a message whose audit entry is not in history."""
     connection.execute(
         delete(_MESSAGE).where(
             _MESSAGE.c.key == message.key, _MESSAGE.c.channel == message.channel, _MESSAGE.c.lease == message.lease
@@ -191,9 +191,9 @@ def delete_message(connection: Connection, message: NotificationMessage) -> None
 
 
 def send_again(connection: Connection, key: str, now: datetime, *, channel: str | None = None) -> int:
-    """Queue a notification again over the channels that failed, or over one that is named; raises NotFound.
+    """Queue a notification again on the channels that failed, or on the named one; raises NotFound.
 
-    Returns how many messages were queued; the receiver sees the same message id.
+    Returns how many messages were queued. Their message ids stay the same.
     """
     where = [_MESSAGE.c.key == key]
     where.append(_MESSAGE.c.channel == channel if channel else _MESSAGE.c.status == "failed")
@@ -212,7 +212,7 @@ def send_again(connection: Connection, key: str, now: datetime, *, channel: str 
         )
     )
     if not changed.rowcount and not connection.scalar(select(exists().where(_MESSAGE.c.key == key))):
-        raise NotFound(f"No notification {key!r} has been given to a channel yet.")
+        raise NotFound(f"There is no message of notification {key!r} on any channel yet.")
     if changed.rowcount:
         connection.execute(
             update(Outbox)
@@ -223,7 +223,7 @@ def send_again(connection: Connection, key: str, now: datetime, *, channel: str 
 
 
 async def messages(session: AsyncSession, request_id: str) -> list[NotificationMessage]:
-    """List what was or is to be sent about a request, in the order of its entries."""
+    """List the messages about a request, in the order of its audit entries."""
     query = select(NotificationMessage).where(col(NotificationMessage.request_id) == request_id)
     ordered = query.order_by(
         col(NotificationMessage.seq), col(NotificationMessage.key), col(NotificationMessage.channel)
@@ -232,7 +232,7 @@ async def messages(session: AsyncSession, request_id: str) -> list[NotificationM
 
 
 async def counts(session: AsyncSession) -> dict[tuple[str, str], int]:
-    """Count messages by (channel, status): what the failure metric is derived from. Webhooks count as one channel."""
+    """Count messages by (channel, status). All webhook endpoints count as one channel."""
     kind = case((_MESSAGE.c.channel.startswith("webhook:"), "webhook"), else_=_MESSAGE.c.channel)
     query = select(kind, _MESSAGE.c.status, func.count()).group_by(kind, _MESSAGE.c.status)
     return {(channel, status): number for channel, status, number in (await session.execute(query)).all()}
@@ -252,7 +252,7 @@ def _lease(
             lease=uuid.uuid4().hex,
             next_attempt_at=now + lease,
             attempts=_MESSAGE.c.attempts + 1,
-            # A lease that ended without a word: whoever had it may have sent the message.
+            # The lease ended without a result, so the message may have been sent.
             in_doubt=_MESSAGE.c.in_doubt | _MESSAGE.c.lease.is_not(None),
         )
         .returning(*_MESSAGE.c)
@@ -262,7 +262,7 @@ def _lease(
 
 
 def _finish(connection: Connection, item: AttemptResult, now: datetime) -> bool:
-    """Write how one attempt ended; return whether the message was given up by it."""
+    """Store the result of one attempt; return whether the message was given up."""
     changes: dict[str, Any] = {"status": item.status, "lease": None, "last_error": item.error}
     if item.status == "pending":
         changes["next_attempt_at"] = item.again_at or now
@@ -289,7 +289,7 @@ def _finish(connection: Connection, item: AttemptResult, now: datetime) -> bool:
 
 
 def _close(connection: Connection, key: str, entry_hash: str) -> None:
-    """Mark the notification once all its channels are done: sent where one of them carried it."""
+    """Set the state of the notification once all its channels are done: `sent` where one of them sent it."""
     rows = connection.execute(select(_MESSAGE.c.status, _MESSAGE.c.attempts).where(_MESSAGE.c.key == key)).all()
     states = {row.status for row in rows}
     if "pending" in states:
@@ -303,7 +303,7 @@ def _close(connection: Connection, key: str, entry_hash: str) -> None:
 
 
 def _append_delivery(connection: Connection, row: RowMapping, kind: str, detail: dict[str, Any], now: datetime) -> None:
-    """Append to the deliveries of a request: a chain of their own."""
+    """Append an entry to the chain of a request's deliveries."""
     request_id = row["request_id"]
     if connection.dialect.name == "postgresql":  # on SQLite there is one writer at any time
         lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:chain, 0))")
@@ -324,7 +324,7 @@ def _append_delivery(connection: Connection, row: RowMapping, kind: str, detail:
         stage=about.stage if about else None,
         task_id=about.task_id if about else None,
         detail={"event": row["event"], "attempts": row["attempts"], **detail},
-        # What others answered names people and addresses. This chain is written once, so its salts are of chance.
+        # Answers of servers may name people and addresses, so they are sealed, with random salts.
         salts={f"/{name}": secrets.token_hex(16) for name in _SEALED if name in detail},
     )
     written = {

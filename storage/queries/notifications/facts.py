@@ -1,4 +1,4 @@
-"""What the store knows about notifications that are about to leave: request, task, entry and people."""
+"""The facts of notifications that are about to be sent: their request, task, audit entry and people."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, 
 from storage.tables.notifications import NotificationMessage
 
 REMINDED = "reminded"
-# A reminder leaves within seconds, unless its person or its channel did not want it at once.
+# A reminder is sent within seconds, unless quiet hours, a digest or a channel that is down delay it.
 LATE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationFacts:
-    """One notification with all that belongs to it. `request` and `entry` are None for what is not about a request."""
+    """One notification and its facts. `request` and `entry` are None where it is not about a request."""
 
     outbox: Outbox
     entry: AuditEntry | None
@@ -34,21 +34,21 @@ class NotificationFacts:
 
     @property
     def no_longer_needed(self) -> bool:
-        """Whether the person need not hear of it any more: it asks for what is done, or is somebody else's by now."""
+        """Whether it is no longer needed: its task is done, or belongs to somebody else by now."""
         if self.outbox.status == "dropped":
             return True
         task = self.task
         if task is None:
             return False
         person = self.outbox.person
-        if self.outbox.event == "sla_breached":  # also goes to requester and owner, who want to know in any case
+        if self.outbox.event == "sla_breached":  # requester and owner get it in any case
             return bool(person == task["decided_by"])
         if self.outbox.event not in ASKING:
             return False
         return task["status"] != "open" or not (self.for_information or self._concerned(task, person))
 
     def _concerned(self, task: dict[str, Any], person: str) -> bool:
-        """Whether a task is this person's to decide or claim, also for somebody else; a vacant one is an operator's."""
+        """Whether this person may decide or claim the task, also as a substitute. A vacant task concerns operators."""
         holders = ({task["assignee"]} if task["assignee"] else set(task["candidates"])) | set(task["delegates"])
         queue = task["queue"] if not task["assignee"] else None
         behalf = self.outbox.detail.get(BEHALF)
@@ -56,13 +56,13 @@ class NotificationFacts:
 
     @property
     def for_information(self) -> bool:
-        """Whether an escalation only tells this person, and does not give them the task."""
+        """Whether an escalation only informs this person and does not assign the task to them."""
         if self.outbox.event != "escalated_to" or self.entry is None:
             return False
         return bool(json.loads(self.entry.detail).get("action") == "notify")
 
     def people(self) -> set[str]:
-        """Name everyone whom the notification may name."""
+        """Return the ids of all people whom the text may name."""
         found = {self.outbox.person}
         by = self.outbox.detail.get("by")
         actor = self.entry.actor if self.entry else None
@@ -74,7 +74,7 @@ class NotificationFacts:
         return found
 
     def why(self) -> str | None:
-        """Return the reason that the entry gives, if any."""
+        """Return the reason of the audit entry, if there is one."""
         if self.entry is None:
             return None
         return why_of(json.loads(self.entry.detail))
@@ -93,9 +93,10 @@ async def facts_of(session: AsyncSession, messages: Sequence[NotificationMessage
 async def outdated_reminders(
     session: AsyncSession, reminders: Sequence[NotificationMessage], now: datetime
 ) -> set[str]:
-    """Return the keys of the reminders that are late, and say what a newer one of the same task says too.
+    """Return the keys of late reminders for which there is a newer reminder of the same task.
 
-    They pile up in quiet hours, for a digest, or while a channel is down. One that is sent again later still goes.
+    Reminders accumulate in quiet hours, for a digest, or while a channel is down. A reminder that is sent again by hand
+    is not outdated.
     """
     if not reminders:
         return set()
@@ -128,12 +129,12 @@ async def outdated_reminders(
 
 
 async def facts_of_one(session: AsyncSession, key: str) -> NotificationFacts | None:
-    """Return what one notification is about."""
+    """Return the facts of one notification."""
     return (await _facts(session, col(Outbox.key) == key)).get(key)
 
 
 async def latest(session: AsyncSession, request_id: str, event: str) -> NotificationFacts | None:
-    """Return the newest notification of an event about a request, to show a template with."""
+    """Return the newest notification of an event about a request, for the preview of a template."""
     newest = (
         select(col(Outbox.key))
         .where(col(Outbox.request_id) == request_id, col(Outbox.event) == event)
@@ -145,7 +146,7 @@ async def latest(session: AsyncSession, request_id: str, event: str) -> Notifica
 
 
 async def people(session: AsyncSession, ids: Iterable[str]) -> dict[str, Person]:
-    """Return people by id, as many as there are."""
+    """Return those of these people who are stored, by id."""
     rows = await session.scalars(select(Person).where(col(Person.id).in_(sorted(set(ids)))))
     return {row.id: row for row in rows}
 
@@ -169,7 +170,7 @@ async def _facts(session: AsyncSession, where: Any) -> dict[str, NotificationFac
     found: dict[str, NotificationFacts] = {}
     for outbox, entry, request, task, blueprint in (await session.execute(query)).all():
         if request is not None and entry is None:
-            continue  # written for an entry that history lost
+            continue  # its entry is not in history
         columns = None if request is None else {**_plain(request), "timezone": _timezone(blueprint)}
         found[outbox.key] = NotificationFacts(
             outbox=outbox, entry=entry, request=columns, task=None if task is None else _plain(task)

@@ -1,4 +1,4 @@
-"""The edited templates of notifications: every version is kept, the newest active one is in force."""
+"""The edited templates of notifications. Every version is stored, and the newest active one is in force."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def edit(
     now: datetime,
     note: str | None = None,
 ) -> NotificationTemplate:
-    """Put a new version in force. Check it first (activities.notifications.templates.template_set.check)."""
+    """Put a new version in force. Callers check it first (activities.notifications.templates.template_set.check)."""
     newest = await session.scalar(
         select(func.max(col(NotificationTemplate.version))).where(col(NotificationTemplate.name) == name)
     )
@@ -56,7 +56,7 @@ async def edit(
 
 
 async def restore(session: AsyncSession, name: str, version: int) -> None:
-    """Put an earlier version back in force; 0 is the default that is shipped. Raises NotFound."""
+    """Put an earlier version in force; 0 is the shipped default. Raises NotFound."""
     await _retire(session, name)
     if version == 0:
         return

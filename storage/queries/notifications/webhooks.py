@@ -1,4 +1,4 @@
-"""Webhook endpoints, and the events that are queued for them: every audit entry that history holds, once."""
+"""Webhook endpoints and the events that are queued for them: each audit entry that history holds, once."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from storage.tables.approvals import ApprovalRequest, AuditEntry, Outbox
 from storage.tables.notifications import NotificationMessage, WebhookEndpoint
 
 PREFIX = "webhook:"
-# Transactions that run at the same time may commit in another order than they began in: look back so far.
+# Concurrent transactions may commit in another order than they began: each search looks back this far.
 OVERLAP = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEntry:
-    """An entry that some endpoint may want: enough to queue it."""
+    """The columns of an audit entry that are needed to queue it."""
 
     request_id: str
     seq: int
@@ -44,7 +44,7 @@ async def add(
     secret_ref: str = "derived:1",  # noqa: S107 - names a secret, and is none
     endpoint_id: str | None = None,
 ) -> WebhookEndpoint:
-    """Store an endpoint; it gets what happens from now on. Check it first
+    """Store an endpoint, which gets the events from now on. The caller checks it first
     (activities.notifications.delivery.webhook_feed.check_endpoint)."""
     row = WebhookEndpoint(
         id=endpoint_id or f"wh_{uuid.uuid4().hex}",
@@ -83,7 +83,7 @@ async def switch(session: AsyncSession, endpoint_id: str, *, active: bool, probl
 
 
 async def remove(session: AsyncSession, endpoint_id: str) -> None:
-    """Remove an endpoint; raises NotFound. What was to be sent to it stays in the list as dropped."""
+    """Remove an endpoint; raises NotFound. Its pending messages are dropped."""
     await session.delete(await get(session, endpoint_id))
     waiting = (
         col(NotificationMessage.channel) == PREFIX + endpoint_id,
@@ -97,7 +97,7 @@ async def unseen(
 ) -> list[WebhookEntry]:
     """List entries since the endpoint's mark that are not queued for it yet, in the order of recording.
 
-    `but` names requests to pass over for now.
+    `but` are requests to skip.
     """
     queued = exists().where(
         col(NotificationMessage.channel) == PREFIX + endpoint.id,
@@ -120,7 +120,7 @@ async def unseen(
 
 
 async def confirmed(session: AsyncSession, requests: Sequence[str]) -> dict[str, int]:
-    """Say up to which entry history is known to hold each request: its newest notification that has been let go."""
+    """Return up to which entry history is known to hold each request, by its newest confirmed notification."""
     query = (
         select(col(Outbox.request_id), func.max(col(Outbox.seq)))
         .join(
@@ -138,7 +138,7 @@ async def confirmed(session: AsyncSession, requests: Sequence[str]) -> dict[str,
 
 
 async def holds(session: AsyncSession, request_id: str, seq: int, head: str) -> bool:
-    """Say whether the store has this hash at this entry, and so the same chain below it."""
+    """Tell whether the store has this hash at this entry, and so the same chain up to it."""
     same = exists().where(
         col(AuditEntry.request_id) == request_id, col(AuditEntry.seq) == seq, col(AuditEntry.hash) == head
     )
@@ -148,7 +148,7 @@ async def holds(session: AsyncSession, request_id: str, seq: int, head: str) -> 
 def queue(
     connection: Connection, endpoint_id: str, entries: Sequence[WebhookEntry], seen_at: datetime, now: datetime
 ) -> None:
-    """Queue entries for an endpoint and move its mark; entries that are queued already are left alone."""
+    """Queue entries for an endpoint and move its mark; queued entries stay as they are."""
     rows = [
         {
             "key": f"{entry.request_id}:{entry.seq}:webhook",
@@ -176,7 +176,7 @@ def queue(
 async def payloads(
     session: AsyncSession, messages: Sequence[NotificationMessage]
 ) -> dict[str, tuple[AuditEntry, ApprovalRequest]]:
-    """Return entry and request of each message, by key; one is missing where history took its entry back."""
+    """Return entry and request of each message by key, without those whose entry was superseded."""
     ids = {message.request_id for message in messages}
     query = (
         select(AuditEntry, ApprovalRequest)

@@ -1,6 +1,6 @@
-"""People who have left, or are away at other times, until their open tasks have followed.
+"""Departures: people who have left, or whose absences have changed, until their open tasks have been reassigned.
 
-It is noted with the change itself, so that none is lost.
+A departure is stored in the transaction of the change, so that none is lost.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from storage.tables.approvals import ApprovalTask, Moment, Person
 
 FIRST_AGAIN = timedelta(seconds=5)
 LAST_AGAIN = timedelta(hours=1)
-# A task may still be opened for somebody by a request that read the directory just before they left.
+# A request that read the directory just before somebody left may still open a task for them.
 SETTLED = timedelta(minutes=1)
 
 
 class Departure(SQLModel, table=True):
-    """Somebody who has left at `left_at`; their requests are told at `look_at`, and again until nothing waits for them.
+    """A person who left at `left_at`. Their requests are informed at `look_at`, and again until no task waits for them.
 
-    Of somebody who is still there, it is when they changed their absences, and the requests in which a substitute has a
-    task for them are told.
+    For a person who is still active, `left_at` is when their absences changed. Then the requests in which a substitute
+    has a task for them are informed.
     """
 
     __tablename__ = "departure"
@@ -38,7 +38,7 @@ _HELD = select(col(Person.roles), col(Person.groups), col(Person.active)).where(
 
 
 def note(connection: Connection, person: str, now: datetime) -> None:
-    """Note that somebody has left, or is away at other times."""
+    """Store that a person has left, or that their absences have changed."""
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     fresh = {"left_at": now, "look_at": now}
     noted = make(Departure).values(person=person, **fresh)
@@ -46,15 +46,15 @@ def note(connection: Connection, person: str, now: datetime) -> None:
 
 
 def due(connection: Connection, now: datetime) -> list[str]:
-    """List who has left and has to be looked after now."""
+    """List the people whose departure is due for processing."""
     query = select(col(Departure.person)).where(col(Departure.look_at) <= now).order_by(col(Departure.look_at))
     return list(connection.scalars(query))
 
 
 def take(connection: Connection, person: str, now: datetime) -> list[str] | None:
-    """Take somebody's departure in hand, and return the requests to tell, or None where somebody else has it.
+    """Lease a person's departure and return the requests to inform, or None where another process has it.
 
-    Nobody else gets it before its next look. The looks become ever rarer, for a request may be beyond telling.
+    The next attempt comes later each time, since a request may never answer.
     """
     mine = col(Departure.person) == person, col(Departure.look_at) <= now
     left_at = connection.scalar(select(col(Departure.left_at)).where(*mine))
@@ -66,7 +66,7 @@ def take(connection: Connection, person: str, now: datetime) -> list[str] | None
     held = connection.execute(_HELD, {"person": person}).one_or_none()
     as_substitute = col(ApprovalTask.assigned_via) == f"substitution:{person}"
     if held is not None and held.active:
-        rule = as_substitute if now - left_at < SETTLED else false()  # a substitute may have it by right, and keeps it
+        rule = as_substitute if now - left_at < SETTLED else false()  # a substitute who rightly has the task keeps it
     else:
         queues = () if held is None else queues_of(held.roles, held.groups)
         rule = or_(waiting_for(Visibility(person=person, queues=queues)), as_substitute)
@@ -75,12 +75,12 @@ def take(connection: Connection, person: str, now: datetime) -> list[str] | None
 
 
 def settle(connection: Connection, person: str, now: datetime) -> None:
-    """Forget a departure for which there was nobody to tell, once no request can hold the person as still there."""
+    """Delete a departure without open tasks, once no request can still regard the person as active."""
     connection.execute(
         delete(Departure).where(col(Departure.person) == person, col(Departure.left_at) <= now - SETTLED)
     )
 
 
 def forget(connection: Connection, person: str) -> None:
-    """Forget the departure of somebody who is back."""
+    """Delete the departure of a person who is active again."""
     connection.execute(delete(Departure).where(col(Departure.person) == person))

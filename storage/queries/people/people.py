@@ -1,4 +1,4 @@
-"""People as they are stored, and as a process sees them."""
+"""Stored people, and the directory that processes read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_AT_ONCE = 10_000  # ids in a query: databases bound its parameters
 
 
 class PersonColumns(Protocol):
-    """What a process sees of a person: a Person, or a row with these columns."""
+    """The columns of a person that processes read: a Person, or a row with these columns."""
 
     @property
     def id(self) -> str: ...
@@ -71,10 +71,10 @@ async def page(
 
 
 async def put(session: AsyncSession, person: Person, *, keep_preferences: bool = False) -> Person:
-    """Store a person, new or in place of the one with that id; where they have left, their open tasks move on,
-    and where they are away at other times, those that a substitute has.
+    """Store a person, new or in place of the one with that id.
 
-    What they chose for themselves stays with `keep_preferences`.
+    The open tasks of a person who has left are reassigned; where absences changed, so are those of their substitutes.
+    With `keep_preferences` the stored preferences stay.
     """
     before = await find(session, person.id)
     if before is not None and keep_preferences:
@@ -96,7 +96,7 @@ def _note_departure(connection: Connection, person: Person, *, was_there: bool, 
 
 
 def activity(connection: Connection, people: Iterable[str]) -> dict[str, bool]:
-    """Tell which of these ids are of people who are known, and whether they are active."""
+    """Return for each of these ids that is stored whether the person is active."""
     ids = sorted(set(people))
     found: dict[str, bool] = {}
     columns = select(col(Person.id), col(Person.active))
@@ -107,14 +107,14 @@ def activity(connection: Connection, people: Iterable[str]) -> dict[str, bool]:
 
 
 def is_active(connection: Connection, person: str) -> bool:
-    """Tell whether this is the id of somebody who is known and has not left."""
+    """Tell whether this is the id of an active person."""
     return bool(connection.execute(select(col(Person.active)).where(col(Person.id) == person)).scalar_one_or_none())
 
 
 def read_directory(
     connection: Connection, names: Iterable[AssigneeName], *, also: Iterable[str], given: Mapping[str, object] | None
 ) -> directory.Directory:
-    """Read everyone whom these names can reach, as they are now: the people, the managers above, and substitutes.
+    """Read everyone whom these names can refer to: the people, the managers above them, and substitutes.
 
     `also` names people by id; `given` is the request's input. Takes one query for people and managers together, one
     more for each chain of substitutes, and one for how many tasks everyone has open.
@@ -146,13 +146,13 @@ async def directory_for(
 
 
 async def everyone(session: AsyncSession) -> directory.Directory:
-    """Return the whole organisation as a process would see it."""
+    """Return the directory of the whole organisation."""
     return await session.run_sync(lambda sync: read_everyone(sync.connection()))
 
 
 def read_everyone(connection: Connection) -> directory.Directory:
     """Do what `everyone` does, on a connection."""
-    # The same lists come again and again, so each is read once.
+    # Many people have equal lists, so each list is parsed once.
     names = lru_cache(maxsize=None)(lambda text: tuple(json.loads(text)))
     absences = lru_cache(maxsize=None)(lambda text: tuple(_absence(span) for span in json.loads(text)))
     return directory.Directory(
@@ -173,7 +173,7 @@ def read_everyone(connection: Connection) -> directory.Directory:
 
 
 def as_directory_person(row: PersonColumns) -> directory.Person:
-    """Return the person as a process sees them: ids, roles, groups and absences, without name or address."""
+    """Return a person for the directory: ids, roles, groups and absences, without name and address."""
     return directory.Person(
         id=row.id,
         manager=person_id(row.manager) if row.manager else None,
@@ -194,7 +194,7 @@ def approves(access: Collection[str]) -> bool:
 def _seeds(
     names: tuple[AssigneeName, ...], also: tuple[str, ...], given: Mapping[str, object]
 ) -> tuple[set[str], frozenset[tuple[str, str]]]:
-    """Return those who are named themselves: the ids of people, and the roles and groups that are asked for."""
+    """Return the named people by id, and the named roles and groups."""
     ids = {person_id(one) for one in also}
     held: set[tuple[str, str]] = set()
     for root in {name.root for name in names}:

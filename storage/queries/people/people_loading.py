@@ -1,7 +1,7 @@
-"""Load many people: in batches, so that others write in between, and only those who differ from what is stored.
+"""Load many people in batches, so that other writers get their turn, and write only people who have changed.
 
-Each batch is a transaction. A load that is interrupted has stored its first batches whole and of the others nothing;
-the same load again goes on from there, for what is stored already no longer differs.
+Each batch is one transaction. An interrupted load has stored its first batches completely and nothing of the others.
+The same load continues from there, since stored people no longer differ.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from storage.database import Database
 from storage.queries.people import departures
 from storage.tables.approvals import Person
 
-BATCH = 500  # people in a transaction: a tenth of a second
-# SQLite lets waiting writers look again within a tenth of a second; they get their turn in this pause, in seconds.
+BATCH = 500  # people in a transaction, which takes about a tenth of a second
+# Waiting writers on SQLite retry within a tenth of a second, so they get their turn in this pause, in seconds.
 PAUSE = 0.1
 _FACTS = ("name", "email", "manager", "roles", "groups", "access", "away", "active", "department")
 
@@ -30,7 +30,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonToLoad:
-    """A person as they shall be stored; what they chose for themselves stays with `keep_preferences`."""
+    """A person to store. With `keep_preferences` the stored preferences stay."""
 
     person: Person
     keep_preferences: bool = False
@@ -38,7 +38,7 @@ class PersonToLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadResult:
-    """What a load came to: how many people it was given, how many of them it wrote, and who has left by it."""
+    """The result of a load: how many people it was given, how many it wrote, and who has left."""
 
     given: int
     changed: int
@@ -48,9 +48,9 @@ class LoadResult:
 async def load(
     database: Database, wanted: Sequence[PersonToLoad], now: datetime, *, complete: bool = False
 ) -> LoadResult:
-    """Store these people, each id once; with `complete`, everyone else has left. Raises Unavailable.
+    """Store these people, each id once; with `complete`, everyone else becomes inactive. Raises Unavailable.
 
-    The open tasks of those who have left move on.
+    The open tasks of people who have left are reassigned.
     """
     changed, pause = 0, PAUSE if database.dialect == "sqlite" else 0.0
     for batch in _batches(wanted):
@@ -76,13 +76,13 @@ def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
 
 
 def _differing(connection: Connection, batch: Sequence[PersonToLoad]) -> list[PersonToLoad]:
-    """Return those who are new or not stored like this."""
+    """Return the people who are new or changed."""
     there = _stored(connection, batch)
     return [one for one in batch if (before := there.get(one.person.id)) is None or before != _facts(one, before)]
 
 
 def _store(connection: Connection, batch: Sequence[PersonToLoad], now: datetime) -> int:
-    # Read again: somebody else may have written in between.
+    # Read again, since another process may have written in between.
     there = _stored(connection, batch)
     rows = {}
     for one in batch:
@@ -103,7 +103,7 @@ def _store(connection: Connection, batch: Sequence[PersonToLoad], now: datetime)
 
 
 def _missing(connection: Connection, listed: set[str]) -> list[str]:
-    """Return those who are there and not listed."""
+    """Return the active people who are not in the list."""
     there = connection.scalars(select(col(Person.id)).where(col(Person.active)).order_by(col(Person.id)))
     return [person for person in there if person not in listed]
 
@@ -118,14 +118,14 @@ def _leave(connection: Connection, batch: Sequence[str], now: datetime) -> list[
 
 
 def _stored(connection: Connection, batch: Sequence[PersonToLoad]) -> dict[str, dict[str, Any]]:
-    """Return what is stored of these people, by id."""
+    """Return the stored columns of these people, by id."""
     columns = [getattr(Person, name) for name in ("id", *_FACTS, "preferences")]
     rows = connection.execute(select(*columns).where(col(Person.id).in_([one.person.id for one in batch])))
     return {row.id: {name: getattr(row, name) for name in (*_FACTS, "preferences")} for row in rows}
 
 
 def _facts(wanted: PersonToLoad, before: dict[str, Any] | None) -> dict[str, Any]:
-    """Return what is to be stored of somebody."""
+    """Return the columns to store for a person."""
     facts = {name: getattr(wanted.person, name) for name in (*_FACTS, "preferences")}
     if wanted.keep_preferences and before is not None:
         facts["preferences"] = before["preferences"]

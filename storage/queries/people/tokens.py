@@ -1,4 +1,4 @@
-"""API tokens: shown once, kept as a digest only."""
+"""API tokens, which are shown once and stored as a digest."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from sqlmodel import col
 from storage.queries.people.people import get
 from storage.tables.approvals import ApiToken, Person
 
-# Tells scanners for leaked secrets whose token it is.
+# By this prefix, scanners for leaked secrets recognise the token.
 _PREFIX = "placet_"
-# Every call asks this, so the statement is built once.
+# Every call runs this statement, so it is built once.
 _HOLDER = (
     select(col(Person.id), col(Person.access), col(Person.roles), col(Person.groups))
     .join(ApiToken, col(ApiToken.person) == col(Person.id))
@@ -31,7 +31,7 @@ _HOLDER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenHolder:
-    """Whom a token stands for: `access` is what they are in Placet, roles and groups what they are outside it."""
+    """The holder of a token: `access` is their access to Placet; roles and groups are those of the organisation."""
 
     person: str
     access: frozenset[str]
@@ -40,7 +40,7 @@ class TokenHolder:
 
 
 async def issue(session: AsyncSession, person: str, *, ttl: timedelta | None, now: datetime) -> str:
-    """Make a token for a person and return its text, which cannot be had again; raises NotFound."""
+    """Make a token for a person and return its text, which is not stored; raises NotFound."""
     await get(session, person)
     text = _PREFIX + secrets.token_urlsafe(32)
     session.add(
@@ -51,7 +51,7 @@ async def issue(session: AsyncSession, person: str, *, ttl: timedelta | None, no
 
 
 def holder(connection: Connection, text: str, now: datetime) -> TokenHolder | None:
-    """Return the active person whom a token stands for; None: it is unknown, expired or revoked."""
+    """Return the active holder of a token, or None for an unknown, expired or revoked token."""
     row = connection.execute(_HOLDER, {"given": digest(text), "now": now}).one_or_none()
     if row is None:
         return None
@@ -61,7 +61,7 @@ def holder(connection: Connection, text: str, now: datetime) -> TokenHolder | No
 
 
 async def revoke(session: AsyncSession, text: str, now: datetime) -> None:
-    """End a token's validity; an unknown one is none to end."""
+    """Revoke a token; an unknown one is ignored."""
     await session.execute(
         update(ApiToken)
         .where(col(ApiToken.digest) == digest(text), col(ApiToken.revoked_at).is_(None))
@@ -70,5 +70,5 @@ async def revoke(session: AsyncSession, text: str, now: datetime) -> None:
 
 
 def digest(text: str) -> str:
-    """Return what is stored of a token. It is random and long, so a plain hash is enough."""
+    """Return the stored digest of a token. Tokens are long and random, so a plain hash is enough."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -23,7 +23,7 @@ Shown = TypeVar("Shown", bound=TaskRow)
 
 
 def visibility_of(connection: Connection, person: str, now: datetime) -> Visibility:
-    """Return what somebody sees now."""
+    """Return what a person may see now."""
     row = connection.execute(_HELD, {"person": person}).one_or_none()
     queues = () if row is None else queues_of(row.roles, row.groups)
     absent = tuple(_covered(connection, person, now))
@@ -31,7 +31,7 @@ def visibility_of(connection: Connection, person: str, now: datetime) -> Visibil
 
 
 def substitutes_of(connection: Connection, people: Iterable[str], now: datetime) -> dict[str, list[str]]:
-    """Return who stands in now, by the person who is away: their substitute, and that one's while both are away."""
+    """Return the active substitutes of each person who is away now, including the substitutes of absent substitutes."""
     chains = {person: [person] for person in people}
     growing = set(chains)
     while growing:
@@ -50,7 +50,7 @@ def substitutes_of(connection: Connection, people: Iterable[str], now: datetime)
 
 
 def deciding_substitutes(connection: Connection, people: Iterable[str], now: datetime) -> dict[str, list[str]]:
-    """Return who stands in now and may be asked for decisions, by the person who is away."""
+    """Return those substitutes of each person who is away now that may be asked for decisions."""
     stand_ins = substitutes_of(connection, people, now)
     decide = _deciding(connection, {one for others in stand_ins.values() for one in others})
     active = {person: [one for one in others if one in decide] for person, others in stand_ins.items()}
@@ -58,9 +58,9 @@ def deciding_substitutes(connection: Connection, people: Iterable[str], now: dat
 
 
 def members(connection: Connection, queues: Iterable[str], now: datetime) -> dict[str, dict[str, set[str]]]:
-    """Return by queue who may claim from it now, and for whom: themself, or people of the queue who are away.
+    """Return by queue who may claim from it now, and for whom: themselves, or members of the queue who are away.
 
-    Who claims has to be one who decides, and so has whoever they stand in for.
+    Both the claimant and the member need the access to decide.
     """
     wanted = sorted(set(queues))
     if not wanted:
@@ -83,7 +83,7 @@ def members(connection: Connection, queues: Iterable[str], now: datetime) -> dic
 
 
 def with_candidates(connection: Connection, tasks: Sequence[Shown], now: datetime) -> list[Shown]:
-    """Return the tasks, those that wait in a queue with who may claim them now."""
+    """Return the tasks. Those that wait in a queue have the people who may claim them now as candidates."""
     waiting = [t for t in tasks if t.queue is not None and t.assignee is None and t.status == "open"]
     if not waiting:
         return list(tasks)
@@ -124,7 +124,7 @@ def _delegated(connection: Connection, people: Sequence[str]) -> Iterator[tuple[
 
 
 _HELD = select(col(Person.roles), col(Person.groups)).where(col(Person.id) == bindparam("person"))
-# As the index of those who are away at some time has it.
+# The expression of the partial index on people with absences.
 _SOMETIMES_AWAY = cast(col(Person.away), String) != "[]"
 _SPANS = select(
     col(Person.id),
@@ -154,7 +154,7 @@ def _away(connection: Connection, people: list[str]) -> Iterator[Any]:
 
 
 def _covered(connection: Connection, person: str, now: datetime) -> list[str]:
-    """List who is away now and for whom this person stands in, also by way of others who are away."""
+    """List the absent people whose substitute this person is now, also through other absent substitutes."""
     found: list[str] = []
     pending = [person]
     while pending:
@@ -168,14 +168,14 @@ def _covered(connection: Connection, person: str, now: datetime) -> list[str]:
 
 
 def _substitute(row: Any, now: datetime) -> str | None:
-    """Return who stands in for somebody now, by their row."""
+    """Return the substitute of a person who is away now, from their row."""
     seen = as_directory_person(row)
     absence = next((span for span in seen.away if span.start <= now < span.until), None)
     return absence.substitute if absence is not None else None
 
 
 _APPROVE = frozenset({"approver", "admin"})
-_CHANGE = _APPROVE | {"requester", "designer"}  # whoever only audits changes nothing
+_CHANGE = _APPROVE | {"requester", "designer"}  # auditors change nothing
 
 _DECIDER = col(Person.active), col(Person.access), col(Person.roles), col(Person.groups)
 

@@ -1,4 +1,4 @@
-"""How escalation is going: open tasks by stage, how late the last escalations were, and what failed last."""
+"""The state of escalations: open tasks by stage, the delay of the last escalations, and the last failures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from placet.audit.reasons import why_of
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry
 from storage.tables.notifications import NotificationMessage
 
-# The last so many escalations tell how late they are, and the last so many failures are listed.
+# How many of the last escalations are measured, and how many of the last failures are listed.
 RECENT = 1000
 LISTED = 20
 
@@ -34,7 +34,7 @@ class StageLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lateness:
-    """Seconds from due to recorded, over the last `escalations`; None where there were none."""
+    """Seconds between due and recorded, over the last `escalations`; None without escalations."""
 
     escalations: int
     p50: float | None
@@ -44,7 +44,7 @@ class Lateness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EscalationFailure:
-    """An escalation that found nobody (`escalation_skipped`), or a message given up (`notification_failed`)."""
+    """An escalation without an assignee (`escalation_skipped`), or a given-up message (`notification_failed`)."""
 
     at: datetime
     kind: str
@@ -77,7 +77,7 @@ async def by_stage(session: AsyncSession) -> list[StageLoad]:
 
 
 async def lateness(session: AsyncSession) -> Lateness:
-    """Measure the last escalations."""
+    """Return the delay of the last escalations."""
     query = (
         select(col(AuditEntry.detail), col(AuditEntry.recorded_at))
         .where(col(AuditEntry.kind) == "escalated")
@@ -96,7 +96,7 @@ def late_by(detail: dict[str, Any], recorded_at: datetime) -> float:
 
 
 async def failures(session: AsyncSession) -> list[EscalationFailure]:
-    """List what failed last, newest first."""
+    """List the last failures, newest first."""
     skipped = (
         select(AuditEntry)
         .where(col(AuditEntry.kind) == "escalation_skipped")

@@ -1,4 +1,4 @@
-"""Requests and their tasks as `record` projected them, their timeline, and who may see them."""
+"""Requests and their tasks as `record` stored them, and their timeline."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class TaskRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedTask(TaskRow):
-    """A task with what its request says of itself."""
+    """A task with columns of its request."""
 
     title: str
     template: str
@@ -158,7 +158,7 @@ def generations(connection: Connection, request_id: str, *, most: int) -> int:
 def read(connection: Connection, request_id: str, viewer: str | Visibility | None = None) -> RequestWithTasks:
     """Return a request with its tasks; raises NotFound, also where `viewer` (None: sees all) may not see it.
 
-    A person sees it for good; a Sight also for now.
+    A person id applies the permanent rule; a Visibility also the temporary one (substitutes and queues).
     """
     row = connection.execute(_seen(_REQUEST, _REQUEST_SEEN, viewer), _named(request_id, viewer)).one_or_none()
     if row is None:
@@ -168,7 +168,7 @@ def read(connection: Connection, request_id: str, viewer: str | Visibility | Non
 
 
 async def get(session: AsyncSession, request_id: str, *, viewer: str | Visibility | None = None) -> RequestWithTasks:
-    """Do what `read` does, in a session."""
+    """Like `read`, in a session."""
     return await session.run_sync(lambda sync: read(sync.connection(), request_id, viewer))
 
 
@@ -226,22 +226,22 @@ def read_task(connection: Connection, task_id: str, viewer: str | Visibility | N
 
 
 def owner_of(connection: Connection, task_id: str) -> str | None:
-    """Return the owner of the process that a task is of, as it is stored; None also where there is no such task."""
+    """Return the process owner of a task's request, or None; None also for an unknown task."""
     return connection.execute(_OWNER, {"sought": task_id}).scalar_one_or_none()
 
 
 def has_task(connection: Connection, task_id: str) -> bool:
-    """Whether there is such a task, whoever may see it."""
+    """Tell whether a task exists."""
     return connection.execute(_TASK, {"sought": task_id}).first() is not None
 
 
 def requester_of(connection: Connection, request_id: str) -> str | None:
-    """Return who asked; None where there is no such request."""
+    """Return the requester; None for an unknown request."""
     return connection.execute(_REQUESTER, {"sought": request_id}).scalar_one_or_none()
 
 
 async def task(session: AsyncSession, task_id: str, *, viewer: str | Visibility | None = None) -> TaskRow:
-    """Do what `read_task` does, in a session."""
+    """Like `read_task`, in a session."""
     return await session.run_sync(lambda sync: read_task(sync.connection(), task_id, viewer))
 
 
@@ -298,7 +298,7 @@ async def task_page(
 
 
 async def timeline(session: AsyncSession, request_id: str) -> list[TimelineRow]:
-    """Return all that happened to a request: its audit chain, with the deliveries merged in by time."""
+    """Return the timeline of a request: its audit chain, with the deliveries merged in by time."""
     entries = await session.scalars(
         select(AuditEntry).where(col(AuditEntry.request_id) == request_id).order_by(col(AuditEntry.seq))
     )

@@ -1,4 +1,4 @@
-"""Sight: whose view of the store it is, and the rules of what they see and of what waits for them."""
+"""Visibility: the rules of which requests a person may see, and which tasks wait for them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def queues_of(roles: Iterable[str], groups: Iterable[str]) -> tuple[str, ...]:
 
 
 def visible(viewer: str | BindParameter[str]) -> ColumnElement[bool]:
-    """Build the rule of who sees a request for good: requester, owner, and everyone who has or had a task in it."""
+    """Build the permanent rule for requests: requester, owner, and everyone who has or had a task in it see it."""
     takes_part = exists().where(
         col(Participant.request_id) == col(ApprovalRequest.id), col(Participant.person) == viewer
     )
@@ -42,7 +42,7 @@ def visible(viewer: str | BindParameter[str]) -> ColumnElement[bool]:
 
 
 def visible_now(visibility: Visibility) -> ColumnElement[bool]:
-    """Build the rule of who sees a request now: also the owners by a role or group, those of a queue, and stand-ins."""
+    """Build the rule for requests now: also owners by role or group, members of a queue, and substitutes see it."""
     rules = [visible(visibility.person)]
     if visibility.queues:
         rules.append(col(ApprovalRequest.owner).in_(visibility.queues))

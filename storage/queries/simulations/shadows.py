@@ -1,4 +1,4 @@
-"""Standing shadows as they are stored: which there are, who feeds one, and which requests it has to look at."""
+"""Stored shadow simulations: which ones run, which process runs each, and which requests each has to process."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def count(session: AsyncSession) -> int:
 
 
 async def follow(session: AsyncSession, simulation_id: str, *, by: str, now: datetime, until: datetime) -> bool:
-    """Take a running shadow over, or go on with it, until a moment; False where another process has it."""
+    """Lease a running shadow until a moment, or renew the lease; False where another process has it."""
     holder, held_until = col(WorkflowSimulation.followed_by), col(WorkflowSimulation.followed_until)
     changed = await session.execute(
         update(WorkflowSimulation)
@@ -51,7 +51,7 @@ async def follow(session: AsyncSession, simulation_id: str, *, by: str, now: dat
 
 
 async def leave(session: AsyncSession, by: str) -> None:
-    """Leave every shadow that a process feeds to the others."""
+    """Release all shadows of a process."""
     await session.execute(
         update(WorkflowSimulation)
         .where(col(WorkflowSimulation.followed_by) == by)
@@ -60,7 +60,7 @@ async def leave(session: AsyncSession, by: str) -> None:
 
 
 async def keep(session: AsyncSession, simulation_id: str, *, by: str, result: dict[str, Any]) -> bool:
-    """Store what a running shadow has come to; False where it has ended or another process has it."""
+    """Store the result so far of a running shadow; False where it has ended or another process has it."""
     changed = await session.execute(
         update(WorkflowSimulation)
         .where(

@@ -1,4 +1,4 @@
-"""What backtests and shadows say of single requests: written as it is found, read in pages."""
+"""The rows of backtests and shadows, one for each request: written as they are found, read in pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulations as they are stored, and what they read from the past."""
+"""Stored simulations, and the past requests and decisions that they read."""
 
 from __future__ import annotations
 
@@ -101,14 +101,14 @@ async def cancel(session: AsyncSession, simulation_id: str, now: datetime) -> Wo
 
 
 async def hold(session: AsyncSession, ids: Sequence[str], *, until: datetime) -> None:
-    """Say that the process which runs these simulations is there, until a moment unless it says so again."""
+    """Extend the lease of the process that runs these simulations."""
     await session.execute(
         update(WorkflowSimulation).where(col(WorkflowSimulation.id).in_(ids)).values(followed_until=until)
     )
 
 
 async def abandoned(session: AsyncSession, now: datetime) -> Sequence[str]:
-    """Return the ids of running simulations whose process is gone; a shadow is taken over instead."""
+    """Return the ids of running simulations whose process has ended; shadows are taken over instead."""
     held_until = col(WorkflowSimulation.followed_until)
     query = select(col(WorkflowSimulation.id)).where(
         col(WorkflowSimulation.status) == "running",
@@ -119,13 +119,19 @@ async def abandoned(session: AsyncSession, now: datetime) -> Sequence[str]:
 
 
 async def close(session: AsyncSession, ids: Sequence[str], now: datetime) -> None:
-    """End simulations whose process is gone."""
+    """End simulations whose process has ended."""
     for one in ids:
-        await finish(session, one, status="failed", now=now, error="the process that ran it is gone; ask again")
+        await finish(
+            session,
+            one,
+            status="failed",
+            now=now,
+            error="the process that ran the simulation has ended; start it again",
+        )
 
 
 async def somebody(session: AsyncSession) -> str | None:
-    """Return the id of somebody who has a manager, for requests that nobody in particular makes."""
+    """Return the id of some person with a manager, as the requester of simulated requests."""
     query = select(col(Person.id)).where(col(Person.active), col(Person.manager).is_not(None)).order_by(col(Person.id))
     return (await session.scalars(query.limit(1))).first()
 
