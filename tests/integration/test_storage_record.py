@@ -175,7 +175,7 @@ async def test_a_worker_that_was_given_up_cannot_overwrite_what_came_after_it(da
     given_up, held = opened.comment("old"), opened.moved(timedelta(seconds=10)).comment("new")
     await _write(database, opened.recording(), held.recording())
     before = await _everything(database)
-    with pytest.raises(Conflict, match="attempt that was given up"):
+    with pytest.raises(Conflict, match="of a lost workflow task"):
         await _write(database, given_up.recording())
     assert await _everything(database) == before
 
@@ -188,7 +188,7 @@ async def test_what_follows_an_entry_that_history_lost_is_refused(database: Data
     await _write(database, opened.recording(), lost.recording(), held.recording())
     for late_one in (late, late.comment("and another")):
         before = await _everything(database)
-        with pytest.raises(Conflict, match="Entry 4 of r1 does not follow entry 3 as it is stored"):
+        with pytest.raises(Conflict, match="Entry 4 of r1 does not follow the stored entry 3"):
             await _write(database, replace(late_one, first=late.first).recording())
         assert await _everything(database) == before
         await _write(database, held.comment("what follows what is stored").recording())  # then 4 is there, too
