@@ -153,7 +153,9 @@ def test_a_download_that_fails_and_crashes_is_told_by_its_reason() -> None:
         "Extension modules: google._upb._message (total: 1)\n"
     )
     assert _reason(output) == "https://temporal.download/cli/v1.9.1 cannot be reached"
-    assert _reason("Extension modules: google._upb._message (total: 1)\n") == "the download ended without an error message"
+    assert (
+        _reason("Extension modules: google._upb._message (total: 1)\n") == "the download ended without an error message"
+    )
 
 
 def test_without_engine_programs_network_and_go_every_way_that_was_tried_is_told(tmp_path: Path) -> None:
