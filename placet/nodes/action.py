@@ -1,4 +1,4 @@
-"""Action: a run of something out of the action catalog, whose result is waited for."""
+"""Action: run an action of the catalog and wait for its result."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class ActionNode(BaseNode):
 
 
 class ActionType(CallType[ActionNode]):
-    """Has an action run, and comes to `done` or `failed`."""
+    """Runs an action, with the result `done` or `failed`."""
 
     kind = "action"
     noun = "action"
@@ -116,7 +116,7 @@ class ActionType(CallType[ActionNode]):
         return self._begin(run, node, again=False)
 
     def settle(self, run: Run, node: Node, answer: Answer) -> Entered:
-        """Take what it has come to, or what the owner says of running it again."""
+        """Take its result, or the owner's decision on running it again."""
         if isinstance(answer, ActionDone):
             return self._end(run, node, answer)
         if not isinstance(answer, str):
@@ -137,11 +137,11 @@ class ActionType(CallType[ActionNode]):
             super().migrate(run, node, move)
 
     def _begin(self, run: Run, node: Node, *, again: bool) -> Entered:
-        """Have an action run, unless what it came to before counts.
+        """Run an action, unless an earlier result counts.
 
-        It fails at once where its input cannot be computed. Where the request goes again from its first node and asks
-        for the same, it comes to what it came to before. What must not be done twice without a word asks the owner
-        first, unless it is `again` because they said so.
+        It fails at once where its input cannot be computed. Where the request goes again from its first node with the
+        same input, the earlier result is used. An action that is not idempotent asks the owner before it runs again,
+        unless this run is `again` because they allowed it.
         """
         call_spec = call_spec_of(node)
         visit = run.visit(node.id)
@@ -209,7 +209,7 @@ def _require_parameters(context: CompilerContext, definition: ActionNode, spec: 
 
 
 def _repetition(context: CompilerContext, definition: ActionNode, spec: ActionSpec | None) -> Stage | None:
-    """Return the stage in which the owner says whether what must not be done twice is done again."""
+    """Return the stage in which the owner decides whether a non-idempotent action runs again."""
     if spec is None or spec.is_idempotent or definition.rerun or context.on_change != "restart":
         return None
     step = Step(

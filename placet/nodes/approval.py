@@ -47,7 +47,7 @@ class ApprovalNode(BaseNode):
 
 
 class ApprovalType(NodeType[ApprovalNode]):
-    """Asks people, and comes to `approved`, `rejected` or `expired`."""
+    """Asks people, with the result `approved`, `rejected` or `expired`."""
 
     kind = "approval"
     has_results = True
@@ -179,7 +179,7 @@ def homes(plan: Plan, place: str, stage: str) -> list[str]:
 
 
 def _unfit(run: Run, stage_run: StageRun, before: Stage, stage: Stage) -> Iterator[str]:
-    """Say why a stage's seats and votes cannot be counted by other rules. The seats stay as they were filled."""
+    """Say why the other version's rules do not fit a stage's seats and votes. The seats stay as they were filled."""
     name = repr(stage.name)
     if stage.order != before.order and len(stage_run.seats) > 1:
         yield f"stage {name} asks its people {stage.order} in that version, and has begun to ask them {before.order}"
@@ -209,7 +209,7 @@ def _approver_specs(context: CompilerContext, step: Step, here: str) -> tuple[Ap
 
 
 def _chosen(context: CompilerContext, approver: ChosenApprover, pointer: str) -> list[ApproverSpec]:
-    """Return the people whom an expression chooses among, each with when it chooses them."""
+    """Return the people whom an expression may choose, each with the condition under which it does."""
     try:
         found = choices(approver.expr, context.scope)
     except ConditionInvalid as error:

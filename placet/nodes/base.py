@@ -1,6 +1,6 @@
-"""What every type of node has: its shape in a blueprint, and how it is compiled, entered, settled and migrated.
+"""The base of all node types: the shape in a blueprint, and how a node is compiled, entered, settled and migrated.
 
-A type of node is one module here: the model of what is written, and a `NodeType` that says everything else about it.
+Each type of node is one module in this package: the model of its JSON, and a `NodeType` with everything else.
 placet.nodes.registry names them all.
 """
 
@@ -36,7 +36,7 @@ Outputs = Annotated[dict[Name, Source], Field(max_length=100)]
 
 
 class BaseNode(Model):
-    """What every node of a blueprint has: an id, a place in the drawing, and a name to show."""
+    """The fields of every node of a blueprint: an id, a place in the drawing, and a title."""
 
     id: Identifier
     x: Annotated[float, Field(allow_inf_nan=False)] | None = None
@@ -45,7 +45,7 @@ class BaseNode(Model):
 
 
 class EdgeDefinition(Model):
-    """A way from one node to another: `on` what a node came to, or under a decision's `condition`."""
+    """An edge from one node to another: taken `on` a result, or under a decision's `condition`."""
 
     source: Annotated[Identifier, Field(alias="from")]
     target: Annotated[Identifier, Field(alias="to")]
@@ -73,7 +73,7 @@ class CompilerContext:
     problems: list[Problem]
 
     def refuse(self, pointer: str, message: str) -> None:
-        """Note a fault."""
+        """Add a fault."""
         self.problems.append(Problem(pointer=pointer, message=message))
 
     def step(self, name: str) -> tuple[int, Step] | None:
@@ -81,14 +81,14 @@ class CompilerContext:
         return next(((n, step) for n, step in enumerate(self.process_steps) if step.stage_name == name), None)
 
     def require_variables(self, output: Mapping[str, str], here: str) -> None:
-        """Refuse an `output` that sets what is no variable; `here` is the pointer of its node."""
+        """Refuse an `output` that sets an undeclared variable; `here` is the pointer of its node."""
         for variable in output:
             if variable not in self.scope:
                 message = f"there is no variable {variable!r}; declare it, or set another"
                 self.refuse(pointer_to(f"{here}/output", variable), message)
 
     def require_people(self, names: Sequence[str], pointer: str) -> None:
-        """Refuse names that can never stand for anybody where no task is open; `pointer` is that of the list."""
+        """Refuse names that stand for nobody where no task is open; `pointer` is that of the list."""
         for index, name in enumerate(names):
             if (unknown := undeclared(name, self.scope)) is not None:
                 self.refuse(f"{pointer}/{index}", unknown)
@@ -103,7 +103,7 @@ Frames = tuple[Frame, ...]
 
 @dataclass(frozen=True, slots=True)
 class NodeResult:
-    """A node has come to a result, which says by which edge the request goes on."""
+    """A node has a result, by which its edge is chosen."""
 
     result: str
     why: Reason | None = None
@@ -111,29 +111,29 @@ class NodeResult:
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """The request goes on: where, and in which branches, one after the other."""
+    """The request goes on at these nodes, each in its branches."""
 
     to: tuple[tuple[str, Frames], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RequestFails:
-    """The request fails: the process itself is at fault."""
+    """The request fails because of a fault in the process."""
 
     why: Reason
 
 
-# What entering or settling a node leads to; None: somebody or something is waited for, or the request has ended.
+# The effect of entering or settling a node; None: the node waits, or the request has ended.
 Entered: TypeAlias = NodeResult | Continuation | RequestFails | None
-# What was waited for: the result of a stage or of a wait, or what something that ran has come to.
+# What a node waited for: the result of a stage, of a wait or of a call.
 Answer: TypeAlias = str | ActionDone | ChildEnded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationContext:
-    """A request that goes on under the plan of another version; what has no place there is added to `problems`.
+    """A move of a request to the plan of another version; what has no place there is added to `problems`.
 
-    `moved` says at which node of the other version a stage goes on, by the node that it is at.
+    `moved` maps the node that a stage is at to the node of the other version where it goes on.
     """
 
     plan: Plan
@@ -141,7 +141,7 @@ class MigrationContext:
     problems: list[Problem]
 
     def refuse(self, pointer: str, message: str) -> None:
-        """Note what has no place."""
+        """Add a problem."""
         self.problems.append(Problem(pointer=pointer, message=message))
 
 
@@ -151,7 +151,7 @@ StageTime = Callable[[Stage], timedelta | None]
 
 
 class NodeType(ABC, Generic[D]):
-    """One type of node: everything that the rest of the code knows about it."""
+    """One type of node: everything that the rest of the code needs to know about it."""
 
     begins: ClassVar[bool] = False  # requests begin at it
     ends: ClassVar[bool] = False  # it ends the request
@@ -171,22 +171,24 @@ class NodeType(ABC, Generic[D]):
     @property
     @abstractmethod
     def has_results(self) -> bool:
-        """Whether it comes to a result, on which its edges are taken."""
+        """Say whether it has results, on which its edges are taken."""
 
     @property
     @abstractmethod
     def has_conditions(self) -> bool:
-        """Whether its edges carry conditions."""
+        """Say whether its edges carry conditions."""
 
     @property
     @abstractmethod
     def pauses(self) -> bool:
-        """Whether people or time come between: the input may be another afterwards (a request for changes)."""
+        """Say whether it waits for people or time, so that the input may have changed afterwards (a request for
+        changes).
+        """
 
     @property
     @abstractmethod
     def waits_outside(self) -> bool:
-        """Whether it waits for anything else than people."""
+        """Say whether it waits for something other than people."""
 
     @abstractmethod
     def compile(self, context: CompilerContext, definition: D, here: str, written: Written) -> Node | None:
@@ -194,15 +196,15 @@ class NodeType(ABC, Generic[D]):
 
     @abstractmethod
     def facts(self, definition: D, context: FactsContext) -> NodeFacts:
-        """Return what proofs know of a node as it is written."""
+        """Return the facts about a node that proofs use."""
 
     @abstractmethod
     def named(self, definition: D) -> Named | None:
-        """Return the action or process that a node has run."""
+        """Return the action or process that a node runs."""
 
     @abstractmethod
     def output(self, definition: D) -> Mapping[str, str]:
-        """Return for each variable that a node sets where its value stands in what comes back."""
+        """Return for each variable that a node sets the place of its value in the result."""
 
     @abstractmethod
     def step_name(self, definition: D) -> str | None:
@@ -210,34 +212,34 @@ class NodeType(ABC, Generic[D]):
 
     @abstractmethod
     def results(self, node: Node) -> tuple[str, ...]:
-        """Return what a node can come to that simulations follow; empty where nothing is waited for.
+        """Return the results of a node that simulations follow; empty where it does not wait.
 
-        What comes beside the ordinary is followed where an edge leads on from it.
+        A result out of the ordinary is followed where an edge names it.
         """
 
     @abstractmethod
     def longest(self, node: Node, stage_time: StageTime) -> timedelta | None:
-        """Return how long a node may take, in working time; None: as long as it takes. `stage_time`: a stage's."""
+        """Return how long a node may take at most, in working time; None: without end. `stage_time`: a stage's."""
 
     @abstractmethod
     def visits(self, run: Run, node: Node) -> int:
-        """Return how often the request has come here so far, for the bound of visits; 0 where nothing is counted."""
+        """Return how often the request has visited a node, for the bound of visits; 0 where visits are not counted."""
 
     @abstractmethod
     def enter(self, run: Run, node: Node) -> Entered:
-        """Come to a node."""
+        """Enter a node."""
 
     @abstractmethod
     def settle(self, run: Run, node: Node, answer: Answer) -> Entered:
-        """Take what was waited for at a node."""
+        """Take the result that a node waited for."""
 
     @abstractmethod
     def migrate(self, run: Run, node: Node, move: MigrationContext) -> None:
-        """Find the place in another version of what goes on at a node, and refuse what has none."""
+        """Find the place of what goes on at a node in another version, and refuse the move where there is none."""
 
     @abstractmethod
     def follow(self, run: Run, before: Node, old: Plan) -> None:
-        """Go on by the rules of the version that the request has moved to; raises EvaluationFailed."""
+        """Apply the rules of the version that the request has moved to; raises EvaluationFailed."""
 
     @abstractmethod
     def sets(self, node: Node) -> frozenset[str]:
@@ -245,9 +247,9 @@ class NodeType(ABC, Generic[D]):
 
     @abstractmethod
     def possible_edges(self, node: Node, value: Value) -> list[str]:
-        """Return where a node may lead, as far as its expressions can be evaluated beforehand.
+        """Return the nodes that a node may lead to, as far as its expressions can be evaluated beforehand.
 
-        `value` returns what an expression comes to, None where that is not known yet; raises ValueAbsent.
+        `value` returns the value of an expression, None where it is not known yet; raises ValueAbsent.
         """
 
     def outcome(self, definition: D) -> str | None:
@@ -255,11 +257,11 @@ class NodeType(ABC, Generic[D]):
         return None
 
     def arrive(self, run: Run, node: Node, branch: Frames) -> bool | None:
-        """Take a branch in; whether enough have arrived for the process to go on. None where none is waited for."""
+        """Count an arriving branch; say whether enough have arrived to go on (None: the node waits for none)."""
         return None
 
     def closes(self, node: Node, branch: Frames) -> bool:
-        """Whether going on from here ends what goes on in this branch."""
+        """Say whether going on from here ends this branch."""
         return False
 
     def edge_on(self, node: Node, result: str) -> Edge | None:
@@ -276,7 +278,7 @@ class NodeType(ABC, Generic[D]):
         return (ordinary, *(n for n in named if n != ordinary)) if unnamed else named
 
     def unexpected(self, node: Node, answer: Answer) -> NoReturn:
-        """Raise because nothing of the kind is waited for: the code that calls is at fault."""
+        """Raise RuntimeError for a result that the node does not wait for, which is a fault of the caller."""
         raise AssertionError(f"{node.id} is a {self.kind} node, and waits for no {answer!r}")
 
     def compile_edges(
@@ -305,7 +307,7 @@ class NodeType(ABC, Generic[D]):
 
 
 class PassingType(NodeType[D]):
-    """A type of node at which nothing is waited for."""
+    """A type of node that does not wait."""
 
     has_results = False
     has_conditions = False

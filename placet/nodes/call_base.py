@@ -1,4 +1,4 @@
-"""Calls: what the nodes have in common that have something else run, an action or another process."""
+"""The common part of node types that call something: an action or another process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from placet.plan.plan import Plan
 
 
 class CallType(NodeType[D]):
-    """A type of node that has something run, and waits for what it comes to."""
+    """A type of node that calls something and waits for its result."""
 
     has_results = True
     has_conditions = False
@@ -26,14 +26,14 @@ class CallType(NodeType[D]):
     @property
     @abstractmethod
     def noun(self) -> str:
-        """What it has run, in words."""
+        """Return what it calls, in words."""
 
     @abstractmethod
     def named(self, definition: D) -> Named:
-        """Return what it has run."""
+        """Return what it calls."""
 
     def facts(self, definition: D, context: FactsContext) -> NodeFacts:
-        """Tell what it computes for what runs, and which variables it sets."""
+        """Return what it computes for the call, and which variables it sets."""
         named = self.named(definition)
         return NodeFacts(sets=frozenset(named.output), computes=context.computed_input(named.input))
 
@@ -50,7 +50,7 @@ class CallType(NodeType[D]):
         return run.state.visits.get(node.id, 0)
 
     def migrate(self, run: Run, node: Node, move: MigrationContext) -> None:
-        """Have the same run there, and the same taken from it."""
+        """Require the same call and the same output in the other version."""
         after, call_spec = move.plan.nodes.get(node.id), call_spec_of(node)
         why = None
         if after is None or after.type != node.type:
@@ -70,7 +70,7 @@ class CallType(NodeType[D]):
         return frozenset(call_spec_of(node).output)
 
     def possible_edges(self, node: Node, value: Value) -> list[str]:
-        """Lead on from its failure alone where its input lacks a value; a name alone is left out."""
+        """Lead only to what follows a failure where its input lacks a value that it cannot leave out."""
         failing = [edge.target for edge in node.edges if edge.on == "failed"]
         try:
             for expression in call_spec_of(node).input.expressions.values():

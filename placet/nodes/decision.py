@@ -1,4 +1,4 @@
-"""Decision: a branch that conditions or a decision table choose."""
+"""Decision: choose the next node by conditions or by a decision table."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DecisionNode(BaseNode):
 
 
 class DecisionType(PassingType[DecisionNode]):
-    """Goes on at once, where its conditions or its table say."""
+    """Goes on at once along the edge that its conditions or its table choose."""
 
     kind = "decision"
     has_conditions = True

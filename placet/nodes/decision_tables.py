@@ -1,4 +1,4 @@
-"""Decision tables: each rule becomes a way whose condition is all of its tests.
+"""Decision tables: each rule becomes an edge whose condition combines all of its tests.
 
 A test is put to its input: `>= 1000`, `!= "x"`, `in ["a", "b"]`, or a plain value, which has to be equal. Both sides
 are CEL over the variables.
@@ -63,7 +63,7 @@ class DecisionTable(Model):
 
 
 def table_edges(table: DecisionTable, scope: Scope, pointer: str, problems: list[Problem]) -> tuple[Edge, ...]:
-    """Return the ways of a table in the order of its rules, its default last; faults are added to `problems`."""
+    """Return the edges of a table in the order of its rules, its default last; faults are added to `problems`."""
     inputs = [_sound(text, scope, f"{pointer}/inputs/{n}", problems) for n, text in enumerate(table.inputs)]
     edges: list[Edge] = []
     for number, rule in enumerate(table.rules):

@@ -1,4 +1,4 @@
-"""Facts: what a node as it is written tells the proofs, and what it names elsewhere."""
+"""Facts about a node that proofs use, and what the node refers to elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from placet.nodes.decision_tables import DecisionTable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Computed:
-    """An expression that a node evaluates for more than a choice. `member`: the parameter that it is a value of.
+    """An expression that a node evaluates other than to choose an edge. `member`: the parameter that it is a value of.
 
     `whole`: it is all of that parameter, which is then left out where the expression is only a name without a value.
     """
@@ -28,13 +28,13 @@ class Computed:
 
     @property
     def left_out(self) -> bool:
-        """Whether its parameter is left out where it has no value."""
+        """Say whether its parameter is left out where it has no value."""
         return self.whole and bool(self.expression.ast["op"] == "name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
-    """What proofs know of one node besides its type.
+    """The facts about one node that proofs use, besides its type.
 
     `results` are what it can come to, each a value of `on`; empty where its edges carry none, or any. `gathers`: it
     waits for all that lead to it. `sets`: the variables that it sets itself; of these, an approval surely sets `asks`

@@ -93,7 +93,7 @@ class JoinType(PassingType[JoinNode]):
         return NodeFacts(gathers=definition.need in {"all", "every"})
 
     def arrive(self, run: Run, node: Node, branch: Frames) -> bool:
-        """Take a branch in; the branches that are not waited for end once enough have arrived."""
+        """Count an arriving branch; the branches that are not waited for end once enough have arrived."""
         join = _join_of(node)
         before = run.joins.get(node.id)
         gathering = JoinProgress(node=node.id, arrived=(*(before.arrived if before else ()), branch[-1].edge))
@@ -120,7 +120,7 @@ class JoinType(PassingType[JoinNode]):
         return self.pass_on(node)
 
     def migrate(self, run: Run, node: Node, move: MigrationContext) -> None:
-        """Translate which branches have arrived; as many as have arrived must not be enough there."""
+        """Translate which branches have arrived; their number must not be enough in the other version."""
         after = move.plan.nodes.get(node.id)
         join = after.join if after is not None else None
         fork = move.plan.nodes[join.fork] if join is not None else None
@@ -145,7 +145,7 @@ def _join_of(node: Node) -> Join:
 
 
 def _translated(before: Node, after: Node, moved: Mapping[str, str]) -> dict[int, int]:
-    """Say which edge of a fork is which: those that lead to the same node, then those at the same place."""
+    """Map the edges of a fork to those of the other version: by their target, then by their position."""
     free = dict(enumerate(edge.target for edge in after.edges))
     same: dict[int, int] = {}
     for n, edge in enumerate(before.edges):

@@ -1,4 +1,4 @@
-"""Notify: somebody is told something, nobody is asked, and the request goes on."""
+"""Notify: send a message to people without asking anything, and go on."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class NotifyNode(BaseNode):
 
 
 class NotifyType(PassingType[NotifyNode]):
-    """Tells people, puts on record whom and what, and goes on at once."""
+    """Notifies people, records whom and of what, and goes on at once."""
 
     kind = "notify"
 

@@ -35,7 +35,7 @@ from placet.plan.graph import CallSpec, Node
 
 
 class SubprocessNode(BaseNode):
-    """Another process, run as a request of its own; its outcome decides the way on."""
+    """Another process, run as a request of its own; its outcome chooses the edge."""
 
     type: Literal["subprocess"]
     template: Title
@@ -45,7 +45,7 @@ class SubprocessNode(BaseNode):
 
 
 class SubprocessType(CallType[SubprocessNode]):
-    """Starts a request of another process, and comes to that request's outcome."""
+    """Starts a request of another process; that request's outcome is the result."""
 
     kind = "subprocess"
     noun = "sub-process"
@@ -90,7 +90,7 @@ class SubprocessType(CallType[SubprocessNode]):
         return self.followed(node, "approved")
 
     def longest(self, node: Node, stage_time: StageTime) -> timedelta | None:
-        """Take as long as the other process, which is told by its own check."""
+        """Take as long as the other process, whose own check reports its duration."""
         return None
 
     def enter(self, run: Run, node: Node) -> Entered:

@@ -1,4 +1,4 @@
-"""Wait: a pause for some time, until a date or moment, or for something that happens outside."""
+"""Wait: for some time, until a date or moment, or for an outside event."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from placet.plan.plan import Plan
 
 
 class WaitNode(BaseNode):
-    """A pause: for `hours` of working time, `until` a date or moment, or for an outside `event`."""
+    """A wait: for `hours` of working time, `until` a date or moment, or for an outside `event`."""
 
     type: Literal["wait"]
     hours: Hours | None = None
@@ -59,7 +59,7 @@ class WaitNode(BaseNode):
 
 
 class WaitType(NodeType[WaitNode]):
-    """Waits, and comes to `elapsed`, `event` or `timeout`."""
+    """Waits, with the result `elapsed`, `event` or `timeout`."""
 
     kind = "wait"
     has_results = True
@@ -123,7 +123,7 @@ class WaitType(NodeType[WaitNode]):
         return self.followed(node, "elapsed" if wait_spec_of(node).event is None else "event")
 
     def longest(self, node: Node, stage_time: StageTime) -> timedelta | None:
-        """Take its hours, or those until its timeout; how far off a date is cannot be told."""
+        """Take its hours, or those until its timeout; how far away a date is cannot be known."""
         return wait_spec_of(node).hours or wait_spec_of(node).timeout
 
     def visits(self, run: Run, node: Node) -> int:
@@ -167,7 +167,7 @@ class WaitType(NodeType[WaitNode]):
             move.refuse(pointer_to("/nodes", node.id), why)
 
     def follow(self, run: Run, before: Node, old: Plan) -> None:
-        """Wait by the rule as it is now: counted from when it began, where the rule is another."""
+        """Apply the current rule; where it differs, time is counted from when the wait began."""
         wait = run.waits[before.id]
         was, now = wait_spec_of(before), wait_spec_of(run.node(before.id))
         rules = [(p.hours, p.until, p.timeout) for p in (was, now)]

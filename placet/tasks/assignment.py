@@ -1,4 +1,4 @@
-"""Assignments: how a task reaches somebody else, reassigned, delegated, claimed, released, or left behind."""
+"""Assignments: how a task reaches somebody else: reassigned, delegated, claimed, released, or left by a leaver."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def reassign(run: Run, event: Reassign) -> None:
     task = movable_task(run, event.task_id)
     require_still_away(run, task, event.by)
     if task.assignee != event.by.person:
-        require_operator(run, event.by, "whoever has the task, ")
+        require_operator(run, event.by, "the assignee, ")
     reason = check_text(event.reason, "/reason")
     to = _recipient(run, task, event.to)
     _hand_over(run, task, to, kind="reassigned", via="reassignment", actor=event.by.name, why=sealed(reason))
 
 
 def delegate(run: Run, event: Delegate) -> None:
-    """Let somebody else decide; the delegator keeps the right to decide where `keep` says so."""
+    """Let somebody else decide; with `keep` the delegator may still decide as well."""
     task = movable_task(run, event.task_id)
     require_still_away(run, task, event.by)
     if task.assignee != event.by.person:
-        raise NotPermitted("Only whoever has the task can delegate it.")
+        raise NotPermitted("Only the assignee can delegate the task.")
     reason = check_text(event.reason, "/reason")
     to = _recipient(run, task, event.to)
     if not event.keep:
@@ -117,7 +117,8 @@ def release(run: Run, event: Release) -> None:
 def follow_directory(run: Run) -> None:
     """Move the tasks of people who have left, and of substitutes whose time is over.
 
-    The former go to a delegate, their manager, the escalation's next, or the owner; the latter back to whose they are.
+    The tasks of leavers go to a delegate, their manager, the next of the escalation, or the owner. The tasks of
+    substitutes go back to the person they acted for.
     """
     directory = run.state.directory
     for task in run.open_tasks():
@@ -140,7 +141,7 @@ def follow_directory(run: Run) -> None:
 
 
 def _give_back(run: Run, task: Task, away: str) -> None:
-    """Let a task that a substitute has be whose it is, unless they are still away and the substitute still theirs."""
+    """Give a substitute's task back to the absent person, unless they are still away with the same substitute."""
     directory = run.state.directory
     if task.assignee in directory.substitutes_of(away, run.now):
         return
@@ -151,7 +152,9 @@ def _give_back(run: Run, task: Task, away: str) -> None:
     code = "absence_over" if directory.absence(away, run.now) is None else "substitute_changed"
     why = because(code, person=f"user:{away}")
     if found is None and ineligible_reason(run, away, stage, task.node, taken) is None:
-        found = Assignment(person=away, via=via)  # nobody stands in for them now, and who is away may still decide
+        found = Assignment(
+            person=away, via=via
+        )  # they have no substitute now, and a person who is away may still decide
     if found is None:
         _succeed(run, task, away, why=why)
     else:
@@ -167,7 +170,7 @@ def _without_leavers(run: Run, task: Task, directory: Directory) -> Task:
 
 
 def _succeed(run: Run, task: Task, whose: str | None, *, why: Reason) -> None:
-    """Let the next who may have the task of somebody, or of a queue, who can have it no longer."""
+    """Find who gets the task of a person or a queue that can no longer have it."""
     stage = run.stage_of(task)
     taken = seat_holders(run, run.stages[task.node], but=task.seat)
     for person in successors(run, stage, whose, task.delegates):
@@ -207,7 +210,9 @@ def _hand_over(run: Run, task: Task, to: str, *, kind: str, via: str, actor: str
 
 
 def _recipient(run: Run, task: Task, to: str) -> str:
-    """Return who is to get a task; raises InputInvalid for nobody, and NotPermitted that says why they may not."""
+    """Return who gets a task; raises InputInvalid for an unknown person, and NotPermitted with the reason why one may
+    not.
+    """
     person = person_id(to)
     if run.directory.get(person) is None:
         raise InputInvalid(

@@ -1,4 +1,4 @@
-"""Clocks: the moments of a task, when it opens, when its deadline moves, and when other rules come to hold for it."""
+"""Deadlines: the due moments of a task, when it opens, when its deadline moves, and when its rules change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Deadlines(TypedDict):
 
 
 def start_deadlines(run: Run, stage: Stage) -> Deadlines:
-    """Return the clocks of a task that opens now."""
+    """Return the deadlines of a task that opens now."""
     due = run.after(run.now, stage.sla) if stage.sla is not None else None
     warn = run.before(due, stage.warn_before) if due is not None and stage.warn_before else None
     return Deadlines(
@@ -33,7 +33,7 @@ def start_deadlines(run: Run, stage: Stage) -> Deadlines:
 
 
 def move_deadline(run: Run, task: Task, due: datetime | None) -> Task:
-    """Move a task's deadline, and what hangs on it; without a deadline nothing is late any more."""
+    """Move a task's deadline, and what depends on it; without a deadline the task is no longer late."""
     stage = run.stage_of(task)
     changes: dict[str, Any] = {"due_at": due}
     if task.breached_at is None:
@@ -50,7 +50,7 @@ def move_deadline(run: Run, task: Task, due: datetime | None) -> Task:
 
 
 def move_on(run: Run, task: Task, since: datetime) -> Task:
-    """Move a task's clocks on by the working time for which they stood still, from `since` until now."""
+    """Move a task's deadlines on by the working time for which they were suspended, from `since` until now."""
     return run.change(
         task,
         due_at=task.due_at and later(run, task.due_at, since),
@@ -68,12 +68,12 @@ def critical_from(run: Run, stage: Stage, target: datetime) -> datetime | None:
 
 
 def later(run: Run, moment: datetime, since: datetime) -> datetime:
-    """Return a moment moved on by the working time since then; what was due by then is due still."""
+    """Return a moment moved on by the working time since then; a moment that was past by then stays."""
     return run.after(run.now, run.working(since, moment)) if moment > since else moment
 
 
 def follow(run: Run, task: Task, before: Stage, calendar: Calendar) -> Task:
-    """Let an open task follow the rules of its stage as they are now, where it followed those of `before`.
+    """Apply the current rules of its stage to an open task that followed those of `before`.
 
     A clock whose rule is the same stays as it is. The deadline counts from when the task opened, as if the new rule had
     held from the start; one that somebody moved, or that an escalation set, stays. A breach stands: what comes after it

@@ -1,4 +1,4 @@
-"""Decisions: what an approver answers."""
+"""Decisions: an approver decides a task."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def decide(run: Run, event: Decide) -> None:
 
 
 def _require_seen(run: Run, event: Decide) -> None:
-    """Raise ContentChanged for a decision on what the request no longer is."""
+    """Raise ContentChanged for a decision on an older revision."""
     now, seen = run.state.revision, event.revision
     if seen is None:
         if run.plan.require_revision:
@@ -113,12 +113,12 @@ def _checked_form(stage: Stage, event: Decide) -> dict[str, object] | None:
 
 
 def _return_to_requester(run: Run, task: Task) -> None:
-    """Give the request back to its requester: the stage's other tasks close, and the clock stops."""
+    """Return the request to its requester: the stage's other tasks close, and deadlines stop."""
     stage_run = run.stages[task.node]
     run.notify("changes_requested", run.state.requester, task=task, text=task.comment, by=f"user:{task.decided_by}")
     for other in run.tasks_of(stage_run):
         if other.status == "open":
             run.close(other, why=because("changes_requested"), result="changes_requested")
     run.stages[task.node] = evolve(stage_run, returned_at=run.now)
-    if run.plan.on_change == "restart":  # a change may void what the other branches come to: they stand still
+    if run.plan.on_change == "restart":  # a change may void the results of the other branches, so they are suspended
         run.set(returned_at=run.now)

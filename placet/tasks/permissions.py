@@ -1,4 +1,4 @@
-"""Rights: what has to hold before an event may touch a request, and the refusals where it does not."""
+"""Permissions: what has to hold before an event may change a request, and the refusals where it does not."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from placet.tasks.policy import (
 
 
 def require_not_operating_own(event: Event, requester: str) -> None:
-    """Raise NotPermitted for what whoever asked may not do to their own request, whatever their roles are.
+    """Raise NotPermitted for an event that the requester may not cause on their own request, whatever their roles are.
 
-    They may take it back, say something, and answer what they are asked; all else is for others. An event that is not
-    named here is not theirs.
+    They may withdraw it, comment, and answer requests for changes. Every event that is not listed here is for others.
     """
     by: Actor | None = getattr(event, "by", None)
     if by is None or by.person != requester or isinstance(event, Comment | Resubmit):
@@ -56,7 +55,7 @@ def require_operator(run: Run, by: Actor, what: str) -> None:
 
 
 def may_operate(run: Run, by: Actor) -> bool:
-    """Whether this is the process owner or an admin."""
+    """Say whether this is the process owner or an admin."""
     return by.admin or is_owner(run, by.person)
 
 
@@ -91,7 +90,7 @@ def open_task(run: Run, task_id: str) -> Task:
 
 
 def require_decider(run: Run, task: Task, by: Actor, *, stands_in: bool) -> str | None:
-    """Return on whose behalf they decide; raises NotPermitted for whoever may not decide this task.
+    """Return on whose behalf they decide; raises NotPermitted for a person who may not decide this task.
 
     Whether somebody who `stands_in` does so, only the directory as it is now can tell.
     """
@@ -116,9 +115,9 @@ def require_decider(run: Run, task: Task, by: Actor, *, stands_in: bool) -> str 
 
 
 def require_still_away(run: Run, task: Task, by: Actor, *, stands_in: bool = False) -> None:
-    """Raise DirectoryNeeded where somebody acts on a task that a substitute has, for they have it only for now.
+    """Raise DirectoryNeeded where somebody acts on a task that a substitute has only for now.
 
-    With the directory as it is now the task is whose it is now (placet.tasks.assignment).
+    Reading the directory again gives the task to the right person (placet.tasks.assignment).
     """
     away = absent_seat_holder(run.state, task.via)
     if away is not None and (stands_in or by.person in {away, task.assignee, *task.delegates}):
@@ -145,7 +144,7 @@ def require_not_own(run: Run, person: str) -> None:
 
 
 def require_seat(run: Run, task: Task, person: str) -> None:
-    """Raise NotPermitted for whoever fills another seat of the stage, or is barred by an earlier stage."""
+    """Raise NotPermitted for a person who fills another seat of the stage, or is excluded by an earlier stage."""
     if person in seat_holders(run, run.stages[task.node], but=task.seat):
         raise NotPermitted("You already fill another seat of this stage; one person fills at most one.")
     if run.stage_of(task).repeat == "forbid" and decided_elsewhere(run, person, task.node):
@@ -163,7 +162,7 @@ _RESULTS = {
 
 
 def _last_vote(run: Run, task: Task) -> Task | None:
-    """Return the task whose decision settled the stage of a task that was closed unanswered, if one did."""
+    """Return the task whose decision settled the stage of a task that was closed undecided, if there is one."""
     votes = [t for t in run.tasks.values() if t.node == task.node and t.round == task.round and t.status == "decided"]
     return max(reversed(votes), key=_decided_at) if votes else None
 

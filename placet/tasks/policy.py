@@ -1,4 +1,4 @@
-"""Policy: who may fill a seat, and what a stage's votes amount to.
+"""Policy: who may fill a seat, and the result of a stage's votes.
 
 Separation of duties holds here, in one place, for every way a task can reach a person: nobody ever decides their own
 request, and one person fills at most one seat of a stage.
@@ -28,17 +28,19 @@ class Assignment:
 
 
 def resolve(run: Run, who: AssigneeName, *, assignee: str | None = None) -> list[str]:
-    """Return the person ids that a name stands for now, in a fixed order; not yet asked whether they are eligible."""
+    """Return the ids of the people whom a name stands for now, in a fixed order, without checking whether they are
+    eligible.
+    """
     return _resolve(run, run.directory, who, assignee)
 
 
 def owners(run: Run) -> list[str]:
-    """Return who is to be told as the process owner, by the directory as it was last read."""
+    """Return the process owners to notify, by the directory as it was last read."""
     return _resolve(run, run.state.directory, parse_assignee("owner"), None)
 
 
 def is_owner(run: Run, person: str) -> bool:
-    """Whether this person is the process owner (one of them, where a role or a group owns the process)."""
+    """Say whether this person is the process owner (one of them, where a role or a group owns the process)."""
     if run.plan.owner is None:
         return False
     who = parse_assignee(run.plan.owner)
@@ -46,7 +48,7 @@ def is_owner(run: Run, person: str) -> bool:
 
 
 def nearest(run: Run, people: list[str], to: str | None) -> list[str]:
-    """Order people by how near they stand above `to` in the management chain; the others follow by id.
+    """Order people by their distance above `to` in the management chain; the others follow by id.
 
     Where several hold a role (three department heads), the one above the person concerned is meant.
     """
@@ -55,7 +57,8 @@ def nearest(run: Run, people: list[str], to: str | None) -> list[str]:
 
 
 def eligible(run: Run, person: str, stage: Stage, node: str, *, via: str, taken: set[str]) -> Assignment | None:
-    """Return how this person, or the substitute of one who is away, may fill a seat; None where nobody may.
+    """Return the assignment of this person, or of their substitute while they are away, to a seat; None where neither
+    may.
 
     `taken` are the people who fill the stage's other seats. A substitute fills the seat of somebody who may have it.
     """
@@ -86,7 +89,7 @@ def eligible(run: Run, person: str, stage: Stage, node: str, *, via: str, taken:
 
 
 def ineligible_reason(run: Run, person: str, stage: Stage, node: str, taken: set[str]) -> str | None:
-    """Return in words why somebody who is there may not fill a seat, None where they may."""
+    """Return in words why a person may not fill a seat; None where they may."""
     if person == run.state.requester:
         return "is the requester, and nobody decides their own request"
     if person in taken:
@@ -124,7 +127,7 @@ def represented_person(run: Run, task: Task, person: str) -> str | None:
 
 
 def absent_seat_holder(state: State, via: str) -> str | None:
-    """Return whose a seat is that somebody fills as a substitute, by how they came to it; None for all other seats.
+    """Return the absent person whose seat a substitute fills, by how the seat was assigned; None for all other seats.
 
     Under the rules before 4 the seat had become the substitute's own.
     """
@@ -133,7 +136,7 @@ def absent_seat_holder(state: State, via: str) -> str | None:
 
 
 def decides_on_behalf_of(task: Task, person: str) -> str | None:
-    """Return on whose behalf a person decides who has the task by themself: whoever delegated it, or is away."""
+    """Return the person on whose behalf the assignee decides: who delegated the task, or is away."""
     if person != task.assignee:
         return task.assignee
     how, _, whose = task.via.partition(":")
@@ -141,7 +144,7 @@ def decides_on_behalf_of(task: Task, person: str) -> str | None:
 
 
 def eligible_candidates(run: Run, task: Task) -> dict[str, str | None]:
-    """Return who may claim a task of a queue now, and for whom they stand in, by who is in the role or group now."""
+    """Return who may claim a queue's task now, and for whom as a substitute, by the role or group as it is now."""
     if task.queue is None:
         return dict.fromkeys(task.candidates)
     stage, taken = run.stage_of(task), seat_holders(run, run.stages[task.node], but=task.seat)
@@ -162,7 +165,7 @@ def eligible_candidates(run: Run, task: Task) -> dict[str, str | None]:
 
 
 def successors(run: Run, stage: Stage, leaver: str | None, delegates: Iterable[str] = ()) -> Iterator[str]:
-    """Yield who may take the seat of somebody who has left, whether their turn has come or not: the next who may."""
+    """Yield who may take the seat of somebody who has left, in order, whether the seat's turn has come or not."""
     yield from delegates
     if leaver is not None:
         yield from run.directory.managers(leaver)
@@ -171,7 +174,7 @@ def successors(run: Run, stage: Stage, leaver: str | None, delegates: Iterable[s
 
 
 def operators(run: Run) -> list[str]:
-    """Return who is to be told of what only an operator can mend: the owners who can, else the admins as well.
+    """Return whom to notify of a problem that only an operator can solve: the owners who can, else the admins as well.
 
     Nobody operates their own request, so an owner who asked for it is none of them.
     """
@@ -214,9 +217,10 @@ def _latest(votes: Iterable[Vote]) -> Vote | None:
 
 
 def seat_holders(run: Run, stage_run: StageRun, *, but: int | None = None) -> set[str]:
-    """Collect who fills the seats of a stage, but for one seat: holders of its tasks, deciders, and seats to come.
+    """Collect the people who fill the seats of a stage except one: assignees, those who decided, and seats that open
+    later.
 
-    Whoever is away fills theirs beside the substitute who has it meanwhile.
+    A person who is away counts, as well as the substitute who has their seat meanwhile.
     """
     tasks = {t.seat: t for t in run.tasks_of(stage_run)}
     people: set[str] = set()
@@ -231,7 +235,7 @@ def seat_holders(run: Run, stage_run: StageRun, *, but: int | None = None) -> se
 
 
 def replacements(run: Run, stage: Stage) -> Iterator[tuple[str, str]]:
-    """Yield who may stand in for approvers who are missing: the escalation chain, then the process owner."""
+    """Yield who may replace approvers who are missing: the people of the escalation, then the process owner."""
     for level in stage.levels:
         if level.action == "notify":
             continue
@@ -261,14 +265,14 @@ def amount_needed(need: QuorumRule, seats: Sequence[Seat], intended: int = 0) ->
 
 
 def reachable(need: QuorumRule, seats: Sequence[Seat], intended: int = 0) -> bool:
-    """Whether the quorum is met when every seat approves."""
+    """Say whether the quorum is met when every seat approves."""
     total = sum(s.weight for s in seats) if need.kind == "weight" else len(seats)
     return total >= amount_needed(need, seats, intended)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """How a stage's votes stand, in seats or in weight; `needed` must be in favour."""
+    """The votes of a stage so far, in seats or in weight; `needed` must be in favour."""
 
     approved: int
     rejected: int
@@ -278,12 +282,12 @@ class Tally:
 
     @property
     def lost(self) -> bool:
-        """Whether the quorum cannot be met any more, although all who have not voted yet approve."""
+        """Say whether the quorum can no longer be met, even if all who have not voted yet approve."""
         return self.approved + self.undecided < self.needed
 
 
 def stage_result(run: Run, stage_run: StageRun, stage: Stage) -> Literal["approved", "rejected"] | None:
-    """Return what the votes so far amount to; None while the stage is undecided.
+    """Return the result of the votes so far; None while the stage is undecided.
 
     A stage whose quorum abstentions have put out of reach is rejected: it would wait for ever.
     """
@@ -298,7 +302,7 @@ def stage_result(run: Run, stage_run: StageRun, stage: Stage) -> Literal["approv
 
 
 def lost_by_abstention(run: Run, stage_run: StageRun, stage: Stage) -> Reason | None:
-    """Return that abstentions have put a stage's quorum out of reach; None where a rejection alone rejects it."""
+    """Return the reason where abstentions have made a stage's quorum unreachable; None where a rejection decides."""
     tally = _tally(run, stage_run, stage)
     if not tally.abstained or not tally.lost or (tally.rejected and stage.rejection == "any"):
         return None
@@ -322,7 +326,7 @@ def _tally(run: Run, stage_run: StageRun, stage: Stage) -> Tally:
 
 
 def queue_of(seat: Seat) -> str | None:
-    """Return the role or group whose queue a seat is, None for one that is none, or is of people who were listed."""
+    """Return the role or group whose queue a seat is; None for other seats, and for a queue of listed people."""
     return seat.via if seat.candidates and parse_assignee(seat.via).kind in {"role", "group"} else None
 
 

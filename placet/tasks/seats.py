@@ -1,4 +1,4 @@
-"""Seats: who fills those of a stage when it opens, and again when their turn comes."""
+"""Seats: who fills the seats of a stage when it opens, and again when the turn of a seat comes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ from placet.tasks.policy import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnfilledSeat:
-    """A seat that nobody fills: whose it is, its weight, and whether the stage names this one person.
+    """A seat that nobody fills: the name that it belongs to, its weight, and whether the name is of one person.
+
+    It `counts` for the quorum unless it is the requester's, who never has a seat.
 
     It `counts` for the quorum unless it is the requester's, who has no seat in any case.
     """
@@ -42,7 +44,10 @@ class UnfilledSeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilledSeats:
-    """How the seats of a stage are filled: see StageRun for `intended`.
+    """How the seats of a stage are filled; see StageRun for `intended`.
+
+    `why` says who is missing. Where too few are left, somebody is the `replacement` of those who are missing, or a seat
+    stays vacant.
 
     `why` says who is missing; somebody `stood_in` for them, or a seat stays vacant, where the others are too few.
     """
@@ -95,7 +100,7 @@ def fill_seats(run: Run, node: Node, stage: Stage) -> FilledSeats:
 
 
 def refill_seat(run: Run, node: Node, stage: Stage, stage_run: StageRun, index: int) -> tuple[Seat, Reason | None]:
-    """Fill a seat of a sequence whose turn has come: its person may have left, or be away, since the stage opened.
+    """Fill the seat of a sequence whose turn has come: its person may have left, or be away, since the stage opened.
 
     The seat of somebody who has left goes the way that their task would go, had it been open already.
     """
@@ -130,7 +135,7 @@ def refill_seat(run: Run, node: Node, stage: Stage, stage_run: StageRun, index: 
 
 
 def _approvers_now(run: Run, stage: Stage) -> tuple[list[ApproverSpec], Reason | None]:
-    """Return whom a stage asks now, and why not all of them can be told, where an expression that chooses fails."""
+    """Return the approvers that a stage asks now, and the reason where an expression that chooses some fails."""
     if all(approver_spec.when is None for approver_spec in stage.approvers):
         return list(stage.approvers), None
     asked: list[ApproverSpec] = []
@@ -185,7 +190,7 @@ def _fill_for_name(  # noqa: PLR0917 - called in one place
 
 
 def _in_queue(run: Run, seat: Seat) -> list[str]:
-    """Return who is in a queue: by the directory as it is now, where its seat says whose queue it is."""
+    """Return who is in a queue, by the directory as it is now where its seat names the role or group."""
     if run.rules.rereads_queues and queue_of(seat) is not None:
         return resolve(run, parse_assignee(seat.via))
     return list(seat.candidates)

@@ -1,7 +1,8 @@
-"""The ladder: reminders, warning, breach, escalation and the final rule of open tasks, and waits, as time passes.
+"""SLA: reminders, warning, breach, escalation and the final rule of open tasks, and the end of waits.
 
 A process may declare a jitter, so that thousands of deadlines at the same instant are spread. It delays everything of
-one request by the same time: `climb` works at `run.now` as if it were that much earlier, so that delays do not add up.
+one request by the same time: `carry_out_due` works as if `run.now` were that much earlier, so that delays do not add
+up.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from placet.tasks.policy import (
 
 Settle = Callable[[Run, str, str], None]  # (run, node, result): closes a stage, or a wait, with its result
 
-# One call of `climb` does at most so much; what is left is due at once again. It bounds an update's or timer's work.
+# One call of `carry_out_due` does at most so much; the rest is due again at once. It bounds the work of one event.
 MOST_AT_ONCE = 10_000
 
 _FURTHEST_END = timedelta(days=366)
@@ -47,7 +48,7 @@ def jitter(plan: Plan, request_id: str) -> timedelta:
 
 
 def next_due(plan: Plan, state: State) -> datetime | None:
-    """Return the earliest moment at which `climb` has something to do: what the one timer is armed for."""
+    """Return the earliest moment at which `carry_out_due` has something to do, for which the one timer is set."""
     if state.status != "pending" or state.returned_at is not None:
         return None
     moments = [m for t in state.tasks if t.status == "open" for m, _ in _moments(t)]
@@ -69,7 +70,7 @@ def next_purpose(state: State) -> str | None:
 def carry_out_due(run: Run, settle: Settle) -> None:
     """Carry out everything that is due by now, in the order of the moments it was due at.
 
-    `settle` closes a stage with what the final rule says, and goes on from a wait that is over.
+    `settle` closes a stage with the result of its final rule, and goes on from a wait that is over.
     """
     back = _next_absence_end(run.state)
     if back is not None and back <= run.now and run.state.directory_at < back:
@@ -103,7 +104,9 @@ def carry_out_due(run: Run, settle: Settle) -> None:
 
 
 def final_result(run: Run, stage_run: StageRun) -> str | None:
-    """Return what the final rule makes of a stage, or None while a chain of one of its open tasks has not ended."""
+    """Return the result that the final rule gives a stage, or None while the escalation of one of its open tasks has
+    not ended.
+    """
     waiting = [t for t in run.tasks_of(stage_run) if t.status == "open"]
     if not waiting or not all(t.escalation_ended for t in waiting):
         return None
@@ -122,7 +125,7 @@ def _nominal(run: Run) -> datetime:
 def _next_absence_end(state: State) -> datetime | None:
     """Return when the first absence ends that gave a substitute an open task, as far as the request knows.
 
-    An end that is further away than a timer should be armed for is found out about when somebody acts.
+    An end that is too far away for a timer is noticed when somebody acts.
     """
     ends: list[datetime] = []
     for task in state.open_tasks:
@@ -149,7 +152,7 @@ def _moments(task: Task) -> Iterator[tuple[datetime, int]]:
 
 
 def _people(run: Run, task: Task) -> list[str]:
-    """List who is to be reminded: those who can still decide this task, or whoever can assign it while it is vacant."""
+    """List whom to remind: those who can still decide this task, or those who can assign it while it is vacant."""
     decided = {t.decided_by for t in run.tasks_of(run.stages[task.node])}
     return [p for p in task.people if p not in decided] or operators(run)
 
@@ -164,7 +167,9 @@ def _breach(run: Run, task: Task) -> None:
     stage = run.stage_of(task)
     at = _nominal(run)
     remind = task.remind_at
-    if remind is not None and stage.remind_every and remind <= at:  # the news of the breach stands for the reminder
+    if (
+        remind is not None and stage.remind_every and remind <= at
+    ):  # the notification of the breach replaces the reminder
         remind = _next_occurrence(run, remind, stage.remind_every)
     run.change(
         task,
@@ -181,7 +186,7 @@ def _breach(run: Run, task: Task) -> None:
 
 
 def _turn_critical(run: Run, task: Task) -> None:
-    """Note that a task is late for so long that it is critical, and tell whoever can do something about it."""
+    """Record that a task has been late for so long that it is critical, and notify those who can act on it."""
     run.change(task, critical_at=None)
     run.record("sla_critical", task=task, due=task.critical_at, due_at=task.due_at)
     run.notify("sla_critical", *operators(run), task=task, due_at=task.due_at)
@@ -202,7 +207,7 @@ def _remind(run: Run, task: Task) -> None:
 
 
 def _next_occurrence(run: Run, moment: datetime, every: timedelta) -> datetime:
-    """Return the first moment of a repeating schedule that is yet to come: the rhythm is kept, the missed are not."""
+    """Return the next moment of a repeating schedule; missed moments are skipped."""
     at = _nominal(run)
     following = run.after(moment, every)
     if following > at:
@@ -254,7 +259,7 @@ def _escalate(run: Run, task: Task, settle: Settle) -> None:
     run.record(
         "escalated",
         task=task,
-        due=_armed(run, task.escalate_at),  # what lateness is measured from: what was declared is not late
+        due=_armed(run, task.escalate_at),  # lateness is measured from here
         level=changed.level,
         action=action,
         why=why,
@@ -275,7 +280,7 @@ def _armed(run: Run, moment: datetime | None) -> datetime | None:
 
 
 def _first_level_due(run: Run, task: Task, stage: Stage) -> datetime | None:
-    """Return when the first level comes: with the breach, at the deadline, or so long after it was noticed."""
+    """Return when the first level is due: at the deadline, or some time after the breach was noticed."""
     after = stage.levels[0].after if stage.levels else None
     return run.after(_nominal(run), after) if after else task.due_at
 
@@ -288,7 +293,7 @@ def _level_due(run: Run, task: Task, stage: Stage, level: int) -> datetime:
 
 
 def _target(run: Run, task: Task, stage: Stage, level: SlaLevel | None) -> tuple[list[Assignment], Reason | None]:
-    """Find who takes the task at its next level, and a reason where it is not simply the one who was named.
+    """Find who takes the task at its next level, and the reason where it is not simply the person who was named.
 
     A notice goes to everyone who is named; a task is reassigned to one person, and one is added.
     """
@@ -330,7 +335,7 @@ def _target(run: Run, task: Task, stage: Stage, level: SlaLevel | None) -> tuple
 
 
 def _end_escalation(run: Run, task: Task, settle: Settle) -> None:
-    """Note that a task's chain has ended; the stage's final rule applies once the chains of all its tasks have."""
+    """Record that a task's escalation has ended; the stage's final rule applies once that of every task has."""
     stage = run.stage_of(task)
     stage_run = run.stages[task.node]
     final = _final(run, stage_run, stage)
@@ -352,7 +357,7 @@ def _end_escalation(run: Run, task: Task, settle: Settle) -> None:
 
 
 def _final(run: Run, stage_run: StageRun, stage: Stage) -> str:
-    """Return the final rule; what nobody was ever asked for is not approved by it."""
+    """Return the final rule; it does not approve a stage in which nobody was ever asked."""
     vacant = any(t.status == "open" and not t.held_by and not t.candidates for t in run.tasks_of(stage_run))
     return "wait" if stage.final == "approve" and vacant else stage.final
 

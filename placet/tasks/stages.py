@@ -1,4 +1,4 @@
-"""Stages: opening a stage's seats, one after the other or all at once, and closing it with its result."""
+"""Stages: open the seats of a stage, all at once or one after the other, and close the stage with its result."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def open_stage(run: Run, node: Node) -> str | None:
 
 
 def close_stage(run: Run, node: Node, result: str, changed: Mapping[str, Any] = MappingProxyType({})) -> None:
-    """Close a stage with its result; the people whose tasks are no longer needed are told.
+    """Close a stage with its result, and notify the people whose tasks are no longer needed.
 
     `changed` is what the entry says besides: variables that the stage set, before and after. It says why where nobody
     rejected the stage, and abstentions did.
