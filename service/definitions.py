@@ -21,7 +21,7 @@ from placet.proofs.findings import Finding
 from service.context import Context
 from service.principal import Principal
 from service.visibility import seen_definition
-from simulation.run import pool_functions
+from simulation import pool_functions
 from storage.queries import actions
 from storage.queries.definitions import definitions
 from storage.queries.definitions.dependencies import check_contexts, dependencies_of

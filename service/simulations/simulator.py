@@ -13,10 +13,10 @@ from temporalio.client import Client
 
 from placet.definition.model import parse_definition
 from service.pool.pool import ProcessPool
+from simulation import pool_functions
 from simulation.modes.backtest import MOST_SECONDS, Backtest, BacktestRow, Candidate, hidden_warning, totals_of
 from simulation.modes.rehearse import RehearsalEngine, rehearse
 from simulation.modes.replay import check_history
-from simulation.run import pool_functions
 from simulation.scenario.load import (
     candidate_of,
     case_of,

@@ -16,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from placet.audit.chain import moment
 from placet.definition.model import parse_definition
+from simulation import pool_functions
 from simulation.modes.backtest import BacktestRow, Candidate, Case, hidden_warning, totals_of
+from simulation.pool_functions import CarryOut
 from simulation.report.result import json_value
-from simulation.run import pool_functions
-from simulation.run.pool_functions import CarryOut
 from simulation.scenario.load import candidate_of, cases_of, dependencies, whole_directory
 from simulation.scenario.spec import SimulationSpec
 from storage.database import Database

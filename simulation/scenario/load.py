@@ -18,9 +18,9 @@ from placet.definition.model import ProcessDefinition
 from placet.directory import Directory
 from placet.errors import NotFound
 from placet.plan.plan import Child
+from simulation import pool_functions
 from simulation.modes.backtest import Case
-from simulation.run import pool_functions
-from simulation.run.pool_functions import CarryOut
+from simulation.pool_functions import CarryOut
 from simulation.scenario.scenario import CompiledDefinition, Scenario
 from simulation.scenario.script import people_named
 from simulation.scenario.spec import SimulationSpec, patched

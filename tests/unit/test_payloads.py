@@ -9,8 +9,8 @@ import pytest
 from placet.definition.action_spec import ActionSpec
 from placet.plan.plan import Child
 from simulation.modes.explore import explore
+from simulation.pool_functions import with_proofs
 from simulation.report.result import SimulationResult
-from simulation.run.pool_functions import with_proofs
 from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import parse_script
 from tests.unit.core import START, blueprint, graph, office, plan_of, spec
