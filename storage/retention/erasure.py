@@ -82,9 +82,9 @@ async def _erase_projection(session: AsyncSession, request: ApprovalRequest, now
     request.erased_at = request.erased_at or now
     tasks = update(ApprovalTask).where(col(ApprovalTask.request_id) == request.id)
     await session.execute(tasks.values(comment=None, form=None, content_digest=None))
-    notices = update(Outbox).where(col(Outbox.request_id) == request.id)
-    await session.execute(notices.values(detail={}))
-    await session.execute(notices.where(col(Outbox.status).in_(("held", "ready"))).values(status="dropped"))
+    outbox = update(Outbox).where(col(Outbox.request_id) == request.id)
+    await session.execute(outbox.values(detail={}))
+    await session.execute(outbox.where(col(Outbox.status).in_(("held", "ready"))).values(status="dropped"))
     messages = update(NotificationMessage).where(col(NotificationMessage.request_id) == request.id)
     await session.execute(messages.values(last_error=None))
     await session.execute(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from activities.actions.settings import ActionSettings
 from activities.http_client.client import AddressRefused, CallPolicy, ConnectionTarget, locate
 from activities.notifications.settings import NotifySettings
-from tests.unit.test_guard import around, teredo
+from tests.unit.test_addresses import around, teredo
 
 CLOSED = NotifySettings().webhook_policy
 OPEN = NotifySettings(webhook_allow_private=True, webhook_allow_loopback=True).webhook_policy

@@ -113,12 +113,12 @@ class MessageSender:
     def _digest(
         self, wanted: list[tuple[NotificationMessage, NotificationFacts]], person: Person
     ) -> tuple[Message, RenderedText]:
-        notices: list[dict[str, Any]] = []
+        parts: list[dict[str, Any]] = []
         for _, one in wanted:
             said = self._templates.brief(one.outbox.event, inside := self._values(one, person))
             request = inside["request"]
             url = request["url"] if request else self._settings.public_url
-            notices.append(
+            parts.append(
                 {
                     "subject": said.subject,
                     "text": said.text,
@@ -133,7 +133,7 @@ class MessageSender:
             "event": DIGEST,
             "request": None,
             "task": None,
-            "notices": notices,
+            "notices": parts,  # the name that templates know
             "links": dict.fromkeys(frame["links"]),
         }
         words = self._templates.compose(DIGEST, frame)
