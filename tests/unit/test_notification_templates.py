@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from activities.notifications.templates.sandbox import TemplateBroken, duration, prepare, render, when
+from activities.notifications.templates.sandbox import RenderingBudget, TemplateBroken, duration, prepare, render, when
 from activities.notifications.templates.template_set import (
     DIGEST,
     LAYOUT,
@@ -283,3 +283,19 @@ def test_a_line_break_in_a_title_or_a_value_adds_no_line_to_a_mail() -> None:
 def test_times_are_told_in_the_zone_that_a_person_chose() -> None:
     words = TemplateSet().compose("task_opened", values(sample("task_opened"), public_url=None, timezone="Asia/Tokyo"))
     assert "Please decide by Wed 5 Mar 2025, 18:30 JST." in words.text
+
+
+def test_a_rendering_may_wait_for_a_processor_but_not_use_more_of_it_than_its_budget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wall, used = 100.0, 5.0
+    monkeypatch.setattr("activities.notifications.templates.sandbox.time.monotonic", lambda: wall)
+    monkeypatch.setattr("activities.notifications.templates.sandbox.time.thread_time", lambda: used)
+    budget = RenderingBudget(seconds=1.0)
+    wall, used = 110.0, 5.6  # the thread waited for nine seconds
+    budget.spend()
+    wall, used = 110.3, 5.9
+    budget.spend()
+    wall, used = 110.5, 6.1
+    with pytest.raises(TemplateBroken, match="takes more than"):
+        budget.spend()

@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import email
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.charset import QP, Charset
 from email.errors import HeaderParseError
-from email.header import Header
-from email.headerregistry import Address
 from email.message import EmailMessage
-from email.message import Message as Mail
-from email.mime.multipart import MIMEMultipart
-from email.mime.nonmultipart import MIMENonMultipart
-from email.policy import SMTP as SMTP_POLICY
-from email.policy import compat32
-from email.utils import format_datetime, formataddr, parseaddr
-from functools import lru_cache
 
 import aiosmtplib
 from aiosmtplib import (
@@ -32,23 +20,19 @@ from aiosmtplib import (
 )
 
 from activities.notifications.channels.channel import Message, NotDelivered
+from activities.notifications.channels.mime import MailWriter, international
 from activities.notifications.settings import NotifySettings
 
 # Seconds after which an idle connection is checked before it is used again: servers close idle connections.
 CHECK_AFTER = 5.0
 _SERVICE_NOT_AVAILABLE = 421
-# Headers are written as given. The email package's newer classes parse each again, which took most of a mail's time.
-# The values are checked here.
-_POLICY = compat32.clone(linesep="\r\n", max_line_length=0)
-_UTF8 = Charset("utf-8")
-_UTF8.body_encoding = QP
 
 
 @dataclass
 class _Transmission:
     """One mail, and whether its transmission to a server had begun."""
 
-    mail: Mail
+    mail: bytes | EmailMessage  # the latter for an address beyond ASCII
     address: str
     began: bool = False
 
@@ -65,9 +49,7 @@ class SmtpChannel:
         self._settings = settings
         self._host = settings.smtp_host
         self._idle: list[tuple[aiosmtplib.SMTP, float]] = []
-        sender_name, self._sender = parseaddr(settings.mail_from)
-        self._from = _address(sender_name, self._sender)
-        self._domain = self._sender.rpartition("@")[2] or "localhost"
+        self._writer = MailWriter(settings.mail_from)
 
     @property
     def concurrency(self) -> int:
@@ -84,7 +66,7 @@ class SmtpChannel:
         if not message.address:
             raise NotDelivered(f"user:{message.person} has no mail address", permanent=True)
         try:
-            mail = self.compose(message)
+            mail = self._compose(message, message.address)
         except (ValueError, HeaderParseError, UnicodeError) as error:
             raise NotDelivered(f"user:{message.person} has an invalid mail address", permanent=True) from error
         transmission = _Transmission(mail, message.address)
@@ -107,26 +89,9 @@ class SmtpChannel:
         for client, _ in idle:
             await _quit(client)
 
-    def compose(self, message: Message) -> Mail:
-        """Compose the mail: text and HTML, the same id in every attempt, and one thread for each request."""
-        mail = MIMEMultipart("alternative", policy=_POLICY)
-        mail["From"] = self._from
-        address = message.address or ""
-        if address.isascii():
-            mail["To"] = _address(message.name, address)
-        mail["Subject"] = _header(message.subject, "Subject")
-        mail["Date"] = format_datetime(datetime.now(UTC))
-        mail["Message-ID"] = f"<{message.id}@{self._domain}>"
-        thread = f"<request-{message.request_id}@{self._domain}>"
-        mail["In-Reply-To"], mail["References"] = thread, thread  # mail programs read one or the other
-        mail["Auto-Submitted"] = "auto-generated"
-        mail["X-Placet-Event"] = message.event
-        mail["X-Placet-Request"] = message.request_id
-        if message.urgent:
-            mail["Importance"] = "high"
-        mail.attach(_part(message.text, "plain"))
-        mail.attach(_part(message.html, "html"))
-        return mail if address.isascii() else _international(mail, message.name, address)
+    def _compose(self, message: Message, address: str) -> bytes | EmailMessage:
+        mail = self._writer.write(message)
+        return mail if address.isascii() else international(mail, message.name, address)
 
     async def _hand_over(self, transmission: _Transmission) -> None:
         mail, address = transmission.mail, transmission.address
@@ -134,10 +99,10 @@ class SmtpChannel:
         transmission.began = True
         kept = False
         try:
-            if address.isascii():
-                await client.sendmail(self._sender, [address], mail.as_bytes())
+            if isinstance(mail, bytes):
+                await client.sendmail(self._writer.sender, [address], mail)
             else:  # slower, but checks whether the server accepts such addresses
-                await client.send_message(mail, sender=self._sender, recipients=[address])
+                await client.send_message(mail, sender=self._writer.sender, recipients=[address])
             kept = True
         except SMTPResponseException as error:
             kept = error.code != _SERVICE_NOT_AVAILABLE
@@ -180,41 +145,6 @@ class SmtpChannel:
             client.close()
             raise
         return client
-
-
-@lru_cache(maxsize=1024)
-def _address(name: str, address: str) -> str:
-    """Return name and address for a header; raises ValueError or HeaderParseError for an invalid address."""
-    return formataddr((" ".join(name.split()), _checked(address).addr_spec))
-
-
-def _international(mail: Mail, name: str, address: str) -> EmailMessage:
-    """Return the mail for an address with non-ASCII characters, which only the email package's newer classes write."""
-    whole = email.message_from_bytes(mail.as_bytes(), policy=SMTP_POLICY)
-    checked = _checked(address)
-    whole["To"] = Address(" ".join(name.split()), checked.username, checked.domain)
-    return whole
-
-
-def _checked(address: str) -> Address:
-    before, _, after = address.rpartition("@")
-    if not before or not after:  # on which the email package fails with another error
-        raise ValueError("a mail address needs text on both sides of the @")
-    return Address(addr_spec=address)
-
-
-def _header(text: str, name: str) -> str:
-    """Return a text for a header, with encoded words for non-ASCII characters."""
-    plain = " ".join(text.split())
-    if plain.isascii() and "=?" not in plain:
-        return plain
-    return Header(plain, _UTF8, header_name=name).encode(linesep="\r\n")
-
-
-def _part(content: str, subtype: str) -> MIMENonMultipart:
-    part = MIMENonMultipart("text", subtype, charset="utf-8", policy=_POLICY)
-    part.set_payload(content, _UTF8)
-    return part
 
 
 async def _quit(client: aiosmtplib.SMTP) -> None:
