@@ -1,21 +1,18 @@
-"""Decide over variables: the expression language of decisions, quorums and automatic rules.
+"""The expression language of conditions, computed values and chosen approvers.
 
 `compile_condition` takes CEL text and the static types of its variables and returns an `Expression`: plain JSON that a
 plan carries. `evaluate` runs it in pure Python with exact decimals: no I/O, no clock, no floats, bounded work.
 
-What differs from CEL, each because an approval may hang on it:
-- `decimal` instead of `double`: `0.1` in the text is exactly one tenth; int and decimal mix, nothing else does. Sums
-  and products are exact up to 100 digits (more is an error, never rounded), a quotient has 34 significant digits, half
-  to even. int divided by int truncates as in CEL; an int has 64 bits.
-- `&&`, `||` and `?:` go from left to right and stop early; an error on the left is an error (CEL would look at the
-  right side too).
-- An absent optional variable or field equals `null`; any other use of it is an error, never quietly false.
-- `date("2026-01-01")` and `timestamp("2026-01-01T09:00:00Z")` take text as a quoted literal only, `matches` a quoted
-  pattern.
-- `now()`, `today()`, `requester` and the functions of `placet.expressions.functions` are ours; days are added to dates,
-  hours to moments. What they read that no variable holds is given under the names of `placet.expressions.types`.
-- Left out: maps, bytes, unsigned and duration values, comparing whole objects, and a macro variable that hides another
-  name.
+What differs from CEL, each because an approval may hang on it: - `decimal` instead of `double`: `0.1` in the text is
+exactly one tenth; int and decimal mix, nothing else does. Sums and products are exact up to 100 digits (more is an
+error, never rounded), a quotient has 34 significant digits, half to even. int divided by int truncates as in CEL; an
+int has 64 bits. - `&&`, `||` and `?:` go from left to right and stop early; an error on the left is an error (CEL would
+look at the right side too). - An absent optional variable or field equals `null`; any other use of it is an error,
+never quietly false. - `date("2026-01-01")` and `timestamp("2026-01-01T09:00:00Z")` take text as a quoted literal only,
+`matches` a quoted pattern. - `now()`, `today()`, `requester` and the functions of `placet.expressions.functions` are
+ours; days are added to dates, hours to moments. What they read besides variables is given under the names in
+`placet.expressions.types`. - Left out: maps, bytes, unsigned and duration values, comparing whole objects, and a macro
+variable that hides another name.
 
 The syntax tree. A node is a JSON object with `op`, `type` (see `Type.described`), `at` (offset in the source, in
 characters) and `args` (a list of nodes, in order of evaluation). Both sides of a comparison and of arithmetic have the

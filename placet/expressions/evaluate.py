@@ -15,7 +15,7 @@ _DERIVED = "_program"
 
 @dataclass(slots=True)
 class Allowance:
-    """The work that several expressions may take together, in the steps of one's own bound (`BUDGET`)."""
+    """The work that several expressions may take together, in the same steps as `BUDGET`."""
 
     left: int
 
@@ -28,7 +28,7 @@ def evaluate(expression: Expression, values: Mapping[str, object], allowance: Al
     another type, for a division by zero, a number that overflows, an index out of range, and where the work exceeds
     its bound, or what is left of an `allowance`.
     """
-    # The closures live as long as the expression that they belong to: nothing to evict, and no key to compute.
+    # The closures live as long as their expression, so no cache is needed.
     program: Program | None = expression.__dict__.get(_DERIVED)
     if program is None:
         program = program_of(expression)

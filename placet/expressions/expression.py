@@ -17,7 +17,7 @@ _LOOKING = {"matches", "contains", "startsWith", "endsWith", "in", "call"}
 
 @dataclass(frozen=True, kw_only=True)
 class Expression:
-    """Hold an expression's text and its checked tree. Plain JSON on both sides; treat the tree as immutable."""
+    """An expression's text and its checked tree. Both are plain JSON; treat the tree as immutable."""
 
     source: str
     ast: Node
@@ -58,7 +58,7 @@ class Expression:
 
     @cached_property
     def work_grows_with_values(self) -> bool:
-        """Say whether its work grows with its values: it goes through a list, or looks through a text."""
+        """Say whether its work grows with the length of its values, as where it goes through a list or a text."""
         pending = [self.ast]
         while pending:
             node = pending.pop()
@@ -76,7 +76,7 @@ class Expression:
         return hash(self.source)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave what was derived (compiled closures) out of copies and pickles."""
+        """Leave derived values (compiled closures) out of copies and pickles."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 

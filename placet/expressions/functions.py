@@ -1,7 +1,7 @@
-"""The functions of the expression language: what each takes, what it gives, and how it is computed.
+"""The functions of the expression language: argument types, result type, and computation of each.
 
-`f(x)` and `x.f()` are the same. Some need what no variable holds (the moment, the time zone): that is in the frame,
-under the names of `placet.expressions.types`.
+`f(x)` and `x.f()` are the same. Some need the moment or the time zone: these are in the frame, under the names in
+`placet.expressions.types`.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _hours_between(earlier: datetime, later: datetime) -> Decimal:
 
 
 def _plain(read: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that needs nothing but its values."""
+    """Return a function that needs only its arguments."""
     return lambda _frame, *values: read(*values)
 
 
@@ -226,7 +226,7 @@ _COMPUTED: dict[str, Callable[..., Any]] = {
 
 
 def overload(name: str, takes: Sequence[Type]) -> Function | None:
-    """Return the way of calling a function that takes values of these types, None where there is none."""
+    """Return the overload of a function for arguments of these types; None where there is none."""
     wanted = tuple(of.present for of in takes)
     return next((one for one in FUNCTIONS[name] if one.takes == wanted), None)
 

@@ -1,4 +1,4 @@
-r"""Patterns: what they mean, whether a text matches, and the automaton that the solver walks.
+r"""Patterns: their meaning, matching, and the automaton that the solver uses.
 
 Python's `re` backtracks: a pattern such as `(a+)+$` can keep it busy for years, and patterns here come from blueprints
 and run inside workflows. Texts are matched by a library that never does (Rust's `regex`, as pydantic has it), in time
@@ -35,7 +35,7 @@ Ranges: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class PatternInvalid(ValueError):
-    """The pattern cannot be used; the message says where and why."""
+    """The pattern is invalid; the message says where and why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

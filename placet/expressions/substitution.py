@@ -1,4 +1,4 @@
-"""Substitution: an expression over values that were computed before, as an expression over what they came from."""
+"""Substitution: replace variables in an expression by the expressions that they were computed from."""
 
 from __future__ import annotations
 

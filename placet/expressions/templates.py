@@ -1,6 +1,6 @@
 """Templates of values: JSON in which an object with the single key `expr` (`{"expr": "amount * 2"}`) is computed.
 
-Everything else stands for itself. What is computed is written as JSON: a decimal as text, a date or moment in ISO form.
+Everything else is taken as it is. A computed value is written as JSON: a decimal as text, a date or moment in ISO form.
 An expression that is only the name of a variable without a value leaves its member out.
 """
 
@@ -66,7 +66,7 @@ def fill(filling: ValueTemplate, values: Mapping[str, object], allowance: Allowa
 
 
 def value_from(output: Any, source: str) -> Any:
-    """Return the value that stands at a field, or at a JSON Pointer, in what came back; None where nothing does."""
+    """Return the value at a field, or at a JSON Pointer, of a result; None where there is none."""
     for part in parts_of(source) if source[:1] == "/" else [source]:
         if isinstance(output, Mapping):
             output = output.get(part)
@@ -78,7 +78,7 @@ def value_from(output: Any, source: str) -> Any:
 
 
 def as_json(value: object) -> Any:
-    """Write what an expression computed as JSON."""
+    """Return a computed value as JSON."""
     if isinstance(value, Decimal):
         return write_decimal(value)
     if isinstance(value, date):
@@ -91,7 +91,7 @@ def as_json(value: object) -> Any:
 
 
 def expression_of(value: object) -> str | None:
-    """Return the text of a computed value, None for one that stands for itself."""
+    """Return the expression of a computed value; None for a literal one."""
     text = value.get("expr") if isinstance(value, Mapping) and len(value) == 1 else None
     return text if isinstance(text, str) else None
 

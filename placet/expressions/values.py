@@ -16,11 +16,11 @@ MAX_EXPONENT = 999
 
 
 class Absent(Exception):
-    """There is no value."""
+    """The value is absent."""
 
 
 class WrongType(Exception):
-    """The value is of another type; says which."""
+    """The value has another type; the message says which."""
 
     def __init__(self, code: str, **parameters: Any) -> None:
         self.reason = because(code, **parameters)

@@ -1,6 +1,6 @@
-"""Check a blueprint: proofs about every path, decision, quorum and escalation, each finding with a place and a remedy.
+"""Check a blueprint: prove its paths, decisions, quorums and escalations, and report findings with place and remedy.
 
-`check` takes any JSON value and never raises. What only a directory can tell is told where one is given.
+`check` takes any JSON value and never raises. Findings that need a directory are reported where one is given.
 docs/checks.md lists the codes.
 """
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Certificate", "DirectoryView", "Finding", "Report", "check", "prove"]
 
-# Findings about a way through the graph: their witness is an input that comes there.
+# Findings about a path through the graph: their witness is an input that takes it.
 _OF_A_WAY = {"endless_path", "unbounded_loop", "gap", "overlap"}
 
 
@@ -61,7 +61,7 @@ def check(
 ) -> Report:
     """Check parsed JSON as a blueprint; an empty directory counts as none.
 
-    `actions` is the catalog, `children` the processes that its sub-process nodes name; None: nobody knows.
+    `actions` is the catalog, `children` the processes that its sub-process nodes name; None: not known.
     """
     blueprint, findings = read_shape(raw)
     if blueprint is None:
@@ -92,7 +92,7 @@ def _proven(
     actions: Mapping[str, ActionSpec] | None,
     children: Mapping[str, Child] | None,
 ) -> Report:
-    """Add to what was found of a blueprint's shape what the proofs find; `plan` is None where it does not compile."""
+    """Add the findings of the proofs to those of the shape; `plan` is None where the blueprint does not compile."""
     draft = draft_of(definition)
     reach, evaluated = _evaluated(draft, actions, children)
     findings += interface_findings(definition, actions, children)
@@ -111,11 +111,11 @@ def _proven(
 def _evaluated(
     draft: Draft, actions: Mapping[str, ActionSpec] | None, children: Mapping[str, Child] | None
 ) -> tuple[Reach | None, list[Finding]]:
-    """Ask about everything that is evaluated: conditions, and what nodes compute."""
+    """Prove everything that is evaluated: conditions, and the values that nodes compute."""
     conditions = any(edge.condition is not None for edge in draft.edges)
     if not conditions and not any(v.computes or v.guards or v.sets for v in draft.nodes.values()):
         return None, []
-    # The solver is loaded for those who need it only.
+    # The solver is loaded only where it is needed.
     from placet.proofs.solver.prover import Prover
     from placet.proofs.structure.decisions import branch_findings
     from placet.proofs.values.evaluation import computed_findings
@@ -132,7 +132,7 @@ def _evaluated(
 
 
 def _bounded(draft: Draft, reach: Reach | None, actions: Mapping[str, ActionSpec] | None) -> dict[frozenset[str], int]:
-    """Return the loops whose rounds are bounded, with how many there can be; without a decision there is none."""
+    """Return the loops with a bound, each with its most rounds; without a decision there is none."""
     if reach is None or not cycles(draft):
         return {}
     from placet.proofs.structure.loops import bounded_loops
@@ -151,7 +151,7 @@ def _offsets(draft: Draft) -> Offsets:
 
 
 def _shown(draft: Draft, reach: Reach | None, finding: Finding) -> Finding:
-    """Add to a finding about a way an input that comes to it, where there is one."""
+    """Add an input that takes the path to a finding about it, where there is one."""
     if finding.code not in _OF_A_WAY or finding.witness is not None:
         return finding
     place = finding.pointer
@@ -174,7 +174,7 @@ def _shown(draft: Draft, reach: Reach | None, finding: Finding) -> Finding:
 def _measured(
     draft: Draft, plan: Plan, loops: Mapping[frozenset[str], int], directory: DirectoryView | None
 ) -> tuple[list[Finding], Certificate]:
-    """Measure what takes a compiled plan: people, time and the engine's budget; `loops` are those with a bound."""
+    """Measure what a compiled plan needs: people, time and the engine's budget; `loops` are those with a bound."""
     definition = draft.definition
     staffing = staffing_of(draft, plan, directory.people if directory is not None else {})
     managers = LONGEST_CHAIN if staffing.longest_chain is None else staffing.longest_chain

@@ -1,4 +1,4 @@
-"""The certificate of a blueprint without errors: what was proven, bound to the blueprint's digest."""
+"""The certificate of a blueprint without errors: the statements that were proven, bound to the blueprint's digest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A draft: the graph of a blueprint as far as it can be read, so that one fault does not hide the others.
+"""A draft: the graph of a blueprint as far as it can be read, so that one fault does not hide others.
 
 What a node does to a request is said by its type (placet.nodes): the analyses know entries, ends, results, pauses and
 choices, not types.
@@ -74,7 +74,7 @@ class DraftNode:
     plain: tuple[str, ...] = ()
     hit_policy: str | None = None  # of a decision table
     exhaustive: bool = False  # every condition is evaluated, and those that hold have to agree
-    cut: bool = False  # something leads from here to a node that is not there, which is reported
+    cut: bool = False  # an edge leads from here to a node that does not exist, which is reported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ class Draft:
 
     @property
     def reads(self) -> set[str]:
-        """Collect the variables that nodes compute with, and those that they set; what is faulty counts as nothing."""
+        """Collect the variables that nodes read or set; faulty expressions are left out."""
         nodes = self.nodes.values()
         found = {n for v in nodes for computed in (*v.computes, *v.guards) for n in computed.expression.names}
         return found.union(*(v.sets for v in nodes))

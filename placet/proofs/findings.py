@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 Severity = Literal["error", "warning"]
 
-MOST_FINDINGS = 500  # of one report; who has more mends these first
+MOST_FINDINGS = 500  # of one report; the rest appears once these are corrected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Say what is wrong at one place: docs/checks.md lists the codes.
+    """A finding about one place; docs/checks.md lists the codes.
 
     `pointer` is a JSON Pointer into the blueprint, `message` says what to do. `witness` is an input that shows it: a
     whole request input that passes `normalise_input`, or for findings about people the person concerned
@@ -45,7 +45,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a check found. `ok` where no finding is an error; then `certificate` says what was proven."""
+    """The result of a check. `ok`: no finding is an error, and `certificate` says what was proven."""
 
     ok: bool
     findings: tuple[Finding, ...]
@@ -66,12 +66,12 @@ def error(code: str, pointer: str, message: str, **more: Any) -> Finding:
 
 
 def warning(code: str, pointer: str, message: str, **more: Any) -> Finding:
-    """Return a finding that a designer should look at."""
+    """Return a finding that a designer should review."""
     return Finding(code=code, severity="warning", pointer=pointer, message=message, **more)
 
 
 def report(findings: Iterable[Finding], certificate: Certificate | None = None) -> Report:
-    """Close a check: each finding once, errors first, in the order they were found."""
+    """Make the report: each finding once, errors first, in the order in which they were found."""
     once: dict[tuple[str, str, str], Finding] = {}
     for finding in findings:
         once.setdefault((finding.code, finding.pointer, finding.message), finding)

@@ -129,7 +129,7 @@ def test_who_is_chosen_is_checked_as_everything_that_is_computed() -> None:
     assert "amount" not in {f.message.split("'")[1] for f in found(report, "unused_variable")}
     [unset] = found(check(asking("sponsor == 'x' ? 'role:cfo' : 'user:mo'")), "unset_variable")
     assert unset.pointer == "/process_steps/0/approvers/0/expr"
-    assert "whoever stands in is asked" in unset.message
+    assert "the escalation or the owner is asked" in unset.message
     [types] = found(check(asking("'user:' + note")), "types")
     assert types.pointer == "/process_steps/0/approvers/0/expr"
     [syntax] = found(check(asking("amount > ")), "syntax")

@@ -157,7 +157,7 @@ def _cut(build: Build, edge: dict[str, Any]) -> None:
     if rejected:
         build.account.assumed(
             edge["via"],
-            f"a rejection ends the request; to have it go back to {shown!r}, an approver requests changes instead",
+            f"a rejection ends the request; to have it go back to {shown!r}, approvers request changes instead",
         )
     else:
         build.account.lost(
@@ -214,9 +214,7 @@ def _supply(build: Build, name: str) -> None:
     if filling and (reader is None or any(stage.part.id in before for stage in filling)):
         build.filled.add(name)
     elif name in build.readers and name not in build.declared:
-        build.account.assumed(
-            build.readers[name], f"the file does not say who fills in {name!r}: whoever starts the request does"
-        )
+        build.account.assumed(build.readers[name], f"the file does not say who fills in {name!r}: the requester does")
 
 
 def _variables(build: Build) -> list[dict[str, Any]]:

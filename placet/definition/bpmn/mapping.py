@@ -68,11 +68,11 @@ def import_bpmn(
     account.mapped(process.id, "it became the blueprint")
     for pool in file.root.iter():
         if tag(pool) == "participant" and pool.get("processRef") == process.id:
-            account.mapped(pool.get("id", ""), "the process, which has its name")
+            account.mapped(pool.get("id", ""), "the process has its name")
     prepare(build)
     events.by_event(build)
     for part in build.flat.idle:
-        account.lost(part.id, "a process begins in one place; what leads on from here only is left out")
+        account.lost(part.id, "a process has one start; nodes that only this one leads to are left out")
     walk = Walk(build=build)
     walk.begin()
     finish_forks(walk)
@@ -139,7 +139,7 @@ def _lanes(build: Build) -> None:
         if build.account.told(ident):
             continue
         if tag(lane) == "laneSet" and ident:
-            build.account.mapped(ident, "its lanes are looked at one by one")
+            build.account.mapped(ident, "its lanes are reported one by one")
         elif tag(lane) == "lane" and ident:
             name = " ".join((lane.get("name") or "").split())[:200]
             if name in asked:

@@ -58,7 +58,7 @@ class Walk:
             part = build.flat.parts[ident]
             if self._returns(ident, context):
                 build.account.lost(
-                    via, "it would begin branches again that are going on: the request ends here instead"
+                    via, "it would start branches that are already going on, so the request ends here instead"
                 )
                 return build.end(RETURNED)
             if (ident, context) in seen:
@@ -220,8 +220,8 @@ class Walk:
         build = self.build
         if not build.flat.joins(part):
             if part.kind == "complexGateway":
-                build.account.lost(part.id, "its rule is not taken over; whatever comes here goes on")
-            build.account.mapped(part.id, "what comes here goes on")
+                build.account.lost(part.id, "its rule is not taken over; each branch that arrives here goes on")
+            build.account.mapped(part.id, "a request that arrives here goes on")
             return True
         forks = [build.forks[frame.name] for frame in frames_inside(context)]
         if any(fork.closing == part.id for fork in forks):
@@ -230,7 +230,7 @@ class Walk:
             build.account.mapped(part.id, "one way comes here at a time, and goes on")
         if part.kind == "parallelGateway":
             build.account.lost(
-                part.id, "no fork's branches all come together here; whatever comes here goes on by itself"
+                part.id, "no fork's branches all come together here; each branch that arrives here goes on by itself"
             )
         return True
 
@@ -254,7 +254,7 @@ class Walk:
         if part.kind.endswith("ThrowEvent"):
             events.thrown(build, part)
         if not outs:
-            build.account.mapped(part.id, "what comes here has ended")
+            build.account.mapped(part.id, "the branch that arrives here has ended")
             return self.ended(part, context, _DONE)
         return gateways.split(self, part, outs, context, own=True)
 
@@ -310,7 +310,7 @@ class Walk:
             build.account.mapped(part.id, f"the request ends here as {outcome}, whatever else goes on")
             return build.made.setdefault((part.id, context), build.end(outcome, part.name, ident=part.id))
         if part.events and not faulty:
-            build.account.lost(part.id, "what it sends is not sent; the end itself is kept")
+            build.account.lost(part.id, "its message is not sent; the end itself is kept")
         build.account.mapped(part.id, _end_of(context, outcome))
         return self.ended(part, context, outcome)
 

@@ -1,7 +1,7 @@
-"""Budget: whether a request stays within what the engine holds, at the very worst.
+"""Budget: whether a request stays within the limits of the engine in the worst case.
 
 Temporal allows 51,200 events and 50 MB in a history and 2 MB in one payload. A run continues as new when the server
-suggests it (at 4,096 events or 4 MB), so what has to fit is the state that it passes on, and one moment's events.
+suggests it (at 4,096 events or 4 MB), so the state that it passes on and the events of one moment have to fit.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def budget_of(draft: Draft, plan: Plan, loops: Mapping[frozenset[str], int] = Ma
 
 
 def budget_findings(budget: EngineBudget) -> list[Finding]:
-    """Say where the worst case exceeds what the engine holds."""
+    """Report where the worst case exceeds the limits of the engine."""
     if budget.state_bytes <= PAYLOAD:
         return []
     message = (
@@ -101,13 +101,13 @@ def _seats(draft: Draft, name: str) -> int:
 
 
 def _writers(stage: Stage) -> int:
-    """Return after how many decisions a stage is settled at the latest, as far as its rules tell."""
+    """Return the number of decisions after which a stage is settled at the latest."""
     settles = stage.rejection == "any" and stage.need.kind in {"any", "at_least"}
     return int(stage.need.value) if settles else SEATS
 
 
 def _moments(stage: Stage) -> int | None:
-    """Count when one task has something due; None where its reminders go on without end."""
+    """Count the moments at which one task has something due; None where its reminders never end."""
     repeats = stage.remind_every is not None or (stage.sla is not None and stage.final == "wait")
     if stage.sla is None:
         return None if repeats else MOMENTS_OF_A_TASK

@@ -1,4 +1,4 @@
-"""Duration: how long a request takes at the very worst, in working hours of its calendar."""
+"""Duration: how long a request takes in the worst case, in working hours of its calendar."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ LONGEST_CHAIN = 32  # managers above one person, as placet.directory counts them
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duration:
-    """The worst case: the longest way through the stages, and what each further round of changes may take.
+    """The worst case: the longest path through the stages, and the time of each further round of changes.
 
-    That is the same way again where a change sends the request to its first node, else the longest stage.
+    A round takes the same path again where a change sends the request to its first node, else the longest stage.
 
     `total` is None where some stage has no end of its own; `way` names the nodes that it was measured along.
     """
@@ -33,7 +33,7 @@ class Duration:
 
 
 def stage_time(stage: Stage, managers: int = LONGEST_CHAIN) -> timedelta | None:
-    """Return how long one task of a stage stays open at most; None where it waits for as long as it takes.
+    """Return how long one task of a stage stays open at most; None where nothing ends it.
 
     `managers` is the longest chain of managers above anybody.
     """
@@ -78,7 +78,7 @@ def duration_of(
 
 
 def duration_findings(draft: Draft, duration: Duration) -> list[Finding]:
-    """Say which stages may wait without end."""
+    """Report the stages that may wait without end."""
     if not duration.endless:
         return []
     named = ", ".join(repr(name) for name in duration.endless[:10]) + (

@@ -1,4 +1,4 @@
-"""People: approvers and quorums, first by what the blueprint itself says, then by what a directory knows."""
+"""Approvers and quorums, as far as the blueprint alone tells; staffing.py adds what a directory tells."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from placet.proofs.structure.graph import components
 
 
 def people_findings(draft: Draft) -> list[Finding]:
-    """List what is wrong with approvers and quorums whoever the people are."""
+    """List the faults in approvers and quorums that do not depend on who the people are."""
     kinds: dict[str, str] = {v.name: v.type for v in draft.definition.variables}
     findings = [
         finding
@@ -26,7 +26,7 @@ def people_findings(draft: Draft) -> list[Finding]:
 
 
 def round_findings(draft: Draft) -> Iterator[Finding]:
-    """Say where nobody can request changes: the first round counts as one."""
+    """Report where nobody can request changes, because the first round counts as one."""
     if draft.definition.settings.max_rounds == 1 and draft.definition.process_steps:
         message = (
             '"max_rounds" counts the first round too, so that with 1 nobody can request changes; write 2 for one '
@@ -59,7 +59,7 @@ def approvers_of(step: Step, pointer: str) -> Iterator[tuple[str, AssigneeName]]
 
 
 def chosen(step: Step) -> bool:
-    """Whether an expression chooses who approves."""
+    """Say whether an expression chooses the approvers."""
     return any(isinstance(approver, ChosenApprover) for approver in step.approvers)
 
 
@@ -77,7 +77,7 @@ def _entries(step: Step, pointer: str) -> Iterator[tuple[str, AssigneeName, int]
 
 
 def most_seats(step: Step) -> int | None:
-    """Return how many seats the step can have at most, None where roles or groups leave it open."""
+    """Return the most seats that the step can have; None where roles or groups leave it open."""
     singles: set[str] = set()
     queues = 0
     for _, who in approvers_of(step, ""):
@@ -197,7 +197,7 @@ def _surely_decided(draft: Draft) -> dict[str, set[str]]:
 
 
 def _deciding(node: DraftNode) -> set[str]:
-    """Return the single people without whom the stage is not approved; an escalation may decide in their place."""
+    """Return the individual people without whom the stage cannot be approved."""
     step = node.step
     if step is None or step.escalates or step.final == "approve" or most_seats(step) is None or chosen(step):
         return set()

@@ -1,6 +1,6 @@
-"""Kinds of people: whom one stage cannot tell apart, so that a proof looks at a few people and not at everyone.
+"""Classes of people whom one stage treats alike, so that a proof examines a few people instead of everyone.
 
-Of the holders of the same names, only the first by id are ever picked one by one; the others fill the stage together
+Of the holders of the same names, only the first by id are ever chosen individually; the others fill the stage together
 or not at all. So a few of each suffice (`Circle.few`). Requesters with the same kinds of managers above them, who are
 not among those few, are one kind.
 """
@@ -21,7 +21,7 @@ _MOST_ABOVE = 8 + 32 + 1
 
 
 class Organisation:
-    """Everyone by the names that matter. Who is away on the day of a check, or how busy, says nothing of later."""
+    """Everyone, by the names that matter. Absences and load on the day of a check are ignored, because they change."""
 
     def __init__(self, people: Mapping[str, Person], names: Iterable[AssigneeName]) -> None:
         self.people = {
@@ -72,23 +72,23 @@ class Organisation:
 
 @dataclass(frozen=True, slots=True)
 class PersonClass:
-    """Requesters for whom nothing differs, in lists of those with the same manager."""
+    """Requesters who are equivalent, in lists of those with the same manager."""
 
     alike: list[list[str]]
 
     @property
     def first(self) -> str:
-        """One of them, who stands for all."""
+        """Return one of them, who represents all."""
         return self.alike[0][0]
 
     @property
     def people(self) -> list[str]:
-        """All of them."""
+        """Return all of them."""
         return [person for alike in self.alike for person in alike]
 
 
 class StagePeople:
-    """The people of one stage: the few who can be told apart, and what kind everybody else is of."""
+    """The people of one stage: the few who have to be distinguished, and the class of everybody else."""
 
     def __init__(self, organisation: Organisation, stage: Stage, owner: str | None) -> None:
         self._all = organisation
@@ -127,7 +127,9 @@ class StagePeople:
         return self._further[kind.first]
 
     def reached(self, requester: str, away: frozenset[str]) -> Directory:
-        """Return the people whom a request of this person reaches, as far as they make a difference; some are gone."""
+        """Return the people whom a request of this person may ask, as far as they make a difference, without those
+        away.
+        """
         people = self._all.people
         found = self.few | {person: people[person] for person in (requester, *self._all.above(requester))}
         for person in away:

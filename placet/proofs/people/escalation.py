@@ -1,4 +1,4 @@
-"""Escalation: chains that lead back to where they began, or that never apply."""
+"""Escalations that lead back to where they began, or that never apply."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from placet.proofs.people.approvers import approvers_of
 
 
 def escalation_findings(draft: Draft) -> list[Finding]:
-    """List what is wrong with the escalation of every step. That a chain is finite holds by construction."""
+    """List the faults in the escalation of every step. Every escalation is finite by construction."""
     return [f for step in draft.definition.process_steps for f in _step(step, draft.place(step))]
 
 
@@ -38,7 +38,7 @@ def _step(step: Step, pointer: str) -> Iterator[Finding]:
             message = "nobody decides their own request, so it cannot escalate to the requester; name somebody else"
             yield error("escalation_to_requester", place, message)
         elif str(target) in earlier:
-            message = f"an earlier level escalates to {target} already; name somebody above, or remove it"
+            message = f"an earlier level already escalates to {target}; name somebody above, or remove it"
             yield warning("repeated_escalation", place, message)
         earlier.add(str(target))
     timed = step.sla_hours is not None or step.sla is not None

@@ -1,4 +1,4 @@
-"""Staffing: what a directory tells, found by filling every stage's seats for every requester as the core does.
+"""Staffing: findings from a directory, made by filling every stage's seats for every requester as the core does.
 
 People for whom nothing can differ are looked at once (placet.proofs.people.equivalence), so a group of thousands costs
 no more than one of ten; every witness is somebody real.
@@ -32,7 +32,10 @@ MOST_LOOKS = 300_000  # people looked at in one check, each time that a stage is
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staffing:
-    """What a directory told: the findings, for how many requesters, and how many may be away (None: not asked).
+    """The result of a check with a directory: findings, the number of requesters, and how many may be away (None: not
+    asked).
+
+    `complete` is false where the organisation was too large to examine everyone.
 
     `complete` is false where the organisation was too large to ask about everyone.
     """
@@ -45,11 +48,11 @@ class Staffing:
 
 
 class _WorkExceeded(Exception):
-    """One check has looked at as many people as it may."""
+    """The check has reached its bound on people examined."""
 
 
 def staffing_of(draft: Draft, plan: Plan, people: Mapping[str, Person]) -> Staffing:
-    """Fill the stages of a plan from everyone in an organisation, by id; with nobody, say what cannot be told."""
+    """Fill the stages of a plan from everyone in an organisation; without people, report what remains unknown."""
     if not people:
         return Staffing(findings=tuple(_without_directory(draft)))
     everyone = Organisation(people, [*plan.names, *(who for _, who in names_of(draft))])
@@ -61,7 +64,7 @@ def staffing_of(draft: Draft, plan: Plan, people: Mapping[str, Person]) -> Staff
             if node.stage is not None:
                 findings += _StageStaffing(draft, office, node, node.stage).findings()
     except _WorkExceeded:
-        message = "the organisation is too large to ask about everyone; of the rest nothing is known"
+        message = "the organisation is too large to examine everyone; nothing is proven about the rest"
         findings.append(warning("not_proven", "/process_steps", message))
         complete = False
     return Staffing(
@@ -97,7 +100,7 @@ def _unknown_names(draft: Draft, everyone: Organisation) -> Iterator[Finding]:
 
 
 class _SharedStaffing:
-    """What the stages of a check share: the organisation, how much of the work is done, and who may be away."""
+    """The data that the stages of a check share: the organisation, the work done so far, and who may be away."""
 
     def __init__(self, plan: Plan, everyone: Organisation) -> None:
         self.plan = plan
@@ -132,7 +135,7 @@ class _SharedStaffing:
 
 
 class _StageStaffing:
-    """One stage's people, for every kind of requester."""
+    """The staffing of one stage, for every class of requesters."""
 
     def __init__(self, draft: Draft, office: _SharedStaffing, node: Node, stage: Stage) -> None:
         self.office = office
@@ -148,9 +151,9 @@ class _StageStaffing:
         self.definite = all(self.everyone.holders(who) for who in names)
 
     def findings(self) -> Iterator[Finding]:
-        """Generate what is wrong with this stage's people."""
+        """Generate the findings about this stage's people."""
         if chosen(self.step):
-            message = "an expression chooses who approves; whether the quorum can be met is not asked for each choice"
+            message = "an expression chooses the approvers; whether the quorum can be met is not proven for each choice"
             yield warning("not_proven", f"{self.pointer}/approvers", message)
         if not self.told:
             return
@@ -211,7 +214,7 @@ class _StageStaffing:
             yield warning("quorum_not_met", self.pointer, message, witness={"requester": short[0]})
 
     def _escalates_to_self(self, own: dict[str, list[Seat]]) -> Iterator[Finding]:
-        """Find levels whose people are all in the stage already."""
+        """Find levels whose people all have a seat of the stage already."""
         for place, target, action in levels_of(self.step, self.pointer):
             if action == "notify" or (target.root.given or target.root.kind == "assignee"):
                 continue
@@ -230,7 +233,7 @@ class _StageStaffing:
         return bool(named) and named <= seated
 
     def _fragile(self) -> Iterator[Finding]:
-        """Find the fewest people whose absence leaves the stage without enough, and whether that is one."""
+        """Find the fewest people whose absence leaves the stage with too few, and report it where that is one."""
         for count in range(1, self.office.may_be_away + 1):
             for kind in self.kinds:
                 requester, gone = self._broken_for(kind, count)

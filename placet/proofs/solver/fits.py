@@ -1,4 +1,4 @@
-"""Fits: whether a value keeps a scalar's declaration, as a term of the solver."""
+"""Whether a value fits a scalar's declaration, as a term of the solver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The prover: questions about inputs, answered with a confirmed input or a proof that there is none."""
+"""The prover: answers questions about inputs with a confirmed input, or with a proof that there is none."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Prover:
         return known.symbol.term, known.fails
 
     def fits(self, expression: Expression, shape: Shape) -> Term | None:
-        """Return the z3 Bool that what an expression evaluates to keeps a scalar's declaration; None: nobody knows."""
+        """Return the z3 Bool that the value of an expression fits a scalar's declaration; None: not known."""
         return fits(self._formulas.texts, self._known(expression).symbol, shape)
 
     def offer(self, given: dict[str, Any]) -> None:
@@ -61,7 +61,7 @@ class Prover:
         self._found = [*self._found, (given, self.values(given))][-_REMEMBERED:]
 
     def unknown(self) -> Term:
-        """Return a z3 Bool of which nothing is known."""
+        """Return a z3 Bool that may be either."""
         return self._declarations.fresh("Bool", "unknown")
 
     def _known(self, expression: Expression) -> Value:
@@ -76,7 +76,7 @@ class Prover:
         return known
 
     def values(self, found: dict[str, Any]) -> dict[str, object]:
-        """Return what expressions are evaluated with where this was found: an input, and what there is besides."""
+        """Return the values for expressions from a found model: an input, the moment and the requester."""
         there = [variable for variable in CONTEXT_VARIABLES if variable.name in found]
         return {**values_of((*self.variables, *there), found), ZONE: self.offsets}
 
@@ -171,7 +171,7 @@ class Prover:
         return bool(answer == z3.sat)
 
     def _wishes(self, parts: list[SymbolPart]) -> list[list[Term]]:
-        """Return what to wish for, one list after the other: tidy values first, any at all last."""
+        """Return preferences for the values, one list after the other: tidy values first, any value last."""
         samples = [(term, self._formulas.texts.samples(shape)) for part in parts for term, shape in part.texts]
         texts = [z3.Or([term == self._formulas.texts.text(text) for text in known]) for term, known in samples]
         texts += self._formulas.texts.facts(text for _, known in samples for text in known)

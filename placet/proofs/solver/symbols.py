@@ -32,7 +32,7 @@ _NAMES = Shape(type="list", required=True, items=Shape(type="string"), max_lengt
 
 
 class Unreadable(Exception):
-    """The model gives a value that no input can carry."""
+    """The model has a value that no input can have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

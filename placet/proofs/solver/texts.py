@@ -1,4 +1,4 @@
-"""Texts: what the solver knows of patterns, small letters and numbers in texts, which is what samples tell.
+"""Texts: what the solver knows of patterns, small letters and numbers in texts, from samples.
 
 Each is a function that the solver knows nothing of but its value on sample texts: so an input that is found among these
 is one, and that there is none remains unproven.

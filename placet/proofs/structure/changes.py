@@ -1,4 +1,4 @@
-"""Changes: whether an approval may outlive a change of what was approved, as `on_change: "stage"` lets it."""
+"""Changes: whether an approval may still count after the content changed, as `on_change: "stage"` allows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REMEDY = 'set "on_change" to "restart", so that a changed request goes again fr
 
 
 def change_findings(draft: Draft, reach: Reach | None) -> list[Finding]:
-    """Warn where a request can be changed after an approval, or after the way to one was chosen, and end approved."""
+    """Warn where a request can be changed after an approval, or after its approvers were chosen, and end approved."""
     settings = draft.definition.settings
     if settings.immaterial and settings.max_rounds > 1:
         return _depended_on(draft)
@@ -31,7 +31,7 @@ def change_findings(draft: Draft, reach: Reach | None) -> list[Finding]:
 
 
 def _depended_on(draft: Draft) -> list[Finding]:
-    """Refuse immaterial variables on which the process depends: to change them is to change what was approved."""
+    """Refuse immaterial variables that the process depends on: a change of them changes what was approved."""
     reads = {name: f"a condition of {a.source!r}" for a in draft.edges if a.condition for name in a.condition.names}
     for node in draft.nodes.values():
         reads |= {name: f"what {node.id!r} computes" for c in node.computes for name in c.expression.names}
@@ -67,7 +67,7 @@ class _Changes:
         return [found for kind in (self._outlived(), self._bypassed()) if (found := next(kind, None)) is not None]
 
     def _outlived(self) -> Iterator[Finding]:
-        """Find an approval that another's request for changes leaves as it is: before it, or in a branch beside it."""
+        """Find an approval that stays although a later or parallel approver requests changes."""
         beside = self._beside()
         for earlier, later in permutations(self._approvals, 2):
             if later.id in self._behind[earlier.id] or (earlier.id, later.id) in beside:

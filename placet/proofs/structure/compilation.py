@@ -1,4 +1,4 @@
-"""Compilation: what the compiler of plans refuses, as findings with codes."""
+"""Compilation: the faults that the compiler of plans finds, as findings with codes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def compiled(
     actions: Mapping[str, ActionSpec] | None = None,
     children: Mapping[str, Child] | None = None,
 ) -> tuple[Plan | None, list[Finding]]:
-    """Compile a blueprint; returns the plan (None where it is refused) and what the compiler says.
+    """Compile a blueprint; returns the plan (None where it is refused) and the findings.
+
+    Where the known actions and processes are not given, those that are named are assumed to exist.
 
     Where nobody says which actions and processes there are, those that are named are taken to exist.
     """

@@ -1,4 +1,4 @@
-"""Branches: whether every decision is complete and unambiguous for every input that can come to it."""
+"""Decisions: whether each is complete and unambiguous for every input that can reach it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Condition = tuple[DraftEdge, Expression]
 
 
 def branch_findings(draft: Draft, reach: Reach, known: AssignedVariables) -> list[Finding]:
-    """List what is wrong with the decisions whose conditions all compile."""
+    """List the faults in decisions whose conditions all compile."""
     return [
         finding
         for node in draft.nodes.values()
@@ -29,7 +29,7 @@ def branch_findings(draft: Draft, reach: Reach, known: AssignedVariables) -> lis
 
 
 class _Decision:
-    """Ask about one decision. Its conditions are tried in order; a default is taken where none holds."""
+    """Check one decision. Its conditions are tried in order; a default is taken where none holds."""
 
     def __init__(self, draft: Draft, reach: Reach, known: AssignedVariables, node: DraftNode) -> None:
         self.draft = draft
@@ -45,7 +45,7 @@ class _Decision:
         self.found: list[Finding] = []
 
     def findings(self) -> list[Finding]:
-        """Ask every question; a decision that nothing comes to is told by what makes it so."""
+        """Ask every question; a decision that cannot be reached is reported by what makes it so."""
         if self.conditions and self.reach.is_reachable(self.vertex.id):
             for index, _ in enumerate(self.conditions):
                 self._dead(index)
@@ -58,7 +58,7 @@ class _Decision:
     def _ask(
         self, terms: Sequence[Any], check: Callable[[Values], bool], pointer: str, question: str, *, likely: bool
     ) -> tuple[ReachingInput | None, bool]:
-        """Return what shows it (None: nothing can), and whether that is known; where it is not, that is a finding."""
+        """Return an input that shows it (None: there is none), and whether that was proven; if not, report it."""
         try:
             return self.reach.show(self.vertex.id, terms, self.names, check, likely=likely), True
         except Undecided as doubt:
@@ -133,7 +133,7 @@ class _Decision:
         self.found.append(level("overlap", pointer, message + shown.note, **shown.parts))
 
     def _rules_overlap(self, index: int) -> None:
-        """Find an input for which a rule of a table and an earlier one fit, and must not."""
+        """Find an input for which a rule of a table and an earlier one fit, although only one may."""
         edge, expression = self.conditions[index]
         agree = self.vertex.hit_policy == "any"
         rivals = [n for n in range(index) if not (agree and self.conditions[n][0].target == edge.target)]

@@ -1,4 +1,4 @@
-"""The graph: nodes that nothing leads to, ways that never end, loops, and edges that are never taken."""
+"""The graph: nodes that cannot be reached, paths that never end, loops, and edges that are never taken."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from placet.proofs.findings import Finding, error, warning
 
 
 def graph_findings(draft: Draft, bounded: Container[frozenset[str]] = ()) -> list[Finding]:
-    """List what the graph alone tells, whatever the conditions say; `bounded` are the loops that are known to end."""
+    """List the findings that the graph alone gives, whatever the conditions; `bounded` are the loops that are known to
+    end.
+    """
     return [
         *_unreachable(draft),
         *_endless(draft),
@@ -33,7 +35,7 @@ def ending(draft: Draft) -> set[str]:
 
 
 def cycles(draft: Draft) -> list[list[str]]:
-    """List the groups of nodes that lead round to each other, each in the order they were written."""
+    """List the groups of nodes that form loops, each in the order in which they were written."""
     order = {name: index for index, name in enumerate(draft.nodes)}
     return [sorted(group, key=order.__getitem__) for group in components(draft) if _circular(draft, group)]
 
@@ -100,7 +102,7 @@ def _unreachable(draft: Draft) -> Iterator[Finding]:
 
 
 def _endless(draft: Draft) -> Iterator[Finding]:
-    """Name the nodes where a way gets stuck: of those that lead to no end, the last ones."""
+    """Report the nodes where a path gets stuck: the last ones of those that lead to no end."""
     ends = ending(draft)
     for group in components(draft):
         if group[0] in ends or any(a.target not in group for name in group for a in draft.nodes[name].edges):
@@ -131,7 +133,7 @@ def _loops(draft: Draft, bounded: Container[frozenset[str]]) -> Iterator[Finding
 
 
 def _edges(node: DraftNode) -> Iterator[Finding]:
-    """Look at a node's edges: those that are never taken, and results that nothing is said about."""
+    """Check a node's edges: those that are never taken, and results without an edge."""
     if node.end:
         for edge in node.edges:
             message = f"{node.id!r} is an end, so this edge is never taken; remove it"
@@ -155,7 +157,7 @@ def _results(node: DraftNode) -> Iterator[Finding]:
     for edge in node.edges:
         if edge.on is not None and edge.on not in node.results:
             known = ", ".join(node.results)
-            message = f"{node.id!r} never comes to {edge.on!r}; it comes to {known}"
+            message = f"{node.id!r} never has the result {edge.on!r}; it has {known}"
             if edge.on == "expired":
                 message += ' (expired needs an SLA and "final": "expire")'
             yield error("wrong_edge", f"{edge.pointer}/on", message)
@@ -165,7 +167,7 @@ def _results(node: DraftNode) -> Iterator[Finding]:
         yield from _twice(node, taken, f"edges for {result!r}")
     if node.edges and not node.cut and not any(a.on in {None, *node.plain} for a in node.edges):
         what = "an approval" if node.step is not None else repr(node.plain[0])
-        message = f'{node.id!r} does not say what follows {what}; add an edge with "on": "{node.plain[0]}"'
+        message = f'{node.id!r} has no edge for {what}; add an edge with "on": "{node.plain[0]}"'
         yield error("gap", node.pointer, message)
 
 

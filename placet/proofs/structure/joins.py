@@ -1,4 +1,4 @@
-"""Joins that are passed before anybody in the other branches can act."""
+"""Joins that go on before anybody in the other branches can act."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from placet.proofs.findings import Finding, warning
 
 
 def join_findings(draft: Draft, plan: Plan) -> Iterator[Finding]:
-    """Name the stages and other nodes that a join never waits for: enough branches come to it without any delay."""
+    """Report the nodes that a join never waits for, because enough other branches reach it without delay."""
     for node in plan.nodes.values():
         join = node.join
         if join is None or join.every:
@@ -24,7 +24,7 @@ def join_findings(draft: Draft, plan: Plan) -> Iterator[Finding]:
 
 
 def _pointless(draft: Draft, plan: Plan, node: Node, join: Join, instant: list[int]) -> Iterator[Finding]:
-    """Name what each of the other branches begins with."""
+    """Report the first waiting node of each of the other branches."""
     fork, name = plan.nodes[join.fork], node.id
     quick = ", ".join(repr(fork.edges[edge].target) for edge in instant)
     for edge in range(len(fork.edges)):
@@ -39,7 +39,7 @@ def _pointless(draft: Draft, plan: Plan, node: Node, join: Join, instant: list[i
 
 
 def _instant(plan: Plan, name: str, join: str, passed: frozenset[str]) -> bool:
-    """Whether every way from a node comes to the join without waiting for anybody or anything."""
+    """Say whether every path from a node reaches the join without waiting."""
     if name == join:
         return True
     node = plan.nodes[name]
@@ -50,7 +50,7 @@ def _instant(plan: Plan, name: str, join: str, passed: frozenset[str]) -> bool:
 
 
 def _first_pause(plan: Plan, start: str, join: str) -> str | None:
-    """Return the first node of a branch at which something is waited for."""
+    """Return the first node of a branch that waits."""
     seen: set[str] = set()
     pending = [start]
     while pending:

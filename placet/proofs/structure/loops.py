@@ -1,4 +1,4 @@
-"""Loops with a bound that can be proven: a whole number that counts with each round, and decisions that it ends at.
+"""Loops with a provable bound: a whole number counts the rounds, and a decision leaves the loop.
 
 Each way round counts (an action that computes `n + 1` for `n`, whose failure leads elsewhere), nothing else in the loop
 sets the number, each way round passes a decision that lets nobody round once the number has come to a bound, and the
@@ -40,7 +40,7 @@ class _Count:
 
 
 def bounded_loops(draft: Draft, reach: Reach, actions: Mapping[str, ActionSpec] | None) -> dict[frozenset[str], int]:
-    """Return the loops whose rounds are bounded, each with the most rounds that there can be."""
+    """Return the loops with a bound, each with its most rounds."""
     found: dict[frozenset[str], int] = {}
     for group in cycles(draft):
         rounds = _Loop(draft, reach, group, actions).rounds()
@@ -64,7 +64,7 @@ class _Loop:
         self.edges = [a for name in group for a in draft.nodes[name].edges if a.target in self.inside]
 
     def rounds(self) -> int | None:
-        """Return the most rounds, by whichever counter proves the fewest; None where none does."""
+        """Return the most rounds, by the counter that proves the fewest; None where no counter proves a bound."""
         counts: dict[tuple[str, bool], list[_Count]] = {}
         for name in self.inside:
             for count in self._counts(name):
@@ -98,7 +98,7 @@ class _Loop:
                 yield _Count(node=name, variable=variable, step=step)
 
     def _computing(self, name: str) -> NamedAction | None:
-        """Return the action of a node that only computes."""
+        """Return the pure action of a node."""
         node = self.nodes.get(name)
         called = type_of(node).named(node) if node is not None else None
         return called if isinstance(called, NamedAction) and computes(called.name, self.actions) else None
@@ -115,7 +115,7 @@ class _Loop:
             return None
 
     def _begins(self, variable: Variable, up: bool, before: set[str]) -> int | None:
-        """Return where the number begins at the least (counting down: at the most)."""
+        """Return the least value that the number begins with (counting down: the greatest)."""
         stated = variable.lowest if up else variable.highest
         values = [self._constant(name, variable.name) for name in before]
         known = [value for value in values if value is not None]
@@ -133,7 +133,7 @@ class _Loop:
         return _whole(expression.ast) if expression is not None else None
 
     def _entered_without(self, before: set[str]) -> bool:
-        """Whether some way comes into the loop that passes none of these nodes, or only by their failure."""
+        """Say whether some path enters the loop without passing one of these nodes, or only after its failure."""
         seen: set[str] = set()
         pending = [entry.id for entry in self.draft.entries]
         while pending:
@@ -146,7 +146,7 @@ class _Loop:
         return bool(seen & self.inside)
 
     def _ends(self, name: str, up: bool) -> int | None:
-        """Return a number at which decisions let nobody round any more; None where not every way round meets one."""
+        """Return a number at which decisions leave the loop; None where a round may pass no such decision."""
         guards: dict[str, int] = {}
         for one in self.inside:
             node = self.draft.nodes[one]
@@ -159,7 +159,7 @@ class _Loop:
         return max(guards.values()) if up else min(guards.values())
 
     def _bound(self, node: DraftNode, name: str, up: bool) -> int | None:
-        """Return the first number from which on a decision does not lead into the loop, of those that it mentions."""
+        """Return the first of the numbers in a decision from which on it does not lead back into the loop."""
         mentioned = sorted({n for a in node.edges if a.condition for n in _numbers(a.condition.ast)}, reverse=not up)
         tried = dict.fromkeys(n + step for n in mentioned for step in ((0, 1) if up else (0, -1)))
         return next((bound for bound in tried if self._lets_nobody(node, name, up, bound)), None)
@@ -188,7 +188,7 @@ class _Loop:
 
 
 def _step(ast: Node, variable: str) -> int:
-    """Return what an expression adds to a variable; 0 where it is none that counts."""
+    """Return the constant that an expression adds to a variable; 0 for any other expression."""
     if ast["op"] not in {"add", "sub"}:
         return 0
     left, right = ast["args"]
@@ -215,7 +215,7 @@ def _numbers(ast: Node) -> Iterator[int]:
 
 
 def _acyclic(edges: Sequence[DraftEdge]) -> bool:
-    """Whether these edges lead nowhere round."""
+    """Say whether these edges form no loop."""
     following: dict[str, set[str]] = {}
     leading: dict[str, int] = {}
     for source, target in {(edge.source, edge.target) for edge in edges}:

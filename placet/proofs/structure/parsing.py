@@ -1,4 +1,4 @@
-"""Shape: whether the JSON is a blueprint at all, read within bounded time and memory whatever was sent."""
+"""Parsing: read JSON as a blueprint within bounded time and memory, whatever was sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _VARIABLE_TYPE = re.compile(r"^/variables/\d+(/.*)?/type$")
 
 
 def read_shape(raw: object) -> tuple[ProcessDefinition | None, list[Finding]]:
-    """Read JSON values as a blueprint; returns it (None where its shape is wrong) and what is wrong with it."""
+    """Read JSON values as a blueprint; returns it (None where its shape is wrong) and its faults."""
     if (problem := excess(raw) or unfit(raw)) is not None:
         return None, [error("schema", problem.pointer, problem.message)]
     findings = [*_version(raw), *_names(raw)]
@@ -65,7 +65,7 @@ def _names(raw: object) -> Iterator[Finding]:
 
 
 def _telling(raw: object, problems: tuple[Problem, ...]) -> Iterator[Problem]:
-    """Leave out what is said of a container only because something inside it is wrong."""
+    """Leave out faults of a container that only repeat a fault inside it."""
     pointers = sorted({p.pointer for p in problems})
     for problem in problems:
         inside = problem.pointer + "/"

@@ -1,4 +1,4 @@
-"""Assignment: which variables certainly have a value where a node is come to, and which nodes set the others."""
+"""Assignment: which variables certainly have a value when a node is entered, and which nodes set the others."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from placet.proofs.structure.graph import components
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignedVariables:
-    """What is known of variables that an input may leave out.
+    """The knowledge about variables that an input may leave out.
 
-    `before`: by node, the variables that certainly have a value, on whatever way the node is come to. `setters`: by
-    variable, the nodes that set it. What an answer leaves out unsets its variable: an action is trusted where its
-    output_schema requires the value, or where it computes it, a sub-process where its variable always has a value. An
-    event is trusted: one that leaves out what the way on needs is refused.
+    `before`: by node, the variables that certainly have a value, on every path to the node. `setters`: by variable, the
+    nodes that set it. What an answer leaves out unsets its variable: an action is trusted where its output_schema
+    requires the value, or where it computes it, a sub-process where its variable always has a value. An event is
+    trusted: one that leaves out what the way on needs is refused.
     """
 
     before: Mapping[str, frozenset[str]]
     setters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def missing(self, node: str, names: frozenset[str]) -> frozenset[str]:
-        """Return those of these variables that may have no value at a node."""
+        """Return the variables among these that may have no value at a node."""
         return names - self.before.get(node, names)
 
     def why(self, node: str, names: frozenset[str]) -> str:
         """Say which of the variables missing at a node are set by others, and by which: text to add to a message."""
         told = [
-            f"{name!r} is set by {' and '.join(map(repr, self.setters[name][:5]))}, which not every way here passes"
+            f"{name!r} is set by {' and '.join(map(repr, self.setters[name][:5]))}, which not every path here passes"
             for name in sorted(self.missing(node, names))
             if name in self.setters
         ]
@@ -153,7 +153,7 @@ def _after(node: DraftNode, sets: _SetVariables | None, edge: DraftEdge, before:
 
 
 def variable_findings(draft: Draft) -> list[Finding]:
-    """List the variables that no condition and no name reads; where a condition cannot be read, nobody knows."""
+    """List the variables that no condition and no approver reads; nothing is reported while a condition is faulty."""
     if any(edge.faulty for edge in draft.edges):
         return []
     used = {name for edge in draft.edges if edge.condition is not None for name in edge.condition.names}

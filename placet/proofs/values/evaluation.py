@@ -1,4 +1,4 @@
-"""Failing: whether everything that a process evaluates can be evaluated, for every input that can come to it."""
+"""Evaluation: whether everything that a process evaluates can be evaluated, for every input that can reach it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from placet.proofs.values.reachability import Reach, ReachingInput, Values
 
 
 class EvaluationCheck:
-    """Ask about expressions that are evaluated one after the other at a node; `places` are where they are written.
+    """Check expressions that are evaluated one after the other at a node; `places` are where they are written.
 
     A decision stops at the first condition that holds, but for a table whose hit policy looks at all of its rules.
     """
@@ -64,7 +64,7 @@ class EvaluationCheck:
             yield from self._asked("overflow", [met, *calm[1 + len(overflows) :]])[1]
 
     def _asked(self, kind: str, terms: Sequence[Any]) -> tuple[bool, list[Finding]]:
-        """Return whether some input fails for this kind of reason, and what to say."""
+        """Return whether some input fails for this kind of reason, and the finding."""
 
         def fails_so(values: Values) -> bool:
             if any(values[name] is None for name in self.there):
@@ -85,8 +85,8 @@ class EvaluationCheck:
         what = "this condition" if self.vertex.chooses else "this"
         handled = any(edge.on == "failed" for edge in self.vertex.edges)
         asked = self.vertex.step is not None  # who approves could not be told
-        then = f"{self.vertex.id!r} comes to 'failed'" if handled else "the request fails"
-        then = "whoever stands in is asked" if asked else then
+        then = f"{self.vertex.id!r} has the result 'failed'" if handled else "the request fails"
+        then = "the escalation or the owner is asked" if asked else then
         message = f"for some input {what} cannot be evaluated, and {then}: {fault}"
         if kind == "absent":
             # Of what is absent in the witness, those that the process sets are the ones to look at.
@@ -113,7 +113,7 @@ def computed_findings(
     actions: Mapping[str, ActionSpec] | None,
     children: Mapping[str, Child] | None,
 ) -> Iterator[Finding]:
-    """Generate what is wrong with what nodes compute: moments to wait for, and inputs of actions and sub-processes."""
+    """Generate findings about values that nodes compute: moments of waits, inputs of actions and sub-processes."""
     needed = _needed(draft, actions or {}, children or {})
     for node in draft.nodes.values():
         if not (node.computes or node.guards) or not reach.is_reachable(node.id):
@@ -140,7 +140,7 @@ def _needed(
 
 
 def _kind(fault: str) -> str:
-    """Tell why an evaluation failed, by the evaluator's sentence."""
+    """Classify a failed evaluation by the evaluator's sentence."""
     if "has no value" in fault or "is absent" in fault:
         return "absent"
     return "overflow" if "64 bits" in fault else "failed"

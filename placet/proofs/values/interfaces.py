@@ -1,4 +1,5 @@
-"""Fitting: whether what a node passes on is what an action or sub-process takes, and whether its output fits variables.
+"""Interfaces: whether the values that a node passes to an action or sub-process fit, and whether the output fits
+variables.
 
 What stands in the blueprint is held to the schema as it is; of what is computed only its type is known beforehand.
 """
@@ -66,7 +67,7 @@ _PASSED = {"string": "string", "integer": "int", "decimal": "decimal", "boolean"
 def interface_findings(
     definition: ProcessDefinition, actions: Mapping[str, ActionSpec] | None, children: Mapping[str, Child] | None
 ) -> Iterator[Finding]:
-    """Generate what does not fit, for the actions and processes that are known."""
+    """Generate the mismatches, for the actions and processes that are known."""
     scope = scope_of(definition.variables)
     variables = {variable.name: variable for variable in definition.variables}
     forms = {step.stage_name: step.form for step in definition.process_steps}

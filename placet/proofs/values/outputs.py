@@ -1,4 +1,4 @@
-"""Outputs: whether what a process computes for a variable keeps the variable's declaration, for every input.
+"""Outputs: whether the values that a process computes for a variable fit its declaration, for every input.
 
 That is what pure actions return (for this process's variables) and what sub-processes are given (for theirs). What a
 real request would do is the judge of every witness: the value is computed and read as it is there.
@@ -35,7 +35,7 @@ _SCALARS = {"string", "integer", "decimal", "boolean", "date", "datetime"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _DeclaredValue:
-    """A value that is to keep a variable's declaration: where it is written, and what it is for."""
+    """A value that has to fit a variable's declaration: where it is written, and what it is for."""
 
     pointer: str
     template: Any
@@ -47,7 +47,7 @@ class _DeclaredValue:
 def output_findings(
     draft: Draft, reach: Reach, actions: Mapping[str, ActionSpec] | None, children: Mapping[str, Child] | None
 ) -> Iterator[Finding]:
-    """Generate what breaks a declaration, at the nodes that some input comes to."""
+    """Generate the values that break a declaration, at the nodes that some input reaches."""
     for node in draft.definition.graph_spec.nodes if draft.definition.graph_spec is not None else ():
         draft_node = draft.nodes[node.id]
         values: list[_DeclaredValue] = []
@@ -84,7 +84,7 @@ def _given(called: NamedProcess, child: Child, pointer: str) -> Iterator[_Declar
 
 
 def contains(shape: Shape, other: Shape) -> bool:
-    """Whether everything that the other shape takes, this one takes too, as far as their facts tell."""
+    """Say whether this shape takes everything that the other one takes, as far as can be told."""
     if shape.type != other.type or shape.type == "object":
         apart = {"name", "title", "description", "default", "required", "currency"}
         return shape.type == other.type and shape.model_dump(exclude=apart) == other.model_dump(exclude=apart)
@@ -106,7 +106,7 @@ def contains(shape: Shape, other: Shape) -> bool:
 
 
 class _DeclarationCheck:
-    """Hold one value to its declaration."""
+    """Check one value against its declaration."""
 
     def __init__(self, draft: Draft, reach: Reach, node: DraftNode, value: _DeclaredValue) -> None:
         self.draft = draft
@@ -116,7 +116,7 @@ class _DeclarationCheck:
         self.handled = any(edge.on == "failed" for edge in node.edges)
 
     def findings(self) -> Iterator[Finding]:
-        """Generate what is wrong with the value."""
+        """Generate the findings about the value."""
         template, shape = self.value.template, self.value.variable
         text = expression_of(template)
         if text is not None:
@@ -164,7 +164,7 @@ class _DeclarationCheck:
             yield self._finding(fault, shown.parts, place, shown.note)
 
     def _offer(self, expression: Expression) -> None:
-        """Have texts of the lengths tried that break the declaration: the solver is slow to find long ones."""
+        """Try texts of lengths that break the declaration, because the solver is slow to find long ones."""
         shape, variables = self.value.variable, self.draft.definition.variables
         if shape.type != "string":
             return
@@ -177,7 +177,7 @@ class _DeclarationCheck:
                         self.reach.prover.offer(given)
 
     def _contained(self, expression: Expression) -> bool:
-        """Whether this is a variable that is declared no wider: what it holds fits."""
+        """Say whether this is a variable whose own declaration is at least as narrow."""
         if expression.ast["op"] != "name":
             return False
         own = next(v for v in self.draft.definition.variables if v.name == expression.ast["name"])
@@ -186,7 +186,7 @@ class _DeclarationCheck:
         return there and contains(shape, own)
 
     def _fault(self, expression: Expression, values: Values) -> str | None:
-        """Return why a value that can be computed is not taken; None where it is, or cannot be computed."""
+        """Return why a computed value does not fit; None where it fits, or cannot be computed."""
         alone = expression.ast["op"] == "name" and values.get(expression.ast["name"]) is None
         shape = self.value.variable
         if alone:  # it is left out
@@ -203,7 +203,7 @@ class _DeclarationCheck:
     def _finding(
         self, fault: str, parts: Mapping[str, Any] | None, place: str | None = None, note: str = ""
     ) -> Finding:
-        then = f"{self.vertex.id!r} comes to 'failed'" if self.handled else "the request fails"
+        then = f"{self.vertex.id!r} has the result 'failed'" if self.handled else "the request fails"
         message = f"{fault}: it breaks the declaration of {self.value.purpose}, and {then}; compute another value{note}"
         if parts is None:
             try:

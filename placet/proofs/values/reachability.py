@@ -1,4 +1,4 @@
-"""Reach: which inputs come to a node, as terms of the solver and, to confirm it, by walking.
+"""Reachability: which inputs reach a node, as terms of the solver and, to confirm it, by walking the graph.
 
 A request keeps its input along its way, but for two things: where people decide they may request changes, and the
 request goes on from there with whatever input it is resubmitted with; and actions, events and sub-processes set
@@ -68,7 +68,7 @@ def input_of(found: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _PathCondition:
-    """What has to hold of an input to come somewhere: several terms, each with the variables that it is about."""
+    """The condition on an input to reach a node: several terms, each with the variables that it is about."""
 
     parts: tuple[tuple[Any, frozenset[str]], ...] = ()
 
@@ -83,7 +83,7 @@ class _PathCondition:
 
 
 class Reach:
-    """Know for each node of a draft which inputs come to it. `prover` is asked for nothing that needs no solver."""
+    """The inputs that reach each node of a draft. `prover` is asked for nothing that needs no solver."""
 
     def __init__(self, draft: Draft, prover: Prover) -> None:
         self.draft = draft
@@ -109,7 +109,7 @@ class Reach:
         self._spread()
 
     def is_reachable(self, name: str) -> bool:
-        """Say whether any input comes to a node; where that is not known, yes."""
+        """Say whether any input reaches a node; where that is not known, yes."""
         if not self._any[name]:
             return False
         try:
@@ -118,7 +118,7 @@ class Reach:
             return True
 
     def arrival(self, name: str) -> ReachingInput | None:
-        """Return an input that comes to a node, None where none does. Raises Undecided."""
+        """Return an input that reaches a node, None where none does. Raises Undecided."""
         if name not in self._alive:
             self._alive[name] = self.show(name, [], (), lambda _: True)
         return self._alive[name]
@@ -160,7 +160,7 @@ class Reach:
         return None
 
     def circling(self, group: Sequence[str]) -> ReachingInput | None:
-        """Return an input that goes round a loop for as long as people let it. Raises Undecided."""
+        """Return an input that repeats a loop for as long as people let it. Raises Undecided."""
         start, inside = group[0], set(group)
         passed: dict[str, list[_PathCondition]] = {start: []}
         pending, round_trip = [start], None
@@ -248,7 +248,7 @@ class Reach:
                             paths[target].append(_PathCondition(parts=(*here.parts, *taken.parts)))
 
     def _around(self, group: Sequence[str]) -> dict[str, _PathCondition]:
-        """Return what comes to each node of a loop: whatever it was some edges before, these let it through."""
+        """Return the conditions to reach each node of a loop, by its last edges only."""
         entering = {name: list(self._any[name]) for name in group}
         known = dict.fromkeys(group, _PathCondition())
         for _ in range(_EDGES_BACK):
@@ -263,7 +263,7 @@ class Reach:
         return known
 
     def _after(self, node: DraftNode, path: _PathCondition) -> _PathCondition:
-        """Return what still holds once a node is left."""
+        """Return the conditions that still hold once a node is left."""
         return _PathCondition() if self._renews(node) else path.forgetting(self._changed(node))
 
     def _renews(self, node: DraftNode) -> bool:
@@ -280,7 +280,7 @@ class Reach:
         return changed | self._immaterial if self._may_be_returned(node) else changed
 
     def leaving(self, node: DraftNode) -> list[tuple[str, _PathCondition]]:
-        """Return where a node leads, and what has to hold for each of its edges."""
+        """Return where a node leads, and the condition for each of its edges."""
         if node.end:
             return []
         if not node.chooses:
@@ -293,7 +293,7 @@ class Reach:
         before: tuple[tuple[Any, frozenset[str]], ...] = ()
         for edge in node.edges:
             if edge.condition is None:
-                if edge.faulty:  # nobody knows for whom it will hold once it is mended
+                if edge.faulty:  # it is unknown when it will hold once it is corrected
                     found.append((edge.target, _PathCondition()))
                 continue
             (holds, fails), names = self.prover.value(edge.condition), edge.condition.reads

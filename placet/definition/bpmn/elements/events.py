@@ -83,7 +83,7 @@ def thrown(build: Build, part: Part) -> None:
         build.account.mapped(part.id, "the link is followed")
     elif part.events:
         what = ", ".join(event.removesuffix("EventDefinition") for event in part.events)
-        build.account.lost(part.id, f"its {what} is not sent; add an action where somebody has to be told")
+        build.account.lost(part.id, f"its {what} is not sent; add an action where somebody has to be notified")
     else:
         build.account.mapped(part.id, "the request goes on")
 

@@ -158,7 +158,7 @@ def _asked(walk: Walk, part: Part, outs: Sequence[Flow], context: Context, defau
     stage = _answering(build, part)
     labels = labels_of(build, outs)
     name = question(build, part.name or (f"{stage.part.name} way" if stage else ""), list(labels.values()), stage, outs)
-    whom = f"the approver of {stage.step['stage_name']!r} chooses" if stage else "whoever starts the request chooses"
+    whom = f"the approver of {stage.step['stage_name']!r} chooses" if stage else "the requester chooses"
     build.account.assumed(part.id, f"the file does not say which edge is taken when: {whom} it, in {name!r}")
     known = Term("name", value=name)
     choices: list[Choice] = [

@@ -153,7 +153,7 @@ def _person(name: str, found: NamedApprovers, starters: frozenset[str]) -> None:
     elif (variable := variable_of(name)) is not None:
         found.variables.append(variable)
         found.approvers.append(f"input:{variable}")
-        found.assumed.append(f"whoever starts the request says who {name} is, in the input {variable!r}")
+        found.assumed.append(f"the requester says who {name} is, in the input {variable!r}")
     else:
         found.approvers.append("manager_of(requester)")
         found.assumed.append(f"only the other engine knows who {name} is; the requester's manager is asked instead")

@@ -113,7 +113,7 @@ def _each(build: Build, part: Part, step: dict[str, Any], named: NamedApprovers,
         build.declared.setdefault(name, {}).update({"min_length": 1, "max_length": 200})
         build.read[name] = None
         named.approvers = [*others, f"inputs:{name}"]
-        build.account.assumed(part.id, f"whoever starts the request says who they are, in the input {name!r}")
+        build.account.assumed(part.id, f"the requester names them in the input {name!r}")
     build.read.pop(build.scope.name_of(item), None)
     named.assumed = [text for text in named.assumed if f"the input {item!r}" not in text]
     step["quorum"] = "all"

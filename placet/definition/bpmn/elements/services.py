@@ -29,7 +29,7 @@ def act(walk: Walk, part: Part, context: Context) -> str:
     else:
         build.account.assumed(part.id, f"the catalog has no action for it; it does nothing until it names one ({SET})")
     if part.kind == "scriptTask" and any(texts(part.element, "script")):
-        build.account.lost(part.id, "its script is not carried out")
+        build.account.lost(part.id, "its script is not taken over and does not run")
     repeated(build, part)
     events.beside(walk, part, node, context, failing="failed")
     walk.go_on(part, node, context)
@@ -67,9 +67,9 @@ def enter(build: Build, part: Part) -> None:
     """Say what becomes of a sub-process whose content stands in its place."""
     build.account.mapped(part.id, "its content stands in its place")
     if part.kind == "adHocSubProcess":
-        build.account.assumed(part.id, "what is in it is done all at once, each once")
+        build.account.assumed(part.id, "its content is carried out all at once, each element once")
     if part.kind == "transaction":
-        build.account.assumed(part.id, "nothing of it is undone when it is cancelled")
+        build.account.assumed(part.id, "it is not compensated when it is cancelled")
     repeated(build, part)
 
 
@@ -78,5 +78,5 @@ def repeated(build: Build, part: Part) -> None:
     own = [child for child in part.element if str(child.tag).rpartition("}")[2].endswith("LoopCharacteristics")]
     if own:
         many = str(own[0].tag).endswith("multiInstanceLoopCharacteristics")
-        what = "it is done once, not once for each item" if many else "it is done once and not again"
+        what = "it is carried out once, not for each item" if many else "it is carried out once"
         build.account.lost(part.id, f"its repetition is left out: {what}")

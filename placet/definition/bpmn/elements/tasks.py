@@ -28,11 +28,11 @@ def passes(build: Build, part: Part) -> bool:
         return False
     before = [one for one in build.flat.before(part.id) if approves(build, build.flat.parts[one])]
     if not before:
-        build.account.assumed(part.id, "whoever starts the request fills it in then; it is no approval")
+        build.account.assumed(part.id, "the requester fills it in at the start; it is no approval")
     elif set(before) & set(build.flat.distances(part.id)):
-        build.account.assumed(part.id, "an approver requests changes instead, and the requester resubmits")
+        build.account.assumed(part.id, "approvers request changes instead, and the requester resubmits")
     else:
-        build.account.lost(part.id, "the requester is asked nothing after the beginning; the request goes on")
+        build.account.lost(part.id, "the requester is asked nothing after the start; the request goes on")
     return True
 
 
@@ -172,7 +172,7 @@ def _leave(walk: Walk, stage: ImportedStage, context: Context) -> None:
         build.account.assumed(gate.id, f"its question is what the approver of {part.name or part.id!r} decides")
         _third(build, stage, verdict, gate)
         for flow in verdict.changes:
-            build.account.assumed(flow.id, "an approver requests changes instead, and the requester resubmits")
+            build.account.assumed(flow.id, "approvers request changes instead, and the requester resubmits")
         approved = _leads(walk, gate, verdict.approved, context, "approved")
         rejected = _leads(walk, gate, verdict.rejected, context, _REJECTED)
         via = verdict.rejected[0][0].id if len(verdict.rejected) == 1 else None
@@ -244,7 +244,7 @@ def _third(build: Build, stage: ImportedStage, verdict: TaskOutcomes, gate: Part
             (flow, Term("eq", (Term("name", value=name), Term("text", value=verdict.labels[flow.id]))))
             for flow, _ in verdict.approved
         ]
-        build.account.assumed(gate.id, f"who approves says in {name!r} which of the other edges is taken")
+        build.account.assumed(gate.id, f"the approver chooses in {name!r} which of the other edges is taken")
     elif verdict.values and verdict.variable is not None:
         name = build.scope.declare(verdict.variable, "string")
         for one in build.stages:
@@ -308,6 +308,6 @@ def own_way(build: Build, part: Part, outs: Sequence[Flow]) -> Flow | None:
     if not back or len(rest) != 1:
         return None
     for flow in back:
-        build.account.assumed(flow.id, "an approver requests changes instead, and the requester resubmits")
+        build.account.assumed(flow.id, "approvers request changes instead, and the requester resubmits")
     build.account.assumed(part.id, "the requester is not asked: they resubmit when changes are requested, or withdraw")
     return rest[0]
