@@ -1,4 +1,4 @@
-"""Who: the small language that names approvers and escalation targets.
+"""Assignee names: the small language that names approvers and escalation targets.
 
 user:alice                  one person, by id
 role:cfo, cfo               everyone who holds a role of the organisation (a bare name is a role)
@@ -43,17 +43,17 @@ class AssigneeName:
 
     @property
     def single(self) -> bool:
-        """Whether this names one person, not the holders of a role, the members of a group or those on a list."""
+        """Say whether this names one person, not those of a role, a group or a list."""
         return self.kind not in {"role", "group", "inputs"}
 
     @property
     def given(self) -> bool:
-        """Whether a request's input says who this is."""
+        """Say whether a variable of the request holds the person."""
         return self.kind in {"input", "inputs"}
 
     @property
     def root(self) -> AssigneeName:
-        """The innermost name: what the chain of `manager_of` starts from."""
+        """Return the innermost name, which a chain of `manager_of` starts from."""
         return self.of.root if self.of is not None else self
 
 
@@ -81,7 +81,7 @@ def _parse(text: str, depth: int) -> AssigneeName:
 
 
 def undeclared(text: str, variables: Container[str]) -> str | None:
-    """Say what is wrong with a name that a variable gives which there is not; None where nothing is."""
+    """Return the problem of a name with an undeclared variable; None where there is none."""
     root = parse_assignee(text).root
     if not root.given or root.name in variables:
         return None

@@ -1,7 +1,7 @@
-"""What a new version of a blueprint changes: in words, as JSON Patch, and how much its number has to rise.
+"""Differences between two versions of a blueprint: in words, as JSON Patch, and how much the number has to rise.
 
-Major: whoever starts requests or reads outcomes has to change something. Minor: the process does something else, or
-offers more. Patch: only what people read or see is different.
+Major: whoever starts requests or reads outcomes has to change something. Minor: the process behaves differently, or
+offers more. Patch: only texts and layout differ.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _ORDER: tuple[Level, ...] = ("none", "patch", "minor", "major")
 _LOOKS = {"description", "title", "x", "y"}
 _FLOORS = ("minimum", "min_length")
 _CEILINGS = ("maximum", "max_length", "scale")
-_LONGEST_TOLD = 120  # characters of a value that is told in words; the patch has the others
+_LONGEST_VALUE = 120  # characters of a value that is told in words; the patch has the others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeReason:
-    """One difference: how much it weighs, where it is (a JSON Pointer into the newer one, else the older), in words."""
+    """One difference: its level, its place (a JSON Pointer into the newer version, else the older) and a sentence."""
 
     level: Level
     pointer: str
@@ -114,7 +114,7 @@ def check_bump(old: ProcessDefinition, new: ProcessDefinition) -> Change:
 
 
 def _whole(definition: ProcessDefinition) -> dict[str, Any]:
-    """Return everything with defaults said, so that saying a default is no difference."""
+    """Return the definition with its defaults, so that a default that is written out is no difference."""
     return definition.model_dump(mode="json", by_alias=True)
 
 
@@ -146,7 +146,7 @@ def _shape(what: str, old: Mapping[str, Any], new: Mapping[str, Any], here: str)
         level, word = ("major", "has to be given now") if needed[1] else ("minor", "may be left out now")
         yield _reason(level, f"{here}/required", f"{what} {word}")  # type: ignore[arg-type]  # of these two
     elif old.get("default") != new.get("default"):
-        message = _told(f"the default of {what}", old.get("default"), new.get("default"))
+        message = _change_text(f"the default of {what}", old.get("default"), new.get("default"))
         yield _reason("minor", f"{here}/default", message)
     for name in (*_FLOORS, *_CEILINGS):
         if old.get(name) != new.get(name):
@@ -155,7 +155,7 @@ def _shape(what: str, old: Mapping[str, Any], new: Mapping[str, Any], here: str)
     for name in ("pattern", "currency"):
         if old.get(name) != new.get(name):
             level = "minor" if new.get(name) is None else "major"
-            message = _told(f"the {name} of {what}", old.get(name), new.get(name))
+            message = _change_text(f"the {name} of {what}", old.get(name), new.get(name))
             yield _reason(level, f"{here}/{name}", message)  # type: ignore[arg-type]  # of these two
     if old.get("items") and new.get("items"):
         yield from _shape(f"an item of {what}", old["items"], new["items"], f"{here}/items")
@@ -226,7 +226,7 @@ def _stages(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterable[Cha
         yield from _form(name, was.get("form"), step.get("form"), here)
         fields = sorted(key for key in step if step[key] != was[key] and key not in {"form", *_LOOKS})
         for key in fields:
-            yield _reason("minor", f"{here}/{key}", _told(f"{key} of stage {name!r}", was[key], step[key]))
+            yield _reason("minor", f"{here}/{key}", _change_text(f"{key} of stage {name!r}", was[key], step[key]))
         if any(was.get(key) != step.get(key) for key in _LOOKS):
             yield _reason("patch", here, f"the texts about stage {name!r} have changed")
     for name, (index, _) in old.items():
@@ -239,7 +239,7 @@ def _stages(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterable[Cha
 
 
 def _form(stage: str, old: Any, new: Any, here: str) -> Iterable[ChangeReason]:
-    """A form is what deciders' programs fill in: what it demands or refuses anew breaks them."""
+    """Compare forms: programs fill them in, and break where a form newly demands or refuses something."""
     if old == new:
         return
     if new is None:
@@ -271,14 +271,14 @@ def _graph(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Iter
             yield _reason("minor", f"{here}/type", f"node {name!r} is a {node['type']} where it was a {was['type']}")
         else:
             for key in sorted(key for key in _bare(node) if node[key] != was[key]):
-                message = _told(f"{key} of {node['type']} node {name!r}", was[key], node[key])
+                message = _change_text(f"{key} of {node['type']} node {name!r}", was[key], node[key])
                 yield _reason("minor", f"{here}/{key}", message)
         looks = looks or (was != node and _bare(was) == _bare(node))
     for name, (index, node) in before.items():
         if name not in after:
             yield _reason("minor", f"/graph_spec/nodes/{index}", f"{node['type']} node {name!r} is gone")
     if _by_source(old["edges"]) != _by_source(new["edges"]):
-        yield from _ways(old["edges"], new["edges"])
+        yield from _edges(old["edges"], new["edges"])
     elif old["edges"] != new["edges"] or list(before) != list(after) or looks:
         yield _reason("patch", "/graph_spec", "the drawing has changed")
 
@@ -287,22 +287,22 @@ def _bare(node: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in node.items() if key not in {"x", "y", "name", "description"}}
 
 
-def _ways(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> Iterable[ChangeReason]:
-    """Compare edges by where they begin and end and by their result, of several such in their order."""
+def _edges(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> Iterable[ChangeReason]:
+    """Compare edges by source, target and result; several such edges in their order."""
     before, after = _by_ends(old), _by_ends(new)
     for key, (index, edge) in after.items():
         here = f"/graph_spec/edges/{index}"
         if key not in before:
-            yield _reason("minor", here, f"{_way(edge)} is new{_when(edge)}")
+            yield _reason("minor", here, f"{_edge_text(edge)} is new{_when(edge)}")
             continue
         was = before[key][1]
         for name in ("condition", "default"):
             if edge.get(name) != was.get(name):
-                message = _told(f"{name} of {_way(edge)}", was.get(name), edge.get(name))
+                message = _change_text(f"{name} of {_edge_text(edge)}", was.get(name), edge.get(name))
                 yield _reason("minor", f"{here}/{name}", message)
     for key, (index, edge) in before.items():
         if key not in after:
-            yield _reason("minor", f"/graph_spec/edges/{index}", f"{_way(edge)} is gone")
+            yield _reason("minor", f"/graph_spec/edges/{index}", f"{_edge_text(edge)} is gone")
     kept = [[key for key in edges if key in before and key in after] for edges in (before, after)]
     for source in dict.fromkeys(key[0] for key in kept[1]):
         if [key for key in kept[0] if key[0] == source] != [key for key in kept[1] if key[0] == source]:
@@ -320,7 +320,7 @@ def _by_ends(edges: Sequence[Mapping[str, Any]]) -> dict[_Ends, tuple[int, Mappi
     return found
 
 
-def _way(edge: Mapping[str, Any]) -> str:
+def _edge_text(edge: Mapping[str, Any]) -> str:
     on = f" on {edge['on']}" if edge.get("on") else ""
     return f"the edge from {edge['from']!r} to {edge['to']!r}{on}"
 
@@ -329,10 +329,10 @@ def _when(edge: Mapping[str, Any]) -> str:
     return f", where {edge['condition']}" if edge.get("condition") else ""
 
 
-def _told(what: str, old: Any, new: Any) -> str:
-    """Say what something is and was, where both are short enough to be read."""
+def _change_text(what: str, old: Any, new: Any) -> str:
+    """Describe the new and the old value, where both are short."""
     texts = [_words(value) for value in (new, old)]
-    if any(len(text) > _LONGEST_TOLD for text in texts):
+    if any(len(text) > _LONGEST_VALUE for text in texts):
         return f"{what} has changed"
     return f"{what} is {texts[0]}, and was {texts[1]}"
 
@@ -371,11 +371,11 @@ def _top(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterable[Change
     for key in sorted((before.keys() | after.keys()) - told):
         if before.get(key) != after.get(key):
             level: Level = "major" if key == "template_type" else "patch" if key in _LOOKS else "minor"
-            yield _reason(level, f"/{key}", _told(key, before.get(key), after.get(key)))
+            yield _reason(level, f"/{key}", _change_text(key, before.get(key), after.get(key)))
     settings = [side.get("settings") or {} for side in (before, after)]
     for key in sorted(settings[0].keys() | settings[1].keys()):
         if settings[0].get(key) != settings[1].get(key):
-            message = _told(f"{key} of the settings", settings[0].get(key), settings[1].get(key))
+            message = _change_text(f"{key} of the settings", settings[0].get(key), settings[1].get(key))
             yield _reason("minor", f"/settings/{key}", message)
 
 

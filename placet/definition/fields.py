@@ -1,4 +1,4 @@
-"""The words that a blueprint's parts are made of: names, numbers and hours, each with its bounds."""
+"""The field types of blueprints: names, numbers and hours, each with its bounds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHORTEST = 1e-3 / 3600  # hours: a millisecond, below which a clock would run a
 
 
 class Model(BaseModel):
-    """The base of every part: frozen, and nothing unknown is taken."""
+    """The base of every part of a blueprint: frozen, and unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -68,7 +68,7 @@ def _plain(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _identifier(text: str) -> str:
-    """Take any Unicode that can be seen and stored; what cannot would make two ids look the same."""
+    """Take any visible Unicode text; invisible characters would make two ids look the same."""
     unseen = next((char for char in text if unicodedata.category(char) in _UNSEEN and char not in _JOINERS), None)
     if unseen is not None:
         raise ValueError(f"U+{ord(unseen):04X} cannot be seen, so it can be no part of an id; leave it out")

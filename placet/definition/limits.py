@@ -1,4 +1,4 @@
-"""The document that a blueprint is read from: bounded before anything recursive looks at it, whatever was sent."""
+"""Limits of the document that a blueprint is read from, checked before any recursive code reads it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def excess(raw: object) -> Problem | None:
 
 
 def unfit(raw: object) -> Problem | None:
-    """Return the first value of a document within bounds that JSON does not know, or not exactly; None without any."""
+    """Return the problem of the first value that JSON cannot represent exactly; None without any."""
     for value, place, _ in walk(raw):
         key = place[1] if place is not None else None
         fault = _text_fault(key) if isinstance(key, str) else None

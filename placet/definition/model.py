@@ -1,7 +1,7 @@
 """A blueprint: the JSON that people write, export and import to describe an approval process.
 
-The models check shape and ranges; what spans several places (dangling ids, unreachable nodes, types of conditions) is
-`placet.proofs`'s to say. Field names are those of the published format (docs/blueprint.md).
+The models check shape and ranges; `placet.proofs` checks what spans several places (dangling ids, unreachable nodes,
+types of conditions). Field names are those of the published format (docs/blueprint.md).
 """
 
 from __future__ import annotations
@@ -120,8 +120,7 @@ def _once(what: str, names: list[str]) -> None:
 def parse_definition(raw: object) -> ProcessDefinition:
     """Read a blueprint from JSON values; raises BlueprintInvalid with the faults of its shape, by JSON Pointer.
 
-    What exceeds the bounds of a document is refused unread; of the faults of one that is read, the first two hundred
-    are told.
+    A document that exceeds its bounds is refused unread; otherwise the first two hundred faults are listed.
     """
     if (problem := excess(raw)) is not None:
         raise BlueprintInvalid(f"{problem.pointer}: {problem.message}".removeprefix(": "), problems=(problem,))

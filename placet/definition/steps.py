@@ -1,4 +1,4 @@
-"""Steps and settings of a process: who approves in a stage, by when, and what holds unless a stage says otherwise."""
+"""Steps and settings of a process: the approvers and deadlines of each stage, and the defaults of all stages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class WeightedApprover(Model):
 
 
 class ChosenApprover(Model):
-    """Approvers whom an expression chooses among names that stand in it, each with this weight."""
+    """Approvers that an expression chooses among the names in it, each with this weight."""
 
     expr: Condition
     weight: Count = 1
@@ -87,14 +87,14 @@ class EscalationLevel(Model):
 
 
 class Reminders(Model):
-    """When open tasks are remembered: every so many hours, and so many hours before the deadline."""
+    """When people are reminded of open tasks: at an interval of hours, and some hours before the deadline."""
 
     every_hours: Hours | None = None
     before_hours: Annotated[tuple[Hours, ...], Field(max_length=20)] = ()
 
 
 class SeparationOfDuties(Model):
-    """What one person may do in two stages of the same request."""
+    """Whether one person may decide two stages of the same request."""
 
     repeat: Literal["allow", "carry", "forbid"] = "allow"
 
@@ -152,7 +152,7 @@ class Step(Model):
 
 
 class ProcessSettings(Model):
-    """What holds for the whole process unless a stage says otherwise."""
+    """The settings of the whole process, which a stage may override."""
 
     timezone: Annotated[str, Field(min_length=1, max_length=64)] = "UTC"
     calendar: CalendarSettings = "24x7"

@@ -1,4 +1,4 @@
-"""Wording: what pydantic found wrong with a document, as a sentence that says what to do."""
+"""Sentences for pydantic's validation errors, which say what to do."""
 
 from __future__ import annotations
 

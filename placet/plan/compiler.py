@@ -109,7 +109,7 @@ def compile_plan(
         ]
     if problems:
         raise BlueprintInvalid(problems[0].message if len(problems) == 1 else None, problems=tuple(problems))
-    errands = [node.call_spec for node in nodes.values() if node.call_spec is not None]
+    calls = [node.call_spec for node in nodes.values() if node.call_spec is not None]
     plan = Plan(
         name=blueprint.name,
         version=blueprint.version,
@@ -121,8 +121,8 @@ def compile_plan(
         variables=blueprint.variables,
         max_rounds=blueprint.settings.max_rounds,
         jitter=timedelta(seconds=blueprint.settings.jitter_seconds),
-        actions={e.name: spec for e in errands if (spec := (actions or {}).get(e.name)) is not None},
-        children={e.name: child for e in errands if (child := (children or {}).get(e.name)) is not None},
+        actions={e.name: spec for e in calls if (spec := (actions or {}).get(e.name)) is not None},
+        children={e.name: child for e in calls if (child := (children or {}).get(e.name)) is not None},
         format=blueprint.format,
         on_change=blueprint.on_change,
         immaterial=blueprint.settings.immaterial,

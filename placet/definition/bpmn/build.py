@@ -1,4 +1,4 @@
-"""The blueprint while it is made: its nodes and edges, and what each element of the file became.
+"""The blueprint while it is being built: its nodes and edges, and what each element of the file became.
 
 A request is in a context: the branches of forks and the sub-processes that it is in, the innermost last. An element
 that is come to in two branches becomes two nodes, for in BPMN it is carried out twice.
@@ -81,7 +81,7 @@ class ImportedStage:
 
 @dataclass(slots=True, kw_only=True)
 class Build:
-    """Everything that the making of a blueprint shares."""
+    """The shared data of building one blueprint."""
 
     flat: Flat
     account: ImportRemarks
@@ -177,7 +177,7 @@ class Build:
         return free
 
     def along(self, flow: Flow) -> None:
-        """Note that a way of the blueprint goes along a flow."""
+        """Record that an edge of the blueprint follows a flow."""
         if flow.id:
             self.account.mapped(flow.id, f"it leads from {flow.source.removesuffix('.out')!r} to {flow.target!r}")
 

@@ -1,4 +1,4 @@
-"""What is done once everything is walked: ways back are cut, forms and variables written, decisions made whole."""
+"""Finish the blueprint after the walk: cut edges that lead back, write forms and variables, complete decisions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def finish(build: Build, name: str, version: str) -> dict[str, Any]:
 
 
 def _without_dead_ways(build: Build, head: dict[str, Any]) -> dict[str, Any]:
-    """Return the blueprint without ways that no request takes, for what has been decided before."""
+    """Return the blueprint without edges that no request takes because of earlier decisions."""
     for _ in range(_MOST_ROUNDS):
         found = _written(build, head)
         decisions = sum(1 for node in build.nodes.values() if NODE_TYPES[node["type"]].has_conditions)
@@ -127,7 +127,9 @@ def _leaving(build: Build) -> dict[str, list[dict[str, Any]]]:
 
 
 def _cut_loops(build: Build) -> None:
-    """Lead ways back to an end: a process has no loops without a bound, and for rework approvers request changes."""
+    """Lead edges that go back to an end: a process has no loops without a bound, and for rework approvers request
+    changes.
+    """
     leaving = _leaving(build)
     start = next(iter(build.nodes))
     path: set[str] = {start}
@@ -168,7 +170,7 @@ def _cut(build: Build, edge: dict[str, Any]) -> None:
 
 
 def _prune(build: Build) -> None:
-    """Remove what no way leads to any more."""
+    """Remove nodes that no edge leads to any more."""
     start = next(iter(build.nodes))
     leaving = _leaving(build)
     seen = {start}
@@ -203,7 +205,7 @@ def _write_forms(build: Build) -> None:
 
 
 def _supply(build: Build, name: str) -> None:
-    """See to it that somebody fills a variable in that is read: an approver, else whoever starts the request."""
+    """Let an approver, else the requester, fill in a variable that is read."""
     if name in build.filled or name in build.asked:
         return
     filling: list[ImportedStage] = [stage for stage in build.stages if name in stage.fields]
@@ -235,7 +237,7 @@ def _variables(build: Build) -> list[dict[str, Any]]:
 
 
 def _make_whole(build: Build, variables: list[dict[str, Any]]) -> None:
-    """Give each decision a way for every request, and only one: the file's engine takes the first that holds."""
+    """Give each decision exactly one edge for every request; the file's engine takes the first that holds."""
     decisions = [
         node for node in build.nodes.values() if NODE_TYPES[node["type"]].has_conditions and "table" not in node
     ]

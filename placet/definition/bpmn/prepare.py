@@ -1,4 +1,4 @@
-"""What is known before the walk: what people and services fill in, and which variables say how a task was decided."""
+"""Preparation of the walk: the variables that people and services fill in, and those that hold decisions."""
 
 from __future__ import annotations
 

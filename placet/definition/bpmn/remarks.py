@@ -1,4 +1,4 @@
-"""The account of an import: what became of every element of the file, each told once.
+"""The remarks of an import: what became of every element of the file, one remark for each.
 
 An element is an element of BPMN (or DMN) with an id, or a sequence flow. What has no id of its own, such as an event's
 definition or a vendor's attribute, belongs to the element around it. The drawing (shapes and edges) is not counted.
@@ -27,7 +27,9 @@ _TALK = {"collaboration", "participant", "messageFlow", "choreography", "convers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElementRemark:
-    """What became of one element: it is in the blueprint, with something that the file did not say, or not (wholly)."""
+    """What became of one element: `mapped`, `assumed` (with something that the file did not say), or `lost` (wholly or
+    partly).
+    """
 
     kind: Became
     element: str
@@ -50,7 +52,7 @@ class _Line:
 
 
 class ImportRemarks:
-    """Every element of a file, in its order, with what is said of it."""
+    """Every element of a file, in its order, with its remarks."""
 
     def __init__(self, root: Element, tag: Callable[[Element], str]) -> None:
         """Read the elements; `tag` returns the name of one that counts, "" of any other."""
@@ -92,11 +94,11 @@ class ImportRemarks:
                     line.notes["lost", says] = None
 
     def told(self, ident: str) -> bool:
-        """Whether something has been said of an element."""
+        """Say whether an element has a remark."""
         return ident in self._by_id and self._by_id[ident].told is not None
 
     def left(self) -> tuple[ElementRemark, ...]:
-        """Return every element once: what is graver counts, and all that was said is kept."""
+        """Return every element once: its worst kind counts, and all of its remarks are kept."""
         return tuple(
             ElementRemark(kind=kind, element=line.tag, id=line.id, name=line.name, says=says[:_LONGEST])
             for line in self._lines
@@ -122,7 +124,7 @@ class ImportRemarks:
 
 
 def _unsaid(tag: str) -> tuple[Became, str] | None:
-    """Return what holds of kinds of elements of which nobody said anything."""
+    """Return the remark for a kind of element without a remark of its own."""
     if tag in _DRAWN:
         return "lost", "a note for readers of the drawing; it has no effect on the process"
     if tag in _DATA:

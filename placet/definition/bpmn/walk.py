@@ -1,4 +1,4 @@
-"""The walk through a process, from where it begins: every element that is come to becomes a node, or is passed."""
+"""The walk through a process, from its start: every element that is reached becomes a node, or is passed."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Walk:
         return found
 
     def onward(self, part: Part, context: Context) -> str:
-        """Return where an element leads: along its one way, into its branches, or to its end where it has none."""
+        """Return where an element leads: along its one flow, into its branches, or to its end where it has none."""
         last = f"{part.id}.out" if part.inner is not None else part.id
         outs = self.build.flat.outs.get(last, [])
         if not outs:
@@ -151,7 +151,7 @@ class Walk:
     def fork(
         self, part: Part, outs: Sequence[Flow], context: Context, conditions: Mapping[str, str], *, own: bool
     ) -> str:
-        """Take several ways at once; those with a condition only where it holds. `own`: the element is the split."""
+        """Take several flows at once; those with a condition only where it holds. `own`: the element is the split."""
         build = self.build
         meeting = meeting_of(build, part, outs)
         ident = part.id if own and not build.flat.joins(part) else f"{part.id}.fork"
@@ -195,7 +195,7 @@ class Walk:
     # What is passed, and what becomes a node
 
     def _passes(self, part: Part, outs: Sequence[Flow], context: Context) -> bool:
-        """Whether an element does nothing of its own here and leads on in one way; says what becomes of it."""
+        """Say whether an element does nothing here and has one flow out; adds its remark."""
         build = self.build
         if len(outs) != 1 or outs[0].condition is not None:
             return False
@@ -216,7 +216,7 @@ class Walk:
         return part.kind not in {*TASKS, *SERVICES, "endEvent", "receiveTask", "intermediateCatchEvent"}
 
     def _merges(self, part: Part, context: Context) -> bool:
-        """Whether a gateway with one way out waits for nothing here."""
+        """Say whether a gateway with one flow out waits for nothing here."""
         build = self.build
         if not build.flat.joins(part):
             if part.kind == "complexGateway":

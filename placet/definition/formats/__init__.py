@@ -1,4 +1,4 @@
-"""Formats: the numbers that everything stored or sent carries, and what they mean.
+"""Formats: the version numbers of everything that is stored or sent.
 
 Three numbers, for three questions:
 
@@ -38,7 +38,7 @@ ON_CHANGE: Final[dict[int, OnChange]] = {1: "stage", 2: "restart"}
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a request does by what it began under: its `format`, the core's `rules`, and whether content is sealed."""
+    """The rules that a request began under: its `format`, the core's `rules`, and whether content is sealed."""
 
     format: int
     rules: int
@@ -71,12 +71,12 @@ class Rules:
 
     @property
     def requires_words_in_comments(self) -> bool:
-        """A comment of nothing that can be seen is none."""
+        """A comment has to have visible text."""
         return self.format >= 2
 
     @property
     def forbids_operating_ones_own(self) -> bool:
-        """Nobody operates their own request, whatever else they are."""
+        """Nobody operates their own request, whatever their roles are."""
         return self.rules >= 2
 
     @property
@@ -86,22 +86,22 @@ class Rules:
 
     @property
     def knows_substitutes(self) -> bool:
-        """Whoever stands in for somebody who is away may decide, and a decision says on whose behalf it is."""
+        """The substitute of somebody who is away may decide, and a decision says on whose behalf it is."""
         return self.rules >= 3
 
     @property
     def counts_missing_seats(self) -> bool:
-        """A quorum is of all who were named, those who are missing among them, and says who is."""
+        """A quorum counts all approvers who were named, also missing ones, and the entry says who is missing."""
         return self.rules >= 3
 
     @property
     def reassigns_seats_of_leavers(self) -> bool:
-        """The seat of somebody who left before their turn goes the way that their task would have gone."""
+        """The seat of somebody who left before their turn is reassigned like their task."""
         return self.rules >= 3
 
     @property
     def records_choice_among_several(self) -> bool:
-        """An escalation to several people says that it chose one of them."""
+        """The entry of an escalation to several people says that it chose one of them."""
         return self.rules >= 3
 
     @property
@@ -111,7 +111,7 @@ class Rules:
 
     @property
     def substitutes_only_for_claimants(self) -> bool:
-        """In a queue, nobody stands in for a member who could not claim the task either."""
+        """In a queue, a member who could not claim the task has no substitute either."""
         return self.rules >= 4
 
     @property
@@ -126,12 +126,12 @@ class Rules:
 
     @property
     def holds_tasks_while_returned(self) -> bool:
-        """Nothing changes hands while the requester changes the request."""
+        """No task changes hands while the requester changes the request."""
         return self.rules >= 4
 
     @property
     def records_directory_of_refusals(self) -> bool:
-        """A directory that was read for an event is on record also where the event is then refused."""
+        """A directory that was read for an event is recorded even if the event is then refused."""
         return self.rules >= 4
 
 

@@ -1,4 +1,4 @@
-"""Upgrades: what was stored or sent in an older form, brought to the current one as it is read.
+"""Upgrades: bring JSON of an older stored form to the current form as it is read.
 
 A step for each number of `stored_format` (placet.definition.formats) takes raw JSON and says what that form left
 unsaid, in the sense that it had then. Types have no defaults for that: whoever makes a value says everything, and what
@@ -80,7 +80,7 @@ def _each_point(raw: Raw, step: Step) -> Raw:
 
 
 def _plan_from_1(raw: Raw) -> Raw:
-    """A change of the request leaves approvals as they are, and no action is done again."""
+    """Add the values of form 1: a change keeps approvals, and no action runs again."""
 
     def node(raw: Raw) -> Raw:
         join = raw.get("join")
@@ -108,7 +108,7 @@ def _plan_from_2(raw: Raw) -> Raw:
 
 
 def _state_from_1(raw: Raw) -> Raw:
-    """The input is what the requester gave, for what the process has set since cannot be told from it."""
+    """Add the values of form 1: the whole input counts as given by the requester."""
 
     def task(raw: Raw) -> Raw:
         return _said(raw, hand_overs=0, revision=1, content_digest="")
@@ -119,7 +119,9 @@ def _state_from_1(raw: Raw) -> Raw:
 
 
 def _state_from_2(raw: Raw) -> Raw:
-    """All tasks are there, a quorum is of the seats that there are, and the directory was read for any input."""
+    """Add the values of form 2: all tasks are kept, a quorum counts existing seats, the directory was read for any
+    input.
+    """
 
     def task(raw: Raw) -> Raw:
         return _said(raw, queue=None, on_behalf_of=None, critical_at=None)
@@ -136,7 +138,7 @@ _STATE: dict[int, Step] = {1: _state_from_1, 2: _state_from_2}
 
 
 def _with_digest(plan: Raw, state: Raw) -> Raw:
-    """Say the digest of the content, which a state of form 1 does not hold and cannot have without its plan."""
+    """Add the digest of the content, which a state of form 1 lacks and which needs its plan."""
     if state.get("content_digest"):
         return state
     digest = digest_of_content(plan.get("name"), plan.get("version"), state.get("title"), state.get("given"))

@@ -1,4 +1,4 @@
-"""What a JSON Schema costs, counted over its graph before anything else works with it.
+"""The cost of a JSON Schema, counted over its graph before the schema is used.
 
 A schema of thirty lines can ask for a billion steps: what is referred to twice is looked at twice, and so is what that
 refers to. Nesting says nothing about it, so expansions are counted: each subschema once for every way that leads to it.
@@ -48,7 +48,7 @@ Path: TypeAlias = tuple[str | int, ...]
 
 
 class TooCostly(ValueError):
-    """The schema asks for more than the bound, or for what cannot be counted. `instance_path`: where it says so."""
+    """The schema exceeds the bound, or cannot be counted. `instance_path`: the place in the schema."""
 
     def __init__(self, message: str, path: Path = ()) -> None:
         super().__init__(message)
@@ -360,7 +360,7 @@ def _expansions(nodes: list[_Node]) -> None:
 
 
 def _below(node: _Node, value: Any) -> Iterator[tuple[int, Any, int]]:
-    """Generate what a node puts to which value, and how often."""
+    """Generate the nodes that apply to parts of a value, and how often."""
     is_object, is_list = isinstance(value, dict), isinstance(value, list | tuple)
     times = 2 + len(value) if node.again and (is_object or is_list) else 1
     for inner in node.same:

@@ -1,4 +1,4 @@
-"""What people send along with an event: texts, and decision forms described by a JSON Schema."""
+"""Texts and decision forms that people send with an event."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ def check_text(text: str | None, pointer: str, *, optional: bool = True) -> str 
 
 
 def has_words(text: str | None) -> bool:
-    """Say whether a text has anything to read in it: not only spaces, control characters, and blank letters."""
+    """Say whether a text has visible characters: not only spaces, control characters and blank letters."""
     return any(unicodedata.category(c)[0] not in "CZ" and c not in _BLANK for c in text or "")

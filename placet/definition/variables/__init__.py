@@ -1,4 +1,4 @@
-"""Declare what a request is asked for, and read what is sent."""
+"""Variables: their declarations, and reading the input of a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parallel branches: which gateway brings which of them together, and what becomes of those that just end.
+"""Parallel branches: which gateway joins which of them, and what becomes of branches that only end.
 
 A blueprint's forks are nested: all branches of one meet in one join. So branches that meet earlier than the others get
 a fork of their own inside. Branches that only end meet in a join that the file does not have: when the last of them has

@@ -1,4 +1,4 @@
-"""Events: what is waited for, deadlines on tasks, what goes wrong, and which of several happens first."""
+"""Events: waits, deadlines on tasks, errors, and event-based gateways."""
 
 from __future__ import annotations
 

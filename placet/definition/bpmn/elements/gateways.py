@@ -1,4 +1,4 @@
-"""Gateways: which way is taken. Every condition of the file is kept, or becomes a question that somebody answers."""
+"""Gateways: which edge is taken. Every condition of the file is kept, or becomes a question to a person."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def _each(build: Build, part: Part, outs: Sequence[Flow]) -> dict[str, str]:
 
 
 def _asked(walk: Walk, part: Part, outs: Sequence[Flow], context: Context, default: str | None, *, own: bool) -> str:
-    """Make a decision that somebody takes: whoever decided right before, else whoever starts the request."""
+    """Make a decision by a person: the approver right before, else the requester."""
     build = walk.build
     stage = _answering(build, part)
     labels = labels_of(build, outs)

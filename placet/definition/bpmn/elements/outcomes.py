@@ -1,4 +1,4 @@
-"""Verdicts: which ways behind a task an approval takes, and which a rejection.
+"""Outcomes of a task: which edges follow an approval, and which a rejection.
 
 A gateway is a verdict only where it asks about an approval and nothing else: by what its question and its answers say,
 or by conditions on one variable that the task itself fills in. Conditions on anything else stay, on the way that the

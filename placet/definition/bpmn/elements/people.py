@@ -1,4 +1,4 @@
-"""Who does a task: the ways in which Camunda, Flowable and jBPM name people, as a blueprint names approvers."""
+"""People of a task: how Camunda, Flowable and jBPM name them, as a blueprint names approvers."""
 
 from __future__ import annotations
 

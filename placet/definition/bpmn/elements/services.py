@@ -1,4 +1,4 @@
-"""Work that no person does: actions of the catalog, other processes, and rules of a DMN file."""
+"""Automatic tasks: actions of the catalog, other processes, and rules of a DMN file."""
 
 from __future__ import annotations
 

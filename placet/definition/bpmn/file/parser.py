@@ -1,4 +1,4 @@
-"""Expressions of BPMN and DMN files as one tree, whichever engine they were written for.
+"""Parse expressions of BPMN and DMN files into one kind of tree, whichever engine they were written for.
 
 What is read is what JUEL (`${amount > 5}`), FEEL (`= amount in [1..5]`), Java, Groovy and JavaScript have in common,
 and the ways in which each spells the same: `a.equals("b")`, `order.getTotal()`, `KieFunctions.greaterThan(a, 5)`,

@@ -1,4 +1,4 @@
-"""Read a BPMN 2.0 file within bounds: no document type, no entities, nothing from elsewhere, so much and no more."""
+"""Read a BPMN 2.0 file within bounds: no document type, no entities, no external resources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the variables of a file are: their types by how they are used, and expressions as a blueprint has them.
+"""Scope: the types of a file's variables, inferred from their use, and its expressions in the blueprint's language.
 
 A file's expressions are read one after the other, and what one says of a variable holds for the next. An expression
 that contradicts what is known is refused, and has said nothing.
@@ -31,7 +31,7 @@ _MOST_MEMBERS = 200
 
 @dataclass(slots=True, eq=False)
 class ValueKind:
-    """What is known of one value: `of` is text, number, bool, date, timestamp, list, object, or None so far."""
+    """The inferred type of one value: `of` is text, number, bool, date, timestamp, list, object, or None so far."""
 
     of: str | None = None
     fields: dict[str, ValueKind] = field(default_factory=dict)

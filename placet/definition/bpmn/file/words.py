@@ -1,4 +1,4 @@
-"""The words of BPMN files: names, durations, and what a question or an answer says of an approval."""
+"""Texts of BPMN files: names, durations, and what a question or an answer means for an approval."""
 
 from __future__ import annotations
 
