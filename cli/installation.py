@@ -26,7 +26,7 @@ def has_database(settings: Settings) -> bool:
     return scheme not in _SQLITE or file in {"", ":memory:"} or Path(file).exists()
 
 
-def installed(settings: Settings) -> Settings:
+def require_installation(settings: Settings) -> Settings:
     """Return the settings, or raise NotFound where nothing has been set up, so that nothing is made by a mere look."""
     if not has_database(settings):
         raise NotFound(
@@ -36,7 +36,7 @@ def installed(settings: Settings) -> Settings:
     return settings
 
 
-def where_up(settings: Settings) -> dict[str, Any] | None:
+def running_instance(settings: Settings) -> dict[str, Any] | None:
     """Return what a running `placet up` wrote about where it is, or None."""
     try:
         return dict(json.loads((settings.home / _WHERE).read_text()))
@@ -44,7 +44,7 @@ def where_up(settings: Settings) -> dict[str, Any] | None:
         return None
 
 
-def write_where(settings: Settings, where: dict[str, Any]) -> None:
+def write_running_instance(settings: Settings, where: dict[str, Any]) -> None:
     """Note where everything is, for the other commands."""
     fresh = settings.home / f"{_WHERE}.new"
     fresh.touch(mode=0o600)
@@ -52,7 +52,7 @@ def write_where(settings: Settings, where: dict[str, Any]) -> None:
     fresh.replace(settings.home / _WHERE)
 
 
-def home_of(settings: Settings) -> Path:
+def prepare_home(settings: Settings) -> Path:
     """Return the folder of all data, made where it is missing, for this user alone; raises InputInvalid."""
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import signal
 from temporalio import activity
 
 from activities.audit import Recorder
-from cli import assembly
+from cli import bootstrap
 from placet.engine.recording import Recording
 from worker.settings import read_settings
 from workflows.registration import approval_worker, beside_recording
@@ -40,8 +40,8 @@ class CrashingRecorder:
 async def main() -> None:
     """Run until the crash."""
     settings = read_settings()
-    async with assembly.open_database(settings) as database:
-        client = await assembly.connected(assembly.engine_settings(settings))
+    async with bootstrap.open_database(settings) as database:
+        client = await bootstrap.connect_client(bootstrap.engine_settings(settings))
         recorder = CrashingRecorder(
             Recorder(database),
             kind=os.environ["CRASH_ON_KIND"],

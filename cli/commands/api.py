@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from api.app import describe
-from cli import assembly, serving
-from cli.terminal.invocation import Json, settings_with
+from cli import bootstrap, http_server
+from cli.terminal.event_loop import run, until_told_to_stop, watch_for_stop
+from cli.terminal.options import Json, settings_with
 from cli.terminal.output import print_json, progress
-from cli.terminal.running import run, until_told_to_stop, watch_for_stop
 from worker.telemetry import tracer_provider
 
 
@@ -23,13 +23,13 @@ def api_command(
     settings = settings_with(port=port)
 
     async def work() -> None:
-        listener = serving.listen(settings.host, settings.port)
-        async with assembly.open_database(settings) as database:
-            there = assembly.engine_settings(settings)
+        listener = http_server.listen(settings.host, settings.port)
+        async with bootstrap.open_database(settings) as database:
+            there = bootstrap.engine_settings(settings)
             traces = tracer_provider("placet-api")
-            client = await assembly.connected(there, traces=traces)
-            app = serving.build_api(database, client, settings, assembly.temporal_ui(settings, there), traces)
-            async with serving.serving(app, listener, app.state.shutdown.drain):
+            client = await bootstrap.connect_client(there, traces=traces)
+            app = http_server.build_api(database, client, settings, bootstrap.temporal_ui_url(settings, there), traces)
+            async with http_server.serve(app, listener, app.state.shutdown.drain):
                 stop, where = watch_for_stop(), f"http://{settings.host}:{listener.getsockname()[1]}"
                 print_json({"api": where}) if as_json else progress(f"listening on {where}")
                 await until_told_to_stop(stop)

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from cli.terminal.invocation import Json
-from cli.terminal.output import err, explained, print_json
+from cli.terminal.options import Json
+from cli.terminal.output import err, errors_as_messages, print_json
 from placet.definition.bpmn import Imported, import_bpmn, import_dmn
 from placet.errors import InputInvalid
 
@@ -61,7 +61,7 @@ def import_bpmn_command(
     as_json: Json = False,
 ) -> None:
     """Print the blueprint that a BPMN file maps to; what of the file is not in it goes to standard error."""
-    with explained():
+    with errors_as_messages():
         imported = read(file, dmn=dmn or (), name=name, version=version)
     _print(imported, as_json=as_json)
 
@@ -74,7 +74,7 @@ def import_dmn_command(
     as_json: Json = False,
 ) -> None:
     """Print the blueprint that a DMN decision maps to; what of the file is not in it goes to standard error."""
-    with explained():
+    with errors_as_messages():
         imported = read_dmn(file, decision=decision, name=name, version=version)
     _print(imported, as_json=as_json)
 

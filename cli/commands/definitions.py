@@ -10,8 +10,8 @@ import typer
 from rich.markup import escape
 
 from cli.installation import has_database
-from cli.terminal.invocation import Json, settings_with
-from cli.terminal.output import NO, WRONG, explained, out, print_json, progress
+from cli.terminal.options import Json, settings_with
+from cli.terminal.output import EXIT_FAILED, EXIT_USAGE, errors_as_messages, out, print_json, progress
 from placet.errors import InputInvalid
 from placet.json_text import read_json, with_floats
 from placet.proofs import check as check_blueprint
@@ -29,10 +29,10 @@ def check(settings: Settings, files: list[Path]) -> list[dict[str, Any]]:
     contents = [_content(file) for file in files]
     readable = [content for content in contents if not isinstance(content, InputInvalid)]
     if has_database(settings):
-        from cli.stored import around  # the libraries of a database are for those who have one
+        from cli.database import check_contexts_for  # the libraries of a database are for those who have one
 
         progress(f"checked among the people, actions and processes of {settings.home}")
-        known = around(settings, readable)
+        known = check_contexts_for(settings, readable)
         reports = [
             check_blueprint(raw, directory=those.directory, actions=those.actions, children=those.children)
             for raw, those in zip(readable, known, strict=True)
@@ -97,13 +97,13 @@ def check_command(
     read; the others are checked all the same.
     """
     settings = settings_with()
-    with explained():
+    with errors_as_messages():
         results = check(settings, files)
     if as_json:
         print_json({"ok": all(r["ok"] for r in results), "files": results})
     else:
         show(results)
     if unusable(results):
-        raise typer.Exit(WRONG)
+        raise typer.Exit(EXIT_USAGE)
     if not all(r["ok"] for r in results):
-        raise typer.Exit(NO)
+        raise typer.Exit(EXIT_FAILED)

@@ -19,9 +19,9 @@ from rich.markup import escape
 
 from activities.notifications.channels.mailbox import Mailbox
 from cli.commands import people, tokens, up
-from cli.terminal.invocation import settings_with
+from cli.terminal.event_loop import run, until_told_to_stop
+from cli.terminal.options import settings_with
 from cli.terminal.output import out, progress
-from cli.terminal.running import run, until_told_to_stop
 from placet.errors import Unavailable
 from worker.settings import Settings
 
@@ -82,7 +82,7 @@ async def play(settings: Settings, *, port: int, hour: float, stay: bool) -> Non
     async with AsyncExitStack() as stack:
         home = Path(stack.enter_context(TemporaryDirectory(prefix="placet-demo-", ignore_cleanup_errors=True)))
         own = settings.model_copy(update={"home": home, "port": port, "database_url": None})
-        running = await stack.enter_async_context(up.everything(own, progress))
+        running = await stack.enter_async_context(up.start_everything(own, progress))
         await people.load(own, BLUEPRINTS / "people.json")
         who = {p["id"]: await tokens.issue(own, p["id"], None) for p in _read("people.json")}
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=running.api, timeout=30, trust_env=False))
@@ -240,7 +240,7 @@ def _person(one: str) -> str:
     return one.removeprefix("user:").capitalize()
 
 
-def _summary(running: up.Running, who: dict[str, str]) -> None:
+def _summary(running: up.RunningInstance, who: dict[str, str]) -> None:
     out.print("\n[bold]Where everything is[/bold]")
     for name, title in up.TITLES.items():
         if running.as_json()[name] is not None:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import typer
 from rich.markup import escape
 
-from cli import assembly
-from cli.installation import installed
-from cli.stored import opened
-from cli.terminal.invocation import Json, settings_with
-from cli.terminal.output import NO, out, print_json
-from cli.terminal.running import run
+from cli import bootstrap
+from cli.database import migrated_database
+from cli.installation import require_installation
+from cli.terminal.event_loop import run
+from cli.terminal.options import Json, settings_with
+from cli.terminal.output import EXIT_FAILED, out, print_json
 from engine_host.locate import locate
 from engine_host.namespaces import missing_attributes
 from placet.errors import PlacetError, Unavailable
@@ -74,7 +74,7 @@ async def _home(settings: Settings) -> str:
 
 
 async def _database(settings: Settings) -> str:
-    async with opened(installed(settings)) as database:
+    async with migrated_database(require_installation(settings)) as database:
         await database.check()
         return database.url.render_as_string(hide_password=True)
 
@@ -84,8 +84,8 @@ async def _engine_program() -> str:
 
 
 async def _engine(settings: Settings) -> str:
-    there = assembly.engine_settings(settings)
-    client = await assembly.connected(there)
+    there = bootstrap.engine_settings(settings)
+    client = await bootstrap.connect_client(there)
     missing = await missing_attributes(client, there.namespace)
     if missing:
         raise Unavailable(f"{there.address} lacks the search attributes {', '.join(missing)}; run `placet prepare`.")
@@ -93,8 +93,8 @@ async def _engine(settings: Settings) -> str:
 
 
 async def _worker(settings: Settings) -> str:
-    client = await assembly.connected(assembly.engine_settings(settings))
-    async with opened(installed(settings)) as database:
+    client = await bootstrap.connect_client(bootstrap.engine_settings(settings))
+    async with migrated_database(require_installation(settings)) as database:
         found = await workers(database, client, settings.task_queue)
     if not found:
         raise Unavailable(f"Nobody works on task queue {settings.task_queue!r}; run `placet worker` or `placet up`.")
@@ -104,7 +104,7 @@ async def _worker(settings: Settings) -> str:
 def show(checks: list[Check]) -> None:
     """Print what was found, a line each."""
     for check in checks:
-        mark = "[green]well[/green]" if check.ok else "[red]AWAY[/red]"
+        mark = "[green]ok[/green]    " if check.ok else "[red]FAILED[/red]"
         out.print(f"  {mark}  {check.name:15} {escape(check.found)}", soft_wrap=True)
 
 
@@ -117,4 +117,4 @@ def doctor_command(as_json: Json = False) -> None:
     else:
         show(checks)
     if not well:
-        raise typer.Exit(NO)
+        raise typer.Exit(EXIT_FAILED)

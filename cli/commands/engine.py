@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cli import assembly, installation
-from cli.terminal.invocation import settings_with
-from cli.terminal.output import explained, out, print_json, progress
-from cli.terminal.running import run, until_told_to_stop
+from cli import bootstrap, installation
+from cli.terminal.event_loop import run, until_told_to_stop
+from cli.terminal.options import settings_with
+from cli.terminal.output import errors_as_messages, out, print_json, progress
 from engine_host.locate import locate
 from engine_host.namespaces import prepare
 from storage.migrate import migrate
@@ -22,8 +22,8 @@ def engine_command(
     settings = settings_with()
 
     async def work() -> None:
-        installation.home_of(settings)
-        async with assembly.engine_of(settings, progress) as (there, engine):
+        installation.prepare_home(settings)
+        async with bootstrap.engine_for(settings, progress) as (there, engine):
             print_json(
                 {
                     "temporal": there.address,
@@ -37,14 +37,14 @@ def engine_command(
     if not find:
         run(work())
         return
-    with explained():
+    with errors_as_messages():
         found = locate(progress=progress)
     out.print(f"engine: {found}", markup=False, soft_wrap=True)
 
 
 def prepare_command() -> None:
     """Register the namespaces and search attributes on an existing engine."""
-    changed = run(prepare(assembly.engine_settings(settings_with())))
+    changed = run(prepare(bootstrap.engine_settings(settings_with())))
     out.print("registered what was missing" if changed else "nothing was missing")
 
 

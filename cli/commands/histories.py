@@ -9,7 +9,7 @@ from typing import Any
 from temporalio.client import Client, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
-from cli import assembly
+from cli import bootstrap
 from placet.errors import Conflict, NotFound
 from worker.settings import Settings
 
@@ -18,7 +18,7 @@ _ANYBODY = "recorded"
 
 async def record(settings: Settings, request_id: str, to: Path) -> int:
     """Write a request's history to a file and return its number of events; raises NotFound, Conflict, Unavailable."""
-    client = await assembly.connected(assembly.engine_settings(settings))
+    client = await bootstrap.connect_client(bootstrap.engine_settings(settings))
     return write(await fetch(client, request_id), to)
 
 

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from cli.stored import opened
-from cli.terminal.invocation import Json, settings_with
+from cli.database import migrated_database
+from cli.terminal.event_loop import run
+from cli.terminal.options import Json, settings_with
 from cli.terminal.output import out, print_json
-from cli.terminal.running import run
 from placet.errors import InputInvalid, Problem
 from service.administration.people import load_people
 from service.administration.person_document import PersonDocument
@@ -31,7 +31,7 @@ async def load(settings: Settings, file: Path, *, complete: bool = False) -> Loa
     that was interrupted is repeated. Raises InputInvalid that names each place that is wrong.
     """
     listed = _read(file)
-    async with opened(settings) as database:
+    async with migrated_database(settings) as database:
         return await load_people(database, listed, datetime.now(UTC), complete=complete)
 
 

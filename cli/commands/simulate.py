@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from cli import assembly
+from cli import bootstrap
 from cli.commands.definitions import read
-from cli.terminal import picture
-from cli.terminal.invocation import Json, settings_with
-from cli.terminal.output import NO, err, explained, print_json, progress
-from cli.terminal.running import run
+from cli.terminal import simulation_output
+from cli.terminal.event_loop import run
+from cli.terminal.options import Json, settings_with
+from cli.terminal.output import EXIT_FAILED, err, errors_as_messages, print_json, progress
 from placet.errors import InputInvalid, Problem, Unavailable
 from placet.json_text import read_json, with_floats
 from service.pool.pool import processes
@@ -66,19 +66,19 @@ async def simulate(settings: Settings, spec: SimulationSpec, *, quiet: bool = Fa
     Without a requester, a person who has a manager is the requester. Nothing is stored.
     """
     client = None
-    there = assembly.engine_settings(settings)
+    there = bootstrap.engine_settings(settings)
     if spec.mode in {"rehearse", "replay"}:
         try:
-            client = await assembly.connected(there)
+            client = await bootstrap.connect_client(there)
         except Unavailable as error:
             progress(f"without an engine: {error.message}")
-    async with assembly.any_database(settings) as database, processes(settings.limits) as pool:
+    async with bootstrap.database_or_empty(settings) as database, processes(settings.limits) as pool:
         simulator = Simulator(
             database=database,
             pool=pool,
             client=client,
             rehearsals=there.rehearsal_namespace,
-            ui_url=assembly.temporal_ui(settings, there),
+            ui_url=bootstrap.temporal_ui_url(settings, there),
         )
         async with database.session() as session:
             requester = spec.person or await simulations.somebody(session) or "requester"
@@ -170,16 +170,16 @@ def simulate_command(
     sample = None if seed is None else {"seed": seed, "approve": approve}
     more = {"request_id": request_id, "template": template, "version": version, "limit": limit, "sample": sample}
     files = {"script": script, "patch": patch, "prices": prices}
-    with explained():
+    with errors_as_messages():
         spec = spec_of(file, mode=mode, given=given, requester=requester, **files, more=more)
     result = run(simulate(settings, spec, quiet=as_json))
     if report is not None:
-        with explained():
+        with errors_as_messages():
             write_report(result, report)
     if as_json:
         print_json(result)
         well = result["status"] == "completed" and not result["validation_errors"]
     else:
-        well = picture.show(result)
+        well = simulation_output.show(result)
     if not well:
-        raise typer.Exit(NO)
+        raise typer.Exit(EXIT_FAILED)

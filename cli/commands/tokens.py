@@ -8,17 +8,17 @@ from typing import Annotated
 
 import typer
 
-from cli.installation import installed
-from cli.stored import opened
-from cli.terminal.invocation import settings_with
-from cli.terminal.running import run
+from cli.database import migrated_database
+from cli.installation import require_installation
+from cli.terminal.event_loop import run
+from cli.terminal.options import settings_with
 from storage.queries.people import tokens
 from worker.settings import Settings
 
 
 async def issue(settings: Settings, person: str, days: int | None) -> str:
     """Make a token for a person and return its text."""
-    async with opened(installed(settings)) as database, database.begin() as session:
+    async with migrated_database(require_installation(settings)) as database, database.begin() as session:
         ttl = timedelta(days=days) if days is not None else None
         return await tokens.issue(session, person.removeprefix("user:"), ttl=ttl, now=datetime.now(UTC))
 

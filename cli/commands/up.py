@@ -17,12 +17,12 @@ import typer
 from activities.audit import RecordingEvents
 from activities.notifications.channels.mailbox import Mailbox
 from activities.notifications.settings import load as load_notices
-from cli import assembly, installation, serving
+from cli import bootstrap, http_server, installation
 from cli.pages.mailbox import mailroom
 from cli.pages.web_ui import web_ui
-from cli.terminal.invocation import Json, settings_with
+from cli.terminal.event_loop import run, until_told_to_stop, watch_for_stop
+from cli.terminal.options import Json, settings_with
 from cli.terminal.output import out, print_json, progress
-from cli.terminal.running import run, until_told_to_stop, watch_for_stop
 from engine_host.serve import Engine, start_engine
 from placet.errors import Conflict, Unavailable
 from storage.database import Database
@@ -44,7 +44,7 @@ TITLES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Running:
+class RunningInstance:
     """Where everything is, once it answers."""
 
     api: str
@@ -75,44 +75,44 @@ class Running:
 
 
 @asynccontextmanager
-async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running]:
+async def start_everything(settings: Settings, progress: Any) -> AsyncIterator[RunningInstance]:
     """Run engine, worker, dispatcher and API while the block runs; entered once everything answers.
 
     Where no mail server is set, mails go to a mailbox of this machine's own, which is served as pages.
     """
-    installation.home_of(settings)
-    await _alone(settings)
-    listener = serving.listen(settings.host, settings.port)
+    installation.prepare_home(settings)
+    await _require_no_other_instance(settings)
+    listener = http_server.listen(settings.host, settings.port)
     async with AsyncExitStack() as stack:
         stack.callback(listener.close)
-        database = await stack.enter_async_context(assembly.open_database(settings))
-        there, engine = await stack.enter_async_context(assembly.engine_of(settings, progress))
+        database = await stack.enter_async_context(bootstrap.open_database(settings))
+        there, engine = await stack.enter_async_context(bootstrap.engine_for(settings, progress))
         if engine is not None:  # before whatever needs it, so that it ends after that
-            await stack.enter_async_context(_kept_up(engine, settings, progress))
+            await stack.enter_async_context(_restart_engine_when_killed(engine, settings, progress))
         traces = tracer_provider("placet")
         runtime, sdk_metrics = metrics_runtime(settings.worker_metrics)
-        client = await assembly.connected(there, traces=traces, runtime=runtime)
-        ui_url = assembly.temporal_ui(settings, there)
+        client = await bootstrap.connect_client(there, traces=traces, runtime=runtime)
+        ui_url = bootstrap.temporal_ui_url(settings, there)
         if engine is not None and engine.ui_url is not None:
-            pages = _where_it_was(settings, "temporal_ui", _LOOPBACK)
+            pages = _listen_at_previous_port(settings, "temporal_ui", _LOOPBACK)
             shown = web_ui(engine.ui_url, (there.namespace, there.rehearsal_namespace))
-            await stack.enter_async_context(serving.serving(shown, pages))
+            await stack.enter_async_context(http_server.serve(shown, pages))
             ui_url = f"http://{_LOOPBACK}:{pages.getsockname()[1]}"
         api_url = f"http://{settings.host}:{listener.getsockname()[1]}"
         notify = load_notices()
         mailbox, mailbox_url = None, None
         if notify.smtp_host is None:
             mailbox = await stack.enter_async_context(Mailbox(folder=settings.home / "mailbox"))
-            pages = _where_it_was(settings, "mailbox", settings.host)
-            await stack.enter_async_context(serving.serving(mailroom(mailbox), pages))
+            pages = _listen_at_previous_port(settings, "mailbox", settings.host)
+            await stack.enter_async_context(http_server.serve(mailroom(mailbox), pages))
             mailbox_url = f"http://{settings.host}:{pages.getsockname()[1]}"
             own = {"smtp_host": mailbox.host, "smtp_port": mailbox.port, "smtp_tls": "none"}
             notify = notify.model_copy(update=own)
         recording_events = RecordingEvents()
-        await stack.enter_async_context(assembly.working(database, client, settings, notify, recording_events))
-        app = serving.build_api(database, client, settings, ui_url, traces, recording_events=recording_events)
-        await stack.enter_async_context(serving.serving(app, listener, app.state.shutdown.drain))
-        running = Running(
+        await stack.enter_async_context(bootstrap.worker_running(database, client, settings, notify, recording_events))
+        app = http_server.build_api(database, client, settings, ui_url, traces, recording_events=recording_events)
+        await stack.enter_async_context(http_server.serve(app, listener, app.state.shutdown.drain))
+        running = RunningInstance(
             api=api_url,
             temporal_ui=ui_url,
             temporal=there.address,
@@ -124,23 +124,23 @@ async def everything(settings: Settings, progress: Any) -> AsyncIterator[Running
             settings=settings,
         )
         await _until_ready(api_url)
-        installation.write_where(settings, running.as_json())
+        installation.write_running_instance(settings, running.as_json())
         yield running
 
 
-def _where_it_was(settings: Settings, what: str, host: str) -> socket.socket:
+def _listen_at_previous_port(settings: Settings, what: str, host: str) -> socket.socket:
     """Listen for pages where they were before, or at a free port where that is not possible."""
-    before = installation.where_up(settings) or {}
+    before = installation.running_instance(settings) or {}
     port = urlsplit(before.get(what) or "").port
     try:
-        return serving.listen(host, port or 0)
+        return http_server.listen(host, port or 0)
     except Conflict:
-        return serving.listen(host, 0)
+        return http_server.listen(host, 0)
 
 
-async def _alone(settings: Settings) -> None:
+async def _require_no_other_instance(settings: Settings) -> None:
     """Raise Conflict, which says where, if another `placet up` runs on this folder."""
-    where = installation.where_up(settings)
+    where = installation.running_instance(settings)
     if where is None:
         return
     try:
@@ -148,14 +148,14 @@ async def _alone(settings: Settings) -> None:
             answer = await http.get("/api/v1/health/live")
     except httpx.HTTPError:
         return  # it has ended, and left its note behind
-    if answer.status_code == httpx.codes.OK and _lives(where["pid"]):
+    if answer.status_code == httpx.codes.OK and _process_exists(where["pid"]):
         raise Conflict(
             f"Placet is up on {settings.home} already: API {where['api']}, Temporal Web UI {where['temporal_ui']}, "
             f"process {where['pid']}. Stop that one first, or set PLACET_HOME to another folder."
         )
 
 
-def _lives(pid: int) -> bool:
+def _process_exists(pid: int) -> bool:
     """Whether there is such a process; another installation may have its address by now."""
     try:
         os.kill(pid, 0)
@@ -167,7 +167,7 @@ def _lives(pid: int) -> bool:
 
 
 @asynccontextmanager
-async def _kept_up(engine: Engine, settings: Settings, progress: Any) -> AsyncIterator[None]:
+async def _restart_engine_when_killed(engine: Engine, settings: Settings, progress: Any) -> AsyncIterator[None]:
     """Start the engine again where it is, should it be killed while everything else runs."""
     again: list[Engine] = []
 
@@ -194,7 +194,7 @@ async def _kept_up(engine: Engine, settings: Settings, progress: Any) -> AsyncIt
 
 async def _until_ready(api_url: str) -> None:
     loop = asyncio.get_running_loop()
-    end = loop.time() + assembly.STARTUP_SECONDS
+    end = loop.time() + bootstrap.STARTUP_SECONDS
     problem: Any = None
     async with httpx.AsyncClient(base_url=api_url, trust_env=False) as http:
         while loop.time() < end:
@@ -206,7 +206,7 @@ async def _until_ready(api_url: str) -> None:
             except httpx.TransportError as error:
                 problem = error
             await asyncio.sleep(0.1)
-    raise Unavailable(f"Not everything came up within {assembly.STARTUP_SECONDS:.0f} seconds: {problem}")
+    raise Unavailable(f"Not everything came up within {bootstrap.STARTUP_SECONDS:.0f} seconds: {problem}")
 
 
 def up_command(
@@ -218,7 +218,7 @@ def up_command(
     settings = settings_with(port=port, host=host)
 
     async def work() -> None:
-        async with everything(settings, progress) as running:
+        async with start_everything(settings, progress) as running:
             stop, where = watch_for_stop(), running.as_json()
             if as_json:
                 print_json(where)

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cli import assembly
-from cli.installation import installed
-from cli.terminal.invocation import Json, settings_with
-from cli.terminal.output import NO, explained, out, print_json, progress
-from cli.terminal.running import run
+from cli import bootstrap
+from cli.installation import require_installation
+from cli.terminal.event_loop import run
+from cli.terminal.options import Json, settings_with
+from cli.terminal.output import EXIT_FAILED, errors_as_messages, out, print_json, progress
 from placet.errors import NotFound, Unavailable
 from service.verification import verify_many
 from worker.settings import Settings
@@ -22,10 +22,10 @@ async def verify(settings: Settings, requests: list[str]) -> tuple[list[dict[str
 
     Returns what was found, and which of the requests there are none of.
     """
-    there = assembly.engine_settings(settings)
-    async with assembly.open_database(installed(settings)) as database:
+    there = bootstrap.engine_settings(settings)
+    async with bootstrap.open_database(require_installation(settings)) as database:
         try:
-            client = await assembly.connected(there)
+            client = await bootstrap.connect_client(there)
         except Unavailable as error:
             progress(f"only the rows are checked: {error.message}")
             client = None
@@ -76,7 +76,7 @@ def verify_command(
     else:
         show(results)
     if not well:
-        raise typer.Exit(NO)
-    with explained():
+        raise typer.Exit(EXIT_FAILED)
+    with errors_as_messages():
         if unknown:
             raise NotFound(f"There is no request {', '.join(unknown)} here; `GET /workflow/requests/` lists them.")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cli import assembly
-from cli.terminal.invocation import settings_with
+from cli import bootstrap
+from cli.terminal.event_loop import run, until_told_to_stop
+from cli.terminal.options import settings_with
 from cli.terminal.output import progress
-from cli.terminal.running import run, until_told_to_stop
 from worker.telemetry import metrics_runtime, tracer_provider
 
 
@@ -14,11 +14,11 @@ def worker_command() -> None:
     settings = settings_with()
 
     async def work() -> None:
-        async with assembly.open_database(settings) as database:
-            there = assembly.engine_settings(settings)
+        async with bootstrap.open_database(settings) as database:
+            there = bootstrap.engine_settings(settings)
             runtime, sdk_metrics = metrics_runtime(settings.worker_metrics)
-            client = await assembly.connected(there, traces=tracer_provider("placet-worker"), runtime=runtime)
-            async with assembly.working(database, client, settings):
+            client = await bootstrap.connect_client(there, traces=tracer_provider("placet-worker"), runtime=runtime)
+            async with bootstrap.worker_running(database, client, settings):
                 progress(f"the SDK's metrics are at http://{sdk_metrics}/metrics")
                 progress(f"working on task queue {settings.task_queue!r} of {there.address} ({there.namespace})")
                 await until_told_to_stop()

@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from placet.errors import Busy, EngineMissing, PlacetError, Unavailable
 
-NO, WRONG, AWAY = 1, 2, 3
+EXIT_FAILED, EXIT_USAGE, EXIT_UNAVAILABLE = 1, 2, 3
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -36,7 +36,7 @@ def progress(message: str) -> None:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def errors_as_messages() -> Iterator[None]:
     """Turn Placet's errors into a message and an exit code; anything else is a fault and shows its traceback."""
     try:
         yield
@@ -44,4 +44,6 @@ def explained() -> Iterator[None]:
         err.print(f"[red]{escape(error.message)}[/red]", soft_wrap=True)
         for problem in error.problems:
             err.print(f"  {problem.pointer or '/'}: {problem.message}", markup=False, soft_wrap=True)
-        raise typer.Exit(AWAY if isinstance(error, Busy | Unavailable | EngineMissing) else WRONG) from error
+        raise typer.Exit(
+            EXIT_UNAVAILABLE if isinstance(error, Busy | Unavailable | EngineMissing) else EXIT_USAGE
+        ) from error

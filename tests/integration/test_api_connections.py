@@ -16,7 +16,7 @@ from api.app import create_app
 from api.context import ApiContext
 from api.http import connections
 from api.http.connections import Connection
-from cli.serving import listen, serving
+from cli.http_server import listen, serving
 from storage.database import Database
 from tests.api_desk import BASE, no_engine
 from tests.approvals import SECRET

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli import assembly
+from cli import bootstrap
 from cli.commands import people
 from placet.errors import InputInvalid
 from storage.queries.people import people as stored
@@ -30,7 +30,7 @@ async def load(settings: Settings, folder: Path, *rows: dict[str, Any]) -> int:
 
 
 async def access_of(settings: Settings, *ids: str) -> list[list[str] | None]:
-    async with assembly.open_database(settings) as database, database.session() as session:
+    async with bootstrap.open_database(settings) as database, database.session() as session:
         return [found and found.access for one in ids for found in [await stored.find(session, one)]]
 
 

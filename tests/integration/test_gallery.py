@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client, WorkflowHandle
 
-from cli import assembly
+from cli import bootstrap
 from simulation.run.time_skipping import VirtualTime
 from storage.database import Database
 from tests.api_desk import ApiDesk, api_desk
@@ -144,11 +144,11 @@ async def desk(clock: VirtualTime, database: Database, database_url: str, tmp_pa
     """The workers as the commands put them together, on a task queue of their own, and the gallery's people."""
     queue = f"gallery-{uuid4().hex[:8]}"
     settings = Settings(home=tmp_path, database_url=database_url, task_queue=queue, secret_key=SECRET)
-    await assembly.seed_catalog(database)
+    await bootstrap.seed_catalog(database)
     first = tuple(row for row in PEOPLE if row["id"] == ADMIN)
     async with (
-        assembly.build_worker(database, clock.client, settings),
-        assembly.build_action_worker(database, clock.client, settings),
+        bootstrap.build_worker(database, clock.client, settings),
+        bootstrap.build_action_worker(database, clock.client, settings),
         api_desk(database, clock.client, task_queue=queue, staff=first) as opened,
     ):
         # First everybody, and then who manages whom: a manager has to be there.

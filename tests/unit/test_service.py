@@ -65,7 +65,7 @@ def test_the_api_and_the_worker_for_actions_start_requests_by_the_use_case() -> 
 
 def test_the_command_line_uses_nothing_of_the_api_but_to_serve_it() -> None:
     users = {path for path, names in imported("cli").items() if any(name.split(".")[0] == "api" for name in names)}
-    assert users == {"cli/serving.py", "cli/commands/api.py"}
+    assert users == {"cli/http_server.py", "cli/commands/api.py"}
 
 
 def test_routes_reach_neither_the_engine_nor_the_core_state_machine() -> None:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from cli.commands.people import load
 from cli.installation import has_database
 from cli.main import COMMANDS, app
-from cli.terminal.lazy import Listed
+from cli.terminal.lazy_commands import LazyCommand
 from storage.database import driver_url
 from worker.settings import Settings
 
@@ -101,7 +101,7 @@ def test_a_module_that_is_forbidden_ends_the_command(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("listed", COMMANDS, ids=lambda listed: listed.name)
-def test_a_command_is_listed_with_the_first_paragraph_of_its_own_help(listed: Listed) -> None:
+def test_a_command_is_listed_with_the_first_paragraph_of_its_own_help(listed: LazyCommand) -> None:
     assert " ".join(listed.load().help.partition("\n\n")[0].split()) == listed.help
 
 

@@ -14,7 +14,7 @@ from engine_host.process import fresh_log, shorten_log
 
 STUCK = """
 import asyncio
-from cli.terminal.running import until_told_to_stop
+from cli.terminal.event_loop import until_told_to_stop
 
 async def main():
     waiting = asyncio.ensure_future(until_told_to_stop())

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.terminal.output import explained
+from cli.terminal.output import errors_as_messages
 from worker.settings import Settings, read_settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
@@ -14,5 +14,5 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for
 
 def settings_with(**changes: Any) -> Settings:
     """Return this installation's settings, with what was given as an option in place of them."""
-    with explained():
+    with errors_as_messages():
         return read_settings().model_copy(update={k: v for k, v in changes.items() if v is not None})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cli.commands.simulate import spec_of
-from cli.terminal import picture
+from cli.terminal import simulation_output
 from placet.errors import InputInvalid
 from simulation.modes.backtest import Candidate, backtest
 from simulation.modes.explore import explore
@@ -20,7 +20,7 @@ from tests.unit.test_explore import EXPENSE, ask
 
 def shown(result: dict[str, Any], capsys: pytest.CaptureFixture[str], *, well: bool = True) -> list[str]:
     """Return the lines that are printed for an answer."""
-    assert picture.show(result) is well
+    assert simulation_output.show(result) is well
     return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
 
 

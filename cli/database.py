@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cli.installation import has_database
+from cli.terminal.event_loop import run
 from cli.terminal.output import progress
-from cli.terminal.running import run
 from placet.definition.model import ProcessDefinition, parse_definition
 from placet.errors import BlueprintInvalid
 from storage.database import Database
@@ -19,7 +19,7 @@ from worker.settings import Settings
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Database]:
+async def migrated_database(settings: Settings) -> AsyncIterator[Database]:
     """Open the database at the newest schema; that a new one is made is said, for the home may be the wrong one."""
     if not has_database(settings):
         progress(f"making a new database: {settings.database}")
@@ -31,13 +31,13 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         await database.close()
 
 
-def around(settings: Settings, blueprints: list[Any]) -> list[CheckContext]:
+def check_contexts_for(settings: Settings, blueprints: list[Any]) -> list[CheckContext]:
     """Return for each of these, as JSON values, what it is checked among."""
-    return run(_around(settings, blueprints))
+    return run(_check_contexts(settings, blueprints))
 
 
-async def _around(settings: Settings, blueprints: list[Any]) -> list[CheckContext]:
-    async with opened(settings) as database, database.session() as session:
+async def _check_contexts(settings: Settings, blueprints: list[Any]) -> list[CheckContext]:
+    async with migrated_database(settings) as database, database.session() as session:
         return await check_contexts(session, [_parsed(raw) for raw in blueprints], datetime.now(UTC))
 
 

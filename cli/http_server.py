@@ -73,7 +73,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def serving(
+async def serve(
     app: Any, listener: socket.socket, drain: Callable[[], Awaitable[None]] | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Serve the application on a bound socket while the block runs; `drain` ends its calls before it stops."""

@@ -21,8 +21,8 @@ from activities.audit import Recorder, RecordingEvents
 from activities.notifications.delivery.start import check_webhooks, dispatcher
 from activities.notifications.settings import NotifySettings
 from activities.notifications.settings import load as load_notices
-from cli.installation import has_database, where_up
-from cli.stored import opened
+from cli.database import migrated_database
+from cli.installation import has_database, running_instance
 from engine_host.namespaces import prepare
 from engine_host.serve import Engine, start_engine
 from service.engine import client as engine_client
@@ -38,7 +38,7 @@ STARTUP_SECONDS = 120.0
 
 
 @asynccontextmanager
-async def any_database(settings: Settings) -> AsyncIterator[Database]:
+async def database_or_empty(settings: Settings) -> AsyncIterator[Database]:
     """Open the database; where there is none, an empty one that is gone afterwards."""
     if has_database(settings):
         async with open_database(settings) as database:
@@ -53,7 +53,7 @@ async def any_database(settings: Settings) -> AsyncIterator[Database]:
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
     """Open the database at the newest schema, with the actions that come with Placet in its catalog."""
-    async with opened(settings) as database:
+    async with migrated_database(settings) as database:
         await seed_catalog(database)
         yield database
 
@@ -61,15 +61,15 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 def engine_settings(settings: Settings) -> EngineSettings:
     """Return how to reach the engine: the one that is named, else the one that `placet up` started."""
     there = EngineSettings.read()
-    if not there.named and (where := where_up(settings)):
+    if not there.named and (where := running_instance(settings)):
         return replace(there, address=where["temporal"], namespace=where["namespace"])
     return there
 
 
-def temporal_ui(settings: Settings, there: EngineSettings) -> str:
+def temporal_ui_url(settings: Settings, there: EngineSettings) -> str:
     """Return the Temporal Web UI's address as far as it is known."""
     given = os.environ.get("TEMPORAL_UI_URL")
-    where = where_up(settings)
+    where = running_instance(settings)
     if given:
         return given.rstrip("/")
     if where and where["temporal"] == there.address and where.get("temporal_ui"):
@@ -89,7 +89,7 @@ def build_worker(
 
 
 @asynccontextmanager
-async def working(
+async def worker_running(
     database: Database,
     client: Client,
     settings: Settings,
@@ -123,7 +123,7 @@ def build_action_worker(
 
 
 @asynccontextmanager
-async def engine_of(settings: Settings, progress: Any) -> AsyncIterator[tuple[EngineSettings, Engine | None]]:
+async def engine_for(settings: Settings, progress: Any) -> AsyncIterator[tuple[EngineSettings, Engine | None]]:
     """Give an engine that is prepared: the one that is named, or one of our own while the block runs."""
     there = EngineSettings.read()
     if there.named:
@@ -139,7 +139,7 @@ async def engine_of(settings: Settings, progress: Any) -> AsyncIterator[tuple[En
         yield there, engine
 
 
-async def connected(
+async def connect_client(
     there: EngineSettings, *, traces: TracerProvider | None = None, runtime: Runtime | None = None
 ) -> Client:
     """Connect to the engine; `traces` and `runtime` are those of worker.telemetry."""

@@ -13,7 +13,7 @@ from typer.main import get_command, get_group
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class LazyCommand:
     """A command as `placet --help` lists it; `target` is `module:name` of its function, or of a Typer for a group."""
 
     name: str
@@ -34,7 +34,7 @@ class Listed:
 class _Deferred(TyperCommand):
     """Stand for a command in the list, and give way to the command itself once it is called."""
 
-    def __init__(self, listed: Listed) -> None:
+    def __init__(self, listed: LazyCommand) -> None:
         super().__init__(listed.name, help=listed.help)
         self._listed = listed
 
@@ -43,7 +43,7 @@ class _Deferred(TyperCommand):
         return self._listed.load().make_context(info_name, args, parent=parent, **extra)
 
 
-def commands_of(listed: Sequence[Listed]) -> type[TyperGroup]:
+def commands_of(listed: Sequence[LazyCommand]) -> type[TyperGroup]:
     """Return the class of a group that has these commands."""
 
     class Commands(TyperGroup):

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import structlog
 import uvloop
 
-from cli.terminal.output import explained
+from cli.terminal.output import errors_as_messages
 
 T = TypeVar("T")
 _TOLD = (signal.SIGINT, signal.SIGTERM)
@@ -23,7 +23,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     What is logged meanwhile goes to standard error: standard output belongs to the answer, which scripts read.
     """
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
-    with explained():
+    with errors_as_messages():
         return uvloop.run(work)
 
 
