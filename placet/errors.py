@@ -11,7 +11,7 @@ PlacetError
 │   │   └── HandedOver    the task has changed hands since the token for it was made
 │   ├── AlreadyDecided    the task was settled before; carries the decision that stands
 │   ├── DoesNotMap        the request has no place in another version; carries everything that keeps it
-│   ├── Overtaken         the request has changed since it was looked at
+│   ├── Overtaken         the request has changed since it was read
 │   ├── Returned          the request is with its requester for changes
 │   ├── ContentChanged    the decision is about an older revision; carries the difference
 │   ├── Ended             the request has ended

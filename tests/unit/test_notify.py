@@ -83,7 +83,7 @@ def test_a_message_that_cannot_be_computed_fails_the_request() -> None:
     request = begun(telling("user:ann", message={"expr": "string(amount / (amount - amount))"}))
     request.decide("mo")
     assert request.state.status == "failed"
-    assert "what node tell says could not be computed" in (why_of(request.entries[-1].detail) or "")
+    assert "the message of node tell could not be computed" in (why_of(request.entries[-1].detail) or "")
 
 
 def test_people_are_told_again_where_the_request_goes_again_from_its_first_node() -> None:

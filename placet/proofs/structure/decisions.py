@@ -35,7 +35,7 @@ class _Decision:
         self.draft = draft
         self.reach = reach
         self.known = known
-        self.vertex = node
+        self.node = node
         self.conditions: list[Condition] = [(a, a.condition) for a in node.edges if a.condition is not None]
         self.default = next((a for a in node.edges if a.default), None)
         terms = [reach.prover.value(expression) for _, expression in self.conditions]
@@ -46,13 +46,13 @@ class _Decision:
 
     def findings(self) -> list[Finding]:
         """Ask every question; a decision that cannot be reached is reported by what makes it so."""
-        if self.conditions and self.reach.is_reachable(self.vertex.id):
+        if self.conditions and self.reach.is_reachable(self.node.id):
             for index, _ in enumerate(self.conditions):
                 self._dead(index)
                 self._overlap(index)
             self._gap()
             expressions, places = [e for _, e in self.conditions], [a.place for a, _ in self.conditions]
-            self.found += EvaluationCheck(self.reach, self.vertex, self.known, expressions, places).findings()
+            self.found += EvaluationCheck(self.reach, self.node, self.known, expressions, places).findings()
         return self.found
 
     def _ask(
@@ -60,7 +60,7 @@ class _Decision:
     ) -> tuple[ReachingInput | None, bool]:
         """Return an input that shows it (None: there is none), and whether that was proven; if not, report it."""
         try:
-            return self.reach.show(self.vertex.id, terms, self.names, check, likely=likely), True
+            return self.reach.show(self.node.id, terms, self.names, check, likely=likely), True
         except Undecided as doubt:
             message = f"it could not be proven that {question}: {doubt.message}; simplify the conditions"
             self.found.append(warning("not_proven", pointer, message))
@@ -74,7 +74,7 @@ class _Decision:
         pointer = edge.place
 
         # Only where the first rule that fits is taken can an earlier one take everything.
-        before = index if self.vertex.hit_policy in {None, "first"} else 0
+        before = index if self.node.hit_policy in {None, "first"} else 0
 
         def first(values: Values) -> bool:
             results = self._results(values)
@@ -95,10 +95,7 @@ class _Decision:
         try:
             if self.reach.prover.witness([(expression, True)]) is None:
                 return "its condition holds for no valid input; correct it, or remove the edge"
-            if (
-                self.reach.show(self.vertex.id, [self.holds[index]], self.names, lambda v: self._holds(index, v))
-                is None
-            ):
+            if self.reach.show(self.node.id, [self.holds[index]], self.names, lambda v: self._holds(index, v)) is None:
                 return "its condition never holds on the paths that lead here; correct it, or remove the edge"
         except Undecided:
             pass  # the reason is only for the message
@@ -108,7 +105,7 @@ class _Decision:
         return self._results(values)[index] is True
 
     def _overlap(self, index: int) -> None:
-        if not index or self.vertex.hit_policy == "first":
+        if not index or self.node.hit_policy == "first":
             return
         edge, expression = self.conditions[index]
         pointer = edge.place
@@ -120,7 +117,7 @@ class _Decision:
 
         # That an earlier one is taken means that those before it neither hold nor fail.
         taken = z3.Or([z3.And([*self.none[:n], holds]) for n, holds in enumerate(self.holds[:index])])
-        if self.vertex.hit_policy is not None:
+        if self.node.hit_policy is not None:
             self._rules_overlap(index)
             return
         shown, _ = self._ask([self.holds[index], taken], both, pointer, "only one branch fits", likely=False)
@@ -135,7 +132,7 @@ class _Decision:
     def _rules_overlap(self, index: int) -> None:
         """Find an input for which a rule of a table and an earlier one fit, although only one may."""
         edge, expression = self.conditions[index]
-        agree = self.vertex.hit_policy == "any"
+        agree = self.node.hit_policy == "any"
         rivals = [n for n in range(index) if not (agree and self.conditions[n][0].target == edge.target)]
         if not rivals:
             return
@@ -151,7 +148,7 @@ class _Decision:
             earlier = self.conditions[next(n for n in rivals if results[n] is True)][0]
             message = (
                 f"{_brief(expression.source)} and {_brief(earlier.text)} can both hold, and the hit policy is "
-                f"{self.vertex.hit_policy!r}; make them exclude each other"
+                f"{self.node.hit_policy!r}; make them exclude each other"
             )
             self.found.append(error("overlap", edge.place, message + shown.note, **shown.parts))
 
@@ -159,7 +156,7 @@ class _Decision:
         def none(values: Values) -> bool:
             return all(result is False for result in self._results(values))
 
-        pointer = self.vertex.pointer
+        pointer = self.node.pointer
         shown, known = self._ask(
             self.none, none, pointer, "some branch is always taken", likely=self.default is not None
         )
@@ -167,12 +164,12 @@ class _Decision:
             if shown is None and known:
                 message = "the conditions cover every input, so this default is never taken; remove it"
                 self.found.append(warning("dead_branch", self.default.pointer, message))
-        elif shown is not None and not self.vertex.cut:
+        elif shown is not None and not self.node.cut:
             remedy = (
-                'add an edge with "default": true' if self.vertex.hit_policy is None else 'give the table a "default"'
+                'add an edge with "default": true' if self.node.hit_policy is None else 'give the table a "default"'
             )
             message = (
-                f"no condition of {self.vertex.id!r} holds for some input, and it has no default; {remedy}, or cover it"
+                f"no condition of {self.node.id!r} holds for some input, and it has no default; {remedy}, or cover it"
             )
             self.found.append(error("gap", pointer, message + shown.note, **shown.parts))
 

@@ -36,7 +36,7 @@ class EvaluationCheck:
         places: Sequence[str],
     ) -> None:
         self.reach = reach
-        self.vertex = node
+        self.node = node
         self.known = known
         self.sequence = sequence
         self.places = places
@@ -50,7 +50,7 @@ class EvaluationCheck:
         terms = [prover.value(expression) for expression in self.sequence]
         if all(z3.is_false(fails) for _, fails in terms):
             return
-        before = [] if self.vertex.exhaustive else [z3.And(z3.Not(fails), z3.Not(holds)) for holds, fails in terms[:-1]]
+        before = [] if self.node.exhaustive else [z3.And(z3.Not(fails), z3.Not(holds)) for holds, fails in terms[:-1]]
         met = z3.Or([z3.And([*before[:n], fails]) for n, (_, fails) in enumerate(terms)])
         overflows, absences = prover.overflows, prover.absences
         calm = [met, *map(z3.Not, overflows), *(prover.present(name) for name in sorted(self.there))]
@@ -73,25 +73,25 @@ class EvaluationCheck:
             return fault is not None and _kind(fault[1]) == kind
 
         try:
-            shown = self.reach.show(self.vertex.id, terms, self.names, fails_so, likely=False)
+            shown = self.reach.show(self.node.id, terms, self.names, fails_so, likely=False)
         except Undecided as doubt:
             message = f"it could not be proven that everything here can be evaluated: {doubt.message}; simplify it"
-            return False, [warning("not_proven", self.vertex.pointer, message)]
+            return False, [warning("not_proven", self.node.pointer, message)]
         return (False, []) if shown is None else (True, [self._finding(kind, shown)])
 
     def _finding(self, kind: str, shown: ReachingInput) -> Finding:
         values = self.reach.values(shown.found)
-        place, fault = self._fault(values) or (self.vertex.pointer, "")
-        what = "this condition" if self.vertex.chooses else "this"
-        handled = any(edge.on == "failed" for edge in self.vertex.edges)
-        asked = self.vertex.step is not None  # who approves could not be told
-        then = f"{self.vertex.id!r} has the result 'failed'" if handled else "the request fails"
+        place, fault = self._fault(values) or (self.node.pointer, "")
+        what = "this condition" if self.node.chooses else "this"
+        handled = any(edge.on == "failed" for edge in self.node.edges)
+        asked = self.node.step is not None  # the approvers could not be determined
+        then = f"{self.node.id!r} has the result 'failed'" if handled else "the request fails"
         then = "the escalation or the owner is asked" if asked else then
         message = f"for some input {what} cannot be evaluated, and {then}: {fault}"
         if kind == "absent":
             # Of what is absent in the witness, those that the process sets are the ones to look at.
             absent = frozenset(name for name in self.names if values.get(name) is None)
-            message += self.known.why(self.vertex.id, absent)
+            message += self.known.why(self.node.id, absent)
             return warning("unset_variable", place, message + shown.note, **shown.parts)
         level = warning if kind == "overflow" or handled or asked else error
         return level("evaluation_fails", place, message + shown.note, **shown.parts)
@@ -99,7 +99,7 @@ class EvaluationCheck:
     def _fault(self, values: Values) -> tuple[str, str] | None:
         for expression, place in zip(self.sequence, self.places, strict=True):
             try:
-                if evaluate(expression, values) is True and self.vertex.chooses and not self.vertex.exhaustive:
+                if evaluate(expression, values) is True and self.node.chooses and not self.node.exhaustive:
                     return None
             except EvaluationFailed as fault:
                 return place, fault.message

@@ -111,7 +111,7 @@ class _DeclarationCheck:
     def __init__(self, draft: Draft, reach: Reach, node: DraftNode, value: _DeclaredValue) -> None:
         self.draft = draft
         self.reach = reach
-        self.vertex = node
+        self.node = node
         self.value = value
         self.handled = any(edge.on == "failed" for edge in node.edges)
 
@@ -153,7 +153,7 @@ class _DeclarationCheck:
             return self._fault(expression, values) is not None
 
         try:
-            shown = self.reach.show(self.vertex.id, [broken], expression.reads, unfit, likely=fits is not None)
+            shown = self.reach.show(self.node.id, [broken], expression.reads, unfit, likely=fits is not None)
         except Undecided as doubt:
             message = f"it could not be proven that this keeps the declaration of {self.value.purpose}: {doubt.message}"
             yield warning("not_proven", place, message)
@@ -203,11 +203,11 @@ class _DeclarationCheck:
     def _finding(
         self, fault: str, parts: Mapping[str, Any] | None, place: str | None = None, note: str = ""
     ) -> Finding:
-        then = f"{self.vertex.id!r} has the result 'failed'" if self.handled else "the request fails"
+        then = f"{self.node.id!r} has the result 'failed'" if self.handled else "the request fails"
         message = f"{fault}: it breaks the declaration of {self.value.purpose}, and {then}; compute another value{note}"
         if parts is None:
             try:
-                shown = self.reach.arrival(self.vertex.id)
+                shown = self.reach.arrival(self.node.id)
             except Undecided:  # the finding stands without an input
                 shown = None
             parts = shown.parts if shown is not None else {}
