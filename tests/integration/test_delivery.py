@@ -9,12 +9,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, event, select, update
 
 from activities.notifications.delivery.start import check_webhooks
 from placet.errors import InputInvalid
 from storage.database import Database
 from storage.queries.notifications import delivery_queue, webhooks
+from storage.queries.notifications.delivery_queue import AttemptResult, ChannelRoute
 from storage.queries.people import people
 from storage.recording import metrics
 from storage.recording.verify import verify_rows
@@ -457,3 +458,74 @@ async def _due_now(database: Database) -> None:
     """Have every message that waits be due, and its notice."""
     async with database.begin() as session:
         await session.execute(update(NotificationMessage).values(next_attempt_at=NOW))
+
+
+async def test_a_group_of_attempts_ends_each_in_its_own_way_with_as_many_statements_as_one(database: Database) -> None:
+    await add_people(database, "ann", "bob", "eve", "tom")
+    opened = [Story(request_id=f"r{number}").open("ann", "bob", "eve", "tom").recording() for number in (1, 2)]
+    for recording in opened:
+        await write(database, recording)
+        await confirm(database, recording)
+    taken = await database.run(_take_everything)
+    assert len(taken) == 16  # each person by mail and by chat, about each of two requests
+    ends = {"ann": "sent", "bob": "failed", "eve": "pending", "tom": "sent"}
+    results = [
+        AttemptResult(
+            key=one.key,
+            channel=one.channel,
+            request_id=one.request_id,
+            hash=one.hash if one.person != "tom" else "of an entry that history lost",
+            lease=one.lease or "" if one.person != "tom" else "a lease that has ended",
+            status=ends[one.person or ""],
+            again_at=NOW + timedelta(hours=1),
+            error="full" if one.person in {"bob", "eve"} else None,
+            detail={"to": f"user:{one.person}", "channel": one.channel, "why": "full"},
+            untried=one.channel == "chat",
+            in_doubt=one.channel == "mail",
+        )
+        for one in taken
+    ]
+    alone = await database.run(_finish_and_count, results[:1])
+    together = await database.run(_finish_and_count, results[1:])
+    assert together <= alone + 2  # that of a notice which is done, and that of the count of failures
+    async with database.session() as session:
+        rows = [row for number in (1, 2) for row in await delivery_queue.messages(session, f"r{number}")]
+        verified = [(await verify_rows(session, f"r{number}"))["ok"] for number in (1, 2)]
+    assert verified == [True, True]
+    found = {(row.person, row.channel): row for row in rows}
+    assert {who: (row.status, row.attempts, row.in_doubt, row.lease is None) for who, row in found.items()} == {
+        ("ann", "mail"): ("sent", 1, False, True),
+        ("ann", "chat"): ("sent", 1, False, True),
+        ("bob", "mail"): ("failed", 1, False, True),
+        ("bob", "chat"): ("failed", 1, False, True),
+        ("eve", "mail"): ("pending", 1, True, True),
+        ("eve", "chat"): ("pending", 0, False, True),
+        ("tom", "mail"): ("pending", 1, False, False),
+        ("tom", "chat"): ("pending", 1, False, False),
+    }
+    by_person = {key.split(":")[-1]: status for key, status in (await states(database)).items()}
+    assert by_person == {"ann": "sent", "bob": "failed", "eve": "ready", "tom": "ready"}
+    told = [(kind, detail["to"]) for kind, detail in await entries(database)]
+    assert sorted(told) == sorted([("notified", "user:ann")] * 4 + [("notification_failed", "user:bob")] * 4)
+
+
+def _take_everything(connection: Connection) -> list[NotificationMessage]:
+    """Plan every notice for mail and chat, and take all of it."""
+    now = datetime.now(UTC)
+    rows = [Outbox(**row) for row in connection.execute(select(Outbox.__table__)).mappings()]  # type: ignore[attr-defined]  # SQLModel adds it
+    routes = [ChannelRoute(channel=channel, not_before=now) for channel in ("mail", "chat")]
+    delivery_queue.plan(connection, [(row, routes) for row in rows], now)
+    lease = timedelta(minutes=1)
+    return [m for route in routes for m in delivery_queue.take(connection, route.channel, now, limit=50, lease=lease)]
+
+
+def _finish_and_count(connection: Connection, results: list[AttemptResult]) -> int:
+    """Finish attempts, and count the statements that it took."""
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        statements.append(statement)
+
+    event.listen(connection, "before_cursor_execute", note)
+    assert delivery_queue.finish_all(connection, results, datetime.now(UTC)) == [None] * len(results)
+    return len(statements)

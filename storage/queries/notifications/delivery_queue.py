@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Table, case, delete, exists, func, insert, select, text, update
+from sqlalchemy import Connection, Select, Table, bindparam, case, delete, exists, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -154,11 +154,24 @@ def take_digest(connection: Connection, channel: str, now: datetime, *, lease: t
 
 
 def finish_all(connection: Connection, items: Sequence[AttemptResult], now: datetime) -> list[Exception | None]:
-    """Store the results of attempts, with delivery entries; for `storage.recording.group_commit`.
+    """Write how attempts ended, with delivery entries; for `storage.recording.group_commit`.
 
-    A message that another dispatcher has leased meanwhile stays as it is, except that a sent message becomes `sent`.
+    What was taken by others meanwhile is left alone, except that what has left is sent, whoever has it now. The group
+    takes as many statements as one attempt would.
     """
-    given_up = sum(_finish(connection, item, now) for item in items)
+    found = {
+        (row["key"], row["channel"]): dict(row)
+        for row in connection.execute(_OF_KEYS, {"keys": sorted({item.key for item in items})}).mappings()
+    }
+    ended = [(item, row) for item in items if (row := found.get((item.key, item.channel))) and _is_ours(row, item)]
+    for item, row in ended:
+        row.update(_changes(row, item, now))
+    if ended:
+        connection.execute(_FINISH, [{f"new_{name}": row[name] for name in _FINISHED} for _, row in ended])
+    done = [(item, row) for item, row in ended if item.status != "pending"]
+    _append_deliveries(connection, [one for one in done if one[0].entry and one[0].status in _KINDS], now)
+    _close(connection, [row for _, row in done if row["person"] is not None], found.values())
+    given_up = sum(item.status == "failed" for item, _ in done)
     metrics.count(connection, metrics.increment(metrics.FAILURES, by=given_up))
     return [None] * len(items)
 
@@ -261,82 +274,122 @@ def _lease(
     return sorted((NotificationMessage(**row) for row in rows), key=lambda m: (m.created_at, m.seq, m.key))
 
 
-def _finish(connection: Connection, item: AttemptResult, now: datetime) -> bool:
-    """Store the result of one attempt; return whether the message was given up."""
+def _is_ours(row: Mapping[str, Any], item: AttemptResult) -> bool:
+    """Tell whether an attempt may still say how a message ended."""
+    left = item.status == "sent" and row["hash"] == item.hash and row["status"] != "sent"
+    return row["lease"] == item.lease or left
+
+
+def _changes(row: Mapping[str, Any], item: AttemptResult, now: datetime) -> dict[str, Any]:
     changes: dict[str, Any] = {"status": item.status, "lease": None, "last_error": item.error}
     if item.status == "pending":
         changes["next_attempt_at"] = item.again_at or now
-        changes["in_doubt"] = _MESSAGE.c.in_doubt | item.in_doubt
-        if item.untried:
-            changes["attempts"] = _MESSAGE.c.attempts - 1
+        changes["in_doubt"] = row["in_doubt"] or item.in_doubt
+        changes["attempts"] = row["attempts"] - 1 if item.untried else row["attempts"]
     else:
         changes["finished_at"] = now
-    held = _MESSAGE.c.lease == item.lease
     if item.status == "sent":
         changes["in_doubt"] = False
-        held |= (_MESSAGE.c.hash == item.hash) & (_MESSAGE.c.status != "sent")
-    mine = (_MESSAGE.c.key == item.key, _MESSAGE.c.channel == item.channel, held)
-    statement = update(_MESSAGE).where(*mine).values(**changes).returning(*_MESSAGE.c)
-    row = connection.execute(statement).mappings().one_or_none()
-    if row is None or item.status == "pending":
-        return False
-    if item.entry and item.status in {"sent", "failed"}:
-        kind = "notified" if item.status == "sent" else "notification_failed"
-        _append_delivery(connection, row, kind, item.detail, now)
-    if row["person"] is not None:
-        _close(connection, item.key, row["hash"])
-    return item.status == "failed"
+    return changes
 
 
-def _close(connection: Connection, key: str, entry_hash: str) -> None:
-    """Set the state of the notification once all its channels are done: `sent` where one of them sent it."""
-    rows = connection.execute(select(_MESSAGE.c.status, _MESSAGE.c.attempts).where(_MESSAGE.c.key == key)).all()
-    states = {row.status for row in rows}
-    if "pending" in states:
+def _close(connection: Connection, ended: Sequence[Mapping[str, Any]], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Mark notifications once all their channels are done: sent where one of them carried it."""
+    of_key: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        of_key.setdefault(row["key"], []).append(row)
+    closed = {}
+    for row in ended:
+        states = {one["status"] for one in of_key[row["key"]]}
+        if "pending" not in states:
+            status = next((s for s in ("sent", "failed", "dropped") if s in states), "dropped")
+            attempts = max(one["attempts"] for one in of_key[row["key"]])
+            closed[row["key"], row["hash"]] = {"new_status": status, "new_attempts": attempts}
+    if closed:
+        connection.execute(_CLOSE, [{"of_key": key, "of_hash": hash_, **new} for (key, hash_), new in closed.items()])
+
+
+def _append_deliveries(
+    connection: Connection, ended: Sequence[tuple[AttemptResult, Mapping[str, Any]]], now: datetime
+) -> None:
+    """Append to the deliveries of requests: each has a chain of its own."""
+    if not ended:
         return
-    status = next((s for s in ("sent", "failed", "dropped") if s in states), "dropped")
-    connection.execute(
-        update(Outbox)
-        .where(col(Outbox.key) == key, col(Outbox.hash) == entry_hash)
-        .values(status=status, attempts=max(row.attempts for row in rows))
-    )
-
-
-def _append_delivery(connection: Connection, row: RowMapping, kind: str, detail: dict[str, Any], now: datetime) -> None:
-    """Append an entry to the chain of a request's deliveries."""
-    request_id = row["request_id"]
+    requests = sorted({row["request_id"] for _, row in ended})
     if connection.dialect.name == "postgresql":  # on SQLite there is one writer at any time
-        lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:chain, 0))")
-        connection.execute(lock, {"chain": f"{request_id}:delivery"})
-    chain = select(col(Delivery.seq), col(Delivery.hash)).where(col(Delivery.request_id) == request_id)
-    last = connection.execute(chain.order_by(col(Delivery.seq).desc()).limit(1)).one_or_none()
-    about = connection.execute(
-        select(col(AuditEntry.stage), col(AuditEntry.task_id)).where(
-            col(AuditEntry.request_id) == request_id, col(AuditEntry.seq) == row["seq"]
+        connection.execute(_LOCK, [{"chain": f"{request_id}:delivery"} for request_id in requests])
+    last = {row.request_id: (row.seq, row.hash) for row in connection.execute(_LAST, {"requests": requests})}
+    written = []
+    for item, row in ended:
+        request_id = row["request_id"]
+        seq, head = last.get(request_id) or (0, delivery_genesis(request_id))
+        entry = link(
+            head,
+            seq=seq + 1,
+            at=now,
+            kind=_KINDS[item.status],
+            actor="system",
+            stage=row["stage"],
+            task_id=row["task_id"],
+            detail={"event": row["event"], "attempts": row["attempts"], **item.detail},
+            # What others answered names people and addresses. This chain is written once, so its salts are of chance.
+            salts={f"/{name}": secrets.token_hex(16) for name in _SEALED if name in item.detail},
         )
-    ).one_or_none()
-    entry = link(
-        last.hash if last else delivery_genesis(request_id),
-        seq=last.seq + 1 if last else 1,
-        at=now,
-        kind=kind,
-        actor="system",
-        stage=about.stage if about else None,
-        task_id=about.task_id if about else None,
-        detail={"event": row["event"], "attempts": row["attempts"], **detail},
-        # Answers of servers may name people and addresses, so they are sealed, with random salts.
-        salts={f"/{name}": secrets.token_hex(16) for name in _SEALED if name in detail},
+        last[request_id] = entry.seq, entry.hash
+        written.append(
+            {
+                "request_id": request_id,
+                "seq": entry.seq,
+                "at": entry.at,
+                "kind": entry.kind,
+                "outbox_key": row["key"],
+                "stage": entry.stage,
+                "task_id": entry.task_id,
+                "detail": canonical_json(entry.detail).decode(),
+                "salts": canonical_json(entry.salts).decode() if entry.salts else None,
+                "hash": entry.hash,
+            }
+        )
+    connection.execute(_INSERT, written)
+
+
+_KINDS = {"sent": "notified", "failed": "notification_failed"}
+_CHANGED = ("status", "lease", "last_error", "next_attempt_at", "in_doubt", "attempts", "finished_at")
+_FINISHED = ("key", "channel", *_CHANGED)
+
+
+def _of_keys() -> Select[Any]:
+    """Read, and on PostgreSQL lock, every message of some notifications, with stage and task of what they are about."""
+    about = (col(AuditEntry.request_id) == _MESSAGE.c.request_id) & (col(AuditEntry.seq) == _MESSAGE.c.seq)
+    return (
+        select(*_MESSAGE.c, col(AuditEntry.stage), col(AuditEntry.task_id))
+        .select_from(_MESSAGE.outerjoin(AuditEntry, about))
+        .where(_MESSAGE.c.key.in_(bindparam("keys", expanding=True)))
+        .order_by(_MESSAGE.c.key, _MESSAGE.c.channel)
+        .with_for_update(of=_MESSAGE)
     )
-    written = {
-        "request_id": request_id,
-        "seq": entry.seq,
-        "at": entry.at,
-        "kind": entry.kind,
-        "outbox_key": row["key"],
-        "stage": entry.stage,
-        "task_id": entry.task_id,
-        "detail": canonical_json(entry.detail).decode(),
-        "salts": canonical_json(entry.salts).decode() if entry.salts else None,
-        "hash": entry.hash,
-    }
-    connection.execute(insert(Delivery).values(**written))
+
+
+def _last() -> Select[str, int, str]:
+    newest = (
+        select(col(Delivery.request_id), func.max(col(Delivery.seq)).label("seq"))
+        .where(col(Delivery.request_id).in_(bindparam("requests", expanding=True)))
+        .group_by(col(Delivery.request_id))
+        .subquery()
+    )
+    same = (col(Delivery.request_id) == newest.c.request_id) & (col(Delivery.seq) == newest.c.seq)
+    return select(col(Delivery.request_id), col(Delivery.seq), col(Delivery.hash)).join(newest, same)
+
+
+_OF_KEYS, _LAST, _INSERT = _of_keys(), _last(), insert(Delivery)
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:chain, 0))")
+_FINISH = (
+    update(_MESSAGE)
+    .where(_MESSAGE.c.key == bindparam("new_key"), _MESSAGE.c.channel == bindparam("new_channel"))
+    .values({name: bindparam(f"new_{name}") for name in _CHANGED})
+)
+_CLOSE = (
+    update(Outbox)
+    .where(col(Outbox.key) == bindparam("of_key"), col(Outbox.hash) == bindparam("of_hash"))
+    .values(status=bindparam("new_status"), attempts=bindparam("new_attempts"))
+)
