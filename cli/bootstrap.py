@@ -1,4 +1,4 @@
-"""Where the parts are put together: database, engine, worker and dispatcher, as each command needs them."""
+"""Build and start the components that a command needs: database, engine, worker and dispatcher."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STARTUP_SECONDS = 120.0
 
 @asynccontextmanager
 async def database_or_empty(settings: Settings) -> AsyncIterator[Database]:
-    """Open the database; where there is none, an empty one that is gone afterwards."""
+    """Open the database of this installation, or an empty temporary one if there is none."""
     if has_database(settings):
         async with open_database(settings) as database:
             yield database
@@ -52,14 +52,14 @@ async def database_or_empty(settings: Settings) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """Open the database at the newest schema, with the actions that come with Placet in its catalog."""
+    """Open the database at the newest schema; the built-in actions are in its catalog."""
     async with migrated_database(settings) as database:
         await seed_catalog(database)
         yield database
 
 
 def engine_settings(settings: Settings) -> EngineSettings:
-    """Return how to reach the engine: the one that is named, else the one that `placet up` started."""
+    """Return how to reach the engine: the one that TEMPORAL_ADDRESS names, else the one that `placet up` started."""
     there = EngineSettings.read()
     if not there.named and (where := running_instance(settings)):
         return replace(there, address=where["temporal"], namespace=where["namespace"])
@@ -67,7 +67,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
 
 
 def temporal_ui_url(settings: Settings, there: EngineSettings) -> str:
-    """Return the Temporal Web UI's address as far as it is known."""
+    """Return the Temporal Web UI's address: TEMPORAL_UI_URL, the one of `placet up`, or the default port of the server."""
     given = os.environ.get("TEMPORAL_UI_URL")
     where = running_instance(settings)
     if given:
@@ -80,7 +80,7 @@ def temporal_ui_url(settings: Settings, there: EngineSettings) -> str:
 def build_worker(
     database: Database, client: Client, settings: Settings, recording_events: RecordingEvents | None = None
 ) -> Worker:
-    """Return the worker for approvals with its activities bound to this database; it tells `arrivals` what it wrote."""
+    """Return the worker for approvals, with its activities bound to this database; it reports to `recording_events`."""
     activities: list[Callable[..., Any]] = [
         Recorder(database, recording_events).record,
         *beside_recording(client, database, settings.secret()),
@@ -96,7 +96,7 @@ async def worker_running(
     notify: NotifySettings | None = None,
     recording_events: RecordingEvents | None = None,
 ) -> AsyncIterator[None]:
-    """Run what a worker process runs while the block does: the workers, and what is done beside them."""
+    """Run the workers, the dispatcher and the background jobs of a worker process while the block runs."""
     notify = notify or load_notices()
     await check_webhooks(database, notify)
     notices = dispatcher(database, partial(engine_client.recorded, client), notify, secret=settings.secret())
@@ -118,13 +118,13 @@ async def worker_running(
 def build_action_worker(
     database: Database, client: Client, settings: Settings, notify: NotifySettings | None = None
 ) -> Worker:
-    """Return the worker for catalog actions, on a task queue of its own."""
+    """Return the worker for catalog actions; it has its own task queue."""
     return action_worker(client, database, task_queue=settings.task_queue, notify=notify)
 
 
 @asynccontextmanager
 async def engine_for(settings: Settings, progress: Any) -> AsyncIterator[tuple[EngineSettings, Engine | None]]:
-    """Give an engine that is prepared: the one that is named, or one of our own while the block runs."""
+    """Yield a prepared engine: the one that TEMPORAL_ADDRESS names, or an embedded one that runs while the block runs."""
     there = EngineSettings.read()
     if there.named:
         progress(f"using the Temporal server at {there.address}")

@@ -1,4 +1,4 @@
-"""This installation's database, for commands that need nothing but what is stored: no engine, worker or API."""
+"""This installation's database, for commands that need no engine, worker or API."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from worker.settings import Settings
 
 @asynccontextmanager
 async def migrated_database(settings: Settings) -> AsyncIterator[Database]:
-    """Open the database at the newest schema; that a new one is made is said, for the home may be the wrong one."""
+    """Open the database at the newest schema. If a new one is created, say so: PLACET_HOME may be wrong."""
     if not has_database(settings):
-        progress(f"making a new database: {settings.database}")
+        progress(f"creating a new database: {settings.database}")
     await migrate(settings.database)
     database = Database(settings.database)
     try:
@@ -32,7 +32,7 @@ async def migrated_database(settings: Settings) -> AsyncIterator[Database]:
 
 
 def check_contexts_for(settings: Settings, blueprints: list[Any]) -> list[CheckContext]:
-    """Return for each of these, as JSON values, what it is checked among."""
+    """Return for each blueprint (JSON values) the people, actions and processes that it is checked against."""
     return run(_check_contexts(settings, blueprints))
 
 

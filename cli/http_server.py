@@ -1,4 +1,4 @@
-"""Where the API is put together and served, by `placet up` and `placet api`."""
+"""Build the API and serve it over HTTP, for `placet up` and `placet api`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def build_api(
     *,
     recording_events: RecordingEvents | None = None,
 ) -> Any:
-    """Return the API's application; `arrivals` is what the worker of this process tells, if there is one."""
+    """Return the API's application; `recording_events` are those of this process's worker, if it has one."""
     return create_app(
         ApiContext(
             database=database,
@@ -63,12 +63,12 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Bind the API's address now, so that a taken port is told before anything is started; raises Conflict."""
+    """Bind the address before anything else starts, so that a taken port is reported at once. Raises Conflict."""
     try:
         return socket.create_server((host, port), backlog=2048, reuse_port=False)
     except OSError as error:
         raise Conflict(
-            f"{host}:{port} is taken ({error.strerror}); give another with --port, or 0 for a free one."
+            f"{host}:{port} is not available ({error.strerror}). Choose another port with --port, or 0 for a free one."
         ) from error
 
 
@@ -76,7 +76,7 @@ def listen(host: str, port: int) -> socket.socket:
 async def serve(
     app: Any, listener: socket.socket, drain: Callable[[], Awaitable[None]] | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """Serve the application on a bound socket while the block runs; `drain` ends its calls before it stops."""
+    """Serve the application on a bound socket while the block runs. `drain` ends its calls before the server stops."""
     config = uvicorn.Config(
         app, http=Connection, log_level="warning", access_log=False, timeout_graceful_shutdown=5, lifespan="on"
     )

@@ -1,4 +1,4 @@
-"""The installation that a command works on: its folder, whether it has a database, and where its `placet up` runs."""
+"""The installation that a command works on: its data folder, its database, and the addresses of its `placet up`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SQLITE = {"sqlite", "sqlite+aiosqlite"}
 
 
 def has_database(settings: Settings) -> bool:
-    """Whether this installation has its database already; one on a server is taken to be there.
+    """Whether this installation has a database already. A database on a server is assumed to exist.
 
-    The libraries of a database are loaded once there is one, so the URL is read by hand. What is wrong with it is told
-    by whoever opens it.
+    The URL is parsed by hand, so that the database libraries are loaded only if there is a database. An invalid URL is
+    reported when the database is opened.
     """
     scheme, _, rest = settings.database.partition("://")
     file = rest.partition("?")[0].removeprefix("/")
@@ -27,17 +27,17 @@ def has_database(settings: Settings) -> bool:
 
 
 def require_installation(settings: Settings) -> Settings:
-    """Return the settings, or raise NotFound where nothing has been set up, so that nothing is made by a mere look."""
+    """Return the settings; raise NotFound if there is no installation, so that a read-only command creates nothing."""
     if not has_database(settings):
         raise NotFound(
-            f"There is no Placet in {settings.home}: start one with `placet up`, or set PLACET_HOME or "
-            "PLACET_DATABASE_URL to where it is."
+            f"There is no Placet installation in {settings.home}. Create one with `placet up`, or set PLACET_HOME or "
+            "PLACET_DATABASE_URL to an existing one."
         )
     return settings
 
 
 def running_instance(settings: Settings) -> dict[str, Any] | None:
-    """Return what a running `placet up` wrote about where it is, or None."""
+    """Return the addresses that a running `placet up` wrote down, or None."""
     try:
         return dict(json.loads((settings.home / _WHERE).read_text()))
     except (FileNotFoundError, ValueError):
@@ -45,7 +45,7 @@ def running_instance(settings: Settings) -> dict[str, Any] | None:
 
 
 def write_running_instance(settings: Settings, where: dict[str, Any]) -> None:
-    """Note where everything is, for the other commands."""
+    """Write the addresses of this `placet up` down, for the other commands."""
     fresh = settings.home / f"{_WHERE}.new"
     fresh.touch(mode=0o600)
     fresh.write_text(json.dumps(where))
@@ -53,20 +53,20 @@ def write_running_instance(settings: Settings, where: dict[str, Any]) -> None:
 
 
 def prepare_home(settings: Settings) -> Path:
-    """Return the folder of all data, made where it is missing, for this user alone; raises InputInvalid."""
+    """Return the data folder; create it if it is missing, readable by this user only. Raises InputInvalid."""
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         _keep_private(settings.home)
     except OSError as error:
         raise InputInvalid(
-            f"PLACET_HOME is {settings.home}, which cannot be made or used ({error.strerror}): name a folder that you "
-            "can write to."
+            f"The folder {settings.home} cannot be created or used ({error.strerror}). Set PLACET_HOME to a folder "
+            "that you can write to."
         ) from error
     return settings.home
 
 
 def _keep_private(home: Path) -> None:
-    """Keep other users of this machine out of a folder that is Placet's: what earlier versions made, all could read."""
+    """Remove the access of other users to a folder of Placet's. Earlier versions created it readable for all."""
     held = {path.name for path in home.iterdir()}
     status = home.stat()
     if status.st_uid == os.geteuid() and (not held or held & {"placet.db", "secret.key"}):

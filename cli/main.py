@@ -12,22 +12,22 @@ COMMANDS = (
     LazyCommand(
         "up",
         "cli.commands.up:up_command",
-        "Start engine, API and worker together, and print where they are once everything is ready.",
+        "Start engine, API and worker in one process, and print their addresses when all are ready.",
     ),
     LazyCommand(
         "worker",
         "cli.commands.worker:worker_command",
-        "Run a worker against the engine that TEMPORAL_ADDRESS names, or that `placet up` started.",
+        "Run a worker on the engine that TEMPORAL_ADDRESS names, or on the one that `placet up` started.",
     ),
     LazyCommand(
         "api",
         "cli.commands.api:api_command",
-        "Run the API against the engine that TEMPORAL_ADDRESS names, or that `placet up` started.",
+        "Run the API on the engine that TEMPORAL_ADDRESS names, or on the one that `placet up` started.",
     ),
     LazyCommand(
         "engine",
         "cli.commands.engine:engine_command",
-        "Run only the engine, with its namespaces and search attributes, and print where it is.",
+        "Run only the engine, with its namespaces and search attributes, and print its address.",
     ),
     LazyCommand(
         "prepare",
@@ -35,43 +35,43 @@ COMMANDS = (
         "Register the namespaces and search attributes on an existing engine.",
     ),
     LazyCommand("migrate", "cli.commands.engine:migrate_command", "Bring the database to the newest schema."),
-    LazyCommand("people", "cli.commands.people:people_app", "Who is in the organisation."),
-    LazyCommand("token", "cli.commands.tokens:token_command", "Print a new API token for a person, and nothing else."),
+    LazyCommand("people", "cli.commands.people:people_app", "Manage the people of the organisation."),
+    LazyCommand("token", "cli.commands.tokens:token_command", "Create an API token for a person and print it."),
     LazyCommand(
         "verify",
         "cli.commands.verify:verify_command",
-        "Check audit chains against their rows and the engine's history; exit code 1 where one does not hold.",
+        "Verify audit chains against the database and the engine's history. The exit code is 1 if one is broken.",
     ),
     LazyCommand(
         "check",
         "cli.commands.definitions:check_command",
-        "Prove blueprints sound, or show what is wrong; exit code 1 where there is an error.",
+        "Prove that blueprints are sound, or show their faults. The exit code is 1 if there is an error.",
     ),
     LazyCommand(
         "import-bpmn",
         "cli.commands.bpmn:import_bpmn_command",
-        "Print the blueprint that a BPMN file maps to; what of the file is not in it goes to standard error.",
+        "Convert a BPMN file to a blueprint and print it. Elements that do not map are listed on standard error.",
     ),
     LazyCommand(
         "import-dmn",
         "cli.commands.bpmn:import_dmn_command",
-        "Print the blueprint that a DMN decision maps to; what of the file is not in it goes to standard error.",
+        "Convert a DMN decision to a blueprint and print it. Elements that do not map are listed on standard error.",
     ),
     LazyCommand(
         "simulate",
         "cli.commands.simulate:simulate_command",
-        "Simulate a process before anyone is asked. The exit code is 1 where the simulation fails or finds errors.",
+        "Simulate a process without asking anybody. The exit code is 1 if the simulation fails or finds errors.",
     ),
     LazyCommand(
         "doctor",
         "cli.commands.doctor:doctor_command",
-        "Look whether everything is there that Placet needs; exit code 1 where something is not.",
+        "Check this installation: database, engine and worker. The exit code is 1 if a check fails.",
     ),
     LazyCommand("openapi", "cli.commands.api:openapi_command", "Print the API's OpenAPI document."),
     LazyCommand(
         "demo",
         "cli.commands.demo:demo_command",
-        "Play an approval from start to end with seconds for hours, and keep serving where somebody can watch.",
+        "Show a complete approval in which seconds stand for hours. In a terminal, keep the API running afterwards.",
     ),
 )
 

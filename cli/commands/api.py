@@ -1,4 +1,4 @@
-"""`placet api` and `placet openapi`: the API as a process of its own, and what it is like."""
+"""`placet api` and `placet openapi`: the API in its own process, and its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from worker.telemetry import tracer_provider
 
 
 def api_command(
-    port: Annotated[int | None, typer.Option(help="Where to listen; 0 for a free port.")] = None, as_json: Json = False
+    port: Annotated[int | None, typer.Option(help="The port that the API listens on; 0 for a free port.")] = None,
+    as_json: Json = False,
 ) -> None:
-    """Run the API against the engine that TEMPORAL_ADDRESS names, or that `placet up` started."""
+    """Run the API on the engine that TEMPORAL_ADDRESS names, or on the one that `placet up` started."""
     settings = settings_with(port=port)
 
     async def work() -> None:

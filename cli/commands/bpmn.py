@@ -1,4 +1,4 @@
-"""`placet import-bpmn` and `placet import-dmn`: a blueprint from a file, and what became of the file's elements."""
+"""`placet import-bpmn` and `placet import-dmn`: convert a file to a blueprint, and list the elements that do not map."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from placet.errors import InputInvalid
 
 
 def read(file: Path, *, dmn: Sequence[Path] = (), name: str | None = None, version: str = "1.0.0") -> Imported:
-    """Map a file without any installation, and so without its catalog; raises InputInvalid and BlueprintInvalid."""
+    """Convert a BPMN file without the catalog of an installation. Raises InputInvalid and BlueprintInvalid."""
     return import_bpmn(_content(file), dmn=[_content(one) for one in dmn], name=name, version=version)
 
 
 def read_dmn(file: Path, *, decision: str | None = None, name: str | None = None, version: str = "1.0.0") -> Imported:
-    """Map a decision of a DMN file; raises InputInvalid and BlueprintInvalid."""
+    """Convert a decision of a DMN file. Raises InputInvalid and BlueprintInvalid."""
     return import_dmn(_content(file), decision=decision, name=name, version=version)
 
 
 def tell(imported: Imported) -> None:
-    """Print on standard error what did not map, so that standard output holds the blueprint alone."""
+    """Print the elements that did not map on standard error; standard output holds the blueprint alone."""
     for left in imported.left:
         if left.kind == "mapped":
             continue
@@ -39,7 +39,7 @@ def tell(imported: Imported) -> None:
 
 
 def described(imported: Imported) -> dict[str, Any]:
-    """Return all of it as JSON values."""
+    """Return the blueprint and the elements as JSON values."""
     return {
         "blueprint": imported.blueprint,
         "left": [asdict(left) | {"message": left.says} for left in imported.left],
@@ -55,12 +55,14 @@ def _content(file: Path) -> bytes:
 
 def import_bpmn_command(
     file: Annotated[Path, typer.Argument(help="A BPMN 2.0 file.")],
-    dmn: Annotated[list[Path] | None, typer.Option(help="A DMN file that its rule tasks name.")] = None,
-    name: Annotated[str | None, typer.Option(help="The process's name; by default as in the file.")] = None,
+    dmn: Annotated[
+        list[Path] | None, typer.Option(help="A DMN file that a business rule task of the BPMN file refers to.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The name of the process; by default the one in the file.")] = None,
     version: Annotated[str, typer.Option(help="The blueprint's version.")] = "1.0.0",
     as_json: Json = False,
 ) -> None:
-    """Print the blueprint that a BPMN file maps to; what of the file is not in it goes to standard error."""
+    """Convert a BPMN file to a blueprint and print it. Elements that do not map are listed on standard error."""
     with errors_as_messages():
         imported = read(file, dmn=dmn or (), name=name, version=version)
     _print(imported, as_json=as_json)
@@ -68,12 +70,16 @@ def import_bpmn_command(
 
 def import_dmn_command(
     file: Annotated[Path, typer.Argument(help="A DMN file.")],
-    decision: Annotated[str | None, typer.Option(help="The decision's id or name, where there are several.")] = None,
-    name: Annotated[str | None, typer.Option(help="The process's name; by default the decision's.")] = None,
+    decision: Annotated[
+        str | None, typer.Option(help="The decision's id or name; needed if the file has several.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The name of the process; by default the name of the decision.")
+    ] = None,
     version: Annotated[str, typer.Option(help="The blueprint's version.")] = "1.0.0",
     as_json: Json = False,
 ) -> None:
-    """Print the blueprint that a DMN decision maps to; what of the file is not in it goes to standard error."""
+    """Convert a DMN decision to a blueprint and print it. Elements that do not map are listed on standard error."""
     with errors_as_messages():
         imported = read_dmn(file, decision=decision, name=name, version=version)
     _print(imported, as_json=as_json)

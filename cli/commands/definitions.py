@@ -1,4 +1,4 @@
-"""`placet check`: blueprints proven sound, or what is wrong with them."""
+"""`placet check`: prove that blueprints are sound, or show their faults."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from placet.proofs import check as check_blueprint
 from worker.settings import Settings
 
 UNUSABLE = "unusable_file"
-"""Code of the one finding about a file that cannot be read as JSON."""
+"""The code of the finding about a file that is not JSON."""
 
 
 def check(settings: Settings, files: list[Path]) -> list[dict[str, Any]]:
-    """Check each file among the people, actions and processes of this installation, if there is one.
+    """Check each file against the people, actions and processes of this installation, if there is one.
 
-    A file that cannot be read as JSON has one finding, of the code `unusable_file`.
+    A file that is not JSON has one finding with the code `unusable_file`.
     """
     contents = [_content(file) for file in files]
     readable = [content for content in contents if not isinstance(content, InputInvalid)]
     if has_database(settings):
-        from cli.database import check_contexts_for  # the libraries of a database are for those who have one
+        from cli.database import check_contexts_for  # imported here: the database libraries are slow to load
 
-        progress(f"checked among the people, actions and processes of {settings.home}")
+        progress(f"checked against the people, actions and processes of {settings.home}")
         known = check_contexts_for(settings, readable)
         reports = [
             check_blueprint(raw, directory=those.directory, actions=those.actions, children=those.children)
@@ -59,12 +59,12 @@ def _unusable(error: InputInvalid) -> dict[str, Any]:
 
 
 def unusable(results: list[dict[str, Any]]) -> bool:
-    """Whether there was a file that could not be read."""
+    """Whether a file could not be read."""
     return any(finding["code"] == UNUSABLE for result in results for finding in result["findings"])
 
 
 def read(file: Path) -> Any:
-    """Read a JSON file as a body is read, with fractions as Decimal; InputInvalid names the file and the place."""
+    """Read a JSON file as the API reads a body: fractions are Decimal. InputInvalid names the file and the place."""
     try:
         return read_json(file.read_bytes())
     except OSError as error:
@@ -91,10 +91,10 @@ def show(results: list[dict[str, Any]]) -> None:
 def check_command(
     files: Annotated[list[Path], typer.Argument(help="Blueprints as JSON files.")], as_json: Json = False
 ) -> None:
-    """Prove blueprints sound, or show what is wrong; exit code 1 where there is an error.
+    """Prove that blueprints are sound, or show their faults. The exit code is 1 if there is an error.
 
-    The people, actions and processes of this installation count, where there is one. Exit code 2 where a file cannot be
-    read; the others are checked all the same.
+    The check uses the people, actions and processes of this installation, if there is one. The exit code is 2 if a file
+    cannot be read; the other files are checked all the same.
     """
     settings = settings_with()
     with errors_as_messages():

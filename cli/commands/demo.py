@@ -1,4 +1,4 @@
-"""`placet demo`: one approval from start to end, with seconds for hours, over HTTP as anybody would do it."""
+"""`placet demo`: a complete approval over HTTP, in which seconds stand for hours."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cli.terminal.output import out, progress
 from placet.errors import Unavailable
 from worker.settings import Settings
 
-_PATIENCE = 120.0  # seconds; a machine that is busy elsewhere is slow, and a demo should not fail for it
+_PATIENCE = 120.0  # seconds; long enough for a busy machine
 BLUEPRINTS = Path(str(resources.files("placet"))).parent / "blueprints"
 
 
@@ -41,7 +41,7 @@ _MAILS = {
 
 @dataclass
 class Story:
-    """A demo in progress: how to call as whom, and what has been told already."""
+    """A demo in progress: the client, everybody's tokens, and the entries that were printed."""
 
     http: httpx.AsyncClient
     tokens: dict[str, str]
@@ -49,7 +49,7 @@ class Story:
     told: set[tuple[str, str, int]] = field(default_factory=set)
 
     async def call(self, person: str, method: str, path: str, body: Any = None, *, expect: int) -> Any:
-        """Call the API as a person; anything but the expected status ends the demo with what was answered."""
+        """Call the API as a person. Another status than the expected one ends the demo with the answer."""
         answer = await self.http.request(
             method,
             f"/api/v1/workflow/{path}",
@@ -61,7 +61,7 @@ class Story:
         return answer.json()
 
     async def follow(self, request_id: str, kind: str, *, times: int = 1) -> None:
-        """Tell what happens to a request until something of this kind has happened so often."""
+        """Print the entries of a request until it has this many of a kind."""
         loop = asyncio.get_running_loop()
         end = loop.time() + _PATIENCE
         while loop.time() < end:
@@ -74,11 +74,11 @@ class Story:
             if sum(1 for item in timeline["items"] if item["kind"] == kind) >= times:
                 return
             await asyncio.sleep(0.1)
-        raise Unavailable(f"{kind} did not happen within {_PATIENCE:.0f} seconds")
+        raise Unavailable(f"the request has no entry {kind!r} after {_PATIENCE:.0f} seconds")
 
 
 async def play(settings: Settings, *, port: int, hour: float, stay: bool) -> None:
-    """Start everything in a folder of its own, play the story, and keep serving while `stay`."""
+    """Start Placet in a temporary folder, play the story, and keep running if `stay`."""
     async with AsyncExitStack() as stack:
         home = Path(stack.enter_context(TemporaryDirectory(prefix="placet-demo-", ignore_cleanup_errors=True)))
         own = settings.model_copy(update={"home": home, "port": port, "database_url": None})
@@ -89,17 +89,17 @@ async def play(settings: Settings, *, port: int, hour: float, stay: bool) -> Non
         await _story(Story(http=http, tokens=who, mailbox=running.mailbox), hour)
         _summary(running, who)
         if not stay:
-            out.print("\nThe demo ends here and its data is removed; in a terminal it keeps serving.")
+            out.print("\nThe demo has ended and its data is removed. In a terminal it keeps running.")
             return
-        out.print("\nStill serving; press Ctrl-C to end.")
+        out.print("\nThe API and the pages stay up. Press Ctrl-C to stop.")
         await until_told_to_stop()
 
 
 async def _story(story: Story, hour: float) -> None:
-    out.rule("Placet: one approval, from start to end")
-    out.print(f"One hour lasts {hour:g} s here. Rita asks for 7,250.00.")
-    out.print("Max is her manager, Dana is his, and Carla is the CFO. Max does not answer.")
-    out.print("Each line with a time is an entry of the request's record.\n")
+    out.rule("Placet: a complete approval")
+    out.print(f"One hour lasts {hour:g} s here. Rita asks for approval of 7,250.00.")
+    out.print("Max is her manager, Dana is the manager of Max, and Carla is the CFO. Max does not answer.")
+    out.print("Each line with a time is an entry of the request's audit chain or of its deliveries.\n")
     blueprint = _in_seconds(_read("expense.json"), hour)
     template = await story.call("olivia", "POST", "process-templates/", blueprint, expect=201)
     await story.call("olivia", "POST", f"process-templates/{template['id']}/publish/", expect=200)
@@ -119,7 +119,7 @@ async def _story(story: Story, hour: float) -> None:
         json={"decision": "approve"},
         headers={"Authorization": f"Bearer {story.tokens['max']}"},
     )
-    _say("max", f"wants to approve after all, and is refused ({late.status_code}): {late.json()['detail']}")
+    _say("max", f"tries to approve too late and is refused ({late.status_code}): {late.json()['detail']}")
     await story.call(
         "dana", "POST", f"tasks/{task['id']}/decide/", {"decision": "approve", "comment": "Go."}, expect=200
     )
@@ -133,7 +133,7 @@ async def _story(story: Story, hour: float) -> None:
 
 
 async def _nobody_answers(story: Story, template: str) -> None:
-    out.print("\nA second request. Dana does not answer either: it escalates to Carla.\n")
+    out.print("\nA second request. Neither Max nor Dana answers, so it escalates to Carla.\n")
     body = {"template": template, "title": "Team dinner", "input": {"amount": "480.00", "department": "sales"}}
     request = await story.call("rita", "POST", "requests/", body, expect=201)
     _say("rita", f"asks for approval: {request['id']}")
@@ -149,24 +149,24 @@ async def _proof(story: Story, request_id: str) -> None:
     final = await story.call("rita", "GET", f"requests/{request_id}/", expect=200)
     out.print(
         f"\n[bold]{final['title']}: {final['outcome']}.[/bold] The audit chain of {verified['entries']} entries "
-        f"{'holds' if verified['ok'] else 'DOES NOT HOLD'},\nin the database and in the engine's history."
+        f"{'is intact' if verified['ok'] else 'IS BROKEN'}:\nthe database and the engine's history agree."
     )
     out.print(f"In the Temporal Web UI: {final['links']['temporal_ui']}", soft_wrap=True)
     if final["outcome"] != "approved" or not verified["ok"]:
-        raise Unavailable("the story did not end as it should")
+        raise Unavailable("the request was not approved, or its audit chain is broken")
 
 
 async def _mails(story: Story) -> None:
-    """Show what came, once the last of the mails that tell Rita the outcome has."""
+    """Print the mails, once the last one has arrived."""
     if story.mailbox is None:
-        return  # a mail server is set, and the mails went there
+        return  # a mail server is set and has the mails
     loop = asyncio.get_running_loop()
     end = loop.time() + _PATIENCE
     while not any(mail.subject == "Approved: Team dinner" for mail in story.mailbox.mails()):
         if loop.time() > end:
-            raise Unavailable("the mail that tells the outcome did not come")
+            raise Unavailable("the mail about the outcome did not arrive")
         await asyncio.sleep(0.1)
-    out.print("\nMails that went out:\n")
+    out.print("\nMails that were sent:\n")
     for mail in story.mailbox.mails():
         at, to = f"{mail.received_at:%H:%M:%S}", ", ".join(mail.to)
         out.print(f"[dim]{at}[/dim]  {to:24} {escape(mail.subject)}", soft_wrap=True)
@@ -178,7 +178,7 @@ async def _task_of(story: Story, person: str, request_id: str) -> dict[str, Any]
 
 
 def _in_seconds(blueprint: dict[str, Any], hour: float) -> dict[str, Any]:
-    """Return the blueprint with every number of hours meaning so many seconds each."""
+    """Return the blueprint with its hours scaled down: one hour lasts `hour` seconds."""
     scale = hour / 3600
 
     def scaled(value: Any, name: str = "") -> Any:
@@ -210,7 +210,7 @@ def _tell(item: dict[str, Any]) -> None:
 
 
 def words_of(kind: str, detail: dict[str, Any]) -> str:
-    """Say in words what an entry of the story tells."""
+    """Describe an entry in words."""
     told = detail.get("to")
     people = ", ".join(_person(one) for one in told) if isinstance(told, list) else _person(str(told or ""))
     match kind:
@@ -241,18 +241,18 @@ def _person(one: str) -> str:
 
 
 def _summary(running: up.RunningInstance, who: dict[str, str]) -> None:
-    out.print("\n[bold]Where everything is[/bold]")
+    out.print("\n[bold]Addresses[/bold]")
     for name, title in up.TITLES.items():
         if running.as_json()[name] is not None:
             out.print(f"  {title:16} {running.as_json()[name]}", soft_wrap=True)
-    out.print("\n[bold]API tokens[/bold], to be sent as `Authorization: Bearer TOKEN`")
+    out.print("\n[bold]API tokens[/bold], for the header `Authorization: Bearer TOKEN`")
     for person, token in who.items():
         out.print(f"  {person:16} {token}", soft_wrap=True)
 
 
 def demo_command(
-    port: Annotated[int, typer.Option(help="Where the API listens; 0 for a free port.")] = 0,
+    port: Annotated[int, typer.Option(help="The port that the API listens on; 0 for a free port.")] = 0,
     hour: Annotated[float, typer.Option(help="How many seconds stand for an hour.", min=0.05)] = 0.25,
 ) -> None:
-    """Play an approval from start to end with seconds for hours, and keep serving where somebody can watch."""
+    """Show a complete approval in which seconds stand for hours. In a terminal, keep the API running afterwards."""
     run(play(settings_with(), port=port, hour=hour, stay=sys.stdin.isatty()))

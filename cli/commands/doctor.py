@@ -1,4 +1,4 @@
-"""`placet doctor`: whether everything that Placet needs is there, and what to do where it is not."""
+"""`placet doctor`: check an installation, and say how to repair what is missing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OLDEST = (3, 11)
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was looked at: what it is, whether it is well, and what was found."""
+    """One check: its name, whether it passed, and what was found."""
 
     name: str
     ok: bool
@@ -36,7 +36,7 @@ class Check:
 
 
 async def examine(settings: Settings) -> list[Check]:
-    """Look at everything; what is away is a finding, never an error."""
+    """Run all checks. A component that is missing is a failed check and raises nothing."""
     looks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
         ("python", _python),
         ("data folder", lambda: _home(settings)),
@@ -67,9 +67,9 @@ async def _python() -> str:
 async def _home(settings: Settings) -> str:
     home = settings.home
     if not home.exists():
-        raise Unavailable(f"{home} is not there yet; `placet up` makes it. PLACET_HOME names another.")
+        raise Unavailable(f"{home} does not exist yet. `placet up` creates it; set PLACET_HOME to use another folder.")
     if not os.access(home, os.W_OK):
-        raise Unavailable(f"{home} cannot be written to; set PLACET_HOME to a folder that can.")
+        raise Unavailable(f"{home} is not writable. Set PLACET_HOME to a folder that you can write to.")
     return str(home)
 
 
@@ -97,19 +97,21 @@ async def _worker(settings: Settings) -> str:
     async with migrated_database(require_installation(settings)) as database:
         found = await workers(database, client, settings.task_queue)
     if not found:
-        raise Unavailable(f"Nobody works on task queue {settings.task_queue!r}; run `placet worker` or `placet up`.")
+        raise Unavailable(
+            f"No worker polls the task queue {settings.task_queue!r}; run `placet worker` or `placet up`."
+        )
     return f"task queue {settings.task_queue!r}: {', '.join(sorted(found))}"
 
 
 def show(checks: list[Check]) -> None:
-    """Print what was found, a line each."""
+    """Print one line for each check."""
     for check in checks:
         mark = "[green]ok[/green]    " if check.ok else "[red]FAILED[/red]"
         out.print(f"  {mark}  {check.name:15} {escape(check.found)}", soft_wrap=True)
 
 
 def doctor_command(as_json: Json = False) -> None:
-    """Look whether everything is there that Placet needs; exit code 1 where something is not."""
+    """Check this installation: database, engine and worker. The exit code is 1 if a check fails."""
     checks = run(examine(settings_with()))
     well = all(check.ok for check in checks)
     if as_json:

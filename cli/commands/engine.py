@@ -1,4 +1,4 @@
-"""`placet engine`, `placet prepare` and `placet migrate`: the engine and the database, without what uses them."""
+"""`placet engine`, `placet prepare` and `placet migrate`: the engine and the database alone."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from storage.migrate import migrate
 
 
 def engine_command(
-    find: Annotated[bool, typer.Option("--find", help="Only find or make the engine, and say which it is.")] = False,
+    find: Annotated[
+        bool, typer.Option("--find", help="Only find, download or build the engine's program, and print its path.")
+    ] = False,
 ) -> None:
-    """Run only the engine, with its namespaces and search attributes, and print where it is."""
+    """Run only the engine, with its namespaces and search attributes, and print its address."""
     settings = settings_with()
 
     async def work() -> None:
@@ -45,7 +47,11 @@ def engine_command(
 def prepare_command() -> None:
     """Register the namespaces and search attributes on an existing engine."""
     changed = run(prepare(bootstrap.engine_settings(settings_with())))
-    out.print("registered what was missing" if changed else "nothing was missing")
+    out.print(
+        "the missing namespaces and search attributes are registered"
+        if changed
+        else "all namespaces and search attributes exist already"
+    )
 
 
 def migrate_command() -> None:

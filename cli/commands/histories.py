@@ -1,4 +1,4 @@
-"""Histories to keep: what the engine holds of a request, as a file that tests replay against every later workflow."""
+"""Recorded histories: a request's workflow history as a file, which tests replay against later workflow code."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ async def record(settings: Settings, request_id: str, to: Path) -> int:
 
 
 async def fetch(client: Client, request_id: str) -> WorkflowHistory:
-    """Return a request's history; raises NotFound where the engine does not hold it."""
+    """Return a request's history; raises NotFound if the engine does not have it."""
     try:
         return await client.get_workflow_handle(request_id).fetch_history()
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
         raise NotFound(
-            f"The engine holds no history of {request_id!r}; it never ran, or its retention passed"
+            f"The engine holds no history of {request_id!r}: it never ran here, or its retention period is over"
         ) from None
 
 
 def write(history: WorkflowHistory, to: Path, *, again: bool = False) -> int:
-    """Write a history without the names of the processes that made it; raises Conflict where the file is there."""
+    """Write a history without the names of the worker processes; raises Conflict if the file exists."""
     if to.exists() and not again:
-        raise Conflict(f"{to} is there already: what was recorded stays as it is; choose another name")
+        raise Conflict(f"{to} exists already, and recorded histories do not change; choose another name")
     document = _without_identities(json.loads(history.to_json()))
     to.parent.mkdir(parents=True, exist_ok=True)
     to.write_text(json.dumps(document, separators=(",", ":"), sort_keys=True) + "\n")
@@ -45,14 +45,14 @@ def write(history: WorkflowHistory, to: Path, *, again: bool = False) -> int:
 
 
 def read(file: Path) -> WorkflowHistory:
-    """Return a history that was written."""
+    """Read a history from a file."""
     document = json.loads(file.read_text())
     workflow_id = document["events"][0]["workflowExecutionStartedEventAttributes"]["workflowId"]
     return WorkflowHistory.from_json(workflow_id, document)
 
 
 def _without_identities(value: Any) -> Any:
-    """Take out which machine did what; a replay does not ask for it."""
+    """Remove the names of machines and processes; a replay does not need them."""
     if isinstance(value, dict):
         # The queue that one worker keeps a request's tasks on is named after its process.
         named = "name" if value.get("kind") == "TASK_QUEUE_KIND_STICKY" else "identity"

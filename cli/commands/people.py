@@ -1,4 +1,4 @@
-"""`placet people`: the organisation's people, from a file."""
+"""`placet people`: load the organisation's people from a file."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from service.administration.person_document import PersonDocument
 from storage.queries.people.people_loading import LoadResult
 from worker.settings import Settings
 
-people_app = typer.Typer(no_args_is_help=True, help="Who is in the organisation.")
+people_app = typer.Typer(no_args_is_help=True, help="Manage the people of the organisation.")
 _PEOPLE = TypeAdapter(list[PersonDocument])
 
 
 async def load(settings: Settings, file: Path, *, complete: bool = False) -> LoadResult:
-    """Store every person of a JSON list, new or in place of the one with that id, in batches; none where one is wrong.
+    """Store the people of a JSON list in batches: add new people, replace existing ones. One error stops the whole load.
 
-    With `complete`, whoever is not in the list has left. What is stored like this already is not written, so a load
-    that was interrupted is repeated. Raises InputInvalid that names each place that is wrong.
+    With `complete`, people who are not in the list become inactive. Unchanged people are not written, so an interrupted
+    load can be repeated. Raises InputInvalid with the place of each error.
     """
     listed = _read(file)
     async with migrated_database(settings) as database:
@@ -49,23 +49,25 @@ def _explained(file: Path, error: ValueError) -> InputInvalid:
         Problem(pointer="".join(f"/{part}" for part in e["loc"]), message=e["msg"].removeprefix("Value error, "))
         for e in error.errors(include_url=False, include_context=False)
     )
-    return InputInvalid(f"{file} is not a list of people; nobody was loaded.", problems=problems)
+    return InputInvalid(f"{file} is not a JSON list of people; nobody was loaded.", problems=problems)
 
 
 @people_app.callback()
 def _people() -> None:
-    """Who is in the organisation."""
+    """Manage the people of the organisation."""
 
 
 @people_app.command("load")
 def load_command(
     file: Annotated[Path, typer.Argument(help="A JSON list of people.", exists=True, dir_okay=False)],
-    complete: Annotated[bool, typer.Option("--complete", help="Whoever is not in the file has left.")] = False,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="The file lists everybody: people who are not in it become inactive.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Load people from a JSON file: new ones are added, known ones are replaced, and tasks of leavers move on.
+    """Load people from a JSON file: add new ones, replace known ones, and reassign the tasks of people who left.
 
-    They are stored in batches, and only where they changed; a load that was interrupted is repeated.
+    People are stored in batches, and only if they changed, so an interrupted load can be repeated.
     """
     loaded = run(load(settings_with(), file, complete=complete))
     if as_json:

@@ -1,4 +1,4 @@
-"""`placet simulate`: simulate a process before anyone is asked; explore needs neither an engine nor stored people."""
+"""`placet simulate`: simulate a process without asking anybody. The mode explore needs neither engine nor people."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def spec_of(
     prices: Path | None = None,
     more: dict[str, Any] | None = None,
 ) -> SimulationSpec:
-    """Return the simulation spec of a command line; `more` are further fields of it. Raises InputInvalid.
+    """Return the simulation spec of a command line; `more` holds its further fields. Raises InputInvalid.
 
-    A shadow compares once: only the API keeps one running.
+    A shadow compares once here; only the API keeps one running.
     """
     raw: dict[str, Any] = {"mode": mode, **{k: v for k, v in (more or {}).items() if v is not None}}
     if mode == "shadow":
@@ -63,7 +63,7 @@ def spec_of(
 async def simulate(settings: Settings, spec: SimulationSpec, *, quiet: bool = False) -> dict[str, Any]:
     """Simulate with this installation's people and past requests, and its engine where the mode needs one.
 
-    Without a requester, a person who has a manager is the requester. Nothing is stored.
+    If no requester is given, somebody who has a manager is chosen. Nothing is stored.
     """
     client = None
     there = bootstrap.engine_settings(settings)
@@ -87,7 +87,7 @@ async def simulate(settings: Settings, spec: SimulationSpec, *, quiet: bool = Fa
             result = await simulator.carry_out(
                 spec,
                 requester=requester,
-                viewer=None,  # whoever works on the database itself
+                viewer=None,  # this command works on the database itself and sees everything
                 simulation_id=simulation_id,
                 now=datetime.now(UTC),
                 tell=told,
@@ -104,7 +104,7 @@ def write_report(result: dict[str, Any], file: Path) -> None:
 
 
 class _Progress:
-    """A progress bar; hidden where the output is no terminal."""
+    """A progress bar; hidden if the output is not a terminal."""
 
     def __init__(self, mode: str, *, quiet: bool) -> None:
         self._bar = Progress(
@@ -144,28 +144,34 @@ def _exact(text: str) -> Any:
 def simulate_command(
     file: Annotated[Path | None, typer.Argument(help="A blueprint as a JSON file.")] = None,
     mode: Annotated[
-        str, typer.Option(help="explore, rehearse, replay, backtest or shadow (compares once).")
+        str, typer.Option(help="explore, rehearse, replay, backtest or shadow (which compares once).")
     ] = "explore",
     template: Annotated[
         str | None,
-        typer.Option(help="The name of a stored process; for a backtest, of the one whose requests are used."),
+        typer.Option(help="The name of a stored process. A backtest uses the requests of this process."),
     ] = None,
     version: Annotated[str | None, typer.Option(help="The version of the stored process.")] = None,
     given: Annotated[str | None, typer.Option("--input", help="The request's input, as JSON.")] = None,
     requester: Annotated[str | None, typer.Option(help="The id of the requester.")] = None,
-    script: Annotated[Path | None, typer.Option(help="What people do, as a JSON file.")] = None,
-    patch: Annotated[Path | None, typer.Option(help="What to change in the blueprint: a JSON Patch.")] = None,
-    prices: Annotated[Path | None, typer.Option(help="What hours, notices and actions cost, as a JSON file.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Sample what approvers do, with this random seed.", min=0)] = None,
+    script: Annotated[Path | None, typer.Option(help="A JSON file that says who decides what, and when.")] = None,
+    patch: Annotated[Path | None, typer.Option(help="A JSON Patch that changes the blueprint.")] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="A JSON file with the prices of hours, notifications and actions.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Sample the decisions of approvers with this random seed.", min=0)
+    ] = None,
     approve: Annotated[
         float, typer.Option(help="With --seed: the share of decisions that approve.", min=0, max=1)
     ] = 0.9,
     request_id: Annotated[str | None, typer.Option("--request", help="The request to replay.")] = None,
-    limit: Annotated[int | None, typer.Option(help="How many requests a backtest uses at most.", min=1)] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="The maximum number of requests that a backtest uses.", min=1)
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the result to this file, as an HTML page.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Simulate a process before anyone is asked. The exit code is 1 where the simulation fails or finds errors."""
+    """Simulate a process without asking anybody. The exit code is 1 if the simulation fails or finds errors."""
     settings = settings_with()
     sample = None if seed is None else {"seed": seed, "approve": approve}
     more = {"request_id": request_id, "template": template, "version": version, "limit": limit, "sample": sample}

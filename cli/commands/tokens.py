@@ -17,7 +17,7 @@ from worker.settings import Settings
 
 
 async def issue(settings: Settings, person: str, days: int | None) -> str:
-    """Make a token for a person and return its text."""
+    """Create a token for a person and return its text."""
     async with migrated_database(require_installation(settings)) as database, database.begin() as session:
         ttl = timedelta(days=days) if days is not None else None
         return await tokens.issue(session, person.removeprefix("user:"), ttl=ttl, now=datetime.now(UTC))
@@ -25,7 +25,10 @@ async def issue(settings: Settings, person: str, days: int | None) -> str:
 
 def token_command(
     person: Annotated[str, typer.Argument(help="The person's id.")],
-    days: Annotated[int | None, typer.Option(help="After how many days it ends; never, if left out.", min=1)] = None,
+    days: Annotated[
+        int | None,
+        typer.Option(help="The number of days until the token expires; without it, the token does not expire.", min=1),
+    ] = None,
 ) -> None:
-    """Print a new API token for a person, and nothing else."""
+    """Create an API token for a person and print it."""
     sys.stdout.write(run(issue(settings_with(), person, days)) + "\n")

@@ -1,4 +1,4 @@
-"""`placet up`: engine, API and worker together in one process, until they are told to stop."""
+"""`placet up`: engine, API and worker in one process, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TITLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class RunningInstance:
-    """Where everything is, once it answers."""
+    """The addresses of a `placet up` that is ready."""
 
     api: str
     temporal_ui: str
@@ -76,9 +76,9 @@ class RunningInstance:
 
 @asynccontextmanager
 async def start_everything(settings: Settings, progress: Any) -> AsyncIterator[RunningInstance]:
-    """Run engine, worker, dispatcher and API while the block runs; entered once everything answers.
+    """Run engine, worker, dispatcher and API while the block runs. The block is entered when all are ready.
 
-    Where no mail server is set, mails go to a mailbox of this machine's own, which is served as pages.
+    If no mail server is set, mails go to a local mailbox, which is served as web pages.
     """
     installation.prepare_home(settings)
     await _require_no_other_instance(settings)
@@ -87,7 +87,7 @@ async def start_everything(settings: Settings, progress: Any) -> AsyncIterator[R
         stack.callback(listener.close)
         database = await stack.enter_async_context(bootstrap.open_database(settings))
         there, engine = await stack.enter_async_context(bootstrap.engine_for(settings, progress))
-        if engine is not None:  # before whatever needs it, so that it ends after that
+        if engine is not None:  # before the components that need it, so that it stops after them
             await stack.enter_async_context(_restart_engine_when_killed(engine, settings, progress))
         traces = tracer_provider("placet")
         runtime, sdk_metrics = metrics_runtime(settings.worker_metrics)
@@ -129,7 +129,7 @@ async def start_everything(settings: Settings, progress: Any) -> AsyncIterator[R
 
 
 def _listen_at_previous_port(settings: Settings, what: str, host: str) -> socket.socket:
-    """Listen for pages where they were before, or at a free port where that is not possible."""
+    """Listen at the port of the previous start, or at a free port if it is taken."""
     before = installation.running_instance(settings) or {}
     port = urlsplit(before.get(what) or "").port
     try:
@@ -139,7 +139,7 @@ def _listen_at_previous_port(settings: Settings, what: str, host: str) -> socket
 
 
 async def _require_no_other_instance(settings: Settings) -> None:
-    """Raise Conflict, which says where, if another `placet up` runs on this folder."""
+    """Raise Conflict with its addresses if another `placet up` runs on this folder."""
     where = installation.running_instance(settings)
     if where is None:
         return
@@ -147,16 +147,16 @@ async def _require_no_other_instance(settings: Settings) -> None:
         async with httpx.AsyncClient(base_url=where["api"], trust_env=False, timeout=2) as http:
             answer = await http.get("/api/v1/health/live")
     except httpx.HTTPError:
-        return  # it has ended, and left its note behind
+        return  # that process has ended and left its file behind
     if answer.status_code == httpx.codes.OK and _process_exists(where["pid"]):
         raise Conflict(
-            f"Placet is up on {settings.home} already: API {where['api']}, Temporal Web UI {where['temporal_ui']}, "
-            f"process {where['pid']}. Stop that one first, or set PLACET_HOME to another folder."
+            f"Placet runs on {settings.home} already: API {where['api']}, Temporal Web UI {where['temporal_ui']}, "
+            f"process {where['pid']}. Stop that process first, or set PLACET_HOME to another folder."
         )
 
 
 def _process_exists(pid: int) -> bool:
-    """Whether there is such a process; another installation may have its address by now."""
+    """Whether this process exists. Another installation may use its address by now."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -168,14 +168,14 @@ def _process_exists(pid: int) -> bool:
 
 @asynccontextmanager
 async def _restart_engine_when_killed(engine: Engine, settings: Settings, progress: Any) -> AsyncIterator[None]:
-    """Start the engine again where it is, should it be killed while everything else runs."""
+    """Restart the engine at its ports if it is killed while the block runs."""
     again: list[Engine] = []
 
     async def watch() -> None:
         current = engine
         while True:
             code = await current.ended()
-            progress(f"the Temporal server ended (exit code {code}); starting it again")
+            progress(f"the Temporal server has stopped (exit code {code}); it is started again")
             await current.stop()
             current = await start_engine(
                 settings.home / "engine", database=settings.engine_database, ui=True, ports=engine.ports
@@ -206,15 +206,15 @@ async def _until_ready(api_url: str) -> None:
             except httpx.TransportError as error:
                 problem = error
             await asyncio.sleep(0.1)
-    raise Unavailable(f"Not everything came up within {bootstrap.STARTUP_SECONDS:.0f} seconds: {problem}")
+    raise Unavailable(f"Placet was not ready within {bootstrap.STARTUP_SECONDS:.0f} seconds: {problem}")
 
 
 def up_command(
-    port: Annotated[int | None, typer.Option(help="Where the API listens; 0 for a free port.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port that the API listens on; 0 for a free port.")] = None,
     host: Annotated[str | None, typer.Option(help="The address that the API listens on.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Start engine, API and worker together, and print where they are once everything is ready."""
+    """Start engine, API and worker in one process, and print their addresses when all are ready."""
     settings = settings_with(port=port, host=host)
 
     async def work() -> None:
@@ -223,7 +223,7 @@ def up_command(
             if as_json:
                 print_json(where)
             else:
-                out.print("[bold green]Placet is up.[/bold green]")
+                out.print("[bold green]Placet is ready.[/bold green]")
                 for name, title in TITLES.items():
                     if where[name] is not None:
                         out.print(f"  {title:16} {where[name]}", soft_wrap=True)

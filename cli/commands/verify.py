@@ -1,4 +1,4 @@
-"""`placet verify`: the audit chains, against their rows and against the engine's history."""
+"""`placet verify`: verify audit chains against the database and the engine's history."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from worker.settings import Settings
 
 
 async def verify(settings: Settings, requests: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Check these requests, or all of them; without an engine the rows alone are checked, and that is said.
+    """Verify these requests, or all of them. Without an engine, verify only the database rows and say so.
 
-    Returns what was found, and which of the requests there are none of.
+    Return the findings, and the ids of requests that do not exist.
     """
     there = bootstrap.engine_settings(settings)
     async with bootstrap.open_database(require_installation(settings)) as database:
         try:
             client = await bootstrap.connect_client(there)
         except Unavailable as error:
-            progress(f"only the rows are checked: {error.message}")
+            progress(f"only the database rows are verified: {error.message}")
             client = None
         verified = await verify_many(database, client, requests)
     results = [
@@ -38,7 +38,7 @@ async def verify(settings: Settings, requests: list[str]) -> tuple[list[dict[str
 
 
 def show(results: list[dict[str, Any]]) -> None:
-    """Print what was checked, a line for each request."""
+    """Print one line for each request."""
     table = Table(box=None)
     for name in ("request", "holds", "entries", "first bad", "head"):
         table.add_column(name)
@@ -52,10 +52,12 @@ def show(results: list[dict[str, Any]]) -> None:
 
 
 def _why(result: dict[str, Any]) -> list[str]:
-    """Say in words what does not hold about one request."""
+    """Describe the faults of one request's audit chain in words."""
     found = []
     if result["first_bad_seq"] is not None:
-        found.append(f"entry {result['first_bad_seq']} is not as it was recorded, or does not follow the one before it")
+        found.append(
+            f"entry {result['first_bad_seq']} was changed after it was recorded, or does not follow the entry before it"
+        )
     if result["first_bad_delivery"] is not None:
         found.append(f"delivery {result['first_bad_delivery']} is not as it was recorded")
     found += [f"{what} is not as the entries tell it" for what in result["differs"]]
@@ -65,10 +67,12 @@ def _why(result: dict[str, Any]) -> list[str]:
 
 
 def verify_command(
-    requests: Annotated[list[str] | None, typer.Argument(help="Ids of requests; all of them, if left out.")] = None,
+    requests: Annotated[
+        list[str] | None, typer.Argument(help="Ids of requests; without them, all requests are verified.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check audit chains against their rows and the engine's history; exit code 1 where one does not hold."""
+    """Verify audit chains against the database and the engine's history. The exit code is 1 if one is broken."""
     results, unknown = run(verify(settings_with(), requests or []))
     well = all(r["ok"] for r in results)
     if as_json:

@@ -1,4 +1,4 @@
-"""`placet worker`: what carries approvals out, as a process of its own."""
+"""`placet worker`: a worker in its own process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from worker.telemetry import metrics_runtime, tracer_provider
 
 
 def worker_command() -> None:
-    """Run a worker against the engine that TEMPORAL_ADDRESS names, or that `placet up` started."""
+    """Run a worker on the engine that TEMPORAL_ADDRESS names, or on the one that `placet up` started."""
     settings = settings_with()
 
     async def work() -> None:

@@ -1,4 +1,4 @@
-"""The mailbox of an installation without a mail server, as pages: which mails came, and what each says."""
+"""Web pages with the mails of an installation that has no mail server."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _PAGES = Environment(autoescape=True)
 _STYLE = "body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}td{padding:.2rem 1rem .2rem 0}"
 _LIST = _PAGES.from_string(
     """<!doctype html><meta charset="utf-8"><title>Mailbox</title><style>{{ style }}</style>
-<h1>Mailbox</h1><p>{{ mails|length }} mails, newest first. Nothing here has left this machine; set PLACET_SMTP_HOST to
-send for real.</p>
+<h1>Mailbox</h1><p>{{ mails|length }} mails, newest first. These mails have not left this machine. Set PLACET_SMTP_HOST
+to send mails to a server.</p>
 <table>{% for mail in mails|reverse %}<tr><td>{{ mail.received_at.strftime("%H:%M:%S") }}</td>
 <td>{{ mail.to|join(", ") }}</td><td><a href="/{{ mail.number }}">{{ mail.subject }}</a></td></tr>{% endfor %}</table>
 """
@@ -31,7 +31,7 @@ _ONE = _PAGES.from_string(
 
 
 def mailroom(mailbox: Mailbox) -> Starlette:
-    """Return an application that shows what the mailbox holds."""
+    """Return an application that shows the mails of the mailbox."""
 
     def everything(_request: Request) -> HTMLResponse:
         return HTMLResponse(_LIST.render(mails=mailbox.mails(), style=_STYLE))

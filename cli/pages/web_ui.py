@@ -1,7 +1,7 @@
 """The Temporal Web UI of an embedded engine, with a request's search attributes as the columns of its lists.
 
-The Web UI keeps its columns in the browser and takes no setting for them, so it is served through here: its page gets a
-script that puts our columns where the browser has none yet. Whoever chooses others keeps them. All else passes as is.
+The Web UI stores its columns in the browser and has no setting for them. This proxy adds a script to its page, which
+sets our columns if the browser has none yet. Columns that a user chose stay. Everything else passes unchanged.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _SHOWN: Sequence[SearchAttributeKey[Any]] = (
 )
 COLUMNS = ("Status", *(key.name for key in _SHOWN), "Workflow ID", "Start", "End")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-# What concerns one connection and no further one; nothing here is worth packing for the way within a machine.
+# Headers of a single connection. Compression is removed too: it gains nothing on loopback.
 _HOP = {"host", "connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "accept-encoding"}
 _POLICY = "script-src "
 
 
 def web_ui(upstream: str, namespaces: Sequence[str]) -> Starlette:
-    """Return an application that shows the Web UI at `upstream`; it is to be reached on loopback only, as that is."""
+    """Return an application that shows the Web UI at `upstream`. Serve it on loopback only, as the Web UI itself."""
     client = httpx.AsyncClient(trust_env=False, timeout=httpx.Timeout(10, read=None))
     script = script_of(namespaces)
 
@@ -57,7 +57,9 @@ def web_ui(upstream: str, namespaces: Sequence[str]) -> Starlette:
         try:
             answer = await client.send(sent, stream=True)
         except httpx.TransportError:
-            return PlainTextResponse("The Temporal Web UI does not answer; it may be starting again.", 503)
+            return PlainTextResponse(
+                "The Temporal Web UI does not answer. It may be restarting; reload the page in a few seconds.", 503
+            )
         passed = {name: value for name, value in answer.headers.multi_items() if name not in {*_HOP, "set-cookie"}}
         cookies = answer.headers.get_list("set-cookie")
         if answer.headers.get("content-type", "").startswith("text/html"):
@@ -76,7 +78,7 @@ def web_ui(upstream: str, namespaces: Sequence[str]) -> Starlette:
         yield
         await client.aclose()
 
-    # Another site's name that leads here must not reach an engine that trusts everybody on this machine.
+    # Against DNS rebinding: a foreign host name must not reach an engine that trusts every local process.
     local = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
     return Starlette(routes=[Route("/{path:path}", forward, methods=_METHODS)], middleware=[local], lifespan=lifespan)
 
@@ -90,7 +92,7 @@ async def _body(answer: httpx.Response) -> AsyncIterator[bytes]:
 
 
 def with_script(page: str, script: str) -> str:
-    """Return the page with a script before all others, which the page's own policy allows by its hash."""
+    """Return the page with our script before all others; its hash is added to the page's content security policy."""
     if "<head>" not in page:
         return page
     known = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -99,7 +101,7 @@ def with_script(page: str, script: str) -> str:
 
 
 def script_of(namespaces: Sequence[str]) -> str:
-    """Return what puts the columns where none have been chosen: by namespace, as the Web UI keeps them."""
+    """Return the script that sets the columns of each namespace if the user has chosen none."""
     columns = json.dumps([{"label": name} for name in COLUMNS])
     return (
         "try{const k='namespace-workflow-table-columns',s=JSON.parse(localStorage.getItem(k)||'{}');"

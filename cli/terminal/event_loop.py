@@ -1,4 +1,4 @@
-"""Run what a command does with the database, the engine or the API: on an event loop, with its log where it belongs."""
+"""Run the asynchronous work of a command on an event loop, with its log on standard error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TOLD = (signal.SIGINT, signal.SIGTERM)
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Carry out a command's work and return its result; errors become a message and an exit code.
 
-    What is logged meanwhile goes to standard error: standard output belongs to the answer, which scripts read.
+    The log goes to standard error, because scripts read the result from standard output.
     """
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     with errors_as_messages():
@@ -28,7 +28,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def watch_for_stop() -> asyncio.Event:
-    """Take SIGINT and SIGTERM from now on, before anybody is told that all is up; returns what they set."""
+    """Handle SIGINT and SIGTERM from now on; return the event that they set. Call it before printing that all is ready."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _TOLD:
@@ -37,7 +37,7 @@ def watch_for_stop() -> asyncio.Event:
 
 
 async def until_told_to_stop(stop: asyncio.Event | None = None) -> None:
-    """Wait for SIGINT or SIGTERM. A second one ends the process at once: what stops in order may be stuck."""
+    """Wait for SIGINT or SIGTERM. A second one ends the process at once, because an orderly stop may hang."""
     await (stop or watch_for_stop()).wait()
     loop = asyncio.get_running_loop()
     for number in _TOLD:

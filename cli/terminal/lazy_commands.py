@@ -1,4 +1,4 @@
-"""Commands that are loaded when they are called: a help text and a small command need nothing of the large ones."""
+"""Commands that are imported when they are called, so that `--help` and small commands start fast."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LazyCommand:
     help: str
 
     def load(self) -> Any:
-        """Import the command's module and return the command as the command line carries it out."""
+        """Import the command's module and return the command."""
         module, _, name = self.target.partition(":")
         found = getattr(import_module(module), name)
         if isinstance(found, typer.Typer):
@@ -32,19 +32,19 @@ class LazyCommand:
 
 
 class _Deferred(TyperCommand):
-    """Stand for a command in the list, and give way to the command itself once it is called."""
+    """A placeholder in the list of commands; it loads the real command when it is called."""
 
     def __init__(self, listed: LazyCommand) -> None:
         super().__init__(listed.name, help=listed.help)
         self._listed = listed
 
     def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
-        """Read the arguments as the command itself does."""
+        """Parse the arguments with the real command."""
         return self._listed.load().make_context(info_name, args, parent=parent, **extra)
 
 
 def commands_of(listed: Sequence[LazyCommand]) -> type[TyperGroup]:
-    """Return the class of a group that has these commands."""
+    """Return a command group class with these commands."""
 
     class Commands(TyperGroup):
         def __init__(self, **attributes: Any) -> None:

@@ -1,4 +1,4 @@
-"""What commands have in common: the option for scripts, and settings with what was given as options over them."""
+"""Options that several commands share, and the settings with options applied to them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for
 
 
 def settings_with(**changes: Any) -> Settings:
-    """Return this installation's settings, with what was given as an option in place of them."""
+    """Return this installation's settings; options that were given replace them."""
     with errors_as_messages():
         return read_settings().model_copy(update={k: v for k, v in changes.items() if v is not None})

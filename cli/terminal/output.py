@@ -1,7 +1,7 @@
-"""How the commands speak: rich text for people, one JSON document for scripts, and exit codes that mean something.
+"""Output of commands: formatted text for people, one JSON document for scripts, and exit codes.
 
-0 done, 1 the answer is no (a chain does not hold, a blueprint has errors), 2 the call itself was wrong, 3 something is
-away that is needed (engine, database).
+0 success, 1 a check failed (a broken audit chain, a blueprint with errors), 2 the command was called wrongly, 3 the
+engine, the database or the engine's program is unavailable.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def print_json(value: Any) -> None:
 
 
 def progress(message: str) -> None:
-    """Tell what takes long, on standard error."""
+    """Print a progress message on standard error."""
     err.print(f"[dim]{escape(message)}[/dim]", soft_wrap=True)
 
 
 @contextmanager
 def errors_as_messages() -> Iterator[None]:
-    """Turn Placet's errors into a message and an exit code; anything else is a fault and shows its traceback."""
+    """Turn Placet's errors into a message and an exit code. Any other exception is a bug and shows its traceback."""
     try:
         yield
     except PlacetError as error:

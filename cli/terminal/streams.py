@@ -1,8 +1,8 @@
-"""Standard output and error that lose nothing, however slowly they are read.
+"""Standard output and error that lose nothing if the reader is slow.
 
-A pipe holds 64 KiB, and a write beyond that may end early: on a pipe that does not block, and on any other once uvloop
-has used io_uring, whose notices interrupt a write that waits. With PYTHONUNBUFFERED set, Python then drops the rest
-without a word and exits with 0; on a pipe that does not block it gives up.
+A pipe holds 64 KiB. A longer write may return early: on a non-blocking pipe, and on any pipe once uvloop has used
+io_uring, whose notifications interrupt a waiting write. With PYTHONUNBUFFERED set, Python then drops the rest silently
+and exits with 0; on a non-blocking pipe it fails.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TextIO
 
 
 class _Whole(io.RawIOBase):
-    """A file descriptor to which everything is written, after as many attempts and as much waiting as it takes."""
+    """A file descriptor that repeats a write until everything is written."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -43,7 +43,7 @@ class _Whole(io.RawIOBase):
 
 
 def write_whole() -> None:
-    """Have this process's standard streams write everything; streams that were put in their place are left alone."""
+    """Replace this process's standard streams by complete ones; streams that were replaced already stay."""
     if sys.stdout is sys.__stdout__ and sys.__stdout__ is not None:
         sys.stdout = _whole(sys.__stdout__)
     if sys.stderr is sys.__stderr__ and sys.__stderr__ is not None:

@@ -52,7 +52,7 @@ def test_a_look_makes_no_installation_where_there_is_none(place: Installation, c
     assert "Traceback" not in done.stderr
     if command[0] in {"verify", "token"}:
         assert done.returncode == 2
-        assert f"There is no Placet in {place.home}" in done.stderr
+        assert f"There is no Placet installation in {place.home}" in done.stderr
         assert "placet up" in done.stderr
 
 
