@@ -67,7 +67,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
 
 
 def temporal_ui_url(settings: Settings, there: EngineSettings) -> str:
-    """Return the Temporal Web UI's address: TEMPORAL_UI_URL, the one of `placet up`, or the default port of the server."""
+    """Return the Temporal Web UI's address: TEMPORAL_UI_URL, the one of `placet up`, or the default port."""
     given = os.environ.get("TEMPORAL_UI_URL")
     where = running_instance(settings)
     if given:
@@ -124,7 +124,7 @@ def build_action_worker(
 
 @asynccontextmanager
 async def engine_for(settings: Settings, progress: Any) -> AsyncIterator[tuple[EngineSettings, Engine | None]]:
-    """Yield a prepared engine: the one that TEMPORAL_ADDRESS names, or an embedded one that runs while the block runs."""
+    """Yield a prepared engine: the one that TEMPORAL_ADDRESS names, or an embedded one for the block."""
     there = EngineSettings.read()
     if there.named:
         progress(f"using the Temporal server at {there.address}")

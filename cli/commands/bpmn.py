@@ -1,4 +1,4 @@
-"""`placet import-bpmn` and `placet import-dmn`: convert a file to a blueprint, and list the elements that do not map."""
+"""`placet import-bpmn` and `placet import-dmn`: convert a file to a blueprint; list what does not map."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _PEOPLE = TypeAdapter(list[PersonDocument])
 
 
 async def load(settings: Settings, file: Path, *, complete: bool = False) -> LoadResult:
-    """Store the people of a JSON list in batches: add new people, replace existing ones. One error stops the whole load.
+    """Store the people of a JSON list in batches: add new people, replace existing ones. One error stops all.
 
     With `complete`, people who are not in the list become inactive. Unchanged people are not written, so an interrupted
     load can be repeated. Raises InputInvalid with the place of each error.

@@ -28,7 +28,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def watch_for_stop() -> asyncio.Event:
-    """Handle SIGINT and SIGTERM from now on; return the event that they set. Call it before printing that all is ready."""
+    """Handle SIGINT and SIGTERM from now on; return the event that they set. Call it before reporting readiness."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _TOLD:

@@ -61,7 +61,7 @@ def test_a_home_that_cannot_be_made_is_told_with_what_to_do(tmp_path: Path) -> N
     place = Installation(home=tmp_path / "file" / "home", extra=NO_ENGINE)
     done = _run(place, "up", "--port", "0")
     assert done.returncode == 2
-    assert f"PLACET_HOME is {place.home}, which cannot be made" in done.stderr
+    assert f"The folder {place.home} cannot be created" in done.stderr
     assert "Traceback" not in done.stderr
 
 

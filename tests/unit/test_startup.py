@@ -81,7 +81,7 @@ def test_a_check_of_a_process_that_evaluates_nothing_loads_no_solver(tmp_path: P
 def test_a_check_among_people_loads_the_database_and_nothing_that_serves(installation: Path) -> None:
     checked = _called(installation, "check", str(BLUEPRINTS / "expense.json"), without=_ENGINE | _API)
     assert checked.returncode == 0, checked.stderr
-    assert "checked among the people" in checked.stderr
+    assert "checked against the people" in checked.stderr
 
 
 def test_a_token_loads_the_database_and_nothing_that_serves(installation: Path) -> None:
