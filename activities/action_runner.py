@@ -94,7 +94,7 @@ class ActionRunner:
             error=fault,
         )
         try:
-            await asyncio.shield(self._database.run(record_execution, execution, spec))
+            await asyncio.shield(self._database.write(record_execution, execution, spec))
         except PlacetError as error:
             # The action has been carried out. An error here would repeat it only because of a statistic.
             log.warning("execution %s of action %s could not be counted: %s", execution.id, spec.name, error)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.context import ApiContext
 from service.documents import Moment
@@ -43,19 +41,12 @@ async def _call(request: Request) -> Call:
     return call
 
 
-async def _reading(context: Annotated[ApiContext, Depends(_context)]) -> AsyncIterator[AsyncSession]:
-    async with context.database.session() as session:
-        yield session
-
-
 Here = Annotated[ApiContext, Depends(_context)]
 """What the API was started with."""
 Caller = Annotated[Principal, Depends(_caller)]
 """Who is calling."""
 ThisCall = Annotated[Call, Depends(_call)]
 """By what a mutating call is known."""
-Reading = Annotated[AsyncSession, Depends(_reading)]
-"""One consistent snapshot of what is stored."""
 At = Annotated[Moment | None, Query(description="A moment with its offset, such as 2026-01-31T09:00:00Z.")]
 Limit = Annotated[int, Query(ge=1, le=500, description="How many items a page has.")]
 Cursor = Annotated[str | None, Query(max_length=2000, description="`next_cursor` of the page before.")]

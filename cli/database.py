@@ -37,8 +37,8 @@ def check_contexts_for(settings: Settings, blueprints: list[Any]) -> list[CheckC
 
 
 async def _check_contexts(settings: Settings, blueprints: list[Any]) -> list[CheckContext]:
-    async with migrated_database(settings) as database, database.session() as session:
-        return await check_contexts(session, [_parsed(raw) for raw in blueprints], datetime.now(UTC))
+    async with migrated_database(settings) as database:
+        return await database.read(check_contexts, [_parsed(raw) for raw in blueprints], datetime.now(UTC))
 
 
 def _parsed(raw: Any) -> ProcessDefinition | None:

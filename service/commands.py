@@ -145,15 +145,16 @@ def _stands_in(connection: Connection, principal: Principal, task: TaskRow, now:
 async def _with_definition(
     context: Context, principal: Principal, request_id: str
 ) -> tuple[RequestWithTasks, DefinitionVersion]:
-    async with context.database.session() as session:
-        stored = await seen_request(session, principal, request_id, context.now())
-        return stored, await definitions.get(session, stored.request.template_id)
+    def read(connection: Connection) -> tuple[RequestWithTasks, DefinitionVersion]:
+        stored = seen_request(connection, principal, request_id, context.now())
+        return stored, definitions.get(connection, stored.request.template_id)
+
+    return await context.database.read(read)
 
 
 async def _plan(context: Context, stored: RequestWithTasks, template: DefinitionVersion) -> Plan:
     """Return the plan by which a request may name people; it is compiled as of when the request began."""
-    async with context.database.session() as session:
-        return await context.plans.of(session, template, stored.request.started_at)
+    return await context.plans.of(context.database, template, stored.request.started_at)
 
 
 async def _require_known(context: Context, asked: dict[str, Any], *, at: str) -> None:

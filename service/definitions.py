@@ -10,8 +10,9 @@ import uuid
 from functools import partial
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection
 
+from placet.definition.action_spec import ActionSpec
 from placet.definition.bpmn import Imported, import_bpmn, import_dmn
 from placet.definition.diff import Change, baseline
 from placet.definition.model import ProcessDefinition, parse_definition
@@ -31,8 +32,7 @@ from storage.tables.approvals import DefinitionVersion
 async def check_definition(context: Context, raw: object, *, by: str) -> Report:
     """Prove a blueprint sound among the stored people, or find what is wrong with it. `by` is whose work it is."""
     blueprint = await context.pool.run(pool_functions.parse_or_none, raw, by=by)
-    async with context.database.session() as session:
-        (those,) = await check_contexts(session, [blueprint], context.now())
+    (those,) = await context.database.read(check_contexts, [blueprint], context.now())
     proof = partial(check, raw, directory=those.directory, actions=those.actions, children=those.children)
     return await context.pool.run(proof, by=by)
 
@@ -43,11 +43,14 @@ async def draft_definition(context: Context, principal: Principal, raw: object) 
     Raises BlueprintInvalid with every fault, and Conflict where that version has other content.
     """
     row = await _written(context, principal, raw)
-    async with context.database.begin() as session:
+
+    def store(connection: Connection) -> DefinitionVersion:
         try:
-            there = await definitions.find(session, row.name, row.version)
+            return definitions.find(connection, row.name, row.version)
         except NotFound:
-            return await definitions.insert(session, row)
+            return definitions.insert(connection, row)
+
+    there = await context.database.write(store)
     if there.digest != row.digest:
         raise Conflict(
             f"{there.name!r} has a version {there.version} already, with other content; give this one a higher version."
@@ -58,8 +61,7 @@ async def draft_definition(context: Context, principal: Principal, raw: object) 
 async def replace_draft(context: Context, principal: Principal, template_id: str, raw: object) -> DefinitionVersion:
     """Give a draft other content; raises BlueprintInvalid, NotFound, and Conflict where it is no draft any more."""
     written = await _written(context, principal, raw)
-    async with context.database.begin() as session:
-        return await definitions.replace_draft(session, template_id, written)
+    return await context.database.write(definitions.replace_draft, template_id, written)
 
 
 async def publish_definition(context: Context, principal: Principal, template_id: str) -> DefinitionVersion:
@@ -68,9 +70,12 @@ async def publish_definition(context: Context, principal: Principal, template_id
     Raises BlueprintInvalid with what keeps it from being used, or where its version does not rise by as much as its
     content changed; NotPermitted where somebody else has to publish it; NotFound and Conflict.
     """
-    async with context.database.session() as session:
-        row = await definitions.get(session, template_id)
-        before = await _before(session, row)
+
+    def read(connection: Connection) -> tuple[DefinitionVersion, DefinitionVersion | None]:
+        row = definitions.get(connection, template_id)
+        return row, _before(connection, row)
+
+    row, before = await context.database.read(read)
     certificate = None
     if row.status == "draft":
         if context.publish_needs_two and row.created_by == principal.person:
@@ -78,16 +83,19 @@ async def publish_definition(context: Context, principal: Principal, template_id
         certificate = await _certificate(context, row.blueprint, by=principal.person)
         if before is not None:
             await context.pool.run(pool_functions.check_version, before.blueprint, row.blueprint, by=principal.person)
-    async with context.database.begin() as session:
-        return await definitions.publish(
-            session, template_id, digest=row.digest, by=principal.person, now=context.now(), certificate=certificate
-        )
+    return await context.database.write(
+        definitions.publish,
+        template_id,
+        digest=row.digest,
+        by=principal.person,
+        now=context.now(),
+        certificate=certificate,
+    )
 
 
 async def deprecate_definition(context: Context, template_id: str) -> DefinitionVersion:
     """Take a version out of use; requests that began with it keep it. Raises NotFound and Conflict."""
-    async with context.database.begin() as session:
-        return await definitions.deprecate(session, template_id)
+    return await context.database.write(definitions.deprecate, template_id)
 
 
 async def compare_definitions(
@@ -97,9 +105,12 @@ async def compare_definitions(
 
     Raises NotFound where one is not theirs to see, or nothing was published before.
     """
-    async with context.database.session() as session:
-        row = await seen_definition(session, principal, template_id)
-        before = await seen_definition(session, principal, against) if against else await _before(session, row)
+
+    def read(connection: Connection) -> tuple[DefinitionVersion, DefinitionVersion | None]:
+        row = seen_definition(connection, principal, template_id)
+        return row, seen_definition(connection, principal, against) if against else _before(connection, row)
+
+    row, before = await context.database.read(read)
     if before is None:
         raise NotFound("Nothing has been published before this version; name another one with `against`.")
     change = await context.pool.run(
@@ -115,9 +126,11 @@ async def read_bpmn(
 
     Raises InputInvalid and BlueprintInvalid.
     """
-    async with context.database.session() as session:
-        catalog = await actions.specs(session)
-        processes = await definitions.published_names(session)
+
+    def read(connection: Connection) -> tuple[dict[str, ActionSpec], frozenset[str]]:
+        return actions.specs(connection), definitions.published_names(connection)
+
+    catalog, processes = await context.database.read(read)
     reading = partial(
         import_bpmn,
         bpmn.encode(),
@@ -142,8 +155,7 @@ async def _written(context: Context, principal: Principal, raw: object) -> Defin
     """Return what was sent as a draft of somebody's, not yet stored; raises BlueprintInvalid with every fault."""
     now = context.now()
     blueprint: ProcessDefinition = await context.pool.run(parse_definition, raw, by=principal.person)
-    async with context.database.session() as session:
-        around = await dependencies_of(session, blueprint, now)
+    around = await context.database.read(dependencies_of, blueprint, now)
     document, digest = await context.pool.run(
         pool_functions.compile_draft, blueprint, now, *around, by=principal.person
     )
@@ -162,11 +174,11 @@ async def _written(context: Context, principal: Principal, raw: object) -> Defin
     )
 
 
-async def _before(session: AsyncSession, row: DefinitionVersion) -> DefinitionVersion | None:
+def _before(connection: Connection, row: DefinitionVersion) -> DefinitionVersion | None:
     """Return the release that a version follows, if there is one."""
-    released = await definitions.released(session, row.name)
+    released = definitions.released(connection, row.name)
     version = baseline(row.version, released)
-    return None if version is None else await definitions.get(session, released[version])
+    return None if version is None else definitions.get(connection, released[version])
 
 
 async def _certificate(context: Context, raw: object, *, by: str) -> dict[str, Any]:

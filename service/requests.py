@@ -164,8 +164,8 @@ async def _start(context: Context, request_id: str, draft: RequestDraft, origin_
     now = context.now()
     ready = await context.database.read(_at_once, draft, origin_of, context.plans, now)
     if isinstance(ready, _Chosen):
-        async with context.database.session() as session:
-            plan = await context.plans.of(session, await definitions.get(session, ready.template_id), now)
+        template = await context.database.read(definitions.get, ready.template_id)
+        plan = await context.plans.of(context.database, template, now)
         ready = await context.database.read(_filled, draft, ready, plan)
     opening = _opening(request_id, draft, ready, now)
     await engine.start(context, Start(plan=ready.plan, opening=opening, template_id=ready.template_id))

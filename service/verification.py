@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio.client import Client
 
@@ -53,8 +52,7 @@ async def verify(database: Database, client: Client | None, request_id: str) -> 
     for look in range(_LOOKS):
         await asyncio.sleep(look * _PAUSE)
         engine_head = await head_of(client, request_id) if client is not None else None
-        async with database.session() as session:
-            rows = await verify_rows(session, request_id)
+        rows = await database.read(verify_rows, request_id)
         if engine_head in {None, rows["head"]}:
             break
     return Verification(ok=rows["ok"] and engine_head in {None, rows["head"]}, rows=rows, engine_head=engine_head)
@@ -62,17 +60,13 @@ async def verify(database: Database, client: Client | None, request_id: str) -> 
 
 async def verify_for(context: Context, principal: Principal, request_id: str) -> Verification:
     """Verify a request for somebody; raises NotFound where there is none that is theirs to see, and Unavailable."""
-    async with context.database.session() as session:
-        await _require_seen(session, context, principal, request_id)
+    await context.database.read(_require_seen, context, principal, request_id)
     return await verify(context.database, context.client, request_id)
 
 
 async def verify_many(database: Database, client: Client | None, requests: Sequence[str] = ()) -> Verifications:
     """Verify these requests, or all of them. Raises Unavailable where one is not answered several times."""
-    async with database.session() as session:
-        known = set((await session.scalars(select(col(ApprovalRequest.id)))).all()) | set(
-            (await session.scalars(select(col(AuditEntry.request_id)).distinct())).all()
-        )
+    known = await database.read(_known)
     ids = [request_id for request_id in requests if request_id in known] if requests else sorted(known)
     turn = asyncio.Semaphore(_AT_ONCE)
 
@@ -90,13 +84,20 @@ async def verify_many(database: Database, client: Client | None, requests: Seque
     return Verifications(found=tuple(zip(ids, found, strict=True)), unknown=unknown)
 
 
-async def _require_seen(session: AsyncSession, context: Context, principal: Principal, request_id: str) -> None:
+def _require_seen(connection: Connection, context: Context, principal: Principal, request_id: str) -> None:
     try:
-        await seen_request(session, principal, request_id, context.now())
+        seen_request(connection, principal, request_id, context.now())
     except Unseen:
         raise
     except NotFound:
-        if not (await verify_rows(session, request_id))["entries"]:
+        if not (verify_rows(connection, request_id))["entries"]:
             raise  # otherwise the request's own row is gone, and its entries are not
     except (ValueError, DBAPIError):
         return  # a row that was edited into nonsense: that is what is to be found out
+
+
+def _known(connection: Connection) -> set[str]:
+    return {
+        *connection.scalars(select(col(ApprovalRequest.id))),
+        *connection.scalars(select(col(AuditEntry.request_id)).distinct()),
+    }

@@ -16,7 +16,6 @@ from itertools import islice
 from typing import TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from placet.errors import NotFound, Unseen
 from service.principal import SEE_ALL, Principal
@@ -35,20 +34,20 @@ def viewer_of(principal: Principal) -> str | None:
     return None if principal.sees_all else principal.person
 
 
-async def viewer_by_id(session: AsyncSession, person: str) -> str | None:
+def viewer_by_id(connection: Connection, person: str) -> str | None:
     """Return whose view of the store somebody has now who is not calling; None sees all."""
-    found = await people.find(session, person)
+    found = people.find(connection, person)
     return None if found is not None and found.active and SEE_ALL & {*found.access} else person
 
 
-async def visibility_of(session: AsyncSession, person: str, now: datetime) -> Visibility:
+def visibility_of(connection: Connection, person: str, now: datetime) -> Visibility:
     """Return what somebody sees now: also by their roles and groups, and by whom they stand in for."""
-    return await session.run_sync(lambda sync: deciders.visibility_of(sync.connection(), person, now))
+    return deciders.visibility_of(connection, person, now)
 
 
-async def visibility_of_caller(session: AsyncSession, principal: Principal, now: datetime) -> Visibility | None:
+def visibility_of_caller(connection: Connection, principal: Principal, now: datetime) -> Visibility | None:
     """Return what the caller sees now; None is everything."""
-    return None if principal.sees_all else await visibility_of(session, principal.person, now)
+    return None if principal.sees_all else visibility_of(connection, principal.person, now)
 
 
 def see_request(connection: Connection, principal: Principal, request_id: str, now: datetime) -> RequestWithTasks:
@@ -77,34 +76,32 @@ def see_task(connection: Connection, principal: Principal, task_id: str, now: da
         raise Unseen(error.message) from None
 
 
-async def seen_request(session: AsyncSession, principal: Principal, request_id: str, now: datetime) -> RequestWithTasks:
+def seen_request(connection: Connection, principal: Principal, request_id: str, now: datetime) -> RequestWithTasks:
     """Do what `see_request` does, in a session; with who may claim its tasks now."""
 
     def look(connection: Connection) -> RequestWithTasks:
         return present(connection, see_request(connection, principal, request_id, now), now)
 
-    return await session.run_sync(lambda sync: look(sync.connection()))
+    return look(connection)
 
 
-async def seen_task(session: AsyncSession, principal: Principal, task_id: str, now: datetime) -> TaskRow:
+def seen_task(connection: Connection, principal: Principal, task_id: str, now: datetime) -> TaskRow:
     """Do what `see_task` does, in a session; with who may claim it now."""
 
     def look(connection: Connection) -> TaskRow:
         return deciders.with_candidates(connection, [see_task(connection, principal, task_id, now)], now)[0]
 
-    return await session.run_sync(lambda sync: look(sync.connection()))
+    return look(connection)
 
 
-async def with_candidates(session: AsyncSession, tasks: Sequence[Shown], now: datetime) -> list[Shown]:
+def with_candidates(connection: Connection, tasks: Sequence[Shown], now: datetime) -> list[Shown]:
     """Return the tasks with who may claim them now."""
-    return await session.run_sync(lambda sync: deciders.with_candidates(sync.connection(), tasks, now))
+    return deciders.with_candidates(connection, tasks, now)
 
 
-async def all_present(
-    session: AsyncSession, found: Sequence[RequestWithTasks], now: datetime
-) -> list[RequestWithTasks]:
+def all_present(connection: Connection, found: Sequence[RequestWithTasks], now: datetime) -> list[RequestWithTasks]:
     """Return the requests with who may claim their tasks now."""
-    rows = iter(await with_candidates(session, [task for stored in found for task in stored.tasks], now))
+    rows = iter(with_candidates(connection, [task for stored in found for task in stored.tasks], now))
     return [replace(stored, tasks=tuple(islice(rows, len(stored.tasks)))) for stored in found]
 
 
@@ -123,9 +120,9 @@ def drafts_of(principal: Principal) -> frozenset[str] | None:
     return None if principal.designs else principal.names
 
 
-async def seen_definition(session: AsyncSession, principal: Principal, template_id: str) -> DefinitionVersion:
+def seen_definition(connection: Connection, principal: Principal, template_id: str) -> DefinitionVersion:
     """Return a version of a process definition; raises NotFound where there is none that is theirs to see."""
-    row = await definitions.get(session, template_id)
+    row = definitions.get(connection, template_id)
     if not sees_definition(principal, row):
         raise definitions.unknown(template_id)
     return row

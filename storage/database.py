@@ -1,17 +1,18 @@
 """The database behind everything that is stored: SQLite (WAL) in a file, or PostgreSQL by its URL.
 
-`session()` and `read()` see one consistent snapshot and cannot write; `begin()` and `run()` are one transaction that
-commits at its end. What was committed survives kill -9 and the loss of power: SQLite runs with `synchronous=FULL`,
-PostgreSQL as it is set up.
+There are two ways in, for functions of a `Connection` that run on a thread: `read` sees one consistent snapshot and
+cannot write; `write` is one transaction that commits at its end. What was committed survives kill -9 and the loss of
+power: SQLite runs with `synchronous=FULL`, PostgreSQL as it is set up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -19,7 +20,7 @@ import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
 
 from placet.errors import InputInvalid, Unavailable
 
@@ -28,16 +29,16 @@ BUSY_SECONDS = 15
 # How long PostgreSQL may take to answer a new connection, and a full pool to free one, in seconds.
 CONNECT_SECONDS = 5
 POOL_SECONDS = 15
-# Transactions of `run` that PostgreSQL carries out side by side, and snapshots of `read` that any database does.
-RUNNERS = 2
-READERS = 2
+# Transactions that PostgreSQL carries out side by side, and snapshots that any database does.
+WRITERS = 4
+READERS = 6
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 _DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
-    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "sqlite": "sqlite",
+    "sqlite+aiosqlite": "sqlite",
     "postgresql": "postgresql+psycopg",
     "postgres": "postgresql+psycopg",
     "postgresql+psycopg": "postgresql+psycopg",
@@ -45,7 +46,7 @@ _DRIVERS = {
 
 
 def driver_url(url: str) -> URL:
-    """Return the URL with the asynchronous driver in it; raises InputInvalid for a database that is not supported."""
+    """Return the URL with its driver in it; raises InputInvalid for a database that is not supported."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
@@ -61,73 +62,33 @@ def driver_url(url: str) -> URL:
 
 
 class Database:
-    """One database, with its connections. Within a process all that write to SQLite take turns here."""
+    """One database, with its connections and the threads that use them.
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    A transaction takes one thread, and waits for one while all are busy: who is cancelled in the meantime has done
+    nothing, and what has begun comes to its end whether somebody waits for it or not. SQLite has one writer at a time,
+    so it has one thread for writing, and all within a process that write to it take turns there.
+    """
+
+    def __init__(self, url: str) -> None:
         self.url = driver_url(url)
         self.dialect = self.url.get_backend_name()
-        self._turn: asyncio.Lock | None = None
         if self.dialect == "sqlite":
-            self._turn = asyncio.Lock()
             _make_file(self.url)
-            self._writer = create_async_engine(self.url, **_SQLITE, pool_size=1)
-            self._reader = create_async_engine(self.url, **_SQLITE, pool_size=pool_size)
-            self._runner = create_engine(self.url.set(drivername="sqlite"), **_SQLITE, pool_size=1)
-            self._glance = create_engine(self.url.set(drivername="sqlite"), **_SQLITE, pool_size=READERS)
-            _prepare(self._writer.sync_engine, begin="BEGIN IMMEDIATE")
-            _prepare(self._runner, begin="BEGIN IMMEDIATE")
-            _prepare(self._reader.sync_engine, begin="BEGIN", read_only=True)
-            _prepare(self._glance, begin="BEGIN", read_only=True)
+            writers = 1
+            self._writer = create_engine(self.url, **_SQLITE, pool_size=writers)
+            self._reader = create_engine(self.url, **_SQLITE, pool_size=READERS)
+            _prepare(self._writer, begin="BEGIN IMMEDIATE")
+            _prepare(self._reader, begin="BEGIN", read_only=True)
         else:
-            self._writer = create_async_engine(self.url, **_POSTGRESQL, pool_size=pool_size)
-            # The same pool; the driver sends both options with BEGIN, at no cost.
-            self._reader = self._writer.execution_options(**_SNAPSHOT)
-            self._runner = create_engine(self.url, **_POSTGRESQL, pool_size=RUNNERS)
-            self._glance = create_engine(self.url, **_POSTGRESQL, pool_size=READERS, execution_options=_SNAPSHOT)
-        runners = 1 if self._turn else RUNNERS
-        self._threads = ThreadPoolExecutor(max_workers=runners, thread_name_prefix="placet-database")
-        self._eyes = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="placet-reading")
+            writers = WRITERS
+            self._writer = create_engine(self.url, **_POSTGRESQL, pool_size=writers)
+            # The driver sends both options of a snapshot with BEGIN, at no cost.
+            self._reader = create_engine(self.url, **_POSTGRESQL, pool_size=READERS, execution_options=_SNAPSHOT)
+        self._writing = ThreadPoolExecutor(max_workers=writers, thread_name_prefix="placet-writing")
+        self._reading = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="placet-reading")
 
     def __repr__(self) -> str:
         return f"Database({self.url.render_as_string(hide_password=True)!r})"
-
-    @asynccontextmanager
-    async def session(self) -> AsyncIterator[AsyncSession]:
-        """Open a session that sees one snapshot and cannot write; raises Unavailable where the database is away."""
-        with self._reaching():
-            async with AsyncSession(self._reader, expire_on_commit=False, autoflush=False) as session:
-                yield session
-
-    @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncSession]:
-        """Open a transaction that commits at the end and rolls back on an error; raises Unavailable."""
-        with self._reaching():
-            async with (
-                self._turn or nullcontext(),
-                AsyncSession(self._writer, expire_on_commit=False) as session,
-                session.begin(),
-            ):
-                yield session
-
-    async def run(
-        self,
-        work: Callable[Concatenate[Connection, Given], Result],
-        *args: Given.args,
-        **kwargs: Given.kwargs,
-    ) -> Result:
-        """Run `work(connection, …)` in one transaction on a thread, and return its result; raises Unavailable.
-
-        A transaction of ten statements costs one change of threads here and thirty through a session: this is for
-        what is written often.
-        """
-
-        def transaction() -> Result:
-            with self._runner.begin() as connection:
-                return work(connection, *args, **kwargs)
-
-        with self._reaching():
-            async with self._turn or nullcontext():
-                return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, transaction))
 
     async def read(
         self,
@@ -135,31 +96,40 @@ class Database:
         *args: Given.args,
         **kwargs: Given.kwargs,
     ) -> Result:
-        """Run `work(connection, …)` on one snapshot on a thread, and return its result; raises Unavailable.
+        """Run `work(connection, …)` on one snapshot, which cannot write, and return its result; raises Unavailable."""
+        return await self._carry_out(self._reading, self._reader, lambda connection: work(connection, *args, **kwargs))
 
-        It costs one change of threads, and a session several for each statement: this is for what is read often.
+    async def write(
+        self,
+        work: Callable[Concatenate[Connection, Given], Result],
+        *args: Given.args,
+        **kwargs: Given.kwargs,
+    ) -> Result:
+        """Run `work(connection, …)` in one transaction, and return its result; raises Unavailable.
+
+        The transaction commits at the end, and rolls back where `work` raises.
         """
-
-        def snapshot() -> Result:
-            with self._glance.connect() as connection:
-                return work(connection, *args, **kwargs)
-
-        with self._reaching():
-            return await asyncio.get_running_loop().run_in_executor(self._eyes, snapshot)
+        return await self._carry_out(self._writing, self._writer, lambda connection: work(connection, *args, **kwargs))
 
     async def check(self) -> None:
         """Raise Unavailable unless the database answers."""
-        async with self.session() as session:
-            await session.execute(text("SELECT 1"))
+        await self.read(lambda connection: connection.execute(text("SELECT 1")))
 
     async def close(self) -> None:
-        """Close all connections."""
-        await self._writer.dispose()
-        await self._reader.dispose()
-        await asyncio.to_thread(self._threads.shutdown)
-        await asyncio.to_thread(self._eyes.shutdown)
-        self._runner.dispose()
-        self._glance.dispose()
+        """Let what has begun come to its end, and close all connections."""
+        for threads, engine in ((self._writing, self._writer), (self._reading, self._reader)):
+            await asyncio.to_thread(threads.shutdown)
+            engine.dispose()
+
+    async def _carry_out(
+        self, threads: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], Result]
+    ) -> Result:
+        def transaction() -> Result:
+            with engine.begin() as connection:
+                return work(connection)
+
+        with self._reaching():
+            return await asyncio.get_running_loop().run_in_executor(threads, transaction)
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
@@ -171,11 +141,29 @@ class Database:
             raise Unavailable(f"The database {where} does not answer: {reason[0] if reason else error!r}") from error
 
 
+def of_rows(
+    function: Callable[Concatenate[Session, Given], Result],
+) -> Callable[Concatenate[Connection, Given], Result]:
+    """Let a function that reads or changes rows as objects be called with a connection, as all others are.
+
+    Its session is its own: what it changed is written when it returns, in the caller's transaction.
+    """
+
+    @wraps(function)
+    def on_connection(connection: Connection, /, *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        with Session(connection, expire_on_commit=False) as session:
+            result = function(session, *args, **kwargs)
+            session.flush()
+            return result
+
+    return on_connection
+
+
 @contextmanager
 def one_trip(connection: Connection) -> Iterator[None]:
     """Send the statements inside to PostgreSQL together; for those whose results nobody reads.
 
-    Errors come at the end, as the driver's own. Elsewhere (SQLite, a session's connection) they are sent one by one.
+    Errors come at the end, as the driver's own. On SQLite they are sent one by one.
     """
     driver = connection.connection.driver_connection
     if not isinstance(driver, psycopg.Connection):

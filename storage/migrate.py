@@ -23,12 +23,12 @@ async def migrate(url: str) -> None:
 
     Several processes may call this at once: one migrates, and the others wait. Raises Unavailable.
     """
-    database = Database(url, pool_size=1)
+    database = Database(url)
     try:
         if await database.read(_version) == newest():
             return  # as at nearly every start, without loading Alembic
         # One transaction: a migration that fails or is killed leaves nothing behind, on both databases.
-        await database.run(_upgrade)
+        await database.write(_upgrade)
     finally:
         await database.close()
 

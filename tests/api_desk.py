@@ -17,6 +17,7 @@ from api.context import ApiContext
 from storage.database import Database
 from storage.queries.people import tokens
 from tests.approvals import EXPENSE, SECRET, store_people
+from tests.stored import writing
 from tests.waiting import until
 from worker.converter import DATA_CONVERTER
 
@@ -93,8 +94,8 @@ class ApiDesk:
     async def token(self, person: str) -> str:
         """Return a token of a person, the same one each time."""
         if person not in self.tokens:
-            async with self.database.begin() as session:
-                issued = await tokens.issue(session, person, ttl=None, now=datetime.now(UTC))
+            with writing(self.database) as session:
+                issued = tokens.issue(session.connection(), person, ttl=None, now=datetime.now(UTC))
             self.tokens[person] = issued  # not before it is committed: calls at the same time take it from here
         return self.tokens[person]
 

@@ -26,6 +26,7 @@ from storage.database import Database
 from storage.queries.people import people
 from storage.tables.approvals import Person
 from tests.sandbox import passing_runner
+from tests.stored import reading, writing
 from workflows import display
 from workflows.approval import Answer, ApprovalWorkflow, Start
 from workflows.registration import approval_worker, beside_recording
@@ -60,9 +61,9 @@ PEOPLE: tuple[dict[str, Any], ...] = (
 
 async def store_people(database: Database, rows: tuple[dict[str, Any], ...] = PEOPLE) -> None:
     """Store people; what a row leaves out is empty."""
-    async with database.begin() as session:
+    with writing(database) as session:
         for row in rows:
-            await people.put(session, person(**row))
+            people.put(session.connection(), person(**row))
 
 
 def person(**row: Any) -> Person:
@@ -104,8 +105,8 @@ class Desk:
         now = started_at or datetime.now(UTC)
         plan = compile_plan(parsed, start=now, actions=actions, children=children)
         given = normalise_input(parsed.variables, given if given is not None else {"amount": "100"})
-        async with self.database.session() as session:
-            directory = await people.directory_for(session, plan.names, also=[requester], given=given)
+        with reading(self.database) as session:
+            directory = people.read_directory(session.connection(), plan.names, also=[requester], given=given)
         opening = Opening(
             request_id=f"req-{uuid.uuid4().hex[:12]}",
             requester=requester,

@@ -25,6 +25,7 @@ from storage.recording.outbox import Confirmation
 from storage.tables.approvals import Delivery, Outbox, Person
 from tests.integration.recordings import write as write_recording
 from tests.mailbox import FaultyMailbox
+from tests.stored import reading, writing
 from tests.waiting import PATIENCE
 
 NOW = datetime.now(UTC)
@@ -74,33 +75,33 @@ async def dispatching(
 
 
 async def add_people(database: Database, *names: str, **preferences: Any) -> None:
-    async with database.begin() as session:
+    with writing(database) as session:
         for name in names:
             person = Person(id=name, name=name.title(), email=f"{name}@example.org", updated_at=NOW)
             person.roles, person.groups, person.access, person.away = [], [], ["approver"], []
             person.preferences = preferences
-            await people.put(session, person)
+            people.put(session.connection(), person)
 
 
 async def write(database: Database, *recordings: Recording) -> None:
     for one in recordings:
-        async with database.begin() as session:
-            await write_recording(session, one, datetime.now(UTC))
+        with writing(database) as session:
+            write_recording(session, one, datetime.now(UTC))
 
 
 async def confirm(database: Database, recording: Recording) -> None:
     held = Confirmation(request_id=recording.request_id, seq=recording.seq, head=recording.head)
-    await database.run(outbox.confirm_all, [held])
+    await database.write(outbox.confirm_all, [held])
 
 
 async def states(database: Database) -> dict[str, str]:
-    async with database.session() as session:
-        return {row.key: row.status for row in await session.scalars(select(Outbox))}
+    with reading(database) as session:
+        return {row.key: row.status for row in session.scalars(select(Outbox))}
 
 
 async def entries(database: Database) -> list[tuple[str, dict[str, Any]]]:
-    async with database.session() as session:
-        rows = await session.scalars(select(Delivery).order_by(col(Delivery.request_id), col(Delivery.seq)))
+    with reading(database) as session:
+        rows = session.scalars(select(Delivery).order_by(col(Delivery.request_id), col(Delivery.seq)))
         return [(row.kind, json.loads(row.detail)) for row in rows]
 
 

@@ -44,5 +44,4 @@ def action_worker(
 
 async def seed_catalog(database: Database) -> None:
     """Add the built-in actions that the catalog lacks."""
-    async with database.begin() as session:
-        await actions.seed(session, BUILT_IN, DESCRIPTIONS, datetime.now(UTC))
+    await database.write(actions.seed, BUILT_IN, DESCRIPTIONS, datetime.now(UTC))

@@ -49,14 +49,14 @@ async def presence_job(database: Database, client: Client, task_queue: str) -> A
     """Store every few seconds that this worker runs, while the block runs; at its end, that it has ended."""
 
     async def note() -> None:
-        await database.run(presence.note, client.identity, task_queue)
+        await database.write(presence.note, client.identity, task_queue)
 
     try:
         async with repeating(note, seconds=NOTED_SECONDS):
             yield
     finally:
         with contextlib.suppress(Unavailable):
-            await database.run(presence.remove, client.identity)
+            await database.write(presence.remove, client.identity)
 
 
 _LOOK_SECONDS = 1.0
@@ -90,5 +90,5 @@ async def retention_job(database: Database, settings: Settings) -> AsyncIterator
 async def delete_old_rows(database: Database, settings: Settings, now: datetime) -> None:
     """Delete old rows, batch by batch."""
     for delete, days in ((delete_old_calls, settings.answers_days), (delete_old_refusals, settings.refusals_days)):
-        while await database.run(delete, now - timedelta(days=days)) == BATCH:
+        while await database.write(delete, now - timedelta(days=days)) == BATCH:
             pass

@@ -186,7 +186,7 @@ async def _answered(  # noqa: PLR0917 - of `_once` alone
 ) -> Response:
     subject = uuid.uuid4().hex
     fingerprint = _fingerprint(request, value)
-    known = await context.database.run(
+    known = await context.database.write(
         api_calls.reserve,
         principal=principal.person,
         key=key,
@@ -205,10 +205,10 @@ async def _answered(  # noqa: PLR0917 - of `_once` alone
     except (PlacetError, RequestValidationError) as error:
         # Nothing has happened, so the key is free again for the call as it should have been.
         if fresh and not isinstance(error, Unavailable):
-            await context.database.run(api_calls.release, principal=principal.person, key=key)
+            await context.database.write(api_calls.release, principal=principal.person, key=key)
         raise
     if response.status_code < 300 and not getattr(request.state, "unsettled", False):
-        await context.database.run(
+        await context.database.write(
             api_calls.complete,
             principal=principal.person,
             key=key,
@@ -273,7 +273,7 @@ async def record_refusal(
         status_code=status,
         reason=reason[:_LONGEST_REASON],
     )
-    await context.database.run(api_calls.add_refusal, refusal)
+    await context.database.write(api_calls.add_refusal, refusal)
 
 
 def request_of(task_id: str | None) -> str | None:

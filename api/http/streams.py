@@ -50,8 +50,9 @@ async def shadow_events(context: ApiContext, simulation_id: str, *, after: int =
 
 async def _answer(context: ApiContext, simulation_id: str) -> tuple[str, dict[str, Any]]:
     """Return how a simulation ended, and its answer as JSON."""
-    async with context.database.session() as session:
-        found = await with_rows(session, await simulations.get(session, simulation_id))
+    found = await context.database.read(
+        lambda connection: with_rows(connection, simulations.get(connection, simulation_id))
+    )
     return found.row.status, SimulationView.of(found).model_dump(mode="json")
 
 

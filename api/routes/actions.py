@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
+from sqlalchemy import Connection
 
-from api.deps import Caller, Cursor, Here, Limit, Reading
+from api.deps import Caller, Cursor, Here, Limit
 from api.http.calls import PersonalRoute
 from api.schemas.actions import ActionBody, ActionPut, ActionView
 from api.schemas.common import Listed
@@ -16,12 +17,17 @@ router = APIRouter(prefix="/workflow/action-catalog", tags=["action catalog"], r
 
 @router.get("/")
 async def list_actions(
-    session: Reading, limit: Limit = 50, cursor: Cursor = None, enabled: bool | None = None
+    context: Here, limit: Limit = 50, cursor: Cursor = None, enabled: bool | None = None
 ) -> Listed[ActionView]:
     """List actions by name, with how they fared."""
-    page = await actions.page(session, limit=limit, cursor=cursor, enabled=enabled)
-    fared = await actions.statistics(session, [row.name for row in page.items])
-    return Listed(items=[ActionView.of(row, fared.get(row.name)) for row in page.items], next_cursor=page.next_cursor)
+
+    def read(connection: Connection) -> Listed[ActionView]:
+        page = actions.page(connection, limit=limit, cursor=cursor, enabled=enabled)
+        fared = actions.statistics(connection, [row.name for row in page.items])
+        items = [ActionView.of(row, fared.get(row.name)) for row in page.items]
+        return Listed(items=items, next_cursor=page.next_cursor)
+
+    return await context.database.read(read)
 
 
 @router.post("/", status_code=201)
@@ -31,10 +37,14 @@ async def create_action(context: Here, caller: Caller, body: ActionBody) -> Acti
 
 
 @router.get("/{action}/")
-async def read_action(session: Reading, action: str) -> ActionView:
+async def read_action(context: Here, action: str) -> ActionView:
     """Show one action, by its name or id."""
-    row = await actions.get(session, action)
-    return ActionView.of(row, (await actions.statistics(session, [row.name])).get(row.name))
+
+    def read(connection: Connection) -> ActionView:
+        row = actions.get(connection, action)
+        return ActionView.of(row, actions.statistics(connection, [row.name]).get(row.name))
+
+    return await context.database.read(read)
 
 
 @router.put("/{action}/")

@@ -6,14 +6,17 @@ from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from sqlalchemy import Connection
 
-from api.deps import Caller, Here, Reading
+from api.deps import Caller, Here
 from api.http.calls import PersonalRoute
 from api.schemas.costs import CostView
+from placet.definition.action_spec import ActionSpec
 from service.visibility import seen_request
 from simulation.report.costs import Prices, price, usage_in, with_catalog
 from storage.queries import actions
 from storage.queries.requests import requests
+from storage.queries.requests.requests import RequestWithTasks, TimelineRow
 
 router = APIRouter(prefix="/workflow/requests", tags=["requests"], route_class=PersonalRoute)
 
@@ -24,7 +27,6 @@ _NOTHING, _TEN = Decimal(0), Decimal(10)
 @router.get("/{request_id}/cost/")
 async def cost_of_request(  # noqa: PLR0917 - called by keyword, with what its query may hold
     context: Here,
-    session: Reading,
     caller: Caller,
     request_id: str,
     currency: Annotated[str, Query(pattern=r"\A[A-Z]{3}\z")] = "EUR",
@@ -34,8 +36,12 @@ async def cost_of_request(  # noqa: PLR0917 - called by keyword, with what its q
     notice: Amount = _NOTHING,
 ) -> CostView:
     """Price one request by what it used: decisions, actions at the catalog's prices, notices and time, so far."""
-    stored = await seen_request(session, caller, request_id, context.now())
-    timeline = await requests.timeline(session, request_id)
+
+    def read(connection: Connection) -> tuple[RequestWithTasks, list[TimelineRow], dict[str, ActionSpec]]:
+        stored = seen_request(connection, caller, request_id, context.now())
+        return stored, requests.timeline(connection, request_id), actions.specs(connection)
+
+    stored, timeline, catalog = await context.database.read(read)
     notices = sum(entry.kind == "notified" for entry in timeline)
     end = stored.request.ended_at or context.now()
     used = usage_in(timeline, notices=notices, duration=end - stored.request.started_at)
@@ -46,5 +52,5 @@ async def cost_of_request(  # noqa: PLR0917 - called by keyword, with what its q
         delay_hour=delay_hour,
         notice=notice,
     )
-    prices = with_catalog(given, await actions.specs(session))
+    prices = with_catalog(given, catalog)
     return CostView.of(request_id, used, price(used, prices), running=stored.request.ended_at is None)

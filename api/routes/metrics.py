@@ -5,9 +5,10 @@ from __future__ import annotations
 import hmac
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 
-from api.deps import Caller, Here, Reading
+from api.deps import Caller, Here
 from api.http.calls import PersonalRoute
 from api.http.parameters import PublicRoute
 from api.metrics import expose
@@ -23,27 +24,31 @@ router = APIRouter(prefix="/metrics", tags=["metrics"], route_class=PersonalRout
 @scraped.get(
     "/prometheus", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 )
-async def prometheus(request: Request, context: Here, session: Reading) -> Response:
+async def prometheus(request: Request, context: Here) -> Response:
     """Show every metric in the exposition format; the numbers are the same whichever process is asked."""
     if context.metrics_token is not None:
         sent = request.headers.get("authorization", "").encode()
         if not hmac.compare_digest(sent, f"Bearer {context.metrics_token}".encode()):
             detail = "Send Authorization: Bearer with the text of PLACET_METRICS_TOKEN."
             raise HTTPException(401, detail, {"WWW-Authenticate": 'Bearer realm="placet metrics"'})
-    text, content_type = expose(await metrics.totals(session), request.headers.get("accept", ""))
+    text, content_type = expose(await context.database.read(metrics.totals), request.headers.get("accept", ""))
     return Response(text, headers={"Content-Type": content_type})
 
 
 @router.get("/workflow-escalations")
-async def workflow_escalations(context: Here, session: Reading, caller: Caller) -> EscalationsView:
+async def workflow_escalations(context: Here, caller: Caller) -> EscalationsView:
     """Show how escalation is going: the metrics, open tasks by stage, lateness, and what failed last.
 
     Anybody who is known may see the numbers; only auditors and admins see which requests failed.
     """
-    return EscalationsView.of(
-        context.now(),
-        await metrics.totals(session),
-        await escalations.by_stage(session),
-        await escalations.lateness(session),
-        await escalations.failures(session) if sees_failures(caller) else None,
-    )
+
+    def read(connection: Connection) -> EscalationsView:
+        return EscalationsView.of(
+            context.now(),
+            metrics.totals(connection),
+            escalations.by_stage(connection),
+            escalations.lateness(connection),
+            escalations.failures(connection) if sees_failures(caller) else None,
+        )
+
+    return await context.database.read(read)

@@ -26,8 +26,7 @@ async def migrate_requests(  # noqa: PLR0917 - called by keyword
     Without `dry_run: false` nothing moves. Admins can, for this shows every request; nobody moves their own. A request
     that is not moved stays on its version, and the answer says why. Doing it again moves what has come to map since.
     """
-    async with context.database.session() as session:
-        target = await definitions.get(session, template_id)
+    target = await context.database.read(definitions.get, template_id)
     selection = Selection(
         from_version=body.from_version, request_ids=None if body.request_ids is None else tuple(body.request_ids)
     )

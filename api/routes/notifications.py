@@ -10,7 +10,7 @@ from fastapi import Body as Sent
 
 from activities.notifications.preferences import read
 from activities.notifications.templates.template_set import TemplateSource
-from api.deps import Caller, Cursor, Here, Limit, Reading
+from api.deps import Caller, Cursor, Here, Limit
 from api.http.calls import PersonalRoute
 from api.schemas.common import Listed
 from api.schemas.notifications import (
@@ -85,8 +85,7 @@ async def preview_notification_template(
     """Render a template, with a sample or with a real request that the caller may see; nothing is stored or sent."""
     body = body or Preview()
     if body.request_id is not None:
-        async with context.database.session() as session:
-            await seen_request(session, caller, body.request_id, context.now())
+        await context.database.read(seen_request, caller, body.request_id, context.now())
     source = body.source(await notice_templates.in_force(context.database, name))
     words = await notice_templates.show(
         context.database,
@@ -99,14 +98,14 @@ async def preview_notification_template(
 
 
 @router.get("/requests/{request_id}/notifications/")
-async def list_notifications(  # noqa: PLR0917 - called by keyword, with what its query may hold
-    context: Here, session: Reading, caller: Caller, request_id: str, limit: Limit = 50, cursor: Cursor = None
+async def list_notifications(
+    context: Here, caller: Caller, request_id: str, limit: Limit = 50, cursor: Cursor = None
 ) -> Listed[MessageView]:
     """List what was or is to be sent about a request, one item for each channel, in the order of the entries.
 
     Why a delivery failed is shown to the process owner, auditors and admins; webhooks to auditors and admins.
     """
-    messages = await messages_of(context, session, caller, request_id)
+    messages = await context.database.read(messages_of, caller, request_id, context.now())
     after = cursors.read_names(cursor, 3) if cursor is not None else None
     found = [message for message in messages.rows if after is None or _place(message) > after]
     page = cursors.page(sorted(found, key=_place), limit, _place)
@@ -125,9 +124,9 @@ async def resend_notification(context: Here, caller: Caller, key: str, body: Res
 
 
 @router.get("/people/me/preferences/")
-async def read_preferences(session: Reading, caller: Caller) -> PreferencesView:
+async def read_preferences(context: Here, caller: Caller) -> PreferencesView:
     """Show what the caller chose about notices, and the defaults for the rest."""
-    return PreferencesView.of(read((await people.get(session, caller.person)).preferences))
+    return PreferencesView.of(read((await context.database.read(people.get, caller.person)).preferences))
 
 
 @router.put("/people/me/preferences/")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from api.deps import Caller, Cursor, Here, Limit, Reading
+from api.deps import Caller, Cursor, Here, Limit
 from api.http.calls import PersonalRoute
 from api.schemas.common import Listed
 from api.schemas.people import PersonBody, PersonPut, PersonView
@@ -18,17 +18,19 @@ router = APIRouter(prefix="/workflow/people", tags=["people"], route_class=Perso
 
 @router.get("/")
 async def list_people(
-    session: Reading, caller: Caller, limit: Limit = 50, cursor: Cursor = None, active: bool | None = None
+    context: Here, caller: Caller, limit: Limit = 50, cursor: Cursor = None, active: bool | None = None
 ) -> Listed[PersonView]:
     """List people by id. Addresses are shown to admins only."""
-    page = await people.page(session, limit=limit, cursor=cursor, active=active)
+    page = await context.database.read(people.page, limit=limit, cursor=cursor, active=active)
     return Listed(items=[PersonView.of(row, caller) for row in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{person_id}/")
-async def read_person(session: Reading, caller: Caller, person_id: PersonOrMe) -> PersonView:
+async def read_person(context: Here, caller: Caller, person_id: PersonOrMe) -> PersonView:
     """Show one person; `me` is the caller."""
-    return PersonView.of(await people.get(session, caller.person if person_id == "me" else person_id), caller)
+    return PersonView.of(
+        await context.database.read(people.get, caller.person if person_id == "me" else person_id), caller
+    )
 
 
 @router.post("/", status_code=201)

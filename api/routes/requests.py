@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
+from sqlalchemy import Connection
 
 from api.context import ApiContext
-from api.deps import At, Caller, Cursor, Here, Limit, Reading, ThisCall
+from api.deps import At, Caller, Cursor, Here, Limit, ThisCall
 from api.http.calls import PersonalRoute
 from api.schemas.common import Listed
 from api.schemas.requests import (
@@ -31,7 +32,7 @@ from service.verification import verify_for
 from service.visibility import all_present, seen_request, visibility_of_caller
 from storage.queries.cursor import read_number, write
 from storage.queries.requests import requests
-from storage.queries.requests.requests import RequestWithTasks
+from storage.queries.requests.requests import RequestWithTasks, TimelineRow
 
 router = APIRouter(prefix="/workflow/requests", tags=["requests"], route_class=PersonalRoute)
 
@@ -51,7 +52,6 @@ async def start_a_request(context: Here, caller: Caller, call: ThisCall, body: N
 @router.get("/")
 async def list_requests(  # noqa: PLR0917 - called by keyword, with what its query may hold
     context: Here,
-    session: Reading,
     caller: Caller,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -73,42 +73,50 @@ async def list_requests(  # noqa: PLR0917 - called by keyword, with what its que
     ] = None,
 ) -> Listed[RequestView]:
     """List the requests that the caller may see, newest first."""
-    page = await requests.page(
-        session,
-        limit=limit,
-        cursor=cursor,
-        viewer=await visibility_of_caller(session, caller, context.now()),
-        status=status,
-        template=template,
-        requester=caller.person if requester == "me" else requester,
-        outcome=outcome,
-        title=title,
-        started=requests.TimeSpan(after=started_after, before=started_before),
-        ended=requests.TimeSpan(after=ended_after, before=ended_before),
-        sort=sort,
-    )
-    shown = await all_present(session, page.items, context.now())
-    return Listed(items=[_view(context, stored) for stored in shown], next_cursor=page.next_cursor)
+    now = context.now()
+
+    def read(connection: Connection) -> tuple[list[RequestWithTasks], str | None]:
+        page = requests.page(
+            connection,
+            limit=limit,
+            cursor=cursor,
+            viewer=visibility_of_caller(connection, caller, now),
+            status=status,
+            template=template,
+            requester=caller.person if requester == "me" else requester,
+            outcome=outcome,
+            title=title,
+            started=requests.TimeSpan(after=started_after, before=started_before),
+            ended=requests.TimeSpan(after=ended_after, before=ended_before),
+            sort=sort,
+        )
+        return all_present(connection, page.items, now), page.next_cursor
+
+    shown, next_cursor = await context.database.read(read)
+    return Listed(items=[_view(context, stored) for stored in shown], next_cursor=next_cursor)
 
 
 @router.get("/{request_id}/")
-async def read_request(context: Here, session: Reading, caller: Caller, request_id: str) -> RequestView:
+async def read_request(context: Here, caller: Caller, request_id: str) -> RequestView:
     """Show one request with all of its tasks."""
-    return _view(context, await seen_request(session, caller, request_id, context.now()))
+    return _view(context, await context.database.read(seen_request, caller, request_id, context.now()))
 
 
 @router.get("/{request_id}/timeline/")
-async def read_timeline(  # noqa: PLR0917 - called by keyword, with what its query may hold
+async def read_timeline(
     context: Here,
-    session: Reading,
     caller: Caller,
     request_id: str,
     limit: Limit | None = None,
     cursor: Cursor = None,
 ) -> Listed[TimelineItem]:
     """Show all that happened to a request, oldest first; in pages where a `limit` is given."""
-    await seen_request(session, caller, request_id, context.now())
-    rows = await requests.timeline(session, request_id)
+
+    def read(connection: Connection) -> list[TimelineRow]:
+        seen_request(connection, caller, request_id, context.now())
+        return requests.timeline(connection, request_id)
+
+    rows = await context.database.read(read)
     after = read_number(cursor) if cursor is not None else 0
     end = len(rows) if limit is None else min(len(rows), after + limit)
     items = [TimelineItem.of(row, number) for number, row in enumerate(rows[after:end], after + 1)]

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Header, Query, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
+from sqlalchemy import Connection
 
-from api.deps import Caller, Cursor, Here, Limit, Reading, ThisCall
+from api.deps import Caller, Cursor, Here, Limit, ThisCall
 from api.http.calls import PersonalRoute
 from api.http.streams import shadow_events, simulation_events, streamed
 from api.routes.examples import EXPENSE_APPROVAL
@@ -16,7 +17,9 @@ from api.schemas.simulations import SimulationLine, SimulationView
 from service.simulations.simulations import ask, cancel, look
 from service.visibility import viewer_of
 from simulation.report.page import html_report
+from storage.queries.cursor import Page
 from storage.queries.simulations import simulation_rows, simulations
+from storage.tables.simulations import WorkflowSimulationRow
 
 router = APIRouter(prefix="/workflow/workflow-simulations", tags=["simulations"], route_class=PersonalRoute)
 
@@ -72,7 +75,7 @@ async def create_simulation(
 
 @router.get("/")
 async def list_simulations(  # noqa: PLR0917 - FastAPI passes them by name
-    session: Reading,
+    context: Here,
     caller: Caller,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -80,21 +83,21 @@ async def list_simulations(  # noqa: PLR0917 - FastAPI passes them by name
     status: Literal["running", "completed", "failed", "cancelled"] | None = None,
 ) -> Listed[SimulationLine]:
     """List one's own simulations, newest first; auditors and admins see all."""
-    page = await simulations.page(
-        session, limit=limit, cursor=cursor, viewer=viewer_of(caller), mode=mode, status=status
+    page = await context.database.read(
+        simulations.page, limit=limit, cursor=cursor, viewer=viewer_of(caller), mode=mode, status=status
     )
     return Listed(items=[SimulationLine.of(row) for row in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{simulation_id}/")
-async def read_simulation(session: Reading, caller: Caller, simulation_id: str) -> SimulationView:
+async def read_simulation(context: Here, caller: Caller, simulation_id: str) -> SimulationView:
     """Show one simulation with its answer; of a backtest or a shadow with the first of its rows."""
-    return SimulationView.of(await look(session, caller, simulation_id))
+    return SimulationView.of(await context.database.read(look, caller, simulation_id))
 
 
 @router.get("/{simulation_id}/rows/")
 async def list_rows(  # noqa: PLR0917 - FastAPI passes them by name
-    session: Reading,
+    context: Here,
     caller: Caller,
     simulation_id: str,
     limit: Limit = 50,
@@ -102,8 +105,12 @@ async def list_rows(  # noqa: PLR0917 - FastAPI passes them by name
     changed: bool | None = None,
 ) -> Listed[dict[str, Any]]:
     """List what a backtest or a shadow says of each request; `changed` keeps those that are, or are not."""
-    await simulations.get(session, simulation_id, viewer=viewer_of(caller))
-    page = await simulation_rows.page(session, simulation_id, limit=limit, cursor=cursor, changed=changed)
+
+    def read(connection: Connection) -> Page[WorkflowSimulationRow]:
+        simulations.get(connection, simulation_id, viewer=viewer_of(caller))
+        return simulation_rows.page(connection, simulation_id, limit=limit, cursor=cursor, changed=changed)
+
+    page = await context.database.read(read)
     return Listed(items=[one.row for one in page.items], next_cursor=page.next_cursor)
 
 
@@ -122,17 +129,16 @@ async def stream_simulation(
 
     Branches are told to everyone, however late they ask and whichever process ran the simulation.
     """
-    async with context.database.session() as session:
-        row = await simulations.get(session, simulation_id, viewer=viewer_of(caller))
+    row = await context.database.read(simulations.get, simulation_id, viewer=viewer_of(caller))
     if row.mode == "shadow":
         return streamed(shadow_events(context, simulation_id, after=last_event_id))
     return streamed(simulation_events(context, simulation_id))
 
 
 @router.get("/{simulation_id}/report/", response_class=HTMLResponse)
-async def report_simulation(session: Reading, caller: Caller, simulation_id: str) -> Response:
+async def report_simulation(context: Here, caller: Caller, simulation_id: str) -> Response:
     """Return the answer as a page with charts that stands alone as a file."""
-    found = await look(session, caller, simulation_id)
+    found = await context.database.read(look, caller, simulation_id)
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     page = html_report(SimulationView.of(found).model_dump(mode="json"))
     return HTMLResponse(page, headers={"Content-Security-Policy": policy})

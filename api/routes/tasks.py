@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
+from sqlalchemy import Connection
 
 from api.context import ApiContext
-from api.deps import At, Caller, Cursor, Here, Limit, Reading, ThisCall
+from api.deps import At, Caller, Cursor, Here, Limit, ThisCall
 from api.http.calls import PersonalRoute, record_refusal, request_of
 from api.http.problems import problem_of, status_of
 from api.schemas.common import Listed
@@ -37,6 +38,7 @@ from service.engine.client import Command
 from service.principal import Principal
 from service.visibility import seen_task, visibility_of, visibility_of_caller, with_candidates
 from storage.queries.requests import requests
+from storage.queries.requests.requests import ListedTask
 
 router = APIRouter(prefix="/workflow/tasks", tags=["tasks"], route_class=PersonalRoute)
 
@@ -47,7 +49,6 @@ _AT_ONCE = 8
 @router.get("/")
 async def list_tasks(  # noqa: PLR0917 - called by keyword, with what its query may hold
     context: Here,
-    session: Reading,
     caller: Caller,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -65,22 +66,25 @@ async def list_tasks(  # noqa: PLR0917 - called by keyword, with what its query 
 ) -> Listed[TaskItem]:
     """List tasks, newest first; those of an assignee include what they may decide for others or claim."""
     whose, now = caller.person if assignee == "me" else assignee, context.now()
-    waits_for = None if whose is None else await visibility_of(session, whose, now)
-    page = await requests.task_page(
-        session,
-        limit=limit,
-        cursor=cursor,
-        viewer=None if whose == caller.person else await visibility_of_caller(session, caller, now),
-        waits_for=waits_for,
-        status=status,
-        sla_state=sla_state or None,
-        request_id=request_id,
-        template=template,
-        due=requests.TimeSpan(after=due_after, before=due_before),
-        sort=sort,
-    )
-    rows = await with_candidates(session, page.items, now)
-    return Listed(items=[TaskItem.listed(row) for row in rows], next_cursor=page.next_cursor)
+
+    def read(connection: Connection) -> tuple[list[ListedTask], str | None]:
+        page = requests.task_page(
+            connection,
+            limit=limit,
+            cursor=cursor,
+            viewer=None if whose == caller.person else visibility_of_caller(connection, caller, now),
+            waits_for=None if whose is None else visibility_of(connection, whose, now),
+            status=status,
+            sla_state=sla_state or None,
+            request_id=request_id,
+            template=template,
+            due=requests.TimeSpan(after=due_after, before=due_before),
+            sort=sort,
+        )
+        return with_candidates(connection, page.items, now), page.next_cursor
+
+    rows, next_cursor = await context.database.read(read)
+    return Listed(items=[TaskItem.listed(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.post("/decide/")
@@ -112,9 +116,9 @@ async def decide_many(
 
 
 @router.get("/{task_id}/")
-async def read_task(context: Here, session: Reading, caller: Caller, task_id: str) -> TaskView:
+async def read_task(context: Here, caller: Caller, task_id: str) -> TaskView:
     """Show one task."""
-    return TaskView.of(await seen_task(session, caller, task_id, context.now()))
+    return TaskView.of(await context.database.read(seen_task, caller, task_id, context.now()))
 
 
 @router.post("/{task_id}/decide/")

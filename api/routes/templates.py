@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Query, Response
 
-from api.deps import Caller, Cursor, Here, Limit, Reading
+from api.deps import Caller, Cursor, Here, Limit
 from api.http.calls import PersonalRoute
 from api.routes.examples import EXPENSE_APPROVAL
 from api.schemas.common import Listed
@@ -51,7 +51,7 @@ async def check_blueprint(context: Here, caller: Caller, body: BlueprintBody) ->
 
 @router.get("/")
 async def list_templates(  # noqa: PLR0917 - called by keyword, with what its query may hold
-    session: Reading,
+    context: Here,
     caller: Caller,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -59,8 +59,8 @@ async def list_templates(  # noqa: PLR0917 - called by keyword, with what its qu
     status: Literal["draft", "published", "deprecated"] | None = None,
 ) -> Listed[TemplateView]:
     """List versions by name; drafts to whoever wrote or owns them, to designers, auditors and admins."""
-    page = await definitions.page(
-        session, limit=limit, cursor=cursor, name=name, status=status, drafts_of=drafts_of(caller)
+    page = await context.database.read(
+        definitions.page, limit=limit, cursor=cursor, name=name, status=status, drafts_of=drafts_of(caller)
     )
     return Listed(items=[TemplateView.of(row) for row in page.items], next_cursor=page.next_cursor)
 
@@ -72,15 +72,15 @@ async def read_schema() -> dict[str, Any]:
 
 
 @router.get("/{template_id}/")
-async def read_template(session: Reading, caller: Caller, template_id: str) -> TemplateWhole:
+async def read_template(context: Here, caller: Caller, template_id: str) -> TemplateWhole:
     """Show one version with its blueprint."""
-    return TemplateWhole.of(await seen_definition(session, caller, template_id))
+    return TemplateWhole.of(await context.database.read(seen_definition, caller, template_id))
 
 
 @router.get("/{template_id}/export/", response_class=Response, responses={200: {"content": {"application/json": {}}}})
-async def export_blueprint(session: Reading, caller: Caller, template_id: str) -> Response:
+async def export_blueprint(context: Here, caller: Caller, template_id: str) -> Response:
     """Return the blueprint in canonical form (RFC 8785): the same bytes every time."""
-    row = await seen_definition(session, caller, template_id)
+    row = await context.database.read(seen_definition, caller, template_id)
     return Response(export_bytes(row.blueprint), media_type="application/json")
 
 

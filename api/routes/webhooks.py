@@ -6,7 +6,7 @@ from datetime import datetime
 
 from fastapi import APIRouter, Request
 
-from api.deps import Caller, Cursor, Here, Limit, Reading, ThisCall
+from api.deps import Caller, Cursor, Here, Limit, ThisCall
 from api.http.calls import PersonalRoute
 from api.schemas.common import Listed
 from api.schemas.notifications import WebhookBody, WebhookMade, WebhookView
@@ -19,10 +19,10 @@ router = APIRouter(prefix="/workflow/webhooks", tags=["webhooks"], route_class=P
 
 
 @router.get("/")
-async def list_webhooks(session: Reading, limit: Limit = 50, cursor: Cursor = None) -> Listed[WebhookView]:
+async def list_webhooks(context: Here, limit: Limit = 50, cursor: Cursor = None) -> Listed[WebhookView]:
     """List the endpoints, oldest first; admins can."""
     after = cursors.read_moment(cursor) if cursor is not None else None
-    found = [row for row in await webhooks.every(session) if after is None or _place(row) > after]
+    found = [row for row in await context.database.read(webhooks.every) if after is None or _place(row) > after]
     page = cursors.page(found, limit, _place)
     return Listed(items=[WebhookView.of(row) for row in page.items], next_cursor=page.next_cursor)
 
@@ -45,9 +45,9 @@ async def create_webhook(
 
 
 @router.get("/{webhook_id}/")
-async def read_webhook(session: Reading, webhook_id: str) -> WebhookView:
+async def read_webhook(context: Here, webhook_id: str) -> WebhookView:
     """Show one endpoint; admins can."""
-    return WebhookView.of(await webhooks.get(session, webhook_id))
+    return WebhookView.of(await context.database.read(webhooks.get, webhook_id))
 
 
 @router.delete("/{webhook_id}/")

@@ -80,8 +80,7 @@ async def simulate(settings: Settings, spec: SimulationSpec, *, quiet: bool = Fa
             rehearsals=there.rehearsal_namespace,
             ui_url=bootstrap.temporal_ui_url(settings, there),
         )
-        async with database.session() as session:
-            requester = spec.person or await simulations.somebody(session) or "requester"
+        requester = spec.person or await database.read(simulations.somebody) or "requester"
         simulation_id = uuid.uuid4().hex
         with _Progress(spec.mode, quiet=quiet) as told:
             result = await simulator.carry_out(

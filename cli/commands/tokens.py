@@ -18,9 +18,9 @@ from worker.settings import Settings
 
 async def issue(settings: Settings, person: str, days: int | None) -> str:
     """Create a token for a person and return its text."""
-    async with migrated_database(require_installation(settings)) as database, database.begin() as session:
+    async with migrated_database(require_installation(settings)) as database:
         ttl = timedelta(days=days) if days is not None else None
-        return await tokens.issue(session, person.removeprefix("user:"), ttl=ttl, now=datetime.now(UTC))
+        return await database.write(tokens.issue, person.removeprefix("user:"), ttl=ttl, now=datetime.now(UTC))
 
 
 def token_command(

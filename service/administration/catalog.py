@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from sqlalchemy import Connection
+
 from activities.actions.builtin import config_schema, known_executors
 from activities.actions.secrets import references
 from placet.definition.json_schema.validation import unusable, value_problems
@@ -28,8 +30,7 @@ async def add_action(context: Context, principal: Principal, name: str, facts: d
     row = ActionCatalog(
         id=uuid.uuid4().hex, name=name, **facts, created_by=by, created_at=now, updated_by=by, updated_at=now
     )
-    async with context.database.begin() as session:
-        return await actions.add(session, row)
+    return await context.database.write(actions.add, row)
 
 
 async def change_action(
@@ -40,16 +41,17 @@ async def change_action(
     `action` is its name or id; `named` the name in what was sent, if there is one. Raises NotFound as well.
     """
     await _check(context, principal, facts)
-    async with context.database.begin() as session:
-        row = await actions.get(session, action)
+    changes = facts | {"updated_by": principal.person, "updated_at": context.now()}
+
+    def store(connection: Connection) -> tuple[ActionCatalog, Statistics | None]:
+        row = actions.get(connection, action)
         if named not in {None, row.name}:
             message = f"the path says {row.name!r}; leave the name out or write the same"
             raise InputInvalid(f"/name: {message}", problems=(Problem(pointer="/name", message=message),))
-        for column, value in facts.items():
-            setattr(row, column, value)
-        row.updated_by, row.updated_at = principal.person, context.now()
-        fared = await actions.statistics(session, [row.name])
-    return row, fared.get(row.name)
+        row = actions.change(connection, row.id, changes)
+        return row, actions.statistics(connection, [row.name]).get(row.name)
+
+    return await context.database.write(store)
 
 
 async def _check(context: Context, principal: Principal, facts: dict[str, Any]) -> None:

@@ -27,8 +27,7 @@ from storage.tables.notifications import NotificationTemplate
 
 async def templates(database: Database) -> list[TemplateSource]:
     """List the templates that are in force, by name; version 0 is the default."""
-    async with database.session() as session:
-        edited = await notification_templates.in_force(session)
+    edited = await database.read(notification_templates.in_force)
     return [_source(edited[name]) if name in edited else source for name, source in sorted(defaults().items())]
 
 
@@ -47,8 +46,7 @@ CarryOut = Callable[..., Awaitable[RenderedText]]
 async def versions(database: Database, name: str) -> list[NotificationTemplate]:
     """List the edited versions of a template, newest first; raises NotFound for a name that no notice has."""
     default(name)
-    async with database.session() as session:
-        return await notification_templates.versions(session, name)
+    return await database.read(notification_templates.versions, name)
 
 
 async def edit(
@@ -67,25 +65,23 @@ async def edit(
     """
     default(source.name)
     await carry_out(preview, source, _sample_values(source.name, None))
-    async with database.begin() as session:
-        row = await notification_templates.edit(
-            session,
-            name=source.name,
-            subject=source.subject,
-            text=source.text,
-            html=source.html,
-            by=by,
-            now=now,
-            note=note,
-        )
+    row = await database.write(
+        notification_templates.edit,
+        name=source.name,
+        subject=source.subject,
+        text=source.text,
+        html=source.html,
+        by=by,
+        now=now,
+        note=note,
+    )
     return _source(row)
 
 
 async def restore(database: Database, name: str, version: int) -> None:
     """Put an earlier version back in force, 0 for the default; raises NotFound."""
     default(name)
-    async with database.begin() as session:
-        await notification_templates.restore(session, name, version)
+    await database.write(notification_templates.restore, name, version)
 
 
 async def show(
@@ -104,11 +100,10 @@ async def show(
     default(source.name)
     if request_id is None:
         return await carry_out(preview, source, _sample_values(source.name, settings.public_url))
-    async with database.session() as session:
-        told = await facts.latest(session, request_id, source.name)
-        if told is None:
-            raise NotFound(f"Nobody has been told of {source.name!r} in request {request_id!r}.")
-        people = await facts.people(session, told.people())
+    told = await database.read(facts.latest, request_id, source.name)
+    if told is None:
+        raise NotFound(f"Nobody has been told of {source.name!r} in request {request_id!r}.")
+    people = await database.read(facts.people, told.people())
     return await carry_out(preview, source, values(template_context(told, people), public_url=settings.public_url))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, select
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from activities.notifications.preferences import Preferences, read
@@ -17,6 +18,7 @@ from placet.json_pointer import pointer_to
 from service.context import Context
 from service.principal import Principal
 from service.visibility import seen_request, sees_failures, sees_webhooks
+from storage.database import of_rows
 from storage.queries.notifications import delivery_queue
 from storage.queries.notifications.webhooks import PREFIX
 from storage.queries.people import people
@@ -34,12 +36,12 @@ class Messages:
     with_error: bool
 
 
-async def messages_of(context: Context, session: AsyncSession, principal: Principal, request_id: str) -> Messages:
+def messages_of(connection: Connection, principal: Principal, request_id: str, now: datetime) -> Messages:
     """Return what was or is to be sent about a request, as far as it is theirs to see; raises NotFound."""
-    owner = (await seen_request(session, principal, request_id, context.now())).request.owner
+    owner = seen_request(connection, principal, request_id, now).request.owner
     rows = [
         message
-        for message in await delivery_queue.messages(session, request_id)
+        for message in delivery_queue.messages(connection, request_id)
         if sees_webhooks(principal) or not is_webhook(message)
     ]
     return Messages(rows=rows, with_error=sees_failures(principal, owner))
@@ -53,29 +55,28 @@ async def send_again(
     Raises NotFound for whom there is no such notice, NotPermitted for all but the process owner and admins, and
     InputInvalid where it did not go over that channel.
     """
-    async with context.database.session() as session:
-        found = await _messages(session, key)
+
+    def read(connection: Connection) -> list[NotificationMessage]:
+        found = _messages(connection, key)
         if not principal.admin:
-            await _need_owner(context, session, principal, found)
+            _need_owner(context, connection, principal, found)
+        return found
+
+    found = await context.database.read(read)
     if channel is not None and channel not in {message.channel for message in found}:
         there = ", ".join(message.channel for message in found)
         why = f"the notice did not go over {channel!r}; it has {there}"
         raise InputInvalid(f"/channel: {why}.", problems=(Problem(pointer="/channel", message=why),))
-    queued = await context.database.run(delivery_queue.send_again, key, context.now(), channel=channel)
-    async with context.database.session() as session:
-        return queued, await _messages(session, key)
+    queued = await context.database.write(delivery_queue.send_again, key, context.now(), channel=channel)
+    return queued, await context.database.read(_messages, key)
 
 
 async def choose_preferences(context: Context, principal: Principal, given: dict[str, Any]) -> Preferences:
     """Store what somebody chose about notices: what is left out is as without preferences. Raises InputInvalid."""
     _require_known_names(given)
     chosen = await asyncio.to_thread(read, given)  # a time zone is read from a file
-    async with context.database.begin() as session:
-        person = await people.get(session, principal.person)
-        # What is not about notices belongs to whoever stored the person.
-        others = {name: value for name, value in person.preferences.items() if name not in Preferences.model_fields}
-        person.preferences = others | chosen.model_dump(mode="json", by_alias=True)
-        person.updated_at = context.now()
+    given = chosen.model_dump(mode="json", by_alias=True)
+    await context.database.write(people.prefer, principal.person, given, context.now())
     return chosen
 
 
@@ -102,9 +103,10 @@ def _require_known_names(given: dict[str, Any]) -> None:
         raise InputInvalid("The preferences are wrong.", problems=problems)
 
 
-async def _messages(session: AsyncSession, key: str) -> list[NotificationMessage]:
+@of_rows
+def _messages(session: Session, key: str) -> list[NotificationMessage]:
     query = select(NotificationMessage).where(col(NotificationMessage.key) == key)
-    found = list(await session.scalars(query.order_by(col(NotificationMessage.channel))))
+    found = list(session.scalars(query.order_by(col(NotificationMessage.channel))))
     if not found:
         raise _no_notice(key)
     return found
@@ -114,12 +116,12 @@ def _no_notice(key: str) -> NotFound:
     return NotFound(f"No notice {key!r} has been given to a channel yet, or it is not yours to see.")
 
 
-async def _need_owner(
-    context: Context, session: AsyncSession, principal: Principal, found: list[NotificationMessage]
+def _need_owner(
+    context: Context, connection: Connection, principal: Principal, found: list[NotificationMessage]
 ) -> None:
     """Raise NotFound for whom the notice is none to see (one about no request is for admins), else NotPermitted."""
     try:
-        stored = await seen_request(session, principal, found[0].request_id, context.now())
+        stored = seen_request(connection, principal, found[0].request_id, context.now())
     except NotFound:
         raise _no_notice(found[0].key) from None
     if not principal.owns(stored.request.owner) or any(is_webhook(message) for message in found):

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from placet.errors import Conflict, InputInvalid, NotPermitted, Problem
 from service.administration.person_document import PersonDocument, PersonFacts
@@ -32,11 +31,14 @@ _AS_THEY_ARE = {"name", "preferences"}
 async def create_person(context: Context, given: PersonDocument) -> Person:
     """Store a new person; raises Conflict where there is one of that id, InputInvalid for whom it names."""
     now = context.now()
-    async with context.database.begin() as session:
-        if await people.find(session, given.id) is not None:
+
+    def store(connection: Connection) -> Person:
+        if people.find(connection, given.id) is not None:
             raise Conflict(f"There is a person {given.id!r} already; PUT changes them.")
-        await _require_named(session, given, given.id, now)
-        return await people.put(session, given.row(given.id, now), keep_preferences=given.preferences is None)
+        _require_named(connection, given, given.id, now)
+        return people.put(connection, given.row(given.id, now), keep_preferences=given.preferences is None)
+
+    return await context.database.write(store)
 
 
 async def put_person(
@@ -52,17 +54,20 @@ async def put_person(
         message = f"the path says {person!r}; leave the id out or write the same"
         raise InputInvalid(f"/id: {message}", problems=(Problem(pointer="/id", message=message),))
     now = context.now()
-    async with context.database.begin() as session:
-        before = await people.find(session, person)
+
+    def store(connection: Connection) -> tuple[Person, bool]:
+        before = people.find(connection, person)
         row = given.row(person, now)
         if principal.admin:
-            await _require_named(session, given, person, now)
+            _require_named(connection, given, person, now)
         else:
             assert before is not None, "whoever calls is there"  # noqa: S101
             _require_nothing_else(before, row, given)
-            await _require_named(session, given.model_copy(update={"manager": None}), person, now)
+            _require_named(connection, given.model_copy(update={"manager": None}), person, now)
             row = Person(**before.model_dump() | {"away": row.away, "updated_at": now})
-        return await people.put(session, row, keep_preferences=given.preferences is None), before is None
+        return people.put(connection, row, keep_preferences=given.preferences is None), before is None
+
+    return await context.database.write(store)
 
 
 async def load_people(
@@ -80,7 +85,7 @@ async def load_people(
 async def tell_departures(database: Database, tell: Tell, now: datetime) -> None:
     """Tell the requests of everyone whose departure is due to be looked at, so that they move the tasks on."""
     for person in await database.read(departures.due, now):
-        requests = await database.run(departures.take, person, now)
+        requests = await database.write(departures.take, person, now)
         if requests is None:
             continue
         turn = asyncio.Semaphore(_TOLD_AT_ONCE)
@@ -90,7 +95,7 @@ async def tell_departures(database: Database, tell: Tell, now: datetime) -> None
                 return await tell(request_id)
 
         if not any(await asyncio.gather(*(one(request_id) for request_id in requests))):
-            await database.run(departures.settle, person, now)
+            await database.write(departures.settle, person, now)
 
 
 def _wanted(listed: Sequence[PersonDocument], elsewhere: Mapping[str, bool], now: datetime) -> list[PersonToLoad]:
@@ -118,9 +123,9 @@ def _elsewhere(connection: Connection, listed: Sequence[PersonDocument]) -> dict
     return people.activity(connection, {name for person in listed for name in person.named} - {p.id for p in listed})
 
 
-async def _require_named(session: AsyncSession, facts: PersonFacts, person: str, now: datetime) -> None:
+def _require_named(connection: Connection, facts: PersonFacts, person: str, now: datetime) -> None:
     """Raise InputInvalid where somebody is named who cannot be meant."""
-    known = await session.run_sync(lambda sync: people.activity(sync.connection(), facts.named))
+    known = people.activity(connection, facts.named)
     problems = tuple(facts.misnamed(person, known, now))
     if problems:
         raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=problems)

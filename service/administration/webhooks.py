@@ -35,24 +35,19 @@ async def add_webhook(
     reference = endpoint.secret_ref
     await check_endpoint(endpoint.url, reference, endpoint_id, secrets, context.notify)
     secret = secrets.get(reference, endpoint_id) if reference.startswith("derived:") else None
-    async with context.database.begin() as session:
-        row = await session.get(WebhookEndpoint, endpoint_id) or await webhooks.add(
-            session,
-            url=endpoint.url,
-            events=list(dict.fromkeys(endpoint.events)),
-            description=endpoint.description,
-            secret_ref=reference,
-            by=principal.person,
-            now=context.now(),
-            endpoint_id=endpoint_id,
-        )
+    row = await context.database.write(
+        webhooks.add,
+        url=endpoint.url,
+        events=list(dict.fromkeys(endpoint.events)),
+        description=endpoint.description,
+        secret_ref=reference,
+        by=principal.person,
+        now=context.now(),
+        endpoint_id=endpoint_id,
+    )
     return row, secret
 
 
 async def remove_webhook(context: Context, webhook_id: str) -> WebhookEndpoint:
     """Remove an endpoint, and return it as it was; what was still to be sent to it is dropped. Raises NotFound."""
-    async with context.database.begin() as session:
-        row = await webhooks.get(session, webhook_id)
-        session.expunge(row)
-        await webhooks.remove(session, webhook_id)
-    return row
+    return await context.database.write(webhooks.remove, webhook_id)

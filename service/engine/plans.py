@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from placet.definition.model import parse_definition
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Plan
+from storage.database import Database
 from storage.queries.definitions.dependencies import dependencies_of, has_dependencies
 from storage.tables.approvals import DefinitionVersion
 
@@ -26,13 +25,13 @@ class Plans:
         """Return the plan for requests that begin now if it is at hand: `of` compiles and keeps it."""
         return self._plans.get((template_digest, now.astimezone(UTC).date().isoformat()))
 
-    async def of(self, session: AsyncSession, template: DefinitionVersion, now: datetime) -> Plan:
+    async def of(self, database: Database, template: DefinitionVersion, now: datetime) -> Plan:
         """Return the plan for requests that begin now; raises BlueprintInvalid.
 
         What refers to actions or other processes is compiled each time: those may have changed.
         """
         if has_dependencies(template.blueprint):
-            return await _around(session, template.blueprint, now)
+            return await _around(database, template.blueprint, now)
         key = (template.digest, now.astimezone(UTC).date().isoformat())
         plan = self._plans.pop(key, None)
         if plan is None:
@@ -43,10 +42,10 @@ class Plans:
         return plan
 
 
-async def _around(session: AsyncSession, raw: object, now: datetime) -> Plan:
+async def _around(database: Database, raw: object, now: datetime) -> Plan:
     """Return the plan of a stored blueprint among the actions and processes that there are now."""
     blueprint = await asyncio.to_thread(parse_definition, raw)
-    actions, children = await dependencies_of(session, blueprint, now)
+    actions, children = await database.read(dependencies_of, blueprint, now)
     return await asyncio.to_thread(compile_plan, blueprint, start=now, actions=actions, children=children)
 
 

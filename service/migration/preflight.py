@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, func, select
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.definition.model import parse_definition
@@ -20,6 +20,7 @@ from service.context import Context
 from service.engine import client as engine
 from simulation.modes.backtest import BacktestRow, Candidate, Case
 from simulation.scenario import load
+from storage.database import of_rows
 from storage.queries.definitions.dependencies import dependencies_of
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, DefinitionVersion
 
@@ -80,15 +81,13 @@ class Judge:
     async def of(cls, context: Context, target: DefinitionVersion) -> Judge:
         """Read all that judging needs."""
         definition = await asyncio.to_thread(parse_definition, target.blueprint)
-        async with context.database.session() as session:
-            actions, children = await dependencies_of(session, definition, context.now())
-            people = await load.whole_directory(session)
+        actions, children = await context.database.read(dependencies_of, definition, context.now())
+        people = await context.database.read(load.whole_directory)
         return cls(context, Candidate(blueprint=definition, people=people, actions=actions, children=children))
 
     async def look(self, ids: Sequence[str]) -> list[Judged]:
         """Judge these requests as they are now."""
-        async with self._context.database.session() as session:
-            rows, cases, stages = await _read(session, ids)
+        rows, cases, stages = await self._context.database.read(_read, ids)
         return await asyncio.to_thread(self._judge, rows, cases, stages, self._context.now())
 
     def _judge(
@@ -108,16 +107,11 @@ class Judge:
 
 async def meant(context: Context, target: DefinitionVersion, selection: Selection, *, dry_run: bool) -> Meant:
     """Return which requests a call is about; raises InputInvalid for what is no request of this process."""
-    async with context.database.session() as session:
-        if selection.request_ids is None:
-            ids, left_out = await _running(session, target, selection.from_version)
-            return Meant(ids=ids, plain=[], left_out=left_out)
-        named = list(dict.fromkeys(selection.request_ids))
-        found = {
-            row.id: row
-            for row in await session.scalars(select(ApprovalRequest).where(col(ApprovalRequest.id).in_(named)))
-            if row.template == target.name
-        }
+    if selection.request_ids is None:
+        ids, left_out = await context.database.read(_running, target, selection.from_version)
+        return Meant(ids=ids, plain=[], left_out=left_out)
+    named = list(dict.fromkeys(selection.request_ids))
+    found = {row.id: row for row in await context.database.read(_named, named) if row.template == target.name}
     problems = tuple(
         Problem(pointer=f"/request_ids/{index}", message=f"there is no such request of {target.name!r}; leave it out")
         for index, ident in enumerate(selection.request_ids)
@@ -179,7 +173,7 @@ def _plain(rows: Sequence[ApprovalRequest], target: DefinitionVersion, *, dry_ru
             yield Fate(request_id=row.id, version=row.version, stage=row.stage, verdict="maps", result=result)
 
 
-async def _running(session: AsyncSession, target: DefinitionVersion, from_version: str | None) -> tuple[list[str], int]:
+def _running(connection: Connection, target: DefinitionVersion, from_version: str | None) -> tuple[list[str], int]:
     query = select(col(ApprovalRequest.id)).where(
         col(ApprovalRequest.template) == target.name,
         col(ApprovalRequest.status) == "pending",
@@ -187,26 +181,28 @@ async def _running(session: AsyncSession, target: DefinitionVersion, from_versio
     )
     if from_version is not None:
         query = query.where(col(ApprovalRequest.version) == from_version)
-    total = await session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    total = connection.scalar(select(func.count()).select_from(query.subquery())) or 0
     oldest = query.order_by(col(ApprovalRequest.started_at), col(ApprovalRequest.id)).limit(MOST)
-    ids = list(await session.scalars(oldest))
+    ids = list(connection.scalars(oldest))
     return ids, total - len(ids)
 
 
-async def _read(
-    session: AsyncSession, ids: Sequence[str]
-) -> tuple[list[ApprovalRequest], list[Case], dict[str, list[str]]]:
-    found = {
-        row.id: row for row in await session.scalars(select(ApprovalRequest).where(col(ApprovalRequest.id).in_(ids)))
-    }
+@of_rows
+def _named(session: Session, ids: Sequence[str]) -> Sequence[ApprovalRequest]:
+    return session.scalars(select(ApprovalRequest).where(col(ApprovalRequest.id).in_(ids))).all()
+
+
+@of_rows
+def _read(session: Session, ids: Sequence[str]) -> tuple[list[ApprovalRequest], list[Case], dict[str, list[str]]]:
+    found = {row.id: row for row in session.scalars(select(ApprovalRequest).where(col(ApprovalRequest.id).in_(ids)))}
     rows = [found[ident] for ident in ids if ident in found]
     waiting = select(col(ApprovalTask.request_id), col(ApprovalTask.stage)).where(
         col(ApprovalTask.request_id).in_(ids), col(ApprovalTask.status) == "open"
     )
     stages: dict[str, list[str]] = {}
-    for request_id, stage in await session.execute(waiting):
+    for request_id, stage in session.execute(waiting):
         stages.setdefault(request_id, []).append(stage)
-    return rows, await load.cases_of(session, rows), stages
+    return rows, load.cases_of(session.connection(), rows), stages
 
 
 def _fate(row: ApprovalRequest, put: BacktestRow, gone: list[str]) -> Fate:

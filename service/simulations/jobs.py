@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
+
 from placet.errors import Busy, PlacetError, Problem, Unavailable
 from service.simulations.simulator import Simulator, failed
 from simulation.report.result import problem_json
@@ -79,13 +81,10 @@ class Jobs:
     async def _look(self) -> None:
         now = datetime.now(UTC)
         if self._running:
-            async with self._database.begin() as session:
-                await simulations.hold(session, list(self._running), until=now + HELD)
-        async with self._database.session() as session:
-            left = await simulations.abandoned(session, now)
+            await self._database.write(simulations.hold, list(self._running), until=now + HELD)
+        left = await self._database.read(simulations.abandoned, now)
         if left:
-            async with self._database.begin() as session:
-                await simulations.close(session, left, now)
+            await self._database.write(simulations.close, left, now)
 
     def admit(self, person: str) -> None:
         """Raise Busy where another simulation of this person would only wait."""
@@ -139,8 +138,7 @@ class Jobs:
             await news.wait()
 
     async def _still(self, simulation_id: str) -> bool:
-        async with self._database.session() as session:
-            return (await simulations.get(session, simulation_id)).status == "running"
+        return (await self._database.read(simulations.get, simulation_id)).status == "running"
 
     async def _run(
         self, simulation_id: str, job: Job, spec: SimulationSpec, requester: str, viewer: str | None
@@ -169,17 +167,24 @@ class Jobs:
             log.exception("simulation %s failed", simulation_id)
             error = f"{type(fault).__name__}: {fault}"[:1000]
         try:
-            async with self._database.begin() as session:
-                rows = (result or {}).pop("rows", ())
-                ended = await simulations.finish(
-                    session, simulation_id, status=status, now=datetime.now(UTC), result=result, error=error
-                )
-                if ended and rows:
-                    await simulation_rows.put(session, simulation_id, enumerate(rows, 1), revision=0)
+            await self._database.write(_finish, simulation_id, status, datetime.now(UTC), result, error)
         finally:
             job.ended = True
             job.wake()
             del self._running[simulation_id]
+
+
+def _finish(  # noqa: PLR0917 - what a simulation ends with
+    connection: Connection,
+    simulation_id: str,
+    status: str,
+    now: datetime,
+    result: dict[str, Any] | None,
+    error: str | None,
+) -> None:
+    rows = (result or {}).pop("rows", ())
+    if simulations.finish(connection, simulation_id, status=status, now=now, result=result, error=error) and rows:
+        simulation_rows.put(connection, simulation_id, enumerate(rows, 1), revision=0)
 
 
 def unfit(fault: PlacetError) -> dict[str, Any] | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from sqlalchemy import Connection
 
 from placet.errors import Conflict, PlacetError, Unavailable
 from service.pool.pool import ProcessPool
@@ -20,7 +22,7 @@ from simulation.report.result import json_value
 from simulation.scenario.spec import parse_spec
 from storage.database import Database
 from storage.queries.simulations import shadows, simulation_rows, simulations
-from storage.tables.simulations import WorkflowSimulation
+from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +55,7 @@ class Shadows:
         try:
             while True:
                 with suppress(Unavailable):
-                    async with self._database.session() as session:
-                        standing = await shadows.standing(session)
+                    standing = await self._database.read(shadows.standing)
                     for row in standing:
                         self._feed(row)
                 await asyncio.sleep(_TAKE_OVER)
@@ -63,11 +64,14 @@ class Shadows:
 
     async def begin(self, row: WorkflowSimulation, *, patience: float) -> None:
         """Store a new shadow and feed it; returns after its first look, or `patience` seconds. Raises Conflict."""
-        async with self._database.begin() as session:
-            if await shadows.count(session) >= MOST:
+
+        def store(connection: Connection) -> bool:
+            if shadows.count(connection) >= MOST:
                 raise Conflict(f"{MOST} shadows stand already; cancel one before another is cast")
-            if not await simulations.insert(session, row):
-                return  # a repeat, while another process casts it
+            return simulations.insert(connection, row)
+
+        if not await self._database.write(store):
+            return  # a repeat, while another process casts it
         feeding = self._feed(row)
         with suppress(TimeoutError):
             await asyncio.wait_for(feeding.looked.wait(), patience)
@@ -85,8 +89,7 @@ class Shadows:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         with suppress(Unavailable):
-            async with self._database.begin() as session:
-                await shadows.leave(session, self._me)
+            await self._database.write(shadows.leave, self._me)
 
     def _feed(self, row: WorkflowSimulation) -> _Feeding:
         if row.id not in self._fed:
@@ -115,26 +118,23 @@ class Shadows:
             now = datetime.now(UTC)
             try:
                 if renewed is None or now - renewed > _RENEW:
-                    async with self._database.begin() as session:
-                        if not await shadows.follow(session, row.id, by=self._me, now=now, until=now + _HELD):
-                            return
+                    if not await self._database.write(shadows.follow, row.id, by=self._me, now=now, until=now + _HELD):
+                        return
                     renewed = now
-                    async with self._database.session() as session:
-                        # What they may see is asked again and again, for a shadow stands for days.
-                        shadow.set_viewer(await viewer_by_id(session, row.created_by))
+                    # What they may see is asked again and again, for a shadow stands for days.
+                    shadow.set_viewer(await self._database.read(viewer_by_id, row.created_by))
                 if revision < 0:
-                    async with self._database.session() as session:
-                        known = await simulation_rows.known(session, row.id)
+                    known = await self._database.read(simulation_rows.known, row.id)
                     shadow.resume({request_id: position for request_id, (position, _) in known.items()})
                     revision = max((number for _, number in known.values()), default=0)
                 rows = await shadow.poll(self._database, self._pool.run, now)
                 if rows or shadow.left_out != left_out or not feeding.looked.is_set():
                     left_out = shadow.left_out
                     written = [(position, json_value(found)) for position, found in rows]
-                    async with self._database.begin() as session:
-                        if not await shadows.keep(session, row.id, by=self._me, result=shadow.described()):
-                            return
-                        revision = await simulation_rows.put(session, row.id, written, revision=revision)
+                    kept = await self._database.write(self._keep, row.id, shadow.described(), written, revision)
+                    if kept is None:
+                        return
+                    revision = kept
                 feeding.looked.set()
                 if shadow.finished(now):
                     await self._end(row.id, "completed", result=shadow.described())
@@ -143,9 +143,21 @@ class Shadows:
                 log.warning("shadow %s waits: %s", row.id, away.message)
             await asyncio.sleep(_EVERY)
 
+    def _keep(
+        self,
+        connection: Connection,
+        simulation_id: str,
+        result: dict[str, Any],
+        rows: Sequence[tuple[int, Any]],
+        revision: int,
+    ) -> int | None:
+        """Store what a shadow has come to; returns the revision, or None where it is no longer this process's."""
+        if not shadows.keep(connection, simulation_id, by=self._me, result=result):
+            return None
+        return simulation_rows.put(connection, simulation_id, rows, revision=revision)
+
     async def _end(self, simulation_id: str, status: str, **facts: Any) -> None:
-        async with self._database.begin() as session:
-            await simulations.finish(session, simulation_id, status=status, now=datetime.now(UTC), **facts)
+        await self._database.write(simulations.finish, simulation_id, status=status, now=datetime.now(UTC), **facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,9 +176,7 @@ async def follow(database: Database, simulation_id: str, *, after: int = 0) -> A
     """Yield what is new of a shadow as it comes, from a revision on, until it has ended."""
     silent = 0.0
     while True:
-        async with database.session() as session:
-            row = await simulations.get(session, simulation_id)
-            found = await simulation_rows.since(session, simulation_id, after, limit=_TOLD)
+        row, found = await database.read(_news, simulation_id, after)
         if found:
             after = found[-1].revision
             rows = tuple((one.revision, one.row) for one in found)
@@ -181,3 +191,10 @@ async def follow(database: Database, simulation_id: str, *, after: int = 0) -> A
         if len(found) < _TOLD:
             await asyncio.sleep(_EVERY / 2)
             silent += _EVERY / 2
+
+
+def _news(
+    connection: Connection, simulation_id: str, after: int
+) -> tuple[WorkflowSimulation, Sequence[WorkflowSimulationRow]]:
+    row = simulations.get(connection, simulation_id)
+    return row, simulation_rows.since(connection, simulation_id, after, limit=_TOLD)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection
 
 from placet.errors import InputInvalid, NotFound
 from placet.json_text import with_floats
@@ -71,42 +71,39 @@ async def ask(
     elif spec.mode == "explore" and not later:
         row.result = await jobs.answered(spec, requester=requester, viewer=viewer, simulation_id=row.id)
         row.finished_at, row.status = context.now(), "failed" if failed(row.result) else "completed"
-        async with context.database.begin() as session:
-            if await simulations.insert(session, row):
-                connection = await session.connection()
-                counted = metrics.increment("workflow_simulation_total", row.status)
-                await connection.run_sync(metrics.count, counted)
+        await context.database.write(_store_ended, row)
     else:
         jobs.admit(principal.person)
-        async with context.database.begin() as session:
-            new = await simulations.insert(session, row)
+        new = await context.database.write(simulations.insert, row)
         if new:
             jobs.start(row, spec, requester=requester, viewer=viewer)
         if not later:
             await jobs.ended(row.id, patience=PATIENCE)
-    async with context.database.session() as session:
-        return await with_rows(session, await simulations.get(session, row.id))
+    return await context.database.read(lambda connection: with_rows(connection, simulations.get(connection, row.id)))
 
 
-async def look(session: AsyncSession, principal: Principal, simulation_id: str) -> Found:
+def look(connection: Connection, principal: Principal, simulation_id: str) -> Found:
     """Return a simulation with the first of its rows; raises NotFound where there is none that is theirs to see."""
-    return await with_rows(session, await simulations.get(session, simulation_id, viewer=viewer_of(principal)))
+    return with_rows(connection, simulations.get(connection, simulation_id, viewer=viewer_of(principal)))
 
 
 async def cancel(context: Context, principal: Principal, simulation_id: str) -> Found:
     """Cancel a simulation that runs; a shadow keeps what it has seen. Raises NotFound and Conflict."""
-    async with context.database.begin() as session:
-        await simulations.get(session, simulation_id, viewer=viewer_of(principal))
-        found = await with_rows(session, await simulations.cancel(session, simulation_id, context.now()))
+
+    def store(connection: Connection) -> Found:
+        simulations.get(connection, simulation_id, viewer=viewer_of(principal))
+        return with_rows(connection, simulations.cancel(connection, simulation_id, context.now()))
+
+    found = await context.database.write(store)
     context.jobs.cancel(simulation_id)
     context.shadows.end(simulation_id)
     return found
 
 
-async def with_rows(session: AsyncSession, row: WorkflowSimulation) -> Found:
+def with_rows(connection: Connection, row: WorkflowSimulation) -> Found:
     """Return a simulation with the first of its rows."""
-    page = await simulation_rows.page(session, row.id, limit=FIRST_ROWS)
-    count = await simulation_rows.count(session, row.id) if page.next_cursor else len(page.items)
+    page = simulation_rows.page(connection, row.id, limit=FIRST_ROWS)
+    count = simulation_rows.count(connection, row.id) if page.next_cursor else len(page.items)
     return Found(row=row, rows=page.items, count=count)
 
 
@@ -114,15 +111,24 @@ async def _require_allowed(context: Context, principal: Principal, spec: Simulat
     """Check who may ask for what: the past of others, and their view of the organisation, are not for everybody."""
     if spec.compares or (spec.person is not None and spec.person != principal.person):
         principal.need(_LOOKS_AT_OTHERS)
+    await context.database.read(_require_seen, principal, spec, context.now())
+
+
+def _require_seen(connection: Connection, principal: Principal, spec: SimulationSpec, now: datetime) -> None:
+    """Raise NotFound where the request or the process is none that is theirs to see."""
     named = spec.template
-    async with context.database.session() as session:
-        if spec.request_id is not None and not spec.compares:
-            stored = await seen_request(session, principal, spec.request_id, context.now())
-            named = named or stored.request.template
-        if spec.blueprint is None and (spec.template is not None or spec.version is not None) and named is not None:
-            row = await template_of(session, named, spec.version)
-            if not sees_definition(principal, row):
-                raise NotFound(f"There is no published process template {named!r}")
+    if spec.request_id is not None and not spec.compares:
+        stored = seen_request(connection, principal, spec.request_id, now)
+        named = named or stored.request.template
+    if spec.blueprint is None and (spec.template is not None or spec.version is not None) and named is not None:
+        row = template_of(connection, named, spec.version)
+        if not sees_definition(principal, row):
+            raise NotFound(f"There is no published process template {named!r}")
+
+
+def _store_ended(connection: Connection, row: WorkflowSimulation) -> None:
+    if simulations.insert(connection, row):
+        metrics.count(connection, metrics.increment("workflow_simulation_total", row.status))
 
 
 def _row(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from time import perf_counter
 from typing import Any
 
+from sqlalchemy import Connection
 from temporalio.client import Client
 
 from placet.definition.model import parse_definition
 from service.pool.pool import ProcessPool
 from simulation import pool_functions
-from simulation.modes.backtest import MOST_SECONDS, Backtest, BacktestRow, Candidate, hidden_warning, totals_of
+from simulation.modes.backtest import MOST_SECONDS, Backtest, BacktestRow, Candidate, Case, hidden_warning, totals_of
 from simulation.modes.rehearse import RehearsalEngine, rehearse
 from simulation.modes.replay import check_history
 from simulation.scenario.load import (
@@ -30,6 +31,7 @@ from simulation.scenario.scenario import Scenario
 from simulation.scenario.spec import SimulationSpec, patched
 from storage.database import Database
 from storage.queries.simulations import simulations
+from storage.tables.approvals import ApprovalRequest
 
 Tell = Callable[[dict[str, Any]], None]
 _BATCH = 500  # requests whose timelines are in memory at a time
@@ -96,32 +98,30 @@ class Simulator:
         return await self.pool.run(pool_functions.with_proofs, scenario, found, by=requester)
 
     async def _replay(self, spec: SimulationSpec, now: datetime) -> dict[str, Any]:
-        async with self.database.session() as session:
-            row, case = await case_of(session, spec.request_id or "")
-            original = (await template_of(session, row.template_id)).blueprint
-            raw: Any = spec.blueprint
-            if raw is None and (spec.template or spec.version):
-                raw = (await template_of(session, spec.template or row.template, spec.version)).blueprint
+        row, case, original, raw = await self.database.read(_replayed, spec)
         raw = patched(original if raw is None else raw, spec.patch)
         blueprint = await self.pool.run(pool_functions.parse_or_none, raw)
-        async with self.database.session() as session:
-            actions, children = await dependencies(session, blueprint, case.started_at)
-            scenario = Scenario(
+
+        def scenario_now(connection: Connection) -> Scenario:
+            actions, children = dependencies(connection, blueprint, case.started_at)
+            return Scenario(
                 blueprint=raw,
                 actions=actions,
                 children=children,
-                people=await whole_directory(session),
+                people=whole_directory(connection),
                 requester=spec.person or case.requester,
                 start=case.started_at,
                 given=spec.input if spec.input is not None else case.given,
                 script=spec.script,
-                history=await simulations.response_times(session, row.template),
+                history=simulations.response_times(connection, row.template),
                 decide_after=spec.decide_after,
                 horizon=spec.horizon,
                 prices=spec.prices,
                 request_id=case.id,
                 title=row.title,
             )
+
+        scenario = await self.database.read(scenario_now)
         compiled = (
             await self.pool.run(pool_functions.compile_scenario, scenario, blueprint) if blueprint is not None else None
         )
@@ -134,19 +134,22 @@ class Simulator:
         self, spec: SimulationSpec, viewer: str | None, now: datetime, tell: Tell | None
     ) -> dict[str, Any]:
         running = spec.mode == "shadow"
-        async with self.database.session() as session:
-            name, raw = await candidate_of(session, spec)
+        name, raw = await self.database.read(candidate_of, spec)
         blueprint = await self.pool.run(parse_definition, raw)
-        async with self.database.session() as session:
-            actions, children = await dependencies(session, blueprint, now)
-            wanted = (*spec.request_ids, *((spec.request_id,) if spec.request_id else ()))
-            requests, hidden = await simulations.requests_of(
-                session, name, viewer=viewer, limit=spec.limit, running=running, only=wanted
+        wanted = (*spec.request_ids, *((spec.request_id,) if spec.request_id else ()))
+
+        def read(connection: Connection) -> tuple[Candidate, Sequence[ApprovalRequest], int]:
+            actions, children = dependencies(connection, blueprint, now)
+            requests, hidden = simulations.requests_of(
+                connection, name, viewer=viewer, limit=spec.limit, running=running, only=wanted
             )
-            people = await whole_directory(session)
-        candidate = Candidate(
-            blueprint=blueprint, people=people, prices=spec.prices, actions=actions, children=children
-        )
+            people = whole_directory(connection)
+            candidate = Candidate(
+                blueprint=blueprint, people=people, prices=spec.prices, actions=actions, children=children
+            )
+            return candidate, requests, hidden
+
+        candidate, requests, hidden = await self.database.read(read)
         # Errors of the candidate are raised also where there is no request.
         starts = candidate.uncompiled((now, *(request.started_at for request in requests)))
         candidate = await self.pool.run(pool_functions.compile_candidate, candidate, starts)
@@ -154,8 +157,7 @@ class Simulator:
         rows: list[BacktestRow] = []
         # In batches: the timelines of all requests at once could take too much memory.
         for first in range(0, len(requests), _BATCH):
-            async with self.database.session() as session:
-                cases = await cases_of(session, requests[first : first + _BATCH])
+            cases = await self.database.read(cases_of, requests[first : first + _BATCH])
             left = started + MOST_SECONDS - perf_counter()
             run_batch = partial(
                 pool_functions.backtest_cases,
@@ -198,3 +200,13 @@ class Simulator:
 def failed(result: dict[str, Any]) -> bool:
     """Whether a result says that nothing could be simulated."""
     return bool(result.get("validation_errors")) and not result.get("execution_path")
+
+
+def _replayed(connection: Connection, spec: SimulationSpec) -> tuple[ApprovalRequest, Case, Any, Any]:
+    """Return the request to replay with its timeline, its own blueprint, and the other one where there is one."""
+    row, case = case_of(connection, spec.request_id or "")
+    original = template_of(connection, row.template_id).blueprint
+    raw: Any = spec.blueprint
+    if raw is None and (spec.template or spec.version):
+        raw = template_of(connection, spec.template or row.template, spec.version).blueprint
+    return row, case, original, raw

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection
 
 from placet.audit.chain import moment
 from placet.definition.model import parse_definition
@@ -75,17 +75,7 @@ class Shadow:
     async def poll(self, database: Database, carry_out: CarryOut, now: datetime) -> Sequence[tuple[int, BacktestRow]]:
         """Compare once; returns the new and the changed rows, by their position."""
         candidate = await self._prepared(database, carry_out, now)
-        async with database.session() as session:
-            await self._find_new_requests(session, now)
-            open_ids = [request_id for request_id, one in self.followed.items() if not one.ended]
-            heads = await shadows.heads(session, open_ids, viewer=self.viewer)
-            stale = [
-                request_id
-                for request_id, head in heads.items()
-                if self.followed[request_id].head != head or _due(self.followed[request_id], now)
-            ]
-            rows = await shadows.rows(session, stale)
-            cases = await cases_of(session, sorted(rows, key=lambda row: self.followed[row.id].position))
+        heads, cases = await database.read(self._stale, now)
         if unknown := candidate.uncompiled(case.started_at for case in cases):
             candidate = self._candidate = await carry_out(
                 pool_functions.compile_candidate, candidate, unknown, background=True
@@ -129,12 +119,10 @@ class Shadow:
     async def _prepared(self, database: Database, carry_out: CarryOut, now: datetime) -> Candidate:
         """Return the candidate among today's people; raises NotFound, InputInvalid and BlueprintInvalid."""
         if self._candidate is None or self._read_at is None or now - self._read_at > RENEWED:
-            async with database.session() as session:
-                self.template, raw = await candidate_of(session, self.spec)
+            self.template, raw = await database.read(candidate_of, self.spec)
             blueprint = await carry_out(parse_definition, raw, background=True)
-            async with database.session() as session:
-                actions, children = await dependencies(session, blueprint, now)
-                people = await whole_directory(session)
+            actions, children = await database.read(dependencies, blueprint, now)
+            people = await database.read(whole_directory)
             candidate = Candidate(
                 blueprint=blueprint, people=people, prices=self.spec.prices, actions=actions, children=children
             )
@@ -143,17 +131,35 @@ class Shadow:
             self._read_at = now
         return self._candidate
 
-    async def _find_new_requests(self, session: AsyncSession, now: datetime) -> None:
+    def _stale(self, connection: Connection, now: datetime) -> tuple[dict[str, str], list[Case]]:
+        """Return the heads of the chains of all that still run, and the requests that are to be compared again."""
+        self._find_new_requests(connection, now)
+        open_ids = [request_id for request_id, one in self.followed.items() if not one.ended]
+        heads = shadows.heads(connection, open_ids, viewer=self.viewer)
+        stale = [
+            request_id
+            for request_id, head in heads.items()
+            if self.followed[request_id].head != head or _due(self.followed[request_id], now)
+        ]
+        rows = shadows.rows(connection, stale)
+        return heads, cases_of(connection, sorted(rows, key=lambda row: self.followed[row.id].position))
+
+    def _find_new_requests(self, connection: Connection, now: datetime) -> None:
         """Follow new requests, and at first those that run already."""
         room = self.spec.limit - len(self.followed)
         widely = self._widely_at is None or now - self._widely_at > WIDELY
         since = self.since if widely or self._looked_at is None else max(self._looked_at - LATE, self.since)
         if widely:
             self._widely_at = now
-            self.left_out = await shadows.left_out(session, self.template, viewer=self.viewer, since=self.since)
+            self.left_out = shadows.left_out(connection, self.template, viewer=self.viewer, since=self.since)
         only: Collection[str] = self.spec.request_ids
-        found = await shadows.arrived(
-            session, self.template, viewer=self.viewer, since=since, pending=widely, limit=len(self.followed) + room + 1
+        found = shadows.arrived(
+            connection,
+            self.template,
+            viewer=self.viewer,
+            since=since,
+            pending=widely,
+            limit=len(self.followed) + room + 1,
         )
         for row in found:
             if row.id in self.followed or (only and row.id not in only):

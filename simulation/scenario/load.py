@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, select
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.definition.action_spec import ActionSpec
@@ -24,7 +24,7 @@ from simulation.pool_functions import CarryOut
 from simulation.scenario.scenario import CompiledDefinition, Scenario
 from simulation.scenario.script import people_named
 from simulation.scenario.spec import SimulationSpec, patched
-from storage.database import Database
+from storage.database import Database, of_rows
 from storage.queries import actions as catalog
 from storage.queries.definitions import definitions
 from storage.queries.definitions import dependencies as stored
@@ -47,27 +47,28 @@ class StoredEntry:
     detail: dict[str, Any]
 
 
-async def template_of(session: AsyncSession, name: str, version: str | None = None) -> DefinitionVersion:
+@of_rows
+def template_of(session: Session, name: str, version: str | None = None) -> DefinitionVersion:
     """Return a stored blueprint by name and version, or by id: the newest published one, else the newest draft."""
     try:
-        return await definitions.find(session, name, version)
+        return definitions.find(session.connection(), name, version)
     except NotFound:
-        if version is None and (found := await session.get(DefinitionVersion, name)) is not None:
+        if version is None and (found := session.get(DefinitionVersion, name)) is not None:
             return found
         if version is not None:
             raise
-        page = await definitions.page(session, limit=500, name=name)
+        page = definitions.page(session.connection(), limit=500, name=name)
         if not page.items:
             raise
         return max(page.items, key=lambda row: row.created_at)
 
 
-async def candidate_of(session: AsyncSession, spec: SimulationSpec) -> tuple[str, Any]:
+def candidate_of(connection: Connection, spec: SimulationSpec) -> tuple[str, Any]:
     """Return the name of the process whose requests are compared, and the candidate's JSON; raises NotFound."""
     if spec.template is None:
         return spec.requests_of or "", patched(spec.blueprint, spec.patch)
     try:
-        row = await template_of(session, spec.template, spec.version)
+        row = template_of(connection, spec.template, spec.version)
     except NotFound:
         if spec.blueprint is None:
             raise
@@ -86,81 +87,77 @@ async def scenario_of(
 ) -> Scenario:
     """Return the scenario of a spec to explore or rehearse; raises NotFound and InputInvalid.
 
-    `carry_out` parses and compiles the blueprint, while no session is open.
+    `carry_out` parses and compiles the blueprint, outside of any transaction.
     """
-    async with database.session() as session:
-        raw, requester_id, given = await _asked(session, spec, requester)
+    raw, requester_id, given = await database.read(_asked, spec, requester)
     name = str((raw or {}).get("name", ""))
     raw = patched(raw, spec.patch)
     blueprint = await carry_out(pool_functions.parse_or_none, raw, by=requester)
     start = spec.starts_at or now
-    async with database.session() as session:
-        actions, children = await dependencies(session, blueprint, start)
-        scenario = Scenario(
-            blueprint=raw,
-            people=Directory(),
-            actions=actions,
-            children=children,
-            requester=requester_id,
-            start=start,
-            given=given,
-            script=spec.script,
-            history=await simulations.response_times(session, name),
-            decide_after=spec.decide_after,
-            sample=spec.sample,
-            horizon=spec.horizon,
-            most_branches=spec.most_branches,
-            prices=spec.prices,
-            request_id=simulation_id,
-        )
+    actions, children = await database.read(dependencies, blueprint, start)
+    scenario = Scenario(
+        blueprint=raw,
+        people=Directory(),
+        actions=actions,
+        children=children,
+        requester=requester_id,
+        start=start,
+        given=given,
+        script=spec.script,
+        history=await database.read(simulations.response_times, name),
+        decide_after=spec.decide_after,
+        sample=spec.sample,
+        horizon=spec.horizon,
+        most_branches=spec.most_branches,
+        prices=spec.prices,
+        request_id=simulation_id,
+    )
     compiled: CompiledDefinition | None = None
     if blueprint is not None:
         compiled = await carry_out(pool_functions.compile_scenario, scenario, blueprint, by=requester)
     if compiled is None:
         return scenario  # the simulation reports its errors
-    async with database.session() as session:
-        people = await _people(session, scenario, tuple(compiled.plan.names), spec)
+    people = await database.read(_people, scenario, tuple(compiled.plan.names), spec)
     return replace(scenario, compiled=compiled, people=people)
 
 
-async def _asked(
-    session: AsyncSession, spec: SimulationSpec, requester: str
-) -> tuple[Any, str, Mapping[str, Any] | None]:
+def _asked(connection: Connection, spec: SimulationSpec, requester: str) -> tuple[Any, str, Mapping[str, Any] | None]:
     """Return the blueprint of a spec, the id of the requester, and the input if there is one."""
     requester_id, row = spec.person or requester, None
     given: Mapping[str, Any] | None = spec.input
     if spec.request_id is not None:
-        request, case = await case_of(session, spec.request_id)
+        request, case = case_of(connection, spec.request_id)
         requester_id = spec.person or case.requester
         given = case.given if given is None else given
-        row = await template_of(session, request.template_id)
+        row = template_of(connection, request.template_id)
     if spec.template is not None:
-        row = await template_of(session, spec.template, spec.version)
+        row = template_of(connection, spec.template, spec.version)
     raw: Any = spec.blueprint if spec.blueprint is not None or row is None else row.blueprint
     return raw, requester_id, given
 
 
-async def dependencies(
-    session: AsyncSession, definition: ProcessDefinition | None, start: datetime
+def dependencies(
+    connection: Connection, definition: ProcessDefinition | None, start: datetime
 ) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
     """Return the action catalog, and the sub-processes that a definition names, as a request would start them."""
     if definition is None:
         return {}, {}  # the simulation reports its errors
-    _, children = await stored.dependencies_of(session, definition, start)
-    return await catalog.specs(session), children
+    _, children = stored.dependencies_of(connection, definition, start)
+    return catalog.specs(connection), children
 
 
-async def case_of(session: AsyncSession, request_id: str) -> tuple[ApprovalRequest, Case]:
+@of_rows
+def case_of(session: Session, request_id: str) -> tuple[ApprovalRequest, Case]:
     """Return one request with its timeline; raises NotFound."""
-    row = await session.get(ApprovalRequest, request_id)
+    row = session.get(ApprovalRequest, request_id)
     if row is None:
         raise NotFound(f"There is no request {request_id!r}")
     if row.erased_at is not None:
         raise NotFound(f"The content of request {request_id!r} was erased; choose another request")
-    return row, (await cases_of(session, [row]))[0]
+    return row, cases_of(session.connection(), [row])[0]
 
 
-async def cases_of(session: AsyncSession, rows: Sequence[ApprovalRequest]) -> list[Case]:
+def cases_of(connection: Connection, rows: Sequence[ApprovalRequest]) -> list[Case]:
     """Return these requests with their timelines, in the given order."""
     entries: dict[str, list[StoredEntry]] = {row.id: [] for row in rows}
     ids = list(entries)
@@ -178,7 +175,7 @@ async def cases_of(session: AsyncSession, rows: Sequence[ApprovalRequest]) -> li
             .where(col(AuditEntry.request_id).in_(ids[first : first + _AT_ONCE]))
             .order_by(col(AuditEntry.request_id), col(AuditEntry.seq))
         )
-        for request_id, at, kind, actor, stage, task_id, detail in (await session.execute(query)).all():
+        for request_id, at, kind, actor, stage, task_id, detail in connection.execute(query).all():
             entries[request_id].append(
                 StoredEntry(at=at, kind=kind, actor=actor, stage=stage, task_id=task_id, detail=json.loads(detail))
             )
@@ -197,9 +194,9 @@ async def cases_of(session: AsyncSession, rows: Sequence[ApprovalRequest]) -> li
     ]
 
 
-async def whole_directory(session: AsyncSession) -> Directory:
+def whole_directory(connection: Connection) -> Directory:
     """Read the whole directory."""
-    return await stored_people.everyone(session)
+    return stored_people.everyone(connection)
 
 
 def _given(row: ApprovalRequest, entries: Sequence[StoredEntry]) -> dict[str, Any]:
@@ -210,11 +207,11 @@ def _given(row: ApprovalRequest, entries: Sequence[StoredEntry]) -> dict[str, An
     return dict(row.input)
 
 
-async def _people(
-    session: AsyncSession, scenario: Scenario, names: Sequence[AssigneeName], spec: SimulationSpec
+def _people(
+    connection: Connection, scenario: Scenario, names: Sequence[AssigneeName], spec: SimulationSpec
 ) -> Directory:
     """Read the people whom the process can reach; the whole directory where its input or sub-processes name people."""
     if scenario.children or any(name.root.given for name in names):
-        return await whole_directory(session)
+        return whole_directory(connection)
     also = [scenario.requester, *people_named(spec.script)]
-    return await stored_people.directory_for(session, names, also=also, given=scenario.given or {})
+    return stored_people.read_directory(connection, names, also=also, given=scenario.given or {})

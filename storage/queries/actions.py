@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Connection, Float, case, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.definition.action_spec import ActionSpec, LatencyClass
 from placet.errors import Conflict, NotFound
+from storage.database import of_rows
 from storage.queries import cursor as cursors
 from storage.recording import metrics
 from storage.tables.actions import ActionCatalog, ActionExecution
@@ -48,26 +49,29 @@ def spec_of(row: ActionCatalog) -> ActionSpec:
     )
 
 
-async def specs(session: AsyncSession, names: Iterable[str] | None = None) -> dict[str, ActionSpec]:
+@of_rows
+def specs(session: Session, names: Iterable[str] | None = None) -> dict[str, ActionSpec]:
     """Return the enabled actions by name, all of them or those of these names."""
     query = select(ActionCatalog).where(col(ActionCatalog.enabled))
     if names is not None:
         query = query.where(col(ActionCatalog.name).in_(sorted(set(names))))
-    return {row.name: spec_of(row) for row in await session.scalars(query)}
+    return {row.name: spec_of(row) for row in session.scalars(query)}
 
 
-async def get(session: AsyncSession, reference: str) -> ActionCatalog:
+@of_rows
+def get(session: Session, reference: str) -> ActionCatalog:
     """Return an action by its name or id; raises NotFound."""
     query = select(ActionCatalog).where(or_(col(ActionCatalog.name) == reference, col(ActionCatalog.id) == reference))
-    found = list(await session.scalars(query))
+    found = list(session.scalars(query))
     if not found:
         raise NotFound(f"There is no action {reference!r} in the catalog")
     # The name of one action may equal the id of another; the name comes first.
     return next((row for row in found if row.name == reference), found[0])
 
 
-async def page(
-    session: AsyncSession, *, limit: int, cursor: str | None = None, enabled: bool | None = None
+@of_rows
+def page(
+    session: Session, *, limit: int, cursor: str | None = None, enabled: bool | None = None
 ) -> cursors.Page[ActionCatalog]:
     """List actions by name, `limit` at a time."""
     query = select(ActionCatalog).order_by(col(ActionCatalog.name)).limit(limit + 1)
@@ -76,24 +80,34 @@ async def page(
         query = query.where(col(ActionCatalog.name) > after)
     if enabled is not None:
         query = query.where(col(ActionCatalog.enabled) == enabled)
-    return cursors.page((await session.scalars(query)).all(), limit, lambda row: (row.name,))
+    return cursors.page(session.scalars(query).all(), limit, lambda row: (row.name,))
 
 
-async def add(session: AsyncSession, row: ActionCatalog) -> ActionCatalog:
+@of_rows
+def add(session: Session, row: ActionCatalog) -> ActionCatalog:
     """Store a new action; raises Conflict where there is one of that name."""
     try:
-        async with session.begin_nested():
+        with session.begin_nested():
             session.add(row)
     except IntegrityError as error:
         raise Conflict(f"There is an action {row.name!r} already; PUT changes it") from error
     return row
 
 
-async def seed(
-    session: AsyncSession, offered: Iterable[ActionSpec], descriptions: dict[str, str], now: datetime
-) -> int:
+@of_rows
+def change(session: Session, action_id: str, changes: Mapping[str, Any]) -> ActionCatalog:
+    """Change these columns of an action, by its id; raises NotFound."""
+    row = session.get(ActionCatalog, action_id)
+    if row is None:
+        raise NotFound(f"There is no action {action_id!r} in the catalog")
+    for column, value in changes.items():
+        setattr(row, column, value)
+    return row
+
+
+def seed(connection: Connection, offered: Iterable[ActionSpec], descriptions: dict[str, str], now: datetime) -> int:
     """Add the built-in actions that are missing. Stored actions stay as they are. Returns how many were missing."""
-    there = set(await session.scalars(select(col(ActionCatalog.name))))
+    there = set(connection.scalars(select(col(ActionCatalog.name))))
     missing = [spec for spec in offered if spec.name not in there]
     for spec in missing:
         row = ActionCatalog(
@@ -115,13 +129,13 @@ async def seed(
             updated_at=now,
         )
         try:
-            await add(session, row)
+            add(connection, row)
         except Conflict:  # another process of this installation starts at the same moment
             continue
     return len(missing)
 
 
-async def statistics(session: AsyncSession, names: Iterable[str]) -> dict[str, Statistics]:
+def statistics(connection: Connection, names: Iterable[str]) -> dict[str, Statistics]:
     """Return the statistics of these actions in one query, without those that never ran."""
     rank = func.cume_dist().over(partition_by=col(ActionExecution.action), order_by=col(ActionExecution.duration))
     inner = (
@@ -143,7 +157,7 @@ async def statistics(session: AsyncSession, names: Iterable[str]) -> dict[str, S
     ).group_by(inner.c.action)
     return {
         row.action: Statistics(count=row.number, mean=row.mean, p95=row.p95, success_rate=row.rate)
-        for row in await session.execute(query)
+        for row in connection.execute(query)
     }
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from storage.database import of_rows
 from storage.tables.approvals import IdempotentCall, Refusal
 
 
@@ -54,7 +55,8 @@ def add_refusal(connection: Connection, refusal: Refusal) -> None:
     connection.execute(insert(Refusal).values(**refusal.model_dump(exclude={"id"})))
 
 
-async def refusals_of(session: AsyncSession, request_id: str) -> list[Refusal]:
+@of_rows
+def refusals_of(session: Session, request_id: str) -> list[Refusal]:
     """List the refused calls about a request, oldest first."""
     query = select(Refusal).where(col(Refusal.request_id) == request_id)
-    return list(await session.scalars(query.order_by(col(Refusal.at), col(Refusal.id))))
+    return list(session.scalars(query.order_by(col(Refusal.at), col(Refusal.id))))

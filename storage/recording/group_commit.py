@@ -70,7 +70,7 @@ class GroupCommit(Generic[Item]):
             _resolve(one[1], error)
 
     async def _together(self, group: list[tuple[Item, asyncio.Future[None]]]) -> None:
-        outcomes = await self._database.run(self._carry_out, [item for item, _ in group])
+        outcomes = await self._database.write(self._carry_out, [item for item, _ in group])
         for (_, done), outcome in zip(group, outcomes, strict=True):
             _resolve(done, outcome)
 

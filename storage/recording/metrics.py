@@ -21,7 +21,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Float, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
 from placet.audit.chain import Entry
@@ -136,18 +135,18 @@ def count(connection: Connection, what: Changes) -> None:
         connection.execute(_adding(connection.dialect.name), rows)
 
 
-async def totals(session: AsyncSession) -> Totals:
+def totals(connection: Connection) -> Totals:
     """Read every metric."""
     rows: dict[str, dict[Labels, dict[str, float]]] = {}
-    for name, labels, bucket, peak in await session.execute(_ALL):
+    for name, labels, bucket, peak in connection.execute(_ALL):
         rows.setdefault(name, {}).setdefault(tuple(json.loads(labels)), {})[bucket] = peak
-    rows[EXECUTIONS] = await _by_type(session, rows.get(EXECUTIONS, {}))
-    kinds: dict[Labels, dict[str, float]] = {(kind, latency): {} for kind, latency in await session.execute(_KINDS)}
+    rows[EXECUTIONS] = _by_type(connection, rows.get(EXECUTIONS, {}))
+    kinds: dict[Labels, dict[str, float]] = {(kind, latency): {} for kind, latency in connection.execute(_KINDS)}
     rows |= {name: kinds | rows.get(name, {}) for name in ACTIONS}
-    open_tasks = await open_by_state(session)
+    open_tasks = open_by_state(connection)
     now = datetime.now(UTC)
     waits: dict[Labels, float] = {
-        (channel,): backlog.waited(now).total_seconds() for channel, backlog in (await backlogs(session, now)).items()
+        (channel,): backlog.waited(now).total_seconds() for channel, backlog in backlogs(connection, now).items()
     }
     gauges: dict[str, dict[Labels, float]] = {
         "workflow_notification_wait_seconds": waits,
@@ -167,9 +166,9 @@ async def totals(session: AsyncSession) -> Totals:
     return Totals(values=values, histograms=histograms)
 
 
-async def open_by_state(session: AsyncSession) -> dict[str, int]:
+def open_by_state(connection: Connection) -> dict[str, int]:
     """Count the open tasks by SLA state."""
-    return {row.sla_state: row.number for row in await session.execute(_OPEN)}
+    return {row.sla_state: row.number for row in connection.execute(_OPEN)}
 
 
 def _of_kind(recording: Recording, kind: str) -> Changes:
@@ -181,13 +180,13 @@ def _of_kind(recording: Recording, kind: str) -> Changes:
     return found
 
 
-async def _by_type(session: AsyncSession, rows: Mapping[Labels, Mapping[str, float]]) -> dict[Labels, dict[str, float]]:
+def _by_type(connection: Connection, rows: Mapping[Labels, Mapping[str, float]]) -> dict[Labels, dict[str, float]]:
     """Put the type of the process where the rows have the id of the template."""
     ids = sorted({template for template, _ in rows})
     query = select(col(DefinitionVersion.id), col(DefinitionVersion.template_type)).where(
         col(DefinitionVersion.id).in_(ids)
     )
-    types = {row.id: row.template_type for row in await session.execute(query)} if ids else {}
+    types = {row.id: row.template_type for row in connection.execute(query)} if ids else {}
     found: dict[Labels, dict[str, float]] = {}
     for (template, status), parts in rows.items():
         series = found.setdefault((types.get(template, "approval"), status), {"": 0.0})

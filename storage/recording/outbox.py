@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Update, bindparam, exists, func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from placet.audit.chain import genesis
@@ -36,7 +35,7 @@ def confirm_all(
     return [None] * len(confirmations)
 
 
-async def held(session: AsyncSession, *, before: datetime, limit: int) -> list[str]:
+def held(connection: Connection, *, before: datetime, limit: int) -> list[str]:
     """List requests with notifications that have been held since before a moment, for which the engine is asked."""
     query = (
         select(col(Outbox.request_id))
@@ -45,13 +44,13 @@ async def held(session: AsyncSession, *, before: datetime, limit: int) -> list[s
         .order_by(func.min(col(Outbox.created_at)))
         .limit(limit)
     )
-    return list(await session.scalars(query))
+    return list(connection.scalars(query))
 
 
-async def next_due(session: AsyncSession) -> datetime | None:
+def next_due(connection: Connection) -> datetime | None:
     """Return when the next notification is to be planned, or None where none is ready."""
     query = select(func.min(col(Outbox.next_attempt_at))).where(col(Outbox.status) == "ready")
-    return (await session.scalars(query)).one()
+    return connection.scalars(query).one()
 
 
 def delivery_genesis(request_id: str) -> str:

@@ -10,8 +10,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
-from sqlalchemy import ColumnElement, LargeBinary, Text, cast, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import ColumnElement, Connection, LargeBinary, Text, cast, select
 from sqlmodel import SQLModel
 
 from placet.audit.chain import Entry, first_bad, genesis
@@ -41,16 +40,16 @@ class VerifiedRows(TypedDict):
     differs: list[str]
 
 
-async def verify_rows(session: AsyncSession, request_id: str) -> VerifiedRows:
+def verify_rows(connection: Connection, request_id: str) -> VerifiedRows:
     """Verify one request; an unknown request is invalid."""
-    rows = await _raw(session, AuditEntry, _FIELDS, request_id)
+    rows = _raw(connection, AuditEntry, _FIELDS, request_id)
     entries = [_entry(row) for row in rows]
     bad = first_bad(genesis(request_id), entries)
-    deliveries = [_entry({**row, "actor": "system"}) for row in await _raw(session, Delivery, _DELIVERED, request_id)]
+    deliveries = [_entry({**row, "actor": "system"}) for row in _raw(connection, Delivery, _DELIVERED, request_id)]
     bad_delivery = first_bad(delivery_genesis(request_id), deliveries)
     differs: list[str] = []
     if bad is None:
-        bad, differs = await _against_projection(session, request_id, [e for e in entries if e is not None])
+        bad, differs = _against_projection(connection, request_id, [e for e in entries if e is not None])
     return VerifiedRows(
         ok=bad is None and bad_delivery is None and not differs,
         entries=len(entries),
@@ -62,12 +61,10 @@ async def verify_rows(session: AsyncSession, request_id: str) -> VerifiedRows:
     )
 
 
-async def _against_projection(
-    session: AsyncSession, request_id: str, entries: list[Entry]
-) -> tuple[int | None, list[str]]:
+def _against_projection(connection: Connection, request_id: str, entries: list[Entry]) -> tuple[int | None, list[str]]:
     """Compare request and tasks with a valid chain; return the first contradicted entry, and what differs."""
     fields = ("seq", "head", "status", "outcome", "requester", "title", "version")
-    requests = await _raw(session, ApprovalRequest, fields, request_id, key="id", order="id")
+    requests = _raw(connection, ApprovalRequest, fields, request_id, key="id", order="id")
     if not requests or not entries:
         return len(entries) + 1, ["request"]
     request, last = requests[0], entries[-1]
@@ -85,7 +82,7 @@ async def _against_projection(
         ("request.status", at, request["status"], status),
         ("request.outcome", at, request["outcome"], outcome),
     ]
-    tasks = await _raw(session, ApprovalTask, ("id", "decision"), request_id, order="position")
+    tasks = _raw(connection, ApprovalTask, ("id", "decision"), request_id, order="position")
     decisions = {e.task_id: e for e in entries if e.kind in {"decided", "changes_requested"}}
     for task in tasks:
         entry = decisions.get(task["id"])
@@ -117,8 +114,8 @@ def _version(entries: list[Entry], stored: str | None) -> list[tuple[str, int, s
     return [("request.version", (moved or entries[0]).seq, stored, followed["version"])]
 
 
-async def _raw(
-    session: AsyncSession,
+def _raw(
+    connection: Connection,
     model: type[SQLModel],
     fields: tuple[str, ...],
     request_id: str,
@@ -129,10 +126,10 @@ async def _raw(
     """Read columns as text, whatever their content; None where it is no text."""
     columns = model.__table__.columns  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
     # SQLite stores any bytes in a text column, and its driver fails on bytes that are not UTF-8.
-    as_text = LargeBinary() if session.get_bind().dialect.name == "sqlite" else Text()
+    as_text = LargeBinary() if connection.dialect.name == "sqlite" else Text()
     chosen: list[ColumnElement[Any]] = [cast(columns[name], as_text).label(name) for name in fields]
     query = select(*chosen).where(columns[key] == request_id).order_by(columns[order])
-    return [{n: _text(v) for n, v in row.items()} for row in (await session.execute(query)).mappings()]
+    return [{n: _text(v) for n, v in row.items()} for row in connection.execute(query).mappings()]
 
 
 def _text(value: str | bytes | None) -> str | None:

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, select, update
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.audit.chain import canonical_json
 from placet.audit.sealed import committed, erased
 from placet.errors import Conflict, NotFound
+from storage.database import of_rows
 from storage.recording.verify import verify_rows
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Delivery, Outbox
 from storage.tables.notifications import NotificationMessage
@@ -33,29 +34,30 @@ class Erased:
     values: int
 
 
-async def erase_content(session: AsyncSession, request_id: str, now: datetime) -> Erased:
+@of_rows
+def erase_content(session: Session, request_id: str, now: datetime) -> Erased:
     """Erase the content of one request that has ended, in the session's transaction. A repeat has no effect.
 
     Raises NotFound, and Conflict where the request still runs, where a chain is invalid (the erasure would hide edits),
     or where the request is older than sealed content, so that its chain contains the content itself.
     """
-    request = await session.get(ApprovalRequest, request_id, with_for_update=True)
+    request = session.get(ApprovalRequest, request_id, with_for_update=True)
     if request is None:
         raise NotFound(f"There is no request {request_id!r}")
     if request.status == "pending":
         raise Conflict(f"Request {request_id!r} has not ended; erase it once it has")
-    verdict = await verify_rows(session, request_id)
+    verdict = verify_rows(session.connection(), request_id)
     if not verdict["ok"]:
         raise Conflict(f"An audit chain of {request_id!r} is invalid; run `placet verify` on the request first")
-    entries = (await session.scalars(select(AuditEntry).where(col(AuditEntry.request_id) == request_id))).all()
+    entries = session.scalars(select(AuditEntry).where(col(AuditEntry.request_id) == request_id)).all()
     if any(row.salts is None and _open(row) for row in entries):
         raise Conflict(
             f"Request {request_id!r} is older than sealed content: its chain contains the content and cannot be erased"
         )
-    deliveries = (await session.scalars(select(Delivery).where(col(Delivery.request_id) == request_id))).all()
-    superseded = await session.scalars(select(AuditSuperseded).where(col(AuditSuperseded.request_id) == request_id))
+    deliveries = session.scalars(select(Delivery).where(col(Delivery.request_id) == request_id)).all()
+    superseded = session.scalars(select(AuditSuperseded).where(col(AuditSuperseded.request_id) == request_id))
     counts = _erase([*entries, *deliveries, *superseded.all()])
-    await _erase_projection(session, request, now)
+    _erase_projection(session.connection(), request, now)
     return Erased(rows=len(counts), values=sum(counts))
 
 
@@ -76,18 +78,18 @@ def _erase(rows: Sequence[AuditEntry | Delivery | AuditSuperseded]) -> list[int]
     return counts
 
 
-async def _erase_projection(session: AsyncSession, request: ApprovalRequest, now: datetime) -> None:
+def _erase_projection(connection: Connection, request: ApprovalRequest, now: datetime) -> None:
     """Empty the columns that repeat the content, and drop notifications that were not sent."""
     request.title, request.input, request.content_digest = TITLE, {}, None
     request.erased_at = request.erased_at or now
     tasks = update(ApprovalTask).where(col(ApprovalTask.request_id) == request.id)
-    await session.execute(tasks.values(comment=None, form=None, content_digest=None))
+    connection.execute(tasks.values(comment=None, form=None, content_digest=None))
     outbox = update(Outbox).where(col(Outbox.request_id) == request.id)
-    await session.execute(outbox.values(detail={}))
-    await session.execute(outbox.where(col(Outbox.status).in_(("held", "ready"))).values(status="dropped"))
+    connection.execute(outbox.values(detail={}))
+    connection.execute(outbox.where(col(Outbox.status).in_(("held", "ready"))).values(status="dropped"))
     messages = update(NotificationMessage).where(col(NotificationMessage.request_id) == request.id)
-    await session.execute(messages.values(last_error=None))
-    await session.execute(
+    connection.execute(messages.values(last_error=None))
+    connection.execute(
         messages.where(col(NotificationMessage.status) == "pending").values(
             status="dropped", lease=None, finished_at=now
         )

@@ -27,6 +27,7 @@ from tests.dispatching import dispatching, settings_for
 from tests.integration.test_channels import add_endpoint
 from tests.mailbox import FaultyMailbox
 from tests.receiver import Receiver
+from tests.stored import reading
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
 from worker.actions import action_worker, seed_catalog
@@ -50,10 +51,10 @@ class World:
     async def photograph(self) -> dict[str, Any]:
         """Return every row of every table but for simulations' own, every mail, every call, and every workflow."""
         found: dict[str, Any] = {"mails": len(self.mailbox.mails()), "calls": len(self.receiver.got)}
-        async with self.desk.database.session() as session:
+        with reading(self.desk.database) as session:
             for table in SQLModel.metadata.sorted_tables:
                 if table.name not in OWN:
-                    rows = [repr(tuple(row)) for row in (await session.execute(select(table))).all()]
+                    rows = [repr(tuple(row)) for row in session.execute(select(table)).all()]
                     found[table.name] = sorted(row for row in rows if "'workflow_simulation_total'" not in row)
         async for one in self.client.list_workflows():
             if one.task_queue == self.queue or one.id.startswith("rehearsal-"):

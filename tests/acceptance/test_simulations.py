@@ -22,6 +22,7 @@ from storage.tables.approvals import IdempotentCall
 from storage.tables.simulations import WorkflowSimulation
 from tests.api_desk import ApiDesk, api_desk, context_of, no_engine, pointers
 from tests.approvals import EXPENSE, worker
+from tests.stored import writing
 from tests.waiting import until
 from worker.actions import seed_catalog
 
@@ -82,8 +83,8 @@ async def decide(desk: ApiDesk, request: dict[str, Any], person: str, decision: 
 
 async def give_access(desk: ApiDesk, person: str, *access: str) -> None:
     """Give somebody other access than they had."""
-    async with desk.database.begin() as session:
-        (await people.get(session, person)).access = list(access)
+    with writing(desk.database) as session:
+        people.get(session.connection(), person).access = list(access)
 
 
 async def test_exploring_answers_completed_with_everything(alone: ApiDesk) -> None:
@@ -191,8 +192,8 @@ async def test_a_simulation_that_runs_can_be_cancelled_once(alone: ApiDesk) -> N
     row = WorkflowSimulation(
         id="s1", mode="backtest", status="running", question={}, created_by="ann", created_at=datetime.now(UTC)
     )
-    async with alone.database.begin() as session:
-        await simulations.insert(session, row)
+    with writing(alone.database) as session:
+        simulations.insert(session.connection(), row)
     assert (await alone.post(f"{PATH}s1/cancel/")).json()["status"] == "cancelled"
     assert (await alone.post(f"{PATH}s1/cancel/")).status_code == 409
 
@@ -203,10 +204,10 @@ async def test_simulations_of_a_process_that_is_gone_are_given_up_and_those_of_o
     now = datetime.now(UTC)
     rows = [("gone", now - timedelta(seconds=1), "explore"), ("here", now + timedelta(minutes=1), "explore"),
             ("stands", now - timedelta(seconds=1), "shadow")]  # fmt: skip
-    async with alone.database.begin() as session:
+    with writing(alone.database) as session:
         for ident, until_then, mode in rows:
-            await simulations.insert(
-                session,
+            simulations.insert(
+                session.connection(),
                 WorkflowSimulation(
                     id=ident, mode=mode, status="running", question={}, created_by="ann", created_at=now,
                     followed_until=until_then,
@@ -233,8 +234,8 @@ async def test_a_process_that_stops_says_so_of_what_it_ran(alone: ApiDesk) -> No
     row = WorkflowSimulation(
         id="s2", mode="explore", status="running", question={}, created_by="ann", created_at=datetime.now(UTC)
     )
-    async with alone.database.begin() as session:
-        await simulations.insert(session, row)
+    with writing(alone.database) as session:
+        simulations.insert(session.connection(), row)
     spec = parse_spec({"blueprint": TWO_STAGES})
     jobs.start(row, spec, requester="ann", viewer="ann")
     await asyncio.sleep(0)
@@ -428,8 +429,8 @@ async def test_a_repeated_key_gets_the_one_simulation_whether_or_not_the_first_w
     later = await desk.post(PATH, spec, as_="desi", key="k")
     assert later.json() == at_once[0].json()
     # As where the process ended between storing the simulation and keeping the answer.
-    async with desk.database.begin() as session:
-        await session.execute(update(IdempotentCall).values(status_code=None, answer=None))
+    with writing(desk.database) as session:
+        session.execute(update(IdempotentCall).values(status_code=None, answer=None))
     again = await desk.post(PATH, spec, as_="desi", key="k")
     assert (again.status_code, again.json()["id"]) == (201, first)
     listed = (await desk.get(PATH, as_="desi")).json()["items"]

@@ -19,6 +19,7 @@ from sqlmodel import col
 from storage.database import Database
 from storage.migrate import migrate
 from storage.tables.approvals import ApprovalTask
+from tests.stored import reading, writing
 
 EVERY = 900.0  # seconds between two scans
 SLA = 24 * 3600.0  # seconds; with deadlines spread over it, every 96th open task falls due between two scans
@@ -64,15 +65,15 @@ async def _scan(file: Path, rows: int) -> Scan:
         for number in range(1, ROUNDS + 1):
             at = now + timedelta(seconds=EVERY * number)
             begun = time.perf_counter()
-            async with database.session() as session:
+            with reading(database) as session:
                 overdue = col(ApprovalTask.status) == "open", col(ApprovalTask.due_at) <= at
                 query = select(ApprovalTask).where(*overdue, col(ApprovalTask.sla_state) != "breached")
-                tasks = list(await session.scalars(query))
+                tasks = list(session.scalars(query))
             looking.append(time.perf_counter() - begun)
             begun = time.perf_counter()
-            async with database.begin() as session:
+            with writing(database) as session:
                 for task in tasks:
-                    there = await session.get_one(ApprovalTask, task.id)
+                    there = session.get_one(ApprovalTask, task.id)
                     there.sla_state, there.escalation_level = "breached", there.escalation_level + 1
             marking.append(time.perf_counter() - begun)
             found.append(len(tasks))
@@ -106,8 +107,8 @@ async def _fill(database: Database, rows: int, now: datetime) -> None:
         }
         for number in range(rows)
     ]
-    async with database.begin() as session:
-        await session.execute(insert(ApprovalTask), tasks)
+    with writing(database) as session:
+        session.execute(insert(ApprovalTask), tasks)
 
 
 def _lateness(scan: Scan) -> list[float]:

@@ -18,6 +18,7 @@ from tests.approvals import desk, store_people
 from tests.engine import shared_engine
 from tests.histories import FOLDER, VERSION, chain_of, line_of
 from tests.histories.scenarios import SCENARIOS
+from tests.stored import reading
 from worker.connect import connect
 
 
@@ -42,8 +43,8 @@ async def record(names: list[str], folder: Path, home: Path) -> None:
 
 async def _chain(database: Database, request_id: str) -> str:
     query = select(AuditEntry).where(col(AuditEntry.request_id) == request_id).order_by(col(AuditEntry.seq))
-    async with database.session() as session:
-        return "".join(f"{line_of(entry)}\n" for entry in await session.scalars(query))
+    with reading(database) as session:
+        return "".join(f"{line_of(entry)}\n" for entry in session.scalars(query))
 
 
 def main() -> None:

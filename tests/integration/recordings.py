@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from placet.audit.chain import Entry, genesis, link
 from placet.engine.recording import Recording
@@ -151,8 +151,8 @@ class Story:
         return replace(self, notifications=(*self.notifications, told))
 
 
-async def write(session: AsyncSession, recording: Recording, now: datetime) -> None:
+def write(session: Session, recording: Recording, now: datetime) -> None:
     """Write one recording within a transaction of the test's; raises what the workflow would be told."""
-    outcome = await session.run_sync(lambda sync: record.write_all(sync.connection(), [recording], now)[0])
+    outcome = record.write_all(session.connection(), [recording], now)[0]
     if outcome is not None:
         raise outcome

@@ -32,6 +32,7 @@ from placet.errors import InputInvalid
 from storage.database import Database
 from storage.tables.actions import ActionExecution
 from tests.mailbox import FaultyMailbox
+from tests.stored import reading
 
 SPECS = {spec.name: spec for spec in BUILT_IN}
 SECRETS = {"PLACET_SECRET_ERP": "Bearer very-secret-token", "PLACET_SECRET_HOOK": "whsec_" + "YWJj" * 10}
@@ -116,8 +117,8 @@ class Bench:
         return output
 
     async def executions(self) -> list[ActionExecution]:
-        async with self.database.session() as session:
-            return list(await session.scalars(select(ActionExecution)))
+        with reading(self.database) as session:
+            return list(session.scalars(select(ActionExecution)))
 
 
 @pytest_asyncio.fixture

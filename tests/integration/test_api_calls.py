@@ -19,6 +19,7 @@ from service.engine.admission import Admission
 from storage.database import Database
 from storage.queries.people import tokens
 from tests.api_desk import BASE, ApiDesk, api_desk, no_engine, pointers
+from tests.stored import writing
 
 PERSON = {"id": "pat", "name": "Pat"}
 TEMPLATES = "/workflow/process-templates/"
@@ -60,11 +61,11 @@ async def test_no_valid_token_is_401(desk: ApiDesk, header: str | None) -> None:
 
 async def test_expired_and_revoked_tokens_and_those_who_left_are_401(desk: ApiDesk) -> None:
     now = datetime.now(UTC)
-    async with desk.database.begin() as session:
-        expired = await tokens.issue(session, "ann", ttl=timedelta(hours=1), now=now - timedelta(hours=2))
-        revoked = await tokens.issue(session, "ann", ttl=None, now=now)
-        await tokens.revoke(session, revoked, now)
-        left = await tokens.issue(session, "gone", ttl=None, now=now)
+    with writing(desk.database) as session:
+        expired = tokens.issue(session.connection(), "ann", ttl=timedelta(hours=1), now=now - timedelta(hours=2))
+        revoked = tokens.issue(session.connection(), "ann", ttl=None, now=now)
+        tokens.revoke(session.connection(), revoked, now)
+        left = tokens.issue(session.connection(), "gone", ttl=None, now=now)
     for token in (expired, revoked, left):
         answer = await desk.call("GET", "/workflow/people/", as_=None, headers={"Authorization": f"Bearer {token}"})
         is_problem(answer, 401)
@@ -197,7 +198,7 @@ async def test_database_that_is_away_is_503(desk: ApiDesk, monkeypatch: pytest.M
     token = await desk.token("ann")
     away = Database("postgresql://nobody@127.0.0.1:9/nothing")
     async with httpx.AsyncClient(transport=desk.http._transport, base_url="http://placet.test") as http:
-        monkeypatch.setattr(desk.database, "session", away.session)
+        monkeypatch.setattr(desk.database, "read", away.read)
         answer = await http.get(f"{BASE}/workflow/requests/", headers={"Authorization": f"Bearer {token}"})
         is_problem(answer, 503)
         assert int(answer.headers["retry-after"]) >= 1

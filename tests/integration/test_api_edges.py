@@ -18,6 +18,7 @@ from storage.database import Database
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.approvals import EXPENSE, worker
 from tests.integration.recordings import Story, write
+from tests.stored import writing
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
 
@@ -76,8 +77,8 @@ async def alone(database: Database) -> AsyncIterator[ApiDesk]:
 
 
 async def test_no_cursor_breaks_a_list(alone: ApiDesk) -> None:
-    async with alone.database.begin() as session:
-        await write(session, Story(request_id="r1").open("bob").recording(), datetime.now(UTC))
+    with writing(alone.database) as session:
+        write(session, Story(request_id="r1").open("bob").recording(), datetime.now(UTC))
     simulated = await alone.post(SIMULATIONS, {"mode": "explore", "blueprint": EXPENSE}, as_="adam")
     assert simulated.status_code == 201, simulated.text
     ids = {"request_id": "r1", "simulation_id": simulated.json()["id"]}

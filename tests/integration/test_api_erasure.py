@@ -14,6 +14,7 @@ from storage.database import Database
 from storage.retention.erasure import TITLE, erase_content
 from tests.api_desk import ApiDesk, api_desk
 from tests.approvals import worker
+from tests.stored import writing
 from tests.waiting import until
 
 
@@ -30,8 +31,8 @@ async def test_erased_request_verifies_against_the_engine_and_shows_no_content(d
     decision = {"decision": "reject", "comment": "too dear"}
     decided = await desk.post(f"/workflow/tasks/{request['tasks'][0]['id']}/decide/", decision, as_="bob")
     assert decided.json()["outcome"] == "rejected"
-    async with desk.database.begin() as session:
-        assert (await erase_content(session, request["id"], datetime.now(UTC))).values
+    with writing(desk.database) as session:
+        assert erase_content(session.connection(), request["id"], datetime.now(UTC)).values
 
     checked = (await desk.get(f"{path}audit/verify/")).json()
     assert checked["ok"] is True
@@ -48,8 +49,8 @@ async def test_no_simulation_is_made_of_what_was_erased(desk: ApiDesk) -> None:
     name = await desk.publish()
     request = await desk.start(name, amount=1)
     await desk.post(f"/workflow/tasks/{request['tasks'][0]['id']}/decide/", {"decision": "reject"}, as_="bob")
-    async with desk.database.begin() as session:
-        await erase_content(session, request["id"], datetime.now(UTC))
+    with writing(desk.database) as session:
+        erase_content(session.connection(), request["id"], datetime.now(UTC))
     order = {"mode": "replay", "request_id": request["id"]}
     ordered = (await desk.post("/workflow/workflow-simulations/", order, as_="audrey")).json()
 

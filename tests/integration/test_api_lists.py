@@ -17,6 +17,7 @@ from storage.tables.approvals import DefinitionVersion
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.approvals import EXPENSE
 from tests.integration.recordings import NOW, Story, write
+from tests.stored import writing
 
 HOUR = timedelta(hours=1)
 # id, title, template, amount, started after NOW, outcome and ended after NOW, due after NOW (None: no deadline)
@@ -32,13 +33,13 @@ REQUESTS: list[tuple[str, str, str, Any, int, tuple[str, int] | None, int | None
 @pytest_asyncio.fixture
 async def desk(database: Database) -> AsyncIterator[ApiDesk]:
     async with api_desk(database, await no_engine(), seconds=1) as opened:
-        async with database.begin() as session:
+        with writing(database) as session:
             for name in ("tpl", "other"):
                 settings = {"amount": "amount", "summary": ["department", "amount"]} if name == "tpl" else {}
                 session.add(_template(f"template-{name}", name, settings))
-        async with database.begin() as session:
+        with writing(database) as session:
             for row in REQUESTS:
-                await write(session, _recording(*row), NOW)
+                write(session, _recording(*row), NOW)
         yield opened
 
 

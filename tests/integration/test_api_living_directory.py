@@ -18,6 +18,7 @@ from storage.database import Database
 from storage.tables.approvals import Outbox
 from tests.api_desk import ApiDesk, api_desk, pointers
 from tests.approvals import worker
+from tests.stored import reading
 from tests.waiting import until
 from worker.jobs import departure_job, presence_job
 
@@ -57,9 +58,9 @@ async def inbox(desk: ApiDesk, person: str) -> set[str]:
 
 
 async def told(desk: ApiDesk, request: dict[str, Any], event: str) -> set[str]:
-    async with desk.database.session() as session:
+    with reading(desk.database) as session:
         query = select(col(Outbox.person)).where(col(Outbox.request_id) == request["id"], col(Outbox.event) == event)
-        return set(await session.scalars(query))
+        return set(session.scalars(query))
 
 
 async def timeline(desk: ApiDesk, request: dict[str, Any], kind: str) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from storage.database import Database
 from storage.tables.approvals import AuditEntry
 from tests.api_desk import ApiDesk, api_desk, pointers
 from tests.approvals import worker
+from tests.stored import reading
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
 from worker.actions import action_worker, seed_catalog
@@ -95,8 +96,8 @@ async def test_an_action_sets_variables_and_an_event_ends_the_wait(desk: ApiDesk
 async def salts(database: Database) -> dict[str, dict[str, str]]:
     """Return the salts of each request's first entry."""
     query = select(col(AuditEntry.request_id), col(AuditEntry.salts)).where(col(AuditEntry.seq) == 1)
-    async with database.session() as session:
-        return {request_id: json.loads(found or "{}") for request_id, found in await session.execute(query)}
+    with reading(database) as session:
+        return {request_id: json.loads(found or "{}") for request_id, found in session.execute(query)}
 
 
 async def test_content_is_sealed_however_a_request_began_and_the_timeline_shows_it(

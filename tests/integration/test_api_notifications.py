@@ -23,6 +23,7 @@ from storage.tables.approvals import ApprovalRequest, IdempotentCall, Outbox
 from storage.tables.notifications import NotificationMessage
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.integration.recordings import Story, write
+from tests.stored import reading, writing
 
 TEMPLATES = "/workflow/notification-templates/"
 WEBHOOKS = "/workflow/webhooks/"
@@ -50,20 +51,20 @@ async def told(database: Database, request_id: str = "req-1", owner: str = "oliv
     """Store a request of ann's that bob is asked about, give the notice to mail and chat, and return its key."""
     story = Story(request_id=request_id).open("bob", requester="ann")
     now = datetime.now(UTC)
-    async with database.begin() as session:
-        await write(session, replace(story.recording(), owner=f"user:{owner}", requester="ann"), now)
-        await session.execute(update(Outbox).values(status="ready"))
-    async with database.session() as session:
-        row = (await session.scalars(select(Outbox))).one()
+    with writing(database) as session:
+        write(session, replace(story.recording(), owner=f"user:{owner}", requester="ann"), now)
+        session.execute(update(Outbox).values(status="ready"))
+    with reading(database) as session:
+        row = session.scalars(select(Outbox)).one()
     leaves = [ChannelRoute(channel="mail", not_before=now), ChannelRoute(channel="chat", not_before=now)]
-    await database.run(delivery_queue.plan, [(row, leaves)], now)
+    await database.write(delivery_queue.plan, [(row, leaves)], now)
     return row.key
 
 
 async def fail(database: Database, channel: str) -> None:
-    async with database.begin() as session:
+    with writing(database) as session:
         message = col(NotificationMessage.channel) == channel
-        await session.execute(update(NotificationMessage).where(message).values(status="failed", last_error="550 no"))
+        session.execute(update(NotificationMessage).where(message).values(status="failed", last_error="550 no"))
 
 
 async def test_a_template_is_edited_versioned_and_restored(desk: ApiDesk) -> None:
@@ -186,8 +187,8 @@ async def test_a_failed_notice_is_sent_again_over_the_channel_that_failed(desk: 
     assert answer.json()["queued"] == 1
     assert {m["channel"]: m["status"] for m in answer.json()["messages"]} == {"mail": "pending", "chat": "pending"}
     assert (await desk.post(path, as_="adam")).json()["queued"] == 0, "nothing has failed since"
-    async with desk.database.begin() as session:
-        request = (await session.scalars(select(ApprovalRequest))).one()
+    with writing(desk.database) as session:
+        request = session.scalars(select(ApprovalRequest)).one()
         request.requester = "adam"
     assert (await desk.post(path, as_="adam")).status_code == 200, "who asked may remind, and an admin may do this"
     wrong = await desk.post(path, {"channel": "sms"}, as_="adam")
@@ -200,8 +201,8 @@ async def test_a_webhook_is_added_with_a_secret_that_is_shown_once_and_stored_no
     secret = made.json()["secret"]
     assert secret.startswith("whsec_")
     assert (await desk.post(WEBHOOKS, HOOK, as_="adam", key="k")).json() == made.json(), "the one answer"
-    async with desk.database.session() as session:
-        assert [row.answer for row in await session.scalars(select(IdempotentCall))] == [None]
+    with reading(desk.database) as session:
+        assert [row.answer for row in session.scalars(select(IdempotentCall))] == [None]
     second = (await desk.post(WEBHOOKS, HOOK | {"url": "http://127.0.0.1:9/two"}, as_="adam")).json()
     assert second["secret"] != secret
     shown = {name: value for name, value in made.json().items() if name != "secret"}

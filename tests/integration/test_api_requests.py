@@ -24,6 +24,7 @@ from storage.recording import outbox
 from storage.tables.approvals import IdempotentCall
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.approvals import EXPENSE, worker
+from tests.stored import reading, writing
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
 from worker.jobs import departure_job, presence_job
@@ -96,9 +97,11 @@ async def test_request_is_approved_by_one_after_the_other(desk: ApiDesk) -> None
 async def test_notices_leave_once_history_holds_what_they_are_about(desk: ApiDesk) -> None:
     request = await desk.start(await desk.publish(), amount=1)
     await desk.post(f"/workflow/tasks/{request['tasks'][0]['id']}/decide/", {"decision": "reject"}, as_="bob")
-    async with desk.database.session() as session:
-        assert request["id"] not in await outbox.held(session, before=datetime.now(UTC) + timedelta(hours=1), limit=100)
-        assert await outbox.next_due(session) is not None
+    with reading(desk.database) as session:
+        assert request["id"] not in outbox.held(
+            session.connection(), before=datetime.now(UTC) + timedelta(hours=1), limit=100
+        )
+        assert outbox.next_due(session.connection()) is not None
 
 
 async def test_a_late_decision_on_a_superseded_task_learns_who_settled_the_stage_and_when(desk: ApiDesk) -> None:
@@ -152,8 +155,8 @@ async def test_lost_answer_is_given_again_by_the_engine(desk: ApiDesk) -> None:
     path = f"/workflow/tasks/{request['tasks'][0]['id']}/decide/"
     done = await desk.post(path, {"decision": "approve"}, as_="bob", key="once")
     assert done.json()["status"] == "completed"
-    async with desk.database.begin() as session:  # as if this process had died before it could keep its answer
-        await session.execute(update(IdempotentCall).values(status_code=None, answer=None))
+    with writing(desk.database) as session:  # as if this process had died before it could keep its answer
+        session.execute(update(IdempotentCall).values(status_code=None, answer=None))
     again = await desk.post(path, {"decision": "approve"}, as_="bob", key="once")
     assert (again.status_code, again.json()) == (200, done.json())
 
@@ -255,8 +258,8 @@ async def test_wrong_person_is_refused_and_that_is_on_record(desk: ApiDesk) -> N
         assert answer.status_code == status, (person, answer.text)
     shape = await desk.post(f"/workflow/tasks/{task}/decide/", {"decision": "maybe"}, as_="bob")
     assert (shape.status_code, pointers(shape)) == (422, ["/decision"])
-    async with desk.database.session() as session:
-        kept = await api_calls.refusals_of(session, request["id"])
+    with reading(desk.database) as session:
+        kept = api_calls.refusals_of(session.connection(), request["id"])
     assert [(r.principal, r.status_code, r.action) for r in kept] == [
         ("zoe", 404, "decide"),
         ("adam", 403, "decide"),
@@ -602,16 +605,16 @@ async def test_verify_tells_an_edited_row(desk: ApiDesk) -> None:
     request = await desk.start(await desk.publish(), amount=1)
     path = f"/workflow/requests/{request['id']}/audit/verify/"
     assert (await desk.get(path)).json()["ok"] is True
-    async with desk.database.begin() as session:
-        await session.execute(
+    with writing(desk.database) as session:
+        session.execute(
             text("UPDATE audit_entry SET detail = '{nonsense' WHERE request_id = :id AND seq = 1"),
             {"id": request["id"]},
         )
     spoilt = await desk.get(path)
     assert spoilt.status_code == 200
     assert (spoilt.json()["ok"], spoilt.json()["first_bad_seq"]) == (False, 1)
-    async with desk.database.begin() as session:
-        await session.execute(
+    with writing(desk.database) as session:
+        session.execute(
             text("UPDATE approval_request SET input = '{nonsense' WHERE id = :id")
             if desk.database.dialect == "sqlite"
             else text("DELETE FROM approval_request WHERE id = :id"),

@@ -10,6 +10,7 @@ from service.verification import verify
 from storage.database import Database
 from tests.api_desk import no_engine
 from tests.integration.recordings import Story, write
+from tests.stored import writing
 
 
 @pytest.mark.parametrize(("late", "holds"), [(0, True), (4, True), (99, False)])
@@ -19,8 +20,8 @@ async def test_history_may_hold_rows_a_little_later_and_has_to_in_the_end(
     opened = Story(request_id="r1").open("bob")
     decided = opened.decide()
     for story in (opened, decided):
-        async with database.begin() as session:
-            await write(session, story.recording(), datetime.now(UTC))
+        with writing(database) as session:
+            write(session, story.recording(), datetime.now(UTC))
     looks: list[str] = []
 
     async def history(_client: object, _request_id: str) -> str:

@@ -24,6 +24,7 @@ from storage.database import Database
 from storage.queries.requests import requests
 from tests.approvals import EXPENSE, SECRET, Desk, by, store_people
 from tests.sandbox import passing_runner
+from tests.stored import reading
 from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
 from workflows.registration import WORKFLOWS, approval_worker, beside_recording, workflow_runner
 
@@ -59,8 +60,8 @@ class CancellingRecorder:
             self.cancelled = True
             await self.client.get_workflow_handle(recording.request_id).cancel()
         await self.recorder.record(recording)
-        async with self.database.session() as session:
-            stored = (await requests.get(session, recording.request_id)).request
+        with reading(self.database) as session:
+            stored = requests.read(session.connection(), recording.request_id).request
         self.reads.append((stored.status, stored.outcome))
 
     @activity.defn(name="stored_seq")
@@ -136,8 +137,8 @@ async def test_an_end_that_was_readable_stays_when_a_cancellation_comes_while_it
         assert EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED in seen
         assert {read for read in recorder.reads if read[0] != "pending"} == {came_to}
         assert (answer.status, answer.outcome) == came_to
-        async with database.session() as session:
-            stored = (await requests.get(session, handle.id)).request
+        with reading(database) as session:
+            stored = requests.read(session.connection(), handle.id).request
         assert (stored.outcome, stored.head) == (answer.outcome, answer.head)
         replayer = Replayer(
             workflows=list(WORKFLOWS), workflow_runner=workflow_runner(), data_converter=client.data_converter

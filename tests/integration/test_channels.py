@@ -27,19 +27,20 @@ from tests.dispatching import add_people, all_are, confirm, dispatching, entries
 from tests.integration.recordings import Story
 from tests.mailbox import FaultyMailbox
 from tests.receiver import Receiver
+from tests.stored import reading, writing
 from tests.waiting import PATIENCE, until
 
 SECRETS = WebhookSecrets("the installation's secret", NotifySettings())
 
 
 async def add_endpoint(database: Database, url: str, *events: str) -> WebhookEndpoint:
-    async with database.begin() as session:
-        return await webhooks.add(session, url=url, events=events, by="ada", now=datetime.now(UTC))
+    with writing(database) as session:
+        return webhooks.add(session.connection(), url=url, events=events, by="ada", now=datetime.now(UTC))
 
 
 async def hook_messages(database: Database) -> list[NotificationMessage]:
-    async with database.session() as session:
-        return [m for m in await delivery_queue.messages(session, "r1") if m.person is None]
+    with reading(database) as session:
+        return [m for m in delivery_queue.messages(session.connection(), "r1") if m.person is None]
 
 
 async def test_every_event_that_history_holds_is_posted_once_and_signed(
@@ -141,8 +142,8 @@ def _given_up(database: Database) -> Any:
 
 def _switched_off(database: Database, endpoint_id: str) -> Any:
     async def ask() -> bool:
-        async with database.session() as session:
-            return not (await webhooks.get(session, endpoint_id)).active
+        with reading(database) as session:
+            return not webhooks.get(session.connection(), endpoint_id).active
 
     return ask
 
@@ -243,8 +244,8 @@ async def test_a_digest_is_one_mail_for_many_notices_also_with_two_dispatchers(
         await until(_queued(database, 4))
         assert mailbox.mails() == []
         past = datetime.now(UTC) - timedelta(seconds=1)
-        async with database.begin() as session:
-            await session.execute(update(NotificationMessage).values(next_attempt_at=past))
+        with writing(database) as session:
+            session.execute(update(NotificationMessage).values(next_attempt_at=past))
         await until(all_are(database, "sent"))
     (mail,) = mailbox.mails()
     assert mail.subject == "4 notifications from Placet"
@@ -255,8 +256,8 @@ async def test_a_digest_is_one_mail_for_many_notices_also_with_two_dispatchers(
 
 def _queued(database: Database, number: int) -> Any:
     async def ask() -> bool:
-        async with database.session() as session:
-            return (await delivery_queue.counts(session)).get(("mail", "pending")) == number
+        with reading(database) as session:
+            return delivery_queue.counts(session.connection()).get(("mail", "pending")) == number
 
     return ask
 

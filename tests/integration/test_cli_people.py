@@ -30,8 +30,9 @@ async def load(settings: Settings, folder: Path, *rows: dict[str, Any]) -> int:
 
 
 async def access_of(settings: Settings, *ids: str) -> list[list[str] | None]:
-    async with bootstrap.open_database(settings) as database, database.session() as session:
-        return [found and found.access for one in ids for found in [await stored.find(session, one)]]
+    async with bootstrap.open_database(settings) as database:
+        found = [await database.read(stored.find, one) for one in ids]
+        return [one and one.access for one in found]
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,9 @@ from placet.errors import InputInvalid
 from storage.database import Database
 from storage.queries.notifications import delivery_queue, webhooks
 from storage.queries.notifications.delivery_queue import AttemptResult, ChannelRoute
-from storage.queries.people import people
 from storage.recording import metrics
 from storage.recording.verify import verify_rows
-from storage.tables.approvals import Outbox
+from storage.tables.approvals import Outbox, Person
 from storage.tables.notifications import NotificationMessage
 from tests.dispatching import (
     NOW,
@@ -36,6 +35,7 @@ from tests.dispatching import (
 )
 from tests.integration.recordings import Story
 from tests.mailbox import FaultyMailbox
+from tests.stored import reading, writing
 from tests.waiting import PATIENCE, until
 
 
@@ -64,8 +64,8 @@ async def test_a_confirmed_notice_arrives_as_a_mail_that_reads_well(database: Da
         1,
     )
     assert mail.message_id == f"<{detail['message_id']}@example.org>"
-    async with database.session() as session:
-        assert (await verify_rows(session, "r1"))["ok"]
+    with reading(database) as session:
+        assert verify_rows(session.connection(), "r1")["ok"]
 
 
 async def test_a_held_notice_leaves_once_the_engine_confirms_it(database: Database, mailbox: FaultyMailbox) -> None:
@@ -107,8 +107,8 @@ async def test_nothing_leaves_for_an_entry_that_history_took_back(database: Data
         await until(all_are(database, "sent"))
     assert len(mailbox.mails()) == 2
     (detail,) = [d for _, d in await entries(database) if d["event"] == "commented"]
-    async with database.session() as session:
-        (message,) = [m for m in await delivery_queue.messages(session, "r1") if m.event == "commented"]
+    with reading(database) as session:
+        (message,) = [m for m in delivery_queue.messages(session.connection(), "r1") if m.event == "commented"]
     assert message.hash == kept.head
     assert detail["to"] == "user:bob"
 
@@ -131,8 +131,8 @@ async def test_an_address_that_is_refused_fails_at_once_and_the_others_do_not_wa
     assert "550" in detail["why"]
     assert "bob@example.org" not in json.dumps(detail)  # the chain holds no addresses
     assert found["user:eve"][0] == "notified"
-    async with database.session() as session:
-        assert await delivery_queue.counts(session) == {("mail", "sent"): 1, ("mail", "failed"): 1}
+    with reading(database) as session:
+        assert delivery_queue.counts(session.connection()) == {("mail", "sent"): 1, ("mail", "failed"): 1}
 
 
 async def test_a_server_that_is_down_gets_every_mail_once_it_is_up(database: Database, mailbox: FaultyMailbox) -> None:
@@ -164,7 +164,7 @@ async def test_a_server_that_stays_down_is_given_up_in_the_end(database: Databas
     assert len(found) == 8
     assert {kind for kind, _ in found} == {"notification_failed"}
     key = next(iter(await states(database)))
-    assert await database.run(delivery_queue.send_again, key, datetime.now(UTC)) == 1
+    assert await database.write(delivery_queue.send_again, key, datetime.now(UTC)) == 1
     await mailbox.up()
     async with dispatching(database, settings_for(mailbox)):
         await until(lambda: soon(len(mailbox.mails()) == 1))
@@ -186,8 +186,8 @@ async def test_two_dispatchers_at_once_send_nothing_twice(database: Database, ma
     assert len(mailbox.mails()) == 90
     assert len({mail.message_id for mail in mailbox.mails()}) == 90
     assert len(await entries(database)) == 90
-    async with database.session() as session:
-        assert [(await verify_rows(session, f"r{n}"))["ok"] for n in range(3)] == [True] * 3
+    with reading(database) as session:
+        assert [verify_rows(session.connection(), f"r{n}")["ok"] for n in range(3)] == [True] * 3
 
 
 async def test_a_slow_server_is_not_asked_twice_for_the_same_mail(database: Database, mailbox: FaultyMailbox) -> None:
@@ -266,7 +266,7 @@ async def test_a_reminder_that_is_sent_again_goes_although_newer_ones_went(
         await until(all_are(database, "sent"))
         await _written(database, NOW - timedelta(hours=9))
         first = min((key for key in await states(database) if ":reminded:" in key), key=_seq)
-        await database.run(delivery_queue.send_again, first, datetime.now(UTC), channel="mail")
+        await database.write(delivery_queue.send_again, first, datetime.now(UTC), channel="mail")
         await until(lambda: soon(len(mailbox.mails()) == 4))
     ids = [mail.message_id for mail in mailbox.mails() if mail.subject.startswith("Reminder")]
     assert (len(ids), len(set(ids))) == (3, 2)
@@ -276,9 +276,8 @@ async def test_what_is_for_somebody_who_has_left_is_dropped_and_nothing_has_fail
     database: Database, mailbox: FaultyMailbox
 ) -> None:
     await add_people(database, "bob", "eve")
-    async with database.begin() as session:
-        bob = await people.get(session, "bob")
-        bob.active = False
+    with writing(database) as session:
+        session.execute(update(Person).where(Person.id == "bob").values(active=False))
     opened = Story(request_id="r1").open("bob", "eve").recording()
     await write(database, opened)
     await confirm(database, opened)
@@ -286,15 +285,15 @@ async def test_what_is_for_somebody_who_has_left_is_dropped_and_nothing_has_fail
         await until(all_are(database, "sent", "dropped"))
     assert [mail.to[0] for mail in mailbox.mails()] == ["eve@example.org"]
     assert [(kind, detail["to"]) for kind, detail in await entries(database)] == [("notified", "user:eve")]
-    async with database.session() as session:
-        assert await delivery_queue.counts(session) == {("mail", "sent"): 1, ("mail", "dropped"): 1}
-        assert (await metrics.totals(session)).values[metrics.FAILURES] == {(): 0}
+    with reading(database) as session:
+        assert delivery_queue.counts(session.connection()) == {("mail", "sent"): 1, ("mail", "dropped"): 1}
+        assert metrics.totals(session.connection()).values[metrics.FAILURES] == {(): 0}
 
 
 async def _written(database: Database, at: datetime) -> None:
     """Have all notices been written at a moment."""
-    async with database.begin() as session:
-        await session.execute(update(Outbox).values(created_at=at))
+    with writing(database) as session:
+        session.execute(update(Outbox).values(created_at=at))
 
 
 def _seq(key: str) -> int:
@@ -308,14 +307,14 @@ async def test_what_a_dead_dispatcher_had_taken_is_sent_after_its_lease(
     opened = Story(request_id="r1").open("bob").recording()
     await write(database, opened)
     await confirm(database, opened)
-    async with database.begin() as session:
-        await session.execute(update(Outbox).values(next_attempt_at=NOW - timedelta(seconds=1)))
-    async with database.session() as session:
-        rows = await delivery_queue.plannable(session, datetime.now(UTC), limit=5)
+    with writing(database) as session:
+        session.execute(update(Outbox).values(next_attempt_at=NOW - timedelta(seconds=1)))
+    with reading(database) as session:
+        rows = delivery_queue.plannable(session.connection(), datetime.now(UTC), limit=5)
     leaf = delivery_queue.ChannelRoute(channel="mail", not_before=datetime.now(UTC))
-    await database.run(delivery_queue.plan, [(row, [leaf]) for row in rows], datetime.now(UTC))
+    await database.write(delivery_queue.plan, [(row, [leaf]) for row in rows], datetime.now(UTC))
     lease = timedelta(seconds=0.5)
-    taken = await database.run(delivery_queue.take, "mail", datetime.now(UTC), limit=5, lease=lease)
+    taken = await database.write(delivery_queue.take, "mail", datetime.now(UTC), limit=5, lease=lease)
     assert [message.attempts for message in taken] == [1]
     async with dispatching(database, settings_for(mailbox)):
         await until(all_are(database, "sent"))
@@ -361,8 +360,8 @@ async def test_a_mail_that_left_after_its_lease_is_sent_whatever_became_of_it_in
     await mailbox.hold()
     async with dispatching(database, settings_for(mailbox)):
         await until(lambda: soon(mailbox.tried == ["bob@example.org"]))
-        async with database.begin() as session:  # as a dispatcher to which its lease has ended
-            await session.execute(update(NotificationMessage).values(status="dropped", lease=None))
+        with writing(database) as session:  # as a dispatcher to which its lease has ended
+            session.execute(update(NotificationMessage).values(status="dropped", lease=None))
         await mailbox.release()
         await until(all_are(database, "sent"))
     assert len(mailbox.mails()) == 1
@@ -390,8 +389,8 @@ async def test_what_waits_too_long_is_told_in_the_log_and_by_a_metric(
 
 
 async def _waits(database: Database) -> dict[str, float]:
-    async with database.session() as session:
-        found = (await metrics.totals(session)).values["workflow_notification_wait_seconds"]
+    with reading(database) as session:
+        found = metrics.totals(session.connection()).values["workflow_notification_wait_seconds"]
     return {channel: seconds for (channel,), seconds in found.items()}
 
 
@@ -400,9 +399,9 @@ async def test_webhooks_count_against_the_lease_once_there_is_an_endpoint(
 ) -> None:
     short = settings_for(mailbox, webhook_timeout=60, notify_lease=50)
     await check_webhooks(database, short)
-    async with database.begin() as session:
-        await webhooks.add(
-            session,
+    with writing(database) as session:
+        webhooks.add(
+            session.connection(),
             url="https://hooks.example.org",
             events=[],
             description="",
@@ -438,8 +437,8 @@ def _planned(database: Database, number: int) -> Callable[[], Awaitable[bool]]:
     """Ask whether so many messages wait."""
 
     async def ask() -> bool:
-        async with database.session() as session:
-            return sum((await delivery_queue.counts(session)).values()) == number
+        with reading(database) as session:
+            return sum(delivery_queue.counts(session.connection()).values()) == number
 
     return ask
 
@@ -448,16 +447,16 @@ def _tried_in_vain(database: Database) -> Callable[[], Awaitable[bool]]:
     """Ask whether an attempt has failed, and another will come."""
 
     async def ask() -> bool:
-        async with database.session() as session:
-            return any(message.last_error for message in await delivery_queue.messages(session, "r1"))
+        with reading(database) as session:
+            return any(message.last_error for message in delivery_queue.messages(session.connection(), "r1"))
 
     return ask
 
 
 async def _due_now(database: Database) -> None:
     """Have every message that waits be due, and its notice."""
-    async with database.begin() as session:
-        await session.execute(update(NotificationMessage).values(next_attempt_at=NOW))
+    with writing(database) as session:
+        session.execute(update(NotificationMessage).values(next_attempt_at=NOW))
 
 
 async def test_a_group_of_attempts_ends_each_in_its_own_way_with_as_many_statements_as_one(database: Database) -> None:
@@ -466,7 +465,7 @@ async def test_a_group_of_attempts_ends_each_in_its_own_way_with_as_many_stateme
     for recording in opened:
         await write(database, recording)
         await confirm(database, recording)
-    taken = await database.run(_take_everything)
+    taken = await database.write(_take_everything)
     assert len(taken) == 16  # each person by mail and by chat, about each of two requests
     ends = {"ann": "sent", "bob": "failed", "eve": "pending", "tom": "sent"}
     results = [
@@ -485,12 +484,12 @@ async def test_a_group_of_attempts_ends_each_in_its_own_way_with_as_many_stateme
         )
         for one in taken
     ]
-    alone = await database.run(_finish_and_count, results[:1])
-    together = await database.run(_finish_and_count, results[1:])
+    alone = await database.write(_finish_and_count, results[:1])
+    together = await database.write(_finish_and_count, results[1:])
     assert together <= alone + 2  # that of a notice which is done, and that of the count of failures
-    async with database.session() as session:
-        rows = [row for number in (1, 2) for row in await delivery_queue.messages(session, f"r{number}")]
-        verified = [(await verify_rows(session, f"r{number}"))["ok"] for number in (1, 2)]
+    with reading(database) as session:
+        rows = [row for number in (1, 2) for row in delivery_queue.messages(session.connection(), f"r{number}")]
+        verified = [verify_rows(session.connection(), f"r{number}")["ok"] for number in (1, 2)]
     assert verified == [True, True]
     found = {(row.person, row.channel): row for row in rows}
     assert {who: (row.status, row.attempts, row.in_doubt, row.lease is None) for who, row in found.items()} == {

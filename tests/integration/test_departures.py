@@ -12,6 +12,7 @@ from storage.database import Database
 from storage.queries.people import departures, people
 from storage.tables.approvals import ApprovalTask
 from tests.approvals import person
+from tests.stored import writing
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -29,10 +30,10 @@ class Told:
 
 
 async def _leaves(database: Database, who: str) -> None:
-    async with database.begin() as session:
-        await people.put(session, person(id=who))
-    async with database.begin() as session:
-        await people.put(session, person(id=who, active=False, updated_at=NOW))
+    with writing(database) as session:
+        people.put(session.connection(), person(id=who))
+    with writing(database) as session:
+        people.put(session.connection(), person(id=who, active=False, updated_at=NOW))
 
 
 def _task(request_id: str, **more: object) -> ApprovalTask:
@@ -51,7 +52,7 @@ def _task(request_id: str, **more: object) -> ApprovalTask:
 
 
 async def _waiting(database: Database) -> None:
-    async with database.begin() as session:
+    with writing(database) as session:
         session.add(_task("hers", assignee="bob"))
         session.add(_task("other", assignee="dora"))
         session.add(_task("done", assignee="bob", status="decided"))
@@ -69,8 +70,8 @@ async def test_requests_are_told_ever_more_rarely_until_nothing_waits(database: 
     told = Told()
     moments = [0, 1, 5, 6, 10, 11, 20, 39, 40]
     assert [moment for moment in moments if await _look(database, told, after=moment) == ["hers"]] == [0, 5, 10, 20, 40]
-    async with database.begin() as session:
-        task = await session.get(ApprovalTask, "hers.1")
+    with writing(database) as session:
+        task = session.get(ApprovalTask, "hers.1")
         assert task is not None
         task.assignee = "dora"
     assert await _look(database, told, after=80) == []
@@ -96,26 +97,26 @@ async def test_what_the_engine_no_longer_runs_is_not_told_for_ever(database: Dat
 async def test_a_departure_is_in_one_hand_at_a_time(database: Database) -> None:
     await _waiting(database)
     await _leaves(database, "bob")
-    assert await database.run(departures.take, "bob", NOW) == ["hers"]
-    assert await database.run(departures.take, "bob", NOW) is None
+    assert await database.write(departures.take, "bob", NOW) == ["hers"]
+    assert await database.write(departures.take, "bob", NOW) is None
 
 
 async def test_who_changes_their_absences_has_what_a_substitute_has_for_them_looked_at(database: Database) -> None:
     await _waiting(database)
-    async with database.begin() as session:
+    with writing(database) as session:
         session.add(_task("stood_in", assignee="dora"))
-        await people.put(session, person(id="bob"))
-    async with database.begin() as session:
-        task = await session.get(ApprovalTask, "stood_in.1")
+        people.put(session.connection(), person(id="bob"))
+    with writing(database) as session:
+        task = session.get(ApprovalTask, "stood_in.1")
         assert task is not None
         task.assigned_via = "substitution:bob"
     assert await _look(database, Told(), after=0) == []
     for away in ([{"from": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z", "substitute": "dora"}], []):
-        async with database.begin() as session:
-            await people.put(session, person(id="bob", away=away, updated_at=NOW))
+        with writing(database) as session:
+            people.put(session.connection(), person(id="bob", away=away, updated_at=NOW))
         assert await _look(database, Told(), after=0) == ["stood_in"]
-    async with database.begin() as session:
-        await people.put(session, person(id="bob", name="Bobby", updated_at=NOW))
+    with writing(database) as session:
+        people.put(session.connection(), person(id="bob", name="Bobby", updated_at=NOW))
     assert await _look(database, Told(), after=5) == ["stood_in"], "another change does not make it forgotten"
     assert await _look(database, Told(), after=61) == [], "the substitute may have it by right"
     assert await database.read(departures.due, NOW + timedelta(days=9)) == []
@@ -124,16 +125,16 @@ async def test_who_changes_their_absences_has_what_a_substitute_has_for_them_loo
 async def test_whoever_is_back_has_not_left(database: Database) -> None:
     await _waiting(database)
     await _leaves(database, "bob")
-    async with database.begin() as session:
-        await people.put(session, person(id="bob"))
+    with writing(database) as session:
+        people.put(session.connection(), person(id="bob"))
     assert await _look(database, Told(), after=0) == []
 
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_whoever_stays_or_never_was_there_does_not_leave(database: Database, known: bool) -> None:
     if known:
-        async with database.begin() as session:
-            await people.put(session, person(id="bob"))
-    async with database.begin() as session:
-        await people.put(session, person(id="bob", active=known))
+        with writing(database) as session:
+            people.put(session.connection(), person(id="bob"))
+    with writing(database) as session:
+        people.put(session.connection(), person(id="bob", active=known))
     assert await database.read(departures.due, NOW + timedelta(days=9)) == []

@@ -26,6 +26,7 @@ from tests.api_desk import ApiDesk, api_desk, no_engine
 from tests.approvals import EXPENSE, by, desk, store_people
 from tests.integration.recordings import NOW, Story
 from tests.integration.recordings import write as write_recording
+from tests.stored import reading, writing
 from tests.waiting import until
 from workflows.approval import ApprovalWorkflow
 
@@ -72,8 +73,8 @@ async def scrape(api: ApiDesk) -> dict[str, float]:
 
 async def write(database: Database, *recordings: Recording, late: timedelta = timedelta(0)) -> None:
     for one in recordings:
-        async with database.begin() as session:
-            await write_recording(session, one, one.entries[-1].at + late)
+        with writing(database) as session:
+            write_recording(session, one, one.entries[-1].at + late)
 
 
 def then(story: Story, kind: str, **detail: Any) -> Story:
@@ -204,7 +205,7 @@ async def test_another_process_shows_the_same_numbers_also_after_a_restart(api: 
 
 
 async def test_executions_carry_the_type_of_their_process(api: ApiDesk, database: Database) -> None:
-    async with database.begin() as session:
+    with writing(database) as session:
         session.add(
             DefinitionVersion(
                 id="tpl",
@@ -227,7 +228,7 @@ async def test_executions_carry_the_type_of_their_process(api: ApiDesk, database
 
 async def test_a_message_that_is_given_up_counts_and_is_listed(api: ApiDesk, database: Database) -> None:
     await write(database, Story(request_id="r1").open("bob").recording())
-    async with database.begin() as session:
+    with writing(database) as session:
         for key, lease in (("a", "mine"), ("b", "mine"), ("c", "somebody's")):
             session.add(
                 NotificationMessage(
@@ -257,7 +258,7 @@ async def test_a_message_that_is_given_up_counts_and_is_listed(api: ApiDesk, dat
         )
         for key, status in (("a", "failed"), ("b", "pending"), ("c", "failed"))
     ]
-    await database.run(finish_all, failed, NOW)
+    await database.write(finish_all, failed, NOW)
 
     assert (await scrape(api))["workflow_escalation_failures_total"] == 1
     seen = (await api.get("/metrics/workflow-escalations", as_="audrey")).json()
@@ -314,7 +315,7 @@ async def test_openmetrics_is_spoken_to_those_who_ask_for_it(api: ApiDesk) -> No
 
 async def test_a_scrape_reads_no_audit_entries(api: ApiDesk, database: Database) -> None:
     said: list[str] = []
-    engine = database._reader.sync_engine
+    engine = database._reader
     event.listen(engine, "before_cursor_execute", lambda *call: said.append(call[2]))
     await scrape(api)
     assert any("metric_total" in statement for statement in said)
@@ -322,11 +323,11 @@ async def test_a_scrape_reads_no_audit_entries(api: ApiDesk, database: Database)
 
 
 async def test_new_counters_and_histograms_need_a_line_each(database: Database) -> None:
-    await database.run(count, increment("action_execution_total", "send_mail", "fast", by=2))
-    await database.run(count, observation("workflow_suggestion_confidence", 0.97))
-    await database.run(count, increment(FAILURES, by=0))
-    async with database.session() as session:
-        found = await totals(session)
+    await database.write(count, increment("action_execution_total", "send_mail", "fast", by=2))
+    await database.write(count, observation("workflow_suggestion_confidence", 0.97))
+    await database.write(count, increment(FAILURES, by=0))
+    with reading(database) as session:
+        found = totals(session.connection())
     assert found.values["action_execution_total"] == {("send_mail", "fast"): 2}
     confidence = found.histograms["workflow_suggestion_confidence"][()]
     assert (confidence.count, confidence.sum, dict(confidence.buckets)["0.95"]) == (1, pytest.approx(0.97), 0)

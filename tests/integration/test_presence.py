@@ -6,6 +6,7 @@ from temporalio.client import Client
 
 from storage.database import Database
 from storage.queries import presence
+from tests.stored import writing
 from tests.waiting import until
 from worker.jobs import presence_job
 
@@ -23,7 +24,7 @@ async def test_a_worker_is_there_while_it_runs(database: Database, client: Clien
 
 
 async def test_whoever_has_not_noted_it_for_a_while_is_not_there(database: Database) -> None:
-    await database.run(presence.note, "killed", QUEUE)
+    await database.write(presence.note, "killed", QUEUE)
 
     async def fades() -> bool:
         return await database.read(presence.seen, QUEUE, within=0.2) == set()
@@ -33,7 +34,7 @@ async def test_whoever_has_not_noted_it_for_a_while_is_not_there(database: Datab
 
 
 async def test_workers_of_yesterday_are_forgotten(database: Database) -> None:
-    async with database.begin() as session:
+    with writing(database) as session:
         session.add(presence.WorkerPresence(identity="old", task_queue=QUEUE, seen_at=1_700_000_000.0))
-    await database.run(presence.note, "new", QUEUE)
+    await database.write(presence.note, "new", QUEUE)
     assert await database.read(presence.seen, QUEUE, within=1e10) == {"new"}

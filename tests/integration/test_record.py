@@ -16,6 +16,7 @@ from storage.queries.requests import requests
 from storage.recording.verify import verify_rows
 from storage.tables.approvals import AuditEntry
 from tests.integration.recordings import Story
+from tests.stored import reading, writing
 
 
 def _stories(count: int) -> list[Story]:
@@ -36,9 +37,9 @@ async def test_many_recordings_at_once_are_all_stored_whole(database: Database) 
         await _record(recorder, story.remind().decide())
 
     await asyncio.gather(*(live(story) for story in stories))
-    async with database.session() as session:
+    with reading(database) as session:
         for story in stories:
-            verdict = await verify_rows(session, story.request_id)
+            verdict = verify_rows(session.connection(), story.request_id)
             assert verdict["ok"], verdict
             assert verdict["entries"] == 5
 
@@ -48,8 +49,8 @@ async def test_recordings_of_one_request_keep_their_order(database: Database) ->
     story = _stories(1)[0]
     steps = [story, story.comment("1"), story.comment("1").comment("2"), story.comment("1").comment("2").comment("3")]
     await asyncio.gather(*(_record(recorder, step) for step in steps))
-    async with database.session() as session:
-        assert (await requests.get(session, "r0")).request.seq == steps[-1].seq
+    with reading(database) as session:
+        assert requests.read(session.connection(), "r0").request.seq == steps[-1].seq
 
 
 async def test_one_that_does_not_fit_fails_alone(database: Database) -> None:
@@ -68,8 +69,8 @@ async def test_one_that_the_database_refuses_fails_alone(database: Database) -> 
     run = ActivityEnvironment().run
     results = await asyncio.gather(*(run(recorder.record, r) for r in recordings), return_exceptions=True)
     assert [isinstance(r, Exception) for r in results] == [n == 3 for n in range(8)]
-    async with database.session() as session:
-        assert (await session.scalars(select(func.count(func.distinct(AuditEntry.request_id))))).one() == 7
+    with reading(database) as session:
+        assert session.scalars(select(func.count(func.distinct(AuditEntry.request_id)))).one() == 7
 
 
 async def test_recordings_by_two_processes_do_not_fail_each_other(database_url: str) -> None:
@@ -78,8 +79,8 @@ async def test_recordings_by_two_processes_do_not_fail_each_other(database_url: 
     stories = _stories(16)
     # The same ones by both: an attempt that timed out is still being written while the next one is.
     await asyncio.gather(*(_until_stored(recorder, s) for s in stories for recorder in recorders))
-    async with databases[0].session() as session:
-        assert all([(await verify_rows(session, s.request_id))["ok"] for s in stories])
+    with reading(databases[0]) as session:
+        assert all(verify_rows(session.connection(), s.request_id)["ok"] for s in stories)
     for database in databases:
         await database.close()
 
@@ -95,12 +96,12 @@ async def _until_stored(recorder: Recorder, story: Story) -> None:
 async def test_what_failed_once_can_be_recorded_when_the_database_is_well_again(database: Database) -> None:
     recorder = Recorder(database)
     story = _stories(1)[0]
-    async with database.begin() as session:
-        await session.execute(text("ALTER TABLE audit_entry RENAME TO hidden"))
+    with writing(database) as session:
+        session.execute(text("ALTER TABLE audit_entry RENAME TO hidden"))
     with pytest.raises(Exception, match="audit_entry"):
         await _record(recorder, story)
-    async with database.begin() as session:
-        await session.execute(text("ALTER TABLE hidden RENAME TO audit_entry"))
+    with writing(database) as session:
+        session.execute(text("ALTER TABLE hidden RENAME TO audit_entry"))
     await _record(recorder, story)
 
 

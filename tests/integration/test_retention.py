@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from storage.database import Database
 from storage.queries import api_calls
 from storage.tables.approvals import IdempotentCall, Refusal
+from tests.stored import reading
 from worker.jobs import delete_old_rows
 from worker.settings import Settings
 
@@ -17,8 +18,8 @@ NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 async def count(database: Database, model: type[IdempotentCall | Refusal]) -> int:
-    async with database.session() as session:
-        return int((await session.execute(select(func.count()).select_from(model))).scalar_one())
+    with reading(database) as session:
+        return int(session.execute(select(func.count()).select_from(model)).scalar_one())
 
 
 async def test_answers_and_refusals_go_when_they_are_too_old(
@@ -29,9 +30,9 @@ async def test_answers_and_refusals_go_when_they_are_too_old(
     for days in (1, 6, 8, 8, 9, 10, 30, 89, 91, 100):
         at = NOW - timedelta(days=days)
         reserved = {"principal": "bob", "key": f"{days}", "fingerprint": "f", "subject": None}
-        await database.run(api_calls.reserve, **reserved, now=at)
+        await database.write(api_calls.reserve, **reserved, now=at)
         refused = {"at": at, "principal": "bob", "action": "decide", "status_code": 403, "reason": "no"}
-        await database.run(api_calls.add_refusal, Refusal(**refused))
+        await database.write(api_calls.add_refusal, Refusal(**refused))
     await delete_old_rows(database, Settings(), NOW)
     assert await count(database, Refusal) == 8
     assert await count(database, IdempotentCall) == 2

@@ -23,6 +23,7 @@ from storage.tables.approvals import ApprovalRequest
 from tests.api_desk import ApiDesk, api_desk, context_of, no_engine
 from tests.approvals import EXPENSE, person
 from tests.integration.recordings import Story, write
+from tests.stored import writing
 from worker import actions as action_worker
 from workflows.interface import Start
 
@@ -81,9 +82,9 @@ def job(parent: str, **given: Any) -> ActionJob:
 
 async def parent(database: Database) -> str:
     """Record a request of ann's, and return its id."""
-    async with database.begin() as session:
-        await write(session, Story(request_id="r1").open("bob").recording(), NOW)
-        (await session.get_one(ApprovalRequest, "r1")).requester = "ann"
+    with writing(database) as session:
+        write(session, Story(request_id="r1").open("bob").recording(), NOW)
+        session.get_one(ApprovalRequest, "r1").requester = "ann"
     return "r1"
 
 
@@ -160,9 +161,9 @@ async def test_the_use_case_takes_the_time_from_its_context(database: Database, 
 
 async def test_whoever_stands_in_sees_a_request_while_the_absence_lasts(database: Database) -> None:
     away = [{"from": "2026-03-01T00:00:00Z", "until": "2026-03-28T00:00:00Z", "substitute": "zoe"}]
-    async with database.begin() as session:
+    with writing(database) as session:
         for row in ({"id": "ann"}, {"id": "bob", "away": away}, {"id": "zoe"}):
-            await people.put(session, person(**row))
+            people.put(session.connection(), person(**row))
     above, zoe = await parent(database), Principal(person="zoe", access=frozenset({"approver"}))
     assert (await database.read(see_request, zoe, above, NOW)).request.id == above
     with pytest.raises(Unseen):

@@ -20,6 +20,7 @@ from simulation.scenario.spec import parse_spec
 from storage.database import Database
 from tests.approvals import EXPENSE
 from tests.integration.recordings import NOW, Story, write
+from tests.stored import writing
 
 Calls = Counter[str]
 
@@ -80,11 +81,11 @@ async def test_the_proofs_of_an_exploration_still_find_what_is_wrong(database: D
 
 
 async def test_a_backtest_reads_once_and_compiles_once_for_each_year(database: Database, calls: Calls) -> None:
-    async with database.begin() as session:
+    with writing(database) as session:
         for number, ago in enumerate((0, 0, 400)):
             story = Story(request_id=f"r{number}", at=NOW - timedelta(days=ago)).open("bob")
             for told in (story, story := story.decide()):
-                await write(session, told.recording(started_at=NOW - timedelta(days=ago)), NOW)
+                write(session, told.recording(started_at=NOW - timedelta(days=ago)), NOW)
     name = story.recording().template
     told = await carried_out(database, mode="backtest", blueprint={**EXPENSE, "name": name})
     assert told["totals"]["requests"] == 3

@@ -20,6 +20,7 @@ from storage.retention.erasure import TITLE, Erased, erase_content
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Delivery, Outbox
 from storage.tables.notifications import NotificationMessage
 from tests.integration.recordings import NOW, write
+from tests.stored import reading, writing
 from tests.unit.core import Case, case
 
 CONTENT = "Zanzibar"
@@ -79,17 +80,17 @@ async def store(database: Database, secret: str = "secret", *, end: bool = True)
     first, before = request.state.seq + 1, list(request.entries)
     lost = told(secret)
     lost.do(Comment(by=Actor(person="rita"), text=f"{CONTENT}, as nobody will know"))
-    async with database.begin() as session:
-        await write(session, recorded(request), NOW)
-        await write(session, recorded(lost, first), NOW)
+    with writing(database) as session:
+        write(session, recorded(request), NOW)
+        write(session, recorded(lost, first), NOW)
         if end:
             request.now = lost.now
             request.decide("mo", comment=f"to {CONTENT}", form={"by": CONTENT})
-            await write(session, recorded(request, first), NOW)
+            write(session, recorded(request, first), NOW)
         message = {"key": "r:1", "channel": "mail", "request_id": "r", "seq": 1, "hash": before[0].hash}
         message |= {"event": "completed", "person": "rita", "lease": "x", "status": "pending", "attempts": 1}
         moments = {"created_at": NOW, "next_attempt_at": NOW}
-        await session.execute(insert(NotificationMessage), [message | moments])
+        session.execute(insert(NotificationMessage), [message | moments])
         failed = delivery_queue.AttemptResult(
             key="r:1",
             channel="mail",
@@ -100,32 +101,32 @@ async def store(database: Database, secret: str = "secret", *, end: bool = True)
             error=f"550 no {CONTENT}",
             detail={"channel": "mail", "why": f"550 no {CONTENT}"},
         )
-        await session.run_sync(lambda sync: delivery_queue.finish_all(sync.connection(), [failed], NOW))
+        delivery_queue.finish_all(session.connection(), [failed], NOW)
     return request
 
 
 async def everything(database: Database) -> str:
-    async with database.session() as session:
-        rows = [row for model in STORED for row in (await session.scalars(select(model))).all()]
+    with reading(database) as session:
+        rows = [row for model in STORED for row in session.scalars(select(model)).all()]
     return "\n".join(sorted(json.dumps(row.model_dump(mode="json")) for row in rows))
 
 
 async def verdict(database: Database, *edits: str) -> VerifiedRows:
-    async with database.begin() as session:
+    with writing(database) as session:
         for edit in edits:
-            await session.execute(text(edit))
-    async with database.session() as session:
-        return await verify_rows(session, "r")
+            session.execute(text(edit))
+    with reading(database) as session:
+        return verify_rows(session.connection(), "r")
 
 
 async def erase(database: Database) -> Erased:
-    async with database.begin() as session:
-        return await erase_content(session, "r", NOW)
+    with writing(database) as session:
+        return erase_content(session.connection(), "r", NOW)
 
 
 async def rows(database: Database, model: type[SQLModel]) -> list[Any]:
-    async with database.session() as session:
-        return list((await session.scalars(select(model))).all())
+    with reading(database) as session:
+        return list(session.scalars(select(model)).all())
 
 
 async def test_content_is_gone_and_every_chain_holds(database: Database) -> None:
@@ -145,9 +146,9 @@ async def test_content_is_gone_and_every_chain_holds(database: Database) -> None
     assert (found["ok"], found["head"], found["deliveries"]) == (True, request.state.head, 1)
     assert {row.hash for row in await rows(database, AuditEntry)} == heads
 
-    async with database.session() as session:
-        stored = await requests.get(session, "r")
-        timeline = await requests.timeline(session, "r")
+    with reading(database) as session:
+        stored = requests.read(session.connection(), "r")
+        timeline = requests.timeline(session.connection(), "r")
     assert (stored.request.title, stored.request.input) == (TITLE, {})
     decided = next(line for line in timeline if line.kind == "decided")
     assert (decided.actor, decided.detail["decision"], decided.detail["why"]) == ("user:mo", "approve", None)

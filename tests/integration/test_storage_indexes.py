@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest_asyncio
 from sqlalchemy import Connection, event, insert, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.database import Database
 from storage.queries import cursor
@@ -19,6 +18,7 @@ from storage.queries.requests.visibility import Visibility
 from storage.recording import metrics, outbox
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Outbox, Participant, TaskCandidate
 from storage.tables.notifications import NotificationMessage
+from tests.stored import reading
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 REQUESTS = 20_000  # enough that reading a table whole costs more than asking for a page of it by its index
@@ -36,7 +36,7 @@ LARGE = (
 P7 = Visibility(person="p7")
 SEES = Visibility(person="p7", queues=("role:cfo", "group:finance"), absent=("p8", "p9"))
 
-Ask = Callable[[AsyncSession], Awaitable[Any]]
+Ask = Callable[[Connection], Any]
 ASKED: dict[str, Ask] = {
     "somebody's inbox": lambda s: requests.task_page(s, limit=50, waits_for=P7, status="open", viewer=P7),
     "the inbox of somebody with queues, who stands in": lambda s: requests.task_page(
@@ -49,7 +49,7 @@ ASKED: dict[str, Ask] = {
     "all tasks, oldest first": lambda s: requests.task_page(s, limit=50, sort="age"),
     "the tasks of a request": lambda s: requests.task_page(s, limit=50, request_id="r77"),
     "breached tasks": lambda s: requests.task_page(s, limit=50, status="open", sla_state="breached"),
-    "one request": lambda s: requests.get(s, "r77", viewer="p77"),
+    "one request": lambda s: requests.read(s, "r77", viewer="p77"),
     "all requests, newest first": lambda s: requests.page(s, limit=50),
     "a timeline": lambda s: requests.timeline(s, "r77"),
     "a scrape": metrics.totals,
@@ -132,29 +132,30 @@ def _fill(connection: Connection) -> None:
 
 @pytest_asyncio.fixture
 async def filled(database: Database) -> AsyncIterator[Database]:
-    await database.run(_fill)
+    await database.write(_fill)
     if database.dialect == "postgresql":  # as its own upkeep does; nobody does it to SQLite
-        await database.run(lambda connection: connection.execute(text("ANALYZE")))
+        await database.write(lambda connection: connection.execute(text("ANALYZE")))
     yield database
 
 
 async def plans(database: Database, ask: Ask) -> list[str]:
     """Return the lines of the plans of all that is asked."""
     said: list[tuple[str, Any]] = []
-    engine = database._reader.sync_engine
+    engine = database._reader
     keep = lambda _c, _cursor, statement, parameters, *_: said.append((statement, parameters))  # noqa: E731
     event.listen(engine, "before_cursor_execute", keep)
-    async with database.session() as session:
-        await ask(session)
+    await database.read(ask)
     event.remove(engine, "before_cursor_execute", keep)
     explain = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN "
     lines: list[str] = []
-    async with database.session() as session:
-        connection = await session.connection()
+
+    def explained(connection: Connection) -> None:
         for statement, parameters in said:
             if statement.lstrip().upper().startswith(("SELECT", "WITH")):
-                rows = await connection.exec_driver_sql(explain + statement, parameters)
-                lines += [str(row[-1]) for row in rows]
+                rows = connection.exec_driver_sql(explain + statement, parameters)
+                lines.extend(str(row[-1]) for row in rows)
+
+    await database.read(explained)
     return lines
 
 
@@ -218,23 +219,23 @@ def read_by(lines: list[str]) -> set[str]:
 
 
 async def test_an_inbox_costs_what_is_in_it_however_many_tasks_wait_for_others(database: Database) -> None:
-    await database.run(_fill_inboxes)
+    await database.write(_fill_inboxes)
     if database.dialect == "postgresql":
-        await database.run(lambda connection: connection.execute(text("ANALYZE")))
+        await database.write(lambda connection: connection.execute(text("ANALYZE")))
     for sort in (None, "due", "age"):
         inbox: Ask = lambda s, by=sort: requests.task_page(  # type: ignore[misc]  # noqa: E731
             s, limit=50, waits_for=FEW, status="open", viewer=FEW, sort=by
         )
         lines = await plans(database, inbox)
         assert read_by(lines) <= THEIRS, lines
-        async with database.session() as session:
-            found = await inbox(session)
+        with reading(database) as session:
+            found = inbox(session.connection())
         assert {row.id for row in found.items} == {f"r{MANY + n}-1" for n in range(4)}
     boss = Visibility(person="boss")
     many: Ask = lambda s: requests.task_page(s, limit=50, waits_for=boss, status="open", viewer=boss)  # noqa: E731
     lines = await plans(database, many)
     # In the order of the page, so that it ends with the page: where nearly all are theirs, also by that order alone.
     assert read_by(lines) <= {*THEIRS, "ix_approval_task_opened"}, lines
-    async with database.session() as session:
-        page = await many(session)
+    with reading(database) as session:
+        page = many(session.connection())
     assert [row.id for row in page.items] == [f"r{n}-1" for n in range(50)]

@@ -37,16 +37,16 @@ async def test_migrations_and_tables_agree(database: Database) -> None:
         if not module.name.startswith("storage.migrations"):
             importlib.import_module(module.name)  # those that have tables make them known
     assert ApprovalRequest.__tablename__ in SQLModel.metadata.tables
-    assert await database.run(_differences) == []
+    assert await database.write(_differences) == []
 
 
 async def test_migrating_again_changes_nothing(database_url: str) -> None:
     await migrate(database_url)
     database = Database(database_url)
-    script = ScriptDirectory.from_config(await database.run(configuration))
+    script = ScriptDirectory.from_config(await database.write(configuration))
     assert newest() == script.get_current_head()
     versions = text("SELECT version_num FROM alembic_version")
-    assert await database.run(lambda connection: connection.execute(versions).all()) == [(newest(),)]
+    assert await database.write(lambda connection: connection.execute(versions).all()) == [(newest(),)]
     await database.close()
 
 
@@ -62,7 +62,7 @@ async def test_processes_that_migrate_at_once_all_succeed(empty_database_url: st
         _, said = await process.communicate()
         assert process.returncode == 0, said.decode()
     database = Database(empty_database_url)
-    tables = await database.run(lambda connection: inspect(connection).get_table_names())
+    tables = await database.write(lambda connection: inspect(connection).get_table_names())
     await database.close()
     assert set(tables) >= set(SQLModel.metadata.tables)
 
@@ -118,12 +118,12 @@ def _tasks_from_before_candidates_were_listed(connection: Connection) -> list[tu
 
 
 async def test_tasks_of_before_are_found_by_their_delegates_and_by_who_may_claim_them(database: Database) -> None:
-    found = await database.run(_tasks_from_before_candidates_were_listed)
+    found = await database.write(_tasks_from_before_candidates_were_listed)
     assert found == [("r.1", "dan"), ("r.2", "ann"), ("r.2", 'x"y'), ("r.3", "eve")]
 
 
 async def test_tasks_that_are_open_get_the_count_of_their_hand_overs(database: Database) -> None:
-    counted = await database.run(_tasks_from_before_hand_overs_were_counted)
+    counted = await database.write(_tasks_from_before_hand_overs_were_counted)
     assert counted == {"r.1": 3, "r.2": 0, "r.3": 0}
 
 
@@ -146,6 +146,6 @@ def _blueprints_from_before_there_were_formats(connection: Connection) -> tuple[
 
 
 async def test_blueprints_that_were_stored_before_there_were_formats_keep_their_meaning(database: Database) -> None:
-    for document in await database.run(_blueprints_from_before_there_were_formats):
+    for document in await database.write(_blueprints_from_before_there_were_formats):
         assert document["format"] == 1
         assert parse_definition(document).on_change == "stage"

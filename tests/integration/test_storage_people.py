@@ -17,6 +17,7 @@ from storage.database import Database
 from storage.queries.people import people
 from storage.tables.approvals import Person
 from tests.integration.recordings import NOW, Story, write
+from tests.stored import reading, writing
 
 
 def _person(ident: str, **facts: Any) -> Person:
@@ -29,9 +30,9 @@ def _away(substitute: str | None) -> list[dict[str, Any]]:
 
 
 async def _store(database: Database, *rows: Person) -> None:
-    async with database.begin() as session:
+    with writing(database) as session:
         for row in rows:
-            await people.put(session, row)
+            people.put(session.connection(), row)
 
 
 async def _read(
@@ -75,8 +76,8 @@ async def test_everyone_is_read_as_a_process_would_see_them(database: Database) 
         _person("cid", active=False),
     ]
     await _store(database, *rows)
-    async with database.session() as session:
-        found = await people.everyone(session)
+    with reading(database) as session:
+        found = people.everyone(session.connection())
     assert found.people == {row.id: people.as_directory_person(row) for row in rows}
 
 
@@ -94,11 +95,11 @@ async def test_loops_in_the_data_end(database: Database) -> None:
 
 async def test_load_counts_open_tasks(database: Database) -> None:
     await _store(database, _person("bob"), _person("carol"))
-    async with database.begin() as session:
+    with writing(database) as session:
         for number in range(3):
             story = Story(request_id=f"r{number}").open("bob", "carol")
-            await write(session, story.recording(), NOW)
-            await write(session, story.decide(2, end=False).recording(), NOW)
+            write(session, story.recording(), NOW)
+            write(session, story.decide(2, end=False).recording(), NOW)
     found = await _read(database, also=("bob", "carol"))
     assert {p.id: p.load for p in found.people.values()} == {"bob": 3, "carol": 0}
 
@@ -118,11 +119,11 @@ async def test_an_edit_by_another_process_is_seen_by_the_next_look_up(database_u
 
 async def test_people_are_listed_by_id_page_by_page(database: Database) -> None:
     await _store(database, *(_person(f"p{n}", active=n != 2) for n in range(5)))
-    async with database.session() as session:
-        first = await people.page(session, limit=2)
-        second = await people.page(session, limit=2, cursor=first.next_cursor)
-        last = await people.page(session, limit=2, cursor=second.next_cursor)
-        active = await people.page(session, limit=10, active=True)
+    with reading(database) as session:
+        first = people.page(session.connection(), limit=2)
+        second = people.page(session.connection(), limit=2, cursor=first.next_cursor)
+        last = people.page(session.connection(), limit=2, cursor=second.next_cursor)
+        active = people.page(session.connection(), limit=10, active=True)
     assert [[p.id for p in page.items] for page in (first, second, last)] == [["p0", "p1"], ["p2", "p3"], ["p4"]]
     assert last.next_cursor is None
     assert [p.id for p in active.items] == ["p0", "p1", "p3", "p4"]
@@ -130,17 +131,16 @@ async def test_people_are_listed_by_id_page_by_page(database: Database) -> None:
 
 @pytest.mark.parametrize("cursor", ["", "%", "é", "bnVsbA", "WzFd", "WyJhIiwiYiJd", "W10", "\ud800"])
 async def test_a_cursor_of_nobodys_making_is_refused_by_name(database: Database, cursor: str) -> None:
-    async with database.session() as session:
-        with pytest.raises(InputInvalid) as refused:
-            await people.page(session, limit=2, cursor=cursor)
+    with reading(database) as session, pytest.raises(InputInvalid) as refused:
+        people.page(session.connection(), limit=2, cursor=cursor)
     assert refused.value.problems[0].pointer == "/cursor"
 
 
 async def test_who_has_left_stays_on_record(database: Database) -> None:
     await _store(database, _person("bob", roles=["cfo"]))
     await _store(database, _person("bob", roles=["cfo"], active=False))
-    async with database.session() as session:
-        assert (await people.get(session, "bob")).active is False
+    with reading(database) as session:
+        assert people.get(session.connection(), "bob").active is False
         with pytest.raises(NotFound, match="nobody"):
-            await people.get(session, "nobody")
+            people.get(session.connection(), "nobody")
     assert (await _read(database, "role:cfo")).holders("cfo") == []

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlmodel import col
 
 from storage.database import Database
@@ -15,6 +15,7 @@ from storage.queries.people.departures import Departure
 from storage.queries.people.people_loading import PersonToLoad, load
 from storage.tables.approvals import Person
 from tests.integration.recordings import NOW
+from tests.stored import reading
 
 LATER = NOW + timedelta(hours=1)
 
@@ -30,13 +31,13 @@ def _many(count: int, **facts: Any) -> list[PersonToLoad]:
 
 
 async def _stored(database: Database) -> dict[str, Person]:
-    async with database.session() as session:
-        return {row.id: row for row in await session.scalars(select(Person))}
+    with reading(database) as session:
+        return {row.id: row for row in session.scalars(select(Person))}
 
 
 async def _leavers(database: Database) -> set[str]:
-    async with database.session() as session:
-        return set(await session.scalars(select(col(Departure.person))))
+    with reading(database) as session:
+        return set(session.scalars(select(col(Departure.person))))
 
 
 async def test_only_what_differs_is_written(database: Database) -> None:
@@ -78,9 +79,10 @@ async def test_others_write_between_batches(
 
     async def meanwhile(_: float) -> None:
         # Another process: it waits for nothing, for between batches nothing is held.
-        async with other.begin() as session:
-            row = await people.find(session, "zoe")
-            await people.put(session, row or _wanted("zoe", name="").person)
+        def put(connection: Connection) -> None:
+            people.put(connection, people.find(connection, "zoe") or _wanted("zoe", name="").person)
+
+        await other.write(put)
         seen.append(len(await _stored(database)))
 
     monkeypatch.setattr(people_loading, "_pause", meanwhile)

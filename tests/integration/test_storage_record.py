@@ -18,19 +18,20 @@ from storage.recording import record
 from storage.recording.verify import verify_rows
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Outbox, Participant
 from tests.integration.recordings import NOW, Story, write
+from tests.stored import reading, writing
 
 STORED = (ApprovalRequest, AuditEntry, AuditSuperseded, ApprovalTask, Participant, Outbox)
 
 
 async def _write(database: Database, *recordings: Recording) -> None:
     for one in recordings:
-        async with database.begin() as session:
-            await write(session, one, NOW)
+        with writing(database) as session:
+            write(session, one, NOW)
 
 
 async def _rows(database: Database, model: type[SQLModel]) -> list[dict[str, Any]]:
-    async with database.session() as session:
-        found = [row.model_dump() for row in await session.scalars(select(model))]
+    with reading(database) as session:
+        found = [row.model_dump() for row in session.scalars(select(model))]
     return sorted(found, key=lambda row: (row.get("seq", 0), repr(row)))
 
 
@@ -39,8 +40,8 @@ async def _everything(database: Database) -> dict[str, list[dict[str, Any]]]:
 
 
 async def _verify(database: Database, request_id: str = "r1") -> bool:
-    async with database.session() as session:
-        return (await verify_rows(session, request_id))["ok"]
+    with reading(database) as session:
+        return verify_rows(session.connection(), request_id)["ok"]
 
 
 async def test_a_request_reads_as_it_was_recorded(database: Database) -> None:
@@ -48,9 +49,9 @@ async def test_a_request_reads_as_it_was_recorded(database: Database) -> None:
     decided = opened.decide()
     await _write(database, opened.recording(), decided.recording())
 
-    async with database.session() as session:
-        stored = await requests.get(session, "r1")
-        timeline = await requests.timeline(session, "r1")
+    with reading(database) as session:
+        stored = requests.read(session.connection(), "r1")
+        timeline = requests.timeline(session.connection(), "r1")
     request = stored.request
     assert (request.status, request.outcome, request.seq, request.head) == ("completed", "approved", 4, decided.head)
     assert (request.owner, request.input) == ("olivia", {"amount": "12.50", "note": "Grüße"})
@@ -90,8 +91,8 @@ async def test_history_wins_over_rows_that_it_never_held(database: Database) -> 
     assert [row["hash"] for row in everything["AuditEntry"]] == [e.hash for e in held.entries]
     superseded = everything["AuditSuperseded"]
     assert [row["hash"] for row in superseded] == [e.hash for e in also_lost.entries[opened.seq :]]
-    async with database.session() as session:
-        stored = await requests.get(session, "r1")
+    with reading(database) as session:
+        stored = requests.read(session.connection(), "r1")
     assert (stored.request.status, stored.request.head) == ("pending", held.head)
     assert [(t.status, t.decision) for t in stored.tasks] == [("open", None), ("decided", "approve")]
     # The requester is not told of a rejection that never was.
@@ -113,8 +114,8 @@ async def test_tasks_and_people_that_never_were_are_gone(database: Database) -> 
 async def test_only_the_tasks_that_changed_are_written(database: Database) -> None:
     opened = Story(request_id="r1").open("bob", "carol")
     await _write(database, opened.recording())
-    async with database.begin() as session:
-        await session.execute(update(ApprovalTask).values(comment="as it is"))
+    with writing(database) as session:
+        session.execute(update(ApprovalTask).values(comment="as it is"))
     decided = replace(opened.decide(1, end=False).recording(), opened=2, changed=("r1.1",))
     await _write(database, decided)
     assert {row["id"]: row["comment"] for row in await _rows(database, ApprovalTask)} == {
@@ -154,8 +155,8 @@ async def test_notices_that_left_keep_their_rows_and_the_true_ones_are_sent_too(
     lost = opened.decide(1, "reject")
     held = opened.moved(timedelta(seconds=30)).decide(2, "approve")
     await _write(database, opened.recording(), lost.recording())
-    async with database.begin() as session:
-        await session.execute(update(Outbox).where(col(Outbox.event) == "completed").values(status="sent"))
+    with writing(database) as session:
+        session.execute(update(Outbox).where(col(Outbox.event) == "completed").values(status="sent"))
     await _write(database, held.recording())
     told = {(row["hash"], row["status"]) for row in await _rows(database, Outbox) if row["event"] == "completed"}
     assert told == {(lost.head, "sent"), (held.head, "held")}
@@ -201,8 +202,8 @@ async def test_a_request_from_before_content_was_sealed_goes_on_and_verify_tells
     opened = Story(request_id="r1").open("bob")
     stored, replayed = opened.comment("a time"), opened.moved(timedelta(seconds=1)).comment("another time")
     await _write(database, opened.recording(), stored.recording(), replayed.decide().recording(sealed=False))
-    async with database.session() as session:
-        assert (await verify_rows(session, "r1"))["first_bad_seq"] == 4
+    with reading(database) as session:
+        assert verify_rows(session.connection(), "r1")["first_bad_seq"] == 4
 
 
 async def test_entries_that_are_no_chain_are_refused(database: Database) -> None:
@@ -260,7 +261,7 @@ async def test_a_failed_write_leaves_nothing(database: Database) -> None:
 
 async def test_writing_many_leaves_out_only_those_that_do_not_fit(database: Database) -> None:
     good, bad = Story(request_id="a").open("bob"), Story(request_id="b").open("bob").remind()
-    outcomes = await database.run(record.write_all, [bad.recording(), good.recording()], NOW)
+    outcomes = await database.write(record.write_all, [bad.recording(), good.recording()], NOW)
     assert [type(o) for o in outcomes] == [Conflict, type(None)]
-    async with database.session() as session:
-        assert list(await session.scalars(select(col(ApprovalRequest.id)))) == ["a"]
+    with reading(database) as session:
+        assert list(session.scalars(select(col(ApprovalRequest.id)))) == ["a"]

@@ -13,6 +13,7 @@ from storage.queries.definitions import definitions
 from storage.queries.people import people, tokens
 from storage.tables.approvals import DefinitionVersion, Person
 from tests.integration.recordings import NOW
+from tests.stored import reading, writing
 
 
 def _template(ident: str, version: str, *, name: str = "Expense", status: str = "published") -> DefinitionVersion:
@@ -40,59 +41,59 @@ def _template(ident: str, version: str, *, name: str = "Expense", status: str = 
     ],
 )
 async def test_newest_is_by_semantic_version(database: Database, versions: list[str], newest: str) -> None:
-    async with database.begin() as session:
+    with writing(database) as session:
         for number, version in enumerate(versions):
-            await definitions.insert(session, _template(f"t{number}", version))
-        await definitions.insert(session, _template("draft", "9.0.0", status="draft"))
-        await definitions.insert(session, _template("other", "9.0.0", name="Other"))
-    async with database.session() as session:
-        assert (await definitions.find(session, "Expense")).version == newest
-        assert (await definitions.find(session, "Expense", "9.0.0")).id == "draft"
+            definitions.insert(session.connection(), _template(f"t{number}", version))
+        definitions.insert(session.connection(), _template("draft", "9.0.0", status="draft"))
+        definitions.insert(session.connection(), _template("other", "9.0.0", name="Other"))
+    with reading(database) as session:
+        assert definitions.find(session.connection(), "Expense").version == newest
+        assert definitions.find(session.connection(), "Expense", "9.0.0").id == "draft"
 
 
 async def test_a_version_exists_once(database: Database) -> None:
-    async with database.begin() as session:
-        await definitions.insert(session, _template("a", "1.0.0"))
+    with writing(database) as session:
+        definitions.insert(session.connection(), _template("a", "1.0.0"))
         with pytest.raises(Conflict, match=r"has a version 1\.0\.0 already"):
-            await definitions.insert(session, _template("b", "1.0.0"))
-        await definitions.insert(session, _template("c", "1.0.1"))  # the transaction goes on
-    async with database.session() as session:
-        page = await definitions.page(session, limit=10)
-        one = await definitions.page(session, limit=1, name="Expense", status="published")
-        two = await definitions.page(session, limit=1, name="Expense", cursor=one.next_cursor)
+            definitions.insert(session.connection(), _template("b", "1.0.0"))
+        definitions.insert(session.connection(), _template("c", "1.0.1"))  # the transaction goes on
+    with reading(database) as session:
+        page = definitions.page(session.connection(), limit=10)
+        one = definitions.page(session.connection(), limit=1, name="Expense", status="published")
+        two = definitions.page(session.connection(), limit=1, name="Expense", cursor=one.next_cursor)
     assert [t.id for t in page.items] == ["a", "c"] == [one.items[0].id, two.items[0].id]
 
 
 async def test_the_life_of_a_version(database: Database) -> None:
-    async with database.begin() as session:
-        await definitions.insert(session, _template("a", "1.0.0", status="draft"))
+    with writing(database) as session:
+        definitions.insert(session.connection(), _template("a", "1.0.0", status="draft"))
         with pytest.raises(NotFound, match="no published"):
-            await definitions.find(session, "Expense")
+            definitions.find(session.connection(), "Expense")
         with pytest.raises(Conflict, match="is a draft"):
-            await definitions.deprecate(session, "a")
-        await definitions.publish(session, "a", by="olivia", now=NOW)
-        again = await definitions.publish(session, "a", by="mallory", now=NOW + timedelta(days=1))
+            definitions.deprecate(session.connection(), "a")
+        definitions.publish(session.connection(), "a", by="olivia", now=NOW)
+        again = definitions.publish(session.connection(), "a", by="mallory", now=NOW + timedelta(days=1))
         assert (again.published_by, again.published_at) == ("olivia", NOW)
-        await definitions.deprecate(session, "a")
+        definitions.deprecate(session.connection(), "a")
         with pytest.raises(Conflict, match="is deprecated"):
-            await definitions.publish(session, "a", by="olivia", now=NOW)
-        for missing in (definitions.get(session, "b"), definitions.deprecate(session, "b")):
+            definitions.publish(session.connection(), "a", by="olivia", now=NOW)
+        for asked in (definitions.get, definitions.deprecate):
             with pytest.raises(NotFound):
-                await missing
+                asked(session.connection(), "b")
 
 
 async def test_a_token_stands_for_its_person_until_it_ends(database: Database) -> None:
-    async with database.begin() as session:
+    with writing(database) as session:
         for name in ("bob", "gone"):
             facts = {"roles": [], "groups": [], "access": ["admin"], "away": [], "preferences": {}}
-            await people.put(session, Person(id=name, name=name, updated_at=NOW, active=name == "bob", **facts))
-        good = await tokens.issue(session, "bob", ttl=timedelta(days=1), now=NOW)
-        endless = await tokens.issue(session, "bob", ttl=None, now=NOW)
-        revoked = await tokens.issue(session, "bob", ttl=None, now=NOW)
-        left = await tokens.issue(session, "gone", ttl=None, now=NOW)
-        await tokens.revoke(session, revoked, NOW)
+            people.put(session.connection(), Person(id=name, name=name, updated_at=NOW, active=name == "bob", **facts))
+        good = tokens.issue(session.connection(), "bob", ttl=timedelta(days=1), now=NOW)
+        endless = tokens.issue(session.connection(), "bob", ttl=None, now=NOW)
+        revoked = tokens.issue(session.connection(), "bob", ttl=None, now=NOW)
+        left = tokens.issue(session.connection(), "gone", ttl=None, now=NOW)
+        tokens.revoke(session.connection(), revoked, NOW)
         with pytest.raises(NotFound):
-            await tokens.issue(session, "nobody", ttl=None, now=NOW)
+            tokens.issue(session.connection(), "nobody", ttl=None, now=NOW)
 
     async def who(text: str, after: timedelta = timedelta(0)) -> str | None:
         held = await database.read(tokens.holder, text, NOW + after)
@@ -106,7 +107,7 @@ async def test_a_token_stands_for_its_person_until_it_ends(database: Database) -
 
 async def test_a_key_stands_for_the_first_call_that_used_it(database: Database) -> None:
     async def reserve(principal: str, fingerprint: str, subject: str) -> tuple[str, str | None, int | None]:
-        call = await database.run(
+        call = await database.write(
             api_calls.reserve, principal=principal, key="k", fingerprint=fingerprint, subject=subject, now=NOW
         )
         return call.fingerprint, call.subject, call.status_code
@@ -115,5 +116,5 @@ async def test_a_key_stands_for_the_first_call_that_used_it(database: Database) 
     assert await reserve("bob", "f2", "s2") == ("f1", "s1", None)
     assert await reserve("carol", "f2", "s2") == ("f2", "s2", None)
     for status in (201, 500):  # the first answer stands
-        await database.run(api_calls.complete, principal="bob", key="k", status_code=status, answer={"id": status})
+        await database.write(api_calls.complete, principal="bob", key="k", status_code=status, answer={"id": status})
     assert await reserve("bob", "f1", "s3") == ("f1", "s1", 201)

@@ -11,14 +11,15 @@ from storage.recording.outbox import delivery_genesis
 from storage.recording.verify import VerifiedRows, verify_rows
 from storage.tables.approvals import Delivery
 from tests.integration.recordings import NOW, Story, write
+from tests.stored import reading, writing
 
 
 async def _store(database: Database) -> Story:
     opened = Story(request_id="r1").open("bob")
     decided = opened.decide()
-    async with database.begin() as session:
-        await write(session, opened.recording(), NOW)
-        await write(session, decided.recording(), NOW)
+    with writing(database) as session:
+        write(session, opened.recording(), NOW)
+        write(session, decided.recording(), NOW)
         previous = delivery_genesis("r1")
         for seq in (1, 2):
             sent = link(
@@ -33,10 +34,10 @@ async def _store(database: Database) -> Story:
 
 async def _verdict(database: Database, *edits: str) -> VerifiedRows:
     for edit in edits:
-        async with database.begin() as session:
-            await session.execute(text(edit))
-    async with database.session() as session:
-        return await verify_rows(session, "r1")
+        with writing(database) as session:
+            session.execute(text(edit))
+    with reading(database) as session:
+        return verify_rows(session.connection(), "r1")
 
 
 async def test_rows_as_they_were_written_hold(database: Database) -> None:

@@ -20,6 +20,7 @@ from storage.tables.approvals import DefinitionVersion
 from tests import bombs
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.approvals import EXPENSE, Desk, desk, store_people
+from tests.stored import writing
 from workflows.approval import ApprovalWorkflow
 
 NODE = {"$ref": "#/$defs/n"}
@@ -76,9 +77,9 @@ async def test_a_published_blueprint_whose_form_asks_for_too_much_starts_nothing
     name = await alone.publish()
     step = EXPENSE["process_steps"][0] | {"form": bombs.doubling(30, "oneOf")}
     raw = EXPENSE | {"name": name, "process_steps": [step]}
-    async with alone.database.begin() as session:
+    with writing(alone.database) as session:
         changed = update(DefinitionVersion).where(col(DefinitionVersion.name) == name)
-        await session.execute(changed.values(blueprint=raw, digest="of before"))
+        session.execute(changed.values(blueprint=raw, digest="of before"))
     answer = await alone.post("/workflow/requests/", {"template": name, "input": {"amount": "7"}})
     assert answer.status_code == 422
     assert pointers(answer) == ["/process_steps/0/form"]

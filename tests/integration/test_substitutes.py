@@ -10,6 +10,7 @@ from storage.queries.people import people
 from storage.queries.requests import deciders
 from storage.queries.requests.visibility import Visibility
 from tests.approvals import person
+from tests.stored import writing
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -19,9 +20,9 @@ def away(substitute: str | None, *, month: int = 3) -> list[dict[str, Any]]:
 
 
 async def store(database: Database, *rows: dict[str, Any]) -> None:
-    async with database.begin() as session:
+    with writing(database) as session:
         for row in rows:
-            await people.put(session, person(**row))
+            people.put(session.connection(), person(**row))
 
 
 async def test_stand_ins_are_those_of_now_and_of_those_who_are_away_too(database: Database) -> None:

@@ -28,6 +28,7 @@ from placet.plan.compiler import compile_plan
 from storage.database import Database
 from storage.queries.requests import requests
 from tests.approvals import EXPENSE, SECRET, Desk, by, desk, store_people, worker
+from tests.stored import reading
 from tests.waiting import until
 from workflows import search_attributes
 from workflows.approval import Answer, ApprovalWorkflow, SignedDecision, Timeline
@@ -54,8 +55,8 @@ async def state_of(handle: Handle) -> State:
 
 
 async def rows_of(database: Database, handle: Handle) -> list[Any]:
-    async with database.session() as session:
-        return await requests.timeline(session, handle.id)
+    with reading(database) as session:
+        return requests.timeline(session.connection(), handle.id)
 
 
 async def kinds_of(database: Database, handle: Handle) -> list[str]:
@@ -259,8 +260,8 @@ async def test_withdrawal_closes_tasks_and_tells_people(office: Desk) -> None:
     handle = await office.start()
     await handle.execute_update(ApprovalWorkflow.withdraw, Withdraw(by=by("ann"), reason="not needed"))
     assert (await handle.result()).outcome == "withdrawn"
-    async with office.database.session() as session:
-        stored = await requests.get(session, handle.id)
+    with reading(office.database) as session:
+        stored = requests.read(session.connection(), handle.id)
     assert [task.status for task in stored.tasks] == ["cancelled"]
     assert stored.request.status == "cancelled"
 
@@ -364,8 +365,8 @@ async def test_a_very_long_process_continues_as_new_and_loses_nothing(client: Cl
         await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, "bob"))
         await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 2, "carl"))
         assert (await handle.result()).outcome == "approved"
-        async with database.session() as session:
-            stored = (await requests.get(session, handle.id)).request
+        with reading(database) as session:
+            stored = requests.read(session.connection(), handle.id).request
         assert (stored.version, stored.template_id) == ("2.0.0", "the later one")
 
 

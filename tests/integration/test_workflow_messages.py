@@ -50,6 +50,7 @@ from storage.queries.requests import requests
 from storage.queries.requests.deciders import refusal_of_token
 from storage.tables.approvals import ApprovalRequest
 from tests.approvals import SECRET, Desk, by, desk, person, store_people
+from tests.stored import reading, writing
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
 from workflows import local_activities, registration
@@ -74,8 +75,8 @@ async def state_of(handle: Handle) -> State:
 
 
 async def entries_of(database: Database, handle: Handle, kind: str) -> list[Any]:
-    async with database.session() as session:
-        return [row for row in await requests.timeline(session, handle.id) if row.kind == kind]
+    with reading(database) as session:
+        return [row for row in requests.timeline(session.connection(), handle.id) if row.kind == kind]
 
 
 async def events_of(handle: Handle, kind: EventType.ValueType) -> int:
@@ -232,8 +233,8 @@ async def test_a_sub_process_is_looked_after_once_its_parent_has_continued_as_ne
         await inner.terminate("by an operator")
     answer = await handle.result()
     assert (answer.status, answer.outcome) == (("completed", "approved") if how == "decided" else ("failed", None))
-    async with office.database.session() as session:
-        stored = (await requests.get(session, handle.id)).request
+    with reading(office.database) as session:
+        stored = requests.read(session.connection(), handle.id).request
     assert (stored.status, stored.head) == (answer.status, answer.head)
     await replays(office.client, handle)
 
@@ -253,13 +254,13 @@ async def test_what_a_sub_process_came_to_is_what_engine_and_store_agree_on(offi
     answer = await handle.result()
     assert await found(handle.id) == ("approved", {"amount": "100"})
     row = update(ApprovalRequest).where(col(ApprovalRequest.id) == handle.id)
-    async with office.database.begin() as session:  # an older copy
-        await session.execute(row.values(head="of another chain"))
+    with writing(office.database) as session:  # an older copy
+        session.execute(row.values(head="of another chain"))
     with pytest.raises(Conflict):
         await found(handle.id)
-    async with office.database.begin() as session:
-        await session.execute(row.values(head=answer.head))
-        copy = (await requests.get(session, handle.id)).request
+    with writing(office.database) as session:
+        session.execute(row.values(head=answer.head))
+        copy = requests.read(session.connection(), handle.id).request
         session.add(ApprovalRequest(**{**asdict(copy), "id": "long-gone"}))
     assert await found("long-gone") == ("approved", {"amount": "100"}), "the engine keeps nothing for ever"
     assert await found("never-there") == ("failed", {})
@@ -506,8 +507,8 @@ async def test_a_token_dies_when_its_task_changes_hands_also_when_it_comes_back(
         await handle.execute_update(ApprovalWorkflow.reassign, event)
     await handle.signal("decide", signed(handle, token))
     await refused(office.database, handle)
-    async with office.database.session() as session:
-        stored = (await requests.get(session, handle.id)).tasks[0]
+    with reading(office.database) as session:
+        stored = requests.read(session.connection(), handle.id).tasks[0]
     assert (stored.assignee, stored.status, stored.hand_overs) == ("bob", "open", 2)
     fresh = DecisionTokens(SECRET).issue("bob", task, 1, hand_overs=stored.hand_overs)
     await handle.signal("decide", signed(handle, fresh))
@@ -523,8 +524,8 @@ async def test_a_token_says_nothing_once_its_person_has_left(office: Desk, chang
     handle = await office.start()
     await until(lambda: entries_of(office.database, handle, "task_opened"))
     token = DecisionTokens(SECRET).issue("bob", f"{handle.id}.1", 1)
-    async with office.database.begin() as session:
-        await people.put(session, person(id="bob", manager="dora", **changed))
+    with writing(office.database) as session:
+        people.put(session.connection(), person(id="bob", manager="dora", **changed))
     await handle.signal("decide", signed(handle, token))  # before anybody told the request
     (row,) = await refused(office.database, handle)
     assert row.detail["why"] == WORDS[code]

@@ -29,6 +29,7 @@ from storage.database import Database
 from storage.queries.requests import requests
 from storage.tables.approvals import Outbox
 from tests.approvals import Desk, by, desk, store_people
+from tests.stored import reading
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
 from workflows.approval import Answer, ApprovalWorkflow
@@ -74,8 +75,8 @@ class Shop:
         return await self.desk.start(raw, actions=actions, **more)
 
     async def kinds(self, request_id: str) -> list[str]:
-        async with self.database.session() as session:
-            return [row.kind for row in await requests.timeline(session, request_id)]
+        with reading(self.database) as session:
+            return [row.kind for row in requests.timeline(session.connection(), request_id)]
 
 
 def spec(name: str, **more: Any) -> ActionSpec:
@@ -207,8 +208,8 @@ async def test_a_cancellation_at_the_very_end_leaves_engine_and_store_at_one(sho
         await until(lambda handle=handle: _with(shop, handle, "task_opened"))
         await asyncio.gather(decide(handle, "bob", decision=decision), handle.cancel(), return_exceptions=True)
         answer = await handle.result()
-        async with shop.database.session() as session:
-            stored = (await requests.get(session, handle.id)).request
+        with reading(shop.database) as session:
+            stored = requests.read(session.connection(), handle.id).request
         assert (stored.outcome, stored.head) == (answer.outcome, answer.head)
 
 
@@ -272,8 +273,8 @@ async def test_a_wait_ends_at_its_virtual_moment(shop: Shop) -> None:
     await until(lambda: _with(shop, handle, "waiting"))
     await clock.fast_forward(handle, 9 * 24 * HOUR + HOUR)
     assert (await handle.result()).outcome == "approved"
-    async with shop.database.session() as session:
-        rows = await requests.timeline(session, handle.id)
+    with reading(shop.database) as session:
+        rows = requests.timeline(session.connection(), handle.id)
     waited = next(row for row in rows if row.kind == "waited")
     # The workflow's clock goes on while a busy machine works.
     assert timedelta(0) <= waited.at - datetime.fromisoformat(on) < timedelta(minutes=5)
@@ -335,10 +336,10 @@ async def test_the_outcome_of_a_sub_process_is_its_parents_way_on(shop: Shop, de
     await decide(inner, "bob", decision=decision)
     assert (await handle.result()).outcome == outcome
     assert (await inner.result()).outcome == outcome
-    async with shop.database.session() as session:
-        stored = await requests.get(session, inner.id)
+    with reading(shop.database) as session:
+        stored = requests.read(session.connection(), inner.id)
         assert (stored.request.template, stored.request.requester) == ("Child", "ann")
-        first = (await requests.timeline(session, inner.id))[0]
+        first = requests.timeline(session.connection(), inner.id)[0]
     assert first.detail["parent"] == handle.id
     await replays(shop.desk.client, handle)
     await replays(shop.desk.client, inner)
@@ -359,8 +360,8 @@ async def test_a_sub_process_that_is_terminated_in_the_engine_has_failed(shop: S
     await inner.terminate("by an operator")
     answer = await handle.result()
     assert answer.status == "failed"
-    async with shop.database.session() as session:
-        stored = (await requests.get(session, handle.id)).request
+    with reading(shop.database) as session:
+        stored = requests.read(session.connection(), handle.id).request
     assert (stored.status, stored.head) == (answer.status, answer.head), "recorded before the workflow closed"
 
 
@@ -405,9 +406,9 @@ async def test_people_who_are_told_have_a_notice_in_the_outbox_and_the_request_g
     handle = await shop.start(blueprint(variables=[AMOUNT], graph_spec=drawn), given={"amount": "7"})
     assert (await handle.result()).outcome == "approved"
     assert await shop.kinds(handle.id) == ["started", "informed", "completed"]
-    async with shop.database.session() as session:
-        rows = (await session.scalars(select(Outbox).where(col(Outbox.request_id) == handle.id))).all()
-        [entry] = [row for row in await requests.timeline(session, handle.id) if row.kind == "informed"]
+    with reading(shop.database) as session:
+        rows = session.scalars(select(Outbox).where(col(Outbox.request_id) == handle.id)).all()
+        [entry] = [row for row in requests.timeline(session.connection(), handle.id) if row.kind == "informed"]
     assert [(row.person, row.seq) for row in rows if row.event == "informed"] == [("ann", entry.seq)]
     assert (entry.detail["why"], entry.detail["missing"]) == ("For 7", ["user:nobody"])
     await replays(shop.desk.client, handle)

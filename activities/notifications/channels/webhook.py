@@ -51,8 +51,7 @@ class WebhookSender:
 
     async def load(self, messages: Sequence[NotificationMessage]) -> None:
         """Read the entries and requests of these messages."""
-        async with self._database.session() as session:
-            self._payloads = await webhooks.payloads(session, messages)
+        self._payloads = await self._database.read(webhooks.payloads, messages)
 
     async def send(self, messages: Sequence[NotificationMessage]) -> SendResult:
         """Send one event; raises NotDelivered, or NotInHistory."""
@@ -95,8 +94,7 @@ class WebhookSender:
 
     async def _switch_off(self) -> None:
         log.warning("webhook endpoint %s answered 410 Gone and was switched off", self._endpoint.id)
-        async with self._database.begin() as session:
-            await webhooks.switch(session, self._endpoint.id, active=False, problem="it answered 410 Gone")
+        await self._database.write(webhooks.switch, self._endpoint.id, active=False, problem="it answered 410 Gone")
 
 
 def body(entry: AuditEntry, request: ApprovalRequest) -> str:

@@ -110,12 +110,11 @@ class ChannelDelivery:
         if allowed == 0:
             return await self._give_up_old()
         now = datetime.now(UTC)
-        async with self._database.session() as session:
-            if not await delivery_queue.due(session, self.name, now):
-                return False
+        if not await self._database.read(delivery_queue.due, self.name, now):
+            return False
         limit = self._sender.concurrency * AHEAD if allowed is None else allowed
         lease = self._settings.lease
-        digest, singles = await self._database.run(_take, self.name, now, limit=limit, lease=lease)
+        digest, singles = await self._database.write(_take, self.name, now, limit=limit, lease=lease)
         batches = [[message] for message in singles]
         if digest:
             batches.append(digest)
@@ -142,7 +141,7 @@ class ChannelDelivery:
                 self._breaker.succeeded()
                 await self._finish(batch, status="dropped")
             except NotInHistory:
-                await self._database.run(_delete, batch)
+                await self._database.write(_delete, batch)
             except NotDelivered as error:
                 await self._not_delivered(batch, error)
             except Exception:
@@ -184,10 +183,9 @@ class ChannelDelivery:
         """Give up messages that have waited too long for a channel that is down, since no other attempt would."""
         now = datetime.now(UTC)
         old = now - self._settings.give_up_after
-        async with self._database.session() as session:
-            if not await delivery_queue.has_older(session, self.name, old):
-                return False
-        late = await self._database.run(delivery_queue.expire, self.name, now, older_than=old, limit=MOST_EXPIRED)
+        if not await self._database.read(delivery_queue.has_older, self.name, old):
+            return False
+        late = await self._database.write(delivery_queue.expire, self.name, now, older_than=old, limit=MOST_EXPIRED)
         for message in late:
             await self._fail(message, message.last_error or "the channel was down until the message was given up")
         return len(late) == MOST_EXPIRED

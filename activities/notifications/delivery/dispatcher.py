@@ -9,6 +9,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import Connection
+
 from activities.notifications.channels.channel import Channel, UnconfiguredChannel
 from activities.notifications.channels.webhook_secrets import WebhookSecrets
 from activities.notifications.delivery.channel_delivery import ChannelDelivery
@@ -25,6 +27,7 @@ from storage.queries.notifications.backlog import backlogs
 from storage.queries.notifications.delivery_queue import AttemptResult
 from storage.recording import outbox
 from storage.recording.group_commit import GroupCommit
+from storage.tables.approvals import Outbox, Person
 
 log = logging.getLogger(__name__)
 
@@ -122,8 +125,7 @@ class Dispatcher:
 
     async def _warn(self) -> None:
         now = datetime.now(UTC)
-        async with self._database.session() as session:
-            found = await backlogs(session, now)
+        found = await self._database.read(backlogs, now)
         for channel, backlog in sorted(found.items()):
             if (waited := backlog.waited(now)) > timedelta(seconds=self._settings.notify_warn_after):
                 log.warning("%s: %d notifications wait, the oldest for %s", channel, backlog.number, waited)
@@ -179,14 +181,16 @@ class Dispatcher:
     async def _confirm(self) -> bool:
         """Ask the engine about unconfirmed notifications, once for each request."""
         before = datetime.now(UTC) - timedelta(seconds=self._settings.notify_confirm_after)
-        async with self._database.session() as session:
-            waiting = await outbox.held(session, before=before, limit=MOST_ASKED + self._confirmation.unconfirmed)
+        waiting = await self._database.read(
+            outbox.held, before=before, limit=MOST_ASKED + self._confirmation.unconfirmed
+        )
         answers = await self._confirmation.ask(waiting)
         if not answers:
             return False
-        await self._database.run(outbox.confirm_all, answers)
-        async with self._database.session() as session:
-            still = set(await outbox.held(session, before=before, limit=MOST_ASKED + self._confirmation.unconfirmed))
+        await self._database.write(outbox.confirm_all, answers)
+        still = set(
+            await self._database.read(outbox.held, before=before, limit=MOST_ASKED + self._confirmation.unconfirmed)
+        )
         for answer in answers:
             self._confirmation.note_answer(answer.request_id, confirmed=answer.request_id not in still)
         return any(answer.request_id not in still for answer in answers)
@@ -195,20 +199,17 @@ class Dispatcher:
         """Choose the channels of each notification, and when to send it."""
         await self._read_templates()
         now = datetime.now(UTC)
-        async with self._database.session() as session:
-            rows = await delivery_queue.plannable(session, now, limit=MOST_PLANNED)
-            if not rows:
-                return False
-            people = await facts.people(session, (row.person for row in rows))
+        rows, people = await self._database.read(_plannable, now)
+        if not rows:
+            return False
         plans = [(row, preferences_of(people.get(row.person)).routes(row.event, self._channels, now)) for row in rows]
-        await self._database.run(delivery_queue.plan, plans, now)
+        await self._database.write(delivery_queue.plan, plans, now)
         return True
 
     async def _read_templates(self) -> None:
         if time.monotonic() - self._templates_at < TEMPLATES_AGAIN:
             return
-        async with self._database.session() as session:
-            rows = await notification_templates.in_force(session)
+        rows = await self._database.read(notification_templates.in_force)
         self._templates.change(
             {
                 name: TemplateSource(name=name, version=row.version, subject=row.subject, text=row.text, html=row.html)
@@ -216,3 +217,9 @@ class Dispatcher:
             }
         )
         self._templates_at = time.monotonic()
+
+
+def _plannable(connection: Connection, now: datetime) -> tuple[list[Outbox], dict[str, Person]]:
+    """Return notifications to plan, and the people whom they are for."""
+    rows = delivery_queue.plannable(connection, now, limit=MOST_PLANNED)
+    return rows, facts.people(connection, (row.person for row in rows)) if rows else {}

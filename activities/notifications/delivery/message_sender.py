@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import Connection
+
 from activities.notifications.channels.channel import Channel, Message, NotDelivered
 from activities.notifications.delivery.channel_delivery import NoLongerNeeded, NotInHistory, SendResult, message_id
 from activities.notifications.preferences import MAIL, URGENT, Preferences
@@ -67,11 +69,14 @@ class MessageSender:
     async def load(self, messages: Sequence[NotificationMessage]) -> None:
         """Read the requests, tasks and people of the notifications, and which late reminders are outdated."""
         reminders = [m for m in messages if m.event == facts.REMINDED]
-        async with self._database.session() as session:
-            self._facts = await facts.facts_of(session, messages)
-            self._outdated = await facts.outdated_reminders(session, reminders, datetime.now(UTC))
-            ids = {person for one in self._facts.values() for person in one.people()}
-            self._people = await facts.people(session, ids)
+        now = datetime.now(UTC)
+
+        def read(connection: Connection) -> tuple[dict[str, NotificationFacts], set[str], dict[str, Person]]:
+            found = facts.facts_of(connection, messages)
+            outdated = facts.outdated_reminders(connection, reminders, now)
+            return found, outdated, facts.people(connection, {p for one in found.values() for p in one.people()})
+
+        self._facts, self._outdated, self._people = await self._database.read(read)
 
     async def send(self, messages: Sequence[NotificationMessage]) -> SendResult:
         """Compose and send; raises NotDelivered, NoLongerNeeded, or NotInHistory without a fact in the store."""

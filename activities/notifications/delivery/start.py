@@ -49,6 +49,5 @@ def dispatcher(
 
 async def check_webhooks(database: Database, settings: NotifySettings) -> None:
     """Raise InputInvalid where there are webhook endpoints and the lease is shorter than their timeout."""
-    async with database.session() as session:
-        if await webhooks.every(session, active=True):
-            settings.leased_longer_than(settings.webhook_timeout, WEBHOOK_TIMEOUT)
+    if await database.read(webhooks.every, active=True):
+        settings.leased_longer_than(settings.webhook_timeout, WEBHOOK_TIMEOUT)

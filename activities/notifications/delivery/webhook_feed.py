@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import Connection
+
 from activities.http_client.client import NotAnswered, locate
 from activities.notifications.channels.webhook import WebhookSender
 from activities.notifications.channels.webhook_secrets import WebhookSecrets
@@ -52,8 +54,7 @@ class WebhookFeed:
 
     async def step(self) -> bool:
         """Queue new events for every endpoint; returns whether there may be more."""
-        async with self._database.session() as session:
-            endpoints = await webhooks.every(session, active=True)
+        endpoints = await self._database.read(webhooks.every, active=True)
         self._follow(endpoints)
         return any([await self._queue(endpoint) for endpoint in endpoints])
 
@@ -71,16 +72,13 @@ class WebhookFeed:
         return ChannelDelivery(PREFIX + endpoint.id, sender, self._database, self._commits, self._settings)
 
     async def _queue(self, endpoint: WebhookEndpoint) -> bool:
-        async with self._database.session() as session:
-            doubted = self._confirmation.postponed()
-            found = await webhooks.unseen(session, endpoint, limit=MOST_QUEUED, but=doubted)
-            if not found:
-                return False
-            known = await webhooks.confirmed(session, list({entry.request_id for entry in found}))
+        doubted = self._confirmation.postponed()
+        found, known = await self._database.read(_unseen, endpoint, doubted)
+        if not found:
+            return False
         unknown = {e.request_id for e in found if e.seq > known.get(e.request_id, 0) and self._is_old(e)}
         for answer in await self._confirmation.ask(sorted(unknown)):
-            async with self._database.session() as session:
-                same = await webhooks.holds(session, answer.request_id, answer.seq, answer.head)
+            same = await self._database.read(webhooks.holds, answer.request_id, answer.seq, answer.head)
             self._confirmation.note_answer(answer.request_id, confirmed=same)
             if same:
                 known[answer.request_id] = max(answer.seq, known.get(answer.request_id, 0))
@@ -92,7 +90,7 @@ class WebhookFeed:
         mark = min([going[-1].recorded_at, *doubtful])
         if doubted:
             mark = min(mark, max(endpoint.seen_at, datetime.now(UTC) - IN_DOUBT))
-        await self._database.run(webhooks.queue, endpoint.id, going, mark, datetime.now(UTC))
+        await self._database.write(webhooks.queue, endpoint.id, going, mark, datetime.now(UTC))
         return True
 
     def _is_old(self, entry: WebhookEntry) -> bool:
@@ -112,3 +110,11 @@ async def check_endpoint(
         raise InputInvalid(
             "Webhooks cannot be sent to this address.", problems=(Problem(pointer="/url", message=error.message),)
         ) from error
+
+
+def _unseen(
+    connection: Connection, endpoint: WebhookEndpoint, doubted: Sequence[str]
+) -> tuple[list[WebhookEntry], dict[str, int]]:
+    """Return what is new for an endpoint, and up to which entry history is known to hold each of these requests."""
+    found = webhooks.unseen(connection, endpoint, limit=MOST_QUEUED, but=doubted)
+    return found, webhooks.confirmed(connection, list({entry.request_id for entry in found})) if found else {}

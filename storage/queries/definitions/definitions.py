@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 from semver import Version
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.errors import Conflict, NotFound
+from storage.database import of_rows
 from storage.queries import cursor as cursors
 from storage.tables.approvals import DefinitionVersion
 
@@ -36,10 +37,11 @@ _HEADERS = select(
 ).where(col(DefinitionVersion.name) == bindparam("sought"))
 
 
-async def insert(session: AsyncSession, template: DefinitionVersion) -> DefinitionVersion:
+@of_rows
+def insert(session: Session, template: DefinitionVersion) -> DefinitionVersion:
     """Store a new version; raises Conflict where its name has that version already."""
     try:
-        async with session.begin_nested():
+        with session.begin_nested():
             session.add(template)
     except IntegrityError as error:
         raise Conflict(
@@ -48,9 +50,10 @@ async def insert(session: AsyncSession, template: DefinitionVersion) -> Definiti
     return template
 
 
-async def get(session: AsyncSession, template_id: str) -> DefinitionVersion:
+@of_rows
+def get(session: Session, template_id: str) -> DefinitionVersion:
     """Return one version by its id; raises NotFound."""
-    found = await session.get(DefinitionVersion, template_id)
+    found = session.get(DefinitionVersion, template_id)
     if found is None:
         raise unknown(template_id)
     return found
@@ -61,12 +64,12 @@ def unknown(template_id: str) -> NotFound:
     return NotFound(f"There is no process template {template_id!r}")
 
 
-async def find(session: AsyncSession, name: str, version: str | None = None) -> DefinitionVersion:
+def find(connection: Connection, name: str, version: str | None = None) -> DefinitionVersion:
     """Return a version by name, or the newest published one; raises NotFound.
 
     Newest is by the precedence of semantic versions; a pre-release comes before its release.
     """
-    return await get(session, await session.run_sync(lambda sync: named(sync.connection(), name, version).id))
+    return get(connection, named(connection, name, version).id)
 
 
 def named(connection: Connection, name: str, version: str | None = None) -> VersionHeader:
@@ -89,8 +92,9 @@ def precedence(version: str) -> tuple[Version, str]:
     return Version.parse(version), version
 
 
-async def page(
-    session: AsyncSession,
+@of_rows
+def page(
+    session: Session,
     *,
     limit: int,
     cursor: str | None = None,
@@ -116,11 +120,12 @@ async def page(
         query = query.where(col(DefinitionVersion.name) == name)
     if status is not None:
         query = query.where(col(DefinitionVersion.status) == status)
-    return cursors.page((await session.scalars(query)).all(), limit, lambda row: (row.name, row.id))
+    return cursors.page(session.scalars(query).all(), limit, lambda row: (row.name, row.id))
 
 
-async def publish(
-    session: AsyncSession,
+@of_rows
+def publish(
+    session: Session,
     template_id: str,
     *,
     by: str,
@@ -133,7 +138,7 @@ async def publish(
     `digest` is that of the checked content; Conflict where the draft has changed since. `certificate` says what was
     proven and is stored with the version.
     """
-    template = await _for_change(session, template_id)
+    template = _for_change(session, template_id)
     if digest is not None and template.digest != digest:
         raise Conflict(f"{template.name!r} {template.version} has changed since it was checked; publish it again")
     if template.status == "deprecated":
@@ -144,15 +149,16 @@ async def publish(
     return template
 
 
-async def replace_draft(session: AsyncSession, template_id: str, written: DefinitionVersion) -> DefinitionVersion:
+@of_rows
+def replace_draft(session: Session, template_id: str, written: DefinitionVersion) -> DefinitionVersion:
     """Replace the content of a draft and its author. Raises NotFound, and Conflict for a version that is no draft."""
-    template = await _for_change(session, template_id)
+    template = _for_change(session, template_id)
     if template.status != "draft":
         raise Conflict(
             f"{template.name!r} {template.version} is {template.status} and cannot be changed; make a new version"
         )
     try:
-        async with session.begin_nested():
+        with session.begin_nested():
             for name in ("name", "version", "template_type", "owner", "digest", "blueprint", "graph_spec"):
                 setattr(template, name, getattr(written, name))
             template.created_by, template.created_at = written.created_by, written.created_at
@@ -163,31 +169,32 @@ async def replace_draft(session: AsyncSession, template_id: str, written: Defini
     return template
 
 
-async def published_names(session: AsyncSession) -> frozenset[str]:
+def published_names(connection: Connection) -> frozenset[str]:
     """Return the names that have a published version."""
     query = select(col(DefinitionVersion.name)).where(col(DefinitionVersion.status) == "published").distinct()
-    return frozenset(await session.scalars(query))
+    return frozenset(connection.scalars(query))
 
 
-async def released(session: AsyncSession, name: str) -> dict[str, str]:
+def released(connection: Connection, name: str) -> dict[str, str]:
     """Return the ids of the published and deprecated versions of a name, by version."""
     query = select(col(DefinitionVersion.version), col(DefinitionVersion.id)).where(
         col(DefinitionVersion.name) == name, col(DefinitionVersion.status) != "draft"
     )
-    return {row.version: row.id for row in await session.execute(query)}
+    return {row.version: row.id for row in connection.execute(query)}
 
 
-async def deprecate(session: AsyncSession, template_id: str) -> DefinitionVersion:
+@of_rows
+def deprecate(session: Session, template_id: str) -> DefinitionVersion:
     """Deprecate a version; running requests keep it. Raises NotFound, and Conflict for a draft."""
-    template = await _for_change(session, template_id)
+    template = _for_change(session, template_id)
     if template.status == "draft":
         raise Conflict(f"{template.name!r} {template.version} is a draft, which cannot be deprecated; publish it first")
     template.status = "deprecated"
     return template
 
 
-async def _for_change(session: AsyncSession, template_id: str) -> DefinitionVersion:
-    found = await session.get(DefinitionVersion, template_id, with_for_update=True)
+def _for_change(session: Session, template_id: str) -> DefinitionVersion:
+    found = session.get(DefinitionVersion, template_id, with_for_update=True)
     if found is None:
         raise unknown(template_id)
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection
 
 from placet.definition.action_spec import ActionSpec
 from placet.definition.model import ProcessDefinition, parse_definition
@@ -26,15 +26,15 @@ MOST_INSIDE = 4  # levels of nested processes
 MOST_CHILDREN = 50  # of one process, nested ones included, since its plan contains them all
 
 
-async def dependencies_of(
-    session: AsyncSession, definition: ProcessDefinition, start: datetime
+def dependencies_of(
+    connection: Connection, definition: ProcessDefinition, start: datetime
 ) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
     """Return the actions and processes that the nodes of a definition name, as far as they can be used now.
 
     Missing, invalid and too deeply nested ones are omitted, and the compiler refuses their nodes. A process that would
     run this definition again once it is published is omitted too.
     """
-    return await _DependencyReader(session, start, definition).read(definition, 0)
+    return _DependencyReader(connection, start, definition).read(definition, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +46,14 @@ class CheckContext:
     children: dict[str, Child]
 
 
-async def check_contexts(
-    session: AsyncSession, blueprints: Sequence[ProcessDefinition | None], start: datetime
+def check_contexts(
+    connection: Connection, blueprints: Sequence[ProcessDefinition | None], start: datetime
 ) -> list[CheckContext]:
     """Return the context of each definition. None stands for a document that is no definition; the check says why."""
-    everyone = await people.everyone(session)
+    everyone = people.everyone(connection)
     found = []
     for blueprint in blueprints:
-        known, children = await dependencies_of(session, blueprint, start) if blueprint is not None else ({}, {})
+        known, children = dependencies_of(connection, blueprint, start) if blueprint is not None else ({}, {})
         found.append(CheckContext(directory=everyone, actions=known, children=children))
     return found
 
@@ -66,35 +66,35 @@ def has_dependencies(raw: Mapping[str, Any]) -> bool:
 
 
 class _DependencyReader:
-    def __init__(self, session: AsyncSession, start: datetime, whole: ProcessDefinition) -> None:
-        self._session = session
+    def __init__(self, connection: Connection, start: datetime, whole: ProcessDefinition) -> None:
+        self._connection = connection
         self._start = start
         self._whole = whole
         self._children = 0
 
-    async def read(self, definition: ProcessDefinition, depth: int) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
+    def read(self, definition: ProcessDefinition, depth: int) -> tuple[dict[str, ActionSpec], dict[str, Child]]:
         nodes = definition.graph_spec.nodes if definition.graph_spec is not None else ()
         named = [one for one in (type_of(node).named(node) for node in nodes) if one is not None]
         names = [one.name for one in named if isinstance(one, NamedAction)]
-        known = await actions.specs(self._session, names) if names else {}
+        known = actions.specs(self._connection, names) if names else {}
         children: dict[str, Child] = {}
         for one in named:
             if isinstance(one, NamedProcess) and one.reference not in children:
-                child = await self._child(one, depth)
+                child = self._child(one, depth)
                 if child is not None:
                     children[one.reference] = child
         return known, children
 
-    async def _child(self, named: NamedProcess, depth: int) -> Child | None:
+    def _child(self, named: NamedProcess, depth: int) -> Child | None:
         self._children += 1
         if depth >= MOST_INSIDE or self._children > MOST_CHILDREN:
             return None
         try:
-            row = await definitions.find(self._session, named.template, named.version)
+            row = definitions.find(self._connection, named.template, named.version)
             if row.status != "published" or self._is_recursive(named, row):
                 return None
             inner = parse_definition(row.blueprint)
-            known, children = await self.read(inner, depth + 1)
+            known, children = self.read(inner, depth + 1)
             plan = compile_plan(inner, start=self._start, actions=known, children=children)
         except (NotFound, BlueprintInvalid):
             return None

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, case, func, select
 from sqlmodel import col
 
 from storage.tables.approvals import Outbox
@@ -30,7 +29,7 @@ class Backlog:
         return max(now - self.since, timedelta())
 
 
-async def backlogs(session: AsyncSession, now: datetime) -> Mapping[str, Backlog]:
+def backlogs(connection: Connection, now: datetime) -> Mapping[str, Backlog]:
     """Return the backlog of each channel that has one. All webhook endpoints count as one channel."""
     kind = case((col(NotificationMessage.channel).startswith("webhook:"), "webhook"), else_=NotificationMessage.channel)
     planned = (
@@ -41,8 +40,8 @@ async def backlogs(session: AsyncSession, now: datetime) -> Mapping[str, Backlog
     unplanned = select(func.count(), func.min(col(Outbox.created_at))).where(
         col(Outbox.status) == "ready", col(Outbox.next_attempt_at) <= now
     )
-    found = {channel: Backlog(number=number, since=since) for channel, number, since in await session.execute(planned)}
-    number, since = (await session.execute(unplanned)).one()
+    found = {channel: Backlog(number=number, since=since) for channel, number, since in connection.execute(planned)}
+    number, since = connection.execute(unplanned).one()
     if number:
         found[UNPLANNED] = Backlog(number=number, since=since)
     return found

@@ -12,11 +12,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, bindparam, case, delete, exists, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.audit.chain import canonical_json, link
 from placet.errors import NotFound
+from storage.database import of_rows
 from storage.recording import metrics
 from storage.recording.outbox import delivery_genesis
 from storage.tables.approvals import AuditEntry, Delivery, Outbox
@@ -56,7 +57,8 @@ class AttemptResult:
     in_doubt: bool = False  # it may have been sent nevertheless
 
 
-async def plannable(session: AsyncSession, now: datetime, *, limit: int) -> list[Outbox]:
+@of_rows
+def plannable(session: Session, now: datetime, *, limit: int) -> list[Outbox]:
     """List confirmed notifications that are not planned yet, oldest first."""
     query = (
         select(Outbox)
@@ -64,7 +66,7 @@ async def plannable(session: AsyncSession, now: datetime, *, limit: int) -> list
         .order_by(col(Outbox.next_attempt_at))
         .limit(limit)
     )
-    return list(await session.scalars(query))
+    return list(session.scalars(query))
 
 
 def plan(connection: Connection, plans: Sequence[tuple[Outbox, Sequence[ChannelRoute]]], now: datetime) -> None:
@@ -118,15 +120,15 @@ def put(dialect: str) -> Any:
     )
 
 
-async def due(session: AsyncSession, channel: str, now: datetime) -> bool:
+def due(connection: Connection, channel: str, now: datetime) -> bool:
     """Tell whether a channel has a message to send now."""
-    return bool(await session.scalar(select(exists().where(*_due(channel, now)))))
+    return bool(connection.scalar(select(exists().where(*_due(channel, now)))))
 
 
-async def has_older(session: AsyncSession, channel: str, moment: datetime) -> bool:
+def has_older(connection: Connection, channel: str, moment: datetime) -> bool:
     """Tell whether a channel has a pending message from before a moment."""
     old = (_MESSAGE.c.channel == channel, _MESSAGE.c.status == "pending", _MESSAGE.c.created_at <= moment)
-    return bool(await session.scalar(select(exists().where(*old))))
+    return bool(connection.scalar(select(exists().where(*old))))
 
 
 def take(
@@ -235,20 +237,21 @@ def send_again(connection: Connection, key: str, now: datetime, *, channel: str 
     return int(changed.rowcount)
 
 
-async def messages(session: AsyncSession, request_id: str) -> list[NotificationMessage]:
+@of_rows
+def messages(session: Session, request_id: str) -> list[NotificationMessage]:
     """List the messages about a request, in the order of its audit entries."""
     query = select(NotificationMessage).where(col(NotificationMessage.request_id) == request_id)
     ordered = query.order_by(
         col(NotificationMessage.seq), col(NotificationMessage.key), col(NotificationMessage.channel)
     )
-    return list(await session.scalars(ordered))
+    return list(session.scalars(ordered))
 
 
-async def counts(session: AsyncSession) -> dict[tuple[str, str], int]:
+def counts(connection: Connection) -> dict[tuple[str, str], int]:
     """Count messages by (channel, status). All webhook endpoints count as one channel."""
     kind = case((_MESSAGE.c.channel.startswith("webhook:"), "webhook"), else_=_MESSAGE.c.channel)
     query = select(kind, _MESSAGE.c.status, func.count()).group_by(kind, _MESSAGE.c.status)
-    return {(channel, status): number for channel, status, number in (await session.execute(query)).all()}
+    return {(channel, status): number for channel, status, number in connection.execute(query).all()}
 
 
 def _due(channel: str, now: datetime) -> tuple[Any, ...]:

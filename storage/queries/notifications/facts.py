@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, exists, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy import Connection, and_, exists, or_, select
+from sqlalchemy.orm import Session, aliased
 from sqlmodel import SQLModel, col
 
 from placet.audit.reasons import why_of
+from storage.database import of_rows
 from storage.recording.recipients import ASKING, BEHALF
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, DefinitionVersion, Outbox, Person
 from storage.tables.notifications import NotificationMessage
@@ -80,19 +80,17 @@ class NotificationFacts:
         return why_of(json.loads(self.entry.detail))
 
 
-async def facts_of(session: AsyncSession, messages: Sequence[NotificationMessage]) -> dict[str, NotificationFacts]:
+def facts_of(connection: Connection, messages: Sequence[NotificationMessage]) -> dict[str, NotificationFacts]:
     """Return what the notifications are about, by key.
 
     One is missing where its entry is not (or no longer) history's.
     """
     keys = {message.key: message.hash for message in messages}
-    found = await _facts(session, col(Outbox.key).in_(keys))
+    found = _facts(connection, col(Outbox.key).in_(keys))
     return {key: one for key, one in found.items() if one.outbox.hash == keys[key]}
 
 
-async def outdated_reminders(
-    session: AsyncSession, reminders: Sequence[NotificationMessage], now: datetime
-) -> set[str]:
+def outdated_reminders(connection: Connection, reminders: Sequence[NotificationMessage], now: datetime) -> set[str]:
     """Return the keys of late reminders for which there is a newer reminder of the same task.
 
     Reminders accumulate in quiet hours, for a digest, or while a channel is down. A reminder that is sent again by hand
@@ -125,15 +123,15 @@ async def outdated_reminders(
             behind,
         )
     )
-    return set(await session.scalars(query))
+    return set(connection.scalars(query))
 
 
-async def facts_of_one(session: AsyncSession, key: str) -> NotificationFacts | None:
+def facts_of_one(connection: Connection, key: str) -> NotificationFacts | None:
     """Return the facts of one notification."""
-    return (await _facts(session, col(Outbox.key) == key)).get(key)
+    return _facts(connection, col(Outbox.key) == key).get(key)
 
 
-async def latest(session: AsyncSession, request_id: str, event: str) -> NotificationFacts | None:
+def latest(connection: Connection, request_id: str, event: str) -> NotificationFacts | None:
     """Return the newest notification of an event about a request, for the preview of a template."""
     newest = (
         select(col(Outbox.key))
@@ -141,17 +139,19 @@ async def latest(session: AsyncSession, request_id: str, event: str) -> Notifica
         .order_by(col(Outbox.seq).desc())
         .limit(1)
     )
-    key = await session.scalar(newest)
-    return await facts_of_one(session, key) if key else None
+    key = connection.scalar(newest)
+    return facts_of_one(connection, key) if key else None
 
 
-async def people(session: AsyncSession, ids: Iterable[str]) -> dict[str, Person]:
+@of_rows
+def people(session: Session, ids: Iterable[str]) -> dict[str, Person]:
     """Return those of these people who are stored, by id."""
-    rows = await session.scalars(select(Person).where(col(Person.id).in_(sorted(set(ids)))))
+    rows = session.scalars(select(Person).where(col(Person.id).in_(sorted(set(ids)))))
     return {row.id: row for row in rows}
 
 
-async def _facts(session: AsyncSession, where: Any) -> dict[str, NotificationFacts]:
+@of_rows
+def _facts(session: Session, where: Any) -> dict[str, NotificationFacts]:
     query = (
         select(Outbox, AuditEntry, ApprovalRequest, ApprovalTask, col(DefinitionVersion.blueprint))
         .outerjoin(
@@ -168,7 +168,7 @@ async def _facts(session: AsyncSession, where: Any) -> dict[str, NotificationFac
         .where(where)
     )
     found: dict[str, NotificationFacts] = {}
-    for outbox, entry, request, task, blueprint in (await session.execute(query)).all():
+    for outbox, entry, request, task, blueprint in session.execute(query).all():
         if request is not None and entry is None:
             continue  # its entry is not in history
         columns = None if request is None else {**_plain(request), "timezone": _timezone(blueprint)}

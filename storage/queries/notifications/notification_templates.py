@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.errors import NotFound
+from storage.database import of_rows
 from storage.tables.notifications import NotificationTemplate
 
 
-async def in_force(session: AsyncSession) -> dict[str, NotificationTemplate]:
+@of_rows
+def in_force(session: Session) -> dict[str, NotificationTemplate]:
     """Return the edited templates that are in force, by name."""
     query = select(NotificationTemplate).where(col(NotificationTemplate.status) == "active")
-    return {row.name: row for row in await session.scalars(query)}
+    return {row.name: row for row in session.scalars(query)}
 
 
-async def versions(session: AsyncSession, name: str) -> list[NotificationTemplate]:
+@of_rows
+def versions(session: Session, name: str) -> list[NotificationTemplate]:
     """List all versions of a template, newest first."""
     query = select(NotificationTemplate).where(col(NotificationTemplate.name) == name)
-    return list(await session.scalars(query.order_by(col(NotificationTemplate.version).desc())))
+    return list(session.scalars(query.order_by(col(NotificationTemplate.version).desc())))
 
 
-async def edit(
-    session: AsyncSession,
+@of_rows
+def edit(
+    session: Session,
     *,
     name: str,
     subject: str,
@@ -36,10 +40,10 @@ async def edit(
     note: str | None = None,
 ) -> NotificationTemplate:
     """Put a new version in force. Callers check it first (activities.notifications.templates.template_set.check)."""
-    newest = await session.scalar(
+    newest = session.scalar(
         select(func.max(col(NotificationTemplate.version))).where(col(NotificationTemplate.name) == name)
     )
-    await _retire(session, name)
+    _retire(session.connection(), name)
     row = NotificationTemplate(
         name=name,
         version=(newest or 0) + 1,
@@ -55,19 +59,20 @@ async def edit(
     return row
 
 
-async def restore(session: AsyncSession, name: str, version: int) -> None:
+@of_rows
+def restore(session: Session, name: str, version: int) -> None:
     """Put an earlier version in force; 0 is the shipped default. Raises NotFound."""
-    await _retire(session, name)
+    _retire(session.connection(), name)
     if version == 0:
         return
-    row = await session.get(NotificationTemplate, (name, version))
+    row = session.get(NotificationTemplate, (name, version))
     if row is None:
         raise NotFound(f"Template {name!r} has no version {version}.")
     row.status = "active"
 
 
-async def _retire(session: AsyncSession, name: str) -> None:
-    await session.execute(
+def _retire(connection: Connection, name: str) -> None:
+    connection.execute(
         update(NotificationTemplate)
         .where(col(NotificationTemplate.name) == name, col(NotificationTemplate.status) == "active")
         .values(status="retired")

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, and_, exists, func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.errors import NotFound
+from storage.database import of_rows
 from storage.queries.notifications.delivery_queue import put
 from storage.tables.approvals import ApprovalRequest, AuditEntry, Outbox
 from storage.tables.notifications import NotificationMessage, WebhookEndpoint
@@ -33,8 +34,9 @@ class WebhookEntry:
     recorded_at: datetime
 
 
-async def add(
-    session: AsyncSession,
+@of_rows
+def add(
+    session: Session,
     *,
     url: str,
     events: Sequence[str],
@@ -44,8 +46,12 @@ async def add(
     secret_ref: str = "derived:1",  # noqa: S107 - names a secret, and is none
     endpoint_id: str | None = None,
 ) -> WebhookEndpoint:
-    """Store an endpoint, which gets the events from now on. The caller checks it first
-    (activities.notifications.delivery.webhook_feed.check_endpoint)."""
+    """Store an endpoint, which gets the events from now on, or return the one that has this id already.
+
+    The caller checks it first (activities.notifications.delivery.webhook_feed.check_endpoint).
+    """
+    if endpoint_id is not None and (there := session.get(WebhookEndpoint, endpoint_id)) is not None:
+        return there
     row = WebhookEndpoint(
         id=endpoint_id or f"wh_{uuid.uuid4().hex}",
         url=url,
@@ -60,41 +66,43 @@ async def add(
     return row
 
 
-async def get(session: AsyncSession, endpoint_id: str) -> WebhookEndpoint:
+@of_rows
+def get(session: Session, endpoint_id: str) -> WebhookEndpoint:
     """Return one endpoint; raises NotFound."""
-    row = await session.get(WebhookEndpoint, endpoint_id)
-    if row is None:
-        raise NotFound(f"There is no webhook endpoint {endpoint_id!r}.")
-    return row
+    return _there(session, endpoint_id)
 
 
-async def every(session: AsyncSession, *, active: bool | None = None) -> list[WebhookEndpoint]:
+@of_rows
+def every(session: Session, *, active: bool | None = None) -> list[WebhookEndpoint]:
     """List the endpoints, oldest first."""
     query = select(WebhookEndpoint).order_by(col(WebhookEndpoint.created_at), col(WebhookEndpoint.id))
     if active is not None:
         query = query.where(col(WebhookEndpoint.active) == active)
-    return list(await session.scalars(query))
+    return list(session.scalars(query))
 
 
-async def switch(session: AsyncSession, endpoint_id: str, *, active: bool, problem: str | None = None) -> None:
+@of_rows
+def switch(session: Session, endpoint_id: str, *, active: bool, problem: str | None = None) -> None:
     """Switch an endpoint off, with the reason, or on again; raises NotFound."""
-    row = await get(session, endpoint_id)
+    row = _there(session, endpoint_id)
     row.active, row.problem = active, problem
 
 
-async def remove(session: AsyncSession, endpoint_id: str) -> None:
-    """Remove an endpoint; raises NotFound. Its pending messages are dropped."""
-    await session.delete(await get(session, endpoint_id))
+@of_rows
+def remove(session: Session, endpoint_id: str) -> WebhookEndpoint:
+    """Remove an endpoint, and return it as it was; raises NotFound. Its pending messages are dropped."""
+    row = _there(session, endpoint_id)
+    session.delete(row)
     waiting = (
         col(NotificationMessage.channel) == PREFIX + endpoint_id,
         col(NotificationMessage.status) == "pending",
     )
-    await session.execute(update(NotificationMessage).where(*waiting).values(status="dropped"))
+    session.execute(update(NotificationMessage).where(*waiting).values(status="dropped"))
+    return row
 
 
-async def unseen(
-    session: AsyncSession, endpoint: WebhookEndpoint, *, limit: int, but: Sequence[str] = ()
-) -> list[WebhookEntry]:
+@of_rows
+def unseen(session: Session, endpoint: WebhookEndpoint, *, limit: int, but: Sequence[str] = ()) -> list[WebhookEntry]:
     """List entries since the endpoint's mark that are not queued for it yet, in the order of recording.
 
     `but` are requests to skip.
@@ -112,14 +120,14 @@ async def unseen(
     if endpoint.events:
         query = query.where(col(AuditEntry.kind).in_(endpoint.events))
     order = (col(AuditEntry.recorded_at), col(AuditEntry.request_id), col(AuditEntry.seq))
-    rows = await session.scalars(query.order_by(*order).limit(limit))
+    rows = session.scalars(query.order_by(*order).limit(limit))
     return [
         WebhookEntry(request_id=r.request_id, seq=r.seq, hash=r.hash, kind=r.kind, recorded_at=r.recorded_at)
         for r in rows
     ]
 
 
-async def confirmed(session: AsyncSession, requests: Sequence[str]) -> dict[str, int]:
+def confirmed(connection: Connection, requests: Sequence[str]) -> dict[str, int]:
     """Return up to which entry history is known to hold each request, by its newest confirmed notification."""
     query = (
         select(col(Outbox.request_id), func.max(col(Outbox.seq)))
@@ -134,15 +142,15 @@ async def confirmed(session: AsyncSession, requests: Sequence[str]) -> dict[str,
         .where(col(Outbox.request_id).in_(requests), col(Outbox.status).in_(("ready", "sent", "failed")))
         .group_by(col(Outbox.request_id))
     )
-    return {row[0]: row[1] for row in await session.execute(query)}
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
-async def holds(session: AsyncSession, request_id: str, seq: int, head: str) -> bool:
+def holds(connection: Connection, request_id: str, seq: int, head: str) -> bool:
     """Tell whether the store has this hash at this entry, and so the same chain up to it."""
     same = exists().where(
         col(AuditEntry.request_id) == request_id, col(AuditEntry.seq) == seq, col(AuditEntry.hash) == head
     )
-    return bool(await session.scalar(select(same)))
+    return bool(connection.scalar(select(same)))
 
 
 def queue(
@@ -173,8 +181,9 @@ def queue(
     connection.execute(update(WebhookEndpoint).where(*later).values(seen_at=seen_at))
 
 
-async def payloads(
-    session: AsyncSession, messages: Sequence[NotificationMessage]
+@of_rows
+def payloads(
+    session: Session, messages: Sequence[NotificationMessage]
 ) -> dict[str, tuple[AuditEntry, ApprovalRequest]]:
     """Return entry and request of each message by key, without those whose entry was superseded."""
     ids = {message.request_id for message in messages}
@@ -184,6 +193,13 @@ async def payloads(
         .where(col(AuditEntry.request_id).in_(ids), col(AuditEntry.seq).in_({m.seq for m in messages}))
     )
     found: dict[Any, tuple[AuditEntry, ApprovalRequest]] = {}
-    for entry, request in (await session.execute(query)).all():
+    for entry, request in session.execute(query).all():
         found[entry.request_id, entry.seq, entry.hash] = (entry, request)
     return {m.key: found[k] for m in messages if (k := (m.request_id, m.seq, m.hash)) in found}
+
+
+def _there(session: Session, endpoint_id: str) -> WebhookEndpoint:
+    row = session.get(WebhookEndpoint, endpoint_id)
+    if row is None:
+        raise NotFound(f"There is no webhook endpoint {endpoint_id!r}.")
+    return row

@@ -10,12 +10,13 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Connection, Select, String, bindparam, cast, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet import directory
 from placet.definition.assignees import AssigneeName, people_in, person_id
 from placet.errors import NotFound
+from storage.database import of_rows
 from storage.queries import cursor as cursors
 from storage.queries.people import departures
 from storage.tables.approvals import ApprovalTask, Person
@@ -44,21 +45,23 @@ class PersonColumns(Protocol):
     def access(self) -> list[str]: ...
 
 
-async def find(session: AsyncSession, person: str) -> Person | None:
+@of_rows
+def find(session: Session, person: str) -> Person | None:
     """Return one person, or None where there is none of that id."""
-    return await session.get(Person, person)
+    return session.get(Person, person)
 
 
-async def get(session: AsyncSession, person: str) -> Person:
+def get(connection: Connection, person: str) -> Person:
     """Return one person; raises NotFound."""
-    found = await find(session, person)
+    found = find(connection, person)
     if found is None:
         raise NotFound(f"There is no person {person!r}")
     return found
 
 
-async def page(
-    session: AsyncSession, *, limit: int, cursor: str | None = None, active: bool | None = None
+@of_rows
+def page(
+    session: Session, *, limit: int, cursor: str | None = None, active: bool | None = None
 ) -> cursors.Page[Person]:
     """List people by id, `limit` at a time."""
     query = select(Person).order_by(col(Person.id)).limit(limit + 1)
@@ -67,24 +70,33 @@ async def page(
         query = query.where(col(Person.id) > after)
     if active is not None:
         query = query.where(col(Person.active) == active)
-    return cursors.page((await session.scalars(query)).all(), limit, lambda person: (person.id,))
+    return cursors.page(session.scalars(query).all(), limit, lambda person: (person.id,))
 
 
-async def put(session: AsyncSession, person: Person, *, keep_preferences: bool = False) -> Person:
+@of_rows
+def prefer(session: Session, person: str, chosen: Mapping[str, Any], now: datetime) -> None:
+    """Store what a person chose for themself: these preferences, beside others that they have; raises NotFound."""
+    row = session.get(Person, person)
+    if row is None:
+        raise NotFound(f"There is no person {person!r}")
+    row.preferences = {**row.preferences, **chosen}
+    row.updated_at = now
+
+
+@of_rows
+def put(session: Session, person: Person, *, keep_preferences: bool = False) -> Person:
     """Store a person, new or in place of the one with that id.
 
     The open tasks of a person who has left are reassigned; where absences changed, so are those of their substitutes.
     With `keep_preferences` the stored preferences stay.
     """
-    before = await find(session, person.id)
+    before = find(session.connection(), person.id)
     if before is not None and keep_preferences:
         person.preferences = before.preferences
     was_there = before is not None and before.active
     earlier = list(before.away) if before is not None else []
-    stored = await session.merge(person)
-    await session.run_sync(
-        lambda sync: _note_departure(sync.connection(), stored, was_there=was_there, away=stored.away != earlier)
-    )
+    stored = session.merge(person)
+    _note_departure(session.connection(), stored, was_there=was_there, away=stored.away != earlier)
     return stored
 
 
@@ -138,20 +150,8 @@ def read_directory(
     return directory.Directory(people={i: _with_load(p, loads.get(i, 0)) for i, p in chosen.people.items()})
 
 
-async def directory_for(
-    session: AsyncSession, names: Iterable[AssigneeName], *, also: Iterable[str], given: Mapping[str, object] | None
-) -> directory.Directory:
-    """Do what `read_directory` does, in a session."""
-    return await session.run_sync(lambda sync: read_directory(sync.connection(), names, also=also, given=given))
-
-
-async def everyone(session: AsyncSession) -> directory.Directory:
-    """Return the directory of the whole organisation."""
-    return await session.run_sync(lambda sync: read_everyone(sync.connection()))
-
-
-def read_everyone(connection: Connection) -> directory.Directory:
-    """Do what `everyone` does, on a connection."""
+def everyone(connection: Connection) -> directory.Directory:
+    """Return the whole organisation as a process would see it."""
     # Many people have equal lists, so each list is parsed once.
     names = lru_cache(maxsize=None)(lambda text: tuple(json.loads(text)))
     absences = lru_cache(maxsize=None)(lambda text: tuple(_absence(span) for span in json.loads(text)))

@@ -56,12 +56,12 @@ async def load(
     for batch in _batches(wanted):
         differing = await database.read(_differing, batch)
         if differing:
-            changed += await database.run(_store, differing, now)
+            changed += await database.write(_store, differing, now)
             await _pause(pause)
     left: list[str] = []
     if complete:
         for others in _batches(await database.read(_missing, {one.person.id for one in wanted})):
-            left += await database.run(_leave, others, now)
+            left += await database.write(_leave, others, now)
             await _pause(pause)
     return LoadResult(given=len(wanted), changed=changed, left=tuple(left))
 

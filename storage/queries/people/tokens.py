@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from storage.database import of_rows
 from storage.queries.people.people import get
 from storage.tables.approvals import ApiToken, Person
 
@@ -39,14 +40,15 @@ class TokenHolder:
     groups: frozenset[str]
 
 
-async def issue(session: AsyncSession, person: str, *, ttl: timedelta | None, now: datetime) -> str:
+@of_rows
+def issue(session: Session, person: str, *, ttl: timedelta | None, now: datetime) -> str:
     """Make a token for a person and return its text, which is not stored; raises NotFound."""
-    await get(session, person)
+    get(session.connection(), person)
     text = _PREFIX + secrets.token_urlsafe(32)
     session.add(
         ApiToken(digest=digest(text), person=person, created_at=now, expires_at=None if ttl is None else now + ttl)
     )
-    await session.flush()
+    session.flush()
     return text
 
 
@@ -60,9 +62,9 @@ def holder(connection: Connection, text: str, now: datetime) -> TokenHolder | No
     )
 
 
-async def revoke(session: AsyncSession, text: str, now: datetime) -> None:
+def revoke(connection: Connection, text: str, now: datetime) -> None:
     """Revoke a token; an unknown one is ignored."""
-    await session.execute(
+    connection.execute(
         update(ApiToken)
         .where(col(ApiToken.digest) == digest(text), col(ApiToken.revoked_at).is_(None))
         .values(revoked_at=now)

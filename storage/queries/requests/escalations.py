@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, case, func, select
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.audit.reasons import why_of
+from storage.database import of_rows
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry
 from storage.tables.notifications import NotificationMessage
 
@@ -54,7 +55,7 @@ class EscalationFailure:
     why: str | None
 
 
-async def by_stage(session: AsyncSession) -> list[StageLoad]:
+def by_stage(connection: Connection) -> list[StageLoad]:
     """Count the open tasks of each stage; the fullest come first."""
     number, state = func.count(), col(ApprovalTask.sla_state)
 
@@ -72,11 +73,11 @@ async def by_stage(session: AsyncSession) -> list[StageLoad]:
     )
     return [
         StageLoad(template=template, stage=stage, pending=pending, near_breach=near, breached=breached)
-        for template, stage, pending, near, breached in await session.execute(query)
+        for template, stage, pending, near, breached in connection.execute(query)
     ]
 
 
-async def lateness(session: AsyncSession) -> Lateness:
+def lateness(connection: Connection) -> Lateness:
     """Return the delay of the last escalations."""
     query = (
         select(col(AuditEntry.detail), col(AuditEntry.recorded_at))
@@ -84,7 +85,7 @@ async def lateness(session: AsyncSession) -> Lateness:
         .order_by(col(AuditEntry.at).desc())
         .limit(RECENT)
     )
-    late = sorted([late_by(json.loads(detail), at) for detail, at in await session.execute(query)])
+    late = sorted([late_by(json.loads(detail), at) for detail, at in connection.execute(query)])
     return Lateness(
         escalations=len(late), p50=_quantile(late, 0.5), p95=_quantile(late, 0.95), max=late[-1] if late else None
     )
@@ -95,7 +96,8 @@ def late_by(detail: dict[str, Any], recorded_at: datetime) -> float:
     return max(0.0, (recorded_at - datetime.fromisoformat(detail["due"])).total_seconds())
 
 
-async def failures(session: AsyncSession) -> list[EscalationFailure]:
+@of_rows
+def failures(session: Session) -> list[EscalationFailure]:
     """List the last failures, newest first."""
     skipped = (
         select(AuditEntry)
@@ -123,7 +125,7 @@ async def failures(session: AsyncSession) -> list[EscalationFailure]:
             task_id=entry.task_id,
             why=_nobody_at(json.loads(entry.detail)),
         )
-        for entry in await session.scalars(skipped)
+        for entry in session.scalars(skipped)
     ]
     found += [
         EscalationFailure(
@@ -134,7 +136,7 @@ async def failures(session: AsyncSession) -> list[EscalationFailure]:
             task_id=task_id,
             why=f"{message.channel}: {message.last_error}",
         )
-        for message, stage, task_id in await session.execute(unsent)
+        for message, stage, task_id in session.execute(unsent)
     ]
     return sorted(found, key=lambda failure: failure.at, reverse=True)[:LISTED]
 

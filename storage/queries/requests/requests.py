@@ -18,11 +18,12 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.audit.reasons import readable_detail
 from placet.errors import NotFound
+from storage.database import of_rows
 from storage.queries import cursor as cursors
 from storage.queries.ordering import order_of_requests, order_of_tasks
 from storage.queries.requests.list_fields import summaries
@@ -167,13 +168,8 @@ def read(connection: Connection, request_id: str, viewer: str | Visibility | Non
     return RequestWithTasks(request=RequestRow(**row._mapping), tasks=tuple(TaskRow(**task._mapping) for task in tasks))
 
 
-async def get(session: AsyncSession, request_id: str, *, viewer: str | Visibility | None = None) -> RequestWithTasks:
-    """Like `read`, in a session."""
-    return await session.run_sync(lambda sync: read(sync.connection(), request_id, viewer))
-
-
-async def page(
-    session: AsyncSession,
+def page(
+    connection: Connection,
     *,
     limit: int,
     cursor: str | None = None,
@@ -208,11 +204,11 @@ async def page(
     order = order_of_requests(sort)
     places: dict[str, tuple[str | datetime, ...]] = {}
     found = []
-    for row in await session.execute(order.of(query, cursor=cursor, limit=limit)):
+    for row in connection.execute(order.of(query, cursor=cursor, limit=limit)):
         *facts, sorted_by = row
         found.append(RequestRow(**dict(zip(_REQUEST_FIELDS, facts, strict=True))))
         places[found[-1].id] = order.place(sorted_by, found[-1].id)
-    tasks = await _tasks(session, [request.id for request in found[:limit]])
+    tasks = _tasks(connection, [request.id for request in found[:limit]])
     rows = [RequestWithTasks(request=request, tasks=tasks.get(request.id, ())) for request in found]
     return cursors.page(rows, limit, lambda row: places[row.request.id])
 
@@ -240,13 +236,8 @@ def requester_of(connection: Connection, request_id: str) -> str | None:
     return connection.execute(_REQUESTER, {"sought": request_id}).scalar_one_or_none()
 
 
-async def task(session: AsyncSession, task_id: str, *, viewer: str | Visibility | None = None) -> TaskRow:
-    """Like `read_task`, in a session."""
-    return await session.run_sync(lambda sync: read_task(sync.connection(), task_id, viewer))
-
-
-async def task_page(
-    session: AsyncSession,
+def task_page(
+    connection: Connection,
     *,
     limit: int,
     cursor: str | None = None,
@@ -286,23 +277,24 @@ async def task_page(
         query = _LISTED_TASKS.where(col(ApprovalTask.id).in_(union_all(*(select(page.c.id) for page in pages))))
     found: list[ListedTask] = []
     places: dict[str, tuple[str | datetime, ...]] = {}
-    for row in await session.execute(order.of(query, cursor=cursor, limit=limit)):
+    for row in connection.execute(order.of(query, cursor=cursor, limit=limit)):
         *facts, sorted_by = row
         found.append(ListedTask(**dict(zip(_LISTED_FIELDS, facts, strict=True)), summary={}))
         places[found[-1].id] = order.place(sorted_by, found[-1].id)
     page = cursors.page(found, limit, lambda row: places[row.id])
     ids = {row.request_id for row in page.items}
-    values = await session.run_sync(lambda sync: summaries(sync.connection(), ids))
+    values = summaries(connection, ids)
     items = tuple(replace(row, summary=values.get(row.request_id, {})) for row in page.items)
     return cursors.Page(items=items, next_cursor=page.next_cursor)
 
 
-async def timeline(session: AsyncSession, request_id: str) -> list[TimelineRow]:
+@of_rows
+def timeline(session: Session, request_id: str) -> list[TimelineRow]:
     """Return the timeline of a request: its audit chain, with the deliveries merged in by time."""
-    entries = await session.scalars(
+    entries = session.scalars(
         select(AuditEntry).where(col(AuditEntry.request_id) == request_id).order_by(col(AuditEntry.seq))
     )
-    deliveries = await session.scalars(
+    deliveries = session.scalars(
         select(Delivery).where(col(Delivery.request_id) == request_id).order_by(col(Delivery.seq))
     )
     merged = [_happened(row, row.actor) for row in entries] + [_happened(row, "system") for row in deliveries]
@@ -338,14 +330,14 @@ def _named(sought: str, viewer: str | Visibility | None) -> dict[str, str]:
     return {"sought": sought, **({"viewer": viewer} if isinstance(viewer, str) else {})}
 
 
-async def _tasks(session: AsyncSession, request_ids: list[str]) -> dict[str, tuple[TaskRow, ...]]:
+def _tasks(connection: Connection, request_ids: list[str]) -> dict[str, tuple[TaskRow, ...]]:
     query = (
         select(*_TASK_COLUMNS)
         .where(col(ApprovalTask.request_id).in_(request_ids))
         .order_by(col(ApprovalTask.request_id), col(ApprovalTask.position))
     )
     found: dict[str, tuple[TaskRow, ...]] = {}
-    for row in await session.execute(query):
+    for row in connection.execute(query):
         one = TaskRow(**row._mapping)
         found[one.request_id] = (*found.get(one.request_id, ()), one)
     return found

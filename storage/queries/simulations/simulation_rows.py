@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from storage.database import of_rows
 from storage.queries import cursor as cursors
 from storage.tables.simulations import WorkflowSimulationRow
 
@@ -17,8 +18,8 @@ _WIDTH = 12  # digits of a place in a cursor
 _LAST = 2**31 - 1  # as large a number as the column holds
 
 
-async def put(
-    session: AsyncSession, simulation_id: str, rows: Iterable[tuple[int, Mapping[str, Any]]], *, revision: int
+def put(
+    connection: Connection, simulation_id: str, rows: Iterable[tuple[int, Mapping[str, Any]]], *, revision: int
 ) -> int:
     """Write rows by their position, in place of what stood there; returns the revision of the last one."""
     written: list[dict[str, Any]] = []
@@ -36,18 +37,19 @@ async def put(
         )
     for first in range(0, len(written), _AT_ONCE):
         part = written[first : first + _AT_ONCE]
-        await session.execute(
+        connection.execute(
             delete(WorkflowSimulationRow).where(
                 col(WorkflowSimulationRow.simulation_id) == simulation_id,
                 col(WorkflowSimulationRow.position).in_([one["position"] for one in part]),
             )
         )
-        await session.execute(insert(WorkflowSimulationRow), part)
+        connection.execute(insert(WorkflowSimulationRow), part)
     return revision
 
 
-async def page(
-    session: AsyncSession, simulation_id: str, *, limit: int, cursor: str | None = None, changed: bool | None = None
+@of_rows
+def page(
+    session: Session, simulation_id: str, *, limit: int, cursor: str | None = None, changed: bool | None = None
 ) -> cursors.Page[WorkflowSimulationRow]:
     """List a simulation's rows by their position, `limit` at a time; `changed` keeps those that are, or are not."""
     query = select(WorkflowSimulationRow).where(col(WorkflowSimulationRow.simulation_id) == simulation_id)
@@ -56,12 +58,11 @@ async def page(
     if cursor is not None:
         query = query.where(col(WorkflowSimulationRow.position) > _position(cursor))
     query = query.order_by(col(WorkflowSimulationRow.position)).limit(limit + 1)
-    return cursors.page((await session.scalars(query)).all(), limit, lambda row: (str(row.position).zfill(_WIDTH),))
+    return cursors.page(session.scalars(query).all(), limit, lambda row: (str(row.position).zfill(_WIDTH),))
 
 
-async def since(
-    session: AsyncSession, simulation_id: str, revision: int, *, limit: int
-) -> Sequence[WorkflowSimulationRow]:
+@of_rows
+def since(session: Session, simulation_id: str, revision: int, *, limit: int) -> Sequence[WorkflowSimulationRow]:
     """Return the rows that were written after a revision, in the order in which they were."""
     query = (
         select(WorkflowSimulationRow)
@@ -71,21 +72,21 @@ async def since(
         .order_by(col(WorkflowSimulationRow.revision))
         .limit(limit)
     )
-    return (await session.scalars(query)).all()
+    return session.scalars(query).all()
 
 
-async def count(session: AsyncSession, simulation_id: str) -> int:
+def count(connection: Connection, simulation_id: str) -> int:
     """Count a simulation's rows."""
     query = select(func.count()).where(col(WorkflowSimulationRow.simulation_id) == simulation_id)
-    return (await session.execute(query)).scalar_one()
+    return connection.execute(query).scalar_one()
 
 
-async def known(session: AsyncSession, simulation_id: str) -> dict[str, tuple[int, int]]:
+def known(connection: Connection, simulation_id: str) -> dict[str, tuple[int, int]]:
     """Return which requests a simulation has rows of: by id, their position and revision."""
     query = select(
         col(WorkflowSimulationRow.request_id), col(WorkflowSimulationRow.position), col(WorkflowSimulationRow.revision)
     ).where(col(WorkflowSimulationRow.simulation_id) == simulation_id)
-    return {row[0]: (row[1], row[2]) for row in (await session.execute(query)).all()}
+    return {row[0]: (row[1], row[2]) for row in connection.execute(query).all()}
 
 
 def _position(cursor: str) -> int:

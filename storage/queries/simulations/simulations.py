@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, not_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.errors import Conflict, NotFound
+from storage.database import of_rows
 from storage.queries import cursor as cursors
 from storage.queries.requests.visibility import visible
 from storage.recording import metrics
@@ -21,11 +22,11 @@ from storage.tables.simulations import WorkflowSimulation
 MOST_PAST = 5000  # past decisions of one process that a prediction is drawn from
 
 
-async def insert(session: AsyncSession, row: WorkflowSimulation) -> bool:
+def insert(connection: Connection, row: WorkflowSimulation) -> bool:
     """Store a simulation, unless it is there already: then it stays as it is, and False is returned."""
-    make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     new = make(WorkflowSimulation).values(row.model_dump()).on_conflict_do_nothing()
-    return (await session.execute(new.returning(col(WorkflowSimulation.id)))).first() is not None
+    return connection.execute(new.returning(col(WorkflowSimulation.id))).first() is not None
 
 
 def there(connection: Connection, simulation_id: str) -> bool:
@@ -34,16 +35,18 @@ def there(connection: Connection, simulation_id: str) -> bool:
     return connection.execute(found).first() is not None
 
 
-async def get(session: AsyncSession, simulation_id: str, *, viewer: str | None = None) -> WorkflowSimulation:
+@of_rows
+def get(session: Session, simulation_id: str, *, viewer: str | None = None) -> WorkflowSimulation:
     """Return one simulation; raises NotFound, also where `viewer` (None: sees all) may not see it."""
-    found = await session.get(WorkflowSimulation, simulation_id)
+    found = session.get(WorkflowSimulation, simulation_id)
     if found is None or (viewer is not None and found.created_by != viewer):
         raise NotFound(f"There is no simulation {simulation_id!r}, or it is not yours to see")
     return found
 
 
-async def page(
-    session: AsyncSession,
+@of_rows
+def page(
+    session: Session,
     *,
     limit: int,
     cursor: str | None = None,
@@ -65,12 +68,12 @@ async def page(
         if value is not None:
             query = query.where(col(column) == value)
     query = query.order_by(col(WorkflowSimulation.created_at).desc(), col(WorkflowSimulation.id).desc())
-    rows = (await session.scalars(query.limit(limit + 1))).all()
+    rows = session.scalars(query.limit(limit + 1)).all()
     return cursors.page(rows, limit, lambda row: (row.created_at, row.id))
 
 
-async def finish(
-    session: AsyncSession,
+def finish(
+    connection: Connection,
     simulation_id: str,
     *,
     status: str,
@@ -80,34 +83,33 @@ async def finish(
 ) -> bool:
     """End a running simulation and count it; without a `result` it keeps what it has. False where it has ended."""
     values: dict[str, Any] = {"status": status, "finished_at": now, "error": error}
-    changed = await session.execute(
+    changed = connection.execute(
         update(WorkflowSimulation)
         .where(col(WorkflowSimulation.id) == simulation_id, col(WorkflowSimulation.status) == "running")
         .values(values if result is None else {**values, "result": result})
     )
-    if not changed.rowcount:  # type: ignore[attr-defined]  # a result of UPDATE has it
+    if not changed.rowcount:
         return False
-    connection = await session.connection()
-    await connection.run_sync(metrics.count, metrics.increment("workflow_simulation_total", status))
+    metrics.count(connection, metrics.increment("workflow_simulation_total", status))
     return True
 
 
-async def cancel(session: AsyncSession, simulation_id: str, now: datetime) -> WorkflowSimulation:
+def cancel(connection: Connection, simulation_id: str, now: datetime) -> WorkflowSimulation:
     """Cancel a running simulation; raises NotFound, and Conflict where it has ended."""
-    if not await finish(session, simulation_id, status="cancelled", now=now, error="cancelled"):
-        found = await get(session, simulation_id)
+    if not finish(connection, simulation_id, status="cancelled", now=now, error="cancelled"):
+        found = get(connection, simulation_id)
         raise Conflict(f"The simulation has ended already: {found.status}")
-    return await get(session, simulation_id)
+    return get(connection, simulation_id)
 
 
-async def hold(session: AsyncSession, ids: Sequence[str], *, until: datetime) -> None:
+def hold(connection: Connection, ids: Sequence[str], *, until: datetime) -> None:
     """Extend the lease of the process that runs these simulations."""
-    await session.execute(
+    connection.execute(
         update(WorkflowSimulation).where(col(WorkflowSimulation.id).in_(ids)).values(followed_until=until)
     )
 
 
-async def abandoned(session: AsyncSession, now: datetime) -> Sequence[str]:
+def abandoned(connection: Connection, now: datetime) -> Sequence[str]:
     """Return the ids of running simulations whose process has ended; shadows are taken over instead."""
     held_until = col(WorkflowSimulation.followed_until)
     query = select(col(WorkflowSimulation.id)).where(
@@ -115,14 +117,14 @@ async def abandoned(session: AsyncSession, now: datetime) -> Sequence[str]:
         col(WorkflowSimulation.mode) != "shadow",
         held_until.is_(None) | (held_until < now),
     )
-    return (await session.scalars(query)).all()
+    return connection.scalars(query).all()
 
 
-async def close(session: AsyncSession, ids: Sequence[str], now: datetime) -> None:
+def close(connection: Connection, ids: Sequence[str], now: datetime) -> None:
     """End simulations whose process has ended."""
     for one in ids:
-        await finish(
-            session,
+        finish(
+            connection,
             one,
             status="failed",
             now=now,
@@ -130,13 +132,13 @@ async def close(session: AsyncSession, ids: Sequence[str], now: datetime) -> Non
         )
 
 
-async def somebody(session: AsyncSession) -> str | None:
+def somebody(connection: Connection) -> str | None:
     """Return the id of some person with a manager, as the requester of simulated requests."""
     query = select(col(Person.id)).where(col(Person.active), col(Person.manager).is_not(None)).order_by(col(Person.id))
-    return (await session.scalars(query.limit(1))).first()
+    return connection.scalars(query.limit(1)).first()
 
 
-async def response_times(session: AsyncSession, template: str) -> dict[str, list[float]]:
+def response_times(connection: Connection, template: str) -> dict[str, list[float]]:
     """Return the latest decisions' response times of a process by stage name, in seconds; all versions together."""
     query = (
         select(col(ApprovalTask.stage), col(ApprovalTask.opened_at), col(ApprovalTask.decided_at))
@@ -150,14 +152,15 @@ async def response_times(session: AsyncSession, template: str) -> dict[str, list
         .limit(MOST_PAST)
     )
     found: dict[str, list[float]] = {}
-    for stage, opened_at, decided_at in (await session.execute(query)).all():
+    for stage, opened_at, decided_at in connection.execute(query).all():
         if decided_at is not None:
             found.setdefault(stage, []).append((decided_at - opened_at).total_seconds())
     return found
 
 
-async def requests_of(
-    session: AsyncSession,
+@of_rows
+def requests_of(
+    session: Session,
     template: str,
     *,
     viewer: str | None,
@@ -179,20 +182,20 @@ async def requests_of(
         asked.append(col(ApprovalRequest.id).in_(only))
     newest = (col(ApprovalRequest.started_at).desc(), col(ApprovalRequest.id).desc())
     query = select(ApprovalRequest).where(*asked, *seen_by(viewer)).order_by(*newest).limit(limit)
-    found = (await session.scalars(query)).all()
+    found = session.scalars(query).all()
     if viewer is None or not only:
-        return found, await hidden(session, *asked, viewer=viewer)
+        return found, hidden(session.connection(), *asked, viewer=viewer)
     # Of those that are named, the ones that are not there count too: nobody learns which of them exist.
     seen = select(func.count()).select_from(ApprovalRequest).where(*asked, *seen_by(viewer))
-    return found, len(set(only)) - (await session.execute(seen)).scalar_one()
+    return found, len(set(only)) - session.execute(seen).scalar_one()
 
 
-async def hidden(session: AsyncSession, *asked: ColumnElement[bool], viewer: str | None) -> int:
+def hidden(connection: Connection, *asked: ColumnElement[bool], viewer: str | None) -> int:
     """Count the requests that are not theirs to see."""
     if viewer is None:
         return 0
     query = select(func.count()).select_from(ApprovalRequest).where(*asked, not_(visible(viewer)))
-    return (await session.execute(query)).scalar_one()
+    return connection.execute(query).scalar_one()
 
 
 def seen_by(viewer: str | None) -> tuple[ColumnElement[bool], ...]:
