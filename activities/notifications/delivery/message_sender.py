@@ -92,12 +92,11 @@ class MessageSender:
             raise NotDelivered(f"user:{wanted[0][1].outbox.person} is not in the directory", permanent=True)
         if not person.active:
             raise NoLongerNeeded  # the person has left, and nothing has failed
-        if len(wanted) > 1:
-            message, words = await asyncio.to_thread(self._digest, wanted, person)
-        elif self._templates.edited:  # on a thread: templates of operators may use the whole time that they are allowed
+        # On a thread: templates of operators may use the whole time that they are allowed.
+        if len(wanted) == 1:
             message, words = await asyncio.to_thread(self._single, *wanted[0], person)
-        else:  # in less time than a change of threads takes
-            message, words = self._single(*wanted[0], person)
+        else:
+            message, words = await asyncio.to_thread(self._digest, wanted, person)
         await self._channel.send(message)
         detail: dict[str, object] = {"channel": self._channel.name, "message_id": message.id}
         if words.template != "default":
