@@ -1,8 +1,7 @@
-"""Access: who may call what. Every route that needs a person has its line here, and is refused before its body is read.
+"""Which access each route needs. Every authenticated route has a line here; it is checked before the body is read.
 
-What is more to it than a person's access (whose request it is, who has the task) is for the core, and for
-`service.visibility` and `service.commands`.
-docs/security.md says the same in words.
+Rules that need more than a person's access (whose request it is, who has the task) are in the core, in
+`service.visibility` and in `service.commands`. docs/security.md describes the same rules.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Final
 from service.principal import ACCESS
 
 EVERYBODY: Final = frozenset(ACCESS)
-_NOT_AUDITORS: Final = EVERYBODY - {"auditor"}  # whoever only audits changes nothing
+_NOT_AUDITORS: Final = EVERYBODY - {"auditor"}  # auditors only read
 _ASK: Final = frozenset({"requester", "admin"})
 _DESIGN: Final = frozenset({"designer", "admin"})
 _OPERATE: Final = frozenset({"admin"})
@@ -47,7 +46,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "POST /workflow/requests/{request_id}/resubmit/": _NOT_AUDITORS,
     "GET /workflow/tasks/": EVERYBODY,
     "GET /workflow/tasks/{task_id}/": EVERYBODY,
-    # Approvers, and designers who own the process that the task is of; service.commands tells them apart.
+    # For approvers, and for designers who own the process of the task; service.commands checks that.
     "POST /workflow/tasks/decide/": _NOT_AUDITORS,
     "POST /workflow/tasks/{task_id}/decide/": _NOT_AUDITORS,
     "POST /workflow/tasks/{task_id}/claim/": _NOT_AUDITORS,
@@ -58,7 +57,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "GET /workflow/people/": EVERYBODY,
     "POST /workflow/people/": _OPERATE,
     "GET /workflow/people/{person_id}/": EVERYBODY,
-    "PUT /workflow/people/{person_id}/": EVERYBODY,  # of oneself the absence
+    "PUT /workflow/people/{person_id}/": EVERYBODY,  # everybody may set their own absence
     "GET /workflow/people/me/preferences/": EVERYBODY,
     "PUT /workflow/people/me/preferences/": EVERYBODY,
     "GET /workflow/action-catalog/": EVERYBODY,
@@ -86,7 +85,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
 
 
 def rule_of(method: str, path: str) -> frozenset[str]:
-    """Return who may call a route; raises LookupError for one that nobody has decided about."""
+    """Return who may call a route; raises LookupError for a route without a rule."""
     try:
         return RULES[f"{method} {path}"]
     except KeyError:

@@ -1,4 +1,4 @@
-"""The application: every router under /api/v1, its errors as problem details, and its own documentation."""
+"""The application: all routers under /api/v1, errors as problem details, and the API documentation."""
 
 from __future__ import annotations
 
@@ -35,32 +35,33 @@ from api.schemas.common import ProblemDocument
 from service.administration.health import Health
 
 _DESCRIPTION = """\
-Approval processes as durable Temporal workflows. Send `Authorization: Bearer TOKEN` (`placet token PERSON` makes one)
-and, with every call that changes something, an `Idempotency-Key` of your own: a repeat with the same key gets the one
-answer. Errors are problem details (RFC 9457) that name each place that is wrong by JSON Pointer.
+Approval processes as durable Temporal workflows. Send `Authorization: Bearer TOKEN` with every call; `placet token
+PERSON` creates a token. Send an `Idempotency-Key` of your choice with every call that changes something: a repeat with
+the same key has no second effect and gets the same answer. Errors are problem details (RFC 9457); `errors` names the
+place of each fault by JSON Pointer.
 """
 _ERRORS: dict[int, str] = {
     401: "No valid token.",
-    403: "Not this person's to do.",
-    404: "There is no such thing.",
-    409: "Decided already, ended, or in conflict with what is there.",
-    422: "Wrong shape or content; `errors` names each place.",
-    429: "More calls wait than can be carried out in time; nothing has happened. Repeat after `Retry-After` seconds.",
-    503: "The outcome is unknown; repeat with the same Idempotency-Key after `Retry-After` seconds.",
+    403: "The caller is not permitted to do this.",
+    404: "The resource does not exist, or the caller may not see it.",
+    409: "The task is decided, the request has ended, or the call conflicts with the current state.",
+    422: "The body or a parameter is invalid; `errors` names the place of each fault.",
+    429: "Too many calls wait. Nothing has happened; repeat after `Retry-After` seconds.",
+    503: "The outcome is unknown. Repeat with the same Idempotency-Key after `Retry-After` seconds.",
 }
-# Both headers are read by api.http.calls before a route is; here they are described.
-_TOKEN = HTTPBearer(auto_error=False, scheme_name="token", description="What `placet token PERSON` prints.")
+# api.http.calls reads both headers before a route is called; here they are only described.
+_TOKEN = HTTPBearer(auto_error=False, scheme_name="token", description="The token that `placet token PERSON` prints.")
 _KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "A repeat with the same key gets the one answer; the same key with another body is 422.",
+    "description": "A repeat with the same key gets the same answer; with another body it is refused (422).",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 
 
 class _Api(FastAPI):
-    """FastAPI whose documentation shows the key of mutating calls."""
+    """FastAPI with the Idempotency-Key header in the documentation of mutating calls."""
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
@@ -81,7 +82,7 @@ def create_app(context: ApiContext) -> FastAPI:
 
 
 def describe() -> dict[str, Any]:
-    """Return the OpenAPI document, which needs nothing to run."""
+    """Return the OpenAPI document; it needs no engine and no database."""
     return _application().openapi()
 
 
@@ -93,9 +94,9 @@ def _application(tracer_provider: TracerProvider | None = None) -> _Api:
             "metrics": False,  # the stored totals are the API's metrics
             "logs": False,
             "operation_spans": False,
-            "exclude": _watched,
+            "exclude": _is_monitoring,
         },
-        lifespan=_beside,
+        lifespan=_lifespan,
         title="Placet",
         version="1.0.0",
         description=_DESCRIPTION,
@@ -134,8 +135,8 @@ def _application(tracer_provider: TracerProvider | None = None) -> _Api:
 
 
 @asynccontextmanager
-async def _beside(app: FastAPI) -> AsyncIterator[None]:
-    """Run what goes on beside the calls: standing shadows are fed, and simulations watched."""
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Run the background jobs of the API: shadows and simulations."""
     context: ApiContext = app.state.context
     watching = [asyncio.create_task(work) for work in (context.shadows.watch(), context.jobs.watch())]
     try:
@@ -147,6 +148,6 @@ async def _beside(app: FastAPI) -> AsyncIterator[None]:
         await context.pool.close()
 
 
-def _watched(scope: MutableMapping[str, Any]) -> bool:
-    """Tell whether a call comes from what watches this process, which would drown the traces of people."""
+def _is_monitoring(scope: MutableMapping[str, Any]) -> bool:
+    """Whether a call is for monitoring; those calls are not traced, because there are too many of them."""
     return str(scope.get("path", "")).startswith((f"{BASE}/health", f"{BASE}/metrics"))

@@ -1,4 +1,4 @@
-"""What the API is given when it starts: what the use cases need, and how it is reached over HTTP."""
+"""The API's context: the context of the use cases, and the settings of HTTP."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from service.context import Context
 
 @dataclass(frozen=True, kw_only=True)
 class ApiContext(Context):
-    """Everything that the routes need from outside; made by whoever runs the API."""
+    """The dependencies and settings of the routes; created once when the API starts."""
 
     secret: str = field(repr=False)
-    """Signs decision tokens; the worker has the same."""
+    """The key that signs decision tokens; the worker has the same key."""
     metrics_token: str | None = field(default=None, repr=False)
-    """What a scraper has to send as its bearer token; None lets everyone scrape."""
+    """The bearer token for the Prometheus endpoint; None needs no token."""
     tracer_provider: TracerProvider | None = None
     """Records the spans of calls; None traces nothing."""
     max_body_bytes: int = 1_000_000
-    """Bodies that are longer get 413."""
+    """Longer bodies are refused with 413."""
 
     @cached_property
     def repeats(self) -> Repeats:
-        """The keyed calls that are on their way in this process."""
+        """The calls with an Idempotency-Key that run in this process."""
         return Repeats()

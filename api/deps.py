@@ -1,4 +1,4 @@
-"""What routes ask for: one alias for each thing that a call is given."""
+"""The dependencies of routes: one alias for each."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from service.principal import Principal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A mutating call: by what it is known, so that a repeat of it has the same effect.
+    """The identity of a mutating call; a repeat has the same identity, and so no second effect.
 
-    `key` is the engine's update id; `subject` is the id of what the call creates, if it creates something. `fresh`
-    tells that this is the first call with this subject, so nothing can have been created under it.
+    `key` is the engine's update id. `subject` is the id of the resource that the call creates, if any. `fresh` says
+    that this is the first call with this subject, so that no resource has this id yet.
     """
 
     key: str
@@ -42,11 +42,11 @@ async def _call(request: Request) -> Call:
 
 
 Here = Annotated[ApiContext, Depends(_context)]
-"""What the API was started with."""
+"""The API's context."""
 Caller = Annotated[Principal, Depends(_caller)]
-"""Who is calling."""
+"""The authenticated caller."""
 ThisCall = Annotated[Call, Depends(_call)]
-"""By what a mutating call is known."""
+"""The identity of a mutating call."""
 At = Annotated[Moment | None, Query(description="A moment with its offset, such as 2026-01-31T09:00:00Z.")]
-Limit = Annotated[int, Query(ge=1, le=500, description="How many items a page has.")]
-Cursor = Annotated[str | None, Query(max_length=2000, description="`next_cursor` of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=500, description="The number of items on a page.")]
+Cursor = Annotated[str | None, Query(max_length=2000, description="`next_cursor` of the previous page.")]

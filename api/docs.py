@@ -1,4 +1,4 @@
-"""The API's own documentation as a page, from files of ours: it works without any other host."""
+"""The API documentation as a web page. All of its files are served from here, so it works offline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STATIC = Path(__file__).with_name("static")
 
 
 def install(app: FastAPI) -> None:
-    """Serve the page at /docs, and what it needs."""
+    """Serve the page at /docs, and its files."""
     app.mount(f"{BASE}/static", StaticFiles(directory=_STATIC), name="static")
 
     @app.get(f"{BASE}/docs", include_in_schema=False)

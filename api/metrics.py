@@ -1,4 +1,4 @@
-"""The stored totals in the exposition format of Prometheus, and beside them how this process itself fares."""
+"""The stored metrics and the metrics of this process, in the exposition format of Prometheus."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ProcessCollector(registry=_PROCESS)
 
 
 def expose(totals: Totals, accept: str) -> tuple[bytes, str]:
-    """Return the totals in the format that the Accept header asks for, and that format's content type."""
+    """Return the metrics in the format that the Accept header asks for, with its content type."""
     registry = CollectorRegistry()
     registry.register(_Stored(totals))
     registry.register(_PROCESS)
@@ -30,7 +30,7 @@ class _Stored(Collector):
         self._totals = totals
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every family, also one that has no series yet."""
+        """Yield all families, including those without a series."""
         for family in FAMILIES:
             yield _histogram(family, self._totals) if family.kind == "histogram" else _values(family, self._totals)
 

@@ -1,1 +1,1 @@
-"""What HTTP itself takes: how a call is received and answered, whatever it is about."""
+"""HTTP for all routes: authentication, bodies, idempotency, errors, connections and shutdown."""

@@ -1,6 +1,6 @@
-"""How a call is received: identity first, then the body, then the one answer for its Idempotency-Key.
+"""The steps before a route: authentication, then access, then the body, then the stored answer of its Idempotency-Key.
 
-It is the class of every route that needs a person, so that no route can forget any of it.
+All routes that need a person use the class `PersonalRoute`, so none can skip a step.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from storage.tables.approvals import Refusal
 _MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 _LONGEST_KEY = 255
 _LONGEST_REASON = 1000
-_SHORT = 32_000  # bytes of a body that is read where it stands
+_SHORT = 32_000  # bytes; a longer body is parsed on a thread
 
 
 class _ExactRequest(Request):
-    """A request whose body has been read already, exactly."""
+    """A request whose body is parsed already, with exact numbers."""
 
     def __init__(self, request: Request, body: bytes, value: Any) -> None:
         super().__init__(request.scope, request.receive)
@@ -54,10 +54,10 @@ class _ExactRequest(Request):
 
 
 class PersonalRoute(APIRoute):
-    """A route that only an authenticated person can call."""
+    """A route that only an authenticated person may call."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Wrap the route with what every call goes through."""
+        """Wrap the route in the steps of every call."""
         handle = super().get_route_handler()
         path = self.path_format.removeprefix(BASE)
         rules = {method: rule_of(method, path) for method in self.methods or ()}
@@ -96,7 +96,7 @@ class PersonalRoute(APIRoute):
 
     @cached_property
     def _body(self) -> type[Body] | None:
-        """The model of what is sent; None where it is free, or nothing."""
+        """The model of the body; None if the body is free JSON or empty."""
         for param in self.dependant.body_params:
             kind = param.field_info.annotation
             for one in (kind, *get_args(kind)):
@@ -106,7 +106,7 @@ class PersonalRoute(APIRoute):
 
 
 async def _read_bytes(request: Request, most: int) -> bytes:
-    """Return the body; raises a 413 once it is longer than `most` bytes, whatever its headers said."""
+    """Return the body; raises 413 if it is longer than `most` bytes, whatever its Content-Length says."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
@@ -118,35 +118,40 @@ async def _read_bytes(request: Request, most: int) -> bytes:
 
 
 def _check_media_type(content_type: str | None) -> None:
-    """Raise a 415 where a body says that it is something else than JSON."""
+    """Raise 415 if the Content-Type of a body is not JSON."""
     kind = (content_type or "application/json").split(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         raise HTTPException(415, f"A body of {kind[:100]} cannot be read; send Content-Type: application/json.")
 
 
 async def _read(body: bytes) -> Any:
-    """Parse a body; a long one beside the event loop, which others need."""
+    """Parse a body; a long one on a thread, so that it does not block the event loop."""
     return read_json(body) if len(body) < _SHORT else await asyncio.to_thread(read_json, body)
 
 
 async def authenticate(context: ApiContext, header: str | None) -> Principal:
-    """Return whose token the Authorization header carries; raises a 401."""
+    """Return the person whose token the Authorization header carries; raises 401."""
     scheme, _, text = (header or "").strip().partition(" ")
     if scheme.lower() != "bearer" or not text.strip():
-        raise _unauthenticated("Send Authorization: Bearer with a token; `placet token PERSON` makes one.", "")
+        raise _unauthenticated(
+            "Send the header `Authorization: Bearer TOKEN`; `placet token PERSON` creates a token.", ""
+        )
     principal = await context.database.read(principal_of, text.strip(), context.now())
     if principal is None:
-        raise _unauthenticated("The token is unknown, expired or revoked, or its person has left.", "invalid_token")
+        raise _unauthenticated(
+            "The token is unknown, expired or revoked, or its person is inactive. Make one with `placet token PERSON`.",
+            "invalid_token",
+        )
     return principal
 
 
 def _check_address(request: Request) -> None:
-    """Refuse U+0000, which no database can look for."""
+    """Refuse U+0000, which databases cannot search for."""
     if any("\0" in str(value) for value in request.path_params.values()):
         raise NotFound
     for name, value in request.query_params.multi_items():
         if "\0" in value or "\0" in name:
-            message = "U+0000 is no text; remove it"
+            message = "the character U+0000 is not allowed; remove it"
             raise InputInvalid(f"/{name}: {message}", problems=(Problem(pointer=f"/{name}", message=message),))
 
 
@@ -162,7 +167,7 @@ async def _once(
     value: Any,
     handle: Callable[[Request], Coroutine[Any, Any, Response]],
 ) -> Response:
-    """Carry a call out, or answer as before where its key has been answered."""
+    """Carry a call out, or return the stored answer of its Idempotency-Key."""
     key = request.headers.get("idempotency-key")
     if key is None:
         request.state.call = Call(key=str(uuid.uuid4()), subject=uuid.uuid4().hex, fresh=True)
@@ -203,7 +208,7 @@ async def _answered(  # noqa: PLR0917 - of `_once` alone
     try:
         response = await handle(request)
     except (PlacetError, RequestValidationError) as error:
-        # Nothing has happened, so the key is free again for the call as it should have been.
+        # Nothing has happened, so the key may be used again for the corrected call.
         if fresh and not isinstance(error, Unavailable):
             await context.database.write(api_calls.release, principal=principal.person, key=key)
         raise
@@ -219,20 +224,20 @@ async def _answered(  # noqa: PLR0917 - of `_once` alone
 
 
 def _fingerprint(request: Request, value: Any) -> str:
-    """Tell one call from another: what it changes, its query in any order, and its body."""
+    """Return a digest that identifies a call: method, path, query in any order, and body."""
     asked = [urlencode(sorted(request.query_params.multi_items()))] if request.query_params else []
     return _digest(request.method, request.url.path, json.dumps(value, sort_keys=True, default=str), *asked)
 
 
 def _digest(*parts: str) -> str:
-    # Lengths keep apart what would otherwise run together.
+    # With their lengths, so that different parts never make the same bytes.
     return hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode()).hexdigest()
 
 
 async def _put_on_record(
     context: ApiContext, principal: Principal, request: Request, error: PlacetError | RequestValidationError
 ) -> None:
-    """Write down who was refused what on a request; a refused update leaves no trace in the engine."""
+    """Record that a person was refused something on a request; a refused update leaves no trace in the engine."""
     if isinstance(error, PlacetError):
         status, reason = status_of(error), error.message
     else:

@@ -1,7 +1,7 @@
-"""Connections: how long a client may take to say what it wants, and how many may take their time at once.
+"""Connections: limits against slow clients.
 
-A request that is half sent costs a file and memory for as long as its client likes. The head has to come within
-seconds, the body at a least pace, and of those that are still being sent only so many stay open.
+A half-sent request holds a file descriptor and memory as long as its client likes. So the head has to arrive within
+seconds, the body at a minimum rate, and only a limited number of unfinished requests stay open.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
-HEAD_SECONDS = 10.0  # from the connection, or the first byte of a further request, to the end of its head
-BODY_SECONDS = 10.0  # between looks at how much of a body has come
-SLOWEST = 1_000  # bytes of a body in a second
-MOST_HALF_SENT = 500  # connections at once whose request is not whole yet
-YOUNGEST = 1.0  # seconds that each of them has at least
+HEAD_SECONDS = 10.0  # seconds from the connection, or from the first byte of a further request, to the end of its head
+BODY_SECONDS = 10.0  # seconds between checks of how much of a body has arrived
+SLOWEST = 1_000  # bytes of a body per second, at least
+MOST_HALF_SENT = 500  # connections at once whose request is incomplete
+YOUNGEST = 1.0  # seconds that each of them is given at least
 
 
 class Connection(HttpToolsProtocol):
-    """One connection, which is closed with 408 where its client takes too long to send a request."""
+    """One connection; it is closed with 408 if its client takes too long to send a request."""
 
     _half_sent: dict[Connection, float] = {}  # noqa: RUF012 - of this process: since when, oldest first
 
@@ -40,10 +40,10 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._patience: asyncio.TimerHandle | None = None
         self._in_body = False
-        self._received = 0  # bytes of the body since the last look
+        self._received = 0  # bytes of the body since the last check
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base has it
-        """Give a new client its time."""
+        """Start the timer of a new client."""
         super().connection_made(transport)
         self._await_head()
 
@@ -53,23 +53,23 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
-        """Give a further request on a connection its time, as the first one."""
+        """Start the timer of a further request on the connection."""
         super().on_message_begin()
         self._await_head()
 
     def on_headers_complete(self) -> None:
-        """Go on to wait for the body."""
+        """Wait for the body from now on."""
         super().on_headers_complete()
         self._in_body, self._received = True, 0
         self._look_after(BODY_SECONDS)
 
     def on_body(self, body: bytes) -> None:
-        """Count what has come."""
+        """Count the bytes of the body."""
         self._received += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Take a request as whole."""
+        """Stop the timer; the request is complete."""
         super().on_message_complete()
         self._settle()
 
@@ -104,7 +104,7 @@ class Connection(HttpToolsProtocol):
             self._patience = None
 
     def _give_up(self) -> None:
-        """Say that it took too long, where nothing has been answered yet, and close."""
+        """Answer 408 if no answer has begun yet, and close the connection."""
         self._settle()
         if self.transport.is_closing():
             return
@@ -115,7 +115,7 @@ class Connection(HttpToolsProtocol):
 
 
 def _too_slow() -> bytes:
-    document = problem(408, "The request did not come in time; send it again, faster.")
+    document = problem(408, "The request did not arrive in time. Send it again over a faster connection.")
     content = json.dumps(document).encode()
     head = (
         "HTTP/1.1 408 Request Timeout",

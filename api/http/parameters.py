@@ -1,4 +1,4 @@
-"""Parameters of an address: those that a route does not know are refused, so that a misspelt filter is found."""
+"""Query parameters: unknown ones are refused, so that a misspelt filter is noticed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from placet.errors import InputInvalid, Problem
 from placet.json_pointer import pointer_to
 
 _LONGEST = 100  # characters of a name, as a problem shows it
-_NEAR = 0.5  # how alike two names have to be for one to be taken for the other
+_NEAR = 0.5  # the similarity from which a name is suggested
 _MOST = 50  # problems that one answer names
 
 
@@ -24,7 +24,7 @@ def parameters_of(route: APIRoute) -> frozenset[str]:
 
 
 def check_parameters(request: Request, known: frozenset[str]) -> None:
-    """Raise InputInvalid that names every parameter which is not known, and the nearest one that is."""
+    """Raise InputInvalid that names every unknown parameter, with the most similar known one."""
     unknown = list(dict.fromkeys(name for name in request.query_params if name not in known))
     if unknown:
         problems = tuple(
@@ -35,10 +35,10 @@ def check_parameters(request: Request, known: frozenset[str]) -> None:
 
 
 class PublicRoute(APIRoute):
-    """A route that anybody can call."""
+    """A route that needs no token."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Wrap the route with what every call goes through."""
+        """Wrap the route in the check of its parameters."""
         handle, known = super().get_route_handler(), parameters_of(self)
 
         async def public(request: Request) -> Response:
@@ -58,5 +58,5 @@ def _unknown(name: str, known: frozenset[str]) -> str:
     near = get_close_matches(name.lower(), sorted(known), 1, _NEAR)
     if near:
         return f"there is no parameter {name!r} here; did you mean {near[0]!r}?"
-    there = f"there are: {', '.join(sorted(known))}" if known else "this call takes none"
+    there = f"there are: {', '.join(sorted(known))}" if known else "this call takes no parameters"
     return f"there is no parameter {name!r} here; {there}"

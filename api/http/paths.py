@@ -1,4 +1,4 @@
-"""One path for each resource, with or without its trailing slash and without redirects."""
+"""Paths: a resource is found with or without its trailing slash, without a redirect."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ BASE = "/api/v1"
 _SLASHED = f"{BASE}/workflow/"
 
 
-# Scrapers and people leave the base out where they mean these; /metrics is what Prometheus asks for unless told.
+# These are also found without the base path; /metrics is the default path of Prometheus.
 _SHORT = ("/workflow/", "/metrics/", "/health/")
 
 
 class EitherSlash:
-    """Bring paths into the form that the routes are declared in: resources end with a slash, all else does not."""
+    """Rewrite paths to the form of the routes: resources end with a slash, all other paths do not."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the call on under the declared form of its path."""
+        """Pass the call on with the rewritten path."""
         path = scope.get("path", "")
         if scope["type"] == "http" and path.startswith((BASE, *_SHORT)):
             path = path if path.startswith(BASE) else BASE + path

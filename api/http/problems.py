@@ -1,4 +1,4 @@
-"""Problem details (RFC 9457): how every error leaves the API, and the one place where errors get their status."""
+"""Problem details (RFC 9457): the form of all errors of the API, and the status of each error class."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from placet.json_pointer import pointer_of
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds
-MOST_PROBLEMS = 200  # of one call that are told
+MOST_PROBLEMS = 200  # the maximum number of faults in one answer
 
 _log = structlog.get_logger(__name__)
 
@@ -50,7 +50,7 @@ class KeyReused(Conflict):
     """This Idempotency-Key was used for another call; use a new key for a new call."""
 
 
-# The first class that fits gives the status, so special ones stand before their bases.
+# The first matching class gives the status, so a class stands before its bases.
 _STATUS: tuple[tuple[type[PlacetError], int], ...] = (
     (KeyReused, 422),
     (NotPermitted, 403),
@@ -78,22 +78,22 @@ _TITLES: dict[type[PlacetError], str] = {
     NotFound: "Not found",
     AlreadyDecided: "Already decided",
     ContentChanged: "The request has changed",
-    Returned: "The request is with its requester",
+    Returned: "The request waits for its requester",
     Ended: "The request has ended",
-    Refused: "Not possible as the request stands",
+    Refused: "Not possible in the request's current state",
     Conflict: "Conflict",
     BlueprintInvalid: "The blueprint is invalid",
     ConditionInvalid: "The condition is invalid",
     EvaluationFailed: "A condition could not be evaluated",
     InputInvalid: "The input is invalid",
     TooMuchWork: "Too much work",
-    Busy: "Too much to do for now",
-    Unavailable: "Unavailable for now",
+    Busy: "Too many calls for now",
+    Unavailable: "Temporarily unavailable",
 }
 
 
 def status_of(error: PlacetError) -> int:
-    """Return the HTTP status of an error; 500 for one that should not have come this far."""
+    """Return the HTTP status of an error; 500 for a class that has none."""
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
 
 
@@ -132,7 +132,7 @@ def problem_of(error: PlacetError) -> dict[str, Any]:
         more["difference"] = list(error.difference)
     detail = error.message
     if isinstance(error, Unavailable):
-        # Which host did not answer is for the log; the caller learns what to do.
+        # The log names the host that did not answer; the caller is told what to do.
         detail = (type(error).__doc__ or "").strip()
     return problem(status, detail, title=_TITLES[kind], kind=_kebab(kind.__name__), errors=error.problems, **more)
 
@@ -145,15 +145,15 @@ def respond(document: dict[str, Any], headers: dict[str, str] | None = None) -> 
 
 
 def problems_of_validation(error: RequestValidationError) -> tuple[Problem, ...]:
-    """Return what FastAPI found wrong: JSON Pointers into the body, or into the parameters by name."""
+    """Return the faults that FastAPI found, with JSON Pointers into the body or the names of parameters."""
     faults = error.errors()[:MOST_PROBLEMS]
     return tuple(Problem(pointer=pointer_of(e["loc"][1:]), message=sentence_of(e)) for e in faults)
 
 
 def validation_problem(error: RequestValidationError) -> dict[str, Any]:
-    """Return the problem document of a body or parameter of the wrong shape."""
+    """Return the problem document of an invalid body or parameter."""
     found = problems_of_validation(error)
-    detail = f"{found[0].pointer or 'the body'}: {found[0].message}" if found else "The call has the wrong shape."
+    detail = f"{found[0].pointer or 'the body'}: {found[0].message}" if found else "The body or a parameter is invalid."
     return problem(422, detail, title=_TITLES[InputInvalid], kind="input-invalid", errors=found)
 
 
@@ -176,19 +176,19 @@ def install(app: FastAPI) -> None:
         headers = dict(error.headers or {})
         detail = str(error.detail)
         if error.status_code == 404 and detail == http.HTTPStatus.NOT_FOUND.phrase:
-            detail = f"There is nothing at {request.url.path}."
+            detail = f"There is no resource at {request.url.path}."
         if error.status_code == 405:
             allowed = _allowed(request)
             headers["Allow"] = ", ".join(allowed)
-            detail = f"{request.method} is not possible here; possible: {', '.join(allowed)}."
+            detail = f"The method {request.method} is not allowed here; use one of: {', '.join(allowed)}."
         return respond(problem(error.status_code, detail), headers)
 
     async def gone(_: Request, __: Exception) -> JSONResponse:
-        # Nobody reads it: whoever sent half of a body has left, or was too slow.
-        return respond(problem(408, "The connection was closed before the request was whole."))
+        # Usually nobody reads this answer: the client has gone, or was too slow.
+        return respond(problem(408, "The connection was closed before the request was complete."))
 
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        # As text: renderers that show local variables would put what people sent into the log.
+        # As text: log renderers that show local variables would write what people sent into the log.
         trace = "".join(traceback.format_exception(error))
         _log.error("unexpected_error", path=request.url.path, method=request.method, trace=trace)
         return respond(_internal())
@@ -201,7 +201,9 @@ def install(app: FastAPI) -> None:
 
 
 def _internal() -> dict[str, Any]:
-    return problem(500, "Something went wrong here; it has been logged. Try again, or tell the operator.")
+    return problem(
+        500, "An unexpected error occurred and was logged. Try again; if it happens again, tell the operator."
+    )
 
 
 def _allowed(request: Request) -> list[str]:

@@ -1,4 +1,4 @@
-"""How a process that is told to stop ends its calls: readiness first, then new calls, then those that are under way."""
+"""The shutdown of a process: it reports not ready, refuses new calls, and waits for the calls that run."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from api.http.problems import problem_of, respond
 from placet.errors import Stopping
 from service.engine.admission import Admission
 
-# How long calls that are under way may take to end: longer than a start or an update may take that has its turn.
+# Seconds that running calls have to end: more than the deadline of a start or an update.
 DRAIN_SECONDS = 12.0
-# How long a process that stops goes on to say that it is not ready, before it looks whether it can end.
+# Seconds for which a stopping process reports that it is not ready, so that load balancers notice.
 NOTICE_SECONDS = 0.5
-# How long calls that were cut off may take to say so.
+# Seconds that cancelled calls have to answer 503.
 _LAST_WORDS = 1.0
 _HEALTH = f"{BASE}/health/"
 _STREAM = b"text/event-stream"
 
 
 class Shutdown:
-    """The calls that are under way in one process, and whether it stops."""
+    """The calls that run in one process, and whether the process stops."""
 
     def __init__(self, admission: Admission, *, seconds: float = DRAIN_SECONDS, notice: float = NOTICE_SECONDS) -> None:
         self._admission = admission
@@ -33,17 +33,17 @@ class Shutdown:
         self._streams: set[asyncio.Task[Any]] = set()
         self._ended = asyncio.Event()
         self.stopping = False
-        """Whether the process has been told to stop: it is not ready any more, and takes no new calls."""
+        """Whether the process stops: it reports not ready, and refuses new calls."""
 
     async def drain(self) -> None:
-        """Take no new calls, and return once those that are under way have ended; late ones are cut off with 503.
+        """Refuse new calls, and return when the running calls have ended; late ones are cancelled with 503.
 
-        Calls that wait for their turn get 503 at once, for nothing of them has happened. Streams, which would never
-        end, end now.
+        Calls that wait for the engine get 503 at once, because they have had no effect. Streams are ended now, because
+        they would not end by themselves.
         """
         self.stopping = True
         self._admission.close()
-        # The socket still listens: whoever asks whether this process is ready hears that it is not.
+        # The socket still listens, and the health check answers that the process is not ready.
         await asyncio.sleep(self._notice)
         for stream in self._streams:
             stream.cancel()
@@ -62,7 +62,7 @@ class Shutdown:
                 return
 
     async def carry(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Carry a call out, or answer 503 where it came too late or was cut off before it had an answer."""
+        """Carry a call out; answer 503 if it came too late, or was cancelled before its answer began."""
         if self.stopping:
             await respond(problem_of(Stopping()), {"Connection": "close"})(scope, receive, send)
             return
@@ -84,7 +84,7 @@ class Shutdown:
         except asyncio.CancelledError:
             if not self.stopping:
                 raise
-            if task in self._streams:  # which ends where it is; any other answer is seen to be cut
+            if task in self._streams:  # a stream just ends; the client of any other answer sees that it is incomplete
                 await send({"type": "http.response.body", "body": b""})
             elif not answering:
                 await respond(problem_of(Stopping()), {"Connection": "close"})(scope, receive, send)
@@ -95,7 +95,7 @@ class Shutdown:
 
 
 class ShutdownMiddleware:
-    """Pass every call but those for health through the shutdown of the application that it is part of."""
+    """Register every call except health checks with the `Shutdown` of its application."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""Server-sent events: how a simulation and a shadow are told about while they run."""
+"""Server-sent events about a simulation or a shadow while it runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def streamed(events: AsyncIterator[str]) -> StreamingResponse:
 
 
 async def simulation_events(context: ApiContext, simulation_id: str) -> AsyncIterator[str]:
-    """Yield progress and branches as they come, however late somebody asks, and at last the whole answer."""
+    """Yield progress and branches, from the first one on, and at the end the whole result."""
     branches = 0
     async for news in context.jobs.events(simulation_id):
         if "branch" in news:
@@ -38,7 +38,7 @@ async def simulation_events(context: ApiContext, simulation_id: str) -> AsyncIte
 
 
 async def shadow_events(context: ApiContext, simulation_id: str, *, after: int = 0) -> AsyncIterator[str]:
-    """Yield the rows of a shadow as they come, from a revision on, and at last the whole."""
+    """Yield the rows of a shadow from a revision on, and at the end the whole result."""
     async for news in follow(context.database, simulation_id, after=after):
         for revision, row in news.rows:
             yield _event("row", row, ident=revision)
@@ -49,7 +49,7 @@ async def shadow_events(context: ApiContext, simulation_id: str, *, after: int =
 
 
 async def _answer(context: ApiContext, simulation_id: str) -> tuple[str, dict[str, Any]]:
-    """Return how a simulation ended, and its answer as JSON."""
+    """Return a simulation's status, and its result as JSON."""
     found = await context.database.read(
         lambda connection: with_rows(connection, simulations.get(connection, simulation_id))
     )
@@ -57,6 +57,6 @@ async def _answer(context: ApiContext, simulation_id: str) -> tuple[str, dict[st
 
 
 def _event(name: str, data: Any, *, ident: int | None = None) -> str:
-    """Write one server-sent event; after a break a reader sends the last `ident` and is told what came since."""
+    """Format one server-sent event. After an interruption a client sends the last `ident` and gets the later events."""
     place = f"id: {ident}\n" if ident is not None else ""
     return f"event: {name}\n{place}data: {json.dumps(data, ensure_ascii=False)}\n\n"

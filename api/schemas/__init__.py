@@ -1,1 +1,1 @@
-"""What the calls take and answer: one model for each body, one for each thing that is shown."""
+"""The models of request bodies and of answers."""

@@ -1,4 +1,4 @@
-"""The action catalog: what is sent to describe an action, and what is shown of one."""
+"""The models of the action catalog."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _cost(value: Any) -> Any:
     except ArithmeticError as error:
         raise ValueError('write a decimal number, such as "0.02"') from error
     if not price.is_finite() or not 0 <= price < Decimal(10) ** 12 or len(str(price)) > 40:
-        raise ValueError("write a price from 0 up to a million million")
+        raise ValueError("write a price from 0 to 1000000000000")
     return format(price, "f")
 
 
@@ -61,7 +61,7 @@ Latency = Literal["instant", "fast", "medium", "slow", "very_slow"]
 
 
 class ActionFacts(Body):
-    """What the catalog says of an action."""
+    """The fields of an action in the catalog."""
 
     description: Annotated[str, Field(max_length=4000)] = ""
     executor: Annotated[str, Field(min_length=1, max_length=100)] = "http"
@@ -78,7 +78,7 @@ class ActionFacts(Body):
     enabled: StrictBool = True
 
     def facts(self) -> dict[str, Any]:
-        """Return what is stored of them, by column."""
+        """Return the values to store, by column."""
         return {name: getattr(self, name) for name in ActionFacts.model_fields}
 
 
@@ -91,7 +91,7 @@ class ActionBody(ActionFacts):
 
 
 class ActionPut(ActionFacts):
-    """An action under the name or id of the path; a `name` in the body has to be the same."""
+    """The action with the name or id of the path. A `name` in the body has to be the same."""
 
     model_config = ActionBody.model_config
 
@@ -99,7 +99,7 @@ class ActionPut(ActionFacts):
 
 
 class StatisticsView(View):
-    """How an action fared: attempts, their mean and 95th percentile in seconds, and the share that succeeded."""
+    """Statistics of an action: attempts, their mean and 95th percentile in seconds, and the share that succeeded."""
 
     count: int
     mean_seconds: float | None

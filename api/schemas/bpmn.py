@@ -1,4 +1,4 @@
-"""BPMN and DMN files: what is sent to import one, and what is shown of what became of it."""
+"""The models of BPMN and DMN imports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class BpmnBody(Body):
-    """A BPMN 2.0 file as text, and the DMN files that its rule tasks name. `dry_run` stores nothing."""
+    """A BPMN 2.0 file as text, and the DMN files that its business rule tasks refer to. `dry_run` stores nothing."""
 
     bpmn: Text
     dmn: Annotated[list[Text], Field(max_length=20)] = Field(default_factory=list)
@@ -23,7 +23,7 @@ class BpmnBody(Body):
 
 
 class DmnBody(Body):
-    """A DMN file as text; `decision` is the id or name of the one that is meant, where there are more."""
+    """A DMN file as text. `decision` is the id or name of the decision, if the file has several."""
 
     dmn: Text
     decision: Annotated[str, Field(min_length=1, max_length=200)] | None = None
@@ -33,10 +33,10 @@ class DmnBody(Body):
 
 
 class LeftView(View):
-    """What became of one element of the file.
+    """How one element of the file was mapped.
 
-    `mapped` is in the blueprint as it is, `assumed` with something that the file did not say, `lost` is not in it, or
-    not wholly. `message` is the same as `says`.
+    `mapped`: the blueprint has it unchanged. `assumed`: the blueprint has it, with a value that the file did not give.
+    `lost`: the blueprint does not have it, or only part of it. `message` is the same as `says`.
     """
 
     kind: Literal["mapped", "assumed", "lost"]
@@ -48,7 +48,7 @@ class LeftView(View):
 
 
 class ImportView(View):
-    """The blueprint that a file became, the draft it is stored as (null for a dry run), and each element's fate."""
+    """The blueprint of a file, its stored draft (null for a dry run), and how each element was mapped."""
 
     template: TemplateView | None
     blueprint: dict[str, Any]

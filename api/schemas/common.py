@@ -1,4 +1,4 @@
-"""What the bodies and answers have in common."""
+"""The base classes of bodies and answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 
 
 class Body(Document):
-    """The base of what is sent over HTTP: a field may be sent under one of several names; the schema lists them all."""
+    """The base of request bodies. A field may have several names; the schema lists all of them."""
 
     # What else of the body a field of the core's may come from, by that field's name.
     stands_for: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -42,7 +42,7 @@ class Body(Document):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Write the other names of fields into the schema, which would forbid them otherwise."""
+        """Add the other names of fields to the schema, which forbids unknown fields."""
         schema = handler.resolve_ref_schema(handler(core))
         properties, required = schema.get("properties", {}), schema.get("required", [])
         for first, *others in cls.names().values():
@@ -66,7 +66,7 @@ def _names_of(name: str, field: FieldInfo) -> tuple[str, ...]:
 
 
 class View(BaseModel):
-    """The base of what is shown."""
+    """The base of answers."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -83,14 +83,14 @@ class Listed(View, Generic[Item]):
 
 
 class FieldProblem(View):
-    """What is wrong at one place of what was sent."""
+    """A fault at one place of the body."""
 
     pointer: str
     message: str
 
 
 class ProblemDocument(View):
-    """An error as RFC 9457 has it, with a pointer for every place that is wrong."""
+    """An error (RFC 9457). `errors` has the JSON Pointer and the message of each fault."""
 
     type: str
     title: str
@@ -100,5 +100,5 @@ class ProblemDocument(View):
 
 
 def shown(person: str | None) -> str | None:
-    """Write a person's id as answers do."""
+    """Return a person's id in the form of answers: `user:ID`."""
     return None if person is None else f"user:{person}"

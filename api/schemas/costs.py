@@ -1,4 +1,4 @@
-"""What a request has cost, as it is shown."""
+"""The model of a request's cost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from simulation.report.result import ExecutionCost, json_value
 
 
 class CostView(View):
-    """The cost of one request, and what it used: decisions by person, runs by action, notices. Amounts are text."""
+    """The cost of one request, and its usage: decisions by person, runs by action, notifications. Amounts are text."""
 
     request_id: str
     running: bool
@@ -25,7 +25,7 @@ class CostView(View):
 
     @classmethod
     def of(cls, request_id: str, used: Usage, cost: ExecutionCost, *, running: bool) -> CostView:
-        """Show what a request used and what that costs."""
+        """Show a request's usage and its cost."""
         return cls(
             request_id=request_id,
             running=running,

@@ -1,4 +1,4 @@
-"""What `/metrics/workflow-escalations` answers."""
+"""The models of `/metrics/workflow-escalations`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from storage.recording.metrics import ESCALATION_SECONDS, Histogram, Totals
 
 
 class HistogramView(View):
-    """A histogram: observations up to each bound (`buckets`), how many in all, and their sum."""
+    """A histogram: the observations up to each bound (`buckets`), their number and their sum."""
 
     count: int
     sum: float
@@ -25,7 +25,7 @@ class HistogramView(View):
 
 
 class LatenessView(View):
-    """Seconds from due to recorded over the last escalations; null where there were none."""
+    """The delay of the last escalations, in seconds from due to recorded; null if there were none."""
 
     escalations: int
     p50: float | None
@@ -44,7 +44,7 @@ class StageView(View):
 
 
 class FailureView(View):
-    """Something that failed."""
+    """One failure."""
 
     at: Shown
     kind: str
@@ -55,7 +55,7 @@ class FailureView(View):
 
 
 class EscalationsView(View):
-    """How escalation is going. Names that start with `workflow_` are the metrics, with the same values."""
+    """The state of escalations. Fields that start with `workflow_` are the metrics of that name."""
 
     at: Shown
     workflow_tasks_checked_total: int
@@ -67,10 +67,12 @@ class EscalationsView(View):
     workflow_escalation_duration_seconds: HistogramView
     workflow_pending_count: int
     workflow_near_sla_breach_count: int
-    breached_count: int = Field(description="Open tasks that have passed their deadline.")
+    breached_count: int = Field(description="The number of open tasks after their deadline.")
     lateness_seconds: LatenessView
     stages: list[StageView]
-    failures: list[FailureView] | None = Field(description="The last failures, newest first; for auditors and admins.")
+    failures: list[FailureView] | None = Field(
+        description="The last failures, newest first; only auditors and admins see them."
+    )
 
     @classmethod
     def of(
@@ -81,7 +83,7 @@ class EscalationsView(View):
         late: Lateness,
         failures: list[EscalationFailure] | None,
     ) -> EscalationsView:
-        """Show what the store says."""
+        """Show the stored values."""
         plain = {name: int(series[()]) for name, series in totals.values.items() if name in cls.model_fields}
         return cls(
             at=at,

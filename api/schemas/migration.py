@@ -1,4 +1,4 @@
-"""Moving running requests to another version: what is asked, and what comes of it for each."""
+"""The models of moving running requests to another version."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from service.migration.preflight import Result, Verdict
 
 
 class MigrationBody(Body):
-    """Which running requests are meant: those of all other versions, of one of them, or some by their ids.
+    """Which running requests to move: those of all other versions, of one version, or a list of ids.
 
-    A dry run, the default, says for each what a move would mean. A move takes those that map, and those whose outcome
-    would have been another only where `allow_outcome_change` says so; the others stay.
+    A dry run, the default, says for each request what a move would do. A move takes the requests that map. Requests
+    whose earlier decisions would have led to another outcome move only with `allow_outcome_change`; the others stay.
     """
 
     from_version: Annotated[str, Field(max_length=100)] | None = None
@@ -24,7 +24,7 @@ class MigrationBody(Body):
     )
     dry_run: bool = True
     allow_outcome_change: bool = False
-    reason: Words | None = Field(None, description="Why; on record with each request that is moved.")
+    reason: Words | None = Field(None, description="The reason, which is recorded with each request that is moved.")
 
     @model_validator(mode="after")
     def _meant_once(self) -> MigrationBody:
@@ -34,10 +34,10 @@ class MigrationBody(Body):
 
 
 class FateView(View):
-    """What a move means to one request: `version` is the one that it follows before it.
+    """The verdict about one request. `version` is the version that it followed before.
 
-    `result` is null in a dry run. `stays`: it goes on under its version, for `reasons`. `there`: it is on this version
-    already. `unknown`: the engine did not answer in time; repeat the call.
+    `result` is null in a dry run. `stays`: the request stays on its version, for `reasons`. `there`: the request is on
+    this version already. `unknown`: the engine did not answer in time; repeat the call.
     """
 
     request_id: str
@@ -49,9 +49,9 @@ class FateView(View):
 
 
 class MigrationView(View):
-    """What a move means to all of them: how many there are of each verdict and, once it is done, of each result.
+    """The verdicts about all requests, with their number by verdict and, after a move, by result.
 
-    `left_out` are those that were not looked at; call again for them.
+    `left_out` is the number of requests that were not examined; repeat the call for them.
     """
 
     template_id: str

@@ -1,4 +1,4 @@
-"""Notifications: templates, messages, webhooks and preferences, as they are sent and shown."""
+"""The models of notifications: templates, messages, webhooks and preferences."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ Part = Annotated[str, Field(max_length=_LONGEST)]
 
 
 def _known(kind: str) -> str:
-    """Refuse what no entry is called: an endpoint would wait for it for ever."""
+    """Refuse an unknown kind of entry: the endpoint would never get one."""
     if kind not in KINDS:
-        raise ValueError(f"no entry is of this kind; write one of {', '.join(sorted(KINDS))}")
+        raise ValueError(f"this is not a kind of audit entry; write one of {', '.join(sorted(KINDS))}")
     return kind
 
 
@@ -50,7 +50,7 @@ Kind = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": s
 
 
 class TemplateEdit(Body):
-    """New words for a template (subject, text and html together), or an earlier version to restore."""
+    """A new text of a template (subject, text and html together), or an earlier version to restore."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EDIT, {"restore": 0}]})
 
@@ -59,27 +59,27 @@ class TemplateEdit(Body):
     html: Part | None = None
     note: Annotated[str, Field(max_length=500)] | None = None
     restore: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] | None = None
-    """The version to put back in force; 0 is the default that is shipped."""
+    """The version to restore; 0 is the built-in default."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> TemplateEdit:
         parts = (self.subject, self.text, self.html)
         if self.restore is not None:
             if any(part is not None for part in (*parts, self.note)):
-                raise ValueError("send restore alone, or subject, text and html without it")
+                raise ValueError("send either restore, or subject, text and html")
         elif any(part is None for part in parts):
-            raise ValueError("send subject, text and html together, or restore with a version")
+            raise ValueError("send subject, text and html together, or restore with a version number")
         return self
 
     def source(self, name: str) -> TemplateSource:
-        """Return the new words as a template of this name."""
+        """Return the new text as a template of this name."""
         return TemplateSource(
             name=name, version=0, subject=self.subject or "", text=self.text or "", html=self.html or ""
         )
 
 
 class Preview(Body):
-    """Words to try out, in place of those in force; with a real request's newest such notice, or with a sample."""
+    """A text to preview in place of the current one, with the newest one of a request or a sample."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, json_schema_extra={"examples": [_WORDS | {"request_id": None}, {}]}
@@ -91,7 +91,7 @@ class Preview(Body):
     request_id: Annotated[str, Field(max_length=200)] | None = None
 
     def source(self, there: TemplateSource) -> TemplateSource:
-        """Return what to render: what was sent, and for the rest what is in force."""
+        """Return the template to render: the sent fields, and the current text for the others."""
         return TemplateSource(
             name=there.name,
             version=there.version,
@@ -102,7 +102,7 @@ class Preview(Body):
 
 
 class NoticeTemplateView(View):
-    """The words of a notice that are in force; version 0 is the default that is shipped."""
+    """The current text of a notification; version 0 is the built-in default."""
 
     model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_SHIPPED | _WORDS]})
 
@@ -141,13 +141,13 @@ class VersionView(View):
 
 
 class NoticeTemplateWhole(NoticeTemplateView):
-    """The words in force, and every edited version, the newest first."""
+    """The current text of a notification, and all edited versions, newest first."""
 
     versions: list[VersionView]
 
 
 class Rendered(View):
-    """A notice as it would be sent."""
+    """A notification as it would be sent."""
 
     subject: str
     text: str
@@ -155,7 +155,7 @@ class Rendered(View):
 
 
 class MessageView(View):
-    """One notice over one channel. `error` says why the last attempt failed, to those who may know."""
+    """A notification on one channel. `error` says why it failed (process owner, auditors and admins see it)."""
 
     key: str
     channel: str
@@ -188,7 +188,7 @@ class MessageView(View):
 
 
 class Resend(Body):
-    """Over which channel to send a notice again; left out, over those that failed."""
+    """The channel to send a notification again on; without it, all channels that failed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"channel": "mail"}, {}]})
 
@@ -196,14 +196,14 @@ class Resend(Body):
 
 
 class Resent(View):
-    """How many messages are queued again, and all of the notice as they now are."""
+    """The number of messages that were queued again, and all messages of the notification."""
 
     queued: int
     messages: list[MessageView]
 
 
 class WebhookBody(Body):
-    """An endpoint that gets events from now on, signed as Standard Webhooks has it. No `events`: all of them."""
+    """An endpoint that receives future events, signed by Standard Webhooks. Without `events` it receives all."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_WEBHOOK]})
 
@@ -211,7 +211,7 @@ class WebhookBody(Body):
     events: Annotated[list[Kind], Field(max_length=100)] = Field(default_factory=list)
     description: Annotated[str, Field(max_length=500)] = ""
     secret_ref: Annotated[str, Field(max_length=200)] = "derived:1"  # noqa: S105 - names a secret, and is none
-    """`derived:N`, made by Placet and shown in the answer; or `env:PLACET_WEBHOOK_SECRET_…`, `file:NAME`."""
+    """`derived:N`, which Placet creates and the answer shows; or `env:PLACET_WEBHOOK_SECRET_…` or `file:NAME`."""
 
 
 class WebhookView(View):
@@ -250,7 +250,7 @@ class WebhookView(View):
 
 
 class WebhookMade(WebhookView):
-    """A new endpoint with its secret, which no other answer shows; null where the secret is the operator's own."""
+    """A new endpoint with its secret. Only this answer shows it; it is null if the operator provides the secret."""
 
     secret: str | None
 
@@ -261,7 +261,7 @@ class WebhookMade(WebhookView):
 
 
 class PreferencesView(View):
-    """What the caller chose."""
+    """The caller's notification preferences."""
 
     model_config = ConfigDict(frozen=True, extra="allow", json_schema_extra={"examples": [_PREFERENCES]})
 
@@ -275,7 +275,7 @@ class PreferencesView(View):
 
     @classmethod
     def of(cls, given: Preferences) -> PreferencesView:
-        """Show preferences, with what was left out as it is without them."""
+        """Show preferences; fields that were left out have their defaults."""
         return cls.model_validate(given.model_dump(mode="json", by_alias=True))
 
 

@@ -1,4 +1,4 @@
-"""People: what is sent to store one, and what is shown."""
+"""The models of people."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _EXAMPLE: dict[str, Any] = {
 
 
 class PersonBody(PersonDocument):
-    """A person as the organisation knows them; `roles` are the organisation's, `access` is Placet's."""
+    """A person of the organisation. `roles` are roles of the organisation; `access` is what they may do in Placet."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
 
 
 class PersonPut(PersonFacts):
-    """A person under the id of the path; an `id` in the body has to be the same."""
+    """The person with the id of the path. An `id` in the body has to be the same."""
 
     model_config = PersonBody.model_config
 
@@ -43,9 +43,9 @@ class PersonPut(PersonFacts):
 
 
 class PersonView(View):
-    """One person; `away` is null, one span, or a list where there are several.
+    """One person. `away` is null, one span of absence, or a list of several.
 
-    `email` and `preferences` are shown to the person and to admins; notices find their way without.
+    `email` and `preferences` are shown to the person and to admins only.
     """
 
     model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
@@ -65,7 +65,7 @@ class PersonView(View):
 
     @classmethod
     def of(cls, row: Person, viewer: Principal) -> PersonView:
-        """Show a stored person; their address and their preferences, which hold others, to them and to admins."""
+        """Show a stored person; address and preferences only to the person and to admins."""
         away, private = row.away, sees_private(viewer, row.id)
         return cls.model_construct(
             id=row.id,

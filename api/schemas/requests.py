@@ -1,4 +1,4 @@
-"""Requests and their tasks: what is sent to change them, and what is shown of them."""
+"""The models of requests and tasks."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _body(example: dict[str, Any]) -> ConfigDict:
 
 
 class NewRequest(Body):
-    """Ask for approval."""
+    """A new request for approval."""
 
     model_config = _body(
         {
@@ -88,9 +88,9 @@ class NewRequest(Body):
 
 
 class NewDecision(Body):
-    """Decide a task. `revision` is the one that was seen: a request that has changed since is not decided.
+    """A decision about a task. `revision` is the one that the approver saw; if it has changed, the call fails.
 
-    `abstain` counts for nobody: where it puts the quorum out of reach, the stage is rejected.
+    `abstain` counts neither for nor against. If it makes the quorum impossible, the stage is rejected.
     """
 
     model_config = _body({"decision": "approve", "comment": "Within budget.", "revision": 1})
@@ -103,7 +103,7 @@ class NewDecision(Body):
 
 
 class HandOver(Body):
-    """Give a task to somebody else."""
+    """Reassign a task to another person."""
 
     model_config = _body({"to": "user:dora", "reason": "Dora knows the supplier."})
 
@@ -112,7 +112,7 @@ class HandOver(Body):
 
 
 class NewDelegate(HandOver):
-    """Let somebody else decide a task; with `keep` the delegator may still decide it too."""
+    """Delegate a task to another person. With `keep`, the delegator may still decide it."""
 
     model_config = _body({"to": "user:dora", "keep": True, "reason": "I am travelling."})
 
@@ -120,7 +120,7 @@ class NewDelegate(HandOver):
 
 
 class NewComment(Body):
-    """Say something about a request."""
+    """A comment on a request."""
 
     model_config = _body({"text": "The offer is attached in the shared folder."})
 
@@ -128,7 +128,7 @@ class NewComment(Body):
 
 
 class ReasonBody(Body):
-    """Why it is done."""
+    """The reason for a command."""
 
     model_config = _body({"reason": "No longer needed."})
 
@@ -136,11 +136,11 @@ class ReasonBody(Body):
 
 
 class Nothing(Body):
-    """No more than the call itself."""
+    """An empty body."""
 
 
 class NewDeadline(Body):
-    """Move the deadline of one open task, or of all: by working hours, by seconds, or to a moment."""
+    """Extend the deadline of one open task, or of all: by working hours, by seconds, or to a moment."""
 
     model_config = _body({"hours": 8, "reason": "Public holiday in Bavaria."})
     stands_for: ClassVar[dict[str, tuple[str, ...]]] = {"seconds": ("hours",)}
@@ -162,7 +162,7 @@ class NewDeadline(Body):
 
 
 class NewEvent(Body):
-    """Something that has happened outside."""
+    """An event outside of the process."""
 
     model_config = _body({"name": "contract_signed", "payload": {"signed_on": "2026-03-02"}})
 
@@ -171,7 +171,7 @@ class NewEvent(Body):
 
 
 class Resubmission(Body):
-    """Answer a request for changes, with new input or another title, or without."""
+    """The requester's answer to a request for changes, with or without new input or a new title."""
 
     model_config = _body({"input": {"amount": "6900", "department": "sales"}, "comment": "Two nights not three."})
 
@@ -189,9 +189,9 @@ class BulkItem(NewDecision):
 
 
 class BulkDecision(Body):
-    """Decide several tasks: each with its own decision (`items`, or only their list), or all alike (`task_ids`).
+    """Decisions about several tasks: one for each task (`items`, or just the list), or the same for all (`task_ids`).
 
-    Beside `task_ids`, `revisions` may say which revision was seen, by the task's id; an item has its own `revision`.
+    With `task_ids`, `revisions` may give the revision that was seen by task id; an item has its own `revision`.
     """
 
     model_config = _body({"items": [{"task_id": _EXAMPLE_TASK["id"], "decision": "approve"}]})
@@ -226,10 +226,10 @@ class BulkDecision(Body):
         return self
 
     def place(self, task_id: str, pointer: str, raw: object) -> str:
-        """Return where in what was sent the fault of one decision is, which is at this pointer of its own."""
+        """Return the JSON Pointer in the whole body of a fault at this pointer of one decision."""
         if self.items is None:
             return pointer_of(["revisions", task_id]) if pointer == "/revision" else self.as_sent(pointer, raw)
-        # Of one task that is named twice the last decision counts.
+        # If a task is named twice, its last decision counts.
         number = max(index for index, item in enumerate(self.items) if item.task_id == task_id)
         listed = raw if isinstance(raw, list) else value_at(raw, self.as_sent("/items", raw))
         sent = listed[number] if isinstance(listed, list) else None
@@ -238,7 +238,7 @@ class BulkDecision(Body):
 
     @property
     def each(self) -> list[BulkItem]:
-        """List the decisions one by one, each task once."""
+        """The decisions one by one, each task once."""
         items = self.items
         if items is None:
             assert self.decision is not None  # noqa: S101 - the validator has seen to it
@@ -311,7 +311,7 @@ class TaskView(View):
 
 
 class TaskItem(TaskView):
-    """One task in a list, with what its request is about."""
+    """One task in a list, with a summary of its request."""
 
     model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_EXAMPLE_ITEM]})
 
@@ -329,7 +329,7 @@ class TaskItem(TaskView):
 
 
 class Links(View):
-    """Where more of a request can be seen."""
+    """Links to other views of a request."""
 
     temporal_ui: str
 
@@ -369,7 +369,7 @@ class RequestView(View):
             title=row.title,
             input=row.input,
             requester=f"user:{row.requester}",
-            # An owner that is not one person is kept as it was named, such as role:cfo.
+            # An owner that is not one person is stored with its kind, such as role:cfo.
             owner=row.owner if row.owner is None or ":" in row.owner else f"user:{row.owner}",
             status=cast(Any, row.status),
             outcome=row.outcome,
@@ -386,7 +386,7 @@ class RequestView(View):
 
 
 class BulkResult(View):
-    """What became of one of several decisions."""
+    """The result of one of several decisions."""
 
     task_id: str
     status: int
@@ -395,17 +395,17 @@ class BulkResult(View):
 
 
 class BulkResults(View):
-    """What became of each, in the order they were sent."""
+    """The result of each decision, in the order of the call."""
 
     results: list[BulkResult]
 
 
 class TimelineItem(View):
-    """One thing that happened.
+    """One entry of the timeline.
 
-    `seq` counts the lines of the timeline; `chain_seq` is the line's place in its own hash chain, the audit's or the
-    deliveries'. Where `detail` says `why`, that is what a person wrote, or the words of the product's `code` and
-    `parameters`. What was erased is null, and `erased` names its places.
+    `seq` numbers the entries of the timeline. `chain_seq` is the entry's number in its own hash chain: the audit chain
+    or the chain of deliveries. `why` in `detail` is a person's comment, or the text of Placet's `code` and
+    `parameters`. Erased values are null, and `erased` names their places.
     """
 
     seq: int
@@ -420,7 +420,7 @@ class TimelineItem(View):
 
     @classmethod
     def of(cls, row: TimelineRow, number: int) -> TimelineItem:
-        """Show one line of a timeline."""
+        """Show one entry of a timeline."""
         return cls.model_construct(
             seq=number,
             chain_seq=row.seq,
@@ -435,7 +435,7 @@ class TimelineItem(View):
 
 
 class Verified(View):
-    """Whether the audit chain holds, and whether the engine's history ends where it does."""
+    """Whether the audit chain is intact, and whether its last hash is the one in the engine's history."""
 
     ok: bool
     entries: int
@@ -446,7 +446,7 @@ class Verified(View):
 
 
 class DecisionToken(View):
-    """A signed token with which the `decide` signal decides one task in one round, until it changes hands."""
+    """A signed token for the `decide` signal. It decides one task in one round, until it is reassigned."""
 
     token: str
     task_id: str

@@ -1,4 +1,4 @@
-"""Simulations as they are shown."""
+"""The models of simulations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LARGE = ("execution_path", "branch_explorations", "approval_chain", "rows", "ti
 
 
 class SimulationView(View):
-    """A simulation; once it is completed, its answer stands beside these fields."""
+    """A simulation. Once it is completed, the fields of its result are added."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -37,7 +37,7 @@ class SimulationView(View):
 
     @classmethod
     def of(cls, found: Found) -> SimulationView:
-        """Show a stored simulation with its answer, and the first of its rows where it looks at requests."""
+        """Show a stored simulation with its result; of a backtest or a shadow with the first rows."""
         row, rows = found.row, found.rows
         looks = row.mode in {"backtest", "shadow"} and row.result is not None
         told = {"rows": [one.row for one in rows], "rows_left_out": found.count - len(rows)} if looks else {}
@@ -45,7 +45,7 @@ class SimulationView(View):
 
 
 class SimulationLine(View):
-    """A simulation in a list: without the large parts of its answer."""
+    """A simulation in a list, without the large fields of its result."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 

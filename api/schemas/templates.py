@@ -1,4 +1,4 @@
-"""Process templates: what is shown of a version of a blueprint."""
+"""The models of process templates: versions of blueprints."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TemplateView(View):
 
 
 class TemplateWhole(TemplateView):
-    """One version of a blueprint, with the blueprint, and with what was proven of it when it was published."""
+    """One version of a blueprint, with its JSON, and with the certificate of the proofs at its publication."""
 
     blueprint: dict[str, Any]
     certificate: dict[str, Any] | None
@@ -47,7 +47,7 @@ class TemplateWhole(TemplateView):
 
 
 class FindingView(View):
-    """One thing that is wrong with a blueprint; `witness` is an input that shows it, where one does."""
+    """One fault of a blueprint. `witness` is an input that shows it, if there is one."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -59,7 +59,7 @@ class FindingView(View):
 
 
 class CheckView(View):
-    """What a check found: `ok` where nothing is an error."""
+    """The findings of a check. `ok` is true if none is an error."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -68,7 +68,7 @@ class CheckView(View):
 
 
 class VersionRef(View):
-    """One of two versions that are compared."""
+    """One of the two versions of a comparison."""
 
     id: str
     version: str
@@ -76,7 +76,7 @@ class VersionRef(View):
 
 
 class DifferenceView(View):
-    """One difference: how much it weighs, where it is, and in words."""
+    """One difference: its level, its place, and a description."""
 
     change: Level
     pointer: str
@@ -84,7 +84,7 @@ class DifferenceView(View):
 
 
 class DiffView(View):
-    """What a version changes since another; `patch` (RFC 6902) turns the one's blueprint into the other's."""
+    """The changes of a version since another one; `patch` (RFC 6902) turns the other's blueprint into this one's."""
 
     against: VersionRef
     template: VersionRef

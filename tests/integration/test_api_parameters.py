@@ -60,7 +60,7 @@ async def test_whoever_may_not_call_learns_no_parameters(desk: ApiDesk) -> None:
 async def test_all_unknown_ones_are_told_at_once_and_a_call_without_any_says_so(desk: ApiDesk) -> None:
     answer = await desk.post("/workflow/people/?a=1&b=2&a=3", {"id": "new"}, as_="adam")
     assert (answer.status_code, pointers(answer)) == (422, ["/a", "/b"])
-    assert answer.json()["errors"][0]["message"].endswith("this call takes none")
+    assert answer.json()["errors"][0]["message"].endswith("this call takes no parameters")
     assert (await desk.get("/workflow/people/new/", as_="adam")).status_code == 404
 
 
