@@ -41,17 +41,23 @@ class TaskEvent:
     keep: bool = False
     by: str | None = None
     via: str = "simulation"
+    on_behalf_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignmentPeriod:
-    """The time during which a person had a task of a stage. `ongoing`: they still had it when the timeline ended."""
+    """The time during which a person had a task of a stage. `ongoing`: they still had it when the timeline ended.
+
+    `unassigned`: they acted on a task that was not assigned to them, as a substitute does; it counts from the opening
+    of the task.
+    """
 
     stage: str
     person: str
     duration: timedelta
     events: tuple[TaskEvent, ...] = ()
     ongoing: bool = False
+    unassigned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +83,7 @@ class _OpenPeriod:
     stage: str
     since: datetime
     events: list[TaskEvent] = field(default_factory=list)
+    unassigned: bool = False
 
 
 def recorded_decisions_of(entries: Sequence[TimelineEvent], *, until: datetime | None = None) -> RecordedDecisions:
@@ -162,7 +169,7 @@ class _TimelineReader:
 
     def _claimed(self, entry: TimelineEvent, task_id: str) -> None:
         person = person_id(entry.actor)
-        self._record(task_id, person, entry.at, kind="claim")
+        self._record(task_id, person, entry.at, kind="claim", on_behalf_of=_behalf(entry))
         for other in self._candidates.get(task_id, ()):  # a person who was added to the task keeps it
             if other != person and (task_id, other) in self._open_periods:
                 self._end(task_id, other, entry.at)
@@ -185,6 +192,7 @@ class _TimelineReader:
                 comment=personal_words(detail),
                 form=detail.get("form"),
                 via=detail["via"],
+                on_behalf_of=_behalf(entry),
             )
         self._end_all(task_id, entry.at)
 
@@ -228,7 +236,7 @@ class _TimelineReader:
         if open_period is None:
             stage, opened = self._opened.get(task_id, ("", self._entries[0].at))
             open_period = self._open_periods[task_id, person] = _OpenPeriod(
-                position=self._next_position(), stage=stage, since=opened
+                position=self._next_position(), stage=stage, since=opened, unassigned=True
             )
         open_period.events.append(TaskEvent(after=at - open_period.since, **facts))
 
@@ -250,6 +258,7 @@ class _TimelineReader:
                 duration=at - open_period.since,
                 events=tuple(open_period.events),
                 ongoing=ongoing,
+                unassigned=open_period.unassigned,
             )
         )
 
@@ -264,6 +273,11 @@ def _request_event(entry: TimelineEvent) -> Event | None:
     if entry.kind == "cancelled":
         return Withdraw(by=Actor(person=by.person, admin=True), how="cancelled", reason=why)
     return None
+
+
+def _behalf(entry: TimelineEvent) -> str | None:
+    behalf = entry.detail.get("on_behalf_of")
+    return person_id(behalf) if behalf else None
 
 
 def _actor(entry: TimelineEvent) -> Actor:

@@ -1,7 +1,8 @@
 """Recorded people: the people of a real request, who act as they did then, in a simulation of that request.
 
 A person without a recorded period in a stage, or whose task stays open longer than their recorded period, is unknown:
-then the run stops, or the approver model decides in their place.
+then the run stops, or the approver model decides in their place. Somebody who stood in for another person acts again
+where they stand in for the same person in the simulation (simulation.world.stand_ins).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from simulation.scenario.approver_model import ApproverModel
 from simulation.scenario.script import ScriptLine, concerns
 from simulation.world.recorded_decisions import AssignmentPeriod, RecordedDecisions, TaskEvent
 from simulation.world.scripted_people import ScriptedPeople, decision_events
+from simulation.world.stand_ins import stands_in
 
 
 @dataclass(kw_only=True)
@@ -53,6 +55,8 @@ class RecordedPeople:
         for period in reversed(self.recorded_decisions.periods):
             self._remaining.setdefault((period.stage, period.person), []).append(period)
         self._periods: dict[tuple[str, str, tuple[int, int]], tuple[datetime, AssignmentPeriod | None]] = {}
+        self._unassigned: dict[tuple[Any, ...], tuple[Task, str, TaskEvent]] = {}  # by mark
+        self._claimants: dict[str, str] = {}  # by task, who claimed it last
         self._done: dict[tuple[Any, ...], int] = {}
         # By task: whether it is claimed, and how often it was released.
         self._queue_returns: dict[str, tuple[bool, int]] = {}
@@ -86,6 +90,10 @@ class RecordedPeople:
     def note_applied(self, planned: PlannedEvent) -> None:
         """Note that an event was applied."""
         self._done[planned.mark] = 1
+        if planned.mark in self._unassigned:
+            self._take_unassigned(*self._unassigned.pop(planned.mark))
+        if isinstance(planned.event, Claim):
+            self._claimants[planned.event.task_id] = planned.event.by.person
         self._scripted.note_applied(planned)
 
     def _planned_events(self, state: State, now: datetime) -> Iterator[PlannedEvent]:
@@ -114,22 +122,47 @@ class RecordedPeople:
                 since, period = self._period(task, person, now)
                 if period is not None:
                     yield from self._period_events(task, person, since, period, now)
+            yield from self._unassigned_events(state, task, now)
 
     def _period(self, task: Task, person: str, now: datetime) -> tuple[datetime, AssignmentPeriod | None]:
         key = (task.id, person, self._assignment_number(task, person))
         if key not in self._periods:
             remaining = self._remaining.get((task.stage, person))
-            self._periods[key] = (now, remaining.pop() if remaining else None)
+            period = remaining.pop() if remaining else None
+            # Who joined a queue after it opened acted from its opening on, by the record.
+            joined = period is not None and period.unassigned and person in task.candidates
+            self._periods[key] = (task.opened_at if joined else now, period)
         return self._periods[key]
+
+    def _unassigned_events(self, state: State, task: Task, now: datetime) -> Iterator[PlannedEvent]:
+        """Plan the events of people who are not on the task, and may act on it by then as they did in the record."""
+        for (stage, person), remaining in self._remaining.items():
+            if stage != task.stage or person in task.people or not remaining or not remaining[-1].unassigned:
+                continue
+            recorded = remaining[-1].events[0]
+            at = max(task.opened_at + recorded.after, now)
+            if not stands_in(self.plan, state, task, recorded, person=person, at=at):
+                continue
+            mark = ("unassigned", task.id, person, len(remaining))
+            self._unassigned[mark] = (task, person, recorded)
+            yield PlannedEvent(at=at, event=_event_for(task, person, recorded), mark=mark)
+
+    def _take_unassigned(self, task: Task, person: str, recorded: TaskEvent) -> None:
+        """Use up a period that began without an assignment; after a claim, the rest of it follows."""
+        period = self._remaining[task.stage, person].pop()
+        key = (task.id, person, self._assignment_number(task, person))
+        self._periods[key] = (task.opened_at, period)
+        if not _claims_first(task, person, recorded):
+            self._done["task_event", *key, 0] = 1
 
     def _assignment_number(self, task: Task, person: str) -> tuple[int, int]:
         """Number the assignments of a person to a task: by how often it was released, and how often it came to them.
 
         An escalation may assign a task to a person again; a claim continues the period that began in the queue.
         """
-        was_claimed = task.via == "claim" and task.assignee == person
-        count = task.held_by.count(person) - was_claimed
-        if task.candidates and (task.assignee is None or task.via == "claim"):
+        claimed = task.assignee is not None and task.assignee == self._claimants.get(task.id)
+        count = task.held_by.count(person) - (claimed and task.assignee == person)
+        if task.candidates and (task.assignee is None or claimed):
             return self._queue_returns[task.id][1], count
         return -1, max(1, count)
 
@@ -137,11 +170,13 @@ class RecordedPeople:
         self, task: Task, person: str, since: datetime, period: AssignmentPeriod, now: datetime
     ) -> Iterator[PlannedEvent]:
         for index, recorded in enumerate(period.events):
-            mark = ("task_event", task.id, person, self._assignment_number(task, person), index)
+            mark: tuple[Any, ...] = ("task_event", task.id, person, self._assignment_number(task, person), index)
             if mark in self._done:
                 continue
-            event = _event_for(task, person, recorded)
-            if event is not None:
+            if _claims_first(task, person, recorded):
+                mark = (*mark, "claim")
+            if mark not in self._done:
+                event = _event_for(task, person, recorded)
                 yield PlannedEvent(at=max(since + recorded.after, now), event=event, mark=mark)
             return  # one event at a time
 
@@ -211,10 +246,15 @@ class RecordedPeople:
                 )
 
 
-def _event_for(task: Task, person: str, recorded: TaskEvent) -> Event | None:
+def _claims_first(task: Task, person: str, recorded: TaskEvent) -> bool:
+    """Say whether a recorded decision needs a claim first: the task waits in a queue here, and did not then."""
+    in_queue = task.assignee is None and bool(task.candidates) and person not in task.delegates
+    return recorded.kind == "decide" and in_queue
+
+
+def _event_for(task: Task, person: str, recorded: TaskEvent) -> Event:
     by = Actor(person=person)
-    queued = task.assignee is None and person in task.candidates
-    if recorded.kind == "claim" or (recorded.kind == "decide" and queued):
+    if recorded.kind == "claim" or _claims_first(task, person, recorded):
         return Claim(by=by, task_id=task.id)
     if recorded.kind == "decide":
         return Decide(
@@ -224,6 +264,7 @@ def _event_for(task: Task, person: str, recorded: TaskEvent) -> Event | None:
             comment=recorded.comment,
             form=recorded.form,
             via=recorded.via,
+            stands_in=person not in task.people,  # as the service says it of everybody else
         )
     if recorded.kind == "release":
         return Release(by=by, task_id=task.id)
