@@ -1,10 +1,10 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 PY := .venv/bin/python
 STAMP := .venv/.installed
-# Run a command, and again after a while where it fails, as it does when the network has a bad moment.
+# Run a command, and repeat it after a pause if it fails, for example when the network is down for a moment.
 AGAIN := @again() { for pause in 5 15 45; do "$$@" && return; \
-	echo "failed, and tried again in $$pause seconds: $$*" >&2; sleep $$pause; done; \
-	"$$@" || { echo "failed four times; is the package registry within reach? $$*" >&2; return 1; }; }; again
+	echo "failed; next attempt in $$pause seconds: $$*" >&2; sleep $$pause; done; \
+	"$$@" || { echo "failed four times; check that the package registry is reachable: $$*" >&2; return 1; }; }; again
 
 .PHONY: install demo test lint bench clean
 

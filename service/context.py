@@ -1,4 +1,4 @@
-"""What the use cases are given when a process starts: the store, the engine, and how this installation is set."""
+"""The context of the use cases: the database, the engine's client, and the settings of this installation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from storage.recording.group_commit import GroupCommit
 from storage.recording.outbox import Confirmation, confirm_all
 
 if TYPE_CHECKING:
-    from service.simulations.jobs import Jobs
+    from service.simulations.jobs import SimulationJobs
     from service.simulations.shadows import Shadows
 
 
@@ -32,7 +32,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """All that the use cases need from outside; made once by whoever runs a process of Placet."""
+    """The dependencies and settings of the use cases; created once when a process of Placet starts."""
 
     database: Database
     client: Client
@@ -83,9 +83,9 @@ class Context:
         return GroupCommit(self.database, confirm_all, key=lambda confirmation: confirmation.request_id)
 
     @cached_property
-    def jobs(self) -> Jobs:
+    def jobs(self) -> SimulationJobs:
         """The simulations that this process runs; those that run none, as workers, load nothing of it."""
-        from service.simulations.jobs import Jobs
+        from service.simulations.jobs import SimulationJobs
         from service.simulations.simulator import Simulator
 
         simulator = Simulator(
@@ -95,7 +95,7 @@ class Context:
             rehearsals=self.rehearsal_namespace,
             ui_url=self.ui_url,
         )
-        return Jobs(self.database, simulator)
+        return SimulationJobs(self.database, simulator)
 
     @cached_property
     def shadows(self) -> Shadows:

@@ -112,7 +112,7 @@ async def compare_definitions(
 
     row, before = await context.database.read(read)
     if before is None:
-        raise NotFound("Nothing has been published before this version; name another one with `against`.")
+        raise NotFound("There is no published version before this one; name another version with `against`.")
     change = await context.pool.run(
         pool_functions.compare_versions, before.blueprint, row.blueprint, by=principal.person
     )

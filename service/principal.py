@@ -1,4 +1,4 @@
-"""Who does something: one person, and what their access lets them do."""
+"""The principal: the authenticated person, and what their access permits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verify requests: their rows against themselves, and against the engine's history."""
+"""Verify audit chains: the database rows in themselves, and against the engine's history."""
 
 from __future__ import annotations
 

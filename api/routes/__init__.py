@@ -1,1 +1,1 @@
-"""The routes, one module for each resource. They parse, call and translate back; no rule lives here."""
+"""The routes, one module for each resource. A route parses a call, calls a use case and formats its answer."""

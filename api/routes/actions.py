@@ -1,4 +1,4 @@
-"""The action catalog: what processes can do besides asking people, and how that fared."""
+"""The action catalog: what processes can do besides asking people, with statistics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/workflow/action-catalog", tags=["action catalog"], r
 async def list_actions(
     context: Here, limit: Limit = 50, cursor: Cursor = None, enabled: bool | None = None
 ) -> Listed[ActionView]:
-    """List actions by name, with how they fared."""
+    """List actions by name, with their statistics."""
 
     def read(connection: Connection) -> Listed[ActionView]:
         page = actions.page(connection, limit=limit, cursor=cursor, enabled=enabled)
@@ -32,13 +32,13 @@ async def list_actions(
 
 @router.post("/", status_code=201)
 async def create_action(context: Here, caller: Caller, body: ActionBody) -> ActionView:
-    """Add an action. Designers and admins can; only admins where its config refers to a secret."""
+    """Add an action. For designers and admins; if its config refers to a secret, for admins only."""
     return ActionView.of(await add_action(context, caller, body.name, body.facts()), None)
 
 
 @router.get("/{action}/")
 async def read_action(context: Here, action: str) -> ActionView:
-    """Show one action, by its name or id."""
+    """Show one action by its name or id."""
 
     def read(connection: Connection) -> ActionView:
         row = actions.get(connection, action)
@@ -49,5 +49,5 @@ async def read_action(context: Here, action: str) -> ActionView:
 
 @router.put("/{action}/")
 async def put_action(context: Here, caller: Caller, action: str, body: ActionPut) -> ActionView:
-    """Change an action for requests that begin from now on; those that run keep it as it was. As for adding one."""
+    """Change an action for new requests; running requests keep the old one. For the same people as adding an action."""
     return ActionView.of(*await change_action(context, caller, action, body.facts(), named=body.name))

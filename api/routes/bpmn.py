@@ -1,4 +1,4 @@
-"""BPMN and DMN files: imported as drafts, with a list of what became of each of their elements."""
+"""BPMN and DMN import: a file becomes a draft, with a list of how each element was mapped."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ router = APIRouter(prefix="/workflow/process-templates", tags=["process template
 
 @router.post("/import_bpmn/", status_code=201)
 async def import_bpmn_file(context: Here, caller: Caller, body: BpmnBody, response: Response) -> ImportView:
-    """Store the main process of a BPMN file as a draft; a dry run answers 200. Designers and admins can."""
+    """Import the main process of a BPMN file as a draft. A dry run answers 200. For designers and admins."""
     imported = await read_bpmn(context, caller, body.bpmn, dmn=body.dmn, name=body.name, version=body.version)
     return await _stored(context, caller, imported, response, dry_run=body.dry_run)
 
 
 @router.post("/import_dmn/", status_code=201)
 async def import_dmn_file(context: Here, caller: Caller, body: DmnBody, response: Response) -> ImportView:
-    """Store the decision of a DMN file as a draft; a dry run answers 200. Designers and admins can."""
+    """Import a decision of a DMN file as a draft. A dry run answers 200. For designers and admins."""
     imported = await read_dmn(context, caller, body.dmn, decision=body.decision, name=body.name, version=body.version)
     return await _stored(context, caller, imported, response, dry_run=body.dry_run)
 

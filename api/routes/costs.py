@@ -1,4 +1,4 @@
-"""What one request has cost: the time of those who decided, the actions that ran, the notices, and the waiting."""
+"""The cost of one request: the time of approvers, actions, notifications, and the delay."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def cost_of_request(  # noqa: PLR0917 - called by keyword, with what its q
     delay_hour: Amount = _NOTHING,
     notice: Amount = _NOTHING,
 ) -> CostView:
-    """Price one request by what it used: decisions, actions at the catalog's prices, notices and time, so far."""
+    """Compute the cost of one request so far: decisions, actions at catalog prices, notifications and time."""
 
     def read(connection: Connection) -> tuple[RequestWithTasks, list[TimelineRow], dict[str, ActionSpec]]:
         stored = seen_request(connection, caller, request_id, context.now())

@@ -1,4 +1,4 @@
-"""The blueprint that the API's own documentation shows."""
+"""The example blueprint of the API documentation."""
 
 from __future__ import annotations
 

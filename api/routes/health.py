@@ -1,4 +1,4 @@
-"""Health: for whatever watches this process. It needs no token and says no more than what is up."""
+"""Health checks for monitoring. They need no token and show only which parts are up."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ router = APIRouter(prefix="/health", tags=["health"], route_class=PublicRoute)
 
 @router.get("/live")
 async def live() -> dict[str, Any]:
-    """Say that this process answers."""
+    """Confirm that this process answers."""
     return {"status": "ok", "checks": {"api": "ok"}}
 
 
-@router.get("/ready", responses={503: {"description": "Some part is down; `checks` says which."}})
+@router.get("/ready", responses={503: {"description": "A part is down; `checks` says which one."}})
 async def ready(request: Request) -> JSONResponse:
-    """Say whether every part is up, and which is not; a process that stops is down itself, at once."""
+    """Say whether engine, database and worker are up. A process that is stopping is down at once."""
     health: Health = request.app.state.health
     shutdown: Shutdown = request.app.state.shutdown
     checks = {"api": "down"} if shutdown.stopping else await health.checks()

@@ -1,4 +1,4 @@
-"""Metrics: for Prometheus, which needs no token unless PLACET_METRICS_TOKEN is set, and for people."""
+"""Metrics for Prometheus, which needs no token unless PLACET_METRICS_TOKEN is set, and for people."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ router = APIRouter(prefix="/metrics", tags=["metrics"], route_class=PersonalRout
     "/prometheus", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 )
 async def prometheus(request: Request, context: Here) -> Response:
-    """Show every metric in the exposition format; the numbers are the same whichever process is asked."""
+    """Show all metrics in the Prometheus exposition format. Every API process shows the same values."""
     if context.metrics_token is not None:
         sent = request.headers.get("authorization", "").encode()
         if not hmac.compare_digest(sent, f"Bearer {context.metrics_token}".encode()):
-            detail = "Send Authorization: Bearer with the text of PLACET_METRICS_TOKEN."
+            detail = "Send the header `Authorization: Bearer TOKEN` with the value of PLACET_METRICS_TOKEN."
             raise HTTPException(401, detail, {"WWW-Authenticate": 'Bearer realm="placet metrics"'})
     text, content_type = expose(await context.database.read(metrics.totals), request.headers.get("accept", ""))
     return Response(text, headers={"Content-Type": content_type})
@@ -37,9 +37,9 @@ async def prometheus(request: Request, context: Here) -> Response:
 
 @router.get("/workflow-escalations")
 async def workflow_escalations(context: Here, caller: Caller) -> EscalationsView:
-    """Show how escalation is going: the metrics, open tasks by stage, lateness, and what failed last.
+    """Show the state of escalations: the metrics, open tasks by stage, delays, and the last failures.
 
-    Anybody who is known may see the numbers; only auditors and admins see which requests failed.
+    Everybody with a token sees the numbers. Only auditors and admins see which requests failed.
     """
 
     def read(connection: Connection) -> EscalationsView:

@@ -1,4 +1,4 @@
-"""Moving running requests to another version of their process: the preflight, and the move."""
+"""Migration: move running requests to another version of their process."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ router = APIRouter(prefix="/workflow/process-templates", tags=["process template
 async def migrate_requests(  # noqa: PLR0917 - called by keyword
     request: Request, context: Here, caller: Caller, call: ThisCall, template_id: str, body: MigrationBody
 ) -> MigrationView:
-    """Move running requests of other versions to this one, or say for each what that would mean.
+    """Move running requests of other versions to this version, or say what a move would do to each.
 
-    Without `dry_run: false` nothing moves. Admins can, for this shows every request; nobody moves their own. A request
-    that is not moved stays on its version, and the answer says why. Doing it again moves what has come to map since.
+    Without `dry_run: false`, nothing moves. For admins, because the answer shows every request; nobody moves their own
+    requests. A request that does not move stays on its version, and the answer says why. Repeat the call later to move
+    requests that did not map before.
     """
     target = await context.database.read(definitions.get, template_id)
     selection = Selection(
@@ -40,7 +41,7 @@ async def migrate_requests(  # noqa: PLR0917 - called by keyword
             key=call.key,
         )
         fates, left_out = await move(context, caller, target, order)
-        # What is unknown is not the one answer: a repeat has to find it out.
+        # An unknown result is not stored as the answer of the key; a repeat finds the result.
         request.state.unsettled = any(fate.result == "unknown" for fate in fates)
     return MigrationView(
         template_id=template_id,

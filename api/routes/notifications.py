@@ -1,4 +1,4 @@
-"""Notifications: their templates, what became of them, sending them again, and what each person wants."""
+"""Notifications: templates, deliveries, sending again, and preferences."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from api.schemas.notifications import (
     VersionView,
 )
 from placet.json_text import with_floats
-from service.administration import notice_templates
+from service.administration import notification_templates
 from service.administration.notifications import choose_preferences, messages_of, send_again
 from service.visibility import seen_request
 from storage.queries import cursor as cursors
@@ -43,31 +43,31 @@ PreferencesBody = Annotated[dict[str, Any], Sent(openapi_examples={"office hours
 async def list_notification_templates(
     context: Here, limit: Limit = 50, cursor: Cursor = None
 ) -> Listed[NoticeTemplateView]:
-    """List the templates of notices as they are in force, by name; designers and admins can."""
+    """List the current notification templates by name. For designers and admins."""
     after = cursors.read_names(cursor, 1)[0] if cursor is not None else ""
-    found = [source for source in await notice_templates.templates(context.database) if source.name > after]
+    found = [source for source in await notification_templates.templates(context.database) if source.name > after]
     page = cursors.page(found, limit, lambda source: (source.name,))
     return Listed(items=[NoticeTemplateView(**_words(source)) for source in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/notification-templates/{name}/")
 async def read_notification_template(context: Here, name: str) -> NoticeTemplateWhole:
-    """Show a template as it is in force, with all of its edited versions; designers and admins can."""
-    versions = await notice_templates.versions(context.database, name)
-    source = await notice_templates.in_force(context.database, name)
+    """Show the current version of a template, and all edited versions. For designers and admins."""
+    versions = await notification_templates.versions(context.database, name)
+    source = await notification_templates.in_force(context.database, name)
     return NoticeTemplateWhole(**_words(source), versions=[VersionView.of(row) for row in versions])
 
 
 @router.put("/notification-templates/{name}/")
 async def put_notification_template(context: Here, caller: Caller, name: str, body: TemplateEdit) -> NoticeTemplateView:
-    """Put new words in force, or restore an earlier version; designers and admins can.
+    """Change the text of a template, or restore an earlier version. For designers and admins.
 
-    The words are tried out first; those that break are refused. Workers use the new ones within seconds.
+    The text is rendered with a sample first; a broken template is refused. Workers use the new text within seconds.
     """
     if body.restore is not None:
-        await notice_templates.restore(context.database, name, body.restore)
+        await notification_templates.restore(context.database, name, body.restore)
     else:
-        await notice_templates.edit(
+        await notification_templates.edit(
             context.database,
             body.source(name),
             by=caller.person,
@@ -75,19 +75,19 @@ async def put_notification_template(context: Here, caller: Caller, name: str, bo
             note=body.note,
             carry_out=partial(context.pool.run, by=caller.person),
         )
-    return NoticeTemplateView(**_words(await notice_templates.in_force(context.database, name)))
+    return NoticeTemplateView(**_words(await notification_templates.in_force(context.database, name)))
 
 
 @router.post("/notification-templates/{name}/preview/")
 async def preview_notification_template(
     context: Here, caller: Caller, name: str, body: Preview | None = None
 ) -> Rendered:
-    """Render a template, with a sample or with a real request that the caller may see; nothing is stored or sent."""
+    """Render a template with a sample, or with a request that the caller may see. Nothing is stored or sent."""
     body = body or Preview()
     if body.request_id is not None:
         await context.database.read(seen_request, caller, body.request_id, context.now())
-    source = body.source(await notice_templates.in_force(context.database, name))
-    words = await notice_templates.show(
+    source = body.source(await notification_templates.in_force(context.database, name))
+    words = await notification_templates.show(
         context.database,
         source,
         context.notify,
@@ -101,9 +101,9 @@ async def preview_notification_template(
 async def list_notifications(
     context: Here, caller: Caller, request_id: str, limit: Limit = 50, cursor: Cursor = None
 ) -> Listed[MessageView]:
-    """List what was or is to be sent about a request, one item for each channel, in the order of the entries.
+    """List the notifications about a request, one item for each channel, in the order of the audit entries.
 
-    Why a delivery failed is shown to the process owner, auditors and admins; webhooks to auditors and admins.
+    The process owner, auditors and admins see why a delivery failed. Only auditors and admins see webhooks.
     """
     messages = await context.database.read(messages_of, caller, request_id, context.now())
     after = cursors.read_names(cursor, 3) if cursor is not None else None
@@ -115,9 +115,9 @@ async def list_notifications(
 
 @router.post("/notifications/{key}/resend/")
 async def resend_notification(context: Here, caller: Caller, key: str, body: Resend | None = None) -> Resent:
-    """Send a notice again over the channels that failed, or over one that is named; process owner and admins can.
+    """Send a notification again, on the channels that failed or on a given channel. For the process owner and admins.
 
-    Receivers get the same message id, so that what did arrive can be told apart.
+    The message id stays the same, so receivers can recognise a message that they have already.
     """
     queued, messages = await send_again(context, caller, key, channel=body.channel if body else None)
     return Resent(queued=queued, messages=[MessageView.of(row, with_error=True) for row in messages])
@@ -125,13 +125,13 @@ async def resend_notification(context: Here, caller: Caller, key: str, body: Res
 
 @router.get("/people/me/preferences/")
 async def read_preferences(context: Here, caller: Caller) -> PreferencesView:
-    """Show what the caller chose about notices, and the defaults for the rest."""
+    """Show the caller's notification preferences, with defaults for those that are not set."""
     return PreferencesView.of(read((await context.database.read(people.get, caller.person)).preferences))
 
 
 @router.put("/people/me/preferences/")
 async def put_preferences(context: Here, caller: Caller, body: PreferencesBody) -> PreferencesView:
-    """Store what the caller chose: what is left out is as without preferences. Times are in the person's time zone."""
+    """Replace the caller's notification preferences; fields left out get defaults. Times are in their time zone."""
     return PreferencesView.of(await choose_preferences(context, caller, with_floats(body)))
 
 

@@ -1,4 +1,4 @@
-"""People: the directory that approvers are found in."""
+"""People: the directory of the organisation, from which approvers are chosen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/workflow/people", tags=["people"], route_class=Perso
 async def list_people(
     context: Here, caller: Caller, limit: Limit = 50, cursor: Cursor = None, active: bool | None = None
 ) -> Listed[PersonView]:
-    """List people by id. Addresses are shown to admins only."""
+    """List people by id. Only admins see addresses."""
     page = await context.database.read(people.page, limit=limit, cursor=cursor, active=active)
     return Listed(items=[PersonView.of(row, caller) for row in page.items], next_cursor=page.next_cursor)
 
@@ -35,7 +35,7 @@ async def read_person(context: Here, caller: Caller, person_id: PersonOrMe) -> P
 
 @router.post("/", status_code=201)
 async def create_person(context: Here, caller: Caller, body: PersonBody) -> PersonView:
-    """Store a new person; admins can."""
+    """Add a person. For admins."""
     return PersonView.of(await create(context, body), caller)
 
 
@@ -43,9 +43,9 @@ async def create_person(context: Here, caller: Caller, body: PersonBody) -> Pers
 async def put_person(
     context: Here, caller: Caller, person_id: PersonOrMe, body: PersonPut, response: Response
 ) -> PersonView:
-    """Store a person, new or changed; admins can, and everybody can change their own `away`.
+    """Add or change a person. For admins; everybody may change their own `away`.
 
-    The open tasks of one who becomes inactive move on; while one is away their substitute may decide.
+    The open tasks of a person who becomes inactive are reassigned. A substitute may decide while a person is away.
     """
     person = caller.person if person_id == "me" else person_id
     stored, new = await put(context, caller, person, body, named=body.id)

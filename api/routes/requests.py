@@ -1,4 +1,4 @@
-"""Requests: start, list, read, and everything that concerns one as a whole."""
+"""Requests: start, list and show them, and the commands about a whole request."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _SECONDS_AN_HOUR = 3600
 
 @router.post("/", status_code=201)
 async def start_a_request(context: Here, caller: Caller, call: ThisCall, body: NewRequest) -> RequestView:
-    """Start a request for approval; answers once its first entry is on record."""
+    """Start a request for approval. The answer comes when its first audit entry is stored."""
     draft = RequestDraft(template=body.template, version=body.version, title=body.title, input=body.input)
     stored = await start_request(
         context, caller, draft, request_id=call.subject, requester=body.requester, fresh=call.fresh
@@ -59,7 +59,7 @@ async def list_requests(  # noqa: PLR0917 - called by keyword, with what its que
     template: Annotated[str | None, Query(max_length=200)] = None,
     requester: Annotated[PersonRef | Literal["me"] | None, Query()] = None,
     outcome: Annotated[str | None, Query(max_length=60)] = None,
-    title: Annotated[str | None, Query(max_length=200, description="A part of it, in any case.")] = None,
+    title: Annotated[str | None, Query(max_length=200, description="A part of the title, in any case.")] = None,
     started_after: At = None,
     started_before: At = None,
     ended_after: At = None,
@@ -110,7 +110,7 @@ async def read_timeline(
     limit: Limit | None = None,
     cursor: Cursor = None,
 ) -> Listed[TimelineItem]:
-    """Show all that happened to a request, oldest first; in pages where a `limit` is given."""
+    """Show the timeline of a request, oldest entry first; in pages if `limit` is given."""
 
     def read(connection: Connection) -> list[TimelineRow]:
         seen_request(connection, caller, request_id, context.now())
@@ -125,7 +125,7 @@ async def read_timeline(
 
 @router.get("/{request_id}/audit/verify/")
 async def verify_chain(context: Here, caller: Caller, request_id: str) -> Verified:
-    """Recompute the audit chain from its rows, and compare its head with the engine's history."""
+    """Recompute the audit chain from the database, and compare its last hash with the engine's history."""
     found = await verify_for(context, caller, request_id)
     rows = found["rows"]
     return Verified(
@@ -142,7 +142,7 @@ async def verify_chain(context: Here, caller: Caller, request_id: str) -> Verifi
 async def withdraw(
     context: Here, caller: Caller, call: ThisCall, request_id: str, body: ReasonBody | None = None
 ) -> RequestView:
-    """Take a request back; its requester can."""
+    """Withdraw a request. For its requester."""
     event = Withdraw(by=caller.actor, how="withdrawn", reason=body.reason if body else None, key=call.key)
     return _view(context, await act_on_request(context, caller, request_id, event, key=call.key))
 
@@ -151,21 +151,21 @@ async def withdraw(
 async def cancel(
     context: Here, caller: Caller, call: ThisCall, request_id: str, body: ReasonBody | None = None
 ) -> RequestView:
-    """End a request without an outcome of its own; its process owner and admins can."""
+    """Cancel a request. For the process owner and admins."""
     event = Withdraw(by=caller.actor, how="cancelled", reason=body.reason if body else None, key=call.key)
     return _view(context, await act_on_request(context, caller, request_id, event, key=call.key))
 
 
 @router.post("/{request_id}/comments/")
 async def comment(context: Here, caller: Caller, call: ThisCall, request_id: str, body: NewComment) -> RequestView:
-    """Say something about a request, on record."""
+    """Add a comment to a request; it is recorded in the audit chain."""
     event = Comment(by=caller.actor, text=body.text, key=call.key)
     return _view(context, await act_on_request(context, caller, request_id, event, key=call.key))
 
 
 @router.post("/{request_id}/extend/")
 async def extend(context: Here, caller: Caller, call: ThisCall, request_id: str, body: NewDeadline) -> RequestView:
-    """Move deadlines; the process owner and admins can."""
+    """Extend deadlines. For the process owner and admins."""
     seconds = body.hours * _SECONDS_AN_HOUR if body.hours is not None else body.seconds
     event = Extend(
         by=caller.actor,
@@ -180,7 +180,7 @@ async def extend(context: Here, caller: Caller, call: ThisCall, request_id: str,
 
 @router.post("/{request_id}/events/")
 async def tell_event(context: Here, caller: Caller, call: ThisCall, request_id: str, body: NewEvent) -> RequestView:
-    """Tell a request that something it waits for has happened; the process owner and admins can."""
+    """Send a request an event that it waits for. For the process owner and admins."""
     payload = with_floats(body.payload)
     stored = await commands.tell_event(context, caller, request_id, name=body.name, payload=payload, key=call.key)
     return _view(context, stored)
@@ -190,7 +190,7 @@ async def tell_event(context: Here, caller: Caller, call: ThisCall, request_id: 
 async def resubmit(
     context: Here, caller: Caller, call: ThisCall, request_id: str, body: Resubmission | None = None
 ) -> RequestView:
-    """Answer a request for changes: the stage that asked opens again."""
+    """Answer a request for changes. The stage that asked for them opens again."""
     body = body or Resubmission()
     stored = await commands.resubmit(
         context, caller, request_id, given=body.input, title=body.title, comment=body.comment, key=call.key

@@ -1,4 +1,4 @@
-"""Simulations: ask for one, see how it goes and what it came to, and cancel it. Nothing else is ever changed by one."""
+"""Simulations: start, list, show, stream and cancel them. A simulation changes nothing but its own record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from api.http.streams import shadow_events, simulation_events, streamed
 from api.routes.examples import EXPENSE_APPROVAL
 from api.schemas.common import Listed
 from api.schemas.simulations import SimulationLine, SimulationView
-from service.simulations.simulations import ask, cancel, look
+from service.simulations.simulations import cancel, create, show
 from service.visibility import viewer_of
 from simulation.report.page import html_report
 from storage.queries.cursor import Page
@@ -23,7 +23,7 @@ from storage.tables.simulations import WorkflowSimulationRow
 
 router = APIRouter(prefix="/workflow/workflow-simulations", tags=["simulations"], route_class=PersonalRoute)
 
-_LAST_EVENT = 2**31 - 1  # as large a number as the store keeps
+_LAST_EVENT = 2**31 - 1  # the largest integer of the database column
 
 SpecBody = Annotated[
     Any,
@@ -60,16 +60,18 @@ SpecBody = Annotated[
         }
     ),
 ]
-Prefer = Annotated[str | None, Header(description="`respond-async` answers at once, while it runs.", max_length=200)]
+Prefer = Annotated[
+    str | None, Header(description="`respond-async` answers before the simulation ends.", max_length=200)
+]
 
 
 @router.post("/", status_code=201)
 async def create_simulation(
     context: Here, caller: Caller, call: ThisCall, body: SpecBody, prefer: Prefer = None
 ) -> SimulationView:
-    """Simulate: explore answers completed, the other modes may answer running. Changes nothing but this record."""
+    """Start a simulation. Mode explore answers when it is completed; the other modes may answer while they run."""
     later = "respond-async" in (prefer or "")
-    found = await ask(context, caller, body, simulation_id=call.subject, fresh=call.fresh, later=later)
+    found = await create(context, caller, body, simulation_id=call.subject, fresh=call.fresh, later=later)
     return SimulationView.of(found)
 
 
@@ -82,7 +84,7 @@ async def list_simulations(  # noqa: PLR0917 - FastAPI passes them by name
     mode: Annotated[str | None, Query(max_length=20)] = None,
     status: Literal["running", "completed", "failed", "cancelled"] | None = None,
 ) -> Listed[SimulationLine]:
-    """List one's own simulations, newest first; auditors and admins see all."""
+    """List the caller's simulations, newest first. Auditors and admins see all."""
     page = await context.database.read(
         simulations.page, limit=limit, cursor=cursor, viewer=viewer_of(caller), mode=mode, status=status
     )
@@ -91,8 +93,8 @@ async def list_simulations(  # noqa: PLR0917 - FastAPI passes them by name
 
 @router.get("/{simulation_id}/")
 async def read_simulation(context: Here, caller: Caller, simulation_id: str) -> SimulationView:
-    """Show one simulation with its answer; of a backtest or a shadow with the first of its rows."""
-    return SimulationView.of(await context.database.read(look, caller, simulation_id))
+    """Show one simulation with its result; a backtest or a shadow also has its first rows."""
+    return SimulationView.of(await context.database.read(show, caller, simulation_id))
 
 
 @router.get("/{simulation_id}/rows/")
@@ -104,7 +106,7 @@ async def list_rows(  # noqa: PLR0917 - FastAPI passes them by name
     cursor: Cursor = None,
     changed: bool | None = None,
 ) -> Listed[dict[str, Any]]:
-    """List what a backtest or a shadow says of each request; `changed` keeps those that are, or are not."""
+    """List the rows of a backtest or a shadow, one for each request. `changed` selects changed or unchanged ones."""
 
     def read(connection: Connection) -> Page[WorkflowSimulationRow]:
         simulations.get(connection, simulation_id, viewer=viewer_of(caller))
@@ -123,11 +125,13 @@ async def stream_simulation(
     context: Here,
     caller: Caller,
     simulation_id: str,
-    last_event_id: Annotated[int, Header(description="Of a shadow: go on after this one.", ge=0, le=_LAST_EVENT)] = 0,
+    last_event_id: Annotated[
+        int, Header(description="For a shadow: continue after this event.", ge=0, le=_LAST_EVENT)
+    ] = 0,
 ) -> StreamingResponse:
-    """Stream progress and results as server-sent events; the last event carries the whole answer.
+    """Stream progress and results as server-sent events. The last event has the whole result.
 
-    Branches are told to everyone, however late they ask and whichever process ran the simulation.
+    The stream has all branches, also if it starts late or another process runs the simulation.
     """
     row = await context.database.read(simulations.get, simulation_id, viewer=viewer_of(caller))
     if row.mode == "shadow":
@@ -137,8 +141,8 @@ async def stream_simulation(
 
 @router.get("/{simulation_id}/report/", response_class=HTMLResponse)
 async def report_simulation(context: Here, caller: Caller, simulation_id: str) -> Response:
-    """Return the answer as a page with charts that stands alone as a file."""
-    found = await context.database.read(look, caller, simulation_id)
+    """Return the result as a self-contained HTML page with charts."""
+    found = await context.database.read(show, caller, simulation_id)
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     page = html_report(SimulationView.of(found).model_dump(mode="json"))
     return HTMLResponse(page, headers={"Content-Security-Policy": policy})
@@ -146,5 +150,5 @@ async def report_simulation(context: Here, caller: Caller, simulation_id: str) -
 
 @router.post("/{simulation_id}/cancel/")
 async def cancel_simulation(context: Here, caller: Caller, simulation_id: str) -> SimulationView:
-    """Cancel a simulation that runs; a shadow keeps what it has seen."""
+    """Cancel a running simulation. A shadow keeps its rows."""
     return SimulationView.of(await cancel(context, caller, simulation_id))

@@ -1,4 +1,4 @@
-"""Tasks: the inbox, and what can be done with one task or with many."""
+"""Tasks: the inbox, and the commands about one task or several."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from storage.queries.requests.requests import ListedTask
 
 router = APIRouter(prefix="/workflow/tasks", tags=["tasks"], route_class=PersonalRoute)
 
-# Of one bulk call at a time: the engine's workflow tasks are what takes long, and others wait for them too.
+# Decisions of one bulk call at the same time; more would delay the calls of others in the engine.
 _AT_ONCE = 8
 
 
@@ -64,7 +64,7 @@ async def list_tasks(  # noqa: PLR0917 - called by keyword, with what its query 
         Query(description="`due` soonest first, `age` oldest first, `amount` largest first; else newest first."),
     ] = None,
 ) -> Listed[TaskItem]:
-    """List tasks, newest first; those of an assignee include what they may decide for others or claim."""
+    """List tasks, newest first. With `assignee`, also tasks that the person may claim or decide for others."""
     whose, now = caller.person if assignee == "me" else assignee, context.now()
 
     def read(connection: Connection) -> tuple[list[ListedTask], str | None]:
@@ -91,11 +91,11 @@ async def list_tasks(  # noqa: PLR0917 - called by keyword, with what its query 
 async def decide_many(
     request: Request, context: Here, caller: Caller, call: ThisCall, body: BulkDecision
 ) -> BulkResults:
-    """Decide several tasks; each succeeds or fails by itself."""
+    """Decide several tasks. Each decision succeeds or fails by itself."""
     room, raw = asyncio.Semaphore(_AT_ONCE), await request.json()
 
     async def one(item: BulkItem) -> BulkResult:
-        # Each task has a key of its own, so that a repeat of the whole call repeats each decision.
+        # Each task has its own key, so that a repeat of the call repeats each decision.
         key = hashlib.sha256(f"{call.key}:{item.task_id}".encode()).hexdigest()
         async with room:
             try:
@@ -110,7 +110,7 @@ async def decide_many(
             return BulkResult(task_id=item.task_id, status=200, request=view)
 
     results = await asyncio.gather(*(one(item) for item in body.each))
-    # What is unknown is not the one answer: a repeat has to find it out.
+    # An unknown result is not stored as the answer of the key; a repeat finds the result.
     request.state.unsettled = any(result.status >= 500 for result in results)
     return BulkResults(results=results)
 
@@ -123,20 +123,20 @@ async def read_task(context: Here, caller: Caller, task_id: str) -> TaskView:
 
 @router.post("/{task_id}/decide/")
 async def decide(context: Here, caller: Caller, call: ThisCall, task_id: str, body: NewDecision) -> RequestView:
-    """Decide a task; answers with the request as it then is."""
+    """Decide a task. The answer is the request after the decision."""
     return await _act(context, caller, task_id, _decision(caller, body, task_id, call.key), call.key)
 
 
 @router.post("/{task_id}/reassign/")
 async def reassign(context: Here, caller: Caller, call: ThisCall, task_id: str, body: HandOver) -> RequestView:
-    """Give a task to somebody else; whoever has it, the process owner and admins can."""
+    """Reassign a task to another person. For its assignee, the process owner and admins."""
     event = Reassign(by=caller.actor, task_id=task_id, to=body.to, reason=body.reason, key=call.key)
     return await _act(context, caller, task_id, event, call.key)
 
 
 @router.post("/{task_id}/delegate/")
 async def delegate(context: Here, caller: Caller, call: ThisCall, task_id: str, body: NewDelegate) -> RequestView:
-    """Let somebody else decide; whoever has the task can."""
+    """Delegate a task to another person. For its assignee."""
     event = Delegate(by=caller.actor, task_id=task_id, to=body.to, keep=body.keep, reason=body.reason, key=call.key)
     return await _act(context, caller, task_id, event, call.key)
 
@@ -149,7 +149,7 @@ async def claim(
     task_id: str,
     body: Nothing | None = None,  # noqa: ARG001 - an empty object may be sent
 ) -> RequestView:
-    """Take a task out of its queue."""
+    """Claim a task from its queue."""
     return await _act(context, caller, task_id, Claim(by=caller.actor, task_id=task_id, key=call.key), call.key)
 
 
@@ -161,13 +161,13 @@ async def release(
     task_id: str,
     body: Nothing | None = None,  # noqa: ARG001 - an empty object may be sent
 ) -> RequestView:
-    """Put a claimed task back into its queue."""
+    """Return a claimed task to its queue."""
     return await _act(context, caller, task_id, Release(by=caller.actor, task_id=task_id, key=call.key), call.key)
 
 
 @router.post("/{task_id}/token/")
 async def issue_decision_token(context: Here, caller: Caller, task_id: str) -> DecisionToken:
-    """Sign a token with which the `decide` signal decides this task as the caller, until it changes hands."""
+    """Sign a token for the `decide` signal. It decides this task as the caller, until the task is reassigned."""
     token, task = await decision_token(context, caller, task_id, context.secret)
     return DecisionToken(token=token, task_id=task_id, round=task.round)
 

@@ -32,19 +32,19 @@ BlueprintBody = Annotated[Any, Body(openapi_examples={"expense": {"value": EXPEN
 
 @router.post("/", status_code=201)
 async def create_template(context: Here, caller: Caller, body: BlueprintBody) -> TemplateView:
-    """Store a blueprint as a draft; the same blueprint again is the same draft. Designers and admins can."""
+    """Store a blueprint as a draft. The same blueprint again gives the same draft. For designers and admins."""
     return TemplateView.of(await draft_definition(context, caller, with_floats(body)))
 
 
 @router.post("/import_blueprint/", status_code=201)
 async def import_blueprint(context: Here, caller: Caller, body: BlueprintBody) -> TemplateView:
-    """Store an exported blueprint as a draft. Designers and admins can."""
+    """Store an exported blueprint as a draft. For designers and admins."""
     return TemplateView.of(await draft_definition(context, caller, with_floats(body)))
 
 
 @router.post("/check/")
 async def check_blueprint(context: Here, caller: Caller, body: BlueprintBody) -> CheckView:
-    """Prove a blueprint sound, or show what is wrong with it and with which input; nothing is stored."""
+    """Prove that a blueprint is sound, or list its faults with inputs that show them. Nothing is stored."""
     report = await check_definition(context, with_floats(body), by=caller.person)
     return CheckView.model_validate(report.described())
 
@@ -58,7 +58,7 @@ async def list_templates(  # noqa: PLR0917 - called by keyword, with what its qu
     name: Annotated[str | None, Query(max_length=200)] = None,
     status: Literal["draft", "published", "deprecated"] | None = None,
 ) -> Listed[TemplateView]:
-    """List versions by name; drafts to whoever wrote or owns them, to designers, auditors and admins."""
+    """List versions by name. Drafts are shown to their author and owner, designers, auditors and admins."""
     page = await context.database.read(
         definitions.page, limit=limit, cursor=cursor, name=name, status=status, drafts_of=drafts_of(caller)
     )
@@ -67,7 +67,7 @@ async def list_templates(  # noqa: PLR0917 - called by keyword, with what its qu
 
 @router.get("/schema/")
 async def read_schema() -> dict[str, Any]:
-    """Show the JSON Schema of a blueprint, as editors use it."""
+    """Show the JSON Schema of blueprints, for editors."""
     return definition_schema()
 
 
@@ -79,7 +79,7 @@ async def read_template(context: Here, caller: Caller, template_id: str) -> Temp
 
 @router.get("/{template_id}/export/", response_class=Response, responses={200: {"content": {"application/json": {}}}})
 async def export_blueprint(context: Here, caller: Caller, template_id: str) -> Response:
-    """Return the blueprint in canonical form (RFC 8785): the same bytes every time."""
+    """Return the blueprint as canonical JSON (RFC 8785): always the same bytes."""
     row = await context.database.read(seen_definition, caller, template_id)
     return Response(export_bytes(row.blueprint), media_type="application/json")
 
@@ -88,27 +88,27 @@ async def export_blueprint(context: Here, caller: Caller, template_id: str) -> R
 async def diff_templates(
     context: Here, caller: Caller, template_id: str, against: Annotated[str | None, Query(max_length=200)] = None
 ) -> DiffView:
-    """Say what a version changes since another one (by id; else the release before it), in words and as JSON Patch."""
+    """Compare a version with another one (by id; by default the previous release), in words and as JSON Patch."""
     return DiffView.of(*await compare_definitions(context, caller, template_id, against))
 
 
 @router.put("/{template_id}/")
 async def put_template(context: Here, caller: Caller, template_id: str, body: BlueprintBody) -> TemplateView:
-    """Give a draft other content; what is published no longer changes. Designers and admins can."""
+    """Change a draft; published versions cannot change. For designers and admins."""
     return TemplateView.of(await replace_draft(context, caller, template_id, with_floats(body)))
 
 
 @router.post("/{template_id}/publish/")
 async def publish_template(context: Here, caller: Caller, template_id: str) -> TemplateView:
-    """Publish a draft: requests can begin with it, and it no longer changes. Designers and admins can.
+    """Publish a draft: requests can start with it, and it cannot change any more. For designers and admins.
 
-    Where PLACET_PUBLISH_NEEDS_TWO says so, it is somebody else than who wrote it. The version has to rise by as much
-    as the content changed since the release before it.
+    With PLACET_PUBLISH_NEEDS_TWO, another person than the author has to publish it. The version number has to rise by
+    at least the level of the changes since the previous release.
     """
     return TemplateView.of(await publish_definition(context, caller, template_id))
 
 
 @router.post("/{template_id}/deprecate/")
 async def deprecate_template(context: Here, template_id: str) -> TemplateView:
-    """Take a version out of use; requests that began with it keep it. Designers and admins can."""
+    """Deprecate a version; its running requests keep it. For designers and admins."""
     return TemplateView.of(await deprecate_definition(context, template_id))

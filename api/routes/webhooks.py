@@ -1,4 +1,4 @@
-"""Webhooks: the endpoints that get every event that history holds, signed."""
+"""Webhooks: endpoints that receive signed events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/workflow/webhooks", tags=["webhooks"], route_class=P
 
 @router.get("/")
 async def list_webhooks(context: Here, limit: Limit = 50, cursor: Cursor = None) -> Listed[WebhookView]:
-    """List the endpoints, oldest first; admins can."""
+    """List the endpoints, oldest first. For admins."""
     after = cursors.read_moment(cursor) if cursor is not None else None
     found = [row for row in await context.database.read(webhooks.every) if after is None or _place(row) > after]
     page = cursors.page(found, limit, _place)
@@ -31,8 +31,8 @@ async def list_webhooks(context: Here, limit: Limit = 50, cursor: Cursor = None)
 async def create_webhook(
     request: Request, context: Here, caller: Caller, call: ThisCall, body: WebhookBody
 ) -> WebhookMade:
-    """Add an endpoint; admins can. It gets what happens from now on, and this answer alone shows the secret."""
-    # The answer holds a secret, so it is not kept: the same key makes the same endpoint, and its secret, again.
+    """Add an endpoint; it receives future events. Only this answer shows the secret. For admins."""
+    # The answer has a secret, so it is not stored: the same key creates the same endpoint and secret again.
     request.state.unsettled = True
     row, secret = await add_webhook(
         context,
@@ -46,13 +46,13 @@ async def create_webhook(
 
 @router.get("/{webhook_id}/")
 async def read_webhook(context: Here, webhook_id: str) -> WebhookView:
-    """Show one endpoint; admins can."""
+    """Show one endpoint. For admins."""
     return WebhookView.of(await context.database.read(webhooks.get, webhook_id))
 
 
 @router.delete("/{webhook_id}/")
 async def delete_webhook(context: Here, webhook_id: str) -> WebhookView:
-    """Remove an endpoint, and return it as it was; what was still to be sent to it is dropped. Admins can."""
+    """Remove an endpoint and return it. Messages that wait for it are dropped. For admins."""
     return WebhookView.of(await remove_webhook(context, webhook_id))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from api.schemas.common import Shown, View
-from service.simulations.simulations import Found
+from service.simulations.simulations import SimulationWithRows
 from storage.tables.simulations import WorkflowSimulation
 
 _LARGE = ("execution_path", "branch_explorations", "approval_chain", "rows", "timelines", "differences", "statistics")
@@ -36,7 +36,7 @@ class SimulationView(View):
     warnings: list[str] = Field(default_factory=list)
 
     @classmethod
-    def of(cls, found: Found) -> SimulationView:
+    def of(cls, found: SimulationWithRows) -> SimulationView:
         """Show a stored simulation with its result; of a backtest or a shadow with the first rows."""
         row, rows = found.row, found.rows
         looks = row.mode in {"backtest", "shadow"} and row.result is not None

@@ -1,1 +1,1 @@
-"""What administrators keep: people, the action catalog, notices, and what is running."""
+"""Administration: people, the action catalog, notifications, webhooks and health."""

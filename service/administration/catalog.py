@@ -21,9 +21,9 @@ _MAY_HAND_OUT_SECRETS = frozenset({"admin"})
 
 
 async def add_action(context: Context, principal: Principal, name: str, facts: dict[str, Any]) -> ActionCatalog:
-    """Add an action; `facts` are its columns. Raises InputInvalid with every fault, Conflict, and NotPermitted.
+    """Add an action; `facts` are its columns. Raises InputInvalid with all faults, Conflict, and NotPermitted.
 
-    Whose config refers to a secret, only an admin adds.
+    Only an admin may add an action whose config refers to a secret.
     """
     await _check(context, principal, facts)
     by, now = principal.person, context.now()
@@ -46,7 +46,7 @@ async def change_action(
     def store(connection: Connection) -> tuple[ActionCatalog, Statistics | None]:
         row = actions.get(connection, action)
         if named not in {None, row.name}:
-            message = f"the path says {row.name!r}; leave the name out or write the same"
+            message = f"the name differs from {row.name!r} in the path; leave it out, or send the same name"
             raise InputInvalid(f"/name: {message}", problems=(Problem(pointer="/name", message=message),))
         row = actions.change(connection, row.id, changes)
         return row, actions.statistics(connection, [row.name]).get(row.name)
@@ -56,18 +56,18 @@ async def change_action(
 
 async def _check(context: Context, principal: Principal, facts: dict[str, Any]) -> None:
     """Raise InputInvalid with every fault, and NotPermitted where secrets are an admin's to hand out."""
-    # Schemas that nobody knows yet are looked at where they can harm nobody.
+    # Unknown schemas are checked in the pool, whose processes have limits of memory and time.
     schemas = {"/input_schema": facts["input_schema"], "/output_schema": facts["output_schema"]}
     problems = [*await context.pool.run(unusable, schemas, by=principal.person)]
     executor, config = facts["executor"], facts["config"]
     known, secret = config_schema(executor), any(references(config))
     if known is None:
-        message = f"there is no executor of that name; there are {', '.join(sorted(known_executors()))}"
+        message = f"there is no executor of this name; use one of {', '.join(sorted(known_executors()))}"
         problems.append(Problem(pointer="/executor", message=message))
     else:
         problems += value_problems(known, config, "/config")
         if secret and "url" in known.get("properties", {}) and "url" not in config:
-            message = "an action that carries a secret says itself where it goes; give its url"
+            message = "an action with a secret needs a fixed address; add its url to the config"
             problems.append(Problem(pointer="/config/url", message=message))
     if problems:
         raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=tuple(problems))

@@ -50,7 +50,7 @@ class Health:
     async def _worker(self) -> None:
         queue = self._context.task_queue
         if not await workers(self._context.database, self._context.client, queue):
-            raise Unavailable(f"no worker that is there asks for tasks on the task queue {queue!r}")
+            raise Unavailable(f"no running worker polls the task queue {queue!r}")
 
 
 async def workers(database: Database, client: Client, task_queue: str) -> set[str]:

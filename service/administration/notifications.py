@@ -65,7 +65,7 @@ async def send_again(
     found = await context.database.read(read)
     if channel is not None and channel not in {message.channel for message in found}:
         there = ", ".join(message.channel for message in found)
-        why = f"the notice did not go over {channel!r}; it has {there}"
+        why = f"the notification was not sent on the channel {channel!r}; its channels are {there}"
         raise InputInvalid(f"/channel: {why}.", problems=(Problem(pointer="/channel", message=why),))
     queued = await context.database.write(delivery_queue.send_again, key, context.now(), channel=channel)
     return queued, await context.database.read(_messages, key)

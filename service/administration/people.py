@@ -49,9 +49,9 @@ async def put_person(
     `named` is the id in what was sent, if there is one. Raises NotPermitted and InputInvalid.
     """
     if not principal.admin and person != principal.person:
-        raise NotPermitted("Only an admin changes other people; of yourself you can change `away`.")
+        raise NotPermitted("Only an admin may change other people. You may change your own `away`.")
     if named not in {None, person}:
-        message = f"the path says {person!r}; leave the id out or write the same"
+        message = f"the path says {person!r}; leave the id out, or send the same id"
         raise InputInvalid(f"/id: {message}", problems=(Problem(pointer="/id", message=message),))
     now = context.now()
 
@@ -134,7 +134,7 @@ def _require_named(connection: Connection, facts: PersonFacts, person: str, now:
 def _require_nothing_else(before: Person, after: Person, given: PersonFacts) -> None:
     """Raise NotPermitted where somebody would change more of themself than when they are away."""
     if "away" not in given.model_fields_set:
-        raise NotPermitted("Of yourself you can change `away`; send it, or null.")
+        raise NotPermitted("You may change only your own `away`; send it, or null.")
     changed = [
         name
         for name in sorted(given.model_fields_set - _NOT_CHANGED)
@@ -144,4 +144,4 @@ def _require_nothing_else(before: Person, after: Person, given: PersonFacts) -> 
         problems = tuple(
             Problem(pointer=f"/{name}", message="an admin can change this; leave it out") for name in changed
         )
-        raise NotPermitted("Of yourself you can change `away`; the rest is for an admin.", problems=problems)
+        raise NotPermitted("You may change only your own `away`; other fields are for an admin.", problems=problems)

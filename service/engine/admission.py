@@ -1,4 +1,4 @@
-"""How many calls are at the engine at once: the others wait their turn here, and are refused before it gets too long.
+"""Admission: a limit of concurrent calls to the engine. Other calls wait in a fair queue, or are refused as busy.
 
 Every start and every update is a few transactions of the engine's database, which carries them out one after the other.
 Sent all together they wait there instead, where a queue of a second already loses work: the engine gives up handing a
@@ -27,7 +27,7 @@ PATIENCE = 30.0
 # When those who are refused may come again, in seconds.
 RETRY_AFTER = 10
 
-_TOO_MANY = "More calls wait here than can be carried out in time; nothing has happened."
+_TOO_MANY = "Too many calls wait for the engine; nothing has happened."
 
 
 @dataclass(eq=False, slots=True)

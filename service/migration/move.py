@@ -83,7 +83,7 @@ class _Mover:
                     reasons = tuple(problem.message for problem in error.problems) or (error.message,)
                     return replace(fate, verdict="does_not_map", reasons=reasons, result="stays")
                 return replace(fate, result="moved")
-        why = "it changes all the time; move it when less happens to it"
+        why = "the request changed during each attempt; repeat the call later"
         return replace(judged.fate, reasons=(*judged.fate.reasons, why), result="stays")
 
     def _goes(self, fate: Fate) -> bool:

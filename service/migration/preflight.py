@@ -1,4 +1,4 @@
-"""What it would mean to move running requests to another version: for each, whether it maps, and what would differ."""
+"""The preflight of a migration: whether each running request maps to another version, and what would differ."""
 
 from __future__ import annotations
 
@@ -211,13 +211,13 @@ def _fate(row: ApprovalRequest, put: BacktestRow, gone: list[str]) -> Fate:
     verdict: Verdict = "maps"
     reasons = [f"a task is open in stage {stage!r}, which is gone" for stage in gone]
     if put.after is None:
-        reasons.append(put.unknown or "its course cannot be told")
+        reasons.append(put.unknown or "its course cannot be computed")
     if reasons:
         verdict = "does_not_map"
     elif put.after is not None and {"outcome", "route"} & set(put.changed):
         verdict = "changes_outcome"
         was, now = ("; ".join(side.route) or "nothing settled" for side in (put.before, put.after))
-        reasons.append(f"with the decisions so far it would have gone another way: {now}; it went: {was}"[:500])
+        reasons.append(f"with its decisions so far it would have taken another route: {now}; it went: {was}"[:500])
         if put.after.outcome is not None:
             reasons.append(f"it would have ended: {put.after.outcome}")
     return Fate(request_id=row.id, version=row.version, stage=row.stage, verdict=verdict, reasons=tuple(reasons))

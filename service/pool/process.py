@@ -2,8 +2,8 @@
 
     python -m service.pool.process LINE LEASH PARENT MEGABYTES
 
-LINE is the descriptor of a connection, LEASH of a pipe whose end means that the parent is gone. Interrupts and
-terminations are the parent's to handle: it lets go of the leash when it is done.
+LINE is the descriptor of a connection. LEASH is the descriptor of a pipe; when it closes, the parent has gone. The
+process ignores SIGINT and SIGTERM: the parent handles them, and closes the pipe to end this process.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Simulations: what people ask for, how it is carried out, and shadows that stand."""
+"""Simulations: starting and showing them, background jobs, the modes, and shadows."""

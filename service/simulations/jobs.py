@@ -1,4 +1,4 @@
-"""Simulations on their way: run in this process, told about while they run, cancelled, and kept with their answer."""
+"""Background jobs of simulations: run them in this process, stream their progress, cancel them, store their results."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from storage.tables.simulations import WorkflowSimulation
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 2  # in one process, of those that nobody waits for; further ones wait their turn
-MOST_RUNNING = 64  # that run or wait their turn in one process
-MOST_OF_ONE = 16  # of them one person's
-MOST_TOLD = 2000  # progress of one simulation that is kept for who looks later
-HELD = timedelta(seconds=30)  # without a word from its process, a simulation is given up
+AT_ONCE = 2  # simulations that run at the same time in one process; further ones are queued
+MOST_RUNNING = 64  # running and queued simulations of one process
+MOST_OF_ONE = 16  # running and queued simulations of one person
+MOST_TOLD = 2000  # progress events of one simulation that are kept for later readers
+HELD = timedelta(seconds=30)  # a simulation whose process has not renewed its lease for so long has failed
 _RETRY_AFTER = 10  # seconds
-_EVERY = 5.0  # seconds between such words
-_POLL = 0.25  # seconds between looks at a simulation that another process runs
+_EVERY = 5.0  # seconds between renewals of the lease
+_POLL = 0.25  # seconds between polls of a simulation that another process runs
 
 
 @dataclass
-class Job:
-    """One simulation that this process runs: what it told so far."""
+class SimulationJob:
+    """One simulation that this process runs, with its progress so far."""
 
     by: str = ""
     told: list[dict[str, Any]] = field(default_factory=list)
@@ -43,29 +43,29 @@ class Job:
     ended: bool = False
 
     def tell(self, what: dict[str, Any]) -> None:
-        """Keep what the simulation tells, and wake whoever listens."""
+        """Keep a progress event and wake the readers."""
         if len(self.told) < MOST_TOLD:
             self.told.append(what)
         self.wake()
 
     def wake(self) -> None:
-        """Wake whoever listens; the next news are another event's."""
+        """Wake the readers; the next progress has a new event."""
         self.news.set()
         self.news = asyncio.Event()
 
 
-class Jobs:
+class SimulationJobs:
     """The simulations that this process runs."""
 
     def __init__(self, database: Database, simulator: Simulator) -> None:
         self._database = database
         self._simulator = simulator
-        self._running: dict[str, Job] = {}
+        self._running: dict[str, SimulationJob] = {}
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._stopping = False
 
     async def watch(self) -> None:
-        """Say that this process is there, and give up what others began and left; when cancelled, stop what runs."""
+        """Renew the leases of this process, and fail those of dead processes. Stop all when cancelled."""
         try:
             while True:
                 with suppress(Unavailable):
@@ -87,40 +87,42 @@ class Jobs:
             await self._database.write(simulations.close, left, now)
 
     def admit(self, person: str) -> None:
-        """Raise Busy where another simulation of this person would only wait."""
+        """Raise Busy if this process or this person has too many simulations."""
         mine = sum(job.by == person for job in self._running.values())
         if len(self._running) >= MOST_RUNNING or mine >= MOST_OF_ONE:
-            message = f"{len(self._running)} simulations run or wait their turn here, {mine} of them yours"
+            message = f"{len(self._running)} simulations run or are queued here, {mine} of them yours"
             raise Busy(f"{message}; nothing has happened. Try again when they have ended.", retry_after=_RETRY_AFTER)
 
-    def start(self, row: WorkflowSimulation, spec: SimulationSpec, *, requester: str, viewer: str | None) -> Job:
-        """Run a stored simulation beside the calls; `viewer` is whose view of requests it has (None: all)."""
-        job = self._running[row.id] = Job(by=row.created_by)
+    def start(
+        self, row: WorkflowSimulation, spec: SimulationSpec, *, requester: str, viewer: str | None
+    ) -> SimulationJob:
+        """Run a stored simulation in the background. It uses the requests that `viewer` may see (None: all)."""
+        job = self._running[row.id] = SimulationJob(by=row.created_by)
         job.task = asyncio.create_task(self._run(row.id, job, spec, requester, viewer))
         return job
 
     async def answered(
         self, spec: SimulationSpec, *, requester: str, viewer: str | None, simulation_id: str
     ) -> dict[str, Any]:
-        """Carry out a simulation that somebody waits for, and return its answer."""
+        """Run a simulation now and return its result."""
         return await self._simulator.carry_out(
             spec, requester=requester, viewer=viewer, simulation_id=simulation_id, now=datetime.now(UTC)
         )
 
     async def ended(self, simulation_id: str, *, patience: float) -> None:
-        """Wait for a simulation that runs here, for so many seconds at most."""
+        """Wait for a simulation of this process, at most `patience` seconds."""
         job = self._running.get(simulation_id)
         if job is not None and job.task is not None:
             await asyncio.wait([job.task], timeout=patience)
 
     def cancel(self, simulation_id: str) -> None:
-        """Stop a simulation that runs here."""
+        """Cancel a simulation of this process."""
         job = self._running.get(simulation_id)
         if job is not None and job.task is not None:
             job.task.cancel()
 
     async def events(self, simulation_id: str) -> AsyncIterator[dict[str, Any]]:
-        """Yield what a simulation tells until it has ended, from its beginning."""
+        """Yield the progress of a simulation from its beginning until it has ended."""
         job = self._running.get(simulation_id)
         if job is None:
             while await self._still(simulation_id):
@@ -141,7 +143,7 @@ class Jobs:
         return (await self._database.read(simulations.get, simulation_id)).status == "running"
 
     async def _run(
-        self, simulation_id: str, job: Job, spec: SimulationSpec, requester: str, viewer: str | None
+        self, simulation_id: str, job: SimulationJob, spec: SimulationSpec, requester: str, viewer: str | None
     ) -> None:
         status, result, error = "failed", None, None
         try:
@@ -158,12 +160,12 @@ class Jobs:
         except asyncio.CancelledError:
             status, error = "cancelled", "cancelled"
             if self._stopping:
-                status, error = "failed", "the process that ran it was stopped; ask again"
+                status, error = "failed", "the process that ran the simulation was stopped; start the simulation again"
         except PlacetError as fault:
             error, result = fault.message, unfit(fault)
         except TimeoutError:
-            error = "it took too long and was given up"
-        except Exception as fault:  # whatever it is, the simulation has ended and says so
+            error = "the simulation took too long and was stopped; simulate less at once"
+        except Exception as fault:  # any error ends the simulation, which stores it
             log.exception("simulation %s failed", simulation_id)
             error = f"{type(fault).__name__}: {fault}"[:1000]
         try:
@@ -188,6 +190,6 @@ def _finish(  # noqa: PLR0917 - what a simulation ends with
 
 
 def unfit(fault: PlacetError) -> dict[str, Any] | None:
-    """Return the answer to a specification whose content is at fault, None where nothing in particular is."""
+    """Return the result of a simulation whose spec has faults; None if the error names no place."""
     problems: Sequence[Problem] = getattr(fault, "problems", ())
     return {"validation_errors": [problem_json(problem) for problem in problems]} if problems else None

@@ -1,4 +1,6 @@
-"""Standing shadows: fed in this process beside the calls, taken over from one that is gone, and told as they go."""
+"""Shadows: background jobs that compare running requests with a candidate version until their time is over.
+
+Each shadow belongs to one process, which renews a lease; another process takes over when the lease has expired."""
 
 from __future__ import annotations
 
@@ -26,24 +28,24 @@ from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
 
 log = logging.getLogger(__name__)
 
-MOST = 10  # shadows that stand at the same time
-_EVERY = 1.0  # seconds between looks
-_HELD = timedelta(seconds=15)  # without a word from its process, another one may take a shadow over
+MOST = 10  # shadows that run at the same time
+_EVERY = 1.0  # seconds between polls
+_HELD = timedelta(seconds=15)  # the lease of a shadow; another process may take it over afterwards
 _RENEW = timedelta(seconds=5)
-_TAKE_OVER = 5.0  # seconds between looks for shadows that nobody feeds
-_TOLD = 200  # rows that a reader is told at a time
+_TAKE_OVER = 5.0  # seconds between polls for shadows without a process
+_TOLD = 200  # rows that a reader gets at a time
 
 
 @dataclass(kw_only=True)
 class _Feeding:
-    """One shadow that this process feeds."""
+    """One shadow that this process runs."""
 
     task: asyncio.Task[None] | None = None
     looked: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Shadows:
-    """The shadows that this process feeds."""
+    """The shadows that this process runs."""
 
     def __init__(self, database: Database, pool: ProcessPool) -> None:
         self._database, self._pool = database, pool
@@ -51,7 +53,7 @@ class Shadows:
         self._fed: dict[str, _Feeding] = {}
 
     async def watch(self) -> None:
-        """Feed every shadow that nobody else does, until cancelled; then leave them to the others."""
+        """Run every shadow that no other process runs. When cancelled, release them for other processes."""
         try:
             while True:
                 with suppress(Unavailable):
@@ -63,11 +65,11 @@ class Shadows:
             await self.stop()
 
     async def begin(self, row: WorkflowSimulation, *, patience: float) -> None:
-        """Store a new shadow and feed it; returns after its first look, or `patience` seconds. Raises Conflict."""
+        """Store a new shadow and run it; return after its first poll, or after `patience` seconds. Raises Conflict."""
 
         def store(connection: Connection) -> bool:
             if shadows.count(connection) >= MOST:
-                raise Conflict(f"{MOST} shadows stand already; cancel one before another is cast")
+                raise Conflict(f"{MOST} shadows run already; cancel one of them first")
             return simulations.insert(connection, row)
 
         if not await self._database.write(store):
@@ -77,13 +79,13 @@ class Shadows:
             await asyncio.wait_for(feeding.looked.wait(), patience)
 
     def end(self, simulation_id: str) -> None:
-        """Stop feeding a shadow that has ended."""
+        """Stop running a shadow that has ended."""
         feeding = self._fed.get(simulation_id)
         if feeding is not None and feeding.task is not None:
             feeding.task.cancel()
 
     async def stop(self) -> None:
-        """Stop feeding, and leave every shadow to whoever comes next."""
+        """Stop all shadows here, and release them for other processes."""
         tasks = [feeding.task for feeding in self._fed.values() if feeding.task is not None]
         for task in tasks:
             task.cancel()
@@ -102,7 +104,7 @@ class Shadows:
             await self._until_over(row, feeding)
         except PlacetError as fault:
             await self._end(row.id, "failed", error=fault.message, result=unfit(fault))
-        except Exception as fault:  # whatever it is, the shadow has ended and says so
+        except Exception as fault:  # any error ends the shadow, which stores it
             log.exception("shadow %s failed", row.id)
             await self._end(row.id, "failed", error=f"{type(fault).__name__}: {fault}"[:1000])
         finally:
@@ -162,9 +164,9 @@ class Shadows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """What is new of a shadow: rows, each with its revision, and the totals; `ended` once there will be no more.
+    """An update about a shadow: new rows with their revisions, and the totals; `ended` is true after the last one.
 
-    Without any of it, it still runs and there was nothing to tell for a while.
+    An empty update says that the shadow still runs.
     """
 
     rows: tuple[tuple[int, dict[str, Any]], ...] = ()
@@ -173,7 +175,7 @@ class News:
 
 
 async def follow(database: Database, simulation_id: str, *, after: int = 0) -> AsyncIterator[News]:
-    """Yield what is new of a shadow as it comes, from a revision on, until it has ended."""
+    """Yield the updates of a shadow from a revision on, until it has ended."""
     silent = 0.0
     while True:
         row, found = await database.read(_news, simulation_id, after)

@@ -1,4 +1,4 @@
-"""Ask for simulations, look at them, and cancel them. Nothing else is ever changed by one."""
+"""Start, show and cancel simulations. A simulation changes nothing but its own record."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from storage.queries.simulations import simulation_rows, simulations
 from storage.recording import metrics
 from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
 
-PATIENCE = 2.0  # seconds: what runs in the background is waited for so long before it is answered as running
-FIRST_ROWS = 500  # of a backtest's requests, that its answer carries; all of them are paged
+PATIENCE = 2.0  # seconds that a call waits for a background simulation before it answers that it runs
+FIRST_ROWS = 500  # rows of a backtest in its answer; all rows can be read in pages
 # What has money in it.
 _EXACT = {"input", "values", "variables", "prices"}
 _LOOKS_AT_OTHERS = frozenset({"designer", "auditor", "admin"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A simulation with the first of its rows, and how many there are."""
+class SimulationWithRows:
+    """A simulation with its first rows, and the number of its rows."""
 
     row: WorkflowSimulation
     rows: Sequence[WorkflowSimulationRow] = ()
@@ -40,9 +40,9 @@ class Found:
 
 
 def read_spec(raw: object) -> tuple[SimulationSpec, dict[str, Any]]:
-    """Read what is to be simulated, and return it beside what was read: amounts in input and prices stay exact.
+    """Parse a simulation spec; return it with its JSON. Amounts in input and prices stay exact.
 
-    Raises InputInvalid with every fault.
+    Raises InputInvalid with all faults.
     """
     if not isinstance(raw, dict):
         raise InputInvalid('Send an object such as {"mode": "explore", "template": "…"}.')
@@ -50,9 +50,9 @@ def read_spec(raw: object) -> tuple[SimulationSpec, dict[str, Any]]:
     return parse_spec(read), read
 
 
-async def ask(
+async def create(
     context: Context, principal: Principal, raw: object, *, simulation_id: str, fresh: bool = True, later: bool = False
-) -> Found:
+) -> SimulationWithRows:
     """Simulate what a specification says, and return it: explore completed, other modes perhaps still running.
 
     `later` waits for nothing. One that was asked for before under this id (`fresh` says that there can be none) is
@@ -64,7 +64,7 @@ async def ask(
     row = _row(simulation_id, principal, spec, read, now)
     requester, viewer, jobs = spec.person or principal.person, viewer_of(principal), context.jobs
     if not fresh and await context.database.read(simulations.there, row.id):
-        # It was asked for before, and its answer did not arrive: it is this one's.
+        # A repeat of a call whose answer did not arrive.
         await jobs.ended(row.id, patience=PATIENCE)
     elif spec.is_standing:
         await context.shadows.begin(row, patience=PATIENCE)
@@ -82,15 +82,15 @@ async def ask(
     return await context.database.read(lambda connection: with_rows(connection, simulations.get(connection, row.id)))
 
 
-def look(connection: Connection, principal: Principal, simulation_id: str) -> Found:
+def show(connection: Connection, principal: Principal, simulation_id: str) -> SimulationWithRows:
     """Return a simulation with the first of its rows; raises NotFound where there is none that is theirs to see."""
     return with_rows(connection, simulations.get(connection, simulation_id, viewer=viewer_of(principal)))
 
 
-async def cancel(context: Context, principal: Principal, simulation_id: str) -> Found:
+async def cancel(context: Context, principal: Principal, simulation_id: str) -> SimulationWithRows:
     """Cancel a simulation that runs; a shadow keeps what it has seen. Raises NotFound and Conflict."""
 
-    def store(connection: Connection) -> Found:
+    def store(connection: Connection) -> SimulationWithRows:
         simulations.get(connection, simulation_id, viewer=viewer_of(principal))
         return with_rows(connection, simulations.cancel(connection, simulation_id, context.now()))
 
@@ -100,11 +100,11 @@ async def cancel(context: Context, principal: Principal, simulation_id: str) -> 
     return found
 
 
-def with_rows(connection: Connection, row: WorkflowSimulation) -> Found:
+def with_rows(connection: Connection, row: WorkflowSimulation) -> SimulationWithRows:
     """Return a simulation with the first of its rows."""
     page = simulation_rows.page(connection, row.id, limit=FIRST_ROWS)
     count = simulation_rows.count(connection, row.id) if page.next_cursor else len(page.items)
-    return Found(row=row, rows=page.items, count=count)
+    return SimulationWithRows(row=row, rows=page.items, count=count)
 
 
 async def _require_allowed(context: Context, principal: Principal, spec: SimulationSpec) -> None:

@@ -1,4 +1,4 @@
-"""Carry a simulation out in the mode that its specification says, and tell how it goes. Nothing is written here."""
+"""Run a simulation in the mode of its spec and report its progress. Nothing is written here."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from activities.notifications.delivery.webhook_feed import check_endpoint
 from activities.notifications.settings import NotifySettings
 from activities.notifications.templates.sandbox import TemplateBroken
 from activities.notifications.templates.template_set import TemplateSource, default
-from service.administration import notice_templates
+from service.administration import notification_templates
 from storage.database import Database
 from storage.queries.notifications import delivery_queue, webhooks
 from storage.tables.notifications import NotificationMessage, WebhookEndpoint
@@ -309,7 +309,7 @@ async def test_an_edited_template_is_sent_and_a_broken_one_falls_back_with_an_en
     first = TemplateSource(
         name="task_opened", version=0, subject="New: {{ request.title }}", text="{{ actor }}", html="<p>x</p>"
     )
-    made = await notice_templates.edit(database, first, by="ada", now=datetime.now(UTC))
+    made = await notification_templates.edit(database, first, by="ada", now=datetime.now(UTC))
     assert made.version == 1
     opened = Story(request_id="r1").open("bob").recording()
     await write(database, opened)
@@ -320,9 +320,9 @@ async def test_an_edited_template_is_sent_and_a_broken_one_falls_back_with_an_en
 
     # A template that the sample passes may still break on a real request.
     breaking = TemplateSource(name="task_opened", version=0, subject="{{ request.input.reason }}", text="t", html="h")
-    await notice_templates.edit(database, breaking, by="ada", now=datetime.now(UTC))
+    await notification_templates.edit(database, breaking, by="ada", now=datetime.now(UTC))
     with pytest.raises(TemplateBroken):
-        await notice_templates.show(database, breaking, settings_for(mailbox), request_id="r1")
+        await notification_templates.show(database, breaking, settings_for(mailbox), request_id="r1")
     second = Story(request_id="r2").open("eve").recording()
     await write(database, second)
     await confirm(database, second)
@@ -332,12 +332,12 @@ async def test_an_edited_template_is_sent_and_a_broken_one_falls_back_with_an_en
     details = [detail for _, detail in await entries(database)]
     assert details[0]["template"] == "task_opened/1"
     assert "reason" in details[1]["template_problem"]
-    assert [row.version for row in await notice_templates.versions(database, "task_opened")] == [2, 1]
-    await notice_templates.restore(database, "task_opened", 0)
-    assert next(t for t in await notice_templates.templates(database) if t.name == "task_opened") == default(
+    assert [row.version for row in await notification_templates.versions(database, "task_opened")] == [2, 1]
+    await notification_templates.restore(database, "task_opened", 0)
+    assert next(t for t in await notification_templates.templates(database) if t.name == "task_opened") == default(
         "task_opened"
     )
-    shown = await notice_templates.show(database, default("task_opened"), settings_for(mailbox), request_id="r1")
+    shown = await notification_templates.show(database, default("task_opened"), settings_for(mailbox), request_id="r1")
     assert shown.subject == "Your decision, please: Grüße 😀"
 
 
