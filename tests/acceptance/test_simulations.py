@@ -16,9 +16,8 @@ from temporalio.client import Client
 
 from simulation.scenario.spec import parse_spec
 from storage.database import Database
-from storage.queries.people import people
 from storage.queries.simulations import simulations
-from storage.tables.approvals import IdempotentCall
+from storage.tables.approvals import IdempotentCall, Person
 from storage.tables.simulations import WorkflowSimulation
 from tests.api_desk import ApiDesk, api_desk, context_of, no_engine, pointers
 from tests.approvals import EXPENSE, worker
@@ -84,7 +83,7 @@ async def decide(desk: ApiDesk, request: dict[str, Any], person: str, decision: 
 async def give_access(desk: ApiDesk, person: str, *access: str) -> None:
     """Give somebody other access than they had."""
     with writing(desk.database) as session:
-        people.get(session.connection(), person).access = list(access)
+        session.get_one(Person, person).access = list(access)
 
 
 async def test_exploring_answers_completed_with_everything(alone: ApiDesk) -> None:
