@@ -14,7 +14,7 @@ from opentelemetry.trace import TracerProvider
 from api import docs
 from api.context import ApiContext
 from api.http import problems
-from api.http.paths import BASE, EitherSlash
+from api.http.paths import BASE, TrailingSlashMiddleware
 from api.http.shutdown import Shutdown, ShutdownMiddleware
 from api.routes import (
     actions,
@@ -109,7 +109,7 @@ def _application(tracer_provider: TracerProvider | None = None) -> _Api:
     problems.install(app)
     docs.install(app)
     app.add_middleware(cast(Any, ShutdownMiddleware))
-    app.add_middleware(cast(Any, EitherSlash))
+    app.add_middleware(cast(Any, TrailingSlashMiddleware))
     content = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
     errors = {
         status: {"model": ProblemDocument, "description": text, "content": content} for status, text in _ERRORS.items()

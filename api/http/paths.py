@@ -12,7 +12,7 @@ _SLASHED = f"{BASE}/workflow/"
 _SHORT = ("/workflow/", "/metrics/", "/health/")
 
 
-class EitherSlash:
+class TrailingSlashMiddleware:
     """Rewrite paths to the form of the routes: resources end with a slash, all other paths do not."""
 
     def __init__(self, app: ASGIApp) -> None:

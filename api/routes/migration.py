@@ -11,7 +11,7 @@ from api.deps import Caller, Here, ThisCall
 from api.http.calls import PersonalRoute
 from api.schemas.migration import FateView, MigrationBody, MigrationView
 from service.migration.move import MoveOrder, move
-from service.migration.preflight import Fate, Result, Selection, Verdict, preflight
+from service.migration.preflight import RequestVerdict, Result, Selection, Verdict, preflight
 from storage.queries.definitions import definitions
 
 router = APIRouter(prefix="/workflow/process-templates", tags=["process templates"], route_class=PersonalRoute)
@@ -64,5 +64,5 @@ async def migrate_requests(  # noqa: PLR0917 - called by keyword
     )
 
 
-def _counted(fates: list[Fate]) -> dict[Result, int]:
+def _counted(fates: list[RequestVerdict]) -> dict[Result, int]:
     return {**dict.fromkeys(get_args(Result), 0), **Counter(fate.result for fate in fates if fate.result)}

@@ -9,7 +9,7 @@ from placet.engine.events import Migrate
 from placet.errors import Conflict, Ended, InputInvalid, Overtaken, Refused, Unavailable
 from service.commands import act_on_request
 from service.context import Context
-from service.migration.preflight import AT_ONCE, Fate, Judge, Judged, Selection, meant
+from service.migration.preflight import AT_ONCE, Judge, Judged, RequestVerdict, Selection, meant
 from service.principal import Principal
 from storage.tables.approvals import DefinitionVersion
 
@@ -33,7 +33,7 @@ class MoveOrder:
 
 async def move(
     context: Context, principal: Principal, target: DefinitionVersion, order: MoveOrder
-) -> tuple[list[Fate], int]:
+) -> tuple[list[RequestVerdict], int]:
     """Move every request that maps, and where the order allows it those whose outcome would have been another.
 
     Return each request's fate with its result, and how many requests were left out. Raises InputInvalid, and Conflict
@@ -60,10 +60,10 @@ class _Mover:
         self._judge = judge
         self._room = asyncio.Semaphore(_MOVED_AT_ONCE)
 
-    async def move(self, ids: list[str]) -> list[Fate]:
+    async def move(self, ids: list[str]) -> list[RequestVerdict]:
         return await asyncio.gather(*(self._one(judged) for judged in await self._judge.look(ids)))
 
-    async def _one(self, judged: Judged) -> Fate:
+    async def _one(self, judged: Judged) -> RequestVerdict:
         async with self._room:
             for look in range(1, _LOOKS + 1):
                 fate = judged.fate
@@ -86,7 +86,7 @@ class _Mover:
         why = "the request changed during each attempt; repeat the call later"
         return replace(judged.fate, reasons=(*judged.fate.reasons, why), result="stays")
 
-    def _goes(self, fate: Fate) -> bool:
+    def _goes(self, fate: RequestVerdict) -> bool:
         return fate.verdict == "maps" or (fate.verdict == "changes_outcome" and self._order.allow_outcome_change)
 
     async def _offer(self, judged: Judged) -> None:

@@ -41,7 +41,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fate:
+class RequestVerdict:
     """What a move means to one request, and why; `result` once it is done."""
 
     request_id: str
@@ -56,7 +56,7 @@ class Fate:
 class Judged:
     """A request's fate as it was after its entry `seq`, and the plan that it would go on under."""
 
-    fate: Fate
+    fate: RequestVerdict
     seq: int
     plan: Plan
 
@@ -66,7 +66,7 @@ class Meant:
     """Which requests a call is about: those to look at, those whose fate is plain, and how many are left out."""
 
     ids: list[str]
-    plain: list[Fate]
+    plain: list[RequestVerdict]
     left_out: int
 
 
@@ -124,17 +124,17 @@ async def meant(context: Context, target: DefinitionVersion, selection: Selectio
     return Meant(ids=[ident for ident in named if ident not in settled], plain=plain, left_out=0)
 
 
-def ended(row: ApprovalRequest, result: Result | None) -> Fate:
+def ended(row: ApprovalRequest, result: Result | None) -> RequestVerdict:
     """Return the fate of a request that has ended."""
     why = f"the request has ended: {row.outcome or row.status}"
-    return Fate(
+    return RequestVerdict(
         request_id=row.id, version=row.version, stage=None, verdict="does_not_map", reasons=(why,), result=result
     )
 
 
 async def preflight(
     context: Context, target: DefinitionVersion, selection: Selection, by: Actor
-) -> tuple[list[Fate], int]:
+) -> tuple[list[RequestVerdict], int]:
     """Say what a move would mean to each request, by its record and by itself; nothing is changed.
 
     Return the fates, and how many requests were left out. Raises InputInvalid, and Unavailable where the engine or
@@ -144,7 +144,7 @@ async def preflight(
     judge = await Judge.of(context, target)
     room = asyncio.Semaphore(_ASKED_AT_ONCE)
 
-    async def one(judged: Judged) -> Fate:
+    async def one(judged: Judged) -> RequestVerdict:
         fate = judged.fate
         if fate.verdict == "does_not_map":
             return fate
@@ -164,13 +164,13 @@ async def preflight(
     return fates, about.left_out
 
 
-def _plain(rows: Sequence[ApprovalRequest], target: DefinitionVersion, *, dry_run: bool) -> Iterator[Fate]:
+def _plain(rows: Sequence[ApprovalRequest], target: DefinitionVersion, *, dry_run: bool) -> Iterator[RequestVerdict]:
     for row in rows:
         if row.status != "pending":
             yield ended(row, None if dry_run else "stays")
         elif row.version == target.version:
             result: Result | None = None if dry_run else "there"
-            yield Fate(request_id=row.id, version=row.version, stage=row.stage, verdict="maps", result=result)
+            yield RequestVerdict(request_id=row.id, version=row.version, stage=row.stage, verdict="maps", result=result)
 
 
 def _running(connection: Connection, target: DefinitionVersion, from_version: str | None) -> tuple[list[str], int]:
@@ -205,7 +205,7 @@ def _read(session: Session, ids: Sequence[str]) -> tuple[list[ApprovalRequest], 
     return rows, load.cases_of(session.connection(), rows), stages
 
 
-def _fate(row: ApprovalRequest, put: BacktestRow, gone: list[str]) -> Fate:
+def _fate(row: ApprovalRequest, put: BacktestRow, gone: list[str]) -> RequestVerdict:
     if row.status != "pending":
         return ended(row, None)
     verdict: Verdict = "maps"
@@ -220,4 +220,6 @@ def _fate(row: ApprovalRequest, put: BacktestRow, gone: list[str]) -> Fate:
         reasons.append(f"with its decisions so far it would have taken another route: {now}; it went: {was}"[:500])
         if put.after.outcome is not None:
             reasons.append(f"it would have ended: {put.after.outcome}")
-    return Fate(request_id=row.id, version=row.version, stage=row.stage, verdict=verdict, reasons=tuple(reasons))
+    return RequestVerdict(
+        request_id=row.id, version=row.version, stage=row.stage, verdict=verdict, reasons=tuple(reasons)
+    )

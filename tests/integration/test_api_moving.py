@@ -219,7 +219,7 @@ async def test_preflight_knows_what_only_the_request_itself_knows(office: Office
     path = await office.publish(name, "1.1.0", MANAGER, graph_spec=other)
     (fate,) = (await office.desk.post(f"{path}migrate/", {}, as_="adam")).json()["requests"]
     assert fate["verdict"] == "does_not_map"
-    assert "waits for invoice there, not goods_arrived" in fate["reasons"][0]
+    assert "waits for invoice in that version, not for goods_arrived" in fate["reasons"][0]
     assert results(await office.migrate(path)) == {request["id"]: "stays"}
 
 
