@@ -140,7 +140,7 @@ async def test_a_shadow_ends_when_its_time_has_come_or_all_that_it_may_look_at_h
     for one, count in ((shadow, 1), (short, 2)):
         ended = await until(lambda one=one: _ended(desk, one))  # type: ignore[misc]  # bound early, as it has to be
         assert (ended["status"], ended["totals"]["requests"]) == ("completed", count)
-    assert (await seen(desk, shadow))["warnings"] == ["there are more than 1 requests; later ones are not looked at"]
+    assert (await seen(desk, shadow))["warnings"] == ["there are more than 1 requests; later ones are not followed"]
 
 
 async def _ended(desk: ApiDesk, shadow: dict[str, Any]) -> dict[str, Any] | None:
