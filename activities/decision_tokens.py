@@ -59,7 +59,7 @@ class DecisionTokens:
         return self._serializer.dumps(payload.model_dump(exclude_none=True))
 
     def verdict(self, check: TokenCheck) -> TokenVerdict:
-        """Return whom the token stands for, or why it does not hold for what it is used for."""
+        """Return the token's person, or the reason why it is refused."""
         try:
             signed: Any = self._serializer.loads(check.token, max_age=MAX_AGE)
         except SignatureExpired:

@@ -10,8 +10,7 @@ from typing import Any
 from cli.installation import has_database
 from cli.terminal.event_loop import run
 from cli.terminal.output import progress
-from placet.definition.model import ProcessDefinition, parse_definition
-from placet.errors import BlueprintInvalid
+from simulation.pool_functions import parse_or_none
 from storage.database import Database
 from storage.migrate import migrate
 from storage.queries.definitions.dependencies import CheckContext, check_contexts
@@ -38,11 +37,4 @@ def check_contexts_for(settings: Settings, blueprints: list[Any]) -> list[CheckC
 
 async def _check_contexts(settings: Settings, blueprints: list[Any]) -> list[CheckContext]:
     async with migrated_database(settings) as database:
-        return await database.read(check_contexts, [_parsed(raw) for raw in blueprints], datetime.now(UTC))
-
-
-def _parsed(raw: Any) -> ProcessDefinition | None:
-    try:
-        return parse_definition(raw)
-    except BlueprintInvalid:
-        return None
+        return await database.read(check_contexts, [parse_or_none(raw) for raw in blueprints], datetime.now(UTC))

@@ -39,7 +39,7 @@ async def act_on_task(
 
     `key` is the engine's update id: the same event under the same key is carried out once.
     """
-    request_id, event = await context.database.read(_told_apart, principal, task_id, event, context.now())
+    request_id, event = await context.database.read(_resolve, principal, task_id, event, context.now())
     return await _offer(context, principal, request_id, event, key=key, task_id=task_id)
 
 
@@ -115,16 +115,16 @@ def concerned(connection: Connection, principal: Principal, task_id: str, event:
 def _need_decider(connection: Connection, principal: Principal, task_id: str) -> None:
     """Raise NotPermitted for whoever is no approver, unless the task is of a process of theirs.
 
-    It is asked before the task is looked for, so that it says the same of tasks that there are and that there are not.
+    Checked before the lookup, so the answer does not reveal whether the task exists.
     """
     if not principal.approves and not principal.owns(requests.owner_of(connection, task_id)):
         raise NotPermitted(f"Deciding needs the access approver, which user:{principal.person} does not have.")
 
 
-def _told_apart(
+def _resolve(
     connection: Connection, principal: Principal, task_id: str, event: Command, now: datetime
 ) -> tuple[str, Command]:
-    """Return which request an event is about, and the event: of a decision it is said where somebody stands in."""
+    """Return the request's id and the event; mark a decision that a substitute takes."""
     task = concerned(connection, principal, task_id, event, now)
     if isinstance(event, Decide) and task.status == "open" and _stands_in(connection, principal, task, now):
         event = replace(event, stands_in=True)

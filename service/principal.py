@@ -13,9 +13,9 @@ from placet.errors import NotPermitted
 from storage.queries.people import tokens
 
 ACCESS: Final = ("requester", "approver", "designer", "auditor", "admin")
-"""What somebody may be in Placet. A person without any may do nothing."""
+"""The access roles of Placet. A person without any may do nothing."""
 DEFAULT_ACCESS: Final[tuple[Literal["requester"], Literal["approver"]]] = ("requester", "approver")
-"""What somebody is of whom it is not said."""
+"""The access of a person for whom none is given."""
 SEE_ALL = frozenset({"admin", "auditor"})
 """Who sees every request."""
 
@@ -30,7 +30,7 @@ class Principal:
 
     @property
     def admin(self) -> bool:
-        """Whether everything is theirs to do, but for what concerns their own requests."""
+        """Whether the person is an admin; an admin still cannot operate their own requests."""
         return "admin" in self.access
 
     @property

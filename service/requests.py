@@ -222,8 +222,8 @@ def _of_parent(connection: Connection, request_id: str) -> Origin:
     parent = requests.read(connection, request_id).request
     if requests.generations(connection, request_id, most=MOST_GENERATIONS) >= MOST_GENERATIONS:
         raise Conflict(
-            f"Requests have started each other {MOST_GENERATIONS} times by now, so this one starts no other: "
-            "let the process that does so come to an end."
+            f"Requests started each other {MOST_GENERATIONS} times in a row, which is the limit. "
+            "Change the process so that the chain ends."
         )
     # Who designed the process named the version: it is theirs to know what became of it.
     return Origin(requester=parent.requester, parent=request_id, parent_title=parent.title, sees_drafts=True)

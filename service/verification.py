@@ -38,7 +38,7 @@ class Verification(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class Verifications:
-    """What was found of many requests, each beside its id, and the ids of which there are none."""
+    """The verifications by request id, and the ids that do not exist."""
 
     found: tuple[tuple[str, Verification], ...]
     unknown: tuple[str, ...]

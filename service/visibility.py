@@ -1,9 +1,8 @@
 """Who may see what, in one place.
 
 A request is for its requester, its owner, everyone who has or had a task in it, auditors and admins; a draft is for
-whoever wrote or owns it, designers, auditors and admins. What is not theirs to see is not there for them: they get
-NotFound, as for what does not exist. What somebody may do is in `api.access` (by their access) and in the core (by
-their part in a request).
+whoever wrote or owns it, designers, auditors and admins. Others get NotFound. What somebody may do is in `api.access`
+(by their access) and in the core (by their part in a request).
 """
 
 from __future__ import annotations
@@ -30,23 +29,23 @@ Shown = TypeVar("Shown", bound=TaskRow)
 
 
 def viewer_of(principal: Principal) -> str | None:
-    """Return whose view of the store it is; None sees all. Most of what people look at is theirs to see for good."""
+    """Return the person whose permissions filter queries; None means no filter."""
     return None if principal.sees_all else principal.person
 
 
 def viewer_by_id(connection: Connection, person: str) -> str | None:
-    """Return whose view of the store somebody has now who is not calling; None sees all."""
+    """Return the person whose permissions filter queries for somebody who is not the caller; None means no filter."""
     found = people.find(connection, person)
     return None if found is not None and found.active and SEE_ALL & {*found.access} else person
 
 
 def visibility_of(connection: Connection, person: str, now: datetime) -> Visibility:
-    """Return what somebody sees now: also by their roles and groups, and by whom they stand in for."""
+    """Return what a person may see now, also through roles, groups and substitution."""
     return deciders.visibility_of(connection, person, now)
 
 
 def visibility_of_caller(connection: Connection, principal: Principal, now: datetime) -> Visibility | None:
-    """Return what the caller sees now; None is everything."""
+    """Return what the caller may see now; None means everything."""
     return None if principal.sees_all else visibility_of(connection, principal.person, now)
 
 

@@ -131,7 +131,7 @@ async def read_preferences(context: Here, caller: Caller) -> PreferencesView:
 
 @router.put("/people/me/preferences/")
 async def put_preferences(context: Here, caller: Caller, body: PreferencesBody) -> PreferencesView:
-    """Replace the caller's notification preferences; fields left out get defaults. Times are in their time zone."""
+    """Store preferences; a field left out gets its default. Times are in the caller's time zone."""
     return PreferencesView.of(await choose_preferences(context, caller, with_floats(body)))
 
 

@@ -66,7 +66,7 @@ def _names_of(name: str, field: FieldInfo) -> tuple[str, ...]:
 
 
 class View(BaseModel):
-    """The base of answers."""
+    """Base class of response models."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -83,7 +83,7 @@ class Listed(View, Generic[Item]):
 
 
 class FieldProblem(View):
-    """A fault at one place of the body."""
+    """One error, with the JSON Pointer of the field."""
 
     pointer: str
     message: str

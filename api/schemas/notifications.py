@@ -91,7 +91,7 @@ class Preview(Body):
     request_id: Annotated[str, Field(max_length=200)] | None = None
 
     def source(self, there: TemplateSource) -> TemplateSource:
-        """Return the template to render: the sent fields, and the current text for the others."""
+        """Return the template to render: the fields sent, and the active template's for the rest."""
         return TemplateSource(
             name=there.name,
             version=there.version,

@@ -309,7 +309,8 @@ class _Checker:
             return self.sized(syntax)
         if target is None and name in {"now", "today"}:
             if syntax.args:
-                self.refuse(syntax.at, f"{name}() takes nothing: it is when the node was come to")
+                when = "time at" if name == "now" else "date on"
+                self.refuse(syntax.at, f"{name}() takes no arguments; it is the {when} which the node was entered")
             return _node(name, TIMESTAMP if name == "now" else DATE, syntax.at)
         if target is None and name == "has":
             if len(syntax.args) != 1:

@@ -73,9 +73,9 @@ class ApprovalType(NodeType[ApprovalNode]):
         return Node(id=definition.id, type=self.kind, edges=edges, stage=stage, output=output)
 
     def facts(self, definition: ApprovalNode, context: FactsContext) -> NodeFacts:
-        """Tell what it can come to, and what its form sets.
+        """Return the possible results and the variables that the form sets.
 
-        It cannot do without what its form requires, unless a clock approves.
+        The form's required fields are set for certain, unless a timeout approves.
         """
         step = context.step
         timed = step is not None and (step.sla_hours is not None or step.sla is not None)

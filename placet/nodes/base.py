@@ -301,7 +301,7 @@ class NodeType(ABC, Generic[D]):
         elif chooses and not one.default:
             context.refuse(here, 'an edge of a decision needs a "condition", or "default": true')
         if one.on is not None and not self.has_results:
-            message = f'a {self.kind} node comes to no result on which an edge is taken; remove "on"'
+            message = f'a {self.kind} node has no results; remove "on"'
             context.refuse(f"{here}/on", message)
         return Edge(target=one.target, on=one.on, condition=compiled, default=one.default)
 
@@ -315,53 +315,53 @@ class PassingType(NodeType[D]):
     waits_outside = False
 
     def facts(self, definition: D, context: FactsContext) -> NodeFacts:
-        """Tell nothing besides the type."""
+        """No facts."""
         return NodeFacts()
 
     def named(self, definition: D) -> Named | None:
-        """Have nothing run."""
+        """No action or process."""
         return None
 
     def output(self, definition: D) -> Mapping[str, str]:
-        """Set nothing."""
+        """No output."""
         return {}
 
     def step_name(self, definition: D) -> str | None:
-        """Ask nobody."""
+        """No step."""
         return None
 
     def results(self, node: Node) -> tuple[str, ...]:
-        """Come to nothing."""
+        """No results."""
         return ()
 
     def longest(self, node: Node, stage_time: StageTime) -> timedelta | None:
-        """Take no time."""
+        """No time."""
         return timedelta(0)
 
     def visits(self, run: Run, node: Node) -> int:
-        """Count nothing: coming here again and again without a pause fails at once."""
+        """No limit on visits: a loop without a wait fails at once."""
         return 0
 
     def settle(self, run: Run, node: Node, answer: Answer) -> Entered:
-        """Take nothing."""
+        """No answer is expected."""
         self.unexpected(node, answer)
 
     def migrate(self, run: Run, node: Node, move: MigrationContext) -> None:
-        """Refuse nothing."""
+        """No reason against a migration."""
 
     def follow(self, run: Run, before: Node, old: Plan) -> None:
-        """Change nothing."""
+        """No state to carry over."""
 
     def sets(self, node: Node) -> frozenset[str]:
-        """Set nothing."""
+        """No variables."""
         return frozenset()
 
     def possible_edges(self, node: Node, value: Value) -> list[str]:
-        """Lead everywhere."""
+        """All edges are possible."""
         return [edge.target for edge in node.edges]
 
     def pass_on(self, node: Node) -> Entered:
-        """Go on by the one edge."""
+        """Take the only edge."""
         if not node.edges:
             return RequestFails(because("leads_nowhere", node=node.id))
         return Continuation(((node.edges[0].target, node.frames),))

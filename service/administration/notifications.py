@@ -30,14 +30,14 @@ _LONGEST_NAME = 100  # characters of a name, as a problem shows it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Messages:
-    """The notices of a request, and whether it is theirs to see why a delivery failed."""
+    """The notifications of a request, and whether the caller may see why a delivery failed."""
 
     rows: list[NotificationMessage]
     with_error: bool
 
 
 def messages_of(connection: Connection, principal: Principal, request_id: str, now: datetime) -> Messages:
-    """Return what was or is to be sent about a request, as far as it is theirs to see; raises NotFound."""
+    """Return the notifications of a request that the caller may see; raises NotFound."""
     owner = seen_request(connection, principal, request_id, now).request.owner
     rows = [
         message

@@ -73,7 +73,7 @@ async def put_person(
 async def load_people(
     database: Database, listed: Sequence[PersonDocument], now: datetime, *, complete: bool = False
 ) -> LoadResult:
-    """Store everybody of a list, new or in place of the one with that id, in batches; nobody where one is wrong.
+    """Create or replace all people of a list, in batches; if one is invalid, none is stored.
 
     With `complete`, whoever is not in the list has left. What is stored like this already is not written, so a load
     that was interrupted is repeated. Raises InputInvalid that names each place that is wrong.
@@ -134,7 +134,7 @@ def _require_named(connection: Connection, facts: PersonFacts, person: str, now:
 def _require_nothing_else(before: Person, after: Person, given: PersonFacts) -> None:
     """Raise NotPermitted where somebody would change more of themself than when they are away."""
     if "away" not in given.model_fields_set:
-        raise NotPermitted("You may change only your own `away`; send it, or null.")
+        raise NotPermitted("You can change only `away`; send it, or null.")
     changed = [
         name
         for name in sorted(given.model_fields_set - _NOT_CHANGED)
@@ -144,4 +144,4 @@ def _require_nothing_else(before: Person, after: Person, given: PersonFacts) -> 
         problems = tuple(
             Problem(pointer=f"/{name}", message="an admin can change this; leave it out") for name in changed
         )
-        raise NotPermitted("You may change only your own `away`; other fields are for an admin.", problems=problems)
+        raise NotPermitted("You can change only `away`; ask an admin for the rest.", problems=problems)

@@ -34,7 +34,7 @@ _POLL = 0.25  # seconds between polls of a simulation that another process runs
 
 @dataclass
 class SimulationJob:
-    """One simulation that this process runs, with its progress so far."""
+    """A simulation running in this process, with its progress so far."""
 
     by: str = ""
     told: list[dict[str, Any]] = field(default_factory=list)

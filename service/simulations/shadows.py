@@ -1,6 +1,7 @@
-"""Shadows: background jobs that compare running requests with a candidate version until their time is over.
+"""Shadows: this process feeds them live requests, and takes over shadows of processes that died.
 
-Each shadow belongs to one process, which renews a lease; another process takes over when the lease has expired."""
+A shadow compares running requests with a candidate version. The process that runs it renews a lease; another takes
+over when the lease has expired."""
 
 from __future__ import annotations
 
@@ -69,7 +70,7 @@ class Shadows:
 
         def store(connection: Connection) -> bool:
             if shadows.count(connection) >= MOST:
-                raise Conflict(f"{MOST} shadows run already; cancel one of them first")
+                raise Conflict(f"There are already {MOST} shadows; cancel one before you start another.")
             return simulations.insert(connection, row)
 
         if not await self._database.write(store):

@@ -1,4 +1,4 @@
-"""Start, show and cancel simulations. A simulation changes nothing but its own record."""
+"""Start, read and cancel simulations. A simulation changes nothing but its own record."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SimulationWithRows:
 
 
 def read_spec(raw: object) -> tuple[SimulationSpec, dict[str, Any]]:
-    """Parse a simulation spec; return it with its JSON. Amounts in input and prices stay exact.
+    """Parse a specification. Return it with the raw JSON, in which amounts stay exact.
 
     Raises InputInvalid with all faults.
     """

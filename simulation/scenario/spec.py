@@ -18,7 +18,6 @@ from simulation.scenario.approver_model import Sample
 from simulation.scenario.script import MOST_LINES, ScriptLine
 
 Mode = Literal["explore", "rehearse", "replay", "backtest", "shadow"]
-MODES: tuple[Mode, ...] = ("explore", "rehearse", "replay", "backtest", "shadow")
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 MOST_NAMED = 500  # request ids in one spec

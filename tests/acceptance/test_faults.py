@@ -44,7 +44,7 @@ MAIL = {
 }
 
 
-def ladder(seconds: float, *, again: float = 24 * 3600) -> dict[str, Any]:
+def escalation(seconds: float, *, again: float = 24 * 3600) -> dict[str, Any]:
     """Return a process whose one task escalates after so many seconds, and `again` after each level."""
     step = EXPENSE["process_steps"][0] | {"sla_hours": seconds / 3600, "reminders": None}
     settings = {"warn_before_hours": 0, "re_escalate_after_hours": again / 3600}
@@ -147,14 +147,14 @@ def mailing(post: Post, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fa
 
 def test_worker_killed_between_timer_and_escalation_escalates_once_a_level(place: Installation) -> None:
     parts = Faulty(place)
-    parts.publish(ladder(8, again=3))
+    parts.publish(escalation(8, again=3))
     request = parts.ask()
     parts.verified(request["id"])  # history holds the opening too, so that nothing but the escalation can be lost
     parts.worker.kill()
     parts.crashing_worker(on="escalated")  # it is stored, and history does not hold it yet
     parts.worker.wait()
     parts.restart_worker()
-    ended = poll(lambda: parts.timeline(request["id"])[-1]["kind"] == "escalation_ended", what="the end of the ladder")
+    ended = poll(lambda: parts.timeline(request["id"])[-1]["kind"] == "escalation_ended", what="the escalation's end")
     assert ended
     assert parts.in_order(request["id"]) == [
         "started",
@@ -254,7 +254,7 @@ def _loses_nothing(place: Installation, away: Callable[[], contextlib.AbstractCo
     """Decide, and let something escalate, while the database is away; both are on record once afterwards."""
     parts = Faulty(place)
     parts.publish(EXPENSE | {"name": "Unhurried approval"})
-    parts.publish(ladder(20))
+    parts.publish(escalation(20))
     decided, escalating = parts.ask("Unhurried approval"), parts.ask()
     task = decided["tasks"][0]["id"]
     statuses = []
@@ -272,7 +272,7 @@ def _loses_nothing(place: Installation, away: Callable[[], contextlib.AbstractCo
 @pytest.mark.parametrize("offset", ["+1h", "-1h"])
 def test_a_worker_whose_clock_is_wrong_escalates_at_the_right_moment(place: Installation, offset: str) -> None:
     parts = Faulty(place)
-    parts.publish(ladder(5))
+    parts.publish(escalation(5))
     parts.worker.kill()
     parts.wrong_clock(offset)
     request = parts.ask()

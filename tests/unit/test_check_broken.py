@@ -12,7 +12,7 @@ import pytest
 from placet.definition.variables import Variable, normalise_input
 from placet.nodes.registry import NODE_TYPES
 from placet.proofs import Report, check
-from tests.surroundings import ACTIONS, children
+from tests.dependencies import ACTIONS, children
 
 BROKEN = sorted((Path(__file__).parents[1] / "broken").glob("*.json"))
 CATALOGUE = Path(__file__).parents[2] / "docs" / "checks.md"

@@ -14,7 +14,7 @@ from placet.definition.variables import Variable, normalise_input
 from placet.engine.events import Actor, Resubmit
 from placet.plan.compiler import compile_plan
 from placet.proofs import Finding, check
-from tests.surroundings import ACTIONS, children
+from tests.dependencies import ACTIONS, children
 from tests.unit.core import START, Case, office
 
 VARIABLES: list[dict[str, Any]] = [

@@ -128,7 +128,7 @@ def test_what_has_no_result_fails_with_a_reason(text: str, given: dict[str, Any]
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("today(1) == day", "takes nothing"),
+        ("today(1) == day", "takes no arguments"),
         ("lower(count) == 'x'", "lower() does not take int"),
         ("round(amount, count) > 1.0", "as a number from 0 to 12"),
         ("day + 1.5 == day", "mixes"),

@@ -117,7 +117,7 @@ def test_its_edge_carries_neither_a_result_nor_a_condition() -> None:
     raw = telling("user:ann")
     raw["graph_spec"]["edges"][3] |= {"on": "done", "condition": "amount > 1"}
     found = problems(raw)
-    assert "a notify node comes to no result" in found["/graph_spec/edges/3/on"]
+    assert "a notify node has no results" in found["/graph_spec/edges/3/on"]
     assert "only the edges of a decision" in found["/graph_spec/edges/3/condition"]
 
 

@@ -1,4 +1,4 @@
-"""The ladder: reminders, warning, breach, escalation, the final rule, and the jitter."""
+"""Escalation: reminders, warning, breach, levels, the final rule, and the jitter."""
 
 from __future__ import annotations
 

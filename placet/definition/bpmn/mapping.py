@@ -143,4 +143,4 @@ def _lanes(build: Build) -> None:
         elif tag(lane) == "lane" and ident:
             name = " ".join((lane.get("name") or "").split())[:200]
             if name in asked:
-                build.account.mapped(ident, "whoever holds the role of its name is asked, where a task names nobody")
+                build.account.mapped(ident, "tasks without an assignee go to the role with the lane's name")

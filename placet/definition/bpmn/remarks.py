@@ -6,7 +6,7 @@ definition or a vendor's attribute, belongs to the element around it. The drawin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 from xml.etree.ElementTree import Element
@@ -140,8 +140,3 @@ def _unsaid(tag: str) -> tuple[Became, str] | None:
     if tag.endswith(("Task", "Event", "Gateway", "Activity")) or tag in {"task", "subProcess", "transaction"}:
         return "lost", "no edge of the blueprint leads here"
     return None
-
-
-def remarks_by_id(left: Iterable[ElementRemark]) -> dict[str, Became]:
-    """Return what became of elements, by id."""
-    return {one.id: one.kind for one in left}

@@ -36,15 +36,15 @@ def upgraded_start(raw: Any) -> Any:
         return raw
     parts: Raw = {}
     if isinstance(opening := raw.get("opening"), dict) and _number(plan) == 1:
-        parts["opening"] = _said(opening, secret="", titled=True)
+        parts["opening"] = _with_defaults(opening, secret="", titled=True)
     if isinstance(state := raw.get("state"), dict):
         parts["state"] = _with_digest(plan, upgraded_state(state))
     return raw | parts
 
 
 def upgraded_answer(raw: Any, **unsaid: Any) -> Any:
-    """Say what the answer of a local activity left unsaid in histories of form 1: its time, and these values."""
-    return _said(raw, at=None, **unsaid) if isinstance(raw, dict) else raw
+    """Add what the answer of a local activity lacks in histories of form 1: its time, and these values."""
+    return _with_defaults(raw, at=None, **unsaid) if isinstance(raw, dict) else raw
 
 
 def _number(raw: Mapping[str, Any]) -> int:
@@ -61,8 +61,8 @@ def _upgraded(raw: Raw, steps: Mapping[int, Step]) -> Raw:
     return raw
 
 
-def _said(raw: Raw, **values: Any) -> Raw:
-    """Say these values where nothing else is said."""
+def _with_defaults(raw: Raw, **values: Any) -> Raw:
+    """Return the object with these values where it has none of its own."""
     return values | raw
 
 
@@ -72,7 +72,7 @@ def _each(raw: Raw, name: str, step: Step) -> Raw:
     return {name: [step(i) if isinstance(i, dict) else i for i in items]} if isinstance(items, list) else {}
 
 
-def _each_point(raw: Raw, step: Step) -> Raw:
+def _each_node(raw: Raw, step: Step) -> Raw:
     nodes = raw.get("points")
     if not isinstance(nodes, dict):
         return {}
@@ -84,11 +84,11 @@ def _plan_from_1(raw: Raw) -> Raw:
 
     def node(raw: Raw) -> Raw:
         join = raw.get("join")
-        more = {"join": _said(join, every=False)} if isinstance(join, dict) else {}
-        return _said(raw, output={}, repetition=None) | more
+        more = {"join": _with_defaults(join, every=False)} if isinstance(join, dict) else {}
+        return _with_defaults(raw, output={}, repetition=None) | more
 
-    said = _said(raw, format=1, rules=1, on_change=ON_CHANGE[1], immaterial=[], require_revision=False)
-    return said | _each_point(raw, node)
+    filled = _with_defaults(raw, format=1, rules=1, on_change=ON_CHANGE[1], immaterial=[], require_revision=False)
+    return filled | _each_node(raw, node)
 
 
 def _plan_from_2(raw: Raw) -> Raw:
@@ -98,23 +98,27 @@ def _plan_from_2(raw: Raw) -> Raw:
     """
 
     def stage(raw: Raw) -> Raw:
-        return _said(raw, critical=None) | _each(raw, "approvers", lambda spec: _said(spec, when=None))
+        return _with_defaults(raw, critical=None) | _each(
+            raw, "approvers", lambda spec: _with_defaults(spec, when=None)
+        )
 
     def node(raw: Raw) -> Raw:
-        said = _said(raw, people=[], values=None)
-        return said | {n: stage(raw[n]) for n in ("stage", "repetition") if isinstance(raw.get(n), dict)}
+        filled = _with_defaults(raw, people=[], values=None)
+        return filled | {n: stage(raw[n]) for n in ("stage", "repetition") if isinstance(raw.get(n), dict)}
 
-    return _said(raw, offsets=[], rules=1) | _each_point(raw, node)
+    return _with_defaults(raw, offsets=[], rules=1) | _each_node(raw, node)
 
 
 def _state_from_1(raw: Raw) -> Raw:
     """Add the values of form 1: the whole input counts as given by the requester."""
 
     def task(raw: Raw) -> Raw:
-        return _said(raw, hand_overs=0, revision=1, content_digest="")
+        return _with_defaults(raw, hand_overs=0, revision=1, content_digest="")
 
-    said = _said(raw, format=1, rules=1, secret="", revision=1, material=1, given=raw.get("input"), titled=True)
-    more = _said(said, content_digest="", revised=[], returned_at=None, held=[], results=[], strays=[])
+    filled = _with_defaults(
+        raw, format=1, rules=1, secret="", revision=1, material=1, given=raw.get("input"), titled=True
+    )
+    more = _with_defaults(filled, content_digest="", revised=[], returned_at=None, held=[], results=[], strays=[])
     return more | _each(raw, "tasks", task)
 
 
@@ -124,13 +128,13 @@ def _state_from_2(raw: Raw) -> Raw:
     """
 
     def task(raw: Raw) -> Raw:
-        return _said(raw, queue=None, on_behalf_of=None, critical_at=None)
+        return _with_defaults(raw, queue=None, on_behalf_of=None, critical_at=None)
 
     def stage(raw: Raw) -> Raw:
-        return _said(raw, first=0, intended=len(raw.get("seats") or ()))
+        return _with_defaults(raw, first=0, intended=len(raw.get("seats") or ()))
 
-    said = _said(raw, rules=1, opened=len(raw.get("tasks") or ()), votes=[], signals_refused=0, asked={})
-    return _said(said, directory_given=None) | _each(raw, "tasks", task) | _each(raw, "stages", stage)
+    filled = _with_defaults(raw, rules=1, opened=len(raw.get("tasks") or ()), votes=[], signals_refused=0, asked={})
+    return _with_defaults(filled, directory_given=None) | _each(raw, "tasks", task) | _each(raw, "stages", stage)
 
 
 _PLAN: dict[int, Step] = {1: _plan_from_1, 2: _plan_from_2}

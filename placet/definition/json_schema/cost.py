@@ -343,10 +343,10 @@ def _expansions(nodes: list[_Node]) -> None:
                 chains[number] = 1 + max((chains[inner] for inner in node.same), default=0)
                 if counted[number] > MOST_EXPANSIONS:
                     message = f"its references and combinations come to more than {MOST_EXPANSIONS} subschemas"
-                    raise TooCostly(f"{message} for one value; refer to fewer, or say it once", node.path)
+                    raise TooCostly(f"{message} for one value; use fewer $ref", node.path)
                 if chains[number] > LONGEST_CHAIN:
                     message = f"more than {LONGEST_CHAIN} subschemas lead to one another"
-                    raise TooCostly(f"{message} for one value; say it more directly", node.path)
+                    raise TooCostly(f"{message} for one value; use fewer $ref", node.path)
             elif number not in counted:
                 if number in open_now:
                     continue

@@ -20,8 +20,6 @@ from placet.proofs.findings import Finding, warning
 from placet.proofs.people.approvers import most_seats
 
 PAYLOAD = 2_000_000  # bytes
-EVENTS = 51_200
-CONTINUES_AT = 4_096  # events
 
 SEATS = 20  # of a stage whose roles or groups leave their number open
 INPUT = 1_000_000  # bytes: the API takes no longer body

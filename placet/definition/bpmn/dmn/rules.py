@@ -315,7 +315,7 @@ def _ranks(rules: DmnDecisions, column: Column) -> dict[str, int]:
 
 
 def _collected(build: Build, decision: DmnDecision, target: DmnTarget, onward: Onward, ident: str) -> str:
-    """Compute what all rules that fit come to together: their sum, how many they are, or a list."""
+    """Aggregate the results of all matching rules: their sum, their count, or a list."""
     kind = decision.aggregation
     if kind not in {"", "SUM", "COUNT"} or len(decision.outputs) != 1 or target.whole is not None:
         raise Unclear("only one output can be collected: as a list, a sum, a count, the smallest or the largest")
@@ -341,9 +341,9 @@ def _collected(build: Build, decision: DmnDecision, target: DmnTarget, onward: O
         held = build.scope.kinds.setdefault(name, ValueKind()).root()
         first = build.scope.understood(_read(build.rules, decision.rules[0].outputs[0]))
         held.of, held.item = "list", ValueKind(build.scope.kind_of(first))
-    build.account.mapped(decision.id, "an action that computes what all rules that fit come to")
+    build.account.mapped(decision.id, "an action that aggregates the results of all matching rules")
     if kind == "SUM":
-        build.account.assumed(decision.id, "where no rule fits it is 0, not nothing")
+        build.account.assumed(decision.id, "where no rule matches it is 0, not null")
     return build.sets(ident, {name: {"expr": text}}, onward({}), name=decision.name)
 
 

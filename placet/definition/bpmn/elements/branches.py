@@ -117,8 +117,7 @@ def _outcome(build: Build, fork: Fork, arrivals: list[Arrival]) -> str:
         return build.end(final)
     build.account.assumed(
         fork.part.id,
-        f"its branches end in different ways; once all have, the request ends as the first of {', '.join(order)} "
-        "that one of them came to",
+        f"the branches have different outcomes; the request ends with the first of {', '.join(order)} that occurred",
     )
     flags = {outcome: build.fresh(f"ended_{outcome}", type="boolean") for outcome in order[:-1]}
     for leaf in leaves:
