@@ -42,8 +42,6 @@ class Problem:
     """One fault: a JSON Pointer into what was sent, and a sentence that says what is wrong and what to do.
 
     `reason` is the reason behind the sentence, where a request's audit chain may have to record it.
-
-    `reason` is what the sentence was made of, where a request's audit chain may have to hold it.
     """
 
     pointer: str

@@ -92,8 +92,6 @@ def set_variables(
 
     A variable whose source is missing is unset. Raises InputInvalid where a value does not fit the variable's
     declaration.
-
-    What is not there unsets a variable. Raises InputInvalid where a value does not fit the variable's declaration.
     """
     if not output:
         return {}, {}

@@ -156,8 +156,6 @@ class Migrate:
     """Go on under another version of the process, compiled for the moment when the request began.
 
     `seq` guards against moving a request that has changed since it was read.
-
-    `seq` guards against moving a request that is no longer as it was looked at.
     """
 
     by: Actor
@@ -214,8 +212,6 @@ class SignalRefused:
     """A signal that is invalid: nothing changes, and the attempt is recorded.
 
     `reason` holds the words that entries had before they held `why`.
-
-    `reason` are the words that entries held before they held `why`.
     """
 
     claimed: dict[str, Any] = field(default_factory=dict)

@@ -1,8 +1,6 @@
 """Flow: go from node to node until every branch waits for somebody or something, or the request ends.
 
 A request can be in several branches of a fork at once, and at most once at each node (placet.plan.branches ensures it).
-
-A request can be in several branches of a fork at once, and at most once at each node (placet.plan.branches sees to it).
 """
 
 from __future__ import annotations

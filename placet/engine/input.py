@@ -3,10 +3,6 @@
 An input, an outside event or a form may leave an optional variable out. Where the request then leads to a decision, a
 wait or a computed value that reads the variable, and no node on the way can have set it, the request would fail there,
 perhaps weeks later. It is better to refuse it while somebody is still at the form.
-
-An input, an outside event or a form may leave an optional variable out. Where the way from there leads to a decision, a
-wait or a computed value that reads the variable, and nothing on the way can have set it, the request would fail there,
-weeks later perhaps: it is better told to whoever is still at the form.
 """
 
 from __future__ import annotations

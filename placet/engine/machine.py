@@ -89,8 +89,6 @@ def apply(plan: Plan, state: State, event: Event, now: datetime) -> Transition:
     """Apply one event; raises Refused (or InputInvalid) where it may not be applied.
 
     An event whose key was answered before changes nothing: its earlier answer still holds.
-
-    An event whose key was answered before changes nothing: the answer it had still holds.
     """
     key: str | None = getattr(event, "key", None)
     if key is not None and key in state.answered:

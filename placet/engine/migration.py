@@ -35,8 +35,6 @@ def migrate(run: Run, event: Migrate) -> None:
     """Move the request to another version; raises DoesNotMap with everything that has no place there.
 
     Nothing changes where the request follows that version already.
-
-    Where the request follows that very version already, nothing changes.
     """
     require_running(run)
     old, new = run.plan, event.plan
@@ -152,8 +150,6 @@ def _rename(run: Run, old: Plan, moved: Mapping[str, str]) -> None:
 
     A node of another stage may have the id of a node that is gone; decisions that were made at the old one do not count
     for it.
-
-    A node of another stage may have the id of one that is gone: what was decided there is not what is decided here.
     """
     open_at = set(moved.values())
 

@@ -82,9 +82,6 @@ def _given(run: Run, asked: Mapping[str, Any]) -> dict[str, Any]:
     Variables that the process has set are not the requester's to change. A client may send them back unchanged, so a
     value equal to the current one is ignored. Where the request goes again from its first node, the requester may again
     give a variable that they gave at first.
-
-    Whoever sends back what they see sends that too, so a value that is as the process left it says nothing. Where the
-    request goes again from its first node, a variable that the requester gave at first is theirs to give again.
     """
     state, variables = run.state, run.plan.variables
     first = state.given

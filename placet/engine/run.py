@@ -223,8 +223,6 @@ class Run:
         """Keep the result of an action or a sub-process for when the process goes again from its first node.
 
         `made` is called only where the result is kept, because the whole input is hashed for it.
-
-        It is made only where it is kept, for the whole input is hashed for it.
         """
         if self.plan.on_change == "restart":
             self.results.append(made())

@@ -30,9 +30,6 @@ def counts(decision: Decision) -> Side | None:
 
     An abstention is a vote for nobody, and its seat is used up. A request for changes (None) is no vote: the stage is
     asked again once the request is resubmitted.
-
-    An abstention is a vote for nobody: its seat is used up. A request for changes (None) is no vote: the stage is asked
-    again once the request is resubmitted.
     """
     match decision:
         case "approve":

@@ -32,8 +32,6 @@ def digest(definition: ProcessDefinition) -> str:
     """Return the sha256 (hex) of the blueprint's canonical JSON, which identifies it.
 
     The number of its format is part of that JSON, except for format 1, which was written before formats had numbers.
-
-    The number of its format belongs to it, but for format 1, whose documents were written before there were numbers.
     """
     document = canonical(definition) | {"format": definition.format}
     if definition.format == 1:

@@ -1,8 +1,6 @@
 """The nodes and edges of a compiled process.
 
 Every default is filled in and every expression is checked. Durations are working time of the plan's calendar.
-
-Durations are working time of the plan's calendar.
 """
 
 from __future__ import annotations
@@ -98,8 +96,6 @@ class Join:
 
     The request goes on once `need` of the branches in `edges` have arrived. With `every`, `need` counts all branches of
     the fork; where some of them lead elsewhere, the join may never be complete.
-
-    With `every`, `need` counts all ways of the fork: where some lead elsewhere only, it may never go on.
     """
 
     fork: str

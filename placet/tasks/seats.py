@@ -32,8 +32,6 @@ class UnfilledSeat:
     """A seat that nobody fills: the name that it belongs to, its weight, and whether the name is of one person.
 
     It `counts` for the quorum unless it is the requester's, who never has a seat.
-
-    It `counts` for the quorum unless it is the requester's, who has no seat in any case.
     """
 
     who: str
@@ -48,8 +46,6 @@ class FilledSeats:
 
     `why` says who is missing. Where too few are left, somebody is the `replacement` of those who are missing, or a seat
     stays vacant.
-
-    `why` says who is missing; somebody `stood_in` for them, or a seat stays vacant, where the others are too few.
     """
 
     seats: list[Seat]

@@ -22,6 +22,12 @@ def test_terms_are_in_order_and_told_once() -> None:
     assert terms == sorted(set(terms))
 
 
+def test_a_name_in_stored_json_is_told_once() -> None:
+    told = [tuple(row[:2]) for row in rows("## Names in stored JSON that differ")]
+    assert len(told) > 5
+    assert len(told) == len(set(told))
+
+
 def test_fields_that_are_stored_under_another_name_are_those_in_the_code() -> None:
     pattern = r"(\w+): Annotated\[[^\n]*stored_as\(\"(\w+)\"\)"
     sources = [p.read_text() for room in ("placet", "workflows", "activities") for p in (ROOT / room).rglob("*.py")]

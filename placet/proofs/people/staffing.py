@@ -36,8 +36,6 @@ class Staffing:
     asked).
 
     `complete` is false where the organisation was too large to examine everyone.
-
-    `complete` is false where the organisation was too large to ask about everyone.
     """
 
     findings: tuple[Finding, ...] = ()

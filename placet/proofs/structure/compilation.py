@@ -52,8 +52,6 @@ def compiled(
     """Compile a blueprint; returns the plan (None where it is refused) and the findings.
 
     Where the known actions and processes are not given, those that are named are assumed to exist.
-
-    Where nobody says which actions and processes there are, those that are named are taken to exist.
     """
     told: list[Finding] = []
     if actions is None:
