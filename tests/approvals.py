@@ -24,7 +24,7 @@ from placet.plan.plan import Child
 from service.principal import DEFAULT_ACCESS
 from storage.database import Database
 from storage.queries.people import people
-from storage.tables.approvals import Person
+from storage.tables.approvals import StoredPerson
 from tests.sandbox import passing_runner
 from tests.stored import reading, writing
 from workflows import display
@@ -66,7 +66,7 @@ async def store_people(database: Database, rows: tuple[dict[str, Any], ...] = PE
             people.put(session.connection(), person(**row))
 
 
-def person(**row: Any) -> Person:
+def person(**row: Any) -> StoredPerson:
     """Make a person row with everything that is not given left empty."""
     full: dict[str, Any] = {
         "name": row["id"].title(),
@@ -78,7 +78,7 @@ def person(**row: Any) -> Person:
         "preferences": {},
         "updated_at": datetime.now(UTC),
     }
-    return Person(**(full | row))
+    return StoredPerson(**(full | row))
 
 
 @dataclass(frozen=True, kw_only=True)

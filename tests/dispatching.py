@@ -22,7 +22,7 @@ from storage.database import Database
 from storage.queries.people import people
 from storage.recording import outbox
 from storage.recording.outbox import Confirmation
-from storage.tables.approvals import Delivery, Outbox, Person
+from storage.tables.approvals import Delivery, Outbox, StoredPerson
 from tests.integration.recordings import write as write_recording
 from tests.mailbox import FaultyMailbox
 from tests.stored import reading, writing
@@ -77,7 +77,7 @@ async def dispatching(
 async def add_people(database: Database, *names: str, **preferences: Any) -> None:
     with writing(database) as session:
         for name in names:
-            person = Person(id=name, name=name.title(), email=f"{name}@example.org", updated_at=NOW)
+            person = StoredPerson(id=name, name=name.title(), email=f"{name}@example.org", updated_at=NOW)
             person.roles, person.groups, person.access, person.away = [], [], ["approver"], []
             person.preferences = preferences
             people.put(session.connection(), person)

@@ -11,7 +11,7 @@ from service.administration.person_document import PersonDocument, PersonFacts
 from service.documents import PersonRef
 from service.principal import Principal
 from service.visibility import sees_private
-from storage.tables.approvals import Person
+from storage.tables.approvals import StoredPerson
 
 _EXAMPLE: dict[str, Any] = {
     "id": "mia",
@@ -64,7 +64,7 @@ class PersonView(View):
     updated_at: Shown
 
     @classmethod
-    def of(cls, row: Person, viewer: Principal) -> PersonView:
+    def of(cls, row: StoredPerson, viewer: Principal) -> PersonView:
         """Show a stored person; address and preferences only to the person and to admins."""
         away, private = row.away, sees_private(viewer, row.id)
         return cls.model_construct(

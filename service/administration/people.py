@@ -16,7 +16,7 @@ from service.principal import Principal
 from storage.database import Database
 from storage.queries.people import departures, people, people_loading
 from storage.queries.people.people_loading import LoadResult, PersonToLoad
-from storage.tables.approvals import Person
+from storage.tables.approvals import StoredPerson
 
 Tell = Callable[[str], Awaitable[bool]]
 """Have a request read the directory again, by its id; False where there is no need, as it has ended in the engine."""
@@ -28,11 +28,11 @@ _NOT_CHANGED = {"id", "away", "updated_at"}
 _AS_THEY_ARE = {"name", "preferences"}
 
 
-async def create_person(context: Context, given: PersonDocument) -> Person:
+async def create_person(context: Context, given: PersonDocument) -> StoredPerson:
     """Store a new person; raises Conflict where there is one of that id, InputInvalid for whom it names."""
     now = context.now()
 
-    def store(connection: Connection) -> Person:
+    def store(connection: Connection) -> StoredPerson:
         if people.find(connection, given.id) is not None:
             raise Conflict(f"There is a person {given.id!r} already; PUT changes them.")
         _require_named(connection, given, given.id, now)
@@ -43,7 +43,7 @@ async def create_person(context: Context, given: PersonDocument) -> Person:
 
 async def put_person(
     context: Context, principal: Principal, person: str, given: PersonFacts, *, named: str | None = None
-) -> tuple[Person, bool]:
+) -> tuple[StoredPerson, bool]:
     """Store a person, new or changed, and say whether they are new; all but admins can change their own `away`.
 
     `named` is the id in what was sent, if there is one. Raises NotPermitted and InputInvalid.
@@ -55,7 +55,7 @@ async def put_person(
         raise InputInvalid(f"/id: {message}", problems=(Problem(pointer="/id", message=message),))
     now = context.now()
 
-    def store(connection: Connection) -> tuple[Person, bool]:
+    def store(connection: Connection) -> tuple[StoredPerson, bool]:
         before = people.find(connection, person)
         row = given.row(person, now)
         if principal.admin:
@@ -64,7 +64,7 @@ async def put_person(
             assert before is not None, "whoever calls is there"  # noqa: S101
             _require_nothing_else(before, row, given)
             _require_named(connection, given.model_copy(update={"manager": None}), person, now)
-            row = Person(**before.model_dump() | {"away": row.away, "updated_at": now})
+            row = StoredPerson(**before.model_dump() | {"away": row.away, "updated_at": now})
         return people.put(connection, row, keep_preferences=given.preferences is None), before is None
 
     return await context.database.write(store)
@@ -131,7 +131,7 @@ def _require_named(connection: Connection, facts: PersonFacts, person: str, now:
         raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=problems)
 
 
-def _require_nothing_else(before: Person, after: Person, given: PersonFacts) -> None:
+def _require_nothing_else(before: StoredPerson, after: StoredPerson, given: PersonFacts) -> None:
     """Raise NotPermitted where somebody would change more of themself than when they are away."""
     if "away" not in given.model_fields_set:
         raise NotPermitted("You can change only `away`; send it, or null.")

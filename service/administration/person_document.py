@@ -14,7 +14,7 @@ from placet.errors import Problem
 from placet.json_text import with_floats
 from service.documents import Document, Moment, PersonRef
 from service.principal import ACCESS, DEFAULT_ACCESS
-from storage.tables.approvals import Person
+from storage.tables.approvals import StoredPerson
 
 
 def _day(days: int) -> Callable[[Any], Any]:
@@ -128,9 +128,9 @@ class PersonFacts(Document):
                 message = f"there is no active person {span.substitute!r}; give the id of one"
                 yield Problem(pointer=place, message=message)
 
-    def row(self, person: str, now: datetime) -> Person:
+    def row(self, person: str, now: datetime) -> StoredPerson:
         """Return the person as they are stored under this id."""
-        return Person(
+        return StoredPerson(
             id=person,
             name=self.name or person,
             email=self.email,

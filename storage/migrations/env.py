@@ -8,12 +8,12 @@ from alembic import context
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
-from storage.tables import approvals
+from storage.tables.columns import Moment
 
 
 def render(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     """Write column types as what they are in the database, so that old steps outlive the code and its libraries."""
-    if kind == "type" and isinstance(item, approvals.Moment):
+    if kind == "type" and isinstance(item, Moment):
         return "sa.DateTime(timezone=True)"
     if kind == "type" and isinstance(item, AutoString):
         return "sa.String()"

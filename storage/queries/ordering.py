@@ -10,7 +10,8 @@ from sqlalchemy import Float, Select, SQLColumnExpression, bindparam, func
 from sqlmodel import col
 
 from storage.queries import cursor as cursors
-from storage.tables.approvals import ApprovalRequest, ApprovalTask, Moment
+from storage.tables.approvals import ApprovalRequest, ApprovalTask
+from storage.tables.columns import Moment
 
 # Rows without a value come last.
 _NEVER = bindparam("never", datetime.max.replace(tzinfo=UTC), type_=Moment, unique=True)

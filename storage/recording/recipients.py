@@ -17,7 +17,7 @@ from placet.engine.recording import Recording
 from placet.engine.run import ADMINS
 from placet.engine.state import Notification
 from storage.queries.requests import deciders as others
-from storage.tables.approvals import Person
+from storage.tables.approvals import StoredPerson
 
 # Notifications that ask somebody to act on a task: no longer needed once the task is closed.
 ASKING = ("task_opened", "reminded", "sla_warning", "escalated_to", "delegated", "reassigned", "extended")
@@ -83,5 +83,9 @@ def _queue(recording: Recording, notification: Notification) -> str | None:
 
 
 def _admins(connection: Connection) -> list[str]:
-    admin = cast(col(Person.access), String).contains('"admin"')
-    return list(connection.scalars(select(col(Person.id)).where(col(Person.active), admin).order_by(col(Person.id))))
+    admin = cast(col(StoredPerson.access), String).contains('"admin"')
+    return list(
+        connection.scalars(
+            select(col(StoredPerson.id)).where(col(StoredPerson.active), admin).order_by(col(StoredPerson.id))
+        )
+    )

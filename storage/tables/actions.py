@@ -5,18 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Float, Index
+from sqlalchemy import Float, Index
 from sqlmodel import Field, SQLModel
 
-from storage.tables.approvals import Moment
-
-
-def _moment(*, nullable: bool = False) -> Any:
-    return Field(default=None, sa_column=Column(Moment, nullable=nullable))
-
-
-def _json() -> Any:
-    return Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=False))
+from storage.tables.columns import json_column, moment_column
 
 
 class ActionCatalog(SQLModel, table=True):
@@ -30,17 +22,17 @@ class ActionCatalog(SQLModel, table=True):
     executor: str
     is_idempotent: bool
     latency_class: str
-    side_effects: list[str] = _json()
+    side_effects: list[str] = json_column()
     accepts_key: bool
-    input_schema: dict[str, Any] = _json()
-    output_schema: dict[str, Any] = _json()
-    config: dict[str, Any] = _json()
+    input_schema: dict[str, Any] = json_column()
+    output_schema: dict[str, Any] = json_column()
+    config: dict[str, Any] = json_column()
     cost: str | None = None  # of one execution, a decimal
     enabled: bool = True
     created_by: str
-    created_at: datetime = _moment()
+    created_at: datetime = moment_column()
     updated_by: str
-    updated_at: datetime = _moment()
+    updated_at: datetime = moment_column()
 
 
 class ActionExecution(SQLModel, table=True):
@@ -59,8 +51,8 @@ class ActionExecution(SQLModel, table=True):
     visit: int
     action: str
     attempt: int
-    started_at: datetime = _moment()
-    finished_at: datetime = _moment()
+    started_at: datetime = moment_column()
+    finished_at: datetime = moment_column()
     duration: float = Field(sa_type=Float)  # seconds
     ok: bool
     error: str | None = None

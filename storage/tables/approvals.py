@@ -6,42 +6,15 @@ text; other JSON uses the database's type.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, DateTime, Index, Text, UniqueConstraint, text
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import Column, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-
-class Moment(TypeDecorator[datetime]):
-    """A UTC time with microseconds. It is timezone-aware in Python on every database; naive times are refused."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def _moment(*, index: bool = False, nullable: bool = False) -> Any:
-    return Field(default=None, sa_column=Column(Moment, index=index, nullable=nullable))
-
+from storage.tables.columns import json_column, moment_column
 
 _SOMETIMES_AWAY = text("CAST(away AS VARCHAR) != '[]'")
-
-
-def _json(*, nullable: bool = False) -> Any:
-    return Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=nullable))
 
 
 class DefinitionVersion(SQLModel, table=True):
@@ -57,13 +30,13 @@ class DefinitionVersion(SQLModel, table=True):
     status: str = Field(index=True)  # draft, published, deprecated
     owner: str | None = None
     digest: str
-    blueprint: dict[str, Any] = _json()
-    graph_spec: dict[str, Any] | None = _json(nullable=True)
+    blueprint: dict[str, Any] = json_column()
+    graph_spec: dict[str, Any] | None = json_column(nullable=True)
     created_by: str
-    created_at: datetime = _moment()
+    created_at: datetime = moment_column()
     published_by: str | None = None
-    published_at: datetime | None = _moment(nullable=True)
-    certificate: dict[str, Any] | None = _json(nullable=True)  # what was proven of it when it was published
+    published_at: datetime | None = moment_column(nullable=True)
+    certificate: dict[str, Any] | None = json_column(nullable=True)  # what was proven of it when it was published
 
 
 class ApprovalRequest(SQLModel, table=True):
@@ -77,7 +50,7 @@ class ApprovalRequest(SQLModel, table=True):
     template: str
     version: str
     title: str
-    input: dict[str, Any] = _json()
+    input: dict[str, Any] = json_column()
     requester: str = Field(index=True)
     owner: str | None = Field(default=None, index=True)
     status: str = Field(index=True)
@@ -89,9 +62,9 @@ class ApprovalRequest(SQLModel, table=True):
     content_digest: str | None = None  # None where it ended before digests existed
     seq: int
     head: str
-    started_at: datetime = _moment()
-    ended_at: datetime | None = _moment(nullable=True)
-    erased_at: datetime | None = _moment(nullable=True)  # when its content was erased (storage.retention.erasure)
+    started_at: datetime = moment_column()
+    ended_at: datetime | None = moment_column(nullable=True)
+    erased_at: datetime | None = moment_column(nullable=True)  # when its content was erased (storage.retention.erasure)
     amount: float | None = (
         None  # rounded, to sort requests by; the input has the exact value (storage.queries.requests.list_fields)
     )
@@ -115,20 +88,20 @@ class ApprovalTask(SQLModel, table=True):
     stage: str
     round: int
     assignee: str | None = None
-    candidates: list[str] = _json()
-    delegates: list[str] = _json()
+    candidates: list[str] = json_column()
+    delegates: list[str] = json_column()
     hand_overs: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # as in the state
     assigned_via: str
     status: str
-    opened_at: datetime = _moment()
-    due_at: datetime | None = _moment(nullable=True)
+    opened_at: datetime = moment_column()
+    due_at: datetime | None = moment_column(nullable=True)
     sla_state: str
     escalation_level: int = 0
     decision: str | None = None
     decided_by: str | None = None
-    decided_at: datetime | None = _moment(nullable=True)
+    decided_at: datetime | None = moment_column(nullable=True)
     comment: str | None = None
-    form: dict[str, Any] | None = _json(nullable=True)
+    form: dict[str, Any] | None = json_column(nullable=True)
     queue: str | None = None  # role:r or group:g, whose current members may claim it
     on_behalf_of: str | None = None
     revision: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
@@ -168,7 +141,7 @@ class AuditEntry(SQLModel, table=True):
 
     request_id: str = Field(primary_key=True)
     seq: int = Field(primary_key=True)
-    at: datetime = _moment()
+    at: datetime = moment_column()
     kind: str
     actor: str
     stage: str | None = None
@@ -176,7 +149,7 @@ class AuditEntry(SQLModel, table=True):
     detail: str = Field(sa_column=Column(Text, nullable=False))
     salts: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     hash: str
-    recorded_at: datetime = _moment()
+    recorded_at: datetime = moment_column()
 
 
 class AuditSuperseded(SQLModel, table=True):
@@ -187,7 +160,7 @@ class AuditSuperseded(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     request_id: str = Field(index=True)
     seq: int
-    at: datetime = _moment()
+    at: datetime = moment_column()
     kind: str
     actor: str
     stage: str | None = None
@@ -195,7 +168,7 @@ class AuditSuperseded(SQLModel, table=True):
     detail: str = Field(sa_column=Column(Text, nullable=False))
     salts: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     hash: str
-    superseded_at: datetime = _moment()
+    superseded_at: datetime = moment_column()
 
 
 class Outbox(SQLModel, table=True):
@@ -218,10 +191,10 @@ class Outbox(SQLModel, table=True):
     event: str
     person: str
     task_id: str | None = None
-    detail: dict[str, Any] = _json()
+    detail: dict[str, Any] = json_column()
     status: str = "held"
-    created_at: datetime = _moment()
-    next_attempt_at: datetime = _moment()
+    created_at: datetime = moment_column()
+    next_attempt_at: datetime = moment_column()
     attempts: int = 0
 
 
@@ -232,7 +205,7 @@ class Delivery(SQLModel, table=True):
 
     request_id: str = Field(primary_key=True)
     seq: int = Field(primary_key=True)
-    at: datetime = _moment()
+    at: datetime = moment_column()
     kind: str  # notified, notification_failed
     outbox_key: str = Field(index=True)
     stage: str | None = None
@@ -242,7 +215,7 @@ class Delivery(SQLModel, table=True):
     hash: str
 
 
-class Person(SQLModel, table=True):
+class StoredPerson(SQLModel, table=True):
     """A person; `access` is what they may do in Placet, `roles` are those of the organisation."""
 
     __tablename__ = "person"
@@ -256,13 +229,13 @@ class Person(SQLModel, table=True):
     email: str | None = None
     manager: str | None = None
     department: str | None = None
-    roles: list[str] = _json()
-    groups: list[str] = _json()
-    access: list[str] = _json()
-    away: list[dict[str, Any]] = _json()
-    preferences: dict[str, Any] = _json()
+    roles: list[str] = json_column()
+    groups: list[str] = json_column()
+    access: list[str] = json_column()
+    away: list[dict[str, Any]] = json_column()
+    preferences: dict[str, Any] = json_column()
     active: bool = True
-    updated_at: datetime = _moment()
+    updated_at: datetime = moment_column()
 
 
 class ApiToken(SQLModel, table=True):
@@ -272,9 +245,9 @@ class ApiToken(SQLModel, table=True):
 
     digest: str = Field(primary_key=True)
     person: str = Field(index=True)
-    created_at: datetime = _moment()
-    expires_at: datetime | None = _moment(nullable=True)
-    revoked_at: datetime | None = _moment(nullable=True)
+    created_at: datetime = moment_column()
+    expires_at: datetime | None = moment_column(nullable=True)
+    revoked_at: datetime | None = moment_column(nullable=True)
 
 
 class IdempotentCall(SQLModel, table=True):
@@ -288,8 +261,8 @@ class IdempotentCall(SQLModel, table=True):
     fingerprint: str  # sha256 of method, path and canonical body
     subject: str | None = None  # the id of what the call creates, chosen in advance
     status_code: int | None = None
-    answer: dict[str, Any] | None = _json(nullable=True)
-    created_at: datetime = _moment()
+    answer: dict[str, Any] | None = json_column(nullable=True)
+    created_at: datetime = moment_column()
 
 
 class Refusal(SQLModel, table=True):
@@ -299,7 +272,7 @@ class Refusal(SQLModel, table=True):
     __table_args__ = (Index("ix_refusal_request", "request_id", "at"),)
 
     id: int | None = Field(default=None, primary_key=True)
-    at: datetime = _moment()
+    at: datetime = moment_column()
     principal: str
     request_id: str | None = None
     task_id: str | None = None

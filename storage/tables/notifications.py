@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import JSON, Boolean, Column, Index, Text, false
 from sqlmodel import Field, SQLModel
 
-from storage.tables.approvals import AuditEntry, Moment
-
-
-def _moment(*, nullable: bool = False) -> Any:
-    return Field(default=None, sa_column=Column(Moment, nullable=nullable))
+from storage.tables.approvals import AuditEntry
+from storage.tables.columns import moment_column
 
 
 class NotificationMessage(SQLModel, table=True):
@@ -39,13 +35,13 @@ class NotificationMessage(SQLModel, table=True):
     digest: bool = False
     status: str = "pending"  # pending, sent, failed, dropped
     attempts: int = 0
-    created_at: datetime = _moment()  # the start of the attempts; sending again sets it anew
-    next_attempt_at: datetime = _moment()
+    created_at: datetime = moment_column()  # the start of the attempts; sending again sets it anew
+    next_attempt_at: datetime = moment_column()
     lease: str | None = None
     # Whether an attempt without a known result may have sent it.
     in_doubt: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
     last_error: str | None = Field(default=None, sa_column=Column(Text))
-    finished_at: datetime | None = _moment(nullable=True)
+    finished_at: datetime | None = moment_column(nullable=True)
 
 
 class NotificationTemplate(SQLModel, table=True):
@@ -61,7 +57,7 @@ class NotificationTemplate(SQLModel, table=True):
     html: str = Field(sa_column=Column(Text, nullable=False))
     note: str | None = None
     created_by: str
-    created_at: datetime = _moment()
+    created_at: datetime = moment_column()
 
 
 class WebhookEndpoint(SQLModel, table=True):
@@ -76,9 +72,9 @@ class WebhookEndpoint(SQLModel, table=True):
     events: list[str] = Field(default=None, sa_column=Column(JSON, nullable=False))  # kinds; empty: all
     active: bool = True
     problem: str | None = None  # why it was switched off
-    seen_at: datetime = _moment()  # events recorded before are queued
+    seen_at: datetime = moment_column()  # events recorded before are queued
     created_by: str
-    created_at: datetime = _moment()
+    created_at: datetime = moment_column()
 
 
 # Webhooks follow the audit entries in the order in which they were recorded.

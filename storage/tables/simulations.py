@@ -5,18 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Index
+from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from storage.tables.approvals import Moment
-
-
-def _moment(*, nullable: bool = False) -> Any:
-    return Field(default=None, sa_column=Column(Moment, nullable=nullable))
-
-
-def _json(*, nullable: bool = False) -> Any:
-    return Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=nullable))
+from storage.tables.columns import json_column, moment_column
 
 
 class WorkflowSimulation(SQLModel, table=True):
@@ -34,14 +26,14 @@ class WorkflowSimulation(SQLModel, table=True):
     template: str | None = None
     version: str | None = None
     request_id: str | None = None
-    question: dict[str, Any] = _json()
-    result: dict[str, Any] | None = _json(nullable=True)
+    question: dict[str, Any] = json_column()
+    result: dict[str, Any] | None = json_column(nullable=True)
     error: str | None = None
     created_by: str
-    created_at: datetime = _moment()
-    finished_at: datetime | None = _moment(nullable=True)
+    created_at: datetime = moment_column()
+    finished_at: datetime | None = moment_column(nullable=True)
     followed_by: str | None = None  # the process that runs a shadow
-    followed_until: datetime | None = _moment(nullable=True)  # the end of the lease of the process that runs it
+    followed_until: datetime | None = moment_column(nullable=True)  # the end of the lease of the process that runs it
 
 
 class WorkflowSimulationRow(SQLModel, table=True):
@@ -58,4 +50,4 @@ class WorkflowSimulationRow(SQLModel, table=True):
     revision: int
     request_id: str
     changed: bool
-    row: dict[str, Any] = _json()
+    row: dict[str, Any] = json_column()

@@ -17,7 +17,7 @@ from temporalio.client import Client
 from simulation.scenario.spec import parse_spec
 from storage.database import Database
 from storage.queries.simulations import simulations
-from storage.tables.approvals import IdempotentCall, Person
+from storage.tables.approvals import IdempotentCall, StoredPerson
 from storage.tables.simulations import WorkflowSimulation
 from tests.api_desk import ApiDesk, api_desk, context_of, no_engine, pointers
 from tests.approvals import EXPENSE, worker
@@ -83,7 +83,7 @@ async def decide(desk: ApiDesk, request: dict[str, Any], person: str, decision: 
 async def give_access(desk: ApiDesk, person: str, *access: str) -> None:
     """Give somebody other access than they had."""
     with writing(desk.database) as session:
-        session.get_one(Person, person).access = list(access)
+        session.get_one(StoredPerson, person).access = list(access)
 
 
 async def test_exploring_answers_completed_with_everything(alone: ApiDesk) -> None:

@@ -18,7 +18,7 @@ from storage.queries.notifications import delivery_queue, webhooks
 from storage.queries.notifications.delivery_queue import AttemptResult, ChannelRoute
 from storage.recording import metrics
 from storage.recording.verify import verify_rows
-from storage.tables.approvals import Outbox, Person
+from storage.tables.approvals import Outbox, StoredPerson
 from storage.tables.notifications import NotificationMessage
 from tests.dispatching import (
     NOW,
@@ -277,7 +277,7 @@ async def test_what_is_for_somebody_who_has_left_is_dropped_and_nothing_has_fail
 ) -> None:
     await add_people(database, "bob", "eve")
     with writing(database) as session:
-        session.execute(update(Person).where(Person.id == "bob").values(active=False))
+        session.execute(update(StoredPerson).where(StoredPerson.id == "bob").values(active=False))
     opened = Story(request_id="r1").open("bob", "eve").recording()
     await write(database, opened)
     await confirm(database, opened)

@@ -15,21 +15,21 @@ from placet.definition.assignees import parse_assignee
 from placet.errors import InputInvalid, NotFound
 from storage.database import Database
 from storage.queries.people import people
-from storage.tables.approvals import Person
+from storage.tables.approvals import StoredPerson
 from tests.integration.recordings import NOW, Story, write
 from tests.stored import reading, writing
 
 
-def _person(ident: str, **facts: Any) -> Person:
+def _person(ident: str, **facts: Any) -> StoredPerson:
     lists: dict[str, Any] = {"roles": [], "groups": [], "access": ["approver"], "away": [], "preferences": {}}
-    return Person(**{"id": ident, "name": ident.title(), "updated_at": NOW, **lists, **facts})
+    return StoredPerson(**{"id": ident, "name": ident.title(), "updated_at": NOW, **lists, **facts})
 
 
 def _away(substitute: str | None) -> list[dict[str, Any]]:
     return [{"from": "2025-03-01T00:00:00Z", "until": "2025-04-01T00:00:00+02:00", "substitute": substitute}]
 
 
-async def _store(database: Database, *rows: Person) -> None:
+async def _store(database: Database, *rows: StoredPerson) -> None:
     with writing(database) as session:
         for row in rows:
             people.put(session.connection(), row)

@@ -13,7 +13,7 @@ from storage.database import Database
 from storage.queries.people import people, people_loading
 from storage.queries.people.departures import Departure
 from storage.queries.people.people_loading import PersonToLoad, load
-from storage.tables.approvals import Person
+from storage.tables.approvals import StoredPerson
 from tests.integration.recordings import NOW
 from tests.stored import reading
 
@@ -22,7 +22,7 @@ LATER = NOW + timedelta(hours=1)
 
 def _wanted(ident: str, *, keep: bool = True, **facts: Any) -> PersonToLoad:
     lists: dict[str, Any] = {"roles": [], "groups": ["all"], "access": [], "away": [], "preferences": {}}
-    row = Person(**{"id": ident, "name": ident.title(), "updated_at": NOW, "active": True, **lists, **facts})
+    row = StoredPerson(**{"id": ident, "name": ident.title(), "updated_at": NOW, "active": True, **lists, **facts})
     return PersonToLoad(person=row, keep_preferences=keep)
 
 
@@ -30,9 +30,9 @@ def _many(count: int, **facts: Any) -> list[PersonToLoad]:
     return [_wanted(f"p{number:03}", **facts) for number in range(count)]
 
 
-async def _stored(database: Database) -> dict[str, Person]:
+async def _stored(database: Database) -> dict[str, StoredPerson]:
     with reading(database) as session:
-        return {row.id: row for row in session.scalars(select(Person))}
+        return {row.id: row for row in session.scalars(select(StoredPerson))}
 
 
 async def _leavers(database: Database) -> set[str]:

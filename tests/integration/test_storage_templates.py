@@ -11,7 +11,7 @@ from storage.database import Database
 from storage.queries import api_calls
 from storage.queries.definitions import definitions
 from storage.queries.people import people, tokens
-from storage.tables.approvals import DefinitionVersion, Person
+from storage.tables.approvals import DefinitionVersion, StoredPerson
 from tests.integration.recordings import NOW
 from tests.stored import reading, writing
 
@@ -86,7 +86,9 @@ async def test_a_token_stands_for_its_person_until_it_ends(database: Database) -
     with writing(database) as session:
         for name in ("bob", "gone"):
             facts = {"roles": [], "groups": [], "access": ["admin"], "away": [], "preferences": {}}
-            people.put(session.connection(), Person(id=name, name=name, updated_at=NOW, active=name == "bob", **facts))
+            people.put(
+                session.connection(), StoredPerson(id=name, name=name, updated_at=NOW, active=name == "bob", **facts)
+            )
         good = tokens.issue(session.connection(), "bob", ttl=timedelta(days=1), now=NOW)
         endless = tokens.issue(session.connection(), "bob", ttl=None, now=NOW)
         revoked = tokens.issue(session.connection(), "bob", ttl=None, now=NOW)

@@ -27,7 +27,7 @@ from storage.queries.notifications.backlog import backlogs
 from storage.queries.notifications.delivery_queue import AttemptResult
 from storage.recording import outbox
 from storage.recording.group_commit import GroupCommit
-from storage.tables.approvals import Outbox, Person
+from storage.tables.approvals import Outbox, StoredPerson
 
 log = logging.getLogger(__name__)
 
@@ -219,7 +219,7 @@ class Dispatcher:
         self._templates_at = time.monotonic()
 
 
-def _plannable(connection: Connection, now: datetime) -> tuple[list[Outbox], dict[str, Person]]:
+def _plannable(connection: Connection, now: datetime) -> tuple[list[Outbox], dict[str, StoredPerson]]:
     """Return notifications to plan, and the people whom they are for."""
     rows = delivery_queue.plannable(connection, now, limit=MOST_PLANNED)
     return rows, facts.people(connection, (row.person for row in rows)) if rows else {}

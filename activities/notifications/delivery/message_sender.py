@@ -23,7 +23,7 @@ from storage.database import Database
 from storage.queries.notifications import facts
 from storage.queries.notifications.facts import NotificationFacts
 from storage.recording.recipients import ASKING
-from storage.tables.approvals import Person
+from storage.tables.approvals import StoredPerson
 from storage.tables.notifications import NotificationMessage
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class MessageSender:
         self._settings = settings
         self._links = links
         self._facts: dict[str, NotificationFacts] = {}
-        self._people: dict[str, Person] = {}
+        self._people: dict[str, StoredPerson] = {}
         self._outdated: set[str] = set()
 
     @property
@@ -71,7 +71,7 @@ class MessageSender:
         reminders = [m for m in messages if m.event == facts.REMINDED]
         now = datetime.now(UTC)
 
-        def read(connection: Connection) -> tuple[dict[str, NotificationFacts], set[str], dict[str, Person]]:
+        def read(connection: Connection) -> tuple[dict[str, NotificationFacts], set[str], dict[str, StoredPerson]]:
             found = facts.facts_of(connection, messages)
             outdated = facts.outdated_reminders(connection, reminders, now)
             return found, outdated, facts.people(connection, {p for one in found.values() for p in one.people()})
@@ -110,13 +110,13 @@ class MessageSender:
         return SendResult(detail=detail, not_needed=frozenset(m.key for m in messages if m.key not in carried))
 
     def _single(
-        self, message: NotificationMessage, one: NotificationFacts, person: Person
+        self, message: NotificationMessage, one: NotificationFacts, person: StoredPerson
     ) -> tuple[Message, RenderedText]:
         words = self._templates.compose(one.outbox.event, self._values(one, person))
         return self._message(message_id(message), one, person, words), words
 
     def _digest(
-        self, wanted: list[tuple[NotificationMessage, NotificationFacts]], person: Person
+        self, wanted: list[tuple[NotificationMessage, NotificationFacts]], person: StoredPerson
     ) -> tuple[Message, RenderedText]:
         parts: list[dict[str, Any]] = []
         for _, one in wanted:
@@ -145,7 +145,7 @@ class MessageSender:
         together = hashlib.sha256("|".join(sorted(message_id(m) for m, _ in wanted)).encode()).hexdigest()[:40]
         return self._message(together, first, person, words, event=DIGEST), words
 
-    def _values(self, one: NotificationFacts, person: Person) -> dict[str, Any]:
+    def _values(self, one: NotificationFacts, person: StoredPerson) -> dict[str, Any]:
         links: Mapping[str, str] = {}
         task = one.task
         offers = one.outbox.event in OFFERS_LINKS and not one.for_information
@@ -157,7 +157,7 @@ class MessageSender:
         return values(template_context(one, self._people), public_url=place, links=links, now=now, timezone=zone)
 
     def _message(
-        self, id_: str, one: NotificationFacts, person: Person, words: RenderedText, *, event: str | None = None
+        self, id_: str, one: NotificationFacts, person: StoredPerson, words: RenderedText, *, event: str | None = None
     ) -> Message:
         request_id, place = one.outbox.request_id, self._settings.public_url
         return Message(
@@ -175,7 +175,7 @@ class MessageSender:
         )
 
 
-def template_context(one: NotificationFacts, people: Mapping[str, Person]) -> TemplateContext:
+def template_context(one: NotificationFacts, people: Mapping[str, StoredPerson]) -> TemplateContext:
     """Return what the template of a notification may name."""
     outbox, entry = one.outbox, one.entry
     person = people.get(outbox.person)
@@ -193,13 +193,13 @@ def template_context(one: NotificationFacts, people: Mapping[str, Person]) -> Te
     )
 
 
-def address(person: Person, channel: str) -> str | None:
+def address(person: StoredPerson, channel: str) -> str | None:
     """Return a person's address on a channel, or None."""
     given = preferences_of(person).addresses.get(channel)
     return given or (person.email if channel == MAIL else None)
 
 
-def preferences_of(person: Person | None) -> Preferences:
+def preferences_of(person: StoredPerson | None) -> Preferences:
     """Return a person's preferences. Unreadable ones are replaced by the defaults, so that no notification is lost."""
     try:
         return read_preferences(person.preferences if person else None)

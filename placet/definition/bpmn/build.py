@@ -29,10 +29,10 @@ _MOST_VARIABLES = 190
 
 
 class BranchFrame(NamedTuple):
-    """A branch of a fork (its node, and which of its ways), or a sub-process (way -1) that a request is in."""
+    """A branch of a fork (its node, and which of its branches), or a sub-process (branch -1) that a request is in."""
 
     name: str
-    way: int
+    branch: int
 
 
 Context = tuple[BranchFrame, ...]
@@ -43,7 +43,7 @@ class Arrival:
     """A branch that ends: `stub` stands for where it arrives, `outcomes` are those of the ends that lead here."""
 
     stub: str
-    way: int
+    branch: int
     outcome: str
     inner: list[Arrival] = field(default_factory=list)  # of a fork that lies in this branch
 
@@ -59,7 +59,7 @@ class Fork:
     node: str
     part: Part
     context: Context
-    ways: int
+    branches: int
     closing: str | None  # the gateway at which the branches come together
     join: str | None = None  # the node of that gateway
     raced: bool = False  # whether the first branch to arrive ends the others
@@ -109,7 +109,7 @@ class Build:
     filled: set[str] = field(default_factory=set)  # variables that the process sets
     read: dict[str, None] = field(default_factory=dict)  # variables that the blueprint reads
     readers: dict[str, str] = field(default_factory=dict)  # by variable: the element that reads it first
-    # Ways on of nodes that are made: followed one after the other, for a process may be longer than the stack is deep.
+    # What follows nodes that are made. A queue, not recursion: a process may be longer than the stack is deep.
     todo: deque[Callable[[], None]] = field(default_factory=deque)
 
     def node(self, ident: str, kind: str, name: str = "", **facts: Any) -> str:

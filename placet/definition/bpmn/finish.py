@@ -34,10 +34,10 @@ def finish(build: Build, name: str, version: str) -> dict[str, Any]:
         for key in ("input", "output"):
             if key in node and not node[key]:
                 del node[key]
-    return _without_dead_ways(build, {"name": name[:200], "version": version, "variables": variables})
+    return _without_dead_edges(build, {"name": name[:200], "version": version, "variables": variables})
 
 
-def _without_dead_ways(build: Build, head: dict[str, Any]) -> dict[str, Any]:
+def _without_dead_edges(build: Build, head: dict[str, Any]) -> dict[str, Any]:
     """Return the blueprint without edges that no request takes because of earlier decisions."""
     for _ in range(_MOST_ROUNDS):
         found = _written(build, head)
@@ -45,13 +45,13 @@ def _without_dead_ways(build: Build, head: dict[str, Any]) -> dict[str, Any]:
         small = 0 < decisions <= _MOST_PROVEN and sum(len(row["when"]) for row in _rows(build)) <= _MOST_CELLS
         report = check(found, actions=build.actions or None) if small else None
         dead = _dead(build, report) if report is not None else []
-        for way in dead:
-            if way.get("via"):
-                build.account.lost(way["via"], "no request takes it: its condition never holds where it is asked")
-        build.edges = [edge for edge in build.edges if all(edge is not way for way in dead)]
+        for edge in dead:
+            if edge.get("via"):
+                build.account.lost(edge["via"], "no request takes it: its condition never holds where it is asked")
+        build.edges = [edge for edge in build.edges if all(edge is not one for one in dead)]
         for node in build.nodes.values():
             rows = node.get("table", {}).get("rules", [])
-            rows[:] = [row for row in rows if all(row is not way for way in dead)]
+            rows[:] = [row for row in rows if all(row is not one for one in dead)]
         _prune(build)
         if not dead:
             break
@@ -92,19 +92,19 @@ def _node(node: dict[str, Any]) -> dict[str, Any]:
     return {**node, "table": {**table, "rules": [_without_via(row) for row in table["rules"]]}}
 
 
-def _without_via(way: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in way.items() if key != "via"}
+def _without_via(edge: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in edge.items() if key != "via"}
 
 
 def _stand_in(build: Build) -> None:
     """Lead to what stands for stubs, and through what comes before a fork."""
-    for way in [*build.edges, *_rows(build)]:
-        target = way["to"]
+    for edge in [*build.edges, *_rows(build)]:
+        target = edge["to"]
         while target in build.instead:
             target = build.instead[target]
-        if target in build.ahead and way.get("from") != build.ahead[target]:
+        if target in build.ahead and edge.get("from") != build.ahead[target]:
             target = build.ahead[target]
-        way["to"] = target
+        edge["to"] = target
     unique = {tuple(sorted((k, str(v)) for k, v in edge.items() if k != "via")): edge for edge in reversed(build.edges)}
     build.edges = list(reversed(unique.values()))
 
@@ -176,7 +176,7 @@ def _prune(build: Build) -> None:
     seen = {start}
     pending = [start]
     while pending:
-        for target in [way["to"] for way in leaving.get(pending.pop(), ())]:
+        for target in [edge["to"] for edge in leaving.get(pending.pop(), ())]:
             if target not in seen:
                 seen.add(target)
                 pending.append(target)

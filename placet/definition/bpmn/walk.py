@@ -82,7 +82,7 @@ class Walk:
 
     def _returns(self, ident: str, context: Context) -> bool:
         """Whether this leads out of a branch back to before its fork."""
-        return any(frame.way >= 0 and ident in self._earlier(frame.name) for frame in context)
+        return any(frame.branch >= 0 and ident in self._earlier(frame.name) for frame in context)
 
     def _earlier(self, fork: str) -> set[str]:
         found = self.earlier.get(fork)
@@ -124,12 +124,12 @@ class Walk:
                 else build.end(outcome)
             )
         frame = context[-1]
-        if frame.way < 0:
+        if frame.branch < 0:
             return self.reach(f"{frame.name}.out", context[:-1])
         fork = build.forks[frame.name]
         if fork.closing is None:
             return self.arrive(context, part, outcome)
-        if any(one.way < 0 for one in context):
+        if any(one.branch < 0 for one in context):
             build.account.assumed(part.id, f"its branch counts as arrived at {fork.closing!r}, which waits for it")
             return self.reach(fork.closing, context)
         build.account.assumed(
@@ -141,9 +141,9 @@ class Walk:
         """Return what stands for the end of a branch until all of them are known."""
         frame = context[-1]
         fork = self.build.forks[frame.name]
-        stub = f"~{frame.name}~{frame.way}~{part.id}~{outcome}"
+        stub = f"~{frame.name}~{frame.branch}~{part.id}~{outcome}"
         if all(arrival.stub != stub for arrival in fork.arrivals):
-            fork.arrivals.append(Arrival(stub=stub, way=frame.way, outcome=outcome, inner=list(inner)))
+            fork.arrivals.append(Arrival(stub=stub, branch=frame.branch, outcome=outcome, inner=list(inner)))
         return stub
 
     # Forks
@@ -161,17 +161,17 @@ class Walk:
         return node
 
     def _forked(self, part: Part, ident: str, meeting: BranchMerge, context: Context, given: Mapping[str, str]) -> str:
-        build, ways, closing = self.build, meeting.ways, meeting.closing
+        build, branches, closing = self.build, meeting.branches, meeting.closing
         node = build.node(ident, "fork", part.name if ident == part.id else "")
-        build.forks[node] = Fork(node=node, part=part, context=context, ways=len(ways), closing=closing)
+        build.forks[node] = Fork(node=node, part=part, context=context, branches=len(branches), closing=closing)
 
         def lead() -> None:
-            for number, way in enumerate(ways):
+            for number, branch in enumerate(branches):
                 inside = (*context, BranchFrame(node, number))
-                if isinstance(way, Flow):
-                    build.edge(node, self._optional(part, way, inside, given.get(way.id)), way.id)
+                if isinstance(branch, Flow):
+                    build.edge(node, self._optional(part, branch, inside, given.get(branch.id)), branch.id)
                     continue
-                flows = [flow for flow in way if isinstance(flow, Flow)]
+                flows = [flow for flow in branch if isinstance(flow, Flow)]
                 inner = meeting_of(build, part, flows)
                 build.edge(node, self._forked(part, f"{ident}.n", inner, inside, given))
 
@@ -227,7 +227,7 @@ class Walk:
         if any(fork.closing == part.id for fork in forks):
             return False
         if part.kind == "inclusiveGateway" or not forks:
-            build.account.mapped(part.id, "one way comes here at a time, and goes on")
+            build.account.mapped(part.id, "one branch arrives at a time, and goes on")
         if part.kind == "parallelGateway":
             build.account.lost(
                 part.id, "no fork's branches all come together here; each branch that arrives here goes on by itself"
@@ -306,7 +306,7 @@ class Walk:
         caught = events.caught(self, part, context) if part.events else None
         if caught is not None:
             return caught
-        if faulty and not any(frame.way < 0 for frame in context):
+        if faulty and not any(frame.branch < 0 for frame in context):
             build.account.mapped(part.id, f"the request ends here as {outcome}, whatever else goes on")
             return build.made.setdefault((part.id, context), build.end(outcome, part.name, ident=part.id))
         if part.events and not faulty:
@@ -316,7 +316,7 @@ class Walk:
 
     def _terminate(self, part: Part, context: Context) -> str:
         build = self.build
-        depth = next((n for n in range(len(context), 0, -1) if context[n - 1].way < 0), 0)
+        depth = next((n for n in range(len(context), 0, -1) if context[n - 1].branch < 0), 0)
         if not depth:
             outcome = says(part.name) or slug(part.name, _DONE)
             build.account.mapped(part.id, f"the request ends here as {outcome}, whatever else goes on")
@@ -342,6 +342,6 @@ class Walk:
 def _end_of(context: Context, outcome: str) -> str:
     if not context:
         return f"the request ends here as {outcome}"
-    if context[-1].way < 0:
+    if context[-1].branch < 0:
         return "its sub-process ends here"
     return "its branch ends here; the request goes on in the others"

@@ -15,7 +15,7 @@ from sqlmodel import SQLModel, col
 from placet.audit.reasons import why_of
 from storage.database import of_rows
 from storage.recording.recipients import ASKING, BEHALF
-from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, DefinitionVersion, Outbox, Person
+from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, DefinitionVersion, Outbox, StoredPerson
 from storage.tables.notifications import NotificationMessage
 
 REMINDED = "reminded"
@@ -144,9 +144,9 @@ def latest(connection: Connection, request_id: str, event: str) -> NotificationF
 
 
 @of_rows
-def people(session: Session, ids: Iterable[str]) -> dict[str, Person]:
+def people(session: Session, ids: Iterable[str]) -> dict[str, StoredPerson]:
     """Return those of these people who are stored, by id."""
-    rows = session.scalars(select(Person).where(col(Person.id).in_(sorted(set(ids)))))
+    rows = session.scalars(select(StoredPerson).where(col(StoredPerson.id).in_(sorted(set(ids)))))
     return {row.id: row for row in rows}
 
 

@@ -12,7 +12,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel, col
 
 from storage.queries.requests.visibility import Visibility, queues_of, waiting_for
-from storage.tables.approvals import ApprovalTask, Moment, Person
+from storage.tables.approvals import ApprovalTask, StoredPerson
+from storage.tables.columns import Moment
 
 FIRST_AGAIN = timedelta(seconds=5)
 LAST_AGAIN = timedelta(hours=1)
@@ -34,7 +35,9 @@ class Departure(SQLModel, table=True):
     look_at: datetime = Field(sa_column=Column(Moment, nullable=False))
 
 
-_HELD = select(col(Person.roles), col(Person.groups), col(Person.active)).where(col(Person.id) == bindparam("person"))
+_HELD = select(col(StoredPerson.roles), col(StoredPerson.groups), col(StoredPerson.active)).where(
+    col(StoredPerson.id) == bindparam("person")
+)
 
 
 def note(connection: Connection, person: str, now: datetime) -> None:

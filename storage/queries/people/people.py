@@ -19,7 +19,7 @@ from placet.errors import NotFound
 from storage.database import of_rows
 from storage.queries import cursor as cursors
 from storage.queries.people import departures
-from storage.tables.approvals import ApprovalTask, Person
+from storage.tables.approvals import ApprovalTask, StoredPerson
 
 _MOST_AT_ONCE = 10_000  # ids in a query: databases bound its parameters
 
@@ -46,12 +46,12 @@ class PersonColumns(Protocol):
 
 
 @of_rows
-def find(session: Session, person: str) -> Person | None:
+def find(session: Session, person: str) -> StoredPerson | None:
     """Return one person, or None where there is none of that id."""
-    return session.get(Person, person)
+    return session.get(StoredPerson, person)
 
 
-def get(connection: Connection, person: str) -> Person:
+def get(connection: Connection, person: str) -> StoredPerson:
     """Return one person; raises NotFound."""
     found = find(connection, person)
     if found is None:
@@ -62,21 +62,21 @@ def get(connection: Connection, person: str) -> Person:
 @of_rows
 def page(
     session: Session, *, limit: int, cursor: str | None = None, active: bool | None = None
-) -> cursors.Page[Person]:
+) -> cursors.Page[StoredPerson]:
     """List people by id, `limit` at a time."""
-    query = select(Person).order_by(col(Person.id)).limit(limit + 1)
+    query = select(StoredPerson).order_by(col(StoredPerson.id)).limit(limit + 1)
     if cursor is not None:
         (after,) = cursors.read_names(cursor, 1)
-        query = query.where(col(Person.id) > after)
+        query = query.where(col(StoredPerson.id) > after)
     if active is not None:
-        query = query.where(col(Person.active) == active)
+        query = query.where(col(StoredPerson.active) == active)
     return cursors.page(session.scalars(query).all(), limit, lambda person: (person.id,))
 
 
 @of_rows
 def prefer(session: Session, person: str, chosen: Mapping[str, Any], now: datetime) -> None:
     """Store what a person chose for themself: these preferences, beside others that they have; raises NotFound."""
-    row = session.get(Person, person)
+    row = session.get(StoredPerson, person)
     if row is None:
         raise NotFound(f"There is no person {person!r}")
     row.preferences = {**row.preferences, **chosen}
@@ -84,7 +84,7 @@ def prefer(session: Session, person: str, chosen: Mapping[str, Any], now: dateti
 
 
 @of_rows
-def put(session: Session, person: Person, *, keep_preferences: bool = False) -> Person:
+def put(session: Session, person: StoredPerson, *, keep_preferences: bool = False) -> StoredPerson:
     """Store a person, new or in place of the one with that id.
 
     The open tasks of a person who has left are reassigned; where absences changed, so are those of their substitutes.
@@ -100,7 +100,7 @@ def put(session: Session, person: Person, *, keep_preferences: bool = False) -> 
     return stored
 
 
-def _note_departure(connection: Connection, person: Person, *, was_there: bool, away: bool) -> None:
+def _note_departure(connection: Connection, person: StoredPerson, *, was_there: bool, away: bool) -> None:
     if was_there and (away or not person.active):
         departures.note(connection, person.id, person.updated_at)
     elif person.active and not was_there:
@@ -111,16 +111,18 @@ def activity(connection: Connection, people: Iterable[str]) -> dict[str, bool]:
     """Return for each of these ids that is stored whether the person is active."""
     ids = sorted(set(people))
     found: dict[str, bool] = {}
-    columns = select(col(Person.id), col(Person.active))
+    columns = select(col(StoredPerson.id), col(StoredPerson.active))
     for first in range(0, len(ids), _MOST_AT_ONCE):
-        some = col(Person.id).in_(ids[first : first + _MOST_AT_ONCE])
+        some = col(StoredPerson.id).in_(ids[first : first + _MOST_AT_ONCE])
         found |= {row.id: row.active for row in connection.execute(columns.where(some))}
     return found
 
 
 def is_active(connection: Connection, person: str) -> bool:
     """Tell whether this is the id of an active person."""
-    return bool(connection.execute(select(col(Person.active)).where(col(Person.id) == person)).scalar_one_or_none())
+    return bool(
+        connection.execute(select(col(StoredPerson.active)).where(col(StoredPerson.id) == person)).scalar_one_or_none()
+    )
 
 
 def read_directory(
@@ -226,27 +228,35 @@ def _upwards(held: frozenset[tuple[str, str]]) -> Select[Any]:
 
     A statement takes longer to build than to carry out, and a process asks for the same roles each time.
     """
-    first: list[ColumnElement[bool]] = [col(Person.id).in_(bindparam("seeds", expanding=True))]
+    first: list[ColumnElement[bool]] = [col(StoredPerson.id).in_(bindparam("seeds", expanding=True))]
     for kind, name in sorted(held):
         # The lists are JSON text. Finding a name in quotes may find too many, which `needed` sorts out, and the
         # characters of names have one way only to be written in JSON, so never too few.
-        column = Person.roles if kind == "role" else Person.groups
+        column = StoredPerson.roles if kind == "role" else StoredPerson.groups
         first.append(cast(col(column), String).contains(f'"{name}"', autoescape=True))
     # UNION ends at a person seen before, and so at a loop of managers.
-    up = select(col(Person.id).label("id")).where(or_(*first)).cte("up", recursive=True)
-    above = select(func.replace(col(Person.manager), "user:", "")).join(up, up.c.id == col(Person.id))
-    up = up.union(above.where(col(Person.manager).is_not(None)))
-    facts = (Person.manager, Person.roles, Person.groups, Person.away, Person.active, Person.access, Person.department)
-    return select(col(Person.id), *(col(fact) for fact in facts)).where(col(Person.id).in_(select(up.c.id)))
+    up = select(col(StoredPerson.id).label("id")).where(or_(*first)).cte("up", recursive=True)
+    above = select(func.replace(col(StoredPerson.manager), "user:", "")).join(up, up.c.id == col(StoredPerson.id))
+    up = up.union(above.where(col(StoredPerson.manager).is_not(None)))
+    facts = (
+        StoredPerson.manager,
+        StoredPerson.roles,
+        StoredPerson.groups,
+        StoredPerson.away,
+        StoredPerson.active,
+        StoredPerson.access,
+        StoredPerson.department,
+    )
+    return select(col(StoredPerson.id), *(col(fact) for fact in facts)).where(col(StoredPerson.id).in_(select(up.c.id)))
 
 
 _EVERYONE = select(
-    col(Person.id),
-    col(Person.manager),
-    *(cast(getattr(Person, name), String).label(name) for name in ("roles", "groups", "away", "access")),
-    col(Person.active),
-    col(Person.department),
-).order_by(col(Person.id))
+    col(StoredPerson.id),
+    col(StoredPerson.manager),
+    *(cast(getattr(StoredPerson, name), String).label(name) for name in ("roles", "groups", "away", "access")),
+    col(StoredPerson.active),
+    col(StoredPerson.department),
+).order_by(col(StoredPerson.id))
 
 _LOADS = (
     select(col(ApprovalTask.assignee), func.count().label("open"))

@@ -18,7 +18,7 @@ from sqlmodel import col
 
 from storage.database import Database
 from storage.queries.people import departures
-from storage.tables.approvals import Person
+from storage.tables.approvals import StoredPerson
 
 BATCH = 500  # people in a transaction, which takes about a tenth of a second
 # Waiting writers on SQLite retry within a tenth of a second, so they get their turn in this pause, in seconds.
@@ -32,7 +32,7 @@ Item = TypeVar("Item")
 class PersonToLoad:
     """A person to store. With `keep_preferences` the stored preferences stay."""
 
-    person: Person
+    person: StoredPerson
     keep_preferences: bool = False
 
 
@@ -96,7 +96,7 @@ def _store(connection: Connection, batch: Sequence[PersonToLoad], now: datetime)
             departures.forget(connection, one.person.id)
     if rows:
         make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        fresh = make(Person)
+        fresh = make(StoredPerson)
         replaced = {name: fresh.excluded[name] for name in (*_FACTS, "preferences", "updated_at")}
         connection.execute(fresh.on_conflict_do_update(index_elements=["id"], set_=replaced), list(rows.values()))
     return len(rows)
@@ -104,14 +104,16 @@ def _store(connection: Connection, batch: Sequence[PersonToLoad], now: datetime)
 
 def _missing(connection: Connection, listed: set[str]) -> list[str]:
     """Return the active people who are not in the list."""
-    there = connection.scalars(select(col(Person.id)).where(col(Person.active)).order_by(col(Person.id)))
+    there = connection.scalars(
+        select(col(StoredPerson.id)).where(col(StoredPerson.active)).order_by(col(StoredPerson.id))
+    )
     return [person for person in there if person not in listed]
 
 
 def _leave(connection: Connection, batch: Sequence[str], now: datetime) -> list[str]:
-    there = col(Person.id).in_(batch), col(Person.active)
-    gone = list(connection.scalars(select(col(Person.id)).where(*there).order_by(col(Person.id))))
-    connection.execute(update(Person).where(*there).values(active=False, updated_at=now))
+    there = col(StoredPerson.id).in_(batch), col(StoredPerson.active)
+    gone = list(connection.scalars(select(col(StoredPerson.id)).where(*there).order_by(col(StoredPerson.id))))
+    connection.execute(update(StoredPerson).where(*there).values(active=False, updated_at=now))
     for person in gone:
         departures.note(connection, person, now)
     return gone
@@ -119,8 +121,8 @@ def _leave(connection: Connection, batch: Sequence[str], now: datetime) -> list[
 
 def _stored(connection: Connection, batch: Sequence[PersonToLoad]) -> dict[str, dict[str, Any]]:
     """Return the stored columns of these people, by id."""
-    columns = [getattr(Person, name) for name in ("id", *_FACTS, "preferences")]
-    rows = connection.execute(select(*columns).where(col(Person.id).in_([one.person.id for one in batch])))
+    columns = [getattr(StoredPerson, name) for name in ("id", *_FACTS, "preferences")]
+    rows = connection.execute(select(*columns).where(col(StoredPerson.id).in_([one.person.id for one in batch])))
     return {row.id: {name: getattr(row, name) for name in (*_FACTS, "preferences")} for row in rows}
 
 

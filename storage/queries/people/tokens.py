@@ -13,19 +13,19 @@ from sqlmodel import col
 
 from storage.database import of_rows
 from storage.queries.people.people import get
-from storage.tables.approvals import ApiToken, Person
+from storage.tables.approvals import ApiToken, StoredPerson
 
 # By this prefix, scanners for leaked secrets recognise the token.
 _PREFIX = "placet_"
 # Every call runs this statement, so it is built once.
 _HOLDER = (
-    select(col(Person.id), col(Person.access), col(Person.roles), col(Person.groups))
-    .join(ApiToken, col(ApiToken.person) == col(Person.id))
+    select(col(StoredPerson.id), col(StoredPerson.access), col(StoredPerson.roles), col(StoredPerson.groups))
+    .join(ApiToken, col(ApiToken.person) == col(StoredPerson.id))
     .where(
         col(ApiToken.digest) == bindparam("given"),
         col(ApiToken.revoked_at).is_(None),
         or_(col(ApiToken.expires_at).is_(None), col(ApiToken.expires_at) > bindparam("now")),
-        col(Person.active),
+        col(StoredPerson.active),
     )
 )
 

@@ -17,7 +17,7 @@ from sqlmodel import col
 from storage.queries.people.people import activity, approves, as_directory_person
 from storage.queries.requests.requests import TaskRow, owner_of
 from storage.queries.requests.visibility import Visibility, queues_of
-from storage.tables.approvals import ApprovalRequest, ApprovalTask, Person, TaskCandidate
+from storage.tables.approvals import ApprovalRequest, ApprovalTask, StoredPerson, TaskCandidate
 
 Shown = TypeVar("Shown", bound=TaskRow)
 
@@ -68,10 +68,10 @@ def members(connection: Connection, queues: Iterable[str], now: datetime) -> dic
     named = []
     for queue in wanted:
         kind, _, name = queue.partition(":")
-        column = Person.roles if kind == "role" else Person.groups
+        column = StoredPerson.roles if kind == "role" else StoredPerson.groups
         named.append(cast(col(column), String).contains(f'"{name}"', autoescape=True))
-    query = select(col(Person.id), col(Person.roles), col(Person.groups), col(Person.access))
-    rows = connection.execute(query.where(col(Person.active), or_(*named)).order_by(col(Person.id))).all()
+    query = select(col(StoredPerson.id), col(StoredPerson.roles), col(StoredPerson.groups), col(StoredPerson.access))
+    rows = connection.execute(query.where(col(StoredPerson.active), or_(*named)).order_by(col(StoredPerson.id))).all()
     rows = [row for row in rows if approves(row.access)]
     stand_ins = deciding_substitutes(connection, [row.id for row in rows], now)
     found: dict[str, dict[str, set[str]]] = {queue: {} for queue in wanted}
@@ -107,8 +107,8 @@ def _deciding(connection: Connection, people: set[str]) -> set[str]:
     ids = sorted(people)
     found: set[str] = set()
     for first in range(0, len(ids), _MOST_AT_ONCE):
-        some = col(Person.id).in_(ids[first : first + _MOST_AT_ONCE])
-        rows = connection.execute(select(col(Person.id), col(Person.access)).where(some))
+        some = col(StoredPerson.id).in_(ids[first : first + _MOST_AT_ONCE])
+        rows = connection.execute(select(col(StoredPerson.id), col(StoredPerson.access)).where(some))
         found.update(row.id for row in rows if approves(row.access))
     return found
 
@@ -123,20 +123,20 @@ def _delegated(connection: Connection, people: Sequence[str]) -> Iterator[tuple[
             yield row.id, row.request_id
 
 
-_HELD = select(col(Person.roles), col(Person.groups)).where(col(Person.id) == bindparam("person"))
+_HELD = select(col(StoredPerson.roles), col(StoredPerson.groups)).where(col(StoredPerson.id) == bindparam("person"))
 # The expression of the partial index on people with absences.
-_SOMETIMES_AWAY = cast(col(Person.away), String) != "[]"
+_SOMETIMES_AWAY = cast(col(StoredPerson.away), String) != "[]"
 _SPANS = select(
-    col(Person.id),
-    col(Person.manager),
-    col(Person.roles),
-    col(Person.groups),
-    col(Person.away),
-    col(Person.active),
-    col(Person.access),
-    col(Person.department),
-).where(_SOMETIMES_AWAY, col(Person.active))
-_SPANS_OF = _SPANS.where(col(Person.id).in_(bindparam("people", expanding=True)))
+    col(StoredPerson.id),
+    col(StoredPerson.manager),
+    col(StoredPerson.roles),
+    col(StoredPerson.groups),
+    col(StoredPerson.away),
+    col(StoredPerson.active),
+    col(StoredPerson.access),
+    col(StoredPerson.department),
+).where(_SOMETIMES_AWAY, col(StoredPerson.active))
+_SPANS_OF = _SPANS.where(col(StoredPerson.id).in_(bindparam("people", expanding=True)))
 _MOST_AT_ONCE = 10_000  # ids in a query: databases bound its parameters
 _DELEGATED = (
     select(col(ApprovalTask.id), col(ApprovalTask.request_id))
@@ -159,7 +159,9 @@ def _covered(connection: Connection, person: str, now: datetime) -> list[str]:
     pending = [person]
     while pending:
         name = pending.pop()
-        rows = connection.execute(_SPANS.where(cast(col(Person.away), String).contains(f'"{name}"', autoescape=True)))
+        rows = connection.execute(
+            _SPANS.where(cast(col(StoredPerson.away), String).contains(f'"{name}"', autoescape=True))
+        )
         for row in rows:
             if _substitute(row, now) == name and row.id not in found and row.id != person:
                 found.append(row.id)
@@ -177,7 +179,7 @@ def _substitute(row: Any, now: datetime) -> str | None:
 _APPROVE = frozenset({"approver", "admin"})
 _CHANGE = _APPROVE | {"requester", "designer"}  # auditors change nothing
 
-_DECIDER = col(Person.active), col(Person.access), col(Person.roles), col(Person.groups)
+_DECIDER = col(StoredPerson.active), col(StoredPerson.access), col(StoredPerson.roles), col(StoredPerson.groups)
 
 
 def refusal_of_token(
@@ -187,7 +189,7 @@ def refusal_of_token(
 
     It is asked for decisions by signal. The API asks the same of whoever calls it (api.access, service.commands).
     """
-    row = connection.execute(select(*_DECIDER).where(col(Person.id) == person)).one_or_none()
+    row = connection.execute(select(*_DECIDER).where(col(StoredPerson.id) == person)).one_or_none()
     if row is None or not row.active:
         return "token_left"
     access = frozenset(row.access)

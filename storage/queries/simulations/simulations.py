@@ -16,7 +16,7 @@ from storage.database import of_rows
 from storage.queries import cursor as cursors
 from storage.queries.requests.visibility import visible
 from storage.recording import metrics
-from storage.tables.approvals import ApprovalRequest, ApprovalTask, Person
+from storage.tables.approvals import ApprovalRequest, ApprovalTask, StoredPerson
 from storage.tables.simulations import WorkflowSimulation
 
 MOST_PAST = 5000  # past decisions of one process that a prediction is drawn from
@@ -134,7 +134,11 @@ def close(connection: Connection, ids: Sequence[str], now: datetime) -> None:
 
 def somebody(connection: Connection) -> str | None:
     """Return the id of some person with a manager, as the requester of simulated requests."""
-    query = select(col(Person.id)).where(col(Person.active), col(Person.manager).is_not(None)).order_by(col(Person.id))
+    query = (
+        select(col(StoredPerson.id))
+        .where(col(StoredPerson.active), col(StoredPerson.manager).is_not(None))
+        .order_by(col(StoredPerson.id))
+    )
     return connection.scalars(query.limit(1)).first()
 
 

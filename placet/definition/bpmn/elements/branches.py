@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _BAD = {"rejected", "failed"}
 
-Way = Flow | list["Way"]  # a flow, or several that meet before they meet the others
+Branch = Flow | list["Branch"]  # a flow, or several that meet before they meet the others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class BranchMerge:
     """How the flows out of a split come together: the gateway where all do (None: nowhere), and which do earlier."""
 
     closing: str | None
-    ways: tuple[Way, ...]
+    branches: tuple[Branch, ...]
 
 
 def meeting_of(build: Build, split: Part, outs: Sequence[Flow]) -> BranchMerge:
@@ -53,16 +53,16 @@ def meeting_of(build: Build, split: Part, outs: Sequence[Flow]) -> BranchMerge:
         keys = meets[gate]
         if 1 < len(keys) < len(far) and not any(set(keys) & set(group) for group in groups):
             groups.append(keys)
-    ways: list[Way] = []
+    branches: list[Branch] = []
     placed: set[int] = set()
     for flow in outs:
         number = next((n for n, group in enumerate(groups) if (flow.id or flow.target) in group), None)
         if number is None:
-            ways.append(flow)
+            branches.append(flow)
         elif number not in placed:
             placed.add(number)
-            ways.append([other for other in outs if (other.id or other.target) in groups[number]])
-    return BranchMerge(closing=closing, ways=tuple(ways))
+            branches.append([other for other in outs if (other.id or other.target) in groups[number]])
+    return BranchMerge(closing=closing, branches=tuple(branches))
 
 
 def finish_forks(walk: Walk) -> None:
@@ -79,17 +79,17 @@ def finish_forks(walk: Walk) -> None:
 def _gather(walk: Walk, fork: Fork) -> None:
     build = walk.build
     arrivals, fork.arrivals = fork.arrivals, []
-    arriving = {arrival.way for arrival in arrivals}
+    arriving = {arrival.branch for arrival in arrivals}
     join = fork.join
     if join is None:
-        need = "all" if len(arriving) == fork.ways else "every"
+        need = "all" if len(arriving) == fork.branches else "every"
         join = fork.join = build.node(f"{fork.part.id}.ended", "join", need=need)
     for arrival in arrivals:
         build.instead[arrival.stub] = join
     outer = fork.context
     if fork.leads_to is not None:
         build.edge(join, walk.reach(fork.leads_to, outer))
-    elif outer and outer[-1].way < 0:
+    elif outer and outer[-1].branch < 0:
         build.edge(join, walk.reach(f"{outer[-1].name}.out", outer[:-1]))
     elif outer and build.forks[outer[-1].name].closing is None:
         build.edge(join, walk.arrive(outer, fork.part, "", inner=arrivals))
@@ -136,15 +136,15 @@ def _outcome(build: Build, fork: Fork, arrivals: list[Arrival]) -> str:
 
 
 def _alternatives(arrivals: list[Arrival]) -> bool:
-    """Whether a branch can end in more than one way."""
-    by_way: dict[int, set[str]] = {}
+    """Whether a branch can end with more than one outcome."""
+    by_branch: dict[int, set[str]] = {}
     for arrival in arrivals:
         if arrival.inner:
             if _alternatives(arrival.inner):
                 return True
         else:
-            by_way.setdefault(arrival.way, set()).add(arrival.outcome)
-    return any(len(outcomes) > 1 for outcomes in by_way.values())
+            by_branch.setdefault(arrival.branch, set()).add(arrival.outcome)
+    return any(len(outcomes) > 1 for outcomes in by_branch.values())
 
 
 def _rank(outcome: str) -> tuple[int, str]:
@@ -156,7 +156,7 @@ def frames_inside(context: tuple[BranchFrame, ...]) -> list[BranchFrame]:
     """Return the forks that a context is in, since it came into its innermost sub-process; the innermost first."""
     found: list[BranchFrame] = []
     for frame in reversed(context):
-        if frame.way < 0:
+        if frame.branch < 0:
             break
         found.append(frame)
     return found

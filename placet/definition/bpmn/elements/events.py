@@ -179,22 +179,22 @@ def around(walk: Walk, part: Part, context: Context) -> str | None:
     fork = build.node(f"{part.id}.race", "fork")
     join = build.node(f"{part.id}.over", "join", need="any")
     inside = (*context, BranchFrame(fork, 0))
-    build.forks[fork] = Fork(node=fork, part=part, context=context, ways=2, closing=None, join=join, raced=True)
+    build.forks[fork] = Fork(node=fork, part=part, context=context, branches=2, closing=None, join=join, raced=True)
     build.made[f"{part.id}.out", inside] = join
     late = build.sets(f"{event.id}.late", {flag: True}, join)
     timer = build.node(event.id, "wait", event.name, hours=_hours(event))
     build.edge(timer, late)
     build.account.mapped(event.id, "once this time has passed, the sub-process ends and the request goes on from here")
-    way = build.node(f"{part.id}.way", "decision")
-    build.edge(join, way)
+    decision = build.node(f"{part.id}.way", "decision")
+    build.edge(join, decision)
     first = build.sets(f"{part.id}.begins", {flag: False}, fork)
     build.made[part.id, context] = first
 
     def lead() -> None:
         build.edge(fork, walk.reach(f"{part.id}.in", (*inside, BranchFrame(part.id, -1))))
         build.edge(fork, timer)
-        build.edge(way, walk.onward(event, context), condition=flag)
-        build.edge(way, walk.onward(part, context), default=True)
+        build.edge(decision, walk.onward(event, context), condition=flag)
+        build.edge(decision, walk.onward(part, context), default=True)
 
     build.todo.append(lead)
     return first
@@ -204,7 +204,7 @@ def caught(walk: Walk, part: Part, context: Context) -> str | None:
     """Return where an end that leaves a sub-process by an error leads: to what catches it; None where nothing does."""
     build = walk.build
     kinds = {_LEAVING[event] for event in part.events if event in _LEAVING}
-    depth = next((n for n in range(len(context), 0, -1) if context[n - 1].way < 0), 0)
+    depth = next((n for n in range(len(context), 0, -1) if context[n - 1].branch < 0), 0)
     if not kinds or not depth:
         return None
     events = build.flat.boundaries.get(context[depth - 1].name, [])
@@ -263,20 +263,20 @@ def _first(walk: Walk, part: Part, targets: Sequence[Part], context: Context) ->
     name = build.fresh(slug(part.name, "happened", longest=50), type="string", enum=labels)
     fork = build.made[part.id, context] = build.node(part.id, "fork", part.name)
     join = build.node(f"{part.id}.first", "join", need="any")
-    way = build.node(f"{part.id}.way", "decision")
+    decision = build.node(f"{part.id}.way", "decision")
     build.forks[fork] = Fork(
-        node=fork, part=part, context=context, ways=len(targets), closing=None, join=join, raced=True
+        node=fork, part=part, context=context, branches=len(targets), closing=None, join=join, raced=True
     )
     for target, label in zip(targets, labels, strict=True):
         waits = build.node(target.id, "wait", target.name, **_waits(build, target))
         build.edge(fork, waits)
         build.edge(waits, build.sets(f"{target.id}.first", {name: label}, join))
-    build.edge(join, way)
+    build.edge(join, decision)
 
     def lead() -> None:
         for target, label in zip(targets, labels, strict=True):
             escaped = label.replace("\\", "\\\\").replace('"', '\\"')
-            build.edge(way, walk.onward(target, context), condition=f'{name} == "{escaped}"')
+            build.edge(decision, walk.onward(target, context), condition=f'{name} == "{escaped}"')
 
     build.todo.append(lead)
     return fork

@@ -21,11 +21,11 @@ _LONGEST = 300  # of a condition that is quoted
 
 
 def split(walk: Walk, part: Part, outs: Sequence[Flow], context: Context, *, own: bool) -> str:
-    """Make what takes the ways out of an element: a fork, a decision, or a race; `own`: the element is a gateway."""
+    """Make the fork, decision or race that takes the flows out of an element; `own`: the element is a gateway."""
     build = walk.build
     gateway = part.kind.endswith("Gateway")
-    if (way := tasks.own_way(build, part, outs)) is not None:
-        return walk.follow(way, context)
+    if (left := tasks.own_flow(build, part, outs)) is not None:
+        return walk.follow(left, context)
     if part.kind == "eventBasedGateway":
         return events.race(walk, part, outs, context)
     if part.kind == "parallelGateway" or (not gateway and not any(flow.condition for flow in outs)):
@@ -42,7 +42,7 @@ def split(walk: Walk, part: Part, outs: Sequence[Flow], context: Context, *, own
 
 
 def decide(walk: Walk, part: Part, outs: Sequence[Flow], context: Context, *, own: bool) -> str:
-    """Make a decision of the ways out of an element, of which one is taken."""
+    """Make a decision of the flows out of an element, of which one is taken."""
     build = walk.build
     default = _default(build, part, outs)
     asked = [flow for flow in outs if flow.id != default]
@@ -68,7 +68,7 @@ def decide(walk: Walk, part: Part, outs: Sequence[Flow], context: Context, *, ow
 def choose(
     walk: Walk, part: Part, choices: Sequence[Choice], context: Context, *, own: bool, name: str | None = None
 ) -> str:
-    """Make a decision of ways with conditions, the last without one being the default; one way alone needs none."""
+    """Make a decision of flows with conditions, the last without one being the default; one flow alone needs none."""
     build = walk.build
     if len(choices) == 1 and choices[0][1] is None:
         return walk.follow(choices[0][0], context)
@@ -105,7 +105,7 @@ def _default(build: Build, part: Part, outs: Sequence[Flow]) -> str | None:
         return part.default
     plain = [flow for flow in outs if flow.condition is None]
     if len(plain) == 1 and len(outs) > 1:
-        build.account.assumed(part.id, f"{plain[0].id!r} has no condition, so it is taken where no other way is")
+        build.account.assumed(part.id, f"{plain[0].id!r} has no condition, so it is taken where no other flow is")
         return plain[0].id
     return None
 
@@ -169,7 +169,7 @@ def _asked(walk: Walk, part: Part, outs: Sequence[Flow], context: Context, defau
 
 
 def labels_of(build: Build, outs: Sequence[Flow]) -> dict[str, str]:
-    """Return what each way is called, each in its own way."""
+    """Return a distinct label for each flow."""
     labels: dict[str, str] = {}
     for flow in outs:
         label = (flow.name or build.flat.parts[flow.target].name or flow.id)[:150]

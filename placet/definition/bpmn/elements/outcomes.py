@@ -1,7 +1,7 @@
 """Outcomes of a task: which edges follow an approval, and which a rejection.
 
 A gateway is a verdict only where it asks about an approval and nothing else: by what its question and its answers say,
-or by conditions on one variable that the task itself fills in. Conditions on anything else stay, on the way that the
+or by conditions on one variable that the task itself fills in. Conditions on anything else stay, on the route that the
 verdict leads to them.
 """
 
@@ -16,16 +16,16 @@ from placet.definition.bpmn.file.reader import Flow, Part
 from placet.definition.bpmn.file.terms import Term, Unclear, negated
 from placet.definition.bpmn.file.words import Stance, answer, asks, asks_for_decision, says, says_rework
 
-Choice = tuple[Flow, Term | None]  # a way, and the condition that is left of it; None: none is
+Choice = tuple[Flow, Term | None]  # a flow, and the condition that is left of it; None: none is
 _COMPARED = {"eq", "ne"}
 
 
 @dataclass(slots=True, kw_only=True)
 class TaskOutcomes:
-    """Where an approval and a rejection lead: the first of the ways that holds; an empty list: nowhere.
+    """Where an approval and a rejection lead: the first route whose condition holds; an empty list: nowhere.
 
-    `changes` are ways back, which a request for changes takes. `variable` is what the conditions read in the file, and
-    `values` what an approver may say in it besides approving: each leads on in its own way.
+    `changes` are routes back, which a request for changes takes. `variable` is what the conditions read in the file,
+    and `values` what an approver may say in it besides approving: each has its own route.
     """
 
     approved: list[Choice] = field(default_factory=list)
@@ -133,9 +133,9 @@ def _boolean(gate: Part, outs: Sequence[Flow], terms: Mapping[str, Term | None],
     stance = asks(str(path.value))
     if stance is None or _texts(path, terms):
         return None
-    ways = {value: _ways(gate, outs, terms, path, Term("bool", value=value)) for value in (True, False)}
+    routes = {value: _routes(gate, outs, terms, path, Term("bool", value=value)) for value in (True, False)}
     yes = stance == "approved"
-    return TaskOutcomes(approved=ways[yes], rejected=ways[not yes])
+    return TaskOutcomes(approved=routes[yes], rejected=routes[not yes])
 
 
 def _textual(
@@ -152,12 +152,12 @@ def _textual(
             meant[value] = asked if yes else "rejected" if asked == "approved" else "approved"
         else:
             meant[value] = says(value) or ("changes" if says_rework(value) else "other")
-    ways = {value: _ways(gate, outs, terms, path, Term("text", value=value)) for value in values}
-    rest = _ways(gate, outs, terms, path, Term("text", value="\0"))  # whatever else might be said
+    routes = {value: _routes(gate, outs, terms, path, Term("text", value=value)) for value in values}
+    rest = _routes(gate, outs, terms, path, Term("text", value="\0"))  # whatever else might be said
     found = TaskOutcomes()
     for value in values:
-        if meant[value] == "changes" and ways[value] and all(returns[flow.id] for flow, _ in ways[value]):
-            found.changes += [flow for flow, _ in ways[value]]
+        if meant[value] == "changes" and routes[value] and all(returns[flow.id] for flow, _ in routes[value]):
+            found.changes += [flow for flow, _ in routes[value]]
         elif meant[value] == "changes":
             meant[value] = "other"
     rejecting = [value for value in values if meant[value] == "rejected"]
@@ -165,14 +165,14 @@ def _textual(
     others = [value for value in values if meant[value] == "other"]
     if not rejecting and not approving:
         return None
-    found.rejected = ways[rejecting[0]] if rejecting else rest
+    found.rejected = routes[rejecting[0]] if rejecting else rest
     if not others and len(approving) <= 1:
-        found.approved = ways[approving[0]] if approving else rest
+        found.approved = routes[approving[0]] if approving else rest
         return found
     if path.op != "name":
         return None
     found.values = [*approving, *others]
-    taken = {flow.id for value in found.values for flow, _ in ways[value]}
+    taken = {flow.id for value in found.values for flow, _ in routes[value]}
     found.approved = [(flow, terms[flow.id]) for flow in outs if flow.id in taken]
     return found
 
@@ -193,8 +193,10 @@ def _texts(path: Term, terms: Mapping[str, Term | None]) -> list[str]:
     return found
 
 
-def _ways(gate: Part, outs: Sequence[Flow], terms: Mapping[str, Term | None], path: Term, value: Term) -> list[Choice]:
-    """Return the ways that are left where a variable has a value, in order, up to one that is taken in any case."""
+def _routes(
+    gate: Part, outs: Sequence[Flow], terms: Mapping[str, Term | None], path: Term, value: Term
+) -> list[Choice]:
+    """Return the routes that are left where a variable has a value, in order, up to one that is taken in any case."""
     found: list[Choice] = []
     for flow in outs:
         term = terms[flow.id]
@@ -228,7 +230,7 @@ def known(term: Term, path: Term, value: Term) -> Term:
         return Term("bool", value=not stop) if not left else left[0] if len(left) == 1 else Term(term.op, tuple(left))
     if term.op in {*_COMPARED, "lt", "le", "gt", "ge"} or args == term.args:
         return Term(term.op, args, term.value)
-    raise Unclear("it is used in another way too")
+    raise Unclear("it is used otherwise too")
 
 
 def _compares(term: Term, path: Term) -> bool:

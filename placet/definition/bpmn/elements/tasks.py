@@ -197,7 +197,7 @@ def _leave(walk: Walk, stage: ImportedStage, context: Context) -> None:
 
 
 def _verdict(build: Build, part: Part) -> tuple[Part | None, TaskOutcomes | None]:
-    """Return the gateway right behind a task (or the task's own ways) and the verdict that it takes."""
+    """Return the gateway right behind a task (or the task's own flows) and the verdict that it takes."""
     outs = build.flat.outs.get(part.id, [])
     gate = part
     if len(outs) == 1 and outs[0].condition is None:
@@ -237,7 +237,7 @@ def _data(build: Build, part: Part) -> frozenset[str]:
 
 
 def _third(build: Build, stage: ImportedStage, verdict: TaskOutcomes, gate: Part) -> None:
-    """Have approvers say which of several ways an approval takes."""
+    """Have approvers say which of several flows an approval takes."""
     if verdict.labels:
         name = gateways.question(build, f"{stage.part.name or stage.part.id} way", list(verdict.labels.values()), stage)
         verdict.approved = [
@@ -294,8 +294,8 @@ def _behind(build: Build, part: Part) -> set[str]:
     return {part.id, *(flow.target for flow in build.flat.outs.get(part.id, []))}
 
 
-def own_way(build: Build, part: Part, outs: Sequence[Flow]) -> Flow | None:
-    """Return the way that is left of a question to the requester, who resubmits or withdraws instead."""
+def own_flow(build: Build, part: Part, outs: Sequence[Flow]) -> Flow | None:
+    """Return the flow that is left of a question to the requester, who resubmits or withdraws instead."""
     leading = build.flat.ins.get(part.id, [])
     if part.kind != "exclusiveGateway" or len(leading) != 1:
         return None

@@ -1,6 +1,6 @@
 """The flow nodes of one process, flat: sub-processes and what is in them, and how one leads to the other.
 
-`S.in` and `S.out` stand for the way into and out of a sub-process S. Links are flows.
+`S.in` and `S.out` stand for the entry to and the exit from a sub-process S. Links are flows.
 """
 
 from __future__ import annotations
