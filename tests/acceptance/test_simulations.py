@@ -241,7 +241,8 @@ async def test_a_process_that_stops_says_so_of_what_it_ran(alone: ApiDesk) -> No
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
     found = (await alone.get(f"{PATH}s2/")).json()
-    assert (found["status"], found["error"]) == ("failed", "the process that ran it was stopped; ask again")
+    error = "the process that ran the simulation was stopped; start the simulation again"
+    assert (found["status"], found["error"]) == ("failed", error)
 
 
 async def test_the_report_is_a_page_that_loads_nothing(alone: ApiDesk) -> None:
