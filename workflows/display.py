@@ -9,8 +9,8 @@ from temporalio.common import SearchAttributePair, SearchAttributeUpdate, TypedS
 
 from placet.audit.chain import moment
 from placet.engine.state import State, Task, Waiting
+from placet.engine.timers import next_purpose
 from placet.plan.plan import Plan
-from placet.tasks.sla import next_purpose
 from workflows import search_attributes
 
 _MOST_ASSIGNEES = 20

@@ -15,7 +15,8 @@ from placet.engine.state import HeldResult
 from placet.nodes.base import Answer, Continuation, Entered, Frames, NodeResult, RequestFails
 from placet.nodes.registry import type_at
 from placet.plan.graph import Node
-from placet.tasks.policy import operators, stage_result
+from placet.tasks.candidates import operators
+from placet.tasks.quorum import stage_result
 from placet.tasks.sla import final_result
 from placet.tasks.stages import open_next_seat
 

@@ -20,9 +20,9 @@ from placet.engine.events import ActionDone, ChildEnded, DirectoryRead, Event, O
 from placet.engine.flow import advance, settle
 from placet.engine.run import DirectoryNeeded, Run
 from placet.engine.state import State, Transition
+from placet.engine.timers import carry_out_due, next_due
 from placet.errors import Refused
 from placet.plan.plan import Plan
-from placet.tasks.sla import carry_out_due, next_due
 
 __all__ = ["apply", "begin", "check", "due", "next_due", "opening_state"]
 

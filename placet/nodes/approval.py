@@ -34,7 +34,8 @@ from placet.nodes.facts import FactsContext, Named, NodeFacts
 from placet.plan.assignee_expressions import choices
 from placet.plan.graph import ApproverSpec, Node, QuorumRule, SlaLevel, Stage
 from placet.plan.plan import Plan
-from placet.tasks.policy import decided_elsewhere, reachable, stage_result
+from placet.tasks.eligibility import decided_elsewhere
+from placet.tasks.quorum import reachable, stage_result
 from placet.tasks.stages import close_stage, open_stage
 
 

@@ -18,7 +18,7 @@ from placet.expressions.templates import ValueTemplate
 from placet.nodes.base import BaseNode, CompilerContext, Entered, PassingType, RequestFails, Value, Written
 from placet.nodes.facts import FactsContext, NodeFacts
 from placet.plan.graph import Node
-from placet.tasks.policy import resolve
+from placet.tasks.candidates import resolve
 
 LONGEST_MESSAGE = 2000  # characters, as many as a notice shows; of one that is computed, what exceeds it is left out
 MOST_TOLD = 1000  # people at one node, for all that happens in one event travels in one payload

@@ -12,6 +12,8 @@ from placet.engine.events import SYSTEM, Claim, Delegate, Reassign, Release
 from placet.engine.run import Run
 from placet.engine.state import Task
 from placet.errors import InputInvalid, NotPermitted, Problem, Refused
+from placet.tasks.candidates import operators, successors
+from placet.tasks.eligibility import ineligible_reason
 from placet.tasks.permissions import (
     may_operate,
     movable_task,
@@ -20,16 +22,7 @@ from placet.tasks.permissions import (
     require_seat,
     require_still_away,
 )
-from placet.tasks.policy import (
-    Assignment,
-    absent_seat_holder,
-    eligible,
-    eligible_candidates,
-    ineligible_reason,
-    operators,
-    seat_holders,
-    successors,
-)
+from placet.tasks.substitution import Assignment, absent_seat_holder, eligible, eligible_candidates, seat_holders
 
 
 def reassign(run: Run, event: Reassign) -> None:

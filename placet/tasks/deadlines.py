@@ -1,14 +1,21 @@
-"""Deadlines: the due moments of a task, when it opens, when its deadline moves, and when its rules change."""
+"""Deadlines: the due moments of a task, when it opens, when its deadline moves, and when its rules change.
+
+A process may declare a jitter, so that thousands of deadlines at the same instant are spread. It delays everything of
+one request by the same time: what is carried out late counts from its `nominal` time, so that delays do not add up.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypedDict
 
 from placet.engine.run import Run
 from placet.engine.state import Task
 from placet.plan.calendar import Calendar, add_hours
 from placet.plan.graph import Stage
+from placet.plan.plan import Plan
 
 
 class Deadlines(TypedDict):
@@ -18,6 +25,16 @@ class Deadlines(TypedDict):
     warn_at: datetime | None
     remind_at: datetime | None
     remind_before: tuple[datetime, ...]
+
+
+def jitter(plan: Plan, request_id: str) -> timedelta:
+    """Return this request's share of the declared jitter: the same in every replay, spread evenly over requests."""
+    return plan.jitter * _share(request_id) if plan.jitter else timedelta(0)
+
+
+def nominal(run: Run) -> datetime:
+    """Return the time by which deadlines count: now, less the request's share of the jitter."""
+    return run.now - jitter(run.plan, run.state.request_id)
 
 
 def start_deadlines(run: Run, stage: Stage) -> Deadlines:
@@ -102,6 +119,11 @@ def follow(run: Run, task: Task, before: Stage, calendar: Calendar) -> Task:
         critical = critical_from(run, stage, task.breached_at) if known else None
         task = run.change(task, critical_at=max(critical, run.now) if critical is not None else None)
     return task
+
+
+@lru_cache(maxsize=1024)
+def _share(request_id: str) -> float:
+    return int.from_bytes(hashlib.sha256(request_id.encode()).digest()[:6]) / 2**48
 
 
 def _before(run: Run, due: datetime | None, spans: tuple[timedelta, ...]) -> tuple[datetime, ...]:

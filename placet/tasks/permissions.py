@@ -9,14 +9,9 @@ from placet.engine.events import Actor, Claim, Comment, Decide, Event, Migrate, 
 from placet.engine.run import Run
 from placet.engine.state import Task
 from placet.errors import AlreadyDecided, Ended, NotPermitted, Returned, UnknownTask
-from placet.tasks.policy import (
-    absent_seat_holder,
-    decided_elsewhere,
-    decides_on_behalf_of,
-    is_owner,
-    represented_person,
-    seat_holders,
-)
+from placet.tasks.candidates import is_owner
+from placet.tasks.eligibility import decided_elsewhere
+from placet.tasks.substitution import absent_seat_holder, decides_on_behalf_of, represented_person, seat_holders
 
 
 def require_not_operating_own(event: Event, requester: str) -> None:

@@ -14,17 +14,9 @@ from placet.engine.state import Seat, StageRun
 from placet.errors import EvaluationFailed
 from placet.expressions import evaluate
 from placet.plan.graph import ApproverSpec, Node, Stage
-from placet.tasks.policy import (
-    Assignment,
-    absent_seat_holder,
-    eligible,
-    queue_of,
-    reachable,
-    replacements,
-    resolve,
-    seat_holders,
-    successors,
-)
+from placet.tasks.candidates import queue_of, replacements, resolve, successors
+from placet.tasks.quorum import reachable
+from placet.tasks.substitution import Assignment, absent_seat_holder, eligible, seat_holders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,106 +1,22 @@
-"""SLA: reminders, warning, breach, escalation and the final rule of open tasks, and the end of waits.
-
-A process may declare a jitter, so that thousands of deadlines at the same instant are spread. It delays everything of
-one request by the same time: `carry_out_due` works as if `run.now` were that much earlier, so that delays do not add
-up.
-"""
+"""SLA: what happens to an open task at its moments: reminder, warning, breach, escalation and the final rule."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import lru_cache
 
 from placet.audit.reasons import Reason, because
 from placet.definition.assignees import parse_assignee
-from placet.engine.run import DirectoryNeeded, Run
-from placet.engine.state import StageRun, State, Task
+from placet.engine.run import Run
+from placet.engine.state import StageRun, Task
 from placet.plan.graph import SlaLevel, Stage
-from placet.plan.plan import Plan
-from placet.tasks.deadlines import critical_from
-from placet.tasks.policy import (
-    Assignment,
-    absent_seat_holder,
-    eligible,
-    nearest,
-    operators,
-    owners,
-    resolve,
-    seat_holders,
-)
+from placet.tasks.candidates import nearest, operators, owners, resolve
+from placet.tasks.deadlines import critical_from, jitter, nominal
+from placet.tasks.substitution import Assignment, absent_seat_holder, eligible, seat_holders
 
 Settle = Callable[[Run, str, str], None]  # (run, node, result): closes a stage, or a wait, with its result
 
-# One call of `carry_out_due` does at most so much; the rest is due again at once. It bounds the work of one event.
-MOST_AT_ONCE = 10_000
-
-_FURTHEST_END = timedelta(days=366)
-
 _FINAL = {"approve": "approved", "reject": "rejected", "expire": "expired"}
-_WARN, _BREACH, _CRITICAL, _ESCALATE, _REMIND = range(5)
-_PURPOSES = ("warning", "deadline", "critical", "escalation", "reminder")  # of each, in words
-
-
-def jitter(plan: Plan, request_id: str) -> timedelta:
-    """Return this request's share of the declared jitter: the same in every replay, spread evenly over requests."""
-    return plan.jitter * _share(request_id) if plan.jitter else timedelta(0)
-
-
-def next_due(plan: Plan, state: State) -> datetime | None:
-    """Return the earliest moment at which `carry_out_due` has something to do, for which the one timer is set."""
-    if state.status != "pending" or state.returned_at is not None:
-        return None
-    moments = [m for t in state.tasks if t.status == "open" for m, _ in _moments(t)]
-    moments += [wait.until for wait in state.waits if wait.until is not None]
-    due = min(moments) + jitter(plan, state.request_id) if moments else None
-    back = _next_absence_end(state)
-    return back if due is None or (back is not None and back < due) else due
-
-
-def next_purpose(state: State) -> str | None:
-    """Say what is due first, such as `reminder of Manager Approval` or `end of the wait at delivery`."""
-    found = [(m, rank, f"{_PURPOSES[rank]} of {t.stage}") for t in state.open_tasks for m, rank in _moments(t)]
-    found += [(w.until, len(_PURPOSES), f"end of the wait at {w.node}") for w in state.waits if w.until is not None]
-    if (back := _next_absence_end(state)) is not None:
-        found.append((back, len(_PURPOSES) + 1, "end of an absence"))
-    return min(found)[2] if found else None
-
-
-def carry_out_due(run: Run, settle: Settle) -> None:
-    """Carry out everything that is due by now, in the order of the moments it was due at.
-
-    `settle` closes a stage with the result of its final rule, and goes on from a wait that is over.
-    """
-    back = _next_absence_end(run.state)
-    if back is not None and back <= run.now and run.state.directory_at < back:
-        raise DirectoryNeeded  # with which the task is whose it is then
-    for _ in range(MOST_AT_ONCE):
-        at = _nominal(run)
-        due = [
-            (moment, rank, index, task)
-            for index, task in enumerate(run.open_tasks())
-            for moment, rank in _moments(task)
-            if moment <= at
-        ]
-        over = min(((w.until, w.node) for w in run.waits.values() if w.until and w.until <= at), default=None)
-        first = min(due, key=lambda d: d[:3], default=None)
-        if over is not None and (first is None or over[0] < first[0]):
-            settle(run, over[1], "elapsed" if run.waits[over[1]].event is None else "timeout")
-            continue
-        if first is None:
-            return
-        _, rank, _, task = first
-        if rank == _WARN:
-            _warn(run, task)
-        elif rank == _BREACH:
-            _breach(run, task)
-        elif rank == _CRITICAL:
-            _turn_critical(run, task)
-        elif rank == _ESCALATE:
-            _escalate(run, task, settle)
-        else:
-            _remind(run, task)
 
 
 def final_result(run: Run, stage_run: StageRun) -> str | None:
@@ -113,59 +29,23 @@ def final_result(run: Run, stage_run: StageRun) -> str | None:
     return _FINAL.get(_final(run, stage_run, run.stage_at(stage_run.node)))
 
 
-@lru_cache(maxsize=1024)
-def _share(request_id: str) -> float:
-    return int.from_bytes(hashlib.sha256(request_id.encode()).digest()[:6]) / 2**48
-
-
-def _nominal(run: Run) -> datetime:
-    return run.now - jitter(run.plan, run.state.request_id)
-
-
-def _next_absence_end(state: State) -> datetime | None:
-    """Return when the first absence ends that gave a substitute an open task, as far as the request knows.
-
-    An end that is too far away for a timer is noticed when somebody acts.
-    """
-    ends: list[datetime] = []
-    for task in state.open_tasks:
-        if (away := absent_seat_holder(state, task.via)) is not None:
-            seen = max(state.directory_at, task.opened_at)
-            spans = (state.directory.absence(one, seen) for one in (away, *state.directory.substitutes_of(away, seen)))
-            ends += [span.until for span in spans if span is not None and span.until - seen <= _FURTHEST_END]
-    return min(ends, default=None)
-
-
-def _moments(task: Task) -> Iterator[tuple[datetime, int]]:
-    if task.warn_at is not None and task.sla_state == "ok":
-        yield task.warn_at, _WARN
-    if task.due_at is not None and task.breached_at is None:
-        yield task.due_at, _BREACH
-    if task.critical_at is not None:
-        yield task.critical_at, _CRITICAL
-    if task.escalate_at is not None:
-        yield task.escalate_at, _ESCALATE
-    if task.remind_before:
-        yield task.remind_before[0], _REMIND
-    if task.remind_at is not None:
-        yield task.remind_at, _REMIND
-
-
 def _people(run: Run, task: Task) -> list[str]:
     """List whom to remind: those who can still decide this task, or those who can assign it while it is vacant."""
     decided = {t.decided_by for t in run.tasks_of(run.stages[task.node])}
     return [p for p in task.people if p not in decided] or operators(run)
 
 
-def _warn(run: Run, task: Task) -> None:
+def warn(run: Run, task: Task) -> None:
+    """Turn a task to `warning`, and notify those who can still decide it."""
     run.change(task, sla_state="warning")
     run.record("sla_warning", task=task, due=task.warn_at, due_at=task.due_at, before="ok", after="warning")
     run.notify("sla_warning", *_people(run, task), task=task, due_at=task.due_at)
 
 
-def _breach(run: Run, task: Task) -> None:
+def breach(run: Run, task: Task) -> None:
+    """Turn a task to `breached`, and set the moments that follow from it: escalation, and when it is critical."""
     stage = run.stage_of(task)
-    at = _nominal(run)
+    at = nominal(run)
     remind = task.remind_at
     if (
         remind is not None and stage.remind_every and remind <= at
@@ -185,16 +65,17 @@ def _breach(run: Run, task: Task) -> None:
     run.notify("sla_breached", *_people(run, task), run.state.requester, *owners(run), task=task, due_at=task.due_at)
 
 
-def _turn_critical(run: Run, task: Task) -> None:
+def turn_critical(run: Run, task: Task) -> None:
     """Record that a task has been late for so long that it is critical, and notify those who can act on it."""
     run.change(task, critical_at=None)
     run.record("sla_critical", task=task, due=task.critical_at, due_at=task.due_at)
     run.notify("sla_critical", *operators(run), task=task, due_at=task.due_at)
 
 
-def _remind(run: Run, task: Task) -> None:
+def send_reminder(run: Run, task: Task) -> None:
+    """Remind those who can still decide a task, and set when they are reminded next."""
     stage = run.stage_of(task)
-    at = _nominal(run)
+    at = nominal(run)
     due = min(m for m in (task.remind_at, *task.remind_before) if m is not None)
     remind = task.remind_at
     if remind is not None and remind <= at:
@@ -208,7 +89,7 @@ def _remind(run: Run, task: Task) -> None:
 
 def _next_occurrence(run: Run, moment: datetime, every: timedelta) -> datetime:
     """Return the next moment of a repeating schedule; missed moments are skipped."""
-    at = _nominal(run)
+    at = nominal(run)
     following = run.after(moment, every)
     if following > at:
         return following
@@ -218,7 +99,8 @@ def _next_occurrence(run: Run, moment: datetime, every: timedelta) -> datetime:
     return following
 
 
-def _escalate(run: Run, task: Task, settle: Settle) -> None:
+def escalate(run: Run, task: Task, settle: Settle) -> None:
+    """Carry out the next level of a task's escalation, or end the escalation where no level is left."""
     stage = run.stage_of(task)
     level = stage.levels[task.next_level] if task.next_level < len(stage.levels) else None
     if level is None and not stage.to_the_top:
@@ -249,7 +131,7 @@ def _escalate(run: Run, task: Task, settle: Settle) -> None:
             "via": found[0].via,
             "held_by": (*task.held_by, *_holders(run, found[0])),
             "due_at": run.after(run.now, stage.re_escalate_after),
-            "remind_at": run.after(_nominal(run), stage.remind_every) if stage.remind_every else None,
+            "remind_at": run.after(nominal(run), stage.remind_every) if stage.remind_every else None,
         }
     elif action == "add":
         # Who is away is added, and not who stands in for them: that one may decide for as long as they stand in.
@@ -282,11 +164,11 @@ def _armed(run: Run, moment: datetime | None) -> datetime | None:
 def _first_level_due(run: Run, task: Task, stage: Stage) -> datetime | None:
     """Return when the first level is due: at the deadline, or some time after the breach was noticed."""
     after = stage.levels[0].after if stage.levels else None
-    return run.after(_nominal(run), after) if after else task.due_at
+    return run.after(nominal(run), after) if after else task.due_at
 
 
 def _level_due(run: Run, task: Task, stage: Stage, level: int) -> datetime:
-    at = _nominal(run)
+    at = nominal(run)
     if level < len(stage.levels):
         return max(at, run.after(task.breached_at or at, stage.levels[level].after))
     return run.after(at, stage.re_escalate_after)
@@ -339,7 +221,7 @@ def _end_escalation(run: Run, task: Task, settle: Settle) -> None:
     stage = run.stage_of(task)
     stage_run = run.stages[task.node]
     final = _final(run, stage_run, stage)
-    remind = task.remind_at or run.after(_nominal(run), stage.remind_every or stage.re_escalate_after)
+    remind = task.remind_at or run.after(nominal(run), stage.remind_every or stage.re_escalate_after)
     run.change(task, escalate_at=None, escalation_ended=True, remind_at=remind)
     ended = "chain_ended" if stage.levels else "nothing_escalates"
     result = final_result(run, stage_run)

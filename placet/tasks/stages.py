@@ -11,16 +11,12 @@ from placet.engine.run import Run
 from placet.engine.state import Seat, StageRun, Task, Vote
 from placet.frozen import evolve
 from placet.plan.graph import Node, Stage
+from placet.tasks.candidates import operators, queue_of
 from placet.tasks.deadlines import start_deadlines
-from placet.tasks.policy import (
-    absent_seat_holder,
-    approved_elsewhere,
-    lost_by_abstention,
-    operators,
-    queue_of,
-    stage_result,
-)
+from placet.tasks.eligibility import approved_elsewhere
+from placet.tasks.quorum import lost_by_abstention, stage_result
 from placet.tasks.seats import fill_seats, refill_seat
+from placet.tasks.substitution import absent_seat_holder
 
 
 def open_stage(run: Run, node: Node) -> str | None:

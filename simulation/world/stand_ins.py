@@ -12,7 +12,7 @@ from placet.engine.run import Run
 from placet.engine.state import State, Task
 from placet.frozen import evolve
 from placet.plan.plan import Plan
-from placet.tasks.policy import absent_seat_holder, eligible_candidates, represented_person
+from placet.tasks.substitution import absent_seat_holder, eligible_candidates, represented_person
 from simulation.world.recorded_decisions import TaskEvent
 
 

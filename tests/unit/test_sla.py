@@ -11,8 +11,9 @@ from placet.directory import Person
 from placet.engine import machine
 from placet.engine.events import Actor, Delegate, Extend
 from placet.engine.run import ADMINS
+from placet.engine.timers import next_purpose
 from placet.errors import NotPermitted
-from placet.tasks.sla import jitter, next_purpose
+from placet.tasks.deadlines import jitter
 from tests.unit.core import HOUR, START, Case, away, blueprint, case, office, plan_of
 
 SHORTHAND = {"sla_hours": 24, "escalation_enabled": True, "escalation_to": "department_head"}

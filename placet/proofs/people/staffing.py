@@ -24,7 +24,7 @@ from placet.proofs.people.approvers import approvers_of, chosen, names_of
 from placet.proofs.people.equivalence import MOST_AWAY, Organisation, PersonClass, StagePeople
 from placet.proofs.people.escalation import levels_of
 from placet.proofs.structure.compilation import SOME_DAY
-from placet.tasks.policy import resolve
+from placet.tasks.candidates import resolve
 from placet.tasks.seats import fill_seats
 
 MOST_LOOKS = 300_000  # people looked at in one check, each time that a stage is filled

@@ -1,0 +1,106 @@
+"""Timers: when a request has something to do by itself, what that is, and doing all of it once it is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from placet.engine.run import DirectoryNeeded, Run
+from placet.engine.state import State, Task
+from placet.plan.plan import Plan
+from placet.tasks.deadlines import jitter, nominal
+from placet.tasks.sla import Settle, breach, escalate, send_reminder, turn_critical, warn
+from placet.tasks.substitution import absent_seat_holder
+
+# One call of `carry_out_due` does at most so much; the rest is due again at once. It bounds the work of one event.
+MOST_AT_ONCE = 10_000
+
+_FURTHEST_END = timedelta(days=366)
+
+_WARN, _BREACH, _CRITICAL, _ESCALATE, _REMIND = range(5)
+_PURPOSES = ("warning", "deadline", "critical", "escalation", "reminder")  # of each, in words
+
+
+def next_due(plan: Plan, state: State) -> datetime | None:
+    """Return the earliest moment at which `carry_out_due` has something to do, for which the one timer is set."""
+    if state.status != "pending" or state.returned_at is not None:
+        return None
+    moments = [m for t in state.tasks if t.status == "open" for m, _ in _moments(t)]
+    moments += [wait.until for wait in state.waits if wait.until is not None]
+    due = min(moments) + jitter(plan, state.request_id) if moments else None
+    back = _next_absence_end(state)
+    return back if due is None or (back is not None and back < due) else due
+
+
+def next_purpose(state: State) -> str | None:
+    """Say what is due first, such as `reminder of Manager Approval` or `end of the wait at delivery`."""
+    found = [(m, rank, f"{_PURPOSES[rank]} of {t.stage}") for t in state.open_tasks for m, rank in _moments(t)]
+    found += [(w.until, len(_PURPOSES), f"end of the wait at {w.node}") for w in state.waits if w.until is not None]
+    if (back := _next_absence_end(state)) is not None:
+        found.append((back, len(_PURPOSES) + 1, "end of an absence"))
+    return min(found)[2] if found else None
+
+
+def carry_out_due(run: Run, settle: Settle) -> None:
+    """Carry out everything that is due by now, in the order of the moments it was due at.
+
+    `settle` closes a stage with the result of its final rule, and goes on from a wait that is over.
+    """
+    back = _next_absence_end(run.state)
+    if back is not None and back <= run.now and run.state.directory_at < back:
+        raise DirectoryNeeded  # with which the task is whose it is then
+    for _ in range(MOST_AT_ONCE):
+        at = nominal(run)
+        due = [
+            (moment, rank, index, task)
+            for index, task in enumerate(run.open_tasks())
+            for moment, rank in _moments(task)
+            if moment <= at
+        ]
+        over = min(((w.until, w.node) for w in run.waits.values() if w.until and w.until <= at), default=None)
+        first = min(due, key=lambda d: d[:3], default=None)
+        if over is not None and (first is None or over[0] < first[0]):
+            settle(run, over[1], "elapsed" if run.waits[over[1]].event is None else "timeout")
+            continue
+        if first is None:
+            return
+        _, rank, _, task = first
+        if rank == _WARN:
+            warn(run, task)
+        elif rank == _BREACH:
+            breach(run, task)
+        elif rank == _CRITICAL:
+            turn_critical(run, task)
+        elif rank == _ESCALATE:
+            escalate(run, task, settle)
+        else:
+            send_reminder(run, task)
+
+
+def _next_absence_end(state: State) -> datetime | None:
+    """Return when the first absence ends that gave a substitute an open task, as far as the request knows.
+
+    An end that is too far away for a timer is noticed when somebody acts.
+    """
+    ends: list[datetime] = []
+    for task in state.open_tasks:
+        if (away := absent_seat_holder(state, task.via)) is not None:
+            seen = max(state.directory_at, task.opened_at)
+            spans = (state.directory.absence(one, seen) for one in (away, *state.directory.substitutes_of(away, seen)))
+            ends += [span.until for span in spans if span is not None and span.until - seen <= _FURTHEST_END]
+    return min(ends, default=None)
+
+
+def _moments(task: Task) -> Iterator[tuple[datetime, int]]:
+    if task.warn_at is not None and task.sla_state == "ok":
+        yield task.warn_at, _WARN
+    if task.due_at is not None and task.breached_at is None:
+        yield task.due_at, _BREACH
+    if task.critical_at is not None:
+        yield task.critical_at, _CRITICAL
+    if task.escalate_at is not None:
+        yield task.escalate_at, _ESCALATE
+    if task.remind_before:
+        yield task.remind_before[0], _REMIND
+    if task.remind_at is not None:
+        yield task.remind_at, _REMIND
