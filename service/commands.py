@@ -81,8 +81,7 @@ async def tell_event(
     InputInvalid where it would make somebody an approver who is not there.
     """
     plan = await _plan(context, *await _with_definition(context, principal, request_id))
-    waits = [n.wait_spec for n in plan.nodes.values() if n.wait_spec is not None and n.wait_spec.event == name]
-    outputs = [item for wait in waits for item in wait.output.items()]
+    outputs = [item for node in plan.nodes.values() if node.event == name for item in node.sources.items()]
     sources = {source for variable, source in outputs if variable in plan.people_variables}
     await _require_known(context, {source: value_from(payload, source) for source in sorted(sources)}, at="/payload")
     event = Happened(by=principal.actor, name=name, payload=payload, key=key)

@@ -17,7 +17,7 @@ from placet.engine.run import Run
 from placet.engine.state import CallResult, ChildCall, HeldResult
 from placet.errors import InputInvalid
 from placet.expressions.templates import value_from
-from placet.plan.graph import CallSpec, Node
+from placet.plan.graph import Node
 
 _LONGEST_ERROR = 500  # characters of what went wrong, as entries keep it
 UNFINISHED = frozenset({"failed", "cancelled", "withdrawn"})  # outcomes of a sub-process that came to nothing
@@ -26,7 +26,7 @@ UNFINISHED = frozenset({"failed", "cancelled", "withdrawn"})  # outcomes of a su
 def result_of(run: Run, held: HeldResult, call: ActionCall | ChildCall, *, counts_for: int) -> CallResult:
     """Return the result of a call as the state keeps it."""
     node = run.plan.nodes.get(call.node)
-    output = node.call_spec.output if node is not None and node.call_spec is not None else {}
+    output = node.sources if node is not None else {}
     return CallResult(
         node=call.node,
         visit=call.visit,
@@ -47,10 +47,8 @@ def earlier_results(run: Run, node: Node) -> list[CallResult]:
 
 def reusable_result(run: Run, node: Node, given: Mapping[str, Any]) -> CallResult | None:
     """Return the earlier result of a node for the same input."""
-    call_spec = call_spec_of(node)
-    same = [
-        r for r in earlier_results(run, node) if r.name == call_spec.name and r.output.keys() == call_spec.output.keys()
-    ]
+    called = (node.calls, node.sources.keys())
+    same = [r for r in earlier_results(run, node) if (r.name, r.output.keys()) == called]
     if not same:
         return None
     fingerprint = _fingerprint(given)
@@ -111,12 +109,6 @@ def after_output(
     """Return the variables with the values that `output` takes from a result; raises InputInvalid."""
     found = {variable: value_from(given, source) for variable, source in output.items()}
     return normalise_input(variables, {**before, **found}, pointer=pointer)
-
-
-def call_spec_of(node: Node) -> CallSpec:
-    """Return what an action or sub-process node calls."""
-    assert node.call_spec is not None, f"{node.id} is an action or a sub-process"  # noqa: S101
-    return node.call_spec
 
 
 def failure_reason(event: ActionDone) -> Reason:

@@ -41,8 +41,7 @@ def require_event_values(plan: Plan, values: Mapping[str, Any], node: Node, poin
 
     `values` are the variables after the event. Raises InputInvalid with places in the event's payload.
     """
-    output = node.wait_spec.output if node.wait_spec is not None else {}
-    unset = {name: source for name, source in output.items() if values.get(name) is None}
+    unset = {name: source for name, source in node.sources.items() if values.get(name) is None}
     targets = [edge.target for edge in node.edges if edge.on == "event"] or [
         w.target for w in node.edges if w.on is None
     ]

@@ -15,7 +15,6 @@ from placet.definition.action_spec import ActionCall, ActionSpec
 from placet.definition.fields import LONGEST_TITLE, PlainObject, Title
 from placet.definition.steps import SeparationOfDuties, Step
 from placet.engine.call_results import (
-    call_spec_of,
     earlier_results,
     failure_reason,
     record_failure,
@@ -43,7 +42,7 @@ from placet.nodes.base import (
     StageTime,
     Written,
 )
-from placet.nodes.call_base import CallType
+from placet.nodes.call_base import CallType, call_spec_of
 from placet.nodes.facts import FactsContext, NamedAction, NodeFacts
 from placet.plan.graph import ApproverSpec, CallSpec, Node, Stage
 from placet.tasks.stages import close_stage, open_stage

@@ -5,13 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 
-from placet.engine.call_results import call_spec_of
 from placet.engine.run import Run
 from placet.errors import ValueAbsent
 from placet.json_pointer import pointer_to
 from placet.nodes.base import D, MigrationContext, NodeType, Value
 from placet.nodes.facts import FactsContext, Named, NodeFacts
-from placet.plan.graph import Node
+from placet.plan.graph import CallSpec, Node
 from placet.plan.plan import Plan
 
 
@@ -81,3 +80,9 @@ class CallType(NodeType[D]):
                 raise
             return failing
         return [edge.target for edge in node.edges]
+
+
+def call_spec_of(node: Node) -> CallSpec:
+    """Return what an action or sub-process node calls."""
+    assert node.call_spec is not None, f"{node.id} is an action or a sub-process"  # noqa: S101
+    return node.call_spec

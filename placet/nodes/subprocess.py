@@ -14,7 +14,6 @@ from placet.definition.variables import normalise_input
 from placet.definition.variables.shapes import Name
 from placet.engine.call_results import (
     UNFINISHED,
-    call_spec_of,
     record_failure,
     result_of,
     reusable_result,
@@ -29,7 +28,7 @@ from placet.errors import EvaluationFailed, InputInvalid
 from placet.expressions.templates import compile_template, fill
 from placet.json_pointer import pointer_to
 from placet.nodes.base import Answer, BaseNode, CompilerContext, Entered, NodeResult, StageTime, Written
-from placet.nodes.call_base import CallType
+from placet.nodes.call_base import CallType, call_spec_of
 from placet.nodes.facts import NamedProcess
 from placet.plan.graph import CallSpec, Node
 

@@ -107,7 +107,7 @@ def compile_plan(
         ]
     if problems:
         raise BlueprintInvalid(problems[0].message if len(problems) == 1 else None, problems=tuple(problems))
-    calls = [node.call_spec for node in nodes.values() if node.call_spec is not None]
+    calls = [node.calls for node in nodes.values() if node.calls is not None]
     plan = Plan(
         name=blueprint.name,
         version=blueprint.version,
@@ -119,8 +119,8 @@ def compile_plan(
         variables=blueprint.variables,
         max_rounds=blueprint.settings.max_rounds,
         jitter=timedelta(seconds=blueprint.settings.jitter_seconds),
-        actions={e.name: spec for e in calls if (spec := (actions or {}).get(e.name)) is not None},
-        children={e.name: child for e in calls if (child := (children or {}).get(e.name)) is not None},
+        actions={name: spec for name in calls if (spec := (actions or {}).get(name)) is not None},
+        children={name: child for name in calls if (child := (children or {}).get(name)) is not None},
         format=blueprint.format,
         on_change=blueprint.on_change,
         immaterial=blueprint.settings.immaterial,

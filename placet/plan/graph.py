@@ -5,6 +5,7 @@ Every default is filled in and every expression is checked. Durations are workin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any, Literal
@@ -159,7 +160,52 @@ class Node:
         None  # the stage in which the owner decides whether an action runs again with other input
     )
 
+    # What the fields say of a node of any type: outside of placet.nodes nobody reads from a field which type it is.
+
     @property
     def asked(self) -> Stage | None:
         """Return the stage whose tasks may be open at this node."""
         return self.stage or self.repetition
+
+    @property
+    def calls(self) -> str | None:
+        """Return the name of the action or process that the node runs."""
+        return self.call_spec.name if self.call_spec is not None else None
+
+    @property
+    def event(self) -> str | None:
+        """Return the outside event that the node waits for."""
+        return self.wait_spec.event if self.wait_spec is not None else None
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Return for each variable that a form, an event or a result sets the field that its value is read from."""
+        called = self.call_spec.output if self.call_spec is not None else {}
+        awaited = self.wait_spec.output if self.wait_spec is not None else {}
+        return {**self.output, **called, **awaited}
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """Return every expression of the node."""
+        found = [edge.condition for edge in self.edges]
+        found += self.call_spec.input.expressions.values() if self.call_spec is not None else ()
+        found += [self.wait_spec.until] if self.wait_spec is not None else []
+        found += self.values.expressions.values() if self.values is not None else ()
+        for stage in (self.stage, self.repetition):
+            found += [approver_spec.when for approver_spec in stage.approvers] if stage is not None else []
+        return tuple(expression for expression in found if expression is not None)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the names (see placet.definition.assignees) of people whom the node concerns.
+
+        A repetition asks the owner, whom the plan itself names.
+        """
+        asked = [approver_spec.who for approver_spec in self.stage.approvers] if self.stage is not None else []
+        told = [level.to for level in self.stage.levels] if self.stage is not None else []
+        return frozenset({*asked, *told, *self.people})
+
+
+def approval_stages(nodes: Mapping[str, Node]) -> dict[str, Stage]:
+    """Return the stages of the approvals among some nodes, by the ids of these and in their order."""
+    return {node.id: node.stage for node in nodes.values() if node.stage is not None}

@@ -23,7 +23,7 @@ from placet.expressions import Expression
 from placet.expressions.moments import Offsets
 from placet.frozen import stored_as
 from placet.plan.calendar import Calendar
-from placet.plan.graph import Node, Stage
+from placet.plan.graph import Node, Stage, approval_stages
 from placet.plan.pure_actions import is_pure
 
 
@@ -59,21 +59,12 @@ class Plan:
     @cached_property
     def expressions(self) -> tuple[Expression, ...]:
         """Return every expression of the process."""
-        found: list[Expression | None] = []
-        for node in self.nodes.values():
-            found += [edge.condition for edge in node.edges]
-            found += list(node.call_spec.input.expressions.values()) if node.call_spec is not None else []
-            found += [node.wait_spec.until] if node.wait_spec is not None else []
-            found += list(node.values.expressions.values()) if node.values is not None else []
-            found += [approver_spec.when for approver_spec in node.stage.approvers] if node.stage is not None else []
-        return tuple(expression for expression in found if expression is not None)
+        return tuple(expression for node in self.nodes.values() for expression in node.expressions)
 
     @cached_property
     def names(self) -> tuple[AssigneeName, ...]:
         """Return every name that the plan may have to look up in the directory."""
-        texts = {s.who for p in self.nodes.values() if p.stage for s in p.stage.approvers}
-        texts |= {lv.to for p in self.nodes.values() if p.stage for lv in p.stage.levels}
-        texts |= {name for node in self.nodes.values() for name in node.people}
+        texts = {name for node in self.nodes.values() for name in node.names}
         if self.owner:
             texts.add(self.owner)
         return tuple(parse_assignee(t) for t in sorted(texts))
@@ -104,16 +95,20 @@ class Plan:
         """
         found: set[str] = set()
         for node in self.nodes.values():
-            call_spec = node.call_spec
-            if call_spec is not None and not (call_spec.name in self.actions and is_pure(self.actions[call_spec.name])):
-                found |= call_spec.output.keys()
-            found |= node.wait_spec.output.keys() if node.wait_spec is not None else node.output.keys()
+            action = self.actions.get(node.calls) if node.calls is not None else None
+            if action is None or not is_pure(action):
+                found |= node.sources.keys()
         return frozenset(found)
+
+    @cached_property
+    def stages_by_node(self) -> dict[str, Stage]:
+        """Return the approval stages by the ids of their nodes, in the order of these."""
+        return approval_stages(self.nodes)
 
     @property
     def stages(self) -> list[Stage]:
         """List the approval stages in the order of their nodes."""
-        return [p.stage for p in self.nodes.values() if p.stage is not None]
+        return list(self.stages_by_node.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -246,7 +246,7 @@ def _follows(plan: Plan, route: Route, trace: Trace) -> bool:
     if trace.stopped is not None:
         return True  # as far as it was simulated
     wanted = Counter(
-        (stage.name, result) for node, result in route.results if (stage := plan.nodes[node].stage) is not None
+        (stage.name, result) for node, result in route.results if (stage := plan.stages_by_node.get(node)) is not None
     )
     last = plan.nodes.get(route.nodes[-1])
     ended = last is None or trace.state.outcome == last.outcome

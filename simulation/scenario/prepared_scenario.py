@@ -336,14 +336,12 @@ def script_names(plan: Plan, do: str) -> dict[str, str]:
     """Return the names that a script line with this `do` may use, each with its node."""
     names: dict[str, str] = {}
     for node in plan.nodes.values():
-        if node.stage is not None and do not in OUTSIDE:
-            names[node.stage.name] = node.id
-        elif type_at(node).runs_action and node.call_spec is not None and do in {"answer", "fail"}:
-            names[node.call_spec.name] = node.id
-            names[node.id] = node.id
-        elif node.wait_spec is not None and node.wait_spec.event is not None and do in {"happen", "wait"}:
-            names[node.wait_spec.event] = node.id
-            names[node.id] = node.id
+        if do not in OUTSIDE and (stage := plan.stages_by_node.get(node.id)) is not None:
+            names[stage.name] = node.id
+        if do in {"answer", "fail"} and node.calls is not None and type_at(node).runs_action:
+            names |= {node.calls: node.id, node.id: node.id}
+        if do in {"happen", "wait"} and node.event is not None:
+            names |= {node.event: node.id, node.id: node.id}
     return names
 
 

@@ -12,6 +12,7 @@ from placet.errors import EvaluationFailed, InputInvalid
 from placet.expressions import Expression
 from placet.expressions.substitution import constant, substituted, widened
 from placet.expressions.templates import expression_of, fill, value_from
+from placet.nodes.call_base import call_spec_of
 from placet.nodes.registry import type_at
 from placet.plan import pure_actions
 from placet.plan.graph import CallSpec, Node
@@ -23,11 +24,7 @@ Given = Mapping[str, Any]
 
 def is_pure(plan: Plan, node: Node) -> bool:
     """Whether a node is a pure action."""
-    return (
-        type_at(node).runs_action
-        and node.call_spec is not None
-        and pure_actions.is_pure(plan.actions[node.call_spec.name])
-    )
+    return type_at(node).runs_action and pure_actions.is_pure(plan.actions[call_spec_of(node).name])
 
 
 def variables_after(plan: Plan, given: Given, steps: Sequence[str], context: Mapping[str, object]) -> Given | None:
@@ -36,7 +33,7 @@ def variables_after(plan: Plan, given: Given, steps: Sequence[str], context: Map
     `context` is what expressions read besides variables (placet.expressions.types).
     """
     for name in steps:
-        call_spec = _call_spec(plan, name)
+        call_spec = call_spec_of(plan.nodes[name])
         spec = plan.actions[call_spec.name]
         try:
             filled = fill(call_spec.input, {**values_of(plan.variables, given), **context})
@@ -53,7 +50,9 @@ def variables_after(plan: Plan, given: Given, steps: Sequence[str], context: Map
 
 def reads_of(plan: Plan, steps: Sequence[str]) -> frozenset[str]:
     """Return the names that the computations of these nodes read: variables, the time, the requester."""
-    return frozenset(n for step in steps for e in _call_spec(plan, step).input.expressions.values() for n in e.reads)
+    return frozenset(
+        n for step in steps for e in call_spec_of(plan.nodes[step]).input.expressions.values() for n in e.reads
+    )
 
 
 def as_expressions(plan: Plan, steps: Sequence[str]) -> dict[str, Expression | None]:
@@ -62,7 +61,7 @@ def as_expressions(plan: Plan, steps: Sequence[str]) -> dict[str, Expression | N
     shapes = {variable.name: variable for variable in plan.variables}
     known: dict[str, Expression | None] = {}
     for name in steps:
-        call_spec = _call_spec(plan, name)
+        call_spec = call_spec_of(plan.nodes[name])
         known |= {
             variable: _substituted(
                 _computed_expression(call_spec, shapes[variable], source), known, shapes[variable], scope
@@ -74,7 +73,7 @@ def as_expressions(plan: Plan, steps: Sequence[str]) -> dict[str, Expression | N
 
 def computed_expressions(plan: Plan, step: str) -> dict[str, Expression | None]:
     """Return what a node computes for the variables that it sets, before these are validated."""
-    call_spec = _call_spec(plan, step)
+    call_spec = call_spec_of(plan.nodes[step])
     shapes = {variable.name: variable for variable in plan.variables}
     return {
         variable: _computed_expression(call_spec, shapes[variable], source)
@@ -105,9 +104,3 @@ def _computed_expression(call_spec: CallSpec, variable: Variable, source: str) -
     except InputInvalid:
         return None
     return constant(canonical, scope_of([variable])[variable.name])
-
-
-def _call_spec(plan: Plan, name: str) -> CallSpec:
-    call_spec = plan.nodes[name].call_spec
-    assert call_spec is not None, f"{name} is an action"  # noqa: S101
-    return call_spec

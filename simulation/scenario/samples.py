@@ -93,11 +93,11 @@ def put_value(sampled: Any, source: str, value: Any) -> dict[str, Any]:
 
 def sample_decision(node: Node, required_values: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any] | None:
     """Return a sample form for an approval; `required_values` are values that it has to set variables to."""
-    form = node.stage.form if node.stage is not None else None
+    form = node.asked.form if node.asked is not None else None
     if form is None:
         return None
     sampled = sample_form(form)
-    for name, source in node.output.items():
+    for name, source in node.sources.items():
         if name in required_values:
             sampled = put_value(sampled, source, required_values[name])
     return sampled if isinstance(sampled, dict) else None

@@ -19,6 +19,7 @@ from placet.engine.events import SYSTEM, ActionDone, Actor, ChildEnded, Happened
 from placet.engine.state import ChildCall, Waiting
 from placet.errors import Problem
 from placet.expressions.templates import value_from
+from placet.nodes.wait import wait_spec_of
 from placet.plan import pure_actions
 from placet.plan.plan import Plan
 from placet.proofs.solver.samples import sample
@@ -108,16 +109,15 @@ class Answers:
 
         Empty where a script gives the answer, where it is computed, and where it fails.
         """
+        asked = self.plan.nodes[call.node].sources
         if isinstance(call, ActionCall):
-            line, call_spec = self._answer(call), self.plan.nodes[call.node].call_spec
+            line = self._answer(call)
             computed = pure_actions.is_pure(self.plan.actions[call.action])
             given = computed or (line is not None and (line.output is not None or line.do == "fail"))
-            asked: Mapping[str, str] = call_spec.output if call_spec is not None else {}
             answer = {} if given or not asked else self._output(call, line)
         else:
-            line, wait_spec = self._event_line(call), self.plan.nodes[call.node].wait_spec
+            line = self._event_line(call)
             given = line is not None and line.output is not None
-            asked = wait_spec.output if wait_spec is not None else {}
             answer = {} if given else self._completed(asked, {})
         return {} if given else {name: (source, value_from(answer, source)) for name, source in asked.items()}
 
@@ -127,10 +127,9 @@ class Answers:
 
     def event(self, wait: Waiting, started_at: datetime) -> tuple[datetime, Happened] | None:
         """Return when an awaited outside event occurs, and the event; None where it does not occur."""
-        wait_spec = self.plan.nodes[wait.node].wait_spec
-        if wait.event is None or wait_spec is None or self.wanted_result(wait.node, wait.visit) in {"timeout", NEVER}:
+        if wait.event is None or self.wanted_result(wait.node, wait.visit) in {"timeout", NEVER}:
             return None
-        line = self._event_line(wait)
+        line, wait_spec = self._event_line(wait), wait_spec_of(self.plan.nodes[wait.node])
         at = wait.since + (wait_spec.timeout / 2 if wait_spec.timeout is not None else WITHOUT_TIMEOUT)
         if line is not None and line.do == "wait":
             return None
@@ -160,11 +159,9 @@ class Answers:
         """Return the output of an action: that of the script, or else a sample output."""
         if line is not None and line.output is not None:
             return line.output
-        schema, call_spec = self.plan.actions[call.action].output_schema, self.plan.nodes[call.node].call_spec
+        schema = self.plan.actions[call.action].output_schema
         sampled = sample_form(schema) if schema else {}
-        return self._completed(
-            call_spec.output if call_spec is not None else {}, sampled if isinstance(sampled, dict) else {}
-        )
+        return self._completed(self.plan.nodes[call.node].sources, sampled if isinstance(sampled, dict) else {})
 
     def _line(self, kinds: set[str], names: set[str], visit: int) -> ScriptLine | None:
         return next((n for n in self.lines if n.do in kinds and n.on in names and visit <= n.at_most), None)

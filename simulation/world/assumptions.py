@@ -78,10 +78,8 @@ def rests_on_assumptions(
     if any(assumption.variable in reads for assumption in own):
         return True
     for call in simulated.calls:
-        inner, call_spec = simulated.inner.get(call.request_id), simulated.plan.nodes[call.node].call_spec
-        taken = {
-            source for name, source in (call_spec.output if call_spec is not None else {}).items() if name in reads
-        }
+        inner, sources = simulated.inner.get(call.request_id), simulated.plan.nodes[call.node].sources
+        taken = {source for name, source in sources.items() if name in reads}
         if inner is not None and rests_on_assumptions(inner, (), frozenset(taken)):
             return True
     return False
@@ -89,7 +87,7 @@ def rests_on_assumptions(
 
 def _assumed_answers(simulated: SimulatedRun, within: str | None) -> Iterator[Assumption]:
     for node, variable, field, value in simulated.assumed_values:
-        awaited = simulated.plan.nodes[node].wait_spec is not None
+        awaited = simulated.plan.nodes[node].event is not None
         line = {"do": "happen" if awaited else "answer", "on": node, "output": put_value({}, field, value)}
         yield Assumption(node=node, field=field, value=value, line=_short(line), variable=variable, within=within)
 
@@ -107,7 +105,7 @@ def _assumed_forms(simulated: SimulatedRun, script: Sequence[ScriptLine], within
         if task is None:
             continue
         line = {"on": task.stage, "decision": event.decision, "form": event.form}
-        sets = {source: name for name, source in simulated.plan.nodes[task.node].output.items()}
+        sets = {source: name for name, source in simulated.plan.nodes[task.node].sources.items()}
         for name, value in event.form.items():
             variable = sets.get(name) or next((v for s, v in sets.items() if parts_of(s)[:1] == [name]), None)
             yield Assumption(

@@ -220,7 +220,7 @@ class RecordedPeople:
                 for person in task.people
             ]
             if known_until_by_person and max(known_until_by_person)[0] + TOLERANCE < moment:
-                stage = self.plan.nodes[run.node].stage
+                stage = self.plan.stages_by_node.get(run.node)
                 name = stage.name if stage is not None else run.node
                 return f"what {max(known_until_by_person)[1]} does in {name} is not known"
         return None

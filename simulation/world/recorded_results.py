@@ -69,8 +69,7 @@ class RecordedAnswers(Answers):
         if recorded.result == "failed":
             done = ActionDone(node=call.node, visit=call.visit, key=call.key, ok=False, error=recorded.why)
             return recorded.took, done
-        call_spec = self.plan.nodes[call.node].call_spec
-        output = output_from(call_spec.output if call_spec is not None else {}, recorded.values)
+        output = output_from(self.plan.nodes[call.node].sources, recorded.values)
         return recorded.took, ActionDone(node=call.node, visit=call.visit, key=call.key, ok=True, output=output)
 
     def breaches(self, call: ActionCall) -> tuple[Problem, ...]:
@@ -85,8 +84,7 @@ class RecordedAnswers(Answers):
         if recorded is None or recorded.result is None:
             return None
         self._check_same_input(call.node, call.input, recorded)
-        call_spec = self.plan.nodes[call.node].call_spec
-        output = output_from(call_spec.output if call_spec is not None else {}, recorded.values)
+        output = output_from(self.plan.nodes[call.node].sources, recorded.values)
         return recorded.took, ChildEnded(node=call.node, visit=call.visit, outcome=recorded.result, output=output)
 
     def event(self, wait: Waiting, started_at: datetime) -> tuple[datetime, Happened] | None:

@@ -28,6 +28,7 @@ from placet.engine.events import (
     SignalRefused,
     Withdraw,
 )
+from placet.nodes.registry import NODE_TYPES
 from tests.unit.core import REFUSALS, Case, away, blueprint, office, plan_of
 
 EVERYBODY = ["rita", "mo", "dh", "ceo", "cfo", "olivia", "ann", "ben", "cid"]
@@ -156,7 +157,7 @@ def blueprints(draw: st.DrawFn) -> dict[str, Any]:
     return blueprint(*stages, **more)
 
 
-PLACES = st.sampled_from(["approval", "approval", "wait", "event", "action", "subprocess", "table", "fork", "notify"])
+PLACES = ["approval", "approval", "wait", "event", "action", "subprocess", "table", "fork", "notify"]
 CHILD = blueprint({"approvers": ["role:cfo"]}, variables=[{"name": "sum", "type": "decimal", "required": True}])
 
 
@@ -176,7 +177,7 @@ class Drawing:
     def chain(self, source: str, on: str | None, target: str, depth: int, length: int) -> None:
         """Draw some nodes between two others."""
         for _ in range(length):
-            source, on = self.piece(source, on, depth)
+            source, on = self.piece(self.draw(st.sampled_from(PLACES)), source, on, depth)
         self.edge(source, target, on)
 
     def edge(self, source: str, target: str, on: str | None = None) -> None:
@@ -187,9 +188,8 @@ class Drawing:
         self.nodes.append({"id": name, "type": kind, **fields})
         return name
 
-    def piece(self, source: str, on: str | None, depth: int) -> tuple[str, str | None]:
+    def piece(self, kind: str, source: str, on: str | None, depth: int) -> tuple[str, str | None]:
         """Draw one node, or a fork with its branches and join; returns from where, and on what, it goes on."""
-        kind = self.draw(PLACES)
         if kind == "fork" and depth < 2:
             fork, join = self.node("fork"), self.node("join", need=self.draw(st.sampled_from(["all", "any"])))
             self.edge(source, fork, on)
@@ -252,6 +252,15 @@ def drawings(draw: st.DrawFn) -> dict[str, Any]:
         },
         graph_spec={"nodes": drawing.nodes, "edges": drawing.edges},
     )
+
+
+@settings(max_examples=1)
+@given(data=st.data())
+def test_the_processes_that_are_drawn_have_nodes_of_every_type(data: st.DataObject) -> None:
+    drawing = Drawing(data.draw)
+    for kind in PLACES:
+        drawing.piece(kind, "start", None, 0)
+    assert {node["type"] for node in drawing.nodes} == NODE_TYPES.keys()
 
 
 @st.composite

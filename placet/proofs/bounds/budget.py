@@ -53,11 +53,7 @@ class EngineBudget:
 def budget_of(draft: Draft, plan: Plan, loops: Mapping[frozenset[str], int] = MappingProxyType({})) -> EngineBudget:
     """Return the worst case of a compiled blueprint; `loops` are those with a bound, each with the most rounds."""
     rounds_of = {name: rounds for group, rounds in loops.items() for name in group}
-    stages = [
-        (node.stage, _seats(draft, name) * rounds_of.get(name, 1))
-        for name, node in plan.nodes.items()
-        if node.stage is not None
-    ]
+    stages = [(stage, _seats(draft, name) * rounds_of.get(name, 1)) for name, stage in plan.stages_by_node.items()]
     most = max((seats for _, seats in stages), default=0)
     passes = plan.max_rounds if plan.on_change == "restart" else 1  # from the first node
     rounds = plan.max_rounds - passes  # of the largest stage alone

@@ -93,7 +93,7 @@ def duration_findings(draft: Draft, duration: Duration) -> list[Finding]:
 
 
 def _stage_name(plan: Plan, name: str) -> str:
-    stage = plan.nodes[name].stage
+    stage = plan.stages_by_node.get(name)
     return stage.name if stage is not None else name
 
 

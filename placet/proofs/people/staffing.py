@@ -58,9 +58,8 @@ def staffing_of(draft: Draft, plan: Plan, people: Mapping[str, Person]) -> Staff
     office = _SharedStaffing(plan, everyone)
     complete = True
     try:
-        for node in plan.nodes.values():
-            if node.stage is not None:
-                findings += _StageStaffing(draft, office, node, node.stage).findings()
+        for name, stage in plan.stages_by_node.items():
+            findings += _StageStaffing(draft, office, plan.nodes[name], stage).findings()
     except _WorkExceeded:
         message = "the organisation is too large to examine everyone; nothing is proven about the rest"
         findings.append(warning("not_proven", "/process_steps", message))
