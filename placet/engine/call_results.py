@@ -26,7 +26,7 @@ UNFINISHED = frozenset({"failed", "cancelled", "withdrawn"})  # outcomes of a su
 def result_of(run: Run, held: HeldResult, call: ActionCall | ChildCall, *, counts_for: int) -> CallResult:
     """Return the result of a call as the state keeps it."""
     node = run.plan.nodes.get(call.node)
-    output = node.sources if node is not None else {}
+    output = node.sources if node is not None and node.calls is not None else {}
     return CallResult(
         node=call.node,
         visit=call.visit,
