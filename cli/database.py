@@ -10,7 +10,7 @@ from typing import Any
 from cli.installation import has_database
 from cli.terminal.event_loop import run
 from cli.terminal.output import progress
-from simulation.pool_functions import parse_or_none
+from placet.definition.model import parse_or_none
 from storage.database import Database
 from storage.migrate import migrate
 from storage.queries.definitions.dependencies import CheckContext, check_contexts

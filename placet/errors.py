@@ -17,7 +17,7 @@ PlacetError
 │   ├── Ended             the request has ended
 │   └── UnknownTask       no such task in this request
 ├── NotFound              nothing is stored under that name or id
-│   ├── Unseen            it is there and not theirs to see; told as if it were not
+│   ├── Unseen            it exists, but the caller may not see it; reported as if it did not exist
 │   └── Gone              the engine runs no such request
 ├── Conflict              the same thing exists already, or is used differently
 ├── TooMuchWork           what was sent asks for more memory or time than one call may take

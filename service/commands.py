@@ -102,7 +102,7 @@ async def decision_token(context: Context, principal: Principal, task_id: str, s
 
 
 def concerned(connection: Connection, principal: Principal, task_id: str, event: Command, now: datetime) -> TaskRow:
-    """Return the task that an event is about; raises NotFound, and NotPermitted for what is not theirs to do at all."""
+    """Return the task that an event is about; raises NotFound, and NotPermitted for what the caller may never do."""
     if isinstance(event, Decide | Claim):
         _need_decider(connection, principal, task_id)
     task = see_task(connection, principal, task_id, now)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from placet.definition.action_spec import ActionSpec
 from placet.definition.bpmn import Imported, import_bpmn, import_dmn
 from placet.definition.diff import Change, baseline
-from placet.definition.model import ProcessDefinition, parse_definition
+from placet.definition.model import ProcessDefinition, parse_definition, parse_or_none
 from placet.errors import BlueprintInvalid, Conflict, NotFound, NotPermitted, Problem
 from placet.proofs import Report, check
 from placet.proofs.findings import Finding
@@ -31,7 +31,7 @@ from storage.tables.approvals import DefinitionVersion
 
 async def check_definition(context: Context, raw: object, *, by: str) -> Report:
     """Prove a blueprint sound among the stored people, or find what is wrong with it. `by` is whose work it is."""
-    blueprint = await context.pool.run(pool_functions.parse_or_none, raw, by=by)
+    blueprint = await context.pool.run(parse_or_none, raw, by=by)
     (those,) = await context.database.read(check_contexts, [blueprint], context.now())
     proof = partial(check, raw, directory=those.directory, actions=those.actions, children=those.children)
     return await context.pool.run(proof, by=by)
@@ -103,7 +103,7 @@ async def compare_definitions(
 ) -> tuple[DefinitionVersion, DefinitionVersion, Change]:
     """Say what a version changes since another one (by id; else the release before it): before, after, and the change.
 
-    Raises NotFound where one is not theirs to see, or nothing was published before.
+    Raises NotFound where the caller may not see one, or nothing was published before.
     """
 
     def read(connection: Connection) -> tuple[DefinitionVersion, DefinitionVersion | None]:

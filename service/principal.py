@@ -22,7 +22,7 @@ SEE_ALL = frozenset({"admin", "auditor"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """The authenticated person who acts; `queues` are the roles and groups that are theirs, as `role:r`, `group:g`."""
+    """The authenticated person who acts; `queues` are the person's roles and groups, as `role:r`, `group:g`."""
 
     person: str
     access: frozenset[str]
@@ -35,17 +35,17 @@ class Principal:
 
     @property
     def approves(self) -> bool:
-        """Whether they may be asked for a decision."""
+        """Whether the person can be asked for a decision."""
         return bool(self.access & {"approver", "admin"})
 
     @property
     def designs(self) -> bool:
-        """Whether drafts of every process are theirs to see."""
+        """Whether the person may see drafts of every process."""
         return bool(self.access & {"designer", "auditor", "admin"})
 
     @property
     def sees_all(self) -> bool:
-        """Whether every request is theirs to see."""
+        """Whether the person may see every request."""
         return bool(self.access & SEE_ALL)
 
     @property

@@ -59,7 +59,7 @@ async def verify(database: Database, client: Client | None, request_id: str) -> 
 
 
 async def verify_for(context: Context, principal: Principal, request_id: str) -> Verification:
-    """Verify a request for somebody; raises NotFound where there is none that is theirs to see, and Unavailable."""
+    """Verify a request for somebody; raises NotFound where that person may see none, and Unavailable."""
     await context.database.read(_require_seen, context, principal, request_id)
     return await verify(context.database, context.client, request_id)
 

@@ -50,7 +50,7 @@ def visibility_of_caller(connection: Connection, principal: Principal, now: date
 
 
 def see_request(connection: Connection, principal: Principal, request_id: str, now: datetime) -> RequestWithTasks:
-    """Return a request; raises NotFound where there is none that is theirs to see."""
+    """Return a request; raises NotFound where the caller may see none."""
     viewer = viewer_of(principal)
     try:
         return requests.read(connection, request_id, viewer)
@@ -63,7 +63,7 @@ def see_request(connection: Connection, principal: Principal, request_id: str, n
 
 
 def see_task(connection: Connection, principal: Principal, task_id: str, now: datetime) -> TaskRow:
-    """Return a task; raises NotFound where there is none that is theirs to see."""
+    """Return a task; raises NotFound where the caller may see none."""
     viewer = viewer_of(principal)
     try:
         return requests.read_task(connection, task_id, viewer)
@@ -110,17 +110,17 @@ def present(connection: Connection, stored: RequestWithTasks, now: datetime) -> 
 
 
 def sees_definition(principal: Principal, row: DefinitionVersion) -> bool:
-    """Whether a version is theirs to see: drafts are for whoever wrote or owns them, designers, auditors and admins."""
+    """Whether the caller may see a version. Drafts are for their author or owner, designers, auditors and admins."""
     return row.status != "draft" or principal.designs or principal.owns(row.owner) or row.created_by == principal.person
 
 
 def drafts_of(principal: Principal) -> frozenset[str] | None:
-    """Return whose drafts are theirs to see, as the store names people; None is everybody's."""
+    """Return the people whose drafts the caller may see, as the store names them; None means everybody's."""
     return None if principal.designs else principal.names
 
 
 def seen_definition(connection: Connection, principal: Principal, template_id: str) -> DefinitionVersion:
-    """Return a version of a process definition; raises NotFound where there is none that is theirs to see."""
+    """Return a version of a process definition; raises NotFound where the caller may see none."""
     row = definitions.get(connection, template_id)
     if not sees_definition(principal, row):
         raise definitions.unknown(template_id)
@@ -128,15 +128,15 @@ def seen_definition(connection: Connection, principal: Principal, template_id: s
 
 
 def sees_private(principal: Principal, person: str) -> bool:
-    """Whether somebody's address and preferences are theirs to see."""
+    """Whether the caller may see a person's address and preferences."""
     return principal.admin or principal.person == person
 
 
 def sees_failures(principal: Principal, owner: str | None = None) -> bool:
-    """Whether it is theirs to see why something could not be carried out or delivered; `owner` is the process's."""
+    """Whether the caller may see why an action or a delivery failed; `owner` is the process's."""
     return principal.sees_all or principal.owns(owner)
 
 
 def sees_webhooks(principal: Principal) -> bool:
-    """Whether what goes to webhooks is theirs to see."""
+    """Whether the caller may see what goes to webhooks."""
     return principal.sees_all

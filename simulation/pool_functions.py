@@ -32,14 +32,6 @@ CarryOut = Callable[..., Awaitable[Any]]
 """Where such work is carried out: called as `service.pool.pool.ProcessPool.run`."""
 
 
-def parse_or_none(raw: object) -> ProcessDefinition | None:
-    """Return the parsed blueprint; None where it is invalid, which the simulation or the proofs report."""
-    try:
-        return parse_definition(raw)
-    except BlueprintInvalid:
-        return None
-
-
 def compile_draft(
     definition: ProcessDefinition, start: datetime, actions: Mapping[str, ActionSpec], children: Mapping[str, Child]
 ) -> tuple[dict[str, Any], str]:

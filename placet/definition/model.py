@@ -131,6 +131,14 @@ def parse_definition(raw: object) -> ProcessDefinition:
         raise BlueprintInvalid(problems[0].message if len(problems) == 1 else None, problems=problems) from None
 
 
+def parse_or_none(raw: object) -> ProcessDefinition | None:
+    """Return the parsed blueprint; None where it is invalid, which the simulation or the proofs report."""
+    try:
+        return parse_definition(raw)
+    except BlueprintInvalid:
+        return None
+
+
 def canonical(definition: ProcessDefinition) -> dict[str, Any]:
     """Return the blueprint as JSON values without defaults left unsaid: what is exported, stored and hashed."""
     return definition.model_dump(mode="json", by_alias=True, exclude_unset=True)

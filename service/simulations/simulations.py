@@ -83,7 +83,7 @@ async def create(
 
 
 def show(connection: Connection, principal: Principal, simulation_id: str) -> SimulationWithRows:
-    """Return a simulation with the first of its rows; raises NotFound where there is none that is theirs to see."""
+    """Return a simulation with the first of its rows; raises NotFound where the caller may see none."""
     return with_rows(connection, simulations.get(connection, simulation_id, viewer=viewer_of(principal)))
 
 
@@ -115,7 +115,7 @@ async def _require_allowed(context: Context, principal: Principal, spec: Simulat
 
 
 def _require_seen(connection: Connection, principal: Principal, spec: SimulationSpec, now: datetime) -> None:
-    """Raise NotFound where the request or the process is none that is theirs to see."""
+    """Raise NotFound where the caller may not see the request or the process."""
     named = spec.template
     if spec.request_id is not None and not spec.compares:
         stored = seen_request(connection, principal, spec.request_id, now)

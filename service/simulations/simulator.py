@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 from temporalio.client import Client
 
-from placet.definition.model import parse_definition
+from placet.definition.model import parse_definition, parse_or_none
 from service.pool.pool import ProcessPool
 from simulation import pool_functions
 from simulation.modes.backtest import MOST_SECONDS, Backtest, BacktestRow, Candidate, Case, hidden_warning, totals_of
@@ -100,7 +100,7 @@ class Simulator:
     async def _replay(self, spec: SimulationSpec, now: datetime) -> dict[str, Any]:
         row, case, original, raw = await self.database.read(_replayed, spec)
         raw = patched(original if raw is None else raw, spec.patch)
-        blueprint = await self.pool.run(pool_functions.parse_or_none, raw)
+        blueprint = await self.pool.run(parse_or_none, raw)
 
         def scenario_now(connection: Connection) -> Scenario:
             actions, children = dependencies(connection, blueprint, case.started_at)

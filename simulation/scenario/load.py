@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from placet.definition.action_spec import ActionSpec
 from placet.definition.assignees import AssigneeName
-from placet.definition.model import ProcessDefinition
+from placet.definition.model import ProcessDefinition, parse_or_none
 from placet.directory import Directory
 from placet.errors import NotFound
 from placet.plan.plan import Child
@@ -92,7 +92,7 @@ async def scenario_of(
     raw, requester_id, given = await database.read(_asked, spec, requester)
     name = str((raw or {}).get("name", ""))
     raw = patched(raw, spec.patch)
-    blueprint = await carry_out(pool_functions.parse_or_none, raw, by=requester)
+    blueprint = await carry_out(parse_or_none, raw, by=requester)
     start = spec.starts_at or now
     actions, children = await database.read(dependencies, blueprint, start)
     scenario = Scenario(

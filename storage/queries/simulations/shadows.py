@@ -81,7 +81,7 @@ def arrived(
 ) -> Sequence[ApprovalRequest]:
     """Return the requests of a process that began at a moment or later, `pending` also those that still run.
 
-    `viewer` sees those that are theirs to see; None sees all.
+    Only those that `viewer` may see; None sees all.
     """
     query = (
         select(ApprovalRequest)
@@ -93,7 +93,7 @@ def arrived(
 
 
 def left_out(connection: Connection, template: str, *, viewer: str | None, since: datetime) -> int:
-    """Count the requests that began at a moment or later, or still run, and are not theirs to see."""
+    """Count the requests that began at a moment or later, or still run, and that `viewer` may not see."""
     return hidden(connection, *_which(template, since, pending=True), viewer=viewer)
 
 

@@ -174,7 +174,7 @@ def requests_of(
 ) -> tuple[Sequence[ApprovalRequest], int]:
     """Return the latest requests of a process that have ended, or that still run, newest first; `only` these ids.
 
-    `viewer` sees those that are theirs to see (None: all); how many others there are is returned beside them.
+    Only those that `viewer` may see (None: all), and beside them the number of the others.
     """
     status = col(ApprovalRequest.status)
     asked: list[ColumnElement[bool]] = [
@@ -195,7 +195,7 @@ def requests_of(
 
 
 def hidden(connection: Connection, *asked: ColumnElement[bool], viewer: str | None) -> int:
-    """Count the requests that are not theirs to see."""
+    """Count the requests that `viewer` may not see."""
     if viewer is None:
         return 0
     query = select(func.count()).select_from(ApprovalRequest).where(*asked, not_(visible(viewer)))
