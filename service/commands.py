@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -31,6 +34,9 @@ from storage.queries.requests.requests import RequestWithTasks, TaskRow
 from storage.recording.outbox import Confirmation
 from storage.tables.approvals import DefinitionVersion
 
+# Decisions of one bulk call at the same time; more would delay the calls of others in the engine.
+_AT_ONCE = 8
+
 
 async def act_on_task(
     context: Context, principal: Principal, task_id: str, event: Command, *, key: str
@@ -41,6 +47,27 @@ async def act_on_task(
     """
     request_id, event = await context.database.read(_resolve, principal, task_id, event, context.now())
     return await _offer(context, principal, request_id, event, key=key, task_id=task_id)
+
+
+async def decide_many(
+    context: Context, principal: Principal, decisions: Sequence[Decide], *, key: str
+) -> list[RequestWithTasks | PlacetError]:
+    """Decide several tasks; each decision succeeds or fails by itself.
+
+    Returns for each, in their order, the request after it or the error of `act_on_task`. Each task has its own key,
+    derived from `key`, so that a repeat under the same key repeats each decision.
+    """
+    room = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(decision: Decide) -> RequestWithTasks | PlacetError:
+        own = hashlib.sha256(f"{key}:{decision.task_id}".encode()).hexdigest()
+        async with room:
+            try:
+                return await act_on_task(context, principal, decision.task_id, replace(decision, key=own), key=own)
+            except PlacetError as error:
+                return error
+
+    return await asyncio.gather(*map(one, decisions))
 
 
 async def act_on_request(

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import col
 from temporalio.client import Client
 
 from placet.errors import NotFound, Unavailable, Unseen
@@ -18,8 +17,8 @@ from service.engine.client import head_of
 from service.principal import Principal
 from service.visibility import seen_request
 from storage.database import Database
+from storage.queries.requests import request_rows
 from storage.recording.verify import VerifiedRows, verify_rows
-from storage.tables.approvals import ApprovalRequest, AuditEntry
 
 # A request that goes on while it is looked at differs for a moment: rows are there before history holds them. It is
 # looked at so often, and a little later each time, in seconds.
@@ -66,7 +65,7 @@ async def verify_for(context: Context, principal: Principal, request_id: str) ->
 
 async def verify_many(database: Database, client: Client | None, requests: Sequence[str] = ()) -> Verifications:
     """Verify these requests, or all of them. Raises Unavailable where one is not answered several times."""
-    known = await database.read(_known)
+    known = await database.read(request_rows.all_ids)
     ids = [request_id for request_id in requests if request_id in known] if requests else sorted(known)
     turn = asyncio.Semaphore(_AT_ONCE)
 
@@ -94,10 +93,3 @@ def _require_seen(connection: Connection, context: Context, principal: Principal
             raise  # otherwise the request's own row is gone, and its entries are not
     except (ValueError, DBAPIError):
         return  # a row that was edited into nonsense: that is what is to be found out
-
-
-def _known(connection: Connection) -> set[str]:
-    return {
-        *connection.scalars(select(col(ApprovalRequest.id))),
-        *connection.scalars(select(col(AuditEntry.request_id)).distinct()),
-    }

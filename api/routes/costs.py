@@ -6,17 +6,12 @@ from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from sqlalchemy import Connection
 
 from api.deps import Caller, Here
 from api.http.calls import PersonalRoute
 from api.schemas.costs import CostView
-from placet.definition.action_spec import ActionSpec
-from service.visibility import seen_request
-from simulation.report.costs import Prices, price, usage_in, with_catalog
-from storage.queries import actions
-from storage.queries.requests import requests
-from storage.queries.requests.requests import RequestWithTasks, TimelineRow
+from service import costs
+from simulation.report.costs import Prices
 
 router = APIRouter(prefix="/workflow/requests", tags=["requests"], route_class=PersonalRoute)
 
@@ -37,14 +32,6 @@ async def cost_of_request(  # noqa: PLR0917 - called by keyword, with what its q
 ) -> CostView:
     """Compute the cost of one request so far: decisions, actions at catalog prices, notifications and time."""
 
-    def read(connection: Connection) -> tuple[RequestWithTasks, list[TimelineRow], dict[str, ActionSpec]]:
-        stored = seen_request(connection, caller, request_id, context.now())
-        return stored, requests.timeline(connection, request_id), actions.specs(connection)
-
-    stored, timeline, catalog = await context.database.read(read)
-    notices = sum(entry.kind == "notified" for entry in timeline)
-    end = stored.request.ended_at or context.now()
-    used = usage_in(timeline, notices=notices, duration=end - stored.request.started_at)
     given = Prices(
         currency=currency,
         approver_hour=approver_hour,
@@ -52,5 +39,4 @@ async def cost_of_request(  # noqa: PLR0917 - called by keyword, with what its q
         delay_hour=delay_hour,
         notice=notice,
     )
-    prices = with_catalog(given, catalog)
-    return CostView.of(request_id, used, price(used, prices), running=stored.request.ended_at is None)
+    return CostView.of(request_id, await costs.cost_of_request(context, caller, request_id, given))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -32,18 +31,15 @@ from api.schemas.requests import (
 from placet.engine.events import Claim, Decide, Delegate, Reassign, Release
 from placet.errors import PlacetError, Unseen
 from placet.json_text import with_floats
-from service.commands import act_on_task, decision_token
+from service import commands
 from service.documents import PersonRef
 from service.engine.client import Command
 from service.principal import Principal
 from service.visibility import seen_task, visibility_of, visibility_of_caller, with_candidates
 from storage.queries.requests import requests
-from storage.queries.requests.requests import ListedTask
+from storage.queries.requests.requests import ListedTask, RequestWithTasks
 
 router = APIRouter(prefix="/workflow/tasks", tags=["tasks"], route_class=PersonalRoute)
-
-# Decisions of one bulk call at the same time; more would delay the calls of others in the engine.
-_AT_ONCE = 8
 
 
 @router.get("/")
@@ -92,24 +88,20 @@ async def decide_many(
     request: Request, context: Here, caller: Caller, call: ThisCall, body: BulkDecision
 ) -> BulkResults:
     """Decide several tasks. Each decision succeeds or fails by itself."""
-    room, raw = asyncio.Semaphore(_AT_ONCE), await request.json()
+    raw = await request.json()
+    decisions = [_decision(caller, item, item.task_id, call.key) for item in body.each]
 
-    async def one(item: BulkItem) -> BulkResult:
-        # Each task has its own key, so that a repeat of the call repeats each decision.
-        key = hashlib.sha256(f"{call.key}:{item.task_id}".encode()).hexdigest()
-        async with room:
-            try:
-                view = await _act(context, caller, item.task_id, _decision(caller, item, item.task_id, key), key)
-            except PlacetError as error:
-                await _refused(context, caller, item.task_id, error)
-                error.problems = tuple(
-                    replace(problem, pointer=body.place(item.task_id, problem.pointer, raw))
-                    for problem in error.problems
-                )
-                return BulkResult(task_id=item.task_id, status=status_of(error), problem=problem_of(error))
-            return BulkResult(task_id=item.task_id, status=200, request=view)
+    async def shown(item: BulkItem, outcome: RequestWithTasks | PlacetError) -> BulkResult:
+        if not isinstance(outcome, PlacetError):
+            return BulkResult(task_id=item.task_id, status=200, request=_shown(context, outcome))
+        await _refused(context, caller, item.task_id, outcome)
+        outcome.problems = tuple(
+            replace(problem, pointer=body.place(item.task_id, problem.pointer, raw)) for problem in outcome.problems
+        )
+        return BulkResult(task_id=item.task_id, status=status_of(outcome), problem=problem_of(outcome))
 
-    results = await asyncio.gather(*(one(item) for item in body.each))
+    outcomes = await commands.decide_many(context, caller, decisions, key=call.key)
+    results = await asyncio.gather(*map(shown, body.each, outcomes))
     # An unknown result is not stored as the answer of the key; a repeat finds the result.
     request.state.unsettled = any(result.status >= 500 for result in results)
     return BulkResults(results=results)
@@ -168,7 +160,7 @@ async def release(
 @router.post("/{task_id}/token/")
 async def issue_decision_token(context: Here, caller: Caller, task_id: str) -> DecisionToken:
     """Sign a token for the `decide` signal. It decides this task as the caller, until the task is reassigned."""
-    token, task = await decision_token(context, caller, task_id, context.secret)
+    token, task = await commands.decision_token(context, caller, task_id, context.secret)
     return DecisionToken(token=token, task_id=task_id, round=task.round)
 
 
@@ -186,7 +178,10 @@ def _decision(caller: Principal, body: NewDecision, task_id: str, key: str) -> D
 
 
 async def _act(context: ApiContext, caller: Principal, task_id: str, event: Command, key: str) -> RequestView:
-    stored = await act_on_task(context, caller, task_id, event, key=key)
+    return _shown(context, await commands.act_on_task(context, caller, task_id, event, key=key))
+
+
+def _shown(context: ApiContext, stored: RequestWithTasks) -> RequestView:
     return RequestView.of(stored, context.ui_link(stored.request.id))
 
 

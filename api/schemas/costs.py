@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from api.schemas.common import View
-from simulation.report.costs import Usage
-from simulation.report.result import ExecutionCost, json_value
+from service.costs import RequestCost
+from simulation.report.result import json_value
 
 
 class CostView(View):
@@ -24,13 +24,14 @@ class CostView(View):
     notices: int
 
     @classmethod
-    def of(cls, request_id: str, used: Usage, cost: ExecutionCost, *, running: bool) -> CostView:
+    def of(cls, request_id: str, found: RequestCost) -> CostView:
         """Show a request's usage and its cost."""
+        used = found.used
         return cls(
             request_id=request_id,
-            running=running,
+            running=found.running,
             decisions={f"user:{person}": count for person, count in used.decisions.items()},
             action_runs=used.actions,
             notices=used.notices,
-            **json_value(cost),
+            **json_value(found.cost),
         )

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
-from sqlalchemy.orm import Session
-from sqlmodel import col
+from sqlalchemy import Connection
 
 from activities.notifications.preferences import Preferences, read
 from activities.notifications.templates.template_set import DIGEST, LAYOUT, OTHER, defaults
@@ -18,7 +16,6 @@ from placet.json_pointer import pointer_to
 from service.context import Context
 from service.principal import Principal
 from service.visibility import seen_request, sees_failures, sees_webhooks
-from storage.database import of_rows
 from storage.queries.notifications import delivery_queue
 from storage.queries.notifications.webhooks import PREFIX
 from storage.queries.people import people
@@ -103,10 +100,8 @@ def _require_known_names(given: dict[str, Any]) -> None:
         raise InputInvalid("The preferences are wrong.", problems=problems)
 
 
-@of_rows
-def _messages(session: Session, key: str) -> list[NotificationMessage]:
-    query = select(NotificationMessage).where(col(NotificationMessage.key) == key)
-    found = list(session.scalars(query.order_by(col(NotificationMessage.channel))))
+def _messages(connection: Connection, key: str) -> list[NotificationMessage]:
+    found = delivery_queue.messages_of_notice(connection, key)
     if not found:
         raise _no_notice(key)
     return found

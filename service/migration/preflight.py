@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import Connection, func, select
-from sqlalchemy.orm import Session
-from sqlmodel import col
+from sqlalchemy import Connection
 
 from placet.definition.model import parse_definition
 from placet.engine.events import Actor, Migrate
@@ -20,9 +18,9 @@ from service.context import Context
 from service.engine import client as engine
 from simulation.modes.backtest import BacktestRow, Candidate, Case
 from simulation.scenario import load
-from storage.database import of_rows
 from storage.queries.definitions.dependencies import dependencies_of
-from storage.tables.approvals import ApprovalRequest, ApprovalTask, DefinitionVersion
+from storage.queries.requests import request_rows
+from storage.tables.approvals import ApprovalRequest, DefinitionVersion
 
 MOST = 2000  # requests that one call looks at, the oldest first
 AT_ONCE = 100  # of those, what is looked at together
@@ -108,10 +106,17 @@ class Judge:
 async def meant(context: Context, target: DefinitionVersion, selection: Selection, *, dry_run: bool) -> Meant:
     """Return which requests a call is about; raises InputInvalid for what is no request of this process."""
     if selection.request_ids is None:
-        ids, left_out = await context.database.read(_running, target, selection.from_version)
+        ids, left_out = await context.database.read(
+            request_rows.running_under_others,
+            target.name,
+            target.version,
+            from_version=selection.from_version,
+            limit=MOST,
+        )
         return Meant(ids=ids, plain=[], left_out=left_out)
     named = list(dict.fromkeys(selection.request_ids))
-    found = {row.id: row for row in await context.database.read(_named, named) if row.template == target.name}
+    rows = await context.database.read(request_rows.rows, named)
+    found = {row.id: row for row in rows if row.template == target.name}
     problems = tuple(
         Problem(pointer=f"/request_ids/{index}", message=f"there is no such request of {target.name!r}; leave it out")
         for index, ident in enumerate(selection.request_ids)
@@ -173,36 +178,10 @@ def _plain(rows: Sequence[ApprovalRequest], target: DefinitionVersion, *, dry_ru
             yield RequestVerdict(request_id=row.id, version=row.version, stage=row.stage, verdict="maps", result=result)
 
 
-def _running(connection: Connection, target: DefinitionVersion, from_version: str | None) -> tuple[list[str], int]:
-    query = select(col(ApprovalRequest.id)).where(
-        col(ApprovalRequest.template) == target.name,
-        col(ApprovalRequest.status) == "pending",
-        col(ApprovalRequest.version) != target.version,
-    )
-    if from_version is not None:
-        query = query.where(col(ApprovalRequest.version) == from_version)
-    total = connection.scalar(select(func.count()).select_from(query.subquery())) or 0
-    oldest = query.order_by(col(ApprovalRequest.started_at), col(ApprovalRequest.id)).limit(MOST)
-    ids = list(connection.scalars(oldest))
-    return ids, total - len(ids)
-
-
-@of_rows
-def _named(session: Session, ids: Sequence[str]) -> Sequence[ApprovalRequest]:
-    return session.scalars(select(ApprovalRequest).where(col(ApprovalRequest.id).in_(ids))).all()
-
-
-@of_rows
-def _read(session: Session, ids: Sequence[str]) -> tuple[list[ApprovalRequest], list[Case], dict[str, list[str]]]:
-    found = {row.id: row for row in session.scalars(select(ApprovalRequest).where(col(ApprovalRequest.id).in_(ids)))}
+def _read(connection: Connection, ids: Sequence[str]) -> tuple[list[ApprovalRequest], list[Case], dict[str, list[str]]]:
+    found = {row.id: row for row in request_rows.rows(connection, ids)}
     rows = [found[ident] for ident in ids if ident in found]
-    waiting = select(col(ApprovalTask.request_id), col(ApprovalTask.stage)).where(
-        col(ApprovalTask.request_id).in_(ids), col(ApprovalTask.status) == "open"
-    )
-    stages: dict[str, list[str]] = {}
-    for request_id, stage in session.execute(waiting):
-        stages.setdefault(request_id, []).append(stage)
-    return rows, load.cases_of(session.connection(), rows), stages
+    return rows, load.cases_of(connection, rows), request_rows.open_stages(connection, ids)
 
 
 def _fate(row: ApprovalRequest, put: BacktestRow, gone: list[str]) -> RequestVerdict:

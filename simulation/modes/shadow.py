@@ -23,6 +23,7 @@ from simulation.report.result import json_value
 from simulation.scenario.load import candidate_of, cases_of, dependencies, whole_directory
 from simulation.scenario.spec import SimulationSpec
 from storage.database import Database
+from storage.queries.requests import request_rows
 from storage.queries.simulations import shadows
 
 RULE = (
@@ -141,7 +142,7 @@ class Shadow:
             for request_id, head in heads.items()
             if self.followed[request_id].head != head or _due(self.followed[request_id], now)
         ]
-        rows = shadows.rows(connection, stale)
+        rows = request_rows.rows(connection, stale)
         return heads, cases_of(connection, sorted(rows, key=lambda row: self.followed[row.id].position))
 
     def _find_new_requests(self, connection: Connection, now: datetime) -> None:

@@ -247,6 +247,13 @@ def messages(session: Session, request_id: str) -> list[NotificationMessage]:
     return list(session.scalars(ordered))
 
 
+@of_rows
+def messages_of_notice(session: Session, key: str) -> list[NotificationMessage]:
+    """List the messages of one notice, by channel; none where it has been given to no channel yet."""
+    query = select(NotificationMessage).where(col(NotificationMessage.key) == key)
+    return list(session.scalars(query.order_by(col(NotificationMessage.channel))))
+
+
 def counts(connection: Connection) -> dict[tuple[str, str], int]:
     """Count messages by (channel, status). All webhook endpoints count as one channel."""
     kind = case((_MESSAGE.c.channel.startswith("webhook:"), "webhook"), else_=_MESSAGE.c.channel)

@@ -111,16 +111,6 @@ def heads(connection: Connection, ids: Sequence[str], *, viewer: str | None) -> 
     return found
 
 
-@of_rows
-def rows(session: Session, ids: Sequence[str]) -> list[ApprovalRequest]:
-    """Return these requests."""
-    found: list[ApprovalRequest] = []
-    for first in range(0, len(ids), _AT_ONCE):
-        query = select(ApprovalRequest).where(col(ApprovalRequest.id).in_(ids[first : first + _AT_ONCE]))
-        found += session.scalars(query).all()
-    return found
-
-
 def _which(template: str, since: datetime, *, pending: bool) -> tuple[ColumnElement[bool], ...]:
     began = col(ApprovalRequest.started_at) >= since
     which = began | (col(ApprovalRequest.status) == "pending") if pending else began
