@@ -95,14 +95,14 @@ class Context:
             rehearsals=self.rehearsal_namespace,
             ui_url=self.ui_url,
         )
-        return SimulationJobs(self.database, simulator)
+        return SimulationJobs(self.database, simulator, clock=self.clock)
 
     @cached_property
     def shadows(self) -> Shadows:
         """The standing shadows that this process feeds."""
         from service.simulations.shadows import Shadows
 
-        return Shadows(self.database, self.pool)
+        return Shadows(self.database, self.pool, clock=self.clock)
 
     def ui_link(self, request_id: str) -> str:
         """Return where the Temporal Web UI shows a request."""

@@ -21,6 +21,7 @@ from engine_host.locate import locate
 from engine_host.namespaces import missing_attributes
 from placet.errors import PlacetError, Unavailable
 from service.administration.health import workers
+from service.context import utc_now
 from worker.settings import Settings
 
 _OLDEST = (3, 11)
@@ -95,7 +96,7 @@ async def _engine(settings: Settings) -> str:
 async def _worker(settings: Settings) -> str:
     client = await bootstrap.connect_client(bootstrap.engine_settings(settings))
     async with migrated_database(require_installation(settings)) as database:
-        found = await workers(database, client, settings.task_queue)
+        found = await workers(database, client, settings.task_queue, utc_now())
     if not found:
         raise Unavailable(
             f"No worker polls the task queue {settings.task_queue!r}; run `placet worker` or `placet up`."

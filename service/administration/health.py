@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 import structlog
 from temporalio.client import Client
@@ -49,13 +50,14 @@ class Health:
 
     async def _worker(self) -> None:
         queue = self._context.task_queue
-        if not await workers(self._context.database, self._context.client, queue):
+        if not await workers(self._context.database, self._context.client, queue, self._context.now()):
             raise Unavailable(f"no running worker polls the task queue {queue!r}")
 
 
-async def workers(database: Database, client: Client, task_queue: str) -> set[str]:
+async def workers(database: Database, client: Client, task_queue: str, now: datetime) -> set[str]:
     """Return the identities of the workers that are there by the database's word and work by the engine's."""
-    return await database.read(presence.seen, task_queue, within=_PRESENT) & await engine.pollers(client, task_queue)
+    noted = await database.read(presence.seen, task_queue, within=_PRESENT)
+    return noted & await engine.pollers(client, task_queue, now)
 
 
 async def _check(look: Callable[[], Awaitable[None]]) -> str:

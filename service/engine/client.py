@@ -161,7 +161,7 @@ async def reach(client: Client) -> None:
         await client.workflow_service.describe_namespace(question, timeout=_QUERY_DEADLINE)
 
 
-async def pollers(client: Client, task_queue: str) -> set[str]:
+async def pollers(client: Client, task_queue: str, now: datetime) -> set[str]:
     """Return the identities of workers that asked for workflow tasks; one that was killed is among them for a while."""
     question = DescribeTaskQueueRequest(
         namespace=client.namespace,
@@ -170,7 +170,7 @@ async def pollers(client: Client, task_queue: str) -> set[str]:
     )
     async with _reaching(_QUERY_DEADLINE):
         found = await client.workflow_service.describe_task_queue(question, timeout=_QUERY_DEADLINE)
-    since = datetime.now(UTC) - _LONG_POLL
+    since = now - _LONG_POLL
     return {poller.identity for poller in found.pollers if poller.last_access_time.ToDatetime(UTC) > since}
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -57,8 +57,9 @@ class SimulationJob:
 class SimulationJobs:
     """The simulations that this process runs."""
 
-    def __init__(self, database: Database, simulator: Simulator) -> None:
+    def __init__(self, database: Database, simulator: Simulator, *, clock: Callable[[], datetime]) -> None:
         self._database = database
+        self._clock = clock
         self._simulator = simulator
         self._running: dict[str, SimulationJob] = {}
         self._turn = asyncio.Semaphore(AT_ONCE)
@@ -79,7 +80,7 @@ class SimulationJobs:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _look(self) -> None:
-        now = datetime.now(UTC)
+        now = self._clock()
         if self._running:
             await self._database.write(simulations.hold, list(self._running), until=now + HELD)
         left = await self._database.read(simulations.abandoned, now)
@@ -106,7 +107,7 @@ class SimulationJobs:
     ) -> dict[str, Any]:
         """Run a simulation now and return its result."""
         return await self._simulator.carry_out(
-            spec, requester=requester, viewer=viewer, simulation_id=simulation_id, now=datetime.now(UTC)
+            spec, requester=requester, viewer=viewer, simulation_id=simulation_id, now=self._clock()
         )
 
     async def ended(self, simulation_id: str, *, patience: float) -> None:
@@ -153,7 +154,7 @@ class SimulationJobs:
                     requester=requester,
                     viewer=viewer,
                     simulation_id=simulation_id,
-                    now=datetime.now(UTC),
+                    now=self._clock(),
                     tell=job.tell,
                 )
             status = "failed" if failed(result) else "completed"
@@ -169,7 +170,7 @@ class SimulationJobs:
             log.exception("simulation %s failed", simulation_id)
             error = f"{type(fault).__name__}: {fault}"[:1000]
         try:
-            await self._database.write(_finish, simulation_id, status, datetime.now(UTC), result, error)
+            await self._database.write(_finish, simulation_id, status, self._clock(), result, error)
         finally:
             job.ended = True
             job.wake()

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -48,8 +48,8 @@ class _Feeding:
 class Shadows:
     """The shadows that this process runs."""
 
-    def __init__(self, database: Database, pool: ProcessPool) -> None:
-        self._database, self._pool = database, pool
+    def __init__(self, database: Database, pool: ProcessPool, *, clock: Callable[[], datetime]) -> None:
+        self._database, self._pool, self._clock = database, pool, clock
         self._me = uuid.uuid4().hex
         self._fed: dict[str, _Feeding] = {}
 
@@ -118,7 +118,7 @@ class Shadows:
         shadow = Shadow(spec=spec, since=row.created_at, ends=ends, viewer=row.created_by)
         revision, renewed, left_out = -1, None, 0
         while True:
-            now = datetime.now(UTC)
+            now = self._clock()
             try:
                 if renewed is None or now - renewed > _RENEW:
                     if not await self._database.write(shadows.follow, row.id, by=self._me, now=now, until=now + _HELD):
@@ -160,7 +160,7 @@ class Shadows:
         return simulation_rows.put(connection, simulation_id, rows, revision=revision)
 
     async def _end(self, simulation_id: str, status: str, **facts: Any) -> None:
-        await self._database.write(simulations.finish, simulation_id, status=status, now=datetime.now(UTC), **facts)
+        await self._database.write(simulations.finish, simulation_id, status=status, now=self._clock(), **facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

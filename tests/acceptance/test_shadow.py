@@ -156,7 +156,7 @@ async def test_another_process_goes_on_where_a_shadow_was_left(desk: ApiDesk, da
     await context_of(desk).shadows.stop()
     await decide(desk, first, "bob")
     second = await desk.start(name, amount="8")
-    other = Shadows(database, context_of(desk).pool)
+    other = Shadows(database, context_of(desk).pool, clock=context_of(desk).clock)
     watching = asyncio.create_task(other.watch())
     try:
         await row_of(desk, shadow, first["id"], outcome="approved")

@@ -16,7 +16,9 @@ from service.engine import client as engine
 from service.engine.admission import Admission
 from service.principal import Principal
 from service.requests import RequestDraft, start_request
+from service.simulations.simulator import Simulator
 from service.visibility import see_request
+from simulation.scenario.spec import parse_spec
 from storage.database import Database
 from storage.queries.people import people
 from storage.tables.approvals import ApprovalRequest
@@ -171,3 +173,19 @@ async def test_whoever_stands_in_sees_a_request_while_the_absence_lasts(database
     with pytest.raises(NotFound) as caught:
         await database.read(see_request, zoe, "none", NOW)
     assert type(caught.value) is NotFound  # nothing that somebody might have seen
+
+
+async def test_a_simulation_takes_the_time_from_the_clock_of_its_context(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later, given = NOW + timedelta(days=400), []
+
+    async def carry_out(_self: Simulator, _spec: object, **facts: Any) -> dict[str, Any]:
+        given.append(facts["now"])
+        return {}
+
+    monkeypatch.setattr(Simulator, "carry_out", carry_out)
+    async with api_desk(database, await no_engine(), seconds=0.05, clock=lambda: later) as desk:
+        spec = parse_spec({"template": "T"})
+        await context_of(desk).jobs.answered(spec, requester="ann", viewer=None, simulation_id="s1")
+    assert given == [later]
