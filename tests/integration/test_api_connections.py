@@ -16,7 +16,7 @@ from api.app import create_app
 from api.context import ApiContext
 from api.http import connections
 from api.http.connections import Connection
-from cli.http_server import listen, serving
+from cli.http_server import listen, serve
 from storage.database import Database
 from tests.api_desk import BASE, no_engine
 from tests.approvals import SECRET
@@ -34,7 +34,7 @@ async def port(sqlite_url: str) -> AsyncIterator[int]:
         database=database, client=await no_engine(), task_queue="nobody", ui_url="http://temporal.test", secret=SECRET
     )
     listener = listen("127.0.0.1", 0)
-    async with serving(create_app(context), listener):
+    async with serve(create_app(context), listener):
         yield listener.getsockname()[1]
     await database.close()
     assert not Connection._half_sent
@@ -105,7 +105,7 @@ async def test_a_body_that_comes_at_a_fair_pace_has_all_the_time_it_takes() -> N
 
     listener = listen("127.0.0.1", 0)
     enough = int(connections.SLOWEST * connections.BODY_SECONDS)
-    async with serving(reads, listener):
+    async with serve(reads, listener):
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
         for _ in range(3):
