@@ -40,5 +40,5 @@ async def cost_of_request(context: Context, principal: Principal, request_id: st
     stored, timeline, catalog = await context.database.read(read)
     notices = sum(entry.kind == "notified" for entry in timeline)
     ended_at = stored.request.ended_at
-    used = usage_in(timeline, notices=notices, duration=(ended_at or context.now()) - stored.request.started_at)
+    used = usage_in(timeline, notices=notices, duration=(ended_at or now) - stored.request.started_at)
     return RequestCost(used=used, cost=price(used, with_catalog(given, catalog)), running=ended_at is None)
