@@ -1,14 +1,11 @@
-"""Approvals per second through HTTP, beside a bare Temporal workflow on the same server in the same run."""
+"""Approvals per second and the processor time of one, beside a bare Temporal workflow on the same server."""
 
 from __future__ import annotations
 
 import asyncio
-import statistics
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,73 +13,53 @@ import httpx
 from temporalio.client import Client
 
 from tests.approvals import EXPENSE, PEOPLE
+from tests.bench import options, processor_time, turns
 from tests.bench.bare import TASK_QUEUE, Bare
+from tests.bench.turns import CLIENT, Contender, Once, Sample
 from tests.processes import Caller, installation
 from worker.connect import EngineSettings, connect
 
-IN_FLIGHT = (1, 16, 64)
-SECONDS = 8.0  # for each measurement; bare and Placet take turns
-ROUNDS = 2
+IN_FLIGHT = options.in_flight(1, 16, 64)
+SECONDS = options.seconds(8.0)  # of each turn
+ROUNDS = options.rounds(2)
 UNADDRESSED = 16  # in flight, for the measurement in which nobody has an address and so no mail leaves
+ENGINE = ("engine", "web UI")
 
-
-@dataclass
-class Sample:
-    """What one measurement saw: finished approvals, how long it took, and each call's latency in seconds."""
-
-    done: int = 0
-    seconds: float = 0.0
-    start: list[float] = field(default_factory=list)
-    decide: list[float] = field(default_factory=list)
-
-    @property
-    def rate(self) -> float:
-        """Approvals per second."""
-        return self.done / self.seconds
-
-    def add(self, other: Sample) -> None:
-        """Take another round in."""
-        self.done += other.done
-        self.seconds += other.seconds
-        self.start += other.start
-        self.decide += other.decide
-
-
-Once = Callable[[Sample], Awaitable[None]]
+Results = dict[str, dict[str, Sample]]
 
 
 async def measure(home: Path) -> str:
     """Measure, and return the figures as Markdown."""
     with installation(home) as place:
         tokens = await asyncio.to_thread(place.load, _people(addressed=True))
-        _, where = place.up()
+        up, where = place.up()
         olivia = Caller(where["api"], tokens["olivia"])
         template = olivia("POST", "process-templates/", EXPENSE, expect=201)
         olivia("POST", f"process-templates/{template['id']}/publish/")
-        place.spawn(program=[sys.executable, "-m", "tests.bench.bare"], TEMPORAL_ADDRESS=where["temporal"])
+        floor = place.spawn(program=[sys.executable, "-m", "tests.bench.bare"], TEMPORAL_ADDRESS=where["temporal"])
         client = await connect(EngineSettings(address=where["temporal"]))
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
         async with httpx.AsyncClient(base_url=where["api"], timeout=60, limits=limits, trust_env=False) as http:
-            ours, bare = _through_http(http, tokens), _bare(client)
-            await _load(ours, 8, 3.0)
-            await _load(bare, 8, 3.0)
-            results = {str(n): await _taking_turns(ours, bare, n) for n in IN_FLIGHT}
-            await asyncio.to_thread(place.load, _people(addressed=False))
-            results[f"{UNADDRESSED}, no mails"] = await _taking_turns(ours, bare, UNADDRESSED)
+            ours = Contender(name="Placet", once=_through_http(http, tokens), processes=(up.pid,))
+            engine = processor_time.named(up.pid, "engine")
+            bare = Contender(name="bare", once=_bare(client), processes=(floor.pid,), shared=engine)
+            await turns.warm((ours, bare), 8, min(3.0, SECONDS))
+            results: Results = {}
+            for number in IN_FLIGHT:
+                results[str(number)] = await _taking_turns(ours, bare, number)
+            if options.defaults():
+                await asyncio.to_thread(place.load, _people(addressed=False))
+                results[f"{UNADDRESSED}, no mails"] = await _taking_turns(ours, bare, UNADDRESSED)
             events = await _events(client, http, tokens)
-    return _table(results, events)
+    return "\n\n".join((_rates(results), _processor_time(results), _closing(results, events)))
 
 
 def _people(*, addressed: bool) -> tuple[dict[str, Any], ...]:
     return tuple({"name": p["id"], "email": f"{p['id']}@example.com" if addressed else None} | p for p in PEOPLE)
 
 
-async def _taking_turns(ours: Once, bare: Once, in_flight: int) -> tuple[Sample, Sample]:
-    pair = (Sample(), Sample())
-    for _ in range(ROUNDS):
-        for sample, kind in zip(pair, (ours, bare), strict=True):
-            sample.add(await _load(kind, in_flight, SECONDS))
-    return pair
+async def _taking_turns(ours: Contender, bare: Contender, in_flight: int) -> dict[str, Sample]:
+    return await turns.taking_turns((ours, bare), in_flight=in_flight, seconds=SECONDS, rounds=ROUNDS)
 
 
 def _through_http(http: httpx.AsyncClient, tokens: dict[str, str]) -> Once:
@@ -120,20 +97,6 @@ def _bare(client: Client) -> Once:
     return once
 
 
-async def _load(once: Once, in_flight: int, seconds: float) -> Sample:
-    sample = Sample()
-    begun = time.perf_counter()
-
-    async def lane() -> None:
-        while time.perf_counter() - begun < seconds:
-            await once(sample)
-            sample.done += 1
-
-    await asyncio.gather(*(lane() for _ in range(in_flight)))
-    sample.seconds = time.perf_counter() - begun
-    return sample
-
-
 async def _events(client: Client, http: httpx.AsyncClient, tokens: dict[str, str]) -> int:
     sample = Sample()
     await _through_http(http, tokens)(sample)
@@ -144,25 +107,39 @@ async def _events(client: Client, http: httpx.AsyncClient, tokens: dict[str, str
     return len(history.events)
 
 
-def _ms(values: list[float], share: float) -> str:
-    return f"{statistics.quantiles(values, n=100, method='inclusive')[round(share * 100) - 1] * 1000:.0f}"
-
-
-def _table(results: dict[str, tuple[Sample, Sample]], events: int) -> str:
+def _rates(results: Results) -> str:
     lines = [
         "| in flight | Placet/s | bare/s | ratio | start p50/p99 ms | decide p50/p99 ms | bare update p50/p99 ms |",
         "|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for in_flight, (ours, bare) in results.items():
+    for in_flight, samples in results.items():
+        ours, bare = samples["Placet"], samples["bare"]
         lines.append(
             f"| {in_flight} | {ours.rate:.1f} | {bare.rate:.1f} | **{ours.rate / bare.rate:.2f}** "
-            f"| {_ms(ours.start, 0.5)} / {_ms(ours.start, 0.99)} | {_ms(ours.decide, 0.5)} / {_ms(ours.decide, 0.99)} "
-            f"| {_ms(bare.decide, 0.5)} / {_ms(bare.decide, 0.99)} |"
+            f"| {ours.latency('start')} | {ours.latency('decide')} | {bare.latency('decide')} |"
         )
-    per_day = max(ours.rate for ours, _ in results.values()) * 86_400
-    lines += [
-        "",
-        f"A one-step approval with its timer, reminders and escalation takes {events} history events.",
-        f"The best rate above is {per_day:,.0f} approvals a day.",
-    ]
     return "\n".join(lines)
+
+
+def _processor_time(results: Results) -> str:
+    lines = [
+        "| in flight | processor time for one approval | processes, ms | of these | engine ms | client ms |",
+        "|---:|---|---:|---|---:|---:|",
+    ]
+    for in_flight, samples in results.items():
+        for name, sample in samples.items():
+            own = sorted(part for part in sample.used if part not in {*ENGINE, CLIENT})
+            parts = ", ".join(f"{part} {sample.milliseconds(part):.1f}" for part in own)
+            lines.append(
+                f"| {in_flight} | {name} | **{sample.milliseconds(*own):.1f}** | {parts} "
+                f"| {sample.milliseconds(*ENGINE):.1f} | {sample.milliseconds(CLIENT):.1f} |"
+            )
+    return "\n".join(lines)
+
+
+def _closing(results: Results, events: int) -> str:
+    per_day = max(samples["Placet"].rate for samples in results.values()) * 86_400
+    return (
+        f"A one-step approval with its timer, reminders and escalation takes {events} history events.\n"
+        f"The best rate above is {per_day:,.0f} approvals a day."
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,11 +17,12 @@ from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 from temporalio.client import Client
 
 from tests.approvals import EXPENSE
+from tests.bench import options
 from tests.processes import STAFF, Caller, Parts, installation
 from worker.connect import EngineSettings, connect
 
-STARTS = int(os.environ.get("BENCH_STARTS", "10000"))
-IN_FLIGHT = int(os.environ.get("BENCH_IN_FLIGHT", "64"))
+STARTS = options.starts(10_000)
+IN_FLIGHT = options.in_flight(64)[0]
 READ_AT_ONCE = 8
 FIRST_EVENTS = 20  # of a history: the first workflow task and what became of it
 LOST = {EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT, EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED}
