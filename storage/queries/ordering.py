@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Float, Select, SQLColumnExpression, bindparam, func
+from sqlalchemy import Float, Select, SQLColumnExpression, bindparam, func, select, union_all
 from sqlmodel import col
 
 from storage.queries import cursor as cursors
@@ -39,6 +40,12 @@ class SortOrder:
             query = query.where(beyond | ((key == value) & next_to))
         by = (key.desc(), ident.desc()) if self.down else (key.asc(), ident.asc())
         return query.add_columns(key.label("sorted_by")).order_by(*by).limit(limit + 1)
+
+    def merged(self, pages: Sequence[Select[Any]]) -> Select[Any]:
+        """Return the rows of pages of this order (`of`) in one order; what is in two of them comes twice."""
+        rows = union_all(*pages).subquery()
+        key, ident = rows.c.sorted_by, rows.c.id
+        return select(rows).order_by(*((key.desc(), ident.desc()) if self.down else (key, ident)))
 
     def place(self, value: Any, ident: str) -> tuple[str | datetime, ...]:
         """Return the position of a row in this order, for a cursor."""
