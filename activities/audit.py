@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
 from temporalio import activity
@@ -18,10 +15,7 @@ from storage.recording.record import stored_seq, write_all
 class Recorder:
     """Write recordings for a worker. Those that arrive during a commit share the next transaction."""
 
-    def __init__(self, database: Database, recording_events: RecordingEvents | None = None) -> None:
-        """Write to this database, and publish each recording to `recording_events`."""
-        self._events = recording_events or RecordingEvents()
-        self._events.has_publisher = True
+    def __init__(self, database: Database) -> None:
         self._commits = GroupCommit(database, write_all, key=lambda recording: recording.request_id)
 
     @activity.defn(name="record")
@@ -31,7 +25,6 @@ class Recorder:
         Raises Conflict where it does not fit what is stored, and Unavailable without a database. Both may be retried.
         """
         await self._commits.submit(recording)
-        self._events.publish(recording.request_id)
 
 
 class StoredSequence:
@@ -44,36 +37,6 @@ class StoredSequence:
     async def stored_seq(self, request_id: str) -> int:
         """Return the seq of the last stored entry, or 0 without entries; raises Unavailable."""
         return await self._database.read(stored_seq, request_id)
-
-
-class RecordingEvents:
-    """Publish which requests were recorded, within one event loop.
-
-    Subscribers need not poll the database. A worker in another process publishes nothing here, so they poll slowly too.
-    """
-
-    def __init__(self) -> None:
-        self.has_publisher = False
-        """Whether a recorder of this process publishes here."""
-        self._waiting: dict[str, list[asyncio.Event]] = {}
-
-    @contextmanager
-    def subscribe(self, request_id: str) -> Iterator[asyncio.Event]:
-        """Yield an event that is set once the request is recorded. Subscribe before the request is started."""
-        arrived = asyncio.Event()
-        self._waiting.setdefault(request_id, []).append(arrived)
-        try:
-            yield arrived
-        finally:
-            waiting = self._waiting[request_id]
-            waiting.remove(arrived)
-            if not waiting:
-                del self._waiting[request_id]
-
-    def publish(self, request_id: str) -> None:
-        """Wake the subscribers of a request: something about it was recorded."""
-        for arrived in self._waiting.get(request_id, ()):
-            arrived.set()
 
 
 @activity.defn(name="moment")

@@ -17,7 +17,7 @@ from temporalio.client import Client
 from temporalio.runtime import Runtime
 from temporalio.worker import Worker
 
-from activities.audit import Recorder, RecordingEvents
+from activities.audit import Recorder
 from activities.notifications.delivery.start import check_webhooks, dispatcher
 from activities.notifications.settings import NotifySettings
 from activities.notifications.settings import load as load_notices
@@ -77,12 +77,10 @@ def temporal_ui_url(settings: Settings, there: EngineSettings) -> str:
     return f"http://{there.address.rsplit(':', 1)[0]}:8233"
 
 
-def build_worker(
-    database: Database, client: Client, settings: Settings, recording_events: RecordingEvents | None = None
-) -> Worker:
-    """Return the worker for approvals, with its activities bound to this database; it reports to `recording_events`."""
+def build_worker(database: Database, client: Client, settings: Settings) -> Worker:
+    """Return the worker for approvals, with its activities bound to this database."""
     activities: list[Callable[..., Any]] = [
-        Recorder(database, recording_events).record,
+        Recorder(database).record,
         *beside_recording(client, database, settings.secret()),
     ]
     return approval_worker(client, task_queue=settings.task_queue, activities=activities)
@@ -94,14 +92,13 @@ async def worker_running(
     client: Client,
     settings: Settings,
     notify: NotifySettings | None = None,
-    recording_events: RecordingEvents | None = None,
 ) -> AsyncIterator[None]:
     """Run the workers, the dispatcher and the background jobs of a worker process while the block runs."""
     notify = notify or load_notices()
     await check_webhooks(database, notify)
     notices = dispatcher(database, partial(engine_client.recorded, client), notify, secret=settings.secret())
     async with (
-        build_worker(database, client, settings, recording_events),
+        build_worker(database, client, settings),
         build_action_worker(database, client, settings, notify),
         presence_job(database, client, settings.task_queue),
         departure_job(database, partial(engine_client.tell_directory_changed, client)),

@@ -13,12 +13,12 @@ import uvicorn
 from opentelemetry.sdk.trace import TracerProvider
 from temporalio.client import Client
 
-from activities.audit import RecordingEvents
 from api.app import create_app
 from api.context import ApiContext
 from api.http.connections import Connection
 from placet.errors import Conflict
 from service.engine.admission import Admission
+from storage.announcements.listener import Subscriptions
 from storage.database import Database
 from worker.connect import EngineSettings
 from worker.settings import Settings
@@ -31,9 +31,9 @@ def build_api(
     ui_url: str,
     traces: TracerProvider | None = None,
     *,
-    recording_events: RecordingEvents | None = None,
+    subscriptions: Subscriptions,
 ) -> Any:
-    """Return the API's application; `recording_events` are those of this process's worker, if it has one."""
+    """Return the API's application; `subscriptions` are where this process listens to what others have committed."""
     return create_app(
         ApiContext(
             database=database,
@@ -48,7 +48,7 @@ def build_api(
             admission=Admission(at_once=settings.calls_at_once),
             metrics_token=settings.metrics_token,
             tracer_provider=traces,
-            recording_events=recording_events or RecordingEvents(),
+            subscriptions=subscriptions,
         )
     )
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from temporalio.client import Client
 
-from activities.audit import RecordingEvents
 from activities.notifications.settings import NotifySettings
 from activities.notifications.settings import load as load_notify
 from service.engine.admission import Admission
 from service.engine.plans import Plans
 from service.pool.pool import Limits, ProcessPool
+from storage.announcements.listener import Subscriptions
 from storage.database import Database
 from storage.recording.group_commit import GroupCommit
 from storage.recording.outbox import Confirmation, confirm_all
@@ -41,8 +41,8 @@ class Context:
     """The Temporal Web UI's address, without a trailing slash; empty where nobody is shown it."""
     rehearsal_namespace: str = "placet-rehearsal"
     """The engine's namespace for rehearsals."""
-    recording_events: RecordingEvents = field(default_factory=RecordingEvents)
-    """Where a recorder of this process tells what it has recorded; the same one that the recorder has."""
+    subscriptions: Subscriptions = field(default_factory=Subscriptions)
+    """Where this process is told what others have committed."""
     notify: NotifySettings = field(default_factory=load_notify)
     """How notifications leave, as the workers have it: what previews and new webhooks are held to."""
     publish_needs_two: bool = False

@@ -31,6 +31,7 @@ from service.engine import client as engine
 from service.engine.plans import Plans
 from service.principal import Principal
 from service.visibility import present
+from storage.announcements.announce import request_topic
 from storage.queries.definitions import definitions
 from storage.queries.definitions.definitions import VersionHeader
 from storage.queries.people import people
@@ -43,8 +44,8 @@ MOST_GENERATIONS = 8
 
 # How long to wait between looks for the opening record: from, and up to, in seconds.
 _FIRST_LOOK, _LONGEST_WAIT = 0.005, 0.1
-# The same where a recorder of this process tells, so that looks find only what was recorded elsewhere.
-_PUBLISHED_LOOK, _LONGEST_PUBLISHED = 0.1, 1.0
+# The same where it is announced. These looks find it if the announcement was lost.
+_ANNOUNCED_LOOK, _LONGEST_ANNOUNCED = 0.1, 1.0
 _LONGEST_TITLE = 200
 
 
@@ -96,7 +97,7 @@ async def start_request(
         end = asyncio.get_running_loop().time() + context.start_deadline.total_seconds()
         if not fresh and (stored := await context.database.read(_found, request_id, context.now())) is not None:
             return stored
-        with context.recording_events.subscribe(request_id) as arrived:
+        with context.subscriptions.subscribe(request_topic(request_id)) as arrived:
             await _start(context, request_id, draft, origin)
             return await _recorded(context, request_id, arrived, end)
 
@@ -246,9 +247,9 @@ def _template(connection: Connection, draft: RequestDraft, origin: Origin) -> Ve
 
 
 async def _recorded(context: Context, request_id: str, arrived: asyncio.Event, end: float) -> RequestWithTasks:
-    """Return the request once it is recorded: as soon as a recorder of this process tells, or when a look finds it."""
-    published = context.recording_events.has_publisher
-    wait, longest = (_PUBLISHED_LOOK, _LONGEST_PUBLISHED) if published else (_FIRST_LOOK, _LONGEST_WAIT)
+    """Return the request once it is recorded: as soon as this is announced, or when a look finds it."""
+    announced = context.subscriptions.connected
+    wait, longest = (_ANNOUNCED_LOOK, _LONGEST_ANNOUNCED) if announced else (_FIRST_LOOK, _LONGEST_WAIT)
     now = asyncio.get_running_loop().time
     while True:
         with suppress(TimeoutError):

@@ -23,6 +23,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from placet.errors import InputInvalid, Unavailable
+from storage.announcements import pipes
+from storage.announcements.announce import take_pending
 
 # How long a writer of another process may hold SQLite before we give up, in seconds.
 BUSY_SECONDS = 15
@@ -72,6 +74,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = driver_url(url)
         self.dialect = self.url.get_backend_name()
+        self._listeners = pipes.folder_of(self.url) if self.dialect == "sqlite" else None
         if self.dialect == "sqlite":
             _make_file(self.url)
             writers = 1
@@ -125,8 +128,13 @@ class Database:
         self, threads: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], Result]
     ) -> Result:
         def transaction() -> Result:
-            with engine.begin() as connection:
-                return work(connection)
+            with engine.connect() as connection:
+                take_pending(connection)  # of a transaction that was rolled back
+                with connection.begin():
+                    result = work(connection)
+                if self._listeners is not None and (topics := take_pending(connection)):
+                    pipes.send(self._listeners, topics)
+                return result
 
         with self._reaching():
             return await asyncio.get_running_loop().run_in_executor(threads, transaction)

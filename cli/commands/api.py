@@ -13,6 +13,7 @@ from cli import bootstrap, http_server
 from cli.terminal.event_loop import run, until_told_to_stop, watch_for_stop
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import print_json, progress
+from storage.announcements.listener import listening
 from worker.telemetry import tracer_provider
 
 
@@ -25,11 +26,12 @@ def api_command(
 
     async def work() -> None:
         listener = http_server.listen(settings.host, settings.port)
-        async with bootstrap.open_database(settings) as database:
+        async with bootstrap.open_database(settings) as database, listening(database) as subscriptions:
             there = bootstrap.engine_settings(settings)
             traces = tracer_provider("placet-api")
             client = await bootstrap.connect_client(there, traces=traces)
-            app = http_server.build_api(database, client, settings, bootstrap.temporal_ui_url(settings, there), traces)
+            ui_url = bootstrap.temporal_ui_url(settings, there)
+            app = http_server.build_api(database, client, settings, ui_url, traces, subscriptions=subscriptions)
             async with http_server.serve(app, listener, app.state.shutdown.drain):
                 stop, where = watch_for_stop(), f"http://{settings.host}:{listener.getsockname()[1]}"
                 print_json({"api": where}) if as_json else progress(f"listening on {where}")

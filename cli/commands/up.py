@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import httpx
 import typer
 
-from activities.audit import RecordingEvents
 from activities.notifications.channels.mailbox import Mailbox
 from activities.notifications.settings import load as load_notices
 from cli import bootstrap, http_server, installation
@@ -25,6 +24,7 @@ from cli.terminal.options import Json, settings_with
 from cli.terminal.output import out, print_json, progress
 from engine_host.serve import Engine, start_engine
 from placet.errors import Conflict, Unavailable
+from storage.announcements.listener import listening
 from storage.database import Database
 from worker.settings import Settings
 from worker.telemetry import metrics_runtime, tracer_provider
@@ -108,9 +108,9 @@ async def start_everything(settings: Settings, progress: Any) -> AsyncIterator[R
             mailbox_url = f"http://{settings.host}:{pages.getsockname()[1]}"
             own = {"smtp_host": mailbox.host, "smtp_port": mailbox.port, "smtp_tls": "none"}
             notify = notify.model_copy(update=own)
-        recording_events = RecordingEvents()
-        await stack.enter_async_context(bootstrap.worker_running(database, client, settings, notify, recording_events))
-        app = http_server.build_api(database, client, settings, ui_url, traces, recording_events=recording_events)
+        subscriptions = await stack.enter_async_context(listening(database))
+        await stack.enter_async_context(bootstrap.worker_running(database, client, settings, notify))
+        app = http_server.build_api(database, client, settings, ui_url, traces, subscriptions=subscriptions)
         await stack.enter_async_context(http_server.serve(app, listener, app.state.shutdown.drain))
         running = RunningInstance(
             api=api_url,

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Update, bindparam, exists, fun
 from sqlmodel import col
 
 from placet.audit.chain import genesis
+from storage.announcements.announce import READY, announce
 from storage.tables.approvals import AuditEntry, Outbox
 
 
@@ -31,7 +32,8 @@ def confirm_all(
 ) -> list[None]:
     """Make the notifications of many requests ready; for `storage.recording.group_commit`, without errors for items."""
     values = [{"of_request": c.request_id, "up_to": c.seq, "head": c.head} for c in confirmations]
-    connection.execute(_CONFIRM, values)
+    if connection.execute(_CONFIRM, values).rowcount != 0:
+        announce(connection, [READY])
     return [None] * len(confirmations)
 
 

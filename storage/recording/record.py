@@ -24,6 +24,7 @@ from placet.definition.assignees import parse_assignee, person_id
 from placet.engine.recording import Recording
 from placet.engine.state import Notification, Task
 from placet.errors import Conflict
+from storage.announcements.announce import HELD, announce, request_topic
 from storage.database import one_trip
 from storage.queries.requests import list_fields
 from storage.recording import metrics, recipients
@@ -112,6 +113,7 @@ def write_all(connection: Connection, recordings: Sequence[Recording], now: date
         with one_trip(connection):
             _insert(connection, fresh, personal, named, now)
             metrics.count(connection, counted)
+            announce(connection, _topics(fresh, held=any(personal)))
     return [outcomes[r.request_id] for r in recordings]
 
 
@@ -119,6 +121,12 @@ def stored_seq(connection: Connection, request_id: str) -> int:
     """Return the seq of a request's last entry that is stored, 0 where there is none."""
     query = select(col(ApprovalRequest.seq)).where(col(ApprovalRequest.id) == request_id)
     return connection.execute(query).scalar_one_or_none() or 0
+
+
+def _topics(fresh: Sequence[_NewPart], *, held: bool) -> list[str]:
+    """Return what is announced of recordings. Callers wait for requests that begin; updates have answers."""
+    begun = [request_topic(part.recording.request_id) for part in fresh if part.entries[0].seq == 1]
+    return [*begun, HELD] if held else begun
 
 
 def _stored(connection: Connection, ids: list[str]) -> Mapping[str, tuple[int, str]]:
