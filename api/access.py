@@ -81,6 +81,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "GET /workflow/webhooks/{webhook_id}/": _OPERATE,
     "DELETE /workflow/webhooks/{webhook_id}/": _OPERATE,
     "GET /metrics/workflow-escalations": EVERYBODY,
+    "GET /auth/me/": EVERYBODY,
 }
 
 

@@ -10,14 +10,16 @@ from typing import Any, cast
 from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
 from opentelemetry.trace import TracerProvider
+from starlette.types import ASGIApp
 
 from api import docs
 from api.context import ApiContext
 from api.http import problems
-from api.http.paths import BASE, TrailingSlashMiddleware
+from api.http.paths import BASE, PagesMiddleware, TrailingSlashMiddleware
 from api.http.shutdown import Shutdown, ShutdownMiddleware
 from api.routes import (
     actions,
+    auth,
     bpmn,
     costs,
     health,
@@ -36,7 +38,8 @@ from service.administration.health import Health
 
 _DESCRIPTION = """\
 Approval processes as durable Temporal workflows. Send `Authorization: Bearer TOKEN` with every call; `placet token
-PERSON` creates a token. Send an `Idempotency-Key` of your choice with every call that changes something: a repeat with
+PERSON` creates a token. A browser that is logged in sends its cookie instead, and `X-CSRF-Token` with calls that change
+something. Send an `Idempotency-Key` of your choice with every call that changes something: a repeat with
 the same key has no second effect and gets the same answer. Errors are problem details (RFC 9457); `errors` names the
 place of each fault by JSON Pointer.
 """
@@ -72,9 +75,9 @@ class _Api(FastAPI):
         return super().openapi()
 
 
-def create_app(context: ApiContext) -> FastAPI:
-    """Return the API for this context."""
-    app = _application(context.tracer_provider)
+def create_app(context: ApiContext, pages: ASGIApp | None = None) -> FastAPI:
+    """Return the API for this context; `pages` answers what is not the API's."""
+    app = _application(context.tracer_provider, pages)
     app.state.context = context
     app.state.shutdown = Shutdown(context.admission)
     app.state.health = Health(context)
@@ -86,7 +89,7 @@ def describe() -> dict[str, Any]:
     return _application().openapi()
 
 
-def _application(tracer_provider: TracerProvider | None = None) -> _Api:
+def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp | None = None) -> _Api:
     app = _Api(
         telemetry={
             "tracer_provider": tracer_provider,
@@ -108,6 +111,8 @@ def _application(tracer_provider: TracerProvider | None = None) -> _Api:
     )
     problems.install(app)
     docs.install(app)
+    if pages is not None:
+        app.add_middleware(cast(Any, PagesMiddleware), pages=pages)
     app.add_middleware(cast(Any, ShutdownMiddleware))
     app.add_middleware(cast(Any, TrailingSlashMiddleware))
     content = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
@@ -127,6 +132,7 @@ def _application(tracer_provider: TracerProvider | None = None) -> _Api:
         notifications,
         webhooks,
         metrics,
+        auth,
     ):
         app.include_router(part.router, prefix=BASE, responses=cast(Any, errors), dependencies=[Security(_TOKEN)])
     app.include_router(health.router, prefix=BASE)

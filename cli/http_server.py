@@ -13,13 +13,13 @@ import uvicorn
 from opentelemetry.sdk.trace import TracerProvider
 from temporalio.client import Client
 
-from api.app import create_app
 from api.context import ApiContext
 from api.http.connections import Connection
 from placet.errors import Conflict
 from service.engine.admission import Admission
 from storage.announcements.listener import Subscriptions
 from storage.database import Database
+from web.app import create_app
 from worker.connect import EngineSettings
 from worker.settings import Settings
 
@@ -42,6 +42,7 @@ def build_api(
             ui_url=ui_url,
             rehearsal_namespace=EngineSettings.read().rehearsal_namespace,
             secret=settings.secret(),
+            identity=settings.identity,
             publish_needs_two=settings.publish_needs_two,
             max_body_bytes=settings.max_body_bytes,
             limits=settings.limits,

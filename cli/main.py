@@ -38,6 +38,11 @@ COMMANDS = (
     LazyCommand("people", "cli.commands.people:people_app", "Manage the people of the organisation."),
     LazyCommand("token", "cli.commands.tokens:token_command", "Create an API token for a person and print it."),
     LazyCommand(
+        "login",
+        "cli.commands.login:login_command",
+        "Print a one-time address that logs a person in with a browser.",
+    ),
+    LazyCommand(
         "verify",
         "cli.commands.verify:verify_command",
         "Verify audit chains against the database and the engine's history. The exit code is 1 if one is broken.",

@@ -19,6 +19,8 @@ PlacetError
 ├── NotFound              nothing is stored under that name or id
 │   ├── Unseen            it exists, but the caller may not see it; reported as if it did not exist
 │   └── Gone              the engine runs no such request
+├── NotAuthenticated      nobody is known by what was sent: no valid token, session or code
+│   └── CodeSpent         a one-time address that was used or has expired
 ├── Conflict              the same thing exists already, or is used differently
 ├── TooMuchWork           what was sent asks for more memory or time than one call may take
 ├── Busy                  more wait here than can be carried out in time; nothing has happened
@@ -162,6 +164,14 @@ class Unseen(NotFound):
 
 class Gone(NotFound):
     """The engine runs no such request: it has ended, or never began."""
+
+
+class NotAuthenticated(PlacetError):
+    """Nobody is known by this token or session: it is unknown, has expired, or was ended. Log in again."""
+
+
+class CodeSpent(NotAuthenticated):
+    """This address was used before, or has expired; ask for a new one with `placet login PERSON`."""
 
 
 class Conflict(PlacetError):

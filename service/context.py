@@ -14,6 +14,7 @@ from activities.notifications.settings import NotifySettings
 from activities.notifications.settings import load as load_notify
 from service.engine.admission import Admission
 from service.engine.plans import Plans
+from service.identity.settings import IdentitySettings
 from service.pool.pool import Limits, ProcessPool
 from storage.announcements.listener import Subscriptions
 from storage.database import Database
@@ -21,6 +22,7 @@ from storage.recording.group_commit import GroupCommit
 from storage.recording.outbox import Confirmation, confirm_all
 
 if TYPE_CHECKING:
+    from service.identity.rate_limits import RateLimits
     from service.simulations.jobs import SimulationJobs
     from service.simulations.shadows import Shadows
 
@@ -45,6 +47,8 @@ class Context:
     """Where this process is told what others have committed."""
     notify: NotifySettings = field(default_factory=load_notify)
     """How notifications leave, as the workers have it: what previews and new webhooks are held to."""
+    identity: IdentitySettings = field(default_factory=IdentitySettings)
+    """How people log in, and how long their sessions last."""
     publish_needs_two: bool = False
     """Whether a blueprint is published by somebody else than who wrote it."""
     limits: Limits = field(default_factory=Limits)
@@ -71,6 +75,19 @@ class Context:
     def pool(self) -> ProcessPool:
         """The processes for heavy work on what others wrote."""
         return ProcessPool(self.limits)
+
+    @cached_property
+    def rate_limits(self) -> RateLimits:
+        """The rate limits of log-ins and decisions; those that take no calls, as workers, load nothing of them."""
+        from service.identity.rate_limits import RateLimits
+
+        return RateLimits(
+            self.database,
+            self.now,
+            login=self.identity.login_rate,
+            login_person=self.identity.login_rate_person,
+            decision=self.identity.decision_rate,
+        )
 
     @cached_property
     def plans(self) -> Plans:

@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, Literal
-
-from sqlalchemy import Connection
+from typing import Final, Literal, cast
 
 from placet.engine.events import Actor
 from placet.errors import NotPermitted
-from storage.queries.people import tokens
+from storage.queries.identity import tokens
 
 ACCESS: Final = ("requester", "approver", "designer", "auditor", "admin")
 """The access roles of Placet. A person without any may do nothing."""
 DEFAULT_ACCESS: Final[tuple[Literal["requester"], Literal["approver"]]] = ("requester", "approver")
 """The access of a person for whom none is given."""
+ActorType = Literal["person", "service", "agent"]
+"""What somebody is: a human being, a program of the organisation, or an AI agent."""
+READ: Final = "read"
+"""The scope of a token that reads what its person may see, and changes nothing."""
+SCIM: Final = "scim"
+"""The scope of a token that provisions people by SCIM."""
+SCOPES: Final = (*ACCESS, READ, SCIM)
+"""The scopes of tokens: an access that the token has of its person's, reading alone, or SCIM."""
 SEE_ALL = frozenset({"admin", "auditor"})
 """Who sees every request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """The authenticated person who acts; `queues` are the person's roles and groups, as `role:r`, `group:g`."""
+    """The authenticated person who acts; `queues` are the person's roles and groups, as `role:r`, `group:g`.
+
+    `access` is what both the person and the token or session have; `scopes` are the token's, None where it has none.
+    """
 
     person: str
     access: frozenset[str]
     queues: frozenset[str] = frozenset()
+    name: str = ""
+    actor_type: ActorType = "person"
+    scopes: frozenset[str] | None = None
 
     @property
     def admin(self) -> bool:
@@ -63,17 +74,33 @@ class Principal:
         """Whether an owner as it is stored is this person."""
         return owner in self.names
 
+    @property
+    def only_reads(self) -> bool:
+        """Whether the token or session may change nothing."""
+        return self.scopes is not None and READ in self.scopes
+
+    def need_to_change(self) -> None:
+        """Raise NotPermitted for a token or session that only reads."""
+        if self.only_reads:
+            raise NotPermitted("This token has the scope `read`, and changes nothing; use another token.")
+
     def need(self, access: frozenset[str]) -> None:
         """Raise NotPermitted unless one of these is theirs."""
         if not self.access & access:
             wanted = " or ".join(sorted(access))
-            raise NotPermitted(f"This needs the access {wanted}, which user:{self.person} does not have.")
+            whose = f"user:{self.person} does" if self.scopes is None else "this token's scopes do"
+            raise NotPermitted(f"This needs the access {wanted}, which {whose} not have.")
 
 
-def principal_of(connection: Connection, token: str, now: datetime) -> Principal | None:
-    """Return whom an API token stands for; None: it is unknown, expired or revoked, or its person has left."""
-    held = tokens.holder(connection, token, now)
-    if held is None:
-        return None
+def principal_of(held: tokens.TokenHolder) -> Principal:
+    """Return the principal that the holder of a token or a session is."""
     queues = {f"role:{role}" for role in held.roles} | {f"group:{group}" for group in held.groups}
-    return Principal(person=held.person, access=held.access, queues=frozenset(queues))
+    access = held.access if held.scopes is None or READ in held.scopes else held.access & held.scopes
+    return Principal(
+        person=held.person,
+        access=access,
+        queues=frozenset(queues),
+        name=held.name,
+        actor_type=cast(ActorType, held.actor_type),
+        scopes=held.scopes,
+    )

@@ -12,13 +12,13 @@ from typing import Any
 import httpx
 from temporalio.client import Client
 
-from api.app import create_app
 from api.context import ApiContext
 from storage.database import Database
-from storage.queries.people import tokens
+from storage.queries.identity import tokens
 from tests.approvals import EXPENSE, SECRET, store_people
 from tests.stored import writing
 from tests.waiting import until
+from web.app import create_app
 from worker.converter import DATA_CONVERTER
 
 BASE = "/api/v1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +13,13 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from placet.errors import InputInvalid, Problem
+from service.identity.settings import IdentitySettings
 from service.pool.pool import Limits
 
 _SECRET_FILE = "secret.key"  # noqa: S105 - the name of a file
+
+Rate = Annotated[str, Field(pattern=r"^[1-9]\d{0,6}/(second|minute|hour|day)$")]
+"""So many in a window of time: `30/minute`."""
 
 
 def default_home() -> Path:
@@ -44,6 +49,11 @@ class Settings(BaseSettings):
     )
     refusals_days: Annotated[int, Field(ge=1, le=3650)] = 90  # for which refused calls are kept
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
+    session_idle_hours: Annotated[float, Field(gt=0, le=8760)] = 8  # without a call, a session ends
+    session_hours: Annotated[float, Field(gt=0, le=8760)] = 24  # after which a session ends in any case
+    login_rate: Rate = "30/minute"  # failed log-ins of one address
+    login_rate_person: Rate = "60/minute"  # log-ins of one person
+    decision_rate: Rate = "300/minute"  # decisions of one person, for each API process
     pool_processes: Annotated[int, Field(ge=1, le=64)] = 2  # for proofs, simulations and imports
     pool_megabytes: Annotated[int, Field(ge=256)] = 512  # of each of them
     pool_seconds: Annotated[int, Field(ge=1)] = 60  # of processor time for one piece of work
@@ -62,6 +72,17 @@ class Settings(BaseSettings):
             megabytes=self.pool_megabytes,
             seconds=self.pool_seconds,
             waiting=self.pool_waiting,
+        )
+
+    @property
+    def identity(self) -> IdentitySettings:
+        """How people log in."""
+        return IdentitySettings(
+            session_idle=timedelta(hours=self.session_idle_hours),
+            session_longest=timedelta(hours=self.session_hours),
+            login_rate=self.login_rate,
+            login_rate_person=self.login_rate_person,
+            decision_rate=self.decision_rate,
         )
 
     def secret(self) -> str:

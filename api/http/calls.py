@@ -24,13 +24,14 @@ from starlette.exceptions import HTTPException
 from api.access import rule_of
 from api.context import ApiContext
 from api.deps import Call
+from api.http.authentication import authenticate
 from api.http.parameters import check_parameters, parameters_of
 from api.http.paths import BASE
 from api.http.problems import KeyReused, status_of, validation_problem
 from api.schemas.common import Body
 from placet.errors import InputInvalid, NotFound, NotPermitted, PlacetError, Problem, Unavailable, Unseen
 from placet.json_text import read_json
-from service.principal import Principal, principal_of
+from service.principal import Principal
 from storage.queries import api_calls
 from storage.tables.approvals import Refusal
 
@@ -66,10 +67,12 @@ class PersonalRoute(APIRoute):
 
         async def personal(request: Request) -> Response:
             context: ApiContext = request.app.state.context
-            principal = await authenticate(context, request.headers.get("authorization"))
+            principal = await authenticate(context, request)
             request.state.principal = principal
             try:
                 principal.need(rules[request.method])
+                if request.method in _MUTATING:
+                    principal.need_to_change()
             except NotPermitted as error:
                 await _put_on_record(context, principal, request, error)
                 raise
@@ -129,22 +132,6 @@ async def _read(body: bytes) -> Any:
     return read_json(body) if len(body) < _SHORT else await asyncio.to_thread(read_json, body)
 
 
-async def authenticate(context: ApiContext, header: str | None) -> Principal:
-    """Return the person whose token the Authorization header carries; raises 401."""
-    scheme, _, text = (header or "").strip().partition(" ")
-    if scheme.lower() != "bearer" or not text.strip():
-        raise _unauthenticated(
-            "Send the header `Authorization: Bearer TOKEN`; `placet token PERSON` creates a token.", ""
-        )
-    principal = await context.database.read(principal_of, text.strip(), context.now())
-    if principal is None:
-        raise _unauthenticated(
-            "The token is unknown, expired or revoked, or its person is inactive. Make one with `placet token PERSON`.",
-            "invalid_token",
-        )
-    return principal
-
-
 def _check_address(request: Request) -> None:
     """Refuse U+0000, which databases cannot search for."""
     if any("\0" in str(value) for value in request.path_params.values()):
@@ -153,11 +140,6 @@ def _check_address(request: Request) -> None:
         if "\0" in value or "\0" in name:
             message = "the character U+0000 is not allowed; remove it"
             raise InputInvalid(f"/{name}: {message}", problems=(Problem(pointer=f"/{name}", message=message),))
-
-
-def _unauthenticated(detail: str, error: str) -> HTTPException:
-    challenge = f'Bearer realm="placet", error="{error}"' if error else 'Bearer realm="placet"'
-    return HTTPException(401, detail, {"WWW-Authenticate": challenge})
 
 
 async def _once(

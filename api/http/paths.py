@@ -5,8 +5,10 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 BASE = "/api/v1"
-_SLASHED = f"{BASE}/workflow/"
+_SLASHED = (f"{BASE}/workflow/", f"{BASE}/auth/")
 
+
+_OF_THE_API = (f"{BASE}/", "/scim/")
 
 # These are also found without the base path; /metrics is the default path of Prometheus.
 _SHORT = ("/workflow/", "/metrics/", "/health/")
@@ -28,3 +30,17 @@ class TrailingSlashMiddleware:
             if declared != scope["path"]:
                 scope = {**scope, "path": declared, "raw_path": declared.encode()}
         await self.app(scope, receive, send)
+
+
+class PagesMiddleware:
+    """Pass on to the pages whatever is not the API's."""
+
+    def __init__(self, app: ASGIApp, *, pages: ASGIApp) -> None:
+        self.app = app
+        self.pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the call on."""
+        path = scope.get("path", "")
+        ours = scope["type"] != "http" or path == BASE or path.startswith(_OF_THE_API)
+        await (self.app if ours else self.pages)(scope, receive, send)

@@ -12,7 +12,7 @@ from cli.database import migrated_database
 from cli.installation import require_installation
 from cli.terminal.event_loop import run
 from cli.terminal.options import settings_with
-from storage.queries.people import tokens
+from storage.queries.identity import tokens
 from worker.settings import Settings
 
 

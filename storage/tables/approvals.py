@@ -235,6 +235,8 @@ class StoredPerson(SQLModel, table=True):
     away: list[dict[str, Any]] = json_column()
     preferences: dict[str, Any] = json_column()
     active: bool = True
+    actor_type: str = Field(default="person", sa_column_kwargs={"server_default": "person"})  # person, service, agent
+    external_id: str | None = None  # the person's id at whoever provisions people by SCIM
     updated_at: datetime = moment_column()
 
 
@@ -245,9 +247,12 @@ class ApiToken(SQLModel, table=True):
 
     digest: str = Field(primary_key=True)
     person: str = Field(index=True)
+    name: str | None = None  # what its person calls it
+    scopes: list[str] | None = json_column(nullable=True)  # None: whatever the person may do
     created_at: datetime = moment_column()
     expires_at: datetime | None = moment_column(nullable=True)
     revoked_at: datetime | None = moment_column(nullable=True)
+    last_used_at: datetime | None = moment_column(nullable=True)  # to the minute
 
 
 class IdempotentCall(SQLModel, table=True):

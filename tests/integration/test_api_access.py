@@ -1,20 +1,30 @@
-"""Who may call what: every route of the API, without a token and with each access, as docs/security.md says."""
+"""Who may call what: every route of the API and every page, unknown and with each access, as docs/security.md says."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
+from fastapi.routing import APIRoute
 
 from api.access import RULES, rule_of
 from api.app import describe
+from api.http.authentication import LOOPBACK_COOKIE
+from service.identity import login
+from service.identity.login import issue_code
 from service.principal import ACCESS
 from storage.database import Database
-from tests.api_desk import BASE, ApiDesk, api_desk, no_engine
+from tests.api_desk import BASE, ApiDesk, api_desk, context_of, no_engine
+from web.access import LOGGED_IN, PAGES, PUBLIC
+from web.access import rule_of as page_rule_of
+from web.app import ROUTERS
+from web.security import PageRoute
 
 DOCUMENT = describe()
 SECURITY = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
@@ -47,9 +57,10 @@ async def desk(sqlite_url: str) -> AsyncIterator[ApiDesk]:
     await database.close()
 
 
-def documented() -> dict[str, set[str]]:
-    """Return what docs/security.md says of each route."""
-    rows = re.findall(r"^\| `([A-Z]+ /\S+)` \| (.*?) \|", SECURITY, re.MULTILINE)
+def documented(heading: str = "Every route") -> dict[str, set[str]]:
+    """Return what docs/security.md says of each route or page."""
+    part = SECURITY.split(f"\n## {heading}\n", 1)[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `([A-Z]+ /\S*)` \| (.*?) \|", part, re.MULTILINE)
     return {route: set(ACCESS) if who == "any" else set(who.split(", ")) for route, who in rows}
 
 
@@ -91,3 +102,58 @@ async def test_each_access_gets_as_far_as_the_page_on_security_says(desk: ApiDes
     expected = documented()[route] - REFUSED.get(route, set())
     assert reached == expected, {who: (a.status_code, a.text[:200]) for who, a in answers.items()}
     assert {answer.status_code for answer in answers.values()} <= {200, 201, 202, 204, 400, 403, 404, 409, 422, 503}
+
+
+def page_routes() -> set[str]:
+    """Return each page that the application has, by its routes themselves."""
+    return {
+        f"{method} {route.path_format}"
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+
+
+def test_every_page_has_a_rule_and_every_rule_a_page() -> None:
+    assert page_routes() == set(PAGES)
+    assert all(isinstance(route, PageRoute) for router in ROUTERS for route in router.routes)
+    with pytest.raises(LookupError, match="who may open GET /new"):
+        page_rule_of("GET", "/new")
+
+
+def test_the_page_on_security_says_of_each_page_who_may_open_it() -> None:
+    named = {PUBLIC: {"everybody"}, LOGGED_IN: {"logged in"}}
+    assert documented("Every page") == {page: named.get(rule, set(rule)) for page, rule in PAGES.items()}
+
+
+async def opened(desk: ApiDesk, page: str, person: str | None) -> httpx.Response:
+    """Open a page as somebody who has just logged in, or as nobody."""
+    method, path = re.sub(r"[{}]", "", page).split()
+    async with httpx.AsyncClient(transport=desk.http._transport, base_url="http://127.0.0.1:8420") as browser:
+        sent = {}
+        if person is not None:
+            answer = await browser.get(f"/login/{await issue_code(desk.database, person, datetime.now(UTC))}")
+            assert answer.status_code == 302, answer.text
+            session = await login.by_session(context_of(desk), browser.cookies[LOOPBACK_COOKIE])
+            assert session is not None
+            sent = {"X-CSRF-Token": session.csrf_token}
+        return await browser.request(method, path, headers=sent)
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
+async def test_nobody_without_a_session_opens_a_page_that_needs_one(desk: ApiDesk, page: str) -> None:
+    answer = await opened(desk, page, None)
+    needs = PAGES[page] is not PUBLIC
+    assert (answer.headers.get("location", "").startswith("/login") or answer.status_code == 401) is needs or (
+        page == "POST /login" and answer.status_code == 401
+    )
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
+async def test_each_access_opens_the_pages_that_the_page_on_security_names(desk: ApiDesk, page: str) -> None:
+    answers = {access: await opened(desk, page, who) for access, who in sorted(WITH.items())}
+    reached = {access for access, answer in answers.items() if answer.status_code != 403}
+    expected = set(WITH) if PAGES[page] in {PUBLIC, LOGGED_IN} else documented("Every page")[page]
+    assert reached == expected, {who: (a.status_code, a.text[:200]) for who, a in answers.items()}
+    assert not {access for access, answer in answers.items() if answer.status_code >= 500}

@@ -17,7 +17,7 @@ from api.context import ApiContext
 from api.http.calls import _fingerprint
 from service.engine.admission import Admission
 from storage.database import Database
-from storage.queries.people import tokens
+from storage.queries.identity import tokens
 from tests.api_desk import BASE, ApiDesk, api_desk, no_engine, pointers
 from tests.stored import writing
 

@@ -12,7 +12,6 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from api.app import create_app
 from api.context import ApiContext
 from api.http import connections
 from api.http.connections import Connection
@@ -21,6 +20,7 @@ from storage.database import Database
 from tests.api_desk import BASE, no_engine
 from tests.approvals import SECRET
 from tests.waiting import until
+from web.app import create_app
 
 MANY = 300
 HALF_A_HEAD = b"GET /api/v1/workflow/tasks/ HTTP/1.1\r\nHost: x\r\nX-Slow: "

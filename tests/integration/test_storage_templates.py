@@ -10,7 +10,8 @@ from placet.errors import Conflict, NotFound
 from storage.database import Database
 from storage.queries import api_calls
 from storage.queries.definitions import definitions
-from storage.queries.people import people, tokens
+from storage.queries.identity import tokens
+from storage.queries.people import people
 from storage.tables.approvals import DefinitionVersion, StoredPerson
 from tests.integration.recordings import NOW
 from tests.stored import reading, writing

@@ -12,6 +12,7 @@ from temporalio import workflow
 from activities.notifications.settings import NotifySettings
 from api.app import describe
 from placet.audit.chain import KINDS
+from web.access import PAGES as PAGES_OF_BROWSERS
 from worker.settings import Settings
 from workflows.approval import ApprovalWorkflow
 from workflows.local_activities import LOCAL_RETRIES
@@ -101,6 +102,7 @@ def test_the_documents_name_only_routes_that_there_are() -> None:
         for path, calls in describe()["paths"].items()
         for method in calls
     }
+    routes |= {(method, re.sub(r"{\w+}", "{}", path)) for method, path in map(str.split, PAGES_OF_BROWSERS)}
     unknown = [
         f"{page.name}: {method} {path}"
         for page in PAGES
@@ -126,7 +128,7 @@ def test_the_files_that_documents_name_are_there() -> None:
 
 
 def test_the_modules_that_documents_name_are_there() -> None:
-    rooms = "placet|workflows|activities|storage|simulation|service|api|cli|worker|engine_host"
+    rooms = "placet|workflows|activities|storage|simulation|service|api|web|cli|worker|engine_host"
     missing = [
         f"{page.relative_to(ROOT)}: {name}"
         for page in PAGES

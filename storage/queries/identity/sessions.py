@@ -1,0 +1,134 @@
+"""Browser sessions and one-time log-in codes; the cookie's value and the code are stored as digests."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlmodel import col
+
+from storage.queries.identity.tokens import PERSON_COLUMNS, TokenHolder, digest
+from storage.queries.people.people import get
+from storage.tables.approvals import StoredPerson
+from storage.tables.identity import BrowserSession, LoginCode
+
+_LONGEST_AGENT = 200  # characters of a browser's name
+_select: Any = select  # it has no type for so many columns
+# Every page runs this statement, so it is built once.
+_HOLDER = (
+    _select(
+        *PERSON_COLUMNS,
+        col(BrowserSession.csrf_token),
+        col(BrowserSession.access).label("granted"),
+        col(BrowserSession.scopes),
+        col(BrowserSession.seen_at),
+    )
+    .join(BrowserSession, col(BrowserSession.person) == col(StoredPerson.id))
+    .where(
+        col(BrowserSession.digest) == bindparam("given"),
+        col(BrowserSession.expires_at) > bindparam("now"),
+        col(BrowserSession.seen_at) > bindparam("idle_since"),
+        col(StoredPerson.active),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionHolder:
+    """The person of a session, and the session's own facts."""
+
+    holder: TokenHolder
+    csrf_token: str
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSession:
+    """A session to open: whose, how they logged in, and what it is limited to."""
+
+    person: str
+    method: str
+    expires_at: datetime
+    user_agent: str = ""
+    access: Sequence[str] | None = None
+    scopes: Sequence[str] | None = None
+    token_digest: str | None = None
+
+
+def open_session(connection: Connection, new: NewSession, now: datetime) -> str:
+    """Open a session and return the value of its cookie, which is not stored."""
+    value = secrets.token_urlsafe(32)
+    row = BrowserSession(
+        digest=digest(value),
+        person=new.person,
+        csrf_token=secrets.token_urlsafe(24),
+        method=new.method,
+        access=None if new.access is None else list(new.access),
+        scopes=None if new.scopes is None else list(new.scopes),
+        token_digest=new.token_digest,
+        user_agent=new.user_agent[:_LONGEST_AGENT],
+        created_at=now,
+        seen_at=now,
+        expires_at=new.expires_at,
+    )
+    connection.execute(insert(BrowserSession).values(**row.model_dump()))
+    return value
+
+
+def holder(connection: Connection, value: str, now: datetime, idle: timedelta) -> SessionHolder | None:
+    """Return who a cookie stands for, or None where the session has ended or its person has left."""
+    given = {"given": digest(value), "now": now, "idle_since": now - idle}
+    row = connection.execute(_HOLDER, given).one_or_none()
+    if row is None:
+        return None
+    person = TokenHolder(
+        person=row.id,
+        name=row.name,
+        actor_type=row.actor_type,
+        access=frozenset(row.access if row.granted is None else row.granted),
+        roles=frozenset(row.roles),
+        groups=frozenset(row.groups),
+        scopes=None if row.scopes is None else frozenset(row.scopes),
+    )
+    return SessionHolder(holder=person, csrf_token=row.csrf_token, seen_at=row.seen_at)
+
+
+def note_use(connection: Connection, value: str, now: datetime) -> None:
+    """Store that a session was used."""
+    connection.execute(update(BrowserSession).where(col(BrowserSession.digest) == digest(value)).values(seen_at=now))
+
+
+def close(connection: Connection, value: str) -> None:
+    """End a session; one that has ended is ignored."""
+    connection.execute(delete(BrowserSession).where(col(BrowserSession.digest) == digest(value)))
+
+
+def close_all(connection: Connection, person: str) -> int:
+    """End all sessions of a person, and return how many."""
+    return connection.execute(delete(BrowserSession).where(col(BrowserSession.person) == person)).rowcount
+
+
+def issue_code(connection: Connection, person: str, *, ttl: timedelta, now: datetime) -> str:
+    """Make a code that logs an active person in once; raises NotFound."""
+    get(connection, person)
+    code = secrets.token_urlsafe(32)
+    row = LoginCode(digest=digest(code), person=person, created_at=now, expires_at=now + ttl)
+    connection.execute(insert(LoginCode).values(**row.model_dump()))
+    return code
+
+
+def take_code(connection: Connection, code: str, now: datetime) -> str | None:
+    """Use a code up and return its person, or None where it is unknown, used, expired, or the person has left."""
+    mine = col(LoginCode.digest) == digest(code), col(LoginCode.used_at).is_(None), col(LoginCode.expires_at) > now
+    if not connection.execute(update(LoginCode).where(*mine).values(used_at=now)).rowcount:
+        return None
+    active = (
+        select(col(StoredPerson.id))
+        .join(LoginCode, col(LoginCode.person) == col(StoredPerson.id))
+        .where(col(LoginCode.digest) == digest(code), col(StoredPerson.active))
+    )
+    return connection.execute(active).scalar_one_or_none()

@@ -1,0 +1,61 @@
+"""The tables of identity: browser sessions, one-time codes, counters of rate limits, and groups that SCIM names."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import Field, SQLModel
+
+from storage.tables.columns import json_column, moment_column
+
+
+class BrowserSession(SQLModel, table=True):
+    """A person who is logged in with a browser, by the SHA-256 of the cookie's value."""
+
+    __tablename__ = "session"
+
+    digest: str = Field(primary_key=True)
+    person: str = Field(index=True)
+    csrf_token: str
+    method: str  # how they logged in: link, token, oidc
+    access: list[str] | None = json_column(nullable=True)  # what an OIDC claim grants; None: what the directory says
+    scopes: list[str] | None = json_column(nullable=True)  # of the token that they logged in with
+    token_digest: str | None = Field(default=None, index=True)  # that token; revoking it ends the session
+    user_agent: str = ""
+    created_at: datetime = moment_column()
+    seen_at: datetime = moment_column()  # to the minute
+    expires_at: datetime = moment_column()
+
+
+class LoginCode(SQLModel, table=True):
+    """A one-time address to log in, by the SHA-256 of its code."""
+
+    __tablename__ = "login_code"
+
+    digest: str = Field(primary_key=True)
+    person: str
+    created_at: datetime = moment_column()
+    expires_at: datetime = moment_column()
+    used_at: datetime | None = moment_column(nullable=True)
+
+
+class RateCount(SQLModel, table=True):
+    """How often something happened in a window of time that ends at `expires_at`."""
+
+    __tablename__ = "rate_count"
+
+    key: str = Field(primary_key=True)
+    count: int
+    expires_at: datetime = moment_column()
+
+
+class DirectoryGroup(SQLModel, table=True):
+    """A group that SCIM provisions; people hold its name in `groups`."""
+
+    __tablename__ = "directory_group"
+
+    id: str = Field(primary_key=True)
+    name: str = Field(unique=True)
+    external_id: str | None = None
+    created_at: datetime = moment_column()
+    updated_at: datetime = moment_column()

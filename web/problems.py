@@ -1,0 +1,71 @@
+"""Errors as pages: what happened, and what to do. Programs that ask for JSON get the problem documents of the API."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from api.http import problems
+from placet.errors import Busy, NotAuthenticated, PlacetError
+from web.templating import render
+
+_log = structlog.get_logger(__name__)
+_UNEXPECTED = "An unexpected error occurred and was logged. Try again; if it happens again, tell the operator."
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the pages with a page."""
+
+    async def ours(request: Request, error: Exception) -> Response:
+        assert isinstance(error, PlacetError)  # noqa: S101 - registered for nothing else
+        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Busy) else None
+        return show(request, problems.problem_of(error), headers, log_in=isinstance(error, NotAuthenticated))
+
+    async def shape(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
+        return show(request, problems.validation_problem(error))
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+        detail = str(error.detail)
+        if error.status_code == 404:
+            detail = "There is no page at this address. Check the address, or start from the first page."
+        if error.status_code == 405:
+            detail = "This address does not take what was sent. Go back and reload the page."
+        return show(request, problems.problem(error.status_code, detail), dict(error.headers or {}))
+
+    async def gone(request: Request, _: Exception) -> Response:
+        return show(request, problems.problem(408, "The connection was closed before the form was complete."))
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        # As text: log renderers that show local variables would write what people sent into the log.
+        trace = "".join(traceback.format_exception(error))
+        _log.error("unexpected_error", path=request.url.path, method=request.method, trace=trace)
+        return show(request, problems.problem(500, _UNEXPECTED))
+
+    app.add_exception_handler(PlacetError, ours)
+    app.add_exception_handler(RequestValidationError, shape)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(ClientDisconnect, gone)
+    app.add_exception_handler(Exception, unexpected)
+
+
+def show(
+    request: Request, document: dict[str, Any], headers: dict[str, str] | None = None, *, log_in: bool = False
+) -> Response:
+    """Return a problem as a page, or as the document itself where the caller is a program."""
+    accept = request.headers.get("accept", "")
+    # A program says what it wants, or has come to an address that is no page.
+    program = "json" in accept or "route" not in request.scope
+    if program and "html" not in accept and "hx-request" not in request.headers:
+        return problems.respond(document, headers)
+    if document["status"] == 503:
+        headers = {"Retry-After": str(problems.RETRY_AFTER), **(headers or {})}
+    shown = {"problem": document, "log_in": log_in}
+    return render(request, "problem.html", shown, status=document["status"], headers=headers)

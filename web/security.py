@@ -1,0 +1,133 @@
+"""What stands before each page: session, access, CSRF token, and the headers of the answer.
+
+All pages use the class `PageRoute`, so none can skip a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+from urllib.parse import quote, urlencode, urlsplit
+
+from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.context import ApiContext
+from api.http.authentication import CSRF_HEADER, SAFE_METHODS, require_csrf_token, require_own_page, session_of
+from placet.errors import NotAuthenticated
+from web.access import LOGGED_IN, PUBLIC, rule_of
+
+CSRF_FIELD = "csrf_token"
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+"""The headers of each page. Pages have no inline script and no inline style."""
+_MOST_FIELDS = 1000
+_HTTPS_ONLY = "max-age=31536000"
+
+
+class PageRoute(APIRoute):
+    """A page: who may open it stands in `web.access`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap the page in the steps of every page."""
+        handle = super().get_route_handler()
+        rules = {method: rule_of(method, self.path_format) for method in self.methods or ()}
+
+        async def page(request: Request) -> Response:
+            context: ApiContext = request.app.state.context
+            rule = rules[request.method]
+            session = await session_of(context, request)
+            request.state.session = session
+            if session is not None:
+                request.state.principal = session.principal
+            if request.method not in SAFE_METHODS:
+                require_own_page(context, request)
+                bounded = Request(request.scope, _Bounded(request.receive, context.max_body_bytes).receive)
+                form = await bounded.form(max_fields=_MOST_FIELDS, max_part_size=context.max_body_bytes)
+                if session is not None and rule is not PUBLIC:
+                    sent = request.headers.get(CSRF_HEADER) or form.get(CSRF_FIELD)
+                    require_csrf_token(session, sent if isinstance(sent, str) else None)
+                request = bounded
+            if rule is PUBLIC:
+                return await handle(request)
+            if session is None:
+                return _to_log_in(request)
+            if rule is not LOGGED_IN:
+                session.principal.need(rule)
+                if request.method not in SAFE_METHODS:
+                    session.principal.need_to_change()
+            return await handle(request)
+
+        return page
+
+
+class HeadersMiddleware:
+    """Send the headers of pages with every answer; what is not a static file is kept by nobody."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the call on."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                there = {name.lower() for name, _ in message["headers"]}
+                more = dict(HEADERS)
+                if not scope["path"].startswith("/static/"):
+                    more["Cache-Control"] = "no-store"
+                if scope["scheme"] == "https":
+                    more["Strict-Transport-Security"] = _HTTPS_ONLY
+                message["headers"] = [
+                    *message["headers"],
+                    *((k.lower().encode(), v.encode()) for k, v in more.items() if k.lower().encode() not in there),
+                ]
+            await send(message)
+
+        await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+def local_path(given: str | None) -> str:
+    """Return a path of ours that was asked for, or `/`: an address from outside never leads to another site."""
+    path = given or "/"
+    parts = urlsplit(path)
+    if parts.scheme or parts.netloc or not path.startswith("/") or path[1:2] in {"/", "\\"} or not path.isprintable():
+        return "/"
+    return path
+
+
+def _to_log_in(request: Request) -> Response:
+    """Lead to the log-in page, and back again where the page was only to be read."""
+    if request.method not in SAFE_METHODS:
+        raise NotAuthenticated("You are not logged in any more, and nothing has happened. Log in and send it again.")
+    there = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    target = "/login" if there == "/" else f"/login?{urlencode({'next': there}, quote_via=quote)}"
+    if request.headers.get("hx-request"):  # htmx would put the log-in page into a part of the page
+        return Response(status_code=204, headers={"HX-Redirect": "/login"})
+    return RedirectResponse(target, 303)
+
+
+class _Bounded:
+    """A body that ends with 413 where it is longer than it may be, whatever its Content-Length says."""
+
+    def __init__(self, receive: Receive, most: int) -> None:
+        self._receive = receive
+        self._most = most
+        self._size = 0
+
+    async def receive(self) -> Message:
+        """Receive the next part."""
+        message = await self._receive()
+        self._size += len(message.get("body", b""))
+        if self._size > self._most:
+            raise HTTPException(413, f"This is longer than {self._most} bytes; send less.", {"Connection": "close"})
+        return message
