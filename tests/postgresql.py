@@ -30,6 +30,7 @@ from engine_host.config import Ports, free_ports
 SUPERUSER = "postgres"
 _PR_SET_PDEATHSIG = 1
 _START_SECONDS = 120
+_IN_A_HURRY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,11 @@ class Server:
         """Return the URL of one of its databases."""
         return f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/{name}"
 
+    @property
+    def pid(self) -> int:
+        """The process that started all others of the server's."""
+        return int((Path(self.folder) / "data" / "postmaster.pid").read_text().split()[0])
+
     def run(self, *statements: str, database: str = "postgres") -> None:
         """Run statements outside of any transaction."""
         with psycopg.connect(self.url(database), autocommit=True, connect_timeout=60) as connection:
@@ -51,10 +57,15 @@ class Server:
 
 
 class Share:
-    """A user's share in the run's server. `folder` is the same for all users of one run."""
+    """A user's share in the run's server. `folder` is the same for all users of one run.
 
-    def __init__(self, folder: Path) -> None:
+    A `durable` server has PostgreSQL's own settings, so that what is committed survives the loss of power; tests need
+    no such thing.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self._folder = folder
+        self._durable = durable
         self._users = (folder / "postgresql.users").open("w")
         fcntl.flock(self._users, fcntl.LOCK_SH)  # waits while the keeper stops an earlier server
         self._turn = (folder / "postgresql.turn").open("w")
@@ -77,7 +88,7 @@ class Share:
 
     def _start_keeper(self) -> None:
         keeper = subprocess.Popen(
-            [sys.executable, str(Path(__file__).resolve()), str(self._folder)],
+            [sys.executable, str(Path(__file__).resolve()), str(self._folder), *["durable"] * self._durable],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -113,7 +124,7 @@ def _die_with_keeper() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
-def _keep(shared: Path) -> None:
+def _keep(shared: Path, *, durable: bool) -> None:
     folder = Path(tempfile.mkdtemp(prefix="placet-postgresql-"))
     try:
         user = _unprivileged()
@@ -132,11 +143,8 @@ def _keep(shared: Path) -> None:
                 "listen_addresses": "127.0.0.1",
                 "port": str(port),
                 "unix_socket_directories": str(folder),
-                "fsync": "off",
-                "synchronous_commit": "off",
-                "full_page_writes": "off",
                 "max_connections": "200",
-            }
+            } | ({} if durable else _IN_A_HURRY)
             command = [str(programs / "postgres"), "-D", str(data)]
             command += [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
             server = subprocess.Popen(
@@ -177,4 +185,4 @@ def _wait(here: Server, server: subprocess.Popen[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    _keep(Path(sys.argv[1]))
+    _keep(Path(sys.argv[1]), durable="durable" in sys.argv[2:])

@@ -28,6 +28,7 @@ class Sample:
     start: list[float] = field(default_factory=list)
     decide: list[float] = field(default_factory=list)
     used: Counter[str] = field(default_factory=Counter)  # by the name of the process, until they were at rest again
+    last: str = ""  # the workflow id of one of them
 
     @property
     def rate(self) -> float:
@@ -80,6 +81,7 @@ async def taking_turns(
             sample.start += one.start
             sample.decide += one.decide
             sample.used.update(one.used)
+            sample.last = one.last
     return samples
 
 
