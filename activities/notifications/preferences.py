@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime, time, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -68,6 +68,7 @@ class Preferences(BaseModel):
     channels: tuple[str, ...] = (MAIL,)
     addresses: dict[str, str] = Field(default_factory=dict)  # channel -> address there (a number, a name, an URL)
     timezone: str = "UTC"
+    language: Literal["en", "de"] | None = None  # of the pages; None follows the browser
     quiet_hours: QuietHours | None = None
     digest: Digest | None = None
     urgent: tuple[str, ...] = URGENT  # events that ignore quiet hours and digest

@@ -268,6 +268,7 @@ class PreferencesView(View):
     channels: list[str]
     addresses: dict[str, str]
     timezone: str
+    language: str | None
     quiet_hours: dict[str, Any] | None
     digest: dict[str, Any] | None
     urgent: list[str]

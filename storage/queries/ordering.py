@@ -75,12 +75,18 @@ def order_of_requests(name: str | None) -> SortOrder:
 
 
 def order_of_tasks(name: str | None) -> SortOrder:
-    """Return an order of tasks, which are joined with their requests: `due`, `age` oldest first, `amount` largest."""
+    """Return an order of tasks, which are joined with their requests.
+
+    `due` soonest first, `age` oldest first, `amount` largest first, `decided` latest first.
+    """
     ident = col(ApprovalTask.id)
     if name == "due":
         return SortOrder(name=name, key=func.coalesce(col(ApprovalTask.due_at), _NEVER, type_=Moment), ident=ident)
     if name == "amount":
         return _by_amount(ident)
+    if name == "decided":
+        key = func.coalesce(col(ApprovalTask.decided_at), _LONG_AGO, type_=Moment)
+        return SortOrder(name=name, key=key, ident=ident, down=True)
     return SortOrder(name=name, key=col(ApprovalTask.opened_at), ident=ident, down=name != "age")
 
 

@@ -175,6 +175,24 @@ def published_names(connection: Connection) -> frozenset[str]:
     return frozenset(connection.scalars(query))
 
 
+def startable(connection: Connection) -> list[dict[str, Any]]:
+    """Return id, name and description of the newest published version of each process, by name."""
+    query = select(
+        col(DefinitionVersion.id),
+        col(DefinitionVersion.name),
+        col(DefinitionVersion.version),
+        col(DefinitionVersion.blueprint)["description"].as_string().label("description"),
+    ).where(col(DefinitionVersion.status) == "published")
+    newest: dict[str, Any] = {}
+    for row in connection.execute(query):
+        if row.name not in newest or precedence(row.version) > precedence(newest[row.name].version):
+            newest[row.name] = row
+    return [
+        {"id": row.id, "name": row.name, "description": row.description}
+        for row in sorted(newest.values(), key=lambda row: row.name.casefold())
+    ]
+
+
 def released(connection: Connection, name: str) -> dict[str, str]:
     """Return the ids of the published and deprecated versions of a name, by version."""
     query = select(col(DefinitionVersion.version), col(DefinitionVersion.id)).where(

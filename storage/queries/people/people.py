@@ -118,6 +118,20 @@ def activity(connection: Connection, people: Iterable[str]) -> dict[str, bool]:
     return found
 
 
+def names(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """Return the names of these people, by id; those who are not stored are left out."""
+    wanted = sorted(set(ids))[:_MOST_AT_ONCE]
+    if not wanted:
+        return {}
+    return {row.id: row.name for row in connection.execute(_NAMES, {"ids": wanted})}
+
+
+def colleagues(connection: Connection, *, most: int = 200) -> list[tuple[str, str]]:
+    """Return the ids and names of active people, by name, for a form that proposes them; the first ones of many."""
+    query = select(col(StoredPerson.id), col(StoredPerson.name)).where(col(StoredPerson.active))
+    return [(row.id, row.name) for row in connection.execute(query.order_by(col(StoredPerson.name)).limit(most))]
+
+
 def is_active(connection: Connection, person: str) -> bool:
     """Tell whether this is the id of an active person."""
     return bool(
@@ -276,3 +290,8 @@ def _absence(span: dict[str, Any]) -> directory.Absence:
         until=datetime.fromisoformat(span["until"]),
         substitute=person_id(substitute) if substitute else None,
     )
+
+
+_NAMES = select(col(StoredPerson.id), col(StoredPerson.name)).where(
+    col(StoredPerson.id).in_(bindparam("ids", expanding=True))
+)

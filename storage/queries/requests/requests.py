@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,9 @@ from sqlalchemy import (
     SQLColumnExpression,
     String,
     bindparam,
+    func,
     select,
+    union,
 )
 from sqlalchemy.orm import Session
 from sqlmodel import col
@@ -94,6 +97,7 @@ class ListedTask(TaskRow):
 
     title: str
     template: str
+    template_id: str
     requester: str
     summary: dict[str, Any]  # `settings.summary`, read for the page as a whole
 
@@ -249,11 +253,14 @@ def task_page(
     request_id: str | None = None,
     template: str | None = None,
     due: TimeSpan = ANY_TIME,
+    claimed: bool | None = None,
+    decided_by: str | None = None,
+    title: str | None = None,
 ) -> cursors.Page[ListedTask]:
     """List tasks, `limit` at a time, newest first or as `sort` says (storage.queries.ordering); `viewer` None sees all.
 
     `assignee` is whoever has the task now; `waits_for` is anyone who may decide or claim it (their delegate, the
-    people of its queue).
+    people of its queue). `claimed` False are those in queues. `title` is a part of the request's, in any case.
     """
     rules: list[ColumnElement[bool]] = [] if viewer is None else [visible_now(viewer)]
     for column, value in (
@@ -261,10 +268,15 @@ def task_page(
         (ApprovalTask.status, status),
         (ApprovalTask.sla_state, sla_state),
         (ApprovalTask.request_id, request_id),
+        (ApprovalTask.decided_by, decided_by),
         (ApprovalRequest.template, template),
     ):
         if value is not None:
             rules.append(col(column) == value)
+    if claimed is not None:
+        rules.append(_is_claimed(claimed=claimed))
+    if title is not None:
+        rules.append(col(ApprovalRequest.title).icontains(title, autoescape=True))
     rules += due.holds(col(ApprovalTask.due_at))
     order = order_of_tasks(sort)
     if waits_for is None:
@@ -287,6 +299,46 @@ def task_page(
     values = summaries(connection, ids)
     items = tuple(replace(row, summary=values.get(row.request_id, {})) for row in page.items)
     return cursors.Page(items=items, next_cursor=page.next_cursor)
+
+
+def tasks_listed(connection: Connection, ids: Collection[str]) -> list[ListedTask]:
+    """Return these tasks as lists show them, in no order."""
+    rows = connection.execute(_LISTED_TASKS.where(col(ApprovalTask.id).in_(sorted(ids)))).all()
+    found = [ListedTask(**dict(zip(_LISTED_FIELDS, row, strict=True)), summary={}) for row in rows]
+    values = summaries(connection, {row.request_id for row in found})
+    return [replace(row, summary=values.get(row.request_id, {})) for row in found]
+
+
+def inputs_of(connection: Connection, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return the inputs of these requests, by id."""
+    query = select(col(ApprovalRequest.id), col(ApprovalRequest.input)).where(col(ApprovalRequest.id).in_(sorted(ids)))
+    return {row.id: row.input for row in connection.execute(query)}
+
+
+def count_waiting(connection: Connection, waits_for: Visibility, *, claimed: bool, most: int) -> int:
+    """Count the open tasks that wait for somebody, up to `most`; `claimed` False counts those in queues."""
+    open_tasks = select(col(ApprovalTask.id)).where(
+        col(ApprovalTask.status) == "open", _is_claimed(claimed=claimed)
+    )
+    searches = [search.limit(most).subquery() for search in searches_for(waits_for, open_tasks)]
+    found = union(*(select(search.c.id) for search in searches)).limit(most).subquery()
+    return int(connection.execute(select(func.count()).select_from(found)).scalar_one())
+
+
+def templates_waiting(connection: Connection, waits_for: Visibility, *, most: int = 1000) -> tuple[str, ...]:
+    """Return the processes of which open tasks wait for somebody, of the first `most` tasks."""
+    open_tasks = (
+        select(col(ApprovalRequest.template))
+        .select_from(ApprovalTask)
+        .join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
+        .where(col(ApprovalTask.status) == "open")
+    )
+    searches = [search.limit(most).subquery() for search in searches_for(waits_for, open_tasks)]
+    return tuple(sorted(connection.scalars(union(*(select(search.c.template) for search in searches)))))
+
+
+def _is_claimed(*, claimed: bool) -> ColumnElement[bool]:
+    return col(ApprovalTask.assignee).is_not(None) if claimed else col(ApprovalTask.assignee).is_(None)
 
 
 @of_rows

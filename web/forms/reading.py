@@ -1,0 +1,84 @@
+"""What a form sent: its entries by name, read as JSON values where they can be."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+_NUMBER = re.compile(r"-?[0-9]{1,100}(\.[0-9]{1,100})?\Z")
+_MOST_ROWS = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entries:
+    """The entries of a form, each name with all of its values; times are those of the reader's zone."""
+
+    values: dict[str, list[str]] = field(default_factory=dict)
+    zone: ZoneInfo
+
+    @classmethod
+    def of(cls, items: Iterable[tuple[str, Any]], zone: ZoneInfo) -> Entries:
+        """Collect the entries of a form that are text."""
+        found: dict[str, list[str]] = {}
+        for name, value in items:
+            if isinstance(value, str):
+                found.setdefault(name, []).append(value.replace("\r\n", "\n"))
+        return cls(values=found, zone=zone)
+
+    def text(self, name: str) -> str:
+        """Return an entry without the spaces around it; empty where there is none."""
+        return next(iter(self.values.get(name, [])), "").strip()
+
+    def texts(self, name: str) -> list[str]:
+        """Return all entries of a name that are not empty."""
+        return [one for one in self.values.get(name, []) if one]
+
+    def rows(self, name: str) -> list[int]:
+        """Return the numbers of the rows of a list that were sent, in order."""
+        start = f"{name}."
+        found = {key[len(start) :].split(".")[0] for key in self.values if key.startswith(start)}
+        return sorted(int(one) for one in found if one.isascii() and one.isdecimal() and int(one) < _MOST_ROWS)
+
+    def json(self, name: str) -> Any:
+        """Return an entry that is JSON; the text itself where it is none, for the rules to refuse; None if empty."""
+        text = self.text(name)
+        if not text:
+            return None
+        try:
+            return json.loads(text, parse_float=str)
+        except (ValueError, RecursionError):
+            return text
+
+    def moment(self, text: str) -> str:
+        """Return a local time as a moment in UTC; the text itself where it is none."""
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            return text
+        at = at.replace(tzinfo=self.zone) if at.tzinfo is None else at
+        return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def as_number(text: str, *, whole: bool = False) -> Any:
+    """Return a number as it is sent: an integer, or a decimal as text. A decimal comma is a point.
+
+    What is no number stays the text that was entered. Separators of thousands are not guessed.
+    """
+    plain = text.replace("\u00a0", "").replace(" ", "")
+    if plain.count(",") == 1 and "." not in plain:
+        plain = plain.replace(",", ".")
+    if not _NUMBER.match(plain):
+        return text
+    if whole:
+        return int(plain) if "." not in plain else text
+    return plain
+
+
+def as_json(value: Any) -> str:
+    """Write a value as the JSON that a person edits."""
+    return json.dumps(value, ensure_ascii=False, indent=2)

@@ -1,0 +1,160 @@
+"""Languages: the texts of the pages in English and German, and numbers, money and times as a locale writes them.
+
+The source texts are English and stand in the code; `locales/` has a gettext catalogue for each other language. The
+catalogue is read when it is first needed, so that no compiled file has to be kept beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from functools import cache, cached_property
+from gettext import NullTranslations
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel import Locale, dates, numbers
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import Translations
+
+LANGUAGES = ("en", "de")
+_LOCALES = Path(__file__).parent / "locales"
+_DOMAIN = "placet"
+
+
+@cache
+def catalogue(language: str) -> NullTranslations:
+    """Return the texts of a language; English is the source and needs no catalogue."""
+    file = _LOCALES / language / "LC_MESSAGES" / f"{_DOMAIN}.po"
+    if not file.exists():
+        return NullTranslations()
+    compiled = BytesIO()
+    with file.open("rb") as text:
+        write_mo(compiled, read_po(text, locale=language))
+    compiled.seek(0)
+    return Translations(compiled, domain=_DOMAIN)
+
+
+def negotiate(chosen: str | None, accepted: str | None) -> str:
+    """Return the language to show: the chosen one, else the first of the Accept-Language header that there is."""
+    if chosen in LANGUAGES:
+        return str(chosen)
+    weighed: list[tuple[float, str]] = []
+    for part in (accepted or "")[:500].split(","):
+        tag, _, weight = part.strip().partition(";q=")
+        try:
+            weighed.append((-float(weight or 1), tag.split("-")[0].lower()))
+        except ValueError:
+            continue
+    return next((tag for _, tag in sorted(weighed, key=lambda one: one[0]) if tag in LANGUAGES), LANGUAGES[0])
+
+
+def zone_of(name: str | None) -> ZoneInfo | None:
+    """Return a time zone by its IANA name; None for an unknown one."""
+    if not name or len(name) > 64:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wording:
+    """How one reader reads: language, time zone, and the moment that relative times count from."""
+
+    language: str
+    zone: ZoneInfo
+    now: datetime
+    _catalogue: NullTranslations = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Look the catalogue up once."""
+        object.__setattr__(self, "_catalogue", catalogue(self.language))
+
+    @cached_property
+    def locale(self) -> Locale:
+        """The locale that numbers and dates are written in."""
+        return Locale.parse("en_GB" if self.language == "en" else self.language)
+
+    @property
+    def say(self) -> Callable[[str], str]:
+        """The function that translates a text."""
+        return self._catalogue.gettext
+
+    @property
+    def say_number(self) -> Callable[[str, str, int], str]:
+        """The function that translates a text with a number in it."""
+        return self._catalogue.ngettext
+
+    def moment(self, at: datetime) -> str:
+        """Write a moment in the reader's time zone."""
+        return str(dates.format_datetime(at.astimezone(self.zone), "d MMM y, HH:mm", locale=self.locale))
+
+    def zone_name(self, at: datetime) -> str:
+        """Write the short name of the reader's time zone at a moment."""
+        return str(dates.get_timezone_name(at.astimezone(self.zone), width="short", locale=self.locale))
+
+    def day(self, at: date) -> str:
+        """Write a calendar day."""
+        return str(dates.format_date(at, "EEE, d MMM y", locale=self.locale))
+
+    def short(self, at: datetime) -> str:
+        """Write a moment as briefly as it is clear: the time today, the weekday within a week, else the date."""
+        there, here = at.astimezone(self.zone), self.now.astimezone(self.zone)
+        days = (there.date() - here.date()).days
+        if days == 0:
+            pattern = "HH:mm"
+        elif abs(days) < 7:
+            pattern = "EEE HH:mm"
+        else:
+            pattern = "d MMM" if there.year == here.year else "d MMM y"
+        return str(dates.format_datetime(there, pattern, locale=self.locale))
+
+    def distance(self, at: datetime) -> str:
+        """Write how far a moment is from now, such as `in 3 hours` or `2 days ago`."""
+        return str(dates.format_timedelta(at - self.now, add_direction=True, threshold=1.2, locale=self.locale))
+
+    def length(self, span: timedelta) -> str:
+        """Write a length of time, such as `3 hours`."""
+        return str(dates.format_timedelta(span, threshold=1.2, locale=self.locale))
+
+    def number(self, value: Decimal | int) -> str:
+        """Write a number exactly, with the locale's separators."""
+        return str(numbers.format_decimal(value, locale=self.locale, decimal_quantization=False))
+
+    def money(self, value: Decimal, currency: str) -> str:
+        """Write an amount of money exactly, with at least the currency's usual digits."""
+        usual = numbers.get_currency_precision(currency)
+        exponent = value.normalize().as_tuple().exponent
+        digits = max(usual, -exponent if isinstance(exponent, int) else 0)
+        shown = value.quantize(Decimal(1).scaleb(-digits)) if digits >= 0 else value
+        return str(
+            numbers.format_currency(
+                shown, currency, locale=self.locale, currency_digits=False, decimal_quantization=False
+            )
+        )
+
+    def as_decimal(self, value: Any) -> Decimal | None:
+        """Read a number as it is stored: text, integer or float; None where it is none."""
+        if isinstance(value, bool) or value is None:
+            return None
+        try:
+            found = Decimal(str(value))
+        except InvalidOperation:
+            return None
+        return found if found.is_finite() else None
+
+
+def utc(text: str) -> datetime | None:
+    """Read a moment as it is stored; None where it is none."""
+    try:
+        at = datetime.fromisoformat(text)
+    except (ValueError, TypeError):
+        return None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at

@@ -1,0 +1,330 @@
+"""Requests: start one from a form, follow it, comment, withdraw, and answer a request for changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy import Connection
+
+from placet.engine.content import changes_as_json, changes_between
+from placet.engine.events import Comment, Withdraw
+from placet.errors import InputInvalid, NotFound, PlacetError
+from service import commands
+from service.requests import RequestDraft, start_request
+from service.visibility import seen_request
+from storage.queries.definitions import definitions
+from web.forms import shapes
+from web.forms.fields import Field, with_errors
+from web.forms.reading import Entries
+from web.pages import Visitor, fresh_key, own_address, see_other
+from web.routes.common import Here, PageRoute, SignedIn, WebContext, done_key, entries_of, faults_of, record, shown
+from web.views import words
+from web.views.inbox import read_inbox_count
+from web.views.request import RequestPage, read_request, read_requests
+from web.views.values import changes_of
+from web.views.versions import Version
+
+router = APIRouter(prefix="/requests", include_in_schema=False, route_class=PageRoute)
+
+RequestId = Annotated[str, Path(max_length=200)]
+_SORTS = {"started", "age", "ended", "due", "amount"}
+_LONGEST = 4_000
+_TITLE = 200
+
+
+@router.get("")
+async def request_list(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse:
+    """List the reader's requests, or all that they may see."""
+    given, wording = request.query_params, visitor.wording
+    chosen = {
+        "whose": "all" if given.get("whose") == "all" else "me",
+        "q": given.get("q", "").replace("\0", "")[:200].strip(),
+        "status": given.get("status", "") if given.get("status") in words.STATUSES else "",
+        "template": given.get("template", "").replace("\0", "")[:200],
+        "sort": given.get("sort", "") if given.get("sort") in _SORTS else "",
+    }
+
+    def read(connection: Connection, cursor: str | None) -> tuple[Any, str | None]:
+        found = read_requests(connection, visitor.principal, here.versions, wording, **chosen, cursor=cursor)
+        return found, read_inbox_count(connection, visitor.principal, wording)
+
+    try:
+        found, badge = await here.context.database.read(read, given.get("cursor") or None)
+    except InputInvalid:  # a cursor of another list, or cut off
+        found, badge = await here.context.database.read(read, None)
+    following = {name: value for name, value in chosen.items() if value and value != "me"}
+    return shown(
+        request,
+        here,
+        visitor,
+        "requests.html",
+        section="requests",
+        badge=badge,
+        list=found,
+        statuses={key: wording.say(word) for key, word in words.STATUSES.items()},
+        next_address="/requests?" + urlencode({**following, "cursor": found.next_cursor or ""}),
+        chosen=chosen,
+    )
+
+
+@router.get("/new")
+async def processes(request: Request, here: Here, visitor: SignedIn) -> Response:
+    """List the processes that a request can be made for; `copy` is a request to copy as a new one."""
+    copied = request.query_params.get("copy", "")[:200]
+    if copied:
+
+        def find(connection: Connection) -> str:
+            stored = seen_request(connection, visitor.principal, copied, visitor.wording.now)
+            return definitions.named(connection, stored.request.template).id
+
+        return see_other(f"/requests/new/{await here.context.database.read(find)}?copy={copied}")
+
+    def read(connection: Connection) -> tuple[list[dict[str, Any]], str | None]:
+        return definitions.startable(connection), read_inbox_count(connection, visitor.principal, visitor.wording)
+
+    found, badge = await here.context.database.read(read)
+    return shown(request, here, visitor, "processes.html", section="new", badge=badge, processes=found)
+
+
+@router.get("/new/{template_id}")
+async def new_request(request: Request, here: Here, visitor: SignedIn, template_id: RequestId) -> HTMLResponse:
+    """Show the form of a new request, made of the variables of its process."""
+    version = await here.context.database.read(_startable, here, template_id)
+    copied = request.query_params.get("copy", "")[:200]
+    given: dict[str, Any] = {}
+    title = ""
+    if copied:
+        stored = await here.context.database.read(seen_request, visitor.principal, copied, visitor.wording.now)
+        given, title = stored.request.input, stored.request.title
+    return _new_form(request, here, visitor, version, given, title)
+
+
+@router.post("/new/{template_id}")
+async def start(request: Request, here: Here, visitor: SignedIn, template_id: RequestId) -> Response:
+    """Start a request from its form."""
+    visitor.principal.need(frozenset({"requester", "admin"}))
+    entries = await entries_of(request, visitor)
+    version = await here.context.database.read(_startable, here, template_id)
+    assert version.definition is not None  # noqa: S101 - `_startable` has seen to it
+    given = shapes.read_input(version.variables, entries)
+    title = entries.text("title")[:_TITLE]
+    draft = RequestDraft(
+        template=version.definition.name, version=version.definition.version, title=title or None, input=given
+    )
+    # The key of the form makes the id, so that a form that is sent twice starts one request.
+    key = done_key(visitor, entries.text("key") or fresh_key())
+    try:
+        stored = await start_request(here.context, visitor.principal, draft, request_id=key[:32], fresh=False)
+    except InputInvalid as error:
+        return _new_form(request, here, visitor, version, given, title, error=error, key=entries.text("key"))
+    return see_other(f"/requests/{stored.request.id}", "start")
+
+
+@router.get("/{request_id}")
+async def request_page(request: Request, here: Here, visitor: SignedIn, request_id: RequestId) -> HTMLResponse:
+    """Show a request."""
+    return await _page(request, here, visitor, request_id)
+
+
+@router.get("/{request_id}/edit")
+async def edit(request: Request, here: Here, visitor: SignedIn, request_id: RequestId) -> HTMLResponse:
+    """Show the form with which a returned request is sent in again."""
+    page = await here.context.database.read(_read, here, visitor, request_id)
+    return _edit_form(request, here, visitor, page, _given(page), page.request.title)
+
+
+@router.post("/{request_id}/edit")
+async def resubmit(request: Request, here: Here, visitor: SignedIn, request_id: RequestId) -> Response:
+    """Show what would change, then send a returned request in again."""
+    entries = await entries_of(request, visitor)
+    page = await here.context.database.read(_read, here, visitor, request_id)
+    variables = page.definition.variables if page.definition is not None else ()
+    given = shapes.read_input(variables, entries)
+    title = entries.text("title")[:_TITLE] or page.request.title
+    comment = entries.text("comment")[:_LONGEST]
+    if entries.text("step") != "send":
+        return _edit_form(request, here, visitor, page, given, title, comment=comment, review=True)
+    # What was emptied is sent as null, so that it is taken back.
+    full = {variable.name: given.get(variable.name) for variable in variables}
+    changed = {name: value for name, value in full.items() if value is not None or name in _given(page)}
+    key = done_key(visitor, entries.text("key") or fresh_key())
+    try:
+        await commands.resubmit(
+            here.context,
+            visitor.principal,
+            request_id,
+            given=changed,
+            title=title if title != page.request.title else None,
+            comment=comment or None,
+            key=key,
+        )
+    except InputInvalid as error:
+        return _edit_form(request, here, visitor, page, given, title, comment=comment, error=error)
+    except PlacetError as error:
+        await record(here, visitor, "resubmit", error, request_id=request_id)
+        raise
+    return see_other(f"/requests/{request_id}", "resubmit")
+
+
+@router.post("/{request_id}/comment")
+async def comment(request: Request, here: Here, visitor: SignedIn, request_id: RequestId) -> Response:
+    """Comment on a request."""
+    entries = await entries_of(request, visitor)
+    text = entries.text("text")[:_LONGEST]
+    back = own_address(entries.text("back"), f"/requests/{request_id}#conversation")
+    if not text:
+        return see_other(back)
+    await _act(here, visitor, request_id, lambda key: Comment(by=visitor.principal.actor, text=text, key=key), entries)
+    return see_other(back, "comment")
+
+
+@router.post("/{request_id}/withdraw")
+async def withdraw(request: Request, here: Here, visitor: SignedIn, request_id: RequestId) -> Response:
+    """Withdraw one's own request."""
+    return await _end(request, here, visitor, request_id, "withdrawn")
+
+
+@router.post("/{request_id}/cancel")
+async def cancel(request: Request, here: Here, visitor: SignedIn, request_id: RequestId) -> Response:
+    """Cancel the request of somebody else."""
+    return await _end(request, here, visitor, request_id, "cancelled")
+
+
+async def _end(request: Request, here: WebContext, visitor: Visitor, request_id: str, how: Any) -> Response:
+    entries = await entries_of(request, visitor)
+    reason = entries.text("reason")[:1000] or None
+    by = visitor.principal.actor
+    await _act(here, visitor, request_id, lambda key: Withdraw(by=by, how=how, reason=reason, key=key), entries)
+    return see_other(f"/requests/{request_id}", "withdraw" if how == "withdrawn" else "cancel")
+
+
+async def _act(
+    here: WebContext, visitor: Visitor, request_id: str, event_of: Callable[[str], Any], entries: Entries
+) -> None:
+    key = done_key(visitor, entries.text("key") or fresh_key())
+    event = event_of(key)
+    try:
+        await commands.act_on_request(here.context, visitor.principal, request_id, event, key=key)
+    except PlacetError as error:
+        await record(here, visitor, type(event).__name__.lower(), error, request_id=request_id)
+        raise
+
+
+def _startable(connection: Connection, here: WebContext, template_id: str) -> Version:
+    """Return the published version that requests are made for; raises NotFound."""
+    row = definitions.get(connection, template_id)
+    version = here.versions.of(connection, template_id)
+    if row.status != "published" or version.definition is None:
+        raise NotFound(f"{row.name} {row.version} cannot be asked for.")
+    return version
+
+
+def _read(connection: Connection, here: WebContext, visitor: Visitor, request_id: str) -> RequestPage:
+    link = here.context.ui_link(request_id) if here.context.ui_url else ""
+    return read_request(connection, visitor.principal, request_id, here.versions, visitor.wording, link)
+
+
+def _given(page: RequestPage) -> dict[str, Any]:
+    names = {variable.name for variable in page.definition.variables} if page.definition is not None else set()
+    return {name: value for name, value in page.request.input.items() if name in names}
+
+
+async def _page(request: Request, here: WebContext, visitor: Visitor, request_id: str) -> HTMLResponse:
+    def read(connection: Connection) -> tuple[RequestPage, str | None]:
+        page = _read(connection, here, visitor, request_id)
+        return page, read_inbox_count(connection, visitor.principal, visitor.wording)
+
+    page, badge = await here.context.database.read(read)
+    return shown(request, here, visitor, "request.html", section="requests", badge=badge, page=page)
+
+
+def _new_form(  # noqa: PLR0917
+    request: Request,
+    here: WebContext,
+    visitor: Visitor,
+    version: Version,
+    given: dict[str, Any],
+    title: str,
+    *,
+    error: InputInvalid | None = None,
+    key: str = "",
+) -> HTMLResponse:
+    definition = version.definition
+    assert definition is not None  # noqa: S101 - `_startable` has seen to it
+    fields = shapes.fields_of(version.variables, given, visitor.wording)
+    return shown(
+        request,
+        here,
+        visitor,
+        "request_form.html",
+        section="new",
+        status=200 if error is None else 422,
+        heading=definition.name,
+        description=definition.description,
+        action=f"/requests/new/{version.id}",
+        up="/requests/new",
+        up_word=visitor.wording.say("New request"),
+        title=title,
+        comment="",
+        asked=None,
+        review=None,
+        resubmits=False,
+        draft_key="" if given else f"new:{definition.name}",
+        key=key or fresh_key(),
+        **_judged(fields, error),
+    )
+
+
+def _edit_form(  # noqa: PLR0917
+    request: Request,
+    here: WebContext,
+    visitor: Visitor,
+    page: RequestPage,
+    given: dict[str, Any],
+    title: str,
+    *,
+    comment: str = "",
+    review: bool = False,
+    error: InputInvalid | None = None,
+) -> HTMLResponse:
+    variables = page.definition.variables if page.definition is not None else ()
+    fields = shapes.fields_of(variables, given, visitor.wording)
+    changes = None
+    if review:
+        found = changes_as_json(changes_between(_given(page), given))
+        if title != page.request.title:
+            found.insert(0, {"field": "title", "before": page.request.title, "after": title})
+        changes = {"changes": changes_of(variables, found, visitor.wording)}
+    return shown(
+        request,
+        here,
+        visitor,
+        "request_form.html",
+        section="requests",
+        status=200 if error is None else 422,
+        heading=page.request.title,
+        description=None,
+        action=f"/requests/{page.request.id}/edit",
+        up=f"/requests/{page.request.id}",
+        up_word=page.request.title,
+        title=title,
+        comment=comment,
+        asked=page.asked_changes,
+        review=changes,
+        resubmits=True,
+        draft_key="",
+        key=fresh_key(),
+        **_judged(fields, error),
+    )
+
+
+def _judged(fields: tuple[Field, ...], error: InputInvalid | None) -> dict[str, Any]:
+    """Return the fields with what is wrong with them, and the list above the form."""
+    if error is None:
+        return {"fields": fields, "faults": []}
+    problems = {one.pointer: one.message for one in error.problems}
+    return {"fields": with_errors(fields, problems), "faults": faults_of(error, fields)}

@@ -1,0 +1,181 @@
+"""A task: everything that is needed to decide it, and what can be done with it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy import Connection
+
+from placet.definition.assignees import is_person, person_id
+from placet.engine.events import Claim, Decide, Delegate, Reassign, Release
+from placet.errors import AlreadyDecided, ContentChanged, Ended, InputInvalid, PlacetError, Returned
+from service import commands
+from service.engine.client import Command
+from service.visibility import seen_task
+from storage.queries.people import people
+from storage.queries.requests import requests
+from web.forms import schemas
+from web.forms.fields import with_errors
+from web.forms.reading import Entries
+from web.pages import Visitor, fresh_key, own_address, see_other
+from web.routes.common import Here, PageRoute, SignedIn, WebContext, done_key, entries_of, faults_of, record, shown
+from web.views.inbox import read_inbox_count
+from web.views.task import TaskPage, read_task
+from web.views.values import changes_of
+from web.views.versions import Version
+
+router = APIRouter(prefix="/tasks", include_in_schema=False, route_class=PageRoute)
+
+TaskId = Annotated[str, Path(max_length=200)]
+_DECISIONS = {"approve", "reject", "request_changes", "abstain"}
+_LONGEST = 4_000
+
+
+@router.get("/{task_id}")
+async def task(request: Request, here: Here, visitor: SignedIn, task_id: TaskId) -> HTMLResponse:
+    """Show a task."""
+    return await _page(request, here, visitor, task_id)
+
+
+@router.post("/{task_id}/decide")
+async def decide(request: Request, here: Here, visitor: SignedIn, task_id: TaskId) -> Response:
+    """Decide a task on the revision that the page showed."""
+    entries = await entries_of(request, visitor)
+    quick = entries.text("approve")
+    decision: Any = "approve" if quick else entries.text("decision")
+    if decision not in _DECISIONS:
+        raise InputInvalid(visitor.wording.say("Choose a decision first."))
+    revision = _whole(quick or entries.text("revision"))
+    version, stage = await here.context.database.read(_version, here, visitor, task_id)
+    step = version.step(stage)
+    form = schemas.read_form(step.form if step is not None else None, entries)
+    key = done_key(visitor, entries.text("key") or f"{task_id}:{revision}:{decision}")
+    event = Decide(
+        by=visitor.principal.actor,
+        task_id=task_id,
+        decision=decision,
+        comment=entries.text("comment")[:_LONGEST] or None,
+        form=form,
+        revision=revision,
+        key=key,
+    )
+    try:
+        await commands.act_on_task(here.context, visitor.principal, task_id, event, key=key)
+    except (ContentChanged, AlreadyDecided, Returned, Ended, InputInvalid) as error:
+        await record(here, visitor, "decide", error, task_id=task_id)
+        return await _page(request, here, visitor, task_id, error=error, entries=entries, form=form)
+    return see_other(own_address(entries.text("back")), decision)
+
+
+@router.post("/{task_id}/claim")
+async def claim(request: Request, here: Here, visitor: SignedIn, task_id: TaskId) -> Response:
+    """Take a task out of its queue."""
+    entries = await entries_of(request, visitor)
+    await _act(here, visitor, Claim(by=visitor.principal.actor, task_id=task_id), entries)
+    return see_other(f"/tasks/{task_id}", "claim")
+
+
+@router.post("/{task_id}/release")
+async def release(request: Request, here: Here, visitor: SignedIn, task_id: TaskId) -> Response:
+    """Put a task back into its queue."""
+    entries = await entries_of(request, visitor)
+    await _act(here, visitor, Release(by=visitor.principal.actor, task_id=task_id), entries)
+    return see_other("/", "release")
+
+
+@router.post("/{task_id}/delegate")
+async def hand_over(request: Request, here: Here, visitor: SignedIn, task_id: TaskId) -> Response:
+    """Let somebody else decide: delegate, or reassign."""
+    entries = await entries_of(request, visitor)
+    to, reason = person_id(entries.text("to")), entries.text("reason")[:1000] or None
+    if not is_person(to):
+        unknown = visitor.wording.say("Name a person by their id, as the list proposes them.")
+        return await _page(request, here, visitor, task_id, error=InputInvalid(unknown), entries=entries)
+    event: Command
+    if entries.text("how") == "reassign":
+        event = Reassign(by=visitor.principal.actor, task_id=task_id, to=f"user:{to}", reason=reason)
+    else:
+        event = Delegate(by=visitor.principal.actor, task_id=task_id, to=f"user:{to}", reason=reason)
+    try:
+        await _act(here, visitor, event, entries)
+    except InputInvalid as error:
+        return await _page(request, here, visitor, task_id, error=error, entries=entries)
+    return see_other("/", "reassign" if isinstance(event, Reassign) else "delegate")
+
+
+async def _act(here: WebContext, visitor: Visitor, event: Any, entries: Entries) -> None:
+    key = done_key(visitor, entries.text("key") or fresh_key())
+    try:
+        await commands.act_on_task(here.context, visitor.principal, event.task_id, event, key=key)
+    except PlacetError as error:
+        await record(here, visitor, type(event).__name__.lower(), error, task_id=event.task_id)
+        raise
+
+
+def _version(connection: Connection, here: WebContext, visitor: Visitor, task_id: str) -> tuple[Version, str]:
+    task = seen_task(connection, visitor.principal, task_id, visitor.wording.now)
+    stored = requests.read(connection, task.request_id)
+    return here.versions.of(connection, stored.request.template_id), task.stage
+
+
+def _whole(text: str) -> int | None:
+    return min(int(text), 1_000_000) if text.isascii() and text.isdecimal() else None
+
+
+async def _page(
+    request: Request,
+    here: WebContext,
+    visitor: Visitor,
+    task_id: str,
+    *,
+    error: PlacetError | None = None,
+    entries: Entries | None = None,
+    form: dict[str, Any] | None = None,
+) -> HTMLResponse:
+    def read(connection: Connection) -> tuple[TaskPage, str | None, list[tuple[str, str]], Version]:
+        page = read_task(connection, visitor.principal, task_id, here.versions, visitor.wording, form)
+        listed = people.colleagues(connection) if page.may_hand_over else []
+        badge = read_inbox_count(connection, visitor.principal, visitor.wording)
+        version = here.versions.of(connection, requests.read(connection, page.request_id).request.template_id)
+        return page, badge, listed, version
+
+    page, badge, listed, version = await here.context.database.read(read)
+    invalid = isinstance(error, InputInvalid)
+    faults = faults_of(error, page.form) if error is not None and invalid else []
+    problems = {one.pointer: one.message for one in error.problems} if error is not None and invalid else {}
+    status = 200 if error is None else 422 if invalid else 409
+    return shown(
+        request,
+        here,
+        visitor,
+        "task.html",
+        status=status,
+        badge=badge,
+        page=page,
+        faults=faults,
+        form=with_errors(page.form, problems),
+        conflict=None if error is None or invalid else _conflict(error, version, visitor),
+        comment=entries.text("comment") if entries is not None else "",
+        key=fresh_key(),
+        people=listed,
+    )
+
+
+def _conflict(error: PlacetError, version: Version, visitor: Visitor) -> dict[str, Any]:
+    """Return what a page says where the request has moved on since it was shown."""
+    say = visitor.wording.say
+    if isinstance(error, ContentChanged):
+        return {
+            "title": say("The request has changed since you opened it"),
+            "text": say("Nothing was decided. Look at what changed, and decide on the request as it is now."),
+            "changes": changes_of(version.variables, error.difference, visitor.wording),
+        }
+    if isinstance(error, AlreadyDecided):
+        title = say("Somebody was faster")
+    elif isinstance(error, Returned):
+        title = say("The request is with its requester")
+    else:
+        title = say("The request has ended")
+    return {"title": title, "text": error.message, "changes": ()}

@@ -1,0 +1,189 @@
+// What the pages add where the browser runs scripts: keys, live changes, selection, drafts. Everything works without.
+"use strict";
+document.documentElement.classList.remove("no-js");
+
+const one = (selector, root = document) => root.querySelector(selector);
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const rows = () => all("[data-row-id]");
+
+// --- focus on what has to be read first, and put away notices that were read -------------------------------------
+one("[data-focus]")?.focus();
+for (const toast of all("[data-toast]")) setTimeout(() => toast.remove(), 8000);
+
+// --- a time zone that the server can write times in ----------------------------------------------------------------
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone && !document.cookie.includes(`placet_zone=${encodeURIComponent(zone)}`))
+  document.cookie = `placet_zone=${encodeURIComponent(zone)}; path=/; max-age=31536000; samesite=lax`;
+
+// --- rows by keyboard ------------------------------------------------------------------------------------------------
+let current = -1;
+function choose(index) {
+  const list = rows();
+  if (!list.length) return;
+  current = Math.max(0, Math.min(index, list.length - 1));
+  list.forEach((row, number) => row.classList.toggle("current", number === current));
+  const link = one("[data-open-row]", list[current]);
+  link?.focus({ preventScroll: true });
+  list[current].scrollIntoView({ block: "nearest" });
+}
+const typing = (target) => target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]");
+let before = "";
+document.addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); openPalette(); return; }
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || one("dialog[open]")) return;
+  const key = event.key, list = rows(), row = list[current];
+  if (before === "g") {
+    before = "";
+    const link = all("[data-palette-list] a[data-keys]").find((a) => a.dataset.keys === `g ${key}`);
+    if (link) { event.preventDefault(); location.assign(link.href); }
+    return;
+  }
+  if (key === "g") { before = "g"; setTimeout(() => { before = ""; }, 1200); return; }
+  const acts = {
+    j: () => choose(current + 1),
+    k: () => choose(current - 1),
+    "?": () => one("#keys").showModal(),
+    "/": () => one("input[type=search][name=q]")?.focus(),
+    n: () => one("[data-palette-list] a[data-keys=n]")?.click(),
+    x: () => { const pick = row && one("[data-pick]", row); if (pick) { pick.checked = !pick.checked; count(); } },
+    a: () => (row ? one("[data-quick=approve]", row) ?? one("[data-open-row]", row) : one("[data-decision=approve]:not(:disabled)"))?.click(),
+    r: () => {
+      if (row) location.assign(one("[data-open-row]", row).href + "#decide");
+      else if (one("[data-decide]")) one("#comment")?.focus();
+    },
+  };
+  if (acts[key]) { event.preventDefault(); acts[key](); }
+});
+
+// --- selection -------------------------------------------------------------------------------------------------------
+function count() {
+  const picked = all("[data-pick]:checked").length, text = one("[data-bulk-count]");
+  if (text) text.textContent = picked ? String(picked) : "";
+}
+one("[data-all]")?.addEventListener("change", (event) => {
+  for (const pick of all("[data-pick]")) pick.checked = event.target.checked;
+  count();
+});
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-pick]")) count();
+  if (event.target.matches("[data-filters] select")) event.target.form.requestSubmit();
+});
+
+// --- one decision once: a second click does nothing, and a needed comment is asked for -------------------------------
+document.addEventListener("submit", (event) => {
+  const form = event.target, button = event.submitter;
+  if (form.method !== "post") return;
+  if (button?.hasAttribute("data-needs-comment")) {
+    const comment = one("#comment", form);
+    if (comment && !comment.value.trim()) {
+      event.preventDefault();
+      comment.required = true;
+      comment.reportValidity();
+      return;
+    }
+  }
+  if (form.dataset.sent) { event.preventDefault(); return; }
+  form.dataset.sent = "1";
+  if (form.dataset.draft) localStorage.removeItem(`placet:${form.dataset.draft}`);
+  setTimeout(() => { delete form.dataset.sent; }, 10000);
+});
+addEventListener("pageshow", (event) => { if (event.persisted) for (const form of all("form[data-sent]")) delete form.dataset.sent; });
+
+// --- drafts: what was typed into a form stays on this device until it is sent ----------------------------------------
+for (const form of all("form[data-draft]")) {
+  const key = `placet:${form.dataset.draft}`;
+  if (!form.dataset.draft) continue;
+  try {
+    const kept = JSON.parse(localStorage.getItem(key) ?? "{}");
+    for (const [name, value] of Object.entries(kept)) {
+      const field = form.elements[name];
+      if (field && "value" in field && !field.value && field.type !== "hidden") field.value = value;
+    }
+  } catch { localStorage.removeItem(key); }
+  form.addEventListener("input", () => {
+    const typed = {};
+    for (const field of form.elements)
+      if (field.name && field.value && !["hidden", "checkbox", "file", "submit"].includes(field.type)) typed[field.name] = field.value;
+    try { localStorage.setItem(key, JSON.stringify(typed)); } catch { /* full: the draft is not kept */ }
+  });
+}
+
+// --- more rows of a list ---------------------------------------------------------------------------------------------
+document.addEventListener("click", (event) => {
+  const add = event.target.closest("[data-add-row]");
+  if (add) {
+    const box = one("[data-rows]", add.closest("fieldset")), last = all(":scope > [data-row]", box).at(-1);
+    const fresh = last.cloneNode(true), number = box.children.length;
+    for (const field of all("[name]", fresh)) {
+      const old = field.id;
+      field.name = field.name.replace(/\.\d+\.([^.]+)$/, `.${number}.$1`);
+      field.id = `f-${field.name.replaceAll(".", "-")}`;
+      field.value = "";
+      const label = one(`label[for="${old}"]`, fresh);
+      if (label) label.htmlFor = field.id;
+    }
+    box.append(fresh);
+    one("[name]", fresh)?.focus();
+  }
+  if (event.target.closest("[data-refresh]")) location.reload();
+  const opener = event.target.closest("[data-open]");
+  if (opener?.dataset.open === "palette") openPalette();
+});
+
+// --- the command palette ---------------------------------------------------------------------------------------------
+function openPalette() {
+  const dialog = one("#palette"), input = one("[data-palette-input]");
+  if (dialog.open) return;
+  input.value = "";
+  narrow();
+  dialog.showModal();
+  input.focus();
+}
+function narrow() {
+  const text = one("[data-palette-input]").value.trim().toLowerCase();
+  let first = true;
+  for (const item of all("[data-palette-list] li")) {
+    const fits = item.textContent.toLowerCase().includes(text);
+    item.hidden = !fits;
+    item.classList.toggle("chosen", fits && first);
+    if (fits) first = false;
+  }
+}
+one("[data-palette-input]")?.addEventListener("input", narrow);
+one("[data-palette-input]")?.addEventListener("keydown", (event) => {
+  const shown = all("[data-palette-list] li:not([hidden])"), at = shown.findIndex((item) => item.classList.contains("chosen"));
+  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    event.preventDefault();
+    const next = shown[(at + (event.key === "ArrowDown" ? 1 : -1) + shown.length) % shown.length];
+    shown.forEach((item) => item.classList.toggle("chosen", item === next));
+  } else if (event.key === "Enter") {
+    event.preventDefault();
+    const text = event.target.value.trim();
+    const link = shown[at] && one("a", shown[at]);
+    location.assign(link ? link.href : `/requests?whose=all&q=${encodeURIComponent(text)}`);
+  }
+});
+
+// --- live: the server tells that something has changed; nothing moves until the reader asks for it -------------------
+if (document.body.dataset.csrf && "EventSource" in window) {
+  const live = new EventSource("/live");
+  live.addEventListener("inbox", (event) => {
+    const state = JSON.parse(event.data), badge = one("#badge");
+    if (badge) badge.firstChild.textContent = state.badge;
+    const shown = rows().map((row) => row.dataset.rowId), box = one("#fresh");
+    if (!box || !one("[data-filters]")) return;
+    const list = one("[data-rows-list]");
+    const gone = shown.filter((id) => state.closed.includes(id));
+    for (const id of gone) one(`[data-row-id="${CSS.escape(id)}"]`)?.classList.add("gone");
+    if (gone.length || state.changed || !list) {
+      const text = one("[data-fresh-text]");
+      text.textContent = text.dataset.one;
+      box.hidden = !(gone.length || state.changed);
+    }
+  });
+  live.addEventListener("request", (event) => {
+    const shown = one("[data-request]:not(li)");
+    if (shown && shown.dataset.request === event.data) document.dispatchEvent(new CustomEvent("placet:changed"));
+  });
+  addEventListener("pagehide", () => live.close());
+}

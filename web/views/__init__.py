@@ -1,0 +1,1 @@
+"""View models: what the pages show, made from what the use cases return."""

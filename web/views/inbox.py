@@ -1,0 +1,213 @@
+"""The inbox: tasks that wait for the reader, those in their queues, and what they have decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection
+
+from service.principal import Principal
+from service.visibility import visibility_of
+from storage.queries.requests import requests
+from storage.queries.requests.requests import ListedTask
+from web.languages import Wording
+from web.views import words
+from web.views.people import Names, names_of
+from web.views.values import Fact, facts_named
+from web.views.versions import Version, Versions
+
+Tab = Literal["mine", "queues", "decided"]
+Sort = Literal["due", "age", "amount"]
+PAGE = 50
+COUNTED = 99
+"""Counts stop here, and are shown as `99+`: nobody counts further, and the query stays cheap."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxFilter:
+    """What of the inbox is shown; it is in the address of the page, so that a view can be kept and sent."""
+
+    tab: Tab = "mine"
+    q: str = ""
+    template: str = ""
+    sla: str = ""
+    sort: Sort = "due"
+    cursor: str | None = None
+
+    def address(self, **changes: Any) -> str:
+        """Return the address of this view with some changes; what is as usual is left out."""
+        changed = replace(self, cursor=None, **changes) if "cursor" not in changes else replace(self, **changes)
+        usual = InboxFilter()
+        given = {
+            name: value
+            for name in ("tab", "q", "template", "sla", "sort", "cursor")
+            if (value := getattr(changed, name)) != getattr(usual, name) and value
+        }
+        return "/?" + urlencode(given) if given else "/"
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether anything but the tab and the order is chosen."""
+        return bool(self.q or self.template or self.sla)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxRow:
+    """One task of the inbox.
+
+    `quick` is what can be done in the list: `approve` where nothing else has to be entered, `claim` where it waits in a
+    queue. `why_not` says in words why nothing can.
+    """
+
+    id: str
+    request_id: str
+    title: str
+    requester: str
+    template: str
+    stage: str
+    amount: Fact | None
+    facts: tuple[Fact, ...]
+    opened_at: datetime
+    due_at: datetime | None
+    sla: str
+    sla_word: str
+    revision: int
+    quick: tuple[str, ...]
+    why_not: str | None
+    why_asked: str
+    decision: str | None
+    decided_at: datetime | None
+    behalf: str | None
+    escalated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbox:
+    """A page of the inbox."""
+
+    rows: tuple[InboxRow, ...]
+    next_cursor: str | None
+    counts: dict[str, int]
+    processes: tuple[str, ...]
+
+
+def read_inbox(
+    connection: Connection,
+    principal: Principal,
+    chosen: InboxFilter,
+    versions: Versions,
+    wording: Wording,
+) -> Inbox:
+    """Read a page of the inbox with its counts, in one session."""
+    seen = visibility_of(connection, principal.person, wording.now)
+    common: dict[str, Any] = {
+        "limit": PAGE,
+        "cursor": chosen.cursor,
+        "sla_state": chosen.sla or None,
+        "template": chosen.template or None,
+        "title": chosen.q or None,
+    }
+    if chosen.tab == "decided":
+        page = requests.task_page(connection, decided_by=principal.person, sort="decided", **common)
+    else:
+        page = requests.task_page(
+            connection,
+            waits_for=seen,
+            claimed=chosen.tab == "mine",
+            status="open",
+            sort=chosen.sort,
+            **common,
+        )
+    counts = {
+        "mine": requests.count_waiting(connection, seen, claimed=True, most=COUNTED + 1),
+        "queues": requests.count_waiting(connection, seen, claimed=False, most=COUNTED + 1) if seen.queues else 0,
+    }
+    blueprints = versions.all_of(connection, (row.template_id for row in page.items))
+    behalf = [row.assigned_via.partition(":")[2] for row in page.items if row.assigned_via.startswith("substitution")]
+    names = names_of(
+        connection, [*(row.requester for row in page.items), *(row.assignee for row in page.items), *behalf]
+    )
+    given = requests.inputs_of(connection, {row.request_id for row in page.items})
+    rows = tuple(
+        row_of(row, blueprints[row.template_id], given[row.request_id], principal, names, wording, tab=chosen.tab)
+        for row in page.items
+    )
+    processes = requests.templates_waiting(connection, seen) if chosen.tab != "decided" else ()
+    return Inbox(rows=rows, next_cursor=page.next_cursor, counts=counts, processes=processes)
+
+
+def read_inbox_count(connection: Connection, principal: Principal, wording: Wording) -> str | None:
+    """Return how many tasks wait for the reader, as pages show it; None for none."""
+    seen = visibility_of(connection, principal.person, wording.now)
+    number = requests.count_waiting(connection, seen, claimed=True, most=COUNTED + 1)
+    return counted(number) if number else None
+
+
+def counted(number: int) -> str:
+    """Write a count as far as it was counted."""
+    return f"{COUNTED}+" if number > COUNTED else str(number)
+
+
+def row_of(  # noqa: PLR0917
+    row: ListedTask,
+    version: Version,
+    given: Mapping[str, Any],
+    principal: Principal,
+    names: Names,
+    wording: Wording,
+    *,
+    tab: Tab,
+) -> InboxRow:
+    """Make the row of a task."""
+    amount = next(iter(facts_named(version.variables, given, [version.amount or ""], wording)), None)
+    others = (name for name in row.summary if name != version.amount)
+    facts = facts_named(version.variables, row.summary, others, wording)
+    quick, why_not = _quick(row, version, principal, wording, tab=tab)
+    sla = "none" if row.due_at is None else row.sla_state
+    return InboxRow(
+        id=row.id,
+        request_id=row.request_id,
+        title=row.title,
+        requester=names(row.requester),
+        template=row.template,
+        stage=row.stage,
+        amount=amount,
+        facts=facts,
+        opened_at=row.opened_at,
+        due_at=row.due_at,
+        sla=sla,
+        sla_word=wording.say(words.SLA[sla]),
+        revision=row.revision,
+        quick=quick,
+        why_not=why_not,
+        why_asked=words.why_asked(wording.say, row.assigned_via, names),
+        decision=row.decision,
+        decided_at=row.decided_at,
+        behalf=names(row.assignee) if row.assignee not in {None, principal.person} else None,
+        escalated=row.escalation_level > 0,
+    )
+
+
+def _quick(
+    row: ListedTask, version: Version, principal: Principal, wording: Wording, *, tab: Tab
+) -> tuple[tuple[str, ...], str | None]:
+    if tab == "decided" or row.status != "open":
+        return (), None
+    if row.requester == principal.person:
+        return (), wording.say("Nobody decides their own request.")
+    if not principal.approves:
+        return (), wording.say("Your access does not include deciding.")
+    if tab == "queues":
+        return ("claim",), None
+    step = version.step(row.stage)
+    if step is None:
+        return (), None
+    if step.form is not None:
+        return (), wording.say("This decision has a form; open it to decide.")
+    if "approve" in step.comment_required:
+        return (), wording.say("This decision needs a comment; open it to decide.")
+    return ("approve",), None

@@ -1,0 +1,294 @@
+"""A request as its requester and others follow it: where it stands, for whom it waits, and what may be done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from placet.definition.model import ProcessDefinition
+from service.principal import Principal
+from service.visibility import seen_request, visibility_of_caller
+from storage.queries.requests import requests
+from storage.queries.requests.requests import RequestRow, RequestWithTasks, TaskRow
+from web.languages import Wording
+from web.views import words
+from web.views.people import Names, names_of
+from web.views.timeline import Line, conversation, lines_of, people_in
+from web.views.values import Fact, facts_named, facts_of
+from web.views.versions import Version, Versions
+
+PAGE = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """An open task: for whom the request waits, since when, and until when."""
+
+    task_id: str
+    stage: str
+    who: str
+    queue: bool
+    mine: bool
+    since: datetime
+    due_at: datetime | None
+    sla: str
+    sla_word: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageLine:
+    """A stage of the way so far, or one that is still to come where the process has no branches."""
+
+    name: str
+    state: str  # done, current, ahead
+    word: str
+    tone: str
+    people: tuple[str, ...]
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestPage:
+    """One request. `mine` says that the reader asked for it."""
+
+    request: RequestRow
+    requester: str
+    owner: str
+    outcome_word: str
+    tone: str
+    amount: Fact | None
+    facts: tuple[Fact, ...]
+    computed: tuple[Fact, ...]
+    waiting: tuple[Waiting, ...]
+    stages: tuple[StageLine, ...]
+    lines: tuple[Line, ...]
+    conversation: tuple[Line, ...]
+    mine: bool
+    may_withdraw: bool
+    may_cancel: bool
+    may_comment: bool
+    may_resubmit: bool
+    may_start: bool
+    asked_changes: Line | None
+    ui_url: str | None
+    definition: ProcessDefinition | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLine:
+    """One request of a list."""
+
+    id: str
+    title: str
+    template: str
+    requester: str
+    amount: Fact | None
+    word: str
+    tone: str
+    started_at: datetime
+    ended_at: datetime | None
+    waits_for: str
+    returned: bool
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestList:
+    """A page of requests."""
+
+    rows: tuple[RequestLine, ...]
+    next_cursor: str | None
+
+
+def read_request(  # noqa: PLR0917
+    connection: Connection, principal: Principal, request_id: str, versions: Versions, wording: Wording, ui_url: str
+) -> RequestPage:
+    """Read the page of a request; raises NotFound."""
+    stored = seen_request(connection, principal, request_id, wording.now)
+    version = versions.of(connection, stored.request.template_id)
+    rows = requests.timeline(connection, request_id)
+    names = names_of(
+        connection,
+        [
+            *people_in(rows),
+            stored.request.requester,
+            stored.request.owner,
+            *(one for task in stored.tasks for one in (task.assignee, task.decided_by, *task.candidates)),
+        ],
+    )
+    return _page(stored, version, rows, principal, names, wording, ui_url)
+
+
+def _page(  # noqa: PLR0917
+    stored: RequestWithTasks,
+    version: Version,
+    rows: Sequence[Any],
+    principal: Principal,
+    names: Names,
+    wording: Wording,
+    ui_url: str,
+) -> RequestPage:
+    request = stored.request
+    mine = request.requester == principal.person
+    pending = request.status == "pending"
+    changes_things = principal.access != frozenset({"auditor"})
+    operates = not mine and (principal.admin or principal.owns(request.owner))
+    lines = lines_of(rows, version, names, wording)
+    declared = {variable.name for variable in version.variables}
+    given = {name: value for name, value in request.input.items() if name in declared}
+    computed = {name: value for name, value in request.input.items() if name not in declared}
+    asked = next((line for line in reversed(lines) if line.kind == "changes_requested"), None)
+    return RequestPage(
+        request=request,
+        requester=names(request.requester),
+        owner=names(request.owner),
+        outcome_word=words.outcome(wording.say, request.status, request.outcome),
+        tone=_tone(request),
+        amount=next(iter(facts_named(version.variables, request.input, [version.amount or ""], wording)), None),
+        facts=facts_of(version.variables, given, wording),
+        computed=facts_of((), computed, wording),
+        waiting=tuple(_waiting(task, principal, names, wording) for task in stored.tasks if task.status == "open"),
+        stages=_stages(stored, version, names, wording),
+        lines=lines,
+        conversation=conversation(lines),
+        mine=mine,
+        may_withdraw=pending and mine,
+        may_cancel=pending and operates,
+        may_comment=pending and changes_things,
+        may_resubmit=pending and request.returned and mine,
+        may_start=mine and bool(principal.access & {"requester", "admin"}),
+        asked_changes=asked if request.returned else None,
+        ui_url=ui_url if principal.sees_all else None,
+        definition=version.definition,
+    )
+
+
+def _tone(request: RequestRow) -> str:
+    if request.status == "pending":
+        return "warn" if request.returned else "open"
+    return {"approved": "good", "rejected": "bad", "failed": "bad"}.get(request.outcome or request.status, "plain")
+
+
+def _waiting(task: TaskRow, principal: Principal, names: Names, wording: Wording) -> Waiting:
+    sla = "none" if task.due_at is None else task.sla_state
+    if task.assignee is not None:
+        who = names(task.assignee)
+    elif task.queue is not None:
+        who = task.queue.partition(":")[2].replace("_", " ")
+    else:
+        who = ", ".join(sorted(map(names, task.candidates))) or wording.say("nobody yet")
+    return Waiting(
+        task_id=task.id,
+        stage=task.stage,
+        who=who,
+        queue=task.assignee is None,
+        mine=principal.person in {task.assignee, *task.delegates, *task.candidates},
+        since=task.opened_at,
+        due_at=task.due_at,
+        sla=sla,
+        sla_word=wording.say(words.SLA[sla]),
+    )
+
+
+def _stages(stored: RequestWithTasks, version: Version, names: Names, wording: Wording) -> tuple[StageLine, ...]:
+    """Return each stage once, as its latest round stands; a straight chain also shows what is still to come."""
+    latest: dict[str, list[TaskRow]] = {}
+    for task in stored.tasks:
+        if task.stage in latest and latest[task.stage][0].round != task.round:
+            latest[task.stage] = []
+        latest.setdefault(task.stage, []).append(task)
+    found = [_stage(name, tasks, names, wording) for name, tasks in latest.items()]
+    definition = version.definition
+    if definition is not None and definition.graph_spec is None and stored.request.status == "pending":
+        found += [
+            StageLine(
+                name=step.stage_name, state="ahead", word=wording.say("Not yet"), tone="plain", people=(), at=None
+            )
+            for step in definition.process_steps
+            if step.stage_name not in latest
+        ]
+    return tuple(found)
+
+
+def _stage(name: str, tasks: list[TaskRow], names: Names, wording: Wording) -> StageLine:
+    decided = [task for task in tasks if task.status == "decided"]
+    waits = [task for task in tasks if task.status == "open"]
+    people = tuple(
+        dict.fromkeys(
+            names(task.decided_by or task.assignee) for task in (*decided, *waits) if task.decided_by or task.assignee
+        )
+    )
+    last = max(decided, key=lambda task: task.decided_at or task.opened_at, default=None)
+    if waits:
+        return StageLine(
+            name=name, state="current", word=wording.say("Waiting"), tone="open", people=people, at=waits[0].opened_at
+        )
+    if last is None:
+        return StageLine(
+            name=name, state="done", word=wording.say("Closed"), tone="plain", people=people, at=tasks[-1].opened_at
+        )
+    tone = {"approve": "good", "reject": "bad", "request_changes": "warn"}.get(last.decision or "", "plain")
+    word = wording.say(words.DECIDED.get(last.decision or "", "Decided"))
+    return StageLine(name=name, state="done", word=word, tone=tone, people=people, at=last.decided_at)
+
+
+def read_requests(
+    connection: Connection,
+    principal: Principal,
+    versions: Versions,
+    wording: Wording,
+    *,
+    whose: str,
+    q: str,
+    status: str,
+    template: str,
+    sort: str,
+    cursor: str | None,
+) -> RequestList:
+    """Read a page of requests: the reader's own (`whose` is `me`), or all that they may see."""
+    page = requests.page(
+        connection,
+        limit=PAGE,
+        cursor=cursor,
+        viewer=visibility_of_caller(connection, principal, wording.now),
+        requester=principal.person if whose == "me" else None,
+        title=q or None,
+        status=status or None,
+        template=template or None,
+        sort=sort or None,
+    )
+    known = versions.all_of(connection, (one.request.template_id for one in page.items))
+    names = names_of(
+        connection,
+        [one for each in page.items for one in (each.request.requester, *(task.assignee for task in each.tasks))],
+    )
+    rows = tuple(_row(one, known[one.request.template_id], principal, names, wording) for one in page.items)
+    return RequestList(rows=rows, next_cursor=page.next_cursor)
+
+
+def _row(
+    stored: RequestWithTasks, version: Version, principal: Principal, names: Names, wording: Wording
+) -> RequestLine:
+    request = stored.request
+    waiting = [_waiting(task, principal, names, wording) for task in stored.tasks if task.status == "open"]
+    word = words.outcome(wording.say, request.status, request.outcome)
+    if request.returned and request.status == "pending":
+        word = wording.say("Changes requested")
+    return RequestLine(
+        id=request.id,
+        title=request.title,
+        template=request.template,
+        requester=names(request.requester),
+        amount=next(iter(facts_named(version.variables, request.input, [version.amount or ""], wording)), None),
+        word=word,
+        tone=_tone(request),
+        started_at=request.started_at,
+        ended_at=request.ended_at,
+        waits_for=", ".join(dict.fromkeys(one.who for one in waiting)),
+        returned=request.returned,
+        mine=request.requester == principal.person,
+    )

@@ -1,0 +1,311 @@
+"""Everything that is needed to decide a task, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from placet.definition.steps import Step
+from placet.engine.events import Decide
+from placet.errors import NotPermitted
+from placet.tasks.permissions import require_not_operating_own
+from service.principal import Principal
+from service.visibility import see_request, seen_task, visibility_of_caller
+from storage.queries.requests import requests
+from storage.queries.requests.requests import RequestWithTasks, TaskRow
+from web.forms import schemas
+from web.forms.fields import Field
+from web.languages import Wording
+from web.views import words
+from web.views.people import Names, names_of
+from web.views.timeline import Line, changes_since, conversation, lines_of, people_in
+from web.views.values import ChangedFact, Fact, facts_named, facts_of
+from web.views.versions import Version, Versions
+
+_SIMILAR = 5
+ORDER = ("approve", "request_changes", "reject", "abstain")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One decision that may be taken. `needs_comment` is so where the stage says so."""
+
+    decision: str
+    word: str
+    needs_comment: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """Another task of the request: whose it is and what came of it."""
+
+    stage: str
+    who: str
+    status: str
+    word: str
+    tone: str
+    at: datetime | None
+    comment: str | None
+    current: bool
+    outdated: bool  # it was decided on an earlier revision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """What changed since somebody decided, or since the reader last looked."""
+
+    title: str
+    changes: tuple[ChangedFact, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Similar:
+    """An earlier request of the same process."""
+
+    id: str
+    title: str
+    requester: str
+    ended_at: datetime | None
+    word: str
+    tone: str
+    amount: Fact | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPage:
+    """A task with its request. `refused` says in words why the reader cannot decide it; None where they can."""
+
+    task: TaskRow
+    request_id: str
+    title: str
+    template: str
+    version: str
+    requester: str
+    status: str
+    returned: bool
+    outcome_word: str
+    revision: int
+    sla: str
+    sla_word: str
+    amount: Fact | None
+    facts: tuple[Fact, ...]
+    process: tuple[Fact, ...]
+    policy: str | None
+    why_asked: str
+    who: str
+    choices: tuple[Choice, ...]
+    form: tuple[Field, ...]
+    refused: str | None
+    may_claim: bool
+    may_release: bool
+    may_hand_over: bool
+    seats: tuple[Seat, ...]
+    since: tuple[Since, ...]
+    conversation: tuple[Line, ...]
+    lines: tuple[Line, ...]
+    similar: tuple[Similar, ...]
+    started_at: datetime
+    next_task: str | None
+
+
+def read_task(  # noqa: PLR0917 - all of it is one page
+    connection: Connection,
+    principal: Principal,
+    task_id: str,
+    versions: Versions,
+    wording: Wording,
+    given: Mapping[str, Any] | None = None,
+) -> TaskPage:
+    """Read the page of a task; raises NotFound. `given` is what was entered into its form before."""
+    task = seen_task(connection, principal, task_id, wording.now)
+    stored = see_request(connection, principal, task.request_id, wording.now)
+    version = versions.of(connection, stored.request.template_id)
+    rows = requests.timeline(connection, task.request_id)
+    similar = _similar(connection, principal, stored, wording)
+    whose = task.assigned_via.partition(":")[2]
+    names = names_of(
+        connection,
+        [
+            *people_in(rows),
+            *(one for each in stored.tasks for one in (each.assignee, each.decided_by, *each.candidates)),
+            *(one.request.requester for one in similar),
+            stored.request.requester,
+            whose,
+            *task.candidates,
+        ],
+    )
+    step = version.step(task.stage)
+    return page_of(task, stored, version, step, rows, similar, principal, names, wording, given)
+
+
+def page_of(  # noqa: PLR0917
+    task: TaskRow,
+    stored: RequestWithTasks,
+    version: Version,
+    step: Step | None,
+    rows: Sequence[Any],
+    similar: Sequence[RequestWithTasks],
+    principal: Principal,
+    names: Names,
+    wording: Wording,
+    given: Mapping[str, Any] | None,
+) -> TaskPage:
+    """Make the page of a task out of what was read."""
+    request = stored.request
+    lines = lines_of(rows, version, names, wording)
+    declared = [variable.name for variable in version.variables]
+    asked = {name: value for name, value in request.input.items() if name in declared}
+    refused = _refused(task, stored, principal, names, wording)
+    sla = "none" if task.due_at is None else task.sla_state
+    holds = principal.person == task.assignee
+    return TaskPage(
+        task=task,
+        request_id=request.id,
+        title=request.title,
+        template=request.template,
+        version=request.version,
+        requester=names(request.requester),
+        status=request.status,
+        returned=request.returned,
+        outcome_word=words.outcome(wording.say, request.status, request.outcome),
+        revision=request.revision,
+        sla=sla,
+        sla_word=wording.say(words.SLA[sla]),
+        amount=next(iter(facts_named(version.variables, request.input, [version.amount or ""], wording)), None),
+        facts=facts_of(version.variables, asked, wording),
+        process=(),
+        policy=step.description if step is not None else None,
+        why_asked=words.why_asked(wording.say, task.assigned_via, names),
+        who=names(task.assignee) if task.assignee else ", ".join(sorted(map(names, task.candidates))),
+        choices=_choices(step, wording),
+        form=schemas.fields_of(step.form if step is not None else None, given or {}, wording),
+        refused=refused,
+        may_claim=task.status == "open" and task.assignee is None and principal.person in task.candidates,
+        may_release=task.status == "open" and holds and task.queue is not None,
+        may_hand_over=task.status == "open"
+        and request.requester != principal.person
+        and (holds or principal.admin or principal.owns(request.owner)),
+        seats=tuple(_seat(one, task, request.revision, names, wording) for one in stored.tasks),
+        since=_since(stored, rows, version, principal, names, wording),
+        conversation=conversation(lines),
+        lines=lines,
+        similar=tuple(_shown(one, version, names, wording) for one in similar),
+        started_at=request.started_at,
+        next_task=None,
+    )
+
+
+def _choices(step: Step | None, wording: Wording) -> tuple[Choice, ...]:
+    required = step.comment_required if step is not None else ()
+    return tuple(
+        Choice(decision=one, word=wording.say(words.DECISIONS[one]), needs_comment=one in required) for one in ORDER
+    )
+
+
+def _refused(
+    task: TaskRow, stored: RequestWithTasks, principal: Principal, names: Names, wording: Wording
+) -> str | None:
+    """Return why the reader cannot decide the task, in words; None where they can. The core asks again."""
+    say = wording.say
+    if task.status == "decided":
+        decided = say(words.DECIDED.get(task.decision or "", "Decided"))
+        return say("{person} has decided this: {decision}.").format(person=names(task.decided_by), decision=decided)
+    if task.status != "open":
+        return say("This task is closed: its stage was settled without it.")
+    if stored.request.returned:
+        return say("The request is with {person} for changes.").format(person=names(stored.request.requester))
+    try:
+        require_not_operating_own(
+            Decide(by=principal.actor, task_id=task.id, decision="approve"), stored.request.requester
+        )
+    except NotPermitted:
+        return say("Nobody decides their own request.")
+    if not principal.approves and not principal.owns(stored.request.owner):
+        return say("Your access does not include deciding.")
+    if task.assignee is None and principal.person in task.candidates:
+        return say("The task waits in a queue. Claim it first.")
+    if principal.person in {task.assignee, *task.delegates}:
+        return None
+    stands_in = task.assigned_via.startswith("substitution")
+    return None if stands_in else say("This task is for {person}.").format(person=names(task.assignee) or task.queue)
+
+
+def _seat(one: TaskRow, current: TaskRow, revision: int, names: Names, wording: Wording) -> Seat:
+    if one.status == "decided":
+        word = words.DECIDED.get(one.decision or "", one.decision or "")
+        tone = {"approve": "good", "reject": "bad", "request_changes": "warn"}.get(one.decision or "", "plain")
+    else:
+        word, tone = words.TASKS.get(one.status, one.status), "open" if one.status == "open" else "plain"
+    who = one.decided_by or one.assignee
+    return Seat(
+        stage=one.stage,
+        who=names(who) if who else wording.say("Queue {name}").format(name=one.queue or "?"),
+        status=one.status,
+        word=wording.say(word),
+        tone=tone,
+        at=one.decided_at or one.due_at,
+        comment=one.comment,
+        current=one.id == current.id,
+        outdated=one.status == "decided" and one.revision < revision,
+    )
+
+
+def _since(  # noqa: PLR0917
+    stored: RequestWithTasks,
+    rows: Sequence[Any],
+    version: Version,
+    principal: Principal,
+    names: Names,
+    wording: Wording,
+) -> tuple[Since, ...]:
+    """Return what changed since each earlier decision on another revision, the reader's own first."""
+    found: list[Since] = []
+    decided = [one for one in stored.tasks if one.status == "decided" and one.revision < stored.request.revision]
+    for one in sorted(decided, key=lambda task: task.decided_by != principal.person):
+        changes = changes_since(rows, one.revision, version, wording)
+        if not changes:
+            continue
+        if one.decided_by == principal.person:
+            title = wording.say("What changed since you decided")
+        else:
+            title = wording.say("What changed since {person} decided").format(person=names(one.decided_by))
+        if all(each.title != title for each in found):
+            found.append(Since(title=title, changes=changes))
+    if not found and stored.request.revision > 1:
+        changes = changes_since(rows, 1, version, wording)
+        if changes:
+            found.append(Since(title=wording.say("What changed since the request was sent in"), changes=changes))
+    return tuple(found)
+
+
+def _similar(
+    connection: Connection, principal: Principal, stored: RequestWithTasks, wording: Wording
+) -> tuple[RequestWithTasks, ...]:
+    """Return the latest ended requests of the same process and requester that the reader may see."""
+    page = requests.page(
+        connection,
+        limit=_SIMILAR,
+        viewer=visibility_of_caller(connection, principal, wording.now),
+        template=stored.request.template,
+        requester=stored.request.requester,
+        status="completed",
+        sort="ended",
+    )
+    return tuple(one for one in page.items if one.request.id != stored.request.id)
+
+
+def _shown(one: RequestWithTasks, version: Version, names: Names, wording: Wording) -> Similar:
+    row = one.request
+    return Similar(
+        id=row.id,
+        title=row.title,
+        requester=names(row.requester),
+        ended_at=row.ended_at,
+        word=words.outcome(wording.say, row.status, row.outcome),
+        tone={"approved": "good", "rejected": "bad"}.get(row.outcome or "", "plain"),
+        amount=next(iter(facts_named(version.variables, row.input, [version.amount or ""], wording)), None),
+    )

@@ -1,0 +1,60 @@
+"""Blueprints by version: read once and kept, since a published version never changes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from placet.definition.model import ProcessDefinition, amount_variable, parse_or_none
+from placet.definition.steps import Step
+from placet.definition.variables import Variable
+from storage.queries.definitions import definitions
+
+_MOST = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A blueprint, and the variable that holds the amount of its requests, if one does."""
+
+    id: str
+    definition: ProcessDefinition | None  # None where it cannot be read any more
+    amount: str | None
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The declared variables; none where the blueprint cannot be read."""
+        return self.definition.variables if self.definition is not None else ()
+
+    def step(self, stage: str) -> Step | None:
+        """Return the stage of that name."""
+        steps = self.definition.process_steps if self.definition is not None else ()
+        return next((step for step in steps if step.stage_name == stage), None)
+
+
+class Versions:
+    """The parsed blueprints of this process of Placet, the most recently used ones."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Version] = OrderedDict()
+
+    def all_of(self, connection: Connection, template_ids: Iterable[str]) -> dict[str, Version]:
+        """Return these versions."""
+        return {one: self.of(connection, one) for one in dict.fromkeys(template_ids)}
+
+    def of(self, connection: Connection, template_id: str) -> Version:
+        """Return a version; raises NotFound."""
+        if template_id in self._known:
+            self._known.move_to_end(template_id)
+            return self._known[template_id]
+        row = definitions.get(connection, template_id)
+        definition = parse_or_none(row.blueprint)
+        found = Version(id=row.id, definition=definition, amount=amount_variable(row.blueprint))
+        if row.status != "draft":
+            self._known[template_id] = found
+            while len(self._known) > _MOST:
+                self._known.popitem(last=False)
+        return found

@@ -1,0 +1,171 @@
+"""Words: what states, decisions, entries and reasons are called, in the reader's language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from placet.definition.assignees import AssigneeName, parse_assignee
+from placet.errors import PlacetError
+
+Translate = Callable[[str], str]
+Named = Callable[[str], str]
+"""What a person is called, by id."""
+
+
+def marked(text: str) -> str:
+    """Mark a text for translation where it is declared; it is translated where it is shown."""
+    return text
+
+
+_ = marked
+
+DECISIONS = {
+    "approve": _("Approve"),
+    "reject": _("Reject"),
+    "request_changes": _("Request changes"),
+    "abstain": _("Abstain"),
+}
+DECIDED = {
+    "approve": _("Approved"),
+    "reject": _("Rejected"),
+    "request_changes": _("Changes requested"),
+    "abstain": _("Abstained"),
+}
+OUTCOMES = {
+    "approved": _("Approved"),
+    "rejected": _("Rejected"),
+    "expired": _("Expired"),
+    "withdrawn": _("Withdrawn"),
+    "cancelled": _("Cancelled"),
+}
+STATUSES = {
+    "pending": _("In progress"),
+    "completed": _("Completed"),
+    "failed": _("Failed"),
+    "cancelled": _("Cancelled"),
+}
+SLA = {
+    "none": _("No deadline"),
+    "ok": _("On time"),
+    "warning": _("Due soon"),
+    "breached": _("Overdue"),
+}
+TASKS = {
+    "open": _("Open"),
+    "decided": _("Decided"),
+    "superseded": _("No longer needed"),
+    "cancelled": _("Cancelled"),
+}
+KINDS = {
+    "started": _("{actor} started the request"),
+    "task_opened": _("{stage}: a decision is asked of {who}"),
+    "decided": _("{actor}: {decision}"),
+    "changes_requested": _("{actor} requested changes"),
+    "resubmitted": _("{actor} sent the request in again"),
+    "commented": _("{actor} commented"),
+    "reassigned": _("{stage}: reassigned from {before} to {after}"),
+    "delegated": _("{stage}: {actor} delegated to {after}"),
+    "claimed": _("{actor} took the task out of the queue"),
+    "released": _("{actor} put the task back into the queue"),
+    "escalated": _("{stage}: escalated to {to}"),
+    "reminded": _("Reminder sent to {to}"),
+    "sla_warning": _("{stage} is due soon"),
+    "sla_breached": _("{stage} is overdue"),
+    "sla_critical": _("{stage} is critically overdue"),
+    "stage_settled": _("{stage}: {result}"),
+    "completed": _("The request ended: {outcome}"),
+    "withdrawn": _("{actor} withdrew the request"),
+    "cancelled": _("{actor} cancelled the request"),
+    "failed": _("The request failed"),
+    "notified": _("Message sent to {to}"),
+    "notification_failed": _("A message to {to} could not be delivered"),
+    "extended": _("{actor} extended the deadline"),
+    "action_started": _("Action {action} began"),
+    "action_run": _("Action {action} ran"),
+    "approver_missing": _("{stage}: nobody could be asked"),
+    "signal_refused": _("A signal was refused"),
+    "migrated": _("{actor} moved the request to another version"),
+    "superseded": _("{stage}: the task of {who} is no longer needed"),
+}
+_SECONDARY = {"notified", "task_opened", "stage_settled", "reminded", "action_started"}
+
+
+def outcome(say: Translate, status: str, outcome: str | None) -> str:
+    """Return what became of a request, or that it goes on; an outcome of the blueprint's own is shown as words."""
+    if outcome is not None:
+        return say(OUTCOMES[outcome]) if outcome in OUTCOMES else outcome.replace("_", " ").capitalize()
+    return say(STATUSES.get(status, status))
+
+
+def result(say: Translate, name: str | None) -> str:
+    """Return the result of a stage in words."""
+    return say(OUTCOMES.get(name or "", (name or "").replace("_", " ")))
+
+
+def is_secondary(kind: str) -> bool:
+    """Whether an entry of the timeline is a detail that most readers pass over."""
+    return kind in _SECONDARY
+
+
+def why_asked(say: Translate, via: str, named: Named) -> str:
+    """Return in a sentence why somebody is asked, from how the task came to them."""
+    how, _, whose = via.partition(":")
+    match how:
+        case "substitution":
+            return say("You stand in for {person}, who is away.").format(person=named(whose))
+        case "reassignment":
+            return say("Somebody reassigned this task.")
+        case "escalation":
+            return say("Nobody decided in time, so it escalated.")
+        case "succession":
+            return say("Whoever had the task has left.")
+        case "delegation":
+            return say("The task was delegated by {person}.").format(person=named(whose))
+        case "claim" | "claimed":
+            return say("It was taken out of a queue.")
+        case "queue":
+            return say("It waits in a queue.")
+        case "vacant":
+            return say("Nobody could be found for this task; an admin has to assign it.")
+        case "return":
+            return say("It came back after an absence.")
+        case _:
+            try:
+                return say("The process asks {names} here.").format(names=assignee(say, parse_assignee(via), named))
+            except PlacetError:
+                return say("The process asks {names} here.").format(names=via)
+
+
+def assignee(say: Translate, name: AssigneeName, named: Named) -> str:
+    """Return in words whom a name of the process means."""
+    match name.kind:
+        case "user":
+            return named(name.name)
+        case "role":
+            return say("everyone with the role {name}").format(name=name.name)
+        case "group":
+            return say("everyone in the group {name}").format(name=name.name)
+        case "requester":
+            return say("the requester")
+        case "owner":
+            return say("the process owner")
+        case "input" | "inputs":
+            return say("whom the request names in {name}").format(name=name.name)
+        case "manager_of" if name.of is not None:
+            return say("the manager of {person}").format(person=assignee(say, name.of, named))
+        case _:
+            return str(name)
+
+
+def entry(say: Translate, kind: str, facts: Mapping[str, Any]) -> str:
+    """Return a timeline entry as a sentence; a kind without one is shown by its name."""
+    sentence = KINDS.get(kind)
+    if sentence is None:
+        return kind.replace("_", " ").capitalize()
+    return say(sentence).format_map(_Facts(facts))
+
+
+class _Facts(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return "…"
