@@ -12,6 +12,7 @@ from placet.engine.events import Decide
 from placet.errors import InputInvalid, PlacetError
 from service import commands
 from service.visibility import see_task
+from storage.queries.requests import inbox as inbox_queries
 from storage.queries.requests import requests
 from web.forms.reading import Entries
 from web.pages import fresh_key, own_address
@@ -128,7 +129,7 @@ def _rows(connection: Any, here: Any, visitor: Any, tasks: list[str]) -> list[In
     names = names_of(connection, [one for row in listed for one in (row.requester, row.assignee)])
     known = here.versions.all_of(connection, (row.template_id for row in listed))
     order = {task: number for number, task in enumerate(tasks)}
-    given = requests.inputs_of(connection, {row.request_id for row in listed})
+    given = inbox_queries.inputs_of(connection, {row.request_id for row in listed})
     rows = [
         row_of(
             row, known[row.template_id], given[row.request_id], visitor.principal, names, visitor.wording, tab="mine"

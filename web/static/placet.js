@@ -167,23 +167,22 @@ one("[data-palette-input]")?.addEventListener("keydown", (event) => {
 // --- live: the server tells that something has changed; nothing moves until the reader asks for it -------------------
 if (document.body.dataset.csrf && "EventSource" in window) {
   const live = new EventSource("/live");
-  live.addEventListener("inbox", (event) => {
-    const state = JSON.parse(event.data), badge = one("#badge");
-    if (badge) badge.firstChild.textContent = state.badge;
-    const shown = rows().map((row) => row.dataset.rowId), box = one("#fresh");
-    if (!box || !one("[data-filters]")) return;
-    const list = one("[data-rows-list]");
-    const gone = shown.filter((id) => state.closed.includes(id));
-    for (const id of gone) one(`[data-row-id="${CSS.escape(id)}"]`)?.classList.add("gone");
-    if (gone.length || state.changed || !list) {
-      const text = one("[data-fresh-text]");
-      text.textContent = text.dataset.one;
-      box.hidden = !(gone.length || state.changed);
-    }
-  });
-  live.addEventListener("request", (event) => {
-    const shown = one("[data-request]:not(li)");
-    if (shown && shown.dataset.request === event.data) document.dispatchEvent(new CustomEvent("placet:changed"));
+  let first = null;
+  live.addEventListener("changed", async (event) => {
+    const { mark, badge } = JSON.parse(event.data), count = one("#badge");
+    if (count) count.firstChild.textContent = badge;
+    if (first === null) { first = mark; return; }
+    const box = one("#fresh");
+    if (!box || mark === first) return;
+    const shown = rows().map((row) => row.dataset.rowId);
+    const query = new URLSearchParams(shown.map((id) => ["task", id]));
+    const answer = await fetch(`/live/rows?${query}`, { headers: { Accept: "application/json" } });
+    if (!answer.ok) return;
+    const { closed } = await answer.json();
+    for (const row of rows()) row.classList.toggle("gone", closed.includes(row.dataset.rowId));
+    const text = one("[data-fresh-text]");
+    text.textContent = text.dataset.one;
+    box.hidden = false;
   });
   addEventListener("pagehide", () => live.close());
 }

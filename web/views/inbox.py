@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from service.principal import Principal
 from service.visibility import visibility_of
+from storage.queries.requests import inbox as inbox_queries
 from storage.queries.requests import requests
 from storage.queries.requests.requests import ListedTask
 from web.languages import Wording
@@ -123,27 +124,27 @@ def read_inbox(
             **common,
         )
     counts = {
-        "mine": requests.count_waiting(connection, seen, claimed=True, most=COUNTED + 1),
-        "queues": requests.count_waiting(connection, seen, claimed=False, most=COUNTED + 1) if seen.queues else 0,
+        "mine": inbox_queries.count_waiting(connection, seen, claimed=True, most=COUNTED + 1),
+        "queues": inbox_queries.count_waiting(connection, seen, claimed=False, most=COUNTED + 1) if seen.queues else 0,
     }
     blueprints = versions.all_of(connection, (row.template_id for row in page.items))
     behalf = [row.assigned_via.partition(":")[2] for row in page.items if row.assigned_via.startswith("substitution")]
     names = names_of(
         connection, [*(row.requester for row in page.items), *(row.assignee for row in page.items), *behalf]
     )
-    given = requests.inputs_of(connection, {row.request_id for row in page.items})
+    given = inbox_queries.inputs_of(connection, {row.request_id for row in page.items})
     rows = tuple(
         row_of(row, blueprints[row.template_id], given[row.request_id], principal, names, wording, tab=chosen.tab)
         for row in page.items
     )
-    processes = requests.templates_waiting(connection, seen) if chosen.tab != "decided" else ()
+    processes = inbox_queries.templates_waiting(connection, seen) if chosen.tab != "decided" else ()
     return Inbox(rows=rows, next_cursor=page.next_cursor, counts=counts, processes=processes)
 
 
 def read_inbox_count(connection: Connection, principal: Principal, wording: Wording) -> str | None:
     """Return how many tasks wait for the reader, as pages show it; None for none."""
     seen = visibility_of(connection, principal.person, wording.now)
-    number = requests.count_waiting(connection, seen, claimed=True, most=COUNTED + 1)
+    number = inbox_queries.count_waiting(connection, seen, claimed=True, most=COUNTED + 1)
     return counted(number) if number else None
 
 

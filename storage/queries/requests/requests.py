@@ -16,9 +16,7 @@ from sqlalchemy import (
     SQLColumnExpression,
     String,
     bindparam,
-    func,
     select,
-    union,
 )
 from sqlalchemy.orm import Session
 from sqlmodel import col
@@ -274,7 +272,7 @@ def task_page(
         if value is not None:
             rules.append(col(column) == value)
     if claimed is not None:
-        rules.append(_is_claimed(claimed=claimed))
+        rules.append(is_claimed(claimed=claimed))
     if title is not None:
         rules.append(col(ApprovalRequest.title).icontains(title, autoescape=True))
     rules += due.holds(col(ApprovalTask.due_at))
@@ -309,35 +307,7 @@ def tasks_listed(connection: Connection, ids: Collection[str]) -> list[ListedTas
     return [replace(row, summary=values.get(row.request_id, {})) for row in found]
 
 
-def inputs_of(connection: Connection, ids: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Return the inputs of these requests, by id."""
-    query = select(col(ApprovalRequest.id), col(ApprovalRequest.input)).where(col(ApprovalRequest.id).in_(sorted(ids)))
-    return {row.id: row.input for row in connection.execute(query)}
-
-
-def count_waiting(connection: Connection, waits_for: Visibility, *, claimed: bool, most: int) -> int:
-    """Count the open tasks that wait for somebody, up to `most`; `claimed` False counts those in queues."""
-    open_tasks = select(col(ApprovalTask.id)).where(
-        col(ApprovalTask.status) == "open", _is_claimed(claimed=claimed)
-    )
-    searches = [search.limit(most).subquery() for search in searches_for(waits_for, open_tasks)]
-    found = union(*(select(search.c.id) for search in searches)).limit(most).subquery()
-    return int(connection.execute(select(func.count()).select_from(found)).scalar_one())
-
-
-def templates_waiting(connection: Connection, waits_for: Visibility, *, most: int = 1000) -> tuple[str, ...]:
-    """Return the processes of which open tasks wait for somebody, of the first `most` tasks."""
-    open_tasks = (
-        select(col(ApprovalRequest.template))
-        .select_from(ApprovalTask)
-        .join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
-        .where(col(ApprovalTask.status) == "open")
-    )
-    searches = [search.limit(most).subquery() for search in searches_for(waits_for, open_tasks)]
-    return tuple(sorted(connection.scalars(union(*(select(search.c.template) for search in searches)))))
-
-
-def _is_claimed(*, claimed: bool) -> ColumnElement[bool]:
+def is_claimed(*, claimed: bool) -> ColumnElement[bool]:
     return col(ApprovalTask.assignee).is_not(None) if claimed else col(ApprovalTask.assignee).is_(None)
 
 

@@ -1,0 +1,67 @@
+"""The inbox: how many tasks wait for somebody, of which processes, and whether that has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection, func, select, union
+from sqlmodel import col
+
+from storage.queries.requests.requests import is_claimed
+from storage.queries.requests.visibility import Visibility, searches_for
+from storage.tables.approvals import ApprovalRequest, ApprovalTask
+
+
+def inputs_of(connection: Connection, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return the inputs of these requests, by id."""
+    query = select(col(ApprovalRequest.id), col(ApprovalRequest.input)).where(col(ApprovalRequest.id).in_(sorted(ids)))
+    return {row.id: row.input for row in connection.execute(query)}
+
+
+def count_waiting(connection: Connection, waits_for: Visibility, *, claimed: bool, most: int) -> int:
+    """Count the open tasks that wait for somebody, up to `most`; `claimed` False counts those in queues."""
+    open_tasks = select(col(ApprovalTask.id)).where(col(ApprovalTask.status) == "open", is_claimed(claimed=claimed))
+    searches = [search.limit(most).subquery() for search in searches_for(waits_for, open_tasks)]
+    found = union(*(select(search.c.id) for search in searches)).limit(most).subquery()
+    return int(connection.execute(select(func.count()).select_from(found)).scalar_one())
+
+
+def waiting_mark(connection: Connection, waits_for: Visibility, *, most: int = 100) -> tuple[str, int]:
+    """Return a mark of the open tasks that wait for somebody, and how many of them have an assignee, up to `most`.
+
+    The mark changes with them. It is made of the `most` newest tasks in each way in which they wait.
+    """
+    open_tasks = select(
+        col(ApprovalTask.id), col(ApprovalTask.assignee), col(ApprovalTask.sla_state), col(ApprovalTask.revision)
+    ).where(col(ApprovalTask.status) == "open")
+    newest = col(ApprovalTask.opened_at).desc()
+    rows = {
+        tuple(row)
+        for search in searches_for(waits_for, open_tasks)
+        for row in connection.execute(search.order_by(newest).limit(most))
+    }
+    digest = hashlib.sha256(json.dumps(sorted(rows, key=str)).encode()).hexdigest()[:16]
+    return digest, min(most, len({row[0] for row in rows if row[1] is not None}))
+
+
+def still_waiting(connection: Connection, waits_for: Visibility, ids: Collection[str]) -> set[str]:
+    """Return those of these tasks that are open and wait for somebody."""
+    named = select(col(ApprovalTask.id)).where(
+        col(ApprovalTask.id).in_(sorted(ids)), col(ApprovalTask.status) == "open"
+    )
+    return {one for search in searches_for(waits_for, named) for one in connection.scalars(search)}
+
+
+def templates_waiting(connection: Connection, waits_for: Visibility, *, most: int = 1000) -> tuple[str, ...]:
+    """Return the processes of which open tasks wait for somebody, of the first `most` tasks."""
+    open_tasks = (
+        select(col(ApprovalRequest.template))
+        .select_from(ApprovalTask)
+        .join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
+        .where(col(ApprovalTask.status) == "open")
+    )
+    searches = [search.limit(most).subquery() for search in searches_for(waits_for, open_tasks)]
+    return tuple(sorted(connection.scalars(union(*(select(search.c.template) for search in searches)))))

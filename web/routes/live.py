@@ -1,0 +1,80 @@
+"""Live pages: a stream that tells the browser when something of the reader's has changed.
+
+The stream carries no content. The browser then asks what became of the rows that it shows, and nothing moves before the
+reader wants it to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy import Connection
+from starlette.responses import StreamingResponse
+
+from placet.errors import Unavailable
+from service.visibility import visibility_of
+from storage.announcements.announce import HELD
+from storage.queries.requests import inbox as inbox_queries
+from web.pages import HEADERS
+from web.routes.common import Here, PageRoute, SignedIn, WebContext
+from web.views.inbox import counted
+
+router = APIRouter(prefix="/live", include_in_schema=False, route_class=PageRoute)
+
+_LOOK_SECONDS = 20.0  # between looks where nothing is announced; each also tells proxies that the stream is alive
+_PAUSE_SECONDS = 1.0  # after a look, so that a burst of changes is one
+_MOST_STREAM_SECONDS = 3600.0  # then the browser connects again, and is asked again who it is
+_MOST_ROWS = 100
+
+
+@router.get("")
+async def stream(here: Here, visitor: SignedIn) -> StreamingResponse:
+    """Send the event `changed` whenever the tasks that wait for the reader have changed."""
+    events = _events(here, visitor.principal.person)
+    return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+@router.get("/rows")
+async def rows(request: Request, here: Here, visitor: SignedIn) -> JSONResponse:
+    """Say which of these tasks no longer wait for the reader, and whether others do."""
+    shown = [one[:200] for one in request.query_params.getlist("task")[:_MOST_ROWS] if "\0" not in one]
+
+    def read(connection: Connection) -> dict[str, Any]:
+        seen = visibility_of(connection, visitor.principal.person, here.context.now())
+        still = inbox_queries.still_waiting(connection, seen, shown)
+        mark, number = inbox_queries.waiting_mark(connection, seen)
+        return {"badge": counted(number), "closed": [one for one in shown if one not in still], "mark": mark}
+
+    return JSONResponse(await here.context.database.read(read), headers=HEADERS)
+
+
+async def _events(here: WebContext, person: str) -> AsyncIterator[str]:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _MOST_STREAM_SECONDS
+    known = ""
+    with here.context.subscriptions.subscribe(HELD) as announced:
+        while loop.time() < end:
+            announced.clear()
+            try:
+                mark, number = await here.context.database.read(_mark, person, here)
+            except Unavailable:  # the next look finds it
+                mark, number = known, 0
+            if mark != known:
+                yield f"event: changed\ndata: {json.dumps({'mark': mark, 'badge': counted(number)})}\n\n"
+            else:
+                yield ": nothing new\n\n"
+            known = mark
+            await asyncio.sleep(_PAUSE_SECONDS)
+            try:
+                await asyncio.wait_for(announced.wait(), _LOOK_SECONDS)
+            except TimeoutError:
+                continue
+
+
+def _mark(connection: Connection, person: str, here: WebContext) -> tuple[str, int]:
+    return inbox_queries.waiting_mark(connection, visibility_of(connection, person, here.context.now()))
