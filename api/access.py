@@ -11,8 +11,8 @@ from typing import Final
 from service.principal import ACCESS
 
 EVERYBODY: Final = frozenset(ACCESS)
-_NOT_AUDITORS: Final = EVERYBODY - {"auditor"}  # auditors only read
-_ASK: Final = frozenset({"requester", "admin"})
+NOT_AUDITORS: Final = EVERYBODY - {"auditor"}  # auditors only read
+ASK: Final = frozenset({"requester", "admin"})
 _DESIGN: Final = frozenset({"designer", "admin"})
 _OPERATE: Final = frozenset({"admin"})
 
@@ -31,29 +31,29 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "POST /workflow/process-templates/{template_id}/publish/": _DESIGN,
     "POST /workflow/process-templates/{template_id}/deprecate/": _DESIGN,
     "POST /workflow/process-templates/{template_id}/migrate/": _OPERATE,
-    "POST /workflow/requests/": _ASK,
+    "POST /workflow/requests/": ASK,
     "GET /workflow/requests/": EVERYBODY,
     "GET /workflow/requests/{request_id}/": EVERYBODY,
     "GET /workflow/requests/{request_id}/timeline/": EVERYBODY,
     "GET /workflow/requests/{request_id}/cost/": EVERYBODY,
     "GET /workflow/requests/{request_id}/audit/verify/": EVERYBODY,
     "GET /workflow/requests/{request_id}/notifications/": EVERYBODY,
-    "POST /workflow/requests/{request_id}/withdraw/": _NOT_AUDITORS,
-    "POST /workflow/requests/{request_id}/cancel/": _NOT_AUDITORS,
-    "POST /workflow/requests/{request_id}/comments/": _NOT_AUDITORS,
-    "POST /workflow/requests/{request_id}/extend/": _NOT_AUDITORS,
-    "POST /workflow/requests/{request_id}/events/": _NOT_AUDITORS,
-    "POST /workflow/requests/{request_id}/resubmit/": _NOT_AUDITORS,
+    "POST /workflow/requests/{request_id}/withdraw/": NOT_AUDITORS,
+    "POST /workflow/requests/{request_id}/cancel/": NOT_AUDITORS,
+    "POST /workflow/requests/{request_id}/comments/": NOT_AUDITORS,
+    "POST /workflow/requests/{request_id}/extend/": NOT_AUDITORS,
+    "POST /workflow/requests/{request_id}/events/": NOT_AUDITORS,
+    "POST /workflow/requests/{request_id}/resubmit/": NOT_AUDITORS,
     "GET /workflow/tasks/": EVERYBODY,
     "GET /workflow/tasks/{task_id}/": EVERYBODY,
     # For approvers, and for designers who own the process of the task; service.commands checks that.
-    "POST /workflow/tasks/decide/": _NOT_AUDITORS,
-    "POST /workflow/tasks/{task_id}/decide/": _NOT_AUDITORS,
-    "POST /workflow/tasks/{task_id}/claim/": _NOT_AUDITORS,
-    "POST /workflow/tasks/{task_id}/token/": _NOT_AUDITORS,
-    "POST /workflow/tasks/{task_id}/reassign/": _NOT_AUDITORS,
-    "POST /workflow/tasks/{task_id}/delegate/": _NOT_AUDITORS,
-    "POST /workflow/tasks/{task_id}/release/": _NOT_AUDITORS,
+    "POST /workflow/tasks/decide/": NOT_AUDITORS,
+    "POST /workflow/tasks/{task_id}/decide/": NOT_AUDITORS,
+    "POST /workflow/tasks/{task_id}/claim/": NOT_AUDITORS,
+    "POST /workflow/tasks/{task_id}/token/": NOT_AUDITORS,
+    "POST /workflow/tasks/{task_id}/reassign/": NOT_AUDITORS,
+    "POST /workflow/tasks/{task_id}/delegate/": NOT_AUDITORS,
+    "POST /workflow/tasks/{task_id}/release/": NOT_AUDITORS,
     "GET /workflow/people/": EVERYBODY,
     "POST /workflow/people/": _OPERATE,
     "GET /workflow/people/{person_id}/": EVERYBODY,
@@ -75,7 +75,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "GET /workflow/notification-templates/{name}/": _DESIGN,
     "PUT /workflow/notification-templates/{name}/": _DESIGN,
     "POST /workflow/notification-templates/{name}/preview/": _DESIGN,
-    "POST /workflow/notifications/{key}/resend/": _NOT_AUDITORS,
+    "POST /workflow/notifications/{key}/resend/": NOT_AUDITORS,
     "GET /workflow/webhooks/": _OPERATE,
     "POST /workflow/webhooks/": _OPERATE,
     "GET /workflow/webhooks/{webhook_id}/": _OPERATE,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.access import EVERYBODY
+from api.access import ASK, EVERYBODY, NOT_AUDITORS
 
 PUBLIC: Final = frozenset({"public"})
 """Pages that need no session."""
@@ -16,6 +16,28 @@ LOGGED_IN: Final = frozenset({"logged in"})
 
 PAGES: Final[dict[str, frozenset[str]]] = {
     "GET /": EVERYBODY,
+    "POST /tasks/decide": NOT_AUDITORS,
+    "GET /tasks/{task_id}": EVERYBODY,
+    # For approvers, and for designers who own the process of the task; service.commands checks that.
+    "POST /tasks/{task_id}/decide": NOT_AUDITORS,
+    "POST /tasks/{task_id}/claim": NOT_AUDITORS,
+    "POST /tasks/{task_id}/release": NOT_AUDITORS,
+    "POST /tasks/{task_id}/delegate": NOT_AUDITORS,
+    "GET /requests": EVERYBODY,
+    "GET /requests/new": ASK,
+    "GET /requests/new/{template_id}": ASK,
+    "POST /requests/new/{template_id}": ASK,
+    "GET /requests/{request_id}": EVERYBODY,
+    "GET /requests/{request_id}/edit": NOT_AUDITORS,
+    "POST /requests/{request_id}/edit": NOT_AUDITORS,
+    "POST /requests/{request_id}/comment": NOT_AUDITORS,
+    "POST /requests/{request_id}/withdraw": NOT_AUDITORS,
+    "POST /requests/{request_id}/cancel": NOT_AUDITORS,
+    "GET /me": EVERYBODY,
+    "POST /me/away": EVERYBODY,
+    "POST /me/reading": EVERYBODY,
+    "GET /live": EVERYBODY,
+    "GET /live/rows": EVERYBODY,
     "GET /login": PUBLIC,
     "POST /login": PUBLIC,
     "GET /login/{code}": PUBLIC,

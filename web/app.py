@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, cast
 
 from fastapi import FastAPI
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from api import app as api
 from api.context import ApiContext
 from web import problems
-from web.routes import home, login
+from web.routes import inbox, live, login, me, requests, tasks
+from web.routes.common import WebContext
 from web.security import HeadersMiddleware
+from web.templating import STATIC
 
-ROUTERS = (home.router, login.router)
+ROUTERS = (inbox.router, tasks.router, requests.router, me.router, live.router, login.router)
 
 
 def create_app(context: ApiContext) -> FastAPI:
@@ -26,9 +29,21 @@ def pages(context: ApiContext) -> FastAPI:
     """Return the pages alone."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, title="Placet", redirect_slashes=True)
     app.state.context = context
+    app.state.web = WebContext(context=context)
     problems.install(app)
     app.add_middleware(cast(Any, HeadersMiddleware))
     for router in ROUTERS:
         app.include_router(router)
-    app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), name="static")
+    app.mount("/static", _Lasting(directory=STATIC), name="static")
     return app
+
+
+class _Lasting(StaticFiles):
+    """Static files, which browsers keep: their addresses carry a digest of what is in them."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Serve one file."""
+        response = await super().get_response(path, scope)
+        if scope["query_string"]:
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response

@@ -1,8 +1,10 @@
-"""Templates: jinja2 with everything escaped, and what each page knows."""
+"""Templates: jinja2 with everything escaped, in the reader's language, and what each page knows."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,12 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from service.identity.login import Session
+from web.languages import catalogue
+from web.views.inbox import counted
+from web.views.words import NOTICES
+from web.visitor import wording_of
 
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+STATIC = Path(__file__).with_name("static")
 
 
 def render(
@@ -29,12 +29,62 @@ def render(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
-    """Return a page. Every template knows `me`, the principal or None, `csrf_token`, and `path`."""
+    """Return a page.
+
+    Every template knows `me` (the principal, or None), `csrf_token`, `path`, `wording`, and what the frame shows around
+    it. `?done=` in the address names what was just done, for a notice.
+    """
     session: Session | None = getattr(request.state, "session", None)
+    wording = wording_of(request)
+    me = None if session is None else session.principal
+    done = NOTICES.get(request.query_params.get("done", ""))
     known = {
-        "me": None if session is None else session.principal,
+        "me": me,
         "csrf_token": "" if session is None else session.csrf_token,
         "path": request.url.path,
+        "layout": "plain.html" if me is None else "base.html",
+        "wording": wording,
+        "zone": str(wording.zone),
+        "may_start": me is not None and bool(me.access & {"requester", "admin"}),
+        "notice": wording.say(done) if done else None,
+        "badge": None,
+        "section": None,
+        "faults": (),
+        "conflict": None,
+        "static": static,
     }
-    html = _TEMPLATES.get_template(template).render({**known, **(values or {})})
+    html = _environment(wording.language).get_template(template).render({**known, **(values or {})})
     return HTMLResponse(html, status_code=status, headers=dict(headers or {}))
+
+
+def static(name: str) -> str:
+    """Return the address of a static file; a digest of what is in it lets browsers keep it for good."""
+    return _addresses()[name]
+
+
+def initials(name: str) -> str:
+    """Return the first letters of the first and the last word of a name."""
+    parts = name.split()
+    return "".join(part[0] for part in (parts[:1] + parts[1:][-1:]))[:2].upper()
+
+
+@cache
+def _addresses() -> dict[str, str]:
+    files = (file for file in STATIC.iterdir() if file.is_file())
+    return {file.name: f"/static/{file.name}?{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}" for file in files}
+
+
+@cache
+def _environment(language: str) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+    environment.filters["counted"] = counted
+    environment.filters["initials"] = initials
+    return environment

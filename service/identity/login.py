@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection
@@ -24,10 +25,14 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A browser session: its principal, and the token that forms and scripts prove themselves with."""
+    """A browser session: its principal, and the token that forms and scripts prove themselves with.
+
+    `preferences` are the person's; pages read the language and the time zone in them.
+    """
 
     principal: Principal
     csrf_token: str
+    preferences: Mapping[str, Any] = field(default_factory=dict)
 
 
 async def by_token(context: Context, text: str) -> Principal | None:
@@ -55,7 +60,7 @@ async def by_session(context: Context, value: str) -> Session | None:
             await context.database.write(sessions.note_use, value, now)
         except Unavailable as error:
             _log.warning("last_use_not_stored", reason=error.message)
-    return Session(principal=principal_of(held.holder), csrf_token=held.csrf_token)
+    return Session(principal=principal_of(held.holder), csrf_token=held.csrf_token, preferences=held.preferences)
 
 
 async def log_in_with_token(context: Context, text: str, *, address: str, user_agent: str) -> str:

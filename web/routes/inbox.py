@@ -15,13 +15,14 @@ from service.visibility import see_task
 from storage.queries.requests import inbox as inbox_queries
 from storage.queries.requests import requests
 from web.forms.reading import Entries
-from web.pages import fresh_key, own_address
-from web.routes.common import Here, PageRoute, SignedIn, done_key, entries_of, record, shown
+from web.routes.common import Here, done_key, entries_of, fresh_key, record, shown
+from web.security import PageRoute, local_path
 from web.views import words
 from web.views.inbox import PAGE, InboxFilter, InboxRow, Sort, Tab, counted, read_inbox, row_of
 from web.views.people import names_of
+from web.visitor import SignedIn
 
-router = APIRouter(include_in_schema=False, route_class=PageRoute)
+router = APIRouter(route_class=PageRoute)
 _MOST = PAGE
 
 
@@ -37,8 +38,6 @@ async def inbox(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse
         found = await here.context.database.read(read_inbox, visitor.principal, chosen, here.versions, wording)
     return shown(
         request,
-        here,
-        visitor,
         "inbox.html",
         section="inbox",
         badge=counted(found.counts["mine"]) if found.counts["mine"] else None,
@@ -53,15 +52,13 @@ async def inbox(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse
 async def decide_many(request: Request, here: Here, visitor: SignedIn) -> Response:
     """Review the selected tasks, or decide them; each succeeds or fails by itself."""
     entries = await entries_of(request, visitor)
-    back = own_address(entries.text("back"))
+    back = local_path(entries.text("back"))
     picked = _picked(entries)
     rows = await here.context.database.read(_rows, here, visitor, list(picked))
     decision = entries.text("decision")
     if decision not in {"approve", "reject"} or not rows:
         return shown(
             request,
-            here,
-            visitor,
             "bulk.html",
             section="inbox",
             rows=rows,
@@ -89,9 +86,7 @@ async def decide_many(request: Request, here: Here, visitor: SignedIn) -> Respon
         if isinstance(outcome, PlacetError):
             await record(here, visitor, "decide", outcome, task_id=row.id)
     done = sum(1 for outcome in outcomes if not isinstance(outcome, PlacetError))
-    return shown(
-        request, here, visitor, "bulk.html", section="inbox", rows=rows, results=results, done=done, back=back, key=""
-    )
+    return shown(request, "bulk.html", section="inbox", rows=rows, results=results, done=done, back=back, key="")
 
 
 def _chosen(given: Any) -> InboxFilter:

@@ -20,11 +20,12 @@ from placet.errors import Unavailable
 from service.visibility import visibility_of
 from storage.announcements.announce import HELD
 from storage.queries.requests import inbox as inbox_queries
-from web.pages import HEADERS
-from web.routes.common import Here, PageRoute, SignedIn, WebContext
+from web.routes.common import Here, WebContext
+from web.security import PageRoute
 from web.views.inbox import counted
+from web.visitor import SignedIn
 
-router = APIRouter(prefix="/live", include_in_schema=False, route_class=PageRoute)
+router = APIRouter(prefix="/live", route_class=PageRoute)
 
 _LOOK_SECONDS = 20.0  # between looks where nothing is announced; each also tells proxies that the stream is alive
 _PAUSE_SECONDS = 1.0  # after a look, so that a burst of changes is one
@@ -50,7 +51,7 @@ async def rows(request: Request, here: Here, visitor: SignedIn) -> JSONResponse:
         mark, number = inbox_queries.waiting_mark(connection, seen)
         return {"badge": counted(number), "closed": [one for one in shown if one not in still], "mark": mark}
 
-    return JSONResponse(await here.context.database.read(read), headers=HEADERS)
+    return JSONResponse(await here.context.database.read(read))
 
 
 async def _events(here: WebContext, person: str) -> AsyncIterator[str]:

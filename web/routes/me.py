@@ -21,12 +21,13 @@ from storage.tables.approvals import StoredPerson
 from web.forms.fields import Field, with_errors
 from web.forms.reading import Entries
 from web.languages import Wording, utc
-from web.pages import Visitor, see_other
-from web.routes.common import Here, PageRoute, SignedIn, WebContext, entries_of, faults_of, shown
+from web.routes.common import Here, WebContext, entries_of, faults_of, see_other, shown
+from web.security import PageRoute
 from web.views.inbox import read_inbox_count
 from web.views.people import names_of
+from web.visitor import SignedIn, Visitor
 
-router = APIRouter(prefix="/me", include_in_schema=False, route_class=PageRoute)
+router = APIRouter(prefix="/me", route_class=PageRoute)
 _LANGUAGES = (("", ""), ("en", "English"), ("de", "Deutsch"))
 
 
@@ -159,8 +160,6 @@ async def _page(
     problems = {one.pointer: one.message for one in error.problems} if error is not None else {}
     return shown(
         request,
-        here,
-        visitor,
         "me.html",
         section="me",
         status=200 if error is None else 422,

@@ -20,15 +20,16 @@ from storage.queries.definitions import definitions
 from web.forms import shapes
 from web.forms.fields import Field, with_errors
 from web.forms.reading import Entries
-from web.pages import Visitor, fresh_key, own_address, see_other
-from web.routes.common import Here, PageRoute, SignedIn, WebContext, done_key, entries_of, faults_of, record, shown
+from web.routes.common import Here, WebContext, done_key, entries_of, faults_of, fresh_key, record, see_other, shown
+from web.security import PageRoute, local_path
 from web.views import words
 from web.views.inbox import read_inbox_count
 from web.views.request import RequestPage, read_request, read_requests
 from web.views.values import changes_of
 from web.views.versions import Version
+from web.visitor import SignedIn, Visitor
 
-router = APIRouter(prefix="/requests", include_in_schema=False, route_class=PageRoute)
+router = APIRouter(prefix="/requests", route_class=PageRoute)
 
 RequestId = Annotated[str, Path(max_length=200)]
 _SORTS = {"started", "age", "ended", "due", "amount"}
@@ -59,8 +60,6 @@ async def request_list(request: Request, here: Here, visitor: SignedIn) -> HTMLR
     following = {name: value for name, value in chosen.items() if value and value != "me"}
     return shown(
         request,
-        here,
-        visitor,
         "requests.html",
         section="requests",
         badge=badge,
@@ -87,7 +86,7 @@ async def processes(request: Request, here: Here, visitor: SignedIn) -> Response
         return definitions.startable(connection), read_inbox_count(connection, visitor.principal, visitor.wording)
 
     found, badge = await here.context.database.read(read)
-    return shown(request, here, visitor, "processes.html", section="new", badge=badge, processes=found)
+    return shown(request, "processes.html", section="new", badge=badge, processes=found)
 
 
 @router.get("/new/{template_id}")
@@ -100,7 +99,7 @@ async def new_request(request: Request, here: Here, visitor: SignedIn, template_
     if copied:
         stored = await here.context.database.read(seen_request, visitor.principal, copied, visitor.wording.now)
         given, title = stored.request.input, stored.request.title
-    return _new_form(request, here, visitor, version, given, title)
+    return _new_form(request, visitor, version, given, title)
 
 
 @router.post("/new/{template_id}")
@@ -120,7 +119,7 @@ async def start(request: Request, here: Here, visitor: SignedIn, template_id: Re
     try:
         stored = await start_request(here.context, visitor.principal, draft, request_id=key[:32], fresh=False)
     except InputInvalid as error:
-        return _new_form(request, here, visitor, version, given, title, error=error, key=entries.text("key"))
+        return _new_form(request, visitor, version, given, title, error=error, key=entries.text("key"))
     return see_other(f"/requests/{stored.request.id}", "start")
 
 
@@ -134,7 +133,7 @@ async def request_page(request: Request, here: Here, visitor: SignedIn, request_
 async def edit(request: Request, here: Here, visitor: SignedIn, request_id: RequestId) -> HTMLResponse:
     """Show the form with which a returned request is sent in again."""
     page = await here.context.database.read(_read, here, visitor, request_id)
-    return _edit_form(request, here, visitor, page, _given(page), page.request.title)
+    return _edit_form(request, visitor, page, _given(page), page.request.title)
 
 
 @router.post("/{request_id}/edit")
@@ -147,7 +146,7 @@ async def resubmit(request: Request, here: Here, visitor: SignedIn, request_id: 
     title = entries.text("title")[:_TITLE] or page.request.title
     comment = entries.text("comment")[:_LONGEST]
     if entries.text("step") != "send":
-        return _edit_form(request, here, visitor, page, given, title, comment=comment, review=True)
+        return _edit_form(request, visitor, page, given, title, comment=comment, review=True)
     # What was emptied is sent as null, so that it is taken back.
     full = {variable.name: given.get(variable.name) for variable in variables}
     changed = {name: value for name, value in full.items() if value is not None or name in _given(page)}
@@ -163,7 +162,7 @@ async def resubmit(request: Request, here: Here, visitor: SignedIn, request_id: 
             key=key,
         )
     except InputInvalid as error:
-        return _edit_form(request, here, visitor, page, given, title, comment=comment, error=error)
+        return _edit_form(request, visitor, page, given, title, comment=comment, error=error)
     except PlacetError as error:
         await record(here, visitor, "resubmit", error, request_id=request_id)
         raise
@@ -175,7 +174,7 @@ async def comment(request: Request, here: Here, visitor: SignedIn, request_id: R
     """Comment on a request."""
     entries = await entries_of(request, visitor)
     text = entries.text("text")[:_LONGEST]
-    back = own_address(entries.text("back"), f"/requests/{request_id}#conversation")
+    back = local_path(entries.text("back") or f"/requests/{request_id}#conversation")
     if not text:
         return see_other(back)
     await _act(here, visitor, request_id, lambda key: Comment(by=visitor.principal.actor, text=text, key=key), entries)
@@ -239,12 +238,11 @@ async def _page(request: Request, here: WebContext, visitor: Visitor, request_id
         return page, read_inbox_count(connection, visitor.principal, visitor.wording)
 
     page, badge = await here.context.database.read(read)
-    return shown(request, here, visitor, "request.html", section="requests", badge=badge, page=page)
+    return shown(request, "request.html", section="requests", badge=badge, page=page)
 
 
-def _new_form(  # noqa: PLR0917
+def _new_form(
     request: Request,
-    here: WebContext,
     visitor: Visitor,
     version: Version,
     given: dict[str, Any],
@@ -258,8 +256,6 @@ def _new_form(  # noqa: PLR0917
     fields = shapes.fields_of(version.variables, given, visitor.wording)
     return shown(
         request,
-        here,
-        visitor,
         "request_form.html",
         section="new",
         status=200 if error is None else 422,
@@ -279,9 +275,8 @@ def _new_form(  # noqa: PLR0917
     )
 
 
-def _edit_form(  # noqa: PLR0917
+def _edit_form(
     request: Request,
-    here: WebContext,
     visitor: Visitor,
     page: RequestPage,
     given: dict[str, Any],
@@ -301,8 +296,6 @@ def _edit_form(  # noqa: PLR0917
         changes = {"changes": changes_of(variables, found, visitor.wording)}
     return shown(
         request,
-        here,
-        visitor,
         "request_form.html",
         section="requests",
         status=200 if error is None else 422,

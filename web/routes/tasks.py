@@ -19,14 +19,15 @@ from storage.queries.requests import requests
 from web.forms import schemas
 from web.forms.fields import with_errors
 from web.forms.reading import Entries
-from web.pages import Visitor, fresh_key, own_address, see_other
-from web.routes.common import Here, PageRoute, SignedIn, WebContext, done_key, entries_of, faults_of, record, shown
+from web.routes.common import Here, WebContext, done_key, entries_of, faults_of, fresh_key, record, see_other, shown
+from web.security import PageRoute, local_path
 from web.views.inbox import read_inbox_count
 from web.views.task import TaskPage, read_task
 from web.views.values import changes_of
 from web.views.versions import Version
+from web.visitor import SignedIn, Visitor
 
-router = APIRouter(prefix="/tasks", include_in_schema=False, route_class=PageRoute)
+router = APIRouter(prefix="/tasks", route_class=PageRoute)
 
 TaskId = Annotated[str, Path(max_length=200)]
 _DECISIONS = {"approve", "reject", "request_changes", "abstain"}
@@ -66,7 +67,7 @@ async def decide(request: Request, here: Here, visitor: SignedIn, task_id: TaskI
     except (ContentChanged, AlreadyDecided, Returned, Ended, InputInvalid) as error:
         await record(here, visitor, "decide", error, task_id=task_id)
         return await _page(request, here, visitor, task_id, error=error, entries=entries, form=form)
-    return see_other(own_address(entries.text("back")), decision)
+    return see_other(local_path(entries.text("back")), decision)
 
 
 @router.post("/{task_id}/claim")
@@ -148,8 +149,6 @@ async def _page(
     status = 200 if error is None else 422 if invalid else 409
     return shown(
         request,
-        here,
-        visitor,
         "task.html",
         status=status,
         badge=badge,

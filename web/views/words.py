@@ -20,6 +20,23 @@ def marked(text: str) -> str:
 
 _ = marked
 
+NOTICES = {
+    "approve": _("Approved."),
+    "reject": _("Rejected."),
+    "request_changes": _("Sent back with your request for changes."),
+    "abstain": _("You abstained."),
+    "claim": _("The task is yours now."),
+    "release": _("The task is back in its queue."),
+    "delegate": _("Delegated."),
+    "reassign": _("Reassigned."),
+    "comment": _("Your comment was sent."),
+    "withdraw": _("The request was withdrawn."),
+    "cancel": _("The request was cancelled."),
+    "resubmit": _("Sent in again."),
+    "start": _("Your request was sent in."),
+    "saved": _("Saved."),
+}
+"""What was just done, by the name that a page is opened with afterwards."""
 DECISIONS = {
     "approve": _("Approve"),
     "reject": _("Reject"),

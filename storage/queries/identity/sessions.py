@@ -22,6 +22,7 @@ _select: Any = select  # it has no type for so many columns
 _HOLDER = (
     _select(
         *PERSON_COLUMNS,
+        col(StoredPerson.preferences),
         col(BrowserSession.csrf_token),
         col(BrowserSession.access).label("granted"),
         col(BrowserSession.scopes),
@@ -44,6 +45,7 @@ class SessionHolder:
     holder: TokenHolder
     csrf_token: str
     seen_at: datetime
+    preferences: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +96,9 @@ def holder(connection: Connection, value: str, now: datetime, idle: timedelta) -
         groups=frozenset(row.groups),
         scopes=None if row.scopes is None else frozenset(row.scopes),
     )
-    return SessionHolder(holder=person, csrf_token=row.csrf_token, seen_at=row.seen_at)
+    return SessionHolder(
+        holder=person, csrf_token=row.csrf_token, seen_at=row.seen_at, preferences=row.preferences or {}
+    )
 
 
 def note_use(connection: Connection, value: str, now: datetime) -> None:

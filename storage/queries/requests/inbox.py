@@ -7,12 +7,14 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, func, select, union
+from sqlalchemy import Connection, Select, func, select, union
 from sqlmodel import col
 
 from storage.queries.requests.requests import is_claimed
 from storage.queries.requests.visibility import Visibility, searches_for
 from storage.tables.approvals import ApprovalRequest, ApprovalTask
+
+_select: Any = select  # it has no type for so many columns
 
 
 def inputs_of(connection: Connection, ids: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -34,7 +36,7 @@ def waiting_mark(connection: Connection, waits_for: Visibility, *, most: int = 1
 
     The mark changes with them. It is made of the `most` newest tasks in each way in which they wait.
     """
-    open_tasks = select(
+    open_tasks: Select[Any] = _select(
         col(ApprovalTask.id), col(ApprovalTask.assignee), col(ApprovalTask.sla_state), col(ApprovalTask.revision)
     ).where(col(ApprovalTask.status) == "open")
     newest = col(ApprovalTask.opened_at).desc()
