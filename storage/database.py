@@ -8,9 +8,9 @@ power: SQLite runs with `synchronous=FULL`, PostgreSQL as it is set up.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import stat
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 from placet.errors import InputInvalid, Unavailable
 from storage.announcements import pipes
 from storage.announcements.announce import take_pending
+from storage.threads import Threads
 
 # How long a writer of another process may hold SQLite before we give up, in seconds.
 BUSY_SECONDS = 15
@@ -34,6 +35,9 @@ POOL_SECONDS = 15
 # Transactions that PostgreSQL carries out side by side, and snapshots that any database does.
 WRITERS = 4
 READERS = 6
+
+# What the drivers raise where a database cannot be reached or is in the way: themselves (storage.prepared) or wrapped.
+_AWAY = (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError, sqlite3.OperationalError)
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -87,8 +91,8 @@ class Database:
             self._writer = create_engine(self.url, **_POSTGRESQL, pool_size=writers)
             # The driver sends both options of a snapshot with BEGIN, at no cost.
             self._reader = create_engine(self.url, **_POSTGRESQL, pool_size=READERS, execution_options=_SNAPSHOT)
-        self._writing = ThreadPoolExecutor(max_workers=writers, thread_name_prefix="placet-writing")
-        self._reading = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="placet-reading")
+        self._writing = Threads(writers, "placet-writing")
+        self._reading = Threads(READERS, "placet-reading")
 
     def __repr__(self) -> str:
         return f"Database({self.url.render_as_string(hide_password=True)!r})"
@@ -124,11 +128,12 @@ class Database:
             await asyncio.to_thread(threads.shutdown)
             engine.dispose()
 
-    async def _carry_out(
-        self, threads: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], Result]
-    ) -> Result:
+    async def _carry_out(self, threads: Threads, engine: Engine, work: Callable[[Connection], Result]) -> Result:
         def transaction() -> Result:
             with engine.connect() as connection:
+                if engine is self._reader:  # announces nothing
+                    with connection.begin():
+                        return work(connection)
                 take_pending(connection)  # of a transaction that was rolled back
                 with connection.begin():
                     result = work(connection)
@@ -136,14 +141,9 @@ class Database:
                     pipes.send(self._listeners, topics)
                 return result
 
-        with self._reaching():
-            return await asyncio.get_running_loop().run_in_executor(threads, transaction)
-
-    @contextmanager
-    def _reaching(self) -> Iterator[None]:
         try:
-            yield
-        except (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError) as error:
+            return await threads.run(transaction)
+        except _AWAY as error:
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()
             where = self.url.render_as_string(hide_password=True)
             raise Unavailable(f"The database {where} does not answer: {reason[0] if reason else error!r}") from error
@@ -228,4 +228,4 @@ def _prepare(engine: Engine, *, begin: str, read_only: bool = False) -> None:
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        connection.connection.cursor().execute(begin)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Executable, Table, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from storage.database import of_rows
+from storage.prepared import Prepared
 from storage.tables.approvals import IdempotentCall, Refusal
 
 
@@ -26,28 +27,28 @@ def reserve(
     The caller compares the fingerprints: a different one means that the key was used for another call. `status_code` is
     None until the answer is known. The caller goes on with the returned `subject`.
     """
-    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    row = {"principal": principal, "key": key, "fingerprint": fingerprint, "subject": subject, "created_at": now}
-    connection.execute(make(IdempotentCall).values(row).on_conflict_do_nothing())
-    kept = connection.execute(select(IdempotentCall).where(*_is(principal, key)))
-    return IdempotentCall(**kept.mappings().one())
+    row: dict[str, Any] = {
+        "principal": principal,
+        "key": key,
+        "fingerprint": fingerprint,
+        "subject": subject,
+        "created_at": now,
+    }
+    if not _RESERVE.run(connection, **row):  # an earlier one has it
+        row = _KEPT.rows(connection, of_principal=principal, of_key=key)[0]._asdict()
+    return IdempotentCall(**row)
 
 
 def complete(
     connection: Connection, *, principal: str, key: str, status_code: int, answer: dict[str, Any] | None
 ) -> None:
     """Store the answer, unless there is one."""
-    call = update(IdempotentCall).where(*_is(principal, key), col(IdempotentCall.status_code).is_(None))
-    connection.execute(call.values(status_code=status_code, answer=answer))
+    _COMPLETE.run(connection, of_principal=principal, of_key=key, status=status_code, given=answer)
 
 
 def release(connection: Connection, *, principal: str, key: str) -> None:
     """Release a key whose call was refused before it had an effect. A key with an answer stays."""
-    connection.execute(delete(IdempotentCall).where(*_is(principal, key), col(IdempotentCall.status_code).is_(None)))
-
-
-def _is(principal: str, key: str) -> tuple[Any, Any]:
-    return col(IdempotentCall.principal) == principal, col(IdempotentCall.key) == key
+    _RELEASE.run(connection, of_principal=principal, of_key=key)
 
 
 def add_refusal(connection: Connection, refusal: Refusal) -> None:
@@ -60,3 +61,19 @@ def refusals_of(session: Session, request_id: str) -> list[Refusal]:
     """List the refused calls about a request, oldest first."""
     query = select(Refusal).where(col(Refusal.request_id) == request_id)
     return list(session.scalars(query.order_by(col(Refusal.at), col(Refusal.id))))
+
+
+def _reserving(dialect: str) -> Executable:
+    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return make(IdempotentCall).on_conflict_do_nothing()
+
+
+_CALLS: Table = IdempotentCall.__table__  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
+_IT = (_CALLS.c.principal == bindparam("of_principal"), _CALLS.c.key == bindparam("of_key"))
+_UNANSWERED = (*_IT, _CALLS.c.status_code.is_(None))
+_RESERVE = Prepared(_reserving)
+_KEPT = Prepared(select(_CALLS).where(*_IT))
+_COMPLETE = Prepared(
+    update(_CALLS).where(*_UNANSWERED).values(status_code=bindparam("status"), answer=bindparam("given"))
+)
+_RELEASE = Prepared(delete(_CALLS).where(*_UNANSWERED))

@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Float, Table, func, select
@@ -25,6 +24,7 @@ from sqlmodel import Field, SQLModel, col
 
 from placet.audit.chain import Entry
 from placet.engine.recording import Recording
+from storage.prepared import Prepared
 from storage.queries.notifications.backlog import backlogs
 from storage.queries.requests.escalations import late_by
 from storage.recording.metric_families import BY_NAME, FAMILIES, Family, Labels
@@ -132,7 +132,7 @@ def count(connection: Connection, what: Changes) -> None:
         if by
     ]
     if rows:
-        connection.execute(_adding(connection.dialect.name), rows)
+        _ADD.run_all(connection, rows)
 
 
 def totals(connection: Connection) -> Totals:
@@ -211,7 +211,6 @@ def _write(labels: Sequence[str]) -> str:
     return json.dumps(labels, ensure_ascii=False, separators=(",", ":"))
 
 
-@lru_cache
 def _adding(dialect: str) -> Any:
     """Build the statement that adds to a row, or makes it."""
     make = postgresql.insert if dialect == "postgresql" else sqlite.insert
@@ -224,6 +223,7 @@ def _adding(dialect: str) -> Any:
     )
 
 
+_ADD = Prepared(_adding)
 _ALL = select(col(MetricTotal.name), col(MetricTotal.labels), col(MetricTotal.bucket), col(MetricTotal.peak))
 _KINDS = select(col(ActionCatalog.executor), col(ActionCatalog.latency_class)).distinct()
 _OPEN = (

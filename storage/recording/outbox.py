@@ -15,6 +15,7 @@ from sqlmodel import col
 
 from placet.audit.chain import genesis
 from storage.announcements.announce import READY, announce
+from storage.prepared import Prepared
 from storage.tables.approvals import AuditEntry, Outbox
 
 
@@ -32,7 +33,7 @@ def confirm_all(
 ) -> list[None]:
     """Make the notifications of many requests ready; for `storage.recording.group_commit`, without errors for items."""
     values = [{"of_request": c.request_id, "up_to": c.seq, "head": c.head} for c in confirmations]
-    if connection.execute(_CONFIRM, values).rowcount != 0:
+    if _CONFIRM.run_all(connection, values):
         announce(connection, [READY])
     return [None] * len(confirmations)
 
@@ -84,4 +85,4 @@ def _confirming() -> Update:
     )
 
 
-_CONFIRM = _confirming()
+_CONFIRM = Prepared(_confirming())

@@ -12,10 +12,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, Executable, Table, bindparam, delete, exists, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel, col
 
@@ -26,6 +25,7 @@ from placet.engine.state import Notification, Task
 from placet.errors import Conflict
 from storage.announcements.announce import HELD, announce, request_topic
 from storage.database import one_trip
+from storage.prepared import Prepared, among, one_of
 from storage.queries.requests import list_fields
 from storage.recording import metrics, recipients
 from storage.recording.recipients import ASKING
@@ -62,27 +62,31 @@ class _NewPart:
         return tuple(task for task in recording.tasks if task.id in changed)
 
 
-# Statements are built once: building and hashing them took a third of the time of a small transaction.
-_HEADS = (
-    select(col(ApprovalRequest.id), col(ApprovalRequest.seq), col(ApprovalRequest.head))
-    .where(col(ApprovalRequest.id).in_(bindparam("ids", expanding=True)))
-    .order_by(col(ApprovalRequest.id))
-    .with_for_update()
+_HEADS = Prepared(
+    lambda dialect: (
+        select(col(ApprovalRequest.id), col(ApprovalRequest.seq), col(ApprovalRequest.head))
+        .where(among(dialect, col(ApprovalRequest.id), "ids"))
+        .order_by(col(ApprovalRequest.id))
+        .with_for_update()
+    )
 )
-_ENTRIES, _OUTBOX = insert(AuditEntry), insert(Outbox)
 _STILL_OPEN = exists().where(col(ApprovalTask.id) == col(Outbox.task_id), col(ApprovalTask.status) == "open")
 # Notifications that ask people to act on tasks that are no longer open.
-_NO_CANDIDATES = delete(TaskCandidate).where(col(TaskCandidate.task_id).in_(bindparam("tasks", expanding=True)))
-_DROP_POINTLESS = (
-    update(Outbox)
-    .where(
-        col(Outbox.request_id).in_(bindparam("closed", expanding=True)),
-        col(Outbox.status).in_(("held", "ready")),
-        col(Outbox.event).in_(ASKING),
-        col(Outbox.task_id).is_not(None),
-        ~_STILL_OPEN,
+_DROP_POINTLESS = Prepared(
+    lambda dialect: (
+        update(Outbox)
+        .where(
+            among(dialect, col(Outbox.request_id), "closed"),
+            one_of(col(Outbox.status), ("held", "ready")),
+            one_of(col(Outbox.event), ASKING),
+            col(Outbox.task_id).is_not(None),
+            ~_STILL_OPEN,
+        )
+        .values(status="dropped")
     )
-    .values(status="dropped")
+)
+_NO_CANDIDATES = Prepared(
+    lambda dialect: delete(TaskCandidate).where(among(dialect, col(TaskCandidate.task_id), "tasks"))
 )
 
 
@@ -130,7 +134,7 @@ def _topics(fresh: Sequence[_NewPart], *, held: bool) -> list[str]:
 
 
 def _stored(connection: Connection, ids: list[str]) -> Mapping[str, tuple[int, str]]:
-    return {row.id: (row.seq, row.head) for row in connection.execute(_HEADS, {"ids": ids})}
+    return {row.id: (row.seq, row.head) for row in _HEADS.rows(connection, ids=ids)}
 
 
 def _fresh(connection: Connection, recording: Recording, stored_seq: int, head: str) -> _NewPart | None:
@@ -234,51 +238,54 @@ def _insert(
     now: datetime,
 ) -> None:
     entries = [_entry(part.recording.request_id, entry, now) for part in fresh for entry in part.entries]
-    connection.execute(_ENTRIES, entries)
-    put = _upserts(connection.dialect.name)
-    connection.execute(put["approval_request"], [_request(part.recording, named) for part in fresh])
+    _PUT_ENTRY.run_all(connection, entries)
+    _PUT_REQUEST.run_all(connection, [_request(part.recording, named) for part in fresh])
     tasks = [_task(part.recording, task) for part in fresh for task in part.tasks]
     if tasks:
-        connection.execute(put["approval_task"], tasks)
+        _PUT_TASK.run_all(connection, tasks)
         people = [
             {"request_id": part.recording.request_id, "person": person}
             for part in fresh
             for person in sorted(_participants(part.tasks))
         ]
         if people:
-            connection.execute(put["participant"], people)
-        connection.execute(_NO_CANDIDATES, {"tasks": [task["id"] for task in tasks]})
+            _PUT_PARTICIPANT.run_all(connection, people)
+        _NO_CANDIDATES.run(connection, tasks=[task["id"] for task in tasks])
         if candidates := [row for part in fresh for row in _candidates(part.tasks)]:
-            connection.execute(insert(TaskCandidate), candidates)
+            _PUT_CANDIDATE.run_all(connection, candidates)
     if notifications := [
         row for part, its in zip(fresh, personal, strict=True) for row in _notifications(part, its, now)
     ]:
-        connection.execute(_OUTBOX, notifications)
+        _PUT_NOTIFICATION.run_all(connection, notifications)
     closed = [part.recording.request_id for part in fresh if any(task.status != "open" for task in part.tasks)]
     if closed:
-        connection.execute(_DROP_POINTLESS, {"closed": closed})
-
-
-@lru_cache
-def _upserts(dialect: str) -> dict[str, Any]:
-    """Build the statements that insert a row or, where its key is there, replace it."""
-    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
-
-    def replacing(model: type[SQLModel]) -> Any:
-        statement = make(model)
-        fields = {c.name: statement.excluded[c.name] for c in _columns(model) if c.name != "id"}
-        return statement.on_conflict_do_update(index_elements=["id"], set_=fields)
-
-    return {
-        "approval_request": replacing(ApprovalRequest),
-        "approval_task": replacing(ApprovalTask),
-        "participant": make(Participant).on_conflict_do_nothing(),
-    }
+        _DROP_POINTLESS.run(connection, closed=closed)
 
 
 def _columns(model: type[SQLModel]) -> Any:
     table: Table = model.__table__  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
     return table.columns
+
+
+def _put(model: type[SQLModel], *, replace: bool = False, ignore: bool = False) -> Prepared:
+    """Prepare inserting rows; where the key is there, they `replace` the stored one, or are left out (`ignore`)."""
+
+    def inserting(dialect: str) -> Executable:
+        make = postgresql.insert if dialect == "postgresql" else sqlite.insert
+        statement = make(model)
+        if ignore:
+            return statement.on_conflict_do_nothing()
+        if replace:
+            fields = {c.name: statement.excluded[c.name] for c in _columns(model) if c.name != "id"}
+            return statement.on_conflict_do_update(index_elements=["id"], set_=fields)
+        return statement
+
+    return Prepared(inserting)
+
+
+_PUT_ENTRY, _PUT_NOTIFICATION, _PUT_CANDIDATE = _put(AuditEntry), _put(Outbox), _put(TaskCandidate)
+_PUT_REQUEST, _PUT_TASK = _put(ApprovalRequest, replace=True), _put(ApprovalTask, replace=True)
+_PUT_PARTICIPANT = _put(Participant, ignore=True)
 
 
 def _request(recording: Recording, amount_of: Mapping[str, str | None]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from sqlmodel import col
 
 from placet.errors import Conflict, NotFound
 from storage.database import of_rows
+from storage.prepared import Prepared
 from storage.queries import cursor as cursors
 from storage.tables.approvals import DefinitionVersion
 
@@ -28,13 +29,15 @@ class VersionHeader(NamedTuple):
     digest: str
 
 
-_HEADERS = select(
-    col(DefinitionVersion.id),
-    col(DefinitionVersion.name),
-    col(DefinitionVersion.version),
-    col(DefinitionVersion.status),
-    col(DefinitionVersion.digest),
-).where(col(DefinitionVersion.name) == bindparam("sought"))
+_HEADERS = Prepared(
+    select(
+        col(DefinitionVersion.id),
+        col(DefinitionVersion.name),
+        col(DefinitionVersion.version),
+        col(DefinitionVersion.status),
+        col(DefinitionVersion.digest),
+    ).where(col(DefinitionVersion.name) == bindparam("sought"))
+)
 
 
 @of_rows
@@ -74,7 +77,7 @@ def find(connection: Connection, name: str, version: str | None = None) -> Defin
 
 def named(connection: Connection, name: str, version: str | None = None) -> VersionHeader:
     """Find the same version as `find`, without its blueprint."""
-    rows = [VersionHeader(*row) for row in connection.execute(_HEADERS, {"sought": name})]
+    rows = [VersionHeader(*row) for row in _HEADERS.rows(connection, sought=name)]
     if version is not None:
         found = next((row for row in rows if row.version == version), None)
         if found is None:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlmodel import col
 
+from storage.prepared import Prepared
 from storage.queries.identity.tokens import PERSON_COLUMNS, TokenHolder, digest
 from storage.queries.people.people import get
 from storage.tables.approvals import StoredPerson
@@ -18,8 +19,7 @@ from storage.tables.identity import BrowserSession, LoginCode
 
 _LONGEST_AGENT = 200  # characters of a browser's name
 _select: Any = select  # it has no type for so many columns
-# Every page runs this statement, so it is built once.
-_HOLDER = (
+_HOLDER = Prepared(
     _select(
         *PERSON_COLUMNS,
         col(StoredPerson.preferences),
@@ -83,8 +83,7 @@ def open_session(connection: Connection, new: NewSession, now: datetime) -> str:
 
 def holder(connection: Connection, value: str, now: datetime, idle: timedelta) -> SessionHolder | None:
     """Return who a cookie stands for, or None where the session has ended or its person has left."""
-    given = {"given": digest(value), "now": now, "idle_since": now - idle}
-    row = connection.execute(_HOLDER, given).one_or_none()
+    row = _HOLDER.first(connection, given=digest(value), now=now, idle_since=now - idle)
     if row is None:
         return None
     person = TokenHolder(

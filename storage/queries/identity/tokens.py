@@ -14,6 +14,7 @@ from sqlmodel import col
 
 from placet.errors import NotFound
 from storage.database import of_rows
+from storage.prepared import Prepared
 from storage.queries.people.people import get
 from storage.tables.approvals import ApiToken, StoredPerson
 from storage.tables.identity import BrowserSession
@@ -32,8 +33,7 @@ PERSON_COLUMNS = (
     col(StoredPerson.groups),
 )
 """What a principal is made of."""
-# Every call runs this statement, so it is built once.
-_HOLDER = (
+_HOLDER = Prepared(
     select(*PERSON_COLUMNS, col(ApiToken.scopes), col(ApiToken.last_used_at))
     .join(ApiToken, col(ApiToken.person) == col(StoredPerson.id))
     .where(
@@ -91,7 +91,7 @@ def issue(
 
 def holder(connection: Connection, text: str, now: datetime) -> TokenHolder | None:
     """Return the active holder of a token, or None for an unknown, expired or revoked token."""
-    row = connection.execute(_HOLDER, {"given": digest(text), "now": now}).one_or_none()
+    row = _HOLDER.first(connection, given=digest(text), now=now)
     if row is None:
         return None
     return TokenHolder(

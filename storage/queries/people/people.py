@@ -6,10 +6,10 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Select, String, bindparam, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, String, cast, func, or_, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -17,11 +17,10 @@ from placet import directory
 from placet.definition.assignees import AssigneeName, people_in, person_id
 from placet.errors import NotFound
 from storage.database import of_rows
+from storage.prepared import Prepared, among
 from storage.queries import cursor as cursors
 from storage.queries.people import departures
 from storage.tables.approvals import ApprovalTask, StoredPerson
-
-_MOST_AT_ONCE = 10_000  # ids in a query: databases bound its parameters
 
 
 class PersonColumns(Protocol):
@@ -110,12 +109,7 @@ def _note_departure(connection: Connection, person: StoredPerson, *, was_there: 
 def activity(connection: Connection, people: Iterable[str]) -> dict[str, bool]:
     """Return for each of these ids that is stored whether the person is active."""
     ids = sorted(set(people))
-    found: dict[str, bool] = {}
-    columns = select(col(StoredPerson.id), col(StoredPerson.active))
-    for first in range(0, len(ids), _MOST_AT_ONCE):
-        some = col(StoredPerson.id).in_(ids[first : first + _MOST_AT_ONCE])
-        found |= {row.id: row.active for row in connection.execute(columns.where(some))}
-    return found
+    return {row.id: row.active for row in _ACTIVITY.rows(connection, people=ids)} if ids else {}
 
 
 def names(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
@@ -134,9 +128,7 @@ def colleagues(connection: Connection, *, most: int = 200) -> list[tuple[str, st
 
 def is_active(connection: Connection, person: str) -> bool:
     """Tell whether this is the id of an active person."""
-    return bool(
-        connection.execute(select(col(StoredPerson.active)).where(col(StoredPerson.id) == person)).scalar_one_or_none()
-    )
+    return activity(connection, [person]).get(person, False)
 
 
 def read_directory(
@@ -162,7 +154,7 @@ def read_directory(
         also=also,
         given=given,
     )
-    loads = {row.assignee: row.open for row in connection.execute(_LOADS, {"people": sorted(chosen.people)})}
+    loads = {row.assignee: row.open for row in _LOADS.rows(connection, people=sorted(chosen.people))}
     return directory.Directory(people={i: _with_load(p, loads.get(i, 0)) for i, p in chosen.people.items()})
 
 
@@ -227,7 +219,7 @@ def _reach(connection: Connection, seeds: set[str], held: frozenset[tuple[str, s
     people: dict[str, directory.Person] = {}
     asked: set[str] = set()
     while True:
-        rows = connection.execute(_upwards(held), {"seeds": sorted(seeds)})
+        rows = _upwards(held).rows(connection, seeds=sorted(seeds))
         people.update((row.id, as_directory_person(row)) for row in rows)
         substitutes = {a.substitute for person in people.values() for a in person.away if a.substitute}
         seeds, held = substitutes - people.keys() - asked, frozenset()
@@ -237,12 +229,16 @@ def _reach(connection: Connection, seeds: set[str], held: frozenset[tuple[str, s
 
 
 @lru_cache(maxsize=256)
-def _upwards(held: frozenset[tuple[str, str]]) -> Select[Any]:
-    """Build the query for people by id (parameter `seeds`), holders of roles and groups, and everyone above them.
+def _upwards(held: frozenset[tuple[str, str]]) -> Prepared:
+    """Return the query for people by id (parameter `seeds`), holders of roles and groups, and everyone above them.
 
-    A statement takes longer to build than to carry out, and a process asks for the same roles each time.
+    A process asks for the same roles each time.
     """
-    first: list[ColumnElement[bool]] = [col(StoredPerson.id).in_(bindparam("seeds", expanding=True))]
+    return Prepared(partial(_build_upwards, held))
+
+
+def _build_upwards(held: frozenset[tuple[str, str]], dialect: str) -> Select[Any]:
+    first: list[ColumnElement[bool]] = [among(dialect, col(StoredPerson.id), "seeds")]
     for kind, name in sorted(held):
         # The lists are JSON text. Finding a name in quotes may find too many, which `needed` sorts out, and the
         # characters of names have one way only to be written in JSON, so never too few.
@@ -272,10 +268,17 @@ _EVERYONE = select(
     col(StoredPerson.department),
 ).order_by(col(StoredPerson.id))
 
-_LOADS = (
-    select(col(ApprovalTask.assignee), func.count().label("open"))
-    .where(col(ApprovalTask.status) == "open", col(ApprovalTask.assignee).in_(bindparam("people", expanding=True)))
-    .group_by(col(ApprovalTask.assignee))
+_LOADS = Prepared(
+    lambda dialect: (
+        select(col(ApprovalTask.assignee), func.count().label("open"))
+        .where(col(ApprovalTask.status) == "open", among(dialect, col(ApprovalTask.assignee), "people"))
+        .group_by(col(ApprovalTask.assignee))
+    )
+)
+_ACTIVITY = Prepared(
+    lambda dialect: select(col(StoredPerson.id), col(StoredPerson.active)).where(
+        among(dialect, col(StoredPerson.id), "people")
+    )
 )
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, String, bindparam, cast, or_, select
 from sqlmodel import col
 
+from storage.prepared import Prepared, among
 from storage.queries.people.people import activity, approves, as_directory_person
 from storage.queries.requests.requests import TaskRow, owner_of
 from storage.queries.requests.visibility import Visibility, queues_of
@@ -24,7 +26,7 @@ Shown = TypeVar("Shown", bound=TaskRow)
 
 def visibility_of(connection: Connection, person: str, now: datetime) -> Visibility:
     """Return what a person may see now."""
-    row = connection.execute(_HELD, {"person": person}).one_or_none()
+    row = _HELD.first(connection, person=person)
     queues = () if row is None else queues_of(row.roles, row.groups)
     absent = tuple(_covered(connection, person, now))
     return Visibility(person=person, queues=queues, absent=absent, delegated=tuple(_delegated(connection, absent)))
@@ -65,14 +67,7 @@ def members(connection: Connection, queues: Iterable[str], now: datetime) -> dic
     wanted = sorted(set(queues))
     if not wanted:
         return {}
-    named = []
-    for queue in wanted:
-        kind, _, name = queue.partition(":")
-        column = StoredPerson.roles if kind == "role" else StoredPerson.groups
-        named.append(cast(col(column), String).contains(f'"{name}"', autoescape=True))
-    query = select(col(StoredPerson.id), col(StoredPerson.roles), col(StoredPerson.groups), col(StoredPerson.access))
-    rows = connection.execute(query.where(col(StoredPerson.active), or_(*named)).order_by(col(StoredPerson.id))).all()
-    rows = [row for row in rows if approves(row.access)]
+    rows = [row for row in _people_of(tuple(wanted)).rows(connection) if approves(row.access)]
     stand_ins = deciding_substitutes(connection, [row.id for row in rows], now)
     found: dict[str, dict[str, set[str]]] = {queue: {} for queue in wanted}
     for row in rows:
@@ -82,6 +77,18 @@ def members(connection: Connection, queues: Iterable[str], now: datetime) -> dic
     return found
 
 
+@lru_cache(maxsize=256)
+def _people_of(queues: tuple[str, ...]) -> Prepared:
+    """Return the query for the active people of these queues; the same queues are asked for again and again."""
+    named = []
+    for queue in queues:
+        kind, _, name = queue.partition(":")
+        column = StoredPerson.roles if kind == "role" else StoredPerson.groups
+        named.append(cast(col(column), String).contains(f'"{name}"', autoescape=True))
+    query = select(col(StoredPerson.id), col(StoredPerson.roles), col(StoredPerson.groups), col(StoredPerson.access))
+    return Prepared(query.where(col(StoredPerson.active), or_(*named)).order_by(col(StoredPerson.id)))
+
+
 def with_candidates(connection: Connection, tasks: Sequence[Shown], now: datetime) -> list[Shown]:
     """Return the tasks. Those that wait in a queue have the people who may claim them now as candidates."""
     waiting = [t for t in tasks if t.queue is not None and t.assignee is None and t.status == "open"]
@@ -89,8 +96,7 @@ def with_candidates(connection: Connection, tasks: Sequence[Shown], now: datetim
         return list(tasks)
     found = members(connection, (t.queue for t in waiting if t.queue), now)
     ids = sorted({task.request_id for task in waiting})
-    query = select(col(ApprovalRequest.id), col(ApprovalRequest.requester)).where(col(ApprovalRequest.id).in_(ids))
-    requester = {row.id: row.requester for row in connection.execute(query)}
+    requester = {row.id: row.requester for row in _REQUESTERS.rows(connection, requests=ids)}
     live = {
         task.id: [
             person
@@ -123,7 +129,9 @@ def _delegated(connection: Connection, people: Sequence[str]) -> Iterator[tuple[
             yield row.id, row.request_id
 
 
-_HELD = select(col(StoredPerson.roles), col(StoredPerson.groups)).where(col(StoredPerson.id) == bindparam("person"))
+_HELD = Prepared(
+    select(col(StoredPerson.roles), col(StoredPerson.groups)).where(col(StoredPerson.id) == bindparam("person"))
+)
 # The expression of the partial index on people with absences.
 _SOMETIMES_AWAY = cast(col(StoredPerson.away), String) != "[]"
 _SPANS = select(
@@ -136,7 +144,7 @@ _SPANS = select(
     col(StoredPerson.access),
     col(StoredPerson.department),
 ).where(_SOMETIMES_AWAY, col(StoredPerson.active))
-_SPANS_OF = _SPANS.where(col(StoredPerson.id).in_(bindparam("people", expanding=True)))
+_SPANS_OF = Prepared(lambda dialect: _SPANS.where(among(dialect, col(StoredPerson.id), "people")))
 _MOST_AT_ONCE = 10_000  # ids in a query: databases bound its parameters
 _DELEGATED = (
     select(col(ApprovalTask.id), col(ApprovalTask.request_id))
@@ -149,8 +157,7 @@ _DELEGATED = (
 
 
 def _away(connection: Connection, people: list[str]) -> Iterator[Any]:
-    for first in range(0, len(people), _MOST_AT_ONCE):
-        yield from connection.execute(_SPANS_OF, {"people": people[first : first + _MOST_AT_ONCE]})
+    yield from _SPANS_OF.rows(connection, people=people)
 
 
 def _covered(connection: Connection, person: str, now: datetime) -> list[str]:
@@ -176,6 +183,11 @@ def _substitute(row: Any, now: datetime) -> str | None:
     return absence.substitute if absence is not None else None
 
 
+_REQUESTERS = Prepared(
+    lambda dialect: select(col(ApprovalRequest.id), col(ApprovalRequest.requester)).where(
+        among(dialect, col(ApprovalRequest.id), "requests")
+    )
+)
 _APPROVE = frozenset({"approver", "admin"})
 _CHANGE = _APPROVE | {"requester", "designer"}  # auditors change nothing
 

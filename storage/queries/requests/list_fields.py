@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Engine, select
 from sqlmodel import col
 
 from placet.definition.model import amount_variable
@@ -26,20 +27,19 @@ class PublishedFact(Generic[Fact]):
     def __init__(self, read: Callable[[Mapping[str, Any]], Fact]) -> None:
         """`read` takes the fact out of a blueprint's JSON."""
         self._read = read
-        self._known: dict[tuple[str, str], Fact] = {}
+        self._known: WeakKeyDictionary[Engine, dict[str, Fact]] = WeakKeyDictionary()
 
     def of(self, connection: Connection, template_ids: Collection[str]) -> dict[str, Fact]:
         """Return the fact by template; one that is not stored is left out."""
-        database = str(connection.engine.url)
-        unknown = [one for one in template_ids if (database, one) not in self._known]
+        known = self._known.setdefault(connection.engine, {})
+        unknown = [one for one in template_ids if one not in known]
         if unknown:
-            while len(self._known) > _MOST:
-                del self._known[next(iter(self._known))]
+            while len(known) > _MOST:
+                del known[next(iter(known))]
             query = select(col(DefinitionVersion.id), col(DefinitionVersion.blueprint))
             for row in connection.execute(query.where(col(DefinitionVersion.id).in_(unknown))):
-                self._known[database, row.id] = self._read(row.blueprint)
-        found = {one: (database, one) for one in template_ids}
-        return {one: self._known[key] for one, key in found.items() if key in self._known}
+                known[row.id] = self._read(row.blueprint)
+        return {one: known[one] for one in template_ids if one in known}
 
 
 _SUMMARY_VARIABLES: PublishedFact[tuple[str, ...]] = PublishedFact(

@@ -12,7 +12,6 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
-    Select,
     SQLColumnExpression,
     String,
     bindparam,
@@ -24,6 +23,7 @@ from sqlmodel import col
 from placet.audit.reasons import readable_detail
 from placet.errors import NotFound
 from storage.database import of_rows
+from storage.prepared import Prepared
 from storage.queries import cursor as cursors
 from storage.queries.ordering import order_of_requests, order_of_tasks
 from storage.queries.requests.list_fields import summaries
@@ -162,11 +162,18 @@ def read(connection: Connection, request_id: str, viewer: str | Visibility | Non
 
     A person id applies the permanent rule; a Visibility also the temporary one (substitutes and queues).
     """
-    row = connection.execute(_seen(_REQUEST, _REQUEST_SEEN, viewer), _named(request_id, viewer)).one_or_none()
+    if isinstance(viewer, Visibility):
+        row = connection.execute(_REQUEST.where(visible_now(viewer)), {"sought": request_id}).one_or_none()
+    elif viewer is None:
+        row = _READ_REQUEST.first(connection, sought=request_id)
+    else:
+        row = _READ_REQUEST_SEEN.first(connection, sought=request_id, viewer=viewer)
     if row is None:
         raise NotFound(f"There is no request {request_id!r}, or it is not yours to see")
-    tasks = connection.execute(_ITS_TASKS, {"sought": request_id})
-    return RequestWithTasks(request=RequestRow(**row._mapping), tasks=tuple(TaskRow(**task._mapping) for task in tasks))
+    tasks = _READ_ITS_TASKS.rows(connection, sought=request_id)
+    return RequestWithTasks(
+        request=RequestRow(**row._asdict()), tasks=tuple(TaskRow(**task._asdict()) for task in tasks)
+    )
 
 
 def page(
@@ -216,25 +223,33 @@ def page(
 
 def read_task(connection: Connection, task_id: str, viewer: str | Visibility | None = None) -> TaskRow:
     """Return one task; raises NotFound, also where `viewer` (None: sees all) may not see its request."""
-    row = connection.execute(_seen(_TASK, _TASK_SEEN, viewer), _named(task_id, viewer)).one_or_none()
+    if isinstance(viewer, Visibility):
+        query = _TASK.join(ApprovalRequest, _ITS_REQUEST).where(visible_now(viewer))
+        row = connection.execute(query, {"sought": task_id}).one_or_none()
+    elif viewer is None:
+        row = _READ_TASK.first(connection, sought=task_id)
+    else:
+        row = _READ_TASK_SEEN.first(connection, sought=task_id, viewer=viewer)
     if row is None:
         raise NotFound(f"There is no task {task_id!r}, or it is not yours to see")
-    return TaskRow(**row._mapping)
+    return TaskRow(**row._asdict())
 
 
 def owner_of(connection: Connection, task_id: str) -> str | None:
     """Return the process owner of a task's request, or None; None also for an unknown task."""
-    return connection.execute(_OWNER, {"sought": task_id}).scalar_one_or_none()
+    owner: str | None = _OWNER.scalar(connection, sought=task_id)
+    return owner
 
 
 def has_task(connection: Connection, task_id: str) -> bool:
     """Tell whether a task exists."""
-    return connection.execute(_TASK, {"sought": task_id}).first() is not None
+    return _READ_TASK.first(connection, sought=task_id) is not None
 
 
 def requester_of(connection: Connection, request_id: str) -> str | None:
     """Return the requester; None for an unknown request."""
-    return connection.execute(_REQUESTER, {"sought": request_id}).scalar_one_or_none()
+    requester: str | None = _REQUESTER.scalar(connection, sought=request_id)
+    return requester
 
 
 def task_page(
@@ -342,17 +357,6 @@ def _happened(row: AuditEntry | Delivery, actor: str) -> TimelineRow:
     )
 
 
-def _seen(whole: Select[Any], seen: Select[Any], viewer: str | Visibility | None) -> Select[Any]:
-    if isinstance(viewer, Visibility):
-        joined = whole if whole is _REQUEST else whole.join(ApprovalRequest, _ITS_REQUEST)
-        return joined.where(visible_now(viewer))
-    return whole if viewer is None else seen
-
-
-def _named(sought: str, viewer: str | Visibility | None) -> dict[str, str]:
-    return {"sought": sought, **({"viewer": viewer} if isinstance(viewer, str) else {})}
-
-
 def _tasks(connection: Connection, request_ids: list[str]) -> dict[str, tuple[TaskRow, ...]]:
     query = (
         select(*_TASK_COLUMNS)
@@ -366,7 +370,6 @@ def _tasks(connection: Connection, request_ids: list[str]) -> dict[str, tuple[Ta
     return found
 
 
-# What every call reads is built once: building a statement takes longer than carrying it out.
 _REQUEST_COLUMNS = tuple(getattr(ApprovalRequest, field.name) for field in fields(RequestRow))
 _TASK_COLUMNS = tuple(getattr(ApprovalTask, field.name) for field in fields(TaskRow))
 _REQUEST_FIELDS = tuple(field.name for field in fields(RequestRow))
@@ -376,18 +379,20 @@ _LISTED_TASKS = select(
 ).join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
 _VIEWER: BindParameter[str] = bindparam("viewer", type_=String())
 _REQUEST = select(*_REQUEST_COLUMNS).where(col(ApprovalRequest.id) == bindparam("sought"))
-_REQUEST_SEEN = _REQUEST.where(visible(_VIEWER))
-_ITS_TASKS = (
+_READ_REQUEST = Prepared(_REQUEST)
+_READ_REQUEST_SEEN = Prepared(_REQUEST.where(visible(_VIEWER)))
+_READ_ITS_TASKS = Prepared(
     select(*_TASK_COLUMNS)
     .where(col(ApprovalTask.request_id) == bindparam("sought"))
     .order_by(col(ApprovalTask.position))
 )
-_REQUESTER = select(col(ApprovalRequest.requester)).where(col(ApprovalRequest.id) == bindparam("sought"))
-_OWNER = (
+_REQUESTER = Prepared(select(col(ApprovalRequest.requester)).where(col(ApprovalRequest.id) == bindparam("sought")))
+_OWNER = Prepared(
     select(col(ApprovalRequest.owner))
     .join(ApprovalTask, col(ApprovalTask.request_id) == col(ApprovalRequest.id))
     .where(col(ApprovalTask.id) == bindparam("sought"))
 )
 _TASK = select(*_TASK_COLUMNS).where(col(ApprovalTask.id) == bindparam("sought"))
 _ITS_REQUEST = col(ApprovalRequest.id) == col(ApprovalTask.request_id)
-_TASK_SEEN = _TASK.join(ApprovalRequest, _ITS_REQUEST).where(visible(_VIEWER))
+_READ_TASK = Prepared(_TASK)
+_READ_TASK_SEEN = Prepared(_TASK.join(ApprovalRequest, _ITS_REQUEST).where(visible(_VIEWER)))
