@@ -203,9 +203,12 @@ async def _offer(
             raise
         # The request no longer keeps the task; the store does.
         raise what_stands(await context.database.read(requests.read, request_id), task_id) from None
-    # History holds the entries now, so their notifications may leave.
-    await context.confirmations.submit(Confirmation(request_id=request_id, seq=answer.seq, head=answer.head))
-    return await context.database.read(_presented, request_id, context.now())
+    # History holds the entries now, so their notifications may leave, and the request can be read meanwhile.
+    confirmation = Confirmation(request_id=request_id, seq=answer.seq, head=answer.head)
+    stored, _ = await asyncio.gather(
+        context.database.read(_presented, request_id, context.now()), context.confirmations.submit(confirmation)
+    )
+    return stored
 
 
 def _presented(connection: Connection, request_id: str, now: datetime) -> RequestWithTasks:

@@ -113,7 +113,7 @@ class _Compiled:
 
     text: str
     parts: tuple[tuple[str, _Process], ...]
-    fixed: Mapping[str, Any]  # values that stand in the statement, converted
+    fixed: dict[str, Any]  # values that stand in the statement, converted
     by_name: bool  # whether the driver takes parameters by name
     make: Callable[[Sequence[Any]], Any]  # makes a row
     results: tuple[tuple[int, Callable[[Any], Any]], ...]  # the columns that are converted, and how

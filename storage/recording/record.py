@@ -53,6 +53,11 @@ class _NewPart:
     contradicted: bool
 
     @property
+    def begins(self) -> bool:
+        """Whether nothing of the request has ever been stored."""
+        return self.entries[0].seq == 1 and not self.contradicted
+
+    @property
     def tasks(self) -> tuple[Task, ...]:
         """The tasks whose rows have to be written."""
         recording = self.recording
@@ -250,7 +255,8 @@ def _insert(
         ]
         if people:
             _PUT_PARTICIPANT.run_all(connection, people)
-        _NO_CANDIDATES.run(connection, tasks=[task["id"] for task in tasks])
+        if known := [task.id for part in fresh if not part.begins for task in part.tasks]:
+            _NO_CANDIDATES.run(connection, tasks=known)
         if candidates := [row for part in fresh for row in _candidates(part.tasks)]:
             _PUT_CANDIDATE.run_all(connection, candidates)
     if notifications := [

@@ -114,10 +114,8 @@ def activity(connection: Connection, people: Iterable[str]) -> dict[str, bool]:
 
 def names(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
     """Return the names of these people, by id; those who are not stored are left out."""
-    wanted = sorted(set(ids))[:_MOST_AT_ONCE]
-    if not wanted:
-        return {}
-    return {row.id: row.name for row in connection.execute(_NAMES, {"ids": wanted})}
+    wanted = sorted(set(ids))
+    return {row.id: row.name for row in _NAMES.rows(connection, ids=wanted)} if wanted else {}
 
 
 def colleagues(connection: Connection, *, most: int = 200) -> list[tuple[str, str]]:
@@ -295,6 +293,8 @@ def _absence(span: dict[str, Any]) -> directory.Absence:
     )
 
 
-_NAMES = select(col(StoredPerson.id), col(StoredPerson.name)).where(
-    col(StoredPerson.id).in_(bindparam("ids", expanding=True))
+_NAMES = Prepared(
+    lambda dialect: select(col(StoredPerson.id), col(StoredPerson.name)).where(
+        among(dialect, col(StoredPerson.id), "ids")
+    )
 )
