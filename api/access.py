@@ -82,6 +82,9 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "DELETE /workflow/webhooks/{webhook_id}/": _OPERATE,
     "GET /metrics/workflow-escalations": EVERYBODY,
     "GET /auth/me/": EVERYBODY,
+    "GET /auth/tokens/": EVERYBODY,
+    "POST /auth/tokens/": EVERYBODY,
+    "DELETE /auth/tokens/{token_id}/": EVERYBODY,
 }
 
 

@@ -37,6 +37,7 @@ COMMANDS = (
     LazyCommand("migrate", "cli.commands.engine:migrate_command", "Bring the database to the newest schema."),
     LazyCommand("people", "cli.commands.people:people_app", "Manage the people of the organisation."),
     LazyCommand("token", "cli.commands.tokens:token_command", "Create an API token for a person and print it."),
+    LazyCommand("tokens", "cli.commands.tokens:tokens_app", "List and revoke API tokens."),
     LazyCommand(
         "login",
         "cli.commands.login:login_command",

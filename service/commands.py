@@ -45,6 +45,8 @@ async def act_on_task(
 
     `key` is the engine's update id: the same event under the same key is carried out once.
     """
+    if isinstance(event, Decide):
+        await context.rate_limits.decisions.count(principal.person)
     request_id, event = await context.database.read(_resolve, principal, task_id, event, context.now())
     return await _offer(context, principal, request_id, event, key=key, task_id=task_id)
 

@@ -15,7 +15,14 @@ from placet.errors import Unavailable
 from service.administration.people import Tell, tell_departures
 from storage.database import Database
 from storage.queries import presence
-from storage.retention.retention import BATCH, delete_old_calls, delete_old_refusals
+from storage.retention.retention import (
+    BATCH,
+    delete_ended_sessions,
+    delete_old_calls,
+    delete_old_counts,
+    delete_old_refusals,
+    delete_spent_codes,
+)
 from worker.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -89,6 +96,12 @@ async def retention_job(database: Database, settings: Settings) -> AsyncIterator
 
 async def delete_old_rows(database: Database, settings: Settings, now: datetime) -> None:
     """Delete old rows, batch by batch."""
-    for delete, days in ((delete_old_calls, settings.answers_days), (delete_old_refusals, settings.refusals_days)):
+    for delete, days in (
+        (delete_old_calls, settings.answers_days),
+        (delete_old_refusals, settings.refusals_days),
+        (delete_ended_sessions, 0),
+        (delete_spent_codes, 0),
+        (delete_old_counts, 0),
+    ):
         while await database.write(delete, now - timedelta(days=days)) == BATCH:
             pass

@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     session_hours: Annotated[float, Field(gt=0, le=8760)] = 24  # after which a session ends in any case
     login_rate: Rate = "30/minute"  # failed log-ins of one address
     login_rate_person: Rate = "60/minute"  # log-ins of one person
-    decision_rate: Rate = "300/minute"  # decisions of one person, for each API process
+    decision_rate: Rate = "6000/minute"  # decisions of one person, for each API process
     pool_processes: Annotated[int, Field(ge=1, le=64)] = 2  # for proofs, simulations and imports
     pool_megabytes: Annotated[int, Field(ge=256)] = 512  # of each of them
     pool_seconds: Annotated[int, Field(ge=1)] = 60  # of processor time for one piece of work

@@ -1,11 +1,20 @@
-"""Answers about who calls."""
+"""Bodies and answers about who calls, and their tokens."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Any, Literal, get_args
 
-from api.schemas.common import View
-from service.principal import ActorType, Principal
+from pydantic import ConfigDict, Field
+
+from api.schemas.common import Body, Shown, View
+from service.documents import Moment
+from service.principal import SCOPES, ActorType, Principal
+from storage.queries.identity.tokens import id_of
+from storage.tables.approvals import ApiToken
+
+Scope = Literal["requester", "approver", "designer", "auditor", "admin", "read", "scim"]
+assert get_args(Scope) == SCOPES  # noqa: S101 - a type cannot be made of names that are elsewhere
+_TOKEN: dict[str, Any] = {"name": "reporting", "scopes": ["read"], "expires_at": "2100-01-01T00:00:00Z"}
 
 
 class Me(View):
@@ -30,3 +39,46 @@ class Me(View):
             access=sorted(principal.access),
             csrf_token=csrf_token,
         )
+
+
+class TokenBody(Body):
+    """A token to make. Without `scopes` it may do whatever you may, without `expires_at` it does not expire."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_TOKEN]})
+
+    name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES))] | None = None
+    expires_at: Moment | None = None
+
+
+class TokenView(View):
+    """A token, without its text. `last_used_at` is to the minute."""
+
+    id: str
+    person: str
+    name: str | None
+    scopes: list[str] | None
+    created_at: Shown
+    expires_at: Shown | None
+    revoked_at: Shown | None
+    last_used_at: Shown | None
+
+    @classmethod
+    def of(cls, row: ApiToken) -> TokenView:
+        """Show a stored token."""
+        return cls(**_token(row))
+
+
+class TokenMade(TokenView):
+    """A new token with its text, which only this answer shows."""
+
+    token: str
+
+    @classmethod
+    def made(cls, row: ApiToken, text: str) -> TokenMade:
+        """Show a token with its text."""
+        return cls(**_token(row), token=text)
+
+
+def _token(row: ApiToken) -> dict[str, Any]:
+    return {"id": id_of(row.digest), **row.model_dump(exclude={"digest"})}

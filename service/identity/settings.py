@@ -21,5 +21,5 @@ class IdentitySettings:
     """How many failed log-ins one address has."""
     login_rate_person: str = "60/minute"
     """How many log-ins one person has."""
-    decision_rate: str = "300/minute"
+    decision_rate: str = "6000/minute"
     """How many decisions one person sends to one API process."""

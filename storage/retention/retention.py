@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, select, tuple_
 from sqlmodel import SQLModel, col
 
 from storage.tables.approvals import IdempotentCall, Refusal
+from storage.tables.identity import BrowserSession, LoginCode, RateCount
 
 BATCH = 1000  # rows of one transaction
 
@@ -22,6 +23,21 @@ def delete_old_calls(connection: Connection, before: datetime) -> int:
 def delete_old_refusals(connection: Connection, before: datetime) -> int:
     """Delete one batch of refused calls from before a moment; return how many."""
     return _delete(connection, Refusal, (col(Refusal.id),), col(Refusal.at) < before)
+
+
+def delete_ended_sessions(connection: Connection, before: datetime) -> int:
+    """Delete one batch of browser sessions that ended before a moment; return how many."""
+    return _delete(connection, BrowserSession, (col(BrowserSession.digest),), col(BrowserSession.expires_at) < before)
+
+
+def delete_spent_codes(connection: Connection, before: datetime) -> int:
+    """Delete one batch of one-time codes that ended before a moment; return how many."""
+    return _delete(connection, LoginCode, (col(LoginCode.digest),), col(LoginCode.expires_at) < before)
+
+
+def delete_old_counts(connection: Connection, before: datetime) -> int:
+    """Delete one batch of counters whose window ended before a moment; return how many."""
+    return _delete(connection, RateCount, (col(RateCount.key),), col(RateCount.expires_at) < before)
 
 
 def _delete(connection: Connection, model: type[SQLModel], keys: tuple[Any, ...], old: Any) -> int:

@@ -17,9 +17,11 @@ from service.identity.login import issue_code
 from service.identity.settings import IdentitySettings
 from storage.database import Database
 from storage.queries.identity import tokens
-from storage.tables.identity import BrowserSession, LoginCode
+from storage.tables.identity import BrowserSession, LoginCode, RateCount
 from tests.api_desk import BASE, ApiDesk, api_desk, no_engine
 from tests.stored import reading, writing
+from worker.jobs import delete_old_rows
+from worker.settings import Settings
 
 LOCAL = "http://127.0.0.1:8420"
 CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
@@ -290,3 +292,28 @@ async def test_what_people_are_called_is_escaped(browsers: Browsers) -> None:
     page = await (await browsers.entered("eve")).get("/")
     assert "<script>" not in page.text
     assert "&lt;script&gt;" in page.text
+
+
+async def test_decisions_of_one_person_are_limited(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    settings = IdentitySettings(decision_rate="2/minute")
+    async with api_desk(database, await no_engine(), seconds=0.2, identity=settings) as desk:
+        for expected in (404, 404, 429):
+            answer = await desk.post("/workflow/tasks/r.1/decide/", {"decision": "approve"}, as_="bob")
+            assert answer.status_code == expected, answer.text
+        assert int(answer.headers["retry-after"]) > 0
+        assert (await desk.post("/workflow/tasks/r.1/decide/", {"decision": "approve"}, as_="ava")).status_code == 404
+    await database.close()
+
+
+async def test_what_has_ended_is_deleted(browsers: Browsers) -> None:
+    await browsers.entered()
+    await browsers.open().post("/login", data={"token": "x"})
+    await delete_old_rows(browsers.desk.database, Settings(), browsers.clock())
+    kept = (BrowserSession, LoginCode, RateCount)
+    with reading(browsers.desk.database) as session:
+        assert all(session.query(model).count() for model in kept)
+    browsers.clock.pass_by(hours=25)
+    await delete_old_rows(browsers.desk.database, Settings(), browsers.clock())
+    with reading(browsers.desk.database) as session:
+        assert not any(session.query(model).count() for model in kept)

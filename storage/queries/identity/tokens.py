@@ -20,7 +20,7 @@ from storage.tables.approvals import ApiToken, StoredPerson
 from storage.tables.identity import BrowserSession
 
 # By this prefix, scanners for leaked secrets recognise the token.
-_PREFIX = "placet_"
+PREFIX = "placet_"
 # The length of a token's id, which is the beginning of its digest: long enough to be unique.
 _ID_LENGTH = 16
 
@@ -62,9 +62,8 @@ class TokenHolder:
     last_used_at: datetime | None = None
 
 
-@of_rows
 def issue(
-    session: Session,
+    connection: Connection,
     person: str,
     *,
     ttl: timedelta | None,
@@ -73,20 +72,39 @@ def issue(
     scopes: Sequence[str] | None = None,
 ) -> str:
     """Make a token for a person and return its text, which is not stored; raises NotFound."""
-    get(session.connection(), person)
-    text = _PREFIX + secrets.token_urlsafe(32)
-    session.add(
-        ApiToken(
-            digest=digest(text),
-            person=person,
-            name=name,
-            scopes=None if scopes is None else list(scopes),
-            created_at=now,
-            expires_at=None if ttl is None else now + ttl,
-        )
-    )
-    session.flush()
+    text = PREFIX + secrets.token_urlsafe(32)
+    expires_at = None if ttl is None else now + ttl
+    store(connection, person, text, expires_at=expires_at, now=now, name=name, scopes=scopes)
     return text
+
+
+@of_rows
+def store(
+    session: Session,
+    person: str,
+    text: str,
+    *,
+    expires_at: datetime | None,
+    now: datetime,
+    name: str | None = None,
+    scopes: Sequence[str] | None = None,
+) -> ApiToken:
+    """Store a token, unless it is there already, and return its row; raises NotFound for an unknown person."""
+    get(session.connection(), person)
+    there = session.get(ApiToken, digest(text))
+    if there is not None:
+        return there
+    row = ApiToken(
+        digest=digest(text),
+        person=person,
+        name=name,
+        scopes=None if scopes is None else list(scopes),
+        created_at=now,
+        expires_at=expires_at,
+    )
+    session.add(row)
+    session.flush()
+    return row
 
 
 def holder(connection: Connection, text: str, now: datetime) -> TokenHolder | None:
@@ -118,36 +136,35 @@ def find(connection: Connection, text: str) -> ApiToken | None:
 
 
 @of_rows
-def listed(session: Session, person: str) -> list[ApiToken]:
-    """List the tokens of a person that are not revoked, newest first."""
-    query = select(ApiToken).where(col(ApiToken.person) == person, col(ApiToken.revoked_at).is_(None))
+def listed(session: Session, person: str | None = None) -> list[ApiToken]:
+    """List the tokens that are not revoked, of one person or of all, newest first."""
+    query = select(ApiToken).where(col(ApiToken.revoked_at).is_(None))
+    if person is not None:
+        query = query.where(col(ApiToken.person) == person)
     return list(session.scalars(query.order_by(col(ApiToken.created_at).desc(), col(ApiToken.digest))))
 
 
 def revoke(connection: Connection, text: str, now: datetime) -> None:
-    """Revoke a token; an unknown one is ignored."""
-    _revoke(connection, digest(text), now)
+    """Revoke a token, and end the browser sessions that began with it; an unknown token is ignored."""
+    kept = col(ApiToken.digest) == digest(text), col(ApiToken.revoked_at).is_(None)
+    connection.execute(update(ApiToken).where(*kept).values(revoked_at=now))
+    connection.execute(delete(BrowserSession).where(col(BrowserSession.token_digest) == digest(text)))
 
 
-def revoke_by_id(connection: Connection, token_id: str, now: datetime, *, person: str | None = None) -> None:
-    """Revoke a token by its id, of this person if one is given; raises NotFound where there is none."""
-    query = select(col(ApiToken.digest)).where(
-        col(ApiToken.digest).startswith(token_id, autoescape=True), col(ApiToken.revoked_at).is_(None)
-    )
-    found = connection.scalars(query if person is None else query.where(col(ApiToken.person) == person)).all()
-    if len(token_id) != _ID_LENGTH or len(found) != 1:
-        raise NotFound(f"There is no token {token_id!r} that is not revoked yet.")
-    _revoke(connection, found[0], now)
+@of_rows
+def revoke_by_id(session: Session, token_id: str, now: datetime, *, person: str | None = None) -> ApiToken:
+    """Revoke a token by its id, of this person if one is given, and return it; raises NotFound.
 
-
-def _revoke(connection: Connection, stored: str, now: datetime) -> None:
-    """Revoke a token, and end the browser sessions that began with it."""
-    connection.execute(
-        update(ApiToken)
-        .where(col(ApiToken.digest) == stored, col(ApiToken.revoked_at).is_(None))
-        .values(revoked_at=now)
-    )
-    connection.execute(delete(BrowserSession).where(col(BrowserSession.token_digest) == stored))
+    Revoking it again changes nothing. Browser sessions that began with it end.
+    """
+    query = select(ApiToken).where(col(ApiToken.digest).startswith(token_id, autoescape=True))
+    rows = session.scalars(query if person is None else query.where(col(ApiToken.person) == person)).all()
+    if len(token_id) != _ID_LENGTH or len(rows) != 1:
+        raise NotFound(f"There is no token {token_id!r}.")
+    row = rows[0]
+    row.revoked_at = row.revoked_at or now
+    session.execute(delete(BrowserSession).where(col(BrowserSession.token_digest) == row.digest))
+    return row
 
 
 def id_of(stored: str) -> str:
