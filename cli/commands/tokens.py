@@ -14,7 +14,6 @@ from cli.installation import require_installation
 from cli.terminal.event_loop import run
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import out, print_json
-from placet.errors import InputInvalid
 from service.principal import SCOPES
 from storage.queries.identity import tokens
 from worker.settings import Settings
@@ -62,7 +61,7 @@ def token_command(
     """Create an API token for a person and print it."""
     unknown = sorted(set(scope or ()) - set(SCOPES))
     if unknown:
-        raise InputInvalid(f"There is no scope {unknown[0]!r}; there are: {', '.join(SCOPES)}.")
+        raise typer.BadParameter(f"There is no scope {unknown[0]!r}; there are: {', '.join(SCOPES)}.")
     ttl = _time_to_live(days, expires)
     sys.stdout.write(run(issue(settings_with(), person, ttl, name=name, scopes=scope or None)) + "\n")
 
@@ -123,10 +122,10 @@ async def _revoke(settings: Settings, token_id: str) -> None:
 
 def _time_to_live(days: int | None, expires: datetime | None) -> timedelta | None:
     if days is not None and expires is not None:
-        raise InputInvalid("--days and --expires say the same; give one of them.")
+        raise typer.BadParameter("--days and --expires say the same; give one of them.")
     if expires is None:
         return None if days is None else timedelta(days=days)
     left = expires.replace(tzinfo=expires.tzinfo or UTC) - datetime.now(UTC)
     if left <= timedelta():
-        raise InputInvalid(f"--expires {expires.isoformat()} is over already; give a later moment.")
+        raise typer.BadParameter(f"--expires {expires.isoformat()} is over already; give a later moment.")
     return left
