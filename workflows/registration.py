@@ -24,7 +24,9 @@ from activities.decision_tokens import DecisionTokens, TokenVerifier
 from activities.directory import DirectoryReader
 from activities.subprocesses import SubprocessResultReader, SubprocessResultSigner
 from storage.database import Database
+from workflows.activation import ActivationExecutor
 from workflows.approval import ApprovalWorkflow
+from workflows.payload_visits import spare_payload_visits
 
 WORKFLOWS: tuple[type, ...] = (ApprovalWorkflow,)
 
@@ -68,10 +70,12 @@ def approval_worker(
 
     An exception of `failure_types` fails a workflow; others suspend it until the code is corrected.
     """
+    spare_payload_visits()
     return Worker(
         client,
         task_queue=task_queue,
         workflows=workflows,
+        workflow_task_executor=ActivationExecutor(),
         activities=[*activities, time_marker],
         interceptors=interceptors,
         workflow_runner=runner or workflow_runner(),

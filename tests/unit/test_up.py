@@ -28,6 +28,24 @@ asyncio.run(main())
 """
 
 
+READY = """
+import asyncio, gc, os, signal
+from cli.terminal.event_loop import until_told_to_stop
+
+async def main():
+    asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), signal.SIGTERM)
+    await until_told_to_stop()
+
+asyncio.run(main())
+print(gc.isenabled(), gc.get_freeze_count() > 1000, gc.get_threshold()[0])
+"""
+
+
+def test_collections_skip_what_was_there_when_a_process_became_ready() -> None:
+    done = subprocess.run([sys.executable, "-c", READY], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["True", "True", "5000"]
+
+
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_ends_what_is_stuck_while_it_stops(second: signal.Signals) -> None:
     command = [sys.executable, "-c", STUCK]
