@@ -1,13 +1,14 @@
-"""Build and start the components that a command needs: database, engine, worker and dispatcher."""
+"""Build and start the components that a command needs: database, engine and workers."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from activities.notifications.settings import NotifySettings
 from activities.notifications.settings import load as load_notices
 from cli.database import migrated_database
 from cli.installation import has_database, running_instance
+from engine_host.config import Ports
 from engine_host.namespaces import prepare
 from engine_host.serve import Engine, start_engine
 from service.engine import client as engine_client
@@ -35,6 +37,17 @@ from worker.telemetry import tracing
 from workflows.registration import approval_worker, beside_recording
 
 STARTUP_SECONDS = 120.0
+
+
+class Duty(StrEnum):
+    """What a worker process does."""
+
+    APPROVALS = "approvals"
+    ACTIONS = "actions"
+    NOTIFICATIONS = "notifications"
+
+
+EVERYTHING = frozenset(Duty)
 
 
 @asynccontextmanager
@@ -92,24 +105,39 @@ async def worker_running(
     client: Client,
     settings: Settings,
     notify: NotifySettings | None = None,
+    *,
+    duties: Collection[Duty] = EVERYTHING,
 ) -> AsyncIterator[None]:
-    """Run the workers, the dispatcher and the background jobs of a worker process while the block runs."""
+    """Run the duties of a worker process while the block runs."""
     notify = notify or load_notices()
+    async with AsyncExitStack() as stack:
+        if Duty.APPROVALS in duties:
+            for each in (
+                build_worker(database, client, settings),
+                presence_job(database, client, settings.task_queue),
+                departure_job(database, partial(engine_client.tell_directory_changed, client)),
+                retention_job(database, settings),
+            ):
+                await stack.enter_async_context(each)
+        if Duty.ACTIONS in duties:
+            await stack.enter_async_context(build_action_worker(database, client, settings, notify))
+        if Duty.NOTIFICATIONS in duties:
+            await stack.enter_async_context(_notifying(database, client, settings, notify))
+        yield
+
+
+@asynccontextmanager
+async def _notifying(
+    database: Database, client: Client, settings: Settings, notify: NotifySettings
+) -> AsyncIterator[None]:
     await check_webhooks(database, notify)
     notices = dispatcher(database, partial(engine_client.recorded, client), notify, secret=settings.secret())
-    async with (
-        build_worker(database, client, settings),
-        build_action_worker(database, client, settings, notify),
-        presence_job(database, client, settings.task_queue),
-        departure_job(database, partial(engine_client.tell_directory_changed, client)),
-        retention_job(database, settings),
-    ):
-        sending = asyncio.create_task(notices.run())
-        try:
-            yield
-        finally:
-            notices.stop()
-            await sending
+    sending = asyncio.create_task(notices.run())
+    try:
+        yield
+    finally:
+        notices.stop()
+        await sending
 
 
 def build_action_worker(
@@ -120,8 +148,10 @@ def build_action_worker(
 
 
 @asynccontextmanager
-async def engine_for(settings: Settings, progress: Any) -> AsyncIterator[tuple[EngineSettings, Engine | None]]:
-    """Yield a prepared engine: the one that TEMPORAL_ADDRESS names, or an embedded one for the block."""
+async def engine_for(
+    settings: Settings, progress: Any, *, ports: Ports | None = None
+) -> AsyncIterator[tuple[EngineSettings, Engine | None]]:
+    """Yield a prepared engine: the one that TEMPORAL_ADDRESS names, or an embedded one (at `ports`) for the block."""
     there = EngineSettings.read()
     if there.named:
         progress(f"using the Temporal server at {there.address}")
@@ -129,7 +159,7 @@ async def engine_for(settings: Settings, progress: Any) -> AsyncIterator[tuple[E
         yield there, None
         return
     async with await start_engine(
-        settings.home / "engine", database=settings.engine_database, ui=True, progress=progress
+        settings.home / "engine", database=settings.engine_database, ui=True, ports=ports, progress=progress
     ) as engine:
         there = replace(there, address=engine.address)
         await prepare(there, embedded=True)

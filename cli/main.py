@@ -12,7 +12,7 @@ COMMANDS = (
     LazyCommand(
         "up",
         "cli.commands.up:up_command",
-        "Start engine, API and worker in one process, and print their addresses when all are ready.",
+        "Start engine, API, worker and notifications, and print their addresses when all are ready.",
     ),
     LazyCommand(
         "worker",

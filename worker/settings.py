@@ -41,7 +41,14 @@ class Settings(BaseSettings):
     task_queue: str = "placet"
     engine_database: str = "file"  # the data of an embedded engine: file, memory, postgresql://…
     metrics_token: Annotated[str, Field(min_length=16)] | None = Field(default=None, repr=False)  # of scrapers
-    worker_metrics: str | None = None  # host:port of the SDK's metrics; default: 127.0.0.1:9464, or a free port
+    # host:port of the SDK's metrics; default: 127.0.0.1 with port 9464, 9465 and 9466, or a free port
+    worker_metrics: str | None = None
+    notification_metrics: str | None = None
+    api_metrics: str | None = None
+    # How many processes `placet up` runs of each kind.
+    api_processes: Annotated[int, Field(ge=1, le=64)] = 1
+    worker_processes: Annotated[int, Field(ge=1, le=64)] = 1
+    notification_processes: Annotated[int, Field(ge=1, le=64)] = 1
     publish_needs_two: bool = False  # whether another person than the author has to publish a blueprint
     calls_at_once: Annotated[int, Field(ge=1, le=1000)] = 16  # starts and updates at the engine, of one API process
     answers_days: Annotated[int, Field(ge=1, le=3650)] = (

@@ -10,6 +10,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from temporalio.client import Interceptor
@@ -21,22 +22,41 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 LOOPBACK = "127.0.0.1"
-DEFAULT_PORT = 9464  # the conventional port of OpenTelemetry's exporters
+PORTS_APART = 10  # of processes of one kind
 # A port that was found free may be taken a moment later. Then other ports are tried.
 PORT_ATTEMPTS = 5
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
-def metrics_runtime(given: str | None) -> tuple[Runtime, str]:
+class SdkMetrics(Enum):
+    """The SDK metrics of one kind of process: the setting of their address, and their usual port."""
+
+    WORKER = ("PLACET_WORKER_METRICS", 9464)  # the conventional port of OpenTelemetry's exporters
+    NOTIFICATIONS = ("PLACET_NOTIFICATION_METRICS", 9465)
+    API = ("PLACET_API_METRICS", 9466)
+
+    @property
+    def setting(self) -> str:
+        """The variable that sets the address."""
+        return self.value[0]
+
+    @property
+    def port(self) -> int:
+        """The port without a setting."""
+        return self.value[1]
+
+
+def metrics_runtime(kind: SdkMetrics, given: str | None, *, index: int = 0) -> tuple[Runtime, str]:
     """Return the SDK runtime that shows its metrics at `http://<address>/metrics`, and that `host:port`.
 
-    `given` is PLACET_WORKER_METRICS: `host:port`, or a port on loopback. Without it, it is port 9464 on loopback, or a
-    free one where that is taken (by another installation on this machine). One runtime a process is enough. Raises
-    InputInvalid, and Conflict where nothing can listen at the address that was given.
+    `given` is the setting: `host:port`, or a port on loopback. Without it, it is the usual port on loopback, or a
+    free one where that is taken (by another installation on this machine). `index` counts the processes of a kind that
+    run side by side: each next one uses a port that is 10 higher. One runtime a process is enough. Raises InputInvalid,
+    and Conflict where nothing can listen at the address that was given.
     """
     problem: Exception | None = None
-    for host, port in _places(given):
+    for host, port in _places(kind, given, index):
         address = _free(host, port)
         if address is None:
             continue
@@ -50,7 +70,8 @@ def metrics_runtime(given: str | None) -> tuple[Runtime, str]:
     if given is None:
         raise Conflict(f"No port of this machine is free for the Temporal SDK's metrics: {problem}")
     detail = "" if problem is None else f" ({problem})"
-    raise Conflict(f"PLACET_WORKER_METRICS is {given!r}, and nothing can listen there{detail}: name a free address.")
+    where = f"{given!r}" if index == 0 else f"{given!r}, of which process {index + 1} uses port {port}"
+    raise Conflict(f"{kind.setting} is {where}, and nothing can listen there{detail}: name a free address.")
 
 
 def tracer_provider(service: str, environ: Mapping[str, str] | None = None) -> TracerProvider | None:
@@ -81,14 +102,17 @@ def tracing(provider: TracerProvider | None) -> tuple[Interceptor, ...]:
     return (Tracing(tracer=provider.get_tracer("placet")),)
 
 
-def _places(given: str | None) -> list[tuple[str, int]]:
+def _places(kind: SdkMetrics, given: str | None, index: int) -> list[tuple[str, int]]:
     """Return the hosts and ports to try in turn; port 0 stands for any free port."""
     if given is None:
-        return [(LOOPBACK, DEFAULT_PORT), *[(LOOPBACK, 0)] * PORT_ATTEMPTS]
+        return [(LOOPBACK, kind.port + index * PORTS_APART), *[(LOOPBACK, 0)] * PORT_ATTEMPTS]
     found = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[\w.-]+):)?(\d{1,5})", given)
-    if not found or int(found[2]) > 65535:
-        raise InputInvalid(f"PLACET_WORKER_METRICS is {given!r}: write host:port or a port, such as 127.0.0.1:9464.")
-    return [(found[1] or LOOPBACK, int(found[2]))]
+    port = int(found[2]) if found else 65536
+    if found and port:  # port 0 is a free one for each
+        port += index * PORTS_APART
+    if not found or port > 65535:
+        raise InputInvalid(f"{kind.setting} is {given!r}: write host:port or a port, such as 127.0.0.1:{kind.port}.")
+    return [(found[1] or LOOPBACK, port)]
 
 
 def _free(host: str, port: int) -> str | None:

@@ -14,7 +14,7 @@ from cli.terminal.event_loop import run, until_told_to_stop, watch_for_stop
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import print_json, progress
 from storage.announcements.listener import listening
-from worker.telemetry import tracer_provider
+from worker.telemetry import SdkMetrics, metrics_runtime, tracer_provider
 
 
 def api_command(
@@ -29,11 +29,13 @@ def api_command(
         async with bootstrap.open_database(settings) as database, listening(database) as subscriptions:
             there = bootstrap.engine_settings(settings)
             traces = tracer_provider("placet-api")
-            client = await bootstrap.connect_client(there, traces=traces)
+            runtime, sdk_metrics = metrics_runtime(SdkMetrics.API, settings.api_metrics)
+            client = await bootstrap.connect_client(there, traces=traces, runtime=runtime)
             ui_url = bootstrap.temporal_ui_url(settings, there)
             app = http_server.build_api(database, client, settings, ui_url, traces, subscriptions=subscriptions)
             async with http_server.serve(app, listener, app.state.shutdown.drain):
                 stop, where = watch_for_stop(), f"http://{settings.host}:{listener.getsockname()[1]}"
+                progress(f"the SDK's metrics are at http://{sdk_metrics}/metrics")
                 print_json({"api": where}) if as_json else progress(f"listening on {where}")
                 await until_told_to_stop(stop)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import resources
@@ -21,7 +20,7 @@ from activities.notifications.channels.mailbox import Mailbox
 from cli.commands import people, tokens, up
 from cli.terminal.event_loop import run, until_told_to_stop
 from cli.terminal.options import settings_with
-from cli.terminal.output import out, progress
+from cli.terminal.output import errors_as_messages, out
 from placet.errors import Unavailable
 from worker.settings import Settings
 
@@ -45,7 +44,8 @@ class Story:
 
     http: httpx.AsyncClient
     tokens: dict[str, str]
-    mailbox: Mailbox | None
+    mails: Path | None
+    """The folder of the local mailbox; None where a mail server has the mails."""
     told: set[tuple[str, str, int]] = field(default_factory=set)
 
     async def call(self, person: str, method: str, path: str, body: Any = None, *, expect: int) -> Any:
@@ -77,17 +77,14 @@ class Story:
         raise Unavailable(f"the request has no entry {kind!r} after {_PATIENCE:.0f} seconds")
 
 
-async def play(settings: Settings, *, port: int, hour: float, stay: bool) -> None:
-    """Start Placet in a temporary folder, play the story, and keep running if `stay`."""
-    async with AsyncExitStack() as stack:
-        home = Path(stack.enter_context(TemporaryDirectory(prefix="placet-demo-", ignore_cleanup_errors=True)))
-        own = settings.model_copy(update={"home": home, "port": port, "database_url": None})
-        running = await stack.enter_async_context(up.start_everything(own, progress))
-        await people.load(own, BLUEPRINTS / "people.json")
-        who = {p["id"]: await tokens.issue(own, p["id"], None) for p in _read("people.json")}
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=running.api, timeout=30, trust_env=False))
-        await _story(Story(http=http, tokens=who, mailbox=running.mailbox), hour)
-        _summary(running, who)
+async def play(settings: Settings, where: dict[str, Any], *, hour: float, stay: bool) -> None:
+    """Play the story on a Placet that runs, and keep running if `stay`."""
+    await people.load(settings, BLUEPRINTS / "people.json")
+    who = {p["id"]: await tokens.issue(settings, p["id"], None) for p in _read("people.json")}
+    async with httpx.AsyncClient(base_url=where["api"], timeout=30, trust_env=False) as http:
+        folder = None if where["mailbox"] is None else settings.home / "mailbox"
+        await _story(Story(http=http, tokens=who, mails=folder), hour)
+        _summary(where, who)
         if not stay:
             out.print("\nThe demo has ended and its data is removed. In a terminal it keeps running.")
             return
@@ -158,16 +155,19 @@ async def _proof(story: Story, request_id: str) -> None:
 
 async def _mails(story: Story) -> None:
     """Print the mails, once the last one has arrived."""
-    if story.mailbox is None:
-        return  # a mail server is set and has the mails
+    if story.mails is None:
+        return
     loop = asyncio.get_running_loop()
     end = loop.time() + _PATIENCE
-    while not any(mail.subject == "Approved: Team dinner" for mail in story.mailbox.mails()):
+    while True:
+        mails = Mailbox(folder=story.mails).mails()
+        if any(mail.subject == "Approved: Team dinner" for mail in mails):
+            break
         if loop.time() > end:
             raise Unavailable("the mail about the outcome did not arrive")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
     out.print("\nMails that were sent:\n")
-    for mail in story.mailbox.mails():
+    for mail in mails:
         at, to = f"{mail.received_at:%H:%M:%S}", ", ".join(mail.to)
         out.print(f"[dim]{at}[/dim]  {to:24} {escape(mail.subject)}", soft_wrap=True)
 
@@ -240,11 +240,9 @@ def _person(one: str) -> str:
     return one.removeprefix("user:").capitalize()
 
 
-def _summary(running: up.RunningInstance, who: dict[str, str]) -> None:
+def _summary(where: dict[str, Any], who: dict[str, str]) -> None:
     out.print("\n[bold]Addresses[/bold]")
-    for name, title in up.TITLES.items():
-        if running.as_json()[name] is not None:
-            out.print(f"  {title:16} {running.as_json()[name]}", soft_wrap=True)
+    up.show(where)
     out.print("\n[bold]API tokens[/bold], for the header `Authorization: Bearer TOKEN`")
     for person, token in who.items():
         out.print(f"  {person:16} {token}", soft_wrap=True)
@@ -255,4 +253,8 @@ def demo_command(
     hour: Annotated[float, typer.Option(help="How many seconds stand for an hour.", min=0.05)] = 0.25,
 ) -> None:
     """Show a complete approval in which seconds stand for hours. In a terminal, keep the API running afterwards."""
-    run(play(settings_with(), port=port, hour=hour, stay=sys.stdin.isatty()))
+    settings = settings_with()
+    with TemporaryDirectory(prefix="placet-demo-", ignore_cleanup_errors=True) as home, errors_as_messages():
+        own = settings.model_copy(update={"home": Path(home), "port": port, "database_url": None})
+        with up.everything_running(own) as where:
+            run(play(own, where, hour=hour, stay=sys.stdin.isatty()))

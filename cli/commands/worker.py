@@ -2,25 +2,57 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from cli import bootstrap
+from cli.bootstrap import EVERYTHING, Duty
 from cli.terminal.event_loop import run, until_told_to_stop
 from cli.terminal.options import settings_with
-from cli.terminal.output import progress
-from worker.telemetry import metrics_runtime, tracer_provider
+from cli.terminal.output import errors_as_messages, progress
+from placet.errors import InputInvalid
+from worker.telemetry import SdkMetrics, metrics_runtime, tracer_provider
 
 
-def worker_command() -> None:
+def worker_command(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="What to work on: approvals, actions or notifications; several, or separated by commas."),
+    ] = None,
+) -> None:
     """Run a worker on the engine that TEMPORAL_ADDRESS names, or on the one that `placet up` started."""
     settings = settings_with()
+    with errors_as_messages():
+        duties = duties_of(only)
 
     async def work() -> None:
         async with bootstrap.open_database(settings) as database:
             there = bootstrap.engine_settings(settings)
-            runtime, sdk_metrics = metrics_runtime(settings.worker_metrics)
+            notifies = duties == {Duty.NOTIFICATIONS}
+            runtime, sdk_metrics = (
+                metrics_runtime(SdkMetrics.NOTIFICATIONS, settings.notification_metrics)
+                if notifies
+                else metrics_runtime(SdkMetrics.WORKER, settings.worker_metrics)
+            )
             client = await bootstrap.connect_client(there, traces=tracer_provider("placet-worker"), runtime=runtime)
-            async with bootstrap.worker_running(database, client, settings):
+            async with bootstrap.worker_running(database, client, settings, duties=duties):
                 progress(f"the SDK's metrics are at http://{sdk_metrics}/metrics")
-                progress(f"working on task queue {settings.task_queue!r} of {there.address} ({there.namespace})")
+                progress(
+                    f"working on {', '.join(sorted(duties))} of task queue {settings.task_queue!r} at {there.address} "
+                    f"({there.namespace})"
+                )
                 await until_told_to_stop()
 
     run(work())
+
+
+def duties_of(only: list[str] | None) -> frozenset[Duty]:
+    """Return the duties that `--only` names, all without it; raises InputInvalid."""
+    if not only:
+        return EVERYTHING
+    named = [name.strip() for each in only for name in each.split(",")]
+    for name in named:
+        if name not in EVERYTHING:
+            raise InputInvalid(f"--only {name!r} is not known; give one or more of {', '.join(Duty)}.")
+    return frozenset(map(Duty, named))

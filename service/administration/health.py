@@ -18,6 +18,8 @@ from storage.queries import presence
 
 # How old an answer may be, in seconds: health is asked often, and by many.
 _FRESH = 2.0
+# The same where a part was down: who starts or mends something asks until it is up.
+_FRESH_DOWN = 0.25
 _DEADLINE = 3.0
 # A worker that has not noted for so long that it is there has been killed, or is cut off; it does every three seconds.
 _PRESENT = 10.0
@@ -26,23 +28,24 @@ _log = structlog.get_logger(__name__)
 
 
 class Health:
-    """Look at every part, at most once in two seconds."""
+    """Look at every part, at most once in two seconds while all are up."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._turn = asyncio.Lock()
-        self._at = float("-inf")
+        self._until = float("-inf")
         self._checks: dict[str, str] = {}
 
     async def checks(self) -> dict[str, str]:
         """Return `{part: state}` with the states `ok` and `down`."""
         async with self._turn:
-            if time.monotonic() - self._at > _FRESH:
+            if time.monotonic() > self._until:
                 found = await asyncio.gather(
                     _check(self._engine), _check(self._context.database.check), _check(self._worker)
                 )
                 self._checks = dict(zip(("engine", "database", "worker"), found, strict=True))
-                self._at = time.monotonic()
+                up = all(check == "ok" for check in found)
+                self._until = time.monotonic() + (_FRESH if up else _FRESH_DOWN)
             return self._checks
 
     async def _engine(self) -> None:

@@ -115,6 +115,9 @@ def _all() -> dict[int, tuple[int, float]]:
 def _name(pid: int) -> str:
     try:
         words = Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").split("\0")
+        shown = Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return "ended"
+    if shown.startswith("placet-"):  # a child of `placet up`
+        return shown.removeprefix("placet-")
     return name_of(words) if words[0] else "ended"

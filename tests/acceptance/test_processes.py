@@ -1,0 +1,117 @@
+"""`placet up` as processes of their own: killing any one of them loses nothing, and it is started again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.approvals import EXPENSE
+from tests.processes import STAFF, Caller, Installation, installation
+from tests.waiting import PATIENCE, poll
+
+REQUESTS = 8
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Installation]:
+    with installation(tmp_path / "home") as there:
+        yield there
+
+
+class Persistent(Caller):
+    """Calls again where nobody answers, as clients do while a process is away."""
+
+    def send(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> httpx.Response:
+        """Call until there is an answer."""
+
+        def answer() -> httpx.Response | None:
+            try:
+                return super(Persistent, self).send(method, path, body, key=key)
+            except httpx.TransportError:
+                return None
+
+        answered = poll(answer, what="an answer")
+        assert answered is not None
+        return answered
+
+
+@pytest.mark.parametrize("name", ["api", "worker", "notifier", "engine"])
+def test_killing_one_process_while_calls_run_loses_nothing(place: Installation, name: str) -> None:
+    # What a killed process had taken is free again soon.
+    place.extra |= {"PLACET_SMTP_TIMEOUT": "2", "PLACET_NOTIFY_LEASE": "5", "PLACET_NOTIFY_RETRY_FIRST": "0.5"}
+    tokens = place.load(STAFF)
+    process, where = place.up()
+    caller = {person: Persistent(where["api"], tokens[person]) for person in ("olivia", "ann", "bob")}
+    template = caller["olivia"]("POST", "process-templates/", EXPENSE, expect=201)
+    caller["olivia"]("POST", f"process-templates/{template['id']}/publish/")
+    first = threading.Event()
+
+    def start_and_decide(number: int) -> str:
+        body = {"template": EXPENSE["name"], "input": {"amount": number}}
+        request = caller["ann"]("POST", "requests/", body, expect=201, key=f"start {number}")
+        first.set()
+        task = request["tasks"][0]["id"]
+        caller["bob"]("POST", f"tasks/{task}/decide/", {"decision": "approve"}, key=f"decide {number}")
+        return str(request["id"])
+
+    with ThreadPoolExecutor(4) as threads:
+        begun = [threads.submit(start_and_decide, number) for number in range(REQUESTS)]
+        assert first.wait(PATIENCE)
+        os.kill(where["processes"][name]["pid"], signal.SIGKILL)
+        requests = [each.result(2 * PATIENCE) for each in begun]
+
+    assert len(set(requests)) == REQUESTS
+    assert place.rows("SELECT count(*) FROM approval_request WHERE outcome = 'approved'")[0][0] == REQUESTS
+    # The mail about the outcome is always needed; one that asks for a decision may have come too late.
+    sent = "SELECT count(DISTINCT request_id) FROM notification_message WHERE status = 'sent' AND event = 'completed'"
+    poll(lambda: place.rows(sent)[0][0] == REQUESTS, what="all mails")
+    left = "SELECT count(*) FROM notification_message WHERE status NOT IN ('sent', 'dropped')"
+    poll(lambda: place.rows(left)[0][0] == 0, what="the end of all messages")
+    poll(lambda: _processes(place)[name]["pid"] != where["processes"][name]["pid"], what="the new process")
+    others = {other: told for other, told in _processes(place).items() if other != name}
+    assert others == {other: told for other, told in where["processes"].items() if other != name}
+    place.run("verify", *requests)
+    assert process.stop() == 0
+    assert f"{name} | has ended (killed by SIGKILL)" in process.log.read_text()
+
+
+def test_several_processes_of_each_kind_share_the_work_and_one_address(place: Installation) -> None:
+    place.extra |= {f"PLACET_{kind}_PROCESSES": "2" for kind in ("API", "WORKER", "NOTIFICATION")}
+    tokens = place.load(STAFF)
+    process, where = place.up()
+    names = {f"{name}-{number}" for name in ("api", "worker", "notifier") for number in (1, 2)}
+    assert set(where["processes"]) == names | {"engine"}
+    assert len({where["processes"][name]["sdk_metrics"] for name in names}) == len(names)
+    for name in names:
+        text = httpx.get(where["processes"][name]["sdk_metrics"], trust_env=False, timeout=PATIENCE).text
+        assert "temporal_" in text
+    olivia, ann = Persistent(where["api"], tokens["olivia"]), Persistent(where["api"], tokens["ann"])
+    template = olivia("POST", "process-templates/", EXPENSE, expect=201)
+    olivia("POST", f"process-templates/{template['id']}/publish/")
+    os.kill(where["processes"]["api-1"]["pid"], signal.SIGSTOP)  # it takes connections and answers none
+    os.kill(where["processes"]["worker-2"]["pid"], signal.SIGKILL)
+    request = ann("POST", "requests/", {"template": EXPENSE["name"], "input": {"amount": 1}}, expect=201)
+    os.kill(where["processes"]["api-1"]["pid"], signal.SIGCONT)
+    assert ann("GET", f"requests/{request['id']}/")["status"] == "pending"
+    assert process.stop() == 0
+
+
+def test_a_setting_that_a_child_refuses_is_told_as_by_one_process(place: Installation) -> None:
+    place.extra |= {"PLACET_SMTP_USERNAME": "placet"}
+    process = place.spawn("up", "--port", "0", "--json")
+    assert process.wait() == 2
+    assert "PLACET_SMTP_PASSWORD" in process.log.read_text()
+
+
+def _processes(place: Installation) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads((place.home / "up.json").read_text())["processes"]
+    return found
