@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import typer
 
 from cli import bootstrap, http_server, installation
-from cli.supervisor.roles import Roles, Surroundings, described
+from cli.supervisor.roles import HOST, Roles, Surroundings, described
 from cli.supervisor.supervisor import Supervisor, ToldToStop
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import errors_as_messages, out, print_json, progress
@@ -51,7 +51,7 @@ def run_everything(settings: Settings, ready: Callable[[dict[str, Any]], None]) 
 
     def write() -> None:
         if roles.surroundings is not None:
-            roles.surroundings = Surroundings(**_without_pid(supervisor.told["engine"]))
+            roles.surroundings = Surroundings(**_without_pid(supervisor.told[HOST]))
             where.update(described(settings, api, roles.surroundings, supervisor.told))
             installation.write_running_instance(settings, where)
 
@@ -61,7 +61,7 @@ def run_everything(settings: Settings, ready: Callable[[dict[str, Any]], None]) 
     with supervisor.watching_signals():
         try:
             supervisor.start([roles.host()])
-            roles.surroundings = Surroundings(**_without_pid(supervisor.told["engine"]))
+            roles.surroundings = Surroundings(**_without_pid(supervisor.told[HOST]))
             supervisor.start(roles.others(), bootstrap.STARTUP_SECONDS)
             _until_ready(api, supervisor)
             write()

@@ -29,8 +29,10 @@ from worker.settings import Settings
 from worker.telemetry import SdkMetrics, metrics_runtime, tracer_provider
 
 LOOPBACK = "127.0.0.1"
+HOST = "host"
+"""The child that has the engine, its Web UI and the mailbox."""
 # Ends after all others, and starts before them.
-_ENGINE, _NOTIFICATIONS, _WORKERS, _API = range(4)
+_HOST, _NOTIFICATIONS, _WORKERS, _API = range(4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,7 @@ class Roles:
 
     def host(self) -> Role:
         """Return the role of the engine's host."""
-        return Role(name="engine", work=self._host, tier=_ENGINE, grace=30)
+        return Role(name=HOST, work=self._host, tier=_HOST, grace=30)
 
     def others(self) -> list[Role]:
         """Return the roles of all others."""

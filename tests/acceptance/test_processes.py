@@ -44,7 +44,7 @@ class Persistent(Caller):
         return answered
 
 
-@pytest.mark.parametrize("name", ["api", "worker", "notifier", "engine"])
+@pytest.mark.parametrize("name", ["api", "worker", "notifier", "host"])
 def test_killing_one_process_while_calls_run_loses_nothing(place: Installation, name: str) -> None:
     # What a killed process had taken is free again soon.
     place.extra |= {"PLACET_SMTP_TIMEOUT": "2", "PLACET_NOTIFY_LEASE": "5", "PLACET_NOTIFY_RETRY_FIRST": "0.5"}
@@ -89,7 +89,7 @@ def test_several_processes_of_each_kind_share_the_work_and_one_address(place: In
     tokens = place.load(STAFF)
     process, where = place.up()
     names = {f"{name}-{number}" for name in ("api", "worker", "notifier") for number in (1, 2)}
-    assert set(where["processes"]) == names | {"engine"}
+    assert set(where["processes"]) == names | {"host"}
     assert len({where["processes"][name]["sdk_metrics"] for name in names}) == len(names)
     for name in names:
         text = httpx.get(where["processes"][name]["sdk_metrics"], trust_env=False, timeout=PATIENCE).text

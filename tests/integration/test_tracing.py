@@ -33,7 +33,7 @@ from tests.unit.test_dashboards import names_of, queries
 from tests.waiting import until
 from worker import telemetry
 from worker.connect import connect
-from worker.telemetry import metrics_runtime, tracer_provider, tracing
+from worker.telemetry import SdkMetrics, metrics_runtime, tracer_provider, tracing
 from workflows.approval import ApprovalWorkflow
 
 
@@ -150,7 +150,7 @@ async def test_an_endpoint_turns_tracing_on_under_the_name_of_the_process() -> N
 async def test_the_sdk_shows_its_metrics_and_what_the_dashboards_ask_of_them(
     engine: SharedEngine, stored: Database
 ) -> None:
-    runtime, address = metrics_runtime(None)
+    runtime, address = metrics_runtime(SdkMetrics.WORKER, None)
     client = await connect(engine.settings, runtime=runtime)
     asked = {name for query in queries() for name in names_of(query) if name.startswith("temporal_")}
     assert asked
@@ -167,22 +167,34 @@ async def test_the_sdk_shows_its_metrics_and_what_the_dashboards_ask_of_them(
 
 def test_an_address_that_is_taken_or_none_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(Conflict, match="PLACET_WORKER_METRICS"):
-        metrics_runtime(f"127.0.0.1:{taken.getsockname()[1]}")
+        metrics_runtime(SdkMetrics.WORKER, f"127.0.0.1:{taken.getsockname()[1]}")
     for wrong in ("nonsense", "127.0.0.1:", "127.0.0.1:70000", "http://127.0.0.1:9464"):
         with pytest.raises(InputInvalid, match="PLACET_WORKER_METRICS"):
-            metrics_runtime(wrong)
+            metrics_runtime(SdkMetrics.WORKER, wrong)
 
 
 async def test_an_address_that_was_given_is_where_the_metrics_are() -> None:
-    _, free = metrics_runtime("0")
+    _, free = metrics_runtime(SdkMetrics.WORKER, "0")
     async with httpx.AsyncClient(trust_env=False) as http:
         assert (await http.get(f"http://{free}/metrics")).status_code == 200
 
 
 def test_two_installations_on_one_machine_both_have_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        monkeypatch.setattr(telemetry, "DEFAULT_PORT", taken.getsockname()[1])
-        assert len({metrics_runtime(None)[1] for _ in range(2)} - {f"127.0.0.1:{telemetry.DEFAULT_PORT}"}) == 2
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(SdkMetrics, "port", property(lambda _: port))
+        assert len({metrics_runtime(SdkMetrics.WORKER, None)[1] for _ in range(2)} - {f"127.0.0.1:{port}"}) == 2
+
+
+def test_each_further_process_of_a_kind_uses_a_port_that_is_ten_higher() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as lower:
+        port = lower.getsockname()[1] - 10  # so that the port of the second process is taken
+    _, address = metrics_runtime(SdkMetrics.API, f"127.0.0.1:{port}", index=1)
+    assert address == f"127.0.0.1:{port + 10}"
+    with pytest.raises(Conflict, match=rf"PLACET_API_METRICS is .* process 2 uses port {port + 10}"):
+        metrics_runtime(SdkMetrics.API, f"127.0.0.1:{port}", index=1)
+    with pytest.raises(InputInvalid, match="PLACET_NOTIFICATION_METRICS"):
+        metrics_runtime(SdkMetrics.NOTIFICATIONS, "65535", index=1)
 
 
 def test_a_port_that_another_takes_in_the_same_moment_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,6 +207,6 @@ def test_a_port_that_another_takes_in_the_same_moment_is_passed_over(monkeypatch
         return found
 
     monkeypatch.setattr(telemetry, "_free", overtaken)
-    _, address = metrics_runtime(None)
+    _, address = metrics_runtime(SdkMetrics.WORKER, None)
     with taken[0] as other:
         assert address != f"127.0.0.1:{other.getsockname()[1]}"

@@ -12,6 +12,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from cli.bootstrap import Duty
 from cli.main import COMMANDS
 from engine_host.config import shared_settings
 from worker.settings import Settings
@@ -94,7 +95,7 @@ def test_the_server_runs_as_the_one_of_the_tests() -> None:
         assert re.search(rf"\s{re.escape(module)} v{re.escape(image.split(':')[1])}\b", pins), image
 
 
-@pytest.mark.parametrize("name", ["migrate", "prepare", "worker", "api"])
+@pytest.mark.parametrize("name", ["migrate", "prepare", "worker", "notifier", "api"])
 def test_our_services_run_commands_that_there_are_with_settings_that_there_are(name: str) -> None:
     service = SERVICES[name]
     assert service["command"][0] in commands()
@@ -106,8 +107,16 @@ def test_prometheus_scrapes_the_services_where_they_listen() -> None:
     jobs = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
     targets = [target for job in jobs for config in job.get("static_configs", []) for target in config["targets"]]
     targets += [f"{n}:{c['port']}" for job in jobs for c in job.get("dns_sd_configs", []) for n in c["names"]]
-    assert set(targets) == {"api:8420", "worker:9464", "temporal:9090"}
+    assert set(targets) == {"api:8420", "api:9466", "worker:9464", "notifier:9465", "temporal:9090"}
     assert SERVICES["worker"]["environment"]["PLACET_WORKER_METRICS"] == "0.0.0.0:9464"
+    assert SERVICES["notifier"]["environment"]["PLACET_NOTIFICATION_METRICS"] == "0.0.0.0:9465"
+    assert SERVICES["api"]["environment"]["PLACET_API_METRICS"] == "0.0.0.0:9466"
+
+
+def test_every_duty_of_a_worker_has_a_service() -> None:
+    named = [service["command"] for service in SERVICES.values() if service.get("command", [""])[0] == "worker"]
+    duties = [duty for command in named for duty in command[command.index("--only") + 1].split(",")]
+    assert sorted(duties) == sorted(Duty)
     assert SERVICES["temporal"]["environment"]["PROMETHEUS_ENDPOINT"] == "0.0.0.0:9090"
 
 
