@@ -22,6 +22,7 @@ from storage.recording.group_commit import GroupCommit
 from storage.recording.outbox import Confirmation, confirm_all
 
 if TYPE_CHECKING:
+    from service.identity.oidc.provider import Provider
     from service.identity.rate_limits import RateLimits
     from service.simulations.jobs import SimulationJobs
     from service.simulations.shadows import Shadows
@@ -88,6 +89,14 @@ class Context:
             login_person=self.identity.login_rate_person,
             decision=self.identity.decision_rate,
         )
+
+    @cached_property
+    def oidc(self) -> Provider:
+        """The identity provider, where one is set up."""
+        from service.identity.oidc.provider import Provider
+
+        assert self.identity.oidc is not None, "asked for only where it is set up"  # noqa: S101
+        return Provider(self.identity.oidc.issuer, self.now)
 
     @cached_property
     def plans(self) -> Plans:

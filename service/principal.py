@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
@@ -92,10 +93,10 @@ class Principal:
             raise NotPermitted(f"This needs the access {wanted}, which {whose} not have.")
 
 
-def principal_of(held: tokens.TokenHolder) -> Principal:
-    """Return the principal that the holder of a token or a session is."""
+def principal_of(held: tokens.TokenHolder, *, granted: Sequence[str] | None = None) -> Principal:
+    """Return the principal that the holder of a token or a session is; `granted` replaces the directory's access."""
     queues = {f"role:{role}" for role in held.roles} | {f"group:{group}" for group in held.groups}
-    access = held.access
+    access = held.access if granted is None else frozenset(granted)
     if held.scopes is not None and READ not in held.scopes:
         # An admin may do what each of the others may.
         access = held.scopes & (frozenset(ACCESS) if "admin" in access else access)

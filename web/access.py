@@ -40,6 +40,8 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "GET /live/rows": EVERYBODY,
     "GET /login": PUBLIC,
     "POST /login": PUBLIC,
+    "GET /login/oidc": PUBLIC,
+    "GET /login/oidc/callback": PUBLIC,
     "GET /login/{code}": PUBLIC,
     "POST /logout": LOGGED_IN,
     "POST /logout/everywhere": LOGGED_IN,

@@ -9,11 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from placet.errors import InputInvalid, Problem
-from service.identity.settings import IdentitySettings
+from service.identity.settings import IdentitySettings, OidcSettings
 from service.pool.pool import Limits
 
 _SECRET_FILE = "secret.key"  # noqa: S105 - the name of a file
@@ -61,6 +61,15 @@ class Settings(BaseSettings):
     login_rate: Rate = "30/minute"  # failed log-ins of one address
     login_rate_person: Rate = "60/minute"  # log-ins of one person
     decision_rate: Rate = "6000/minute"  # decisions of one person, for each API process
+    oidc_issuer: str | None = None  # the identity provider at which people log in
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = Field(default=None, repr=False)
+    oidc_scopes: str = "openid profile email"
+    oidc_person_claim: str = "sub"  # holds a person's id, or is `email`
+    oidc_access_claim: str | None = None  # grants access; without it, the directory does
+    oidc_access_prefix: str = ""  # of the values of that claim
+    oidc_audience: str | None = None  # of bearer JWTs; without it, the API takes none
+    oidc_service_claim: str = "client_id"  # holds the id of a service, in tokens without the person claim
     pool_processes: Annotated[int, Field(ge=1, le=64)] = 2  # for proofs, simulations and imports
     pool_megabytes: Annotated[int, Field(ge=256)] = 512  # of each of them
     pool_seconds: Annotated[int, Field(ge=1)] = 60  # of processor time for one piece of work
@@ -90,7 +99,33 @@ class Settings(BaseSettings):
             login_rate=self.login_rate,
             login_rate_person=self.login_rate_person,
             decision_rate=self.decision_rate,
+            oidc=self.oidc,
         )
+
+    @property
+    def oidc(self) -> OidcSettings | None:
+        """The identity provider, or None where none is set."""
+        if self.oidc_issuer is None or self.oidc_client_id is None:
+            return None
+        return OidcSettings(
+            issuer=self.oidc_issuer,
+            client_id=self.oidc_client_id,
+            client_secret=self.oidc_client_secret,
+            scopes=self.oidc_scopes,
+            person_claim=self.oidc_person_claim,
+            access_claim=self.oidc_access_claim,
+            access_prefix=self.oidc_access_prefix,
+            audience=self.oidc_audience,
+            service_claim=self.oidc_service_claim,
+        )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Settings:
+        if (self.oidc_issuer is None) is not (self.oidc_client_id is None):
+            raise ValueError("PLACET_OIDC_ISSUER and PLACET_OIDC_CLIENT_ID belong together: set both or none")
+        if "openid" not in self.oidc_scopes.split():
+            raise ValueError("PLACET_OIDC_SCOPES has to contain openid")
+        return self
 
     def secret(self) -> str:
         """Return the signing secret: PLACET_SECRET_KEY, or one that is made once and stored under `home`."""

@@ -15,9 +15,10 @@ from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
 from api.context import ApiContext
-from placet.errors import NotPermitted
+from placet.errors import NotAuthenticated, NotPermitted
 from service.identity import login
 from service.identity.login import Session
+from service.identity.oidc.log_in import by_jwt
 from service.principal import Principal
 
 COOKIE = "__Host-placet"
@@ -43,7 +44,10 @@ async def authenticate(context: ApiContext, request: Request) -> Principal:
         raise _unauthenticated(
             "Send the header `Authorization: Bearer TOKEN`; `placet token PERSON` creates a token.", ""
         )
-    principal = await login.by_token(context, text.strip())
+    try:
+        principal = await by_jwt(context, text.strip()) or await login.by_token(context, text.strip())
+    except NotAuthenticated as error:
+        raise _unauthenticated(error.message, "invalid_token") from error
     if principal is None:
         raise _unauthenticated(
             "The token is unknown, expired or revoked, or its person is inactive. Make one with `placet token PERSON`.",
@@ -116,6 +120,12 @@ def require_safe_transport(context: ApiContext, request: Request) -> None:
             "Placet logs people in over https only, except at http://localhost and http://127.0.0.1, so that nobody "
             "on the way reads the session. Open this page by https; a proxy that ends TLS sends X-Forwarded-Proto."
         )
+
+
+def base_url(context: ApiContext, request: Request) -> str:
+    """Return where the browser reaches Placet, without a trailing slash."""
+    public = context.notify.public_url
+    return public if public is not None else str(request.base_url).rstrip("/")
 
 
 def _cookie_name(context: ApiContext, request: Request) -> str:

@@ -78,7 +78,7 @@ async def log_in_with_token(context: Context, text: str, *, address: str, user_a
             "This token is unknown, has expired or was revoked, or its person has left. "
             "Ask for a new one: `placet token PERSON` makes it."
         )
-    return await _open(
+    return await open_session(
         context,
         held.person,
         method="token",
@@ -95,7 +95,7 @@ async def log_in_with_code(context: Context, code: str, *, address: str, user_ag
     if person is None:
         await context.rate_limits.failed_logins.count(address)
         raise CodeSpent
-    return await _open(context, person, method="link", user_agent=user_agent)
+    return await open_session(context, person, method="link", user_agent=user_agent)
 
 
 async def log_out(context: Context, value: str) -> None:
@@ -113,7 +113,7 @@ async def issue_code(database: Database, person: str, now: datetime) -> str:
     return await database.write(sessions.issue_code, person, ttl=timedelta(seconds=CODE_SECONDS), now=now)
 
 
-async def _open(
+async def open_session(
     context: Context,
     person: str,
     *,
@@ -123,6 +123,7 @@ async def _open(
     scopes: Sequence[str] | None = None,
     token: ApiToken | None = None,
 ) -> str:
+    """Open a session for a person who has proven who they are, and return its cookie; raises Busy at a rate limit."""
     await context.rate_limits.logins.count(person)
     now = context.now()
     until = now + context.identity.session_longest

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 CODE_SECONDS = 300
 """How long a one-time address to log in can be used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OidcSettings:
+    """The organisation's identity provider, and how its claims are read."""
+
+    issuer: str
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    """None: a public client, which PKCE alone protects."""
+    scopes: str = "openid profile email"
+    person_claim: str = "sub"
+    """The claim that holds a person's id, or `email`."""
+    access_claim: str | None = None
+    """The claim that grants access; None: the directory says it."""
+    access_prefix: str = ""
+    """What a value of that claim begins with, before the name of an access."""
+    audience: str | None = None
+    """The audience of bearer JWTs; None: the API takes none."""
+    service_claim: str = "client_id"
+    """The claim that holds the id of a service or an agent, in tokens without the person claim."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,3 +44,5 @@ class IdentitySettings:
     """How many log-ins one person has."""
     decision_rate: str = "6000/minute"
     """How many decisions one person sends to one API process."""
+    oidc: OidcSettings | None = None
+    """Where people log in; None: with tokens and one-time addresses alone."""

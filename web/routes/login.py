@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.deps import Here
-from api.http.authentication import cookie_of, delete_cookie, require_safe_transport, set_cookie
+from api.http.authentication import base_url, cookie_of, delete_cookie, is_https, require_safe_transport, set_cookie
 from placet.errors import Busy, NotAuthenticated
 from service.identity import login
+from service.identity.oidc import log_in
 from web.security import PageRoute, local_path
 from web.templating import render
 
@@ -19,15 +20,15 @@ _LONGEST_TOKEN = 1000
 
 
 @router.get("/login")
-async def show_login(request: Request, next: str | None = None) -> Response:  # noqa: A002 - the name in the address
+async def show_login(request: Request, context: Here, next: str | None = None) -> Response:  # noqa: A002 - the name in the address
     """Show the log-in page."""
     if request.state.session is not None:
         return RedirectResponse(local_path(next), 303)
-    return render(request, "login.html", {"next": local_path(next), "problem": None})
+    return render(request, "login.html", _shown(context, local_path(next)))
 
 
 @router.post("/login")
-async def log_in(
+async def log_in_with_token(
     request: Request,
     context: Here,
     token: Annotated[str, Form(max_length=_LONGEST_TOKEN)] = "",
@@ -41,11 +42,48 @@ async def log_in(
             context, token.strip(), address=_address(request), user_agent=_user_agent(request)
         )
     except NotAuthenticated as error:
-        return render(request, "login.html", {"next": there, "problem": error.message}, status=401)
+        return render(request, "login.html", _shown(context, there, error.message), status=401)
     except Busy as error:
-        shown = {"next": there, "problem": error.message}
+        shown = _shown(context, there, error.message)
         return render(request, "login.html", shown, status=429, headers={"Retry-After": str(error.retry_after)})
     return await _entered(request, context, value, RedirectResponse(there, 303))
+
+
+@router.get("/login/oidc")
+async def begin_oidc(request: Request, context: Here, next: str | None = None) -> Response:  # noqa: A002 - as above
+    """Go to the identity provider to log in."""
+    require_safe_transport(context, request)
+    redirect_uri = f"{base_url(context, request)}/login/oidc/callback"
+    address, kept = await log_in.begin(context, context.secret, redirect_uri=redirect_uri, next_path=local_path(next))
+    answer = RedirectResponse(address, 302)
+    answer.set_cookie(
+        _oidc_cookie(context, request),
+        kept,
+        max_age=log_in.MINUTES * 60,
+        path="/",
+        secure=is_https(context, request),
+        httponly=True,
+        samesite="lax",
+    )
+    return answer
+
+
+@router.get("/login/oidc/callback")
+async def finish_oidc(request: Request, context: Here) -> Response:
+    """Log in with what the identity provider sent the browser back with."""
+    require_safe_transport(context, request)
+    name = _oidc_cookie(context, request)
+    value, there = await log_in.finish(
+        context,
+        context.secret,
+        request.cookies.get(name),
+        dict(request.query_params),
+        address=_address(request),
+        user_agent=_user_agent(request),
+    )
+    answer = await _entered(request, context, value, RedirectResponse(local_path(there), 303))
+    answer.delete_cookie(name, path="/", secure=is_https(context, request), httponly=True, samesite="lax")
+    return answer
 
 
 @router.get("/login/{code}")
@@ -73,6 +111,10 @@ async def log_out_everywhere(request: Request, context: Here) -> Response:
     return _left(request, context)
 
 
+def _shown(context: Here, there: str, problem: str | None = None) -> dict[str, Any]:
+    return {"next": there, "problem": problem, "oidc": context.identity.oidc is not None}
+
+
 async def _entered(request: Request, context: Here, value: str, answer: Response) -> Response:
     """Give the browser its new session, in place of the one that it had."""
     if (before := cookie_of(context, request)) is not None:
@@ -85,6 +127,10 @@ def _left(request: Request, context: Here) -> Response:
     answer = RedirectResponse("/login", 303)
     delete_cookie(context, request, answer)
     return answer
+
+
+def _oidc_cookie(context: Here, request: Request) -> str:
+    return "__Host-placet-oidc" if is_https(context, request) else "placet_oidc"
 
 
 def _address(request: Request) -> str:

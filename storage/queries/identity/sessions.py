@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlmodel import col
 
 from storage.prepared import Prepared
@@ -86,13 +86,9 @@ def holder(connection: Connection, value: str, now: datetime, idle: timedelta) -
     row = _HOLDER.first(connection, given=digest(value), now=now, idle_since=now - idle)
     if row is None:
         return None
-    person = TokenHolder(
-        person=row.id,
-        name=row.name,
-        actor_type=row.actor_type,
+    person = replace(
+        _person(row),
         access=frozenset(row.access if row.granted is None else row.granted),
-        roles=frozenset(row.roles),
-        groups=frozenset(row.groups),
         scopes=None if row.scopes is None else frozenset(row.scopes),
     )
     return SessionHolder(
@@ -135,3 +131,28 @@ def take_code(connection: Connection, code: str, now: datetime) -> str | None:
         .where(col(LoginCode.digest) == digest(code), col(StoredPerson.active))
     )
     return connection.execute(active).scalar_one_or_none()
+
+
+def person_holder(connection: Connection, person: str) -> TokenHolder | None:
+    """Return an active person by id, or None."""
+    query = select(*PERSON_COLUMNS).where(col(StoredPerson.id) == person, col(StoredPerson.active))
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _person(row)
+
+
+def person_by_email(connection: Connection, email: str) -> TokenHolder | None:
+    """Return the one active person with this mail address, or None where there is none or more than one."""
+    same = func.lower(col(StoredPerson.email)) == email.lower()
+    rows = connection.execute(select(*PERSON_COLUMNS).where(same, col(StoredPerson.active)).limit(2)).all()
+    return _person(rows[0]) if len(rows) == 1 else None
+
+
+def _person(row: Any) -> TokenHolder:
+    return TokenHolder(
+        person=row.id,
+        name=row.name,
+        actor_type=row.actor_type,
+        access=frozenset(row.access),
+        roles=frozenset(row.roles),
+        groups=frozenset(row.groups),
+    )

@@ -1,0 +1,1 @@
+"""OpenID Connect: people log in at the organisation's identity provider, and programs call with its JWTs."""

@@ -1,0 +1,144 @@
+"""Logging in at the identity provider: the authorisation code flow with PKCE, state and nonce."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import structlog
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from placet.errors import NotAuthenticated, NotFound
+from service.context import Context
+from service.identity import login
+from service.identity.oidc.people import access_of, holder_of
+from service.identity.oidc.verification import is_jwt, verify
+from service.identity.settings import OidcSettings
+from service.principal import Principal, principal_of
+
+MINUTES = 10
+"""How long somebody may take at the provider."""
+_SHOWN = 200  # characters of what the provider says of an error
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """A log-in that has begun; the browser keeps it, signed, until it comes back from the provider."""
+
+    state: str
+    nonce: str
+    verifier: str
+    next: str
+    redirect_uri: str
+
+
+async def begin(context: Context, secret: str, *, redirect_uri: str, next_path: str) -> tuple[str, str]:
+    """Return the provider's address to go to, and what the browser keeps; raises NotFound without a provider."""
+    settings = _settings(context)
+    begun = Begun(
+        state=secrets.token_urlsafe(24),
+        nonce=secrets.token_urlsafe(24),
+        verifier=secrets.token_urlsafe(48),
+        next=next_path,
+        redirect_uri=redirect_uri,
+    )
+    address = prepare_grant_uri(
+        await context.oidc.endpoint("authorization_endpoint"),
+        client_id=settings.client_id,
+        response_type="code",
+        redirect_uri=redirect_uri,
+        scope=settings.scopes,
+        state=begun.state,
+        nonce=begun.nonce,
+        code_challenge=create_s256_code_challenge(begun.verifier),
+        code_challenge_method="S256",
+    )
+    return address, _serializer(secret).dumps(asdict(begun))
+
+
+async def finish(
+    context: Context, secret: str, kept: str | None, answer: dict[str, str], *, address: str, user_agent: str
+) -> tuple[str, str]:
+    """Open a session from what the provider sent back; return its cookie and where to go.
+
+    Raises NotAuthenticated and NotPermitted that say what to do, Busy at a rate limit, and ProviderUnavailable.
+    """
+    settings = _settings(context)
+    await context.rate_limits.failed_logins.require(address)
+    try:
+        begun = _begun(secret, kept, answer.get("state"))
+        claims = await _claims(context, settings, begun, answer)
+    except NotAuthenticated as error:
+        _log.warning("oidc_login_refused", reason=error.message)
+        await context.rate_limits.failed_logins.count(address)
+        raise
+    held = await context.database.read(holder_of, settings, claims)
+    value = await login.open_session(
+        context, held.person, method="oidc", user_agent=user_agent, access=access_of(settings, claims)
+    )
+    return value, begun.next
+
+
+async def by_jwt(context: Context, text: str) -> Principal | None:
+    """Return whom a bearer JWT stands for; None where this installation takes none. Raises NotAuthenticated."""
+    settings = context.identity.oidc
+    if settings is None or settings.audience is None or not is_jwt(text):
+        return None
+    claims = await verify(context.oidc, text, audience=settings.audience, now=context.now())
+    held = await context.database.read(holder_of, settings, claims, services=True)
+    return principal_of(held, granted=access_of(settings, claims))
+
+
+def _begun(secret: str, kept: str | None, state: str | None) -> Begun:
+    """Return the log-in that this browser began; raises NotAuthenticated."""
+    try:
+        begun = Begun(**_serializer(secret).loads(kept or "", max_age=MINUTES * 60))
+    except (BadData, TypeError) as error:
+        raise NotAuthenticated(
+            f"This log-in was not begun in this browser, or took longer than {MINUTES} minutes. Log in again."
+        ) from error
+    if not hmac.compare_digest(begun.state.encode(), (state or "").encode()):
+        raise NotAuthenticated("The answer belongs to another log-in than this browser's. Log in again.")
+    return begun
+
+
+async def _claims(context: Context, settings: OidcSettings, begun: Begun, answer: dict[str, str]) -> dict[str, Any]:
+    """Exchange the code for the ID token and return its claims; raises NotAuthenticated."""
+    provider = context.oidc
+    if answer.get("iss", provider.issuer) != provider.issuer:
+        raise NotAuthenticated("The answer comes from another identity provider. Log in again.")
+    if "code" not in answer:
+        said = answer.get("error_description") or answer.get("error") or "nothing"
+        raise NotAuthenticated(f"The identity provider did not log you in; it says: {said[:_SHOWN]}. Log in again.")
+    form = {
+        "grant_type": "authorization_code",
+        "code": answer["code"],
+        "redirect_uri": begun.redirect_uri,
+        "code_verifier": begun.verifier,
+    }
+    auth = None
+    if settings.client_secret is None:
+        form["client_id"] = settings.client_id
+    else:
+        auth = settings.client_id, settings.client_secret
+    tokens = await provider.post(await provider.endpoint("token_endpoint"), form, auth)
+    text = tokens.get("id_token")
+    if not isinstance(text, str):
+        said = str(tokens.get("error_description") or tokens.get("error") or "no ID token")
+        raise NotAuthenticated(f"The identity provider did not accept the log-in: {said[:_SHOWN]}. Log in again.")
+    return await verify(provider, text, audience=settings.client_id, now=context.now(), nonce=begun.nonce)
+
+
+def _settings(context: Context) -> OidcSettings:
+    if context.identity.oidc is None:
+        raise NotFound("No identity provider is set up here. Log in with a token or a one-time address.")
+    return context.identity.oidc
+
+
+def _serializer(secret: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(secret, salt="placet.oidc")

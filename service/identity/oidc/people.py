@@ -1,0 +1,65 @@
+"""Whom the claims of a token stand for, and what access they grant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from placet.errors import NotPermitted
+from service.identity.settings import OidcSettings
+from service.principal import ACCESS
+from storage.queries.identity import sessions
+from storage.queries.identity.tokens import TokenHolder
+
+_LONGEST = 200  # characters of a claim, as a problem shows it
+
+
+def holder_of(
+    connection: Connection, settings: OidcSettings, claims: Mapping[str, Any], *, services: bool = False
+) -> TokenHolder:
+    """Return the active person of a token; with `services`, also the service or agent. Raises NotPermitted.
+
+    A claim that names a service names nobody else: a program cannot be given a person's id at the provider.
+    """
+    value = claims.get(settings.person_claim)
+    if isinstance(value, str) and value:
+        if settings.person_claim == "email" and claims.get("email_verified") is not True:
+            raise NotPermitted("The identity provider has not verified your mail address. Verify it there first.")
+        found = (
+            sessions.person_by_email(connection, value)
+            if settings.person_claim == "email"
+            else sessions.person_holder(connection, value)
+        )
+        if found is not None:
+            return found
+        raise _unknown(settings.person_claim, value)
+    program = claims.get(settings.service_claim)
+    if services and isinstance(program, str) and program:
+        found = sessions.person_holder(connection, program)
+        if found is not None and found.actor_type != "person":
+            return found
+        raise _unknown(settings.service_claim, program)
+    raise NotPermitted(
+        f"The identity provider's token has no claim {settings.person_claim!r}, by which Placet knows people. "
+        "The operator sets PLACET_OIDC_PERSON_CLAIM, or has the provider send it."
+    )
+
+
+def access_of(settings: OidcSettings, claims: Mapping[str, Any]) -> list[str] | None:
+    """Return the access that the claims grant; None where the directory says it."""
+    if settings.access_claim is None:
+        return None
+    given = claims.get(settings.access_claim)
+    named = given.split() if isinstance(given, str) else given if isinstance(given, list) else []
+    prefix = settings.access_prefix
+    granted = {str(name).removeprefix(prefix) for name in named if str(name).startswith(prefix)}
+    return [access for access in ACCESS if access in granted]
+
+
+def _unknown(claim: str, value: str) -> NotPermitted:
+    return NotPermitted(
+        f"The identity provider knows you as {value[:_LONGEST]!r} ({claim}), and no active person in Placet is known "
+        "by that. Ask an admin to add you, or to make you active."
+    )
