@@ -44,6 +44,9 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "POST /workflow/requests/{request_id}/extend/": NOT_AUDITORS,
     "POST /workflow/requests/{request_id}/events/": NOT_AUDITORS,
     "POST /workflow/requests/{request_id}/resubmit/": NOT_AUDITORS,
+    "POST /workflow/requests/{request_id}/attachments/": NOT_AUDITORS,
+    "GET /workflow/requests/{request_id}/attachments/": EVERYBODY,
+    "GET /workflow/requests/{request_id}/attachments/{n}/": EVERYBODY,
     "GET /workflow/tasks/": EVERYBODY,
     "GET /workflow/tasks/{task_id}/": EVERYBODY,
     # For approvers, and for designers who own the process of the task; service.commands checks that.

@@ -19,6 +19,7 @@ from api.http.paths import BASE, PagesMiddleware, TrailingSlashMiddleware
 from api.http.shutdown import Shutdown, ShutdownMiddleware
 from api.routes import (
     actions,
+    attachments,
     auth,
     bpmn,
     costs,
@@ -135,6 +136,8 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
         auth,
     ):
         app.include_router(part.router, prefix=BASE, responses=cast(Any, errors), dependencies=[Security(_TOKEN)])
+    for router in (attachments.router, attachments.uploads):
+        app.include_router(router, prefix=BASE, responses=cast(Any, errors), dependencies=[Security(_TOKEN)])
     app.include_router(health.router, prefix=BASE)
     app.include_router(metrics.scraped, prefix=BASE)
     return app

@@ -45,6 +45,8 @@ def build_api(
             identity=settings.identity,
             publish_needs_two=settings.publish_needs_two,
             max_body_bytes=settings.max_body_bytes,
+            attachments=settings.attachments,
+            attachment_bytes=settings.attachment_bytes,
             limits=settings.limits,
             admission=Admission(at_once=settings.calls_at_once),
             metrics_token=settings.metrics_token,

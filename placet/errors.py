@@ -22,6 +22,8 @@ PlacetError
 ├── NotAuthenticated      nobody is known by what was sent: no valid token, session or code
 │   └── CodeSpent         a one-time address that was used or has expired
 ├── Conflict              the same thing exists already, or is used differently
+├── TooLarge              a file is larger than it may be
+├── TypeNotAllowed        a file is of another type than it says, or than is taken here
 ├── TooMuchWork           what was sent asks for more memory or time than one call may take
 ├── Busy                  more wait here than can be carried out in time; nothing has happened
 ├── Unavailable           engine, database or every worker is away; the outcome is unknown
@@ -176,6 +178,14 @@ class CodeSpent(NotAuthenticated):
 
 class Conflict(PlacetError):
     """The same thing exists already, or is used differently."""
+
+
+class TooLarge(PlacetError):
+    """The file is larger than it may be; send a smaller one."""
+
+
+class TypeNotAllowed(PlacetError):
+    """The file is of another type than it says, or than is taken here."""
 
 
 class TooMuchWork(PlacetError):

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from temporalio.client import Client
 
 from activities.notifications.settings import NotifySettings
 from activities.notifications.settings import load as load_notify
+from service.attachments.store import FileStore
 from service.engine.admission import Admission
 from service.engine.plans import Plans
 from service.identity.settings import IdentitySettings
@@ -66,6 +68,16 @@ class Context:
     def now(self) -> datetime:
         """Return the time by this context's clock."""
         return self.clock()
+
+    attachments: str = ""
+    """The URL of the object store, or the folder, that holds the files of requests."""
+    attachment_bytes: int = 25_000_000
+    """How large a file may be."""
+
+    @cached_property
+    def files(self) -> FileStore:
+        """The store of the files of requests."""
+        return FileStore(self.attachments if "://" in self.attachments else Path(self.attachments or "attachments"))
 
     @property
     def namespace(self) -> str:

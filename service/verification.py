@@ -12,12 +12,14 @@ from sqlalchemy.exc import DBAPIError
 from temporalio.client import Client
 
 from placet.errors import NotFound, Unavailable, Unseen
+from service.attachments.attachments import missing
 from service.context import Context
 from service.engine.client import head_of
 from service.principal import Principal
 from service.visibility import seen_request
 from storage.database import Database
 from storage.queries.requests import request_rows
+from storage.queries.requests.attachments import attachments_of
 from storage.recording.verify import VerifiedRows, verify_rows
 
 # A request that goes on while it is looked at differs for a moment: rows are there before history holds them. It is
@@ -60,7 +62,13 @@ async def verify(database: Database, client: Client | None, request_id: str) -> 
 async def verify_for(context: Context, principal: Principal, request_id: str) -> Verification:
     """Verify a request for somebody; raises NotFound where that person may see none, and Unavailable."""
     await context.database.read(_require_seen, context, principal, request_id)
-    return await verify(context.database, context.client, request_id)
+    found = await verify(context.database, context.client, request_id)
+    attached = await context.database.read(attachments_of, request_id)
+    if lost := await missing(context.files, request_id, attached):
+        rows = found["rows"]
+        differs = [*rows["differs"], *(f"attachments/{n}" for n in lost)]
+        return Verification(ok=False, rows={**rows, "differs": differs}, engine_head=found["engine_head"])
+    return found
 
 
 async def verify_many(database: Database, client: Client | None, requests: Sequence[str] = ()) -> Verifications:

@@ -32,6 +32,7 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "POST /requests/{request_id}/edit": NOT_AUDITORS,
     "POST /requests/{request_id}/comment": NOT_AUDITORS,
     "POST /requests/{request_id}/withdraw": NOT_AUDITORS,
+    "POST /requests/{request_id}/attachments": NOT_AUDITORS,
     "POST /requests/{request_id}/cancel": NOT_AUDITORS,
     "GET /me": EVERYBODY,
     "POST /me/away": EVERYBODY,

@@ -12,11 +12,11 @@ from urllib.parse import quote, urlencode, urlsplit
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.context import ApiContext
 from api.http.authentication import CSRF_HEADER, SAFE_METHODS, require_csrf_token, require_own_page, session_of
+from api.http.uploads import bounded_by
 from placet.errors import NotAuthenticated
 from web.access import LOGGED_IN, PUBLIC, rule_of
 
@@ -51,7 +51,7 @@ class PageRoute(APIRoute):
                 request.state.principal = session.principal
             if request.method not in SAFE_METHODS:
                 require_own_page(context, request)
-                bounded = Request(request.scope, _Bounded(request.receive, context.max_body_bytes).receive)
+                bounded = bounded_by(request, self._most_bytes(context))
                 form = await bounded.form(max_fields=_MOST_FIELDS, max_part_size=context.max_body_bytes)
                 if session is not None and rule is not PUBLIC:
                     sent = request.headers.get(CSRF_HEADER) or form.get(CSRF_FIELD)
@@ -68,6 +68,17 @@ class PageRoute(APIRoute):
             return await handle(request)
 
         return page
+
+    def _most_bytes(self, context: ApiContext) -> int:
+        """Return how long a form may be."""
+        return context.max_body_bytes
+
+
+class UploadPageRoute(PageRoute):
+    """A page whose form may carry a file."""
+
+    def _most_bytes(self, context: ApiContext) -> int:
+        return context.max_body_bytes + context.attachment_bytes
 
 
 class HeadersMiddleware:
@@ -114,20 +125,3 @@ def _to_log_in(request: Request) -> Response:
     if request.headers.get("hx-request"):  # htmx would put the log-in page into a part of the page
         return Response(status_code=204, headers={"HX-Redirect": "/login"})
     return RedirectResponse(target, 303)
-
-
-class _Bounded:
-    """A body that ends with 413 where it is longer than it may be, whatever its Content-Length says."""
-
-    def __init__(self, receive: Receive, most: int) -> None:
-        self._receive = receive
-        self._most = most
-        self._size = 0
-
-    async def receive(self) -> Message:
-        """Receive the next part."""
-        message = await self._receive()
-        self._size += len(message.get("body", b""))
-        if self._size > self._most:
-            raise HTTPException(413, f"This is longer than {self._most} bytes; send less.", {"Connection": "close"})
-        return message

@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     )
     refusals_days: Annotated[int, Field(ge=1, le=3650)] = 90  # for which refused calls are kept
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
+    attachments_url: str | None = None  # s3://…, gs://…, az://…; default: a folder under `home`
+    attachment_bytes: Annotated[int, Field(ge=1)] = 25_000_000  # of one file
     session_idle_hours: Annotated[float, Field(gt=0, le=8760)] = 8  # without a call, a session ends
     session_hours: Annotated[float, Field(gt=0, le=8760)] = 24  # after which a session ends in any case
     login_rate: Rate = "30/minute"  # failed log-ins of one address
@@ -79,6 +81,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The URL of Placet's own database."""
         return self.database_url or f"sqlite:///{self.home.absolute() / 'placet.db'}"
+
+    @property
+    def attachments(self) -> str:
+        """The URL, or the folder, that holds the files of requests."""
+        return self.attachments_url or str(self.home.absolute() / "attachments")
 
     @property
     def limits(self) -> Limits:

@@ -30,6 +30,7 @@ from placet.engine import machine
 from placet.engine.events import (
     SYSTEM,
     Actor,
+    Attach,
     ChildEnded,
     Claim,
     Comment,
@@ -186,6 +187,15 @@ class ApprovalWorkflow:
 
     @resubmit.validator
     def _may_resubmit(self, event: Resubmit) -> None:
+        self._refuse(event)
+
+    @workflow.update
+    async def attach(self, event: Attach) -> Answer:
+        """Add a file, which is stored already."""
+        return await self._answered(event)
+
+    @attach.validator
+    def _may_attach(self, event: Attach) -> None:
         self._refuse(event)
 
     @workflow.update

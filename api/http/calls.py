@@ -80,14 +80,10 @@ class PersonalRoute(APIRoute):
             check_parameters(request, known)
             if request.method not in _MUTATING:
                 return await handle(request)
-            body = await _read_bytes(request, context.max_body_bytes)
-            if body.strip():
-                _check_media_type(request.headers.get("content-type"))
             value: Any = None
             try:
-                value = await _read(body) if body.strip() else None
-                exact = _ExactRequest(request, body.strip(), value)
-                return await _once(context, principal, exact, value, handle)
+                received, value = await self._received(context, request)
+                return await _once(context, principal, received, value, handle)
             except (PlacetError, RequestValidationError) as error:
                 await _put_on_record(context, principal, request, error)
                 if model is not None and isinstance(error, PlacetError):
@@ -96,6 +92,15 @@ class PersonalRoute(APIRoute):
                 raise
 
         return personal
+
+    async def _received(self, context: ApiContext, request: Request) -> tuple[Request, Any]:
+        """Return the call with its body read, and the body's value, by which a repeat is recognised."""
+        body = await _read_bytes(request, context.max_body_bytes)
+        if not body.strip():
+            return _ExactRequest(request, b"", None), None
+        _check_media_type(request.headers.get("content-type"))
+        value = await _read(body)
+        return _ExactRequest(request, body.strip(), value), value
 
     @cached_property
     def _body(self) -> type[Body] | None:

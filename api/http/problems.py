@@ -35,7 +35,9 @@ from placet.errors import (
     Problem,
     Refused,
     Returned,
+    TooLarge,
     TooMuchWork,
+    TypeNotAllowed,
     Unavailable,
     UnknownTask,
 )
@@ -71,6 +73,8 @@ _STATUS: tuple[tuple[type[PlacetError], int], ...] = (
     (EvaluationFailed, 422),
     (InputInvalid, 422),
     (TooMuchWork, 422),
+    (TooLarge, 413),
+    (TypeNotAllowed, 415),
     (Busy, 429),
     (Unavailable, 503),
 )
@@ -93,6 +97,8 @@ _TITLES: dict[type[PlacetError], str] = {
     EvaluationFailed: "A condition could not be evaluated",
     InputInvalid: "The input is invalid",
     TooMuchWork: "Too much work",
+    TooLarge: "The file is too large",
+    TypeNotAllowed: "The type of the file is not taken",
     Busy: "Too many calls for now",
     Unavailable: "Temporarily unavailable",
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -23,7 +23,7 @@ from placet.frozen import quick
 _EXACT = 2**53  # RFC 8785 writes numbers as doubles, which hold whole numbers exactly below this
 # Every kind of entry that the core writes; docs/audit.md says when.
 KINDS = frozenset({
-    "action_failed", "action_ignored", "action_kept", "action_run", "action_started", "approver_missing",
+    "action_failed", "action_ignored", "action_kept", "action_run", "action_started", "approver_missing", "attached",
     "branch_ended", "cancelled", "changes_requested", "child_ended", "child_failed", "child_kept", "child_started",
     "claimed", "commented", "completed", "decided", "delegated", "escalated", "escalation_ended",
     "escalation_skipped", "event_received", "extended",
@@ -159,14 +159,14 @@ def first_bad(previous: str, entries: Iterable[Entry | None], *, after: int = 0)
     return None
 
 
-def digest_of_content(template: Any, version: Any, title: Any, given: Any) -> str:
-    """Return the SHA-256 (hex) of a request's content, given its parts as JSON values."""
+def digest_of_content(template: Any, version: Any, title: Any, given: Any, attached: Sequence[str] = ()) -> str:
+    """Return the SHA-256 (hex) of a request's content, given its parts as JSON values and its attachments' hashes."""
     content: dict[str, Any] = {
         "template": template,
         "version": version,
         "title": title,
         "input": given,
-        "attachments": [],
+        "attachments": list(attached),
         "action": None,
     }
     return hashlib.sha256(canonical_json(exact(content))).hexdigest()

@@ -21,6 +21,8 @@ from placet.definition.fields import (
 )
 from placet.definition.formats import OnChange
 
+MediaType = Annotated[str, Field(max_length=120, pattern=r"^[a-z0-9][a-z0-9.+-]*/([a-z0-9][a-z0-9.+-]*|\*)$")]
+
 
 class WeightedApprover(Model):
     """An approver whose vote counts `weight` (whole number, 1 to 1000) towards a weight quorum."""
@@ -151,6 +153,14 @@ class Step(Model):
         return self.escalation_to is not None or self.escalation is not None
 
 
+class AttachmentSettings(Model):
+    """Which files a request may have: how many, how large (bytes each), of which media types (`image/*`; none: all)."""
+
+    max_files: Annotated[int, Number, Field(ge=0, le=100)] = 20
+    max_bytes: Annotated[int, Number, Field(ge=1, le=2**40)] | None = None
+    types: Annotated[tuple[MediaType, ...], Field(max_length=50)] = ()
+
+
 class ProcessSettings(Model):
     """The settings of the whole process, which a stage may override."""
 
@@ -164,5 +174,6 @@ class ProcessSettings(Model):
     on_change: OnChange | None = None
     immaterial: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=200)] = ()
     require_revision: bool = False
+    attachments: AttachmentSettings = AttachmentSettings()
     amount: Annotated[str, Field(max_length=100)] | None = None  # the variable that requests are sorted by
     summary: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=10)] = ()  # shown in lists

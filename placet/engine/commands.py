@@ -15,6 +15,7 @@ from placet.engine.events import (
     SYSTEM,
     ActionDone,
     Actor,
+    Attach,
     ChildEnded,
     Claim,
     Comment,
@@ -34,7 +35,7 @@ from placet.engine.events import (
 from placet.engine.flow import settle, take_action, take_child
 from placet.engine.input import require_event_values
 from placet.engine.migration import migrate
-from placet.engine.revisions import resubmit
+from placet.engine.revisions import attach, resubmit
 from placet.engine.run import Run
 from placet.errors import HandedOver, InputInvalid, NotPermitted, Problem, Refused, Returned
 from placet.json_values import check_json
@@ -213,6 +214,7 @@ _HANDLERS: dict[type[Any], Callable[[Run, Any], None]] = {
     Comment: comment,
     Extend: extend,
     Resubmit: resubmit,
+    Attach: attach,
     Withdraw: withdraw,
     Migrate: migrate,
     DirectoryRead: read_directory,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from placet.audit.chain import digest_of_content
@@ -36,9 +37,27 @@ class Revision:
     changes: tuple[FieldChange, ...]
 
 
-def content_digest(plan: Plan, title: str, given: Mapping[str, Any]) -> str:
+def content_digest(plan: Plan, title: str, given: Mapping[str, Any], attached: Iterable[Attachment] = ()) -> str:
     """Return the digest (sha256, hex) of what a request asks for."""
-    return digest_of_content(plan.name, plan.version, title, given)
+    return digest_of_content(plan.name, plan.version, title, given, [one.sha256 for one in attached])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file on a request, by its hash; the file itself is in the store of attachments.
+
+    `n` counts the files of the request from 1. `size` is in bytes, and `sha256` in hex. `revision` is the one that the
+    file made.
+    """
+
+    n: int
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+    uploaded_by: str
+    uploaded_at: datetime
+    revision: int
 
 
 def default_title(plan: Plan, given: Mapping[str, Any]) -> str:

@@ -142,6 +142,18 @@ class Resubmit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attach:
+    """Add a file to the request. It is stored already; `size` is in bytes and `sha256` in hex."""
+
+    by: Actor
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Withdraw:
     """Take the request back (the requester), or cancel it (owner, admin)."""
 
@@ -228,6 +240,7 @@ Event = (
     | Comment
     | Extend
     | Resubmit
+    | Attach
     | Withdraw
     | Migrate
     | DirectoryRead

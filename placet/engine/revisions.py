@@ -7,6 +7,7 @@ every branch is suspended. Under `"stage"` the returned stage alone opens again,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ from placet.definition.json_schema.forms import check_text
 from placet.definition.variables import normalise_input
 from placet.engine.call_results import result_of
 from placet.engine.content import (
+    Attachment,
     FieldChange,
     Revision,
     changes_as_json,
@@ -26,7 +28,7 @@ from placet.engine.content import (
     default_title,
     is_material,
 )
-from placet.engine.events import ActionDone, ChildEnded, Resubmit
+from placet.engine.events import ActionDone, Attach, ChildEnded, Resubmit
 from placet.engine.flow import advance, reopen, take_action, take_child
 from placet.engine.input import accept_input
 from placet.engine.run import Run
@@ -37,6 +39,12 @@ from placet.json_values import check_json
 from placet.nodes.wait import wait_spec_of
 from placet.tasks.deadlines import later, move_on
 from placet.tasks.permissions import require_running
+
+MOST_ATTACHMENTS = 100
+_LONGEST_NAME = 200
+_LARGEST = 2**40
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0,60}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def resubmit(run: Run, event: Resubmit) -> None:
@@ -57,9 +65,10 @@ def resubmit(run: Run, event: Resubmit) -> None:
     if event.title is not None:
         title, titled = check_text(event.title, "/title", optional=False) or "", True
     changes = changes_between(before.given, given)
+    attached = _attached_since_returned(run)
     if title != before.title:
         changes = (FieldChange(field="title", before=before.title, after=title), *changes)
-    restart = run.plan.on_change == "restart" and is_material(changes, run.plan.immaterial)
+    restart = run.plan.on_change == "restart" and (attached or is_material(changes, run.plan.immaterial))
     if restart and event.input is not None:
         given = accept_input(run.plan, given)
     kept = {} if restart else {name: before.input[name] for name in before.written if name in before.input}
@@ -69,11 +78,71 @@ def resubmit(run: Run, event: Resubmit) -> None:
     run.set(round=before.round + 1, input=after, given=given, title=title, titled=titled)
     if changes:
         _revise(run, changes, restart=restart)
+    elif restart:  # the files have made revisions of their own
+        run.set(material=run.state.revision)
     _record(run, event, comment=comment, before=before, changes=changes_as_json(changes), restart=restart)
     if restart:
         _restart(run)
     else:
         _go_on(run, returned)
+
+
+def attach(run: Run, event: Attach) -> None:
+    """Add a file: before anybody has decided, or while the request is returned. It makes a revision of its own."""
+    require_running(run)
+    state = run.state
+    if event.by.person != state.requester:
+        raise NotPermitted("Only the requester can attach files to the request.")
+    returned = any(stage.returned_at is not None for stage in run.stages.values())
+    decided = bool(run.votes) or any(task.decision is not None for task in run.tasks.values())
+    if decided and not returned:
+        raise Refused("Somebody has decided already; files can be attached before that, or while it is returned.")
+    if len(state.attachments) >= MOST_ATTACHMENTS:
+        raise Refused(f"The request has {MOST_ATTACHMENTS} files, which is the limit.")
+    _check_file(event)
+    added = Attachment(
+        n=len(state.attachments) + 1,
+        name=event.name,
+        media_type=event.media_type,
+        size=event.size,
+        sha256=event.sha256,
+        uploaded_by=event.by.person,
+        uploaded_at=run.now,
+        revision=state.revision + 1,
+    )
+    before = [one.name for one in state.attachments]
+    change = FieldChange(field="attachments", before=before or None, after=[*before, added.name])
+    run.set(attachments=(*state.attachments, added))
+    _revise(run, (change,), restart=False)
+    run.record(
+        "attached",
+        actor=event.by.name,
+        n=added.n,
+        name=Sealed(added.name),
+        media_type=added.media_type,
+        size=added.size,
+        sha256=Sealed(added.sha256),
+        changes=sealed(changes_as_json([change])),
+        **run.state.revision_facts,
+    )
+
+
+def _check_file(event: Attach) -> None:
+    name = check_text(event.name, "/name", optional=False) or ""
+    if len(name) > _LONGEST_NAME or any(char in name for char in "/\\") or not name.isprintable():
+        raise InputInvalid.at("/name", f"give a file name of at most {_LONGEST_NAME} characters, without / and \\")
+    if not _MEDIA_TYPE.fullmatch(event.media_type):
+        raise InputInvalid.at("/media_type", "give a media type such as application/pdf")
+    if not _SHA256.fullmatch(event.sha256):
+        raise InputInvalid.at("/sha256", "give the SHA-256 of the file in hex")
+    if not 0 <= event.size <= _LARGEST:
+        raise InputInvalid.at("/size", "give the size of the file in bytes")
+
+
+def _attached_since_returned(run: Run) -> bool:
+    """Say whether files were attached since the request was returned."""
+    since = [stage.returned_at for stage in run.stages.values() if stage.returned_at is not None]
+    return bool(since) and any(one.uploaded_at >= min(since) for one in run.state.attachments)
 
 
 def _given(run: Run, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,7 +180,7 @@ def _revise(run: Run, changes: tuple[FieldChange, ...], *, restart: bool) -> Non
     run.set(
         revision=revision,
         material=revision if restart else state.material,
-        content_digest=content_digest(run.plan, state.title, state.given),
+        content_digest=content_digest(run.plan, state.title, state.given, state.attachments),
         revised=(*state.revised, Revision(revision=revision, changes=changes)),
     )
     for task in run.open_tasks():  # they are decided on the request as it is now

@@ -14,7 +14,7 @@ from placet.definition.action_spec import ActionCall
 from placet.definition.formats import STORED, Rules, rules_of
 from placet.definition.formats.upgrades import upgraded_state
 from placet.directory import Directory
-from placet.engine.content import Revision
+from placet.engine.content import Attachment, Revision
 from placet.frozen import quick, stored_as
 from placet.plan.plan import Plan
 
@@ -266,6 +266,7 @@ class State:
     votes: tuple[Vote, ...] = ()  # of tasks that are no longer kept: the last of each person in each stage
     signals_refused: int = 0
     asked: dict[str, int] = field(default_factory=dict)  # visits of approvals, by node
+    attachments: tuple[Attachment, ...] = ()
     stored_format: int = STORED
 
     @model_validator(mode="before")

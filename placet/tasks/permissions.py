@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from placet.audit.chain import moment
-from placet.engine.events import Actor, Claim, Comment, Decide, Event, Migrate, Resubmit, Withdraw
+from placet.engine.events import Actor, Attach, Claim, Comment, Decide, Event, Migrate, Resubmit, Withdraw
 from placet.engine.run import Run
 from placet.engine.state import Task
 from placet.errors import AlreadyDecided, Ended, NotPermitted, Returned, UnknownTask
@@ -17,10 +17,11 @@ from placet.tasks.substitution import absent_seat_holder, decides_on_behalf_of, 
 def require_not_operating_own(event: Event, requester: str) -> None:
     """Raise NotPermitted for an event that the requester may not cause on their own request, whatever their roles are.
 
-    They may withdraw it, comment, and answer requests for changes. Every event that is not listed here is for others.
+    They may withdraw it, comment, attach files, and answer requests for changes. Every event that is not listed here is
+    for others.
     """
     by: Actor | None = getattr(event, "by", None)
-    if by is None or by.person != requester or isinstance(event, Comment | Resubmit):
+    if by is None or by.person != requester or isinstance(event, Comment | Resubmit | Attach):
         return
     if isinstance(event, Withdraw) and event.how == "withdrawn":
         return

@@ -27,6 +27,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from placet.engine import machine
 from placet.engine.events import (
+    Attach,
     Claim,
     Comment,
     Decide,
@@ -46,7 +47,20 @@ from workflows import display
 from workflows.approval import Answer, ApprovalWorkflow, Start
 from workflows.failures import as_error
 
-Command = Decide | Reassign | Delegate | Claim | Release | Comment | Extend | Happened | Resubmit | Withdraw | Migrate
+Command = (
+    Decide
+    | Reassign
+    | Delegate
+    | Claim
+    | Release
+    | Comment
+    | Extend
+    | Happened
+    | Resubmit
+    | Attach
+    | Withdraw
+    | Migrate
+)
 
 # A query answers within milliseconds where a worker has the request at hand; else its history is replayed first.
 _QUERY_DEADLINE = timedelta(seconds=8)

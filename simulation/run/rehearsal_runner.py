@@ -22,6 +22,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from placet.engine.events import (
+    Attach,
     Claim,
     Comment,
     Decide,
@@ -67,6 +68,7 @@ _UPDATES: dict[type[Any], Any] = {
     Comment: ApprovalWorkflow.comment,
     Extend: ApprovalWorkflow.extend,
     Resubmit: ApprovalWorkflow.resubmit,
+    Attach: ApprovalWorkflow.attach,
     Withdraw: ApprovalWorkflow.withdraw,
     Happened: ApprovalWorkflow.happened,
 }

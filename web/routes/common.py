@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 from uuid import uuid4
@@ -13,10 +15,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from api.context import ApiContext
 from api.http.calls import record_refusal, request_of
 from api.http.problems import status_of
-from placet.errors import PlacetError, Unseen
+from placet.errors import PlacetError, Unavailable, Unseen
 from web.forms.fields import Field
 from web.forms.reading import Entries
 from web.templating import render
+from web.views.files import FileLine
 from web.views.versions import Versions
 from web.visitor import Visitor
 
@@ -40,6 +43,15 @@ Here = Annotated[WebContext, Depends(_here)]
 def shown(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Render a page."""
     return render(request, template, values, status=status)
+
+
+async def missing_files(here: WebContext, request_id: str, files: Sequence[FileLine]) -> tuple[int, ...]:
+    """Return the numbers of those files that the store does not have; none where the store does not answer."""
+    try:
+        held = [here.context.files.holds(request_id, file.sha256, file.bytes) for file in files]
+        return tuple(file.n for file, there in zip(files, await asyncio.gather(*held), strict=True) if not there)
+    except Unavailable:
+        return ()
 
 
 def see_other(address: str, done: str | None = None) -> RedirectResponse:

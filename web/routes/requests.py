@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -20,7 +21,18 @@ from storage.queries.definitions import definitions
 from web.forms import shapes
 from web.forms.fields import Field, with_errors
 from web.forms.reading import Entries
-from web.routes.common import Here, WebContext, done_key, entries_of, faults_of, fresh_key, record, see_other, shown
+from web.routes.common import (
+    Here,
+    WebContext,
+    done_key,
+    entries_of,
+    faults_of,
+    fresh_key,
+    missing_files,
+    record,
+    see_other,
+    shown,
+)
 from web.security import PageRoute, local_path
 from web.views import words
 from web.views.inbox import read_inbox_count
@@ -238,7 +250,8 @@ async def _page(request: Request, here: WebContext, visitor: Visitor, request_id
         return page, read_inbox_count(connection, visitor.principal, visitor.wording)
 
     page, badge = await here.context.database.read(read)
-    return shown(request, "request.html", section="requests", badge=badge, page=page)
+    page = replace(page, missing=await missing_files(here, request_id, page.files))
+    return shown(request, "request.html", section="requests", badge=badge, page=page, upload_key=fresh_key())
 
 
 def _new_form(

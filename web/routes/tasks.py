@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
@@ -19,7 +20,18 @@ from storage.queries.requests import requests
 from web.forms import schemas
 from web.forms.fields import with_errors
 from web.forms.reading import Entries
-from web.routes.common import Here, WebContext, done_key, entries_of, faults_of, fresh_key, record, see_other, shown
+from web.routes.common import (
+    Here,
+    WebContext,
+    done_key,
+    entries_of,
+    faults_of,
+    fresh_key,
+    missing_files,
+    record,
+    see_other,
+    shown,
+)
 from web.security import PageRoute, local_path
 from web.views.inbox import read_inbox_count
 from web.views.task import TaskPage, read_task
@@ -143,6 +155,7 @@ async def _page(
         return page, badge, listed, version
 
     page, badge, listed, version = await here.context.database.read(read)
+    page = replace(page, missing=await missing_files(here, page.request_id, page.files))
     invalid = isinstance(error, InputInvalid)
     faults = faults_of(error, page.form) if error is not None and invalid else []
     problems = {one.pointer: one.message for one in error.problems} if error is not None and invalid else {}

@@ -108,6 +108,25 @@ for (const form of all("form[data-draft]")) {
   });
 }
 
+// --- files, with their progress --------------------------------------------------------------------------------------
+for (const form of all("form[data-upload]"))
+  form.addEventListener("submit", (event) => {
+    if (event.defaultPrevented) return;
+    event.preventDefault();
+    const bar = one("progress", form), call = new XMLHttpRequest();
+    bar.hidden = false;
+    call.upload.addEventListener("progress", (sent) => { if (sent.lengthComputable) bar.value = (100 * sent.loaded) / sent.total; });
+    call.addEventListener("load", () => {
+      if (call.status < 400) { location.assign(call.responseURL); location.reload(); return; }
+      const answer = new DOMParser().parseFromString(call.responseText, "text/html");
+      one("#main").replaceChildren(...one("#main", answer).childNodes);
+      one("[role=alert]")?.scrollIntoView();
+    });
+    call.addEventListener("error", () => { delete form.dataset.sent; bar.hidden = true; form.submit(); });
+    call.open("POST", form.action);
+    call.send(new FormData(form));
+  });
+
 // --- more rows of a list ---------------------------------------------------------------------------------------------
 document.addEventListener("click", (event) => {
   const add = event.target.closest("[data-add-row]");

@@ -16,6 +16,7 @@ from storage.queries.requests import requests
 from storage.queries.requests.requests import RequestRow, RequestWithTasks, TaskRow
 from web.languages import Wording
 from web.views import words
+from web.views.files import FileLine, files_of
 from web.views.people import Names, names_of
 from web.views.timeline import Line, conversation, lines_of, people_in
 from web.views.values import Fact, facts_named, facts_of
@@ -67,6 +68,9 @@ class RequestPage:
     stages: tuple[StageLine, ...]
     lines: tuple[Line, ...]
     conversation: tuple[Line, ...]
+    files: tuple[FileLine, ...]
+    missing: tuple[int, ...]  # the files that the store does not have
+    may_attach: bool
     mine: bool
     may_withdraw: bool
     may_cancel: bool
@@ -155,6 +159,12 @@ def _page(  # noqa: PLR0917
         stages=_stages(stored, version, names, wording),
         lines=lines,
         conversation=conversation(lines),
+        files=files_of(request.id, rows, names, wording),
+        missing=(),
+        may_attach=pending
+        and mine
+        and (request.returned or all(task.decision is None for task in stored.tasks))
+        and version.takes_files,
         mine=mine,
         may_withdraw=pending and mine,
         may_cancel=pending and operates,

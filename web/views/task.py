@@ -21,6 +21,7 @@ from web.forms import schemas
 from web.forms.fields import Field
 from web.languages import Wording
 from web.views import words
+from web.views.files import FileLine, files_of
 from web.views.people import Names, names_of
 from web.views.timeline import Line, changes_since, conversation, lines_of, people_in
 from web.views.values import ChangedFact, Fact, facts_named, facts_of
@@ -107,6 +108,9 @@ class TaskPage:
     since: tuple[Since, ...]
     conversation: tuple[Line, ...]
     lines: tuple[Line, ...]
+    files: tuple[FileLine, ...]
+    missing: tuple[int, ...]  # the files that the store does not have
+    may_attach: bool
     similar: tuple[Similar, ...]
     started_at: datetime
     next_task: str | None
@@ -193,6 +197,9 @@ def page_of(  # noqa: PLR0917
         since=_since(stored, rows, version, principal, names, wording),
         conversation=conversation(lines),
         lines=lines,
+        files=files_of(request.id, rows, names, wording),
+        missing=(),
+        may_attach=False,
         similar=tuple(_shown(one, version, names, wording) for one in similar),
         started_at=request.started_at,
         next_task=None,

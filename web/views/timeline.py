@@ -130,6 +130,7 @@ def _facts(row: TimelineRow, names: Names, wording: Wording) -> dict[str, Any]:
         "result": words.result(say, str(detail.get("result") or "")),
         "outcome": words.outcome(say, "completed", outcome if isinstance(outcome, str) else None),
         "action": _plain(detail, "action"),
+        "name": _plain(detail, "name"),
     }
 
 

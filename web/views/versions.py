@@ -29,6 +29,11 @@ class Version:
         """The declared variables; none where the blueprint cannot be read."""
         return self.definition.variables if self.definition is not None else ()
 
+    @property
+    def takes_files(self) -> bool:
+        """Whether requests may have files."""
+        return self.definition is not None and self.definition.settings.attachments.max_files > 0
+
     def step(self, stage: str) -> Step | None:
         """Return the stage of that name."""
         steps = self.definition.process_steps if self.definition is not None else ()

@@ -1,0 +1,83 @@
+"""The store of files: a folder, or an object store by its URL. A file is named by its request and its SHA-256."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import IO, Any
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import LocalStore, from_url
+
+from placet.errors import NotFound, Unavailable
+
+_CHUNK = 256 * 1024  # bytes
+
+
+class FileStore:
+    """Puts, gets and deletes files; raises Unavailable where the store does not answer."""
+
+    def __init__(self, place: str | Path) -> None:
+        """Open a store: a folder, which is made if it is missing, or a URL such as `s3://bucket/prefix`.
+
+        An object store finds its credentials where its provider's tools do: in the environment.
+        """
+        self._place = place
+        self._opened: Any = None
+
+    @property
+    def _store(self) -> Any:
+        # When it is first used: most processes never need it.
+        if self._opened is None:
+            if isinstance(self._place, Path):
+                self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._opened = LocalStore(str(self._place))
+            else:
+                self._opened = from_url(self._place)
+        return self._opened
+
+    async def put(self, request_id: str, sha256: str, file: IO[bytes]) -> None:
+        """Store a file; the same one again changes nothing."""
+        try:
+            await obstore.put_async(self._store, _path(request_id, sha256), file)
+        except BaseError as error:
+            raise Unavailable("The file could not be stored; send it again.") from error
+
+    async def get(self, request_id: str, sha256: str) -> AsyncIterator[bytes]:
+        """Return the bytes of a file, piece by piece; raises NotFound where it is missing."""
+        try:
+            found = await obstore.get_async(self._store, _path(request_id, sha256))
+        except (NotFoundError, FileNotFoundError) as error:
+            raise NotFound("The file is missing in the store of attachments; tell an admin.") from error
+        except BaseError as error:
+            raise Unavailable("The store of attachments does not answer; try again.") from error
+        return _pieces(found)
+
+    async def holds(self, request_id: str, sha256: str, size: int) -> bool:
+        """Whether the store has a file of this size."""
+        try:
+            found = await obstore.head_async(self._store, _path(request_id, sha256))
+        except (NotFoundError, FileNotFoundError):
+            return False
+        except BaseError as error:
+            raise Unavailable("The store of attachments does not answer; try again.") from error
+        return int(found["size"]) == size
+
+    async def delete(self, request_id: str, sha256: str) -> None:
+        """Delete a file; one that is not there is no error."""
+        try:
+            await obstore.delete_async(self._store, _path(request_id, sha256))
+        except (NotFoundError, FileNotFoundError):
+            return
+        except BaseError as error:
+            raise Unavailable("The store of attachments does not answer; try again.") from error
+
+
+async def _pieces(found: Any) -> AsyncIterator[bytes]:
+    async for piece in found.stream(min_chunk_size=_CHUNK):
+        yield bytes(piece)
+
+
+def _path(request_id: str, sha256: str) -> str:
+    return f"{request_id}/{sha256}"

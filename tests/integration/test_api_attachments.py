@@ -1,0 +1,167 @@
+"""Attachments over HTTP: uploaded, on record, handed out to those who may see the request, and missed."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from temporalio.client import Client
+
+from storage.database import Database
+from tests.api_desk import BASE, ApiDesk, api_desk
+from tests.approvals import EXPENSE, worker
+from worker.jobs import presence_job
+
+PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n"
+PAGE = b"<!doctype html><html><script>alert(1)</script></html>"
+
+
+@pytest_asyncio.fixture
+async def desk(database: Database, client: Client, tmp_path: Path) -> AsyncIterator[ApiDesk]:
+    queue = f"attachments-{uuid.uuid4().hex[:8]}"
+    async with (
+        worker(client, database, queue),
+        presence_job(database, client, queue),
+        api_desk(database, client, task_queue=queue, attachments=str(tmp_path / "files"), attachment_bytes=5000) as it,
+    ):
+        yield it
+
+
+async def upload(
+    desk: ApiDesk,
+    request: dict[str, Any],
+    content: bytes = PDF,
+    *,
+    name: str = "offer.pdf",
+    as_: str = "ann",
+    key: str = "",
+) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {desk.tokens[as_]}"} | ({"Idempotency-Key": key} if key else {})
+    address = f"{BASE}/workflow/requests/{request['id']}/attachments/"
+    return await desk.http.post(address, files={"file": (name, content, "application/pdf")}, headers=headers)
+
+
+async def test_a_file_is_on_record_with_its_hash_and_makes_a_revision(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    answer = await upload(desk, request)
+    assert answer.status_code == 201, answer.text
+    body = answer.json()
+    sha = hashlib.sha256(PDF).hexdigest()
+    assert body | {"uploaded_at": ""} == {
+        "n": 1,
+        "name": "offer.pdf",
+        "media_type": "application/pdf",
+        "size": len(PDF),
+        "sha256": sha,
+        "uploaded_by": "user:ann",
+        "uploaded_at": "",
+        "revision": 2,
+    }
+    after = (await desk.get(f"/workflow/requests/{request['id']}/", as_="ann")).json()
+    assert after["revision"] == 2
+    assert after["content_digest"] != request["content_digest"]
+    timeline = (await desk.get(f"/workflow/requests/{request['id']}/timeline/", as_="bob")).json()["items"]
+    (entry,) = (one for one in timeline if one["kind"] == "attached")
+    assert entry["detail"]["sha256"] == sha
+    listed = (await desk.get(f"/workflow/requests/{request['id']}/attachments/", as_="bob")).json()["items"]
+    assert listed == [body]
+
+
+async def test_a_file_is_handed_out_to_whoever_may_see_the_request_and_nothing_in_it_can_run(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    await upload(desk, request)
+    await upload(desk, request, PAGE, name="page.html", as_="ann")
+    address = f"/workflow/requests/{request['id']}/attachments"
+    found = await desk.get(f"{address}/1/", as_="bob")
+    assert (found.status_code, found.content) == (200, PDF)
+    assert "sandbox" in found.headers["content-security-policy"]
+    assert found.headers["x-content-type-options"] == "nosniff"
+    assert found.headers["content-disposition"].startswith("attachment; ")
+    shown = await desk.get(f"{address}/1/?view=true", as_="bob")
+    assert shown.headers["content-disposition"].startswith("inline; ")
+    page = await desk.get(f"{address}/2/?view=true", as_="bob")
+    assert page.headers["content-type"] == "application/octet-stream"
+    assert page.headers["content-disposition"].startswith("attachment; ")
+    assert (await desk.get(f"{address}/1/", as_="zoe")).status_code == 404
+    assert (await desk.get(f"{address}/3/", as_="bob")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "status"),
+    [(b"%PDF-1.7" + bytes(6000), "big.pdf", 413), (bytes(200_000), "huge.pdf", 413), (PAGE, "offer.pdf", 415)],
+)
+async def test_a_file_that_is_too_large_or_lies_about_its_type_is_refused_and_leaves_nothing(
+    desk: ApiDesk, content: bytes, name: str, status: int
+) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    refused = await upload(desk, request, content, name=name)
+    assert refused.status_code == status, refused.text
+    assert refused.headers["content-type"] == "application/problem+json"
+    after = (await desk.get(f"/workflow/requests/{request['id']}/", as_="ann")).json()
+    assert after["revision"] == 1
+
+
+async def test_a_call_without_a_file_says_what_to_send(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    address = f"/workflow/requests/{request['id']}/attachments/"
+    plain = await desk.post(address, {"file": "x"}, as_="ann")
+    assert plain.status_code == 415
+    headers = {"Authorization": f"Bearer {desk.tokens['ann']}"}
+    empty = await desk.http.post(f"{BASE}{address}", files={"other": ("a.pdf", PDF)}, headers=headers)
+    assert (empty.status_code, empty.json()["errors"][0]["pointer"]) == (422, "/file")
+
+
+async def test_nobody_else_attaches_and_nobody_does_after_a_decision(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    assert (await upload(desk, request, as_="bob")).status_code == 403
+    assert (await upload(desk, request, as_="zoe")).status_code == 404
+    (task,) = request["tasks"]
+    await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": "approve"}, as_="bob")
+    assert (await upload(desk, request)).status_code == 409
+
+
+async def test_a_repeated_upload_with_the_same_key_is_one_file(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    first, again = [await upload(desk, request, key="once") for _ in range(2)]
+    assert (first.status_code, first.json()) == (again.status_code, again.json())
+    other = await upload(desk, request, PDF + b"%", key="once")
+    assert other.status_code == 422
+    listed = (await desk.get(f"/workflow/requests/{request['id']}/attachments/", as_="ann")).json()["items"]
+    assert [one["n"] for one in listed] == [1]
+
+
+async def test_a_process_limits_how_many_files_and_which_types(desk: ApiDesk) -> None:
+    limited = {
+        **EXPENSE,
+        "settings": {**EXPENSE.get("settings", {}), "attachments": {"max_files": 1, "types": ["image/*"]}},
+    }
+    request = await desk.start(await desk.publish(limited), amount="10")
+    assert (await upload(desk, request)).status_code == 415
+    png = b"\x89PNG\r\n\x1a\n" + bytes(40)
+    assert (await upload(desk, request, png, name="a.png")).status_code == 415  # declared as a PDF
+    headers = {"Authorization": f"Bearer {desk.tokens['ann']}"}
+    address = f"{BASE}/workflow/requests/{request['id']}/attachments/"
+    assert (
+        await desk.http.post(address, files={"file": ("a.png", png, "image/png")}, headers=headers)
+    ).status_code == 201
+    assert (
+        await desk.http.post(address, files={"file": ("b.png", png, "image/png")}, headers=headers)
+    ).status_code == 409
+
+
+async def test_a_missing_file_is_a_finding_of_the_audit(desk: ApiDesk, tmp_path: Path) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    await upload(desk, request)
+    address = f"/workflow/requests/{request['id']}/audit/verify/"
+    assert (await desk.get(address, as_="ann")).json()["ok"] is True
+    (file,) = (path for path in (tmp_path / "files").rglob("*") if path.is_file())
+    file.unlink()
+    found = (await desk.get(address, as_="ann")).json()
+    assert (found["ok"], found["differs"]) == (False, ["attachments/1"])
+    assert (await desk.get(f"/workflow/requests/{request['id']}/attachments/1/", as_="ann")).status_code == 404
