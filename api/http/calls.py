@@ -83,7 +83,10 @@ class PersonalRoute(APIRoute):
             value: Any = None
             try:
                 received, value = await self._received(context, request)
-                return await _once(context, principal, received, value, handle)
+                try:
+                    return await _once(context, principal, received, value, handle)
+                finally:
+                    await received.close()  # of the files in it
             except (PlacetError, RequestValidationError) as error:
                 await _put_on_record(context, principal, request, error)
                 if model is not None and isinstance(error, PlacetError):

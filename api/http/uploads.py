@@ -32,7 +32,11 @@ class UploadRoute(PersonalRoute):
             form = await bounded.form(max_files=1, max_fields=_MOST_FIELDS)
         except MultiPartException as error:
             raise InputInvalid.at(f"/{FIELD}", f"the form cannot be read: {error.message}") from error
-        upload = await upload_in(form.get(FIELD))
+        try:
+            upload = await upload_in(form.get(FIELD))
+        except InputInvalid:
+            await bounded.close()
+            raise
         request.state.upload = upload
         return bounded, {"name": upload.name, "sha256": upload.sha256}
 
