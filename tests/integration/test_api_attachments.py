@@ -42,7 +42,7 @@ async def upload(
     as_: str = "ann",
     key: str = "",
 ) -> httpx.Response:
-    headers = {"Authorization": f"Bearer {desk.tokens[as_]}"} | ({"Idempotency-Key": key} if key else {})
+    headers = {"Authorization": f"Bearer {await desk.token(as_)}"} | ({"Idempotency-Key": key} if key else {})
     address = f"{BASE}/workflow/requests/{request['id']}/attachments/"
     declared = "application/pdf" if name.endswith(".pdf") else "application/octet-stream"
     return await desk.http.post(address, files={"file": (name, content, declared)}, headers=headers)
@@ -113,7 +113,7 @@ async def test_a_call_without_a_file_says_what_to_send(desk: ApiDesk) -> None:
     address = f"/workflow/requests/{request['id']}/attachments/"
     plain = await desk.post(address, {"file": "x"}, as_="ann")
     assert plain.status_code == 415
-    headers = {"Authorization": f"Bearer {desk.tokens['ann']}"}
+    headers = {"Authorization": f"Bearer {await desk.token('ann')}"}
     empty = await desk.http.post(f"{BASE}{address}", files={"other": ("a.pdf", PDF)}, headers=headers)
     assert (empty.status_code, empty.json()["errors"][0]["pointer"]) == (422, "/file")
 
