@@ -6,7 +6,8 @@ to its person. The token of a person who has left is refused.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,7 +15,9 @@ from temporalio import activity
 
 from activities.messages import TokenCheck, TokenVerdict
 from placet.audit.reasons import because
+from placet.engine.events import ActorType
 from storage.database import Database
+from storage.queries.people import people
 from storage.queries.requests.deciders import refusal_of_token
 
 _SALT = "placet.decision"
@@ -102,7 +105,10 @@ class TokenVerifier:
         verdict = self._tokens.verdict(check)
         if verdict.person is not None:
             code = await self._database.read(refusal_of_token, verdict.person, check.task_id)
-            verdict = verdict if code is None else _refused(code, check)
+            if code is not None:
+                return _refused(code, check)
+            who = await self._database.read(people.actor_type, verdict.person)
+            return replace(verdict, actor_type=cast(ActorType, who))
         return verdict
 
 

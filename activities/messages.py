@@ -11,6 +11,7 @@ from pydantic import model_validator
 from placet.definition.action_spec import ActionCall, ActionSpec
 from placet.definition.formats.upgrades import upgraded_answer
 from placet.directory import Directory
+from placet.engine.events import ActorType
 from placet.frozen import stored_as
 
 
@@ -65,6 +66,7 @@ class TokenVerdict:
     code: str | None
     hand_overs: int | None
     revision: int | None
+    actor_type: ActorType = "person"
 
     @model_validator(mode="before")
     @classmethod

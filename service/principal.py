@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
-from placet.engine.events import Actor
+from placet.engine.events import Actor, ActorType
 from placet.errors import NotPermitted
 from storage.queries.identity import tokens
 
@@ -14,8 +14,6 @@ ACCESS: Final = ("requester", "approver", "designer", "auditor", "admin")
 """The access roles of Placet. A person without any may do nothing."""
 DEFAULT_ACCESS: Final[tuple[Literal["requester"], Literal["approver"]]] = ("requester", "approver")
 """The access of a person for whom none is given."""
-ActorType = Literal["person", "service", "agent"]
-"""What somebody is: a human being, a program of the organisation, or an AI agent."""
 READ: Final = "read"
 """The scope of a token that reads what its person may see, and changes nothing."""
 SCIM: Final = "scim"
@@ -63,7 +61,7 @@ class Principal:
     @property
     def actor(self) -> Actor:
         """Return the person as the core's events carry them."""
-        return Actor(person=self.person, admin=self.admin)
+        return Actor(person=self.person, admin=self.admin, type=self.actor_type)
 
     @property
     def names(self) -> frozenset[str]:

@@ -21,7 +21,7 @@ from placet.audit.sealed import SECRET_BYTES
 from placet.definition.assignees import person_id
 from placet.directory import Directory
 from placet.engine.content import default_title
-from placet.engine.events import Opening
+from placet.engine.events import ActorType, Opening
 from placet.engine.input import accept_input
 from placet.errors import Conflict, InputInvalid, NotFound, NotPermitted, Problem, Unavailable
 from placet.json_pointer import pointer_to
@@ -64,7 +64,9 @@ class Origin:
     """Whose request it is, and where it comes from.
 
     `started_by` is who entered it, where that is somebody else. `parent` is the request whose action starts it, and
-    `parent_title` that one's title. `sees_drafts` says whether it may be told that a version is there and a draft.
+    `parent_title` that one's title.
+    `actor_type` is of whoever entered it. `sees_drafts` says whether it may be told that a version is
+    there and a draft.
     """
 
     requester: str
@@ -72,6 +74,7 @@ class Origin:
     parent: str | None = None
     parent_title: str | None = None
     sees_drafts: bool = False
+    actor_type: ActorType = "person"
 
 
 async def start_request(
@@ -185,6 +188,7 @@ def _opening(request_id: str, draft: RequestDraft, ready: _Ready, now: datetime)
         directory=ready.directory,
         directory_at=now,
         started_by=origin.started_by,
+        actor_type=origin.actor_type,
         created_from=origin.parent,
         secret=secrets.token_hex(SECRET_BYTES),
         titled=title is not None,
@@ -211,12 +215,17 @@ def _filled(connection: Connection, draft: RequestDraft, chosen: _Chosen, plan: 
 
 def _of_person(connection: Connection, principal: Principal, named: str | None) -> Origin:
     if named is None or named == principal.person:
-        return Origin(requester=principal.person, sees_drafts=principal.designs)
+        return Origin(requester=principal.person, sees_drafts=principal.designs, actor_type=principal.actor_type)
     if not principal.admin:
         raise NotPermitted("Only an admin can start a request for somebody else; leave `requester` out.")
     if not people.is_active(connection, named):
         raise InputInvalid.at("/requester", f"there is no active person {named!r}; give the id of one")
-    return Origin(requester=named, started_by=principal.person, sees_drafts=principal.designs)
+    return Origin(
+        requester=named,
+        started_by=principal.person,
+        sees_drafts=principal.designs,
+        actor_type=principal.actor_type,
+    )
 
 
 def _of_parent(connection: Connection, request_id: str) -> Origin:

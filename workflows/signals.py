@@ -74,7 +74,7 @@ def decision_of(signed: SignedDecision, verdict: TokenVerdict) -> Decide:
     """Return the event of a signal with a valid token."""
     assert verdict.person is not None, "the token stands for somebody"  # noqa: S101
     return Decide(
-        by=Actor(person=verdict.person),
+        by=Actor(person=verdict.person, type=verdict.actor_type),
         task_id=signed.task_id,
         decision=signed.decision,
         comment=signed.comment,

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import ConfigDict, Field
 
 from api.schemas.common import Body, Shown, View
+from placet.engine.events import ActorType
 from service.documents import Moment
-from service.principal import SCOPES, ActorType, Principal
+from service.principal import SCOPES, Principal
 from storage.queries.identity.tokens import id_of
 from storage.tables.approvals import ApiToken
 

@@ -25,6 +25,7 @@ _EXAMPLE: dict[str, Any] = {
     "away": {"from": "2026-08-03T00:00:00Z", "until": "2026-08-17T00:00:00Z", "substitute": "dora"},
     "preferences": {},
     "active": True,
+    "actor_type": "person",
 }
 
 
@@ -61,6 +62,7 @@ class PersonView(View):
     away: dict[str, Any] | list[dict[str, Any]] | None
     preferences: dict[str, Any] | None
     active: bool
+    actor_type: str
     updated_at: Shown
 
     @classmethod
@@ -79,5 +81,6 @@ class PersonView(View):
             away=None if not away else away[0] if len(away) == 1 else away,
             preferences=row.preferences if private else None,
             active=row.active,
+            actor_type=row.actor_type,
             updated_at=row.updated_at,
         )

@@ -61,9 +61,10 @@ _LONGEST_CLAIM = 200  # characters of what an unverified signal said
 
 def carry_out(run: Run, event: Event) -> None:
     """Check an event against the request and carry it out; raises before any change is visible."""
-    by = getattr(event, "by", None)
-    if isinstance(by, Actor) and by.person != SYSTEM and not is_person(by.person):
+    by: Actor | None = getattr(event, "by", None)
+    if by is not None and by.person != SYSTEM and not is_person(by.person):
         raise NotPermitted(f"{_harmless(by.person)!r} is nobody's id.")  # and nothing that every database can store
+    run.acting = by
     if run.rules.forbids_operating_ones_own:  # requests that began before this rule go on as their history has it
         require_not_operating_own(event, run.state.requester)
     _HANDLERS[type(event)](run, event)

@@ -15,12 +15,17 @@ from placet.plan.plan import Plan
 SYSTEM = "system"
 
 
+ActorType = Literal["person", "service", "agent"]
+"""What an actor is: a human being, a program of the organisation, or an AI agent."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who acts: a person id, and whether they have the access `admin`."""
+    """Who acts: a person id, whether they have the access `admin`, and what they are."""
 
     person: str
     admin: bool = False
+    type: ActorType = "person"
 
     @property
     def name(self) -> str:
@@ -44,6 +49,7 @@ class Opening:
     # Random, and known to this request alone: what the salts of its entries' sealed values are made of. Requests that
     # began before there were any have none, and their entries hold words and values themselves.
     secret: str
+    actor_type: ActorType = "person"  # of whoever entered it
     titled: bool  # whether the requester gave the title; else it is made of the input, again whenever that changes
 
 

@@ -78,6 +78,7 @@ def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Transiti
             input=Sealed(given),
             parent=opening.parent,
             created_from=opening.created_from,
+            actor_type=None if opening.actor_type == "person" else opening.actor_type,
             **run.state.revision_facts,
         )
         advance(run, plan.start)

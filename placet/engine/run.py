@@ -14,7 +14,7 @@ from placet.definition.action_spec import ActionCall
 from placet.definition.formats import Rules
 from placet.directory import Directory
 from placet.engine.content import changes_as_json
-from placet.engine.events import SYSTEM
+from placet.engine.events import SYSTEM, Actor
 from placet.engine.state import (
     CallResult,
     ChildCall,
@@ -65,6 +65,7 @@ class Run:
         self.decided: Task | None = None  # by whoever decides in this event
         self.lost: Reason | None = None  # why a stage is rejected in this event, where that is by abstentions
         self.moved_to: str | None = None  # the template whose plan this is, where the request has moved to it
+        self.acting: Actor | None = None  # who sent the event, if anybody did
         self.now = now
         self._before = state
         self.state = state  # as it was before this event, with what was `set` since; tasks and stages are below
@@ -171,6 +172,8 @@ class Run:
         Why something happened is a Reason, or a person's own words, which are Sealed like all content.
         """
         self.seq += 1
+        if self.acting is not None and actor == self.acting.name and self.acting.type != "person":
+            detail["actor_type"] = self.acting.type
         secret = self.state.secret
         places: list[str] | None = [] if secret else None
         plain = _plain_detail(detail, places)

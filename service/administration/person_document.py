@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, Validat
 from pydantic_core import InitErrorDetails
 
 from placet.audit.chain import moment
+from placet.engine.events import ActorType
 from placet.errors import Problem
 from placet.json_text import with_floats
 from service.documents import Document, Moment, PersonRef
@@ -101,6 +102,7 @@ class PersonFacts(Document):
         WrapValidator(_one_or_many, json_schema_input_type=Away | list[Away] | None),
     ] = Field(default_factory=list)
     preferences: dict[str, Any] | None = None
+    actor_type: ActorType = "person"
     active: StrictBool = True
     updated_at: Any = None  # not to be set; taken so that what was read can be changed and sent back
 
@@ -142,6 +144,7 @@ class PersonFacts(Document):
             away=[span.stored for span in self.away],
             preferences=with_floats(self.preferences or {}),
             active=self.active,
+            actor_type=self.actor_type,
             updated_at=now,
         )
 

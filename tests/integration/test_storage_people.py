@@ -16,6 +16,7 @@ from placet.errors import InputInvalid, NotFound
 from storage.database import Database
 from storage.queries.people import people
 from storage.tables.approvals import StoredPerson
+from tests.approvals import store_people
 from tests.integration.recordings import NOW, Story, write
 from tests.stored import reading, writing
 
@@ -144,3 +145,9 @@ async def test_who_has_left_stays_on_record(database: Database) -> None:
         with pytest.raises(NotFound, match="nobody"):
             people.get(session.connection(), "nobody")
     assert (await _read(database, "role:cfo")).holders("cfo") == []
+
+
+async def test_what_somebody_is_is_stored_and_a_person_unless_said(database: Database) -> None:
+    await store_people(database, ({"id": "ann"}, {"id": "bot", "actor_type": "agent"}))
+    found = [await database.read(people.actor_type, one) for one in ("ann", "bot", "nobody")]
+    assert found == ["person", "agent", "person"]

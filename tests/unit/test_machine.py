@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -169,6 +171,23 @@ def test_a_decision_that_opens_a_stage_needs_the_directory_and_one_that_ends_the
     state = machine.apply(plan, state, decision, START + HOUR).state
     last = Decide(by=Actor(person="cfo"), task_id="r.2", decision="approve")
     assert machine.apply(plan, state, last, START + 9 * HOUR).state.outcome == "approved"
+
+
+@pytest.mark.parametrize("kind", ["person", "service", "agent"])
+def test_an_entry_says_what_acted_where_it_is_no_human_being(kind: Any) -> None:
+    request = case({"approvers": ["user:mo"]})
+    entries = request.do(Decide(by=Actor(person="mo", type=kind), task_id="r.1", decision="approve"))
+    expected = {"decided": None if kind == "person" else kind}
+    assert {e.kind: e.detail.get("actor_type") for e in entries if e.actor == "user:mo"} == expected
+    assert not any("actor_type" in e.detail for e in entries if e.actor == "system")
+
+
+def test_a_request_that_a_service_entered_says_so() -> None:
+    plan, asked = plan_of(blueprint({})), replace(opening(), actor_type="service")
+    begun = machine.begin(plan, asked, machine.opening_state(plan, asked, START), START)
+    assert begun.entries[0].detail["actor_type"] == "service"
+    plain = machine.begin(plan, opening(), machine.opening_state(plan, opening(), START), START)
+    assert "actor_type" not in plain.entries[0].detail
 
 
 def ended() -> Case:

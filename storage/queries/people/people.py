@@ -92,6 +92,8 @@ def put(session: Session, person: StoredPerson, *, keep_preferences: bool = Fals
     before = find(session.connection(), person.id)
     if before is not None and keep_preferences:
         person.preferences = before.preferences
+    if before is not None and person.external_id is None:
+        person.external_id = before.external_id
     was_there = before is not None and before.active
     earlier = list(before.away) if before is not None else []
     stored = session.merge(person)
@@ -127,6 +129,12 @@ def colleagues(connection: Connection, *, most: int = 200) -> list[tuple[str, st
 def is_active(connection: Connection, person: str) -> bool:
     """Tell whether this is the id of an active person."""
     return activity(connection, [person]).get(person, False)
+
+
+def actor_type(connection: Connection, person: str) -> str:
+    """Return what somebody is: `person`, `service` or `agent`; `person` for somebody unknown."""
+    query = select(col(StoredPerson.actor_type)).where(col(StoredPerson.id) == person)
+    return connection.execute(query).scalar_one_or_none() or "person"
 
 
 def read_directory(
