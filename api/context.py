@@ -9,6 +9,9 @@ from opentelemetry.trace import TracerProvider
 
 from api.http.repeats import Repeats
 from service.context import Context
+from storage.queries.api_calls import Completion, Reservation, complete_all, key_of, reserve_all
+from storage.recording.group_commit import GroupCommit
+from storage.tables.approvals import IdempotentCall
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,3 +31,13 @@ class ApiContext(Context):
     def repeats(self) -> Repeats:
         """The calls with an Idempotency-Key that run in this process."""
         return Repeats()
+
+    @cached_property
+    def reservations(self) -> GroupCommit[Reservation, IdempotentCall]:
+        """Reserves Idempotency-Keys; calls that wait at the same time share a transaction."""
+        return GroupCommit(self.database, reserve_all, key=key_of)
+
+    @cached_property
+    def completions(self) -> GroupCommit[Completion, None]:
+        """Stores the answers of calls with an Idempotency-Key; those that wait at the same time share a transaction."""
+        return GroupCommit(self.database, complete_all, key=key_of)

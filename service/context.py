@@ -116,7 +116,7 @@ class Context:
         return Plans()
 
     @cached_property
-    def confirmations(self) -> GroupCommit[Confirmation]:
+    def confirmations(self) -> GroupCommit[Confirmation, None]:
         """Releases notifications about what history holds; calls that wait at the same time share a transaction."""
         return GroupCommit(self.database, confirm_all, key=lambda confirmation: confirmation.request_id)
 

@@ -181,13 +181,10 @@ async def _answered(  # noqa: PLR0917 - of `_once` alone
 ) -> Response:
     subject = uuid.uuid4().hex
     fingerprint = _fingerprint(request, value)
-    known = await context.database.write(
-        api_calls.reserve,
-        principal=principal.person,
-        key=key,
-        fingerprint=fingerprint,
-        subject=subject,
-        now=context.now(),
+    known = await context.reservations.submit(
+        api_calls.Reservation(
+            principal=principal.person, key=key, fingerprint=fingerprint, subject=subject, now=context.now()
+        )
     )
     if known.fingerprint != fingerprint:
         raise KeyReused
@@ -203,12 +200,13 @@ async def _answered(  # noqa: PLR0917 - of `_once` alone
             await context.database.write(api_calls.release, principal=principal.person, key=key)
         raise
     if response.status_code < 300 and not getattr(request.state, "unsettled", False):
-        await context.database.write(
-            api_calls.complete,
-            principal=principal.person,
-            key=key,
-            status_code=response.status_code,
-            answer=json.loads(bytes(response.body)),
+        await context.completions.submit(
+            api_calls.Completion(
+                principal=principal.person,
+                key=key,
+                status_code=response.status_code,
+                answer=json.loads(bytes(response.body)),
+            )
         )
     return response
 

@@ -6,6 +6,8 @@ trace in the engine, so refusals are stored here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +19,62 @@ from sqlmodel import col
 from storage.database import of_rows
 from storage.prepared import Prepared
 from storage.tables.approvals import IdempotentCall, Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """A call that uses a key; `subject` is the id of what it creates."""
+
+    principal: str
+    key: str
+    fingerprint: str
+    subject: str | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """The answer of a call with a key."""
+
+    principal: str
+    key: str
+    status_code: int
+    answer: dict[str, Any] | None
+
+
+def reserve_all(
+    connection: Connection, reservations: Sequence[Reservation], _now: datetime | None = None
+) -> list[IdempotentCall]:
+    """Do what `reserve` does for calls with different keys; for `storage.recording.group_commit`."""
+    found = {
+        (one.principal, one.key): reserve(
+            connection,
+            principal=one.principal,
+            key=one.key,
+            fingerprint=one.fingerprint,
+            subject=one.subject,
+            now=one.now,
+        )
+        for one in sorted(reservations, key=key_of)  # everyone locks in the same order
+    }
+    return [found[key_of(one)] for one in reservations]
+
+
+def complete_all(connection: Connection, completions: Sequence[Completion], _now: datetime | None = None) -> list[None]:
+    """Store the answers of calls with different keys, unless there are some; for `storage.recording.group_commit`."""
+    _COMPLETE.run_all(
+        connection,
+        [
+            {"of_principal": one.principal, "of_key": one.key, "status": one.status_code, "given": one.answer}
+            for one in sorted(completions, key=key_of)
+        ],
+    )
+    return [None] * len(completions)
+
+
+def key_of(call: Reservation | Completion) -> tuple[str, str]:
+    """Return whose key it is, and the key."""
+    return call.principal, call.key
 
 
 def reserve(
@@ -37,13 +95,6 @@ def reserve(
     if not _RESERVE.run(connection, **row):  # an earlier one has it
         row = _KEPT.rows(connection, of_principal=principal, of_key=key)[0]._asdict()
     return IdempotentCall(**row)
-
-
-def complete(
-    connection: Connection, *, principal: str, key: str, status_code: int, answer: dict[str, Any] | None
-) -> None:
-    """Store the answer, unless there is one."""
-    _COMPLETE.run(connection, of_principal=principal, of_key=key, status=status_code, given=answer)
 
 
 def release(connection: Connection, *, principal: str, key: str) -> None:

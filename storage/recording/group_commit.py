@@ -13,14 +13,15 @@ from placet.errors import Unavailable
 from storage.database import Database
 
 Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 # Items in one transaction at most, so that the first of a long queue does not wait for all.
 MOST_TOGETHER = 128
 
 
-class GroupCommit(Generic[Item]):
+class GroupCommit(Generic[Item, Outcome]):
     """Collects items and writes them together. It does not wait for more items while the database is idle.
 
-    `work(connection, items, now)` writes the items and returns None or an error for each item. Where
+    `work(connection, items, now)` writes the items and returns the outcome or an error of each item. Where
     the transaction itself fails, each item is tried again in its own, so that one item cannot fail the others.
     Items with the same `key` never share a transaction, and keep their order.
     """
@@ -28,23 +29,23 @@ class GroupCommit(Generic[Item]):
     def __init__(
         self,
         database: Database,
-        work: Callable[[Connection, Sequence[Item], datetime], Sequence[Exception | None]],
+        work: Callable[[Connection, Sequence[Item], datetime], Sequence[Outcome | Exception]],
         *,
         key: Callable[[Item], Hashable],
     ) -> None:
         self._database = database
         self._work = work
         self._key = key
-        self._waiting: list[tuple[Item, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Item, asyncio.Future[Outcome]]] = []
         self._writer: asyncio.Task[None] | None = None
 
-    async def submit(self, item: Item) -> None:
-        """Return once the item is committed; raises the item's error."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def submit(self, item: Item) -> Outcome:
+        """Return the item's outcome once it is committed; raises the item's error."""
+        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write())
-        await done
+        return await done
 
     async def _write(self) -> None:
         while self._waiting:
@@ -63,24 +64,24 @@ class GroupCommit(Generic[Item]):
                 for one in group:
                     await self._alone(one)
 
-    async def _alone(self, one: tuple[Item, asyncio.Future[None]]) -> None:
+    async def _alone(self, one: tuple[Item, asyncio.Future[Outcome]]) -> None:
         try:
             await self._together([one])
         except Exception as error:
             _resolve(one[1], error)
 
-    async def _together(self, group: list[tuple[Item, asyncio.Future[None]]]) -> None:
+    async def _together(self, group: list[tuple[Item, asyncio.Future[Outcome]]]) -> None:
         outcomes = await self._database.write(self._carry_out, [item for item, _ in group])
         for (_, done), outcome in zip(group, outcomes, strict=True):
             _resolve(done, outcome)
 
-    def _carry_out(self, connection: Connection, items: Sequence[Item]) -> Sequence[Exception | None]:
+    def _carry_out(self, connection: Connection, items: Sequence[Item]) -> Sequence[Outcome | Exception]:
         # The time is taken inside the transaction, so that it includes the wait for other writers.
         return self._work(connection, items, datetime.now(UTC))
 
-    def _next(self) -> list[tuple[Item, asyncio.Future[None]]]:
-        group: list[tuple[Item, asyncio.Future[None]]] = []
-        later: list[tuple[Item, asyncio.Future[None]]] = []
+    def _next(self) -> list[tuple[Item, asyncio.Future[Outcome]]]:
+        group: list[tuple[Item, asyncio.Future[Outcome]]] = []
+        later: list[tuple[Item, asyncio.Future[Outcome]]] = []
         seen: set[Hashable] = set()
         for item, done in self._waiting:
             if done.cancelled():  # its activity was cancelled and will be retried
@@ -95,10 +96,10 @@ class GroupCommit(Generic[Item]):
         return group
 
 
-def _resolve(done: asyncio.Future[None], outcome: Exception | None) -> None:
+def _resolve(done: asyncio.Future[Outcome], outcome: Outcome | Exception) -> None:
     if done.done():
         return
-    if outcome is None:
-        done.set_result(None)
-    else:
+    if isinstance(outcome, Exception):
         done.set_exception(outcome)
+    else:
+        done.set_result(outcome)

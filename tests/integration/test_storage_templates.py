@@ -119,5 +119,6 @@ async def test_a_key_stands_for_the_first_call_that_used_it(database: Database) 
     assert await reserve("bob", "f2", "s2") == ("f1", "s1", None)
     assert await reserve("carol", "f2", "s2") == ("f2", "s2", None)
     for status in (201, 500):  # the first answer stands
-        await database.write(api_calls.complete, principal="bob", key="k", status_code=status, answer={"id": status})
+        answered = api_calls.Completion(principal="bob", key="k", status_code=status, answer={"id": status})
+        await database.write(api_calls.complete_all, [answered])
     assert await reserve("bob", "f1", "s3") == ("f1", "s1", 201)

@@ -83,7 +83,7 @@ class ChannelDelivery:
         name: str,
         sender: Sender,
         database: Database,
-        commits: GroupCommit[AttemptResult],
+        commits: GroupCommit[AttemptResult, None],
         settings: NotifySettings,
     ) -> None:
         self.name = name

@@ -62,7 +62,7 @@ class Dispatcher:
         self._templates = TemplateSet()
         self._channels = {channel.name: channel for channel in channels}
         self._channels.setdefault(MAIL, UnconfiguredChannel(MAIL, "set PLACET_SMTP_HOST"))
-        commits: GroupCommit[AttemptResult] = GroupCommit(
+        commits: GroupCommit[AttemptResult, None] = GroupCommit(
             database, delivery_queue.finish_all, key=lambda finish: (finish.key, finish.channel)
         )
         self._deliveries = [

@@ -35,7 +35,7 @@ class WebhookFeed:
         self,
         database: Database,
         confirmation: HistoryConfirmation,
-        commits: GroupCommit[AttemptResult],
+        commits: GroupCommit[AttemptResult, None],
         secrets: WebhookSecrets,
         settings: NotifySettings,
     ) -> None:
