@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench import approvals, bombs, check, lateness, options, scanner, simulation, starts
+from tests.bench import approvals, bombs, check, growth, lateness, options, scanner, simulation, starts
 
 BENCHMARKS = Path(__file__).parents[2] / "docs" / "BENCHMARKS.md"
 SECTIONS: dict[str, Any] = {
     "approvals": approvals,
     "starts": starts,
+    "growth": growth,
     "lateness": lateness,
     "scanner": scanner,
     "simulation": simulation,

@@ -7,8 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
-_SET = ("BENCH_SECONDS", "BENCH_ROUNDS", "BENCH_IN_FLIGHT", "BENCH_WHAT", "BENCH_STARTS")
+_SET = (
+    "BENCH_SECONDS",
+    "BENCH_ROUNDS",
+    "BENCH_IN_FLIGHT",
+    "BENCH_WHAT",
+    "BENCH_STARTS",
+    "BENCH_STORED",
+    "BENCH_PENDING",
+)
 
 
 def seconds(default: float) -> float:
@@ -29,6 +38,21 @@ def in_flight(*default: int) -> tuple[int, ...]:
 def starts(default: int) -> int:
     """Return how many requests are started at once: BENCH_STARTS."""
     return int(os.environ.get("BENCH_STARTS", default))
+
+
+def stored(*default: int) -> tuple[int, ...]:
+    """Return how many requests are in the store, one measurement after the other: BENCH_STORED."""
+    return tuple(int(number) for number in _listed("BENCH_STORED", [str(n) for n in default]))
+
+
+def pending(*default: int) -> tuple[int, ...]:
+    """Return how many requests wait in the engine: BENCH_PENDING."""
+    return tuple(int(number) for number in _listed("BENCH_PENDING", [str(n) for n in default]))
+
+
+def home(default: Path) -> Path:
+    """Return the folder to work in: BENCH_HOME, which is kept and gone on with, or one for this run."""
+    return Path(os.environ.get("BENCH_HOME", default)).absolute()
 
 
 def what(known: Sequence[str]) -> tuple[str, ...]:

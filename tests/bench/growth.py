@@ -1,0 +1,226 @@
+"""What grows with requests in the store and with requests that wait: speed, latency, memory, bytes, the start.
+
+Requests that have ended are copied in the store (tests.bench.seed); those that wait are started through the API, so the
+engine holds a timer for each. With BENCH_HOME the folder is kept, and the next run goes on with what waits there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+import uuid
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import text
+
+from storage.database import Database
+from tests.approvals import EXPENSE, PEOPLE
+from tests.bench import options, processor_time, seed, turns
+from tests.bench.contenders import through_http
+from tests.bench.turns import Contender, Sample
+from tests.postgresql import Server, Share
+from tests.processes import Caller, Installation, installation
+
+DATABASES = ("sqlite", "postgresql")
+STORED = options.stored(1_000, 10_000, 100_000)
+PENDING = options.pending(0, 10_000)
+IN_FLIGHT = options.in_flight(16)[0]
+SECONDS = options.seconds(8.0)
+MODELS = 20  # requests that have ended, of which the others are copies
+CALLS = 100  # for each latency
+STAFF = 200  # who ask; half of them ask `boss`, the others twenty managers
+LISTS = {
+    "inbox of few": ("m3", "tasks/?assignee=me&status=open"),
+    "inbox of many": ("boss", "tasks/?assignee=me&status=open"),
+    "inbox of many by due": ("boss", "tasks/?assignee=me&status=open&sort=due"),
+    "all requests": ("olivia", "requests/"),
+    "breached tasks": ("olivia", "tasks/?status=open&sla_state=breached"),
+}
+
+
+@dataclass(kw_only=True)
+class Cell:
+    """What was seen with so many requests stored and so many pending; times in seconds, sizes in bytes."""
+
+    database: str
+    stored: int
+    pending: int
+    started: float = 0.0  # from the command until it is ready
+    started_used: float = 0.0  # processor time of that, without the engine's
+    sample: Sample = field(default_factory=Sample)
+    lists: dict[str, float] = field(default_factory=dict)  # p99
+    scrape: float = 0.0
+    memory: Counter[str] = field(default_factory=Counter)
+    store_bytes: float = 0.0  # in the store for a request that has ended
+    engine_bytes: float = 0.0  # in the engine's database, whole
+
+
+async def measure(home: Path) -> str:
+    """Measure, and return the figures as Markdown."""
+    home = options.home(home)
+    home.mkdir(parents=True, exist_ok=True)
+    cells: list[Cell] = []
+    async with AsyncExitStack() as stack:
+        server = None
+        for database in options.what(DATABASES):
+            if database == "postgresql":
+                share = Share(home, durable=True)
+                stack.callback(share.close)
+                server = await asyncio.to_thread(share.server)
+            for pending in PENDING:
+                cells += await _grow(home / f"{database}-{pending}", database, server, pending)
+    return _table(cells)
+
+
+async def _grow(home: Path, kind: str, server: Server | None, pending: int) -> list[Cell]:
+    env = {}
+    if kind == "postgresql":
+        assert server is not None
+        name = f"growth_{uuid.uuid4().hex[:8]}"
+        server.run(f"CREATE DATABASE {name}")
+        env["PLACET_DATABASE_URL"] = server.url(name)
+    with installation(home, **env) as place:
+        tokens = await asyncio.to_thread(place.load, _people())
+        up, where = await asyncio.to_thread(place.up)
+        await _prepare(place, where["api"], tokens)
+        await _await_pending(place, where["api"], tokens, pending)
+        await asyncio.to_thread(up.stop)
+        cells = []
+        for stored in STORED:
+            cell = Cell(database=kind, stored=stored, pending=pending)
+            if await _store(place, cell):
+                await _look(place, tokens, cell)
+                cells.append(cell)
+        return cells
+
+
+def _people() -> list[dict[str, Any]]:
+    staff = [{"id": f"p{n}", "manager": "boss" if n % 2 else f"m{n % 40 // 2}"} for n in range(STAFF)]
+    managers = [{"id": name, "manager": "dora"} for name in ("boss", *(f"m{n}" for n in range(20)))]
+    with_mail = [{"name": p["id"], "email": f"{p['id']}@example.com"} | p for p in PEOPLE]
+    return [*with_mail, *({"name": p["id"], "email": None} | p for p in (*staff, *managers))]
+
+
+async def _prepare(place: Installation, api: str, tokens: dict[str, str]) -> None:
+    """Publish the process, and end the requests of which the others are copies."""
+    if place.rows("SELECT count(*) FROM approval_request WHERE status = 'completed'")[0][0] >= MODELS:
+        return
+    olivia = Caller(api, tokens["olivia"])
+    template = await asyncio.to_thread(olivia, "POST", "process-templates/", EXPENSE, expect=201)
+    await asyncio.to_thread(olivia, "POST", f"process-templates/{template['id']}/publish/")
+    async with httpx.AsyncClient(base_url=api, timeout=60, trust_env=False) as http:
+        once = through_http(http, tokens)
+        for _ in range(MODELS):
+            await once(Sample())
+    await asyncio.sleep(2)  # their last mails are noted
+
+
+async def _await_pending(place: Installation, api: str, tokens: dict[str, str], pending: int) -> None:
+    """Start requests until so many wait, also where an earlier run was broken off."""
+    there = place.rows("SELECT count(*) FROM approval_request WHERE status = 'pending'")[0][0]
+    left = iter(range(there, pending))
+    limits = httpx.Limits(max_connections=32, max_keepalive_connections=32)
+    async with httpx.AsyncClient(base_url=api, timeout=120, limits=limits, trust_env=False) as http:
+
+        async def client() -> None:
+            for number in left:
+                headers = {"Authorization": f"Bearer {tokens[f'p{number % STAFF}']}"}
+                body = {"template": EXPENSE["name"], "input": {"amount": number}}
+                answer = await http.post("/api/v1/workflow/requests/", json=body, headers=headers)
+                assert answer.status_code == 201, answer.text
+
+        await asyncio.gather(*(client() for _ in range(24)))
+
+
+async def _store(place: Installation, cell: Cell) -> bool:
+    """Copy ended requests until so many are stored; returns False where there are more already."""
+    database = Database(place.extra.get("PLACET_DATABASE_URL", f"sqlite:///{place.home / 'placet.db'}"))
+    try:
+        whole = "SELECT id FROM approval_request WHERE status = 'completed' ORDER BY started_at DESC, id LIMIT :n"
+        models = [row[0] for row in place.rows(whole, n=MODELS)]
+        there = place.rows("SELECT count(*) FROM approval_request WHERE status <> 'pending'")[0][0]
+        if there > cell.stored * 1.5:
+            return False
+        size = await database.read(_size)
+        missing = cell.stored - there
+        if missing > 0:
+            await database.write(seed.copies, models, there, there + missing - 1)
+            cell.store_bytes = (await database.read(_size) - size) / missing
+        if database.dialect == "postgresql":
+            await database.write(lambda connection: connection.execute(text("ANALYZE")))
+    finally:
+        await database.close()
+    return True
+
+
+def _size(connection: Any) -> int:
+    if connection.dialect.name == "postgresql":
+        return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
+    pages, size, free = (
+        int(connection.execute(text(f"PRAGMA {name}")).scalar_one())
+        for name in ("page_count", "page_size", "freelist_count")
+    )
+    return (pages - free) * size
+
+
+async def _look(place: Installation, tokens: dict[str, str], cell: Cell) -> None:
+    begun = time.perf_counter()
+    up, where = await asyncio.to_thread(place.up)
+    cell.started = time.perf_counter() - begun
+    used = processor_time.of_trees([up.pid])
+    cell.started_used = used.total() - used["engine"] - used["web UI"]
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+    async with httpx.AsyncClient(base_url=where["api"], timeout=60, limits=limits, trust_env=False) as http:
+        ours = Contender(name="Placet", once=through_http(http, tokens), processes=(up.pid,))
+        await turns.warm([ours], IN_FLIGHT, min(3.0, SECONDS))
+        samples = await turns.taking_turns([ours], in_flight=IN_FLIGHT, seconds=SECONDS, rounds=1)
+        cell.sample = samples["Placet"]
+        for name, (person, path) in LISTS.items():
+            cell.lists[name] = await _p99(http, f"/api/v1/workflow/{path}", tokens[person])
+        cell.scrape = await _p99(http, "/api/v1/metrics/prometheus", tokens["olivia"], calls=CALLS // 4)
+    cell.memory = processor_time.memory([up.pid])
+    await asyncio.to_thread(up.stop)
+    cell.engine_bytes = sum(file.stat().st_size for file in (place.home / "engine").rglob("*.sqlite*"))
+
+
+async def _p99(http: httpx.AsyncClient, path: str, token: str, *, calls: int = CALLS) -> float:
+    taken = []
+    for _ in range(calls):
+        begun = time.perf_counter()
+        answer = await http.get(path, headers={"Authorization": f"Bearer {token}"})
+        taken.append(time.perf_counter() - begun)
+        assert answer.status_code == 200, answer.text
+    return statistics.quantiles(taken, n=100, method="inclusive")[98]
+
+
+def _table(cells: list[Cell]) -> str:
+    lists = " / ".join(LISTS)
+    speed = [
+        f"| store | ended | pending | approvals/s | processes ms | decide p50 / p99 ms | p99 ms: {lists} | scrape ms |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    size = [
+        "| store | ended | pending | ready after s (processor) | memory MB | store, KB for an ended one | engine MB |",
+        "|---|---:|---:|---:|---|---:|---:|",
+    ]
+    for cell in cells:
+        where = f"| {cell.database} | {cell.stored:,} | {cell.pending:,} "
+        own = [name for name in cell.sample.used if name not in {"engine", "web UI", "client", "database"}]
+        times = " / ".join(f"{cell.lists[name] * 1000:.0f}" for name in LISTS)
+        speed.append(
+            f"{where}| {cell.sample.rate:.1f} | {cell.sample.milliseconds(*own):.1f} | {cell.sample.latency('decide')} "
+            f"| {times} | {cell.scrape * 1000:.0f} |"
+        )
+        held = ", ".join(f"{name} {bytes_ / 1e6:.0f}" for name, bytes_ in sorted(cell.memory.items()))
+        stored = f"{cell.store_bytes / 1000:.1f}" if cell.store_bytes else ""
+        size.append(
+            f"{where}| {cell.started:.1f} ({cell.started_used:.1f}) | {held} | {stored} "
+            f"| {cell.engine_bytes / 1e6:.0f} |"
+        )
+    return "\n".join([*speed, "", *size])
