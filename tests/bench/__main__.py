@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench import approvals, bombs, check, growth, lateness, options, scanner, simulation, starts
+from tests.bench import approvals, bombs, check, growth, guard, lateness, options, scanner, simulation, starts
 
 BENCHMARKS = Path(__file__).parents[2] / "docs" / "BENCHMARKS.md"
 SECTIONS: dict[str, Any] = {
@@ -43,6 +43,8 @@ def write(name: str, text: str) -> None:
 
 def main() -> None:
     """Run the sections that are named, or all of them."""
+    if "guard" in sys.argv[1:]:
+        sys.exit(guard.main())
     for name in sys.argv[1:] or list(SECTIONS):
         with tempfile.TemporaryDirectory(prefix="placet-bench-", ignore_cleanup_errors=True) as home:
             text = asyncio.run(SECTIONS[name].measure(Path(home)))

@@ -9,7 +9,7 @@ import sqlite3
 import statistics
 import sys
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -60,6 +60,11 @@ Start = Callable[[datetime], Awaitable[Any]]
 
 async def measure(home: Path) -> str:
     """Measure, and return the figures as Markdown."""
+    return _table(await compare(home, TASKS))
+
+
+async def compare(home: Path, sizes: Mapping[int, int]) -> dict[int, tuple[Late, Late]]:
+    """Return Placet's lateness and bare's for each number of tasks, with as many rounds as `sizes` says."""
     with installation(home) as place:
         rows = tuple({"name": p["id"], "email": f"{p['id']}@example.com"} | p for p in PEOPLE)
         await asyncio.to_thread(place.load, rows)
@@ -71,7 +76,7 @@ async def measure(home: Path) -> str:
         try:
             bare_pace, pace = (await _bare(client, WARM, 2.0))[1], (await _ours(desk, home, WARM, 1.0))[1]
             results = {}
-            for tasks, rounds in TASKS.items():
+            for tasks, rounds in sizes.items():
                 pairs = [
                     ((await _ours(desk, home, tasks, pace))[0], (await _bare(client, tasks, bare_pace))[0])
                     for _ in range(rounds)
@@ -79,7 +84,7 @@ async def measure(home: Path) -> str:
                 results[tasks] = (_together([ours for ours, _ in pairs]), _together([bare for _, bare in pairs]))
         finally:
             await database.close()
-    return _table(results)
+    return results
 
 
 async def _bare(client: Client, tasks: int, pace: float) -> tuple[Late, float]:
