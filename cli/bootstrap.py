@@ -96,7 +96,9 @@ def build_worker(database: Database, client: Client, settings: Settings) -> Work
         Recorder(database).record,
         *beside_recording(client, database, settings.secret()),
     ]
-    return approval_worker(client, task_queue=settings.task_queue, activities=activities)
+    return approval_worker(
+        client, task_queue=settings.task_queue, activities=activities, cached=settings.cached_requests
+    )
 
 
 @asynccontextmanager

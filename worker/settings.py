@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     notification_processes: Annotated[int, Field(ge=1, le=64)] = 1
     publish_needs_two: bool = False  # whether another person than the author has to publish a blueprint
     calls_at_once: Annotated[int, Field(ge=1, le=1000)] = 16  # starts and updates at the engine, of one API process
+    cached_requests: Annotated[int, Field(ge=0, le=1_000_000)] = 2000  # whose state a worker process keeps in memory
     answers_days: Annotated[int, Field(ge=1, le=3650)] = (
         7  # for which a repeated Idempotency-Key gets the stored answer
     )

@@ -65,9 +65,11 @@ def approval_worker(
     workflows: Sequence[type] = WORKFLOWS,
     runner: WorkflowRunner | None = None,
     failure_types: Sequence[type[BaseException]] = (),
+    cached: int = 2000,
 ) -> Worker:
     """Return the worker for approvals; `activities` are record and those of `beside_recording`.
 
+    It keeps the state of so many (`cached`) requests in memory; that of others is computed anew from their histories.
     An exception of `failure_types` fails a workflow; others suspend it until the code is corrected.
     """
     spare_payload_visits()
@@ -83,5 +85,5 @@ def approval_worker(
         workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(_POLLERS),
         nonsticky_to_sticky_poll_ratio=_FOR_NEW,
         graceful_shutdown_timeout=_GRACE,
-        max_cached_workflows=2000,
+        max_cached_workflows=cached,
     )

@@ -13,7 +13,7 @@ from tests.bench.contenders import BARE, NAMES, PLACET
 from tests.bench.turns import CLIENT, Contender, Sample
 
 IN_FLIGHT = options.in_flight(1, 16, 64)
-SECONDS = options.seconds(8.0)  # of each turn
+SECONDS = options.seconds(6.0)  # of each turn
 ROUNDS = options.rounds(2)
 UNADDRESSED = 16  # in flight, for the measurement in which nobody has an address and so no mail leaves
 SHARED = {"engine": "engine", "web UI": "engine", "database": "PostgreSQL", CLIENT: CLIENT}  # by process: whose it is

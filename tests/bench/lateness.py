@@ -63,8 +63,13 @@ async def measure(home: Path) -> str:
     return _table(await compare(home, TASKS))
 
 
-async def compare(home: Path, sizes: Mapping[int, int]) -> dict[int, tuple[Late, Late]]:
-    """Return Placet's lateness and bare's for each number of tasks, with as many rounds as `sizes` says."""
+async def compare(
+    home: Path, sizes: Mapping[int, int], *, at_least: tuple[float, float] = (1.0, 2.0)
+) -> dict[int, tuple[Late, Late]]:
+    """Return Placet's lateness and bare's for each number of tasks, with as many rounds as `sizes` says.
+
+    `at_least` are the starts a second to count on until it is known: of Placet, and of bare.
+    """
     with installation(home) as place:
         rows = tuple({"name": p["id"], "email": f"{p['id']}@example.com"} | p for p in PEOPLE)
         await asyncio.to_thread(place.load, rows)
@@ -74,7 +79,8 @@ async def compare(home: Path, sizes: Mapping[int, int]) -> dict[int, tuple[Late,
         database = Database(f"sqlite:///{home / 'placet.db'}")
         desk = Desk(client=client, database=database, task_queue="placet")
         try:
-            bare_pace, pace = (await _bare(client, WARM, 2.0))[1], (await _ours(desk, home, WARM, 1.0))[1]
+            bare_pace = (await _bare(client, WARM, at_least[1]))[1]
+            pace = (await _ours(desk, home, WARM, at_least[0]))[1]
             results = {}
             for tasks, rounds in sizes.items():
                 pairs = [
