@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,6 +40,10 @@ class SortOrder:
             query = query.where(beyond | ((key == value) & next_to))
         by = (key.desc(), ident.desc()) if self.down else (key.asc(), ident.asc())
         return query.add_columns(key.label("sorted_by")).order_by(*by).limit(limit + 1)
+
+    def of_few(self) -> SortOrder:
+        """Return the same order for rows that are found first and then sorted, not read in the order of an index."""
+        return self if self.number else replace(self, key=func.coalesce(self.key, _NEVER, type_=Moment))
 
     def merged(self, pages: Sequence[Select[Any]]) -> Select[Any]:
         """Return the rows of pages of this order (`of`) in one order; what is in two of them comes twice."""

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, event, insert, text
 from storage.database import Database
 from storage.queries import cursor
 from storage.queries.notifications import delivery_queue
-from storage.queries.requests import escalations, requests
+from storage.queries.requests import escalations, requests, visibility
 from storage.queries.requests.visibility import Visibility
 from storage.recording import metrics, outbox
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Outbox, Participant, TaskCandidate
@@ -173,6 +173,29 @@ async def test_what_is_asked_often_finds_its_rows_by_an_index(filled: Database) 
     assert {what: lines for what, lines in found.items() if scanned(filled.dialect, lines)} == {}
     scan: Ask = lambda s: s.execute(text("SELECT * FROM approval_task WHERE stage = 'None'"))  # noqa: E731
     assert scanned(filled.dialect, await plans(filled, scan)) != [], "a scan would be seen"
+
+
+WALKS = {"ix_approval_request_started", "ix_approval_task_opened"}  # from the newest to the oldest of all
+
+
+@pytest.mark.parametrize("viewer", [P7, SEES, Visibility(person="nobody")])
+async def test_a_list_costs_what_its_reader_sees_and_shows_the_same_to_who_sees_much(
+    filled: Database, monkeypatch: pytest.MonkeyPatch, viewer: Visibility
+) -> None:
+    lists: tuple[Ask, ...] = (
+        lambda s: requests.page(s, limit=20, viewer=viewer),
+        lambda s: requests.task_page(s, limit=20, viewer=viewer),
+        lambda s: requests.task_page(s, limit=20, viewer=viewer, status="open"),
+    )
+    for ask in lists:
+        lines = await plans(filled, ask)
+        assert [line for line in lines if any(index in line for index in WALKS)] == [], lines
+        if filled.dialect == "sqlite":  # PostgreSQL may rather read a table of this size whole
+            assert scanned(filled.dialect, lines) == [], lines
+        theirs = await filled.read(ask)
+        with monkeypatch.context() as patch:
+            patch.setattr(visibility, "FEW", -1)
+            assert await filled.read(ask) == theirs
 
 
 MANY = 10_000  # tasks that wait for one person; few wait for others

@@ -27,7 +27,7 @@ from storage.prepared import Prepared
 from storage.queries import cursor as cursors
 from storage.queries.ordering import order_of_requests, order_of_tasks
 from storage.queries.requests.list_fields import summaries
-from storage.queries.requests.visibility import Visibility, searches_for, visible, visible_now
+from storage.queries.requests.visibility import Visibility, searches_for, seen_in_lists, visible, visible_now
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Delivery
 
 # Requests one above the other that are looked through: sub-processes lie at most four deep in each.
@@ -195,9 +195,10 @@ def page(
 
     `title` is a part of it, in any case. `sort` is one of storage.queries.ordering.
     """
-    query = select(*_REQUEST_COLUMNS)
+    query, order = select(*_REQUEST_COLUMNS), order_of_requests(sort)
     if viewer is not None:
-        query = query.where(visible_now(viewer))
+        rule, few = seen_in_lists(connection, viewer, col(ApprovalRequest.id))
+        query, order = query.where(rule), order.of_few() if few else order
     for column, value in (
         (ApprovalRequest.status, status),
         (ApprovalRequest.outcome, outcome),
@@ -209,7 +210,6 @@ def page(
     if title is not None:
         query = query.where(col(ApprovalRequest.title).icontains(title, autoescape=True))
     query = query.where(*started.holds(col(ApprovalRequest.started_at)), *ended.holds(col(ApprovalRequest.ended_at)))
-    order = order_of_requests(sort)
     places: dict[str, tuple[str | datetime, ...]] = {}
     found = []
     for row in connection.execute(order.of(query, cursor=cursor, limit=limit)):
@@ -275,7 +275,14 @@ def task_page(
     `assignee` is whoever has the task now; `waits_for` is anyone who may decide or claim it (their delegate, the
     people of its queue). `claimed` False are those in queues. `title` is a part of the request's, in any case.
     """
-    rules: list[ColumnElement[bool]] = [] if viewer is None else [visible_now(viewer)]
+    rules: list[ColumnElement[bool]] = []
+    order = order_of_tasks(sort)
+    if viewer is not None and waits_for is not None:
+        rules.append(visible_now(viewer))
+    elif viewer is not None:
+        rule, few = seen_in_lists(connection, viewer, col(ApprovalTask.request_id))
+        rules.append(rule)
+        order = order.of_few() if few else order
     for column, value in (
         (ApprovalTask.assignee, assignee),
         (ApprovalTask.status, status),
@@ -291,7 +298,6 @@ def task_page(
     if title is not None:
         rules.append(col(ApprovalRequest.title).icontains(title, autoescape=True))
     rules += due.holds(col(ApprovalTask.due_at))
-    order = order_of_tasks(sort)
     if waits_for is None:
         query = order.of(_LISTED_TASKS.where(*rules), cursor=cursor, limit=limit)
     else:

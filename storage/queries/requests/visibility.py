@@ -6,11 +6,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Select, exists, or_, select, union_all
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    SQLColumnExpression,
+    exists,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, Participant, TaskCandidate
+
+FEW = 1_000  # requests that are looked up one by one for a list
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +69,39 @@ def visible_now(visibility: Visibility) -> ColumnElement[bool]:
     if visibility.delegated:
         rules.append(col(ApprovalRequest.id).in_(sorted({request for _, request in visibility.delegated})))
     return or_(*rules)
+
+
+def seen_in_lists(
+    connection: Connection, visibility: Visibility, request_id: SQLColumnExpression[str]
+) -> tuple[ColumnElement[bool], bool]:
+    """Build the rule `visible_now` for a list of rows with this `request_id`; returns also whether they are few.
+
+    A list is read in its order until a page is full. For somebody who sees few of very many requests that would be
+    nearly all of them, so theirs are found first. Who sees many has a page of them soon.
+    """
+    ids = _seen_by(connection, visibility, most=FEW)
+    return (visible_now(visibility), False) if ids is None else (request_id.in_(ids), True)
+
+
+def _seen_by(connection: Connection, visibility: Visibility, *, most: int) -> list[str] | None:
+    """Return the requests that somebody sees now, or None where they are more; each way to see one has its index."""
+    owners = (visibility.person, *visibility.queues)
+    ways = [
+        select(col(Participant.request_id)).where(col(Participant.person) == visibility.person),
+        select(col(ApprovalRequest.id)).where(col(ApprovalRequest.requester) == visibility.person),
+        select(col(ApprovalRequest.id)).where(col(ApprovalRequest.owner).in_(owners)),
+    ]
+    tasks = select(col(ApprovalTask.request_id))
+    if visibility.queues:
+        ways.append(tasks.where(col(ApprovalTask.queue).in_(visibility.queues)))
+    if visibility.absent:
+        absent = col(ApprovalTask.assignee).in_(visibility.absent)
+        ways.append(tasks.where(col(ApprovalTask.status) == "open", absent))
+    # One more of each way than there may be tells that there are more.
+    pages = (way.limit(most + 1).subquery() for way in ways)
+    found = set(connection.scalars(union_all(*(select(page) for page in pages))))
+    found.update(request for _, request in visibility.delegated)
+    return sorted(found) if len(found) <= most else None
 
 
 def waiting_for(visibility: Visibility) -> ColumnElement[bool]:
