@@ -93,7 +93,7 @@ class ActivationExecutor(ThreadPoolExecutor):
             raise _Interrupt
 
         before = signal.signal(signal.SIGALRM, interrupt)
-        signal.setitimer(signal.ITIMER_REAL, self._deadlock_seconds)
+        left, _ = signal.setitimer(signal.ITIMER_REAL, self._deadlock_seconds)  # of another's timer, if there is one
         result: Result | BaseException
         try:
             result = work(activation)
@@ -102,6 +102,7 @@ class ActivationExecutor(ThreadPoolExecutor):
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
+            signal.setitimer(signal.ITIMER_REAL, left)
             asyncio._set_running_loop(loop)  # a workflow is a loop of its own, and leaves none behind
         if stuck:  # also where the workflow has caught it
             done.set_exception(TimeoutError())  # which the SDK takes for its own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from collections.abc import Callable
 
@@ -105,3 +106,12 @@ async def test_an_error_of_an_activation_is_told() -> None:
 
     with pytest.raises(LookupError):
         await _thread(ActivationExecutor(), _live(), fail)
+
+
+async def test_a_timer_of_somebody_else_goes_on_afterwards() -> None:
+    before = signal.setitimer(signal.ITIMER_REAL, 500)
+    try:
+        await _thread(ActivationExecutor(), _live())
+        assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 500
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *before)
