@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from temporalio import activity
 
-from activities.messages import DirectoryQuery, DirectoryResult
+from activities.due_moment import wait_until
+from activities.messages import DirectoryQuery, DirectoryResult, DueMoment
 from placet.definition.assignees import parse_assignee
 from storage.database import Database
 from storage.queries.people.people import read_directory
@@ -19,6 +20,7 @@ class DirectoryReader:
     @activity.defn(name="look_up")
     async def look_up(self, question: DirectoryQuery) -> DirectoryResult:
         """Return everyone whom the named approvers can refer to; raises Unavailable without a database."""
+        at = question.at if question.due is None else await wait_until(DueMoment(at=question.at, due=question.due))
         names = [parse_assignee(name) for name in question.names]
         directory = await self._database.read(read_directory, names, also=question.people, given=question.given)
-        return DirectoryResult(directory=directory, at=question.at)
+        return DirectoryResult(directory=directory, at=at)

@@ -19,13 +19,15 @@ from placet.frozen import stored_as
 class DirectoryQuery:
     """Ask for the directory as it is now, as far as these names (placet.definition.assignees) and people need it.
 
-    `at` is the time of the question, and `given` the request's input.
+    `at` is the time of the question, and `given` the request's input. `due` is a moment that comes within
+    `activities.due_moment.LONGEST_WAIT`, at which the directory is to be read.
     """
 
     names: tuple[str, ...]
     people: tuple[str, ...]
     given: dict[str, Any]
     at: datetime
+    due: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,14 @@ class DirectoryResult:
     @classmethod
     def _current(cls, raw: Any) -> Any:
         return upgraded_answer(raw)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueMoment:
+    """A moment that a workflow is woken for a little ahead of; `at` is the time of the question."""
+
+    at: datetime
+    due: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

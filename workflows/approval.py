@@ -55,9 +55,9 @@ from placet.plan.plan import Plan
 from workflows import display
 from workflows.calls import Calls, result_to_sign, tell_parent
 from workflows.failures import as_failure
-from workflows.interface import Answer, Parent, Start, Timeline
+from workflows.interface import TIMER_LEAD, Answer, Parent, Start, Timeline
 from workflows.lifecycle import as_taken, begin_time, wait_for_store
-from workflows.local_activities import local
+from workflows.local_activities import due_moment, local, moment
 from workflows.signals import SignedDecision, SignedSubprocessResult, decision_of, read_signal
 
 __all__ = ["Answer", "ApprovalWorkflow", "SignedDecision", "Start", "Timeline"]
@@ -85,6 +85,7 @@ class ApprovalWorkflow:
         self._calls = Calls(start.plan, self._carry_out, self._awaits)
         self._will_read = False  # the directory, for a signal that waits for its turn
         self._latest = self._began  # of the moments at which something happened
+        self._lead = timedelta(seconds=start.timer_lead or 0)
 
     @workflow.run
     async def run(self, start: Start) -> Answer:
@@ -325,10 +326,12 @@ class ApprovalWorkflow:
 
     async def _until_due(self) -> bool:
         """Wait until something is due (returns True) or an event has changed when that is (returns False)."""
+        if self._start.timer_lead is not None:  # recorded first: a timer runs from the end of its workflow task
+            await workflow.wait_condition(lambda: not self._turn.locked())
         armed = machine.next_due(self._plan, self._state)
-        if armed is not None and armed <= self._latest:
+        if armed is not None and armed - self._lead <= self._latest:
             return True
-        wait = None if armed is None else max(armed - workflow.now(), SHORTEST_WAIT)
+        wait = None if armed is None else max(armed - self._lead - workflow.now(), SHORTEST_WAIT)
         try:
             await workflow.wait_condition(
                 lambda: (
@@ -351,21 +354,12 @@ class ApprovalWorkflow:
             # An escalation reads the directory by a local activity, which marks the time as well.
             ahead = machine.due(self._plan, self._state, armed)
             if ahead.needs_directory:
-                at = await self._read_directory(given=ahead.given)
+                at = await self._read_directory(given=ahead.given, due=armed if self._lead else None)
+            elif self._lead:
+                at = await due_moment(armed)
             else:
-                at = await self._moment()
+                at = await moment()
             await self._step(lambda now: machine.due(self._plan, self._state, now), at)
-
-    async def _moment(self) -> datetime:
-        """Return a time that history holds.
-
-        `workflow.now()` is not such a time while local activities run. A workflow task that is split then (by a query
-        or a slow database) is one task in a replay, with the later time, and the result of a local activity just before
-        the split comes in the next task, but in a replay in the same. The start, the arrival of an accepted update, and
-        the results of local activities are the same in every replay.
-        """
-        at: datetime | None = await local("moment", workflow.now(), datetime)
-        return at or workflow.now()  # markers of earlier histories hold no time
 
     async def _answered(self, event: Event) -> Answer:
         try:
@@ -380,7 +374,7 @@ class ApprovalWorkflow:
         async with self._turn:
             if (stranger := self._stranger(event)) is not None:
                 at = await self._read_directory(stranger)
-            await self._apply(event, at or await self._moment())
+            await self._apply(event, at or await moment())
             if isinstance(event, Migrate) and self._state.directory_at == NEVER:
                 await self._read_directory()  # the new version names other people
                 await self._record()
@@ -409,12 +403,12 @@ class ApprovalWorkflow:
         call = next((c for c in self._state.children if (c.node, c.visit) == (signed.node, signed.visit)), None)
         # Each sub-process has its own patch: an unsigned result in a history does not allow another unsigned one.
         if call is None or not workflow.patched(f"signed-{call.request_id}"):
-            return event, await self._moment()  # the core ignores it where nobody waits for it
+            return event, await moment()  # the core ignores it where nobody waits for it
         claimed = {"node": signed.node, "visit": signed.visit, "outcome": signed.outcome}
         try:
             check_json(signed.output, "/output")  # a signal may be nested more deeply than an activity's input
         except InputInvalid as error:
-            return SignalRefused(claimed=claimed, reason=error.message, why=reason_of(error)), await self._moment()
+            return SignalRefused(claimed=claimed, reason=error.message, why=reason_of(error)), await moment()
         ending = result_to_sign(signed, parent=self._state.request_id, child=call.request_id)
         check = SubprocessResultCheck(ending=ending, signature=signed.signature, at=workflow.now())
         verdict: SubprocessResultVerdict = await local("verify_ending", check, SubprocessResultVerdict)
@@ -452,14 +446,17 @@ class ApprovalWorkflow:
         # An invalid id is not looked up: a database may fail on it, and the activity would be retried for ever.
         return person if is_person(person) and person not in self._state.directory.people else None
 
-    async def _read_directory(self, *also: str, given: dict[str, Any] | None = None) -> datetime:
-        """Read the directory, and return the time of that, which history holds."""
+    async def _read_directory(
+        self, *also: str, given: dict[str, Any] | None = None, due: datetime | None = None
+    ) -> datetime:
+        """Read the directory, at `due` where that is about to come; return the time of that, which history holds."""
         given = self._state.input if given is None else given
         question = DirectoryQuery(
             names=tuple(str(name) for name in self._plan.names),
             people=tuple(dict.fromkeys([*self._state.people, *also])),
             given=given,
             at=workflow.now(),
+            due=due,
         )
         found: DirectoryResult = await local("look_up", question, DirectoryResult, summary="who can be asked now")
         now = self._now(found.at or workflow.now())
@@ -505,7 +502,8 @@ class ApprovalWorkflow:
     async def _continue_as_new(self) -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._state.status == "pending" and self._calls.idle:
-            workflow.continue_as_new(replace(self._start, state=self._state))
+            lead = TIMER_LEAD if self._start.timer_lead is None else self._start.timer_lead
+            workflow.continue_as_new(replace(self._start, state=self._state, timer_lead=lead))
 
     def _answer(self) -> Answer:
         state = self._state

@@ -24,11 +24,17 @@ class Parent:
     visit: int
 
 
+TIMER_LEAD = 0.2
+"""Seconds by which a timer fires before its moment, so that a worker has the workflow at hand when the moment comes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
     """The input of a run. `state` is set where an earlier run of the same request continues as new.
 
-    `parent` is set where another request runs this one as a sub-process.
+    `parent` is set where another request runs this one as a sub-process. `timer_lead` says how the run arms its timers:
+    by so many seconds before their moment, once what happened is recorded. Without it, as runs did that began before
+    there was a lead: for the moment itself, while that is still being recorded.
     """
 
     plan: Plan
@@ -36,6 +42,7 @@ class Start:
     template_id: str
     state: State | None = None
     parent: Parent | None = None
+    timer_lead: float | None = TIMER_LEAD
 
     @model_validator(mode="before")
     @classmethod

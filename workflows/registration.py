@@ -22,6 +22,7 @@ from temporalio.worker import (
 from activities.audit import StoredSequence, time_marker
 from activities.decision_tokens import DecisionTokens, TokenVerifier
 from activities.directory import DirectoryReader
+from activities.due_moment import due_moment
 from activities.subprocesses import SubprocessResultReader, SubprocessResultSigner
 from storage.database import Database
 from workflows.activation import ActivationExecutor
@@ -78,7 +79,7 @@ def approval_worker(
         task_queue=task_queue,
         workflows=workflows,
         workflow_task_executor=ActivationExecutor(),
-        activities=[*activities, time_marker],
+        activities=[*activities, time_marker, due_moment],
         interceptors=interceptors,
         workflow_runner=runner or workflow_runner(),
         workflow_failure_exception_types=failure_types,

@@ -221,7 +221,7 @@ async def _start(time: VirtualTime, prepared: PreparedScenario, task_queue: str)
     )
     return await time.client.start_workflow(
         ApprovalWorkflow.run,
-        Start(plan=plan, opening=opening, template_id="rehearsal"),
+        Start(plan=plan, opening=opening, template_id="rehearsal", timer_lead=0.0),  # a lead would take real time
         id=scenario.request_id,
         task_queue=task_queue,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,

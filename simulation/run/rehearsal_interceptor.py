@@ -91,7 +91,7 @@ class _RehearsalOutbound(WorkflowOutboundInterceptor):
             replace(
                 input,
                 workflow="BeginSubProcess",
-                args=[SubProcessStart(request_id=input.id, start=input.args[0])],
+                args=[SubProcessStart(request_id=input.id, start=replace(input.args[0], timer_lead=0.0))],
                 id=f"{input.id}:begin",
                 search_attributes=None,
             )

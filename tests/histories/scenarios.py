@@ -80,6 +80,19 @@ async def escalation(desk: Desk) -> Handle:
     return handle
 
 
+async def punctual(desk: Desk) -> Handle:
+    """Let a timer that was armed ahead of its moment remind, and another one escalate."""
+    clock = TimeSkipper(desk.client, config=TimeSkippingConfig(enabled=False))
+    handle = await desk.start(client=clock.client)
+    await handle.execute_update(
+        ApprovalWorkflow.extend, Extend(by=by("olivia", admin=True), due_at=datetime.now(UTC) + 12 * HOUR)
+    )
+    for hours in (9, 4):
+        await clock.fast_forward(handle, hours * HOUR)
+    await _decide(handle, 1, "dora")
+    return handle
+
+
 async def quorum(desk: Desk) -> Handle:
     """Have two of three approve; the third task closes as superseded."""
     step = {"approvers": ["user:bob", "user:dora", "user:carl"], "quorum": {"at_least": 2}}
@@ -356,6 +369,7 @@ SCENARIOS: dict[str, Scenario] = {
         split,
         rejected,
         escalation,
+        punctual,
         quorum,
         rework,
         hands,

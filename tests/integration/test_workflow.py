@@ -30,6 +30,7 @@ from storage.queries.requests import requests
 from tests.approvals import EXPENSE, SECRET, Desk, by, desk, store_people, worker
 from tests.stored import reading
 from tests.waiting import until
+from worker.converter import DATA_CONVERTER
 from workflows import search_attributes
 from workflows.approval import Answer, ApprovalWorkflow, SignedDecision, Timeline
 from workflows.registration import WORKFLOWS, workflow_runner
@@ -139,6 +140,25 @@ async def test_escalation_lands_at_its_virtual_moment(office: Desk) -> None:
     escalated = next(row for row in rows if row.kind == "escalated")
     # The workflow's clock goes on while a busy machine works; how late escalations are, the benchmarks measure.
     assert timedelta(0) <= escalated.at - begun - 24 * HOUR < timedelta(minutes=5)
+
+
+async def test_a_timer_is_armed_once_its_deadline_is_recorded_and_the_escalation_is_of_the_moment(office: Desk) -> None:
+    handle = await office.start(deepcopy(EXPENSE) | {"settings": {"warn_before_hours": 0}})
+    due = datetime.now(UTC) + timedelta(seconds=2)
+    await handle.execute_update(ApprovalWorkflow.extend, Extend(by=by("olivia", admin=True), due_at=due))
+
+    async def escalated() -> Any:
+        return next((row for row in await rows_of(office.database, handle) if row.kind == "escalated"), None)
+
+    entry = await until(escalated, what="the escalation")
+    assert timedelta(0) <= entry.at - due < timedelta(minutes=5)  # on a quiet machine it is the very moment
+    events = (await handle.fetch_history()).events
+    fired = next(n for n, event in enumerate(events) if event.event_type == EventType.EVENT_TYPE_TIMER_FIRED)
+    armed = [n for n, event in enumerate(events[:fired]) if event.event_type == EventType.EVENT_TYPE_TIMER_STARTED]
+    recorded = [n for n, event in enumerate(events[:fired]) if event.event_type == EventType.EVENT_TYPE_MARKER_RECORDED]
+    assert recorded[-1] < armed[-1]
+    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=DATA_CONVERTER)
+    await replayer.replay_workflow(await handle.fetch_history())
 
 
 async def test_refused_updates_leave_no_history(office: Desk) -> None:
