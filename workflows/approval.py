@@ -56,8 +56,8 @@ from workflows import display
 from workflows.calls import Calls, result_to_sign, tell_parent
 from workflows.failures import as_failure
 from workflows.interface import TIMER_LEAD, Answer, Parent, Start, Timeline
-from workflows.lifecycle import as_taken, begin_time, wait_for_store
-from workflows.local_activities import due_moment, local, moment
+from workflows.lifecycle import as_taken, begin_time, due_moment, moment, wait_for_store
+from workflows.local_activities import local
 from workflows.signals import SignedDecision, SignedSubprocessResult, decision_of, read_signal
 
 __all__ = ["Answer", "ApprovalWorkflow", "SignedDecision", "Start", "Timeline"]

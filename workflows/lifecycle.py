@@ -1,4 +1,4 @@
-"""How a run begins, by a time that history holds, and what it waits for before it is cancelled.
+"""How a run begins, the times that history holds, and what a run waits for before it is cancelled.
 
 On cancellation (docs/decisions/0017): the engine refuses a workflow task that ends the run when a cancellation arrives
 at the same time, although what the task recorded is stored. Signals and timers are delivered again together with the
@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 
+from activities.messages import DueMoment
 from placet.directory import NEVER
 from placet.engine.events import Opening
 from placet.engine.machine import STARTED_LATE
@@ -51,3 +52,21 @@ async def wait_for_store(state: Callable[[], State]) -> None:
         )
     except TimeoutError:
         workflow.logger.warning("entries up to %d are stored, but their events were not repeated", stored)
+
+
+async def moment() -> datetime:
+    """Return a time that history holds.
+
+    `workflow.now()` is not such a time while local activities run. A workflow task that is split then (by a query
+    or a slow database) is one task in a replay, with the later time, and the result of a local activity just before
+    the split comes in the next task, but in a replay in the same. The start, the arrival of an accepted update, and
+    the results of local activities are the same in every replay.
+    """
+    at: datetime | None = await local("moment", workflow.now(), datetime)
+    return at or workflow.now()  # markers of earlier histories hold no time
+
+
+async def due_moment(due: datetime) -> datetime:
+    """Let the rest of a timer's lead pass, and return the time after it, which history holds."""
+    at: datetime = await local("due_moment", DueMoment(at=workflow.now(), due=due), datetime)
+    return at

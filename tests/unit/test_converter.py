@@ -34,6 +34,7 @@ LOCAL = {
     "stored_seq": int,
     "verify_ending": SubprocessResultVerdict,
     "moment": datetime | None,
+    "due_moment": datetime,
     "record": type(None),
 }
 

@@ -78,6 +78,7 @@ def test_a_recorded_request_goes_on_by_the_rules_that_it_began_under(file: Path)
             assert (read.plan.format, read.plan.rules, read.plan.on_change) == (2, began["rules"], began["on_change"])
             assert read.opening.secret == raw["opening"]["secret"]
         assert all(child.plan.stored_format == STORED for child in read.plan.children.values())
+        assert read.timer_lead == raw.get("timer_lead")  # without one, timers are armed as they were then
 
 
 @pytest.mark.parametrize("form", [1, 2])
