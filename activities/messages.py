@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import model_validator
 
@@ -137,3 +137,22 @@ class ActionRun:
 
     spec: ActionSpec
     call: ActionCall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelTurn:
+    """Ask for a turn of sending what waits for one channel, or of planning what waits for any."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelTurnEnd:
+    """Why a turn ended, and when.
+
+    `stopping`: its worker stops. `recovered`: it began after a failure, which is over. `not_set_up`: the worker has no
+    settings for the channel.
+    """
+
+    why: Literal["stopping", "recovered", "not_set_up"]
+    at: datetime

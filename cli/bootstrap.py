@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Collection
@@ -19,7 +18,6 @@ from temporalio.runtime import Runtime
 from temporalio.worker import Worker
 
 from activities.audit import Recorder
-from activities.notifications.delivery.start import check_webhooks, dispatcher
 from activities.notifications.settings import NotifySettings
 from activities.notifications.settings import load as load_notices
 from cli.database import migrated_database
@@ -32,6 +30,7 @@ from storage.database import Database
 from worker.actions import action_worker, seed_catalog
 from worker.connect import EngineSettings, connect
 from worker.jobs import departure_job, presence_job, retention_job
+from worker.notifications import notifications_running
 from worker.settings import Settings
 from worker.telemetry import tracing
 from workflows.registration import approval_worker, beside_recording
@@ -124,22 +123,10 @@ async def worker_running(
         if Duty.ACTIONS in duties:
             await stack.enter_async_context(build_action_worker(database, client, settings, notify))
         if Duty.NOTIFICATIONS in duties:
-            await stack.enter_async_context(_notifying(database, client, settings, notify))
+            secret = settings.secret()
+            sending = notifications_running(database, client, notify, task_queue=settings.task_queue, secret=secret)
+            await stack.enter_async_context(sending)
         yield
-
-
-@asynccontextmanager
-async def _notifying(
-    database: Database, client: Client, settings: Settings, notify: NotifySettings
-) -> AsyncIterator[None]:
-    await check_webhooks(database, notify)
-    notices = dispatcher(database, partial(engine_client.recorded, client), notify, secret=settings.secret())
-    sending = asyncio.create_task(notices.run())
-    try:
-        yield
-    finally:
-        notices.stop()
-        await sending
 
 
 def build_action_worker(

@@ -6,16 +6,20 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 from sqlmodel import col
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
+from activities.messages import ChannelTurn
 from activities.notifications.channels.channel import Channel
 from activities.notifications.channels.smtp import SmtpChannel
 from activities.notifications.delivery.confirmation import Confirm
-from activities.notifications.delivery.dispatcher import Dispatcher
+from activities.notifications.delivery.runner import NotificationRunner
 from activities.notifications.settings import NotifySettings
 from placet.engine.recording import Recording
 from storage.database import Database
@@ -55,6 +59,13 @@ async def nothing_known(_request_id: str) -> None:
     """Answer like an engine that cannot tell."""
 
 
+@dataclass
+class Channels:
+    """The channels that are worked on, and why the last attempt on each failed, if it did and no other has begun."""
+
+    down: dict[str, str]
+
+
 @asynccontextmanager
 async def dispatching(
     database: Database,
@@ -63,15 +74,43 @@ async def dispatching(
     confirm: Confirm = nothing_known,
     channels: list[Channel] | None = None,
     **more: Any,
-) -> AsyncIterator[Dispatcher]:
+) -> AsyncIterator[Channels]:
+    """Have turns taken on every channel as the engine has it, without one: a failed attempt is tried again."""
     channels = [SmtpChannel(settings)] if channels is None else channels
-    dispatcher = Dispatcher(database, channels, confirm, settings, **more)
-    running = asyncio.create_task(dispatcher.run())
-    try:
-        yield dispatcher
-    finally:
-        dispatcher.stop()
-        await asyncio.wait_for(running, PATIENCE)
+    runner = NotificationRunner(database, channels, confirm, settings, **more)
+    shown = Channels(down={})
+    stopping = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for channel in runner.channels:
+            group.create_task(_served(runner, channel, shown, stopping))
+        try:
+            yield shown
+        finally:
+            stopping.set()
+
+
+async def _served(runner: NotificationRunner, channel: str, shown: Channels, stopping: asyncio.Event) -> None:
+    """Take turns on a channel until told to stop."""
+    attempt, told = 1, list[Any]()
+    while not stopping.is_set():
+        place = ActivityEnvironment()
+        place.info = replace(place.info, attempt=attempt, heartbeat_details=told)
+        beats: list[Any] = []
+        place.on_heartbeat = beats.append
+        turn = asyncio.ensure_future(place.run(runner.run, ChannelTurn(channel=channel)))
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait([turn, stopped], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        place.worker_shutdown()
+        try:
+            await asyncio.wait_for(turn, PATIENCE)
+        except ApplicationError as error:
+            shown.down[channel] = error.message
+            attempt, told = attempt + 1, beats[-1:]
+            await asyncio.sleep((error.next_retry_delay or timedelta()).total_seconds())
+        else:
+            shown.down.pop(channel, None)
+            attempt, told = 1, []
 
 
 async def add_people(database: Database, *names: str, **preferences: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from temporalio.common import SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
 
+from activities.messages import ChannelTurnEnd
 from placet.audit.chain import moment
 from placet.engine.state import State, Task, Waiting
 from placet.engine.timers import next_purpose
@@ -66,6 +67,33 @@ def details(plan: Plan, state: State) -> str:
     lines += [f"- waits for request `{call.request_id}` at {call.node}" for call in state.children]
     lines += [f"- waits at {wait.node}{_until(wait)}" for wait in state.waits]
     return "\n".join(lines)
+
+
+def channel_summary(channel: str) -> str:
+    """Return the one line by which the workflow of a channel, and its activity, are listed."""
+    return _CHANNELS.get(channel, f"Notifications: sends {channel}")
+
+
+def channel_details(channel: str, last: ChannelTurnEnd | None) -> str:
+    """Return the current state of a channel as Markdown. What fails now is shown with the pending activity."""
+    lines = [f"**{channel_summary(channel)}**", "", "The pending activity tells what is sent, and why it fails."]
+    if last is not None:
+        lines += ["", f"Since {moment(last.at)[:16]}Z: {_TURN_ENDS[last.why]}"]
+    return "\n".join(lines)
+
+
+_CHANNELS = {
+    "planning": "Notifications: confirms them and chooses their channels",
+    "mail": "Notifications: sends mails",
+    "chat": "Notifications: sends chat messages",
+    "sms": "Notifications: sends short messages",
+    "webhook": "Notifications: sends events to webhooks",
+}
+_TURN_ENDS = {
+    "stopping": "the worker before was stopped, and another one goes on.",
+    "recovered": "a failure is over; the history names it.",
+    "not_set_up": "the channel is not set up.",
+}
 
 
 def _line(task: Task) -> str:

@@ -27,9 +27,11 @@ from activities.subprocesses import SubprocessResultReader, SubprocessResultSign
 from storage.database import Database
 from workflows.activation import ActivationExecutor
 from workflows.approval import ApprovalWorkflow
+from workflows.notifications import NotificationWorkflow
 from workflows.payload_visits import spare_payload_visits
 
 WORKFLOWS: tuple[type, ...] = (ApprovalWorkflow,)
+NOTIFICATION_WORKFLOWS: tuple[type, ...] = (NotificationWorkflow,)
 
 # Few pollers, since long polls compete for the same tasks, and most of them for requests that no worker has cached. A
 # poll lasts until the engine has stored that the task began. With the SDK's default share of a fifth there would be one

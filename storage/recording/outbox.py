@@ -50,6 +50,14 @@ def held(connection: Connection, *, before: datetime, limit: int) -> list[str]:
     return list(connection.scalars(query))
 
 
+def next_held(connection: Connection, *, after: datetime) -> datetime | None:
+    """Return when the oldest notification was written that is held, and was written at a moment or later."""
+    query = select(func.min(col(Outbox.created_at))).where(
+        col(Outbox.status) == "held", col(Outbox.created_at) >= after
+    )
+    return connection.scalars(query).one()
+
+
 def next_due(connection: Connection) -> datetime | None:
     """Return when the next notification is to be planned, or None where none is ready."""
     query = select(func.min(col(Outbox.next_attempt_at))).where(col(Outbox.status) == "ready")

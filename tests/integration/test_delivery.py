@@ -142,11 +142,12 @@ async def test_a_server_that_is_down_gets_every_mail_once_it_is_up(database: Dat
     await write(database, opened)
     await confirm(database, opened)
     await mailbox.down()
-    async with dispatching(database, settings_for(mailbox)) as dispatcher:
-        await until(lambda: soon(dispatcher.down == ["mail"]))
+    async with dispatching(database, settings_for(mailbox)) as channels:
+        await until(lambda: soon("mail is down: " in channels.down.get("mail", "")))
         assert set((await states(database)).values()) == {"ready"}
         await mailbox.up()
         await until(all_are(database, "sent"))
+        await until(lambda: soon(channels.down == {}))
     assert sorted(mail.to[0] for mail in mailbox.mails()) == sorted(f"{p}@example.org" for p in people_)
     assert {kind for kind, _ in await entries(database)} == {"notified"}
 

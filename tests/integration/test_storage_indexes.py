@@ -59,7 +59,7 @@ ASKED: dict[str, Ask] = {
     "what failed last": escalations.failures,
     "notices to confirm": lambda s: outbox.held(s, before=NOW, limit=50),
     "notices to plan": lambda s: delivery_queue.plannable(s, NOW, limit=50),
-    "mails that are due": lambda s: delivery_queue.due(s, "mail", NOW),
+    "mails that are due": lambda s: delivery_queue.waiting(s, "mail", NOW),
 }
 
 

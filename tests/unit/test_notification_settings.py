@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.notifications.delivery.start import dispatcher
+from activities.notifications.delivery.start import notification_runner
 from activities.notifications.settings import NotifySettings, load
 from placet.errors import InputInvalid
 from storage.database import Database
@@ -21,7 +21,7 @@ async def nothing_known(_request_id: str) -> None:
 
 def start(folder: Path, **settings: object) -> None:
     database = Database(f"sqlite:///{folder / 'some.db'}")
-    dispatcher(database, nothing_known, NotifySettings(**settings), secret="x" * 16)  # type: ignore[arg-type]  # a row
+    notification_runner(database, nothing_known, NotifySettings(**settings), secret="x" * 16)  # type: ignore[arg-type]  # a row
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,9 @@ class WebhookSender:
         """The webhook timeout of the settings."""
         return self._settings.webhook_timeout
 
-    async def load(self, messages: Sequence[NotificationMessage]) -> None:
+    async def load(self, batches: Sequence[Sequence[NotificationMessage]]) -> None:
         """Read the entries and requests of these messages."""
+        messages = [message for batch in batches for message in batch]
         self._payloads = await self._database.read(webhooks.payloads, messages)
 
     async def send(self, messages: Sequence[NotificationMessage]) -> SendResult:

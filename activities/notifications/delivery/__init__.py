@@ -1,1 +1,1 @@
-"""Delivery: the dispatcher that confirms, plans and sends notifications, with one queue for each channel."""
+"""Delivery: the activity that confirms, plans and sends notifications, with one queue for each channel."""

@@ -14,9 +14,10 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from activities.notifications.channels.channel import NotDelivered
+from activities.notifications.delivery.repeating import IDLE, Look
+from activities.notifications.delivery.results import Results
 from activities.notifications.delivery.retry import Backoff, CircuitBreaker
 from activities.notifications.settings import NotifySettings
-from placet.errors import Unavailable
 from storage.database import Database
 from storage.queries.notifications import delivery_queue
 from storage.queries.notifications.delivery_queue import AttemptResult
@@ -25,10 +26,10 @@ from storage.tables.notifications import NotificationMessage
 
 log = logging.getLogger(__name__)
 
-# Messages leased at once, per concurrent message, so that the channel does not wait for the database.
-AHEAD = 4
+# Messages leased at once, per concurrent message: what is done once for a batch is most of the cost of a mail. Those of
+# a worker that is killed wait for the end of their lease.
+AHEAD = 8
 MOST_EXPIRED = 100
-DATABASE_AGAIN = 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +67,31 @@ class Sender(Protocol):
         """The most seconds that sending one message takes."""
         ...
 
-    async def load(self, messages: Sequence[NotificationMessage]) -> None:
-        """Read the data for these messages at once."""
+    async def load(self, batches: Sequence[Sequence[NotificationMessage]]) -> None:
+        """Read the data for these messages at once; a batch is what `send` is given."""
         ...
 
     async def send(self, messages: Sequence[NotificationMessage]) -> SendResult:
-        """Send one message, or several as one digest; raises NotDelivered, Pointless or Lost."""
+        """Send one message, or several as one digest; raises NotDelivered, NoLongerNeeded or NotInHistory."""
         ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What a delivery has done so far, for people who look at it."""
+
+    sent: int = 0
+    failed: int = 0
+    last_sent: datetime | None = None
+    last_error: str | None = None
+
+
+class ChannelDown(Exception):
+    """The channel does not work: it failed so often in a row, for this reason, and is tested in so many seconds."""
+
+    def __init__(self, reason: str, *, failures: int, again_in: float) -> None:
+        super().__init__(reason)
+        self.reason, self.failures, self.again_in = reason, failures, again_in
 
 
 class ChannelDelivery:
@@ -85,8 +104,12 @@ class ChannelDelivery:
         database: Database,
         commits: GroupCommit[AttemptResult, None],
         settings: NotifySettings,
+        *,
+        failures: int = 0,
     ) -> None:
+        """`failures` is how often in a row the channel has failed before; after some, one message tests it."""
         self.name = name
+        self.tally = Tally()
         self._sender = sender
         self._database = database
         self._commits = commits
@@ -96,66 +119,105 @@ class ChannelDelivery:
         )
         # A channel that is down is checked more often than one message is retried.
         self._breaker = CircuitBreaker(
-            Backoff(first=self._backoff.first, most=min(self._backoff.most, timedelta(minutes=1)))
+            Backoff(first=self._backoff.first, most=min(self._backoff.most, timedelta(minutes=1))), failures=failures
         )
 
     @property
-    def down(self) -> bool:
-        """Whether the channel does not work at the moment."""
-        return self._breaker.open_until is not None
+    def works(self) -> bool:
+        """Whether nothing is wrong with the channel, as far as its messages tell."""
+        return self._breaker.open_until is None
 
-    async def step(self) -> bool:
-        """Send what is due; returns whether more may be due."""
+    @property
+    def down(self) -> ChannelDown | None:
+        """Why the channel does not work, if it failed in this delivery's hands and has not worked since."""
+        until = self._breaker.open_until
+        if until is None or self.tally.last_error is None:
+            return None
+        again_in = max(0.0, until - time.monotonic())
+        return ChannelDown(self.tally.last_error, failures=self._breaker.failures, again_in=again_in)
+
+    async def step(self, stopping: asyncio.Event) -> Look:
+        """Send what is due. Once `stopping` is set, what was taken and is not being sent is put back."""
         allowed = self._breaker.allows(time.monotonic())
         if allowed == 0:
-            return await self._give_up_old()
+            again_in = timedelta(seconds=down.again_in if (down := self.down) else 0)
+            return Look(worked=await self.give_up_old(), due=datetime.now(UTC) + again_in)
         now = datetime.now(UTC)
-        if not await self._database.read(delivery_queue.due, self.name, now):
-            return False
+        waiting = await self._database.read(delivery_queue.waiting, self.name, now)
+        if waiting.due is None or waiting.due > now:
+            return Look(due=waiting.due)
         limit = self._sender.concurrency * AHEAD if allowed is None else allowed
         lease = self._settings.lease
-        digest, singles = await self._database.write(_take, self.name, now, limit=limit, lease=lease)
+        digest, singles = await self._database.write(
+            _take, self.name, now, limit=limit, lease=lease, digest_of=waiting.digest_of
+        )
         batches = [[message] for message in singles]
         if digest:
             batches.append(digest)
         if not batches:
-            return False
-        await self._sender.load([message for batch in batches for message in batch])
-        latest = time.monotonic() + max(0.0, lease.total_seconds() - self._sender.timeout)
-        room = asyncio.Semaphore(self._sender.concurrency)
-        async with asyncio.TaskGroup() as group:
+            return IDLE
+        await self._sender.load(batches)
+        attempts = _Attempts(
+            results=Results(self._commits),
+            room=asyncio.Semaphore(self._sender.concurrency),
+            latest=time.monotonic() + max(0.0, lease.total_seconds() - self._sender.timeout),
+            stopping=stopping,
+        )
+        async with attempts.results, asyncio.TaskGroup() as group:
             for batch in batches:
-                group.create_task(self._attempt(batch, room, latest))
-        return True
+                group.create_task(self._attempt(batch, attempts))
+        return Look(worked=True, full=len(singles) == limit and allowed is None)
 
-    async def _attempt(self, batch: list[NotificationMessage], room: asyncio.Semaphore, latest: float) -> None:
-        async with room:
+    async def give_up_old(self) -> bool:
+        """Give up messages that have waited too long for a channel that is down, since no other attempt would.
+
+        Returns whether there were any.
+        """
+        now = datetime.now(UTC)
+        old = now - self._settings.give_up_after
+        if not await self._database.read(delivery_queue.has_older, self.name, old):
+            return False
+        late = await self._database.write(delivery_queue.expire, self.name, now, older_than=old, limit=MOST_EXPIRED)
+        async with Results(self._commits) as results:
+            for message in late:
+                why = message.last_error or "the channel was down until the message was given up"
+                self._fail(message, why, results)
+        return bool(late)
+
+    async def _attempt(self, batch: list[NotificationMessage], attempts: _Attempts) -> None:
+        results = attempts.results
+        async with attempts.room:
             # A message whose lease may end while it is sent waits for the next round. So does one behind others that
-            # found the channel down.
-            if time.monotonic() > latest or self._breaker.allows(time.monotonic()) == 0:
-                await self._put_back(batch)
+            # found the channel down. Where this worker stops, another takes it at once.
+            if attempts.stopping.is_set():
+                self._put_back(batch, results, after=timedelta())
+                return
+            if time.monotonic() > attempts.latest or self._breaker.allows(time.monotonic()) == 0:
+                self._put_back(batch, results, after=self._backoff.after(1))
                 return
             try:
                 sent = await self._sender.send(batch)
             except NoLongerNeeded:
                 self._breaker.succeeded()
-                await self._finish(batch, status="dropped")
+                self._finish(batch, results, status="dropped")
             except NotInHistory:
                 await self._database.write(_delete, batch)
             except NotDelivered as error:
-                await self._not_delivered(batch, error)
+                self._not_delivered(batch, error, results)
             except Exception:
                 log.exception("%s: a notification could not be composed; it will be retried", self.name)
-                await self._not_delivered(
-                    batch, NotDelivered("the notification could not be composed; see the worker's log")
-                )
+                unwritten = NotDelivered("the notification could not be composed; see the worker's log")
+                self._not_delivered(batch, unwritten, results)
             else:
                 self._breaker.succeeded()
+                self.tally.sent += 1
+                self.tally.last_sent = datetime.now(UTC)
                 left = [message for message in batch if message.key not in sent.not_needed]
-                await self._finish(left, status="sent", detail=sent.detail, entry=self._sender.records_sent)
-                await self._finish([m for m in batch if m.key in sent.not_needed], status="dropped")
+                self._finish(left, results, status="sent", detail=sent.detail, entry=self._sender.records_sent)
+                self._finish([m for m in batch if m.key in sent.not_needed], results, status="dropped")
 
-    async def _not_delivered(self, batch: list[NotificationMessage], error: NotDelivered) -> None:
+    def _not_delivered(self, batch: list[NotificationMessage], error: NotDelivered, results: Results) -> None:
+        self.tally.last_error = error.message
         if error.channel_down:
             self._breaker.failed(time.monotonic())
         else:
@@ -164,39 +226,30 @@ class ChannelDelivery:
         for message in batch:
             tried_for = now - message.created_at
             if error.permanent or tried_for >= self._settings.give_up_after:
-                await self._fail(message, error.message)
+                self._fail(message, error.message, results)
                 continue
             wait = self._backoff.after(message.attempts)
             log.warning("%s did not take %s: %s; again in %s", self.name, message.key, error.message, wait)
-            await self._finish(
-                [message], status="pending", again_at=now + wait, error=error.message, in_doubt=error.in_doubt
+            self._finish(
+                [message], results, status="pending", again_at=now + wait, error=error.message, in_doubt=error.in_doubt
             )
 
-    async def _fail(self, message: NotificationMessage, reason: str) -> None:
+    def _fail(self, message: NotificationMessage, reason: str, results: Results) -> None:
         log.error("%s did not take %s, and it is given up: %s", self.name, message.key, reason)
+        self.tally.failed += 1
         detail: dict[str, object] = {"channel": self.name, "message_id": message_id(message), "why": reason}
         if message.person:
             detail["to"] = f"user:{message.person}"
-        await self._finish([message], status="failed", error=reason, detail=detail)
+        self._finish([message], results, status="failed", error=reason, detail=detail)
 
-    async def _give_up_old(self) -> bool:
-        """Give up messages that have waited too long for a channel that is down, since no other attempt would."""
-        now = datetime.now(UTC)
-        old = now - self._settings.give_up_after
-        if not await self._database.read(delivery_queue.has_older, self.name, old):
-            return False
-        late = await self._database.write(delivery_queue.expire, self.name, now, older_than=old, limit=MOST_EXPIRED)
-        for message in late:
-            await self._fail(message, message.last_error or "the channel was down until the message was given up")
-        return len(late) == MOST_EXPIRED
+    def _put_back(self, batch: list[NotificationMessage], results: Results, *, after: timedelta) -> None:
+        again = datetime.now(UTC) + after
+        self._finish(batch, results, status="pending", again_at=again, error=batch[0].last_error, untried=True)
 
-    async def _put_back(self, batch: list[NotificationMessage]) -> None:
-        again = datetime.now(UTC) + self._backoff.after(1)
-        await self._finish(batch, status="pending", again_at=again, error=batch[0].last_error, untried=True)
-
-    async def _finish(
+    def _finish(
         self,
         batch: list[NotificationMessage],
+        results: Results,
         *,
         status: str,
         again_at: datetime | None = None,
@@ -206,7 +259,7 @@ class ChannelDelivery:
         untried: bool = False,
         in_doubt: bool = False,
     ) -> None:
-        """Store the result, and wait for the database if necessary, so that no sent message is sent again."""
+        """Have the result of each message stored."""
         for message in batch:
             result = AttemptResult(
                 key=message.key,
@@ -222,26 +275,26 @@ class ChannelDelivery:
                 untried=untried,
                 in_doubt=in_doubt,
             )
-            await self._submit(result)
+            results.add(result)
 
-    async def _submit(self, result: AttemptResult) -> None:
-        while True:
-            try:
-                await self._commits.submit(result)
-            except Unavailable as error:
-                log.warning(
-                    "%s is %s, which will be stored once the database answers: %s", result.key, result.status, error
-                )
-                await asyncio.sleep(DATABASE_AGAIN)
-            else:
-                return
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempts:
+    """What the attempts of one batch share. `latest` is the moment, of the monotonic clock, after which none begins."""
+
+    results: Results
+    room: asyncio.Semaphore
+    latest: float
+    stopping: asyncio.Event
 
 
 def _take(
-    connection: Connection, channel: str, now: datetime, *, limit: int, lease: timedelta
+    connection: Connection, channel: str, now: datetime, *, limit: int, lease: timedelta, digest_of: str | None
 ) -> tuple[list[NotificationMessage], list[NotificationMessage]]:
-    """Lease the digest of one person, and single messages."""
-    digest = delivery_queue.take_digest(connection, channel, now, lease=lease)
+    """Lease single messages, and the digest of one person if there is one."""
+    digest: list[NotificationMessage] = []
+    if digest_of is not None:
+        digest = delivery_queue.take_digest(connection, channel, now, person=digest_of, lease=lease)
     return digest, delivery_queue.take(connection, channel, now, limit=limit, lease=lease)
 
 

@@ -38,6 +38,12 @@ class HistoryConfirmation:
         now = time.monotonic()
         return [request_id for request_id, (moment, _) in self._again.items() if moment > now]
 
+    def seconds_until_next(self) -> float | None:
+        """Return how long until a question may be asked again that had no answer, or None without any."""
+        if not self._again:
+            return None
+        return max(0.0, min(moment for moment, _ in self._again.values()) - time.monotonic())
+
     async def ask(self, requests: Sequence[str]) -> list[Confirmation]:
         """Return the engine's answers about those of these requests whose question is due."""
         later = set(self.postponed())

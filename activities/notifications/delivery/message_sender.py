@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,11 +18,11 @@ from activities.notifications.delivery.channel_delivery import NoLongerNeeded, N
 from activities.notifications.preferences import MAIL, URGENT, Preferences
 from activities.notifications.preferences import read as read_preferences
 from activities.notifications.settings import NotifySettings, page_of
-from activities.notifications.templates.template_set import DIGEST, RenderedText, TemplateSet
+from activities.notifications.templates.template_set import DIGEST, RenderedText, TemplateSet, TemplateSource
 from activities.notifications.templates.values import TemplateContext, values
 from placet.errors import InputInvalid
 from storage.database import Database
-from storage.queries.notifications import facts
+from storage.queries.notifications import facts, notification_templates
 from storage.queries.notifications.facts import NotificationFacts
 from storage.recording.recipients import ASKING
 from storage.tables.approvals import StoredPerson
@@ -31,6 +33,12 @@ log = logging.getLogger(__name__)
 Links = Callable[[str, str, int], Mapping[str, str]]
 """Make one-click links, `approve` and `reject`, for (person, task id, round)."""
 OFFERS_LINKS = frozenset(ASKING)
+TEMPLATES_AGAIN = 2.0  # seconds after which edited templates are read again
+# Seconds for which messages of a batch are composed before the first is sent. The thread does so in one go, which costs
+# less than a thread for each message, and holds the interpreter no longer than a call may wait for it.
+COMPOSE_AHEAD = 0.1
+
+_Composed = tuple[Message, RenderedText, set[str]]  # with the keys of the messages that it carries
 
 
 class MessageSender:
@@ -42,19 +50,21 @@ class MessageSender:
         self,
         channel: Channel,
         database: Database,
-        templates: TemplateSet,
         settings: NotifySettings,
         *,
         links: Links | None = None,
     ) -> None:
+        """`links` makes one-click links for messages that ask for a decision."""
         self._channel = channel
         self._database = database
-        self._templates = templates
+        self._templates = TemplateSet()
+        self._templates_at = -TEMPLATES_AGAIN
         self._settings = settings
         self._links = links
         self._facts: dict[str, NotificationFacts] = {}
         self._people: dict[str, StoredPerson] = {}
         self._outdated: set[str] = set()
+        self._composed: dict[str, _Composed] = {}
 
     @property
     def concurrency(self) -> int:
@@ -66,20 +76,63 @@ class MessageSender:
         """As of the channel."""
         return self._channel.timeout
 
-    async def load(self, messages: Sequence[NotificationMessage]) -> None:
-        """Read the requests, tasks and people of the notifications, and which late reminders are outdated."""
+    async def load(self, batches: Sequence[Sequence[NotificationMessage]]) -> None:
+        """Read the requests, tasks and people of the notifications, and compose them for COMPOSE_AHEAD seconds."""
+        messages = [message for batch in batches for message in batch]
         reminders = [m for m in messages if m.event == facts.REMINDED]
         now = datetime.now(UTC)
 
         def read(connection: Connection) -> tuple[dict[str, NotificationFacts], set[str], dict[str, StoredPerson]]:
+            self._read_templates(connection)
             found = facts.facts_of(connection, messages)
             outdated = facts.outdated_reminders(connection, reminders, now)
             return found, outdated, facts.people(connection, {p for one in found.values() for p in one.people()})
 
         self._facts, self._outdated, self._people = await self._database.read(read)
+        self._composed = await asyncio.to_thread(self._compose_ahead, batches)
 
     async def send(self, messages: Sequence[NotificationMessage]) -> SendResult:
         """Compose and send; raises NotDelivered, NoLongerNeeded, or NotInHistory without a fact in the store."""
+        composed = self._composed.pop(messages[0].key, None)
+        if composed is None:
+            # On a thread: templates of operators may use the whole time that they are allowed.
+            composed = await asyncio.to_thread(self._compose, messages)
+        message, words, carried = composed
+        await self._channel.send(message)
+        detail: dict[str, object] = {"channel": self._channel.name, "message_id": message.id}
+        if words.template != "default":
+            detail["template"] = words.template
+        if words.problem is not None:
+            log.error("an edited template failed, and the default was used instead: %s", words.problem)
+            detail["template_problem"] = words.problem[:300]
+        if len(carried) > 1:
+            detail["digest_of"] = len(carried)
+        return SendResult(detail=detail, not_needed=frozenset(m.key for m in messages if m.key not in carried))
+
+    def _read_templates(self, connection: Connection) -> None:
+        if time.monotonic() - self._templates_at < TEMPLATES_AGAIN:
+            return
+        rows = notification_templates.in_force(connection)
+        self._templates.change(
+            {
+                name: TemplateSource(name=name, version=row.version, subject=row.subject, text=row.text, html=row.html)
+                for name, row in rows.items()
+            }
+        )
+        self._templates_at = time.monotonic()
+
+    def _compose_ahead(self, batches: Sequence[Sequence[NotificationMessage]]) -> dict[str, _Composed]:
+        """Compose what fits into the time. What fails is left to `send`, which says why for each message."""
+        until = time.monotonic() + COMPOSE_AHEAD
+        composed: dict[str, _Composed] = {}
+        for batch in batches:
+            if time.monotonic() > until:
+                break
+            with contextlib.suppress(Exception):
+                composed[batch[0].key] = self._compose(batch)
+        return composed
+
+    def _compose(self, messages: Sequence[NotificationMessage]) -> _Composed:
         wanted = [(m, self._facts[m.key]) for m in messages if m.key in self._facts]
         if not wanted:
             raise NotInHistory
@@ -92,22 +145,11 @@ class MessageSender:
             raise NotDelivered(f"user:{wanted[0][1].outbox.person} is not in the directory", permanent=True)
         if not person.active:
             raise NoLongerNeeded  # the person has left, and nothing has failed
-        # On a thread: templates of operators may use the whole time that they are allowed.
         if len(wanted) == 1:
-            message, words = await asyncio.to_thread(self._single, *wanted[0], person)
+            message, words = self._single(*wanted[0], person)
         else:
-            message, words = await asyncio.to_thread(self._digest, wanted, person)
-        await self._channel.send(message)
-        detail: dict[str, object] = {"channel": self._channel.name, "message_id": message.id}
-        if words.template != "default":
-            detail["template"] = words.template
-        if words.problem is not None:
-            log.error("an edited template failed, and the default was used instead: %s", words.problem)
-            detail["template_problem"] = words.problem[:300]
-        if len(wanted) > 1:
-            detail["digest_of"] = len(wanted)
-        carried = {m.key for m, _ in wanted}
-        return SendResult(detail=detail, not_needed=frozenset(m.key for m in messages if m.key not in carried))
+            message, words = self._digest(wanted, person)
+        return message, words, {m.key for m, _ in wanted}
 
     def _single(
         self, message: NotificationMessage, one: NotificationFacts, person: StoredPerson

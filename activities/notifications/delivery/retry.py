@@ -29,10 +29,11 @@ class CircuitBreaker:
     Times are seconds of a monotonic clock.
     """
 
-    def __init__(self, backoff: Backoff) -> None:
+    def __init__(self, backoff: Backoff, *, failures: int = 0) -> None:
+        """Begin closed, or after so many failures of somebody else with a test."""
         self._backoff = backoff
-        self._failures = 0
-        self.open_until: float | None = None
+        self.failures = failures
+        self.open_until: float | None = float("-inf") if failures >= FAILURES_IN_A_ROW else None
 
     def allows(self, now: float) -> int | None:
         """Return how many messages may be tried: 0 while it is open, 1 as a test, None for any number."""
@@ -42,11 +43,11 @@ class CircuitBreaker:
 
     def succeeded(self) -> None:
         """Note that the channel accepted a message, or refused one because of that message."""
-        self._failures, self.open_until = 0, None
+        self.failures, self.open_until = 0, None
 
     def failed(self, now: float) -> None:
         """Note that the channel itself failed."""
-        self._failures += 1
-        if self._failures >= FAILURES_IN_A_ROW:
-            wait = self._backoff.after(self._failures - FAILURES_IN_A_ROW + 1)
+        self.failures += 1
+        if self.failures >= FAILURES_IN_A_ROW:
+            wait = self._backoff.after(self.failures - FAILURES_IN_A_ROW + 1)
             self.open_until = now + wait.total_seconds()

@@ -1,4 +1,4 @@
-"""Make the dispatcher of a worker process from its settings."""
+"""Make the runner of a notification worker from its settings."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from activities.notifications.channels.chat import ChatChannel
 from activities.notifications.channels.smtp import SmtpChannel
 from activities.notifications.channels.webhook_secrets import WebhookSecrets
 from activities.notifications.delivery.confirmation import Confirm
-from activities.notifications.delivery.dispatcher import Dispatcher
 from activities.notifications.delivery.message_sender import Links
+from activities.notifications.delivery.runner import NotificationRunner
+from activities.notifications.delivery.wakeups import Wakeups
 from activities.notifications.delivery.webhook_feed import WEBHOOK_TIMEOUT
 from activities.notifications.settings import NotifySettings
 from storage.database import Database
@@ -30,21 +31,23 @@ def channels(settings: NotifySettings) -> list[Channel]:
     return found
 
 
-def dispatcher(
+def notification_runner(
     database: Database,
     confirm: Confirm,
     settings: NotifySettings,
     *,
     secret: str,
     links: Links | None = None,
-) -> Dispatcher:
-    """Return a dispatcher that is ready to `run()`. `secret` is the installation's, as for decision tokens.
+    wakeups: Wakeups | None = None,
+) -> NotificationRunner:
+    """Return the runner of the channels that are set up. `secret` is the installation's, as for decision tokens.
 
     Raises InputInvalid where the lease is shorter than the timeout of a channel.
     """
     for channel in (found := channels(settings)):
         settings.leased_longer_than(channel.timeout, TIMEOUTS[channel.name])
-    return Dispatcher(database, found, confirm, settings, links=links, secrets=WebhookSecrets(secret, settings))
+    secrets = WebhookSecrets(secret, settings)
+    return NotificationRunner(database, found, confirm, settings, links=links, secrets=secrets, wakeups=wakeups)
 
 
 async def check_webhooks(database: Database, settings: NotifySettings) -> None:

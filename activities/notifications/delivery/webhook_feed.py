@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -13,6 +14,8 @@ from activities.notifications.channels.webhook import WebhookSender
 from activities.notifications.channels.webhook_secrets import WebhookSecrets
 from activities.notifications.delivery.channel_delivery import ChannelDelivery
 from activities.notifications.delivery.confirmation import HistoryConfirmation
+from activities.notifications.delivery.repeating import Look, end_all, first_of, repeat
+from activities.notifications.delivery.wakeups import Wakeups
 from activities.notifications.settings import NotifySettings
 from placet.errors import InputInvalid, Problem
 from storage.database import Database
@@ -45,18 +48,49 @@ class WebhookFeed:
         self._secrets = secrets
         self._settings = settings
         self._deliveries: dict[tuple[str, str, str], ChannelDelivery] = {}
-        self.changed = asyncio.Event()
+        self._changed = asyncio.Event()
 
     @property
     def deliveries(self) -> list[ChannelDelivery]:
         """The deliveries of the active endpoints."""
         return list(self._deliveries.values())
 
-    async def step(self) -> bool:
-        """Queue new events for every endpoint; returns whether there may be more."""
+    async def step(self) -> Look:
+        """Queue new events for every endpoint."""
         endpoints = await self._database.read(webhooks.every, active=True)
         self._follow(endpoints)
-        return any([await self._queue(endpoint) for endpoint in endpoints])
+        queued = [await self._queue(endpoint) for endpoint in endpoints]
+        return Look(worked=any(queued), full=MOST_QUEUED in queued)
+
+    async def deliver(self, wakeups: Wakeups, stopping: asyncio.Event) -> None:
+        """Run one delivery for each endpoint, as endpoints are added and removed, until `stopping` is set.
+
+        An endpoint that is down delays no other.
+        """
+        poll = self._settings.notify_poll
+        running: dict[ChannelDelivery, tuple[asyncio.Event, asyncio.Task[None]]] = {}
+        ending: list[asyncio.Task[None]] = []
+        while not stopping.is_set():
+            wanted = self.deliveries
+            for delivery in [delivery for delivery in running if delivery not in wanted]:
+                ended, task = running.pop(delivery)
+                ended.set()
+                ending.append(task)  # the last step may finish, since its results have to be stored
+            for delivery in wanted:
+                if delivery not in running:
+                    ended = asyncio.Event()
+                    step = partial(delivery.step, ended)
+                    task = asyncio.create_task(repeat(step, delivery.name, wakeups, ended, poll=poll))
+                    task.add_done_callback(lambda _task: self._changed.set())
+                    running[delivery] = ended, task
+            self._changed.clear()
+            await first_of(self._changed.wait(), stopping.wait())
+            if any(task.done() for _, task in running.values()):  # it failed, and all of the turn with it
+                break
+            ending = [task for task in ending if not task.done()]
+        for ended, _ in running.values():
+            ended.set()
+        await end_all([*ending, *(task for _, task in running.values())])
 
     def _follow(self, endpoints: Sequence[WebhookEndpoint]) -> None:
         wanted = {(e.id, e.url, e.secret_ref): e for e in endpoints}
@@ -65,17 +99,18 @@ class WebhookFeed:
         self._deliveries = {
             key: self._deliveries.get(key) or self._new_delivery(endpoint) for key, endpoint in wanted.items()
         }
-        self.changed.set()
+        self._changed.set()
 
     def _new_delivery(self, endpoint: WebhookEndpoint) -> ChannelDelivery:
         sender = WebhookSender(endpoint, self._database, self._secrets, self._settings)
         return ChannelDelivery(PREFIX + endpoint.id, sender, self._database, self._commits, self._settings)
 
-    async def _queue(self, endpoint: WebhookEndpoint) -> bool:
+    async def _queue(self, endpoint: WebhookEndpoint) -> int:
+        """Queue events for an endpoint, and return how many."""
         doubted = self._confirmation.postponed()
         found, known = await self._database.read(_unseen, endpoint, doubted)
         if not found:
-            return False
+            return 0
         unknown = {e.request_id for e in found if e.seq > known.get(e.request_id, 0) and self._is_old(e)}
         for answer in await self._confirmation.ask(sorted(unknown)):
             same = await self._database.read(webhooks.holds, answer.request_id, answer.seq, answer.head)
@@ -84,14 +119,14 @@ class WebhookFeed:
                 known[answer.request_id] = max(answer.seq, known.get(answer.request_id, 0))
         going = [e for e in found if e.seq <= known.get(e.request_id, 0)]
         if not going:
-            return False
+            return 0
         # The mark stays before entries that are unconfirmed, now or in an earlier step.
         doubtful = [e.recorded_at for e in found if e.seq > known.get(e.request_id, 0)]
         mark = min([going[-1].recorded_at, *doubtful])
         if doubted:
             mark = min(mark, max(endpoint.seen_at, datetime.now(UTC) - IN_DOUBT))
         await self._database.write(webhooks.queue, endpoint.id, going, mark, datetime.now(UTC))
-        return True
+        return len(going)
 
     def _is_old(self, entry: WebhookEntry) -> bool:
         """Tell whether the API has had its time to confirm an entry."""

@@ -120,9 +120,20 @@ def put(dialect: str) -> Any:
     )
 
 
-def due(connection: Connection, channel: str, now: datetime) -> bool:
-    """Tell whether a channel has a message to send now."""
-    return bool(connection.scalar(select(exists().where(*_due(channel, now)))))
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """When a channel's next message is due, and a person whose digest is due; None where there is none."""
+
+    due: datetime | None
+    digest_of: str | None
+
+
+def waiting(connection: Connection, channel: str, now: datetime) -> Waiting:
+    """Look at the queue of a channel."""
+    first = connection.scalar(_NEXT, {"channel": channel})
+    if first is None or first > now:
+        return Waiting(due=first, digest_of=None)
+    return Waiting(due=first, digest_of=connection.scalar(_DIGEST, {"channel": channel, "now": now}))
 
 
 def has_older(connection: Connection, channel: str, moment: datetime) -> bool:
@@ -145,14 +156,12 @@ def take(
     return _lease(connection, (_MESSAGE.c.channel == channel, _MESSAGE.c.key.in_(chosen)), now, lease)
 
 
-def take_digest(connection: Connection, channel: str, now: datetime, *, lease: timedelta) -> list[NotificationMessage]:
-    """Lease all messages of one person's digest that is due; empty where no digest is due."""
-    where = (*_due(channel, now), _MESSAGE.c.digest.is_(True))
-    first = select(_MESSAGE.c.person).where(*where).order_by(_MESSAGE.c.next_attempt_at).limit(1)
-    person = connection.scalar(first)
-    if person is None:
-        return []
-    return _lease(connection, (*where, _MESSAGE.c.person == person), now, lease)
+def take_digest(
+    connection: Connection, channel: str, now: datetime, *, person: str, lease: timedelta
+) -> list[NotificationMessage]:
+    """Lease all messages of one person's digest that are due."""
+    where = (*_due(channel, now), _MESSAGE.c.digest.is_(True), _MESSAGE.c.person == person)
+    return _lease(connection, where, now, lease)
 
 
 def finish_all(connection: Connection, items: Sequence[AttemptResult], now: datetime) -> list[Exception | None]:
@@ -391,6 +400,20 @@ def _last() -> Select[str, int, str]:
     return select(col(Delivery.request_id), col(Delivery.seq), col(Delivery.hash)).join(newest, same)
 
 
+_NEXT = select(func.min(_MESSAGE.c.next_attempt_at)).where(
+    _MESSAGE.c.channel == bindparam("channel"), _MESSAGE.c.status == "pending"
+)
+_DIGEST = (
+    select(_MESSAGE.c.person)
+    .where(
+        _MESSAGE.c.channel == bindparam("channel"),
+        _MESSAGE.c.status == "pending",
+        _MESSAGE.c.next_attempt_at <= bindparam("now", type_=_MESSAGE.c.next_attempt_at.type),
+        _MESSAGE.c.digest.is_(True),
+    )
+    .order_by(_MESSAGE.c.next_attempt_at)
+    .limit(1)
+)
 _OF_KEYS, _LAST, _INSERT = _of_keys(), _last(), insert(Delivery)
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:chain, 0))")
 _FINISH = (

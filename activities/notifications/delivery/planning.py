@@ -1,0 +1,88 @@
+"""Plan notifications: confirm that history holds what they are about, and choose the channels of each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from activities.notifications.delivery.confirmation import MOST_ASKED, HistoryConfirmation
+from activities.notifications.delivery.message_sender import preferences_of
+from activities.notifications.delivery.repeating import Look
+from activities.notifications.delivery.wakeups import PLANNING, WEBHOOKS, Wakeups
+from activities.notifications.settings import NotifySettings
+from storage.database import Database
+from storage.queries.notifications import delivery_queue, facts
+from storage.recording import outbox
+from storage.tables.approvals import Outbox, StoredPerson
+
+MOST_PLANNED = 100
+
+
+class Planner:
+    """Takes notifications from held to queued on their channels, in two steps that repeat side by side."""
+
+    def __init__(
+        self,
+        database: Database,
+        confirmation: HistoryConfirmation,
+        settings: NotifySettings,
+        channels: Collection[str],
+        wakeups: Wakeups,
+    ) -> None:
+        """`channels` are the names of those that are set up."""
+        self.planned = 0
+        self._database = database
+        self._confirmation = confirmation
+        self._confirm_after = timedelta(seconds=settings.notify_confirm_after)
+        self._channels = channels
+        self._wakeups = wakeups
+
+    async def confirm(self) -> Look:
+        """Ask the engine about notifications that were not confirmed in time, once for each request."""
+        waiting, following = await self._database.read(self._held, datetime.now(UTC))
+        answers = await self._confirmation.ask(waiting)
+        if not answers:
+            return Look(due=following)
+        await self._database.write(outbox.confirm_all, answers)
+        still, following = await self._database.read(self._held, datetime.now(UTC))
+        for answer in answers:
+            self._confirmation.note_answer(answer.request_id, confirmed=answer.request_id not in still)
+        confirmed = any(answer.request_id not in still for answer in answers)
+        if confirmed:
+            self._wakeups.wake(PLANNING)
+        return Look(worked=confirmed, full=len(answers) >= MOST_ASKED, due=following)
+
+    async def plan(self) -> Look:
+        """Choose the channels of each notification, and when to send it."""
+        now = datetime.now(UTC)
+        rows, people, following = await self._database.read(_plannable, now)
+        if not rows:
+            return Look(due=following)
+        plans = [(row, preferences_of(people.get(row.person)).routes(row.event, self._channels, now)) for row in rows]
+        await self._database.write(delivery_queue.plan, plans, now)
+        self.planned += len(rows)
+        self._wakeups.wake(WEBHOOKS, *{route.channel for _, routes in plans for route in routes})
+        return Look(worked=True, full=len(rows) == MOST_PLANNED)
+
+    def _held(self, connection: Connection, now: datetime) -> tuple[list[str], datetime | None]:
+        """Return the requests about which the engine is to be asked, and when there may be another."""
+        before = now - self._confirm_after
+        waiting = outbox.held(connection, before=before, limit=MOST_ASKED + self._confirmation.unconfirmed)
+        newer = outbox.next_held(connection, after=before)
+        asked_again = self._confirmation.seconds_until_next()
+        moments = [moment + self._confirm_after for moment in (newer,) if moment is not None]
+        moments += [now + timedelta(seconds=seconds) for seconds in (asked_again,) if seconds is not None]
+        return waiting, min(moments, default=None)
+
+
+def _plannable(connection: Connection, now: datetime) -> tuple[list[Outbox], dict[str, StoredPerson], datetime | None]:
+    """Return notifications to plan, the people whom they are for, and without any when the next one is to be planned.
+
+    One that is ready has no later moment than its recording, unless it was planned already.
+    """
+    rows = delivery_queue.plannable(connection, now, limit=MOST_PLANNED)
+    if not rows:
+        return [], {}, outbox.next_due(connection)
+    return rows, facts.people(connection, (row.person for row in rows)), None

@@ -1,0 +1,79 @@
+"""Repeat a step on a queue: at once while there is more, and else when something is due or the queue is woken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from activities.notifications.delivery.wakeups import Wakeups
+
+GATHER = 0.2  # seconds in which work gathers for the next step: a step costs much, and one more message in it little
+BREATH = 0.02  # seconds between two full steps, in which what else this process does has its turn
+SHORTEST_WAIT = 0.01  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a step found: whether it had work, whether it took as much as it may, and when something is due next."""
+
+    worked: bool = False
+    full: bool = False
+    due: datetime | None = None
+
+
+IDLE = Look()
+Step = Callable[[], Awaitable[Look]]
+
+
+async def repeat(step: Step, queue: str, wakeups: Wakeups, stopping: asyncio.Event, *, poll: float) -> None:
+    """Repeat a step until `stopping` is set; raises what the step raises. `poll` is the longest wait in seconds."""
+    while not stopping.is_set():
+        found = await step()
+        if found.worked:
+            await until_stopped(stopping, BREATH if found.full else GATHER)
+        else:
+            await _wait(queue, wakeups, stopping, _seconds_until(found.due, poll))
+
+
+async def together(stopping: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:
+    """Carry out several works that end once `stopping` is set. Where one fails, the others end in order first."""
+    tasks = [asyncio.create_task(work) for work in works]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    stopping.set()
+    await end_all(tasks)
+
+
+async def end_all(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Wait for all of these to end by themselves, and raise the error of the first that failed."""
+    for error in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(error, BaseException):
+            raise error
+
+
+async def until_stopped(stopping: asyncio.Event, seconds: float) -> None:
+    """Wait so many seconds, but no longer than until `stopping` is set."""
+    await first_of(stopping.wait(), asyncio.sleep(seconds))
+
+
+async def _wait(queue: str, wakeups: Wakeups, stopping: asyncio.Event, seconds: float) -> None:
+    await first_of(stopping.wait(), wakeups.wait(queue, seconds))
+
+
+async def first_of(*waits: Awaitable[object]) -> None:
+    """Wait for one of these, and cancel the others."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _seconds_until(due: datetime | None, poll: float) -> float:
+    if due is None:
+        return poll
+    return min(poll, max(SHORTEST_WAIT, (due - datetime.now(UTC)).total_seconds()))

@@ -1,0 +1,144 @@
+"""A turn: the work on one channel, or on the planning for all, until it is told to stop or the channel fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from activities.notifications.delivery.channel_delivery import ChannelDelivery
+from activities.notifications.delivery.planning import Planner
+from activities.notifications.delivery.repeating import IDLE, Look, repeat, together
+from activities.notifications.delivery.wakeups import CONFIRMING, PLANNING, WEBHOOKS, Wakeups
+from activities.notifications.delivery.webhook_feed import WebhookFeed
+from activities.notifications.settings import NotifySettings
+from storage.database import Database
+from storage.queries.notifications.backlog import backlogs
+
+log = logging.getLogger(__name__)
+
+WARN_AGAIN = 60.0  # seconds
+_WARNING = "warning"
+
+
+class Turn(Protocol):
+    """One turn. `proven` is set once it is clear that what the turn needs works."""
+
+    proven: asyncio.Event
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until `stopping` is set; raises ChannelDown, Unavailable, and whatever else fails as a whole."""
+        ...
+
+    def pulse(self) -> dict[str, Any]:
+        """Tell what the turn does, in the words that people read beside its heartbeat."""
+        ...
+
+
+class SendingTurn:
+    """Sends the messages of one channel to people."""
+
+    def __init__(self, delivery: ChannelDelivery, wakeups: Wakeups, settings: NotifySettings) -> None:
+        self.proven = asyncio.Event()
+        self._delivery = delivery
+        self._wakeups = wakeups
+        self._poll = settings.notify_poll
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Send until told to stop; raises ChannelDown once several messages in a row found the channel down."""
+
+        async def step() -> Look:
+            found = await self._delivery.step(stopping)
+            if (down := self._delivery.down) is not None:
+                await self._delivery.give_up_old()
+                raise down
+            if self._delivery.works:
+                self.proven.set()
+            return found
+
+        await repeat(step, self._delivery.name, self._wakeups, stopping, poll=self._poll)
+
+    def pulse(self) -> dict[str, Any]:
+        """Tell how many messages this turn has sent."""
+        return {"state": "sending" if self._delivery.works else "waiting for a message to test it with"} | _told(
+            self._delivery
+        )
+
+
+class PlanningTurn:
+    """Confirms and plans notifications for all channels, and warns of those that wait too long."""
+
+    def __init__(self, planner: Planner, database: Database, wakeups: Wakeups, settings: NotifySettings) -> None:
+        self.proven = asyncio.Event()
+        self._planner = planner
+        self._database = database
+        self._wakeups = wakeups
+        self._settings = settings
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Confirm and plan until told to stop."""
+        settings = self._settings
+        steps: tuple[tuple[str, Callable[[], Awaitable[Look]], float], ...] = (
+            (CONFIRMING, self._planner.confirm, settings.notify_poll),
+            (PLANNING, self._plan, settings.notify_poll),
+            (_WARNING, self._warn, min(WARN_AGAIN, settings.notify_warn_after)),
+        )
+        works = (repeat(step, queue, self._wakeups, stopping, poll=poll) for queue, step, poll in steps)
+        await together(stopping, *works)
+
+    def pulse(self) -> dict[str, Any]:
+        """Tell how many notifications this turn has planned."""
+        return {"state": "planning", "planned": self._planner.planned}
+
+    async def _plan(self) -> Look:
+        found = await self._planner.plan()
+        self.proven.set()
+        return found
+
+    async def _warn(self) -> Look:
+        """Log a warning about notifications that wait too long."""
+        now = datetime.now(UTC)
+        found = await self._database.read(backlogs, now)
+        for channel, backlog in sorted(found.items()):
+            if (waited := backlog.waited(now)) > timedelta(seconds=self._settings.notify_warn_after):
+                log.warning("%s: %d notifications wait, the oldest for %s", channel, backlog.number, waited)
+        return IDLE
+
+
+class WebhookTurn:
+    """Queues events for the endpoints of webhooks, and sends them. An endpoint that is down delays no other."""
+
+    def __init__(self, feed: WebhookFeed, wakeups: Wakeups, settings: NotifySettings) -> None:
+        self.proven = asyncio.Event()
+        self._feed = feed
+        self._wakeups = wakeups
+        self._poll = settings.notify_poll
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Queue and send until told to stop."""
+
+        async def step() -> Look:
+            found = await self._feed.step()
+            self.proven.set()
+            return found
+
+        queueing = repeat(step, WEBHOOKS, self._wakeups, stopping, poll=self._poll)
+        await together(stopping, self._feed.deliver(self._wakeups, stopping), queueing)
+
+    def pulse(self) -> dict[str, Any]:
+        """Tell of each endpoint how many events were sent to it, and which are down."""
+        told = {delivery.name: _told(delivery) for delivery in self._feed.deliveries}
+        down = sorted(delivery.name for delivery in self._feed.deliveries if not delivery.works)
+        return {"state": "sending", "down": down, "endpoints": told}
+
+
+def _told(delivery: ChannelDelivery) -> dict[str, Any]:
+    tally = delivery.tally
+    return {
+        "sent": tally.sent,
+        "given up": tally.failed,
+        "last sent": tally.last_sent.isoformat(timespec="seconds") if tally.last_sent else None,
+        "last error": tally.last_error,
+    }
