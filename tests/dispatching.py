@@ -1,4 +1,4 @@
-"""A dispatcher on a real database and a real mail server, told in a line or two."""
+"""Turns of sending on a real database and a real mail server, told in a line or two."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 
 from activities.notifications.delivery.runner import HEARTBEAT_EVERY, NotificationRunner
 from activities.notifications.delivery.start import check_webhooks, notification_runner
-from activities.notifications.delivery.wakeups import Wakeups
 from activities.notifications.settings import NotifySettings
 from service.engine import client as engine
+from storage.announcements.listener import listening
 from storage.database import Database
 from worker.jobs import repeating
 from workflows import display
@@ -42,7 +42,6 @@ async def notifications_running(
     *,
     task_queue: str,
     secret: str,
-    wakeups: Wakeups | None = None,
 ) -> AsyncIterator[None]:
     """Take turns on the channels while the block runs, beside any number of processes that do.
 
@@ -50,10 +49,13 @@ async def notifications_running(
     """
     await check_webhooks(database, settings)
     confirm = partial(engine.recorded, client)
-    runner = notification_runner(database, confirm, settings, secret=secret, wakeups=wakeups)
-    async with notification_worker(client, runner, task_queue=task_queue):
+    async with listening(database) as subscriptions:
+        runner = notification_runner(database, confirm, settings, secret=secret, subscriptions=subscriptions)
         start = partial(start_channels, client, runner.channels, task_queue=task_queue)
-        async with repeating(start, seconds=_STARTED_SECONDS):
+        async with (
+            notification_worker(client, runner, task_queue=task_queue),
+            repeating(start, seconds=_STARTED_SECONDS),
+        ):
             yield
 
 

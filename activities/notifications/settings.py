@@ -53,11 +53,11 @@ class NotifySettings(BaseSettings):
     notify_give_up_after: float = Field(default=3 * 24 * 3600, gt=0)
     """How long a notification is tried over a channel that does not take it before it counts as failed."""
     notify_confirm_after: float = Field(default=1, ge=0)
-    """How long a notification waits for the API's confirmation before the dispatcher asks the engine."""
+    """How long a notification waits for the API's confirmation before the engine is asked."""
     notify_poll: float = Field(default=1, gt=0)
-    """The longest pause before the dispatcher reads the outbox again."""
+    """The longest pause before the outbox is read again, where announcements do not arrive."""
     notify_lease: float = Field(default=120, gt=0)
-    """How long a dispatcher may keep a notification that it took; longer than the timeout of every channel in use."""
+    """How long a worker may keep a notification that it took; longer than the timeout of every channel in use."""
     notify_warn_after: float = Field(default=900, gt=0)
     """How long a notification that could leave waits before the log warns of it; the alert rule has its own number."""
 

@@ -60,7 +60,7 @@ async def edit(
 ) -> TemplateSource:
     """Put a template in force, checked and tried out; raises TemplateBroken or NotFound.
 
-    The version in `source` is not looked at; the new one is returned. Dispatchers use it within seconds. `carry_out`
+    The version in `source` is not looked at; the new one is returned. Workers use it within seconds. `carry_out`
     says where it is tried.
     """
     default(source.name)

@@ -24,6 +24,11 @@ def request_topic(request_id: str) -> str:
     return f"request:{request_id}"
 
 
+def queue_topic(channel: str) -> str:
+    """Return the topic of a channel's queue: messages were put into it."""
+    return f"queue:{channel}"
+
+
 def announce(connection: Connection, topics: Iterable[str]) -> None:
     """Announce topics if and when this transaction commits; nothing where there are none."""
     topics = list(topics)

@@ -15,7 +15,7 @@ class NotificationMessage(SQLModel, table=True):
     """One message: a notification on one channel. The table is the delivery queue.
 
     `key` is the outbox row's, or `<request>:<seq>:webhook` for an event to an endpoint. While `lease` is set, the row
-    belongs to one dispatcher until `next_attempt_at`.
+    belongs to one worker until `next_attempt_at`.
     """
 
     __tablename__ = "notification_message"

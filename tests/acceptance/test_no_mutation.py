@@ -94,7 +94,7 @@ async def world(
     receiver: Receiver,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[World]:
-    """Give a whole installation: API, workers for approvals and for actions, and a dispatcher."""
+    """Give a whole installation: API, workers for approvals and for actions, and the turns of notifications."""
     host = receiver.url.split("/")[2]
     for name, value in {
         "ACTION_HOSTS": host,

@@ -17,6 +17,7 @@ from storage.tables.approvals import AuditEntry
 from tests.approvals import desk, store_people
 from tests.engine import shared_engine
 from tests.histories import FOLDER, VERSION, chain_of, line_of
+from tests.histories.channels import HISTORIES, turns
 from tests.histories.scenarios import SCENARIOS
 from tests.stored import reading
 from worker.connect import connect
@@ -39,6 +40,11 @@ async def record(names: list[str], folder: Path, home: Path) -> None:
                 chain_of(file).write_text(await _chain(database, handle.id))
                 sys.stdout.write(f"{name}: {events} events\n")
         await database.close()
+        file = HISTORIES / VERSION / "turns.json"
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            events = write(await (await turns(client)).fetch_history(), file)
+            sys.stdout.write(f"turns: {events} events\n")
 
 
 async def _chain(database: Database, request_id: str) -> str:

@@ -230,7 +230,7 @@ async def test_a_person_cannot_point_this_server_at_its_own_network(
     assert receiver.got == []
 
 
-async def test_a_digest_is_one_mail_for_many_notices_also_with_two_dispatchers(
+async def test_a_digest_is_one_mail_for_many_notices_also_with_two_workers(
     database: Database, mailbox: FaultyMailbox
 ) -> None:
     later = datetime.now(UTC) + timedelta(hours=12)  # whenever this runs, it is hours until then

@@ -172,7 +172,7 @@ async def test_a_server_that_stays_down_is_given_up_in_the_end(database: Databas
         await until(becomes(database, key, "sent"))
 
 
-async def test_two_dispatchers_at_once_send_nothing_twice(database: Database, mailbox: FaultyMailbox) -> None:
+async def test_two_workers_at_once_send_nothing_twice(database: Database, mailbox: FaultyMailbox) -> None:
     people_ = [f"p{n}" for n in range(30)]
     await add_people(database, *people_)
     for n in range(3):
@@ -301,9 +301,7 @@ def _seq(key: str) -> int:
     return int(key.split(":")[1])
 
 
-async def test_what_a_dead_dispatcher_had_taken_is_sent_after_its_lease(
-    database: Database, mailbox: FaultyMailbox
-) -> None:
+async def test_what_a_dead_worker_had_taken_is_sent_after_its_lease(database: Database, mailbox: FaultyMailbox) -> None:
     await add_people(database, "bob")
     opened = Story(request_id="r1").open("bob").recording()
     await write(database, opened)
@@ -361,7 +359,7 @@ async def test_a_mail_that_left_after_its_lease_is_sent_whatever_became_of_it_in
     await mailbox.hold()
     async with dispatching(database, settings_for(mailbox)):
         await until(lambda: soon(mailbox.tried == ["bob@example.org"]))
-        with writing(database) as session:  # as a dispatcher to which its lease has ended
+        with writing(database) as session:  # as a worker to which its lease has ended
             session.execute(update(NotificationMessage).values(status="dropped", lease=None))
         await mailbox.release()
         await until(all_are(database, "sent"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,20 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, WorkflowReplayResult
 from temporalio.workflow import NondeterminismError
 
-from activities.messages import DirectoryQuery
+from activities.messages import ChannelTurnEnd, DirectoryQuery
 from cli.commands.histories import read, write
 from placet.audit import reasons
 from placet.audit.chain import Entry
 from placet.engine.state import Transition
 from placet.errors import Conflict, InputInvalid
-from tests.histories import FOLDER, VERSION, chain_of, line_of
+from tests.histories import FOLDER, VERSION, chain_of, channels, line_of
 from tests.histories.scenarios import SCENARIOS
 from worker.converter import DATA_CONVERTER
 from workflows import signals
 from workflows.approval import ApprovalWorkflow
 from workflows.local_activities import LOCAL_TIMEOUT
-from workflows.registration import WORKFLOWS, workflow_runner
+from workflows.notifications import NotificationChannel, NotificationWorkflow
+from workflows.registration import NOTIFICATION_WORKFLOWS, WORKFLOWS, workflow_runner
 
 FILES = sorted(FOLDER.glob("*/*.json"))
 record = ApprovalWorkflow._record
@@ -136,6 +137,36 @@ async def test_incompatible_change_of_the_workflow_is_caught(
 async def test_same_change_behind_a_patch_is_compatible(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ApprovalWorkflow, "_record", _waits_where_new)
     assert (await replay(FOLDER / VERSION / "one-step.json")).replay_failure is None
+
+
+@workflow.defn(name="NotificationWorkflow")
+class RestsFirst(NotificationWorkflow):
+    """A workflow of that name with another order of its commands."""
+
+    @workflow.run
+    async def run(self, given: NotificationChannel) -> ChannelTurnEnd:
+        """Rest before the first turn."""
+        await workflow.sleep(timedelta(seconds=1))
+        return await super().run(given)
+
+
+async def replay_channel(file: Path, workflows: Sequence[type] = NOTIFICATION_WORKFLOWS) -> WorkflowReplayResult:
+    """Replay the history of a channel of notifications."""
+    replayer = Replayer(workflows=workflows, workflow_runner=workflow_runner(), data_converter=DATA_CONVERTER)
+    return await replayer.replay_workflow(read(file), raise_on_replay_failure=False)
+
+
+def test_a_channel_is_recorded_for_this_version() -> None:
+    assert VERSION in {file.parent.name for file in channels.recorded()}
+
+
+@pytest.mark.parametrize("file", channels.recorded(), ids=lambda file: f"{file.parent.name}-{file.stem}")
+async def test_history_of_a_channel_replays_and_another_order_of_its_commands_does_not(
+    file: Path,
+) -> None:
+    assert (await replay_channel(file)).replay_failure is None
+    result = await replay_channel(file, workflows=(RestsFirst,))
+    assert isinstance(result.replay_failure, NondeterminismError), result.replay_failure
 
 
 def test_what_was_recorded_is_not_overwritten_and_names_no_machine(tmp_path: Path) -> None:

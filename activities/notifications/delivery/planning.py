@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 from activities.notifications.delivery.confirmation import MOST_ASKED, HistoryConfirmation
 from activities.notifications.delivery.message_sender import preferences_of
 from activities.notifications.delivery.repeating import Look
-from activities.notifications.delivery.wakeups import PLANNING, WEBHOOKS, Wakeups
 from activities.notifications.settings import NotifySettings
 from storage.database import Database
 from storage.queries.notifications import delivery_queue, facts
@@ -29,7 +28,6 @@ class Planner:
         confirmation: HistoryConfirmation,
         settings: NotifySettings,
         channels: Collection[str],
-        wakeups: Wakeups,
     ) -> None:
         """`channels` are the names of those that are set up."""
         self.planned = 0
@@ -37,7 +35,6 @@ class Planner:
         self._confirmation = confirmation
         self._confirm_after = timedelta(seconds=settings.notify_confirm_after)
         self._channels = channels
-        self._wakeups = wakeups
 
     async def confirm(self) -> Look:
         """Ask the engine about notifications that were not confirmed in time, once for each request."""
@@ -50,8 +47,6 @@ class Planner:
         for answer in answers:
             self._confirmation.note_answer(answer.request_id, confirmed=answer.request_id not in still)
         confirmed = any(answer.request_id not in still for answer in answers)
-        if confirmed:
-            self._wakeups.wake(PLANNING)
         return Look(worked=confirmed, full=len(answers) >= MOST_ASKED, due=following)
 
     async def plan(self) -> Look:
@@ -63,7 +58,6 @@ class Planner:
         plans = [(row, preferences_of(people.get(row.person)).routes(row.event, self._channels, now)) for row in rows]
         await self._database.write(delivery_queue.plan, plans, now)
         self.planned += len(rows)
-        self._wakeups.wake(WEBHOOKS, *{route.channel for _, routes in plans for route in routes})
         return Look(worked=True, full=len(rows) == MOST_PLANNED)
 
     def _held(self, connection: Connection, now: datetime) -> tuple[list[str], datetime | None]:

@@ -1,4 +1,4 @@
-"""Repeat a step on a queue: at once while there is more, and else when something is due or the queue is woken."""
+"""Repeat a step on a queue: at once while there is more, and else when something is due or announced."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from activities.notifications.delivery.wakeups import Wakeups
+from storage.announcements.listener import Subscriptions
 
 GATHER = 0.2  # seconds in which work gathers for the next step: a step costs much, and one more message in it little
 BREATH = 0.02  # seconds between two full steps, in which what else this process does has its turn
 SHORTEST_WAIT = 0.01  # seconds
+SELDOM = 10.0  # seconds between two looks where announcements arrive; one may be lost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,14 +29,32 @@ IDLE = Look()
 Step = Callable[[], Awaitable[Look]]
 
 
-async def repeat(step: Step, queue: str, wakeups: Wakeups, stopping: asyncio.Event, *, poll: float) -> None:
-    """Repeat a step until `stopping` is set; raises what the step raises. `poll` is the longest wait in seconds."""
-    while not stopping.is_set():
-        found = await step()
-        if found.worked:
-            await until_stopped(stopping, BREATH if found.full else GATHER)
-        else:
-            await _wait(queue, wakeups, stopping, _seconds_until(found.due, poll))
+async def repeat(
+    step: Step,
+    topic: str,
+    subscriptions: Subscriptions,
+    stopping: asyncio.Event,
+    *,
+    poll: float,
+    seldom: float = SELDOM,
+    patience: float = 0,
+) -> None:
+    """Repeat a step until `stopping` is set; raises what the step raises.
+
+    Without work, it waits until something is due or `topic` is announced, and then for `patience` seconds. It looks
+    every `poll` seconds where announcements do not arrive, and every `seldom` seconds where they do.
+    """
+    with subscriptions.subscribe(topic) as announced:
+        while not stopping.is_set():
+            found = await step()
+            if found.worked:
+                await until_stopped(stopping, BREATH if found.full else GATHER)
+                continue
+            longest = max(poll, seldom) if subscriptions.connected else poll
+            await first_of(stopping.wait(), announced.wait(), asyncio.sleep(_seconds_until(found.due, longest)))
+            if announced.is_set():
+                await until_stopped(stopping, patience)
+                announced.clear()
 
 
 async def together(stopping: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:
@@ -58,10 +77,6 @@ async def until_stopped(stopping: asyncio.Event, seconds: float) -> None:
     await first_of(stopping.wait(), asyncio.sleep(seconds))
 
 
-async def _wait(queue: str, wakeups: Wakeups, stopping: asyncio.Event, seconds: float) -> None:
-    await first_of(stopping.wait(), wakeups.wait(queue, seconds))
-
-
 async def first_of(*waits: Awaitable[object]) -> None:
     """Wait for one of these, and cancel the others."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
@@ -73,7 +88,7 @@ async def first_of(*waits: Awaitable[object]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _seconds_until(due: datetime | None, poll: float) -> float:
+def _seconds_until(due: datetime | None, longest: float) -> float:
     if due is None:
-        return poll
-    return min(poll, max(SHORTEST_WAIT, (due - datetime.now(UTC)).total_seconds()))
+        return longest
+    return min(longest, max(SHORTEST_WAIT, (due - datetime.now(UTC)).total_seconds()))

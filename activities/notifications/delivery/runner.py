@@ -22,16 +22,18 @@ from activities.notifications.delivery.confirmation import Confirm, HistoryConfi
 from activities.notifications.delivery.message_sender import Links, MessageSender
 from activities.notifications.delivery.planning import Planner
 from activities.notifications.delivery.turn import PlanningTurn, SendingTurn, Turn, WebhookTurn
-from activities.notifications.delivery.wakeups import PLANNING, WEBHOOKS, LocalWakeups, Wakeups
 from activities.notifications.delivery.webhook_feed import WebhookFeed
 from activities.notifications.preferences import MAIL
 from activities.notifications.settings import NotifySettings
 from placet.errors import Unavailable
+from storage.announcements.listener import Subscriptions
 from storage.database import Database
 from storage.queries.notifications import delivery_queue
 from storage.queries.notifications.delivery_queue import AttemptResult
 from storage.recording.group_commit import GroupCommit
 
+PLANNING, WEBHOOKS = "planning", "webhook"
+"""The turns that are not on a channel to people: planning for all of them, and all endpoints of webhooks."""
 # Seconds between heartbeats; the workflow's HEARTBEAT_TIMEOUT is some of them.
 HEARTBEAT_EVERY = 4.0
 DATABASE_AGAIN = 1.0  # seconds
@@ -51,18 +53,19 @@ class NotificationRunner:
         *,
         links: Links | None = None,
         secrets: WebhookSecrets | None = None,
-        wakeups: Wakeups | None = None,
+        subscriptions: Subscriptions | None = None,
     ) -> None:
         """`channels` are those that are set up.
 
         `links` makes one-click links for mails that ask for a decision. With `secrets`, webhooks are sent as well.
+        Without `subscriptions`, it looks for what is due.
         """
         self._database = database
         self._confirmation = HistoryConfirmation(confirm)
         self._settings = settings
         self._links = links
         self._secrets = secrets
-        self._wakeups = LocalWakeups() if wakeups is None else wakeups
+        self._subscriptions = Subscriptions() if subscriptions is None else subscriptions
         self._channels = {channel.name: channel for channel in channels}
         self._channels.setdefault(MAIL, UnconfiguredChannel(MAIL, "set PLACET_SMTP_HOST"))
         self._commits: GroupCommit[AttemptResult] = GroupCommit(
@@ -107,14 +110,14 @@ class NotificationRunner:
 
     def _turn(self, channel: str, *, failures: int) -> Turn:
         if channel == PLANNING:
-            planner = Planner(self._database, self._confirmation, self._settings, self._channels, self._wakeups)
-            return PlanningTurn(planner, self._database, self._wakeups, self._settings)
+            planner = Planner(self._database, self._confirmation, self._settings, self._channels)
+            return PlanningTurn(planner, self._database, self._subscriptions, self._settings)
         if channel == WEBHOOKS and self._secrets is not None:
             feed = WebhookFeed(self._database, self._confirmation, self._commits, self._secrets, self._settings)
-            return WebhookTurn(feed, self._wakeups, self._settings)
+            return WebhookTurn(feed, self._subscriptions, self._settings)
         sender = MessageSender(self._channels[channel], self._database, self._settings, links=self._links)
         delivery = ChannelDelivery(channel, sender, self._database, self._commits, self._settings, failures=failures)
-        return SendingTurn(delivery, self._wakeups, self._settings)
+        return SendingTurn(delivery, self._subscriptions, self._settings)
 
 
 def _earlier_failures() -> int:

@@ -9,9 +9,9 @@ from activities.notifications.channels.webhook_secrets import WebhookSecrets
 from activities.notifications.delivery.confirmation import Confirm
 from activities.notifications.delivery.message_sender import Links
 from activities.notifications.delivery.runner import NotificationRunner
-from activities.notifications.delivery.wakeups import Wakeups
 from activities.notifications.delivery.webhook_feed import WEBHOOK_TIMEOUT
 from activities.notifications.settings import NotifySettings
+from storage.announcements.listener import Subscriptions
 from storage.database import Database
 from storage.queries.notifications import webhooks
 
@@ -38,7 +38,7 @@ def notification_runner(
     *,
     secret: str,
     links: Links | None = None,
-    wakeups: Wakeups | None = None,
+    subscriptions: Subscriptions | None = None,
 ) -> NotificationRunner:
     """Return the runner of the channels that are set up. `secret` is the installation's, as for decision tokens.
 
@@ -47,7 +47,9 @@ def notification_runner(
     for channel in (found := channels(settings)):
         settings.leased_longer_than(channel.timeout, TIMEOUTS[channel.name])
     secrets = WebhookSecrets(secret, settings)
-    return NotificationRunner(database, found, confirm, settings, links=links, secrets=secrets, wakeups=wakeups)
+    return NotificationRunner(
+        database, found, confirm, settings, links=links, secrets=secrets, subscriptions=subscriptions
+    )
 
 
 async def check_webhooks(database: Database, settings: NotifySettings) -> None:

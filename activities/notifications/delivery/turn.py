@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from activities.notifications.delivery.channel_delivery import ChannelDelivery
 from activities.notifications.delivery.planning import Planner
-from activities.notifications.delivery.repeating import IDLE, Look, repeat, together
-from activities.notifications.delivery.wakeups import CONFIRMING, PLANNING, WEBHOOKS, Wakeups
+from activities.notifications.delivery.repeating import Look, repeat, together, until_stopped
 from activities.notifications.delivery.webhook_feed import WebhookFeed
 from activities.notifications.settings import NotifySettings
+from storage.announcements.announce import HELD, READY, queue_topic
+from storage.announcements.listener import Subscriptions
 from storage.database import Database
 from storage.queries.notifications.backlog import backlogs
 
 log = logging.getLogger(__name__)
 
 WARN_AGAIN = 60.0  # seconds
-_WARNING = "warning"
 
 
 class Turn(Protocol):
@@ -40,10 +39,10 @@ class Turn(Protocol):
 class SendingTurn:
     """Sends the messages of one channel to people."""
 
-    def __init__(self, delivery: ChannelDelivery, wakeups: Wakeups, settings: NotifySettings) -> None:
+    def __init__(self, delivery: ChannelDelivery, subscriptions: Subscriptions, settings: NotifySettings) -> None:
         self.proven = asyncio.Event()
         self._delivery = delivery
-        self._wakeups = wakeups
+        self._subscriptions = subscriptions
         self._poll = settings.notify_poll
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -58,7 +57,8 @@ class SendingTurn:
                 self.proven.set()
             return found
 
-        await repeat(step, self._delivery.name, self._wakeups, stopping, poll=self._poll)
+        topic = queue_topic(self._delivery.name)
+        await repeat(step, topic, self._subscriptions, stopping, poll=self._poll)
 
     def pulse(self) -> dict[str, Any]:
         """Tell how many messages this turn has sent."""
@@ -70,23 +70,26 @@ class SendingTurn:
 class PlanningTurn:
     """Confirms and plans notifications for all channels, and warns of those that wait too long."""
 
-    def __init__(self, planner: Planner, database: Database, wakeups: Wakeups, settings: NotifySettings) -> None:
+    def __init__(
+        self, planner: Planner, database: Database, subscriptions: Subscriptions, settings: NotifySettings
+    ) -> None:
         self.proven = asyncio.Event()
         self._planner = planner
         self._database = database
-        self._wakeups = wakeups
+        self._subscriptions = subscriptions
         self._settings = settings
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Confirm and plan until told to stop."""
-        settings = self._settings
-        steps: tuple[tuple[str, Callable[[], Awaitable[Look]], float], ...] = (
-            (CONFIRMING, self._planner.confirm, settings.notify_poll),
-            (PLANNING, self._plan, settings.notify_poll),
-            (_WARNING, self._warn, min(WARN_AGAIN, settings.notify_warn_after)),
+        settings, announced = self._settings, self._subscriptions
+        poll, warn_again = settings.notify_poll, min(WARN_AGAIN, settings.notify_warn_after)
+        await together(
+            stopping,
+            # The API confirms what it was answered for; the engine is asked about what is held for longer.
+            repeat(self._planner.confirm, HELD, announced, stopping, poll=poll, patience=settings.notify_confirm_after),
+            repeat(self._plan, READY, announced, stopping, poll=poll),
+            self._warn_repeatedly(stopping, warn_again),
         )
-        works = (repeat(step, queue, self._wakeups, stopping, poll=poll) for queue, step, poll in steps)
-        await together(stopping, *works)
 
     def pulse(self) -> dict[str, Any]:
         """Tell how many notifications this turn has planned."""
@@ -97,23 +100,27 @@ class PlanningTurn:
         self.proven.set()
         return found
 
-    async def _warn(self) -> Look:
+    async def _warn_repeatedly(self, stopping: asyncio.Event, seconds: float) -> None:
+        while not stopping.is_set():
+            await self._warn()
+            await until_stopped(stopping, seconds)
+
+    async def _warn(self) -> None:
         """Log a warning about notifications that wait too long."""
         now = datetime.now(UTC)
         found = await self._database.read(backlogs, now)
         for channel, backlog in sorted(found.items()):
             if (waited := backlog.waited(now)) > timedelta(seconds=self._settings.notify_warn_after):
                 log.warning("%s: %d notifications wait, the oldest for %s", channel, backlog.number, waited)
-        return IDLE
 
 
 class WebhookTurn:
     """Queues events for the endpoints of webhooks, and sends them. An endpoint that is down delays no other."""
 
-    def __init__(self, feed: WebhookFeed, wakeups: Wakeups, settings: NotifySettings) -> None:
+    def __init__(self, feed: WebhookFeed, subscriptions: Subscriptions, settings: NotifySettings) -> None:
         self.proven = asyncio.Event()
         self._feed = feed
-        self._wakeups = wakeups
+        self._subscriptions = subscriptions
         self._poll = settings.notify_poll
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -124,8 +131,9 @@ class WebhookTurn:
             self.proven.set()
             return found
 
-        queueing = repeat(step, WEBHOOKS, self._wakeups, stopping, poll=self._poll)
-        await together(stopping, self._feed.deliver(self._wakeups, stopping), queueing)
+        # Entries of which nobody is notified are not announced.
+        queueing = repeat(step, READY, self._subscriptions, stopping, poll=self._poll, seldom=self._poll)
+        await together(stopping, self._feed.deliver(self._subscriptions, stopping), queueing)
 
     def pulse(self) -> dict[str, Any]:
         """Tell of each endpoint how many events were sent to it, and which are down."""

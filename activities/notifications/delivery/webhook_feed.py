@@ -15,9 +15,10 @@ from activities.notifications.channels.webhook_secrets import WebhookSecrets
 from activities.notifications.delivery.channel_delivery import ChannelDelivery
 from activities.notifications.delivery.confirmation import HistoryConfirmation
 from activities.notifications.delivery.repeating import Look, end_all, first_of, repeat
-from activities.notifications.delivery.wakeups import Wakeups
 from activities.notifications.settings import NotifySettings
 from placet.errors import InputInvalid, Problem
+from storage.announcements.announce import queue_topic
+from storage.announcements.listener import Subscriptions
 from storage.database import Database
 from storage.queries.notifications import webhooks
 from storage.queries.notifications.delivery_queue import AttemptResult
@@ -62,7 +63,7 @@ class WebhookFeed:
         queued = [await self._queue(endpoint) for endpoint in endpoints]
         return Look(worked=any(queued), full=MOST_QUEUED in queued)
 
-    async def deliver(self, wakeups: Wakeups, stopping: asyncio.Event) -> None:
+    async def deliver(self, subscriptions: Subscriptions, stopping: asyncio.Event) -> None:
         """Run one delivery for each endpoint, as endpoints are added and removed, until `stopping` is set.
 
         An endpoint that is down delays no other.
@@ -80,7 +81,9 @@ class WebhookFeed:
                 if delivery not in running:
                     ended = asyncio.Event()
                     step = partial(delivery.step, ended)
-                    task = asyncio.create_task(repeat(step, delivery.name, wakeups, ended, poll=poll))
+                    task = asyncio.create_task(
+                        repeat(step, queue_topic(delivery.name), subscriptions, ended, poll=poll)
+                    )
                     task.add_done_callback(lambda _task: self._changed.set())
                     running[delivery] = ended, task
             self._changed.clear()

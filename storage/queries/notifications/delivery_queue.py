@@ -1,4 +1,4 @@
-"""The queue of messages: planned from the outbox, leased by a dispatcher, and finished with a delivery entry."""
+"""The queue of messages: planned from the outbox, leased by a worker, and finished with a delivery entry."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from sqlmodel import col
 
 from placet.audit.chain import canonical_json, link
 from placet.errors import NotFound
+from storage.announcements.announce import announce, queue_topic
 from storage.database import of_rows
 from storage.recording import metrics
 from storage.recording.outbox import delivery_genesis
@@ -98,6 +99,7 @@ def plan(connection: Connection, plans: Sequence[tuple[Outbox, Sequence[ChannelR
     ]
     if queued:
         connection.execute(put(connection.dialect.name), queued)
+        announce(connection, {queue_topic(route.channel) for _, routes in plans for route in routes})
 
 
 def _mark(connection: Connection, keys: list[str], changes: dict[str, Any]) -> Sequence[Any]:
@@ -234,16 +236,19 @@ def send_again(connection: Connection, key: str, now: datetime, *, channel: str 
             digest=False,
             in_doubt=False,
         )
+        .returning(_MESSAGE.c.channel)
     )
-    if not changed.rowcount and not connection.scalar(select(exists().where(_MESSAGE.c.key == key))):
+    channels = changed.scalars().all()
+    if not channels and not connection.scalar(select(exists().where(_MESSAGE.c.key == key))):
         raise NotFound(f"There is no message of notification {key!r} on any channel yet.")
-    if changed.rowcount:
+    if channels:
+        announce(connection, map(queue_topic, channels))
         connection.execute(
             update(Outbox)
             .where(col(Outbox.key) == key, col(Outbox.status).in_(("sent", "failed")))
             .values(status="ready", next_attempt_at=now + PLAN_AGAIN_AFTER)
         )
-    return int(changed.rowcount)
+    return len(channels)
 
 
 @of_rows

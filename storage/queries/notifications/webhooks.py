@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.errors import NotFound
+from storage.announcements.announce import announce, queue_topic
 from storage.database import of_rows
 from storage.queries.notifications.delivery_queue import put
 from storage.tables.approvals import ApprovalRequest, AuditEntry, Outbox
@@ -177,6 +178,7 @@ def queue(
     ]
     if rows:
         connection.execute(put(connection.dialect.name), rows)
+        announce(connection, [queue_topic(PREFIX + endpoint_id)])
     later = (col(WebhookEndpoint.id) == endpoint_id, col(WebhookEndpoint.seen_at) < seen_at)
     connection.execute(update(WebhookEndpoint).where(*later).values(seen_at=seen_at))
 
