@@ -21,7 +21,7 @@ DATABASE_AGAIN = 0.5  # seconds
 class Results:
     """Collects the results of one batch. Use `async with`: at its end all of them are stored."""
 
-    def __init__(self, commits: GroupCommit[AttemptResult]) -> None:
+    def __init__(self, commits: GroupCommit[AttemptResult, None]) -> None:
         self._commits = commits
         self._waiting: list[AttemptResult] = []
         self._group = asyncio.TaskGroup()

@@ -68,7 +68,7 @@ class NotificationRunner:
         self._subscriptions = Subscriptions() if subscriptions is None else subscriptions
         self._channels = {channel.name: channel for channel in channels}
         self._channels.setdefault(MAIL, UnconfiguredChannel(MAIL, "set PLACET_SMTP_HOST"))
-        self._commits: GroupCommit[AttemptResult] = GroupCommit(
+        self._commits: GroupCommit[AttemptResult, None] = GroupCommit(
             database, delivery_queue.finish_all, key=lambda finish: (finish.key, finish.channel)
         )
 
