@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,6 +14,11 @@ from service.context import Context
 from storage.queries.api_calls import Completion, Reservation, complete_all, key_of, reserve_all
 from storage.recording.group_commit import GroupCommit
 from storage.tables.approvals import IdempotentCall
+
+
+def own_process() -> Mapping[str, int]:
+    """Return this process alone."""
+    return {"api": os.getpid()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +33,9 @@ class ApiContext(Context):
     """Records the spans of calls; None traces nothing."""
     max_body_bytes: int = 1_000_000
     """Longer bodies are refused with 413."""
+
+    processes: Callable[[], Mapping[str, int]] = own_process
+    """Returns the ids of the processes whose processor time and memory are among the metrics, by their names."""
 
     @cached_property
     def repeats(self) -> Repeats:

@@ -1,8 +1,9 @@
-"""The stored metrics and the metrics of this process, in the exposition format of Prometheus."""
+"""The stored metrics and the metrics of processes, in the exposition format of Prometheus."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -12,15 +13,15 @@ from prometheus_client.registry import Collector
 from storage.recording.metric_families import FAMILIES, Family
 from storage.recording.metrics import Totals
 
-_PROCESS = CollectorRegistry()
-ProcessCollector(registry=_PROCESS)
 
+def expose(totals: Totals, processes: Mapping[str, int], accept: str) -> tuple[bytes, str]:
+    """Return the metrics in the format that the Accept header asks for, with its content type.
 
-def expose(totals: Totals, accept: str) -> tuple[bytes, str]:
-    """Return the metrics in the format that the Accept header asks for, with its content type."""
+    `processes` are the ids of the processes of this installation that are known here, by their names.
+    """
     registry = CollectorRegistry()
     registry.register(_Stored(totals))
-    registry.register(_PROCESS)
+    registry.register(_Processes(processes))
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
 
@@ -33,6 +34,24 @@ class _Stored(Collector):
         """Yield all families, including those without a series."""
         for family in FAMILIES:
             yield _histogram(family, self._totals) if family.kind == "histogram" else _values(family, self._totals)
+
+
+class _Processes(Collector):
+    """Processor time, memory and descriptors, each with the name of its process: any API process answers a scrape."""
+
+    def __init__(self, processes: Mapping[str, int]) -> None:
+        self._processes = processes
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families of the processes that run."""
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        for name, pid in sorted(self._processes.items()):
+            for metric in ProcessCollector(pid=partial(int, pid), registry=None).collect():
+                kind = CounterMetricFamily if metric.type == "counter" else GaugeMetricFamily
+                family = families.setdefault(metric.name, kind(metric.name, metric.documentation, labels=["process"]))
+                for sample in metric.samples:
+                    family.add_metric([name], sample.value)
+        yield from families.values()
 
 
 def _values(family: Family, totals: Totals) -> Metric:

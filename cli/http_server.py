@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ import uvicorn
 from opentelemetry.sdk.trace import TracerProvider
 from temporalio.client import Client
 
-from api.context import ApiContext
+from api.context import ApiContext, own_process
 from api.http.connections import Connection
 from placet.errors import Conflict
 from service.engine.admission import Admission
@@ -32,8 +32,13 @@ def build_api(
     traces: TracerProvider | None = None,
     *,
     subscriptions: Subscriptions,
+    processes: Callable[[], Mapping[str, int]] = own_process,
 ) -> Any:
-    """Return the API's application; `subscriptions` are where this process listens to what others have committed."""
+    """Return the API's application.
+
+    `subscriptions` are where this process listens to what others have committed, and `processes` returns the ids of
+    those that are measured, by their names.
+    """
     return create_app(
         ApiContext(
             database=database,
@@ -52,6 +57,7 @@ def build_api(
             metrics_token=settings.metrics_token,
             tracer_provider=traces,
             subscriptions=subscriptions,
+            processes=processes,
         )
     )
 

@@ -44,6 +44,17 @@ def running_instance(settings: Settings) -> dict[str, Any] | None:
         return None
 
 
+def process_exists(pid: int) -> bool:
+    """Whether this process exists. Another installation may use its address by now."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 def write_running_instance(settings: Settings, where: dict[str, Any]) -> None:
     """Write the addresses of this `placet up` down, for the other commands."""
     fresh = settings.home / f"{_WHERE}.new"

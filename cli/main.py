@@ -71,7 +71,7 @@ COMMANDS = (
     LazyCommand(
         "doctor",
         "cli.commands.doctor:doctor_command",
-        "Check this installation: database, engine and worker. The exit code is 1 if a check fails.",
+        "Check this installation: database, engine, worker and processes. The exit code is 1 if a check fails.",
     ),
     LazyCommand("openapi", "cli.commands.api:openapi_command", "Print the API's OpenAPI document."),
     LazyCommand(

@@ -209,13 +209,14 @@ class Caller:
 
 
 class Parts:
-    """Engine, worker and API as processes of their own, on fixed addresses, so that each can be killed alone."""
+    """Engine, worker, notifier and API as processes of their own, so that each can be killed alone."""
 
     def __init__(self, place: Installation) -> None:
         self.place = place
         self.tokens = place.load(STAFF)
         self.engine = self._start_engine()
-        self.worker = place.spawn("worker", **self.there)
+        self.restart_worker()
+        self.restart_notifier()
         self.api_url = ""
         self.api = self._start_api("0")
 
@@ -237,7 +238,11 @@ class Parts:
 
     def restart_worker(self) -> None:
         """Start a worker."""
-        self.worker = self.place.spawn("worker", **self.there)
+        self.worker = self.place.spawn("worker", "--only", "approvals,actions", **self.there)
+
+    def restart_notifier(self) -> None:
+        """Start a process that sends notifications."""
+        self.notifier = self.place.spawn("worker", "--only", "notifications", **self.there)
 
     def crashing_worker(self, *, on: str, victim: int | None = None) -> None:
         """Run a worker that kills itself (or `victim`) right after it has stored the first entry of the kind `on`."""

@@ -25,13 +25,17 @@ router = APIRouter(prefix="/metrics", tags=["metrics"], route_class=PersonalRout
     "/prometheus", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 )
 async def prometheus(request: Request, context: Here) -> Response:
-    """Show all metrics in the Prometheus exposition format. Every API process shows the same values."""
+    """Show all metrics in the Prometheus exposition format. Every API process shows the same values.
+
+    Those of processes have the name of the process as a label.
+    """
     if context.metrics_token is not None:
         sent = request.headers.get("authorization", "").encode()
         if not hmac.compare_digest(sent, f"Bearer {context.metrics_token}".encode()):
             detail = "Send the header `Authorization: Bearer TOKEN` with the value of PLACET_METRICS_TOKEN."
             raise HTTPException(401, detail, {"WWW-Authenticate": 'Bearer realm="placet metrics"'})
-    text, content_type = expose(await context.database.read(metrics.totals), request.headers.get("accept", ""))
+    totals = await context.database.read(metrics.totals)
+    text, content_type = expose(totals, context.processes(), request.headers.get("accept", ""))
     return Response(text, headers={"Content-Type": content_type})
 
 

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from cli import bootstrap
 from cli.database import migrated_database
-from cli.installation import require_installation
+from cli.installation import process_exists, require_installation, running_instance
 from cli.terminal.event_loop import run
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import EXIT_FAILED, out, print_json
@@ -45,6 +45,7 @@ async def examine(settings: Settings) -> list[Check]:
         ("engine program", _engine_program),
         ("engine", lambda: _engine(settings)),
         ("worker", lambda: _worker(settings)),
+        ("processes", lambda: _processes(settings)),
     ]
     return [await _look(name, look) for name, look in looks]
 
@@ -104,6 +105,16 @@ async def _worker(settings: Settings) -> str:
     return f"task queue {settings.task_queue!r}: {', '.join(sorted(found))}"
 
 
+async def _processes(settings: Settings) -> str:
+    where = running_instance(settings)
+    if where is None or not process_exists(where["pid"]):
+        return f"`placet up` does not run on {settings.home}"
+    pids = {name: process["pid"] for name, process in where["processes"].items()}
+    if ended := sorted(name for name, pid in pids.items() if not process_exists(pid)):
+        raise Unavailable(f"{', '.join(ended)} ended and is started again by `placet up`, whose log says why.")
+    return ", ".join(f"{name} {pid}" for name, pid in {"supervisor": where["pid"], **pids}.items())
+
+
 def show(checks: list[Check]) -> None:
     """Print one line for each check."""
     for check in checks:
@@ -112,7 +123,7 @@ def show(checks: list[Check]) -> None:
 
 
 def doctor_command(as_json: Json = False) -> None:
-    """Check this installation: database, engine and worker. The exit code is 1 if a check fails."""
+    """Check this installation: database, engine, worker and processes. The exit code is 1 if a check fails."""
     checks = run(examine(settings_with()))
     well = all(check.ok for check in checks)
     if as_json:

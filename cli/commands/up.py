@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import http.client
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -119,24 +118,13 @@ def _log(name: str, line: str) -> None:
 def _require_no_other_instance(settings: Settings) -> None:
     """Raise Conflict with its addresses if another `placet up` runs on this folder."""
     where = installation.running_instance(settings)
-    if where is None or not _process_exists(where["pid"]):
+    if where is None or not installation.process_exists(where["pid"]):
         return
     if _status(where["api"], "/api/v1/health/live", seconds=2) == http.client.OK:
         raise Conflict(
             f"Placet runs on {settings.home} already: API {where['api']}, Temporal Web UI {where['temporal_ui']}, "
             f"process {where['pid']}. Stop that process first, or set PLACET_HOME to another folder."
         )
-
-
-def _process_exists(pid: int) -> bool:
-    """Whether this process exists. Another installation may use its address by now."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _until_ready(api: str, supervisor: Supervisor) -> None:

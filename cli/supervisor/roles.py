@@ -143,7 +143,13 @@ class Roles:
             runtime, sdk_metrics = metrics_runtime(SdkMetrics.API, settings.api_metrics, index=index)
             client = await bootstrap.connect_client(there.engine, traces=traces, runtime=runtime)
             app = http_server.build_api(
-                database, client, settings, there.temporal_ui, traces, subscriptions=subscriptions
+                database,
+                client,
+                settings,
+                there.temporal_ui,
+                traces,
+                subscriptions=subscriptions,
+                processes=self._processes,
             )
             async with http_server.serve(app, self._listener, app.state.shutdown.drain):
                 report({"sdk_metrics": f"http://{sdk_metrics}/metrics"})
@@ -165,6 +171,13 @@ class Roles:
             async with bootstrap.worker_running(database, client, settings, there.notify(), duties=duties):
                 report({"sdk_metrics": f"http://{sdk_metrics}/metrics"})
                 await stop.wait()
+
+    def _processes(self) -> dict[str, int]:
+        """Return the ids of the supervisor and its children as it has written them down."""
+        where = installation.running_instance(self._settings)
+        if where is None or where["pid"] != os.getppid():  # of an earlier start
+            return {"supervisor": os.getppid()}
+        return {"supervisor": where["pid"]} | {name: process["pid"] for name, process in where["processes"].items()}
 
     @property
     def _there(self) -> Surroundings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ ANSWERS = {200, 201, 409, 413, 422, 429}
 
 
 @pytest.fixture(scope="module")
-def placet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Process, dict[str, str]]]:
+def placet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any], Process, dict[str, str]]]:
     with installation(tmp_path_factory.mktemp("bombs") / "home", PLACET_POOL_SECONDS="10") as place:
         tokens = place.load(STAFF)
         process, where = place.up()
@@ -27,14 +28,16 @@ def placet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Proc
         template = olivia("POST", "process-templates/", EXPENSE, expect=201)
         olivia("POST", f"process-templates/{template['id']}/publish/")
         olivia("POST", "workflow-simulations/", {"mode": "explore", "template": EXPENSE["name"]}, expect=201)
-        yield where["api"], process, tokens
+        yield where, process, tokens
 
 
 @pytest.mark.parametrize("kind", CALLS)
-async def test_a_bomb_harms_nobody_else(placet: tuple[str, Process, dict[str, str]], kind: str) -> None:
-    api, process, tokens = placet
-    fared = await endure(api, process.pid, tokens, CALLS[kind])
+async def test_a_bomb_harms_nobody_else(placet: tuple[dict[str, Any], Process, dict[str, str]], kind: str) -> None:
+    where, process, tokens = placet
+    api = where["api"]
+    fared = await endure(api, where["processes"]["api"]["pid"], tokens, CALLS[kind])
     assert process.running
+    assert " has ended (" not in process.log.read_text(), "no child was started again"
     assert set(fared.statuses) <= ANSWERS, fared.statuses
     assert fared.statuses.total() == len(CALLS[kind])
     assert fared.refused == []

@@ -94,6 +94,10 @@ def test_several_processes_of_each_kind_share_the_work_and_one_address(place: In
     for name in names:
         text = httpx.get(where["processes"][name]["sdk_metrics"], trust_env=False, timeout=PATIENCE).text
         assert "temporal_" in text
+    exposed = httpx.get(where["metrics"], trust_env=False, timeout=PATIENCE).text
+    for name in names | {"host", "supervisor"}:
+        assert f'process_resident_memory_bytes{{process="{name}"}}' in exposed
+        assert f'process_cpu_seconds_total{{process="{name}"}}' in exposed
     olivia, ann = Persistent(where["api"], tokens["olivia"]), Persistent(where["api"], tokens["ann"])
     template = olivia("POST", "process-templates/", EXPENSE, expect=201)
     olivia("POST", f"process-templates/{template['id']}/publish/")

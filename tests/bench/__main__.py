@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench import approvals, bombs, check, growth, guard, lateness, options, scanner, simulation, starts
+from tests.bench import approvals, bombs, check, growth, guard, idle, lateness, options, scanner, simulation, starts
 
 BENCHMARKS = Path(__file__).parents[2] / "docs" / "BENCHMARKS.md"
 SECTIONS: dict[str, Any] = {
@@ -23,6 +23,7 @@ SECTIONS: dict[str, Any] = {
     "simulation": simulation,
     "check": check,
     "bombs": bombs,
+    "idle": idle,
 }
 
 

@@ -18,11 +18,13 @@ async def measure(home: Path) -> str:
     found: dict[str, Fared] = {}
     with installation(home / "home") as place:
         tokens = await asyncio.to_thread(place.load, STAFF)
-        process, where = await asyncio.to_thread(place.up)
+        _, where = await asyncio.to_thread(place.up)
         await asyncio.to_thread(_prepare, Caller(where["api"], tokens["olivia"]))
-        found["nothing"] = await endure(where["api"], process.pid, tokens, [], least=DECISIONS)
+        found["nothing"] = await endure(where["api"], where["processes"]["api"]["pid"], tokens, [], least=DECISIONS)
         for kind, sent in calls().items():
-            found[kind] = await endure(where["api"], process.pid, tokens, sent, least=DECISIONS, again=True)
+            found[kind] = await endure(
+                where["api"], where["processes"]["api"]["pid"], tokens, sent, least=DECISIONS, again=True
+            )
     rows = [
         "| during | bombs sent | decisions | p50 | p99 | slowest | service grows by |",
         "|---|---|---|---|---|---|---|",
