@@ -109,15 +109,13 @@ async def _on_postgresql(stack: AsyncExitStack, ground: Ground, name: str) -> Co
         "PLACET_DATABASE_URL": ground.server.url(short),
         "PLACET_TASK_QUEUE": short,
         "TEMPORAL_ADDRESS": ground.where["temporal"],
+        "PLACET_WORKER_PROCESSES": "2" if name == TWO_WORKERS else "1",
     }
     place = stack.enter_context(installation(ground.place.home.parent / short, **env))
     tokens = await asyncio.to_thread(place.load, people(addressed=True))
     up, where = await asyncio.to_thread(place.up)
-    processes = [up.pid]
-    if name == TWO_WORKERS:
-        processes.append(place.spawn("worker").pid)
     once = await _placet(stack, where["api"], tokens)
-    return Contender(name=name, once=once, processes=tuple(processes), shared=ground.shared)
+    return Contender(name=name, once=once, processes=(up.pid,), shared=ground.shared)
 
 
 def _bare(ground: Ground) -> Contender:

@@ -28,6 +28,8 @@ from tests.bench.contenders import through_http
 from tests.bench.turns import Contender, Sample
 from tests.postgresql import Server, Share
 from tests.processes import Caller, Installation, installation
+from worker.connect import EngineSettings, connect
+from workflows.approval import ApprovalWorkflow
 
 DATABASES = ("sqlite", "postgresql")
 STORED = options.stored(1_000, 10_000, 100_000)
@@ -68,6 +70,7 @@ async def measure(home: Path) -> str:
     home = options.home(home)
     home.mkdir(parents=True, exist_ok=True)
     cells: list[Cell] = []
+    cached: list[str] = []
     async with AsyncExitStack() as stack:
         server = None
         for database in options.what(DATABASES):
@@ -76,8 +79,11 @@ async def measure(home: Path) -> str:
                 stack.callback(share.close)
                 server = await asyncio.to_thread(share.server)
             for pending in PENDING:
-                cells += await _grow(home / f"{database}-{pending}", database, server, pending)
-    return _table(cells)
+                folder = home / f"{database}-{pending}"
+                cells += await _grow(folder, database, server, pending)
+                if database == "sqlite" and pending:
+                    cached.append(await _cached(folder, pending))
+    return "\n\n".join((_table(cells), *cached))
 
 
 async def _grow(home: Path, kind: str, server: Server | None, pending: int) -> list[Cell]:
@@ -193,6 +199,31 @@ async def _look(place: Installation, tokens: dict[str, str], cell: Cell) -> None
     cell.memory = processor_time.memory([up.pid])
     await asyncio.to_thread(up.stop)
     cell.engine_bytes = sum(file.stat().st_size for file in (place.home / "engine").rglob("*.sqlite*"))
+
+
+async def _cached(home: Path, pending: int) -> str:
+    """Let a worker keep the state of all pending requests, and say what that takes."""
+    with installation(home, PLACET_CACHED_REQUESTS=str(pending)) as place:
+        up, where = await asyncio.to_thread(place.up)
+        client = await connect(EngineSettings(address=where["temporal"]))
+        before = processor_time.memory([up.pid])
+        left = iter(
+            place.rows("SELECT id FROM approval_request WHERE status = 'pending' ORDER BY id LIMIT :n", n=pending)
+        )
+
+        async def lane() -> None:
+            for row in left:  # a query has the worker compute the state from its history, and keep it
+                await client.get_workflow_handle_for(ApprovalWorkflow.run, row[0]).query(ApprovalWorkflow.recorded)
+
+        await asyncio.gather(*(lane() for _ in range(IN_FLIGHT)))
+        after = processor_time.memory([up.pid])
+        await asyncio.to_thread(up.stop)
+    who, grown = max(((name, after[name] - before[name]) for name in after if name != "engine"), key=lambda one: one[1])
+    return (
+        f"With `PLACET_CACHED_REQUESTS={pending}` and all {pending:,} pending requests cached, `{who}` holds "
+        f"{after[who] / 1e6:.0f} MB, {before[who] / 1e6:.0f} MB when it has started: {grown / pending / 1000:.1f} KB "
+        f"for each. The engine holds {after['engine'] / 1e6:.0f} MB then."
+    )
 
 
 async def _p99(http: httpx.AsyncClient, path: str, token: str, *, calls: int = CALLS) -> float:
