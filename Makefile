@@ -6,7 +6,7 @@ AGAIN := @again() { for pause in 5 15 45; do "$$@" && return; \
 	echo "failed; next attempt in $$pause seconds: $$*" >&2; sleep $$pause; done; \
 	"$$@" || { echo "failed four times; check that the package registry is reachable: $$*" >&2; return 1; }; }; again
 
-.PHONY: install demo test lint bench clean
+.PHONY: install demo test lint bench faults clean
 
 install: $(STAMP)
 
@@ -33,6 +33,10 @@ test: lint
 
 bench: install
 	$(PY) -m tests.bench $(BENCH)
+
+# SECONDS is how long; FIRST the first seed, so that another run plays other schedules.
+faults: install
+	$(PY) -m tests.faults --seconds $(or $(SECONDS),600) --first $(or $(FIRST),0)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,221 @@
+"""What must hold after each step, and once everything is healed: read from history, the store, the mailbox and callers.
+
+History is the sequential specification: the entries that the engine's history holds, in their order. Every answer must
+agree with a point of it that lies between the question and the answer; what history does not hold has not happened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from activities.notifications.channels.channel import Message
+from placet.audit.chain import Entry, first_bad, genesis
+from placet.engine.recording import Recording
+from placet.engine.state import Notification
+from placet.errors import AlreadyDecided, Ended, Gone, PlacetError
+from storage.recording.recipients import ASKING
+from storage.recording.verify import verify_rows
+from tests.faults.engine import Run, Task
+from tests.faults.worker import Violation
+from workflows.approval import Answer
+
+if TYPE_CHECKING:
+    from tests.faults.clients import Call
+    from tests.faults.world import World
+
+# The kinds of entries that an event leads to itself, by the name of its class; each carries the caller's own words.
+_EFFECTS: dict[str, tuple[str, ...]] = {
+    "Decide": ("decided", "changes_requested"),
+    "Comment": ("commented",),
+    "Reassign": ("reassigned",),
+    "Extend": ("extended",),
+    "Delegate": ("delegated",),
+    "Resubmit": ("resubmitted",),
+    "Withdraw": ("withdrawn",),
+}
+_ENDINGS = ("completed", "failed", "withdrawn", "cancelled")
+_MAY_BE_DROPPED = (*ASKING, "sla_breached")
+_CLOSING = ("decided", "changes_requested", "task_closed")
+
+
+@dataclass(eq=False)
+class Known:
+    """What history holds of one request."""
+
+    entries: list[Entry] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
+    recording: dict[tuple[str, int], int] = field(default_factory=dict)  # the seq of recordings underway, by activity
+    stored: int = 0  # the seq up to which history says that it is recorded
+
+
+class Checker:
+    """Holds what was promised against what is there; every method raises Violation."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.known: dict[str, Known] = {}
+        self.sent: dict[str, list[tuple[Any, int, float]]] = {}  # message id -> (process, copies restored, when)
+        self._commits = -1
+
+    def length(self, request_id: str) -> int:
+        """Return how many entries history holds of a request."""
+        return len(self.known[request_id].entries) if request_id in self.known else 0
+
+    def completed(self, run: Run, task: Task) -> None:
+        """Take what a task has made history; its entries must follow those before it."""
+        known = self.known.setdefault(run.workflow_id, Known())
+        for activity, recording in task.recordings:
+            assert isinstance(recording, Recording)
+            before = known.entries[-1].hash if known.entries else genesis(run.workflow_id)
+            bad = first_bad(before, recording.entries, after=len(known.entries))
+            if bad is not None:
+                raise Violation(f"entry {bad} of {run.workflow_id} does not follow the entries of history before it")
+            known.entries += recording.entries
+            known.notifications += recording.notifications
+            known.recording[run.run_id, activity] = recording.seq
+            self._escalations(run.workflow_id, known.entries)
+        for activity, _, _ in task.results:
+            seq = known.recording.pop((run.run_id, activity), None)
+            if seq is not None:
+                known.stored = max(known.stored, seq)
+
+    def replayed(self, run: Run, entries: tuple[Entry, ...]) -> None:
+        """A replay of a run computes the entries that history led to before."""
+        known = self.known.get(run.workflow_id, Known()).entries
+        for entry in entries:
+            if entry.seq <= len(known) and known[entry.seq - 1].hash != entry.hash:
+                raise Violation(f"a replay of {run.run_id} computes another entry {entry.seq}, at {entry.at}")
+
+    def stored(self) -> None:
+        """After a transaction: the store holds what history says, and its chains have no gaps."""
+        store = self._world.store
+        if store.commits == self._commits:
+            return
+        self._commits = store.commits
+        for request_id, known in self.known.items():
+            rows = store.raw("SELECT seq, hash FROM audit_entry WHERE request_id = ? ORDER BY seq", request_id)
+            if [seq for seq, _ in rows] != list(range(1, len(rows) + 1)):
+                raise Violation(f"the chain of {request_id} has gaps in the store: {[seq for seq, _ in rows]}")
+            if self._world.stale:
+                continue
+            if len(rows) < known.stored:
+                raise Violation(f"the store has {len(rows)} entries of {request_id}; {known.stored} were recorded")
+            for (seq, hash_), entry in zip(rows, known.entries[: known.stored], strict=False):
+                if hash_ != entry.hash:
+                    raise Violation(f"entry {seq} of {request_id} is another in the store than in history")
+
+    def answered(self, call: Call, answer: Answer) -> None:
+        """An answer names a point of history that is recorded, at or after the one effect of the call."""
+        known = self.known.get(call.request_id, Known())
+        if answer.seq > known.stored:
+            raise Violation(f"{call.key} was answered with entry {answer.seq}, and {known.stored} are recorded")
+        if known.entries[answer.seq - 1].hash != answer.head:
+            raise Violation(f"{call.key} was answered with a head that entry {answer.seq} does not have")
+        effects = self.effects(call)
+        if type(call.event).__name__ in _EFFECTS and len(effects) != 1:
+            raise Violation(f"{call.key} was answered, and happened {len(effects)} times")
+        if effects and not call.begun < effects[0].seq <= answer.seq:
+            raise Violation(f"{call.key} happened at entry {effects[0].seq}, not between question and answer")
+
+    def refused(self, call: Call, error: PlacetError) -> None:
+        """A refusal because of what has been decided or has ended has its reason in history."""
+        kinds = {e.kind for e in self.known.get(call.request_id, Known()).entries}
+        if isinstance(error, Ended) and not kinds & set(_ENDINGS):
+            raise Violation(f"{call.key} was refused since the request has ended, and it has not")
+        if isinstance(error, AlreadyDecided):
+            closed = [
+                e
+                for e in self.known[call.request_id].entries
+                if e.task_id == getattr(call.event, "task_id", None) and e.kind in _CLOSING
+            ]
+            if not closed:
+                raise Violation(f"{call.key} was refused since the task is decided, and it is not")
+
+    def effects(self, call: Call) -> list[Entry]:
+        """List the entries that a call has led to itself."""
+        kinds = _EFFECTS.get(type(call.event).__name__, ())
+        entries = self.known[call.request_id].entries if call.request_id in self.known else []
+        return [e for e in entries if e.kind in kinds and call.key in json.dumps(e.detail)]
+
+    def sending(self, process: Any, message: Message) -> None:
+        """A message is about an entry that history holds, and was not sent before without a reason to doubt it."""
+        known = self.known.get(message.request_id, Known())
+        keys = {
+            _message_id(f"{message.request_id}:{e.seq}:{message.event}:{message.person}", e.hash): e
+            for e in known.entries
+        }
+        if message.id not in keys:
+            raise Violation(
+                f"{message.person} is told {message.event} of {message.request_id}: history does not hold it"
+            )
+        key = f"{message.request_id}:{keys[message.id].seq}:{message.event}:{message.person}"
+        for before, restored, at in self.sent.get(message.id, []):
+            if before is None or restored != self._world.store.restored or not before.alive:
+                continue
+            status = self._world.store.raw("SELECT status FROM notification_message WHERE key = ?", key)
+            if status == [("sent",)]:
+                raise Violation(f"{message.person} is told {key} again, although it was recorded as sent")
+            if self._world.loop.time() - at < self._world.lease:
+                raise Violation(f"{message.person} is told {key} again by another process within the lease")
+
+    def delivered(self, process: Any, message: Message) -> None:
+        """Take note of a message that has reached its person; without a process nobody knows that it has."""
+        self.sent.setdefault(message.id, []).append((process, self._world.store.restored, self._world.loop.time()))
+
+    def finally_holds(self) -> None:
+        """Once everything is healed and quiet: nothing is lost, nothing is doubled, and everything verifies."""
+        for request_id, known in self.known.items():
+            self._rows(request_id, known)
+            self._outbox(request_id, known)
+        for call in self._world.callers.calls:
+            effects = self.effects(call)
+            refusals = [error for _, error in call.refusals if not isinstance(error, Gone)]
+            if len(effects) > 1:
+                raise Violation(f"{call.key} happened {len(effects)} times")
+            if effects and refusals and not call.answers:
+                raise Violation(f"{call.key} was refused ({refusals[0].message}), and happened")
+
+    def _rows(self, request_id: str, known: Known) -> None:
+        store = self._world.store
+        rows = store.raw("SELECT hash FROM audit_entry WHERE request_id = ? ORDER BY seq", request_id)
+        if [hash_ for (hash_,) in rows] != [e.hash for e in known.entries]:
+            raise Violation(
+                f"the store has {len(rows)} entries of {request_id}, history {len(known.entries)}, or others"
+            )
+        verdict = store.transaction(lambda connection: verify_rows(connection, request_id))
+        if not verdict["ok"]:
+            raise Violation(f"{request_id} does not verify: {verdict}")
+
+        state = self._world.workers[0].query(self._world.engine.run_of(request_id), "state")
+        held = {(task.id, task.status, task.assignee, task.decision) for task in state.tasks}
+        query = "SELECT id, status, assignee, decision FROM approval_task WHERE request_id = ?"
+        if set(store.raw(query, request_id)) != held:
+            raise Violation(f"the tasks of {request_id} are others in the store than in the workflow")
+
+    def _outbox(self, request_id: str, known: Known) -> None:
+        query = "SELECT key, seq, hash, event, status FROM outbox WHERE request_id = ?"
+        rows = {row[0]: row[1:] for row in self._world.store.raw(query, request_id)}
+        for notification in known.notifications:
+            if notification.key not in rows:
+                raise Violation(f"the notification {notification.key} is lost")
+        for key, (seq, hash_, event, status) in rows.items():
+            if known.entries[seq - 1].hash != hash_:
+                raise Violation(f"the notification {key} is about an entry that history does not hold")
+            if status not in {"sent", "dropped"} or (status == "dropped" and event not in _MAY_BE_DROPPED):
+                raise Violation(f"the notification {key} is {status} at the end")
+            if status == "sent" and _message_id(key, hash_) not in self.sent:
+                raise Violation(f"the notification {key} counts as sent, and nobody got it")
+
+    def _escalations(self, request_id: str, entries: list[Entry]) -> None:
+        levels = Counter((e.task_id, str(e.detail.get("level"))) for e in entries if e.kind == "escalated")
+        for (task_id, level), times in levels.items():
+            if times > 1:
+                raise Violation(f"{task_id} of {request_id} has escalated {times} times to level {level}")
+
+
+def _message_id(key: str, entry_hash: str) -> str:
+    return hashlib.sha256(f"{key}|{entry_hash}|mail".encode()).hexdigest()[:40]

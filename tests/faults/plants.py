@@ -1,0 +1,170 @@
+"""Planted bugs: each takes one safeguard out of the driver, the recorder, the core or the notices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+from sqlalchemy import update
+from sqlmodel import col
+
+from activities.notifications.delivery import message_sender
+from placet.engine import machine, timers
+from placet.errors import Conflict
+from storage.queries.notifications import delivery_queue
+from storage.recording import outbox, record
+from storage.tables.approvals import Outbox
+from workflows.approval import ApprovalWorkflow
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A bug: where it is, what is wrong, and how to put it in."""
+
+    where: str
+    what: str
+    patches: Callable[[], list[Any]]
+    seed: int = 0  # that has found it
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        """Have the bug inside."""
+        patches = self.patches()
+        for one in patches:
+            one.start()
+        try:
+            yield
+        finally:
+            for one in reversed(patches):
+                one.stop()
+
+
+def _answers_before_recording() -> list[Any]:
+    async def step(self: Any, work: Any, at: Any) -> None:
+        transition = work(self._now(at))
+        while transition.needs_directory:
+            at = await self._read_directory(given=transition.given)
+            transition = work(self._now(at))
+        self._take(transition)
+        if self._state.status == "pending" and len(self._entries) > 4:
+            return  # it is recorded with the next event
+        await self._record()
+
+    return [patch.object(ApprovalWorkflow, "_step", step)]
+
+
+def _first_write_wins() -> list[Any]:
+    original = record._fresh
+
+    def fresh(connection: Any, recording: Any, stored_seq: int, head: str) -> Any:
+        if recording.entries and recording.entries[-1].seq <= stored_seq:
+            return None  # it is there already
+        return original(connection, recording, stored_seq, head)
+
+    return [patch.object(record, "_fresh", fresh)]
+
+
+def _gaps_are_taken() -> list[Any]:
+    original = record._fresh
+
+    def fresh(connection: Any, recording: Any, stored_seq: int, head: str) -> Any:
+        try:
+            return original(connection, recording, stored_seq, head)
+        except Conflict:
+            return record._NewPart(
+                recording=recording,
+                entries=recording.entries,
+                notifications=recording.notifications,
+                contradicted=False,
+            )
+
+    return [patch.object(record, "_fresh", fresh)]
+
+
+def _recording_without_notifications() -> list[Any]:
+    original = record._fresh
+
+    def fresh(*given: Any) -> Any:
+        part = original(*given)
+        return replace(part, notifications=()) if part is not None and part.contradicted else part
+
+    return [patch.object(record, "_fresh", fresh)]
+
+
+def _escalates_again() -> list[Any]:
+    original = timers.carry_out_due
+
+    def carry_out(run: Any, settle: Any) -> Any:
+        result = original(run, settle)
+        for task in list(run.tasks.values()):
+            if task.status == "open" and task.level == 1:
+                run.record("escalated", task=task, due=run.now, level=task.level, action="add")
+        return result
+
+    return [patch.object(machine, "carry_out_due", carry_out)]
+
+
+def _ready_at_once() -> list[Any]:
+    original = record._notifications
+
+    def notifications(*given: Any) -> Any:
+        return [{**row, "status": "ready"} for row in original(*given)]
+
+    return [patch.object(record, "_notifications", notifications)]
+
+
+def _confirms_whatever_is_there() -> list[Any]:
+    def confirm_all(connection: Any, confirmations: Any, _now: Any = None) -> list[None]:
+        for one in confirmations:
+            held = (col(Outbox.request_id) == one.request_id, col(Outbox.status) == "held")
+            connection.execute(update(Outbox).where(*held).values(status="ready"))
+        return [None] * len(confirmations)
+
+    return [patch.object(outbox, "confirm_all", confirm_all)]
+
+
+def _leases_are_not_kept() -> list[Any]:
+    original = delivery_queue._lease
+
+    def lease(connection: Any, where: Any, now: Any, lease: Any) -> Any:
+        return original(connection, where, now, lease * 0)
+
+    return [patch.object(delivery_queue, "_lease", lease)]
+
+
+def _results_are_dropped() -> list[Any]:
+    original = delivery_queue._is_ours
+    return [patch.object(delivery_queue, "_is_ours", lambda row, item: original(row, item) and item.status != "sent")]
+
+
+def _closed_before_it_is_sent() -> list[Any]:
+    original = message_sender.MessageSender.send
+
+    async def send(self: Any, messages: Any) -> Any:
+        self._facts = {key: one for key, one in self._facts.items() if one.outbox.event != "completed"}
+        return await original(self, messages)
+
+    return [patch.object(message_sender.MessageSender, "send", send)]
+
+
+PLANTS: dict[str, Plant] = {
+    "answer-before-record": Plant("driver", "an update is answered before it is recorded", _answers_before_recording),
+    "first-write-wins": Plant(
+        "recorder", "rows of a lost task stay, and history's are not written", _first_write_wins, 7
+    ),
+    "gaps": Plant("recorder", "a recording that does not follow the stored one is written", _gaps_are_taken, 25),
+    "no-notifications": Plant(
+        "recorder", "what supersedes a lost task has no notifications", _recording_without_notifications
+    ),
+    "escalates-again": Plant("core", "a level of an escalation is recorded twice", _escalates_again, 2),
+    "ready-at-once": Plant("notices", "notifications are not held until history is known", _ready_at_once),
+    "confirms-all": Plant(
+        "notices", "what is beyond the confirmed entry is released too", _confirms_whatever_is_there, 50
+    ),
+    "no-lease": Plant("notices", "a message that is being sent can be taken by another process", _leases_are_not_kept),
+    "unfinished": Plant("notices", "that a message was sent is not stored", _results_are_dropped),
+    "never-told": Plant("notices", "how a request ended is not told", _closed_before_it_is_sent),
+}

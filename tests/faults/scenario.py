@@ -1,0 +1,102 @@
+"""The people and processes of the simulated office."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from placet.definition.model import parse_definition
+from placet.directory import Directory, Person
+from placet.engine.events import Opening
+from placet.plan.compiler import compile_plan
+from placet.plan.plan import Plan
+from storage.tables.approvals import StoredPerson
+from tests.faults.virtual_time import START
+from workflows.approval import Start
+
+MANAGERS: dict[str, str | None] = {"rita": "mo", "mo": "dh", "dh": "ceo", "ceo": None, "ann": "dh", "olivia": "ceo"}
+APPROVERS = ("mo", "dh", "ceo", "ann")
+OPERATOR = "olivia"
+REQUESTER = "rita"
+
+PROCESSES: tuple[dict[str, Any], ...] = (
+    {"name": "One step", "process_steps": [{"stage_name": "Manager", "approvers": ["user:mo"], "sla_hours": 8}]},
+    {
+        "name": "Escalating",
+        "process_steps": [
+            {
+                "stage_name": "Manager",
+                "approvers": ["user:mo", "user:ann"],
+                "quorum": "any",
+                "sla_hours": 2,
+                "reminders": {"every_hours": 1},
+                "escalation": [
+                    {"after_hours": 0, "to": "user:dh", "action": "add"},
+                    {"after_hours": 1, "to": "user:ceo", "action": "reassign"},
+                ],
+            }
+        ],
+    },
+    {
+        "name": "Two steps",
+        "process_steps": [
+            {"stage_name": "Manager", "approvers": ["user:mo"], "sla_hours": 4},
+            {"stage_name": "Board", "approvers": ["user:dh", "user:ceo"], "quorum": "all", "rejection": "any"},
+        ],
+    },
+    {
+        "name": "Expiring",
+        "process_steps": [
+            {
+                "stage_name": "Queue",
+                "approvers": ["user:mo", "user:ann"],
+                "claim": True,
+                "sla_hours": 1,
+                "final": "reject",
+            }
+        ],
+    },
+)
+
+
+def people() -> list[StoredPerson]:
+    """Return the rows of everybody."""
+    return [
+        StoredPerson(
+            id=name,
+            name=name.title(),
+            email=f"{name}@example.org",
+            manager=manager,
+            roles=[],
+            groups=[],
+            access=["approver", *(["admin"] if name == OPERATOR else [])],
+            away=[],
+            preferences={},
+            updated_at=START,
+        )
+        for name, manager in MANAGERS.items()
+    ]
+
+
+@cache
+def plan_of(number: int) -> Plan:
+    """Return a process, compiled once."""
+    raw = {"version": "1.0.0", "owner": f"user:{OPERATOR}", **PROCESSES[number]}
+    return compile_plan(parse_definition(raw), start=START)
+
+
+def start_of(request_id: str, process: int, at: Any) -> Start:
+    """Return what a request starts with, as the API makes it."""
+    plan = plan_of(process)
+    directory = Directory(people={name: Person(id=name, manager=boss) for name, boss in MANAGERS.items()})
+    opening = Opening(
+        request_id=request_id,
+        requester=REQUESTER,
+        title=f"Request {request_id}",
+        input={},
+        directory=directory,
+        directory_at=at,
+        secret="00" * 16,
+        titled=True,
+    )
+    return Start(plan=plan, opening=opening, template_id=plan.name)

@@ -1,0 +1,508 @@
+"""One schedule: a world of processes, of which one thing happens after the other, as the choices say."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from activities.notifications.channels.channel import Message
+from placet.engine.events import Actor, Decide, Resubmit
+from tests.faults import clients, scenario
+from tests.faults.by_reference import ByReference
+from tests.faults.checker import Checker
+from tests.faults.choices import Choices
+from tests.faults.engine import TASK_TIMEOUT, Engine, Run, Task
+from tests.faults.notices import SETTINGS, Courier
+from tests.faults.store import Store
+from tests.faults.virtual_time import VirtualLoop, clocks
+from tests.faults.worker import Attempt, Violation, Worker
+
+STEPS = 150  # of the part of a schedule in which things go wrong
+MOST_STEPS = 12_000  # until everything has to be quiet after that
+HEALED_WITHIN = 6 * 3600.0  # virtual seconds after healing in which every request ends and every notification leaves
+LONGEST_PAUSE = 20.0  # seconds that a transaction, a query or a mail takes at most
+REQUESTS = 3
+DECIDES_AGAIN = 30.0  # seconds after which people who were healed decide what is still open
+
+
+@dataclass(eq=False)
+class Seam:
+    """A place where a process waits for the world: a transaction, a question to the engine, or a mail."""
+
+    process: Any
+    what: str
+    kind: str  # `read`, `write`, `ask`, `send`
+    done: asyncio.Future[Any]
+    since: float
+    about: Any = None
+
+
+class World:
+    """All processes, the engine, the store and the people of one schedule."""
+
+    def __init__(self, choices: Choices, *, trace: list[str] | None = None) -> None:
+        self.choices = choices
+        self.trace = trace
+        self.loop = VirtualLoop()
+        self.converter = ByReference()
+        self.store = Store()
+        self.engine = Engine(self.loop)
+        self.checker = Checker(self)
+        self.engine.on_complete = self.checker.completed
+        self.seams: list[Seam] = []
+        self.late: list[tuple[Worker, Attempt, Task, int]] = []
+        self.faulty = True
+        self.stale: sqlite3.Connection | None = None  # the complete copy, while an older one stands in for it
+        self.copies: list[tuple[sqlite3.Connection, dict[str, int]]] = []
+        self.faults = 0
+        self._buried: list[asyncio.Future[Any]] = []  # what dead processes wait for
+        self.steps = 0
+        self.lease = SETTINGS.notify_lease
+        self.patience = TASK_TIMEOUT * 0.8
+        self._names = 0
+        self._looked_at, self._looks = -1, 0
+        self._rate = (0.0, 0.005, 0.015, 0.04)[choices.number(4)]
+        self._longest = (1_000, 1, 2)[choices.number(3)]  # tasks of a run, after which it is to continue as new
+        self._calls_left = (3, 8, 16)[choices.number(3)]
+        with self.loop.running():
+            self.workers = [Worker(self, f"worker {n}") for n in (1, 2)]
+            self.couriers = [Courier(self, f"courier {n}") for n in (1, 2)]
+            self.callers = clients.Callers(self)
+
+    # What the processes ask of the world
+
+    def payload(self, value: Any) -> Any:
+        """Return a payload that stands for a value."""
+        return self.converter.to_payloads([value])[0]
+
+    def value(self, payload: Any) -> Any:
+        """Return the value of a payload."""
+        return self.converter.from_payloads([payload])[0]
+
+    def note(self, text: str) -> None:
+        """Add a line to the trace."""
+        if self.trace is not None:
+            self.trace.append(f"{self.loop.now:%d %H:%M:%S.%f} {text}"[:200])
+
+    def fault(self, text: str, rate: float = 1.0) -> bool:
+        """Tell whether a fault happens now; none does once the world is healed."""
+        if not self.faulty or not self.choices.happens(self._rate * rate):
+            return False
+        self.faults += 1
+        self.note(f"! {text}")
+        return True
+
+    def suggests(self, run: Run) -> bool:
+        """Tell whether the engine suggests to continue as new."""
+        return len(run.history) > self._longest
+
+    async def pause(self, process: Any, what: str, writes: bool) -> str:
+        """Wait for a transaction's turn, and return its fate."""
+        fate: str = await self._wait(process, what, "write" if writes else "read")
+        return fate
+
+    async def pause_to_send(self, process: Any, message: Message) -> str:
+        """Wait until a mail is handed over, and return its fate."""
+        fate: str = await self._wait(process, f"mail {message.event} to {message.person}", "send", message)
+        return fate
+
+    async def pause_to_ask(self, process: Any, request_id: str) -> tuple[int, str] | None:
+        """Ask the engine how far its history goes."""
+        answer: tuple[int, str] | None = await self._wait(process, f"ask about {request_id}", "ask", request_id)
+        return answer
+
+    async def _wait(self, process: Any, what: str, kind: str, about: Any = None) -> Any:
+        done: asyncio.Future[Any] = self.loop.create_future()
+        if not process.alive:  # what is dead waits for ever
+            self._buried.append(done)
+        else:
+            self.seams.append(Seam(process, what, kind, done, self.loop.time(), about))
+        return await done
+
+    def takes_long(self, worker: Worker, attempt: Attempt, task: Task, parts: int) -> None:
+        """Note that a task has been going on for most of its time."""
+        if worker.alive and attempt.task is task and task.parts == parts and attempt.run.holder is attempt:
+            self.late.append((worker, attempt, task, parts))
+
+    # One schedule
+
+    def run(self) -> None:
+        """Let things happen and go wrong, then heal everything; raises Violation."""
+        for number in range(1, 1 + REQUESTS if self.choices.happens(0.5) else 2):
+            self.engine.start(
+                scenario.start_of(f"r{number}", self.choices.number(len(scenario.PROCESSES)), self.loop.now)
+            )
+        for _ in range(STEPS):
+            self.step()
+        self.heal()
+
+    def step(self) -> None:
+        """Let one thing happen, and check what must hold."""
+        self.steps += 1
+        self.loop.settle()
+        self.seams = [seam for seam in self.seams if not seam.done.done()]  # what was cancelled is not waited for
+        if self.faulty:
+            self._go_wrong()
+        actions = self._actions()
+        only_calls = len(actions) == 1 and self.faulty and self._calls_left > 0
+        passes = self.faulty and self.choices.happens(0.4 if only_calls else 0.08)
+        if actions and not passes:
+            label, act = actions[self.choices.number(len(actions))] if self.faulty else actions[0]
+            self.note(label)
+            act()
+        else:
+            self._let_time_pass()
+        self.loop.settle()
+        self._raise_errors()
+        self.checker.stored()
+
+    def heal(self) -> None:
+        """End all faults; every request must end, and every notification must leave, within HEALED_WITHIN."""
+        self.note("everything is healed")
+        self.faulty = False
+        if self.stale is not None:
+            self._restore_complete()
+        for call in self.callers.calls:
+            if not call.answers and not call.refusals:
+                self.callers.repeat(call)
+        waits = self.loop.time() + (0, 5 * 3600)[self.choices.number(2)]  # people take their time, and deadlines pass
+        self.loop.call_at(waits, self.note, "people decide what is open")
+        end = waits + HEALED_WITHIN
+        number = 0
+        for _ in range(MOST_STEPS):
+            self.step()
+            if self._actions():
+                continue
+            if not self.engine.open_runs and not self.callers.underway and not self.store.undelivered:
+                self.checker.finally_holds()
+                return
+            if self.loop.time() > end:
+                break
+            if not self.callers.underway and self.loop.time() >= waits:
+                number += 1
+                self._decide_everything(number)
+                waits = self.loop.time() + DECIDES_AGAIN
+                self.loop.call_at(waits, self.note, "people look again")
+        left = [run.run_id for run in self.engine.open_runs]
+        raise Violation(f"not quiet within {HEALED_WITHIN} s after healing: open {left}; {self._outbox_left()}")
+
+    def close(self) -> None:
+        """Forget everything."""
+        with suppress(Exception):
+            for worker in self.workers:
+                worker.kill()
+        self.loop.set_exception_handler(lambda *_: None)
+        with self.loop.running():
+            for task in asyncio.all_tasks(self.loop):
+                task.cancel()
+        for _ in range(5):
+            self.loop.settle()
+        self.seams.clear()
+        self.loop.close()
+
+    # What can happen
+
+    def _actions(self) -> list[tuple[str, Callable[[], None]]]:
+        actions: list[tuple[str, Callable[[], None]]] = [
+            (f"{seam.process.name}: {seam.what}", partial(self._resume, seam))
+            for seam in self.seams
+            if seam.kind != "ask" or self._can_be_asked(seam.about)
+        ]
+        actions += [
+            (f"a task of {late[1].run.run_id} takes long", partial(self._takes_long, *late)) for late in self.late
+        ]
+        for worker in self.workers:
+            for attempt in list(worker.attempts.values()):
+                if attempt.task is None:
+                    continue
+                if attempt.results:
+                    actions.append(
+                        (f"{worker.name}: results for {attempt.run.run_id}", partial(worker.resolve, attempt))
+                    )
+                elif not attempt.waiting:
+                    actions.append(
+                        (
+                            f"{worker.name}: completes a task of {attempt.run.run_id}",
+                            partial(worker.complete, attempt),
+                        )
+                    )
+        actions += [
+            (f"a task of {run.run_id} begins", partial(self._begin, run)) for run in self.engine.open_runs if run.ready
+        ]
+        actions += [
+            (f"{courier.name} looks", courier.begin)
+            for courier in self.couriers
+            if courier.idle and self._has_work(courier)
+        ]
+        if self.faulty and self._calls_left:
+            actions.append(("somebody calls", self._somebody_calls))
+        return actions
+
+    def _begin(self, run: Run) -> None:
+        holders = [w for w in self.workers if (a := w.attempts.get(run.run_id)) and a.applied == len(run.history)]
+        others = [w for w in self.workers if w not in holders]
+        which = self.choices.number(len(self.workers), calm=0.9) if self.faulty else 0
+        worker = (holders + others)[which]
+        busy = worker.attempts.get(run.run_id)
+        if busy is not None and busy.task is not None:  # of a task that it no longer has
+            worker.evict(busy)
+        worker.begin(run)
+
+    def _resume(self, seam: Seam) -> None:
+        if seam in self.seams:
+            self.seams.remove(seam)
+        if seam.kind == "ask":
+            seam.done.set_result(self._asked(seam.about))
+            return
+        fate = "done"
+        if seam.kind == "send":
+            self.checker.sending(seam.process, seam.about)
+        if self.fault(f"{seam.process.name}: {seam.what} fails", 2):
+            fate = "failed"
+        elif seam.kind != "read" and self.fault(f"{seam.process.name}: the answer to {seam.what} is lost", 2):
+            fate = "unanswered"
+        if seam.kind == "send" and fate != "failed":
+            self.checker.delivered(seam.process if fate == "done" else None, seam.about)
+        seam.done.set_result(fate)
+
+    def _can_be_asked(self, request_id: str) -> bool:
+        run = self.engine.run_of(request_id)
+        return run.task is None and bool(run.history)
+
+    def _asked(self, request_id: str) -> tuple[int, str] | None:
+        if not self._can_be_asked(request_id):
+            return None
+        answer = self.workers[0].query(self.engine.run_of(request_id), "recorded")
+        return answer.seq, answer.head
+
+    def _takes_long(self, worker: Worker, attempt: Attempt, task: Task, parts: int) -> None:
+        self.late.remove((worker, attempt, task, parts))
+        if not worker.alive or attempt.task is not task or attempt.run.holder is not attempt:
+            return
+        if self.fault(f"{worker.name} says nothing about {attempt.run.run_id}", 3):
+            self.loop.call_later(TASK_TIMEOUT - self.patience, self._lose, attempt.run, attempt, task)
+        else:
+            worker.split(attempt)
+
+    def _lose(self, run: Run, holder: Any, task: Task) -> None:
+        if run.task is task and run.holder is holder:
+            self.note(f"the engine gives up a task of {run.run_id}")
+            self.engine.lose_task(run, cut_off=self.fault("its updates are cut off", 10))
+
+    def _somebody_calls(self) -> None:
+        self._calls_left -= 1
+        requests = list(self.engine.runs)
+        request_id = self.choices.one(requests)
+        what = self.choices.number(12)
+        if what < 7:
+            self._names += 1
+            event = clients.event_for(self, request_id, f"k{self._names}k")
+            about = getattr(event, "task_id", request_id)
+            self.note(f"  {type(event).__name__} {about} {event.by.person} ({event.key})")
+            call = self.callers.begin(request_id, event)
+            if self.fault("the caller sends it twice", 3):
+                self.callers.repeat(call)
+        elif what == 7:
+            self.engine.signal(request_id, "decide", clients.signed_decision(self, request_id))
+        elif what == 8:
+            self.engine.signal(request_id, "directory_changed", None)
+        elif self.callers.calls and not self.choices.happens(0.2):
+            call = self.choices.one(self.callers.calls)
+            self.note(f"  once more {call.key}")
+            self.callers.repeat(call)
+        elif self.fault("cancelled in the engine", 5):
+            self.engine.cancel(request_id)
+
+    def _has_work(self, courier: Courier) -> bool:
+        commits, at = courier.seen
+        if not self.store.undelivered:
+            return False
+        return commits != self.store.commits or self.loop.time() >= at + 1
+
+    def _let_time_pass(self) -> None:
+        timer = self.loop.next_timer()
+        earliest = min((seam.since + LONGEST_PAUSE for seam in self.seams), default=None)
+        if earliest is not None and (timer is None or earliest <= timer):
+            seam = min(self.seams, key=lambda s: s.since)
+            self.loop.advance(earliest)
+            self.note(f"{seam.process.name}: {seam.what}, at last")
+            self._resume(seam)
+            return
+        soon = None if not self.store.undelivered else self.loop.time() + self._look_again()
+        if self.faulty and not self.seams and self.choices.happens(0.4):
+            due = [t.when() for run in self.engine.open_runs for t in run.timers.values()]
+            timer, soon = min(due, default=timer), None
+            self.note("hours pass")
+        moments = [moment for moment in (timer, soon) if moment is not None]
+        if moments:
+            self.loop.advance(min(moments))
+
+    def _look_again(self) -> float:
+        """Return how long to wait for the couriers: ever longer while nothing is stored."""
+        if self._looked_at != self.store.commits:
+            self._looked_at, self._looks = self.store.commits, 0
+        self._looks += 1
+        return float(min(60, 2**self._looks))
+
+    # What goes wrong
+
+    def _go_wrong(self) -> None:
+        if self.fault("a worker is killed", 0.6):
+            self._kill_worker(self.choices.number(len(self.workers)))
+        if self.fault("a courier is killed", 0.5):
+            self._kill_courier(self.choices.number(len(self.couriers)))
+        if self.fault("an instance leaves the cache"):
+            held = [(w, a) for w in self.workers for a in w.attempts.values() if a.task is None]
+            if held:
+                worker, attempt = self.choices.one(held)
+                worker.evict(attempt)
+        if self.steps % 10 == 0 and self.stale is None:
+            counted = self.store.raw("SELECT request_id, count(*) FROM audit_entry GROUP BY request_id")
+            self.copies.append((self.store.copy(), dict(counted)))
+        if self.stale is not None:
+            if self.choices.happens(0.1):
+                self._restore_complete()
+        elif self.fault("an older copy of the store is restored"):
+            self._restore_older()
+
+    def _kill_worker(self, number: int) -> None:
+        worker = self.workers[number]
+        held = [(a.run, a, a.task) for a in worker.attempts.values() if a.task is not None]
+        self._end_seams(worker)
+        worker.kill()
+        for run, attempt, task in held:
+            if run.holder is attempt:
+                since = (self.loop.now - task.at).total_seconds()
+                self.loop.call_later(max(0.0, TASK_TIMEOUT - since), self._lose, run, attempt, task)
+        self._names += 1
+        self.workers[number] = Worker(self, f"worker {number + 1}")
+
+    def _kill_courier(self, number: int) -> None:
+        courier = self.couriers[number]
+        self._end_seams(courier)
+        courier.alive = False
+        with self.loop.running():
+            self.couriers[number] = Courier(self, courier.name)
+
+    def _end_seams(self, process: Any) -> None:
+        """Leave what a process was waiting for undone, or have it done with nobody to be told."""
+        its = [seam for seam in self.seams if seam.process is process]
+        self.seams = [seam for seam in self.seams if seam.process is not process]
+        process.alive = False
+        self._buried += [seam.done for seam in its]
+        for seam in its:
+            if seam.kind in {"write", "send"} and self.fault(f"{seam.what} is done nevertheless", 8):
+                if seam.kind == "send":
+                    self.checker.sending(process, seam.about)
+                    self.checker.delivered(process, seam.about)
+                else:
+                    seam.done.set_result("done")
+                    self.loop.settle()
+
+    def _restore_older(self) -> None:
+        known = self.checker.known
+        if len(known) < len(self.engine.runs):
+            return
+        older = [rows for rows, lengths in self.copies if all(lengths.get(r, 0) < k.stored for r, k in known.items())]
+        if older:
+            self.stale = self.store.copy()
+            self.store.load(older[-1])
+
+    def _restore_complete(self) -> None:
+        assert self.stale is not None
+        self.note("the complete copy of the store is restored")
+        self.store.load(self.stale)
+        self.stale = None
+
+    # After healing
+
+    def _decide_everything(self, number: int) -> None:
+        for run in self.engine.open_runs:
+            query = "SELECT id, assignee FROM approval_task WHERE request_id = ? AND status = 'open'"
+            tasks = self.store.raw(query, run.workflow_id)
+            for task_id, assignee in tasks:
+                key = f"end{number}-{task_id}"
+                by = Actor(person=assignee or "mo")
+                event = Decide(by=by, task_id=task_id, decision="approve", comment=key, key=key)
+                self.callers.begin(run.workflow_id, event)
+            if not tasks:
+                key = f"again{number}-{run.workflow_id}"
+                by = Actor(person=scenario.REQUESTER)
+                self.callers.begin(run.workflow_id, Resubmit(by=by, comment=key, key=key))
+
+    def _outbox_left(self) -> list[tuple[Any, ...]]:
+        return self.store.raw("SELECT key, status FROM outbox WHERE status IN ('held', 'ready') LIMIT 3")
+
+    def _raise_errors(self) -> None:
+        if self.loop.errors:
+            context = self.loop.errors[0]
+            error = context.get("exception")
+            if isinstance(error, Violation):
+                raise error
+            raise Violation(f"{context.get('message')}: {error!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a schedule went: what it violated, if anything, and the choices that it made."""
+
+    violation: str | None
+    made: tuple[int, ...]
+    faults: int
+    steps: int
+    trace: tuple[str, ...] = ()
+
+
+class _Notes(logging.Handler):
+    """Writes what the product logs into the trace, and keeps it from everywhere else meanwhile."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(logging.WARNING if world.trace is not None else logging.CRITICAL)
+        self._world = world
+        root = logging.getLogger()
+        self._before = (root.handlers, root.level)
+        root.handlers = [self]
+        root.setLevel(self.level)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note a line."""
+        error = record.exc_info[1] if record.exc_info else None
+        self._world.note(f"  log: {record.getMessage()}{'' if error is None else f' {error!r}'}")
+
+    def close(self) -> None:
+        """Let others log again."""
+        root = logging.getLogger()
+        root.handlers, level = self._before
+        root.setLevel(level)
+        super().close()
+
+
+def play(seed: int, *, played: Sequence[int] | None = None, traced: bool = False) -> Outcome:
+    """Play one schedule from its seed, or from a list of choices."""
+    choices = Choices(seed, played=played)
+    trace: list[str] | None = [] if traced else None
+    world = World(choices, trace=trace)
+    violation = None
+    log = _Notes(world)
+    try:
+        with clocks(world.loop, seed):
+            try:
+                world.run()
+            except Violation as error:
+                violation = str(error)
+    finally:
+        world.close()
+        log.close()
+    return Outcome(
+        violation=violation,
+        made=tuple(choices.made),
+        faults=world.faults,
+        steps=world.steps,
+        trace=tuple(trace or ()),
+    )

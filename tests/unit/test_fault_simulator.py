@@ -1,0 +1,51 @@
+"""Under faults that a seed chooses, everything that was promised holds; and a safeguard that is missing is found."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.faults.plants import PLANTS
+from tests.faults.shrink import kind_of, shrink
+from tests.faults.world import play
+
+SHORT = 25  # schedules in one test
+MOST_SEEDS = 400  # in which a planted bug is found
+
+
+@pytest.mark.parametrize("first", range(0, 4 * SHORT, SHORT))
+def test_what_was_promised_holds_under_faults(first: int) -> None:
+    for seed in range(first, first + SHORT):
+        outcome = play(seed)
+        assert outcome.violation is None, f"python -m tests.faults --seed {seed}"
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_a_planted_bug_is_found(name: str) -> None:
+    plant = PLANTS[name]
+    with plant.planted():
+        seeds = itertools.chain([plant.seed], range(MOST_SEEDS))
+        found = next((seed for seed in seeds if play(seed).violation is not None), None)
+    assert found is not None, plant.what
+    assert play(found).violation is None, "it is the bug that was found"
+
+
+def test_a_seed_and_its_choices_repeat_a_schedule() -> None:
+    first, again = play(17, traced=True), play(17, traced=True)
+    assert first == again
+    assert play(17, played=first.made, traced=True) == first
+
+
+def test_a_violation_is_shrunk_to_fewer_faults_and_choices() -> None:
+    plant = PLANTS["gaps"]
+    with plant.planted():
+        found = play(plant.seed)
+        assert found.violation is not None
+        simplest = shrink(plant.seed, found, attempts=60)
+        again = play(plant.seed, played=simplest.made)
+    assert again == simplest
+    assert simplest.violation is not None
+    assert kind_of(simplest.violation) == kind_of(found.violation)
+    assert (simplest.faults, simplest.steps) <= (found.faults, found.steps)
+    assert sum(map(bool, simplest.made)) < sum(map(bool, found.made))
