@@ -35,6 +35,7 @@ from api.routes import (
     webhooks,
 )
 from api.schemas.common import ProblemDocument
+from api.scim import routes as scim
 from service.administration.health import Health
 
 _DESCRIPTION = """\
@@ -138,6 +139,7 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
         app.include_router(part.router, prefix=BASE, responses=cast(Any, errors), dependencies=[Security(_TOKEN)])
     for router in (attachments.router, attachments.uploads):
         app.include_router(router, prefix=BASE, responses=cast(Any, errors), dependencies=[Security(_TOKEN)])
+    app.include_router(scim.router)
     app.include_router(health.router, prefix=BASE)
     app.include_router(metrics.scraped, prefix=BASE)
     return app

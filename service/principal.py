@@ -29,6 +29,7 @@ class Principal:
     """The authenticated person who acts; `queues` are the person's roles and groups, as `role:r`, `group:g`.
 
     `access` is what both the person and the token or session have; `scopes` are the token's, None where it has none.
+    `provisions` says whether the token is an admin's with the scope of SCIM.
     """
 
     person: str
@@ -37,6 +38,7 @@ class Principal:
     name: str = ""
     actor_type: ActorType = "person"
     scopes: frozenset[str] | None = None
+    provisions: bool = False
 
     @property
     def admin(self) -> bool:
@@ -105,4 +107,5 @@ def principal_of(held: tokens.TokenHolder, *, granted: Sequence[str] | None = No
         name=held.name,
         actor_type=cast(ActorType, held.actor_type),
         scopes=held.scopes,
+        provisions=held.scopes is not None and SCIM in held.scopes and "admin" in held.access,
     )

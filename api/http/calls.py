@@ -98,7 +98,7 @@ class PersonalRoute(APIRoute):
 
     async def _received(self, context: ApiContext, request: Request) -> tuple[Request, Any]:
         """Return the call with its body read, and the body's value, by which a repeat is recognised."""
-        body = await _read_bytes(request, context.max_body_bytes)
+        body = await read_bytes(request, context.max_body_bytes)
         if not body.strip():
             return _ExactRequest(request, b"", None), None
         _check_media_type(request.headers.get("content-type"))
@@ -116,7 +116,7 @@ class PersonalRoute(APIRoute):
         return None
 
 
-async def _read_bytes(request: Request, most: int) -> bytes:
+async def read_bytes(request: Request, most: int) -> bytes:
     """Return the body; raises 413 if it is longer than `most` bytes, whatever its Content-Length says."""
     chunks: list[bytes] = []
     size = 0

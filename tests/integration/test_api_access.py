@@ -14,8 +14,11 @@ import pytest_asyncio
 from fastapi.routing import APIRoute
 
 from api.access import RULES, rule_of
-from api.app import describe
+from api.app import _application, describe
 from api.http.authentication import LOOPBACK_COOKIE
+from api.http.calls import PersonalRoute
+from api.http.parameters import PublicRoute
+from api.scim.routes import ScimRoute
 from service.identity import login
 from service.identity.login import issue_code
 from service.principal import ACCESS
@@ -102,6 +105,20 @@ async def test_each_access_gets_as_far_as_the_page_on_security_says(desk: ApiDes
     expected = documented()[route] - REFUSED.get(route, set())
     assert reached == expected, {who: (a.status_code, a.text[:200]) for who, a in answers.items()}
     assert {answer.status_code for answer in answers.values()} <= {200, 201, 202, 204, 400, 403, 404, 409, 422, 503}
+
+
+def test_every_route_that_the_application_has_checks_who_calls() -> None:
+    # Also those that the document does not show; only the documentation of the API is for everybody.
+    with_a_check = (PersonalRoute, PublicRoute, ScimRoute, PageRoute)
+    routes: list[APIRoute] = []
+    for each in _application().routes:
+        inner = getattr(each, "original_router", None)
+        found = [each] if inner is None else inner.routes
+        routes += [route for route in found if isinstance(route, APIRoute)]
+    assert len(routes) > len(RULES)
+    assert {route.path for route in routes if not isinstance(route, with_a_check)} == {f"{BASE}/docs"}
+    public = {route.path for route in routes if isinstance(route, PublicRoute)}
+    assert public == {route.split()[1] for route in OPEN}
 
 
 def page_routes() -> set[str]:
