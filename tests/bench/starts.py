@@ -49,7 +49,7 @@ async def measure(home: Path) -> str:
     with installation(home / "apart") as place:
         parts = await asyncio.to_thread(Parts, place)
         apart = await _run(parts.api_url, parts.there["TEMPORAL_ADDRESS"], parts.tokens)
-    return _table({"one process (`placet up`)": together, "API and worker apart": apart})
+    return _table({"`placet up`": together, "API and worker, each started alone": apart})
 
 
 async def _run(api: str, engine: str, tokens: dict[str, str]) -> Sample:
