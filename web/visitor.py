@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
@@ -31,7 +32,11 @@ def wording_of(request: Request) -> Wording:
     session: Session | None = getattr(request.state, "session", None)
     chosen = session.preferences if session is not None else {}
     named = chosen.get("timezone")
-    zone = zone_of(named if named != "UTC" else None) or zone_of(request.cookies.get(ZONE_COOKIE)) or ZoneInfo("UTC")
+    zone = (
+        zone_of(named if named != "UTC" else None)
+        or zone_of(unquote(request.cookies.get(ZONE_COOKIE, "")))
+        or ZoneInfo("UTC")
+    )
     language = negotiate(chosen.get("language"), request.headers.get("accept-language"))
     return Wording(language=language, zone=zone, now=context.now())
 

@@ -17,7 +17,7 @@ import typer
 from rich.markup import escape
 
 from activities.notifications.channels.mailbox import Mailbox
-from cli.commands import people, tokens, up
+from cli.commands import login, people, tokens, up
 from cli.terminal.event_loop import run, until_told_to_stop
 from cli.terminal.options import settings_with
 from cli.terminal.output import errors_as_messages, out
@@ -28,6 +28,20 @@ _PATIENCE = 120.0  # seconds; long enough for a busy machine
 BLUEPRINTS = Path(str(resources.files("placet"))).parent / "blueprints"
 
 
+# Who opens the inbox, and what they see there.
+_VISITORS = {
+    "max": "Max, who has to decide",
+    "rita": "Rita, who asked",
+    "carla": "Carla, the CFO",
+    "olivia": "Olivia, who sees everything",
+}
+_OPEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "purchase-order": [
+        ("Standing desks for the new office", {"supplier": "Nordholz", "quantity": 12, "unit_price": "489.00"}),
+        ("Demo phones", {"supplier": "Fernmann", "quantity": 3, "unit_price": "699.90"}),
+    ],
+    "access-request": [("CRM for the trade fair team", {"system": "crm", "level": "write"})],
+}
 _MAILS = {
     "task_opened": "your decision, please",
     "reminded": "a reminder",
@@ -83,8 +97,11 @@ async def play(settings: Settings, where: dict[str, Any], *, hour: float, stay: 
     who = {p["id"]: await tokens.issue(settings, p["id"], None) for p in _read("people.json")}
     async with httpx.AsyncClient(base_url=where["api"], timeout=30, trust_env=False) as http:
         folder = None if where["mailbox"] is None else settings.home / "mailbox"
-        await _story(Story(http=http, tokens=who, mails=folder), hour)
+        story = Story(http=http, tokens=who, mails=folder)
+        await _story(story, hour)
+        await _leave_open(story)
         _summary(where, who)
+        await _addresses(settings)
         if not stay:
             out.print("\nThe demo has ended and its data is removed. In a terminal it keeps running.")
             return
@@ -238,6 +255,24 @@ def words_of(kind: str, detail: dict[str, Any]) -> str:
 
 def _person(one: str) -> str:
     return one.removeprefix("user:").capitalize()
+
+
+async def _leave_open(story: Story) -> None:
+    """Start requests that wait for Max, for the inbox."""
+    for name, requests in _OPEN.items():
+        blueprint = _read(f"{name}.json")
+        template = await story.call("olivia", "POST", "process-templates/", blueprint, expect=201)
+        await story.call("olivia", "POST", f"process-templates/{template['id']}/publish/", expect=200)
+        for title, given in requests:
+            body = {"template": blueprint["name"], "title": title, "input": given}
+            await story.call("rita", "POST", "requests/", body, expect=201)
+
+
+async def _addresses(settings: Settings) -> None:
+    out.print("\n[bold]The inbox[/bold], opened as one of them. Each address works once, within five minutes:")
+    for person, part in _VISITORS.items():
+        out.print(f"  {part:28} {await login.address(settings, person)}", soft_wrap=True)
+    out.print(f"Another one: PLACET_HOME={settings.home} .venv/bin/placet login PERSON", soft_wrap=True)
 
 
 def _summary(where: dict[str, Any], who: dict[str, str]) -> None:

@@ -26,7 +26,7 @@ from worker.settings import Settings
 TITLES = {
     "api": "API",
     "docs": "API docs",
-    "inbox": "inbox (JSON)",
+    "inbox": "inbox",
     "metrics": "metrics",
     "mailbox": "mailbox",
     "temporal_ui": "Temporal Web UI",

@@ -234,7 +234,7 @@ def described(settings: Settings, api: str, there: Surroundings, told: dict[str,
     return {
         "api": api,
         "docs": f"{api}/api/v1/docs",
-        "inbox": f"{api}/api/v1/workflow/tasks/?assignee=me&status=open",
+        "inbox": f"{api}/",
         "metrics": f"{api}/api/v1/metrics/prometheus",
         "sdk_metrics": first_worker["sdk_metrics"],
         "mailbox": there.mailbox,

@@ -69,8 +69,6 @@ async def test_three_hundred_starts_begin_three_hundred_requests_and_no_first_ta
     engine = await connect(EngineSettings(address=where["temporal"]))
     for answer in answers:
         history = await engine.get_workflow_handle(answer.json()["id"]).fetch_history()
-        began = history.events[0].workflow_execution_started_event_attributes
-        assert began.eager_execution_accepted, "the worker beside the API gets the task with the start"
         assert not LOST & {event.event_type for event in history.events}
 
 
