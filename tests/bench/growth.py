@@ -24,6 +24,7 @@ from sqlalchemy import text
 from temporalio.client import WorkflowHandle, WorkflowQueryFailedError
 
 from storage.database import Database
+from storage.migrate import migrate
 from tests.approvals import EXPENSE, PEOPLE
 from tests.bench import options, processor_time, seed, turns
 from tests.bench.contenders import through_http
@@ -108,6 +109,7 @@ async def _grow(home: Path, kind: str, server: Server | None, pending: int) -> l
         for stored in STORED:
             cell = Cell(database=kind, stored=stored, pending=pending)
             await _store(place, cell)
+            tokens = await asyncio.to_thread(place.load, _people())  # the store may be an earlier one again
             await _look(place, tokens, cell)
             cells.append(cell)
             sys.stderr.write(f"{kind}, {stored:,} ended, {pending:,} pending: done\n")
@@ -160,6 +162,7 @@ async def _store(place: Installation, cell: Cell) -> None:
             shutil.copyfile(file, bare)
         elif place.rows("SELECT count(*) FROM approval_request WHERE status = 'completed'")[0][0] > cell.stored * 1.5:
             shutil.copyfile(bare, file)
+            await migrate(f"sqlite:///{file}")
     database = Database(place.extra.get("PLACET_DATABASE_URL", f"sqlite:///{place.home / 'placet.db'}"))
     try:
         whole = "SELECT id FROM approval_request WHERE status = 'completed' ORDER BY started_at DESC, id LIMIT :n"
