@@ -12,6 +12,7 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from activities.notifications.delivery import message_sender
+from activities.notifications.delivery.channel_delivery import NoLongerNeeded
 from placet.engine import machine, timers
 from placet.errors import Conflict
 from storage.queries.notifications import delivery_queue
@@ -140,31 +141,32 @@ def _results_are_dropped() -> list[Any]:
     return [patch.object(delivery_queue, "_is_ours", lambda row, item: original(row, item) and item.status != "sent")]
 
 
-def _closed_before_it_is_sent() -> list[Any]:
-    original = message_sender.MessageSender.send
+def _ends_are_not_told() -> list[Any]:
+    original = message_sender.MessageSender._compose
 
-    async def send(self: Any, messages: Any) -> Any:
-        self._facts = {key: one for key, one in self._facts.items() if one.outbox.event != "completed"}
-        return await original(self, messages)
+    def compose(self: Any, messages: Any) -> Any:
+        if all(self._facts[one.key].outbox.event == "completed" for one in messages if one.key in self._facts):
+            raise NoLongerNeeded
+        return original(self, messages)
 
-    return [patch.object(message_sender.MessageSender, "send", send)]
+    return [patch.object(message_sender.MessageSender, "_compose", compose)]
 
 
 PLANTS: dict[str, Plant] = {
     "answer-before-record": Plant("driver", "an update is answered before it is recorded", _answers_before_recording),
     "first-write-wins": Plant(
-        "recorder", "rows of a lost task stay, and history's are not written", _first_write_wins, 7
+        "recorder", "rows of a lost task stay, and history's are not written", _first_write_wins, 10
     ),
-    "gaps": Plant("recorder", "a recording that does not follow the stored one is written", _gaps_are_taken, 25),
+    "gaps": Plant("recorder", "a recording that does not follow the stored one is written", _gaps_are_taken, 1),
     "no-notifications": Plant(
-        "recorder", "what supersedes a lost task has no notifications", _recording_without_notifications
+        "recorder", "what supersedes a lost task has no notifications", _recording_without_notifications, 16
     ),
     "escalates-again": Plant("core", "a level of an escalation is recorded twice", _escalates_again, 2),
-    "ready-at-once": Plant("notices", "notifications are not held until history is known", _ready_at_once),
+    "ready-at-once": Plant("notices", "notifications are not held until history is known", _ready_at_once, 4),
     "confirms-all": Plant(
-        "notices", "what is beyond the confirmed entry is released too", _confirms_whatever_is_there, 50
+        "notices", "what is beyond the confirmed entry is released too", _confirms_whatever_is_there, 10
     ),
     "no-lease": Plant("notices", "a message that is being sent can be taken by another process", _leases_are_not_kept),
-    "unfinished": Plant("notices", "that a message was sent is not stored", _results_are_dropped),
-    "never-told": Plant("notices", "how a request ended is not told", _closed_before_it_is_sent),
+    "unfinished": Plant("notices", "that a message was sent is not stored", _results_are_dropped, 1),
+    "never-told": Plant("notices", "how a request ended is not told", _ends_are_not_told),
 }
