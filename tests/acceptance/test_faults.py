@@ -166,9 +166,10 @@ def test_worker_killed_between_timer_and_escalation_escalates_once_a_level(place
     ]
     levels = [(e["detail"]["level"], e["detail"]["after"]["assignee"]) for e in parts.escalations(request["id"])]
     assert levels == [(1, "user:dora"), (2, "user:carl")]
-    lost = place.rows("SELECT kind FROM audit_superseded ORDER BY seq")
-    # On a slow machine the breach may have come before the kill; then the next level is what the dying worker stored.
-    assert [kind for (kind,) in lost][-1:] == ["escalated"], "the attempt that died is kept apart"
+    # What the dying worker stored is what the next attempt computes, or is kept apart where history has another time.
+    lost = [kind for (kind,) in place.rows("SELECT kind FROM audit_superseded ORDER BY seq")]
+    assert lost in ([], ["escalated"], ["sla_breached", "escalated"])
+    parts.verified(request["id"])
 
 
 def test_while_the_mail_server_is_down_processes_go_on_and_mails_arrive_afterwards(mailing: Faulty, post: Post) -> None:
