@@ -175,6 +175,9 @@ one("[data-palette-input]")?.addEventListener("keydown", (event) => {
     event.preventDefault();
     const next = shown[(at + (event.key === "ArrowDown" ? 1 : -1) + shown.length) % shown.length];
     shown.forEach((item) => item.classList.toggle("chosen", item === next));
+  } else if (event.key === "Escape") {
+    event.preventDefault(); // a search field would only be emptied
+    one("#palette").close();
   } else if (event.key === "Enter") {
     event.preventDefault();
     const text = event.target.value.trim();

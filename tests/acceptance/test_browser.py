@@ -1,0 +1,299 @@
+"""The pages in a real browser: the whole story of a request, by mouse, by keyboard, on a phone, and without scripts.
+
+Every page that a test opens is listened to: an error in the console, of a script or of the Content-Security-Policy,
+fails the test.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from tests.contract import Placet, open_tasks
+
+SCRIPT = "<script>alert('x')</script><b>bold</b>"
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001"
+    "a5f645400000000049454e44ae426082"
+)
+AMOUNT: list[dict[str, Any]] = [
+    {"name": "amount", "type": "decimal", "required": True, "currency": "EUR", "minimum": 0},
+    {"name": "reason", "type": "string", "max_length": 500},
+    {"name": "first_day", "type": "date"},
+]
+MAX: dict[str, Any] = {"stage_name": "Manager", "approvers": ["user:max"], "sla_hours": 8, "description": "Be frugal."}
+
+
+@dataclass
+class Visitor:
+    """Somebody with a browser of their own; `page` is what they look at."""
+
+    page: Page
+    base: str
+    complaints: list[str] = field(default_factory=list)
+
+    def go(self, path: str) -> Page:
+        """Open a page."""
+        self.page.goto(self.base + path)
+        return self.page
+
+    def heard(self, message: ConsoleMessage) -> None:
+        """Keep what the console complains about; a refused page is told there as well, and is none."""
+        if message.type in {"error", "warning"} and "the server responded with a status of" not in message.text:
+            self.complaints.append(message.text)
+
+
+@dataclass
+class Visitors:
+    """The browsers of everybody in a test."""
+
+    browser: Browser
+    placet: Placet
+    every: list[Visitor] = field(default_factory=list)
+
+    def __call__(self, person: str, *, width: int = 1400, scripts: bool = True, **more: Any) -> Visitor:
+        """Give somebody a browser in which they are logged in."""
+        options = {"locale": "en-GB", "timezone_id": "Europe/Berlin"} | more
+        context = self.browser.new_context(
+            viewport={"width": width, "height": 900}, java_script_enabled=scripts, **options
+        )
+        context.set_default_timeout(60_000)
+        visitor = Visitor(page=context.new_page(), base=self.placet.where["api"])
+        visitor.page.on("console", visitor.heard)
+        visitor.page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
+        visitor.go("/login")
+        visitor.page.fill("#token", self.placet.tokens[person])
+        visitor.page.get_by_role("button", name=re.compile("Log in|Anmelden")).click()
+        visitor.page.wait_for_url(f"{visitor.base}/")
+        self.every.append(visitor)
+        return visitor
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium")
+    assert program is not None, "install Debian's chromium; tests/machine.sh does"
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, placet: Placet) -> Iterator[Visitors]:
+    visitors = Visitors(browser=browser, placet=placet)
+    yield visitors
+    complaints = [one for visitor in visitors.every for one in visitor.complaints]
+    for visitor in visitors.every:
+        visitor.page.context.close()
+    assert complaints == []
+
+
+def started(placet: Placet, title: str, *steps: dict[str, Any], **more: Any) -> dict[str, Any]:
+    template = placet.publish(placet.process(*(steps or (MAX,)), variables=AMOUNT, **more))
+    return placet.start(template, given={"amount": "120"}, title=title)
+
+
+def test_a_request_goes_from_its_form_over_a_change_to_its_approval(
+    placet: Placet, visit: Visitors, tmp_path: Path
+) -> None:
+    template = placet.publish(placet.process(MAX, variables=AMOUNT))
+    rita, max_ = visit("rita"), visit("max")
+    form = rita.go("/requests/new")
+    form.get_by_role("link", name=template).click()
+    form.get_by_label("Title").fill("A chair that can be raised")
+    form.get_by_label("Amount").fill("82,5")
+    form.get_by_role("button", name="Ask for approval").click()
+    expect(form.get_by_role("heading", level=1)).to_have_text("A chair that can be raised")
+    expect(form.locator(".lead-line .amount")).to_have_text("€82.50")
+    address = form.url.partition("?")[0]
+    picture = tmp_path / "chair.png"
+    picture.write_bytes(PNG)
+    form.set_input_files("#file", picture)
+    form.get_by_role("button", name="Attach").click()
+    expect(form.locator(".files img")).to_be_visible()
+
+    # The open inbox says that something has come, and shows it when it is asked to.
+    expect(max_.page.locator("#fresh")).to_be_visible(timeout=60_000)
+    max_.page.locator("[data-refresh]").click()
+    max_.page.locator("a.title", has_text="A chair that can be raised").click()
+    expect(max_.page.locator(".policy")).to_contain_text("Be frugal.")
+    max_.page.fill("#comment", "One without a headrest, please.")
+    max_.page.get_by_role("button", name="Request changes").click()
+    expect(max_.page.locator("[data-toast]")).to_be_visible()
+
+    page = rita.page
+    page.goto(address)
+    page.get_by_role("link", name="Change and send in again").click()
+    page.get_by_label("Amount").fill("60")
+    page.get_by_role("button", name="Look at the changes").click()
+    expect(page.locator(".changes")).to_contain_text("€82.50")
+    expect(page.locator(".changes")).to_contain_text("€60.00")
+    page.get_by_role("button", name="Send in again").click()
+    expect(page.locator(".alert.warn")).to_have_count(0)
+
+    max_.go("/")
+    max_.page.locator("a.title", has_text="A chair that can be raised").click()
+    expect(max_.page.locator(".changed")).to_contain_text("What changed since you decided")
+    max_.page.get_by_role("button", name="Approve", exact=True).click()
+    page.goto(address)
+    expect(page.locator(".lead-line .pill")).to_have_text("Approved")
+
+    audrey = visit("aud")
+    audrey.page.goto(address)
+    expect(audrey.page.locator(".timeline")).to_contain_text("Rita attached chair.png")
+    expect(audrey.page.get_by_role("button", name="Send")).to_have_count(0)
+
+
+def test_of_two_tabs_that_decide_the_second_is_told_who_was_faster(placet: Placet, visit: Visitors) -> None:
+    request = started(placet, "Two tabs")
+    (task,) = open_tasks(request).values()
+    first, second = visit("max"), visit("max")
+    for tab in (first, second):
+        tab.go(f"/tasks/{task}")
+    first.page.get_by_role("button", name="Approve", exact=True).click()
+    first.page.wait_for_url("**done=approve")
+    second.page.get_by_role("button", name="Reject", exact=True).click()
+    expect(second.page.get_by_role("alert")).to_contain_text("Somebody was faster")
+    assert [entry["detail"]["decision"] for entry in placet.timeline(request, "decided")] == ["approve"]
+
+
+def test_a_decision_on_what_has_changed_meanwhile_shows_the_difference_and_decides_nothing(
+    placet: Placet, visit: Visitors
+) -> None:
+    carla = {"stage_name": "Board", "approvers": ["role:cfo"]}
+    request = started(placet, "Changing", MAX, carla, graph_spec=_side_by_side(), settings={"on_change": "stage"})
+    tasks = open_tasks(request)
+    seen = visit("max")
+    seen.go(f"/tasks/{tasks['max']}")
+    placet.decide("carla", tasks["carla"], "request_changes", comment="Less.")
+    placet.post("rita", f"requests/{request['id']}/resubmit/", {"input": {"amount": "60"}})
+    seen.page.get_by_role("button", name="Approve", exact=True).click()
+    alert = seen.page.get_by_role("alert")
+    expect(alert).to_contain_text("The request has changed since you opened it")
+    expect(alert.locator(".changes")).to_contain_text("€60.00")
+    assert placet.timeline(request, "decided") == []
+
+
+def _side_by_side() -> dict[str, Any]:
+    nodes: list[dict[str, Any]] = [
+        {"id": "start", "type": "trigger"},
+        {"id": "fork", "type": "fork"},
+        {"id": "manager", "type": "approval", "step": "Manager"},
+        {"id": "board", "type": "approval", "step": "Board"},
+        {"id": "join", "type": "join"},
+        {"id": "yes", "type": "terminator", "outcome": "approved"},
+        {"id": "no", "type": "terminator", "outcome": "rejected"},
+    ]
+    edges = [
+        {"from": "start", "to": "fork"},
+        {"from": "fork", "to": "manager"},
+        {"from": "fork", "to": "board"},
+        {"from": "manager", "to": "join", "on": "approved"},
+        {"from": "manager", "to": "no", "on": "rejected"},
+        {"from": "board", "to": "join", "on": "approved"},
+        {"from": "board", "to": "no", "on": "rejected"},
+        {"from": "join", "to": "yes"},
+    ]
+    return {"nodes": nodes, "edges": edges}
+
+
+def test_what_people_write_is_shown_as_text(placet: Placet, visit: Visitors) -> None:
+    template = placet.publish(placet.process(MAX | {"description": SCRIPT}, variables=AMOUNT))
+    request = placet.start(template, given={"amount": "1", "reason": SCRIPT}, title=SCRIPT)
+    placet.post("rita", f"requests/{request['id']}/comments/", {"text": SCRIPT})
+    (task,) = open_tasks(request).values()
+    page = visit("max").go(f"/tasks/{task}")
+    expect(page.get_by_role("heading", level=1)).to_have_text(SCRIPT)
+    assert page.locator("b", has_text="bold").count() == 0
+    assert page.get_by_text(SCRIPT, exact=True).count() >= 3
+
+
+def test_the_inbox_works_by_keyboard_alone(placet: Placet, visit: Visitors) -> None:
+    request = started(placet, "By keyboard")
+    page = visit("max").go("/?q=By+keyboard")
+    page.keyboard.press("j")
+    expect(page.locator(".row.current .title")).to_have_text("By keyboard")
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("decided")
+    expect(page.locator("[data-palette-list] li.chosen")).to_contain_text("What I have decided")
+    page.keyboard.press("Escape")
+    page.keyboard.press("a")
+    page.wait_for_url("**done=approve")
+    assert placet.request(request)["outcome"] == "approved"
+
+
+def test_a_single_decision_needs_no_script(placet: Placet, visit: Visitors) -> None:
+    request = started(placet, "Without scripts")
+    (task,) = open_tasks(request).values()
+    page = visit("max", scripts=False).go(f"/tasks/{task}")
+    page.fill("#comment", "Fine.")
+    page.get_by_role("button", name="Approve", exact=True).click()
+    expect(page.locator("[data-toast]")).to_have_text("Approved.")
+    assert placet.request(request)["outcome"] == "approved"
+
+
+def test_several_are_decided_after_a_summary_with_a_result_for_each(placet: Placet, visit: Visitors) -> None:
+    requests = [started(placet, f"Bulk {number}") for number in range(2)]
+    page = visit("max").go("/?q=Bulk")
+    page.get_by_label("Select all on this page").check()
+    page.get_by_role("button", name="Decide the selected…").click()
+    page.get_by_role("button", name=re.compile("Approve all")).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("decided")
+    assert {placet.request(request)["outcome"] for request in requests} == {"approved"}
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (360, "dark")])
+def test_no_page_has_a_serious_finding_of_axe_or_scrolls_sideways(
+    placet: Placet, visit: Visitors, width: int, scheme: Any
+) -> None:
+    request = started(placet, "A title of many words that no row has room for " * 3)
+    (task,) = open_tasks(request).values()
+    template = request["template"]
+    visitor = visit("max", width=width, color_scheme=scheme)
+    definition = next(one for one in _processes(placet) if one["name"] == template)
+    paths = ["/", "/?tab=queues", "/?tab=decided", f"/tasks/{task}", "/requests", "/requests?whose=all"]
+    paths += [f"/requests/{request['id']}", "/requests/new", f"/requests/new/{definition['id']}", "/me", "/nowhere"]
+    found = []
+    for path in paths:
+        page = visitor.go(path)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        if wide > width:
+            found.append(f"{path} is {wide} wide")
+        violations = Axe().run(page).response["violations"]
+        found += [
+            f"{path}: {one['id']} {[node['html'][:120] for node in one['nodes'][:3]]}"
+            for one in violations
+            if one["impact"] in {"serious", "critical"}
+        ]
+    assert found == []
+
+
+def _processes(placet: Placet) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    cursor = ""
+    for _ in itertools.count():
+        page = placet.get("olivia", f"process-templates/?limit=500{cursor}")
+        found += page["items"]
+        if page["next_cursor"] is None:
+            return found
+        cursor = f"&cursor={page['next_cursor']}"
+    return found
+
+
+def test_a_reader_of_german_reads_german(visit: Visitors) -> None:
+    page = visit("max", locale="de-DE").go("/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Eingang")
+    assert page.locator("html").get_attribute("lang") == "de"
