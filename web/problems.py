@@ -63,7 +63,7 @@ def show(
     accept = request.headers.get("accept", "")
     # A program says what it wants, or has come to an address that is no page.
     program = "json" in accept or "route" not in request.scope
-    if program and "html" not in accept and "hx-request" not in request.headers:
+    if program and "html" not in accept:
         return problems.respond(document, headers)
     if document["status"] == 503:
         headers = {"Retry-After": str(problems.RETRY_AFTER), **(headers or {})}

@@ -122,6 +122,4 @@ def _to_log_in(request: Request) -> Response:
         raise NotAuthenticated("You are not logged in any more, and nothing has happened. Log in and send it again.")
     there = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     target = "/login" if there == "/" else f"/login?{urlencode({'next': there}, quote_via=quote)}"
-    if request.headers.get("hx-request"):  # htmx would put the log-in page into a part of the page
-        return Response(status_code=204, headers={"HX-Redirect": "/login"})
     return RedirectResponse(target, 303)

@@ -1,0 +1,89 @@
+"""Languages: every text of the pages has a German one, and numbers and times are as the reader's locale has them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+from web.languages import Wording, negotiate, zone_of
+
+WEB = Path(__file__).parents[2] / "web"
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+KEYWORDS = {"say": None, "say_number": (1, 2), "marked": None, "_": None, "gettext": None, "ngettext": (1, 2)}
+_PLACES = re.compile(r"\{\w+\}|%\(\w+\)s")
+
+
+def wording(language: str) -> Wording:
+    return Wording(language=language, zone=ZoneInfo("Europe/Berlin"), now=NOW)
+
+
+def texts() -> set[str]:
+    found = extract_from_dir(
+        WEB,
+        method_map=[("**.py", "python"), ("templates/**.html", "jinja2")],
+        options_map={"templates/**.html": {"trim_blocks": "true", "lstrip_blocks": "true"}},
+        keywords=KEYWORDS,
+    )
+    return {text if isinstance(text, str) else text[0] for _, _, text, _, _ in found if text}
+
+
+def test_every_text_of_the_pages_has_a_german_one_with_the_same_places() -> None:
+    with (WEB / "locales/de/LC_MESSAGES/placet.po").open("rb") as file:
+        catalogue = read_po(file, locale="de")
+    messages = {(m.id,) if isinstance(m.id, str) else tuple(m.id): m.string for m in catalogue if m.id}
+    german = {english[0] for english in messages}
+    assert sorted(texts() - german) == []
+    assert sorted(german - texts()) == []
+    for english, found in messages.items():
+        places = [set(_PLACES.findall(one)) for one in english]
+        for one in [found] if isinstance(found, str) else found:
+            assert one, english
+            assert set(_PLACES.findall(one)) in places, english
+
+
+@pytest.mark.parametrize(
+    ("language", "number", "money", "soon"),
+    [
+        ("en", "1,234,567.891234", "€1,234.50", "in 3 hours"),
+        ("de", "1.234.567,891234", "1.234,50\xa0€", "in 3 Stunden"),
+    ],
+)
+def test_numbers_and_times_are_exact_and_as_the_locale_writes_them(
+    language: str, number: str, money: str, soon: str
+) -> None:
+    reader = wording(language)
+    assert reader.number(Decimal("1234567.891234")) == number
+    assert reader.money(Decimal("1234.5"), "EUR") == money
+    assert reader.distance(NOW + timedelta(hours=3)) == soon
+
+
+def test_a_moment_is_told_in_the_readers_time_zone() -> None:
+    assert wording("en").moment(NOW) == "2 Mar 2026, 10:00"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "accepted", "language"),
+    [
+        ("de", "en", "de"),
+        (None, "fr, de;q=0.8, en;q=0.9", "en"),
+        (None, "de-AT", "de"),
+        (None, "xx;q=nonsense, de", "de"),
+        ("fr", None, "en"),
+    ],
+)
+def test_the_language_is_the_chosen_one_or_what_the_browser_asks_for(
+    chosen: str | None, accepted: str | None, language: str
+) -> None:
+    assert negotiate(chosen, accepted) == language
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "", "Mars/Olympus", "x" * 100, "\0"])
+def test_a_time_zone_that_is_none_is_none(name: str) -> None:
+    assert zone_of(name) is None
