@@ -38,6 +38,7 @@ from storage.tables.approvals import (
     Participant,
     TaskCandidate,
 )
+from storage.tables.notifications import NotificationMessage
 
 # The engine's clock may differ by this much between its hosts; a task is tried again only after much longer.
 CLOCK_SKEW = timedelta(seconds=2)
@@ -215,8 +216,28 @@ def _supersede(connection: Connection, part: _NewPart, now: datetime) -> list[tu
     # A notification that was sent nevertheless keeps its row under another key, to free the key for the true one.
     for key, entry_hash in connection.execute(select(col(Outbox.key), col(Outbox.hash)).where(*notifications)).all():
         connection.execute(update(Outbox).where(col(Outbox.key) == key).values(key=f"{key}#{entry_hash[:12]}"))
+    _ask_again(connection, part.recording)
     _take_tasks_back(connection, part.recording)
     return [(entry["seq"], entry["kind"]) for entry in lost]
+
+
+def _ask_again(connection: Connection, recording: Recording) -> None:
+    """Hold again what asks people to act on open tasks, and was dropped as long as superseded rows said otherwise.
+
+    What is needed is decided anew, once history is known to hold the entry; what people have got stays as it is.
+    """
+    still_open = [task.id for task in recording.tasks if task.status == "open"]
+    dropped = (
+        col(Outbox.request_id) == recording.request_id,
+        col(Outbox.task_id).in_(still_open),
+        col(Outbox.event).in_((*ASKING, "sla_breached")),  # of a breach, those who decided are not told
+        col(Outbox.status) == "dropped",
+    )
+    keys = list(connection.scalars(update(Outbox).where(*dropped).values(status="held").returning(col(Outbox.key))))
+    if not keys:
+        return
+    needless = (col(NotificationMessage.key).in_(keys), col(NotificationMessage.status) == "dropped")
+    connection.execute(delete(NotificationMessage).where(*needless))
 
 
 def _take_tasks_back(connection: Connection, recording: Recording) -> None:

@@ -10,8 +10,8 @@ import time
 from contextlib import nullcontext
 
 from tests.faults.plants import PLANTS
+from tests.faults.schedule import Outcome, play
 from tests.faults.shrink import shrink
-from tests.faults.world import Outcome, play
 
 
 def main() -> int:

@@ -20,11 +20,11 @@ from placet.errors import AlreadyDecided, Ended, Gone, PlacetError
 from storage.recording.recipients import ASKING
 from storage.recording.verify import verify_rows
 from tests.faults.engine import Run, Task
-from tests.faults.worker import Violation
+from tests.faults.processes.worker import Violation
 from workflows.approval import Answer
 
 if TYPE_CHECKING:
-    from tests.faults.clients import Call
+    from tests.faults.processes.clients import Call
     from tests.faults.world import World
 
 # The kinds of entries that an event leads to itself, by the name of its class; each carries the caller's own words.
@@ -38,7 +38,16 @@ _EFFECTS: dict[str, tuple[str, ...]] = {
     "Withdraw": ("withdrawn",),
 }
 _ENDINGS = ("completed", "failed", "withdrawn", "cancelled")
-_MAY_BE_DROPPED = (*ASKING, "sla_breached")
+# Nobody was told what is `dropped`. That is right as long as the task is closed or somebody else's.
+_UNTOLD = f"""
+    SELECT dropped.key FROM outbox AS dropped JOIN approval_task ON approval_task.id = dropped.task_id
+    WHERE dropped.request_id = ? AND dropped.status = 'dropped' AND dropped.event IN {ASKING!r}
+    AND dropped.event != 'reminded' AND approval_task.status = 'open' AND approval_task.assignee = dropped.person
+    AND NOT EXISTS (
+        SELECT 1 FROM outbox AS later WHERE later.task_id = dropped.task_id AND later.person = dropped.person
+        AND later.seq > dropped.seq AND later.status != 'dropped'
+    )
+"""
 _CLOSING = ("decided", "changes_requested", "task_closed")
 
 
@@ -104,6 +113,8 @@ class Checker:
                 continue
             if len(rows) < known.stored:
                 raise Violation(f"the store has {len(rows)} entries of {request_id}; {known.stored} were recorded")
+            if untold := store.raw(_UNTOLD, request_id):
+                raise Violation(f"the notification {untold[0][0]} is dropped, and its task is open")
             for (seq, hash_), entry in zip(rows, known.entries[: known.stored], strict=False):
                 if hash_ != entry.hash:
                     raise Violation(f"entry {seq} of {request_id} is another in the store than in history")
@@ -197,15 +208,17 @@ class Checker:
             raise Violation(f"the tasks of {request_id} are others in the store than in the workflow")
 
     def _outbox(self, request_id: str, known: Known) -> None:
-        query = "SELECT key, seq, hash, event, status FROM outbox WHERE request_id = ?"
+        query = "SELECT key, seq, hash, event, status, person, task_id FROM outbox WHERE request_id = ?"
         rows = {row[0]: row[1:] for row in self._world.store.raw(query, request_id)}
         for notification in known.notifications:
             if notification.key not in rows:
                 raise Violation(f"the notification {notification.key} is lost")
-        for key, (seq, hash_, event, status) in rows.items():
+        for key, (seq, hash_, event, status, person, task_id) in rows.items():
+            deciders = self._world.store.raw("SELECT decided_by FROM approval_task WHERE id = ?", task_id)
             if known.entries[seq - 1].hash != hash_:
                 raise Violation(f"the notification {key} is about an entry that history does not hold")
-            if status not in {"sent", "dropped"} or (status == "dropped" and event not in _MAY_BE_DROPPED):
+            needless = event in ASKING or (event == "sla_breached" and (person,) in deciders)
+            if status != "sent" and not (status == "dropped" and needless):
                 raise Violation(f"the notification {key} is {status} at the end")
             if status == "sent" and _message_id(key, hash_) not in self.sent:
                 raise Violation(f"the notification {key} counts as sent, and nobody got it")

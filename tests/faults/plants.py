@@ -10,11 +10,15 @@ from unittest.mock import patch
 
 from sqlalchemy import update
 from sqlmodel import col
+from temporalio import workflow
 
 from activities.notifications.delivery import message_sender
 from activities.notifications.delivery.channel_delivery import NoLongerNeeded
 from placet.engine import machine, timers
+from placet.engine.events import Event
+from placet.engine.state import State, Transition
 from placet.errors import Conflict
+from placet.plan.plan import Plan
 from storage.queries.notifications import delivery_queue
 from storage.recording import outbox, record
 from storage.tables.approvals import Outbox
@@ -57,6 +61,15 @@ def _answers_before_recording() -> list[Any]:
     return [patch.object(ApprovalWorkflow, "_step", step)]
 
 
+def _keys_are_lost_when_continued() -> list[Any]:
+    async def continue_as_new(self: Any) -> None:
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if self._state.status == "pending" and self._calls.idle:
+            workflow.continue_as_new(replace(self._start, state=replace(self._state, answered={})))
+
+    return [patch.object(ApprovalWorkflow, "_continue_as_new", continue_as_new)]
+
+
 def _first_write_wins() -> list[Any]:
     original = record._fresh
 
@@ -95,6 +108,15 @@ def _recording_without_notifications() -> list[Any]:
     return [patch.object(record, "_fresh", fresh)]
 
 
+def _answers_are_forgotten() -> list[Any]:
+    original = machine.apply
+
+    def apply(plan: Plan, state: State, event: Event, now: Any) -> Transition:
+        return original(plan, replace(state, answered={}), event, now)
+
+    return [patch.object(machine, "apply", apply)]
+
+
 def _escalates_again() -> list[Any]:
     original = timers.carry_out_due
 
@@ -106,6 +128,10 @@ def _escalates_again() -> list[Any]:
         return result
 
     return [patch.object(machine, "carry_out_due", carry_out)]
+
+
+def _dropped_for_good() -> list[Any]:
+    return [patch.object(record, "_ask_again", lambda *_: None)]
 
 
 def _ready_at_once() -> list[Any]:
@@ -154,6 +180,9 @@ def _ends_are_not_told() -> list[Any]:
 
 PLANTS: dict[str, Plant] = {
     "answer-before-record": Plant("driver", "an update is answered before it is recorded", _answers_before_recording),
+    "keys-lost": Plant(
+        "driver", "continue-as-new forgets which calls were answered", _keys_are_lost_when_continued, 20
+    ),
     "first-write-wins": Plant(
         "recorder", "rows of a lost task stay, and history's are not written", _first_write_wins, 10
     ),
@@ -161,7 +190,11 @@ PLANTS: dict[str, Plant] = {
     "no-notifications": Plant(
         "recorder", "what supersedes a lost task has no notifications", _recording_without_notifications, 16
     ),
+    "repeats": Plant("core", "a repeated call is carried out again", _answers_are_forgotten, 20),
     "escalates-again": Plant("core", "a level of an escalation is recorded twice", _escalates_again, 2),
+    "dropped-for-good": Plant(
+        "recorder", "what a lost task made needless is not sent when its rows are superseded", _dropped_for_good, 40
+    ),
     "ready-at-once": Plant("notices", "notifications are not held until history is known", _ready_at_once, 4),
     "confirms-all": Plant(
         "notices", "what is beyond the confirmed entry is released too", _confirms_whatever_is_there, 10

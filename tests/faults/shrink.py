@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.faults.world import Outcome, play
+from tests.faults.schedule import Outcome, play
 
 
 def kind_of(violation: str) -> str:

@@ -1,11 +1,10 @@
-"""One schedule: a world of processes, of which one thing happens after the other, as the choices say."""
+"""The world of one schedule: processes, of which one thing happens after the other, as the choices say."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -13,15 +12,16 @@ from typing import Any
 
 from activities.notifications.channels.channel import Message
 from placet.engine.events import Actor, Decide, Resubmit
-from tests.faults import clients, scenario
-from tests.faults.by_reference import ByReference
+from tests.faults import scenario
 from tests.faults.checker import Checker
 from tests.faults.choices import Choices
 from tests.faults.engine import TASK_TIMEOUT, Engine, Run, Task
-from tests.faults.notices import SETTINGS, Courier
-from tests.faults.store import Store
-from tests.faults.virtual_time import VirtualLoop, clocks
-from tests.faults.worker import Attempt, Violation, Worker
+from tests.faults.processes import clients
+from tests.faults.processes.by_reference import ByReference
+from tests.faults.processes.database import Store
+from tests.faults.processes.notices import SETTINGS, Courier
+from tests.faults.processes.worker import Attempt, Violation, Worker
+from tests.faults.virtual_time import VirtualLoop
 
 STEPS = 150  # of the part of a schedule in which things go wrong
 MOST_STEPS = 12_000  # until everything has to be quiet after that
@@ -168,8 +168,9 @@ class World:
         self.faulty = False
         if self.stale is not None:
             self._restore_complete()
+        everything = self.choices.happens(0.5)  # callers that were answered may not know, and ask again
         for call in self.callers.calls:
-            if not call.answers and not call.refusals:
+            if everything or not (call.answers or call.refusals):
                 self.callers.repeat(call)
         waits = self.loop.time() + (0, 5 * 3600)[self.choices.number(2)]  # people take their time, and deadlines pass
         self.loop.call_at(waits, self.note, "people decide what is open")
@@ -446,63 +447,3 @@ class World:
             if isinstance(error, Violation):
                 raise error
             raise Violation(f"{context.get('message')}: {error!r}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a schedule went: what it violated, if anything, and the choices that it made."""
-
-    violation: str | None
-    made: tuple[int, ...]
-    faults: int
-    steps: int
-    trace: tuple[str, ...] = ()
-
-
-class _Notes(logging.Handler):
-    """Writes what the product logs into the trace, and keeps it from everywhere else meanwhile."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(logging.WARNING if world.trace is not None else logging.CRITICAL)
-        self._world = world
-        root = logging.getLogger()
-        self._before = (root.handlers, root.level)
-        root.handlers = [self]
-        root.setLevel(self.level)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Note a line."""
-        error = record.exc_info[1] if record.exc_info else None
-        self._world.note(f"  log: {record.getMessage()}{'' if error is None else f' {error!r}'}")
-
-    def close(self) -> None:
-        """Let others log again."""
-        root = logging.getLogger()
-        root.handlers, level = self._before
-        root.setLevel(level)
-        super().close()
-
-
-def play(seed: int, *, played: Sequence[int] | None = None, traced: bool = False) -> Outcome:
-    """Play one schedule from its seed, or from a list of choices."""
-    choices = Choices(seed, played=played)
-    trace: list[str] | None = [] if traced else None
-    world = World(choices, trace=trace)
-    violation = None
-    log = _Notes(world)
-    try:
-        with clocks(world.loop, seed):
-            try:
-                world.run()
-            except Violation as error:
-                violation = str(error)
-    finally:
-        world.close()
-        log.close()
-    return Outcome(
-        violation=violation,
-        made=tuple(choices.made),
-        faults=world.faults,
-        steps=world.steps,
-        trace=tuple(trace or ()),
-    )

@@ -17,6 +17,7 @@ from storage.queries.requests import requests
 from storage.recording import record
 from storage.recording.verify import verify_rows
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Outbox, Participant
+from storage.tables.notifications import NotificationMessage
 from tests.integration.recordings import NOW, Story, write
 from tests.stored import reading, writing
 
@@ -101,6 +102,36 @@ async def test_history_wins_over_rows_that_it_never_held(database: Database) -> 
     # What history wins once, it keeps: the retry of its recording is a repeat.
     await _write(database, held.recording())
     assert await _everything(database) == everything
+
+
+async def test_people_are_asked_nevertheless_where_the_decision_never_was(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob")
+    lost = opened.decide(1)
+    held = opened.moved(timedelta(seconds=30)).comment("which never were")
+    await _write(database, opened.recording(), lost.recording())
+    asked = {row["key"]: row["status"] for row in await _rows(database, Outbox) if row["event"] == "task_opened"}
+    assert asked == {"r1:2:task_opened:bob": "dropped"}
+    with writing(database) as session:
+        [row] = [one for one in session.scalars(select(Outbox)) if one.event == "task_opened"]
+        message = NotificationMessage(
+            key=row.key,
+            channel="mail",
+            request_id="r1",
+            seq=row.seq,
+            hash=row.hash,
+            event=row.event,
+            person="bob",
+            status="dropped",
+            created_at=NOW,
+            next_attempt_at=NOW,
+        )
+        session.add(message)
+
+    await _write(database, held.recording())
+
+    asked = {row["key"]: row["status"] for row in await _rows(database, Outbox) if row["event"] == "task_opened"}
+    assert asked == {"r1:2:task_opened:bob": "held"}
+    assert await _rows(database, NotificationMessage) == [], "it is planned again"
 
 
 async def test_tasks_and_people_that_never_were_are_gone(database: Database) -> None:

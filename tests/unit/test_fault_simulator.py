@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.plants import PLANTS
+from tests.faults.schedule import play
 from tests.faults.shrink import kind_of, shrink
-from tests.faults.world import play
 
 ROOT = Path(__file__).parents[2]
 SHORT = 25  # schedules in one test

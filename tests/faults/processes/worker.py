@@ -37,9 +37,9 @@ from activities.decision_tokens import DecisionTokens, TokenVerifier
 from activities.directory import DirectoryReader
 from activities.due_moment import due_moment
 from placet.errors import PlacetError
-from tests.faults.by_reference import FAILURES
 from tests.faults.engine import Came, Run, Task, Update
-from tests.faults.store import ProcessDatabase
+from tests.faults.processes.by_reference import FAILURES
+from tests.faults.processes.database import ProcessDatabase
 from workflows.approval import ApprovalWorkflow
 
 if TYPE_CHECKING:

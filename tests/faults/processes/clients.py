@@ -17,8 +17,8 @@ from service.engine import client as engine_client
 from storage.recording import outbox
 from storage.recording.outbox import Confirmation
 from tests.faults import scenario
-from tests.faults.store import ProcessDatabase
-from tests.faults.worker import SECRET
+from tests.faults.processes.database import ProcessDatabase
+from tests.faults.processes.worker import SECRET
 from workflows.approval import Answer
 
 if TYPE_CHECKING:

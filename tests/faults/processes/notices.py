@@ -18,7 +18,7 @@ from placet.errors import Unavailable
 from storage.queries.notifications import delivery_queue
 from storage.queries.notifications.delivery_queue import AttemptResult
 from storage.recording.group_commit import GroupCommit
-from tests.faults.store import ProcessDatabase
+from tests.faults.processes.database import ProcessDatabase
 
 if TYPE_CHECKING:
     from tests.faults.world import World

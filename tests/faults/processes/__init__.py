@@ -1,0 +1,1 @@
+"""What runs: workers, couriers and callers, and the store as they reach it."""
