@@ -19,6 +19,7 @@ from cli.bootstrap import Duty
 from cli.pages.mailbox import mailroom
 from cli.pages.web_ui import web_ui
 from cli.supervisor.child import Report, Role
+from cli.terminal.event_loop import keep_start_up_out_of_collections
 from cli.terminal.output import progress
 from engine_host.config import Ports
 from engine_host.serve import Engine, start_engine
@@ -33,6 +34,8 @@ HOST = "host"
 """The child that has the engine, its Web UI and the mailbox."""
 # Ends after all others, and starts before them.
 _HOST, _NOTIFICATIONS, _WORKERS, _API = range(4)
+# By how much notifications stand back where processes compete: what is due now comes before mails about what was.
+_BEHIND = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +155,7 @@ class Roles:
                 processes=self._processes,
             )
             async with http_server.serve(app, self._listener, app.state.shutdown.drain):
+                keep_start_up_out_of_collections()
                 report({"sdk_metrics": f"http://{sdk_metrics}/metrics"})
                 await stop.wait()
 
@@ -169,6 +173,9 @@ class Roles:
             traces = tracer_provider("placet-worker")
             client = await bootstrap.connect_client(there.engine, traces=traces, runtime=runtime)
             async with bootstrap.worker_running(database, client, settings, there.notify(), duties=duties):
+                keep_start_up_out_of_collections()
+                if duties == {Duty.NOTIFICATIONS}:
+                    os.nice(_BEHIND)
                 report({"sdk_metrics": f"http://{sdk_metrics}/metrics"})
                 await stop.wait()
 
