@@ -174,8 +174,12 @@ class Checker:
                 raise Violation(f"{message.person} is told {key} again by another process within the lease")
 
     def delivered(self, process: Any, message: Message) -> None:
-        """Take note of a message that has reached its person; without a process nobody knows that it has."""
-        self.sent.setdefault(message.id, []).append((process, self._world.store.restored, self._world.loop.time()))
+        """Take note of a message that has reached its person; without a process nobody knows that it has.
+
+        Rows that are restored between the leases of two processes give each its own, so the turn's beginning counts.
+        """
+        restored = self._world.store.restored if process is None else process.restored
+        self.sent.setdefault(message.id, []).append((process, restored, self._world.loop.time()))
 
     def finally_holds(self) -> None:
         """Once everything is healed and quiet: nothing is lost, nothing is doubled, and everything verifies."""

@@ -73,6 +73,7 @@ class Courier:
         self.seen: tuple[int, float] = (-1, -1.0)  # the store's commits and the time when it last found nothing to do
         database: Any = ProcessDatabase(world.store, lambda what, writes: world.pause(self, what, writes))
         self._world = world
+        self.restored = world.store.restored  # how often rows had been restored when its turn began
         confirmation = HistoryConfirmation(lambda id_: world.pause_to_ask(self, id_))
         self._planner = Planner(database, confirmation, SETTINGS, [Mailbox.name])
         commits: GroupCommit[AttemptResult] = GroupCommit(
@@ -90,6 +91,7 @@ class Courier:
     def begin(self) -> None:
         """Take a turn."""
         self.seen = (self._world.store.commits, self._world.loop.time())
+        self.restored = self._world.store.restored
         self.turn = self._world.loop.create_task(self._work())
 
     async def _work(self) -> None:
