@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
+from tests.browser import Visitors
 from tests.contract import PEOPLE, Placet
 from tests.processes import installation
 from tests.waiting import PATIENCE
@@ -21,3 +25,26 @@ def placet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Placet]:
         with httpx.Client(trust_env=False, timeout=PATIENCE) as http:
             first = http.get(f"{where['api']}/api/v1/metrics/prometheus")
             yield Placet(place=place, where=where, tokens=tokens, http=http, first_metrics=first.text)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Give Debian's Chromium."""
+    program = shutil.which("chromium")
+    assert program is not None, "install Debian's chromium; tests/machine.sh does"
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, placet: Placet, tmp_path: Path) -> Iterator[Visitors]:
+    """Give browsers for people; what each showed last is kept as a picture in the folder of the test."""
+    visitors = Visitors(browser=browser, placet=placet)
+    yield visitors
+    complaints = [one for visitor in visitors.every for one in visitor.complaints]
+    for number, visitor in enumerate(visitors.every, start=1):
+        visitor.page.screenshot(path=tmp_path / f"last-page-{number}.png")
+        visitor.page.context.close()
+    assert complaints == []

@@ -1,106 +1,17 @@
-"""The pages in a real browser: the whole story of a request, by mouse, by keyboard, on a phone, and without scripts.
-
-Every page that a test opens is listened to: an error in the console, of a script or of the Content-Security-Policy,
-fails the test.
-"""
+"""The pages in a real browser: the whole story of a request, by mouse, by keyboard, on a phone, and without scripts."""
 
 from __future__ import annotations
 
 import itertools
 import re
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
+from tests.browser import AMOUNT, MAX, PNG, SCRIPT, Visitors, started
 from tests.contract import Placet, open_tasks
-
-SCRIPT = "<script>alert('x')</script><b>bold</b>"
-PNG = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001"
-    "a5f645400000000049454e44ae426082"
-)
-AMOUNT: list[dict[str, Any]] = [
-    {"name": "amount", "type": "decimal", "required": True, "currency": "EUR", "minimum": 0},
-    {"name": "reason", "type": "string", "max_length": 500},
-    {"name": "first_day", "type": "date"},
-]
-MAX: dict[str, Any] = {"stage_name": "Manager", "approvers": ["user:max"], "sla_hours": 8, "description": "Be frugal."}
-
-
-@dataclass
-class Visitor:
-    """Somebody with a browser of their own; `page` is what they look at."""
-
-    page: Page
-    base: str
-    complaints: list[str] = field(default_factory=list)
-
-    def go(self, path: str) -> Page:
-        """Open a page."""
-        self.page.goto(self.base + path)
-        return self.page
-
-    def heard(self, message: ConsoleMessage) -> None:
-        """Keep what the console complains about; a refused page is told there as well, and is none."""
-        if message.type in {"error", "warning"} and "the server responded with a status of" not in message.text:
-            self.complaints.append(message.text)
-
-
-@dataclass
-class Visitors:
-    """The browsers of everybody in a test."""
-
-    browser: Browser
-    placet: Placet
-    every: list[Visitor] = field(default_factory=list)
-
-    def __call__(self, person: str, *, width: int = 1400, scripts: bool = True, **more: Any) -> Visitor:
-        """Give somebody a browser in which they are logged in."""
-        options = {"locale": "en-GB", "timezone_id": "Europe/Berlin"} | more
-        context = self.browser.new_context(
-            viewport={"width": width, "height": 900}, java_script_enabled=scripts, **options
-        )
-        context.set_default_timeout(60_000)
-        visitor = Visitor(page=context.new_page(), base=self.placet.where["api"])
-        visitor.page.on("console", visitor.heard)
-        visitor.page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
-        visitor.go("/login")
-        visitor.page.fill("#token", self.placet.tokens[person])
-        visitor.page.get_by_role("button", name=re.compile("Log in|Anmelden")).click()
-        visitor.page.wait_for_url(f"{visitor.base}/")
-        self.every.append(visitor)
-        return visitor
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    assert program is not None, "install Debian's chromium; tests/machine.sh does"
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def visit(browser: Browser, placet: Placet) -> Iterator[Visitors]:
-    visitors = Visitors(browser=browser, placet=placet)
-    yield visitors
-    complaints = [one for visitor in visitors.every for one in visitor.complaints]
-    for visitor in visitors.every:
-        visitor.page.context.close()
-    assert complaints == []
-
-
-def started(placet: Placet, title: str, *steps: dict[str, Any], **more: Any) -> dict[str, Any]:
-    template = placet.publish(placet.process(*(steps or (MAX,)), variables=AMOUNT, **more))
-    return placet.start(template, given={"amount": "120"}, title=title)
 
 
 def test_a_request_goes_from_its_form_over_a_change_to_its_approval(
@@ -268,16 +179,8 @@ def test_no_page_has_a_serious_finding_of_axe_or_scrolls_sideways(
     paths += [f"/requests/{request['id']}", "/requests/new", f"/requests/new/{definition['id']}", "/me", "/nowhere"]
     found = []
     for path in paths:
-        page = visitor.go(path)
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        if wide > width:
-            found.append(f"{path} is {wide} wide")
-        violations = Axe().run(page).response["violations"]
-        found += [
-            f"{path}: {one['id']} {[node['html'][:120] for node in one['nodes'][:3]]}"
-            for one in violations
-            if one["impact"] in {"serious", "critical"}
-        ]
+        visitor.go(path)
+        found += visitor.findings(path)
     assert found == []
 
 

@@ -1,0 +1,149 @@
+"""The pages where they are hardest to get right: what people write, a thousand rows or none, refusals, and keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Page, expect
+from sqlalchemy import create_engine, text
+
+from storage.database import driver_url
+from tests.browser import AMOUNT, MAX, SCRIPT, Visitor, Visitors, started
+from tests.contract import Placet, open_tasks
+from worker.settings import Settings
+
+LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen" * 3
+
+
+def _is_plain(page: Page) -> None:
+    """AssertionError where something that somebody wrote has become markup; a script would be a complaint."""
+    assert page.locator("b", has_text="bold").count() == 0, page.url
+
+
+def test_what_people_write_is_text_on_every_page_and_no_name_is_too_long(placet: Placet, visit: Visitors) -> None:
+    variables = [*AMOUNT, {"name": "kind", "type": "string", "enum": [SCRIPT, LONG]}]
+    stage = MAX | {"stage_name": f"{SCRIPT} {LONG}"[:100], "description": f"{SCRIPT} {LONG}"}
+    template = placet.publish(placet.process(stage, variables=variables) | {"name": f"{SCRIPT} {placet.name()}"})
+    given = {"amount": "1", "reason": f"{SCRIPT} {LONG}", "kind": LONG}
+    request = placet.start(template, given=given, title=f"{SCRIPT} {LONG}"[:200])
+    placet.post("rita", f"requests/{request['id']}/comments/", {"text": f"{SCRIPT} {LONG}"})
+    (task,) = open_tasks(request).values()
+    max_, rita = visit("max", width=360), visit("rita", width=360)
+    max_.go(f"/tasks/{task}").fill("#comment", f"{SCRIPT} {LONG}")
+    _is_plain(max_.page)
+    max_.page.get_by_role("button", name="Request changes").click()
+    max_.page.wait_for_url("**done=request_changes")
+    rita.go(f"/requests/{request['id']}/edit").get_by_label("Amount").fill("2")
+    rita.page.get_by_role("button", name="Look at the changes").click()
+    _is_plain(rita.page)
+    wide = []
+    for visitor in (max_, rita):
+        for path in ("/", "/requests", "/requests?whose=all", "/requests/new", f"/requests/{request['id']}"):
+            _is_plain(visitor.go(path))
+            if visitor.page.evaluate("document.documentElement.scrollWidth") > 360:
+                wide.append(path)
+    _is_plain(max_.go(f"/tasks/{task}"))
+    assert wide == []
+
+
+@contextmanager
+def _copied(placet: Placet, request: dict[str, Any], copies: int) -> Iterator[None]:
+    """Put copies of a request and its task straight into the store, and take them out again."""
+    engine = create_engine(driver_url(Settings(home=placet.place.home).database).set(drivername="sqlite"))
+    tables = {"approval_request": "id", "approval_task": "request_id"}
+    try:
+        with engine.begin() as connection:
+            for table, key in tables.items():
+                query = text(f"SELECT * FROM {table} WHERE {key} = :id")
+                row = dict(connection.execute(query, {"id": request["id"]}).mappings().one())
+                names = ", ".join(row)
+                places = ", ".join(f":{name}" for name in row)
+                rows = [_numbered(row, number) for number in range(copies)]
+                connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({places})"), rows)
+        yield
+    finally:
+        with engine.begin() as connection:
+            for table, key in tables.items():
+                connection.execute(text(f"DELETE FROM {table} WHERE {key} LIKE 'copy-%'"))
+        engine.dispose()
+
+
+def _numbered(row: dict[str, Any], number: int) -> dict[str, Any]:
+    changed = {name: f"copy-{number:04}-{row[name]}" for name in ("id", "request_id") if name in row}
+    return row | changed | ({"title": f"Copied {number:04}"} if "title" in row else {})
+
+
+def test_an_inbox_of_a_thousand_rows_shows_each_once_page_by_page(placet: Placet, visit: Visitors) -> None:
+    request = started(placet, "Copied original")
+    with _copied(placet, request, 999):
+        page = visit("max").go("/?q=Copied")
+        expect(page.locator(".tabs .count").first).to_have_text("99+")
+        seen: list[str] = []
+        while True:
+            shown = page.locator("[data-row-id]").evaluate_all("rows => rows.map(row => row.dataset.rowId)")
+            assert len(shown) == 50
+            seen += shown
+            following = page.locator("a[rel=next]")
+            if following.count() == 0:
+                break
+            following.click()
+            page.wait_for_load_state()
+        assert len(seen) == len(set(seen)) == 1000
+
+
+def test_an_empty_inbox_says_so(visit: Visitors) -> None:
+    page = visit("aud").go("/")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Nothing waits for you")
+    expect(page.get_by_role("button", name="Decide the selected…")).to_have_count(0)
+
+
+def test_rows_are_selected_and_opened_by_keyboard(placet: Placet, visit: Visitors) -> None:
+    for number in range(2):
+        started(placet, f"Selected {number}")
+    page = visit("max").go("/?q=Selected")
+    for key in "jxjxk":
+        page.keyboard.press(key)
+    expect(page.locator("[data-pick]:checked")).to_have_count(2)
+    expect(page.locator("[data-bulk-count]")).to_have_text("2")
+    expect(page.locator("[data-row-id]").first).to_have_class(re.compile("current"))
+    page.keyboard.press("r")
+    page.wait_for_url("**/tasks/*#decide")
+    page.keyboard.press("r")
+    expect(page.locator("#comment")).to_be_focused()
+
+
+def test_no_page_of_an_act_has_a_serious_finding_of_axe_in_light_or_dark(placet: Placet, visit: Visitors) -> None:
+    found: list[str] = []
+
+    def look(visitor: Visitor, name: str) -> None:
+        for scheme in ("light", "dark"):
+            visitor.page.emulate_media(color_scheme=scheme)
+            found.extend(visitor.findings(f"{name} ({scheme})"))
+
+    request, late = started(placet, "Looked at"), started(placet, "Looked at too")
+    (task,), (second,) = open_tasks(request).values(), open_tasks(late).values()
+    max_, rita, aud = visit("max", width=360), visit("rita", width=360), visit("aud", width=360)
+    max_.go("/?q=Looked").get_by_label("Select all on this page").check()
+    max_.page.get_by_role("button", name="Decide the selected…").click()
+    expect(max_.page.get_by_role("button", name=re.compile("Approve all"))).to_be_visible()
+    look(max_, "the summary before several decisions")
+    placet.decide("max", task, "request_changes", comment="Less.")
+    max_.page.get_by_role("button", name=re.compile("Approve all")).click()
+    expect(max_.page.get_by_role("heading", level=1)).to_contain_text("decided")
+    look(max_, "the results of several decisions")
+    max_.go(f"/tasks/{second}")
+    look(max_, "a decided task")
+    rita.go(f"/requests/{request['id']}/edit").get_by_label("Amount").fill("60")
+    look(rita, "a change")
+    rita.page.get_by_role("button", name="Look at the changes").click()
+    expect(rita.page.locator(".changes")).to_be_visible()
+    look(rita, "the difference")
+    aud.go(f"/requests/{request['id']}")
+    look(aud, "a request as an auditor sees it")
+    aud.page.context.clear_cookies()
+    aud.go("/login")
+    look(aud, "the log-in page")
+    assert found == []
