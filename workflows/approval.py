@@ -300,6 +300,9 @@ class ApprovalWorkflow:
     async def _cancel(self) -> None:
         """End the request as cancelled, unless events that were already recorded end it."""
         if workflow.patched("settle-before-cancel"):
+            if not self._begun and workflow.patched("begin-before-cancel"):
+                # The results of both would come in one activation, and in a replay in two.
+                await workflow.wait_condition(lambda: self._begun)
             await wait_for_store(lambda: self._state)
         by = Actor(person=SYSTEM, admin=True)
         try:

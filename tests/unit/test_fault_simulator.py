@@ -26,6 +26,12 @@ def test_what_was_promised_holds_under_faults(first: int) -> None:
         assert outcome.violation is None, f"python -m tests.faults --seed {seed}"
 
 
+@pytest.mark.parametrize("seed", [40, 301, 1072])
+def test_what_a_seed_has_found_is_mended(seed: int) -> None:
+    outcome = play(seed)
+    assert outcome.violation is None, f"python -m tests.faults --seed {seed}"
+
+
 @pytest.mark.parametrize("name", PLANTS)
 def test_a_planted_bug_is_found(name: str) -> None:
     plant = PLANTS[name]
