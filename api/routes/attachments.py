@@ -8,13 +8,14 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
-from api.deps import Caller, Here, ThisCall
+from api.deps import Caller, Cursor, Here, Limit, ThisCall
 from api.http.calls import PersonalRoute
 from api.http.uploads import FIELD, UploadRoute
 from api.schemas.attachments import AttachmentView
 from api.schemas.common import Listed
 from service.attachments import attachments
 from service.attachments.types import INLINE
+from storage.queries.cursor import part
 
 router = APIRouter(prefix="/workflow/requests/{request_id}/attachments", tags=["requests"], route_class=PersonalRoute)
 uploads = APIRouter(prefix="/workflow/requests/{request_id}/attachments", tags=["requests"], route_class=UploadRoute)
@@ -41,10 +42,13 @@ async def attach(context: Here, caller: Caller, call: ThisCall, request: Request
 
 
 @router.get("/")
-async def list_attachments(context: Here, caller: Caller, request_id: str) -> Listed[AttachmentView]:
+async def list_attachments(
+    context: Here, caller: Caller, request_id: str, limit: Limit = 50, cursor: Cursor = None
+) -> Listed[AttachmentView]:
     """List the files of a request, oldest first."""
     found = await attachments.listed(context, caller, request_id)
-    return Listed(items=[AttachmentView.of(one) for one in found], next_cursor=None)
+    page = part(found, limit, cursor)
+    return Listed(items=[AttachmentView.of(one) for one in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{n}/", response_class=StreamingResponse, responses={200: {"content": {"application/octet-stream": {}}}})

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from api.deps import Caller, Here, ThisCall
+from api.deps import Caller, Cursor, Here, Limit, ThisCall
 from api.http.calls import PersonalRoute
 from api.schemas.auth import Me, TokenBody, TokenMade, TokenView
 from api.schemas.common import Listed
 from service.identity.api_tokens import list_own, make_own, revoke_own, token_text
 from service.identity.login import Session
+from storage.queries.cursor import part
 
 router = APIRouter(prefix="/auth", tags=["identity"], route_class=PersonalRoute)
 
@@ -22,9 +23,10 @@ async def read_me(request: Request, caller: Caller) -> Me:
 
 
 @router.get("/tokens/")
-async def list_tokens(context: Here, caller: Caller) -> Listed[TokenView]:
+async def list_tokens(context: Here, caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Listed[TokenView]:
     """List your own tokens that are not revoked, newest first, with when each was last used."""
-    return Listed(items=[TokenView.of(row) for row in await list_own(context, caller)], next_cursor=None)
+    page = part(await list_own(context, caller), limit, cursor)
+    return Listed(items=[TokenView.of(row) for row in page.items], next_cursor=page.next_cursor)
 
 
 @router.post("/tokens/", status_code=201)

@@ -34,6 +34,13 @@ def page(rows: Sequence[Row], limit: int, place: Callable[[Row], tuple[str | dat
     return Page(items=tuple(kept), next_cursor=write(*place(kept[-1])))
 
 
+def part(rows: Sequence[Row], limit: int, cursor: str | None) -> Page[Row]:
+    """Make a page of a list that is read whole because it is short; its cursors are places in it."""
+    after = read_number(cursor) if cursor is not None else 0
+    end = min(len(rows), after + limit)
+    return Page(items=tuple(rows[after:end]), next_cursor=write(str(end)) if end < len(rows) else None)
+
+
 def write(*place: str | datetime) -> str:
     """Write a place as a cursor."""
     plain = [moment(p) if isinstance(p, datetime) else p for p in place]
