@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from temporalio.client import Client
@@ -70,14 +69,14 @@ class Context:
         return self.clock()
 
     attachments: str = ""
-    """The URL of the object store, or the folder, that holds the files of requests."""
+    """The URL of the object store, or the folder, that holds the files of requests; empty where there is none."""
     attachment_bytes: int = 25_000_000
     """How large a file may be."""
 
     @cached_property
     def files(self) -> FileStore:
         """The store of the files of requests."""
-        return FileStore(self.attachments if "://" in self.attachments else Path(self.attachments or "attachments"))
+        return FileStore(self.attachments)
 
     @property
     def namespace(self) -> str:

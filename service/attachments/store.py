@@ -18,8 +18,8 @@ _CHUNK = 256 * 1024  # bytes
 class FileStore:
     """Puts, gets and deletes files; raises Unavailable where the store does not answer."""
 
-    def __init__(self, place: str | Path) -> None:
-        """Open a store: a folder, which is made if it is missing, or a URL such as `s3://bucket/prefix`.
+    def __init__(self, place: str) -> None:
+        """Name a store: a folder, made if it is missing, or a URL such as `s3://bucket/prefix`; empty for none.
 
         An object store finds its credentials where its provider's tools do: in the environment.
         """
@@ -30,11 +30,13 @@ class FileStore:
     def _store(self) -> Any:
         # When it is first used: most processes never need it.
         if self._opened is None:
-            if isinstance(self._place, Path):
-                self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._opened = LocalStore(str(self._place))
-            else:
+            if not self._place:
+                raise Unavailable("This process has no store of attachments; set PLACET_ATTACHMENTS_URL.")
+            if "://" in self._place:
                 self._opened = from_url(self._place)
+            else:
+                Path(self._place).mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._opened = LocalStore(self._place)
         return self._opened
 
     async def put(self, request_id: str, sha256: str, file: IO[bytes]) -> None:
