@@ -44,7 +44,7 @@ def exposed() -> set[str]:
         values={f.name: {labels[f.name]: 0.0} for f in FAMILIES if f.kind != "histogram"},
         histograms={f.name: {labels[f.name]: empty} for f in FAMILIES if f.kind == "histogram"},
     )
-    text, _ = expose(shown, "")
+    text, _ = expose(shown, {}, "")
     return {line.split("{")[0].split(" ")[0] for line in text.decode().splitlines() if not line.startswith("#")}
 
 
