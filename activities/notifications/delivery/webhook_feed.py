@@ -109,8 +109,16 @@ class WebhookFeed:
         return ChannelDelivery(PREFIX + endpoint.id, sender, self._database, self._commits, self._settings)
 
     async def _queue(self, endpoint: WebhookEndpoint) -> int:
-        """Queue events for an endpoint, and return how many."""
+        """Queue events for an endpoint, and return how many.
+
+        A request that is in doubt has earlier events that history holds. Where it has none, it is skipped, so that many
+        such requests do not keep those of others back.
+        """
+        queued = await self._queue_but(endpoint, [])
         doubted = self._confirmation.postponed()
+        return queued or (await self._queue_but(endpoint, doubted) if doubted else 0)
+
+    async def _queue_but(self, endpoint: WebhookEndpoint, doubted: list[str]) -> int:
         found, known = await self._database.read(_unseen, endpoint, doubted)
         if not found:
             return 0
