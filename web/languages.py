@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache, cached_property
 from gettext import NullTranslations
@@ -104,25 +104,9 @@ class Wording:
         """Write a calendar day."""
         return str(dates.format_date(at, "EEE, d MMM y", locale=self.locale))
 
-    def short(self, at: datetime) -> str:
-        """Write a moment as briefly as it is clear: the time today, the weekday within a week, else the date."""
-        there, here = at.astimezone(self.zone), self.now.astimezone(self.zone)
-        days = (there.date() - here.date()).days
-        if days == 0:
-            pattern = "HH:mm"
-        elif abs(days) < 7:
-            pattern = "EEE HH:mm"
-        else:
-            pattern = "d MMM" if there.year == here.year else "d MMM y"
-        return str(dates.format_datetime(there, pattern, locale=self.locale))
-
     def distance(self, at: datetime) -> str:
         """Write how far a moment is from now, such as `in 3 hours` or `2 days ago`."""
         return str(dates.format_timedelta(at - self.now, add_direction=True, threshold=1.2, locale=self.locale))
-
-    def length(self, span: timedelta) -> str:
-        """Write a length of time, such as `3 hours`."""
-        return str(dates.format_timedelta(span, threshold=1.2, locale=self.locale))
 
     def number(self, value: Decimal | int) -> str:
         """Write a number exactly, with the locale's separators."""

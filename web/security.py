@@ -18,6 +18,7 @@ from api.context import ApiContext
 from api.http.authentication import CSRF_HEADER, SAFE_METHODS, require_csrf_token, require_own_page, session_of
 from api.http.uploads import bounded_by
 from placet.errors import NotAuthenticated
+from service.identity.login import Session
 from web.access import LOGGED_IN, PUBLIC, rule_of
 
 CSRF_FIELD = "csrf_token"
@@ -49,23 +50,24 @@ class PageRoute(APIRoute):
             request.state.session = session
             if session is not None:
                 request.state.principal = session.principal
-            if request.method not in SAFE_METHODS:
+            changes = request.method not in SAFE_METHODS
+            if changes:
                 require_own_page(context, request)
-                bounded = bounded_by(request, self._most_bytes(context))
+            if session is None and rule is not PUBLIC:  # before the body, which a stranger could make long
+                return _to_log_in(request)
+            if not changes:
+                _require_access(session, rule, changes=False)
+                return await handle(request)
+            bounded = bounded_by(request, self._most_bytes(context))
+            try:
                 form = await bounded.form(max_fields=_MOST_FIELDS, max_part_size=context.max_body_bytes)
                 if session is not None and rule is not PUBLIC:
                     sent = request.headers.get(CSRF_HEADER) or form.get(CSRF_FIELD)
                     require_csrf_token(session, sent if isinstance(sent, str) else None)
-                request = bounded
-            if rule is PUBLIC:
-                return await handle(request)
-            if session is None:
-                return _to_log_in(request)
-            if rule is not LOGGED_IN:
-                session.principal.need(rule)
-                if request.method not in SAFE_METHODS:
-                    session.principal.need_to_change()
-            return await handle(request)
+                _require_access(session, rule, changes=True)
+                return await handle(bounded)
+            finally:
+                await bounded.close()  # the files in it
 
         return page
 
@@ -79,6 +81,15 @@ class UploadPageRoute(PageRoute):
 
     def _most_bytes(self, context: ApiContext) -> int:
         return context.max_body_bytes + context.attachment_bytes
+
+
+def _require_access(session: Session | None, rule: frozenset[str], *, changes: bool) -> None:
+    """Raise NotPermitted unless the access of whoever is logged in suffices for a page."""
+    if session is None or rule in {PUBLIC, LOGGED_IN}:
+        return
+    session.principal.need(rule)
+    if changes:
+        session.principal.need_to_change()
 
 
 class HeadersMiddleware:

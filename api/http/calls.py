@@ -232,7 +232,7 @@ async def _put_on_record(
         status, reason = 422, validation_problem(error)["detail"]
     task_id = request.path_params.get("task_id")
     request_id = request.path_params.get("request_id") or request_of(task_id)
-    concerns_request = request_id is not None and (status in {403, 409, 422} or isinstance(error, Unseen))
+    concerns_request = request_id is not None and _is_refusal(status, error)
     if not concerns_request and not isinstance(error, NotPermitted):
         return
     await record_refusal(
@@ -244,6 +244,34 @@ async def _put_on_record(
         status=status,
         reason=reason,
     )
+
+
+async def record_error(
+    context: ApiContext,
+    principal: Principal,
+    error: PlacetError,
+    *,
+    action: str,
+    task_id: str | None = None,
+    request_id: str | None = None,
+) -> None:
+    """Store that a person was refused something on a request, where the error is a refusal."""
+    status = status_of(error)
+    if not _is_refusal(status, error):
+        return
+    await record_refusal(
+        context,
+        principal,
+        action=action,
+        request_id=request_id or request_of(task_id),
+        task_id=task_id,
+        status=status,
+        reason=error.message,
+    )
+
+
+def _is_refusal(status: int, error: Exception) -> bool:
+    return status in {403, 409, 422} or isinstance(error, Unseen)
 
 
 async def record_refusal(

@@ -30,7 +30,7 @@ from service.documents import PersonRef
 from service.requests import RequestDraft, start_request
 from service.verification import verify_for
 from service.visibility import all_present, seen_request, visibility_of_caller
-from storage.queries.cursor import read_number, write
+from storage.queries.cursor import part
 from storage.queries.requests import requests
 from storage.queries.requests.requests import RequestWithTasks, TimelineRow
 
@@ -117,10 +117,8 @@ async def read_timeline(
         return requests.timeline(connection, request_id)
 
     rows = await context.database.read(read)
-    after = read_number(cursor) if cursor is not None else 0
-    end = len(rows) if limit is None else min(len(rows), after + limit)
-    items = [TimelineItem.of(row, number) for number, row in enumerate(rows[after:end], after + 1)]
-    return Listed(items=items, next_cursor=write(str(end)) if end < len(rows) else None)
+    page = part(list(enumerate(rows, 1)), len(rows) if limit is None else limit, cursor)
+    return Listed(items=[TimelineItem.of(row, number) for number, row in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{request_id}/audit/verify/")

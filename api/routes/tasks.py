@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from api.context import ApiContext
 from api.deps import At, Caller, Cursor, Here, Limit, ThisCall
-from api.http.calls import PersonalRoute, record_refusal, request_of
+from api.http.calls import PersonalRoute, record_error
 from api.http.problems import problem_of, status_of
 from api.schemas.common import Listed
 from api.schemas.requests import (
@@ -29,7 +29,7 @@ from api.schemas.requests import (
     TaskView,
 )
 from placet.engine.events import Claim, Decide, Delegate, Reassign, Release
-from placet.errors import PlacetError, Unseen
+from placet.errors import PlacetError
 from placet.json_text import with_floats
 from service import commands
 from service.documents import PersonRef
@@ -94,7 +94,7 @@ async def decide_many(
     async def shown(item: BulkItem, outcome: RequestWithTasks | PlacetError) -> BulkResult:
         if not isinstance(outcome, PlacetError):
             return BulkResult(task_id=item.task_id, status=200, request=_shown(context, outcome))
-        await _refused(context, caller, item.task_id, outcome)
+        await record_error(context, caller, outcome, action="decide", task_id=item.task_id)
         outcome.problems = tuple(
             replace(problem, pointer=body.place(item.task_id, problem.pointer, raw)) for problem in outcome.problems
         )
@@ -183,16 +183,3 @@ async def _act(context: ApiContext, caller: Principal, task_id: str, event: Comm
 
 def _shown(context: ApiContext, stored: RequestWithTasks) -> RequestView:
     return RequestView.of(stored, context.ui_link(stored.request.id))
-
-
-async def _refused(context: ApiContext, caller: Principal, task_id: str, error: PlacetError) -> None:
-    if (status := status_of(error)) in {403, 409, 422} or isinstance(error, Unseen):
-        await record_refusal(
-            context,
-            caller,
-            action="decide",
-            request_id=request_of(task_id),
-            task_id=task_id,
-            status=status,
-            reason=error.message,
-        )

@@ -56,16 +56,6 @@ def with_errors(fields: tuple[Field, ...], problems: dict[str, str]) -> tuple[Fi
     )
 
 
-def pointers_of(fields: tuple[Field, ...]) -> set[str]:
-    """Return the places of all fields, by JSON Pointer."""
-    found: set[str] = set()
-    for field in fields:
-        found |= {field.pointer} | pointers_of(field.fields)
-        for row in field.rows:
-            found |= pointers_of(row)
-    return found
-
-
 def entered(value: Any) -> str:
     """Return a value as the text of a field."""
     if value is None:

@@ -14,7 +14,7 @@ from placet.definition.variables.shapes import Shape
 from placet.json_pointer import pointer_to
 from web.forms.fields import Field, entered
 from web.forms.reading import Entries, as_json, as_number
-from web.languages import Wording
+from web.languages import Wording, utc
 from web.views.values import label_of
 
 _LONG = 200  # characters; a text that may be longer gets several lines
@@ -83,8 +83,6 @@ def _step(shape: Shape) -> str:
 
 
 def _local(value: Any, wording: Wording) -> str:
-    from web.languages import utc
-
     at = utc(str(value)) if value else None
     return at.astimezone(wording.zone).strftime("%Y-%m-%dT%H:%M") if at is not None else entered(value)
 

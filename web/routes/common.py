@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,10 +12,10 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from api.context import ApiContext
-from api.http.calls import record_refusal, request_of
-from api.http.problems import status_of
-from placet.errors import PlacetError, Unavailable, Unseen
-from web.forms.fields import Field
+from api.http.calls import record_error
+from placet.errors import PlacetError, Unavailable
+from service.attachments.attachments import missing
+from web.forms.fields import Field, with_errors
 from web.forms.reading import Entries
 from web.templating import render
 from web.views.files import FileLine
@@ -48,8 +47,7 @@ def shown(request: Request, template: str, *, status: int = 200, **values: Any) 
 async def missing_files(here: WebContext, request_id: str, files: Sequence[FileLine]) -> tuple[int, ...]:
     """Return the numbers of those files that the store does not have; none where the store does not answer."""
     try:
-        held = [here.context.files.holds(request_id, file.sha256, file.bytes) for file in files]
-        return tuple(file.n for file, there in zip(files, await asyncio.gather(*held), strict=True) if not there)
+        return tuple(await missing(here.context.files, request_id, [file.attachment for file in files]))
     except Unavailable:
         return ()
 
@@ -88,21 +86,18 @@ async def record(
     request_id: str | None = None,
 ) -> None:
     """Store that a person was refused something, as the API does."""
-    status = status_of(error)
-    if status not in {403, 409, 422} and not isinstance(error, Unseen):
-        return
-    await record_refusal(
-        here.context,
-        visitor.principal,
-        action=action,
-        request_id=request_id or request_of(task_id),
-        task_id=task_id,
-        status=status,
-        reason=error.message,
-    )
+    await record_error(here.context, visitor.principal, error, action=action, task_id=task_id, request_id=request_id)
 
 
-def faults_of(error: PlacetError, fields: tuple[Field, ...]) -> list[dict[str, str | None]]:
+def judged(fields: tuple[Field, ...], error: PlacetError | None) -> dict[str, Any]:
+    """Return the fields of a form with what is wrong with them, and the list above it; `error` None: nothing is."""
+    if error is None:
+        return {"fields": fields, "faults": []}
+    problems = {one.pointer: one.message for one in error.problems}
+    return {"fields": with_errors(fields, problems), "faults": _faults_of(error, fields)}
+
+
+def _faults_of(error: PlacetError, fields: tuple[Field, ...]) -> list[dict[str, str | None]]:
     """Return what is wrong as the list above a form: each with the field it is about, if it is one of the form."""
     known = {one.pointer: one for one in _flat(fields)}
     if not error.problems:

@@ -42,14 +42,13 @@ async def stream(here: Here, visitor: SignedIn) -> StreamingResponse:
 
 @router.get("/rows")
 async def rows(request: Request, here: Here, visitor: SignedIn) -> JSONResponse:
-    """Say which of these tasks no longer wait for the reader, and whether others do."""
+    """Say which of these tasks no longer wait for the reader."""
     shown = [one[:200] for one in request.query_params.getlist("task")[:_MOST_ROWS] if "\0" not in one]
 
     def read(connection: Connection) -> dict[str, Any]:
         seen = visibility_of(connection, visitor.principal.person, here.context.now())
         still = inbox_queries.still_waiting(connection, seen, shown)
-        mark, number = inbox_queries.waiting_mark(connection, seen)
-        return {"badge": counted(number), "closed": [one for one in shown if one not in still], "mark": mark}
+        return {"closed": [one for one in shown if one not in still]}
 
     return JSONResponse(await here.context.database.read(read))
 

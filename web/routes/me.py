@@ -18,10 +18,10 @@ from service.administration.people import put_person
 from service.administration.person_document import PersonFacts
 from storage.queries.people import people
 from storage.tables.approvals import StoredPerson
-from web.forms.fields import Field, with_errors
+from web.forms.fields import Field
 from web.forms.reading import Entries
 from web.languages import Wording, utc
-from web.routes.common import Here, WebContext, entries_of, faults_of, see_other, shown
+from web.routes.common import Here, WebContext, entries_of, judged, see_other, shown
 from web.security import PageRoute
 from web.views.inbox import read_inbox_count
 from web.views.people import names_of
@@ -157,14 +157,12 @@ async def _page(
 
     values = await here.context.database.read(read)
     fields = _fields(entries, visitor.wording)
-    problems = {one.pointer: one.message for one in error.problems} if error is not None else {}
     return shown(
         request,
         "me.html",
         section="me",
         status=200 if error is None else 422,
-        faults=faults_of(error, fields) if error is not None else [],
-        fields=with_errors(fields, problems),
+        **judged(fields, error),
         substitute=entries.text("substitute") if entries is not None else "",
         languages=_LANGUAGES,
         timezones=sorted(available_timezones()),

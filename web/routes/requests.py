@@ -19,15 +19,14 @@ from service.requests import RequestDraft, start_request
 from service.visibility import seen_request
 from storage.queries.definitions import definitions
 from web.forms import shapes
-from web.forms.fields import Field, with_errors
 from web.forms.reading import Entries
 from web.routes.common import (
     Here,
     WebContext,
     done_key,
     entries_of,
-    faults_of,
     fresh_key,
+    judged,
     missing_files,
     record,
     see_other,
@@ -284,7 +283,7 @@ def _new_form(
         resubmits=False,
         draft_key="" if given else f"new:{definition.name}",
         key=key or fresh_key(),
-        **_judged(fields, error),
+        **judged(fields, error),
     )
 
 
@@ -324,13 +323,5 @@ def _edit_form(
         resubmits=True,
         draft_key="",
         key=fresh_key(),
-        **_judged(fields, error),
+        **judged(fields, error),
     )
-
-
-def _judged(fields: tuple[Field, ...], error: InputInvalid | None) -> dict[str, Any]:
-    """Return the fields with what is wrong with them, and the list above the form."""
-    if error is None:
-        return {"fields": fields, "faults": []}
-    problems = {one.pointer: one.message for one in error.problems}
-    return {"fields": with_errors(fields, problems), "faults": faults_of(error, fields)}

@@ -18,15 +18,14 @@ from service.visibility import seen_task
 from storage.queries.people import people
 from storage.queries.requests import requests
 from web.forms import schemas
-from web.forms.fields import with_errors
 from web.forms.reading import Entries
 from web.routes.common import (
     Here,
     WebContext,
     done_key,
     entries_of,
-    faults_of,
     fresh_key,
+    judged,
     missing_files,
     record,
     see_other,
@@ -147,18 +146,15 @@ async def _page(
     entries: Entries | None = None,
     form: dict[str, Any] | None = None,
 ) -> HTMLResponse:
-    def read(connection: Connection) -> tuple[TaskPage, str | None, list[tuple[str, str]], Version]:
+    def read(connection: Connection) -> tuple[TaskPage, str | None, list[tuple[str, str]]]:
         page = read_task(connection, visitor.principal, task_id, here.versions, visitor.wording, form)
         listed = people.colleagues(connection) if page.may_hand_over else []
         badge = read_inbox_count(connection, visitor.principal, visitor.wording)
-        version = here.versions.of(connection, requests.read(connection, page.request_id).request.template_id)
-        return page, badge, listed, version
+        return page, badge, listed
 
-    page, badge, listed, version = await here.context.database.read(read)
+    page, badge, listed = await here.context.database.read(read)
     page = replace(page, missing=await missing_files(here, page.request_id, page.files))
     invalid = isinstance(error, InputInvalid)
-    faults = faults_of(error, page.form) if error is not None and invalid else []
-    problems = {one.pointer: one.message for one in error.problems} if error is not None and invalid else {}
     status = 200 if error is None else 422 if invalid else 409
     return shown(
         request,
@@ -166,23 +162,22 @@ async def _page(
         status=status,
         badge=badge,
         page=page,
-        faults=faults,
-        form=with_errors(page.form, problems),
-        conflict=None if error is None or invalid else _conflict(error, version, visitor),
+        conflict=None if error is None or invalid else _conflict(error, page, visitor),
+        **judged(page.form, error if invalid else None),
         comment=entries.text("comment") if entries is not None else "",
         key=fresh_key(),
         people=listed,
     )
 
 
-def _conflict(error: PlacetError, version: Version, visitor: Visitor) -> dict[str, Any]:
+def _conflict(error: PlacetError, page: TaskPage, visitor: Visitor) -> dict[str, Any]:
     """Return what a page says where the request has moved on since it was shown."""
     say = visitor.wording.say
     if isinstance(error, ContentChanged):
         return {
             "title": say("The request has changed since you opened it"),
             "text": say("Nothing was decided. Look at what changed, and decide on the request as it is now."),
-            "changes": changes_of(version.variables, error.difference, visitor.wording),
+            "changes": changes_of(page.variables, error.difference, visitor.wording),
         }
     if isinstance(error, AlreadyDecided):
         title = say("Somebody was faster")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
+from placet.engine.content import Attachment
 from service.attachments.types import INLINE
 from storage.queries.requests.attachments import KIND, attachment_in
 from storage.queries.requests.requests import TimelineRow
@@ -20,14 +20,9 @@ _STEP = 1000
 class FileLine:
     """One file. `shown` is `image` or `document` where browsers show it, else empty: then it is a download."""
 
-    n: int
-    name: str
-    media_type: str
+    attachment: Attachment
     size: str
-    bytes: int
-    sha256: str
     by: str
-    at: datetime
     address: str
     shown: str
 
@@ -42,14 +37,9 @@ def files_of(request_id: str, rows: Iterable[TimelineRow], names: Names, wording
         inline = one.media_type in INLINE
         found.append(
             FileLine(
-                n=one.n,
-                name=one.name,
-                media_type=one.media_type,
+                attachment=one,
                 size=_size(one.size, wording),
-                bytes=one.size,
-                sha256=one.sha256,
                 by=names(one.uploaded_by),
-                at=one.uploaded_at,
                 address=f"/api/v1/workflow/requests/{request_id}/attachments/{one.n}/",
                 shown=("image" if one.media_type.startswith("image/") else "document") if inline else "",
             )

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from placet.definition.steps import Step
+from placet.definition.variables import Variable
 from placet.engine.events import Decide
 from placet.errors import NotPermitted
 from placet.tasks.permissions import require_not_operating_own
@@ -94,7 +95,6 @@ class TaskPage:
     sla_word: str
     amount: Fact | None
     facts: tuple[Fact, ...]
-    process: tuple[Fact, ...]
     policy: str | None
     why_asked: str
     who: str
@@ -113,7 +113,7 @@ class TaskPage:
     may_attach: bool
     similar: tuple[Similar, ...]
     started_at: datetime
-    next_task: str | None
+    variables: tuple[Variable, ...]
 
 
 def read_task(  # noqa: PLR0917 - all of it is one page
@@ -181,7 +181,6 @@ def page_of(  # noqa: PLR0917
         sla_word=wording.say(words.SLA[sla]),
         amount=next(iter(facts_named(version.variables, request.input, [version.amount or ""], wording)), None),
         facts=facts_of(version.variables, asked, wording),
-        process=(),
         policy=step.description if step is not None else None,
         why_asked=words.why_asked(wording.say, task.assigned_via, names),
         who=names(task.assignee) if task.assignee else ", ".join(sorted(map(names, task.candidates))),
@@ -202,7 +201,7 @@ def page_of(  # noqa: PLR0917
         may_attach=False,
         similar=tuple(_shown(one, version, names, wording) for one in similar),
         started_at=request.started_at,
-        next_task=None,
+        variables=version.variables,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -160,8 +159,3 @@ def _group(shape: Shape | None, value: Mapping[str, Any], wording: Wording) -> t
     declared = dict(shape.properties or {}) if shape is not None else {}
     names = [*(name for name in declared if name in value), *(name for name in value if name not in declared)]
     return tuple(_fact(str(name), declared.get(name), value[name], wording) for name in names)
-
-
-def plain(value: Any) -> str:
-    """Write a value that has no declared shape on one line."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
