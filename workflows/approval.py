@@ -59,6 +59,7 @@ from workflows.interface import TIMER_LEAD, Answer, Parent, Start, Timeline
 from workflows.lifecycle import as_taken, begin_time, due_moment, moment, wait_for_store
 from workflows.local_activities import local
 from workflows.signals import SignedDecision, SignedSubprocessResult, decision_of, read_signal
+from workflows.updates import update
 
 __all__ = ["Answer", "ApprovalWorkflow", "SignedDecision", "Start", "Timeline"]
 
@@ -118,113 +119,18 @@ class ApprovalWorkflow:
         """Return up to which entry history holds the audit chain; notifications may be sent up to it."""
         return self._answer()
 
-    @workflow.update
-    async def decide(self, event: Decide) -> Answer:
-        """Decide a task."""
-        return await self._answered(event)
-
-    @decide.validator
-    def _may_decide(self, event: Decide) -> None:
-        self._refuse(event)
-
-    @workflow.update
-    async def reassign(self, event: Reassign) -> Answer:
-        """Give a task to somebody else."""
-        return await self._answered(event)
-
-    @reassign.validator
-    def _may_reassign(self, event: Reassign) -> None:
-        self._refuse(event)
-
-    @workflow.update
-    async def delegate(self, event: Delegate) -> Answer:
-        """Allow another person to decide a task."""
-        return await self._answered(event)
-
-    @delegate.validator
-    def _may_delegate(self, event: Delegate) -> None:
-        self._refuse(event)
-
-    @workflow.update
-    async def claim(self, event: Claim) -> Answer:
-        """Take a task out of its queue."""
-        return await self._answered(event)
-
-    @claim.validator
-    def _may_claim(self, event: Claim) -> None:
-        self._refuse(event)
-
-    @workflow.update
-    async def release(self, event: Release) -> Answer:
-        """Put a task back into its queue."""
-        return await self._answered(event)
-
-    @release.validator
-    def _may_release(self, event: Release) -> None:
-        self._refuse(event)
-
-    @workflow.update
-    async def comment(self, event: Comment) -> Answer:
-        """Comment on the request."""
-        return await self._answered(event)
-
-    @comment.validator
-    def _may_comment(self, event: Comment) -> None:
-        self._refuse(event)
-
-    @workflow.update
-    async def extend(self, event: Extend) -> Answer:
-        """Move deadlines."""
-        return await self._answered(event)
-
-    @extend.validator
-    def _may_extend(self, event: Extend) -> None:
-        self._refuse(event)
-
-    @workflow.update
-    async def resubmit(self, event: Resubmit) -> Answer:
-        """Answer a request for changes."""
-        return await self._answered(event)
-
-    @resubmit.validator
-    def _may_resubmit(self, event: Resubmit) -> None:
-        self._refuse(event)
-
-    @workflow.update
-    async def attach(self, event: Attach) -> Answer:
-        """Add a file, which is stored already."""
-        return await self._answered(event)
-
-    @attach.validator
-    def _may_attach(self, event: Attach) -> None:
-        self._refuse(event)
-
-    @workflow.update
-    async def withdraw(self, event: Withdraw) -> Answer:
-        """Withdraw or cancel the request."""
-        return await self._answered(event)
-
-    @withdraw.validator
-    def _may_withdraw(self, event: Withdraw) -> None:
-        self._refuse(event)
-
-    @workflow.update
-    async def happened(self, event: Happened) -> Answer:
-        """Accept an external event."""
-        return await self._answered(event)
-
-    @happened.validator
-    def _may_happen(self, event: Happened) -> None:
-        self._refuse(event)
-
-    @workflow.update
-    async def migrate(self, event: Migrate) -> Answer:
-        """Move the request to another version of its process."""
-        return await self._answered(event)
-
-    @migrate.validator
-    def _may_migrate(self, event: Migrate) -> None:
-        self._refuse(event)
+    decide = update(Decide, "decide", "Decide a task.")
+    reassign = update(Reassign, "reassign", "Give a task to somebody else.")
+    delegate = update(Delegate, "delegate", "Allow another person to decide a task.")
+    claim = update(Claim, "claim", "Take a task out of its queue.")
+    release = update(Release, "release", "Put a task back into its queue.")
+    comment = update(Comment, "comment", "Comment on the request.")
+    extend = update(Extend, "extend", "Move deadlines.")
+    resubmit = update(Resubmit, "resubmit", "Answer a request for changes.")
+    attach = update(Attach, "attach", "Add a file, which is stored already.")
+    withdraw = update(Withdraw, "withdraw", "Withdraw or cancel the request.")
+    happened = update(Happened, "happened", "Accept an external event.")
+    migrate = update(Migrate, "migrate", "Move the request to another version of its process.")
 
     @workflow.query
     def unmapped(self, event: Migrate) -> list[Problem]:
@@ -276,7 +182,7 @@ class ApprovalWorkflow:
         held = any((h.node, h.visit) == (call.node, call.visit) for h in self._state.held)
         return call in self._state.children and not held
 
-    def _refuse(self, event: Event) -> None:
+    def refuse(self, event: Event) -> None:
         """Refuse an event that may not be applied, before it enters history."""
         if not self._begun or self._stranger(event) is not None:
             return  # the handler waits for the start or reads the directory, and then applies the rules
@@ -364,7 +270,8 @@ class ApprovalWorkflow:
                 at = await moment()
             await self._step(lambda now: machine.due(self._plan, self._state, now), at)
 
-    async def _answered(self, event: Event) -> Answer:
+    async def answered(self, event: Event) -> Answer:
+        """Apply an event in its turn, record what it changed, and return how far the record goes."""
         try:
             await self._carry_out(event, at=workflow.now())
         except PlacetError as error:
