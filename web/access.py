@@ -17,6 +17,9 @@ LOGGED_IN: Final = frozenset({"logged in"})
 PAGES: Final[dict[str, frozenset[str]]] = {
     "GET /": EVERYBODY,
     "POST /tasks/decide": NOT_AUDITORS,
+    "GET /views": EVERYBODY,
+    "POST /views": EVERYBODY,
+    "POST /views/{view_id}": EVERYBODY,
     "GET /tasks/{task_id}": EVERYBODY,
     # For approvers, and for designers who own the process of the task; service.commands checks that.
     "POST /tasks/{task_id}/decide": NOT_AUDITORS,

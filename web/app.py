@@ -12,12 +12,21 @@ from starlette.types import Scope
 from api import app as api
 from api.context import ApiContext
 from web import problems
-from web.routes import attachments, inbox, live, login, me, requests, tasks
+from web.routes import attachments, inbox, live, login, me, requests, saved_views, tasks
 from web.routes.common import WebContext
 from web.security import HeadersMiddleware
 from web.templating import STATIC
 
-ROUTERS = (inbox.router, tasks.router, requests.router, attachments.router, me.router, live.router, login.router)
+ROUTERS = (
+    inbox.router,
+    saved_views.router,
+    tasks.router,
+    requests.router,
+    attachments.router,
+    me.router,
+    live.router,
+    login.router,
+)
 
 
 def create_app(context: ApiContext) -> FastAPI:

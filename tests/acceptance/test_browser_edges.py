@@ -147,3 +147,27 @@ def test_no_page_of_an_act_has_a_serious_finding_of_axe_in_light_or_dark(placet:
     aud.go("/login")
     look(aud, "the log-in page")
     assert found == []
+
+
+def test_a_view_is_saved_and_opened_by_keyboard_and_among_the_commands(placet: Placet, visit: Visitors) -> None:
+    started(placet, "Kept in view")
+    visitor = visit("max", width=360)
+    page = visitor.go("/?q=Kept+in+view")
+    page.keyboard.press("v")
+    page.keyboard.type("My chairs")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**done=saved")
+    assert visitor.findings("the inbox with a saved view") == []
+    page = visitor.go("/requests")
+    page.keyboard.press("g")
+    page.keyboard.press("1")
+    page.wait_for_url("**/?q=Kept+in+view")
+    expect(page.locator(".views a[aria-current]")).to_have_text("My chairs")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("chairs")
+    expect(page.locator("[data-palette-list] li.chosen")).to_contain_text("My chairs")
+    page.keyboard.press("Escape")
+    visitor.go("/views")
+    assert visitor.findings("the saved views") == []
+    page.get_by_role("button", name="Delete My chairs").click()
+    expect(page.get_by_role("heading", level=2)).to_have_text("You have no saved views")

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
+from sqlalchemy import Connection
 
 from api.http.problems import status_of
 from placet.engine.events import Decide
 from placet.errors import InputInvalid, PlacetError
 from service import commands
 from service.visibility import see_task
+from storage.queries.people import saved_views
+from storage.queries.people.saved_views import ViewRow
 from storage.queries.requests import inbox as inbox_queries
 from storage.queries.requests import requests
 from web.forms.reading import Entries
 from web.routes.common import Here, done_key, entries_of, fresh_key, record, shown
 from web.security import PageRoute, local_path
 from web.views import words
-from web.views.inbox import PAGE, InboxFilter, InboxRow, Sort, Tab, counted, read_inbox, row_of
+from web.views.inbox import PAGE, Inbox, InboxFilter, InboxRow, counted, read_inbox, row_of
 from web.views.people import names_of
+from web.views.saved_views import links_of, standard_of
 from web.visitor import SignedIn
 
 router = APIRouter(route_class=PageRoute)
@@ -29,13 +33,18 @@ _MOST = PAGE
 @router.get("/")
 async def inbox(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse:
     """Show the tasks that wait for the reader, those in their queues, or those they have decided."""
-    chosen = _chosen(request.query_params)
     wording = visitor.wording
+    asked = InboxFilter.of(request.query_params) if set(request.query_params) - {"done"} else None
+
+    def read(connection: Connection, asked: InboxFilter | None) -> tuple[Inbox, InboxFilter, tuple[ViewRow, ...]]:
+        views = saved_views.of_person(connection, visitor.principal.person)
+        chosen = asked or standard_of(views) or InboxFilter()
+        return read_inbox(connection, visitor.principal, chosen, here.versions, wording), chosen, views
+
     try:
-        found = await here.context.database.read(read_inbox, visitor.principal, chosen, here.versions, wording)
+        found, chosen, views = await here.context.database.read(read, asked)
     except InputInvalid:  # an address with a cursor of another order, or cut off
-        chosen = InboxFilter(tab=chosen.tab)
-        found = await here.context.database.read(read_inbox, visitor.principal, chosen, here.versions, wording)
+        found, chosen, views = await here.context.database.read(read, InboxFilter(tab=asked.tab) if asked else None)
     return shown(
         request,
         "inbox.html",
@@ -43,6 +52,7 @@ async def inbox(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse
         badge=counted(found.counts["mine"]) if found.counts["mine"] else None,
         inbox=found,
         chosen=chosen,
+        views=links_of(views, chosen),
         sla_words={key: wording.say(word) for key, word in words.SLA.items()},
         decided_words={key: wording.say(word) for key, word in words.DECIDED.items()},
     )
@@ -87,19 +97,6 @@ async def decide_many(request: Request, here: Here, visitor: SignedIn) -> Respon
             await record(here, visitor, "decide", outcome, task_id=row.id)
     done = sum(1 for outcome in outcomes if not isinstance(outcome, PlacetError))
     return shown(request, "bulk.html", section="inbox", rows=rows, results=results, done=done, back=back, key="")
-
-
-def _chosen(given: Any) -> InboxFilter:
-    tab, sort, sla = given.get("tab", ""), given.get("sort", ""), given.get("sla", "")
-    usual = InboxFilter()
-    return InboxFilter(
-        tab=tab if tab in get_args(Tab) else usual.tab,
-        q=given.get("q", "").replace("\0", "")[:200].strip(),
-        template=given.get("template", "").replace("\0", "")[:200],
-        sla=sla if sla in {"ok", "warning", "breached"} else "",
-        sort=sort if sort in get_args(Sort) else usual.sort,
-        cursor=given.get("cursor") or None,
-    )
 
 
 def _picked(entries: Entries) -> dict[str, int]:

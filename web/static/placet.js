@@ -34,14 +34,24 @@ document.addEventListener("keydown", (event) => {
   const key = event.key, list = rows(), row = list[current];
   if (before === "g") {
     before = "";
-    const link = all("[data-palette-list] a[data-keys]").find((a) => a.dataset.keys === `g ${key}`);
-    if (link) { event.preventDefault(); location.assign(link.href); }
+    const follow = () => {
+      const link = all("[data-palette-list] a[data-keys]").find((a) => a.dataset.keys === `g ${key}`);
+      if (link) location.assign(link.href);
+    };
+    if (/^[1-9]$/.test(key)) savedViews().then(follow); else follow();
+    event.preventDefault();
     return;
   }
   if (key === "g") { before = "g"; setTimeout(() => { before = ""; }, 1200); return; }
   const acts = {
     j: () => choose(current + 1),
     k: () => choose(current - 1),
+    v: () => {
+      const box = one("[data-save-view]");
+      if (!box) { location.assign("/views"); return; }
+      box.open = true;
+      one("#view-name", box).focus();
+    },
     "?": () => one("#keys").showModal(),
     "/": () => one("input[type=search][name=q]")?.focus(),
     n: () => one("[data-palette-list] a[data-keys=n]")?.click(),
@@ -157,6 +167,24 @@ function openPalette() {
   narrow();
   dialog.showModal();
   input.focus();
+  savedViews().then(narrow);
+}
+// The saved views are asked for once, when they are first needed: not every page reads them.
+let asked = null;
+function savedViews() {
+  asked ??= fetch("/views", { headers: { Accept: "text/html" } }).then(async (answer) => {
+    if (!answer.ok || answer.redirected) return;
+    const found = all("[data-view]", new DOMParser().parseFromString(await answer.text(), "text/html"));
+    one("[data-views-before]")?.before(...found.map((link, number) => {
+      const item = document.createElement("li"), shown = document.createElement("a");
+      shown.href = link.getAttribute("href");
+      shown.textContent = link.textContent;
+      if (number < 9) shown.dataset.keys = `g ${number + 1}`;
+      item.append(shown);
+      return item;
+    }));
+  }).catch(() => { asked = null; });
+  return asked;
 }
 function narrow() {
   const text = one("[data-palette-input]").value.trim().toLowerCase();

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import urlencode
 
 from sqlalchemy import Connection
@@ -39,6 +39,20 @@ class InboxFilter:
     sort: Sort = "due"
     cursor: str | None = None
 
+    @classmethod
+    def of(cls, given: Mapping[str, str]) -> InboxFilter:
+        """Return what an address chooses; what cannot be chosen is as usual."""
+        tab, sort, sla = given.get("tab", ""), given.get("sort", ""), given.get("sla", "")
+        usual = cls()
+        return cls(
+            tab=next((one for one in get_args(Tab) if one == tab), usual.tab),
+            q=given.get("q", "").replace("\0", "")[:200].strip(),
+            template=given.get("template", "").replace("\0", "")[:200],
+            sla=sla if sla in {"ok", "warning", "breached"} else "",
+            sort=next((one for one in get_args(Sort) if one == sort), usual.sort),
+            cursor=given.get("cursor") or None,
+        )
+
     def address(self, **changes: Any) -> str:
         """Return the address of this view with some changes; what is as usual is left out."""
         changed = replace(self, cursor=None, **changes) if "cursor" not in changes else replace(self, **changes)
@@ -48,7 +62,8 @@ class InboxFilter:
             for name in ("tab", "q", "template", "sla", "sort", "cursor")
             if (value := getattr(changed, name)) != getattr(usual, name) and value
         }
-        return "/?" + urlencode(given) if given else "/"
+        # Without anything, the inbox would open with the view that the reader has chosen for that.
+        return "/?" + urlencode(given or {"tab": usual.tab})
 
     @property
     def narrowed(self) -> bool:
