@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, String, bindparam, func, literal, select
+
+from storage.prepared import Prepared
 
 POSTGRESQL_CHANNEL = "placet"
+_NOTIFY = Prepared(
+    select(func.pg_notify(literal(POSTGRESQL_CHANNEL), bindparam("payload", type_=String())).label("nothing"))
+)
 # PostgreSQL takes payloads of less than 8,000 bytes, and up to 4,096 are written to a pipe in one piece.
 _MOST_BYTES = 4000
 
@@ -36,7 +41,7 @@ def announce(connection: Connection, topics: Iterable[str]) -> None:
         return
     if connection.dialect.name == "postgresql":
         for payload in payloads(topics):
-            connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (POSTGRESQL_CHANNEL, payload))
+            _NOTIFY.rows(connection, payload=payload)
     else:
         connection.info.setdefault(_PENDING, []).extend(topics)
 

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Update, bindparam, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, Update, bindparam, exists, func, select, update
 from sqlmodel import col
 
 from placet.audit.chain import genesis
 from storage.announcements.announce import READY, announce
 from storage.prepared import Prepared
 from storage.tables.approvals import AuditEntry, Outbox
+from storage.tables.columns import Moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,28 +41,19 @@ def confirm_all(
 
 def held(connection: Connection, *, before: datetime, limit: int) -> list[str]:
     """List requests with notifications that have been held since before a moment, for which the engine is asked."""
-    query = (
-        select(col(Outbox.request_id))
-        .where(col(Outbox.status) == "held", col(Outbox.created_at) < before)
-        .group_by(col(Outbox.request_id))
-        .order_by(func.min(col(Outbox.created_at)))
-        .limit(limit)
-    )
-    return list(connection.scalars(query))
+    return [row.request_id for row in _HELD.rows(connection, before=before, most=limit)]
 
 
 def next_held(connection: Connection, *, after: datetime) -> datetime | None:
     """Return when the oldest notification was written that is held, and was written at a moment or later."""
-    query = select(func.min(col(Outbox.created_at))).where(
-        col(Outbox.status) == "held", col(Outbox.created_at) >= after
-    )
-    return connection.scalars(query).one()
+    oldest: datetime | None = _NEXT_HELD.scalar(connection, after=after)
+    return oldest
 
 
 def next_due(connection: Connection) -> datetime | None:
     """Return when the next notification is to be planned, or None where none is ready."""
-    query = select(func.min(col(Outbox.next_attempt_at))).where(col(Outbox.status) == "ready")
-    return connection.scalars(query).one()
+    due: datetime | None = _NEXT_DUE.scalar(connection)
+    return due
 
 
 def delivery_genesis(request_id: str) -> str:
@@ -94,3 +86,17 @@ def _confirming() -> Update:
 
 
 _CONFIRM = Prepared(_confirming())
+_MOMENT = Moment()
+_HELD = Prepared(
+    select(col(Outbox.request_id))
+    .where(col(Outbox.status) == "held", col(Outbox.created_at) < bindparam("before", type_=_MOMENT))
+    .group_by(col(Outbox.request_id))
+    .order_by(func.min(col(Outbox.created_at)))
+    .limit(bindparam("most", type_=Integer()))
+)
+_NEXT_HELD = Prepared(
+    select(func.min(col(Outbox.created_at)).label("first")).where(
+        col(Outbox.status) == "held", col(Outbox.created_at) >= bindparam("after", type_=_MOMENT)
+    )
+)
+_NEXT_DUE = Prepared(select(func.min(col(Outbox.next_attempt_at)).label("first")).where(col(Outbox.status) == "ready"))

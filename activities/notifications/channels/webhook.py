@@ -17,8 +17,9 @@ from placet.audit.chain import moment
 from placet.audit.reasons import readable_detail
 from storage.database import Database
 from storage.queries.notifications import webhooks
+from storage.queries.notifications.rows import MessageRow
 from storage.tables.approvals import ApprovalRequest, AuditEntry
-from storage.tables.notifications import NotificationMessage, WebhookEndpoint
+from storage.tables.notifications import WebhookEndpoint
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +50,12 @@ class WebhookSender:
         """The webhook timeout of the settings."""
         return self._settings.webhook_timeout
 
-    async def load(self, batches: Sequence[Sequence[NotificationMessage]]) -> None:
+    async def load(self, batches: Sequence[Sequence[MessageRow]]) -> None:
         """Read the entries and requests of these messages."""
         messages = [message for batch in batches for message in batch]
         self._payloads = await self._database.read(webhooks.payloads, messages)
 
-    async def send(self, messages: Sequence[NotificationMessage]) -> SendResult:
+    async def send(self, messages: Sequence[MessageRow]) -> SendResult:
         """Send one event; raises NotDelivered, or NotInHistory."""
         (message,) = messages
         found = self._payloads.get(message.key)

@@ -21,8 +21,8 @@ from activities.notifications.settings import NotifySettings
 from storage.database import Database
 from storage.queries.notifications import delivery_queue
 from storage.queries.notifications.delivery_queue import AttemptResult
+from storage.queries.notifications.rows import MessageRow
 from storage.recording.group_commit import GroupCommit
-from storage.tables.notifications import NotificationMessage
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +67,11 @@ class Sender(Protocol):
         """The most seconds that sending one message takes."""
         ...
 
-    async def load(self, batches: Sequence[Sequence[NotificationMessage]]) -> None:
+    async def load(self, batches: Sequence[Sequence[MessageRow]]) -> None:
         """Read the data for these messages at once; a batch is what `send` is given."""
         ...
 
-    async def send(self, messages: Sequence[NotificationMessage]) -> SendResult:
+    async def send(self, messages: Sequence[MessageRow]) -> SendResult:
         """Send one message, or several as one digest; raises NotDelivered, NoLongerNeeded or NotInHistory."""
         ...
 
@@ -184,7 +184,7 @@ class ChannelDelivery:
                 self._fail(message, why, results)
         return bool(late)
 
-    async def _attempt(self, batch: list[NotificationMessage], attempts: _Attempts) -> None:
+    async def _attempt(self, batch: list[MessageRow], attempts: _Attempts) -> None:
         results = attempts.results
         async with attempts.room:
             # A message whose lease may end while it is sent waits for the next round. So does one behind others that
@@ -216,7 +216,7 @@ class ChannelDelivery:
                 self._finish(left, results, status="sent", detail=sent.detail, entry=self._sender.records_sent)
                 self._finish([m for m in batch if m.key in sent.not_needed], results, status="dropped")
 
-    def _not_delivered(self, batch: list[NotificationMessage], error: NotDelivered, results: Results) -> None:
+    def _not_delivered(self, batch: list[MessageRow], error: NotDelivered, results: Results) -> None:
         self.tally.last_error = error.message
         if error.channel_down:
             self._breaker.failed(time.monotonic())
@@ -234,7 +234,7 @@ class ChannelDelivery:
                 [message], results, status="pending", again_at=now + wait, error=error.message, in_doubt=error.in_doubt
             )
 
-    def _fail(self, message: NotificationMessage, reason: str, results: Results) -> None:
+    def _fail(self, message: MessageRow, reason: str, results: Results) -> None:
         log.error("%s did not take %s, and it is given up: %s", self.name, message.key, reason)
         self.tally.failed += 1
         detail: dict[str, object] = {"channel": self.name, "message_id": message_id(message), "why": reason}
@@ -242,13 +242,13 @@ class ChannelDelivery:
             detail["to"] = f"user:{message.person}"
         self._finish([message], results, status="failed", error=reason, detail=detail)
 
-    def _put_back(self, batch: list[NotificationMessage], results: Results, *, after: timedelta) -> None:
+    def _put_back(self, batch: list[MessageRow], results: Results, *, after: timedelta) -> None:
         again = datetime.now(UTC) + after
         self._finish(batch, results, status="pending", again_at=again, error=batch[0].last_error, untried=True)
 
     def _finish(
         self,
-        batch: list[NotificationMessage],
+        batch: list[MessageRow],
         results: Results,
         *,
         status: str,
@@ -290,19 +290,19 @@ class _Attempts:
 
 def _take(
     connection: Connection, channel: str, now: datetime, *, limit: int, lease: timedelta, digest_of: str | None
-) -> tuple[list[NotificationMessage], list[NotificationMessage]]:
+) -> tuple[list[MessageRow], list[MessageRow]]:
     """Lease single messages, and the digest of one person if there is one."""
-    digest: list[NotificationMessage] = []
+    digest: list[MessageRow] = []
     if digest_of is not None:
         digest = delivery_queue.take_digest(connection, channel, now, person=digest_of, lease=lease)
     return digest, delivery_queue.take(connection, channel, now, limit=limit, lease=lease)
 
 
-def _delete(connection: Connection, batch: list[NotificationMessage]) -> None:
+def _delete(connection: Connection, batch: list[MessageRow]) -> None:
     for message in batch:
         delivery_queue.delete_message(connection, message)
 
 
-def message_id(message: NotificationMessage) -> str:
+def message_id(message: MessageRow) -> str:
     """Return the id of a message, the same in every attempt, from the notification's key and the channel."""
     return hashlib.sha256(f"{message.key}|{message.hash}|{message.channel}".encode()).hexdigest()[:40]

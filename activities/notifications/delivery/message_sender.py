@@ -24,9 +24,8 @@ from placet.errors import InputInvalid
 from storage.database import Database
 from storage.queries.notifications import facts, notification_templates
 from storage.queries.notifications.facts import NotificationFacts
+from storage.queries.notifications.rows import MessageRow, PersonRow
 from storage.recording.recipients import ASKING
-from storage.tables.approvals import StoredPerson
-from storage.tables.notifications import NotificationMessage
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +61,7 @@ class MessageSender:
         self._settings = settings
         self._links = links
         self._facts: dict[str, NotificationFacts] = {}
-        self._people: dict[str, StoredPerson] = {}
+        self._people: dict[str, PersonRow] = {}
         self._outdated: set[str] = set()
         self._composed: dict[str, _Composed] = {}
 
@@ -76,13 +75,13 @@ class MessageSender:
         """As of the channel."""
         return self._channel.timeout
 
-    async def load(self, batches: Sequence[Sequence[NotificationMessage]]) -> None:
+    async def load(self, batches: Sequence[Sequence[MessageRow]]) -> None:
         """Read the requests, tasks and people of the notifications, and compose them for COMPOSE_AHEAD seconds."""
         messages = [message for batch in batches for message in batch]
         reminders = [m for m in messages if m.event == facts.REMINDED]
         now = datetime.now(UTC)
 
-        def read(connection: Connection) -> tuple[dict[str, NotificationFacts], set[str], dict[str, StoredPerson]]:
+        def read(connection: Connection) -> tuple[dict[str, NotificationFacts], set[str], dict[str, PersonRow]]:
             self._read_templates(connection)
             found = facts.facts_of(connection, messages)
             outdated = facts.outdated_reminders(connection, reminders, now)
@@ -91,7 +90,7 @@ class MessageSender:
         self._facts, self._outdated, self._people = await self._database.read(read)
         self._composed = await asyncio.to_thread(self._compose_ahead, batches)
 
-    async def send(self, messages: Sequence[NotificationMessage]) -> SendResult:
+    async def send(self, messages: Sequence[MessageRow]) -> SendResult:
         """Compose and send; raises NotDelivered, NoLongerNeeded, or NotInHistory without a fact in the store."""
         composed = self._composed.pop(messages[0].key, None)
         if composed is None:
@@ -121,7 +120,7 @@ class MessageSender:
         )
         self._templates_at = time.monotonic()
 
-    def _compose_ahead(self, batches: Sequence[Sequence[NotificationMessage]]) -> dict[str, _Composed]:
+    def _compose_ahead(self, batches: Sequence[Sequence[MessageRow]]) -> dict[str, _Composed]:
         """Compose what fits into the time. What fails is left to `send`, which says why for each message."""
         until = time.monotonic() + COMPOSE_AHEAD
         composed: dict[str, _Composed] = {}
@@ -132,7 +131,7 @@ class MessageSender:
                 composed[batch[0].key] = self._compose(batch)
         return composed
 
-    def _compose(self, messages: Sequence[NotificationMessage]) -> _Composed:
+    def _compose(self, messages: Sequence[MessageRow]) -> _Composed:
         wanted = [(m, self._facts[m.key]) for m in messages if m.key in self._facts]
         if not wanted:
             raise NotInHistory
@@ -151,14 +150,12 @@ class MessageSender:
             message, words = self._digest(wanted, person)
         return message, words, {m.key for m, _ in wanted}
 
-    def _single(
-        self, message: NotificationMessage, one: NotificationFacts, person: StoredPerson
-    ) -> tuple[Message, RenderedText]:
+    def _single(self, message: MessageRow, one: NotificationFacts, person: PersonRow) -> tuple[Message, RenderedText]:
         words = self._templates.compose(one.outbox.event, self._values(one, person))
         return self._message(message_id(message), one, person, words), words
 
     def _digest(
-        self, wanted: list[tuple[NotificationMessage, NotificationFacts]], person: StoredPerson
+        self, wanted: list[tuple[MessageRow, NotificationFacts]], person: PersonRow
     ) -> tuple[Message, RenderedText]:
         parts: list[dict[str, Any]] = []
         for _, one in wanted:
@@ -187,7 +184,7 @@ class MessageSender:
         together = hashlib.sha256("|".join(sorted(message_id(m) for m, _ in wanted)).encode()).hexdigest()[:40]
         return self._message(together, first, person, words, event=DIGEST), words
 
-    def _values(self, one: NotificationFacts, person: StoredPerson) -> dict[str, Any]:
+    def _values(self, one: NotificationFacts, person: PersonRow) -> dict[str, Any]:
         links: Mapping[str, str] = {}
         task = one.task
         offers = one.outbox.event in OFFERS_LINKS and not one.for_information
@@ -199,7 +196,7 @@ class MessageSender:
         return values(template_context(one, self._people), public_url=place, links=links, now=now, timezone=zone)
 
     def _message(
-        self, id_: str, one: NotificationFacts, person: StoredPerson, words: RenderedText, *, event: str | None = None
+        self, id_: str, one: NotificationFacts, person: PersonRow, words: RenderedText, *, event: str | None = None
     ) -> Message:
         request_id, place = one.outbox.request_id, self._settings.public_url
         return Message(
@@ -217,7 +214,7 @@ class MessageSender:
         )
 
 
-def template_context(one: NotificationFacts, people: Mapping[str, StoredPerson]) -> TemplateContext:
+def template_context(one: NotificationFacts, people: Mapping[str, PersonRow]) -> TemplateContext:
     """Return what the template of a notification may name."""
     outbox, entry = one.outbox, one.entry
     person = people.get(outbox.person)
@@ -235,13 +232,13 @@ def template_context(one: NotificationFacts, people: Mapping[str, StoredPerson])
     )
 
 
-def address(person: StoredPerson, channel: str) -> str | None:
+def address(person: PersonRow, channel: str) -> str | None:
     """Return a person's address on a channel, or None."""
     given = preferences_of(person).addresses.get(channel)
     return given or (person.email if channel == MAIL else None)
 
 
-def preferences_of(person: StoredPerson | None) -> Preferences:
+def preferences_of(person: PersonRow | None) -> Preferences:
     """Return a person's preferences. Unreadable ones are replaced by the defaults, so that no notification is lost."""
     try:
         return read_preferences(person.preferences if person else None)

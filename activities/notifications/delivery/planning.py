@@ -13,8 +13,8 @@ from activities.notifications.delivery.repeating import Look
 from activities.notifications.settings import NotifySettings
 from storage.database import Database
 from storage.queries.notifications import delivery_queue, facts
+from storage.queries.notifications.rows import OutboxRow, PersonRow
 from storage.recording import outbox
-from storage.tables.approvals import Outbox, StoredPerson
 
 MOST_PLANNED = 100
 
@@ -71,7 +71,7 @@ class Planner:
         return waiting, min(moments, default=None)
 
 
-def _plannable(connection: Connection, now: datetime) -> tuple[list[Outbox], dict[str, StoredPerson], datetime | None]:
+def _plannable(connection: Connection, now: datetime) -> tuple[list[OutboxRow], dict[str, PersonRow], datetime | None]:
     """Return notifications to plan, the people whom they are for, and without any when the next one is to be planned.
 
     One that is ready has no later moment than its recording, unless it was planned already.

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, bindparam, case, delete, exists, func, insert, select, text, update
+from sqlalchemy import (
+    Connection,
+    Executable,
+    Integer,
+    Select,
+    String,
+    Table,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlmodel import col
@@ -19,9 +34,12 @@ from placet.audit.chain import canonical_json, link
 from placet.errors import NotFound
 from storage.announcements.announce import announce, queue_topic
 from storage.database import of_rows
+from storage.prepared import Prepared, among
+from storage.queries.notifications.rows import MessageRow, OutboxRow, columns
 from storage.recording import metrics
 from storage.recording.outbox import delivery_genesis
 from storage.tables.approvals import AuditEntry, Delivery, Outbox
+from storage.tables.columns import Moment
 from storage.tables.notifications import NotificationMessage
 
 # A planned notification is planned again after this time, in case its messages were lost.
@@ -58,25 +76,21 @@ class AttemptResult:
     in_doubt: bool = False  # it may have been sent nevertheless
 
 
-@of_rows
-def plannable(session: Session, now: datetime, *, limit: int) -> list[Outbox]:
+def plannable(connection: Connection, now: datetime, *, limit: int) -> list[OutboxRow]:
     """List confirmed notifications that are not planned yet, oldest first."""
-    query = (
-        select(Outbox)
-        .where(col(Outbox.status) == "ready", col(Outbox.next_attempt_at) <= now)
-        .order_by(col(Outbox.next_attempt_at))
-        .limit(limit)
-    )
-    return list(session.scalars(query))
+    return [OutboxRow(*row) for row in _PLANNABLE.rows(connection, now=now, most=limit)]
 
 
-def plan(connection: Connection, plans: Sequence[tuple[Outbox, Sequence[ChannelRoute]]], now: datetime) -> None:
+def plan(connection: Connection, plans: Sequence[tuple[OutboxRow, Sequence[ChannelRoute]]], now: datetime) -> None:
     """Queue a message on each channel; a notification without a channel is dropped. Repeating this has no effect."""
     going = [row.key for row, routes in plans if routes]
     muted = [row.key for row, routes in plans if not routes]
     # Rows that were superseded or dropped meanwhile are not found.
-    there = {tuple(row) for row in _mark(connection, going, {"next_attempt_at": now + PLAN_AGAIN_AFTER})}
-    _mark(connection, muted, {"status": "dropped"})
+    there: set[tuple[str, str]] = set()
+    if going:
+        there = {tuple(row) for row in _PLANNED.rows(connection, keys=going, again=now + PLAN_AGAIN_AFTER)}
+    if muted:
+        _MUTED.rows(connection, keys=muted)
     queued = [
         {
             "key": row.key,
@@ -98,28 +112,8 @@ def plan(connection: Connection, plans: Sequence[tuple[Outbox, Sequence[ChannelR
         for route in routes
     ]
     if queued:
-        connection.execute(put(connection.dialect.name), queued)
+        PUT.run_all(connection, queued)
         announce(connection, {queue_topic(route.channel) for _, routes in plans for route in routes})
-
-
-def _mark(connection: Connection, keys: list[str], changes: dict[str, Any]) -> Sequence[Any]:
-    ready = update(Outbox).where(col(Outbox.key).in_(keys), col(Outbox.status) == "ready")
-    changed = ready.values(**changes).returning(col(Outbox.key), col(Outbox.hash))
-    return connection.execute(changed).all() if keys else []
-
-
-@lru_cache
-def put(dialect: str) -> Any:
-    """Build the statement that queues messages. It replaces a message of the same key about a superseded entry."""
-    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement = make(_MESSAGE)
-    given = ("request_id", "seq", "hash", "event", "person", "digest", "status", "attempts", "in_doubt")
-    fresh = {name: statement.excluded[name] for name in (*given, "created_at", "next_attempt_at")}
-    return statement.on_conflict_do_update(
-        index_elements=["key", "channel"],
-        set_={**fresh, "lease": None, "last_error": None, "finished_at": None},
-        where=_MESSAGE.c.hash != statement.excluded.hash,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +126,10 @@ class Waiting:
 
 def waiting(connection: Connection, channel: str, now: datetime) -> Waiting:
     """Look at the queue of a channel."""
-    first = connection.scalar(_NEXT, {"channel": channel})
+    first: datetime | None = _NEXT.scalar(connection, channel=channel)
     if first is None or first > now:
         return Waiting(due=first, digest_of=None)
-    return Waiting(due=first, digest_of=connection.scalar(_DIGEST, {"channel": channel, "now": now}))
+    return Waiting(due=first, digest_of=_DIGEST.scalar(connection, channel=channel, now=now))
 
 
 def has_older(connection: Connection, channel: str, moment: datetime) -> bool:
@@ -144,26 +138,16 @@ def has_older(connection: Connection, channel: str, moment: datetime) -> bool:
     return bool(connection.scalar(select(exists().where(*old))))
 
 
-def take(
-    connection: Connection, channel: str, now: datetime, *, limit: int, lease: timedelta
-) -> list[NotificationMessage]:
+def take(connection: Connection, channel: str, now: datetime, *, limit: int, lease: timedelta) -> list[MessageRow]:
     """Lease single messages of a channel that are due. Digests are leased as a whole by `take_digest`."""
-    chosen = (
-        select(_MESSAGE.c.key)
-        .where(*_due(channel, now), _MESSAGE.c.digest.is_(False))
-        .order_by(_MESSAGE.c.next_attempt_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return _lease(connection, (_MESSAGE.c.channel == channel, _MESSAGE.c.key.in_(chosen)), now, lease)
+    return _leased(_TAKE.rows(connection, channel=channel, now=now, most=limit, **_lease(now, lease)))
 
 
 def take_digest(
     connection: Connection, channel: str, now: datetime, *, person: str, lease: timedelta
-) -> list[NotificationMessage]:
+) -> list[MessageRow]:
     """Lease all messages of one person's digest that are due."""
-    where = (*_due(channel, now), _MESSAGE.c.digest.is_(True), _MESSAGE.c.person == person)
-    return _lease(connection, where, now, lease)
+    return _leased(_TAKE_DIGEST.rows(connection, channel=channel, now=now, reader=person, **_lease(now, lease)))
 
 
 def finish_all(connection: Connection, items: Sequence[AttemptResult], now: datetime) -> list[Exception | None]:
@@ -173,14 +157,14 @@ def finish_all(connection: Connection, items: Sequence[AttemptResult], now: date
     takes as many statements as one attempt would.
     """
     found = {
-        (row["key"], row["channel"]): dict(row)
-        for row in connection.execute(_OF_KEYS, {"keys": sorted({item.key for item in items})}).mappings()
+        (row.key, row.channel): row._asdict()
+        for row in _OF_KEYS.rows(connection, keys=sorted({item.key for item in items}))
     }
     ended = [(item, row) for item in items if (row := found.get((item.key, item.channel))) and _is_ours(row, item)]
     for item, row in ended:
         row.update(_changes(row, item, now))
     if ended:
-        connection.execute(_FINISH, [{f"new_{name}": row[name] for name in _FINISHED} for _, row in ended])
+        _FINISH.run_all(connection, [{f"new_{name}": row[name] for name in _FINISHED} for _, row in ended])
     done = [(item, row) for item, row in ended if item.status != "pending"]
     _append_deliveries(connection, [one for one in done if one[0].entry and one[0].status in _KINDS], now)
     _close(connection, [row for _, row in done if row["person"] is not None], found.values())
@@ -191,23 +175,13 @@ def finish_all(connection: Connection, items: Sequence[AttemptResult], now: date
 
 def expire(
     connection: Connection, channel: str, now: datetime, *, older_than: datetime, limit: int
-) -> list[NotificationMessage]:
+) -> list[MessageRow]:
     """Lease messages from before a moment, due or not, so that they can be given up."""
-    chosen = (
-        select(_MESSAGE.c.key)
-        .where(
-            _MESSAGE.c.channel == channel,
-            _MESSAGE.c.status == "pending",
-            _MESSAGE.c.created_at <= older_than,
-            (_MESSAGE.c.lease.is_(None)) | (_MESSAGE.c.next_attempt_at <= now),
-        )
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return _lease(connection, (_MESSAGE.c.channel == channel, _MESSAGE.c.key.in_(chosen)), now, timedelta(minutes=1))
+    lease = _lease(now, timedelta(minutes=1))
+    return _leased(_EXPIRE.rows(connection, channel=channel, now=now, before=older_than, most=limit, **lease))
 
 
-def delete_message(connection: Connection, message: NotificationMessage) -> None:
+def delete_message(connection: Connection, message: MessageRow) -> None:
     """Delete a message whose audit entry is not in history; where its rows are there by now, it stays.
 
     They may have come back since they were missed, when a complete copy took the place of an older one.
@@ -287,27 +261,13 @@ def counts(connection: Connection) -> dict[tuple[str, str], int]:
     return {(channel, status): number for channel, status, number in connection.execute(query).all()}
 
 
-def _due(channel: str, now: datetime) -> tuple[Any, ...]:
-    return (_MESSAGE.c.channel == channel, _MESSAGE.c.status == "pending", _MESSAGE.c.next_attempt_at <= now)
+def _lease(now: datetime, lease: timedelta) -> dict[str, Any]:
+    """Return the values of a new lease."""
+    return {"new_lease": uuid.uuid4().hex, "leased_until": now + lease}
 
 
-def _lease(
-    connection: Connection, where: tuple[Any, ...], now: datetime, lease: timedelta
-) -> list[NotificationMessage]:
-    taken = (
-        update(_MESSAGE)
-        .where(*where, _MESSAGE.c.status == "pending")
-        .values(
-            lease=uuid.uuid4().hex,
-            next_attempt_at=now + lease,
-            attempts=_MESSAGE.c.attempts + 1,
-            # The lease ended without a result, so the message may have been sent.
-            in_doubt=_MESSAGE.c.in_doubt | _MESSAGE.c.lease.is_not(None),
-        )
-        .returning(*_MESSAGE.c)
-    )
-    rows = connection.execute(taken).mappings().all()
-    return sorted((NotificationMessage(**row) for row in rows), key=lambda m: (m.created_at, m.seq, m.key))
+def _leased(rows: Iterable[Sequence[Any]]) -> list[MessageRow]:
+    return sorted((MessageRow(*row) for row in rows), key=lambda m: (m.created_at, m.seq, m.key))
 
 
 def _is_ours(row: Mapping[str, Any], item: AttemptResult) -> bool:
@@ -342,7 +302,7 @@ def _close(connection: Connection, ended: Sequence[Mapping[str, Any]], rows: Ite
             attempts = max(one["attempts"] for one in of_key[row["key"]])
             closed[row["key"], row["hash"]] = {"new_status": status, "new_attempts": attempts}
     if closed:
-        connection.execute(_CLOSE, [{"of_key": key, "of_hash": hash_, **new} for (key, hash_), new in closed.items()])
+        _CLOSE.run_all(connection, [{"of_key": key, "of_hash": hash_, **new} for (key, hash_), new in closed.items()])
 
 
 def _append_deliveries(
@@ -353,8 +313,8 @@ def _append_deliveries(
         return
     requests = sorted({row["request_id"] for _, row in ended})
     if connection.dialect.name == "postgresql":  # on SQLite there is one writer at any time
-        connection.execute(_LOCK, [{"chain": f"{request_id}:delivery"} for request_id in requests])
-    last = {row.request_id: (row.seq, row.hash) for row in connection.execute(_LAST, {"requests": requests})}
+        _LOCK.run_all(connection, [{"chain": f"{request_id}:delivery"} for request_id in requests])
+    last = {row.request_id: (row.seq, row.hash) for row in _LAST.rows(connection, requests=requests)}
     written = []
     for item, row in ended:
         request_id = row["request_id"]
@@ -386,7 +346,7 @@ def _append_deliveries(
                 "hash": entry.hash,
             }
         )
-    connection.execute(_INSERT, written)
+    _INSERT.run_all(connection, written)
 
 
 _KINDS = {"sent": "notified", "failed": "notification_failed"}
@@ -394,22 +354,75 @@ _CHANGED = ("status", "lease", "last_error", "next_attempt_at", "in_doubt", "att
 _FINISHED = ("key", "channel", *_CHANGED)
 
 
-def _of_keys() -> Select[Any]:
+_MOMENT = Moment()
+_NOW = bindparam("now", type_=_MOMENT)
+_MOST = bindparam("most", type_=Integer())
+_OF_CHANNEL = (_MESSAGE.c.channel == bindparam("channel", type_=String()), _MESSAGE.c.status == "pending")
+_DUE = (*_OF_CHANNEL, _MESSAGE.c.next_attempt_at <= _NOW)
+
+
+def _leasing(where: tuple[Any, ...]) -> Executable:
+    """Build the statement that leases the pending messages of a channel for which this holds, and returns them."""
+    return (
+        update(_MESSAGE)
+        .where(*_OF_CHANNEL, *where)
+        .values(
+            lease=bindparam("new_lease", type_=String()),
+            next_attempt_at=bindparam("leased_until", type_=_MOMENT),
+            attempts=_MESSAGE.c.attempts + 1,
+            # The lease ended without a result, so the message may have been sent.
+            in_doubt=_MESSAGE.c.in_doubt | _MESSAGE.c.lease.is_not(None),
+        )
+        .returning(*columns(NotificationMessage, MessageRow))
+    )
+
+
+def _first(*where: Any, order: bool = True) -> tuple[Any, ...]:
+    """Return the condition of the first messages for which this holds, without those that others are taking."""
+    chosen = select(_MESSAGE.c.key).where(*where)
+    if order:
+        chosen = chosen.order_by(_MESSAGE.c.next_attempt_at)
+    return (_MESSAGE.c.key.in_(chosen.limit(_MOST).with_for_update(skip_locked=True)),)
+
+
+def _marking(**changes: Any) -> Callable[[str], Executable]:
+    """Return what builds the statement that changes notifications which are ready, and returns key and hash."""
+    return lambda dialect: (
+        update(Outbox)
+        .where(among(dialect, col(Outbox.key), "keys"), col(Outbox.status) == "ready")
+        .values(**changes)
+        .returning(col(Outbox.key), col(Outbox.hash))
+    )
+
+
+def _putting(dialect: str) -> Executable:
+    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = make(_MESSAGE)
+    given = ("request_id", "seq", "hash", "event", "person", "digest", "status", "attempts", "in_doubt")
+    fresh = {name: statement.excluded[name] for name in (*given, "created_at", "next_attempt_at")}
+    return statement.on_conflict_do_update(
+        index_elements=["key", "channel"],
+        set_={**fresh, "lease": None, "last_error": None, "finished_at": None},
+        where=_MESSAGE.c.hash != statement.excluded.hash,
+    )
+
+
+def _of_keys(dialect: str) -> Select[Any]:
     """Read, and on PostgreSQL lock, every message of some notifications, with stage and task of what they are about."""
     about = (col(AuditEntry.request_id) == _MESSAGE.c.request_id) & (col(AuditEntry.seq) == _MESSAGE.c.seq)
     return (
         select(*_MESSAGE.c, col(AuditEntry.stage), col(AuditEntry.task_id))
         .select_from(_MESSAGE.outerjoin(AuditEntry, about))
-        .where(_MESSAGE.c.key.in_(bindparam("keys", expanding=True)))
+        .where(among(dialect, _MESSAGE.c.key, "keys"))
         .order_by(_MESSAGE.c.key, _MESSAGE.c.channel)
         .with_for_update(of=_MESSAGE)
     )
 
 
-def _last() -> Select[str, int, str]:
+def _last(dialect: str) -> Select[str, int, str]:
     newest = (
         select(col(Delivery.request_id), func.max(col(Delivery.seq)).label("seq"))
-        .where(col(Delivery.request_id).in_(bindparam("requests", expanding=True)))
+        .where(among(dialect, col(Delivery.request_id), "requests"))
         .group_by(col(Delivery.request_id))
         .subquery()
     )
@@ -417,29 +430,43 @@ def _last() -> Select[str, int, str]:
     return select(col(Delivery.request_id), col(Delivery.seq), col(Delivery.hash)).join(newest, same)
 
 
-_NEXT = select(func.min(_MESSAGE.c.next_attempt_at)).where(
-    _MESSAGE.c.channel == bindparam("channel"), _MESSAGE.c.status == "pending"
+_PLANNABLE = Prepared(
+    select(*columns(Outbox, OutboxRow))
+    .where(col(Outbox.status) == "ready", col(Outbox.next_attempt_at) <= _NOW)
+    .order_by(col(Outbox.next_attempt_at))
+    .limit(_MOST)
 )
-_DIGEST = (
-    select(_MESSAGE.c.person)
-    .where(
-        _MESSAGE.c.channel == bindparam("channel"),
-        _MESSAGE.c.status == "pending",
-        _MESSAGE.c.next_attempt_at <= bindparam("now", type_=_MESSAGE.c.next_attempt_at.type),
-        _MESSAGE.c.digest.is_(True),
+_PLANNED = Prepared(_marking(next_attempt_at=bindparam("again", type_=_MOMENT)))
+_MUTED = Prepared(_marking(status="dropped"))
+PUT = Prepared(_putting)
+"""Queues messages. It replaces a message of the same key about a superseded entry."""
+_NEXT = Prepared(select(func.min(_MESSAGE.c.next_attempt_at).label("first")).where(*_OF_CHANNEL))
+_DIGEST = Prepared(
+    select(_MESSAGE.c.person).where(*_DUE, _MESSAGE.c.digest.is_(True)).order_by(_MESSAGE.c.next_attempt_at).limit(1)
+)
+_TAKE = Prepared(_leasing(_first(*_DUE, _MESSAGE.c.digest.is_(False))))
+_TAKE_DIGEST = Prepared(
+    _leasing((*_DUE, _MESSAGE.c.digest.is_(True), _MESSAGE.c.person == bindparam("reader", type_=String())))
+)
+_EXPIRE = Prepared(
+    _leasing(
+        _first(
+            *_OF_CHANNEL,
+            _MESSAGE.c.created_at <= bindparam("before", type_=_MOMENT),
+            _MESSAGE.c.lease.is_(None) | (_MESSAGE.c.next_attempt_at <= _NOW),
+            order=False,
+        )
     )
-    .order_by(_MESSAGE.c.next_attempt_at)
-    .limit(1)
 )
-_OF_KEYS, _LAST, _INSERT = _of_keys(), _last(), insert(Delivery)
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:chain, 0))")
-_FINISH = (
+_OF_KEYS, _LAST, _INSERT = Prepared(_of_keys), Prepared(_last), Prepared(insert(Delivery))
+_LOCK = Prepared(text("SELECT pg_advisory_xact_lock(hashtextextended(:chain, 0))"))
+_FINISH = Prepared(
     update(_MESSAGE)
     .where(_MESSAGE.c.key == bindparam("new_key"), _MESSAGE.c.channel == bindparam("new_channel"))
-    .values({name: bindparam(f"new_{name}") for name in _CHANGED})
+    .values({name: bindparam(f"new_{name}", type_=_MESSAGE.c[name].type) for name in _CHANGED})
 )
-_CLOSE = (
+_CLOSE = Prepared(
     update(Outbox)
     .where(col(Outbox.key) == bindparam("of_key"), col(Outbox.hash) == bindparam("of_hash"))
-    .values(status=bindparam("new_status"), attempts=bindparam("new_attempts"))
+    .values(status=bindparam("new_status", type_=String()), attempts=bindparam("new_attempts", type_=Integer()))
 )

@@ -6,16 +6,18 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, exists, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import Connection, Select, and_, exists, or_, select
+from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel, col
 
 from placet.audit.reasons import why_of
-from storage.database import of_rows
+from storage.prepared import Prepared, among
+from storage.queries.notifications.rows import MessageRow, OutboxRow, PersonRow, columns
+from storage.queries.requests.list_fields import PublishedFact
 from storage.recording.recipients import ASKING, BEHALF
-from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, DefinitionVersion, Outbox, StoredPerson
+from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Outbox, StoredPerson
 from storage.tables.notifications import NotificationMessage
 
 REMINDED = "reminded"
@@ -23,12 +25,20 @@ REMINDED = "reminded"
 LATE = timedelta(minutes=1)
 
 
+class EntryRow(NamedTuple):
+    """What delivery needs of an audit entry (storage.tables.approvals.AuditEntry)."""
+
+    at: datetime
+    actor: str
+    detail: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationFacts:
     """One notification and its facts. `request` and `entry` are None where it is not about a request."""
 
-    outbox: Outbox
-    entry: AuditEntry | None
+    outbox: OutboxRow
+    entry: EntryRow | None
     request: dict[str, Any] | None
     task: dict[str, Any] | None
 
@@ -80,17 +90,17 @@ class NotificationFacts:
         return why_of(json.loads(self.entry.detail))
 
 
-def facts_of(connection: Connection, messages: Sequence[NotificationMessage]) -> dict[str, NotificationFacts]:
+def facts_of(connection: Connection, messages: Sequence[MessageRow]) -> dict[str, NotificationFacts]:
     """Return what the notifications are about, by key.
 
     One is missing where its entry is not (or no longer) history's.
     """
     keys = {message.key: message.hash for message in messages}
-    found = _facts(connection, col(Outbox.key).in_(keys))
+    found = _facts(connection, keys)
     return {key: one for key, one in found.items() if one.outbox.hash == keys[key]}
 
 
-def outdated_reminders(connection: Connection, reminders: Sequence[NotificationMessage], now: datetime) -> set[str]:
+def outdated_reminders(connection: Connection, reminders: Sequence[MessageRow], now: datetime) -> set[str]:
     """Return the keys of late reminders for which there is a newer reminder of the same task.
 
     Reminders accumulate in quiet hours, for a digest, or while a channel is down. A reminder that is sent again by hand
@@ -128,7 +138,7 @@ def outdated_reminders(connection: Connection, reminders: Sequence[NotificationM
 
 def facts_of_one(connection: Connection, key: str) -> NotificationFacts | None:
     """Return the facts of one notification."""
-    return _facts(connection, col(Outbox.key) == key).get(key)
+    return _facts(connection, [key]).get(key)
 
 
 def latest(connection: Connection, request_id: str, event: str) -> NotificationFacts | None:
@@ -143,17 +153,83 @@ def latest(connection: Connection, request_id: str, event: str) -> NotificationF
     return facts_of_one(connection, key) if key else None
 
 
-@of_rows
-def people(session: Session, ids: Iterable[str]) -> dict[str, StoredPerson]:
+def people(connection: Connection, ids: Iterable[str]) -> dict[str, PersonRow]:
     """Return those of these people who are stored, by id."""
-    rows = session.scalars(select(StoredPerson).where(col(StoredPerson.id).in_(sorted(set(ids)))))
-    return {row.id: row for row in rows}
+    return {row.id: PersonRow(*row) for row in _PEOPLE.rows(connection, ids=sorted(set(ids)))}
 
 
-@of_rows
-def _facts(session: Session, where: Any) -> dict[str, NotificationFacts]:
-    query = (
-        select(Outbox, AuditEntry, ApprovalRequest, ApprovalTask, col(DefinitionVersion.blueprint))
+def _facts(connection: Connection, keys: Iterable[str]) -> dict[str, NotificationFacts]:
+    rows = _FACTS.rows(connection, keys=list(keys))
+    timezones = _TIMEZONES.of(connection, {row.request_template_id for row in rows if row.request_id is not None})
+    found: dict[str, NotificationFacts] = {}
+    for row in rows:
+        entry, request, task = (_part(row, place) for place in _PLACES[1:])
+        if request is not None:
+            if entry is None:
+                continue  # its entry is not in history
+            request["timezone"] = timezones.get(request["template_id"])
+        outbox = OutboxRow(*row[_PLACES[0].columns])
+        found[outbox.key] = NotificationFacts(
+            outbox=outbox, entry=None if entry is None else EntryRow(**entry), request=request, task=task
+        )
+    return found
+
+
+class _Place(NamedTuple):
+    """Where the columns of a table are in a row of the facts. The first of them is not null in a row that is there."""
+
+    columns: slice
+    names: tuple[str, ...]
+
+
+def _part(row: Sequence[Any], place: _Place) -> dict[str, Any] | None:
+    """Return the columns of one table by their names, or None where there is no such row."""
+    values = row[place.columns]
+    return None if values[0] is None else dict(zip(place.names, values, strict=True))
+
+
+def _timezone(blueprint: Mapping[str, Any]) -> str | None:
+    settings = blueprint.get("settings")
+    zone = settings.get("timezone") if isinstance(settings, dict) else None
+    return zone if isinstance(zone, str) else None
+
+
+_TIMEZONES: PublishedFact[str | None] = PublishedFact(_timezone)
+# What texts may name (activities.notifications.templates.values), and what decides whether they are needed.
+_REQUEST = (
+    *("id", "template_id", "template", "version", "title", "input", "requester", "status", "outcome", "stage"),
+    *("round", "started_at"),
+)
+_TASK = (
+    *("id", "stage", "round", "assignee", "candidates", "delegates", "queue", "status", "opened_at", "due_at"),
+    *("sla_state", "escalation_level", "decided_by"),
+)
+_PARTS: tuple[tuple[str, type[SQLModel], tuple[str, ...]], ...] = (
+    ("outbox", Outbox, OutboxRow._fields),
+    ("entry", AuditEntry, EntryRow._fields),
+    ("request", ApprovalRequest, _REQUEST),
+    ("task", ApprovalTask, _TASK),
+)
+
+
+def _places() -> tuple[_Place, ...]:
+    found, first = [], 0
+    for _, _, names in _PARTS:
+        found.append(_Place(slice(first, first + len(names)), names))
+        first += len(names)
+    return tuple(found)
+
+
+_PLACES = _places()
+
+
+def _selecting(dialect: str) -> Select[Any]:
+    wanted: list[Any] = [
+        col(getattr(model, name)).label(f"{part}_{name}") for part, model, names in _PARTS for name in names
+    ]
+    return (
+        select(*wanted)
+        .select_from(Outbox)
         .outerjoin(
             AuditEntry,
             and_(
@@ -164,25 +240,11 @@ def _facts(session: Session, where: Any) -> dict[str, NotificationFacts]:
         )
         .outerjoin(ApprovalRequest, col(ApprovalRequest.id) == col(Outbox.request_id))
         .outerjoin(ApprovalTask, col(ApprovalTask.id) == col(Outbox.task_id))
-        .outerjoin(DefinitionVersion, col(DefinitionVersion.id) == col(ApprovalRequest.template_id))
-        .where(where)
+        .where(among(dialect, col(Outbox.key), "keys"))
     )
-    found: dict[str, NotificationFacts] = {}
-    for outbox, entry, request, task, blueprint in session.execute(query).all():
-        if request is not None and entry is None:
-            continue  # its entry is not in history
-        columns = None if request is None else {**_plain(request), "timezone": _timezone(blueprint)}
-        found[outbox.key] = NotificationFacts(
-            outbox=outbox, entry=entry, request=columns, task=None if task is None else _plain(task)
-        )
-    return found
 
 
-def _plain(row: SQLModel) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in type(row).model_fields}
-
-
-def _timezone(blueprint: Mapping[str, Any] | None) -> str | None:
-    settings = (blueprint or {}).get("settings")
-    zone = settings.get("timezone") if isinstance(settings, dict) else None
-    return zone if isinstance(zone, str) else None
+_FACTS = Prepared(_selecting)
+_PEOPLE = Prepared(
+    lambda dialect: select(*columns(StoredPerson, PersonRow)).where(among(dialect, col(StoredPerson.id), "ids"))
+)

@@ -15,7 +15,8 @@ from sqlmodel import col
 from placet.errors import NotFound
 from storage.announcements.announce import announce, queue_topic
 from storage.database import of_rows
-from storage.queries.notifications.delivery_queue import put
+from storage.queries.notifications.delivery_queue import PUT
+from storage.queries.notifications.rows import MessageRow
 from storage.tables.approvals import ApprovalRequest, AuditEntry, Outbox
 from storage.tables.notifications import NotificationMessage, WebhookEndpoint
 
@@ -177,16 +178,14 @@ def queue(
         for entry in entries
     ]
     if rows:
-        connection.execute(put(connection.dialect.name), rows)
+        PUT.run_all(connection, rows)
         announce(connection, [queue_topic(PREFIX + endpoint_id)])
     later = (col(WebhookEndpoint.id) == endpoint_id, col(WebhookEndpoint.seen_at) < seen_at)
     connection.execute(update(WebhookEndpoint).where(*later).values(seen_at=seen_at))
 
 
 @of_rows
-def payloads(
-    session: Session, messages: Sequence[NotificationMessage]
-) -> dict[str, tuple[AuditEntry, ApprovalRequest]]:
+def payloads(session: Session, messages: Sequence[MessageRow]) -> dict[str, tuple[AuditEntry, ApprovalRequest]]:
     """Return entry and request of each message by key, without those whose entry was superseded."""
     ids = {message.request_id for message in messages}
     query = (
