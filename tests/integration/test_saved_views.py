@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 import httpx
 import pytest
 import pytest_asyncio
 
-from service.identity.login import issue_code
 from storage.database import Database
 from storage.queries.people.saved_views import LONGEST_NAME, MOST, of_person
 from tests.api_desk import ApiDesk, api_desk, no_engine
-
-LOCAL = "http://127.0.0.1:8420"
+from tests.pages import browser_of, send
 
 
 @pytest_asyncio.fixture
 async def desk(database: Database) -> AsyncIterator[ApiDesk]:
     async with api_desk(database, await no_engine(), seconds=0.2) as desk:
         yield desk
-
-
-async def browser_of(desk: ApiDesk, person: str) -> httpx.AsyncClient:
-    browser = httpx.AsyncClient(transport=desk.http._transport, base_url=LOCAL)
-    code = await issue_code(desk.database, person, datetime.now(UTC))
-    assert (await browser.get(f"/login/{code}")).status_code == 302
-    return browser
-
-
-async def send(browser: httpx.AsyncClient, path: str, **form: str) -> httpx.Response:
-    page = await browser.get("/views")
-    token = re.search(r'data-csrf="([^"]+)"', page.text)
-    assert token is not None
-    return await browser.post(path, data={"csrf_token": token[1], **form})
 
 
 async def save(browser: httpx.AsyncClient, name: str, query: str = "tab=queues", **form: str) -> httpx.Response:

@@ -120,7 +120,7 @@ async def start(request: Request, here: Here, visitor: SignedIn, template_id: Re
     entries = await entries_of(request, visitor)
     version = await here.context.database.read(_startable, here, template_id)
     assert version.definition is not None  # noqa: S101 - `_startable` has seen to it
-    given = shapes.read_input(version.variables, entries)
+    given = shapes.read_input(version.asked, entries)
     title = entries.text("title")[:_TITLE]
     draft = RequestDraft(
         template=version.definition.name, version=version.definition.version, title=title or None, input=given
@@ -152,7 +152,7 @@ async def resubmit(request: Request, here: Here, visitor: SignedIn, request_id: 
     """Show what would change, then send a returned request in again."""
     entries = await entries_of(request, visitor)
     page = await here.context.database.read(_read, here, visitor, request_id)
-    variables = page.definition.variables if page.definition is not None else ()
+    variables = page.version.asked
     given = shapes.read_input(variables, entries)
     title = entries.text("title")[:_TITLE] or page.request.title
     comment = entries.text("comment")[:_LONGEST]
@@ -239,8 +239,7 @@ def _read(connection: Connection, here: WebContext, visitor: Visitor, request_id
 
 
 def _given(page: RequestPage) -> dict[str, Any]:
-    names = {variable.name for variable in page.definition.variables} if page.definition is not None else set()
-    return {name: value for name, value in page.request.input.items() if name in names}
+    return page.version.asked_of(page.request.input)[0]
 
 
 async def _page(request: Request, here: WebContext, visitor: Visitor, request_id: str) -> HTMLResponse:
@@ -265,7 +264,7 @@ def _new_form(
 ) -> HTMLResponse:
     definition = version.definition
     assert definition is not None  # noqa: S101 - `_startable` has seen to it
-    fields = shapes.fields_of(version.variables, given, visitor.wording)
+    fields = shapes.fields_of(version.asked, given, visitor.wording)
     return shown(
         request,
         "request_form.html",
@@ -298,7 +297,7 @@ def _edit_form(
     review: bool = False,
     error: InputInvalid | None = None,
 ) -> HTMLResponse:
-    variables = page.definition.variables if page.definition is not None else ()
+    variables = page.version.asked
     fields = shapes.fields_of(variables, given, visitor.wording)
     changes = None
     if review:

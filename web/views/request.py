@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from placet.definition.model import ProcessDefinition
 from service.principal import Principal
 from service.visibility import seen_request, visibility_of_caller
 from storage.queries.requests import requests
@@ -79,7 +78,7 @@ class RequestPage:
     may_start: bool
     asked_changes: Line | None
     ui_url: str | None
-    definition: ProcessDefinition | None
+    version: Version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,9 +141,7 @@ def _page(  # noqa: PLR0917
     changes_things = principal.access != frozenset({"auditor"})
     operates = not mine and (principal.admin or principal.owns(request.owner))
     lines = lines_of(rows, version, names, wording)
-    declared = {variable.name for variable in version.variables}
-    given = {name: value for name, value in request.input.items() if name in declared}
-    computed = {name: value for name, value in request.input.items() if name not in declared}
+    given, computed = version.asked_of(request.input)
     asked = next((line for line in reversed(lines) if line.kind == "changes_requested"), None)
     return RequestPage(
         request=request,
@@ -154,7 +151,7 @@ def _page(  # noqa: PLR0917
         tone=_tone(request),
         amount=next(iter(facts_named(version.variables, request.input, [version.amount or ""], wording)), None),
         facts=facts_of(version.variables, given, wording),
-        computed=facts_of((), computed, wording),
+        computed=facts_of(version.variables, computed, wording),
         waiting=tuple(_waiting(task, principal, names, wording) for task in stored.tasks if task.status == "open"),
         stages=_stages(stored, version, names, wording),
         lines=lines,
@@ -173,7 +170,7 @@ def _page(  # noqa: PLR0917
         may_start=mine and bool(principal.access & {"requester", "admin"}),
         asked_changes=asked if request.returned else None,
         ui_url=ui_url if principal.sees_all else None,
-        definition=version.definition,
+        version=version,
     )
 
 

@@ -95,6 +95,7 @@ class TaskPage:
     sla_word: str
     amount: Fact | None
     facts: tuple[Fact, ...]
+    computed: tuple[Fact, ...]
     policy: str | None
     why_asked: str
     who: str
@@ -161,8 +162,7 @@ def page_of(  # noqa: PLR0917
     """Make the page of a task out of what was read."""
     request = stored.request
     lines = lines_of(rows, version, names, wording)
-    declared = [variable.name for variable in version.variables]
-    asked = {name: value for name, value in request.input.items() if name in declared}
+    asked, computed = version.asked_of(request.input)
     refused = _refused(task, stored, principal, names, wording)
     sla = "none" if task.due_at is None else task.sla_state
     holds = principal.person == task.assignee
@@ -181,6 +181,7 @@ def page_of(  # noqa: PLR0917
         sla_word=wording.say(words.SLA[sla]),
         amount=next(iter(facts_named(version.variables, request.input, [version.amount or ""], wording)), None),
         facts=facts_of(version.variables, asked, wording),
+        computed=facts_of(version.variables, computed, wording),
         policy=step.description if step is not None else None,
         why_asked=words.why_asked(wording.say, task.assigned_via, names),
         who=names(task.assignee) if task.assignee else ", ".join(sorted(map(names, task.candidates))),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
 from placet.definition.model import ProcessDefinition, amount_variable, parse_or_none
 from placet.definition.steps import Step
 from placet.definition.variables import Variable
+from placet.proofs.values.process_variables import process_variables
 from storage.queries.definitions import definitions
 
 _MOST = 500
@@ -23,11 +25,25 @@ class Version:
     id: str
     definition: ProcessDefinition | None  # None where it cannot be read any more
     amount: str | None
+    set_by_process: frozenset[str] = frozenset()  # of the declared variables
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The declared variables; none where the blueprint cannot be read."""
         return self.definition.variables if self.definition is not None else ()
+
+    @property
+    def asked(self) -> tuple[Variable, ...]:
+        """The variables that a requester is asked for."""
+        return tuple(variable for variable in self.variables if variable.name not in self.set_by_process)
+
+    def asked_of(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return of an input what the requester is asked for, and what the process adds to it."""
+        names = {variable.name for variable in self.asked}
+        return (
+            {name: value for name, value in given.items() if name in names},
+            {name: value for name, value in given.items() if name not in names},
+        )
 
     @property
     def takes_files(self) -> bool:
@@ -57,7 +73,12 @@ class Versions:
             return self._known[template_id]
         row = definitions.get(connection, template_id)
         definition = parse_or_none(row.blueprint)
-        found = Version(id=row.id, definition=definition, amount=amount_variable(row.blueprint))
+        found = Version(
+            id=row.id,
+            definition=definition,
+            amount=amount_variable(row.blueprint),
+            set_by_process=frozenset() if definition is None else process_variables(definition),
+        )
         if row.status != "draft":
             self._known[template_id] = found
             while len(self._known) > _MOST:
