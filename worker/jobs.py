@@ -20,6 +20,7 @@ from storage.retention.retention import (
     delete_ended_sessions,
     delete_old_calls,
     delete_old_counts,
+    delete_old_marks,
     delete_old_refusals,
     delete_spent_codes,
 )
@@ -99,6 +100,7 @@ async def delete_old_rows(database: Database, settings: Settings, now: datetime)
     for delete, days in (
         (delete_old_calls, settings.answers_days),
         (delete_old_refusals, settings.refusals_days),
+        (delete_old_marks, settings.marks_days),
         (delete_ended_sessions, 0),
         (delete_spent_codes, 0),
         (delete_old_counts, 0),

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
         7  # for which a repeated Idempotency-Key gets the stored answer
     )
     refusals_days: Annotated[int, Field(ge=1, le=3650)] = 90  # for which refused calls are kept
+    marks_days: Annotated[int, Field(ge=1, le=3650)] = 180  # after somebody's last look, it is forgotten what they saw
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
     attachments_url: str | None = None  # s3://…, gs://…, az://…; default: a folder under `home`
     attachment_bytes: Annotated[int, Field(ge=1)] = 25_000_000  # of one file

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -22,6 +22,7 @@ from storage.database import of_rows
 from storage.recording.verify import verify_rows
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Delivery, Outbox
 from storage.tables.notifications import NotificationMessage
+from storage.tables.reading import ReadingMark
 
 TITLE = "(erased)"  # in the place of a request's own
 
@@ -79,11 +80,12 @@ def _erase(rows: Sequence[AuditEntry | Delivery | AuditSuperseded]) -> list[int]
 
 
 def _erase_projection(connection: Connection, request: ApprovalRequest, now: datetime) -> None:
-    """Empty the columns that repeat the content, and drop notifications that were not sent."""
+    """Empty the columns that repeat the content, forget who read how far, and drop notifications that were not sent."""
     request.title, request.input, request.content_digest = TITLE, {}, None
     request.erased_at = request.erased_at or now
     tasks = update(ApprovalTask).where(col(ApprovalTask.request_id) == request.id)
     connection.execute(tasks.values(comment=None, form=None, content_digest=None))
+    connection.execute(delete(ReadingMark).where(col(ReadingMark.request_id) == request.id))
     outbox = update(Outbox).where(col(Outbox.request_id) == request.id)
     connection.execute(outbox.values(detail={}))
     connection.execute(outbox.where(col(Outbox.status).in_(("held", "ready"))).values(status="dropped"))

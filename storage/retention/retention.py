@@ -10,6 +10,7 @@ from sqlmodel import SQLModel, col
 
 from storage.tables.approvals import IdempotentCall, Refusal
 from storage.tables.identity import BrowserSession, LoginCode, RateCount
+from storage.tables.reading import ReadingMark
 
 BATCH = 1000  # rows of one transaction
 
@@ -38,6 +39,12 @@ def delete_spent_codes(connection: Connection, before: datetime) -> int:
 def delete_old_counts(connection: Connection, before: datetime) -> int:
     """Delete one batch of counters whose window ended before a moment; return how many."""
     return _delete(connection, RateCount, (col(RateCount.key),), col(RateCount.expires_at) < before)
+
+
+def delete_old_marks(connection: Connection, before: datetime) -> int:
+    """Delete one batch of marks of people who last looked before a moment; return how many."""
+    keys = (col(ReadingMark.request_id), col(ReadingMark.person))
+    return _delete(connection, ReadingMark, keys, col(ReadingMark.looked_at) < before)
 
 
 def _delete(connection: Connection, model: type[SQLModel], keys: tuple[Any, ...], old: Any) -> int:

@@ -1,4 +1,4 @@
-"""What people keep of their reading: named views of the inbox."""
+"""What people keep of their reading: named views of the inbox, and how far they have read requests."""
 
 from __future__ import annotations
 
@@ -22,3 +22,18 @@ class SavedView(SQLModel, table=True):
     query: str  # of the inbox's address, without a page's cursor
     standard: bool = False  # it is shown where the address says nothing
     created_at: datetime = moment_column()
+
+
+class ReadingMark(SQLModel, table=True):
+    """How far a person has read a request: the last entry and revision that they saw, and those of the look before."""
+
+    __tablename__ = "reading_mark"
+
+    request_id: str = Field(primary_key=True)
+    person: str = Field(primary_key=True)
+    seq: int  # of the audit chain
+    revision: int
+    looked_at: datetime = moment_column()  # when the last look began
+    before_seq: int
+    before_revision: int
+    before_at: datetime = moment_column()

@@ -201,3 +201,32 @@ def test_a_reader_of_german_reads_german(visit: Visitors) -> None:
     page = visit("max", locale="de-DE").go("/")
     expect(page.get_by_role("heading", level=1)).to_have_text("Eingang")
     assert page.locator("html").get_attribute("lang") == "de"
+
+
+def test_a_page_shows_what_is_new_since_its_reader_last_looked(placet: Placet, visit: Visitors) -> None:
+    carla = {"stage_name": "Board", "approvers": ["role:cfo"]}
+    request = started(
+        placet, "Looked at twice", MAX, carla, graph_spec=_side_by_side(), settings={"on_change": "stage"}
+    )
+    tasks = open_tasks(request)
+    visitor = visit("max")
+    page = visitor.go(f"/tasks/{tasks['max']}")
+    expect(page.locator("#news")).to_have_count(0)
+    placet.post("rita", f"requests/{request['id']}/comments/", {"text": "It is for two."})
+    placet.decide("carla", tasks["carla"], "request_changes", comment="Less.")
+    placet.post("rita", f"requests/{request['id']}/resubmit/", {"input": {"amount": "60"}})
+
+    early = page.request.get(f"{visitor.base}/tasks/{tasks['max']}", headers={"Sec-Purpose": "prefetch"})
+    assert "New since you last looked" in early.text()
+    for _ in range(2):  # loading it again loses nothing
+        visitor.go(f"/tasks/{tasks['max']}")
+        news = page.locator("#news")
+        expect(news.locator(".changes")).to_contain_text("€120.00")
+        expect(news.locator(".changes")).to_contain_text("€60.00")
+        expect(news).to_contain_text("It is for two.")
+        expect(page.locator("#conversation .chip.new")).to_have_count(2)
+    assert visitor.findings("a task with news") == []
+    page.fill("#comment-text", "For two, then.")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#conversation")).to_contain_text("For two, then.")
+    expect(page.locator("#news")).not_to_contain_text("For two, then.")

@@ -8,19 +8,25 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 from uuid import uuid4
 
+import structlog
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.background import BackgroundTask
 
 from api.context import ApiContext
 from api.http.calls import record_error
 from placet.errors import PlacetError, Unavailable
 from service.attachments.attachments import missing
+from storage.queries.requests import reading_marks
+from storage.queries.requests.reading_marks import Mark
 from web.forms.fields import Field, with_errors
 from web.forms.reading import Entries
 from web.templating import render
 from web.views.files import FileLine
 from web.views.versions import Versions
 from web.visitor import Visitor
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +56,26 @@ async def missing_files(here: WebContext, request_id: str, files: Sequence[FileL
         return tuple(await missing(here.context.files, request_id, [file.attachment for file in files]))
     except Unavailable:
         return ()
+
+
+def noting(
+    here: WebContext, visitor: Visitor, request: Request, request_id: str, mark: Mark | None
+) -> BackgroundTask | None:
+    """Return what stores, after the page was sent, how far its reader has read the request; None for nothing.
+
+    A browser that fetches a page in advance has shown it to nobody, and a form that comes back is no look of its own.
+    """
+    purpose = f"{request.headers.get('sec-purpose', '')} {request.headers.get('purpose', '')}".lower()
+    if mark is None or request.method != "GET" or "prefetch" in purpose or "prerender" in purpose:
+        return None
+
+    async def note() -> None:
+        try:
+            await here.context.database.write(reading_marks.put, request_id, visitor.principal.person, mark)
+        except Unavailable as error:  # the page was shown; the next look notes it
+            _log.warning("last_look_not_stored", reason=error.message)
+
+    return BackgroundTask(note)
 
 
 def see_other(address: str, done: str | None = None) -> RedirectResponse:

@@ -28,6 +28,7 @@ from web.routes.common import (
     fresh_key,
     judged,
     missing_files,
+    noting,
     record,
     see_other,
     shown,
@@ -249,7 +250,9 @@ async def _page(request: Request, here: WebContext, visitor: Visitor, request_id
 
     page, badge = await here.context.database.read(read)
     page = replace(page, missing=await missing_files(here, request_id, page.files))
-    return shown(request, "request.html", section="requests", badge=badge, page=page, upload_key=fresh_key())
+    answer = shown(request, "request.html", section="requests", badge=badge, page=page, upload_key=fresh_key())
+    answer.background = noting(here, visitor, request, request_id, page.news.mark)
+    return answer
 
 
 def _new_form(

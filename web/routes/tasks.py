@@ -27,6 +27,7 @@ from web.routes.common import (
     fresh_key,
     judged,
     missing_files,
+    noting,
     record,
     see_other,
     shown,
@@ -156,7 +157,7 @@ async def _page(
     page = replace(page, missing=await missing_files(here, page.request_id, page.files))
     invalid = isinstance(error, InputInvalid)
     status = 200 if error is None else 422 if invalid else 409
-    return shown(
+    answer = shown(
         request,
         "task.html",
         status=status,
@@ -168,6 +169,8 @@ async def _page(
         key=fresh_key(),
         people=listed,
     )
+    answer.background = noting(here, visitor, request, page.request_id, page.news.mark)
+    return answer
 
 
 def _conflict(error: PlacetError, page: TaskPage, visitor: Visitor) -> dict[str, Any]:

@@ -11,11 +11,13 @@ from sqlalchemy import Connection
 
 from service.principal import Principal
 from service.visibility import seen_request, visibility_of_caller
-from storage.queries.requests import requests
+from storage.queries.requests import reading_marks, requests
+from storage.queries.requests.reading_marks import Mark
 from storage.queries.requests.requests import RequestRow, RequestWithTasks, TaskRow
 from web.languages import Wording
 from web.views import words
 from web.views.files import FileLine, files_of
+from web.views.news import News, news_of
 from web.views.people import Names, names_of
 from web.views.timeline import Line, conversation, lines_of, people_in
 from web.views.values import Fact, facts_named, facts_of
@@ -65,6 +67,7 @@ class RequestPage:
     computed: tuple[Fact, ...]
     waiting: tuple[Waiting, ...]
     stages: tuple[StageLine, ...]
+    news: News
     lines: tuple[Line, ...]
     conversation: tuple[Line, ...]
     files: tuple[FileLine, ...]
@@ -114,6 +117,7 @@ def read_request(  # noqa: PLR0917
     stored = seen_request(connection, principal, request_id, wording.now)
     version = versions.of(connection, stored.request.template_id)
     rows = requests.timeline(connection, request_id)
+    mark = reading_marks.find(connection, request_id, principal.person)
     names = names_of(
         connection,
         [
@@ -123,13 +127,14 @@ def read_request(  # noqa: PLR0917
             *(one for task in stored.tasks for one in (task.assignee, task.decided_by, *task.candidates)),
         ],
     )
-    return _page(stored, version, rows, principal, names, wording, ui_url)
+    return _page(stored, version, rows, mark, principal, names, wording, ui_url)
 
 
 def _page(  # noqa: PLR0917
     stored: RequestWithTasks,
     version: Version,
     rows: Sequence[Any],
+    mark: Mark | None,
     principal: Principal,
     names: Names,
     wording: Wording,
@@ -140,7 +145,15 @@ def _page(  # noqa: PLR0917
     pending = request.status == "pending"
     changes_things = principal.access != frozenset({"auditor"})
     operates = not mine and (principal.admin or principal.owns(request.owner))
-    lines = lines_of(rows, version, names, wording)
+    news, lines = news_of(
+        rows,
+        lines_of(rows, version, names, wording),
+        request.revision,
+        mark,
+        principal.person,
+        version,
+        wording,
+    )
     given, computed = version.asked_of(request.input)
     asked = next((line for line in reversed(lines) if line.kind == "changes_requested"), None)
     return RequestPage(
@@ -154,6 +167,7 @@ def _page(  # noqa: PLR0917
         computed=facts_of(version.variables, computed, wording),
         waiting=tuple(_waiting(task, principal, names, wording) for task in stored.tasks if task.status == "open"),
         stages=_stages(stored, version, names, wording),
+        news=news,
         lines=lines,
         conversation=conversation(lines),
         files=files_of(request.id, rows, names, wording),

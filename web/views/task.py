@@ -16,13 +16,15 @@ from placet.errors import NotPermitted
 from placet.tasks.permissions import require_not_operating_own
 from service.principal import Principal
 from service.visibility import see_request, seen_task, visibility_of_caller
-from storage.queries.requests import requests
+from storage.queries.requests import reading_marks, requests
+from storage.queries.requests.reading_marks import Mark
 from storage.queries.requests.requests import RequestWithTasks, TaskRow
 from web.forms import schemas
 from web.forms.fields import Field
 from web.languages import Wording
 from web.views import words
 from web.views.files import FileLine, files_of
+from web.views.news import News, news_of
 from web.views.people import Names, names_of
 from web.views.timeline import Line, changes_since, conversation, lines_of, people_in
 from web.views.values import ChangedFact, Fact, facts_named, facts_of
@@ -58,7 +60,7 @@ class Seat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Since:
-    """What changed since somebody decided, or since the reader last looked."""
+    """What changed since somebody decided."""
 
     title: str
     changes: tuple[ChangedFact, ...]
@@ -106,6 +108,7 @@ class TaskPage:
     may_release: bool
     may_hand_over: bool
     seats: tuple[Seat, ...]
+    news: News
     since: tuple[Since, ...]
     conversation: tuple[Line, ...]
     lines: tuple[Line, ...]
@@ -130,6 +133,7 @@ def read_task(  # noqa: PLR0917 - all of it is one page
     stored = see_request(connection, principal, task.request_id, wording.now)
     version = versions.of(connection, stored.request.template_id)
     rows = requests.timeline(connection, task.request_id)
+    mark = reading_marks.find(connection, task.request_id, principal.person)
     similar = _similar(connection, principal, stored, wording)
     whose = task.assigned_via.partition(":")[2]
     names = names_of(
@@ -144,7 +148,7 @@ def read_task(  # noqa: PLR0917 - all of it is one page
         ],
     )
     step = version.step(task.stage)
-    return page_of(task, stored, version, step, rows, similar, principal, names, wording, given)
+    return page_of(task, stored, version, step, rows, mark, similar, principal, names, wording, given)
 
 
 def page_of(  # noqa: PLR0917
@@ -153,6 +157,7 @@ def page_of(  # noqa: PLR0917
     version: Version,
     step: Step | None,
     rows: Sequence[Any],
+    mark: Mark | None,
     similar: Sequence[RequestWithTasks],
     principal: Principal,
     names: Names,
@@ -161,7 +166,15 @@ def page_of(  # noqa: PLR0917
 ) -> TaskPage:
     """Make the page of a task out of what was read."""
     request = stored.request
-    lines = lines_of(rows, version, names, wording)
+    news, lines = news_of(
+        rows,
+        lines_of(rows, version, names, wording),
+        request.revision,
+        mark,
+        principal.person,
+        version,
+        wording,
+    )
     asked, computed = version.asked_of(request.input)
     refused = _refused(task, stored, principal, names, wording)
     sla = "none" if task.due_at is None else task.sla_state
@@ -194,6 +207,7 @@ def page_of(  # noqa: PLR0917
         and request.requester != principal.person
         and (holds or principal.admin or principal.owns(request.owner)),
         seats=tuple(_seat(one, task, request.revision, names, wording) for one in stored.tasks),
+        news=news,
         since=_since(stored, rows, version, principal, names, wording),
         conversation=conversation(lines),
         lines=lines,

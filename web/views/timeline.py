@@ -45,6 +45,7 @@ class Line:
     changes: tuple[ChangedFact, ...]
     secondary: bool
     system: bool
+    new: bool = False  # since the reader last looked
 
 
 def people_in(rows: Iterable[TimelineRow]) -> set[str]:

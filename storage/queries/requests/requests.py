@@ -137,6 +137,7 @@ class TimelineRow:
     task_id: str | None
     detail: dict[str, Any]
     hash: str
+    delivery: bool = False
 
 
 def generations(connection: Connection, request_id: str, *, most: int) -> int:
@@ -360,6 +361,7 @@ def _happened(row: AuditEntry | Delivery, actor: str) -> TimelineRow:
         task_id=row.task_id,
         detail=readable_detail(detail) if isinstance(detail, dict) else {"unreadable": row.detail},
         hash=row.hash,
+        delivery=isinstance(row, Delivery),
     )
 
 
