@@ -1,13 +1,15 @@
 """Decision tokens: signed statements that one person may decide one task, for signals and one-click links.
 
 A token holds for one task in one round, until the task gets another assignee; it stays invalid when the task comes back
-to its person. The token of a person who has left is refused.
+to its person. The token of a person who has left is refused. Signals and links are signed with the same secret and
+different salts: a link that was forwarded decides nothing by a signal, where nobody asks for a session.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal, cast, get_args
 
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,7 +23,12 @@ from storage.queries.people import people
 from storage.queries.requests.deciders import refusal_of_token
 
 _SALT = "placet.decision"
+_SALT_OF_LINKS = "placet.decision.link"
+_LONGEST = 2_000  # characters of a token that is looked at
 MAX_AGE = 14 * 24 * 3600  # seconds
+
+LinkDecision = Literal["approve", "reject"]
+"""The decisions that a link may stand for."""
 
 
 class _Payload(BaseModel):
@@ -85,6 +92,58 @@ class DecisionTokens:
             code=None,
             hand_overs=payload.h,
             revision=payload.v,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkClaims:
+    """What a link stands for: one decision of one person on one task, as it was when the link was signed."""
+
+    person: str
+    task_id: str
+    round: int
+    hand_overs: int
+    revision: int
+    decision: LinkDecision
+    signed_at: datetime
+
+
+class LinkTokens:
+    """Issue and read the tokens of one-click links with the installation's secret."""
+
+    def __init__(self, secret: str) -> None:
+        """Sign with this secret; the API and the senders of notifications must share it."""
+        self._serializer = URLSafeTimedSerializer(secret, salt=_SALT_OF_LINKS)
+
+    def issue(
+        self, person: str, task_id: str, *, round_: int, hand_overs: int, revision: int, decision: LinkDecision
+    ) -> str:
+        """Return a token that is signed now."""
+        payload = _Payload(p=person, t=task_id, r=round_, h=hand_overs, v=revision, d=decision)
+        return self._serializer.dumps(payload.model_dump())
+
+    def read(self, text: str) -> LinkClaims | None:
+        """Return what a token says; None where it was not signed here, or not for a link.
+
+        How old it may be, the caller says. The signature is compared in constant time, before anything is looked up.
+        """
+        if len(text) > _LONGEST:
+            return None
+        try:
+            signed, at = self._serializer.loads(text, return_timestamp=True)
+            payload = _Payload.model_validate(signed)
+        except (BadSignature, ValueError, TypeError):
+            return None
+        if payload.v is None or payload.d not in get_args(LinkDecision):
+            return None
+        return LinkClaims(
+            person=payload.p,
+            task_id=payload.t,
+            round=payload.r,
+            hand_overs=payload.h,
+            revision=payload.v,
+            decision=cast(LinkDecision, payload.d),
+            signed_at=at,
         )
 
 

@@ -21,6 +21,7 @@ PlacetError
 │   └── Gone              the engine runs no such request
 ├── NotAuthenticated      nobody is known by what was sent: no valid token, session or code
 │   └── CodeSpent         a one-time address that was used or has expired
+├── LinkRefused           a link from a notification decides nothing, by its code
 ├── Conflict              the same thing exists already, or is used differently
 ├── TooLarge              a file is larger than it may be
 ├── TypeNotAllowed        a file is of another type than it says, or than is taken here
@@ -174,6 +175,15 @@ class NotAuthenticated(PlacetError):
 
 class CodeSpent(NotAuthenticated):
     """This address was used before, or has expired; ask for a new one with `placet login PERSON`."""
+
+
+class LinkRefused(PlacetError):
+    """This link decides nothing; open Placet and decide there."""
+
+    def __init__(self, code: str, *, person: str | None = None) -> None:
+        super().__init__()
+        self.code = code
+        self.person = person  # the name of whom it is for, where the reader may know it
 
 
 class Conflict(PlacetError):

@@ -42,6 +42,9 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "POST /me/reading": EVERYBODY,
     "GET /live": EVERYBODY,
     "GET /live/rows": EVERYBODY,
+    # For the person of the link, and where it says so, in their session; service.decision_links checks that.
+    "GET /decide": PUBLIC,
+    "POST /decide": PUBLIC,
     "GET /login": PUBLIC,
     "POST /login": PUBLIC,
     "GET /login/oidc": PUBLIC,

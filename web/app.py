@@ -12,7 +12,7 @@ from starlette.types import Scope
 from api import app as api
 from api.context import ApiContext
 from web import problems
-from web.routes import attachments, inbox, live, login, me, requests, saved_views, tasks
+from web.routes import attachments, decision_links, inbox, live, login, me, requests, saved_views, tasks
 from web.routes.common import WebContext
 from web.security import HeadersMiddleware
 from web.templating import STATIC
@@ -21,6 +21,7 @@ ROUTERS = (
     inbox.router,
     saved_views.router,
     tasks.router,
+    decision_links.router,
     requests.router,
     attachments.router,
     me.router,

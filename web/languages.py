@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cache, cached_property
 from gettext import NullTranslations
@@ -107,6 +107,10 @@ class Wording:
     def distance(self, at: datetime) -> str:
         """Write how far a moment is from now, such as `in 3 hours` or `2 days ago`."""
         return str(dates.format_timedelta(at - self.now, add_direction=True, threshold=1.2, locale=self.locale))
+
+    def span(self, length: timedelta) -> str:
+        """Write how long something lasts, such as `7 days`."""
+        return str(dates.format_timedelta(length, threshold=1.2, locale=self.locale))
 
     def number(self, value: Decimal | int) -> str:
         """Write a number exactly, with the locale's separators."""

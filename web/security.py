@@ -54,7 +54,7 @@ class PageRoute(APIRoute):
             if changes:
                 require_own_page(context, request)
             if session is None and rule is not PUBLIC:  # before the body, which a stranger could make long
-                return _to_log_in(request)
+                return to_log_in(request)
             if not changes:
                 _require_access(session, rule, changes=False)
                 return await handle(request)
@@ -127,10 +127,14 @@ def local_path(given: str | None) -> str:
     return path
 
 
-def _to_log_in(request: Request) -> Response:
+def to_log_in(request: Request) -> Response:
     """Lead to the log-in page, and back again where the page was only to be read."""
     if request.method not in SAFE_METHODS:
         raise NotAuthenticated("You are not logged in any more, and nothing has happened. Log in and send it again.")
-    there = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    target = "/login" if there == "/" else f"/login?{urlencode({'next': there}, quote_via=quote)}"
-    return RedirectResponse(target, 303)
+    return RedirectResponse(log_in_address(request.url.path, request.url.query), 303)
+
+
+def log_in_address(path: str, query: str = "") -> str:
+    """Return the log-in page that leads back to one of our pages."""
+    there = path + (f"?{query}" if query else "")
+    return "/login" if there == "/" else f"/login?{urlencode({'next': there}, quote_via=quote)}"

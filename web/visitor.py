@@ -27,10 +27,13 @@ class Visitor:
 
 
 def wording_of(request: Request) -> Wording:
-    """Return how whoever opens a page reads: as they chose, else as their browser says."""
+    """Return how whoever opens a page reads: as they chose, else as their browser says.
+
+    Whom a link stands for has chosen as well (`request.state.preferences`).
+    """
     context: ApiContext = request.app.state.context
     session: Session | None = getattr(request.state, "session", None)
-    chosen = session.preferences if session is not None else {}
+    chosen = session.preferences if session is not None else getattr(request.state, "preferences", {})
     named = chosen.get("timezone")
     zone = (
         zone_of(named if named != "UTC" else None)

@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from activities.http_client.client import CallPolicy
+from placet.definition.steps import DecisionLinks
 from placet.errors import InputInvalid, Problem
 
 Urls = Annotated[tuple[SecretStr, ...], NoDecode]
@@ -24,6 +25,11 @@ class NotifySettings(BaseSettings):
     public_url: str | None = None
     """Where people open requests in a browser; notifications link to `/requests/ID` and `/preferences` below it.
     None: there is no such place, and notifications have no links to requests."""
+    decision_links: DecisionLinks = "session"
+    """What a link in a mail or a chat needs to decide: a session of its person, or nothing but itself (`bearer`); with
+    `off` there are no such links. A stage may be stricter."""
+    decision_link_days: float = Field(default=7, gt=0, le=90)
+    """How long a link can decide."""
     mail_from: str = "Placet <placet@localhost>"
     smtp_host: str | None = None
     smtp_port: int = Field(default=25, ge=1, le=65535)
@@ -116,6 +122,11 @@ class NotifySettings(BaseSettings):
             loopback=self.webhook_allow_loopback,
             loopback_setting="PLACET_WEBHOOK_ALLOW_LOOPBACK",
         )
+
+    @property
+    def decision_links_last(self) -> timedelta:
+        """How long a link can decide after it was sent."""
+        return timedelta(days=self.decision_link_days)
 
     @property
     def give_up_after(self) -> timedelta:

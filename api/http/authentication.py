@@ -76,6 +76,7 @@ def require_own_page(context: ApiContext, request: Request) -> None:
     """Raise NotPermitted where the browser says that a call comes from another site."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     own = {_host_of(str(request.base_url)), request.headers.get("host"), _host_of(context.notify.public_url or "")}
+    own.discard("")  # that is the host of `Origin: null`, which a sandboxed frame of any site sends
     if (site is not None and site not in _OWN_SITES) or (origin is not None and _host_of(origin) not in own):
         raise NotPermitted(
             "This was sent by a page of another site. Nothing has happened. Open Placet itself and do it there."

@@ -20,11 +20,15 @@ to send mails to a server.</p>
 <td>{{ mail.to|join(", ") }}</td><td><a href="/{{ mail.number }}">{{ mail.subject }}</a></td></tr>{% endfor %}</table>
 """
 )
+# A link of a mail opens a page of its own: no page of Placet is shown in a frame.
+_LINKS_APART = '<base target="_blank">'
 _ONE = _PAGES.from_string(
     """<!doctype html><meta charset="utf-8"><title>{{ mail.subject }}</title>
 <style>{{ style }} iframe{width:100%;height:36rem;border:1px solid #ccc} pre{white-space:pre-wrap}</style>
 <p><a href="/">All mails</a></p><h1>{{ mail.subject }}</h1>
-<p>From {{ mail.sender }} to {{ mail.to|join(", ") }}</p><iframe sandbox srcdoc="{{ mail.html }}"></iframe>
+<p>From {{ mail.sender }} to {{ mail.to|join(", ") }}</p>
+<iframe title="The mail" sandbox="allow-popups allow-popups-to-escape-sandbox"
+srcdoc="{{ links_apart }}{{ mail.html }}"></iframe>
 <h2>As text</h2><pre>{{ mail.text }}</pre>
 """
 )
@@ -41,6 +45,6 @@ def mailroom(mailbox: Mailbox) -> Starlette:
         found: Mail | None = next((m for m in mailbox.mails() if m.number == number), None)
         if found is None:
             return HTMLResponse("There is no such mail.", status_code=404)
-        return HTMLResponse(_ONE.render(mail=found, style=_STYLE))
+        return HTMLResponse(_ONE.render(mail=found, style=_STYLE, links_apart=_LINKS_APART))
 
     return Starlette(routes=[Route("/", everything), Route("/{number:int}", one)])

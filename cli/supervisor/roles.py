@@ -57,12 +57,16 @@ class Surroundings:
         """How to reach the engine."""
         return replace(EngineSettings.read(), address=self.temporal, namespace=self.namespace)
 
-    def notify(self) -> NotifySettings:
-        """Return the settings of notifications, with the mailbox as the mail server if there is none."""
+    def notify(self, api: str) -> NotifySettings:
+        """Return the settings of notifications, with the mailbox as the mail server if there is none.
+
+        Its mails stay on this machine, so that their links may lead to `api`, the address here.
+        """
         notify = load_notices()
         if self.smtp_port is None:
             return notify
-        return notify.model_copy(update={"smtp_host": LOOPBACK, "smtp_port": self.smtp_port, "smtp_tls": "none"})
+        mailbox = {"smtp_host": LOOPBACK, "smtp_port": self.smtp_port, "smtp_tls": "none"}
+        return notify.model_copy(update={**mailbox, "public_url": notify.public_url or api})
 
 
 class Roles:
@@ -73,6 +77,7 @@ class Roles:
         self.surroundings: Surroundings | None = None
         self._settings = settings
         self._listener = listener
+        self._here = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
 
     def host(self) -> Role:
         """Return the role of the engine's host."""
@@ -172,7 +177,7 @@ class Roles:
             runtime, sdk_metrics = metrics_runtime(name, address, index=index)
             traces = tracer_provider("placet-worker")
             client = await bootstrap.connect_client(there.engine, traces=traces, runtime=runtime)
-            async with bootstrap.worker_running(database, client, settings, there.notify(), duties=duties):
+            async with bootstrap.worker_running(database, client, settings, there.notify(self._here), duties=duties):
                 keep_start_up_out_of_collections()
                 if duties == {Duty.NOTIFICATIONS}:
                     os.nice(_BEHIND)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -21,6 +22,8 @@ from placet.definition.fields import (
 )
 from placet.definition.formats import OnChange
 
+DecisionLinks = Literal["off", "session", "bearer"]
+"""What a link in a notification needs to decide: it decides never, in a session of its person, or by itself."""
 MediaType = Annotated[str, Field(max_length=120, pattern=r"^[a-z0-9][a-z0-9.+-]*/([a-z0-9][a-z0-9.+-]*|\*)$")]
 
 
@@ -126,6 +129,7 @@ class Step(Model):
     ] = ()
     separation_of_duties: SeparationOfDuties | None = None
     description: Annotated[str, Field(max_length=2000)] | None = None
+    decision_links: DecisionLinks | None = None
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> Step:
@@ -151,6 +155,22 @@ class Step(Model):
         if self.escalation_enabled is not None:
             return self.escalation_enabled
         return self.escalation_to is not None or self.escalation is not None
+
+
+def decision_links_by_stage(blueprint: Mapping[str, Any]) -> dict[str, DecisionLinks]:
+    """Return what the stages of a stored blueprint say about links that decide, by name; many say nothing."""
+    steps = blueprint.get("process_steps")
+    return {
+        step["stage_name"]: step["decision_links"]
+        for step in (steps if isinstance(steps, list) else ())
+        if isinstance(step, Mapping) and step.get("decision_links") in get_args(DecisionLinks) and "stage_name" in step
+    }
+
+
+def strictest(*said: DecisionLinks | None) -> DecisionLinks:
+    """Return what holds where the installation and a stage say different things: the stricter one."""
+    order = get_args(DecisionLinks)
+    return min((one for one in said if one is not None), key=order.index)
 
 
 class AttachmentSettings(Model):

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from activities.notifications.delivery.message_sender import template_context
+from activities.notifications.decision_links import sample_links
+from activities.notifications.delivery.message_sender import OFFERS_LINKS, template_context
 from activities.notifications.settings import NotifySettings
 from activities.notifications.templates.template_set import (
     DIGEST,
@@ -108,10 +109,12 @@ async def show(
 
 
 def _sample_values(name: str, public_url: str | None) -> dict[str, Any]:
-    given = values(sample("task_opened" if name in {LAYOUT, DIGEST} else name), public_url=public_url)
+    event = "task_opened" if name in {LAYOUT, DIGEST} else name
+    links = sample_links(public_url) if event in OFFERS_LINKS else {}
+    given = values(sample(event), public_url=public_url, links=links)
     if name == DIGEST:
         notice = {"subject": "A notice", "text": "What it says.", "url": public_url, "at": given["at"]}
-        notice["request"] = given["request"]["id"]
+        notice |= {"request": given["request"]["id"], "links": given["links"]}
         given |= {"request": None, "task": None, "notices": [notice, notice]}
     return given
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from placet.errors import PlacetError
@@ -25,6 +26,7 @@ class Message:
     event: str
     request_id: str
     urgent: bool = False
+    links: Mapping[str, str] = field(default_factory=dict)  # what decides, by decision; they stand in the text as well
 
 
 class NotDelivered(PlacetError):
@@ -61,6 +63,10 @@ class Channel(Protocol):
         """The most seconds that sending one message takes."""
         ...
 
+    def takes_links(self, address: str | None) -> bool:
+        """Whether a message to this address may carry links that decide: one person alone gets it, and it has room."""
+        ...
+
     async def send(self, message: Message) -> None:
         """Return once the channel has accepted the message; raises NotDelivered."""
         ...
@@ -79,6 +85,10 @@ class UnconfiguredChannel:
     def __init__(self, name: str, remedy: str) -> None:
         self.name = name
         self._remedy = remedy
+
+    def takes_links(self, address: str | None) -> bool:  # noqa: ARG002 - nothing is sent
+        """No message leaves."""
+        return False
 
     async def send(self, message: Message) -> None:  # noqa: ARG002 - every message is refused
         """Refuse the message permanently. It can be sent again once the channel is set up."""

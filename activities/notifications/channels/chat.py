@@ -18,6 +18,7 @@ from activities.notifications.channels.channel import Message, NotDelivered
 OWN_SERVICES = frozenset({"slack", "msteams", "discord", "tgram", "gchat", "twilio", "vonage", "pover"})
 LONGEST = 1_500  # characters of one chat message
 ADDRESS = "{address}"
+_WORDS = {"approve": "Approve", "reject": "Reject"}
 
 
 class ChatChannel:
@@ -51,6 +52,12 @@ class ChatChannel:
         if not taken:
             raise NotDelivered(f"the {self.name} service did not accept the message")
 
+    def takes_links(self, address: str | None) -> bool:
+        """Whether one person alone reads it: links do not go into a common room, nor into a short message."""
+        if self.name != "chat" or not address:
+            return False
+        return "://" in address or all(ADDRESS in url.get_secret_value() for url in self._urls)
+
     async def close(self) -> None:
         """Do nothing: no connection stays open."""
 
@@ -76,13 +83,18 @@ class ChatChannel:
 
 
 def short(message: Message) -> str:
-    """Return the text of a chat message: the first two paragraphs after the greeting, and the link if there is one."""
-    paragraphs = message.text.split("\n\n")[1:3]
+    """Return the text of a chat message: the first two paragraphs after the greeting, and the links, which stay whole.
+
+    Paragraphs that hold a link that decides are left out, since these links come at the end.
+    """
+    paragraphs = [p for p in message.text.split("\n\n") if not any(link in p for link in message.links.values())][1:3]
     text = "\n\n".join(p for p in paragraphs if not p.startswith("--"))
-    if message.url is None:
+    links = [f"{_WORDS.get(decision, decision)}: {link}" for decision, link in message.links.items()]
+    links += [message.url] if message.url is not None else []
+    if not links:
         return text[:LONGEST]
-    room = LONGEST - len(message.url) - 2
-    return f"{text[:room]}\n\n{message.url}"
+    end = "\n".join(links)
+    return f"{text[: max(0, LONGEST - len(end) - 2)]}\n\n{end}"
 
 
 @cache

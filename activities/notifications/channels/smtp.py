@@ -61,6 +61,10 @@ class SmtpChannel:
         """The SMTP timeout of the settings."""
         return self._settings.smtp_timeout
 
+    def takes_links(self, address: str | None) -> bool:  # noqa: ARG002 - any address is one person's
+        """A mail goes to one person."""
+        return True
+
     async def send(self, message: Message) -> None:
         """Hand one mail to the server; raises NotDelivered."""
         if not message.address:

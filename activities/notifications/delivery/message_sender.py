@@ -7,13 +7,14 @@ import contextlib
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from activities.notifications.channels.channel import Channel, Message, NotDelivered
+from activities.notifications.decision_links import DecisionLinkWriter
 from activities.notifications.delivery.channel_delivery import NoLongerNeeded, NotInHistory, SendResult, message_id
 from activities.notifications.preferences import MAIL, URGENT, Preferences
 from activities.notifications.preferences import read as read_preferences
@@ -29,8 +30,6 @@ from storage.recording.recipients import ASKING
 
 log = logging.getLogger(__name__)
 
-Links = Callable[[str, str, int], Mapping[str, str]]
-"""Make one-click links, `approve` and `reject`, for (person, task id, round)."""
 OFFERS_LINKS = frozenset(ASKING)
 TEMPLATES_AGAIN = 2.0  # seconds after which edited templates are read again
 # Seconds for which messages of a batch are composed before the first is sent. The thread does so in one go, which costs
@@ -51,9 +50,9 @@ class MessageSender:
         database: Database,
         settings: NotifySettings,
         *,
-        links: Links | None = None,
+        links: DecisionLinkWriter | None = None,
     ) -> None:
-        """`links` makes one-click links for messages that ask for a decision."""
+        """`links` writes the links of messages that ask for a decision."""
         self._channel = channel
         self._database = database
         self._templates = TemplateSet()
@@ -151,15 +150,17 @@ class MessageSender:
         return message, words, {m.key for m, _ in wanted}
 
     def _single(self, message: MessageRow, one: NotificationFacts, person: PersonRow) -> tuple[Message, RenderedText]:
-        words = self._templates.compose(one.outbox.event, self._values(one, person))
-        return self._message(message_id(message), one, person, words), words
+        links = self._links_for(one, person)
+        words = self._templates.compose(one.outbox.event, self._values(one, person, links))
+        return self._message(message_id(message), one, person, words, links=links), words
 
     def _digest(
         self, wanted: list[tuple[MessageRow, NotificationFacts]], person: PersonRow
     ) -> tuple[Message, RenderedText]:
         parts: list[dict[str, Any]] = []
         for _, one in wanted:
-            said = self._templates.brief(one.outbox.event, inside := self._values(one, person))
+            inside = self._values(one, person, self._links_for(one, person))
+            said = self._templates.brief(one.outbox.event, inside)
             request = inside["request"]
             url = request["url"] if request else self._settings.public_url
             parts.append(
@@ -168,11 +169,12 @@ class MessageSender:
                     "text": said.text,
                     "url": url,
                     "request": request["id"] if request else None,
+                    "links": inside["links"],
                     "at": inside["at"],
                 }
             )
         first = wanted[0][1]
-        frame = self._values(first, person)
+        frame = self._values(first, person, {})
         frame |= {
             "event": DIGEST,
             "request": None,
@@ -184,19 +186,31 @@ class MessageSender:
         together = hashlib.sha256("|".join(sorted(message_id(m) for m, _ in wanted)).encode()).hexdigest()[:40]
         return self._message(together, first, person, words, event=DIGEST), words
 
-    def _values(self, one: NotificationFacts, person: PersonRow) -> dict[str, Any]:
-        links: Mapping[str, str] = {}
+    def _links_for(self, one: NotificationFacts, person: PersonRow) -> Mapping[str, str]:
+        """Return the links by which a person can decide, where a message asks them to and reaches them alone."""
         task = one.task
-        offers = one.outbox.event in OFFERS_LINKS and not one.for_information
-        if self._links is not None and task is not None and offers and task["assignee"]:
-            links = self._links(person.id, task["id"], task["round"])
+        if self._links is None or task is None or not task["assignee"] or task["status"] != "open":
+            return {}
+        asked = one.outbox.event in OFFERS_LINKS and not one.for_information
+        if not asked or not self._channel.takes_links(address(person, self._channel.name)):
+            return {}
+        return self._links.links(person.id, task, one.decision_links)
+
+    def _values(self, one: NotificationFacts, person: PersonRow, links: Mapping[str, str]) -> dict[str, Any]:
         place, now = self._settings.public_url, datetime.now(UTC)
         preferences = preferences_of(person)
         zone = preferences.timezone if "timezone" in preferences.model_fields_set else None
         return values(template_context(one, self._people), public_url=place, links=links, now=now, timezone=zone)
 
     def _message(
-        self, id_: str, one: NotificationFacts, person: PersonRow, words: RenderedText, *, event: str | None = None
+        self,
+        id_: str,
+        one: NotificationFacts,
+        person: PersonRow,
+        words: RenderedText,
+        *,
+        event: str | None = None,
+        links: Mapping[str, str] | None = None,
     ) -> Message:
         request_id, place = one.outbox.request_id, self._settings.public_url
         return Message(
@@ -211,6 +225,7 @@ class MessageSender:
             event=event or one.outbox.event,
             request_id=request_id,
             urgent=one.outbox.event in URGENT,
+            links=links or {},
         )
 
 

@@ -17,9 +17,10 @@ from temporalio.exceptions import ApplicationError
 from activities.messages import ChannelTurn, ChannelTurnEnd
 from activities.notifications.channels.channel import Channel, UnconfiguredChannel
 from activities.notifications.channels.webhook_secrets import WebhookSecrets
+from activities.notifications.decision_links import DecisionLinkWriter
 from activities.notifications.delivery.channel_delivery import ChannelDelivery, ChannelDown
 from activities.notifications.delivery.confirmation import Confirm, HistoryConfirmation
-from activities.notifications.delivery.message_sender import Links, MessageSender
+from activities.notifications.delivery.message_sender import MessageSender
 from activities.notifications.delivery.planning import Planner
 from activities.notifications.delivery.turn import PlanningTurn, SendingTurn, Turn, WebhookTurn
 from activities.notifications.delivery.webhook_feed import WebhookFeed
@@ -51,13 +52,13 @@ class NotificationRunner:
         confirm: Confirm,
         settings: NotifySettings,
         *,
-        links: Links | None = None,
+        links: DecisionLinkWriter | None = None,
         secrets: WebhookSecrets | None = None,
         subscriptions: Subscriptions | None = None,
     ) -> None:
         """`channels` are those that are set up.
 
-        `links` makes one-click links for mails that ask for a decision. With `secrets`, webhooks are sent as well.
+        `links` writes the links of messages that ask for a decision. With `secrets`, webhooks are sent as well.
         Without `subscriptions`, it looks for what is due.
         """
         self._database = database

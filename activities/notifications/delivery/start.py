@@ -6,8 +6,8 @@ from activities.notifications.channels.channel import Channel
 from activities.notifications.channels.chat import ChatChannel
 from activities.notifications.channels.smtp import SmtpChannel
 from activities.notifications.channels.webhook_secrets import WebhookSecrets
+from activities.notifications.decision_links import DecisionLinkWriter
 from activities.notifications.delivery.confirmation import Confirm
-from activities.notifications.delivery.message_sender import Links
 from activities.notifications.delivery.runner import NotificationRunner
 from activities.notifications.delivery.webhook_feed import WEBHOOK_TIMEOUT
 from activities.notifications.settings import NotifySettings
@@ -37,7 +37,6 @@ def notification_runner(
     settings: NotifySettings,
     *,
     secret: str,
-    links: Links | None = None,
     subscriptions: Subscriptions | None = None,
 ) -> NotificationRunner:
     """Return the runner of the channels that are set up. `secret` is the installation's, as for decision tokens.
@@ -46,7 +45,7 @@ def notification_runner(
     """
     for channel in (found := channels(settings)):
         settings.leased_longer_than(channel.timeout, TIMEOUTS[channel.name])
-    secrets = WebhookSecrets(secret, settings)
+    links, secrets = DecisionLinkWriter(secret, settings), WebhookSecrets(secret, settings)
     return NotificationRunner(
         database, found, confirm, settings, links=links, secrets=secrets, subscriptions=subscriptions
     )

@@ -100,7 +100,12 @@ def values(
             "level": task["escalation_level"],
             "status": task["status"],
         },
-        "links": {"approve": None, "reject": None, **(links or {})},
+        "links": {
+            "approve": None,
+            "reject": None,
+            **(links or {}),
+            "open": _task_page(public_url, task, subject.person),
+        },
         "site": {"url": public_url, "preferences": below(public_url, "preferences")},
     }
 
@@ -170,6 +175,11 @@ def sample(event: str) -> TemplateContext:
         request=None if event == "slo_breached" else request,
         task=None if event == "slo_breached" else task,
     )
+
+
+def _task_page(public_url: str | None, task: Mapping[str, Any] | None, person: str) -> str | None:
+    """Return the page of a task, for whoever can decide or claim it there."""
+    return below(public_url, f"tasks/{task['id']}") if task is not None and _holds(task, person) else None
 
 
 def _holds(task: Mapping[str, Any], person: str) -> bool:

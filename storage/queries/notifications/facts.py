@@ -13,6 +13,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel, col
 
 from placet.audit.reasons import why_of
+from placet.definition.steps import DecisionLinks, decision_links_by_stage
 from storage.prepared import Prepared, among
 from storage.queries.notifications.rows import MessageRow, OutboxRow, PersonRow, columns
 from storage.queries.requests.list_fields import PublishedFact
@@ -41,6 +42,7 @@ class NotificationFacts:
     entry: EntryRow | None
     request: dict[str, Any] | None
     task: dict[str, Any] | None
+    decision_links: DecisionLinks | None = None  # what the stage of the task says about links that decide
 
     @property
     def no_longer_needed(self) -> bool:
@@ -160,17 +162,22 @@ def people(connection: Connection, ids: Iterable[str]) -> dict[str, PersonRow]:
 
 def _facts(connection: Connection, keys: Iterable[str]) -> dict[str, NotificationFacts]:
     rows = _FACTS.rows(connection, keys=list(keys))
-    timezones = _TIMEZONES.of(connection, {row.request_template_id for row in rows if row.request_id is not None})
+    published = _PUBLISHED.of(connection, {row.request_template_id for row in rows if row.request_id is not None})
     found: dict[str, NotificationFacts] = {}
     for row in rows:
         entry, request, task = (_part(row, place) for place in _PLACES[1:])
+        process = None if request is None else published.get(request["template_id"])
         if request is not None:
             if entry is None:
                 continue  # its entry is not in history
-            request["timezone"] = timezones.get(request["template_id"])
+            request["timezone"] = None if process is None else process.timezone
         outbox = OutboxRow(*row[_PLACES[0].columns])
         found[outbox.key] = NotificationFacts(
-            outbox=outbox, entry=None if entry is None else EntryRow(**entry), request=request, task=task
+            outbox=outbox,
+            entry=None if entry is None else EntryRow(**entry),
+            request=request,
+            task=task,
+            decision_links=None if process is None or task is None else process.decision_links.get(task["stage"]),
         )
     return found
 
@@ -188,13 +195,20 @@ def _part(row: Sequence[Any], place: _Place) -> dict[str, Any] | None:
     return None if values[0] is None else dict(zip(place.names, values, strict=True))
 
 
-def _timezone(blueprint: Mapping[str, Any]) -> str | None:
+class _Process(NamedTuple):
+    """What a message needs of the version of its request: the time zone, and what its stages say about links."""
+
+    timezone: str | None
+    decision_links: dict[str, DecisionLinks]
+
+
+def _process(blueprint: Mapping[str, Any]) -> _Process:
     settings = blueprint.get("settings")
     zone = settings.get("timezone") if isinstance(settings, dict) else None
-    return zone if isinstance(zone, str) else None
+    return _Process(zone if isinstance(zone, str) else None, decision_links_by_stage(blueprint))
 
 
-_TIMEZONES: PublishedFact[str | None] = PublishedFact(_timezone)
+_PUBLISHED: PublishedFact[_Process] = PublishedFact(_process)
 # What texts may name (activities.notifications.templates.values), and what decides whether they are needed.
 _REQUEST = (
     *("id", "template_id", "template", "version", "title", "input", "requester", "status", "outcome", "stage"),
@@ -202,7 +216,7 @@ _REQUEST = (
 )
 _TASK = (
     *("id", "stage", "round", "assignee", "candidates", "delegates", "queue", "status", "opened_at", "due_at"),
-    *("sla_state", "escalation_level", "decided_by"),
+    *("sla_state", "escalation_level", "decided_by", "hand_overs", "revision"),
 )
 _PARTS: tuple[tuple[str, type[SQLModel], tuple[str, ...]], ...] = (
     ("outbox", Outbox, OutboxRow._fields),

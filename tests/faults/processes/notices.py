@@ -52,6 +52,9 @@ class Mailbox:
         self._world = world
         self._process = process
 
+    def takes_links(self, address: str | None) -> bool:
+        return False
+
     async def send(self, message: Message) -> None:
         """Deliver a message, or fail; raises NotDelivered."""
         fate = await self._world.pause_to_send(self._process, message)
