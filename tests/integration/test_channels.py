@@ -339,20 +339,3 @@ async def test_an_edited_template_is_sent_and_a_broken_one_falls_back_with_an_en
     )
     shown = await notification_templates.show(database, default("task_opened"), settings_for(mailbox), request_id="r1")
     assert shown.subject == "Your decision, please: Grüße 😀"
-
-
-async def test_links_are_offered_to_whoever_is_asked(database: Database, mailbox: FaultyMailbox) -> None:
-    await add_people(database, "bob")
-    opened = Story(request_id="r1").open("bob").recording()
-    await write(database, opened)
-    await confirm(database, opened)
-
-    def links(person: str, task_id: str, round_: int) -> dict[str, str]:
-        base = f"https://placet.example.org/d/{person}.{task_id}.{round_}"
-        return {"approve": f"{base}/yes", "reject": f"{base}/no"}
-
-    async with dispatching(database, settings_for(mailbox), links=links):
-        await until(all_are(database, "sent"))
-    (mail,) = mailbox.mails()
-    assert "Approve: https://placet.example.org/d/bob.r1.1.1/yes" in mail.text
-    assert 'href="https://placet.example.org/d/bob.r1.1.1/no"' in mail.html

@@ -169,6 +169,7 @@ def test_without_pages_to_open_a_mail_names_the_request_and_links_nowhere(event:
     known = values(sample(event), public_url=None)
     if event == DIGEST:
         notice = {"subject": "s", "text": "t", "url": None, "request": "req-sample", "at": known["at"]}
+        notice["links"] = known["links"]
         known |= {"request": None, "notices": [notice]}
     words = TemplateSet().compose(event, known)
     assert words.problem is None
