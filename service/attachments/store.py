@@ -13,6 +13,8 @@ from obstore.store import LocalStore, from_url
 from placet.errors import NotFound, Unavailable
 
 _CHUNK = 256 * 1024  # bytes
+PART_BYTES = 5 * 1024 * 1024
+"""What is in memory of a file that is being stored: one part at a time, the smallest that object stores take."""
 
 
 class FileStore:
@@ -42,7 +44,9 @@ class FileStore:
     async def put(self, request_id: str, sha256: str, file: IO[bytes]) -> None:
         """Store a file; the same one again changes nothing."""
         try:
-            await obstore.put_async(self._store, _path(request_id, sha256), file)
+            await obstore.put_async(
+                self._store, _path(request_id, sha256), file, chunk_size=PART_BYTES, max_concurrency=1
+            )
         except BaseError as error:
             raise Unavailable("The file could not be stored; send it again.") from error
 

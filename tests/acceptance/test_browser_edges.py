@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, expect
 from sqlalchemy import create_engine, text
 
 from storage.database import driver_url
-from tests.browser import AMOUNT, MAX, SCRIPT, Visitor, Visitors, started
+from tests.browser import AMOUNT, MAX, PNG, SCRIPT, Visitor, Visitors, started
 from tests.contract import Placet, open_tasks
 from worker.settings import Settings
 
@@ -171,3 +172,29 @@ def test_a_view_is_saved_and_opened_by_keyboard_and_among_the_commands(placet: P
     assert visitor.findings("the saved views") == []
     page.get_by_role("button", name="Delete My chairs").click()
     expect(page.get_by_role("heading", level=2)).to_have_text("You have no saved views")
+
+
+def test_a_file_that_cannot_be_attached_is_told_where_it_was_chosen(
+    placet: Placet, visit: Visitors, tmp_path: Path
+) -> None:
+    limits = {"max_files": 1, "max_bytes": 2000, "types": ["image/*"]}
+    request = started(placet, "With a picture", settings={"attachments": limits})
+    visitor = visit("rita", width=360)
+    page = visitor.go(f"/requests/{request['id']}")
+    expect(page.locator("#file-limits")).to_have_text("One more file, of 2 kB at most. Taken are: images.")
+    large, lying, picture = (tmp_path / name for name in ("large.png", "lying.png", "picture.png"))
+    large.write_bytes(PNG + bytes(3000))
+    lying.write_bytes(b"<html><script>alert(1)</script></html>")
+    picture.write_bytes(PNG)
+    attach = page.get_by_role("button", name="Attach")
+    page.set_input_files("#file", large)
+    assert page.locator("#file").evaluate("field => field.validationMessage") == "A file may have 2 kB at most."
+    page.set_input_files("#file", lying)
+    attach.click()
+    expect(page.locator("#files").get_by_role("alert")).to_contain_text("its content is text/html")
+    assert visitor.findings("a refused file") == []
+    page.set_input_files("#file", picture)
+    attach.click()
+    expect(page.locator(".files img")).to_be_visible()
+    expect(page.locator("#files")).to_contain_text("as many files as its process allows")
+    expect(attach).to_have_count(0)

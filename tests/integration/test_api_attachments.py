@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import AsyncIterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import httpx
 import pytest
@@ -147,6 +149,31 @@ async def test_a_process_limits_how_many_files_and_which_types(desk: ApiDesk) ->
     png = b"\x89PNG\r\n\x1a\n" + bytes(40)
     assert (await upload(desk, request, png, name="a.png")).status_code == 201
     assert (await upload(desk, request, png, name="b.png")).status_code == 409
+
+
+async def test_a_zip_bomb_is_kept_and_handed_out_as_the_bytes_that_it_is(desk: ApiDesk) -> None:
+    packed = BytesIO()
+    with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(3_000_000))
+    bomb = packed.getvalue()
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    answer = await upload(desk, request, bomb, name="bomb.docx")
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["size"] == len(bomb)
+    found = await desk.get(f"/workflow/requests/{request['id']}/attachments/1/?view=true", as_="bob")
+    assert (found.content, found.headers["content-type"]) == (bomb, "application/octet-stream")
+    assert found.headers["content-disposition"].startswith("attachment; ")
+
+
+async def test_a_picture_with_a_script_is_a_download(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    await upload(
+        desk, request, b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", name="a.svg"
+    )
+    found = await desk.get(f"/workflow/requests/{request['id']}/attachments/1/?view=true", as_="bob")
+    assert found.headers["content-type"] == "application/octet-stream"
+    assert found.headers["content-disposition"].startswith("attachment; ")
+    assert "sandbox" in found.headers["content-security-policy"]
 
 
 async def test_a_missing_file_is_a_finding_of_the_audit(desk: ApiDesk, tmp_path: Path) -> None:

@@ -38,11 +38,23 @@ async def desk(database: Database) -> AsyncIterator[ApiDesk]:
         yield desk
 
 
-async def test_the_form_of_a_new_request_leaves_out_what_the_process_sets(desk: ApiDesk) -> None:
-    name = await desk.publish(PROCESS, owner="user:desi")
+async def form_of(desk: ApiDesk, **changes: Any) -> str:
+    """Publish the process with these changes, and return the form of a new request."""
+    name = await desk.publish(PROCESS, owner="user:desi", **changes)
     listed = (await desk.get("/workflow/process-templates/?limit=500", as_="desi")).json()["items"]
     template = next(one["id"] for one in listed if one["name"] == name)
-    page = (await (await browser_of(desk, "ann")).get(f"/requests/new/{template}")).text
+    return (await (await browser_of(desk, "ann")).get(f"/requests/new/{template}")).text
+
+
+async def test_the_form_of_a_new_request_leaves_out_what_the_process_sets(desk: ApiDesk) -> None:
+    page = await form_of(desk)
     assert 'name="input.amount"' in page
     assert 'name="input.reason"' in page
     assert "doubled" not in page
+
+
+async def test_the_form_of_a_new_request_says_which_files_may_follow(desk: ApiDesk) -> None:
+    attachments = {"max_files": 3, "max_bytes": 2_000_000, "types": ["application/pdf", "image/*"]}
+    page = await form_of(desk, settings={"attachments": attachments})
+    assert "3 more files, of 2 MB each at most. Taken are: PDF, images." in page
+    assert "more files" not in await form_of(desk, settings={"attachments": {"max_files": 0}})

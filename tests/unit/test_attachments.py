@@ -9,11 +9,14 @@ import pytest
 
 from placet.engine.events import Actor, Attach, Resubmit
 from placet.errors import ContentChanged, InputInvalid, NotPermitted, Refused, TypeNotAllowed
-from service.attachments.types import media_type_of, require_allowed
+from service.attachments.types import INLINE, media_type_of, require_allowed
 from tests.unit.core import Case
 from tests.unit.test_revisions import RITA, chain, resubmit
 
 SHA = hashlib.sha256(b"offer").hexdigest()
+
+
+SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 
 
 def attach(request: Case, name: str = "offer.pdf", by: Actor = RITA, **more: Any) -> None:
@@ -108,6 +111,8 @@ def test_facts_of_a_file_that_cannot_be_are_refused_with_their_place(field: str,
         ("page.txt", b"<!doctype html><html><script>alert(1)</script></html>", "text/html"),
         ("unknown", bytes(range(256)), "application/octet-stream"),
         ("empty.dat", b"", "application/octet-stream"),
+        ("picture.svg", SVG, "image/svg+xml"),
+        ("picture.svg", b"<!-- a picture -->" + SVG, "image/svg+xml"),
         ("bomb.zip", b"PK\x03\x04" + bytes(60), "application/zip"),
     ],
 )
@@ -121,6 +126,25 @@ def test_the_type_of_a_file_is_found_by_its_content(name: str, content: bytes, f
 def test_a_page_that_pretends_to_be_a_document_or_an_image_is_refused(name: str, declared: str | None) -> None:
     with pytest.raises(TypeNotAllowed, match="text/html"):
         media_type_of(name, declared, b"<html><script>alert(1)</script></html>")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SVG,
+        b"<html><script>alert(1)</script></html>",
+        b"<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'><script>alert(1)</script></html>",
+        b"MIME-Version: 1.0\r\nContent-Type: multipart/related\r\n\r\n<script>alert(1)</script>",
+        b"<script>alert(1)</script>",
+        b"PK\x03\x04" + bytes(60),
+        b"\x1f\x8b\x08" + bytes(60),
+        b"",
+    ],
+)
+@pytest.mark.parametrize("name", ["x.svg", "x.html", "x.xml", "x.mht", "x.docx", "x.zip", "x.gz", "x"])
+def test_nothing_that_can_run_or_be_unpacked_is_of_a_type_that_browsers_show(name: str, content: bytes) -> None:
+    assert media_type_of(name, None, content) not in INLINE
+    assert media_type_of(name, "image/svg+xml", content) not in INLINE
 
 
 def test_a_process_may_name_the_types_that_it_takes() -> None:

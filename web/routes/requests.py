@@ -35,6 +35,7 @@ from web.routes.common import (
 )
 from web.security import PageRoute, local_path
 from web.views import words
+from web.views.files import limits_of
 from web.views.inbox import read_inbox_count
 from web.views.request import RequestPage, read_request, read_requests
 from web.views.values import changes_of
@@ -111,7 +112,7 @@ async def new_request(request: Request, here: Here, visitor: SignedIn, template_
     if copied:
         stored = await here.context.database.read(seen_request, visitor.principal, copied, visitor.wording.now)
         given, title = stored.request.input, stored.request.title
-    return _new_form(request, visitor, version, given, title)
+    return _new_form(request, visitor, version, given, title, here=here)
 
 
 @router.post("/new/{template_id}")
@@ -131,7 +132,7 @@ async def start(request: Request, here: Here, visitor: SignedIn, template_id: Re
     try:
         stored = await start_request(here.context, visitor.principal, draft, request_id=key[:32], fresh=False)
     except InputInvalid as error:
-        return _new_form(request, visitor, version, given, title, error=error, key=entries.text("key"))
+        return _new_form(request, visitor, version, given, title, here=here, error=error, key=entries.text("key"))
     return see_other(f"/requests/{stored.request.id}", "start")
 
 
@@ -250,7 +251,15 @@ async def _page(request: Request, here: WebContext, visitor: Visitor, request_id
 
     page, badge = await here.context.database.read(read)
     page = replace(page, missing=await missing_files(here, request_id, page.files))
-    answer = shown(request, "request.html", section="requests", badge=badge, page=page, upload_key=fresh_key())
+    answer = shown(
+        request,
+        "request.html",
+        section="requests",
+        badge=badge,
+        page=page,
+        upload_key=fresh_key(),
+        limits=limits_of(page.version, here.context.attachment_bytes, len(page.files), visitor.wording),
+    )
     answer.background = noting(here, visitor, request, request_id, page.news.mark)
     return answer
 
@@ -262,6 +271,7 @@ def _new_form(
     given: dict[str, Any],
     title: str,
     *,
+    here: WebContext,
     error: InputInvalid | None = None,
     key: str = "",
 ) -> HTMLResponse:
@@ -284,6 +294,7 @@ def _new_form(
         review=None,
         resubmits=False,
         draft_key="" if given else f"new:{definition.name}",
+        limits=limits_of(version, here.context.attachment_bytes, 0, visitor.wording),
         key=key or fresh_key(),
         **judged(fields, error),
     )
@@ -323,6 +334,7 @@ def _edit_form(
         asked=page.asked_changes,
         review=changes,
         resubmits=True,
+        limits=None,
         draft_key="",
         key=fresh_key(),
         **judged(fields, error),

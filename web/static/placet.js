@@ -123,19 +123,31 @@ for (const form of all("form[data-upload]"))
   form.addEventListener("submit", (event) => {
     if (event.defaultPrevented) return;
     event.preventDefault();
+    one("[role=alert]", form.parentElement)?.remove();
     const bar = one("progress", form), call = new XMLHttpRequest();
     bar.hidden = false;
     call.upload.addEventListener("progress", (sent) => { if (sent.lengthComputable) bar.value = (100 * sent.loaded) / sent.total; });
     call.addEventListener("load", () => {
       if (call.status < 400) { location.assign(call.responseURL); location.reload(); return; }
       const answer = new DOMParser().parseFromString(call.responseText, "text/html");
-      one("#main").replaceChildren(...one("#main", answer).childNodes);
-      one("[role=alert]")?.scrollIntoView();
+      const said = one("[role=alert]", answer);
+      bar.hidden = true;
+      delete form.dataset.sent;
+      if (said) form.before(said);
+      else location.reload();
     });
     call.addEventListener("error", () => { delete form.dataset.sent; bar.hidden = true; form.submit(); });
     call.open("POST", form.action);
     call.send(new FormData(form));
   });
+
+document.addEventListener("change", (event) => {
+  const { most, tooLarge } = event.target.dataset;
+  if (!most) return;
+  const large = [...event.target.files].some((file) => file.size > Number(most));
+  event.target.setCustomValidity(large ? tooLarge : "");
+  event.target.reportValidity();
+});
 
 // --- more rows of a list ---------------------------------------------------------------------------------------------
 document.addEventListener("click", (event) => {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,7 +11,9 @@ from service.attachments.types import INLINE
 from storage.queries.requests.attachments import KIND, attachment_in
 from storage.queries.requests.requests import TimelineRow
 from web.languages import Wording
+from web.views import words
 from web.views.people import Names
+from web.views.versions import Version
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _STEP = 1000
@@ -25,6 +28,39 @@ class FileLine:
     by: str
     address: str
     shown: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileLimits:
+    """What a form that takes a file says of it before it is sent; `types` is empty where all are taken."""
+
+    left: int  # how many more files the request may have
+    most_bytes: int
+    most: str
+    types: str
+    accept: str
+
+
+def limits_of(version: Version, most_bytes: int, there: int, wording: Wording) -> FileLimits:
+    """Return the limits of a request that has `there` files, where the installation takes files of `most_bytes`."""
+    settings = version.attachments
+    most = min(settings.max_bytes or most_bytes, most_bytes)
+    return FileLimits(
+        left=max(0, settings.max_files - there),
+        most_bytes=most,
+        most=_size(most, wording),
+        types=", ".join(dict.fromkeys(_type_name(one, wording) for one in settings.types)),
+        accept=",".join(settings.types),
+    )
+
+
+def _type_name(media_type: str, wording: Wording) -> str:
+    """Return what people call a type: `PDF`, `images`."""
+    if media_type.endswith("/*"):
+        group = media_type.partition("/")[0]
+        return wording.say(words.FILE_GROUPS[group]) if group in words.FILE_GROUPS else media_type
+    extension = mimetypes.guess_extension(media_type)
+    return extension[1:].upper() if extension else media_type
 
 
 def files_of(request_id: str, rows: Iterable[TimelineRow], names: Names, wording: Wording) -> tuple[FileLine, ...]:

@@ -175,7 +175,7 @@ def _page(  # noqa: PLR0917
         may_attach=pending
         and mine
         and (request.returned or all(task.decision is None for task in stored.tasks))
-        and version.takes_files,
+        and version.attachments.max_files > 0,
         mine=mine,
         may_withdraw=pending and mine,
         may_cancel=pending and operates,

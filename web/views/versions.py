@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from placet.definition.model import ProcessDefinition, amount_variable, parse_or_none
-from placet.definition.steps import Step
+from placet.definition.steps import AttachmentSettings, Step
 from placet.definition.variables import Variable
 from placet.proofs.values.process_variables import process_variables
 from storage.queries.definitions import definitions
@@ -46,9 +46,9 @@ class Version:
         )
 
     @property
-    def takes_files(self) -> bool:
-        """Whether requests may have files."""
-        return self.definition is not None and self.definition.settings.attachments.max_files > 0
+    def attachments(self) -> AttachmentSettings:
+        """Which files requests may have."""
+        return self.definition.settings.attachments if self.definition is not None else AttachmentSettings(max_files=0)
 
     def step(self, stage: str) -> Step | None:
         """Return the stage of that name."""

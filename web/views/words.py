@@ -38,6 +38,8 @@ NOTICES = {
     "saved": _("Saved."),
 }
 """What was just done, by the name that a page is opened with afterwards."""
+FILE_GROUPS = {"image": _("images"), "text": _("texts"), "audio": _("sound"), "video": _("videos")}
+"""Groups of media types, such as `image/*`."""
 DECISIONS = {
     "approve": _("Approve"),
     "reject": _("Reject"),
