@@ -47,7 +47,7 @@ async def act_on_task(
     """
     if isinstance(event, Decide):
         await context.rate_limits.decisions.count(principal.person)
-    request_id, event = await context.database.read(_resolve, principal, task_id, event, context.now())
+    request_id, event = await context.database.look_up(_resolve, principal, task_id, event, context.now())
     return await _offer(context, principal, request_id, event, key=key, task_id=task_id)
 
 
@@ -205,12 +205,9 @@ async def _offer(
             raise
         # The request no longer keeps the task; the store does.
         raise what_stands(await context.database.read(requests.read, request_id), task_id) from None
-    # History holds the entries now, so their notifications may leave, and the request can be read meanwhile.
-    confirmation = Confirmation(request_id=request_id, seq=answer.seq, head=answer.head)
-    stored, _ = await asyncio.gather(
-        context.database.read(_presented, request_id, context.now()), context.confirmations.submit(confirmation)
-    )
-    return stored
+    # History holds the entries now, so their notifications may leave.
+    context.confirmations.note(Confirmation(request_id=request_id, seq=answer.seq, head=answer.head))
+    return await context.database.look_up(_presented, request_id, context.now())
 
 
 def _presented(connection: Connection, request_id: str, now: datetime) -> RequestWithTasks:

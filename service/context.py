@@ -14,13 +14,12 @@ from activities.notifications.settings import NotifySettings
 from activities.notifications.settings import load as load_notify
 from service.attachments.store import FileStore
 from service.engine.admission import Admission
+from service.engine.confirmations import Confirmations
 from service.engine.plans import Plans
 from service.identity.settings import IdentitySettings
 from service.pool.pool import Limits, ProcessPool
 from storage.announcements.listener import Subscriptions
 from storage.database import Database
-from storage.recording.group_commit import GroupCommit
-from storage.recording.outbox import Confirmation, confirm_all
 
 if TYPE_CHECKING:
     from service.identity.oidc.provider import Provider
@@ -115,9 +114,9 @@ class Context:
         return Plans()
 
     @cached_property
-    def confirmations(self) -> GroupCommit[Confirmation, None]:
-        """Releases notifications about what history holds; calls that wait at the same time share a transaction."""
-        return GroupCommit(self.database, confirm_all, key=lambda confirmation: confirmation.request_id)
+    def confirmations(self) -> Confirmations:
+        """Releases notifications about what history holds."""
+        return Confirmations(self.database)
 
     @cached_property
     def jobs(self) -> SimulationJobs:

@@ -264,7 +264,7 @@ async def _recorded(context: Context, request_id: str, arrived: asyncio.Event, e
         with suppress(TimeoutError):
             await asyncio.wait_for(arrived.wait(), max(0.0, min(wait, end - now())))
         arrived.clear()
-        if (stored := await context.database.read(_found, request_id, context.now())) is not None:
+        if (stored := await context.database.look_up(_found, request_id, context.now())) is not None:
             return stored
         if now() >= end:
             raise Unavailable(f"No worker has begun request {request_id} in time.")

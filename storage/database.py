@@ -1,8 +1,9 @@
 """The database behind everything that is stored: SQLite (WAL) in a file, or PostgreSQL by its URL.
 
 There are two ways in, for functions of a `Connection` that run on a thread: `read` sees one consistent snapshot and
-cannot write; `write` is one transaction that commits at its end. What was committed survives kill -9 and the loss of
-power: SQLite runs with `synchronous=FULL`, PostgreSQL as it is set up.
+cannot write; `write` is one transaction that commits at its end. `look_up` reads as well, for whoever wants few rows.
+What was committed survives kill -9 and the loss of power: SQLite runs with `synchronous=FULL`, PostgreSQL as it is set
+up.
 """
 
 from __future__ import annotations
@@ -86,11 +87,14 @@ class Database:
             self._reader = create_engine(self.url, **_SQLITE, pool_size=READERS)
             _prepare(self._writer, begin="BEGIN IMMEDIATE")
             _prepare(self._reader, begin="BEGIN", read_only=True)
+            self._looker = create_engine(self.url, **(_SQLITE | _AT_ONCE), pool_size=1)
+            _prepare(self._looker, begin="BEGIN", read_only=True)
         else:
             writers = WRITERS
             self._writer = create_engine(self.url, **_POSTGRESQL, pool_size=writers)
             # The driver sends both options of a snapshot with BEGIN, at no cost.
             self._reader = create_engine(self.url, **_POSTGRESQL, pool_size=READERS, execution_options=_SNAPSHOT)
+            self._looker = self._reader
         self._writing = Threads(writers, "placet-writing")
         self._reading = Threads(READERS, "placet-reading")
 
@@ -105,6 +109,23 @@ class Database:
     ) -> Result:
         """Run `work(connection, …)` on one snapshot, which cannot write, and return its result; raises Unavailable."""
         return await self._carry_out(self._reading, self._reader, lambda connection: work(connection, *args, **kwargs))
+
+    async def look_up(
+        self,
+        work: Callable[Concatenate[Connection, Given], Result],
+        *args: Given.args,
+        **kwargs: Given.kwargs,
+    ) -> Result:
+        """Read as `read` does, where `work` finds few rows by their keys, and can be repeated.
+
+        On SQLite this costs less than a change of threads, so it is done on the event loop's. Where another process is
+        in the way, a thread waits for it.
+        """
+        if self._looker is not self._reader:
+            in_the_way = suppress(PoolTimeout, OperationalError, sqlite3.OperationalError)
+            with in_the_way, self._looker.connect() as connection, connection.begin():
+                return work(connection, *args, **kwargs)
+        return await self.read(work, *args, **kwargs)
 
     async def write(
         self,
@@ -127,6 +148,7 @@ class Database:
         for threads, engine in ((self._writing, self._writer), (self._reading, self._reader)):
             await asyncio.to_thread(threads.shutdown)
             engine.dispose()
+        self._looker.dispose()
 
     async def _carry_out(self, threads: Threads, engine: Engine, work: Callable[[Connection], Result]) -> Result:
         def transaction() -> Result:
@@ -186,6 +208,11 @@ _SQLITE: dict[str, Any] = {
     "max_overflow": 0,
     "pool_timeout": POOL_SECONDS,
     "connect_args": {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False},
+}
+# For what is read on the event loop's thread: who would have to wait does not.
+_AT_ONCE: dict[str, Any] = {
+    "pool_timeout": 0,
+    "connect_args": _SQLITE["connect_args"] | {"timeout": 0},
 }
 _POSTGRESQL: dict[str, Any] = {
     "max_overflow": 0,

@@ -38,7 +38,7 @@ class Session:
 async def by_token(context: Context, text: str) -> Principal | None:
     """Return whom an API token stands for; None: it is unknown, expired or revoked, or its person has left."""
     now = context.now()
-    held = await context.database.read(tokens.holder, text, now)
+    held = await context.database.look_up(tokens.holder, text, now)
     if held is None:
         return None
     if held.last_used_at is None or now - held.last_used_at >= _NOTED_AFTER:
@@ -52,7 +52,7 @@ async def by_token(context: Context, text: str) -> Principal | None:
 async def by_session(context: Context, value: str) -> Session | None:
     """Return the session of a cookie; None: it is unknown or has ended, or its person has left."""
     now = context.now()
-    held = await context.database.read(sessions.holder, value, now, context.identity.session_idle)
+    held = await context.database.look_up(sessions.holder, value, now, context.identity.session_idle)
     if held is None:
         return None
     if now - held.seen_at >= _NOTED_AFTER:

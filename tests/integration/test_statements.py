@@ -16,7 +16,7 @@ from temporalio.client import Client
 
 from storage.announcements.listener import listening
 from storage.database import Database
-from tests.api_desk import api_desk
+from tests.api_desk import api_desk, context_of
 from tests.approvals import EXPENSE, worker
 from tests.waiting import until
 
@@ -44,7 +44,7 @@ def counted(database: Database) -> Iterator[list[str]]:
 
     heard = [
         (engine, name, listener)
-        for engine, kind in ((database._reader, "read"), (database._writer, "write"))
+        for engine, kind in ({database._reader: "read", database._looker: "read"} | {database._writer: "write"}).items()
         for name, listener in (("begin", begun(kind)), ("before_cursor_execute", asked))
     ]
     for engine, name, listener in heard:
@@ -93,6 +93,7 @@ async def test_an_approval_takes_no_more_transactions_and_statements(
                 path = f"/workflow/tasks/{task}/decide/"
                 decided = await desk.post(path, {"decision": "approve"}, as_="bob", key=key())
                 assert decided.json()["outcome"] == "approved", decided.text
+                await context_of(desk).confirmations.flush()
                 decisions.append(cost(seen))
     for found, most in ((min(starts), START), (min(decisions), DECIDE)):
         reads, writes, statements = most

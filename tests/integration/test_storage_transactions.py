@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import Iterator
 
@@ -155,3 +156,28 @@ async def test_reads_that_are_cancelled_give_their_connections_back(database: Da
         assert await database.read(_noted) == set()
     await asyncio.to_thread(database._reading.shutdown)
     assert database._reader.pool.checkedout() == 0
+
+
+async def test_few_rows_are_looked_up_in_a_snapshot_that_cannot_write(database: Database) -> None:
+    await database.write(_note, "a")
+    assert await database.look_up(_noted) == {"a"}
+    with pytest.raises((DBAPIError, Unavailable)):
+        await database.look_up(_note, "b")
+    assert await database.look_up(_noted) == {"a"}
+
+
+async def test_on_sqlite_a_look_up_takes_no_thread_unless_somebody_is_in_the_way(database: Database) -> None:
+    threads = []
+
+    def look(connection: Connection, *, blocked: bool) -> set[str]:
+        threads.append(threading.current_thread() is threading.main_thread())
+        if blocked and threads[-1]:
+            raise sqlite3.OperationalError("database is locked")
+        return _noted(connection)
+
+    own = database.dialect == "sqlite"
+    await database.look_up(look, blocked=False)
+    assert threads == [own]
+    threads.clear()
+    await database.look_up(look, blocked=True)
+    assert threads == ([True, False] if own else [False])

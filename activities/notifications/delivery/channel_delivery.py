@@ -143,7 +143,7 @@ class ChannelDelivery:
             again_in = timedelta(seconds=down.again_in if (down := self.down) else 0)
             return Look(worked=await self.give_up_old(), due=datetime.now(UTC) + again_in)
         now = datetime.now(UTC)
-        waiting = await self._database.read(delivery_queue.waiting, self.name, now)
+        waiting = await self._database.look_up(delivery_queue.waiting, self.name, now)
         if waiting.due is None or waiting.due > now:
             return Look(due=waiting.due)
         limit = self._sender.concurrency * AHEAD if allowed is None else allowed

@@ -86,7 +86,7 @@ class MessageSender:
             outdated = facts.outdated_reminders(connection, reminders, now)
             return found, outdated, facts.people(connection, {p for one in found.values() for p in one.people()})
 
-        self._facts, self._outdated, self._people = await self._database.read(read)
+        self._facts, self._outdated, self._people = await self._database.look_up(read)
         self._composed = await asyncio.to_thread(self._compose_ahead, batches)
 
     async def send(self, messages: Sequence[MessageRow]) -> SendResult:

@@ -71,7 +71,7 @@ class Store:
 
 
 class ProcessDatabase:
-    """The store as one process uses it, with the two ways in of storage.database.Database."""
+    """The store as one process uses it, with the ways in of storage.database.Database."""
 
     dialect = "sqlite"
 
@@ -85,6 +85,8 @@ class ProcessDatabase:
         """Run `work` on the rows as they are once the schedule lets it; raises Unavailable."""
         await self._reach(work, writes=False)
         return self._store.transaction(lambda connection: work(connection, *args, **kwargs))
+
+    look_up = read
 
     async def write(
         self, work: Callable[Concatenate[Connection, Given], Result], *args: Given.args, **kwargs: Given.kwargs
