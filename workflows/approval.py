@@ -59,7 +59,7 @@ from workflows.interface import TIMER_LEAD, Answer, Parent, Start, Timeline
 from workflows.lifecycle import as_taken, begin_time, due_moment, moment, wait_for_store
 from workflows.local_activities import local
 from workflows.signals import SignedDecision, SignedSubprocessResult, decision_of, read_signal
-from workflows.updates import update
+from workflows.updates import Foreseen, update
 
 __all__ = ["Answer", "ApprovalWorkflow", "SignedDecision", "Start", "Timeline"]
 
@@ -87,6 +87,7 @@ class ApprovalWorkflow:
         self._will_read = False  # the directory, for a signal that waits for its turn
         self._latest = self._began  # of the moments at which something happened
         self._lead = timedelta(seconds=start.timer_lead or 0)
+        self._foreseen: Foreseen | None = None  # of the validator that ran last, for its handler
 
     @workflow.run
     async def run(self, start: Start) -> Answer:
@@ -186,10 +187,12 @@ class ApprovalWorkflow:
         """Refuse an event that may not be applied, before it enters history."""
         if not self._begun or self._stranger(event) is not None:
             return  # the handler waits for the start or reads the directory, and then applies the rules
+        now = workflow.now()
         try:
-            machine.check(self._plan, self._state, event, workflow.now())
+            step = machine.apply(self._plan, self._state, event, now)
         except PlacetError as error:
             raise as_failure(error) from error
+        self._foreseen = Foreseen(plan=self._plan, state=self._state, event=event, now=now, step=step)
 
     async def _drive(self) -> None:
         """Begin, then carry out what is due until the request ends."""
@@ -290,7 +293,14 @@ class ApprovalWorkflow:
                 await self._record()
 
     async def _apply(self, event: Event, at: datetime) -> None:
-        await self._step(lambda now: machine.apply(self._plan, self._state, event, now), at)
+        await self._step(lambda now: self._transition(event, now), at)
+
+    def _transition(self, event: Event, now: datetime) -> Transition:
+        """Apply an event; where the validator has just applied the same to the same, that is the result."""
+        foreseen, self._foreseen = self._foreseen, None
+        if foreseen is not None and foreseen.holds(self._plan, self._state, event, now):
+            return foreseen.step
+        return machine.apply(self._plan, self._state, event, now)
 
     async def _decide_signed(self, signed: SignedDecision) -> None:
         """Decide for the person of the token, or record why the signal is refused."""

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from temporalio import workflow
 
 from placet.engine.events import Event
+from placet.engine.state import State, Transition
+from placet.plan.plan import Plan
 from workflows.interface import Answer
 
 if TYPE_CHECKING:
     from temporalio.workflow import UpdateMethodMultiParam
 
 E = TypeVar("E", bound=Event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """What a validator found out by applying an event, so that its handler need not; in a replay no validator runs."""
+
+    plan: Plan
+    state: State
+    event: Event
+    now: datetime
+    step: Transition
+
+    def holds(self, plan: Plan, state: State, event: Event, now: datetime) -> bool:
+        """Tell whether the core would come to the same transition: it is pure, so it depends on nothing else."""
+        return self.plan is plan and self.state is state and self.now == now and self.event == event
 
 
 class TakesEvents(Protocol):

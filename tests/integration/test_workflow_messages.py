@@ -38,6 +38,7 @@ from activities.messages import DirectoryQuery, DirectoryResult, SubprocessQuery
 from activities.subprocesses import SubprocessResultReader, SubprocessResultSigner
 from placet.audit.reasons import WORDS
 from placet.definition.model import parse_definition
+from placet.engine import machine
 from placet.engine.events import Comment, Decide, Delegate, Reassign
 from placet.engine.recording import Recording
 from placet.engine.state import ChildCall, State
@@ -543,3 +544,36 @@ async def test_an_update_that_names_no_person_is_refused_and_stops_nothing(offic
         await handle.execute_update(ApprovalWorkflow.comment, Comment(by=by(to), text="as nobody"))
     await handle.execute_update(ApprovalWorkflow.decide, decide(handle, "bob"))
     assert (await handle.result()).outcome == "approved"
+
+
+# Updates
+
+
+async def test_what_the_validator_worked_out_is_what_the_handler_applies(
+    office: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = await office.start()
+    await until(lambda: entries_of(office.database, handle, "task_opened"), what="the task")
+    applied = []
+
+    def counting(plan: Any, state: State, event: Any, now: datetime) -> Any:
+        applied.append(event)
+        return apply(plan, state, event, now)
+
+    apply = machine.apply
+    monkeypatch.setattr(machine, "apply", counting)
+    await handle.execute_update(
+        ApprovalWorkflow.comment, Comment(by=by("ann"), text="first", key="k1"), id=uuid.uuid4().hex
+    )
+    assert len(applied) == 1
+    # The second of two at once was validated before the first changed the state, so it is worked out anew.
+    await asyncio.gather(
+        *(
+            handle.execute_update(
+                ApprovalWorkflow.comment, Comment(by=by("ann"), text=key, key=key), id=uuid.uuid4().hex
+            )
+            for key in ("k2", "k3")
+        )
+    )
+    texts = [row.detail["why"] for row in await entries_of(office.database, handle, "commented")]
+    assert (texts[0], sorted(texts[1:])) == ("first", ["k2", "k3"])
