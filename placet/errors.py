@@ -15,7 +15,8 @@ PlacetError
 │   ├── Returned          the request is with its requester for changes
 │   ├── ContentChanged    the decision is about an older revision; carries the difference
 │   ├── Ended             the request has ended
-│   └── UnknownTask       no such task in this request
+│   ├── UnknownTask       no such task in this request
+│   └── UnknownQuestion   no such question in this request
 ├── NotFound              nothing is stored under that name or id
 │   ├── Unseen            it exists, but the caller may not see it; reported as if it did not exist
 │   └── Gone              the engine runs no such request
@@ -145,6 +146,10 @@ class Ended(Refused):
 
 class UnknownTask(Refused):
     """The request has no such task."""
+
+
+class UnknownQuestion(Refused):
+    """The request has no such question."""
 
 
 def reason_of(error: PlacetError) -> Reason:

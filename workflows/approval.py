@@ -30,6 +30,8 @@ from placet.engine import machine
 from placet.engine.events import (
     SYSTEM,
     Actor,
+    AnswerQuestion,
+    AskQuestion,
     Attach,
     ChildEnded,
     Claim,
@@ -126,6 +128,8 @@ class ApprovalWorkflow:
     claim = update(Claim, "claim", "Take a task out of its queue.")
     release = update(Release, "release", "Put a task back into its queue.")
     comment = update(Comment, "comment", "Comment on the request.")
+    ask_question = update(AskQuestion, "ask_question", "Ask the requester a question.")
+    answer_question = update(AnswerQuestion, "answer_question", "Answer a question.")
     extend = update(Extend, "extend", "Move deadlines.")
     resubmit = update(Resubmit, "resubmit", "Answer a request for changes.")
     attach = update(Attach, "attach", "Add a file, which is stored already.")

@@ -40,6 +40,7 @@ from placet.errors import (
     TooMuchWork,
     TypeNotAllowed,
     Unavailable,
+    UnknownQuestion,
     UnknownTask,
 )
 from placet.json_pointer import pointer_of
@@ -60,6 +61,7 @@ _STATUS: tuple[tuple[type[PlacetError], int], ...] = (
     (KeyReused, 422),
     (NotPermitted, 403),
     (UnknownTask, 404),
+    (UnknownQuestion, 404),
     (NotFound, 404),
     (CodeSpent, 410),
     (NotAuthenticated, 401),
@@ -85,6 +87,7 @@ _TITLES: dict[type[PlacetError], str] = {
     KeyReused: "The idempotency key was used for another call",
     NotPermitted: "Not permitted",
     UnknownTask: "No such task",
+    UnknownQuestion: "No such question",
     NotFound: "Not found",
     CodeSpent: "The address was used or has expired",
     NotAuthenticated: "Not logged in",

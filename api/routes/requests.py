@@ -60,6 +60,13 @@ async def list_requests(  # noqa: PLR0917 - called by keyword, with what its que
     requester: Annotated[PersonRef | Literal["me"] | None, Query()] = None,
     outcome: Annotated[str | None, Query(max_length=60)] = None,
     title: Annotated[str | None, Query(max_length=200, description="A part of the title, in any case.")] = None,
+    waits_for_answer: Annotated[
+        bool,
+        Query(
+            description="Only the caller's own requests that wait for an answer of theirs: to a question, or to a "
+            "request for changes."
+        ),
+    ] = False,
     started_after: At = None,
     started_before: At = None,
     ended_after: At = None,
@@ -86,6 +93,7 @@ async def list_requests(  # noqa: PLR0917 - called by keyword, with what its que
             requester=caller.person if requester == "me" else requester,
             outcome=outcome,
             title=title,
+            waits_for_answer_of=caller.person if waits_for_answer else None,
             started=requests.TimeSpan(after=started_after, before=started_before),
             ended=requests.TimeSpan(after=ended_after, before=ended_before),
             sort=sort,

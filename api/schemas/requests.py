@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 from pydantic import AliasChoices, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from api.schemas.common import Body, Shown, View, shown
+from api.schemas.conversation import QuestionView
 from placet.engine.state import Decision
 from placet.json_pointer import pointer_of, value_at
 from service.documents import Moment, PersonRef, Words
@@ -61,6 +62,7 @@ _EXAMPLE_REQUEST: dict[str, Any] = {
     "started_at": "2026-03-02T09:00:00.000000Z",
     "ended_at": None,
     "tasks": [_EXAMPLE_TASK],
+    "questions": [],
     "links": {"temporal_ui": "http://127.0.0.1:8233/namespaces/default/workflows/0b0c4a7e1f6d4e0e9a51c2f0e1d3a5b7"},
 }
 
@@ -356,6 +358,7 @@ class RequestView(View):
     started_at: Shown
     ended_at: Shown | None
     tasks: list[TaskView]
+    questions: list[QuestionView]
     links: Links
 
     @classmethod
@@ -381,6 +384,7 @@ class RequestView(View):
             started_at=row.started_at,
             ended_at=row.ended_at,
             tasks=[TaskView.of(task) for task in stored.tasks],
+            questions=[QuestionView.of(question) for question in row.questions or ()],
             links=Links(temporal_ui=temporal_ui),
         )
 

@@ -27,7 +27,8 @@ KINDS = frozenset({
     "branch_ended", "cancelled", "changes_requested", "child_ended", "child_failed", "child_kept", "child_started",
     "claimed", "commented", "completed", "decided", "delegated", "escalated", "escalation_ended",
     "escalation_skipped", "event_received", "extended",
-    "failed", "forked", "informed", "joined", "migrated", "reassigned", "released", "reminded", "resubmitted", "routed",
+    "failed", "forked", "informed", "joined", "migrated", "question_answered", "question_asked", "reassigned",
+    "released", "reminded", "resubmitted", "routed",
     "signal_refused", "sla_breached", "sla_critical", "sla_warning", "stage_settled", "started", "task_closed",
     "task_opened", "waited", "waiting", "withdrawn",
 })  # fmt: skip

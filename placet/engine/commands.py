@@ -9,12 +9,15 @@ from typing import Any
 from placet.audit.reasons import because
 from placet.audit.sealed import Sealed, sealed
 from placet.definition.assignees import is_person
-from placet.definition.json_schema.forms import check_text, has_words
+from placet.definition.json_schema.forms import check_text
 from placet.engine.call_results import set_variables
+from placet.engine.conversation import answer, ask, comment
 from placet.engine.events import (
     SYSTEM,
     ActionDone,
     Actor,
+    AnswerQuestion,
+    AskQuestion,
     Attach,
     ChildEnded,
     Claim,
@@ -137,17 +140,6 @@ def _set_from_event(run: Run, node: Node, payload: dict[str, Any]) -> tuple[dict
     return changed
 
 
-def comment(run: Run, event: Comment) -> None:
-    """Record a comment and notify the others who are concerned."""
-    require_running(run)
-    text = check_text(event.text, "/text", optional=False)
-    if run.rules.requires_words_in_comments and not has_words(text):
-        raise InputInvalid.at("/text", "write some text")
-    run.record("commented", actor=event.by.name, why=sealed(text))
-    people = [run.state.requester, *(p for t in run.open_tasks() for p in (t.assignee, *t.delegates))]
-    run.notify("commented", *(p for p in people if p != event.by.person), text=text, by=event.by.name)
-
-
 def withdraw(run: Run, event: Withdraw) -> None:
     """End the request: its requester withdraws it, or an operator cancels it."""
     require_running(run)
@@ -213,6 +205,8 @@ _HANDLERS: dict[type[Any], Callable[[Run, Any], None]] = {
     Claim: claim,
     Release: release,
     Comment: comment,
+    AskQuestion: ask,
+    AnswerQuestion: answer,
     Extend: extend,
     Resubmit: resubmit,
     Attach: attach,

@@ -125,6 +125,29 @@ class Comment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskQuestion:
+    """Ask the requester something; the request is not returned for it, and its clocks run on.
+
+    `task_id` is the task that the question is about; without one, it is the task that the asker has.
+    """
+
+    by: Actor
+    text: str
+    task_id: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerQuestion:
+    """Answer a question by its number in the request."""
+
+    by: Actor
+    n: int
+    text: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Extend:
     """Move deadlines: of one task or of all open ones, by `seconds` of working time or to a moment."""
 
@@ -244,6 +267,8 @@ Event = (
     | Claim
     | Release
     | Comment
+    | AskQuestion
+    | AnswerQuestion
     | Extend
     | Resubmit
     | Attach

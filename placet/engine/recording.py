@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from placet.audit.chain import Entry
-from placet.engine.state import Notification, State, Status, Task
+from placet.engine.state import Notification, Question, State, Status, Task
 from placet.frozen import stored_as
 from placet.plan.plan import Plan
 
@@ -47,6 +47,8 @@ class Recording:
     content_digest: str
     opened: int  # tasks that there ever were
     changed: tuple[str, ...]  # ids of the tasks that are not stored as they are
+    questions: tuple[Question, ...] = ()
+    open_questions: int = 0
 
 
 def recording_of(
@@ -88,4 +90,6 @@ def recording_of(
         sealed=state.follows.sealed,
         opened=state.opened,
         changed=tuple(task.id for task in state.tasks if stored.get(task.id) != task),
+        questions=state.questions,
+        open_questions=len(state.open_questions),
     )

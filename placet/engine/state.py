@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import model_validator
 
-from placet.audit.chain import Entry
+from placet.audit.chain import Entry, moment
 from placet.audit.sealed import Sealed
 from placet.definition.action_spec import ActionCall
 from placet.definition.formats import STORED, Rules, rules_of
@@ -221,6 +221,38 @@ class CallResult:
     request_id: str | None = None  # of the sub-process
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question to the requester, by its number `n` in the request; `answer` is None while it is open.
+
+    It stays open when its task changes hands or is settled, for whoever comes next may need the answer. The end of the
+    request closes it without one.
+    """
+
+    n: int
+    task_id: str | None  # None where an operator asked who has no task
+    asked_by: str
+    asked_at: datetime
+    text: str
+    answered_at: datetime | None = None
+    answer: str | None = None
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """Return the question as the store's JSON has it."""
+        at = (self.asked_at, self.answered_at)
+        asked_at, answered_at = (moment(one) if one else None for one in at)
+        return {
+            "n": self.n,
+            "task_id": self.task_id,
+            "asked_by": self.asked_by,
+            "asked_at": asked_at,
+            "text": self.text,
+            "answered_at": answered_at,
+            "answer": self.answer,
+        }
+
+
 @quick
 @dataclass(frozen=True, kw_only=True)
 class State:
@@ -267,6 +299,7 @@ class State:
     signals_refused: int = 0
     asked: dict[str, int] = field(default_factory=dict)  # visits of approvals, by node
     attachments: tuple[Attachment, ...] = ()
+    questions: tuple[Question, ...] = ()  # to the requester, oldest first
     stored_format: int = STORED
 
     @model_validator(mode="before")
@@ -308,6 +341,11 @@ class State:
             return {}
         # A guess of the content can be confirmed by its digest, so the digest is sealed as well.
         return {"revision": self.revision, "content_digest": Sealed(self.content_digest)}
+
+    @property
+    def open_questions(self) -> list[Question]:
+        """List the questions that wait for the requester; after the end, nothing waits."""
+        return [q for q in self.questions if q.answer is None] if self.status == "pending" else []
 
     def task(self, task_id: str) -> Task | None:
         """Find a task by id."""

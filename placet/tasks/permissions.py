@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 
 from placet.audit.chain import moment
-from placet.engine.events import Actor, Attach, Claim, Comment, Decide, Event, Migrate, Resubmit, Withdraw
+from placet.engine.events import (
+    Actor,
+    AnswerQuestion,
+    Attach,
+    Claim,
+    Comment,
+    Decide,
+    Event,
+    Migrate,
+    Resubmit,
+    Withdraw,
+)
 from placet.engine.run import Run
 from placet.engine.state import Task
 from placet.errors import AlreadyDecided, Ended, NotPermitted, Returned, UnknownTask
@@ -13,15 +24,17 @@ from placet.tasks.candidates import is_owner
 from placet.tasks.eligibility import decided_elsewhere
 from placet.tasks.substitution import absent_seat_holder, decides_on_behalf_of, represented_person, seat_holders
 
+_OF_REQUESTERS = (Comment, AnswerQuestion, Resubmit, Attach)
+
 
 def require_not_operating_own(event: Event, requester: str) -> None:
     """Raise NotPermitted for an event that the requester may not cause on their own request, whatever their roles are.
 
-    They may withdraw it, comment, attach files, and answer requests for changes. Every event that is not listed here is
-    for others.
+    They may withdraw it, comment, attach files, and answer questions and requests for changes. Every event that is not
+    listed here is for others.
     """
     by: Actor | None = getattr(event, "by", None)
-    if by is None or by.person != requester or isinstance(event, Comment | Resubmit | Attach):
+    if by is None or by.person != requester or isinstance(event, _OF_REQUESTERS):
         return
     if isinstance(event, Withdraw) and event.how == "withdrawn":
         return

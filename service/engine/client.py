@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from placet.engine import machine
 from placet.engine.events import (
+    AnswerQuestion,
+    AskQuestion,
     Attach,
     Claim,
     Comment,
@@ -54,6 +57,8 @@ Command = (
     | Claim
     | Release
     | Comment
+    | AskQuestion
+    | AnswerQuestion
     | Extend
     | Happened
     | Resubmit
@@ -106,7 +111,7 @@ async def command(context: Context, request_id: str, event: Command, *, key: str
     Raises the core's refusal, Gone where the request has ended in the engine, Unavailable where nobody answers in time.
     """
     handle = context.client.get_workflow_handle(request_id)
-    name = type(event).__name__.lower()
+    name = _update_of(event)
     async with _reaching(context.command_deadline):
         while True:
             try:
@@ -120,6 +125,11 @@ async def command(context: Context, request_id: str, event: Command, *, key: str
                 await asyncio.sleep(_AGAIN_SECONDS)
             else:
                 return answer
+
+
+def _update_of(event: Command) -> str:
+    """Return the name of the update that takes an event: `ask_question` takes AskQuestion."""
+    return re.sub(r"(?<=.)(?=[A-Z])", "_", type(event).__name__).lower()
 
 
 async def unmapped(context: Context, request_id: str, event: Migrate) -> list[Problem]:

@@ -17,6 +17,8 @@ from placet.definition.assignees import person_id
 from placet.engine.events import (
     SYSTEM,
     Actor,
+    AnswerQuestion,
+    AskQuestion,
     Comment,
     Event,
     Extend,
@@ -111,7 +113,9 @@ class _TimelineReader:
         for entry in self._entries:
             if entry.kind == "changes_requested":
                 returned = entry.at
-            if entry.task_id is not None:
+            if (request_event := _request_event(entry)) is not None:
+                self._request_events.append(RequestEvent(after=entry.at - start, event=request_event))
+            elif entry.task_id is not None:
                 self._task(entry, entry.task_id)
             elif entry.kind == "resubmitted":
                 after = entry.detail.get("after") or {}
@@ -123,8 +127,6 @@ class _TimelineReader:
                     comment=personal_words(entry.detail),
                 )
                 self._resubmissions.append(RequestEvent(after=entry.at - returned, event=event))
-            elif (request_event := _request_event(entry)) is not None:
-                self._request_events.append(RequestEvent(after=entry.at - start, event=request_event))
         for task_id, person in list(self._open_periods):
             self._end(task_id, person, end, ongoing=True)
         # A person may have two tasks of a stage at once, and gets them in the same order again. A period that ended at
@@ -268,6 +270,10 @@ def _request_event(entry: TimelineEvent) -> Event | None:
     why = personal_words(entry.detail)
     if entry.kind == "commented" and why:
         return Comment(by=by, text=why)
+    if entry.kind == "question_asked" and why:
+        return AskQuestion(by=Actor(person=by.person, admin=True), text=why)
+    if entry.kind == "question_answered" and why:
+        return AnswerQuestion(by=by, n=entry.detail["question"], text=why)
     if entry.kind == "withdrawn":
         return Withdraw(by=by, reason=why)
     if entry.kind == "cancelled":

@@ -336,6 +336,8 @@ def _request(recording: Recording, amount_of: Mapping[str, str | None]) -> dict[
         "head": recording.head,
         "started_at": recording.started_at,
         "ended_at": recording.ended_at,
+        "questions": [question.stored for question in recording.questions] or None,
+        "open_questions": recording.open_questions,
         "amount": list_fields.amount(recording.input, amount_of.get(recording.template_id)),
     }
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.orm import Session
@@ -62,6 +63,11 @@ def erase_content(session: Session, request_id: str, now: datetime) -> Erased:
     return Erased(rows=len(counts), values=sum(counts))
 
 
+def without_texts(questions: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+    """Return the questions of a request without what was asked and answered."""
+    return None if questions is None else [{**one, "text": None, "answer": None} for one in questions]
+
+
 def _open(row: AuditEntry) -> bool:
     """Tell whether an unsealed first entry contains content: every request begins with a title."""
     return row.kind == "started" and not erased(json.loads(row.detail).get("title"))
@@ -82,6 +88,7 @@ def _erase(rows: Sequence[AuditEntry | Delivery | AuditSuperseded]) -> list[int]
 def _erase_projection(connection: Connection, request: ApprovalRequest, now: datetime) -> None:
     """Empty the columns that repeat the content, forget who read how far, and drop notifications that were not sent."""
     request.title, request.input, request.content_digest = TITLE, {}, None
+    request.questions = without_texts(request.questions)
     request.erased_at = request.erased_at or now
     tasks = update(ApprovalTask).where(col(ApprovalTask.request_id) == request.id)
     connection.execute(tasks.values(comment=None, form=None, content_digest=None))

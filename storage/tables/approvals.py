@@ -65,6 +65,9 @@ class ApprovalRequest(SQLModel, table=True):
     started_at: datetime = moment_column()
     ended_at: datetime | None = moment_column(nullable=True)
     erased_at: datetime | None = moment_column(nullable=True)  # when its content was erased (storage.retention.erasure)
+    # The questions to the requester, oldest first, as the state has them; null without any.
+    questions: list[dict[str, Any]] | None = json_column(nullable=True)
+    open_questions: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     amount: float | None = (
         None  # rounded, to sort requests by; the input has the exact value (storage.queries.requests.list_fields)
     )

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _EFFECTS: dict[str, tuple[str, ...]] = {
     "Decide": ("decided", "changes_requested"),
     "Comment": ("commented",),
+    "AskQuestion": ("question_asked",),
+    "AnswerQuestion": ("question_answered",),
     "Reassign": ("reassigned",),
     "Extend": ("extended",),
     "Delegate": ("delegated",),

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert, select, text
 from sqlmodel import SQLModel
 
-from placet.engine.events import Actor, Comment, Resubmit
+from placet.engine.events import Actor, AnswerQuestion, AskQuestion, Comment, Resubmit
 from placet.engine.recording import Recording
 from placet.errors import Conflict, NotFound
 from storage.database import Database
@@ -37,6 +37,8 @@ def told(secret: str = "secret") -> Case:
         secret=secret,
     )
     request.do(Comment(by=Actor(person="rita"), text=f"{CONTENT} it is"))
+    request.do(AskQuestion(by=Actor(person="mo"), text=f"why {CONTENT}?"))
+    request.do(AnswerQuestion(by=Actor(person="rita"), n=1, text=f"{CONTENT} is nice"))
     request.decide("mo", "request_changes", comment=f"why {CONTENT}?")
     request.do(Resubmit(by=Actor(person="rita"), input={"place": f"{CONTENT}, the town"}, comment=f"{CONTENT}!"))
     return request
@@ -71,6 +73,7 @@ def recorded(request: Case, first: int = 1) -> Recording:
         sealed=bool(state.secret),
         opened=state.opened,
         changed=tuple(task.id for task in state.tasks),
+        questions=state.questions,
     )
 
 
@@ -138,7 +141,7 @@ async def test_content_is_gone_and_every_chain_holds(database: Database) -> None
     salted = [
         json.loads(r.salts) for m in (AuditEntry, AuditSuperseded, Delivery) for r in await rows(database, m) if r.salts
     ]
-    assert await erase(database) == Erased(rows=7, values=sum(map(len, salted)))
+    assert await erase(database) == Erased(rows=9, values=sum(map(len, salted)))
     left = await everything(database)
     assert CONTENT not in left
     assert request.state.content_digest not in left  # whoever guesses the content could tell that they are right

@@ -15,6 +15,8 @@ from placet.engine import machine
 from placet.engine.events import (
     ActionDone,
     Actor,
+    AnswerQuestion,
+    AskQuestion,
     ChildEnded,
     Claim,
     Comment,
@@ -293,6 +295,8 @@ KINDS = [
     "keep",
     "release",
     "comment",
+    *["ask"] * 2,
+    "answer",
     "extend",
     "withdraw",
     "cancel",
@@ -346,6 +350,12 @@ def perform(case: Case, action: str, who: int, which: int, how: int, orgs: list[
             case.do(Delegate(by=by, task_id=task_id, to=to, keep=action == "keep", key=key))
         case "comment":
             case.do(Comment(by=by, text="a word" if how % 4 else " ", key=key))
+        case "ask":
+            about = task_id if how % 3 else None
+            case.do(AskQuestion(by=by, text="which?" if how % 4 else " ", task_id=about, key=key))
+        case "answer":
+            requester = Actor(person="rita" if how % 4 else person)
+            case.do(AnswerQuestion(by=requester, n=which % (len(case.state.questions) + 1), text="that", key=key))
         case "extend":
             chosen = task_id if how % 2 else None
             case.do(Extend(by=Actor(person="x", admin=True), task_id=chosen, seconds=(how - 1) * 3600.0, key=key))

@@ -14,7 +14,9 @@ from sqlalchemy import (
     Connection,
     SQLColumnExpression,
     String,
+    and_,
     bindparam,
+    or_,
     select,
 )
 from sqlalchemy.orm import Session
@@ -57,6 +59,8 @@ class RequestRow:
     head: str
     started_at: datetime
     ended_at: datetime | None
+    questions: list[dict[str, Any]] | None  # placet.engine.state.Question; null without any
+    open_questions: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,12 +193,14 @@ def page(
     template: str | None = None,
     title: str | None = None,
     requester: str | None = None,
+    waits_for_answer_of: str | None = None,
     started: TimeSpan = ANY_TIME,
     ended: TimeSpan = ANY_TIME,
 ) -> cursors.Page[RequestWithTasks]:
     """List requests with their tasks, `limit` at a time, newest first or as `sort` says; `viewer` None sees all.
 
-    `title` is a part of it, in any case. `sort` is one of storage.queries.ordering.
+    `title` is a part of it, in any case. `sort` is one of storage.queries.ordering. `waits_for_answer_of` is the
+    requester of those that wait for an answer of theirs.
     """
     query, order = select(*_REQUEST_COLUMNS), order_of_requests(sort)
     if viewer is not None:
@@ -210,6 +216,8 @@ def page(
             query = query.where(col(column) == value)
     if title is not None:
         query = query.where(col(ApprovalRequest.title).icontains(title, autoescape=True))
+    if waits_for_answer_of is not None:
+        query = query.where(waits_for_answer(waits_for_answer_of))
     query = query.where(*started.holds(col(ApprovalRequest.started_at)), *ended.holds(col(ApprovalRequest.ended_at)))
     places: dict[str, tuple[str | datetime, ...]] = {}
     found = []
@@ -327,6 +335,12 @@ def tasks_listed(connection: Connection, ids: Collection[str]) -> list[ListedTas
     found = [ListedTask(**dict(zip(_LISTED_FIELDS, row, strict=True)), summary={}) for row in rows]
     values = summaries(connection, {row.request_id for row in found})
     return [replace(row, summary=values.get(row.request_id, {})) for row in found]
+
+
+def waits_for_answer(requester: str) -> ColumnElement[bool]:
+    """Build the rule for requests that wait for their requester: a question is open, or changes are asked for."""
+    waits = or_(col(ApprovalRequest.open_questions) > 0, col(ApprovalRequest.returned))
+    return and_(col(ApprovalRequest.requester) == requester, col(ApprovalRequest.status) == "pending", waits)
 
 
 def is_claimed(*, claimed: bool) -> ColumnElement[bool]:

@@ -1,0 +1,110 @@
+"""The conversation of a request: comments, and questions to the requester with their answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from placet.audit.sealed import sealed
+from placet.definition.json_schema.forms import check_text, has_words
+from placet.engine.events import AnswerQuestion, AskQuestion, Comment
+from placet.engine.run import Run
+from placet.engine.state import Question, Task
+from placet.errors import InputInvalid, NotPermitted, Refused, UnknownQuestion
+from placet.tasks.permissions import may_operate, open_task, require_running
+from placet.tasks.substitution import absent_seat_holder, eligible_candidates, represented_person
+
+# A state holds its questions, and continue-as-new passes it on whole: together they stay far below what it may carry.
+MOST_QUESTIONS = 50
+LONGEST_QUESTION = 2_000  # characters, of an answer too
+
+
+def comment(run: Run, event: Comment) -> None:
+    """Record a comment and notify the others who are concerned."""
+    require_running(run)
+    text = check_text(event.text, "/text", optional=False)
+    if run.rules.requires_words_in_comments and not has_words(text):
+        raise InputInvalid.at("/text", "write some text")
+    run.record("commented", actor=event.by.name, why=sealed(text))
+    people = [run.state.requester, *(p for t in run.open_tasks() for p in (t.assignee, *t.delegates))]
+    run.notify("commented", *(p for p in people if p != event.by.person), text=text, by=event.by.name)
+
+
+def ask(run: Run, event: AskQuestion) -> None:
+    """Ask the requester something; nothing else about the request changes."""
+    require_running(run)
+    task = _task_asked_about(run, event)
+    text = _words(event.text)
+    questions = run.state.questions
+    if len(questions) >= MOST_QUESTIONS:
+        raise Refused(f"A request takes {MOST_QUESTIONS} questions; write a comment instead.")
+    asked = Question(
+        n=len(questions) + 1,
+        task_id=task.id if task else None,
+        asked_by=event.by.person,
+        asked_at=run.now,
+        text=text,
+    )
+    run.set(questions=(*questions, asked))
+    run.record("question_asked", actor=event.by.name, task=task, question=asked.n, why=sealed(text))
+    run.notify("question_asked", run.state.requester, task=task, text=text, by=event.by.name, question=asked.n)
+
+
+def answer(run: Run, event: AnswerQuestion) -> None:
+    """Answer a question, and notify whoever asked it and the others who have its task now."""
+    require_running(run)
+    if event.by.person != run.state.requester:
+        raise NotPermitted("Only the requester can answer a question; write a comment instead.")
+    questions = run.state.questions
+    if not 1 <= event.n <= len(questions):
+        raise UnknownQuestion(f"The request has no question {event.n}; it has {len(questions)}.")
+    asked = questions[event.n - 1]
+    if asked.answer is not None:
+        raise Refused(f"Question {asked.n} has been answered; write a comment to add something.")
+    text = _words(event.text)
+    answered = replace(asked, answered_at=run.now, answer=text)
+    run.set(questions=(*questions[: asked.n - 1], answered, *questions[asked.n :]))
+    task = run.tasks.get(asked.task_id or "")
+    run.record("question_answered", actor=event.by.name, task=task, question=asked.n, why=sealed(text))
+    others = task.people if task is not None and task.status == "open" else ()
+    run.notify(
+        "question_answered",
+        *(person for person in (asked.asked_by, *others) if person != event.by.person),
+        task=task,
+        text=text,
+        asked=asked.text,
+        by=event.by.name,
+        question=asked.n,
+    )
+
+
+def _task_asked_about(run: Run, event: AskQuestion) -> Task | None:
+    """Return the open task that somebody asks about; raises NotPermitted for whoever has none and operates nothing."""
+    named = open_task(run, event.task_id) if event.task_id is not None else None
+    tasks = run.open_tasks() if named is None else [named]
+    person = event.by.person
+    found = next((t for t in tasks if person in t.people or person == absent_seat_holder(run.state, t.via)), None)
+    if found is not None:
+        return found
+    if may_operate(run, event.by):
+        return named
+    run.need_directory_of_now()
+    found = next((task for task in tasks if _may_take(run, task, person)), None)
+    if found is None:
+        raise NotPermitted("Only people with an open task here, the process owner or an admin can ask a question.")
+    return found
+
+
+def _may_take(run: Run, task: Task, person: str) -> bool:
+    """Whether somebody stands in for a person of the task, or could claim it from its queue."""
+    if task.assignee is None:
+        return person in eligible_candidates(run, task)
+    return represented_person(run, task, person) is not None
+
+
+def _words(given: str) -> str:
+    text = check_text(given, "/text", optional=False)
+    if text is None or not has_words(text):
+        raise InputInvalid.at("/text", "write some text")
+    if len(text) > LONGEST_QUESTION:
+        raise InputInvalid.at("/text", f"write at most {LONGEST_QUESTION} characters")
+    return text

@@ -1,0 +1,26 @@
+"""Keep the questions to requesters
+
+Revision: 0021, after 0020
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0021"
+down_revision = "0020"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply this step."""
+    op.add_column("approval_request", sa.Column("questions", sa.JSON(none_as_null=True), nullable=True))
+    op.add_column("approval_request", sa.Column("open_questions", sa.Integer(), nullable=False, server_default="0"))
+
+
+def downgrade() -> None:
+    """Take this step back."""
+    op.drop_column("approval_request", "open_questions")
+    op.drop_column("approval_request", "questions")
