@@ -34,6 +34,8 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "GET /requests/{request_id}/edit": NOT_AUDITORS,
     "POST /requests/{request_id}/edit": NOT_AUDITORS,
     "POST /requests/{request_id}/comment": NOT_AUDITORS,
+    "POST /requests/{request_id}/questions": NOT_AUDITORS,
+    "POST /requests/{request_id}/questions/{n}": NOT_AUDITORS,
     "POST /requests/{request_id}/withdraw": NOT_AUDITORS,
     "POST /requests/{request_id}/attachments": NOT_AUDITORS,
     "POST /requests/{request_id}/cancel": NOT_AUDITORS,

@@ -12,7 +12,7 @@ from starlette.types import Scope
 from api import app as api
 from api.context import ApiContext
 from web import problems
-from web.routes import attachments, decision_links, inbox, live, login, me, requests, saved_views, tasks
+from web.routes import attachments, conversation, decision_links, inbox, live, login, me, requests, saved_views, tasks
 from web.routes.common import WebContext
 from web.security import HeadersMiddleware
 from web.templating import STATIC
@@ -23,6 +23,7 @@ ROUTERS = (
     tasks.router,
     decision_links.router,
     requests.router,
+    conversation.router,
     attachments.router,
     me.router,
     live.router,

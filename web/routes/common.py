@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 from uuid import uuid4
@@ -16,6 +16,7 @@ from starlette.background import BackgroundTask
 from api.context import ApiContext
 from api.http.calls import record_error
 from placet.errors import PlacetError, Unavailable
+from service import commands
 from service.attachments.attachments import missing
 from storage.queries.requests import reading_marks
 from storage.queries.requests.reading_marks import Mark
@@ -100,6 +101,19 @@ async def entries_of(request: Request, visitor: Visitor) -> Entries:
 def done_key(visitor: Visitor, given: str) -> str:
     """Return the engine's update id of a form: the same form of the same person counts once."""
     return hashlib.sha256(f"page:{visitor.principal.person}:{given}".encode()).hexdigest()
+
+
+async def act(
+    here: WebContext, visitor: Visitor, request_id: str, event_of: Callable[[str], Any], entries: Entries
+) -> None:
+    """Offer an event about a request; `event_of` makes it, given the key under which the form counts once."""
+    key = done_key(visitor, entries.text("key") or fresh_key())
+    event = event_of(key)
+    try:
+        await commands.act_on_request(here.context, visitor.principal, request_id, event, key=key)
+    except PlacetError as error:
+        await record(here, visitor, type(event).__name__.lower(), error, request_id=request_id)
+        raise
 
 
 async def record(

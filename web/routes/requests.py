@@ -1,8 +1,7 @@
-"""Requests: start one from a form, follow it, comment, withdraw, and answer a request for changes."""
+"""Requests: start one from a form, follow it, withdraw it, and answer a request for changes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -12,17 +11,17 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
 from placet.engine.content import changes_as_json, changes_between
-from placet.engine.events import Comment, Withdraw
+from placet.engine.events import Withdraw
 from placet.errors import InputInvalid, NotFound, PlacetError
 from service import commands
 from service.requests import RequestDraft, start_request
 from service.visibility import seen_request
 from storage.queries.definitions import definitions
 from web.forms import shapes
-from web.forms.reading import Entries
 from web.routes.common import (
     Here,
     WebContext,
+    act,
     done_key,
     entries_of,
     fresh_key,
@@ -33,7 +32,7 @@ from web.routes.common import (
     see_other,
     shown,
 )
-from web.security import PageRoute, local_path
+from web.security import PageRoute
 from web.views import words
 from web.views.files import limits_of
 from web.views.inbox import read_inbox_count
@@ -55,7 +54,7 @@ async def request_list(request: Request, here: Here, visitor: SignedIn) -> HTMLR
     """List the reader's requests, or all that they may see."""
     given, wording = request.query_params, visitor.wording
     chosen = {
-        "whose": "all" if given.get("whose") == "all" else "me",
+        "whose": whose if (whose := given.get("whose")) in {"all", "answer"} else "me",
         "q": given.get("q", "").replace("\0", "")[:200].strip(),
         "status": given.get("status", "") if given.get("status") in words.STATUSES else "",
         "template": given.get("template", "").replace("\0", "")[:200],
@@ -182,18 +181,6 @@ async def resubmit(request: Request, here: Here, visitor: SignedIn, request_id: 
     return see_other(f"/requests/{request_id}", "resubmit")
 
 
-@router.post("/{request_id}/comment")
-async def comment(request: Request, here: Here, visitor: SignedIn, request_id: RequestId) -> Response:
-    """Comment on a request."""
-    entries = await entries_of(request, visitor)
-    text = entries.text("text")[:_LONGEST]
-    back = local_path(entries.text("back") or f"/requests/{request_id}#conversation")
-    if not text:
-        return see_other(back)
-    await _act(here, visitor, request_id, lambda key: Comment(by=visitor.principal.actor, text=text, key=key), entries)
-    return see_other(back, "comment")
-
-
 @router.post("/{request_id}/withdraw")
 async def withdraw(request: Request, here: Here, visitor: SignedIn, request_id: RequestId) -> Response:
     """Withdraw one's own request."""
@@ -210,20 +197,8 @@ async def _end(request: Request, here: WebContext, visitor: Visitor, request_id:
     entries = await entries_of(request, visitor)
     reason = entries.text("reason")[:1000] or None
     by = visitor.principal.actor
-    await _act(here, visitor, request_id, lambda key: Withdraw(by=by, how=how, reason=reason, key=key), entries)
+    await act(here, visitor, request_id, lambda key: Withdraw(by=by, how=how, reason=reason, key=key), entries)
     return see_other(f"/requests/{request_id}", "withdraw" if how == "withdrawn" else "cancel")
-
-
-async def _act(
-    here: WebContext, visitor: Visitor, request_id: str, event_of: Callable[[str], Any], entries: Entries
-) -> None:
-    key = done_key(visitor, entries.text("key") or fresh_key())
-    event = event_of(key)
-    try:
-        await commands.act_on_request(here.context, visitor.principal, request_id, event, key=key)
-    except PlacetError as error:
-        await record(here, visitor, type(event).__name__.lower(), error, request_id=request_id)
-        raise
 
 
 def _startable(connection: Connection, here: WebContext, template_id: str) -> Version:

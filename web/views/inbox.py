@@ -140,6 +140,7 @@ def read_inbox(
         )
     counts = {
         "mine": inbox_queries.count_waiting(connection, seen, claimed=True, most=COUNTED + 1),
+        "answers": inbox_queries.count_answers(connection, principal.person, most=COUNTED + 1),
         "queues": inbox_queries.count_waiting(connection, seen, claimed=False, most=COUNTED + 1) if seen.queues else 0,
     }
     blueprints = versions.all_of(connection, (row.template_id for row in page.items))

@@ -11,12 +11,15 @@ from sqlalchemy import Connection
 
 from service.principal import Principal
 from service.visibility import seen_request, visibility_of_caller
+from storage.queries.requests import inbox as inbox_queries
 from storage.queries.requests import reading_marks, requests
 from storage.queries.requests.reading_marks import Mark
 from storage.queries.requests.requests import RequestRow, RequestWithTasks, TaskRow
 from web.languages import Wording
 from web.views import words
+from web.views.conversation import QuestionLine, may_answer, may_ask, people_asking, questions_of
 from web.views.files import FileLine, files_of
+from web.views.inbox import COUNTED
 from web.views.news import News, news_of
 from web.views.people import Names, names_of
 from web.views.timeline import Line, conversation, lines_of, people_in
@@ -72,6 +75,9 @@ class RequestPage:
     conversation: tuple[Line, ...]
     files: tuple[FileLine, ...]
     missing: tuple[int, ...]  # the files that the store does not have
+    questions: tuple[QuestionLine, ...]
+    may_ask: bool
+    may_answer: bool
     may_attach: bool
     mine: bool
     may_withdraw: bool
@@ -99,6 +105,7 @@ class RequestLine:
     ended_at: datetime | None
     waits_for: str
     returned: bool
+    open_questions: int
     mine: bool
 
 
@@ -108,6 +115,7 @@ class RequestList:
 
     rows: tuple[RequestLine, ...]
     next_cursor: str | None
+    waiting: int  # requests that wait for an answer of the reader, as far as they are counted
 
 
 def read_request(  # noqa: PLR0917
@@ -124,6 +132,7 @@ def read_request(  # noqa: PLR0917
             *people_in(rows),
             stored.request.requester,
             stored.request.owner,
+            *people_asking(stored.request),
             *(one for task in stored.tasks for one in (task.assignee, task.decided_by, *task.candidates)),
         ],
     )
@@ -172,6 +181,9 @@ def _page(  # noqa: PLR0917
         conversation=conversation(lines),
         files=files_of(request.id, rows, names, wording),
         missing=(),
+        questions=questions_of(request, names),
+        may_ask=may_ask(request, stored.tasks, principal),
+        may_answer=may_answer(request, principal),
         may_attach=pending
         and mine
         and (request.returned or all(task.decision is None for task in stored.tasks))
@@ -270,13 +282,16 @@ def read_requests(
     sort: str,
     cursor: str | None,
 ) -> RequestList:
-    """Read a page of requests: the reader's own (`whose` is `me`), or all that they may see."""
+    """Read a page of requests: the reader's own (`whose` is `me`), those of them that wait for an answer of theirs
+    (`answer`), or all that they may see.
+    """
     page = requests.page(
         connection,
         limit=PAGE,
         cursor=cursor,
         viewer=visibility_of_caller(connection, principal, wording.now),
         requester=principal.person if whose == "me" else None,
+        waits_for_answer_of=principal.person if whose == "answer" else None,
         title=q or None,
         status=status or None,
         template=template or None,
@@ -288,7 +303,8 @@ def read_requests(
         [one for each in page.items for one in (each.request.requester, *(task.assignee for task in each.tasks))],
     )
     rows = tuple(_row(one, known[one.request.template_id], principal, names, wording) for one in page.items)
-    return RequestList(rows=rows, next_cursor=page.next_cursor)
+    waiting = inbox_queries.count_answers(connection, principal.person, most=COUNTED + 1)
+    return RequestList(rows=rows, next_cursor=page.next_cursor, waiting=waiting)
 
 
 def _row(
@@ -311,5 +327,6 @@ def _row(
         ended_at=request.ended_at,
         waits_for=", ".join(dict.fromkeys(one.who for one in waiting)),
         returned=request.returned,
+        open_questions=request.open_questions,
         mine=request.requester == principal.person,
     )

@@ -23,6 +23,7 @@ from web.forms import schemas
 from web.forms.fields import Field
 from web.languages import Wording
 from web.views import words
+from web.views.conversation import QuestionLine, may_answer, may_ask, people_asking, questions_of
 from web.views.files import FileLine, files_of
 from web.views.news import News, news_of
 from web.views.people import Names, names_of
@@ -114,6 +115,9 @@ class TaskPage:
     lines: tuple[Line, ...]
     files: tuple[FileLine, ...]
     missing: tuple[int, ...]  # the files that the store does not have
+    questions: tuple[QuestionLine, ...]
+    may_ask: bool
+    may_answer: bool
     may_attach: bool
     similar: tuple[Similar, ...]
     started_at: datetime
@@ -143,6 +147,7 @@ def read_task(  # noqa: PLR0917 - all of it is one page
             *(one for each in stored.tasks for one in (each.assignee, each.decided_by, *each.candidates)),
             *(one.request.requester for one in similar),
             stored.request.requester,
+            *people_asking(stored.request),
             whose,
             *task.candidates,
         ],
@@ -213,6 +218,9 @@ def page_of(  # noqa: PLR0917
         lines=lines,
         files=files_of(request.id, rows, names, wording),
         missing=(),
+        questions=questions_of(request, names),
+        may_ask=refused is None or may_ask(request, stored.tasks, principal),
+        may_answer=may_answer(request, principal),
         may_attach=False,
         similar=tuple(_shown(one, version, names, wording) for one in similar),
         started_at=request.started_at,

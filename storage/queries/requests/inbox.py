@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select, union
 from sqlmodel import col
 
-from storage.queries.requests.requests import is_claimed
+from storage.queries.requests.requests import is_claimed, waits_for_answer
 from storage.queries.requests.visibility import Visibility, searches_for
 from storage.tables.approvals import ApprovalRequest, ApprovalTask
 
@@ -28,6 +28,12 @@ def count_waiting(connection: Connection, waits_for: Visibility, *, claimed: boo
     open_tasks = select(col(ApprovalTask.id)).where(col(ApprovalTask.status) == "open", is_claimed(claimed=claimed))
     searches = [search.limit(most).subquery() for search in searches_for(waits_for, open_tasks)]
     found = union(*(select(search.c.id) for search in searches)).limit(most).subquery()
+    return int(connection.execute(select(func.count()).select_from(found)).scalar_one())
+
+
+def count_answers(connection: Connection, requester: str, *, most: int) -> int:
+    """Count the requests that wait for an answer of their requester, up to `most`."""
+    found = select(col(ApprovalRequest.id)).where(waits_for_answer(requester)).limit(most).subquery()
     return int(connection.execute(select(func.count()).select_from(found)).scalar_one())
 
 

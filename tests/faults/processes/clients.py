@@ -152,12 +152,12 @@ def event_for(world: World, request_id: str, key: str) -> Any:
 
 def _words(by: Actor, requester: Actor, task_id: str, key: str) -> Any:
     """Return what people say to each other in a request, by the key, so that seeds keep their schedules."""
-    kind = crc32(key.encode()) % 4
+    kind = crc32(key.encode()) % 8
     if kind == 0:
-        return Comment(by=by, text=key, key=key)
-    if kind == 1:
         return AnswerQuestion(by=requester, n=1, text=key, key=key)
-    return AskQuestion(by=by, task_id=task_id, text=key, key=key)
+    if kind == 1:
+        return AskQuestion(by=by, task_id=task_id, text=key, key=key)
+    return Comment(by=by, text=key, key=key)
 
 
 def signed_decision(world: World, request_id: str) -> dict[str, Any]:

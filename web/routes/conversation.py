@@ -1,0 +1,58 @@
+"""The conversation of a request: comments, questions to the requester, and their answers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import Response
+
+from placet.engine.conversation import LONGEST_QUESTION
+from placet.engine.events import AnswerQuestion, AskQuestion, Comment
+from web.routes.common import Here, act, entries_of, see_other
+from web.security import PageRoute, local_path
+from web.visitor import SignedIn
+
+router = APIRouter(prefix="/requests/{request_id}", route_class=PageRoute)
+
+RequestId = Annotated[str, Path(max_length=200)]
+_LONGEST = 4_000
+
+
+@router.post("/comment")
+async def comment(request: Request, here: Here, visitor: SignedIn, request_id: RequestId) -> Response:
+    """Comment on a request."""
+    entries = await entries_of(request, visitor)
+    text = entries.text("text")[:_LONGEST]
+    back = local_path(entries.text("back") or f"/requests/{request_id}#conversation")
+    if not text:
+        return see_other(back)
+    await act(here, visitor, request_id, lambda key: Comment(by=visitor.principal.actor, text=text, key=key), entries)
+    return see_other(back, "comment")
+
+
+@router.post("/questions")
+async def ask(request: Request, here: Here, visitor: SignedIn, request_id: RequestId) -> Response:
+    """Ask the requester a question."""
+    entries = await entries_of(request, visitor)
+    text = entries.text("text")[:LONGEST_QUESTION]
+    back = local_path(entries.text("back") or f"/requests/{request_id}#questions")
+    if not text:
+        return see_other(back)
+    task = entries.text("task")[:200] or None
+    by = visitor.principal.actor
+    await act(here, visitor, request_id, lambda key: AskQuestion(by=by, text=text, task_id=task, key=key), entries)
+    return see_other(back, "ask")
+
+
+@router.post("/questions/{n}")
+async def answer(request: Request, here: Here, visitor: SignedIn, request_id: RequestId, n: int) -> Response:
+    """Answer a question."""
+    entries = await entries_of(request, visitor)
+    text = entries.text("text")[:LONGEST_QUESTION]
+    back = f"/requests/{request_id}"
+    if not text:
+        return see_other(f"{back}#question-{n}")
+    by = visitor.principal.actor
+    await act(here, visitor, request_id, lambda key: AnswerQuestion(by=by, n=n, text=text, key=key), entries)
+    return see_other(back, "answer")
