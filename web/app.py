@@ -12,7 +12,19 @@ from starlette.types import Scope
 from api import app as api
 from api.context import ApiContext
 from web import problems
-from web.routes import attachments, conversation, decision_links, inbox, live, login, me, requests, saved_views, tasks
+from web.routes import (
+    attachments,
+    conversation,
+    decision_links,
+    inbox,
+    live,
+    login,
+    me,
+    processes,
+    requests,
+    saved_views,
+    tasks,
+)
 from web.routes.common import WebContext
 from web.security import HeadersMiddleware
 from web.templating import STATIC
@@ -24,6 +36,7 @@ ROUTERS = (
     decision_links.router,
     requests.router,
     conversation.router,
+    processes.router,
     attachments.router,
     me.router,
     live.router,

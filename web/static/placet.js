@@ -226,6 +226,41 @@ one("[data-palette-input]")?.addEventListener("keydown", (event) => {
   }
 });
 
+// --- the drawing of a process: its size, and moving about in it -------------------------------------------------------
+for (const drawing of all("[data-drawing]")) {
+  const canvas = one(".canvas", drawing), svg = one("svg", canvas);
+  const natural = svg.viewBox.baseVal.width;
+  let size = 1;
+  const zoom = (by) => {
+    canvas.classList.toggle("whole", by === 0);
+    size = by === 0 ? 1 : Math.min(4, Math.max(0.25, size * by));
+    svg.setAttribute("width", String(Math.round(natural * size)));
+    svg.setAttribute("height", String(Math.round(svg.viewBox.baseVal.height * size)));
+  };
+  one("[data-zoom]", drawing).hidden = false;
+  one("[data-print]", drawing).hidden = false;
+  one("[data-print]", drawing).addEventListener("click", () => print());
+  for (const button of all("[data-zoom-by]", drawing)) button.addEventListener("click", () => zoom(Number(button.dataset.zoomBy)));
+  canvas.addEventListener("keydown", (event) => {
+    const by = { "+": 1.25, "=": 1.25, "-": 0.8, 0: 0 }[event.key];
+    if (by === undefined || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    zoom(by);
+  });
+  let from = null;
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.pointerType !== "mouse" || event.button) return; // fingers scroll by themselves
+    from = { x: event.clientX + canvas.scrollLeft, y: event.clientY + canvas.scrollTop };
+    canvas.setPointerCapture(event.pointerId);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (from) canvas.scrollTo(from.x - event.clientX, from.y - event.clientY);
+  });
+  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { from = null; });
+  one(".now", svg)?.scrollIntoView({ block: "nearest", inline: "center" });
+  scrollTo(0, 0);
+}
+
 // --- live: the server tells that something has changed; nothing moves until the reader asks for it -------------------
 if (document.body.dataset.csrf && "EventSource" in window) {
   const live = new EventSource("/live");

@@ -1,0 +1,179 @@
+"""The drawing of a process as SVG: no script and nothing loaded; what a state looks like is said by classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+from web.graph.layout import ROW_GAP, Box, Layout, Place, arrange
+from web.graph.process_graph import ProcessEdge, ProcessGraph, ProcessNode
+from web.graph.progress import Progress
+
+_WIDTH, _HEIGHT = 190.0, 60.0
+_SMALL = {"trigger": (110.0, 36.0), "terminator": (130.0, 40.0), "fork": (130.0, 32.0), "join": (130.0, 32.0)}
+_LETTERS = 25  # of a line in a box; the whole text is in the title
+_LABEL = 30  # letters of an edge's label
+_TINY = 1.0  # what two lengths may differ by and count as one
+_NAMESPACE = "http://www.w3.org/2000/svg"
+_STYLE = Path(__file__).with_name("export.css")
+
+
+def draw(
+    graph: ProcessGraph,
+    progress: Progress | None,
+    *,
+    name: str,
+    marks: Mapping[str, str] | None = None,
+    standalone: bool = False,
+) -> str:
+    """Return the SVG; `name` is read out for it, `marks` are short texts under nodes, such as when they were passed.
+
+    A `standalone` drawing carries its style along, for a file.
+    """
+    boxes = [_box(node) for node in graph.nodes]
+    layout = arrange(boxes, [(edge.source, edge.target) for edge in graph.edges])
+    size = {box.id: box for box in boxes}
+    width, height = round(layout.width), round(layout.height)
+    size_of_all = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    parts = [f'<svg xmlns="{_NAMESPACE}" class="process" role="img" aria-label="{escape(name)}" {size_of_all}>']
+    if standalone:
+        parts.append(f"<style>{_STYLE.read_text()}</style>")
+    taken = progress.taken if progress is not None else set()
+    parts.append(_arrows())
+    order = sorted(range(len(graph.edges)), key=lambda n: n in taken)  # those that were taken lie on top
+    parts += [_edge(graph.edges[n], layout.routes[n], taken=n in taken) for n in order]
+    lower = _lower(graph, layout)
+    parts += [_label(graph.edges[n], layout.routes[n], lower=n in lower) for n in order if graph.edges[n].label]
+    parts += [_node(node, layout.places[node.id], size[node.id], progress, marks or {}) for node in graph.nodes]
+    return "".join([*parts, "</svg>"])
+
+
+def reading_order(graph: ProcessGraph) -> tuple[str, ...]:
+    """Return the nodes in the order in which the drawing shows them, from top to bottom."""
+    boxes = [_box(node) for node in graph.nodes]
+    layout: Layout = arrange(boxes, [(edge.source, edge.target) for edge in graph.edges])
+    return tuple(name for row in layout.rows for name in row)
+
+
+def _box(node: ProcessNode) -> Box:
+    width, height = _SMALL.get(node.kind, (_WIDTH, _HEIGHT))
+    if node.kind in _SMALL:
+        width = max(width, min(_WIDTH, 7.6 * len(_cut(node.title, _LETTERS)) + 28))
+    return Box(id=node.id, width=width, height=height, x=node.x, y=node.y)
+
+
+def _arrows() -> str:
+    heads = [
+        f'<marker id="arrow-{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
+        f'orient="auto-start-reverse"><path class="head {name}" d="M0 0L8 4L0 8z"/></marker>'
+        for name in ("plain", "taken")
+    ]
+    return f"<defs>{''.join(heads)}</defs>"
+
+
+def _edge(edge: ProcessEdge, route: Sequence[Place], *, taken: bool) -> str:
+    kind = "taken" if taken else "plain"
+    title = escape(edge.label) if edge.label else ""
+    inner = f"<title>{title}</title>" if title else ""
+    return f'<path class="edge {kind}" d="{_path(route)}" marker-end="url(#arrow-{kind})">{inner}</path>'
+
+
+def _path(route: Sequence[Place]) -> str:
+    """Write a route as a path: straight where it is straight, else curves that begin and end upright."""
+    (x, y), *rest = route
+    written = [f"M{x:.1f} {y:.1f}"]
+    for to_x, to_y in rest:
+        if abs(to_x - x) < _TINY or abs(to_y - y) < ROW_GAP / 2:
+            written.append(f"L{to_x:.1f} {to_y:.1f}")
+        else:
+            bend = (to_y - y) / 2
+            written.append(f"C{x:.1f} {y + bend:.1f} {to_x:.1f} {to_y - bend:.1f} {to_x:.1f} {to_y:.1f}")
+        x, y = to_x, to_y
+    return "".join(written)
+
+
+def _lower(graph: ProcessGraph, layout: Layout) -> set[int]:
+    """Return every second of the edges that leave one node, whose labels stand lower than their neighbours'."""
+    found: set[int] = set()
+    for numbers in graph.leaving.values():
+        found.update(sorted(numbers, key=lambda n: layout.routes[n][0][0])[1::2])
+    return found
+
+
+def _label(edge: ProcessEdge, route: Sequence[Place], *, lower: bool) -> str:
+    (x, y), (to_x, to_y) = route[0], route[1]
+    text = _cut(edge.label, _LABEL)
+    share = 0.62 if lower else 0.3
+    bent = share * share * (3 - 2 * share)  # as far across as the curve is at that height
+    at_x, at_y = x + (to_x - x) * bent, y + (to_y - y) * share
+    return (
+        f'<text class="label" x="{at_x:.1f}" y="{at_y:.1f}" text-anchor="middle">{escape(text)}'
+        f"<title>{escape(edge.label)}</title></text>"
+    )
+
+
+def _node(node: ProcessNode, place: Place, box: Box, progress: Progress | None, marks: Mapping[str, str]) -> str:
+    x, y = place
+    standing = "" if progress is None else f" {progress.standing(node.id)}"
+    lines = _lines(node)
+    mark = marks.get(node.id)
+    middle = x + box.width / 2
+    whole = escape(", ".join(text for text in (node.title, node.note, mark) if text))
+    first = y + box.height / 2 + 4.5 - (len(lines) - 1) * 8.5
+    texts = [_text(kind, middle, first + n * 17, line) for n, (kind, line) in enumerate(lines)]
+    texts += [_text("mark", middle, y + box.height + 14, mark)] if mark else []
+    inner = f"<title>{whole}</title>{_outline(node, x, y, box)}{''.join(texts)}"
+    return f'<g class="node {escape(node.kind)}{standing}" data-node="{escape(node.id)}">{inner}</g>'
+
+
+def _text(kind: str, x: float, y: float, text: str) -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{escape(text)}</text>'
+
+
+def _outline(node: ProcessNode, x: float, y: float, box: Box) -> str:
+    width, height = box.width, box.height
+    if node.kind == "decision":
+        cut = 18
+        points = [
+            (x + cut, y),
+            (x + width - cut, y),
+            (x + width, y + height / 2),
+            (x + width - cut, y + height),
+            (x + cut, y + height),
+            (x, y + height / 2),
+        ]
+        return f'<polygon class="box" points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in points)}"/>'
+    round_by = (
+        height / 2 if node.kind in {"trigger", "terminator"} else 3 if node.kind in {"action", "subprocess"} else 10
+    )
+    shape = f'<rect class="box" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="{round_by:.1f}"/>'
+    if node.kind == "subprocess":
+        shape += f'<path class="inner" d="M{x + 7:.1f} {y:.1f}v{height:.1f}M{x + width - 7:.1f} {y:.1f}v{height:.1f}"/>'
+    return shape
+
+
+def _lines(node: ProcessNode) -> list[tuple[str, str]]:
+    """Return up to three lines: the title in one or two, and the note."""
+    room = 1 if node.kind in _SMALL else 2
+    lines = [("name", line) for line in _wrapped(node.title, room)]
+    if node.note and node.kind not in _SMALL:
+        lines = [*lines, ("note", _cut(node.note, _LETTERS + 3))]
+    return lines
+
+
+def _wrapped(text: str, most: int) -> list[str]:
+    lines: list[str] = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if len(longer) <= _LETTERS or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], " ".join(lines[most - 1 :])]
+    return [_cut(line, _LETTERS) for line in lines]
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"

@@ -1,0 +1,192 @@
+"""A process as it is drawn, and the same as an outline: on its own, or with how far a request has come in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from markupsafe import Markup
+from sqlalchemy import Connection
+
+from placet.definition.assignees import parse_assignee
+from placet.definition.model import ProcessDefinition
+from placet.errors import NotFound, PlacetError
+from service.principal import Principal
+from service.visibility import see_request
+from storage.queries.requests import requests
+from web.graph.drawing import draw, reading_order
+from web.graph.process_graph import ProcessGraph, graph_of
+from web.graph.progress import Progress, Visit, progress_of
+from web.languages import Wording
+from web.views import words
+from web.views.people import Names, names_of
+from web.views.versions import Version, Versions
+from web.views.words import marked
+
+STANDINGS = {
+    "done": marked("passed"),
+    "now": marked("going on"),
+    "ended": marked("broken off"),
+    "ahead": marked("not reached"),
+}
+KINDS = {
+    "trigger": marked("Start"),
+    "approval": marked("Approval"),
+    "decision": marked("Decision"),
+    "action": marked("Action"),
+    "fork": marked("Fork"),
+    "join": marked("Join"),
+    "wait": marked("Wait"),
+    "subprocess": marked("Sub-process"),
+    "notify": marked("Message"),
+    "terminator": marked("End"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutlineLine:
+    """One node in words: `leads` says where it goes on, and what has to be for that."""
+
+    id: str
+    kind: str
+    title: str
+    note: str
+    standing: str | None  # None where no request is shown
+    word: str
+    since: datetime | None
+    until: datetime | None
+    result: str
+    leads: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessPage:
+    """The drawing of a process with its outline; `request_id` and `title` are of the request that is shown in it."""
+
+    template_id: str
+    name: str
+    version: str
+    description: str | None
+    drawing: Markup
+    outline: tuple[OutlineLine, ...]
+    request_id: str | None
+    title: str
+    status: str
+
+
+def read_process(
+    connection: Connection, template_id: str, versions: Versions, wording: Wording, *, standalone: bool = False
+) -> ProcessPage:
+    """Read the drawing of a version of a process; raises NotFound."""
+    version = versions.of(connection, template_id)
+    definition = _drawable(version)
+    graph = graph_of(definition, wording.say, _names(connection, definition))
+    return _page(version, definition, graph, None, wording, standalone=standalone)
+
+
+def read_request_process(
+    connection: Connection,
+    principal: Principal,
+    request_id: str,
+    versions: Versions,
+    wording: Wording,
+    *,
+    standalone: bool = False,
+) -> ProcessPage:
+    """Read the drawing of a request's process with how far it has come; raises NotFound."""
+    stored = see_request(connection, principal, request_id, wording.now).request
+    version = versions.of(connection, stored.template_id)
+    definition = _drawable(version)
+    graph = graph_of(definition, wording.say, _names(connection, definition))
+    progress = progress_of(graph, requests.timeline(connection, request_id))
+    return _page(
+        version,
+        definition,
+        graph,
+        progress,
+        wording,
+        standalone=standalone,
+        request_id=request_id,
+        title=stored.title,
+        status=words.outcome(wording.say, stored.status, stored.outcome),
+    )
+
+
+def _page(
+    version: Version,
+    definition: ProcessDefinition,
+    graph: ProcessGraph,
+    progress: Progress | None,
+    wording: Wording,
+    *,
+    standalone: bool,
+    request_id: str | None = None,
+    title: str = "",
+    status: str = "",
+) -> ProcessPage:
+    say = wording.say
+    marks = {} if progress is None else {name: _mark(visit, wording) for name, visit in progress.visits.items()}
+    name = say("The process {name}").format(name=definition.name)
+    drawing = draw(graph, progress, name=name, marks=marks, standalone=standalone)
+    return ProcessPage(
+        template_id=version.id,
+        name=definition.name,
+        version=definition.version,
+        description=definition.description,
+        drawing=Markup(drawing),  # noqa: S704 - web.graph.drawing escapes every text
+        outline=tuple(_line(graph, node, progress, wording) for node in reading_order(graph)),
+        request_id=request_id,
+        title=title,
+        status=status,
+    )
+
+
+def _line(graph: ProcessGraph, name: str, progress: Progress | None, wording: Wording) -> OutlineLine:
+    node, say = graph.node[name], wording.say
+    visit = progress.visits.get(name, Visit()) if progress is not None else Visit()
+    leads = []
+    for number in graph.leaving[name]:
+        edge = graph.edges[number]
+        target = graph.node[edge.target].title
+        leads.append(f"{edge.label} → {target}" if edge.label else f"→ {target}")
+    return OutlineLine(
+        id=name,
+        kind=say(KINDS[node.kind]),
+        title=node.title,
+        note=node.note,
+        standing=None if progress is None else visit.standing,
+        word="" if progress is None else say(STANDINGS[visit.standing]),
+        since=visit.since,
+        until=visit.until,
+        result=words.result(say, visit.result) if visit.result else "",
+        leads=tuple(leads),
+    )
+
+
+def _mark(visit: Visit, wording: Wording) -> str:
+    at = visit.until or visit.since
+    if at is None:
+        return ""
+    moment = wording.moment(at) if visit.until else wording.say("since {moment}").format(moment=wording.moment(at))
+    return f"{moment} ({visit.times}×)" if visit.times > 1 else moment  # noqa: RUF001 - the sign for times
+
+
+def _drawable(version: Version) -> ProcessDefinition:
+    if version.definition is None:
+        raise NotFound("This version of the process cannot be read any more, so there is nothing to draw.")
+    return version.definition
+
+
+def _names(connection: Connection, definition: ProcessDefinition) -> Names:
+    """Read the names of the people whom a blueprint names."""
+    found: set[str] = set()
+    for step in definition.process_steps:
+        for one in step.approvers:
+            text = one if isinstance(one, str) else getattr(one, "who", "")
+            try:
+                root = parse_assignee(text).root
+            except PlacetError:
+                continue
+            if root.kind == "user":
+                found.add(root.name)
+    return names_of(connection, found)

@@ -1,0 +1,67 @@
+"""Processes as drawings: a version of a process, and how far a request has come in it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy import Connection
+
+from web.graph.page import ProcessPage, read_process, read_request_process
+from web.routes.common import Here, shown
+from web.security import PageRoute
+from web.views.inbox import read_inbox_count
+from web.visitor import SignedIn
+
+router = APIRouter(route_class=PageRoute)
+
+Identifier = Annotated[str, Path(max_length=200)]
+_SVG = "image/svg+xml"
+# The file is opened by itself, where the policy of the pages would keep its own style from it.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+
+
+@router.get("/processes/{template_id}")
+async def process_page(request: Request, here: Here, visitor: SignedIn, template_id: Identifier) -> HTMLResponse:
+    """Show the drawing of a process."""
+
+    def read(connection: Connection) -> tuple[ProcessPage, str | None]:
+        page = read_process(connection, template_id, here.versions, visitor.wording)
+        return page, read_inbox_count(connection, visitor.principal, visitor.wording)
+
+    page, badge = await here.context.database.read(read)
+    return shown(request, "process.html", section="new", badge=badge, page=page)
+
+
+@router.get("/processes/{template_id}/process.svg")
+async def process_drawing(here: Here, visitor: SignedIn, template_id: Identifier) -> Response:
+    """Return the drawing of a process as a file."""
+    page = await here.context.database.read(read_process, template_id, here.versions, visitor.wording, standalone=True)
+    return _file(page)
+
+
+@router.get("/requests/{request_id}/process")
+async def request_process(request: Request, here: Here, visitor: SignedIn, request_id: Identifier) -> HTMLResponse:
+    """Show how far a request has come in its process."""
+
+    def read(connection: Connection) -> tuple[ProcessPage, str | None]:
+        page = read_request_process(connection, visitor.principal, request_id, here.versions, visitor.wording)
+        return page, read_inbox_count(connection, visitor.principal, visitor.wording)
+
+    page, badge = await here.context.database.read(read)
+    return shown(request, "process.html", section="requests", badge=badge, page=page)
+
+
+@router.get("/requests/{request_id}/process.svg")
+async def request_drawing(here: Here, visitor: SignedIn, request_id: Identifier) -> Response:
+    """Return the drawing of a request's process as a file."""
+    page = await here.context.database.read(
+        read_request_process, visitor.principal, request_id, here.versions, visitor.wording, standalone=True
+    )
+    return _file(page)
+
+
+def _file(page: ProcessPage) -> Response:
+    headers = {"Content-Disposition": 'attachment; filename="process.svg"', "Content-Security-Policy": _POLICY}
+    return Response(str(page.drawing), media_type=_SVG, headers=headers)
