@@ -12,6 +12,7 @@ from web.graph.progress import Progress
 
 _WIDTH, _HEIGHT = 190.0, 60.0
 _SMALL = {"trigger": (110.0, 36.0), "terminator": (130.0, 40.0), "fork": (130.0, 32.0), "join": (130.0, 32.0)}
+_MARK = 16.0  # the room for a line with a moment
 _LETTERS = 25  # of a line in a box; the whole text is in the title
 _LABEL = 30  # letters of an edge's label
 _TINY = 1.0  # what two lengths may differ by and count as one
@@ -27,11 +28,11 @@ def draw(
     marks: Mapping[str, str] | None = None,
     standalone: bool = False,
 ) -> str:
-    """Return the SVG; `name` is read out for it, `marks` are short texts under nodes, such as when they were passed.
+    """Return the SVG; `name` is read out for it, `marks` are short texts in nodes, such as when they were passed.
 
     A `standalone` drawing carries its style along, for a file.
     """
-    boxes = [_box(node) for node in graph.nodes]
+    boxes = [_box(node, marked=progress is not None) for node in graph.nodes]
     layout = arrange(boxes, [(edge.source, edge.target) for edge in graph.edges])
     size = {box.id: box for box in boxes}
     width, height = round(layout.width), round(layout.height)
@@ -51,13 +52,14 @@ def draw(
 
 def reading_order(graph: ProcessGraph) -> tuple[str, ...]:
     """Return the nodes in the order in which the drawing shows them, from top to bottom."""
-    boxes = [_box(node) for node in graph.nodes]
-    layout: Layout = arrange(boxes, [(edge.source, edge.target) for edge in graph.edges])
+    boxes = [_box(node, marked=False) for node in graph.nodes]
+    layout = arrange(boxes, [(edge.source, edge.target) for edge in graph.edges])
     return tuple(name for row in layout.rows for name in row)
 
 
-def _box(node: ProcessNode) -> Box:
+def _box(node: ProcessNode, *, marked: bool) -> Box:
     width, height = _SMALL.get(node.kind, (_WIDTH, _HEIGHT))
+    height += _MARK if marked else 0  # all alike, so that nothing moves while a request goes on
     if node.kind in _SMALL:
         width = max(width, min(_WIDTH, 7.6 * len(_cut(node.title, _LETTERS)) + 28))
     return Box(id=node.id, width=width, height=height, x=node.x, y=node.y)
@@ -65,8 +67,8 @@ def _box(node: ProcessNode) -> Box:
 
 def _arrows() -> str:
     heads = [
-        f'<marker id="arrow-{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
-        f'orient="auto-start-reverse"><path class="head {name}" d="M0 0L8 4L0 8z"/></marker>'
+        f'<marker id="arrow-{name}" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="11" markerHeight="11" '
+        f'markerUnits="userSpaceOnUse" orient="auto-start-reverse"><path class="head {name}" d="M0 0L8 4L0 8z"/></marker>'
         for name in ("plain", "taken")
     ]
     return f"<defs>{''.join(heads)}</defs>"
@@ -116,13 +118,12 @@ def _label(edge: ProcessEdge, route: Sequence[Place], *, lower: bool) -> str:
 def _node(node: ProcessNode, place: Place, box: Box, progress: Progress | None, marks: Mapping[str, str]) -> str:
     x, y = place
     standing = "" if progress is None else f" {progress.standing(node.id)}"
-    lines = _lines(node)
     mark = marks.get(node.id)
+    lines = _lines(node) + ([("mark", mark)] if mark else [])
     middle = x + box.width / 2
     whole = escape(", ".join(text for text in (node.title, node.note, mark) if text))
     first = y + box.height / 2 + 4.5 - (len(lines) - 1) * 8.5
     texts = [_text(kind, middle, first + n * 17, line) for n, (kind, line) in enumerate(lines)]
-    texts += [_text("mark", middle, y + box.height + 14, mark)] if mark else []
     inner = f"<title>{whole}</title>{_outline(node, x, y, box)}{''.join(texts)}"
     return f'<g class="node {escape(node.kind)}{standing}" data-node="{escape(node.id)}">{inner}</g>'
 
