@@ -174,6 +174,7 @@ def test_no_page_has_a_serious_finding_of_axe_or_scrolls_sideways(placet: Placet
     visitor = visit("max", width=width)
     definition = next(one for one in _processes(placet) if one["name"] == template)
     paths = ["/", "/?tab=queues", "/?tab=decided", f"/tasks/{task}", "/requests", "/requests?whose=all"]
+    paths += [f"/requests/{request['id']}/process", f"/processes/{definition['id']}"]
     paths += [f"/requests/{request['id']}", "/requests/new", f"/requests/new/{definition['id']}", "/me", "/nowhere"]
     found = []
     for path in paths:
@@ -195,6 +196,24 @@ def _processes(placet: Placet) -> list[dict[str, Any]]:
             return found
         cursor = f"&cursor={page['next_cursor']}"
     return found
+
+
+def test_the_drawing_of_a_request_shows_where_it_is_and_is_moved_by_keys(placet: Placet, visit: Visitors) -> None:
+    request = started(placet)
+    visitor = visit("rita")
+    page = visitor.go(f"/requests/{request['id']}")
+    page.get_by_role("link", name="See it in the process").click()
+    expect(page.locator("svg .node.now .name").first).to_be_visible()
+    drawn = page.locator("svg.process")
+    before = drawn.get_attribute("width")
+    page.locator(".canvas").press("+")
+    assert float(drawn.get_attribute("width") or 0) > float(before or 0)
+    page.locator(".canvas").press("0")
+    assert drawn.get_attribute("width") == before
+    expect(page.locator(".outline li[aria-current=step]").first).to_contain_text("going on")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save as SVG").click()
+    assert "<style>" in download.value.path().read_text()
 
 
 def test_a_reader_of_german_reads_german(visit: Visitors) -> None:

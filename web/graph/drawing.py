@@ -61,14 +61,14 @@ def _box(node: ProcessNode, *, marked: bool) -> Box:
     width, height = _SMALL.get(node.kind, (_WIDTH, _HEIGHT))
     height += _MARK if marked else 0  # all alike, so that nothing moves while a request goes on
     if node.kind in _SMALL:
-        width = max(width, min(_WIDTH, 7.6 * len(_cut(node.title, _LETTERS)) + 28))
+        width = max(width, 140.0 if marked else 0.0, min(_WIDTH, 7.6 * len(_cut(node.title, _LETTERS)) + 28))
     return Box(id=node.id, width=width, height=height, x=node.x, y=node.y)
 
 
 def _arrows() -> str:
+    size = 'viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="11" markerHeight="11" markerUnits="userSpaceOnUse"'
     heads = [
-        f'<marker id="arrow-{name}" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="11" markerHeight="11" '
-        f'markerUnits="userSpaceOnUse" orient="auto-start-reverse"><path class="head {name}" d="M0 0L8 4L0 8z"/></marker>'
+        f'<marker id="arrow-{name}" {size} orient="auto"><path class="head {name}" d="M0 0L8 4L0 8z"/></marker>'
         for name in ("plain", "taken")
     ]
     return f"<defs>{''.join(heads)}</defs>"
