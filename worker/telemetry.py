@@ -26,6 +26,9 @@ PORTS_APART = 10  # of processes of one kind
 # A port that was found free may be taken a moment later. Then other ports are tried.
 PORT_ATTEMPTS = 5
 
+# Threads of the SDK, unless the variable is set: one is enough for a process whose Python runs on one, and more of them
+# wake each other.
+_ONE_THREAD = ("TOKIO_WORKER_THREADS", "1")
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
@@ -63,6 +66,7 @@ def metrics_runtime(kind: SdkMetrics, given: str | None, *, index: int = 0) -> t
         metrics = PrometheusConfig(
             bind_address=address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
         )
+        os.environ.setdefault(*_ONE_THREAD)
         try:
             return Runtime(telemetry=TelemetryConfig(metrics=metrics)), address
         except (RuntimeError, ValueError) as error:  # the SDK's errors for an unusable address

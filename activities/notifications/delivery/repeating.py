@@ -10,7 +10,7 @@ from typing import Any
 
 from storage.announcements.listener import Subscriptions
 
-GATHER = 0.2  # seconds in which work gathers for the next step: a step costs much, and one more message in it little
+GATHER = 0.5  # seconds in which work gathers for the next step: a step costs much, and one more message in it little
 BREATH = 0.02  # seconds between two full steps, in which what else this process does has its turn
 SHORTEST_WAIT = 0.01  # seconds
 SELDOM = 10.0  # seconds between two looks where announcements arrive; one may be lost

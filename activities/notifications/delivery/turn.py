@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from activities.notifications.delivery.channel_delivery import ChannelDelivery
 from activities.notifications.delivery.planning import Planner
-from activities.notifications.delivery.repeating import Look, repeat, together, until_stopped
+from activities.notifications.delivery.repeating import GATHER, Look, repeat, together, until_stopped
 from activities.notifications.delivery.webhook_feed import WebhookFeed
 from activities.notifications.settings import NotifySettings
 from storage.announcements.announce import HELD, READY, queue_topic
@@ -122,6 +122,7 @@ class WebhookTurn:
         self._feed = feed
         self._subscriptions = subscriptions
         self._poll = settings.notify_poll
+        self._gather = min(GATHER, settings.notify_poll)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Queue and send until told to stop."""
@@ -132,7 +133,9 @@ class WebhookTurn:
             return found
 
         # Entries of which nobody is notified are not announced.
-        queueing = repeat(step, READY, self._subscriptions, stopping, poll=self._poll, seldom=self._poll)
+        queueing = repeat(
+            step, READY, self._subscriptions, stopping, poll=self._poll, seldom=self._poll, patience=self._gather
+        )
         await together(stopping, self._feed.deliver(self._subscriptions, stopping), queueing)
 
     def pulse(self) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class WebhookFeed:
 
     async def step(self) -> Look:
         """Queue new events for every endpoint."""
-        endpoints = await self._database.read(webhooks.every, active=True)
+        endpoints = await self._database.look_up(webhooks.every, active=True)
         self._follow(endpoints)
         queued = [await self._queue(endpoint) for endpoint in endpoints]
         return Look(worked=any(queued), full=MOST_QUEUED in queued)
