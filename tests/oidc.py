@@ -85,6 +85,7 @@ class OwnProvider:
     asked: list[str] = field(default_factory=list)
     tokens: dict[str, Any] = field(default_factory=dict)
     received: list[str] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)  # more of what it says of itself
 
     def rotate(self) -> None:
         """Sign with a new key from now on; the old one is gone."""
@@ -115,7 +116,7 @@ def own_provider() -> Iterator[OwnProvider]:
                 "token_endpoint": f"{provider.issuer}/token",
                 "jwks_uri": f"{provider.issuer}/jwks",
             }
-            self.answer(public if self.path == "/jwks" else known)
+            self.answer(public if self.path == "/jwks" else {**known, **provider.metadata})
 
         def do_POST(self) -> None:
             provider.received.append(self.rfile.read(int(self.headers["content-length"])).decode())

@@ -55,6 +55,8 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "POST /login": PUBLIC,
     "GET /login/oidc": PUBLIC,
     "GET /login/oidc/callback": PUBLIC,
+    # Of the identity provider; a logout token that it has signed says who it is.
+    "POST /login/oidc/logout": PUBLIC,
     "GET /login/{code}": PUBLIC,
     "POST /logout": LOGGED_IN,
     "POST /logout/everywhere": LOGGED_IN,

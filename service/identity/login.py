@@ -16,7 +16,7 @@ from service.identity.settings import CODE_SECONDS
 from service.principal import Principal, principal_of
 from storage.database import Database
 from storage.queries.identity import sessions, tokens
-from storage.queries.identity.sessions import NewSession
+from storage.queries.identity.sessions import NewSession, ProviderSession
 from storage.tables.approvals import ApiToken
 
 _NOTED_AFTER = timedelta(minutes=1)  # the last use of a token or session is stored once in this time
@@ -98,9 +98,9 @@ async def log_in_with_code(context: Context, code: str, *, address: str, user_ag
     return await open_session(context, person, method="link", user_agent=user_agent)
 
 
-async def log_out(context: Context, value: str) -> None:
-    """End a session; its cookie is refused from then on."""
-    await context.database.write(sessions.close, value)
+async def log_out(context: Context, value: str) -> str | None:
+    """End a session, and return the ID token that it began with, if any; its cookie is refused from then on."""
+    return await context.database.write(sessions.close, value)
 
 
 async def log_out_everywhere(context: Context, principal: Principal) -> int:
@@ -122,6 +122,7 @@ async def open_session(
     access: Sequence[str] | None = None,
     scopes: Sequence[str] | None = None,
     token: ApiToken | None = None,
+    provider: ProviderSession | None = None,
 ) -> str:
     """Open a session for a person who has proven who they are, and return its cookie; raises Busy at a rate limit."""
     await context.rate_limits.logins.count(person)
@@ -137,5 +138,6 @@ async def open_session(
         access=access,
         scopes=scopes,
         token_digest=None if token is None else token.digest,
+        provider=provider,
     )
     return await context.database.write(sessions.open_session, opened, now)

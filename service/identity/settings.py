@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from placet.errors import NotFound
+
 CODE_SECONDS = 300
 """How long a one-time address to log in can be used."""
 
@@ -46,3 +48,10 @@ class IdentitySettings:
     """How many decisions one person sends to one API process."""
     oidc: OidcSettings | None = None
     """Where people log in; None: with tokens and one-time addresses alone."""
+
+
+def settings_of(identity: IdentitySettings) -> OidcSettings:
+    """Return the settings of the identity provider; raises NotFound where there is none."""
+    if identity.oidc is None:
+        raise NotFound("No identity provider is set up here. Log in with a token or a one-time address.")
+    return identity.oidc

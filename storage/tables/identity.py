@@ -21,6 +21,9 @@ class BrowserSession(SQLModel, table=True):
     access: list[str] | None = json_column(nullable=True)  # what an OIDC claim grants; None: what the directory says
     scopes: list[str] | None = json_column(nullable=True)  # of the token that they logged in with
     token_digest: str | None = Field(default=None, index=True)  # that token; revoking it ends the session
+    id_token: str | None = None  # of the identity provider, which is told by it whose log-in there to end
+    provider_subject: str | None = Field(default=None, index=True)  # as the provider calls the person
+    provider_session: str | None = None  # as the provider calls their log-in there
     user_agent: str = ""
     created_at: datetime = moment_column()
     seen_at: datetime = moment_column()  # to the minute

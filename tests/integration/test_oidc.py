@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,6 +23,7 @@ from service.identity.settings import IdentitySettings, OidcSettings
 from storage.database import Database
 from tests.api_desk import BASE, STAFF, ApiDesk, api_desk, no_engine
 from tests.oidc import MockProvider, OwnProvider, free_port, own_provider
+from tests.pages import browser_of, csrf_token
 from worker.settings import read_settings
 
 LOCAL = "http://127.0.0.1:8420"
@@ -211,6 +216,131 @@ async def test_the_verifier_of_pkce_is_sent_and_a_wrong_nonce_is_refused(at_own:
 
 def own_time() -> float:
     return datetime.now(UTC).timestamp()
+
+
+async def entered(at: Place, mock: MockProvider, sub: str = "ann") -> httpx.AsyncClient:
+    browser = at.open()
+    assert (await browser.get(await mock.authorize(await begun(browser), sub))).status_code == 303
+    return browser
+
+
+@pytest.mark.parametrize("path", ["/logout", "/logout/everywhere"])
+async def test_who_logs_out_is_led_to_the_log_out_of_the_provider_and_back(
+    at_mock: Place, mock: MockProvider, path: str
+) -> None:
+    browser = await entered(at_mock, mock)
+    left = await browser.post(path, data={"csrf_token": await csrf_token(browser)})
+    assert left.status_code == 200, left.text
+    assert (await browser.get(f"{BASE}/auth/me/")).status_code == 401
+    found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', left.text)
+    assert found is not None
+    address = urlsplit(unescape(found[1]))
+    assert address.geturl().startswith(f"{mock.issuer}/oauth2/end_session?")
+    asked = {name: values[0] for name, values in parse_qs(address.query).items()}
+    assert (asked["client_id"], asked["post_logout_redirect_uri"]) == (CLIENT, f"{LOCAL}/login")
+    assert jwt_claims(asked["id_token_hint"])["sub"] == "ann"
+    async with httpx.AsyncClient(trust_env=False) as http:
+        shown = await http.get(address.geturl())
+        done = await http.post(
+            f"{mock.issuer}/oauth2/end_session/confirm", data={"redirect_uri": asked["post_logout_redirect_uri"]}
+        )
+    assert (shown.status_code, done.headers["location"]) == (200, f"{LOCAL}/login")
+
+
+def jwt_claims(token: str) -> dict[str, Any]:
+    body = token.split(".")[1]
+    return dict(json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))))
+
+
+async def test_who_came_by_another_way_or_whose_provider_is_away_logs_out_here_alone(
+    at_mock: Place, mock: MockProvider
+) -> None:
+    by_link = await browser_of(at_mock.desk, "ann")
+    left = await by_link.post("/logout", data={"csrf_token": await csrf_token(by_link)})
+    assert (left.status_code, left.headers["location"]) == (303, "/login")
+    by_provider = await entered(at_mock, mock)
+    at_mock.clock.ahead = timedelta(hours=2)  # what the provider said is too old, and has to be asked for again
+    mock.stop()
+    left = await by_provider.post("/logout", data={"csrf_token": await csrf_token(by_provider)})
+    await mock.start()
+    assert left.status_code in {200, 303}  # what the provider said an hour ago may still be used
+    assert (await by_provider.get(f"{BASE}/auth/me/")).status_code == 401
+
+
+async def own_session(at: Place, own: OwnProvider, **claims: Any) -> httpx.AsyncClient:
+    """Return a browser in which somebody has logged in at the provider of the test."""
+    browser = at.open()
+    asked = parse_qs(urlsplit(await begun(browser)).query)
+    own.tokens = {"id_token": own.sign(nonce=asked["nonce"][0], **claims)}
+    back = await browser.get(f"/login/oidc/callback?code=c&state={asked['state'][0]}")
+    assert back.status_code == 303, back.text
+    return browser
+
+
+@pytest.mark.parametrize("endpoint", [None, 7, "http://evil.test/logout", "javascript:alert(1)"])
+async def test_a_provider_without_a_safe_log_out_is_not_gone_to(at_own: Place, own: OwnProvider, endpoint: Any) -> None:
+    own.metadata = {"end_session_endpoint": endpoint}
+    browser = await own_session(at_own, own)
+    left = await browser.post("/logout", data={"csrf_token": await csrf_token(browser)})
+    assert (left.status_code, left.headers["location"]) == (303, "/login")
+
+
+async def told(at: Place, token: str) -> httpx.Response:
+    return await at.open().post("/login/oidc/logout", data={"logout_token": token})
+
+
+LEFT: dict[str, Any] = {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}
+
+
+async def test_a_log_out_at_the_provider_ends_the_sessions_that_it_names(at_own: Place, own: OwnProvider) -> None:
+    first, second = [await own_session(at_own, own, sid=sid) for sid in ("s1", "s2")]
+    other = await own_session(at_own, own, sub="bob", sid="s1")
+    by_link = await browser_of(at_own.desk, "ann")
+    assert (await told(at_own, own.sign(sid="s1", **LEFT))).status_code == 200
+    states = [(await one.get(f"{BASE}/auth/me/")).status_code for one in (first, second, other, by_link)]
+    assert states == [401, 200, 200, 200]
+    assert (await told(at_own, own.sign(sub=None, sid="s1", **LEFT))).status_code == 200
+    assert (await other.get(f"{BASE}/auth/me/")).status_code == 401
+    third = await own_session(at_own, own)
+    assert (await told(at_own, own.sign(**LEFT))).status_code == 200
+    states = [(await one.get(f"{BASE}/auth/me/")).status_code for one in (second, third, by_link)]
+    assert states == [401, 401, 200]
+
+
+async def test_a_logout_token_that_is_sent_again_ends_no_later_session(at_own: Place, own: OwnProvider) -> None:
+    token = own.sign(**LEFT, iat=int(own_time()) - 300)
+    browser = await own_session(at_own, own)
+    assert (await told(at_own, token)).status_code == 200
+    assert (await browser.get(f"{BASE}/auth/me/")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"events": None},
+        {"events": {}},
+        {"events": "http://schemas.openid.net/event/backchannel-logout"},
+        {"nonce": "n"},
+        {"sub": None},
+        {"sub": 7},
+        {"aud": "other"},
+        {"iss": "https://evil.test"},
+        {"exp": 1},
+        {"iat": 1},
+        {"iat": None},
+    ],
+    ids=str,
+)
+async def test_a_logout_token_that_is_none_ends_nothing(
+    at_own: Place, own: OwnProvider, changes: dict[str, Any]
+) -> None:
+    browser = await own_session(at_own, own)
+    answer = await told(at_own, own.sign(**{**LEFT, **changes}))
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert (await told(at_own, "")).status_code == 400
+    forged = own.sign(key=RSAKey.generate_key(2048, auto_kid=True), **LEFT)
+    assert (await told(at_own, forged)).status_code == 400
+    assert (await browser.get(f"{BASE}/auth/me/")).status_code == 200
 
 
 async def bearer(at: Place, token: str) -> httpx.Response:

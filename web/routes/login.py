@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 
 from api.deps import Here
 from api.http.authentication import base_url, cookie_of, delete_cookie, is_https, require_safe_transport, set_cookie
 from placet.errors import Busy, NotAuthenticated
 from service.identity import login
 from service.identity.oidc import log_in
+from service.identity.oidc import log_out as log_out_there
 from web.security import PageRoute, local_path
 from web.templating import render
 
 router = APIRouter(route_class=PageRoute)
 _LONGEST_TOKEN = 1000
+_LONGEST_LOGOUT_TOKEN = 20_000
 
 
 @router.get("/login")
@@ -86,6 +88,18 @@ async def finish_oidc(request: Request, context: Here) -> Response:
     return answer
 
 
+@router.post("/login/oidc/logout")
+async def log_out_by_provider(
+    request: Request, context: Here, logout_token: Annotated[str, Form(max_length=_LONGEST_LOGOUT_TOKEN)] = ""
+) -> Response:
+    """End the sessions of somebody who has logged out at the identity provider, which says so itself."""
+    try:
+        await log_out_there.by_provider(context, logout_token, address=_address(request))
+    except NotAuthenticated as error:
+        return JSONResponse({"error": "invalid_request", "error_description": error.message}, 400)
+    return Response(status_code=200)
+
+
 @router.get("/login/{code}")
 async def log_in_with_code(request: Request, context: Here, code: str) -> Response:
     """Log in with the one-time address that `placet login PERSON` prints."""
@@ -99,16 +113,15 @@ async def log_in_with_code(request: Request, context: Here, code: str) -> Respon
 @router.post("/logout")
 async def log_out(request: Request, context: Here) -> Response:
     """End this session."""
-    if (value := cookie_of(context, request)) is not None:
-        await login.log_out(context, value)
-    return _left(request, context)
+    return await _left(request, context)
 
 
 @router.post("/logout/everywhere")
 async def log_out_everywhere(request: Request, context: Here) -> Response:
     """End all sessions of this person, on every device."""
+    answer = await _left(request, context)
     await login.log_out_everywhere(context, request.state.principal)
-    return _left(request, context)
+    return answer
 
 
 def _shown(context: Here, there: str, problem: str | None = None) -> dict[str, Any]:
@@ -123,8 +136,18 @@ async def _entered(request: Request, context: Here, value: str, answer: Response
     return answer
 
 
-def _left(request: Request, context: Here) -> Response:
-    answer = RedirectResponse("/login", 303)
+async def _left(request: Request, context: Here) -> Response:
+    """End this session, also at the provider where it began there.
+
+    The browser goes there from a page: a form of ours may lead to no other site (`form-action`).
+    """
+    value = cookie_of(context, request)
+    id_token = None if value is None else await login.log_out(context, value)
+    address = await log_out_there.address_after(context, id_token, back_to=f"{base_url(context, request)}/login")
+    request.state.session = None
+    answer: Response = (
+        RedirectResponse("/login", 303) if address is None else render(request, "logged_out.html", {"address": address})
+    )
     delete_cookie(context, request, answer)
     return answer
 

@@ -12,13 +12,14 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from placet.errors import NotAuthenticated, NotFound
+from placet.errors import NotAuthenticated
 from service.context import Context
 from service.identity import login
 from service.identity.oidc.people import access_of, holder_of
 from service.identity.oidc.verification import is_jwt, verify
-from service.identity.settings import OidcSettings
+from service.identity.settings import OidcSettings, settings_of
 from service.principal import Principal, principal_of
+from storage.queries.identity.sessions import ProviderSession
 
 MINUTES = 10
 """How long somebody may take at the provider."""
@@ -39,7 +40,7 @@ class Begun:
 
 async def begin(context: Context, secret: str, *, redirect_uri: str, next_path: str) -> tuple[str, str]:
     """Return the provider's address to go to, and what the browser keeps; raises NotFound without a provider."""
-    settings = _settings(context)
+    settings = settings_of(context.identity)
     begun = Begun(
         state=secrets.token_urlsafe(24),
         nonce=secrets.token_urlsafe(24),
@@ -68,18 +69,26 @@ async def finish(
 
     Raises NotAuthenticated and NotPermitted that say what to do, Busy at a rate limit, and ProviderUnavailable.
     """
-    settings = _settings(context)
+    settings = settings_of(context.identity)
     await context.rate_limits.failed_logins.require(address)
     try:
         begun = _begun(secret, kept, answer.get("state"))
-        claims = await _claims(context, settings, begun, answer)
+        id_token, claims = await _claims(context, settings, begun, answer)
     except NotAuthenticated as error:
         _log.warning("oidc_login_refused", reason=error.message)
         await context.rate_limits.failed_logins.count(address)
         raise
     held = await context.database.read(holder_of, settings, claims)
+    named = claims.get("sid")
     value = await login.open_session(
-        context, held.person, method="oidc", user_agent=user_agent, access=access_of(settings, claims)
+        context,
+        held.person,
+        method="oidc",
+        user_agent=user_agent,
+        access=access_of(settings, claims),
+        provider=ProviderSession(
+            id_token=id_token, subject=str(claims["sub"]), session=named if isinstance(named, str) else None
+        ),
     )
     return value, begun.next
 
@@ -107,8 +116,10 @@ def _begun(secret: str, kept: str | None, state: str | None) -> Begun:
     return begun
 
 
-async def _claims(context: Context, settings: OidcSettings, begun: Begun, answer: dict[str, str]) -> dict[str, Any]:
-    """Exchange the code for the ID token and return its claims; raises NotAuthenticated."""
+async def _claims(
+    context: Context, settings: OidcSettings, begun: Begun, answer: dict[str, str]
+) -> tuple[str, dict[str, Any]]:
+    """Exchange the code for the ID token and return it with its claims; raises NotAuthenticated."""
     provider = context.oidc
     if answer.get("iss", provider.issuer) != provider.issuer:
         raise NotAuthenticated("The answer comes from another identity provider. Log in again.")
@@ -131,13 +142,8 @@ async def _claims(context: Context, settings: OidcSettings, begun: Begun, answer
     if not isinstance(text, str):
         said = str(tokens.get("error_description") or tokens.get("error") or "no ID token")
         raise NotAuthenticated(f"The identity provider did not accept the log-in: {said[:_SHOWN]}. Log in again.")
-    return await verify(provider, text, audience=settings.client_id, now=context.now(), nonce=begun.nonce)
-
-
-def _settings(context: Context) -> OidcSettings:
-    if context.identity.oidc is None:
-        raise NotFound("No identity provider is set up here. Log in with a token or a one-time address.")
-    return context.identity.oidc
+    claims = await verify(provider, text, audience=settings.client_id, now=context.now(), nonce=begun.nonce)
+    return text, claims
 
 
 def _serializer(secret: str) -> URLSafeTimedSerializer:

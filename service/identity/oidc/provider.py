@@ -46,6 +46,15 @@ class Provider:
         await self._fresh()
         return str(self._metadata[name])
 
+    async def optional_endpoint(self, name: str) -> str | None:
+        """Return an address that not every provider has; None without a safe one. Raises ProviderUnavailable."""
+        await self._fresh()
+        url = self._metadata.get(name)
+        if not isinstance(url, str):
+            return None
+        require_private(url, f"{name} of {self.issuer}")
+        return url
+
     async def keys(self, kid: str | None, *, renewed: bool = False) -> KeySet:
         """Return the provider's keys; where this one is unknown, or with `renewed`, fetched anew, once in a while."""
         await self._fresh()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 from sqlmodel import col
 
 from storage.prepared import Prepared
@@ -49,6 +49,15 @@ class SessionHolder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSession:
+    """A log-in at the identity provider: its ID token, and what the provider calls the person and the log-in."""
+
+    id_token: str
+    subject: str
+    session: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewSession:
     """A session to open: whose, how they logged in, and what it is limited to."""
 
@@ -59,6 +68,7 @@ class NewSession:
     access: Sequence[str] | None = None
     scopes: Sequence[str] | None = None
     token_digest: str | None = None
+    provider: ProviderSession | None = None
 
 
 def open_session(connection: Connection, new: NewSession, now: datetime) -> str:
@@ -72,6 +82,9 @@ def open_session(connection: Connection, new: NewSession, now: datetime) -> str:
         access=None if new.access is None else list(new.access),
         scopes=None if new.scopes is None else list(new.scopes),
         token_digest=new.token_digest,
+        id_token=None if new.provider is None else new.provider.id_token,
+        provider_subject=None if new.provider is None else new.provider.subject,
+        provider_session=None if new.provider is None else new.provider.session,
         user_agent=new.user_agent[:_LONGEST_AGENT],
         created_at=now,
         seen_at=now,
@@ -101,9 +114,25 @@ def note_use(connection: Connection, value: str, now: datetime) -> None:
     connection.execute(update(BrowserSession).where(col(BrowserSession.digest) == digest(value)).values(seen_at=now))
 
 
-def close(connection: Connection, value: str) -> None:
-    """End a session; one that has ended is ignored."""
-    connection.execute(delete(BrowserSession).where(col(BrowserSession.digest) == digest(value)))
+def close(connection: Connection, value: str) -> str | None:
+    """End a session, and return its ID token where it has one; a session that has ended is ignored."""
+    mine = col(BrowserSession.digest) == digest(value)
+    id_token = connection.execute(select(col(BrowserSession.id_token)).where(mine)).scalar_one_or_none()
+    connection.execute(delete(BrowserSession).where(mine))
+    return id_token
+
+
+def close_named(connection: Connection, *, subject: str | None, session: str | None, until: datetime) -> int:
+    """End the sessions that began until a moment with a log-in that the provider names; return how many."""
+    named = []
+    if subject is not None:
+        named.append(col(BrowserSession.provider_subject) == subject)
+    if session is not None:
+        named.append(col(BrowserSession.provider_session) == session)
+    if not named:
+        return 0
+    ended = delete(BrowserSession).where(and_(*named), col(BrowserSession.created_at) <= until)
+    return connection.execute(ended).rowcount
 
 
 def close_all(connection: Connection, person: str) -> int:
