@@ -71,8 +71,8 @@ class Visitors:
     placet: Placet
     every: list[Visitor] = field(default_factory=list)
 
-    def __call__(self, person: str, *, width: int = 1400, scripts: bool = True, **more: Any) -> Visitor:
-        """Give somebody a browser in which they are logged in."""
+    def stranger(self, *, width: int = 1400, scripts: bool = True, **more: Any) -> Visitor:
+        """Give somebody a browser in which nobody is logged in."""
         options = {"locale": "en-GB", "timezone_id": "Europe/Berlin"} | more
         context = self.browser.new_context(
             viewport={"width": width, "height": 900}, java_script_enabled=scripts, **options
@@ -82,11 +82,16 @@ class Visitors:
         visitor.page.on("console", visitor.heard)
         visitor.page.on("dialog", visitor.asked)
         visitor.page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
+        self.every.append(visitor)
+        return visitor
+
+    def __call__(self, person: str, *, width: int = 1400, scripts: bool = True, **more: Any) -> Visitor:
+        """Give somebody a browser in which they are logged in."""
+        visitor = self.stranger(width=width, scripts=scripts, **more)
         visitor.go("/login")
         visitor.page.fill("#token", self.placet.tokens[person])
         visitor.page.get_by_role("button", name=re.compile("Log in|Anmelden")).click()
         visitor.page.wait_for_url(f"{visitor.base}/")
-        self.every.append(visitor)
         return visitor
 
 

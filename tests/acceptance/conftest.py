@@ -19,7 +19,8 @@ from tests.waiting import PATIENCE
 @pytest.fixture(scope="session")
 def placet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Placet]:
     """Give a running installation with people in it."""
-    with installation(tmp_path_factory.mktemp("contract") / "home") as place:
+    # Links that decide need no session here; stages that say so need one, as they do by default.
+    with installation(tmp_path_factory.mktemp("contract") / "home", PLACET_DECISION_LINKS="bearer") as place:
         tokens = place.load(PEOPLE)
         _, where = place.up()
         with httpx.Client(trust_env=False, timeout=PATIENCE) as http:
