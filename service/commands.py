@@ -154,12 +154,12 @@ def _resolve(
 ) -> tuple[str, Command]:
     """Return the request's id and the event; mark a decision that a substitute takes."""
     task = concerned(connection, principal, task_id, event, now)
-    if isinstance(event, Decide) and task.status == "open" and _stands_in(connection, principal, task, now):
+    if isinstance(event, Decide) and task.status == "open" and stands_in(connection, principal, task, now):
         event = replace(event, stands_in=True)
     return task.request_id, event
 
 
-def _stands_in(connection: Connection, principal: Principal, task: TaskRow, now: datetime) -> bool:
+def stands_in(connection: Connection, principal: Principal, task: TaskRow, now: datetime) -> bool:
     """Whether this person stands in now for whoever has a task, or for a delegate; the core asks again."""
     if principal.person in {task.assignee, *task.delegates}:
         return False

@@ -131,11 +131,13 @@ async def test_a_preview_shows_a_sample_or_a_request_that_the_caller_may_see(des
     sample = await desk.post(f"{TEMPLATES}task_opened/preview/", {"subject": "Hi {{ person.name }}"}, as_="desi")
     assert sample.status_code == 200, sample.text
     assert sample.json()["subject"] == "Hi Grace"
+    assert "/decide?token=SAMPLE" in sample.json()["text"], "a link that decides nothing"
     assert (await desk.post(f"{TEMPLATES}digest/preview/", as_="desi")).status_code == 200
     real = await desk.post(
         f"{TEMPLATES}task_opened/preview/", {"text": "{{ request.url }}", "request_id": "req-1"}, as_="desi"
     )
     assert "https://placet.example.org/requests/req-1" in real.json()["text"]
+    assert "/decide" not in real.json()["text"], "no preview holds a link of somebody"
     other = {"request_id": "req-1"}
     assert (await desk.post(f"{TEMPLATES}reminded/preview/", other, as_="desi")).status_code == 404
     broken = await desk.post(f"{TEMPLATES}task_opened/preview/", {"text": "{{ 1 / 0 }}"}, as_="desi")

@@ -228,18 +228,12 @@ async def test_a_link_ends_when_the_task_changes_hands_and_stays_so_when_it_come
 
 
 async def test_a_link_ends_when_the_content_changes_and_shows_the_difference(post: Post) -> None:
-    board = {**SLOW, "stage_name": "Board", "approvers": ["user:carl"]}
-    name = await post.desk.publish(
-        EXPENSE, process_steps=[SLOW, board], graph_spec=_side_by_side(), settings={"on_change": "stage"}
-    )
-    request = await post.desk.start(name, amount=120)
-    task = next(one for one in request["tasks"] if one["assignee"] == "user:bob")
-    other = next(one for one in request["tasks"] if one["assignee"] == "user:carl")
+    task, other = await _two_branches(post, on_change="stage")
     links = await post.links(task)
     shown = await post.browser().get(links["approve"])
     sent = {"decision": "request_changes", "comment": "Less."}
     assert (await post.desk.post(f"/workflow/tasks/{other['id']}/decide/", sent, as_="carl")).status_code == 200
-    done = await post.desk.post(f"/workflow/requests/{request['id']}/resubmit/", {"input": {"amount": "60"}})
+    done = await post.desk.post(f"/workflow/requests/{task['request_id']}/resubmit/", {"input": {"amount": "60"}})
     assert done.status_code == 200, done.text
     asked = await post.browser().get(links["approve"])
     late = await post.browser().post("/decide", data=fields(shown))
@@ -247,6 +241,31 @@ async def test_a_link_ends_when_the_content_changes_and_shows_the_difference(pos
     for answer in (asked, late):
         assert re.search(r"<del>.*120.*</del>.*<ins>.*60.*</ins>", answer.text, re.DOTALL)
     assert await post.decided(task) == []
+
+
+async def test_a_link_rests_while_another_branch_has_returned_the_request(post: Post) -> None:
+    task, other = await _two_branches(post, on_change="restart")
+    link = (await post.links(task))["approve"]
+    shown = await post.browser().get(link)
+    sent = {"decision": "request_changes", "comment": "Less."}
+    assert (await post.desk.post(f"/workflow/tasks/{other['id']}/decide/", sent, as_="carl")).status_code == 200
+    assert said(await post.browser().get(link)) == (410, "returned")
+    assert said(await post.browser().post("/decide", data=fields(shown))) == (409, "returned")
+    assert await post.decided(task) == []
+
+
+async def test_the_link_of_a_substitute_decides_on_behalf_of_whoever_is_away(post: Post) -> None:
+    task = await post.asked()
+    link = (await post.links(task, "zoe"))["approve"]
+    assert said(await post.browser().get(link))[0] == 410, "nobody is away"
+    span = {"from": "2020-01-01T00:00:00+00:00", "until": "2099-01-01T00:00:00+00:00", "substitute": "zoe"}
+    with writing(post.desk.database) as session:
+        session.execute(update(StoredPerson).where(col(StoredPerson.id) == "bob").values(away=[span]))
+    page = await (await post.logged_in("zoe")).get(f"/tasks/{task['id']}")
+    assert 'id="refused"' not in page.text
+    assert said(await confirm(post.browser(), link)) == (200, "done")
+    (entry,) = await post.decided(task)
+    assert (entry["actor"], entry["detail"]["on_behalf_of"]) == ("user:zoe", "user:bob")
 
 
 async def test_a_link_ends_while_the_request_is_returned_and_when_it_has_ended(post: Post) -> None:
@@ -410,6 +429,14 @@ def test_a_token_is_bound_to_all_that_it_was_signed_for() -> None:
 
 def fields_unescaped(answer: httpx.Response) -> dict[str, str]:
     return {name: value.replace("&amp;", "&") for name, value in fields(answer).items()}
+
+
+async def _two_branches(post: Post, **settings: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Start a request that asks bob and carl side by side, and return their tasks."""
+    board = {**SLOW, "stage_name": "Board", "approvers": ["user:carl"]}
+    name = await post.desk.publish(EXPENSE, process_steps=[SLOW, board], graph_spec=_side_by_side(), settings=settings)
+    tasks = {one["assignee"]: one for one in (await post.desk.start(name, amount=120))["tasks"]}
+    return tasks["user:bob"], tasks["user:carl"]
 
 
 def _side_by_side() -> dict[str, Any]:

@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from activities.decision_tokens import LinkClaims, LinkTokens
 from activities.notifications.channels.chat import LONGEST, ChatChannel
+from activities.notifications.channels.mailbox import Mail
 from activities.notifications.decision_links import DecisionLinkWriter
 from storage.database import Database
 from storage.tables.approvals import Delivery, Outbox
@@ -30,11 +31,16 @@ def claims_in(text: str) -> list[LinkClaims | None]:
     return [LinkTokens(SECRET).read(token) for token in LINK.findall(text)]
 
 
+def _subject(mail: Mail) -> str:
+    return mail.subject
+
+
 async def told(database: Database) -> None:
-    """Ask bob for a decision, and tell rita that the deadline has passed."""
+    """Ask bob for a decision, and tell both him and rita that the deadline has passed."""
     await add_people(database, "bob", "rita")
     opened = Story(request_id="r1").open("bob")
     late = opened.breach()
+    late = late._tell("sla_breached", "bob", late.tasks[0])
     await write(database, opened.recording(), late.recording())
     await confirm(database, late.recording())
 
@@ -46,14 +52,15 @@ async def test_a_mail_that_asks_carries_links_for_its_person_and_the_task_as_it_
     settings = settings_for(mailbox)
     async with dispatching(database, settings, links=DecisionLinkWriter(SECRET, settings)):
         await until(all_are(database, "sent"))
-    mails = {mail.to[0]: mail for mail in mailbox.mails()}
-    asking = mails["bob@example.org"]
+    asking, late = sorted((mail for mail in mailbox.mails() if mail.to[0] == "bob@example.org"), key=_subject)[::-1]
+    (other,) = (mail for mail in mailbox.mails() if mail.to[0] == "rita@example.org")
     signed = [(c.person, c.task_id, c.round, c.hand_overs, c.revision, c.decision) for c in claims_in(asking.text) if c]
     assert signed == [("bob", "r1.1", 1, 0, 1, "approve"), ("bob", "r1.1", 1, 0, 1, "reject")]
     tokens = LINK.findall(asking.text)
     assert tokens == LINK.findall(asking.html)
     assert 'href="https://placet.example.org/tasks/r1.1"' in asking.html
-    assert LINK.findall(mails["rita@example.org"].text) == []
+    assert [claim.person for claim in claims_in(late.text) if claim] == ["bob", "bob"], "he can still decide"
+    assert LINK.findall(other.text) == []
     with reading(database) as session:
         stored = [row for table in (Outbox, NotificationMessage, Delivery) for row in session.query(table).all()]
     assert stored

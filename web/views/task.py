@@ -14,6 +14,7 @@ from placet.definition.variables import Variable
 from placet.engine.events import Decide
 from placet.errors import NotPermitted
 from placet.tasks.permissions import require_not_operating_own
+from service import commands
 from service.principal import Principal
 from service.visibility import see_request, seen_task, visibility_of_caller
 from storage.queries.requests import reading_marks, requests
@@ -153,7 +154,10 @@ def read_task(  # noqa: PLR0917 - all of it is one page
         ],
     )
     step = version.step(task.stage)
-    return page_of(task, stored, version, step, rows, mark, similar, principal, names, wording, given)
+    stands_in = task.status == "open" and commands.stands_in(connection, principal, task, wording.now)
+    return page_of(
+        task, stored, version, step, rows, mark, similar, principal, names, wording, given, stands_in=stands_in
+    )
 
 
 def page_of(  # noqa: PLR0917
@@ -168,8 +172,10 @@ def page_of(  # noqa: PLR0917
     names: Names,
     wording: Wording,
     given: Mapping[str, Any] | None,
+    *,
+    stands_in: bool,
 ) -> TaskPage:
-    """Make the page of a task out of what was read."""
+    """Make the page of a task out of what was read; `stands_in`: the reader does so for whoever has it."""
     request = stored.request
     news, lines = news_of(
         rows,
@@ -181,7 +187,7 @@ def page_of(  # noqa: PLR0917
         wording,
     )
     asked, computed = version.asked_of(request.input)
-    refused = _refused(task, stored, principal, names, wording)
+    refused = _refused(task, stored, principal, names, wording, stands_in=stands_in)
     sla = "none" if task.due_at is None else task.sla_state
     holds = principal.person == task.assignee
     return TaskPage(
@@ -236,7 +242,7 @@ def _choices(step: Step | None, wording: Wording) -> tuple[Choice, ...]:
 
 
 def _refused(
-    task: TaskRow, stored: RequestWithTasks, principal: Principal, names: Names, wording: Wording
+    task: TaskRow, stored: RequestWithTasks, principal: Principal, names: Names, wording: Wording, *, stands_in: bool
 ) -> str | None:
     """Return why the reader cannot decide the task, in words; None where they can. The core asks again."""
     say = wording.say
@@ -257,10 +263,11 @@ def _refused(
         return say("Your access does not include deciding.")
     if task.assignee is None and principal.person in task.candidates:
         return say("The task waits in a queue. Claim it first.")
-    if principal.person in {task.assignee, *task.delegates}:
+    how, _, away = task.assigned_via.partition(":")
+    holders = {task.assignee, *task.delegates} | ({away} if how == "substitution" else set())
+    if stands_in or principal.person in holders:
         return None
-    stands_in = task.assigned_via.startswith("substitution")
-    return None if stands_in else say("This task is for {person}.").format(person=names(task.assignee) or task.queue)
+    return say("This task is for {person}.").format(person=names(task.assignee) or task.queue)
 
 
 def _seat(one: TaskRow, current: TaskRow, revision: int, names: Names, wording: Wording) -> Seat:

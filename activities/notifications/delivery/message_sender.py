@@ -31,6 +31,8 @@ from storage.recording.recipients import ASKING
 log = logging.getLogger(__name__)
 
 OFFERS_LINKS = frozenset(ASKING)
+LATE = "sla_breached"
+"""Asks whoever has the task, and tells others."""
 TEMPLATES_AGAIN = 2.0  # seconds after which edited templates are read again
 # Seconds for which messages of a batch are composed before the first is sent. The thread does so in one go, which costs
 # less than a thread for each message, and holds the interpreter no longer than a call may wait for it.
@@ -192,6 +194,7 @@ class MessageSender:
         if self._links is None or task is None or not task["assignee"] or task["status"] != "open":
             return {}
         asked = one.outbox.event in OFFERS_LINKS and not one.for_information
+        asked = asked or (one.outbox.event == LATE and person.id in {task["assignee"], *task["delegates"]})
         if not asked or not self._channel.takes_links(address(person, self._channel.name)):
             return {}
         return self._links.links(person.id, task, one.decision_links)
