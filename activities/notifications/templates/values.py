@@ -14,7 +14,7 @@ from activities.notifications.settings import below, page_of
 LONGEST_VALUE = 2_000  # characters of any one value
 MOST_FACTS = 12
 _LONGEST_FACT = 200  # characters of one value in a list
-DETAILS = ("by", "why", "text", "level", "outcome", "due_at")
+DETAILS = ("by", "why", "text", "asked", "level", "outcome", "due_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +144,7 @@ def sample(event: str) -> TemplateContext:
     detail: dict[str, Any] = {
         "by": "user:ada",
         "text": "Is a <used> one enough?",
+        "asked": "Is a <used> one enough?",
         "level": 1,
         "due_at": due.isoformat(),
     }
