@@ -15,6 +15,7 @@ PlacetError
 │   ├── Returned          the request is with its requester for changes
 │   ├── ContentChanged    the decision is about an older revision; carries the difference
 │   ├── Ended             the request has ended
+│   ├── TooSoon           the same was done a short while ago; carries when it is possible again
 │   ├── UnknownTask       no such task in this request
 │   └── UnknownQuestion   no such question in this request
 ├── NotFound              nothing is stored under that name or id
@@ -37,6 +38,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Self
 
 from placet.audit.reasons import WORDS, Reason, because, words
@@ -142,6 +144,14 @@ class ContentChanged(Refused):
 
 class Ended(Refused):
     """The request has ended."""
+
+
+class TooSoon(Refused):
+    """The same was done a short while ago; repeat it later."""
+
+    def __init__(self, message: str | None = None, *, again_at: datetime | None = None) -> None:
+        super().__init__(message)
+        self.again_at = again_at  # from when on it is possible again
 
 
 class UnknownTask(Refused):

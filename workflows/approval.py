@@ -45,6 +45,7 @@ from placet.engine.events import (
     Migrate,
     Reassign,
     Release,
+    Remind,
     Resubmit,
     SignalRefused,
     Withdraw,
@@ -130,6 +131,7 @@ class ApprovalWorkflow:
     comment = update(Comment, "comment", "Comment on the request.")
     ask_question = update(AskQuestion, "ask_question", "Ask the requester a question.")
     answer_question = update(AnswerQuestion, "answer_question", "Answer a question.")
+    remind = update(Remind, "remind", "Remind those whom the request waits for.")
     extend = update(Extend, "extend", "Move deadlines.")
     resubmit = update(Resubmit, "resubmit", "Answer a request for changes.")
     attach = update(Attach, "attach", "Add a file, which is stored already.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from temporalio.exceptions import ApplicationError
 
 from placet import errors
-from placet.errors import AlreadyDecided, ContentChanged, PlacetError, Problem
+from placet.audit.chain import moment
+from placet.errors import AlreadyDecided, ContentChanged, PlacetError, Problem, TooSoon
 
 
 def as_failure(error: PlacetError) -> ApplicationError:
@@ -17,6 +19,8 @@ def as_failure(error: PlacetError) -> ApplicationError:
         detail["standing"] = error.standing
     if isinstance(error, ContentChanged):
         detail["difference"] = error.difference
+    if isinstance(error, TooSoon) and error.again_at is not None:
+        detail["again_at"] = moment(error.again_at)
     return ApplicationError(error.message, detail, type=type(error).__name__, non_retryable=True)
 
 
@@ -30,5 +34,8 @@ def as_error(failure: ApplicationError) -> PlacetError | None:
         return AlreadyDecided(failure.message, standing=detail.get("standing"))
     if kind is ContentChanged:
         return ContentChanged(failure.message, difference=tuple(detail.get("difference", ())))
+    if kind is TooSoon:
+        again_at = detail.get("again_at")
+        return TooSoon(failure.message, again_at=datetime.fromisoformat(again_at) if again_at else None)
     problems = tuple(Problem(pointer=p["pointer"], message=p["message"]) for p in detail.get("problems", []))
     return kind(failure.message, problems=problems)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http
+import math
 import re
 import traceback
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -16,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
+from placet.audit.chain import moment
 from placet.definition.validation_messages import sentence_of
 from placet.errors import (
     AlreadyDecided,
@@ -38,6 +41,7 @@ from placet.errors import (
     Returned,
     TooLarge,
     TooMuchWork,
+    TooSoon,
     TypeNotAllowed,
     Unavailable,
     UnknownQuestion,
@@ -60,6 +64,7 @@ class KeyReused(Conflict):
 _STATUS: tuple[tuple[type[PlacetError], int], ...] = (
     (KeyReused, 422),
     (NotPermitted, 403),
+    (TooSoon, 429),
     (UnknownTask, 404),
     (UnknownQuestion, 404),
     (NotFound, 404),
@@ -86,6 +91,7 @@ _STATUS: tuple[tuple[type[PlacetError], int], ...] = (
 _TITLES: dict[type[PlacetError], str] = {
     KeyReused: "The idempotency key was used for another call",
     NotPermitted: "Not permitted",
+    TooSoon: "Too soon after the last time",
     UnknownTask: "No such task",
     UnknownQuestion: "No such question",
     NotFound: "Not found",
@@ -148,6 +154,8 @@ def problem_of(error: PlacetError) -> dict[str, Any]:
         more["standing"] = error.standing
     if isinstance(error, ContentChanged):
         more["difference"] = list(error.difference)
+    if isinstance(error, TooSoon) and error.again_at is not None:
+        more["again_at"] = moment(error.again_at)
     detail = error.message
     if isinstance(error, Unavailable):
         # The log names the host that did not answer; the caller is told what to do.
@@ -160,6 +168,15 @@ def respond(document: dict[str, Any], headers: dict[str, str] | None = None) -> 
     if document["status"] == 503:
         headers = {"Retry-After": str(RETRY_AFTER), **(headers or {})}
     return JSONResponse(document, status_code=document["status"], media_type=MEDIA_TYPE, headers=headers)
+
+
+def _seconds_until_again(error: PlacetError) -> int | None:
+    """Return after how many seconds the caller may repeat the call; None where the error does not say."""
+    if isinstance(error, Busy):
+        return error.retry_after
+    if isinstance(error, TooSoon) and error.again_at is not None:
+        return max(1, math.ceil((error.again_at - datetime.now(UTC)).total_seconds()))
+    return None
 
 
 def problems_of_validation(error: RequestValidationError) -> tuple[Problem, ...]:
@@ -182,7 +199,8 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, PlacetError)  # noqa: S101 - registered for nothing else
         if status_of(error) >= 500:
             _log.warning("call_failed", error=error.message, kind=type(error).__name__)
-        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Busy) else None
+        wait = _seconds_until_again(error)
+        headers = {"Retry-After": str(wait)} if wait is not None else None
         return respond(problem_of(error), headers)
 
     async def shape(_: Request, error: Exception) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""Questions to the requester, and their answers."""
+"""Questions to the requester with their answers, and the requester's reminders."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from fastapi import APIRouter
 from api.deps import Caller, Here, ThisCall
 from api.http.calls import PersonalRoute
 from api.schemas.conversation import NewAnswer, NewQuestion
-from api.schemas.requests import RequestView
-from placet.engine.events import AnswerQuestion, AskQuestion
+from api.schemas.requests import Nothing, RequestView
+from placet.engine.events import AnswerQuestion, AskQuestion, Remind
 from service.commands import act_on_request
 
 router = APIRouter(prefix="/workflow/requests/{request_id}", tags=["requests"], route_class=PersonalRoute)
@@ -36,5 +36,22 @@ async def answer(  # noqa: PLR0917 - called by keyword, with what the path names
 ) -> RequestView:
     """Answer a question. For the requester; whoever asked and who has the task now are notified."""
     event = AnswerQuestion(by=caller.actor, n=n, text=body.text, key=call.key)
+    stored = await act_on_request(context, caller, request_id, event, key=call.key)
+    return RequestView.of(stored, context.ui_link(stored.request.id))
+
+
+@router.post("/remind/")
+async def remind(
+    context: Here,
+    caller: Caller,
+    call: ThisCall,
+    request_id: str,
+    body: Nothing | None = None,  # noqa: ARG001 - an empty object may be sent
+) -> RequestView:
+    """Remind those whom the request waits for. For the requester, once in 24 hours; before, 429 says when again.
+
+    While the request is returned, or waits for nobody's decision, it is 409.
+    """
+    event = Remind(by=caller.actor, key=call.key)
     stored = await act_on_request(context, caller, request_id, event, key=call.key)
     return RequestView.of(stored, context.ui_link(stored.request.id))

@@ -11,7 +11,7 @@ from placet.audit.sealed import Sealed, sealed
 from placet.definition.assignees import is_person
 from placet.definition.json_schema.forms import check_text
 from placet.engine.call_results import set_variables
-from placet.engine.conversation import answer, ask, comment
+from placet.engine.conversation import answer, ask, comment, remind
 from placet.engine.events import (
     SYSTEM,
     ActionDone,
@@ -31,6 +31,7 @@ from placet.engine.events import (
     Migrate,
     Reassign,
     Release,
+    Remind,
     Resubmit,
     SignalRefused,
     Withdraw,
@@ -207,6 +208,7 @@ _HANDLERS: dict[type[Any], Callable[[Run, Any], None]] = {
     Comment: comment,
     AskQuestion: ask,
     AnswerQuestion: answer,
+    Remind: remind,
     Extend: extend,
     Resubmit: resubmit,
     Attach: attach,

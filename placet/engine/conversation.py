@@ -1,20 +1,24 @@
-"""The conversation of a request: comments, and questions to the requester with their answers."""
+"""The conversation of a request: comments, questions to the requester, their answers, and the requester's reminders."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
+from placet.audit.chain import moment
 from placet.audit.sealed import sealed
 from placet.definition.json_schema.forms import check_text, has_words
-from placet.engine.events import AnswerQuestion, AskQuestion, Comment
+from placet.engine.events import AnswerQuestion, AskQuestion, Comment, Remind
 from placet.engine.run import Run
 from placet.engine.state import Question, Task
-from placet.errors import InputInvalid, NotPermitted, Refused, UnknownQuestion
-from placet.tasks.permissions import may_operate, open_task, require_running
+from placet.errors import InputInvalid, NotPermitted, Refused, TooSoon, UnknownQuestion
+from placet.tasks.permissions import may_operate, open_task, require_not_returned, require_running
+from placet.tasks.sla import people_to_remind
 from placet.tasks.substitution import absent_seat_holder, eligible_candidates, represented_person
 
 # A state holds its questions, and continue-as-new passes it on whole: together they stay far below what it may carry.
 MOST_QUESTIONS = 50
+REMIND_AGAIN = timedelta(hours=24)  # after which a requester may remind people once more
 LONGEST_QUESTION = 2_000  # characters, of an answer too
 
 
@@ -75,6 +79,27 @@ def answer(run: Run, event: AnswerQuestion) -> None:
         by=event.by.name,
         question=asked.n,
     )
+
+
+def remind(run: Run, event: Remind) -> None:
+    """Remind, once a day at most, those who have not decided yet; the schedule of reminders stays as it is."""
+    require_running(run)
+    if event.by.person != run.state.requester:
+        raise NotPermitted("Only the requester can remind people in this way; write a comment instead.")
+    require_not_returned(run)
+    last = run.state.reminded_at
+    if last is not None and run.now < last + REMIND_AGAIN:
+        again_at = last + REMIND_AGAIN
+        raise TooSoon(f"You have reminded people already; you can again from {moment(again_at)} on.", again_at=again_at)
+    tasks = run.open_tasks()
+    if not tasks:
+        raise Refused("The request waits for nobody's decision now.")
+    run.set(reminded_at=run.now)
+    for task in tasks:
+        people = people_to_remind(run, task)
+        to = [f"user:{person}" for person in people]
+        run.record("reminded", actor=event.by.name, task=task, to=to, due_at=task.due_at)
+        run.notify("reminded", *people, task=task, due_at=task.due_at, by=event.by.name)
 
 
 def _task_asked_about(run: Run, event: AskQuestion) -> Task | None:

@@ -148,6 +148,14 @@ class AnswerQuestion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remind:
+    """Remind, as the requester, those whom the request waits for."""
+
+    by: Actor
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Extend:
     """Move deadlines: of one task or of all open ones, by `seconds` of working time or to a moment."""
 
@@ -269,6 +277,7 @@ Event = (
     | Comment
     | AskQuestion
     | AnswerQuestion
+    | Remind
     | Extend
     | Resubmit
     | Attach

@@ -300,6 +300,7 @@ class State:
     asked: dict[str, int] = field(default_factory=dict)  # visits of approvals, by node
     attachments: tuple[Attachment, ...] = ()
     questions: tuple[Question, ...] = ()  # to the requester, oldest first
+    reminded_at: datetime | None = None  # when the requester last reminded people
     stored_format: int = STORED
 
     @model_validator(mode="before")

@@ -29,7 +29,7 @@ def final_result(run: Run, stage_run: StageRun) -> str | None:
     return _FINAL.get(_final(run, stage_run, run.stage_at(stage_run.node)))
 
 
-def _people(run: Run, task: Task) -> list[str]:
+def people_to_remind(run: Run, task: Task) -> list[str]:
     """List whom to remind: those who can still decide this task, or those who can assign it while it is vacant."""
     decided = {t.decided_by for t in run.tasks_of(run.stages[task.node])}
     return [p for p in task.people if p not in decided] or operators(run)
@@ -39,7 +39,7 @@ def warn(run: Run, task: Task) -> None:
     """Turn a task to `warning`, and notify those who can still decide it."""
     run.change(task, sla_state="warning")
     run.record("sla_warning", task=task, due=task.warn_at, due_at=task.due_at, before="ok", after="warning")
-    run.notify("sla_warning", *_people(run, task), task=task, due_at=task.due_at)
+    run.notify("sla_warning", *people_to_remind(run, task), task=task, due_at=task.due_at)
 
 
 def breach(run: Run, task: Task) -> None:
@@ -62,7 +62,8 @@ def breach(run: Run, task: Task) -> None:
         critical_at=critical_from(run, stage, task.due_at or at),
     )
     run.record("sla_breached", task=task, due=task.due_at, before=task.sla_state, after="breached")
-    run.notify("sla_breached", *_people(run, task), run.state.requester, *owners(run), task=task, due_at=task.due_at)
+    people = (*people_to_remind(run, task), run.state.requester, *owners(run))
+    run.notify("sla_breached", *people, task=task, due_at=task.due_at)
 
 
 def turn_critical(run: Run, task: Task) -> None:
@@ -82,7 +83,7 @@ def send_reminder(run: Run, task: Task) -> None:
         remind = _next_occurrence(run, remind, stage.remind_every or stage.re_escalate_after)
     # Reminders that were missed while nothing ran are one reminder now.
     run.change(task, remind_at=remind, remind_before=tuple(m for m in task.remind_before if m > at))
-    people = _people(run, task)
+    people = people_to_remind(run, task)
     run.record("reminded", task=task, due=due, to=[f"user:{p}" for p in people], due_at=task.due_at)
     run.notify("reminded", *people, task=task, due_at=task.due_at)
 
@@ -235,7 +236,7 @@ def _end_escalation(run: Run, task: Task, settle: Settle) -> None:
     if result is not None:
         settle(run, task.node, result)
     elif final == "wait":
-        run.notify("escalation_ended", *_people(run, task), *operators(run), task=task)
+        run.notify("escalation_ended", *people_to_remind(run, task), *operators(run), task=task)
 
 
 def _final(run: Run, stage_run: StageRun, stage: Stage) -> str:

@@ -41,6 +41,7 @@ from placet.engine.events import (
     Opening,
     Reassign,
     Release,
+    Remind,
     Resubmit,
     Withdraw,
 )
@@ -59,6 +60,7 @@ Command = (
     | Comment
     | AskQuestion
     | AnswerQuestion
+    | Remind
     | Extend
     | Happened
     | Resubmit

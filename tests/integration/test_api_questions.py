@@ -152,3 +152,24 @@ async def test_the_pages_lead_from_the_question_to_its_answer(desk: ApiDesk) -> 
         assert "No request waits for your answer" in (await ann.get("/requests?whose=answer")).text
         refused = await bob.post(f"/requests/{request['id']}/questions/1", {"text": "myself"})
         assert refused.status_code == 403
+
+
+async def test_a_requester_reminds_once_a_day_and_the_page_says_when_again(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    address = f"/workflow/requests/{request['id']}/remind/"
+    assert (await desk.post(address, as_="bob")).status_code == 403
+    assert (await desk.post(address, as_="zoe")).status_code == 404
+    async with browser_of(desk, "ann") as ann:
+        assert "Remind them" in (await ann.get(f"/requests/{request['id']}")).text
+        for _ in range(2):  # the same key
+            assert (await desk.post(address, key="r")).status_code == 200
+        early = await desk.post(address)
+        assert early.status_code == 429
+        assert 86_000 < int(early.headers["Retry-After"]) <= 86_400
+        assert early.json()["again_at"].endswith("Z")
+        assert (await ann.post(f"/requests/{request['id']}/remind", {})).status_code == 429
+        page = (await ann.get(f"/requests/{request['id']}")).text
+        assert re.search(r'disabled aria-describedby="no-reminder">Remind them</button>.*you can again from', page)
+    items = (await desk.get(f"/workflow/requests/{request['id']}/timeline/")).json()["items"]
+    (entry,) = (one for one in items if one["kind"] == "reminded")
+    assert (entry["actor"], entry["detail"]["to"]) == ("user:ann", ["user:bob"])

@@ -1,18 +1,30 @@
-"""Questions to the requester and their answers, and what becomes of open ones."""
+"""Questions to the requester, their answers, what becomes of open ones, and the reminders of a requester."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from placet.audit.reasons import why_of
 from placet.directory import Person
 from placet.engine.conversation import LONGEST_QUESTION, MOST_QUESTIONS
-from placet.engine.events import Actor, AnswerQuestion, AskQuestion, Claim, Event, Resubmit, Withdraw
+from placet.engine.events import Actor, AnswerQuestion, AskQuestion, Claim, Event, Remind, Resubmit, Withdraw
 from placet.engine.recording import recording_of
-from placet.errors import AlreadyDecided, Ended, InputInvalid, NotPermitted, Refused, UnknownQuestion, UnknownTask
-from tests.unit.core import HOUR, START, Case, away, case, office
+from placet.errors import (
+    AlreadyDecided,
+    Ended,
+    InputInvalid,
+    NotPermitted,
+    Refused,
+    Returned,
+    TooSoon,
+    UnknownQuestion,
+    UnknownTask,
+)
+from tests.unit.core import HOUR, START, Case, away, case, graph, office
+from workflows.failures import as_error, as_failure
 
 RITA = Actor(person="rita")
 
@@ -174,3 +186,51 @@ def test_the_end_of_a_request_closes_open_questions_without_an_answer(end: str) 
         request.do(AnswerQuestion(by=RITA, n=1, text="so"))
     with pytest.raises(Ended):
         request.do(AskQuestion(by=by("mo"), text="why?"))
+
+
+def test_a_requester_reminds_those_who_have_not_decided_yet() -> None:
+    approvers = ["user:mo", "user:dh", "user:cid"]
+    request = case({"approvers": approvers, "quorum": "all", "sla_hours": 200, "reminders": {"every_hours": 30}})
+    request.decide("dh")
+    request.hours(3)
+    before = [task.remind_at for task in request.state.tasks]
+    entries = request.do(Remind(by=RITA))
+    assert [(e.kind, e.actor, e.task_id, e.detail["to"]) for e in entries] == [
+        ("reminded", "user:rita", "r.1", ["user:mo"]),
+        ("reminded", "user:rita", "r.3", ["user:cid"]),
+    ]
+    assert request.told("reminded") == ["mo", "cid"]
+    assert [task.remind_at for task in request.state.tasks] == before  # the schedule stays
+
+
+def test_only_the_requester_reminds_and_once_a_day() -> None:
+    request = case({"approvers": ["user:mo"]})
+    for actor in (by("mo"), by("olivia"), Actor(person="root", admin=True)):
+        with pytest.raises(NotPermitted):
+            request.do(Remind(by=actor))
+    request.do(Remind(by=RITA))
+    request.until(START + timedelta(hours=24) - timedelta(microseconds=1))
+    with pytest.raises(TooSoon) as refused:
+        request.do(Remind(by=RITA))
+    assert refused.value.again_at == START + timedelta(hours=24)
+    assert isinstance(again := as_error(as_failure(refused.value)), TooSoon)  # as it comes out of the engine
+    assert (again.again_at, again.message) == (refused.value.again_at, refused.value.message)
+    request.until(START + timedelta(hours=24))
+    request.do(Remind(by=RITA))
+    assert request.told("reminded") == ["mo", "mo"]
+
+
+def test_nobody_is_reminded_while_the_request_is_returned_or_waits_for_nobody() -> None:
+    returned = case({"approvers": ["user:mo"]})
+    returned.decide("mo", "request_changes", comment="less")
+    with pytest.raises(Returned):
+        returned.do(Remind(by=RITA))
+    ended = case({"approvers": ["user:mo"]})
+    ended.decide("mo")
+    with pytest.raises(Ended):
+        ended.do(Remind(by=RITA))
+    nodes: dict[str, dict[str, Any]] = {"ask": {"step": "Stage 1"}, "pause": {"type": "wait", "hours": 5}}
+    edges = ("start -> pause", "pause -> ask on done", "ask -> approved on approved", "ask -> rejected on rejected")
+    waiting = case({"approvers": ["user:mo"]}, graph_spec=graph(*edges, nodes=nodes))
+    with pytest.raises(Refused, match="waits for nobody"):
+        waiting.do(Remind(by=RITA))

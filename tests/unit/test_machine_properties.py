@@ -26,6 +26,7 @@ from placet.engine.events import (
     Happened,
     Reassign,
     Release,
+    Remind,
     Resubmit,
     SignalRefused,
     Withdraw,
@@ -297,6 +298,7 @@ KINDS = [
     "comment",
     *["ask"] * 2,
     "answer",
+    "remind",
     "extend",
     "withdraw",
     "cancel",
@@ -356,6 +358,8 @@ def perform(case: Case, action: str, who: int, which: int, how: int, orgs: list[
         case "answer":
             requester = Actor(person="rita" if how % 4 else person)
             case.do(AnswerQuestion(by=requester, n=which % (len(case.state.questions) + 1), text="that", key=key))
+        case "remind":
+            case.do(Remind(by=Actor(person="rita" if how % 4 else person), key=key))
         case "extend":
             chosen = task_id if how % 2 else None
             case.do(Extend(by=Actor(person="x", admin=True), task_id=chosen, seconds=(how - 1) * 3600.0, key=key))

@@ -1,4 +1,4 @@
-"""The conversation of a request: comments, questions to the requester, and their answers."""
+"""The conversation of a request: comments, questions to the requester, their answers, and reminders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from placet.engine.conversation import LONGEST_QUESTION
-from placet.engine.events import AnswerQuestion, AskQuestion, Comment
+from placet.engine.events import AnswerQuestion, AskQuestion, Comment, Remind
 from web.routes.common import Here, act, entries_of, see_other
 from web.security import PageRoute, local_path
 from web.visitor import SignedIn
@@ -56,3 +56,11 @@ async def answer(request: Request, here: Here, visitor: SignedIn, request_id: Re
     by = visitor.principal.actor
     await act(here, visitor, request_id, lambda key: AnswerQuestion(by=by, n=n, text=text, key=key), entries)
     return see_other(back, "answer")
+
+
+@router.post("/remind")
+async def remind(request: Request, here: Here, visitor: SignedIn, request_id: RequestId) -> Response:
+    """Remind those whom one's own request waits for."""
+    entries = await entries_of(request, visitor)
+    await act(here, visitor, request_id, lambda key: Remind(by=visitor.principal.actor, key=key), entries)
+    return see_other(f"/requests/{request_id}", "remind")

@@ -1,4 +1,4 @@
-"""Questions to the requester, as pages show them, and who may ask and answer."""
+"""Questions to the requester, as pages show them, who may ask, answer and remind, and why not."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from placet.engine.conversation import REMIND_AGAIN
 from service.principal import Principal
-from storage.queries.requests.requests import RequestRow, TaskRow
+from storage.queries.requests.requests import RequestRow, TaskRow, TimelineRow
+from web.languages import Wording
 from web.views.people import Names
 
 
@@ -60,3 +62,19 @@ def may_ask(request: RequestRow, tasks: Iterable[TaskRow], principal: Principal)
         if task.status == "open"
     )
     return mine or principal.admin or principal.owns(request.owner)
+
+
+def refused_reminder(
+    request: RequestRow, tasks: Iterable[TaskRow], rows: Iterable[TimelineRow], wording: Wording
+) -> str | None:
+    """Return in words why the requester cannot remind people now; None where they can. The core asks again."""
+    say = wording.say
+    if request.returned:
+        return say("The request is with you for changes, and waits for nobody else.")
+    if all(task.status != "open" for task in tasks):
+        return say("The request waits for nobody's decision now.")
+    own = f"user:{request.requester}"
+    last = max((row.at for row in rows if row.kind == "reminded" and row.actor == own), default=None)
+    if last is not None and wording.now < (again := last + REMIND_AGAIN):
+        return say("You have reminded people; you can again from {moment} on.").format(moment=wording.moment(again))
+    return None

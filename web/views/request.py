@@ -17,7 +17,7 @@ from storage.queries.requests.reading_marks import Mark
 from storage.queries.requests.requests import RequestRow, RequestWithTasks, TaskRow
 from web.languages import Wording
 from web.views import words
-from web.views.conversation import QuestionLine, may_answer, may_ask, people_asking, questions_of
+from web.views.conversation import QuestionLine, may_answer, may_ask, people_asking, questions_of, refused_reminder
 from web.views.files import FileLine, files_of
 from web.views.inbox import COUNTED
 from web.views.news import News, news_of
@@ -78,6 +78,8 @@ class RequestPage:
     questions: tuple[QuestionLine, ...]
     may_ask: bool
     may_answer: bool
+    may_remind: bool
+    reminder_refused: str | None  # why people cannot be reminded now
     may_attach: bool
     mine: bool
     may_withdraw: bool
@@ -184,6 +186,8 @@ def _page(  # noqa: PLR0917
         questions=questions_of(request, names),
         may_ask=may_ask(request, stored.tasks, principal),
         may_answer=may_answer(request, principal),
+        may_remind=pending and mine,
+        reminder_refused=refused_reminder(request, stored.tasks, rows, wording),
         may_attach=pending
         and mine
         and (request.returned or all(task.decision is None for task in stored.tasks))

@@ -32,6 +32,7 @@ NOTICES = {
     "comment": _("Your comment was sent."),
     "ask": _("Your question was sent."),
     "answer": _("Your answer was sent."),
+    "remind": _("They were reminded."),
     "attach": _("The file was added."),
     "withdraw": _("The request was withdrawn."),
     "cancel": _("The request was cancelled."),
